@@ -5,8 +5,8 @@ Batches that come together are one delivery. A device with enough past is compar
 compared on a variance-stabilized scale. An unusual batch must also differ by a minimum amount (`LIMITS`).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +42,34 @@ LIMITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 }
 """Limits for `watch` and `act`: (multiple of the usual value, absolute increase in hours or share); for rows, fractions of the usual
 number. One missing batch makes a gap of about twice the usual."""
+DELAY_P95 = "batch_delay_p95_hours"
+OWNERS_LIMITS = {GAP: 2.0, DELAY: 2.0, DELAY_P95: 2.0, ROWS: 0.5, REJECTED: 0.05}
+"""What the owner's limit of each metric replaces, in its unit: hours, or share, more than usual; for rows, the fraction of the usual
+number."""
 MANY = 1.5
 """Multiple of the usual rows that is `watch`, as of a batch that was delivered twice."""
 TOGETHER = 0.1
 """Share of the usual time between deliveries up to which a batch belongs to the delivery of the batch before it."""
 
 
+def delivery_limit(metric: str, usual: float, place: int, owner: float | None = None) -> float:
+    """Return the value from which a metric of LIMITS is `watch` (place 0) or `act` (1), given the usual one.
+
+    owner: the owner's limit, which replaces the one for act. That for watch is never beyond it.
+    """
+    times, more = LIMITS[metric][place]
+    if metric == ROWS:
+        stated = times if owner is None else owner if place else max(times, owner)
+        return stated * usual
+    usually = max(times * usual, usual + more)
+    return usually if owner is None else usual + owner if place else min(usually, usual + owner)
+
+
 @dataclass(frozen=True, kw_only=True)
 class BatchComparison(HistoryComparison):
     """One metric of one batch. batch: its name, None for the overdue one. device: whose past it is compared with; None for that of the
     whole source. few: it has fewer rows than usual. varies: range of the value of such a batch, given how the earlier ones differ.
+    owner: the owner's limit, None where none is stated.
     """
 
     batch: str | None
@@ -59,6 +77,7 @@ class BatchComparison(HistoryComparison):
     few: bool = False
     rows: int = 0
     varies: tuple[float, float] = (float("inf"), float("-inf"))
+    owner: float | None = None
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
         """Return the severity at a p-value that is adjusted for all comparisons.
@@ -82,21 +101,18 @@ class BatchComparison(HistoryComparison):
     @property
     def watch(self) -> float:
         """The value from which it is `watch`, on the side of the value."""
-        if self.metric == ROWS:
-            return self.usual * (LIMITS[ROWS][0][0] if self.few else MANY)
-        times, more = LIMITS[self.metric][0]
-        return max(times * self.usual, self.usual + more)
+        return MANY * self.usual if self.metric == ROWS and not self.few else delivery_limit(self.metric, self.usual, 0, self.owner)
 
     @property
     def act(self) -> bool:
         """Whether the value reaches the limit for `act`, which more rows than usual have none of."""
-        if self.metric == ROWS:
-            return self.few and self.value <= LIMITS[ROWS][1][0] * self.usual
-        return self.exceeds(LIMITS[self.metric][1])
+        return (self.metric != ROWS or self.few) and self.beyond(delivery_limit(self.metric, self.usual, 1, self.owner))
 
     def limit(self, severity: Severity) -> float:
-        """Return the limit on the side of the value: how far such batches vary where that is more and not passed significantly."""
-        if severity in ("watch", "act"):
+        """Return the limit that judged, on the side of the value: how far such batches vary where that is more and not surely passed."""
+        if severity == "act":
+            return delivery_limit(self.metric, self.usual, 1, self.owner)
+        if severity == "watch":
             return self.watch
         return min(self.watch, self.varies[0]) if self.low else max(self.watch, self.varies[1])
 
@@ -114,8 +130,8 @@ class BatchSource:
     comparisons: tuple[BatchComparison, ...]
 
 
-def sources_of(past: "DataFrame", current: "DataFrame", now: datetime) -> Iterator[BatchSource]:
-    """Yield each source with a batch, by name. now: naive UTC, the end of a gap that is still open."""
+def sources_of(past: "DataFrame", current: "DataFrame", now: datetime, owner: Mapping[str, float] | None = None) -> Iterator[BatchSource]:
+    """Yield each source with a batch, by name. now: naive UTC, the end of a gap that is still open. owner: owner's limits by metric."""
     import pandas as pd
 
     both = [each for each in (past.assign(new=False), current.assign(new=True)) if len(each)]
@@ -124,7 +140,7 @@ def sources_of(past: "DataFrame", current: "DataFrame", now: datetime) -> Iterat
     every = pd.concat(both, ignore_index=True).sort_values(["source", "at", "batch"])
     every = every.drop_duplicates(["source", "device", "batch"], keep="last")
     for name, part in every.groupby("source", sort=True):
-        yield source_of(str(name), part.reset_index(drop=True), now)
+        yield source_of(str(name), part.reset_index(drop=True), now, owner or {})
 
 
 @dataclass(frozen=True)
@@ -152,14 +168,15 @@ def delivered_batches(part: "DataFrame") -> DeliveredBatches:
     )
 
 
-def source_of(name: str, part: "DataFrame", now: datetime) -> BatchSource:
-    """Return the comparisons of one source. part: its batches in order of time."""
+def source_of(name: str, part: "DataFrame", now: datetime, owner: Mapping[str, float]) -> BatchSource:
+    """Return the comparisons of one source. part: its batches in order of time; owner: owner's limits by metric."""
     every = delivered_batches(part)
     groups = {device: every.select(places) for device, places in places_by_device(part["device"], every.new).items()}
     found: list[BatchComparison] = []
     for metric in (GAP, DELAY, ROWS, REJECTED):
         compared = groups | {None: every} if metric == GAP else groups
-        found += [comparison for device, own in compared.items() for comparison in batch_comparisons(metric, own, now, device)]
+        every_one = (each for device, own in compared.items() for each in batch_comparisons(metric, own, now, device))
+        found += [replace(each, owner=owner.get(metric)) for each in every_one]
     return BatchSource(name, int(every.new.sum()), int((~every.new).sum()), tuple(found))
 
 

@@ -2,11 +2,12 @@
 
 The figure of a device over the batches of the window (the median; of the delay the 95 % quantile too) is compared with those of the other
 devices of the source, as column statistics are (device_kinds): on a variance-stabilized scale, by a robust spread between devices, with the
-usual variation of a device's batches. A difference must also reach the limits of batch_history. A device that was so before is no `act`.
+usual variation of a device's batches. A difference must also reach the limits of batch_history. A device that was so before is as severe,
+and no news. Where it is so by design, its owner states a limit: a device within it is not named.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +16,14 @@ from scipy.special import stdtr
 from observability.core.finding import Severity
 from observability.detection.batch_history import (
     DELAY,
-    LIMITS,
+    DELAY_P95,
     REJECTED,
     ROWS,
     Array,
     DeliveredBatches,
     batch_values,
     delivered_batches,
+    delivery_limit,
     from_scale,
     on_scale,
     time_of_seconds,
@@ -35,7 +37,6 @@ from observability.stats.dispersion import MAD_TO_SD
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-DELAY_P95 = "batch_delay_p95_hours"
 FIGURES: dict[str, tuple[str, float, float]] = {
     REJECTED: (REJECTED, 0.5, OF_A_MEDIAN),
     ROWS: (ROWS, 0.5, OF_A_MEDIAN),
@@ -49,7 +50,7 @@ FIGURES: dict[str, tuple[str, float, float]] = {
 class PeerBatches(HistoryComparison):
     """One metric of one device over the window. at: its first batch; usual: the median of the other devices, so many.
 
-    ongoing: it was so in its own earlier batches.
+    ongoing: it was so in its own earlier batches. owner: the owner's limit, None where none is stated.
     """
 
     source: str
@@ -57,17 +58,23 @@ class PeerBatches(HistoryComparison):
     batches: tuple[str, ...]
     peers: int
     ongoing: bool
+    owner: float | None = None
+
+    def limit(self, place: int) -> float:
+        """Return the value from which it is `watch` (place 0) or `act` (1): what its owner states is right up to the owner's limit."""
+        return delivery_limit(FIGURES[self.metric][0], self.usual, place if self.owner is None else 1, self.owner)
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
         """Return the severity at a p-value that is adjusted for all comparisons, however long it has been so."""
-        watch, act = (
-            self.value <= limit[0] * self.usual if self.metric == ROWS else self.exceeds(limit) for limit in LIMITS[FIGURES[self.metric][0]]
-        )
+        watch, act = (self.value <= limit if self.metric == ROWS else self.value >= limit for limit in (self.limit(0), self.limit(1)))
         return significant_severity(watch, act, p_adjusted, budget)
 
 
-def peer_batches(past: "DataFrame", current: "DataFrame") -> Iterator[PeerBatches]:
-    """Yield the comparisons of the devices of each source with MIN_DEVICES devices of MIN_BATCHES batches in the window."""
+def peer_batches(past: "DataFrame", current: "DataFrame", owner: Mapping[str, float] | None = None) -> Iterator[PeerBatches]:
+    """Yield the comparisons of the devices of each source with MIN_DEVICES devices of MIN_BATCHES batches in the window.
+
+    owner: owner's limits by metric.
+    """
     marked = with_marks(past, current)
     for source, part in marked[marked["device"].notna()].groupby("source", sort=True):
         every, (codes, names) = delivered_batches(part), part["device"].astype(str).factorize(sort=True)
@@ -75,7 +82,7 @@ def peer_batches(past: "DataFrame", current: "DataFrame") -> Iterator[PeerBatche
         groups = {device: batches for device, batches in own.items() if batches.new.any()}
         if len(groups) >= MIN_DEVICES:
             for metric in FIGURES:
-                yield from _compared_devices(str(source), metric, groups)
+                yield from (replace(each, owner=(owner or {}).get(metric)) for each in _compared_devices(str(source), metric, groups))
 
 
 def _compared_devices(source: str, metric: str, groups: dict[str, DeliveredBatches]) -> Iterator[PeerBatches]:

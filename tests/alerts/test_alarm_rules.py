@@ -95,7 +95,6 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
         "operations/trade_offs",
         "data/requests",
         "serving/slices",
-        "data/batches",
         "data/cleaning",
         "data/devices",
         "data/datasets",

@@ -3,7 +3,7 @@
 Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before, those of a
 device with enough past with its own. An overdue batch is reported as an open gap. Where a source has six devices, the rejection rate, rows
 and delay (median and 95 % quantile) of each are compared with those of the others too, so that a device that was always worse is named.
-Batches name no model, so the findings have no model.
+Batches name no model, so the findings have no model, and the owner's limit of a metric is the strictest that any model's settings state.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,12 @@ from datetime import timedelta
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
 from observability.core.numerals import hours_in_words, percent
+from observability.core.owner_level import owner_limit_words
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
 from observability.detection import batch_history
-from observability.detection.batch_history import DELAY, GAP, LIMITS, REJECTED, ROWS, BatchComparison, BatchSource
-from observability.detection.batch_peers import DELAY_P95, FIGURES, PeerBatches, peer_batches
+from observability.detection.batch_history import DELAY, DELAY_P95, GAP, OWNERS_LIMITS, REJECTED, ROWS, BatchComparison, BatchSource
+from observability.detection.batch_peers import FIGURES, PeerBatches, peer_batches
 from observability.detection.own_history import MINIMUM
 from observability.proofs.records import BATCH_PROOFS
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -37,7 +38,8 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return the findings of each source: gap, rows, rejection rate and delay; empty where there is no batch."""
-    sources = list(batch_history.sources_of(frames["past batches"], frames["batches"], naive_utc(context.now)))
+    owner = owners_limits(context)
+    sources = list(batch_history.sources_of(frames["past batches"], frames["batches"], naive_utc(context.now), owner))
     looks = [look for source in sources for look in source.comparisons]
     adjusted = iter(benjamini_hochberg([each.p_value for each in looks], context.budget)[0].tolist())
     found: list[Finding] = []
@@ -46,7 +48,28 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         judged = [(look, next(adjusted)) for look in source.comparisons]
         found += about_source(source, judged, context)
         told |= {(source.name, look.device, look.metric) for look, p in judged if needs_action(look.severity(p, context.budget))}
-    return found + about_peers(list(peer_batches(frames["past batches"], frames["batches"])), told, context)
+    return found + about_peers(list(peer_batches(frames["past batches"], frames["batches"], owner)), told, context)
+
+
+def owners_limits(context: Context) -> dict[str, float]:
+    """Return the owner's limits by metric: of several models the strictest, the most rows or the least of the others."""
+    found: dict[str, float] = {}
+    for metric in OWNERS_LIMITS:
+        stated = [each.settings.limits.get(f"{NAME}/{metric}") for each in (context.counters.get("models") or {}).values()]
+        if known := [each for each in stated if each is not None]:
+            found[metric] = max(known) if metric == ROWS else min(known)
+    return found
+
+
+def owner_words(metric: str, owner: float | None) -> str:
+    """Return the owner's limit as the end of a sentence: `; the owner's limit is 15 % of the usual rows`."""
+
+    def said(limit: float) -> str:
+        if metric == ROWS:
+            return f"{percent(limit)} of the usual rows"
+        return f"{100 * limit:g} points more" if metric == REJECTED else f"{hours_in_words(limit)} more"
+
+    return "" if owner is None else owner_limit_words({metric: owner}, metric, said)
 
 
 def about_peers(compared: list[PeerBatches], told: set[tuple[str, str | None, str]], context: Context) -> list[Finding]:
@@ -67,7 +90,6 @@ def about_peers(compared: list[PeerBatches], told: set[tuple[str, str | None, st
 
 def peer_finding(found: PeerBatches, p: float, severity: Severity, context: Context) -> Finding:
     """Return the finding about a device that is worse than the other devices of its source."""
-    factor, more = LIMITS[FIGURES[found.metric][0]][0]
     subject = f"source:{found.source}/device:{found.device}"
     unknown = context.undecided(NAME, subject, found.metric, len(found.batches), peer_sentence(found), against="peers")
     return replace(
@@ -77,7 +99,7 @@ def peer_finding(found: PeerBatches, p: float, severity: Severity, context: Cont
         value=found.value,
         low=found.value,
         high=found.value,
-        limit=factor * found.usual if found.metric == ROWS else max(factor * found.usual, found.usual + more),
+        limit=found.limit(severity == "act"),
         severity=severity,
         likely_source="system",
         onset=max(aware_utc(found.at), context.window.start),
@@ -109,6 +131,7 @@ def peer_sentence(found: PeerBatches) -> str:
         DELAY_P95: f"One in twenty batches of device `{found.device}` of source `{found.source}` arrives {value} or more after capture "
         f"({over}); the median of {others} is {usual}.",
     }[found.metric]
+    said = f"{said.removesuffix('.')}{owner_words(found.metric, found.owner)}."
     return said + (" Already so before this window." if found.ongoing else "")
 
 
@@ -158,7 +181,9 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
         own, severities = [own[place] for place in places], [severities[place] for place in places]
     unusual = [each for (each, _), said in zip(own, severities, strict=True) if needs_action(said)]
     found = replace(
-        undecided_batches(context, source, look.metric, unusual_batch_sentence(source, look, len(own), severity, len(unusual))),
+        undecided_batches(
+            context, source, look.metric, with_owner(unusual_batch_sentence(source, look, len(own), severity, len(unusual)), look)
+        ),
         n=len(own),
         value=look.value,
         low=look.value,
@@ -179,6 +204,12 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
     due = min(each.at - timedelta(hours=each.value - each.usual) if each.metric == GAP else each.at for each in unusual)
     began = max(aware_utc(due), context.window.start)
     return replace(found, likely_source="system", onset=began, rank=RANK[look.metric], evidence=found.evidence | {"onset_known": "dated"})
+
+
+def with_owner(sentence: str, look: BatchComparison) -> str:
+    """Return a sentence that names the owner's limit where one is stated. More rows than usual have none."""
+    owner = None if look.metric == ROWS and not look.few else look.owner
+    return f"{sentence.removesuffix('.')}{owner_words(look.metric, owner)}."
 
 
 def unusual_batch_sentence(source: BatchSource, look: BatchComparison, n: int, severity: Severity, unusual: int) -> str:
@@ -242,5 +273,6 @@ ANALYZER = Analyzer(
     analyze,
     exceptions=frozenset({1}),
     about="records",
+    limits=OWNERS_LIMITS,
     proofs=BATCH_PROOFS,
 )

@@ -1,6 +1,7 @@
 """A device that was always worse than the others of its source is named beside them: rejected rows, rows, delay; others are silent."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 
 from observability.analyzers.data import batches
+from observability.core.catalog import Model
 from observability.core.finding import Finding, needs_action, news_of
+from observability.core.settings import ModelSettings
 from tests.support.deliveries import START, delivery_frames
 from tests.support.device_fleet import device_batches
 from tests.support.length import allowed, repeats
@@ -17,10 +20,12 @@ RUNS = repeats(20, 300)
 Batch = dict[str, Any]
 
 
-def peers_of(rows: list[Batch]) -> list[Finding]:
-    """The findings of the analyzer against peers."""
-    told = batches.analyze(*delivery_frames(rows))
-    return [each for each in told if each.against == "peers"]
+def peers_of(rows: list[Batch], limits: dict[str, float] | None = None, against: str = "peers") -> list[Finding]:
+    """The findings of the analyzer against peers (or its past), with owner's limits of a model, and none of another."""
+    frames, context = delivery_frames(rows)
+    models = {name: Model(0, name, settings=ModelSettings(limits=stated)) for name, stated in (("a", limits or {}), ("b", {}))}
+    told = batches.analyze(frames, replace(context, counters={"models": models}))
+    return [each for each in told if each.against == against]
 
 
 def rejecting(rng: np.random.Generator, batch: Batch) -> Batch:
@@ -74,3 +79,46 @@ def test_the_past_tells_what_is_new_and_few_devices_are_not_compared() -> None:
 def test_clean_fleets_raise_nothing_critical_and_next_to_nothing_else() -> None:
     raised = [each.severity for seed in range(RUNS) for each in peers_of(device_batches(np.random.default_rng(seed), fleet=8, before=20))]
     assert "act" not in raised and sum(map(needs_action, raised)) <= allowed(0.03, RUNS)
+
+
+def gateways() -> list[Batch]:
+    """Ten gateways: nine send 1,440 rows a batch, and one 288 by design."""
+    rng = np.random.default_rng(5)
+    fleet = device_batches(rng, fleet=10, before=30)
+    return [each | {"rows": 288 if each["device"] == "d2" else 1440, "rejected_rows": 0} for each in fleet]
+
+
+def test_an_owner_states_that_a_device_is_right_as_it_is() -> None:
+    (found,) = peers_of(gateways())
+    assert (found.subject, found.metric, found.severity) == ("source:greenhouse/device:d2", "batch_rows", "act")
+    assert found.limit == pytest.approx(720) and "owner" not in found.because
+    assert peers_of(gateways(), {"data/batches/batch_rows": 0.15}) == []
+    (stricter,) = peers_of(gateways(), {"data/batches/batch_rows": 0.3})
+    assert (
+        stricter.severity == "act"
+        and stricter.limit == pytest.approx(432)
+        and "; the owner's limit is 30 % of the usual rows." in stricter.because
+    )
+
+
+def test_an_owner_states_the_limits_of_the_past_too_and_a_critical_names_the_limit_that_judged() -> None:
+    rows = device_batches(np.random.default_rng(6), fleet=1, before=40)
+    rows[-1] |= {"rejected_rows": rows[-1]["rows"] // 5}
+
+    def rejected(limits: dict[str, float]) -> Finding:
+        (found,) = [each for each in peers_of(rows, limits, "past") if each.metric == "batch_rejected_rate"]
+        return found
+
+    plain, raised, strict = (
+        rejected({}),
+        rejected({"data/batches/batch_rejected_rate": 0.3}),
+        rejected({"data/batches/batch_rejected_rate": 0.1}),
+    )
+    usual = plain.evidence["baseline"]
+    assert plain.severity == "act" and plain.limit == pytest.approx(usual + 0.05)
+    assert raised.severity == "watch" and raised.limit == pytest.approx(usual + 0.02)
+    assert (
+        strict.severity == "act"
+        and strict.limit == pytest.approx(usual + 0.1)
+        and "; the owner's limit is 10 points more." in strict.because
+    )
