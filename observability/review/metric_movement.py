@@ -112,9 +112,9 @@ def compare_weeks(target: Target, before: Finding | None, after: Finding | None,
     if before is None or after is None:
         which = since if before is None else now
         return MetricMovement("cannot tell", f"{title} was not measured in {which}.", "weeks")
-    better = better_sign(target.metric, before)
+    sign = improvement_sign(target.metric, before)
     change = difference_interval(finding_interval(before), finding_interval(after))
-    improvement = signed_improvement(change, better)
+    improvement = signed_improvement(change, sign)
     answer = movement_verdict(improvement, relevant_improvement(target, before.value))
     reached = goal_reached(target, after.value)
     words = (
@@ -124,9 +124,10 @@ def compare_weeks(target: Target, before: Finding | None, after: Finding | None,
     return MetricMovement(answer, words, "weeks", value_body(before), value_body(after), improvement.triple, reached)
 
 
-def better_sign(metric: str, before: Finding) -> float:
-    """+1 where lower is better, −1 where higher is better. Bias: nearer to zero is better; metrics without a better side: nearer to the
-    reference.
+def improvement_sign(metric: str, before: Finding) -> float:
+    """The sign that makes the change `before − after` an improvement: +1 where lower is better, −1 where higher is better.
+
+    Bias: nearer to zero is better; metrics without a better side: nearer to the reference.
     """
     better = METRICS[metric].better
     if better is not None:
@@ -135,9 +136,9 @@ def better_sign(metric: str, before: Finding) -> float:
     return 1.0 if before.value is not None and before.value > float(base or 0.0) else -1.0
 
 
-def signed_improvement(change: Interval, better: float) -> Interval:
-    """The change `before − after` with the sign for which positive is better."""
-    if change.value is None or better > 0:
+def signed_improvement(change: Interval, sign: float) -> Interval:
+    """A change times its sign (`improvement_sign`), for which positive is better."""
+    if change.value is None or sign > 0:
         return change
     low = None if change.high is None else -change.high
     high = None if change.low is None else -change.low

@@ -7,7 +7,14 @@ import pytest
 
 from observability.core.finding import Finding
 from observability.core.weeks import Week
-from observability.review.metric_movement import Target, compare_weeks, movement_verdict, relevant_improvement, signed_improvement
+from observability.review.metric_movement import (
+    Target,
+    compare_weeks,
+    improvement_sign,
+    movement_verdict,
+    relevant_improvement,
+    signed_improvement,
+)
 from observability.stats.interval import Interval
 
 JULY, AUGUST = Week.parse("2013-W27"), Week.parse("2013-W28")
@@ -104,3 +111,8 @@ def test_what_is_worthwhile_follows_the_goal_then_the_limits():
     assert relevant_improvement(Target("m", "serving/performance", "mae"), 30.0) == pytest.approx(3.0)
     assert relevant_improvement(Target("m", "serving/performance", "accuracy"), 0.7) == pytest.approx(0.02)
     assert relevant_improvement(Target("m", "data/quality", "null_rate"), 0.4) == pytest.approx(0.04)
+
+
+def test_an_improvement_is_positive_where_the_metric_goes_its_better_way() -> None:
+    for metric, value, sign in (("mae", 30.0, 1.0), ("accuracy", 0.7, -1.0), ("bias", 2.0, 1.0), ("bias", -2.0, -1.0)):
+        assert improvement_sign(metric, finding(value, None, None, metric)) == sign, (metric, value)
