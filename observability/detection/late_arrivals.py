@@ -57,7 +57,7 @@ def late_claims(now: "DataFrame", past: "DataFrame", without: Sequence[str], con
         f"half of those {hours_in_words(float(np.median(delay[late])))} or more after it ({delay.size:,} rows of the sample); in the month "
         f"before {quality_percent(share.before)} did"
     )
-    because += "" if sure else f"; more than the limit of {quality_percent(at[0])}, but days differ as much: cannot tell yet"
+    because += "" if sure else f"; more than the limit of {quality_percent(at[0])}, {share.doubt(context.budget / 100)}"
     because += f"{owner_limit_words(settings.limits, name)}. Figures of the newest days are incomplete until they are here."
     base = context.undecided("data/requests", "model", METRIC, delay.size, because, against="past", whole_model=True)
     act = sure and share.value >= at[1]

@@ -1,27 +1,52 @@
 """Compare a share of the rows of a sample with the month before, by days: rows of one day are not independent."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.core.formatting import plural
 from observability.detection.daily_rates import rate_variation
 from observability.metrics.column_counts import ColumnShare, DailyShares
+from observability.stats.change import proportion_score
+from observability.stats.dispersion import MIN_DAYS
 from observability.stats.interval import Interval, rate_interval
 
 
 @dataclass(frozen=True)
 class SampledShare:
-    """A share of the window's rows, its interval, and the p-value of no difference from the month before (value: before)."""
+    """A share of the window's rows, its interval, and the p-value of no difference from the month before (value: before).
+
+    rows: of the window. score: of the difference by rows alone, in standard errors; 0 where a side has no rows. past_days: days before
+    with rows.
+    """
 
     interval: Interval
     before: float
     p_value: float
+    rows: int
+    score: float
+    past_days: int
 
     @property
     def value(self) -> float:
         """The share; NaN without rows."""
         return float("nan") if self.interval.value is None else self.interval.value
+
+    def doubt(self, level: float) -> str:
+        """Why a share that is not significantly higher than before may be as before, as a clause. level: of the p-value."""
+        from scipy.special import ndtri
+
+        needed = -float(ndtri(level / 2))
+        if not self.value > self.before:
+            return "no more than in the month before"
+        if self.score < needed:
+            more = math.ceil(self.rows * ((needed / max(self.score, 0.01)) ** 2 - 1))
+            return f"but that may be chance: it needs about {plural(max(more, 1), 'more prediction')}"
+        if self.past_days < MIN_DAYS:
+            return f"but how days differ is not known yet: it needs about {plural(MIN_DAYS - self.past_days, 'more day')} of past"
+        return "but days of the month before differ as much: it cannot be told yet"
 
 
 def shares_by_day(at: NDArray[np.datetime64], hits: NDArray[np.datetime64]) -> DailyShares:
@@ -46,7 +71,9 @@ def sampled_share(now: DailyShares, past: DailyShares) -> SampledShare:
     days, past_days = float(max(now.days.size, 1)), float(max(past.days.size, 1))
     design = max(each.design(here, days) for each in (variation, own) if each is variation or each.known is not None)
     interval = rate_interval(here.hits, here.total, here.squares * design)
-    return SampledShare(interval, before.value, variation.p_value(here, days, before, past_days))
+    score = proportion_score(here.hits, here.total, before.hits, before.total, here.squares, before.squares)
+    chance, past_used = variation.p_value(here, days, before, past_days), int((past.n > 0).sum())
+    return SampledShare(interval, before.value, chance, here.rows, 0.0 if score is None else float(score), past_used)
 
 
 def whole_share(days: DailyShares) -> ColumnShare:

@@ -5,6 +5,7 @@ All need single rows, which counts do not hold, so they are computed on a bounde
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from observability.core.finding import Finding, Severity
 from observability.core.formatting import plural
 from observability.core.owner_level import owner_limit_words
 from observability.core.questions import Aggregate, Sample
-from observability.detection.change import stated_limits
+from observability.core.settings import ModelSettings
+from observability.detection.change import Limits, stated_limits
 from observability.detection.default_scores import inputs_explain
 from observability.detection.device_anomalies import CLOCK, COARSE_ACT, DISTINCT, NAME, SKEW_ACT, device_claims
 from observability.detection.late_arrivals import event_days, late_claims
-from observability.detection.sampled_shares import sampled_share, shares_by_day
+from observability.detection.sampled_shares import SampledShare, sampled_share, shares_by_day
 from observability.detection.significant_claims import quality_percent
 from observability.proofs.outcomes import REQUEST_PROOFS
 
@@ -73,30 +75,37 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
-    """Return findings about subjects with bursts of near-identical requests, or one that there is none."""
+    """Return findings about subjects with bursts of near-identical requests, or one that there is none.
+
+    Without a month before to compare with a burst is a warning at most, unless the owner states a limit that it surely exceeds.
+    """
     groups = near_identical_requests(now, context)
     if groups is None:
         because = "Bursts cannot be detected without `subject`: log `subject` (a user pseudonym) with requests."
         return [context.undecided(NAME, "model", COPIES, len(now), because, against="past")]
-    before, settings = near_identical_requests(past, context), context.model.settings
-    usual = float(before["n"].max() / len(past)) if before is not None and len(before) and len(past) >= MINIMUM else 0.0
-    watch, act = stated_limits(settings, f"{NAME}/{COPIES}", BURST_WATCH, BURST_ACT)
-    limits = tuple(max(limit, BURST_TIMES * usual, MIN_BURST / len(now)) for limit in (watch, act))
-    whose = owner_limit_words(settings.limits, f"{NAME}/{COPIES}")
+    before, name, stated = near_identical_requests(past, context), f"{NAME}/{COPIES}", context.model.settings.limits
+    comparable = before is not None and len(past) >= MINIMUM
+    usual = float(before["n"].max() / len(past)) if before is not None and comparable else 0.0
+    limits = burst_limits(context.model.settings, usual, len(now))
+    whose = owner_limit_words(stated, name)
     known = shares_by_day(event_days(past), event_days(past)[:0] if before is None or not usual else before["days"].iloc[0])
-    found, unsure = [], False
+    month = f"the highest share of one subject in the month before was {quality_percent(usual)}"
+    month = month if comparable else "there is no month before to compare with"
+    found, doubts = [], []
     for each in groups[groups["n"] >= MIN_BURST].to_dict("records"):
         share = sampled_share(shares_by_day(event_days(now), each["days"]), known)
         if share.value < limits[0]:
             continue
-        if len(past) >= MINIMUM and share.p_value > context.budget:
-            unsure = True
+        sure = name in stated and (share.interval.low or 0.0) >= limits[1]
+        risen = comparable and share.value > usual and share.p_value <= context.budget
+        if comparable and not (sure or risen):
+            doubts.append(share)
             continue
-        severity: Severity = "act" if share.value >= limits[1] else "watch"
+        severity: Severity = "act" if share.value >= limits[1] and (sure or risen) else "watch"
         because = (
             f"Subject `{each['subject']}` sends near-identical requests: {each['n']:,} of {len(now):,} requests of the "
             f"sample ({quality_percent(share.value)}) are near copies of {plural(each['groups'], 'request')}, up to "
-            f"{each['peak']:,} an hour; the highest share of one subject in the month before was {quality_percent(usual)}{whose}."
+            f"{each['peak']:,} an hour; {month}{whose}."
         )
         base = context.undecided(NAME, f"subject={each['subject']}", COPIES, len(now), because, against="past")
         found.append(
@@ -109,22 +118,46 @@ def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> lis
                 likely_source="system",
                 limit=limits[severity == "act"],
                 rank=6.0 + share.value,
-                evidence={"near_duplicates": each["n"], "peak_per_hour": each["peak"], "baseline": usual},
+                evidence={"near_duplicates": each["n"], "peak_per_hour": each["peak"]} | ({"baseline": usual} if comparable else {}),
             )
         )
     if found:
         return found
     share = sampled_share(shares_by_day(event_days(now), groups["days"].iloc[0]), known)
     said = f"one subject has at most {groups['n'].iloc[0]:,} of the {len(now):,} requests of the sample"
-    because = f"No bursts of near-identical requests: {said}{whose}."
-    if unsure:
-        because = (
-            f"Whether there is a burst of near-identical requests cannot be told yet: {said}, more than the limit of "
-            f"{quality_percent(limits[0])}, but days of the month before differ as much{whose}."
-        )
+    because, open_still = f"No bursts of near-identical requests: {said}{whose}.", bool(doubts) or share.value > limits[0]
+    if open_still:
+        why = burst_doubt(doubts[0] if doubts else share, bool(doubts), usual, limits[0], context)
+        because = f"Whether there is a burst of near-identical requests cannot be told: {said}, more than the limit of "
+        because += f"{quality_percent(limits[0])}, {why}{whose}."
     base = context.undecided(NAME, "model", COPIES, len(now), because, against="past")
     decided = replace(base, value=share.value, low=share.interval.low, high=share.interval.high, limit=limits[0])
-    return [replace(decided, severity="unknown" if unsure else "ok")]
+    return [replace(decided, severity="unknown" if open_still else "ok")]
+
+
+def burst_limits(settings: ModelSettings, usual: float, rows: int) -> Limits:
+    """Return the limits for watch and act of the share of one subject. usual: the highest share of one subject in the month before.
+
+    A multiple of the past raises both where no owner states one, and the past counts up to the critical limit only, so that a burst that
+    lasts does not hide the next. A stated limit stands, and the past raises the one for watch up to it.
+    """
+    watch, act = stated_limits(settings, f"{NAME}/{COPIES}", BURST_WATCH, BURST_ACT)
+    raised = max(watch, BURST_TIMES * min(usual, act), MIN_BURST / rows)
+    return (min(raised, act), act) if f"{NAME}/{COPIES}" in settings.limits else (raised, max(raised, act))
+
+
+def burst_doubt(share: SampledShare, many: bool, usual: float, limit: float, context: Context) -> str:
+    """Return why a share beyond a limit may be no burst, as a clause. many: whether it is of MIN_BURST rows."""
+    if not many:
+        return f"but fewer than {MIN_BURST} requests may be chance: it needs about {burst_rows_needed(share):,} more predictions"
+    if usual >= limit:
+        return f"as in the month before ({quality_percent(usual)})"
+    return share.doubt(context.budget)
+
+
+def burst_rows_needed(share: SampledShare) -> int:
+    """Return how many more predictions make a share of one subject MIN_BURST requests."""
+    return max(ceil(MIN_BURST / share.value) - share.rows, 1)
 
 
 def near_identical_requests(rows: "DataFrame", context: Context) -> "DataFrame | None":
@@ -208,7 +241,8 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     """Return the finding about a score whose share surged, as of a service that answers a default without calling the model.
 
     known: rows of the month before, and of the reference where there is one. A default is a new value, more distinct inputs share it than
-    shared any value before, and their inputs do not explain it. Scores that many inputs share by nature, such as those of a saturated
+    shared any value before, and their inputs do not explain it. Where there is a reference it alone says which values are the model's own:
+    one bad day of the month holds the default too. Scores that many inputs share by nature, such as those of a saturated
     ensemble of trees, are no defaults and are held against no limit.
     """
     scored, before, *_ = (each[np.isfinite(each["score"].to_numpy(float))] for each in (now, *known))
@@ -219,9 +253,9 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     share = sampled_share(*(shares_by_day(event_days(each), event_days(each[each["score"] == value])) for each in (scored, before)))
     watch, act = stated_limits(settings, name, DEFAULT_WATCH, DEFAULT_ACT)
     growth = share.value - share.before
-    usual = [shares for shares in (inputs_by_score(each, context) for each in known) if len(shares)]
+    usual = next(shares for shares in (inputs_by_score(each, context) for each in reversed(known)) if len(shares))
     shared = float(inputs_by_score(now, context).get(value, 0.0))
-    highest = max((float(shares.max()) for shares in usual), default=0.0)
+    highest = float(usual.max())
     severity: Severity = "ok" if growth < watch else "act" if growth >= act else "watch"
     limit: float | None = min(share.before + (act if severity == "act" else watch), 1.0)
     said = "."
@@ -269,19 +303,19 @@ def natural_reason(
     value: float,
     shared: float,
     highest: float,
-    usual: "Sequence[Series[float]]",
+    usual: "Series[float]",
     now: "DataFrame",
     known: "Sequence[DataFrame]",
     context: Context,
 ) -> str:
     """Return why a frequent score is the model's own answer; empty where it may be a default.
 
-    shared, highest: the share of distinct inputs with the value, and the largest one with any value before. usual: those of every value
+    shared, highest: the share of distinct inputs with the value, and the largest one with any value before. usual: that of every value
     before. now, known: rows of the window and of before.
     """
     import pandas as pd
 
-    if any(float(shares.get(value, 0.0)) > DEFAULT_KNOWN for shares in usual):
+    if float(usual.get(value, 0.0)) > DEFAULT_KNOWN:
         return "different inputs had it before"
     if shared < DEFAULT_WATCH:
         return "few different inputs have it"

@@ -25,14 +25,13 @@ def rows(n: int, seed: int) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def said(current: pd.DataFrame, past: pd.DataFrame | None = None, **limits: float):
+def said(current: pd.DataFrame, past: pd.DataFrame | None = None, reference: pd.DataFrame | None = None, **limits: float):
     settings = ModelSettings(limits={f"data/{name.replace('__', '/')}": limit for name, limit in limits.items()})
     context = context_for(rows(500, 9), features=FEATURES, settings=settings)
     past = rows(4000, 2) if past is None else past
+    given = {"current": current, "past": past, "reference": past if reference is None else reference}
     frames = {
-        name: pd.DataFrame(
-            {column: (current if name == "current" else past)[column.partition(".")[2] or column] for column in ask.aggregate.columns}
-        )
+        name: pd.DataFrame({column: given[name][column.partition(".")[2] or column] for column in ask.aggregate.columns})
         for name, ask in ANALYZER.needs(context).items()
     }
     return {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, context)}
@@ -58,7 +57,8 @@ def test_a_burst_of_one_subject_is_named_with_its_size() -> None:
     assert alarms(found) == {("subject=ab12", "near_duplicate_share")}
     claim = found["subject=ab12", "near_duplicate_share"]
     assert claim.severity == "act" and claim.value == pytest.approx(150 / 4000, abs=0.012) and "an hour" in claim.because
-    assert said(current, rows(4000, 2).iloc[:0])["subject=ab12", "near_duplicate_share"].severity == "act", "in its first week too"
+    first = said(current, rows(4000, 2).iloc[:0])["subject=ab12", "near_duplicate_share"]
+    assert first.severity == "watch" and "there is no month before to compare with" in first.because and "baseline" not in first.evidence
     assert "log `subject`" in said(rows(500, 4).assign(subject=None))["model", "near_duplicate_share"].because
 
 
@@ -305,3 +305,60 @@ def test_late_predictions_are_held_against_days_that_differ() -> None:
     )
     error = by_day.std(ddof=1) / np.sqrt(7)
     assert claim.severity in ("watch", "act") and (claim.high - claim.low) / 2 / 1.96 == pytest.approx(error, rel=0.25)
+
+
+def with_burst(frame: pd.DataFrame, n: int) -> pd.DataFrame:
+    """n near copies of one request of one subject, spread over the days of the rows."""
+    chosen = frame.index[np.linspace(0, len(frame) - 1, n).astype(int)]
+    frame.loc[chosen, ["subject", "age", "income", "region"]] = ["ab12", 41.0, 22_000.0, "north"]
+    return frame
+
+
+KEY = ("subject=ab12", "near_duplicate_share")
+
+
+def test_the_past_does_not_raise_the_limit_of_an_owner() -> None:
+    """1 % is stated, 2 % in the month before, 5 % now: critical, and so is what exceeds it as in the month before."""
+    claim = said(with_burst(rows(4000, 3), 200), with_burst(rows(4000, 2), 80), requests__near_duplicate_share=0.01)[KEY]
+    assert (claim.severity, claim.limit) == ("act", 0.01) and "the owner's limit is 1 %" in claim.because
+    same = said(with_burst(rows(4000, 3), 200), with_burst(rows(4000, 2), 200), requests__near_duplicate_share=0.01)[KEY]
+    assert same.severity == "act" and "in the month before was 5 %" in same.because
+    allowed_share = said(with_burst(rows(4000, 3), 400), with_burst(rows(4000, 2), 400), requests__near_duplicate_share=0.2)
+    claim = allowed_share["model", "near_duplicate_share"]
+    assert (claim.severity, claim.limit) == ("ok", 0.2), "the owner allows what was usual"
+    few = said(with_burst(rows(1000, 3), 15), requests__near_duplicate_share=0.01)["model", "near_duplicate_share"]
+    assert few.severity == "unknown" and beyond_limit(few) and "it needs about 334 more predictions" in few.because
+
+
+def test_a_burst_that_stood_for_a_month_does_not_hide_the_next() -> None:
+    past = with_burst(rows(4000, 2), 800)
+    assert said(with_burst(rows(4000, 3), 2000), past)[KEY].severity == "act", "20 % before, 50 % now"
+    stands = said(with_burst(rows(4000, 3), 800), past)["model", "near_duplicate_share"]
+    assert stands.severity == "unknown" and stands.limit == pytest.approx(0.06)
+    assert "more than the limit of 6 %, as in the month before (20 %)" in stands.because
+    less = said(with_burst(rows(4000, 3), 400), past)
+    assert alarms(less) == set() and less["model", "near_duplicate_share"].severity == "unknown", "a share that halved is no burst"
+
+
+def test_a_burst_of_few_rows_may_be_chance_and_says_how_many_more_it_needs() -> None:
+    found = said(with_burst(rows(1000, 3), 26), rows(120, 2).assign(subject=[f"s{i}" for i in range(120)]))
+    claim = found["model", "near_duplicate_share"]
+    assert claim.severity == "unknown" and "days" not in claim.because and "may be chance: it needs about" in claim.because
+
+
+def test_late_predictions_of_few_rows_may_be_chance_and_days_are_not_blamed() -> None:
+    current, past = rows(1000, 40), rows(100, 41)
+    current.loc[current.index[::9], "arrived"] += pd.Timedelta(hours=6)
+    past.loc[past.index[:1], "arrived"] += pd.Timedelta(minutes=40)
+    claim = said(current, past)["model", "late_rate"]
+    assert claim.severity == "unknown" and "but days" not in claim.because and "that may be chance: it needs about" in claim.because
+
+
+def test_a_default_of_one_bad_past_day_is_not_the_models_own_where_there_is_a_reference() -> None:
+    current, past = rows(4000, 5), rows(4000, 2)
+    current.loc[current.index[:2400], "score"] = 0.5
+    past.loc[past.index[:24], "score"] = 0.5
+    claim = said(current, past, rows(4000, 8))["score", "default_score_rate"]
+    assert claim.severity == "act" and "default value given without calling the model" in claim.because
+    known = said(current, past, past)["score", "default_score_rate"]
+    assert known.severity == "ok" and known.because.endswith("It is the model's own: different inputs had it before.")
