@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from observability.core import formatting
 from observability.core.errors import UsageError
-from observability.core.finding import iso
+from observability.core.finding import Severity, iso
 from observability.export import svg as export_svg
 from observability.export.csv import inert_text
 from observability.review import agenda_figures, decision_evidence, meeting
@@ -114,7 +114,7 @@ def rendered_week(
     return template.render(
         body=body,
         agenda={"items_": agenda.items, "folded": agenda.folded},
-        statuses={part["model"]: model_week_severity(body, part) for part in body["models"]},
+        statuses=model_statuses(body),
         anchors={item.item: f"item-{place}" for place, item in enumerate(agenda.items, 1)},
         on_agenda={incident: place for place, item in enumerate(agenda.items, 1) for incident in item.incidents},
         outcomes={item: {**entry, "at": iso(entry["at"])} for item, entry in item_outcomes(words).items()},
@@ -208,6 +208,11 @@ def paired_sentence(challenger: Body) -> str:
     if pairs["flips"] and pairs["flips"]["value"] is not None:
         words.append(f"{formatting.format_share(pairs['flips']['value'])} of decisions differ.")
     return " ".join(words)
+
+
+def model_statuses(body: Body) -> dict[str, Severity]:
+    """The status of each model of a frozen week, by name: one for the page, the file and the slides."""
+    return {part["model"]: model_week_severity(body, part) for part in body["models"]}
 
 
 def items_of(body: Body) -> list[Item]:
@@ -315,7 +320,7 @@ def review_markdown(store: "Store", review: str, now: datetime) -> str:
     lines += [suppressed_words(body["suppressed"])] if body["suppressed"] else []
     for part in body["models"]:
         severity = model_week_severity(body, part)
-        asked = model_action_counts(body, part["model"]).words
+        asked = model_action_counts(agenda, part["model"]).words
         lines.append(f"- {chat_text(part['model'])}: {ICONS[severity]} {formatting.STATUS_WORDS[severity]}, {asked}")
     lines += ["", "Agenda:"] if agenda.items else ["", "Nothing needs action this week."]
     for number, item in enumerate(agenda.items, 1):

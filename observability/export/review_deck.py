@@ -42,6 +42,7 @@ def review_deck(store: "Store", review: str, now: datetime) -> str:
         .get_template("deck.html")
         .render(
             body=body,
+            statuses=export_review.model_statuses(body),
             agenda={"items_": agenda.items, "folded": agenda.folded},
             figures=figures,
             headline=slide_headline,

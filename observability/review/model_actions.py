@@ -1,23 +1,40 @@
-"""What a frozen week asks for about one model: its agenda items, counted by the one function that counts what needs action."""
+"""State of a model in a frozen week, and how many things need action: from its findings, its incidents and its audits.
 
-from collections.abc import Mapping
+An overdue action, decision or signature asks something of people, and stands on the agenda; it is no state of the model.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from observability.core.finding import SEVERITIES, Severity
 from observability.incidents.action_counts import ActionCounts, action_counts
-from observability.review.agenda import Item
+from observability.review.agenda import Arranged, Item
+
+STATE_SORTS = ("incident", "audit")
+"""Sorts of agenda items that are a state of their model."""
+AUDIT_RULE = ("trust/audits", "audit_days_left")
+"""Analyzer and metric of the incident of an expired audit, which is due as an item as well."""
 
 
-def agenda_of_model(body: Mapping[str, Any], model: str) -> list[Item]:
-    """The items of a frozen week that concern a model: incidents, and what is due."""
-    return [item for item in map(Item.from_json, body["agenda"]) if model in item.models]
+def state_items(items: Iterable[Item], model: str) -> list[Item]:
+    """The agenda items that are a state of a model: incidents and audits, an expired audit once."""
+    mine = [item for item in items if model in item.models and item.sort in STATE_SORTS]
+    due = {item.item.rpartition(":")[2] for item in mine if item.sort == "audit"}
+    return [item for item in mine if audit_of_incident(item) not in due]
 
 
-def model_action_counts(body: Mapping[str, Any], model: str) -> ActionCounts:
-    """How many items of a model are critical and warnings, as the agenda lists them."""
-    return action_counts(agenda_of_model(body, model))
+def audit_of_incident(item: Item) -> str | None:
+    """The kind of audit that an incident says has expired; None for other items."""
+    about = item.about
+    return about.get("subject") if item.sort == "incident" and (about.get("analyzer"), about.get("metric")) == AUDIT_RULE else None
+
+
+def model_action_counts(agenda: Arranged, model: str) -> ActionCounts:
+    """How many states of a model are critical and warnings, as the arranged agenda lists them, folded ones included, removed ones not."""
+    return action_counts(state_items((item for item in (*agenda.items, *agenda.folded) if item.item not in agenda.removed), model))
 
 
 def model_week_severity(body: Mapping[str, Any], part: Mapping[str, Any]) -> Severity:
-    """The status of a model in a frozen week: the worst of its findings and its agenda items. part: the model's part of the week."""
-    return min([part["severity"], *(item.severity for item in agenda_of_model(body, part["model"]))], key=SEVERITIES.index)
+    """The status of a model in a frozen week: the worst of its findings, incidents and audits. part: the model's part of the week."""
+    items = state_items(map(Item.from_json, body["agenda"]), part["model"])
+    return min([part["severity"], *(item.severity for item in items)], key=SEVERITIES.index)

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from observability.dashboard.review import fleet
+from observability.export.review import TEMPLATES, model_statuses
 from observability.incidents.action_counts import ActionCounts
-from observability.review.agenda import Item, Sort
+from observability.review.agenda import Arranged, Item, Sort, arranged_agenda
 from observability.review.model_actions import model_action_counts, model_week_severity
 
 FIGURE = {"value": None, "metric": None, "because": None, "unit": "", "n": 0, "basis": "measured", "before": None}
@@ -31,18 +32,47 @@ def week() -> dict[str, Any]:
     return {"week": "2026-W10", "models": [*models, part | {"model": "quiet", "severity": "unknown", "incidents": []}], "agenda": agenda}
 
 
+def arranged(body: dict[str, Any], *said: dict[str, Any]) -> Arranged:
+    return arranged_agenda([Item.from_json(item) for item in body["agenda"]], said)
+
+
 def test_an_expired_audit_counts_and_makes_its_model_critical() -> None:
     body = week()
-    assert model_action_counts(body, "late") == ActionCounts(critical=1, acknowledged=0, warnings=2)
+    assert model_action_counts(arranged(body), "late") == ActionCounts(critical=1, acknowledged=0, warnings=2)
     assert [model_week_severity(body, part) for part in body["models"]] == ["act", "watch", "unknown"]
 
 
 def test_the_row_of_the_fleet_says_the_counts_and_the_status_of_its_agenda() -> None:
     body = week()
-    room: Any = SimpleNamespace(body=body, agenda=SimpleNamespace(items=[Item.from_json(item) for item in body["agenda"]]))
+    room: Any = SimpleNamespace(body=body, agenda=arranged(body))
     rows = [fleet._fleet_row(room, part)["cells"]["status"] for part in body["models"]]
     assert [(row["s"], row["sub"]) for row in rows] == [
         ("act", "1 critical, 2 warnings; agenda 1, 2, 3"),
         ("watch", "1 warning; agenda 2"),
         ("unknown", None),
     ]
+
+
+def test_an_overdue_action_is_no_state_of_its_model() -> None:
+    body = week()
+    body["models"][2]["severity"] = "ok"
+    body["agenda"] += [entry("action:a1", "action", "act", "quiet"), entry("signature:quiet:x", "signature", "act", "quiet")]
+    room: Any = SimpleNamespace(body=body, agenda=arranged(body))
+    cell = fleet._fleet_row(room, body["models"][2])["cells"]["status"]
+    assert (cell["s"], cell["sub"]) == ("ok", "agenda 4, 5")
+
+
+def test_a_removed_item_is_not_counted_and_an_expired_audit_counts_once() -> None:
+    body = week()
+    expired = entry("incident:late:trust/audits/robustness/audit_days_left/", "incident", "watch", "late")
+    body["agenda"].append(expired | {"about": {"analyzer": "trust/audits", "metric": "audit_days_left", "subject": "robustness"}})
+    assert model_action_counts(arranged(body), "late") == ActionCounts(critical=1, acknowledged=0, warnings=2)
+    gone = {"item": "drift", "does": "unpin", "author": "ann"}
+    assert model_action_counts(arranged(body, gone), "late") == ActionCounts(critical=1, acknowledged=0, warnings=1)
+
+
+def test_the_slides_say_the_status_of_the_page() -> None:
+    body = week()
+    assert model_statuses(body) == {"late": "act", "delay": "watch", "quiet": "unknown"}
+    source = (TEMPLATES / "deck.html").read_text(encoding="utf-8")
+    assert "status(statuses[each.model])" in source and "each.severity" not in source

@@ -53,8 +53,9 @@ def _settings_row(part: dict[str, Any]) -> dict[str, Any]:
 
 def _fleet_row(room: ReviewPage, part: dict[str, Any]) -> dict[str, Any]:
     """The row of one model, with the places of its agenda items."""
-    agenda = [str(place) for place, item in enumerate(room.agenda.items, 1) if part["model"] in item.models]
-    asked = model_action_counts(room.body, part["model"])
+    arranged = room.agenda
+    agenda = [str(place) for place, item in enumerate(arranged.items, 1) if part["model"] in item.models]
+    asked = model_action_counts(arranged, part["model"])
     notes = [asked.words] if asked.critical or asked.warnings else []
     notes += [f"agenda {', '.join(agenda)}"] if agenda else []
     strip = part["strip"]
