@@ -15,6 +15,7 @@ from observability.alerts.alert_state import Alert, AlertPrecision, alert_precis
 from observability.analyzers import discover
 from observability.core.catalog import Model
 from observability.core.finding import Finding
+from observability.core.limit_units import LIMIT_UNITS
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc
@@ -52,6 +53,11 @@ class AlarmRule:
     def title(self) -> str:
         """The title of the metric."""
         return METRICS[self.metric].title
+
+    @property
+    def unit(self) -> str:
+        """The unit of the limit: that of the metric, unless the limit is a multiple or a rise."""
+        return LIMIT_UNITS.get(self.name, METRICS[self.metric].unit)
 
 
 def alarm_rules_of(settings: ModelSettings) -> list[AlarmRule]:

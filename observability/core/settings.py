@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from observability.core.errors import UsageError
+from observability.core.limit_units import checked_limit
 from observability.core.window import Slice
 
 PRIMARY_METRICS = ("accuracy", "roc_auc", "pr_auc", "precision", "recall", "f1", "log_loss", "brier", "mae", "rmse", "r2")
@@ -109,6 +110,8 @@ def parse_settings(body: dict[str, Any], base: ModelSettings | None = None, wher
     for table in ("importance", "limits"):
         if table in body:
             values[table] = {str(key): nonnegative_number(f"{table}.{key}", value, where) for key, value in body[table].items()}
+    if "limits" in body:
+        values["limits"] = {name: checked_limit(name, limit, where) for name, limit in values["limits"].items()}
     if "protect" in body:
         values["protect"] = {str(name): protection_rule(f"protect.{name}", rule, where) for name, rule in body["protect"].items()}
     if "columns" in body:

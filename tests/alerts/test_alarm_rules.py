@@ -7,8 +7,10 @@ import pytest
 
 from observability.alerts import alarm_rules
 from observability.analyzers import discover
+from observability.core.errors import UsageError
+from observability.core.limit_units import LIMIT_UNITS, MULTIPLES, RISE
 from observability.core.metric_definitions import METRICS
-from observability.core.settings import ModelSettings
+from observability.core.settings import ModelSettings, parse_settings
 from observability.core.window import Window
 from observability.monitoring import check
 from observability.review.agenda_items import records_until
@@ -31,6 +33,25 @@ def test_every_rule_is_about_a_known_metric_and_takes_the_owners_limit():
     stated = alarm_rules.alarm_rules_of(ModelSettings(limits={"serving/drift/psi": 0.4}))
     (psi,) = [each for each in stated if each.name == "serving/drift/psi"]
     assert (psi.usual, psi.stated, psi.limit) == (0.25, 0.4, 0.4)
+
+
+def test_the_unit_of_a_rule_is_that_of_its_limit():
+    units = {each.name: each.unit for each in RULES}
+    assert units.keys() >= LIMIT_UNITS.keys(), "every unit is that of a rule"
+    multiples = {name for name, unit in units.items() if unit in MULTIPLES}
+    assert {name.rpartition("/")[2] for name in multiples} == {"cost_per_thousand", "energy_per_thousand", "sci", "run_energy"}
+    assert all(each.usual is not None and each.usual > 1 for each in RULES if each.name in multiples)
+    assert (units["data/requests/default_score_rate"], units["operations/cost/cost_per_correct_decision"]) == (RISE, "money")
+
+
+def test_a_multiple_of_one_or_less_is_refused_with_what_to_write():
+    for limit in (0.4, 1.0):
+        with pytest.raises(UsageError) as refused:
+            parse_settings({"limits": {"operations/cost/cost_per_thousand": limit}}, where="model.toml")
+        error = refused.value
+        assert error.where == "model.toml, limits.operations/cost/cost_per_thousand" and error.got == f"{limit:g}"
+        assert error.expected == "a number above 1, as 1.5 times the past four weeks" and "how many times" in error.attempt
+    assert parse_settings({"limits": {"operations/cost/cost_per_thousand": 1.2, "data/requests/default_score_rate": 0.4}}).limits
 
 
 def judged(store, limits):

@@ -97,7 +97,7 @@ def _limits_table(model: Model) -> dict[str, float]:
             RULE: [rule.title for rule in known],
             DEFAULT: [rule.usual for rule in known],
             OVERRIDE: [float("nan") if rule.stated is None else rule.stated for rule in known],
-            "Unit": [METRICS[rule.metric].unit for rule in known],
+            "Unit": [rule.unit for rule in known],
             "Analyzer": [rule.analyzer for rule in known],
             RATED: [_usefulness_words(alerts, rule) for rule in known],
         }
