@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 EVER = Window("", FIRST, AFTER_LAST)
-MAXIMUM = 20_000
+MAX_ALERT_RECORDS = 20_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Message:
 def alert_records(store: "Store", incident: str | None = None) -> list[dict[str, Any]]:
     """Records of kind `alert`, oldest first, of one incident or of all."""
     only = (("incident", incident),) if incident else ()
-    return record_rows(store, Records("alert", ever=True, rows=MAXIMUM, only=only))
+    return record_rows(store, Records("alert", ever=True, rows=MAX_ALERT_RECORDS, only=only))
 
 
 def alerts_by_incident(store: "Store", now: datetime) -> dict[str, Alert]:
@@ -63,7 +63,7 @@ def acknowledged_claims(store: "Store", now: datetime) -> AcknowledgedClaims:
 
 def messages_by_key(store: "Store") -> dict[str, Message]:
     """Current state of every message by its key, oldest first."""
-    rows = record_rows(store, Records("message", ever=True, rows=MAXIMUM))
+    rows = record_rows(store, Records("message", ever=True, rows=MAX_ALERT_RECORDS))
     messages: dict[str, Message] = {}
     for row in rows:
         if row["state"] == "queued":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-MIN_SHARE = 250
+MIN_STEPS_A_RUN = 250
 """Records of steps that a run gives at least. Where so many runs have more that they do not fit, the oldest ones give none."""
 
 
@@ -13,7 +13,7 @@ def step_strides(sizes: Sequence[int], rows: int, most: int) -> list[int]:
     each run, the newest run first.
     """
     read, held = 0, 0
-    while read < len(sizes) and (held := held + min(sizes[read], MIN_SHARE)) <= max(rows, MIN_SHARE):
+    while read < len(sizes) and (held := held + min(sizes[read], MIN_STEPS_A_RUN)) <= max(rows, MIN_STEPS_A_RUN):
         read += 1
     share, left = most, rows
     for place, size in enumerate(sorted(min(each, most) for each in sizes[:read])):

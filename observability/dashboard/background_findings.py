@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 KEEP = 600.0
 """Seconds after which findings are computed again where the store has changed."""
-MAXIMUM = 256
+MAX_KEPT_WINDOWS = 256
 Key = tuple[str, int, Window]
 """The home, how often its store was rewritten, and the window: findings from before something was removed are not shown after it."""
 
@@ -82,7 +82,7 @@ def compute_sampled_findings(store: "Store", window: Window, now: datetime, key:
         with _lock:
             _finished[key] = SampledFindings(findings, generation, time.monotonic())
             _under_way.pop(key, None)
-            while len(_finished) > MAXIMUM:
+            while len(_finished) > MAX_KEPT_WINDOWS:
                 _finished.popitem(last=False)
     return findings
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import streamlit as st
 
 COOKIE = "observability-favourite-models"
-MAXIMUM = 50
+MAX_FAVOURITES = 50
 """Favourites that are kept: a browser keeps 4 kB of a cookie."""
 HELD, CHANGED = "favourite-models", "favourite-models-changed"
 
@@ -29,7 +29,7 @@ def read_favourites(cookie: str | None) -> list[str]:
         found = json.loads(unquote(cookie or "[]"))
     except ValueError:
         return []
-    return [name for name in found if isinstance(name, str)][:MAXIMUM] if isinstance(found, list) else []
+    return [name for name in found if isinstance(name, str)][:MAX_FAVOURITES] if isinstance(found, list) else []
 
 
 def changed_cookie() -> list[str] | None:
@@ -40,7 +40,7 @@ def changed_cookie() -> list[str] | None:
 def toggle_favourite(model: str) -> None:
     """Make a model a favourite, or no longer one."""
     held = favourite_models()
-    st.session_state[HELD] = [name for name in held if name != model] if model in held else [model, *held][:MAXIMUM]
+    st.session_state[HELD] = [name for name in held if name != model] if model in held else [model, *held][:MAX_FAVOURITES]
     st.session_state[CHANGED] = True
 
 

@@ -11,7 +11,7 @@ from observability.dashboard.widgets import NOT_SAVED, note_line, save_records
 from observability.metrics.form_decisions import FORM_DECISIONS, FormDecision, form_decisions
 from observability.records.values import new_record_id
 
-MAXIMUM = 5
+MAX_SHOWN_DECISIONS = 5
 """Decisions that are shown."""
 
 
@@ -43,7 +43,7 @@ def form_decision_section(choice: FormToDecide, made: Sequence[FormDecision], si
     made: newest first. since: what became of a decision, in words.
     """
     turn = int(st.session_state.get("form-turn", 0))
-    for each in made[:MAXIMUM]:
+    for each in made[:MAX_SHOWN_DECISIONS]:
         told = since(each)
         note_line(each.at, each.author, f"{each.statement} ({told})" if told else each.statement)
     author = person_name.person_name_box("form-author")

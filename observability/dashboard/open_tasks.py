@@ -18,7 +18,7 @@ from observability.dashboard.widgets import plain_caption
 from observability.incidents.action_counts import CountedIncident, counted_incidents
 from observability.incidents.grouping import Incident, incident_order
 
-MAXIMUM, MAX_TAKEN = 5, 3
+MAX_TASKS, MAX_TAKEN = 5, 3
 ASKED = "incident-asked"
 """The state that holds the incidents and the action that the table asked for."""
 BULK = {name: incident_actions.ACTIONS[name] for name in ("assign", "acknowledge", "snooze", "mute", "resolve")} | {"merge": "Merge"}
@@ -61,13 +61,13 @@ def ask_for_action(found: Sequence[str], does: str) -> None:
 
 
 def first_inbox_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first MAXIMUM rows of the list of incidents, and those after them on which somebody works (MAX_TAKEN at most): who took one
+    """The first MAX_TASKS rows of the list of incidents, and those after them on which somebody works (MAX_TAKEN at most): who took one
     finds it again, and the others see that it is taken.
     """
     taken = [
-        row for row in rows[MAXIMUM:] if str(row["cells"].get("state", {}).get("t")).startswith(incident_actions.STATES["acknowledged"])
+        row for row in rows[MAX_TASKS:] if str(row["cells"].get("state", {}).get("t")).startswith(incident_actions.STATES["acknowledged"])
     ]
-    return [*rows[:MAXIMUM], *taken[:MAX_TAKEN]]
+    return [*rows[:MAX_TASKS], *taken[:MAX_TAKEN]]
 
 
 def incident_inbox_rows(

@@ -20,7 +20,7 @@ from observability.dashboard.frame import ask_to_share, view_target
 from observability.dashboard.scope import SPANS, Scope, scope_from_state
 
 ASSETS = Path(__file__).parent / "assets"
-MAXIMUM = 2_000
+MAX_OFFERED = 2_000
 """Features and incidents that are offered; a model may have ten thousand columns."""
 MAX_ACTIONS = 200
 """Actions that are offered, open ones first: they are sent with every page."""
@@ -120,7 +120,7 @@ def feature_items(scope: Scope) -> list[Item]:
     model = next((model for model in load.catalog().models if model.name == scope.model), None)
     if model is None:
         return []
-    names = sorted({column.name for column in model.columns})[:MAXIMUM]
+    names = sorted({column.name for column in model.columns})[:MAX_OFFERED]
     return [palette_item("Features", name, links.link_cell("", "drift", scope, feature=name), model.name) for name in names]
 
 
@@ -132,7 +132,7 @@ def incident_items(scope: Scope) -> list[Item]:
     from observability.dashboard.overview import incidents
 
     try:
-        found = load.scope_report(scope).incidents[:MAXIMUM]
+        found = load.scope_report(scope).incidents[:MAX_OFFERED]
     except ObservabilityError:
         return []
     cells = [(incident, incidents.inbox_row(incident, [incident.model or ""], scope)["cells"]["what"]) for incident in found]

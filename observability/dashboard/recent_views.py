@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 HELD = "recent-views"
-MAXIMUM = 8
+MAX_RECENT_VIEWS = 8
 """Views that are remembered: what a person goes back to."""
 TOLD_APART = ("model", "id", "run", "study", "dashboard", "project", "dataset", "incident", "review")
 """Parameters that make two views of one page two places; with any other the later view takes the place of the earlier."""
@@ -15,7 +15,7 @@ TOLD_APART = ("model", "id", "run", "study", "dashboard", "project", "dataset", 
 def note_view(view: dict[str, Any]) -> None:
     """Remember a view, a target of `links.follow_link`, before those viewed earlier."""
     others = [other for other in recent_views() if place_of_view(other) != place_of_view(view)]
-    st.session_state[HELD] = [view, *others][: MAXIMUM + 1]
+    st.session_state[HELD] = [view, *others][: MAX_RECENT_VIEWS + 1]
 
 
 def recent_views() -> list[dict[str, Any]]:

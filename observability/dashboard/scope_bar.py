@@ -33,7 +33,7 @@ from observability.dashboard.scope import (
     parse_instant,
     scope_from_state,
 )
-from observability.dashboard.time_range import box_changed, set_dates, set_time_range, time_parameters
+from observability.dashboard.time_range import clear_dependent_boxes, set_dates, set_time_range, time_parameters
 
 MAX_LEVELS = 24
 """Columns with at most this many levels are offered as slices; others can be typed."""
@@ -48,9 +48,9 @@ def draw_scope_bar(page: str) -> None:
     models = {model.name: model for model in load.catalog().models}
     check_address(list(models))
     if state.get("model") and state["model"] not in models:
-        box_changed("model", "version", "environment", "slice")
+        clear_dependent_boxes("model", "version", "environment", "slice")
     assume_model(page, [model.name for model in load.catalog().fleet])
-    changed: dict[str, Any] = {"bind": BIND, "on_change": box_changed}
+    changed: dict[str, Any] = {"bind": BIND, "on_change": clear_dependent_boxes}
     with st.container(key="scope-bar", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
         hidden: dict[str, Any] = {"label_visibility": "collapsed", **changed}
         chosen = st.query_params.get("model") or state.get("model")

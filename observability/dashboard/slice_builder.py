@@ -12,7 +12,7 @@ from observability.core.questions import NULL, Aggregate, By
 from observability.core.window import Slice, Window
 from observability.dashboard import load
 from observability.dashboard.scope import scope_from_state
-from observability.dashboard.time_range import box_changed
+from observability.dashboard.time_range import clear_dependent_boxes
 
 SHOWN = 24
 """Values of a column that are offered; others are typed."""
@@ -77,6 +77,6 @@ def choose_value(column: str, value: str) -> None:
     conditions = dict(held.conditions) if held else {}
     if conditions.pop(column, None) != value:
         conditions[column] = value
-    box_changed()
+    clear_dependent_boxes()
     st.session_state["slice"] = str(Slice(tuple(conditions.items()))) if conditions else None
     st.session_state["slice-built"] = True

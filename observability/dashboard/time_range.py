@@ -14,7 +14,7 @@ def set_dates(start: datetime | None, end: datetime | None) -> None:
 
 def set_time_range(scope: Scope) -> None:
     """Write the time range of a scope to the address."""
-    box_changed()
+    clear_dependent_boxes()
     for key in TIME_KEYS:
         st.query_params.pop(key, None)
     st.query_params.update(time_parameters(scope))
@@ -25,7 +25,7 @@ def time_parameters(scope: Scope) -> dict[str, str]:
     return {key: value for key, value in scope.parameters().items() if key in TIME_KEYS}
 
 
-def box_changed(*dependent: str) -> None:
+def clear_dependent_boxes(*dependent: str) -> None:
     """A box changed: clear the boxes that depend on it, and the warnings about the link."""
     for key in dependent:
         st.session_state[key] = None

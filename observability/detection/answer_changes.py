@@ -1,6 +1,6 @@
 """Do the answers of a round differ from a baseline, from the round before, and since when?
 
-The baseline are the first rounds (at most BASELINE) whose answers are alike: the first MINIMUM, and after them each that differs from
+The baseline are the first rounds (at most BASELINE) whose answers are alike: the first MIN_ROUNDS, and after them each that differs from
 those before no more than they differ from each other. A round that differs for sure never becomes part of it, so that a change stays
 visible until a person accepts it; the same holds for a round with more refusals, format failures or failed questions. The usual number
 of differing answers is counted on the rounds of the baseline as they came in.
@@ -19,7 +19,7 @@ from observability.stats.arrays import Bools, Floats, Integers
 from observability.stats.dispersion import MAD_TO_SD
 from observability.stats.rate_change import count_dispersion, higher_rate_test
 
-BASELINE, MINIMUM = 28, 5
+BASELINE, MIN_ROUNDS = 28, 5
 """Largest and smallest number of rounds of a baseline."""
 LEFT_OUT = 0.001
 """A round with a p-value of at most this is no part of a baseline."""
@@ -98,22 +98,22 @@ def usable_rounds(rounds: ProbeRounds, last: int, accepted: datetime | None = No
 
 
 def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = None) -> AnswerChanges | None:
-    """Compare every round with the baseline; None where there are fewer than MINIMUM rounds with answers before `last`, the judged one.
+    """Compare every round with the baseline; None where there are fewer than MIN_ROUNDS rounds with answers before `last`, the judged one.
 
     accepted: rounds before this instant are no part of the baseline (a person accepted the answers since).
     """
     usable = usable_rounds(rounds, last, accepted)
-    if len(usable) < MINIMUM:
+    if len(usable) < MIN_ROUNDS:
         return None
     compare: _Comparison = _ClassComparison(rounds)
     if rounds.free_text:
         compare = _TextComparison(rounds, last)
     elif rounds.values is not None:
         compare = _NumberComparison(rounds.values, rounds.tolerance)
-    baseline = usable[:MINIMUM]
+    baseline = usable[:MIN_ROUNDS]
     counts = [_counted(compare.against([other for other in baseline if other != place])[place]) for place in baseline]
     rates = [_all_counted(values) for values in (rounds.refused, rounds.ill_formed, rounds.failed_share)]
-    for place in usable[MINIMUM:]:
+    for place in usable[MIN_ROUNDS:]:
         if len(baseline) == BASELINE:
             break
         own = _counted(compare.against(baseline, place)[0])

@@ -103,7 +103,7 @@ def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) ->
     blocks = [Block(float(hours.window.sum()), float(usual[hours.begin :].sum()), length, in_window(length, context))]
     if length >= 2 * DAY and usual[-DAY:].sum() >= MINIMUM_EXPECTED:
         blocks.append(Block(float(hours.counts[-DAY:].sum()), float(usual[-DAY:].sum()), DAY, "in the last 24 hours"))
-    past = hourly_ratios(hours, usual, min(length, DAY))
+    past = daily_volume_ratios(hours, usual, min(length, DAY))
     evidence = {"by_day": arrivals_by_day(hours, usual), "by_hour": by_hour(hours, usual)}
     return [volume_claim(each, past, hours, usual, evidence, context) for each in blocks]
 
@@ -114,7 +114,7 @@ def in_window(length: int, context: Context) -> str:
     return "in this window" if whole else f"in the {rounded_count(length, 'whole hour')} of this window"
 
 
-def hourly_ratios(hours: Hours, usual: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+def daily_volume_ratios(hours: Hours, usual: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     """Return observed over expected of each past day, aligned to the window's end."""
     end = hours.size - DAY * -((hours.begin - hours.size) // DAY)
     found = []
@@ -315,7 +315,7 @@ def freshness_claim(still: Gap | None, past: float, hours: Hours, usual: NDArray
         severity, chance, limit = "ok", 1.0, None
     since = f"; about {still.missed:,.0f} were expected since" if still and severity != "ok" else ""
     onset = hours.at(still.first) if still else None
-    because = f"On {format_minute(context.now)} UTC the newest prediction was {hours_old_words(low, high)} old{since}."
+    because = f"On {format_minute(context.now)} UTC the newest prediction was {arrival_age_words(low, high)} old{since}."
     finding = replace(base, severity=severity, because=because, onset=onset)
     return QualityClaim(finding, chance, (limit, at[1] * STOPPED_ACT / SILENT_ACT), CHANCE)
 
@@ -331,7 +331,7 @@ def stated_freshness(hours: Hours, context: Context) -> list[QualityClaim]:
             context,
             "freshness_hours",
             hours.rows,
-            f"The newest prediction is {hours_old_words(low, high)} old; at most {limit:g} hours are allowed.",
+            f"The newest prediction is {arrival_age_words(low, high)} old; at most {limit:g} hours are allowed.",
         ),
         value=low,
         low=low,
@@ -354,6 +354,6 @@ def age_bounds(hours: Hours, context: Context) -> tuple[float, float]:
     return max(high - 1, 0.0), high
 
 
-def hours_old_words(low: float, high: float) -> str:
+def arrival_age_words(low: float, high: float) -> str:
     """Return an age in words."""
     return "less than an hour" if high <= 1 else f"{low:.0f} to {high:.0f} hours" if high < 72 else f"about {high / DAY:.1f} days"

@@ -15,9 +15,9 @@ import numpy as np
 from observability.core.finding import Severity
 from observability.detection.change import significant_severity
 from observability.detection.own_history import (
+    MIN_PAST_VALUES,
     MIN_SPREAD,
     MIN_SPREAD_OF_SHARES,
-    MINIMUM,
     ROUNDING,
     Array,
     HistoryComparison,
@@ -185,7 +185,7 @@ def places_by_device(devices: "Series[Any]", new: Array) -> "dict[str | None, Ar
     codes, names = devices.factorize()
     earlier = np.bincount(codes[~new & (codes >= 0)], minlength=len(names))
     several = len(names) > 1
-    known = sorted((str(names[code]), code) for code in np.flatnonzero(earlier >= MINIMUM).tolist()) if several else []
+    known = sorted((str(names[code]), code) for code in np.flatnonzero(earlier >= MIN_PAST_VALUES).tolist()) if several else []
     others = np.flatnonzero(~np.isin(codes, [code for _, code in known]))
     groups: dict[str | None, Array] = {None: others} if len(others) else {}
     return groups | {name: np.flatnonzero(codes == code) for name, code in known}

@@ -30,7 +30,14 @@ from observability.detection.batch_history import (
 )
 from observability.detection.batch_statistics import MIN_BATCHES, MIN_DEVICES, NORMAL_REACH, with_marks
 from observability.detection.change import significant_severity
-from observability.detection.own_history import MAX_FREEDOM, MIN_SPREAD, MIN_SPREAD_OF_SHARES, MINIMUM, OF_A_MEDIAN, HistoryComparison
+from observability.detection.own_history import (
+    MAX_FREEDOM,
+    MIN_PAST_VALUES,
+    MIN_SPREAD,
+    MIN_SPREAD_OF_SHARES,
+    OF_A_MEDIAN,
+    HistoryComparison,
+)
 from observability.stats.column_quantiles import column_medians, quantiles_of_others
 from observability.stats.dispersion import MAD_TO_SD
 
@@ -113,7 +120,7 @@ def _compared_devices(source: str, metric: str, groups: dict[str, DeliveredBatch
         own, mask = groups[device], new[place]
         before = every[known & ~own.new]
         reach = abs(float(t[place])) * float(error[place]) / 2
-        ongoing = len(before) >= MINIMUM and abs(float(np.quantile(before, quantile)) - middles[place]) <= reach
+        ongoing = len(before) >= MIN_PAST_VALUES and abs(float(np.quantile(before, quantile)) - middles[place]) <= reach
         yield PeerBatches(
             metric=metric,
             at=time_of_seconds(float(own.at[mask][0])),

@@ -49,7 +49,7 @@ CLEAN = 0.999
 """Share of unchanged weeks that stay part of the baseline by chance alone."""
 MIN_A_DAY = 5
 """Calls of a day that dates a change."""
-MAX_OF_THEM = 0.5
+FREQUENT_LEVELS_SHARE = 0.5
 """A category whose most frequent levels hold fewer of the calls is a free text."""
 SMALLEST = 1e-4
 """Smaller shares are raised to it, as in the PSI."""
@@ -302,7 +302,7 @@ def _coded_column(name: str, now: "Series", before: "Series") -> _CodedColumn:
     """A column in bins of the earlier calls: a number in deciles, a free text by its length, anything else by its frequent levels."""
     if _is_number(before):
         return _coded_numbers(name, now, before)
-    if before.value_counts(normalize=True).head(MAX_LEVELS).sum() < MAX_OF_THEM:
+    if before.value_counts(normalize=True).head(MAX_LEVELS).sum() < FREQUENT_LEVELS_SHARE:
         return _coded_numbers(f"{LENGTH}{name}", now.map(_length), before.map(_length))
     sides = [each.astype(object).where(each.notna(), MISSING).astype(str) for each in (now, before)]
     shares = sides[1].value_counts(normalize=True).sort_index().sort_values(ascending=False, kind="stable")

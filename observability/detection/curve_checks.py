@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from observability.core.finding import Severity, needs_action
-from observability.detection.run_claims import MIN_STEPS, RunClaim, counted_things, run_figure, run_length, run_name
+from observability.detection.run_claims import MIN_STEPS, RunClaim, counted_things, duration_words, run_figure, run_name
 from observability.detection.training_signals import claims_about_signals, signal_of
 from observability.metrics.training_curves import MetricCurve, TrainingRun, data_part
 from observability.stats import curve as curves
@@ -226,7 +226,7 @@ def overfitting_claim(run: TrainingRun) -> RunClaim | None:
         f"while `{learned.name}` went on improving."
     )
     saved = (held.when(-1) - held.when(best)).total_seconds()
-    because += f" Stopping there would have saved {counted_things(last - step, 'step')} and {run_length(saved)}."
+    because += f" Stopping there would have saved {counted_things(last - step, 'step')} and {duration_words(saved)}."
     severity: Severity = "act" if change.share >= STRONG_OVERFIT else "watch"
     return RunClaim(
         "overfitting_gap",
@@ -281,7 +281,7 @@ def plateau_claim(run: TrainingRun) -> RunClaim | None:
     elif run.ended is None:
         because += "; it could be stopped."
     else:
-        because += f"; stopping there would have saved {counted_things(last - since, 'step')} and {run_length(seconds)}."
+        because += f"; stopping there would have saved {counted_things(last - since, 'step')} and {duration_words(seconds)}."
     return RunClaim(
         "plateau_share",
         len(of.values),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NAME = "data/requests"
 CLOCK, DISTINCT = "clock_skew", "distinct_ratio"
 """Metrics, whose limit for `act` the owner overrides (`data/requests/clock_skew`)."""
-MINIMUM = 50
+MIN_DEVICE_ROWS = 50
 """Rows below which a device is not judged."""
 SKEW_WATCH, SKEW_ACT, OUTLYING = 300.0, 1800.0, 6.0
 """Clock skew in seconds for `watch` and `act` (five minutes join wrong features, half an hour the wrong hour), and the minimum multiple
@@ -39,7 +39,7 @@ COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
 def device_claims(rows: "DataFrame", past: "DataFrame", features: Sequence[str], context: Context) -> list[Finding]:
     """Return findings about anomalous devices."""
     sizes = rows["device"].value_counts()
-    devices = sorted(str(name) for name, n in sizes.items() if n >= MINIMUM)
+    devices = sorted(str(name) for name, n in sizes.items() if n >= MIN_DEVICE_ROWS)
     if len(devices) < 2:
         return []
     return [*clock_findings(rows, past, devices, context), *coarse_device_findings(rows, past, devices, features, context)]
@@ -63,7 +63,7 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
     """
     if len(devices) < MIN_DEVICES:
         return []
-    delays = {name: own for name, own in delays_by_device(rows).items() if name in devices and own.delays.size >= MINIMUM}
+    delays = {name: own for name, own in delays_by_device(rows).items() if name in devices and own.delays.size >= MIN_DEVICE_ROWS}
     if len(delays) < MIN_DEVICES:
         return [clocks_unknown(rows, len(delays), context)]
     before = delays_by_device(past)
@@ -84,7 +84,7 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
         if when and np.sign(off) * nearest < watch:
             continue  # a wrong clock moves all records of a device; where a part of them waits, few hours begin with one that did not
         own = before.get(name)
-        if own and own.delays.size >= MINIMUM and first[name] > -watch and abs(first[name] - own.first) < watch:
+        if own and own.delays.size >= MIN_DEVICE_ROWS and first[name] > -watch and abs(first[name] - own.first) < watch:
             continue  # it always arrived so much later than others: that is how it delivers
         severity: Severity = "act" if abs(off) >= act else "watch"
         side = "behind" if off > 0 else "ahead"
@@ -177,11 +177,11 @@ def coarse_device_findings(
         for reference in features:
             values = rows[reference].to_numpy(float)
             seen = rarefaction(values[inside], values[~inside])
-            if seen.n < MINIMUM or seen.expected < VARIED or seen.ratio > watch or seen.z > -COARSE_Z:
+            if seen.n < MIN_DEVICE_ROWS or seen.expected < VARIED or seen.ratio > watch or seen.z > -COARSE_Z:
                 continue
             before = past.loc[past["device"] == name, reference].to_numpy(float)
             own = rarefaction(values[inside], before)
-            if own.n >= MINIMUM and own.ratio > watch:
+            if own.n >= MIN_DEVICE_ROWS and own.ratio > watch:
                 continue
             worst.append((seen.ratio, reference.partition(".")[2], seen))
         if not worst:

@@ -39,9 +39,9 @@ from observability.detection.batch_statistics import (
 )
 from observability.detection.own_history import (
     MAX_FREEDOM,
+    MIN_PAST_VALUES,
     MIN_SPREAD,
     MIN_SPREAD_OF_SHARES,
-    MINIMUM,
     NATURAL,
     OF_A_MEDIAN,
     ROUNDING,
@@ -434,7 +434,7 @@ class DeviceKind:
         It sees what every batch of the window shares, and none has alone. Consecutive batches are correlated: a season is no fault.
         of_units: of `_past_of_unit`.
         """
-        units = [unit for unit in of_units if len(self.current[unit]) >= MIN_BATCHES and len(self.earlier[unit]) >= MINIMUM]
+        units = [unit for unit in of_units if len(self.current[unit]) >= MIN_BATCHES and len(self.earlier[unit]) >= MIN_PAST_VALUES]
         if not units:
             return None
         found = [self._median_of_unit(unit, statistic, of_units[unit]) for unit in units]
@@ -546,7 +546,7 @@ class DeviceKind:
         p = stdtr(freedom, -t) if metric not in LIMITS else np.minimum(2 * stdtr(freedom, -np.abs(t)), 1.0)
         ongoing = np.zeros(middles.shape, bool)
         for row, unit in enumerate(units):
-            if unit in ordered and len(ordered[unit][0]) >= MINIMUM:
+            if unit in ordered and len(ordered[unit][0]) >= MIN_PAST_VALUES:
                 ongoing[row] = np.abs(quantiles_of_sorted(*ordered[unit], (1 / 2,))[0] - middles[row]) <= np.abs(t[row]) * error[row] / 2
         who = tuple(map(self.owners.__getitem__, units))
         for row, each in enumerate(who):

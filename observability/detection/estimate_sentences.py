@@ -29,7 +29,7 @@ def estimate_title(metric: str) -> str:
     return METRICS[metric].title
 
 
-def metric_inside_sentence(metric: str) -> str:
+def metric_name_mid_sentence(metric: str) -> str:
     """Return the metric's name inside a sentence; names of letters stay as they are."""
     name = METRICS[metric].title
     return name if name[:2].isupper() or name.startswith(("F1", "Brier")) else name[0].lower() + name[1:]
@@ -50,7 +50,7 @@ def estimate_sentence(
 
     missing: share of rows without a label; None where most are in. open_fall: it is beyond its limit without a verdict.
     """
-    said = f"Estimated {metric_inside_sentence(metric)} {metric_with_interval(metric, now)} on {rows:,} predictions"
+    said = f"Estimated {metric_name_mid_sentence(metric)} {metric_with_interval(metric, now)} on {rows:,} predictions"
     if missing is not None:
         said += f", {100 * missing:.0f} % of them without a label yet"
     if before is not None and before.value is not None:
@@ -75,7 +75,7 @@ def checked_sentence(check: EstimateCheck) -> str:
 def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str:
     """Return that the estimate is not to be trusted, and why."""
     assert now.value is not None
-    return f"Estimated {metric_inside_sentence(metric)} {metric_number(metric, now.value)} is not trusted: {checked_sentence(check)}."
+    return f"Estimated {metric_name_mid_sentence(metric)} {metric_number(metric, now.value)} is not trusted: {checked_sentence(check)}."
 
 
 def extrapolation_sentence(
@@ -86,7 +86,7 @@ def extrapolation_sentence(
     fall: the fall that they would find, in points or relative. labelled, served: of the window.
     """
     assert now.value is not None
-    value = f"{metric_inside_sentence(metric)} {metric_number(metric, now.value)}"
+    value = f"{metric_name_mid_sentence(metric)} {metric_number(metric, now.value)}"
     said = f"Estimated {value} extrapolates: {far_inputs_in_words(far)} far from the reference"
     if needed is None:
         return f"{said}. Labels of this window would tell whether it holds."
@@ -107,7 +107,7 @@ def error_sentence(check: EstimateCheck) -> str:
     how = "significantly off, so it is not trusted"
     if not check.failed:
         how = "accurate" if check.held else "off, within the variation of days"
-    return f"The estimate of {metric_inside_sentence(check.metric)} was {how}: {checked_sentence(check)}."
+    return f"The estimate of {metric_name_mid_sentence(check.metric)} was {how}: {checked_sentence(check)}."
 
 
 def checked_days(check: EstimateCheck) -> str:

@@ -19,7 +19,7 @@ from observability.core.numerals import percent
 from observability.detection.annotator_agreement import METRIC as AGREEMENT
 from observability.detection.onset import estimate_onset
 from observability.metrics import suggestions
-from observability.metrics.annotations import MINIMUM, lower_share_p_value
+from observability.metrics.annotations import MIN_ANNOTATION_ROWS, lower_share_p_value
 from observability.metrics.gold_accuracy import METRIC as GOLD
 from observability.metrics.labelling_speed import SLOPE, labelling_sessions
 from observability.stats.arrays import Array
@@ -76,7 +76,7 @@ def new_rule(now: "DataFrame", past: "DataFrame", start: datetime) -> NewRule | 
 def _began(gold: "DataFrame", before: "DataFrame", who: str, truth: str, said: str) -> bool:
     """Whether a person gives this wrong answer surely more often than before."""
     mine, then = (rows.loc[(rows["annotator"].astype(str) == who) & (rows["gold"] == truth), "label"] == said for rows in (gold, before))
-    if len(mine) < MINIMUM / 2 or len(then) < MINIMUM:
+    if len(mine) < MIN_ANNOTATION_ROWS / 2 or len(then) < MIN_ANNOTATION_ROWS:
         return False
     return lower_share_p_value(float(then.sum()), len(then), float(mine.sum()), len(mine)) <= SURE
 

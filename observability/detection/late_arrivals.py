@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 METRIC = "late_rate"
 WATCH, ACT = 0.10, 0.50
 """Share of late predictions for `watch` and `act`. The setting `data/quality/late_rate` overrides ACT."""
-MINIMUM, QUANTILE, TIMES, SHORTEST = 100, 0.99, 2.0, 1.0
+MIN_DELAYS, QUANTILE, TIMES, SHORTEST = 100, 0.99, 2.0, 1.0
 """Rows on either side. Late is what comes later than TIMES the past delay that QUANTILE of the predictions keep and SHORTEST hours."""
 SPREAD = 0.5
 """Hours of arrival of the late predictions, relative to the hours of their event times, below which they came in a load."""
@@ -41,7 +41,7 @@ def late_claims(now: "DataFrame", past: "DataFrame", without: Sequence[str], con
     """
     now = now[~now["device"].isin(without)]
     delay, before = delay_hours(now), delay_hours(past)
-    if min(delay.size, before.size) < MINIMUM:
+    if min(delay.size, before.size) < MIN_DELAYS:
         return []
     limit = max(TIMES * float(np.quantile(before, QUANTILE)), SHORTEST)
     late = delay > limit

@@ -16,9 +16,9 @@ from observability.core.metric_definitions import METRICS
 from observability.core.questions import Bucket
 from observability.core.window import EPOCH
 from observability.detection.change import stated_limits
-from observability.detection.estimate_sentences import metric_inside_sentence
+from observability.detection.estimate_sentences import metric_name_mid_sentence
 from observability.detection.windows import WEEK
-from observability.metrics.measured_windows import days_in, some_answer_rows
+from observability.metrics.measured_windows import days_in, kept_answer_rows
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.performance import HEADLINE, answer_columns, outcome_aggregates, performance_metrics, primary_metric
 from observability.stats.difference_intervals import difference_interval
@@ -87,8 +87,8 @@ def weekly_falls(frames: "Mapping[str, DataFrame]", context: Context) -> list[bo
     ages = [((context.window.start - EPOCH).days - 1 - days_in(each)) // WEEK for each in (counts, sums)]
     found = []
     for week in range(WEEKS):
-        own = some_answer_rows(counts, ages[0] == week)
-        now = performance_metrics(context.model, own, some_answer_rows(sums, ages[1] == week)).get(metric) if own["n"].sum() else None
+        own = kept_answer_rows(counts, ages[0] == week)
+        now = performance_metrics(context.model, own, kept_answer_rows(sums, ages[1] == week)).get(metric) if own["n"].sum() else None
         found.append(None if now is None else has_fallen(metric, now, reference, fall))
     return found
 
@@ -140,4 +140,4 @@ def fall_in_words(context: Context) -> str:
     metric, fall = smallest_fall(context)
     kind = "fall" if METRICS[metric].better == "high" else "rise"
     size = f"{100 * fall:.3g} points" if LIMITS[metric][0] == "points" else f"{100 * fall:.3g} %"
-    return f"a {kind} of {metric_inside_sentence(metric)} of at least {size}"
+    return f"a {kind} of {metric_name_mid_sentence(metric)} of at least {size}"

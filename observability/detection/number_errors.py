@@ -7,7 +7,7 @@ from scipy.stats import t as student
 
 from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure
-from observability.detection.answer_changes import MINIMUM
+from observability.detection.answer_changes import MIN_ROUNDS
 from observability.detection.number_shifts import TOLERATED
 from observability.detection.probe_claims import ERROR, SURER, JudgedSet
 from observability.stats.arrays import Floats
@@ -45,7 +45,7 @@ def number_error(judged: JudgedSet) -> NumberError | None:
     errors = np.abs(rounds.values - rounds.expected)
     past = errors[list(judged.changes.baseline)]
     asked = np.isfinite(errors[judged.last]) & np.isfinite(past).any(axis=0)
-    if asked.sum() < MINIMUM:
+    if asked.sum() < MIN_ROUNDS:
         return None
     own, past = errors[judged.last, asked], past[:, asked]
     usual = np.nanmean(past, axis=0)
@@ -58,7 +58,7 @@ def number_error(judged: JudgedSet) -> NumberError | None:
         _mean_interval(own),
         float(usual.mean()),
         _mean_interval(own - usual),
-        _mean_interval(last[np.isfinite(last)]) if np.isfinite(last).sum() >= MINIMUM else None,
+        _mean_interval(last[np.isfinite(last)]) if np.isfinite(last).sum() >= MIN_ROUNDS else None,
         p_value,
         float(tolerances[asked].mean()),
     )

@@ -8,7 +8,7 @@ from scipy.stats import t as student
 from observability.core.finding import Finding, Severity
 from observability.core.formatting import format_day
 from observability.core.numerals import format_figure
-from observability.detection.answer_changes import MINIMUM
+from observability.detection.answer_changes import MIN_ROUNDS
 from observability.detection.probe_claims import SHIFT, SURER, JudgedSet, tolerance_words, version_words
 from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, ordered_interval
@@ -44,7 +44,7 @@ def number_shift(judged: JudgedSet) -> NumberShift | None:
     means = np.array([line[known].mean() if (known := np.isfinite(line)).any() else np.nan for line in gaps])
     past = means[list(judged.changes.baseline)]
     past = past[np.isfinite(past)]
-    if own.size < MINIMUM or past.size < MINIMUM:
+    if own.size < MIN_ROUNDS or past.size < MIN_ROUNDS:
         return None
     half = float(student.ppf(0.975, own.size - 1) * own.std(ddof=1) / np.sqrt(own.size))
     mean, error = float(own.mean()), float(past.std(ddof=1) * np.sqrt(1 + 1 / past.size))

@@ -15,7 +15,7 @@ from scipy.special import stdtr, stdtrit
 from observability.stats.dispersion import MIN_DAYS, WEEKS_FOR_PATTERN, estimate_day_variation
 
 Array = np.ndarray[Any, np.dtype[Any]]
-MINIMUM = MIN_DAYS
+MIN_PAST_VALUES = MIN_DAYS
 """Minimum number of past values."""
 MIN_SPREAD = 0.1
 """Minimum standard deviation of a logarithm."""
@@ -75,7 +75,7 @@ class UsualValues:
     @property
     def known(self) -> bool:
         """Whether there is enough past."""
-        return self.past >= MINIMUM
+        return self.past >= MIN_PAST_VALUES
 
 
 def usual_values(
@@ -94,7 +94,7 @@ def usual_values(
     whole days since 1970, for the weekday. least: smallest standard deviation.
     """
     nothing = np.full(values.size, np.nan)
-    if past.size < MINIMUM:
+    if past.size < MIN_PAST_VALUES:
         return UsualValues(nothing, nothing, nothing, int(past.size), nothing, nothing)
     order = np.argsort(past_days, kind="stable")
     before, at = past[order], past_days[order]

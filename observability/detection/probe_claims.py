@@ -10,7 +10,7 @@ from observability.core.finding import Finding, Severity, Source, iso, needs_act
 from observability.core.formatting import format_day
 from observability.core.numerals import format_figure, percent
 from observability.core.time import aware_utc
-from observability.detection.answer_changes import MINIMUM, AnswerChanges, RoundCounts
+from observability.detection.answer_changes import MIN_ROUNDS, AnswerChanges, RoundCounts
 from observability.detection.probe_rounds import ProbeRounds
 from observability.stats.arrays import Floats
 from observability.stats.interval import rate_interval
@@ -231,7 +231,7 @@ def right_answers(judged: JudgedSet) -> tuple[tuple[Floats, Floats], float] | No
     before = np.where(typical >= 0, rounds.right[typical, np.arange(typical.size)], np.nan)
     now = rounds.right[judged.last]
     both = np.isfinite(before) & np.isfinite(now)
-    if both.sum() < MINIMUM or judged.rounds.free_text or judged.rounds.values is not None:
+    if both.sum() < MIN_ROUNDS or judged.rounds.free_text or judged.rounds.values is not None:
         return None
     pair = (now[both], before[both])
     return pair, paired_rates(pair[0] > 0, pair[1] > 0).p_value

@@ -7,7 +7,7 @@ import numpy as np
 
 from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure, percent
-from observability.detection.answer_changes import MINIMUM
+from observability.detection.answer_changes import MIN_ROUNDS
 from observability.detection.own_history import usual_values
 from observability.detection.probe_claims import LATENCY, RUBRIC, SIMILAR, SURER, TOKENS, JudgedSet
 from observability.detection.probe_rounds import day_of_round
@@ -56,7 +56,7 @@ def compared_level(judged: JudgedSet, values: Floats, of_round: Any, *, logs: bo
     """The figure of the newest round against those of the baseline's rounds; None where either is missing."""
     known = np.isfinite(values).any(axis=1)
     past = [place for place in judged.changes.baseline if known[place]]
-    if not known[judged.last] or len(past) < MINIMUM:
+    if not known[judged.last] or len(past) < MIN_ROUNDS:
         return None
     figures = {place: float(of_round(values[place])) for place in (*past, judged.last)}
     middle = float(np.median([figures[place] for place in past]))

@@ -21,7 +21,7 @@ from observability.metrics.prices import PriceScope, prices_at
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MINIMUM = 0.05
+MIN_FACTOR_CHANGE = 0.05
 """Relative change below which a factor is called unchanged."""
 UNITS = {
     "request": ("the price of a request", ""),
@@ -47,12 +47,14 @@ class Factor:
 
 def factor_sentence(found: Sequence[Factor], verdict: RatioVerdict) -> str:
     """Return the changed factors as the end of a sentence; empty where the product or no factor changed."""
-    if verdict.worst is None or (not verdict.worst.needs_action and abs(verdict.worst.change.effect - 1) < MINIMUM):
+    if verdict.worst is None or (not verdict.worst.needs_action and abs(verdict.worst.change.effect - 1) < MIN_FACTOR_CHANGE):
         return ""
     known = [each for each in found if np.isfinite(each.times)]
-    if len(known) < len(found) or not any(abs(each.times - 1) >= MINIMUM for each in known):
+    if len(known) < len(found) or not any(abs(each.times - 1) >= MIN_FACTOR_CHANGE for each in known):
         return ""
-    parts = [f"{each.title} is {'unchanged' if abs(each.times - 1) < MINIMUM else f'{each.times:.2g} times as high'}" for each in known]
+    parts = [
+        f"{each.title} is {'unchanged' if abs(each.times - 1) < MIN_FACTOR_CHANGE else f'{each.times:.2g} times as high'}" for each in known
+    ]
     return f"; {' and '.join(parts)}"
 
 

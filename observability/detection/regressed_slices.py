@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 FALSE_DISCOVERIES = 0.05
-MIN_ROWS, MAX_LEVELS, MAXIMUM = 30, 20, 5
+MIN_ROWS, MAX_LEVELS, MAX_NAMED_SLICES = 30, 20, 5
 """Minimum labelled pairs of a slice; most frequent levels of a feature that are tested; slices that are named, largest loss first."""
 
 
@@ -68,7 +68,7 @@ def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collec
         if p_value <= FALSE_DISCOVERIES and change.low is not None and change.low > 0:
             row = {"name": name, "slice": key or None, "n": n, "new": losses.a, "then": losses.b, "p_adjusted": float(p_value)}
             rows.append(row | {"change": change.value, "low": change.low, "high": change.high})
-    return {"loss": of, "looked_at": len(found), "rows": sorted(rows, key=lambda row: -float(row["change"]) * row["n"])[:MAXIMUM]}
+    return {"loss": of, "looked_at": len(found), "rows": sorted(rows, key=lambda row: -float(row["change"]) * row["n"])[:MAX_NAMED_SLICES]}
 
 
 @dataclass(frozen=True)

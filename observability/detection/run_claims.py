@@ -43,7 +43,7 @@ def run_figure(value: float) -> str:
     return numerals.format_figure(value)
 
 
-def run_length(seconds: float) -> str:
+def duration_words(seconds: float) -> str:
     """Return a duration in its largest suitable unit."""
     for size, unit in ((172800.0, "days"), (7200.0, "h"), (120.0, "min")):
         if seconds >= size:

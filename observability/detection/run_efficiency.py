@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.numerals import format_figure, percent
-from observability.detection.stragglers import Ranks
+from observability.detection.stragglers import RankTimes
 from observability.metrics.training_curves import TrainingRun
 
 SAMPLES = ("global_batch_size", "batch_rows", "samples_per_step", "tokens_per_step", "batch_size")
@@ -18,14 +18,14 @@ MIN_OF_ROOF = 0.3
 """Share of what is possible below which something else than the device is the limit."""
 
 
-def phase_shares(times: Ranks) -> dict[str, float]:
+def phase_shares(times: RankTimes) -> dict[str, float]:
     """Return the share of the ranks' time in each phase, and in waiting for the slowest rank; they add up to 1."""
     spent = {name: float(table.sum()) for name, table in times.phases.items()} | {"waiting": float(times.wait.sum())}
     total = sum(spent.values())
     return {name: value / total for name, value in spent.items()} if total > 0 else {}
 
 
-def productive_share(times: Ranks) -> float | None:
+def productive_share(times: RankTimes) -> float | None:
     """Return the goodput of the logged steps: the share of the ranks' time in which they train; None where no phase says so."""
     shares = phase_shares(times)
     known = [value for name, value in shares.items() if name.lower() in WORK]

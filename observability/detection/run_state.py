@@ -4,7 +4,7 @@ from datetime import datetime
 
 import numpy as np
 
-from observability.detection.run_claims import RunClaim, counted_things, run_length
+from observability.detection.run_claims import RunClaim, counted_things, duration_words
 from observability.metrics.training_curves import TrainingRun
 
 INTERVALS = 10.0
@@ -18,7 +18,7 @@ HOUR_S = 3600.0
 def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
     """Return the claim that a run failed or was lost (killed without an end) as of `now`; None where it ended well or still reports."""
     if run.failed:
-        because = f"Run `{run.name}` ended as {run.status} after {counted_things(run.steps, 'step')} and {run_length(run.seconds)}."
+        because = f"Run `{run.name}` ended as {run.status} after {counted_things(run.steps, 'step')} and {duration_words(run.seconds)}."
         return RunClaim(
             "failed_runs",
             max(run.steps, 1),
@@ -40,7 +40,7 @@ def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
     gaps = gaps[gaps > 0]
     if not run.is_read and silence >= HOUR_S:
         because = (
-            f"The state of run `{run.name}` is unknown: it has no end, and nothing came for {run_length(silence)}. Its steps were not "
+            f"The state of run `{run.name}` is unknown: it has no end, and nothing came for {duration_words(silence)}. Its steps were not "
             "read, since newer runs have too many."
         )
         return RunClaim("run_silence", run.steps, "unknown", because, evidence={"silence_s": silence})
@@ -49,7 +49,7 @@ def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
             return None
         because = (
             f"The state of run `{run.name}` is unknown: it has no end, {counted_things(run.steps, 'step')}, and nothing came for"
-            f" {run_length(silence)}; about {MIN_INTERVALS + 1 - run.steps if run.steps <= MIN_INTERVALS else 1} more "
+            f" {duration_words(silence)}; about {MIN_INTERVALS + 1 - run.steps if run.steps <= MIN_INTERVALS else 1} more "
             "steps would show its usual interval."
         )
         return RunClaim("run_silence", run.steps, "unknown", because, evidence={"silence_s": silence})
@@ -59,8 +59,8 @@ def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
     if silence <= limit:
         return None
     because = (
-        f"Run `{run.name}` is lost: it has no end, and nothing came for {run_length(silence)} after step {last_step(run):,}, where steps "
-        f"usually come every {run_length(usual)}. Its {counted_things(run.steps, 'step')} are kept."
+        f"Run `{run.name}` is lost: it has no end, and nothing came for {duration_words(silence)} after step {last_step(run):,}, where "
+        f"steps usually come every {duration_words(usual)}. Its {counted_things(run.steps, 'step')} are kept."
     )
     return RunClaim(
         "run_silence",

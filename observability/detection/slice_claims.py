@@ -191,9 +191,9 @@ def slice_finding(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, c
             "effect": found.excess,
             "effect_low": found.low,
             "effect_high": found.high,
-            "rest": mean_words(found.rest_now.mean, spec),
-            "rest_baseline": None if found.rest_before is None else mean_words(found.rest_before.mean, spec),
-            "baseline": None if found.before is None else mean_words(found.before.mean, spec),
+            "rest": mean_in_metric_unit(found.rest_now.mean, spec),
+            "rest_baseline": None if found.rest_before is None else mean_in_metric_unit(found.rest_before.mean, spec),
+            "baseline": None if found.before is None else mean_in_metric_unit(found.before.mean, spec),
             "baseline_n": None if found.before is None else round(found.before.n),
             "share": round(found.share, 4),
             "conditions": [list(each) for each in found.conditions],
@@ -220,7 +220,7 @@ def placed_slice(found: ChangedSlice, spec: TargetSpec, context: Context) -> tup
     return spec.subject, part
 
 
-def mean_words(mean: float, spec: TargetSpec) -> float:
+def mean_in_metric_unit(mean: float, spec: TargetSpec) -> float:
     """Return a mean in the unit of its metric."""
     return 1 - mean if spec.complement else mean
 
@@ -230,8 +230,8 @@ def shown_slice(found: ChangedSlice, spec: TargetSpec) -> tuple[float, float, fl
     if spec.metric == "rank_shift":
         return found.excess, found.low, found.high
     low, high = slice_interval(found.now, binary=spec.metric in ("null_rate", "error_rate", "accuracy"))
-    ends = sorted((mean_words(low, spec), mean_words(high, spec)))
-    return mean_words(found.now.mean, spec), ends[0], ends[1]
+    ends = sorted((mean_in_metric_unit(low, spec), mean_in_metric_unit(high, spec)))
+    return mean_in_metric_unit(found.now.mean, spec), ends[0], ends[1]
 
 
 def slice_interval(side: SliceSide, *, binary: bool) -> tuple[float, float]:

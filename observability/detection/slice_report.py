@@ -15,7 +15,7 @@ from observability.detection.slice_claims import (
     ACT_SHARE,
     NAME,
     SearchedSlices,
-    mean_words,
+    mean_in_metric_unit,
     shown_slice,
     size_of,
     slice_days,
@@ -30,7 +30,7 @@ from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.metrics.slice_rows import TargetSpec
 from observability.stats.slice_moments import Cut
-from observability.stats.slices import MAXIMUM, MIN_ROWS, ChangedSlice, is_own_change, search_slices
+from observability.stats.slices import MAX_REPORTED, MIN_ROWS, ChangedSlice, is_own_change, search_slices
 
 SHOWN = 20
 """Slices of one target that a page ranks."""
@@ -161,7 +161,7 @@ def weak_slice_claims(held: SearchedSlices, weaker: WeakSlices, named: Sequence[
     losses = [finding for finding in named if weaker.spec is not None and finding.metric == weaker.spec.metric]
     parts = [tuple((name, level) for name, level in finding.evidence.get("conditions", ())) for finding in losses]
     made = []
-    for found in newly_weak_slices(weaker, parts, context)[:MAXIMUM]:
+    for found in newly_weak_slices(weaker, parts, context)[:MAX_REPORTED]:
         assert weaker.spec is not None
         shown = held.described(found)
         if size_of(shown, weaker.spec) < slice_limits(weaker.spec, context)[0]:
@@ -198,8 +198,8 @@ def slice_line(held: SearchedSlices, tested: ChangedSlice, spec: TargetSpec) -> 
         "low": low,
         "high": high,
         "n": round(found.now.n),
-        "before": None if found.before is None else mean_words(found.before.mean, spec),
-        "rest": mean_words(found.rest_now.mean, spec),
+        "before": None if found.before is None else mean_in_metric_unit(found.before.mean, spec),
+        "rest": mean_in_metric_unit(found.rest_now.mean, spec),
         "effect": -found.excess if spec.complement else found.excess,
         "coverage": round(found.coverage, 4),
         "p_adjusted": found.p_adjusted,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME = "serving/slices"
-MINIMUM, A_DAY, SURE_DAYS = 100, 10, 4
+MIN_VERSION_ROWS, A_DAY, SURE_DAYS = 100, 10, 4
 """Smallest numbers: labelled rows of a version and of the others; rows on a day that counts; days for an act."""
 ACT_SHARE = 0.2
 
@@ -43,7 +43,7 @@ def version_slice_claim(frame: "DataFrame", context: Context) -> list[Finding]:
     days = own.index.intersection(others.index)
     n, m = own["n"].reindex(days).to_numpy(float), others["n"].reindex(days).to_numpy(float)
     both = (n >= A_DAY) & (m >= A_DAY)
-    if n[both].sum() < MINIMUM or m[both].sum() < MINIMUM:
+    if n[both].sum() < MIN_VERSION_ROWS or m[both].sum() < MIN_VERSION_ROWS:
         return []
     (mean, spread), (other, other_spread) = (daily_moments(side.loc[days[both]]) for side in (own, others))
     n, m = n[both], m[both]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.finding import Severity
-from observability.detection.run_claims import MIN_STEPS, RunClaim, run_length
+from observability.detection.run_claims import MIN_STEPS, RunClaim, duration_words
 from observability.metrics.training_curves import TrainingRun, rank_order
 from observability.stats.quantile import median_interval
 
@@ -40,7 +40,7 @@ MIN_RECENT, CHANCE = 3, 0.001
 
 
 @dataclass(frozen=True)
-class Ranks:
+class RankTimes:
     """Times by rank and step, over common steps. ranks, steps: labels of rows and columns. phases: name to ms (ranks × steps).
 
     Communication excludes the wait for the slowest rank. wait: that wait, in ms. own: all phases of a rank without the wait.
@@ -76,9 +76,9 @@ class Ranks:
         """What steps at the median rank's speed would save, as a share of all ranks' step time."""
         return float(self.lost_ms.sum() / self.spent_ms) if self.spent_ms > 0 else 0.0
 
-    def last(self, n: int) -> "Ranks":
+    def last(self, n: int) -> "RankTimes":
         """Return the times of the last n steps."""
-        return Ranks(self.ranks, self.steps[-n:], {name: table[:, -n:] for name, table in self.phases.items()}, self.wait[:, -n:])
+        return RankTimes(self.ranks, self.steps[-n:], {name: table[:, -n:] for name, table in self.phases.items()}, self.wait[:, -n:])
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Slow:
     high: float
     usual: float
     time: float
-    over: Ranks
+    over: RankTimes
     late: bool
 
     @property
@@ -115,14 +115,14 @@ class Slow:
         return "act" if self.over.lost_share >= ACT_SHARE else "watch"
 
 
-def ranks_of(run: TrainingRun) -> Ranks | None:
+def ranks_of(run: TrainingRun) -> RankTimes | None:
     """Return the times of a run of several ranks over common steps; None where there are none."""
     if run.phases is None or len(run.ranks) < 2:
         return None
     return ranks_from(run.phases)
 
 
-def ranks_from(frame: "DataFrame") -> Ranks | None:
+def ranks_from(frame: "DataFrame") -> RankTimes | None:
     """Return the times from a frame of rank, step and milliseconds by phase, each pair once; a missing phase took no time.
 
     Where the wait is logged apart (WAITING beside another phase of communication), it is the wait for the rank that is last in all else,
@@ -150,15 +150,15 @@ def ranks_from(frame: "DataFrame") -> Ranks | None:
     for name in holding:
         waited = np.minimum(tables[name], gap - wait)
         tables[name], wait = tables[name] - waited, wait + waited
-    return Ranks(ranks, steps, tables, wait)
+    return RankTimes(ranks, steps, tables, wait)
 
 
-def communication_phases(times: Ranks) -> int:
+def communication_phases(times: RankTimes) -> int:
     """Return how many phases are communication."""
     return sum(name.lower() in COMMUNICATION for name in times.phases)
 
 
-def straggler_spans(times: Ranks) -> list[tuple[Ranks, bool]]:
+def straggler_spans(times: RankTimes) -> list[tuple[RankTimes, bool]]:
     """Return all steps, the last quarter and the last MIN_STEPS, each with whether it is one of the last two, as far as they differ."""
     n = len(times.steps)
     late = max(int(LATE_SHARE * n), MIN_STEPS)
@@ -166,7 +166,7 @@ def straggler_spans(times: Ranks) -> list[tuple[Ranks, bool]]:
     return [(times, False), *((times.last(size), True) for size in parts)]
 
 
-def usual_time(times: Ranks, phase: str, place: int, fastest: int) -> Array | None:
+def usual_time(times: RankTimes, phase: str, place: int, fastest: int) -> Array | None:
     """Return the time of each step that a rank's time in a phase is compared with.
 
     Of the fastest rank (None where it is this one); in communication the median of the others (None where there are fewer than two).
@@ -177,7 +177,7 @@ def usual_time(times: Ranks, phase: str, place: int, fastest: int) -> Array | No
     return None if place == fastest else np.asarray(table[fastest])
 
 
-def slow_ranks(times: Ranks, *, late: bool = False, among: int = 1) -> list[Slow]:
+def slow_ranks(times: RankTimes, *, late: bool = False, among: int = 1) -> list[Slow]:
     """Return the score of each rank in its slowest phase, slowest first; communication without the wait.
 
     The slowest phase is the one that costs most time of those significantly below the limit, else the one with the lowest score. A phase
@@ -206,7 +206,7 @@ def slow_ranks(times: Ranks, *, late: bool = False, among: int = 1) -> list[Slow
     return sorted(found, key=lambda each: (each.score, rank_order(each.rank)))
 
 
-def slow_since_step(times: Ranks, slow: Slow) -> int:
+def slow_since_step(times: RankTimes, slow: Slow) -> int:
     """Return the step at which the rank became slow: the least-squares split of its log excess over the median rank into two levels."""
     table = np.maximum(times.phases[slow.phase], 1e-6)
     excess = np.log(table[times.ranks.index(slow.rank)] / np.median(table, axis=0))
@@ -254,14 +254,14 @@ def one_host(run: TrainingRun, slow: list[str]) -> str | None:
     return where.pop()
 
 
-def placed_rank(run: TrainingRun, rank: str) -> str:
+def rank_location_words(run: TrainingRun, rank: str) -> str:
     """Return the device and the host of a rank in words, as far as they are known."""
     device = f" on device `{run.devices[rank]}`" if rank in run.devices else ""
     host = f"{' of' if device else ' on'} host `{run.hosts[rank]}`" if rank in run.hosts else ""
     return f"{device}{host}"
 
 
-def straggler_claim(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None) -> RunClaim:
+def straggler_claim(run: TrainingRun, times: RankTimes, slow: Slow, shared: str | None = None) -> RunClaim:
     """Return the claim that a rank is a straggler, throughout or recently. shared: the host of all slow ranks."""
     over = slow.over
     seconds, share = float(over.lost_ms.sum() / 1000), over.lost_share
@@ -277,9 +277,10 @@ def straggler_claim(run: TrainingRun, times: Ranks, slow: Slow, shared: str | No
         "straggler_score",
         len(over.steps),
         slow.severity,
-        f"Rank {slow.rank} of run `{run.name}`{placed_rank(run, slow.rank)} {became}: {slow.time:.3g} ms a step where "
+        f"Rank {slow.rank} of run `{run.name}`{rank_location_words(run, slow.rank)} {became}: {slow.time:.3g} ms a step where "
         f"{peers} takes {slow.usual:.3g} ms."
-        f" At the median rank's speed {where} that were logged would have taken {100 * share:.0f} % less rank time ({run_length(seconds)})."
+        f" At the median rank's speed {where} that were logged would have taken {100 * share:.0f} % less rank "
+        f"time ({duration_words(seconds)})."
         + (
             f" All slow ranks of this run are on host `{shared}`: look at that machine first."
             if shared
@@ -323,7 +324,7 @@ def phase_hint(phase: str, device: str | None = None) -> str:
     return f" Look at {what}: throttling, or another job on it." if name in ("compute", "forward", "backward") else ""
 
 
-def arrives_last(run: TrainingRun, times: Ranks) -> RunClaim | None:
+def arrives_last(run: TrainingRun, times: RankTimes) -> RunClaim | None:
     """Return the claim that a rank waits least in communication although none of its phases is slower.
 
     Something that no phase tells delays it.
@@ -347,9 +348,9 @@ def arrives_last(run: TrainingRun, times: Ranks) -> RunClaim | None:
         return None
     score, low, high, rank, own, usual, share = found[0]
     because = (
-        f"Rank {rank} of run `{run.name}`{placed_rank(run, rank)} arrives last: it waits {own:.3g} ms in communication where the others "
-        f"wait {usual:.3g} ms, {100 * share:.0f} % of the ranks' time, and none of its own phases is slower. Something that it does not "
-        "log holds it up; the others are not slow."
+        f"Rank {rank} of run `{run.name}`{rank_location_words(run, rank)} arrives last: it waits {own:.3g} ms in communication where the "
+        f"others wait {usual:.3g} ms, {100 * share:.0f} % of the ranks' time, and none of its own phases is slower. Something "
+        "that it does not log holds it up; the others are not slow."
     )
     return RunClaim(
         "straggler_score", len(times.steps), "watch", because, score, low, high, limit=SCORE_LIMIT, against="peers", source="system",
@@ -358,7 +359,7 @@ def arrives_last(run: TrainingRun, times: Ranks) -> RunClaim | None:
     )  # fmt: skip
 
 
-def recent_slowness(times: Ranks) -> tuple[str, str, int] | None:
+def recent_slowness(times: RankTimes) -> tuple[str, str, int] | None:
     """Return the rank, its phase and the number of last steps in a row in which it is the slowest and below the score limit.
 
     The others' median is the baseline. None where that may be chance, or costs next to nothing.
@@ -380,7 +381,7 @@ def recent_slowness(times: Ranks) -> tuple[str, str, int] | None:
     return (rank, phase, steps) if found else None
 
 
-def newly_slow(run: TrainingRun, times: Ranks) -> RunClaim | None:
+def newly_slow(run: TrainingRun, times: RankTimes) -> RunClaim | None:
     """Return the claim that a rank may have become slow in the last steps, which are too few to test; None where none did."""
     recent = recent_slowness(times)
     if recent is None:
@@ -390,14 +391,14 @@ def newly_slow(run: TrainingRun, times: Ranks) -> RunClaim | None:
     return cannot_tell(
         run,
         times,
-        f"Rank {rank} of run `{run.name}`{placed_rank(run, rank)} was the slowest in {phase} in each of the last {steps:,} steps, which "
-        f"at the median rank's speed would have taken {100 * share:.0f} % less rank time. These steps are too few to tell; "
+        f"Rank {rank} of run `{run.name}`{rank_location_words(run, rank)} was the slowest in {phase} in each of the last {steps:,} steps, "
+        f"which at the median rank's speed would have taken {100 * share:.0f} % less rank time. These steps are too few to tell; "
         f"about {max(MIN_STEPS - steps, 1)} more are needed.",
         {"rank": rank, "phase": phase, "steps_slow": steps, "lost_share": share},
     )
 
 
-def unexplained_wait(run: TrainingRun, times: Ranks) -> RunClaim | None:
+def unexplained_wait(run: TrainingRun, times: RankTimes) -> RunClaim | None:
     """Return the claim that waiting is large although no rank is significantly slower; None where waiting is small."""
     share = times.lost_share
     if share < ACT_SHARE:
@@ -414,14 +415,14 @@ def unexplained_wait(run: TrainingRun, times: Ranks) -> RunClaim | None:
     )
 
 
-def cannot_tell(run: TrainingRun, times: Ranks, because: str, evidence: dict[str, object]) -> RunClaim:
+def cannot_tell(run: TrainingRun, times: RankTimes, because: str, evidence: dict[str, object]) -> RunClaim:
     """Return a claim of severity `unknown` about the ranks of a run."""
     return RunClaim(
         "straggler_score", len(times.steps), "unknown", because, against="peers", evidence={**evidence, "ranks": len(times.ranks)}
     )
 
 
-def no_straggler_claim(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunClaim:
+def no_straggler_claim(run: TrainingRun, times: RankTimes, slow: list[Slow]) -> RunClaim:
     """Return the claim that no rank is a straggler."""
     low = slow[0] if slow else None
     value, lower, upper = (low.score, low.low, low.high) if low else (1.0, 1.0, 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from observability.detection.batch_statistics import MIN_BATCHES, NORMAL_REACH
-from observability.detection.own_history import MAX_FREEDOM, MINIMUM, NATURAL, OF_A_MEDIAN, SEEN, Array
+from observability.detection.own_history import MAX_FREEDOM, MIN_PAST_VALUES, NATURAL, OF_A_MEDIAN, SEEN, Array
 from observability.stats.column_quantiles import column_medians, quantiles_of_sorted, sorted_values, value_at
 
 SortedValues = tuple[Array, Array]
@@ -64,7 +64,7 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
     significant.
     """
     ordered, known = past.ordered
-    if not known.size or known.max() < MINIMUM:
+    if not known.size or known.max() < MIN_PAST_VALUES:
         return np.full(values.shape, np.nan)
     t = (values - past.middle) / past.errors(noise, floor)
     freedom = np.broadcast_to(past.freedom, t.shape)
@@ -76,7 +76,7 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
         below = values < lowest
         p[below] = np.minimum(p[below], stdtr(freedom[below], t[below]))
         p = np.minimum(2 * p, 1.0)
-    return np.where((known >= MINIMUM) & np.isfinite(values), p, np.nan)
+    return np.where((known >= MIN_PAST_VALUES) & np.isfinite(values), p, np.nan)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def median_of_window(values: Array, past: PastBatches, ordinary: PastBatches, fl
     t = (median - past.middle) / error
     p = stdtr(past.freedom, -t) if upward else np.minimum(2 * stdtr(past.freedom, -np.abs(t)), 1.0)
     reach = stdtrit(ordinary.freedom, 1 - NATURAL / 2) * (error if ordinary is past else errors_of_median(n, ordinary, floor))
-    judged = (past.ordered[1] >= MINIMUM) & (n >= MIN_BATCHES)
+    judged = (past.ordered[1] >= MIN_PAST_VALUES) & (n >= MIN_BATCHES)
     return WindowMedian(median, np.where(judged, p, np.nan), (ordinary.middle - reach, ordinary.middle + reach))
 
 

@@ -305,7 +305,7 @@ def value_sentence(
         already = (
             f", and the {PAST_DAYS} days before had {quality_percent(past.value)} (expected daily range up to {quality_percent(up_to)})"
         )
-    return f"{column.text} is {how}; {baseline_subject(column)} {quality_percent(before.value)}{already}.{unit}"
+    return f"{column.text} is {how}; {baseline_had_words(column)} {quality_percent(before.value)}{already}.{unit}"
 
 
 def said_rate(metric: str, edges: Edges) -> str:
@@ -317,7 +317,7 @@ def said_rate(metric: str, edges: Edges) -> str:
     return f"{SAID[metric]} of {inner} (isolated outliers left out; with them {outer})"
 
 
-def baseline_subject(column: CheckedColumn) -> str:
+def baseline_had_words(column: CheckedColumn) -> str:
     """Return the baseline as the subject of a clause."""
     return "the reference had" if column.baseline == "reference" else f"the {PAST_DAYS} days before had"
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 REFERENCE_ROWS, ERROR_ROWS, BACKGROUND_ROWS = 1000, 500, 100
-MINIMUM, MAXIMUM, FIRST = 100, 5000, 500
+MIN_STEP_ROWS, MAX_STEP_ROWS, FIRST_STEP_ROWS = 100, 5000, 500
 """Rows of one step: the fewest, the most, and while the speed of the model is unknown."""
 STEP_SECONDS = 5.0
 RECENT_DAYS = 7
@@ -157,8 +157,8 @@ def _ordered_parts(work: ExplanationWork) -> list[ExplanationPart]:
 def _rows_per_step(state: ExplanationState) -> int:
     """Rows of one step, by the speed so far."""
     if not state.seconds or not state.rows:
-        return FIRST
-    return int(np.clip(STEP_SECONDS * state.rows / state.seconds, MINIMUM, MAXIMUM))
+        return FIRST_STEP_ROWS
+    return int(np.clip(STEP_SECONDS * state.rows / state.seconds, MIN_STEP_ROWS, MAX_STEP_ROWS))
 
 
 def _next_parts(waiting: Sequence[ExplanationPart], state: ExplanationState) -> list[ExplanationPart]:
@@ -247,9 +247,9 @@ def _computed_attributions(
     try:
         found = ask(inputs)
     except limits.WorkerError as error:
-        if error.reason not in TOO_MUCH or len(inputs) <= MINIMUM // 2 or state.rows:
+        if error.reason not in TOO_MUCH or len(inputs) <= MIN_STEP_ROWS // 2 or state.rows:
             raise
-        rows, inputs, whole = rows.head(MINIMUM // 2), inputs.head(MINIMUM // 2), False
+        rows, inputs, whole = rows.head(MIN_STEP_ROWS // 2), inputs.head(MIN_STEP_ROWS // 2), False
         found = ask(inputs)
     state = replace(
         state, features=_extended_order(state.features, found.features), method=found.method, link=found.link, background=found.background,

@@ -9,7 +9,7 @@ from observability.enrichment.audit_curves import interval_json
 from observability.metrics.shifted_fairness import (
     COLUMNS,
     DIVERGENCE,
-    MINIMUM,
+    MIN_EFFECTIVE_ROWS,
     DecidedRows,
     GroupGap,
     Shift,
@@ -124,7 +124,7 @@ def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
 
 
 def _group_rates(rows: DecidedRows, shift: Shift, gap: GroupGap) -> dict[str, Any]:
-    """The rate of each group as the rows are and under a shift, of those with MINIMUM rows of it."""
+    """The rate of each group as the rows are and under a shift, of those with MIN_EFFECTIVE_ROWS rows of it."""
     levels = sorted({str(level) for level in rows.groups[gap.attribute] if level is not None})
     made: Mapping[str, Any] = {
         level: {
@@ -133,4 +133,8 @@ def _group_rates(rows: DecidedRows, shift: Shift, gap: GroupGap) -> dict[str, An
         }
         for level in levels
     }
-    return {level: {**each["reference"], "shifted": each["shifted"]} for level, each in made.items() if each["reference"]["n"] >= MINIMUM}
+    return {
+        level: {**each["reference"], "shifted": each["shifted"]}
+        for level, each in made.items()
+        if each["reference"]["n"] >= MIN_EFFECTIVE_ROWS
+    }

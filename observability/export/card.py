@@ -22,7 +22,7 @@ Body = dict[str, Any]
 MEASURED = ("serving/performance", "serving/calibration", "serving/latency")
 FORMS = "operations/trade_offs"
 ANALYSED = ("trust/fairness", "serving/slices", "trust/explanations", "trust/audits", FORMS)
-MAXIMUM = 12
+MAX_CARD_FINDINGS = 12
 MAX_OF_KIND = 6
 """Analyses of one analyzer on a card, the worst: many groups leave the places of audits free."""
 
@@ -104,7 +104,7 @@ def standing_decisions(store: Store, name: str) -> list[Body]:
         author = fields.get("decider") or item.first.author
         made: Body = {"at": iso(item.first.at), "by": author, "statement": fields.get("statement"), "choice": choice, "version": version}
         found.append(made | {"review": fields.get("review"), "revisit": iso(fields["revisit"]) if fields.get("revisit") else None})
-    return found[:MAXIMUM]
+    return found[:MAX_CARD_FINDINGS]
 
 
 def open_holds(decisions: Iterable[Body]) -> Iterable[str]:
@@ -148,7 +148,7 @@ def target_words(finding: Body) -> str:
 def training_runs_words(store: Store, model: Model) -> Iterable[str]:
     """The training runs of a model in words, newest first."""
     frame = store.ask(Records("run", ever=True, rows=200, only=(("event", "start"),)), Window(model.name, FIRST, AFTER_LAST))
-    for row in list(reversed(frame.to_dict("records")))[:MAXIMUM]:
+    for row in list(reversed(frame.to_dict("records")))[:MAX_CARD_FINDINGS]:
         data = f" on {row['dataset']}" if row["dataset"] else ""
         params = ", ".join(f"{name} {value}" for name, value in list((row["params"] or {}).items())[:8])
         yield f"{row['run']}, {formatting.format_day(row['at'])}{data}{': ' + params if params else ''}."
@@ -169,9 +169,9 @@ def card_caveats(model: Model, findings: Sequence[Body]) -> Iterable[str]:
             yield f"The reference of version {version.name} includes training rows: comparisons with it are optimistic."
         if not version.registered:
             yield f"Version {version.name} has no reference."
-    yield from [finding["because"] for finding in findings if shown_severity(finding) == "act"][:MAXIMUM]
+    yield from [finding["because"] for finding in findings if shown_severity(finding) == "act"][:MAX_CARD_FINDINGS]
     yield from [finding["because"] for finding in findings if finding["severity"] == "unknown" and finding["subject"] == "model"][
-        : MAXIMUM // 2
+        : MAX_CARD_FINDINGS // 2
     ]
 
 

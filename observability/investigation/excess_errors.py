@@ -11,7 +11,7 @@ from observability.stats.arrays import Array, Bools, Floats
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MINIMUM, NEIGHBOURS, MIN_DAYS, ENOUGH_DAYS = 20, 200, 3, 6
+MIN_ROWS_OF_SIDE, NEIGHBOURS, MIN_DAYS, ENOUGH_DAYS = 20, 200, 3, 6
 """Minimum rows inside and outside; most rows outside that are compared with one inside; days from which days are the unit; days from which
 an excess that is not significant counts as none: of fewer days, all of them alike would be chance once in 2⁵ / 2 = 16 times or more.
 """
@@ -86,7 +86,7 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "
     known = np.asarray(frame["score"].notna(), bool)
     score = frame["score"].to_numpy(np.float64)
     into, out = np.flatnonzero(inside & known), np.flatnonzero(~inside & known)
-    if min(into.size, out.size) < MINIMUM:
+    if min(into.size, out.size) < MIN_ROWS_OF_SIDE:
         return None
     out = out[np.argsort(score[out], kind="stable")]
     k = min(NEIGHBOURS, out.size)
@@ -124,7 +124,7 @@ def expected_errors_by_score(frame: "DataFrame", wrong: Bools) -> Floats:
     score = frame["score"].to_numpy(np.float64) if "score" in frame else np.full(len(frame), np.nan)
     known = np.flatnonzero(np.isfinite(score))
     k = min(NEIGHBOURS + 1, known.size)
-    if k > MINIMUM:
+    if k > MIN_ROWS_OF_SIDE:
         ordered = known[np.argsort(score[known], kind="stable")]
         sums = np.concatenate([[0.0], np.cumsum(flags[ordered])])
         first = np.clip(np.arange(ordered.size) - k // 2, 0, ordered.size - k)

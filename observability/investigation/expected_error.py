@@ -18,8 +18,8 @@ from observability.stats.interval import rate_interval
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MINIMUM, MAXIMUM, NEAREST = 25, 200, 100
-"""Rows that are at least as sure as the case: compared where they are from MINIMUM to MAXIMUM, else the NEAREST rows by score."""
+MIN_SURE, MAX_SURE, NEAREST = 25, 200, 100
+"""Rows that are at least as sure as the case: compared where they are from MIN_SURE to MAX_SURE, else the NEAREST rows by score."""
 WIDE, WIDE_PART = 1_000, 0.25
 """Rows of the nearest scores on which scores are checked as well, at most this part of all: few rows do not show a miscalibration."""
 RANKED = 100
@@ -68,7 +68,7 @@ def similar_scores(case: CaseInProgress) -> SimilarScores | None:
     if row.model.task == "regression":
         return similar_values(case, frame)
     same = frame[(frame["decision"] == row.decision) & frame["score"].notna()]
-    if len(same) < MINIMUM:
+    if len(same) < MIN_SURE:
         return None
     sure, own = decided_probability(same, row.decision, row.model.task), own_probability(case)
     chosen, least, most = rows_of_similar_score(sure, own)
@@ -118,7 +118,7 @@ def rows_of_similar_score(sure: Floats, own: float) -> tuple[Bools, float, float
     (None: no upper end).
     """
     above = sure >= own
-    if MINIMUM <= above.sum() <= MAXIMUM:
+    if MIN_SURE <= above.sum() <= MAX_SURE:
         return above, float(sure[above].min()), None
     near = np.zeros(sure.size, bool)
     near[np.argsort(np.abs(sure - own), kind="stable")[:NEAREST]] = True
@@ -128,10 +128,10 @@ def rows_of_similar_score(sure: Floats, own: float) -> tuple[Bools, float, float
 def similar_values(case: CaseInProgress, frame: "DataFrame") -> SimilarScores | None:
     """The rows with the nearest predicted values of a regression."""
     row, known = case.row, frame[frame["score"].notna() & frame["label_value"].notna()]
-    if row.error is None or row.score is None or len(known) < MINIMUM:
+    if row.error is None or row.score is None or len(known) < MIN_SURE:
         return None
     values = known["score"].to_numpy(np.float64)
-    near = np.argsort(np.abs(values - row.score), kind="stable")[:MAXIMUM]
+    near = np.argsort(np.abs(values - row.score), kind="stable")[:MAX_SURE]
     errors = (values - known["label_value"].to_numpy(np.float64)) * np.sign(row.error)
     large, past = errors >= abs(row.error), reference_errors(case, row.score, row.error)
     n, beyond = int(near.size), int(large[near].sum())
@@ -141,7 +141,7 @@ def similar_values(case: CaseInProgress, frame: "DataFrame") -> SimilarScores | 
         f"rows with the nearest predicted values ({value_range(case, values[near])})",
         n,
         beyond,
-        None if past is None else float(past[:MAXIMUM].mean()),
+        None if past is None else float(past[:MAX_SURE].mean()),
         found.low or 0.0,
         found.high or 1.0,
         f"at least {with_unit(row.model, format_figure(abs(row.error), 3))} too {side}",
@@ -181,7 +181,7 @@ def reference_errors(case: CaseInProgress, value: float, error: float) -> Bools 
     if len(frame) < NEAREST:
         return None
     near = np.argsort(np.abs(frame["score"].to_numpy(np.float64) - value), kind="stable")[
-        : max(MAXIMUM, min(WIDE, int(WIDE_PART * len(frame))))
+        : max(MAX_SURE, min(WIDE, int(WIDE_PART * len(frame))))
     ]
     errors = (frame["score"] - frame["label_value"]).to_numpy(np.float64)[near] * np.sign(error)
     return np.asarray(errors >= abs(error), bool)
@@ -192,7 +192,7 @@ def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
     what = found.size or ("an error" if found.errors == 1 else "errors")
     because = f"{found.errors:,} of {found.n:,} other {found.text} were {what} ({percent(found.low)} to {percent(found.high)})"
     if found.stated is not None:
-        rows = f"of the {MAXIMUM} nearest of {comparison_rows.reference_sample(case.row, len(comparison_rows.reference(case)))}"
+        rows = f"of the {MAX_SURE} nearest of {comparison_rows.reference_sample(case.row, len(comparison_rows.reference(case)))}"
         because += f"; {rows if found.size else 'their scores state'} {percent(found.stated)}"
     if found.wider is not None and found.wider.stated is not None:
         states = "of as near reference rows" if found.size else "their scores state"

@@ -29,7 +29,7 @@ from observability.stats.arrays import Bools, Floats
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-NEAR, REPAIRS, MINIMUM = timedelta(hours=24), 10, 2
+NEAR, REPAIRS, MIN_REPAIRS = timedelta(hours=24), 10, 2
 """Time before and after the case in which good values of its source are taken; repairs; minimum of them for one source."""
 STEADY = 0.5
 """Mean difference of consecutive rows of a source, in standard deviations of all, up to which it has the values of one source."""
@@ -77,7 +77,7 @@ def donor_rows(case: CaseInProgress, features: tuple[str, ...]) -> Donors:
         far = (same["at"] - naive_utc(case.row.at)).abs()
         same = same.loc[far.sort_values(kind="stable").index]
         distinct = same.drop_duplicates([each.reference for each in columns]).head(REPAIRS)
-        if len(distinct) >= MINIMUM:
+        if len(distinct) >= MIN_REPAIRS:
             hours = max(abs(at - naive_utc(case.row.at)).total_seconds() for at in distinct["at"]) / 3600
             name = key.partition(".")[2] or key
             return Donors(distinct, f"{len(distinct)} good values of {name} {own} within {format_figure(max(hours, 0.1), 2)} hours", name)
@@ -121,7 +121,7 @@ def source_key(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) 
     found = {
         key: mean_step(frame, key, columns)
         for key in (*keys, "replica", "device")
-        if case_level(case, key) is not None and 1 < frame[key].nunique() <= len(frame) / MINIMUM
+        if case_level(case, key) is not None and 1 < frame[key].nunique() <= len(frame) / MIN_REPAIRS
     }
     if not found:
         return None

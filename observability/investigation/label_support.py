@@ -18,7 +18,7 @@ from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.label_types import class_words
-from observability.investigation.verdicts import votes_of_item, window_until_request
+from observability.investigation.verdicts import votes_of_item, window_until_now
 from observability.stats.arrays import Floats
 
 SAMPLE, MIN_OF_CLASS, MAX_OVERLAP = 4000, 10, 0.02
@@ -96,7 +96,7 @@ def probability_within(span: tuple[float, float], mean: float, error: float) -> 
 def rating_borders(case: CaseInProgress) -> dict[str, tuple[float, float]]:
     """Lowest and highest mean rating of each class, by the newest labels of the model; empty where the classes overlap."""
     question = Records("label", columns=("value", "extra"), ever=True, rows=SAMPLE)
-    frame = case.store.ask(question, window_until_request(case, case.row.model.name))
+    frame = case.store.ask(question, window_until_now(case, case.row.model.name))
     means: dict[str, list[float]] = {}
     for value, extra in zip(frame["value"], frame["extra"], strict=True):
         mean = rating_fields(extra).get("mean") if isinstance(extra, dict) else None

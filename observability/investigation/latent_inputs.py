@@ -12,7 +12,7 @@ NUMBERED = re.compile(
     re.IGNORECASE,
 )
 """A name that consists of a word for a dimension and its number."""
-MINIMUM = 3
+MIN_COMPONENTS = 3
 """Features of the same word from which they count as the components of one representation."""
 TOGETHER: Final = object()
 """The value of a bar that stands for several inputs."""
@@ -22,7 +22,7 @@ def latent_features(names: Iterable[str]) -> tuple[str, ...]:
     """The names of latent features, in the order given; empty where fewer than three share a word."""
     words = {name: found.group(1).lower() for name in names if (found := NUMBERED.fullmatch(name))}
     numbers = Counter(words.values())
-    return tuple(name for name, word in words.items() if numbers[word] >= MINIMUM)
+    return tuple(name for name, word in words.items() if numbers[word] >= MIN_COMPONENTS)
 
 
 def latent_bars_together(bars: Sequence[Bar]) -> tuple[Bar, ...]:

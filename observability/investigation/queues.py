@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from observability.store.engine import Store
 
-MAXIMUM = 20
+MAX_QUEUE = 20
 SAMPLE_ROWS = 20_000
 """Labelled rows that are searched for suspect labels."""
 COLUMNS = ("id", "model", "version", "at", "score", "decision", "label", "rank", "because")
@@ -51,7 +51,7 @@ class Inbox:
     frame: "DataFrame"
 
 
-def largest_loss(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
+def largest_loss(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
     """Predictions whose labels arrived in the window, whenever they were made, by log loss, or absolute error of a regression."""
     model = model_with_labels(store, window)
     measure = "absolute_error" if model.task == "regression" else "log_loss"
@@ -67,7 +67,7 @@ def largest_loss(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
     )
 
 
-def uncertain_predictions(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
+def uncertain_predictions(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
     """Unlabelled predictions by uncertainty, weighted by the cost of the possible error where the settings have costs."""
     import pandas as pd
 
@@ -105,7 +105,7 @@ def uncertain_predictions(store: "Store", window: Window, limit: int = MAXIMUM) 
     return Inbox("uncertain", "Low confidence and high stakes", f"Predictions {window_text(window)} without a label, {by}.", found)
 
 
-def suspect_labels(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
+def suspect_labels(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
     """Labels that the model contradicts with confidence (label_evidence.py), in a bounded sample of labelled rows; regressions: outlying
     errors.
     """
@@ -155,7 +155,7 @@ def measured_labels(store: "Store", window: Window, model: Model, ids: list[str]
     return set(newest.loc[newest["source"].isin(MEASURED), "id"])
 
 
-def regressed_requests(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
+def regressed_requests(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
     """Requests that two versions scored, of which the newer (or shadow) one is wrong and the older one right, by the additional loss."""
     model = model_with_labels(store, window)
     new, old = newest_two(store, model, window)
@@ -186,7 +186,7 @@ def regressed_requests(store: "Store", window: Window, limit: int = MAXIMUM) -> 
     return Inbox("regressions", "Worse than the other version", text, found)
 
 
-def predictions_with_complaints(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
+def predictions_with_complaints(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
     """Predictions with a complaint in the window (`event` records), newest first."""
     import pandas as pd
 

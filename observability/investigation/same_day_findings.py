@@ -9,7 +9,7 @@ from observability.investigation.evidence_types import NotGivenError
 from observability.monitoring import check
 
 ANALYZERS = ("data/quality", "serving/drift", "serving/latency")
-MAXIMUM = 30
+MAX_SAME_DAY = 30
 
 
 def same_day_findings(case: CaseInProgress) -> tuple[Finding, ...]:
@@ -30,4 +30,4 @@ def same_day_findings(case: CaseInProgress) -> tuple[Finding, ...]:
         with_records=False,
         reads="counts",
     )
-    return tuple(finding for finding in report.findings if finding.needs_action)[:MAXIMUM]
+    return tuple(finding for finding in report.findings if finding.needs_action)[:MAX_SAME_DAY]

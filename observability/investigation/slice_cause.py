@@ -15,7 +15,7 @@ from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import FIELDS, condition_mask, slice_level
 from observability.investigation.evidence_types import Input
-from observability.investigation.excess_errors import MINIMUM, excess_errors
+from observability.investigation.excess_errors import MIN_ROWS_OF_SIDE, excess_errors
 from observability.investigation.input_faults import odd_inputs
 from observability.stats.arrays import Bools
 from observability.stats.interval import rate_interval
@@ -61,7 +61,7 @@ def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", fra
     if case.row.decision >= 0:
         past = past[past["decision"] == case.row.decision]
     past = past.reset_index(drop=True)
-    if len(past) < MINIMUM:
+    if len(past) < MIN_ROWS_OF_SIDE:
         return SliceHistory()
     before = np.logical_and.reduce([condition_mask(each, past) for each in conditions])
     share, usual = float(inside.mean()), rate_interval(int(before.sum()), len(past))

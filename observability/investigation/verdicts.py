@@ -19,7 +19,7 @@ def verdicts_about(case: CaseInProgress) -> tuple[dict[str, Any], ...]:
     row = case.row
     question = Records("verdict", ever=True, rows=MAX_VERDICTS, only=(("prediction", row.id),))
     found: dict[str, dict[str, Any]] = {}
-    for record in case.store.ask(question, window_until_request(case, row.model.name)).to_dict("records"):
+    for record in case.store.ask(question, window_until_now(case, row.model.name)).to_dict("records"):
         said: dict[str, Any] = {str(name): value for name, value in record.items() if value is not None and value is not pd.NaT}
         found[record["verdict"]] = {**found.pop(record["verdict"], {}), **said}
     return tuple(record for record in reversed(found.values()) if record.get("state") != "withdrawn")
@@ -31,7 +31,7 @@ def votes_of_item(case: CaseInProgress) -> Counter[str]:
     if not projects:
         return Counter()
     question = Records("annotation", ever=True, rows=MAX_VOTES, only=(("item", case.row.id),))
-    frame = case.store.ask(question, window_until_request(case, ""))
+    frame = case.store.ask(question, window_until_now(case, ""))
     newest = {
         (record["project"], record["annotator"]): str(record["label"])
         for record in frame.to_dict("records")
@@ -40,6 +40,6 @@ def votes_of_item(case: CaseInProgress) -> Counter[str]:
     return Counter(newest.values())
 
 
-def window_until_request(case: CaseInProgress, model: str) -> Window:
+def window_until_now(case: CaseInProgress, model: str) -> Window:
     """The window up to the instant of the request."""
     return Window(model, EPOCH, max(case.now, EPOCH) + timedelta(seconds=1), as_of=case.as_of)

@@ -9,7 +9,7 @@ from observability.investigation import churn, comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.stats.interval import rate_interval
 
-MINIMUM = 10
+MIN_DISCORDANT = 10
 """Minimum labelled requests on which exactly one version is right."""
 
 
@@ -29,7 +29,7 @@ class SharedRequestTally:
     @property
     def known(self) -> bool:
         """Whether there are enough requests."""
-        return self.better + self.worse >= MINIMUM
+        return self.better + self.worse >= MIN_DISCORDANT
 
     @property
     def really(self) -> bool:

@@ -29,9 +29,9 @@ TEXTS = ("label", "gold", "suggestion", "guideline")
 PAIR = ["project", "item", "annotator"]
 WATCH, ACT = 0.1, 0.2
 """A share that is so many points worse is a warning, or critical."""
-MINIMUM = 20
+MIN_ANNOTATION_ROWS = 20
 """Rows on either side below which nothing is compared."""
-MAXIMUM = 500
+MAX_ASKED_ROWS = 500
 """Upper bound of the number of rows asked for."""
 POWER = 0.8
 """Probability with which somebody who is ACT below the others has to be detected before a person is reported to be as good as they are."""
@@ -367,7 +367,7 @@ def compare_with_others(
     list[LabellingComparison]
     """
     then = hits_by_annotator(past, what)
-    people = [person for person in annotator_shares(rows, what) if min(person.n, person.others) >= MINIMUM]
+    people = [person for person in annotator_shares(rows, what) if min(person.n, person.others) >= MIN_ANNOTATION_ROWS]
     own, total = np.array([person.hits for person in people]), np.array([float(person.n) for person in people])
     other = np.array([(person.effective.value or 0.0) * person.effective.n for person in people])
     other_total = np.array([person.effective.n for person in people])
@@ -376,7 +376,7 @@ def compare_with_others(
     found, p_values = [], lower_share_p_values(own, total, other, other_total)
     for person, p in zip(people, p_values.tolist(), strict=True):
         hits, n, rest, others = then.get(person.name, (0.0, 0, 0.0, 0))
-        before = worse * (hits / n - rest / others) if min(n, others) >= MINIMUM else None
+        before = worse * (hits / n - rest / others) if min(n, others) >= MIN_ANNOTATION_ROWS else None
         gap = worse * share_difference(person.here, person.there)
         name = f"{subject}/annotator:{person.name}"
         found.append(LabellingComparison(metric, name, person.name, person.here, person.there, gap, p, before))
@@ -401,7 +401,7 @@ def share_difference(here: Interval, there: Interval) -> float:
 
 
 def answers_needed(rate: float, others: int, people: int, budget: float) -> int:
-    """Rows until a person who is ACT below a rate is detected with probability POWER, at most MAXIMUM.
+    """Rows until a person who is ACT below a rate is detected with probability POWER, at most MAX_ASKED_ROWS.
 
     Computed from the binomial distribution of the person's hits, each tested as in `compare_with_others`.
 
@@ -425,7 +425,7 @@ def answers_needed(rate: float, others: int, people: int, budget: float) -> int:
 
 @lru_cache(maxsize=512)
 def _needed(rate: float, others: int, people: int, budget: float) -> int:
-    low, high = MINIMUM - 1, MAXIMUM
+    low, high = MIN_ANNOTATION_ROWS - 1, MAX_ASKED_ROWS
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _report_probability(middle, rate, others, budget / max(people, 1)) >= POWER else (middle, high)

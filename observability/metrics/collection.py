@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 MIN_BATCHES = 3
 """Batches of a device without which its completeness is unknown."""
-MAX_OF = 0.8
+CONCENTRATED_SHARE = 0.8
 """Share of all bad rows that the fewest devices are counted for."""
 MIN_BAD = 20
 """Bad rows without which nothing is said of the devices behind them."""
@@ -119,7 +119,7 @@ def rejected_rows_by_device(batches: "DataFrame") -> dict[str, tuple[float, floa
 
 
 def devices_behind(counts: Mapping[str, tuple[float, float]]) -> Concentration | None:
-    """Return the fewest devices that hold MAX_OF of the bad rows; None where the bad rows are few or spread like the rows.
+    """Return the fewest devices that hold CONCENTRATED_SHARE of the bad rows; None where the bad rows are few or spread like the rows.
 
     counts: bad rows and all rows of each device.
     """
@@ -128,7 +128,7 @@ def devices_behind(counts: Mapping[str, tuple[float, float]]) -> Concentration |
         return None
     order = sorted(counts, key=lambda name: (-counts[name][0], name))
     held = np.cumsum([counts[name][0] for name in order])
-    count = int(np.searchsorted(held, MAX_OF * bad - 1e-9)) + 1
+    count = int(np.searchsorted(held, CONCENTRATED_SHARE * bad - 1e-9)) + 1
     names = order[:count]
     share, of_rows = float(held[count - 1] / bad), sum(counts[name][1] for name in names) / rows
     return Concentration(tuple(names), len(counts), bad, share, of_rows) if share >= CONCENTRATED * of_rows else None

@@ -16,7 +16,7 @@ from observability.core.catalog import Model
 from observability.core.window import EPOCH
 from observability.metrics.estimates import MetricEstimate, ScoreCalibration, columns_with_score, estimate_metrics, estimate_regression
 from observability.metrics.measured_windows import day_date, days_in
-from observability.metrics.measured_windows import some_answer_rows as part_of
+from observability.metrics.measured_windows import kept_answer_rows as part_of
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.performance import Columns, answer_columns, performance_metrics
 from observability.metrics.reliability import BINS, sum_by_score_bin

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Model
 from observability.core.questions import Aggregate, Bucket, By
-from observability.metrics.measured_windows import some_answer_rows as part_of
+from observability.metrics.measured_windows import kept_answer_rows as part_of
 from observability.metrics.performance import Columns, outcome_aggregates, performance_metrics, served_and_labelled
 from observability.metrics.reliability import BINS, score_question, scored_rows, sum_by_score_bin
 from observability.stats.estimate import Calibrator, EstimatedMetric, binary_metric_estimates, score_calibrator

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from observability.metrics.annotations import (
-    MINIMUM,
+    MIN_ANNOTATION_ROWS,
     LabellingComparison,
     annotator_shares,
     answers_needed,
@@ -48,7 +48,7 @@ def gold_accuracy_comparisons(now: "DataFrame", past: "DataFrame", subject: str)
 
 def _compare_with_past(gold: "DataFrame", before: "DataFrame", subject: str) -> list[LabellingComparison]:
     """Accuracy of all people in the window against the four weeks before it."""
-    if min(len(gold), len(before)) < MINIMUM:
+    if min(len(gold), len(before)) < MIN_ANNOTATION_ROWS:
         return []
     here, there = item_clustered_rate(gold, "right"), item_clustered_rate(before, "right")
     p = lower_share_p_value(*effective_hits(gold, "right"), *effective_hits(before, "right"))
@@ -65,7 +65,7 @@ def _compare_guidelines(gold: "DataFrame", before: "DataFrame", subject: str) ->
     if len(first) < 2 or first.index[-1] not in set(gold["guideline"].dropna()):
         return []
     new, old = both[both["guideline"] == first.index[-1]], both[both["guideline"] == first.index[-2]]
-    if min(len(new), len(old)) < MINIMUM:
+    if min(len(new), len(old)) < MIN_ANNOTATION_ROWS:
         return []
     here, there = item_clustered_rate(new, "right"), item_clustered_rate(old, "right")
     p = lower_share_p_value(*effective_hits(new, "right"), *effective_hits(old, "right"))
@@ -97,7 +97,9 @@ def gold_accuracy_by_annotator(now: "DataFrame", budget: float) -> "DataFrame":
         each = beside.get(who)
         own, others = (each.here, each.there) if each else (Interval(None, None, None, 0.0), everybody)
         n, right, others_n = (each.n, int(each.hits), each.others) if each else (0, 0, len(gold))
-        enough = answers_needed(others.value or 0.0, others_n, len(labels), budget) if others_n >= MINIMUM else MINIMUM
+        enough = (
+            answers_needed(others.value or 0.0, others_n, len(labels), budget) if others_n >= MIN_ANNOTATION_ROWS else MIN_ANNOTATION_ROWS
+        )
         rows.append([who, int(labels[who]), n, right, *own.triple, others.value, others_n, max(enough - n, 0)])
     columns = ["annotator", "labels", "n", "right", "value", "low", "high", "others", "others_n", "more"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high", "others"), float))

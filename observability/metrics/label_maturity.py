@@ -32,7 +32,7 @@ FEWER, FARTHER, SURE = 0.8, 0.9, 4.0
 """Fewer labels arrive where those days have less than 0.8 of the usual labels, significantly (standard errors by rows), and a tenth
 less than any such days of the past month.
 """
-NEWEST, MINIMUM = 2, 50
+NEWEST, MIN_EXPECTED_LABELS = 2, 50
 """Days that are tested, and labels that were expected of them at least."""
 COMPLETE = 0.95
 
@@ -122,7 +122,7 @@ def label_completion(frames: Frames, context: Context) -> LabelCompletion:
     for days in BEFORE:
         for name in (f"labels_{days}", f"past_labels_{days}"):
             for day, (served, labelled) in _labels_by_day(frames.get(name)).items():
-                if served >= MINIMUM:
+                if served >= MIN_EXPECTED_LABELS:
                     shares.setdefault(days_before_end(day, end - days * DAY), []).append(labelled / served)
     usual = {each: float(np.median(values)) for each, values in shares.items() if len(values) >= 2}
     lowest = {each: min(shares[each]) for each in usual}
@@ -190,7 +190,7 @@ def label_arrival_finding(base: Finding, of: LabelCompletion, context: Context) 
     due = of.due(end)
     before = of.lowest_before(end, _shortfall_start(of, end, FEWER)) if due else None
     served, came, usual = (sum(column) for column in zip(*(row[1:] for row in due))) if due else (0.0, 0.0, 0.0)
-    enough = len(due) == NEWEST and usual >= MINIMUM
+    enough = len(due) == NEWEST and usual >= MIN_EXPECTED_LABELS
     counted = f"{came:,.0f} of {served:,.0f} predictions of the newest due days are labelled; usually about {usual:,.0f} are by now"
     if enough and came < STOPPED * usual:
         because = f"Labels stopped arriving: {counted}."

@@ -93,8 +93,8 @@ class DailyMetrics:
         """Every metric over some days."""
         return performance_metrics(
             self.model,
-            some_answer_rows(self.counts, np.isin(self.days, days)[self.place]),
-            some_answer_rows(self.sums, np.isin(self.of_sums, days)),
+            kept_answer_rows(self.counts, np.isin(self.days, days)[self.place]),
+            kept_answer_rows(self.sums, np.isin(self.of_sums, days)),
         )
 
     @property
@@ -111,7 +111,7 @@ class DailyMetrics:
         """How far metrics that come from score bins can be from those of the rows, over some days or the window to the minute."""
         if self.model.task != "binary":
             return {}
-        return ranking_errors(self.now["counts"] if days is None else some_answer_rows(self.counts, np.isin(self.days, days)[self.place]))
+        return ranking_errors(self.now["counts"] if days is None else kept_answer_rows(self.counts, np.isin(self.days, days)[self.place]))
 
     @property
     def weighted(self) -> bool:
@@ -121,7 +121,7 @@ class DailyMetrics:
     def of_day(self, day: int) -> Metrics:
         """Every metric of one day."""
         if day not in self.known:
-            counts, sums = (some_answer_rows(columns, of.get(day, NOTHING)) for columns, of in self.rows)
+            counts, sums = (kept_answer_rows(columns, of.get(day, NOTHING)) for columns, of in self.rows)
             self.known[day] = performance_metrics(self.model, counts, sums)
         return self.known[day]
 
@@ -204,7 +204,7 @@ class DailyMetrics:
         return float(self.labelled[np.isin(self.days, days)].sum())
 
 
-def some_answer_rows(columns: Columns, kept: NDArray[Any]) -> Columns:
+def kept_answer_rows(columns: Columns, kept: NDArray[Any]) -> Columns:
     """Some rows of an answer."""
     return {name: values[kept] for name, values in columns.items()}
 

@@ -19,7 +19,7 @@ from observability.stats.reweighting import balancing_weights, effective_rows, r
 
 DIVERGENCE = 0.1
 """How far a shift goes, in nats: a part with half of the rows gets 72 %, one with a tenth 29 %."""
-MINIMUM = 30.0
+MIN_EFFECTIVE_ROWS = 30.0
 """Effective rows of a rate (positives, negatives, decisions) from which a group is compared."""
 LEVELS, RARE = 6, 0.02
 """The most frequent levels of a column that are parts, and the smallest share of a part."""
@@ -176,7 +176,7 @@ def group_gaps(rows: DecidedRows, weights: Floats, rates: Sequence[str]) -> list
     Returns
     -------
     list[GroupGap]
-        None of an attribute with fewer than two groups of MINIMUM effective rows.
+        None of an attribute with fewer than two groups of MIN_EFFECTIVE_ROWS effective rows.
     """
     found = []
     for attribute, levels, counts in _group_counts(rows, weights, rates):
@@ -262,5 +262,5 @@ def _group_counts(rows: DecidedRows, weights: Floats, rates: Sequence[str]) -> I
 
 
 def _enough(total: Floats, squares: Floats) -> Bools:
-    """The groups with MINIMUM effective rows."""
-    return np.asarray(total**2 >= MINIMUM * np.where(squares > 0, squares, np.inf), np.bool_)
+    """The groups with MIN_EFFECTIVE_ROWS effective rows."""
+    return np.asarray(total**2 >= MIN_EFFECTIVE_ROWS * np.where(squares > 0, squares, np.inf), np.bool_)

@@ -22,7 +22,7 @@ FIELDS = ("replica", "device")
 """Fields that a reference does not have: they are compared with their own past, or their peers."""
 MAX_LEVELS, BANDS, FEW_VALUES = 12, 5, 8
 """Levels of a category, bands of a number; a number of so few values is sliced by value."""
-MINIMUM = 50
+MIN_LEVEL_ROWS = 50
 """Rows of a level on one side at least."""
 OUTER = 0.995
 """Errors beyond this quantile of both sides are clipped in the search, so that a single outlier never names a slice; findings state the
@@ -163,14 +163,14 @@ def _category_cut(name: str, now: LevelColumn, before: LevelColumn | None, *, mi
     """A cut by the most frequent levels now; of levels that are gone, by the most frequent before."""
     then = before.rows_of if before is not None else {}
     counts = then | {text: rows for text, rows in now.rows_of.items() if rows}
-    kept = [(level, rows) for level, rows in counts.items() if rows >= MINIMUM and (missing or level != "null")]
+    kept = [(level, rows) for level, rows in counts.items() if rows >= MIN_LEVEL_ROWS and (missing or level != "null")]
     levels = [level for level, _ in sorted(kept, key=lambda each: (-each[1], each[0]))[: MAX_LEVELS if missing else 30]]
     return Cut(name, tuple(levels), now.coded(levels), np.empty(0, np.int16) if before is None else before.coded(levels))
 
 
 def _number_cut(name: str, now: NumberColumn, before: NumberColumn, limits: Sequence[float] = ()) -> Cut:
     """A cut of a number: by value where it has few, else in bands between round quantiles of the values before; missing is a level."""
-    base = before.finite if before.finite.counts.sum() >= MINIMUM else now.finite
+    base = before.finite if before.finite.counts.sum() >= MIN_LEVEL_ROWS else now.finite
     if not limits and base.distinct.size <= FEW_VALUES:
         return _category_cut(name, _value_levels(now), _value_levels(before))
     if not limits:

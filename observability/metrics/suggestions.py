@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.metrics.annotations import (
-    MINIMUM,
+    MIN_ANNOTATION_ROWS,
     LabellingComparison,
     compare_with_others,
     effective_hits,
@@ -55,7 +55,7 @@ def suggestion_comparisons(now: "DataFrame", past: "DataFrame", blind: "BlindIte
     found += compare_with_others(wrong, before, "taken", worse=1, metric=TAKEN, subject=subject)
     seen, earlier = now[now["shown"]], past[past["shown"]]
     found += compare_with_others(seen, earlier, "taken", worse=1, metric=ACCEPTANCE, subject=subject)
-    if len(blind.shown) >= MINIMUM:
+    if len(blind.shown) >= MIN_ANNOTATION_ROWS:
         anchoring = blind.stratified
         found.append(
             LabellingComparison(ANCHORING, subject, "", blind.here, blind.there, anchoring.difference.value or 0.0, anchoring.p_value)
@@ -65,7 +65,7 @@ def suggestion_comparisons(now: "DataFrame", past: "DataFrame", blind: "BlindIte
 
 def _compare_with_past(wrong: "DataFrame", before: "DataFrame", subject: str) -> list[LabellingComparison]:
     """Share of wrong suggestions that were taken over in the window against the four weeks before it."""
-    if min(len(wrong), len(before)) < MINIMUM:
+    if min(len(wrong), len(before)) < MIN_ANNOTATION_ROWS:
         return []
     here, there = item_clustered_rate(wrong, "taken"), item_clustered_rate(before, "taken")
     (hits, n), (then, others) = effective_hits(wrong, "taken"), effective_hits(before, "taken")

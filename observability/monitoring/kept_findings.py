@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from observability.core.analyzer import Analyzer
     from observability.store.engine import Store
 
-MAXIMUM, MAX_IN_FILE = 512, 128
+MAX_IN_MEMORY, MAX_IN_FILE = 512, 128
 QUESTIONS_A_MODEL = 12
 """Questions of one model that the first page and the watcher ask: its window, the one before it and Everything, three parts of each."""
 
@@ -49,7 +49,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
     """Findings by question, each with the generation of its model, and from one run of the dashboard to the next."""
 
     def __init__(self) -> None:
-        super().__init__(MAXIMUM)
+        super().__init__(MAX_IN_MEMORY)
 
     def find_or_compute(self, asked: Asked, generation: int, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
         """The findings of that generation, computed where they are not kept. Whoever asks meanwhile waits for them."""

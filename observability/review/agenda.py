@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from observability.core.finding import STATE_OF, Severity, State
 
-MAXIMUM = 7
+MAX_ITEMS = 7
 """Items on the agenda; the rest is folded below it."""
 OUTCOMES = ("accept", "watch", "act")
 """Changes that give an item its outcome."""
@@ -138,8 +138,8 @@ class Arranged:
 def arranged_agenda(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arranged:
     """The agenda after the changes in `said`, oldest first: {"item", "does": pin, unpin, rank or add, "text", "author", "model"}.
 
-    Pinned and added items come first, in the order of their changes; then ranked ones, up to MAXIMUM in all. Unpinned items are folded, and
-    `rank` returns an item to its rank. The last change of an item counts.
+    Pinned and added items come first, in the order of their changes; then ranked ones, up to MAX_ITEMS in all. Unpinned items are folded,
+    and `rank` returns an item to its rank. The last change of an item counts.
     """
     known = {item.item: item for item in items}
     pinned: list[str] = []
@@ -157,6 +157,6 @@ def arranged_agenda(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) ->
             pinned = [other for other in pinned if other != name]
     first = [known[name] for name in pinned]
     rest = [item for item in known.values() if item.item not in pinned and item.item not in removed]
-    kept = [*first, *rest][: max(MAXIMUM, len(first))]
+    kept = [*first, *rest][: max(MAX_ITEMS, len(first))]
     folded = [item for item in known.values() if item not in kept]
     return Arranged(tuple(kept), tuple(folded), frozenset(pinned), frozenset(removed))

@@ -12,7 +12,7 @@ from observability.investigation import find_prediction
 from observability.store.engine import Store
 from observability.store.types import decision_items
 
-MAXIMUM = 500
+MAX_VERDICTS = 500
 """Verdicts that are read, newest first."""
 
 
@@ -38,7 +38,7 @@ def week_verdicts(store: Store, week: Week) -> tuple[list[Concluded], str | None
     any).
     """
     placed: list[tuple[decision_items.DecisionItem, datetime]] = []
-    for item in store.verdicts()[:MAXIMUM]:
+    for item in store.verdicts()[:MAX_VERDICTS]:
         if item.state != "standing":
             continue
         try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DECISION = "decision"
 """The further field of an event that names the decision that it marks."""
-MAXIMUM = 2000
+MAX_ENTRIES = 2000
 """Newest entries of each record kind."""
 
 
@@ -55,7 +55,7 @@ def change_entries(
     window = Window(model or "", start, end, as_of=as_of)
     found = [*registration_entries(store, start, end, model, as_of)]
     for kind, (read, columns) in READERS.items():
-        found += read(store.ask(Records(kind, columns, rows=MAXIMUM), window))
+        found += read(store.ask(Records(kind, columns, rows=MAX_ENTRIES), window))
     return sorted(found, key=lambda entry: (entry.at, entry.sort, entry.title), reverse=True)
 
 

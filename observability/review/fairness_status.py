@@ -9,7 +9,7 @@ from observability.detection.audit_history import flat_numbers
 
 Body = dict[str, Any]
 ANALYZER = "trust/fairness"
-MAXIMUM = 8
+MAX_AUDIT_RESULTS = 8
 """Results of an audit that a frozen week keeps, in order of name."""
 
 
@@ -40,8 +40,8 @@ def newest_audits(records: Iterable[Body]) -> list[Body]:
 
 
 def numeric_results(audit: Body) -> dict[str, float]:
-    """The first MAXIMUM numeric results by name; nested ones by the names of their path, as `linf/0.1`."""
-    return dict(sorted(flat_numbers(summary_results(audit)).items())[:MAXIMUM])
+    """The first MAX_AUDIT_RESULTS numeric results by name; nested ones by the names of their path, as `linf/0.1`."""
+    return dict(sorted(flat_numbers(summary_results(audit)).items())[:MAX_AUDIT_RESULTS])
 
 
 def summary_results(audit: Body) -> Body:

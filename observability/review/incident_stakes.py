@@ -3,7 +3,7 @@
 The cost is estimated: the mean loss of labelled affected predictions, at the owner's error costs, times the number of affected
 predictions. It is shown next to the loss of the other predictions of the week. A group is named where its share among affected
 predictions differs significantly from its share among the others (false discovery rate 5 % over the incident's groups) and by at least
-MINIMUM.
+MIN_SHARE_DIFFERENCE.
 """
 
 from collections.abc import Callable
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 Ask = Callable[[Aggregate, Window], "DataFrame"]
-MAXIMUM = 10
+MAX_STAKES = 10
 """Incidents of a model whose stakes are computed, worst first."""
-MINIMUM, MIN_ROWS = 0.05, 100
+MIN_SHARE_DIFFERENCE, MIN_ROWS = 0.05, 100
 """Minimum difference of a group's shares, and minimum predictions on each side."""
 GROUPS = 4
 """Groups that are named, largest difference first."""
@@ -41,8 +41,8 @@ OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
 
 
 def stakes(ask: Ask, model: Model, window: Window, incidents: tuple[Incident, ...]) -> Body:
-    """{"incidents": {incident id: its stake}} of the worst MAXIMUM incidents that need action. window: the week."""
-    needy = [incident for incident in incidents if needs_action(incident.severity)][:MAXIMUM]
+    """{"incidents": {incident id: its stake}} of the worst MAX_STAKES incidents that need action. window: the week."""
+    needy = [incident for incident in incidents if needs_action(incident.severity)][:MAX_STAKES]
     return {"incidents": {incident.id: incident_stake(ask, model, window, incident) for incident in needy}}
 
 
@@ -128,7 +128,9 @@ def overrepresented_groups(ask: Ask, model: Model, window: Window, began: dateti
         return {"groups": None, "no_groups": few}
     adjusted = benjamini_hochberg([row["p_value"] for row in rows])[0]
     found = [
-        each | {"p_adjusted": float(p)} for each, p in zip(rows, adjusted) if p <= 0.05 and abs(each["touched"] - each["others"]) >= MINIMUM
+        each | {"p_adjusted": float(p)}
+        for each, p in zip(rows, adjusted)
+        if p <= 0.05 and abs(each["touched"] - each["others"]) >= MIN_SHARE_DIFFERENCE
     ]
     return {"groups": sorted(found, key=lambda each: -abs(each["touched"] - each["others"]))[:GROUPS]}
 

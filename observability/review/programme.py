@@ -1,6 +1,6 @@
 """How the review programme goes, by calendar month (UTC): promises kept, alarms useful, and the time to detect, acknowledge and resolve.
 
-A value that rests on fewer than MINIMUM items is None: only its counts are known.
+A value that rests on fewer than MIN_ITEMS items is None: only its counts are known.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ MEASURES: dict[Measure, str] = {
 }
 SHARES: tuple[Measure, ...] = ("kept", "useful")
 """Measures that are shares; the others are hours."""
-MINIMUM = 3
+MIN_ITEMS = 3
 """Items from which on a month has a value."""
 Onsets = Mapping[str, datetime | None]
 """The onset of every incident of the frozen weeks by its id; None where the counts did not date it."""
@@ -35,8 +35,8 @@ Onsets = Mapping[str, datetime | None]
 
 @dataclass(frozen=True)
 class MonthValue:
-    """One measure of one month. value: a share, or a median in hours; None below MINIMUM items. n: items that it rests on. words: value and
-    counts. left: items of the month that it does not rest on, in words.
+    """One measure of one month. value: a share, or a median in hours; None below MIN_ITEMS items. n: items that it rests on. words: value
+    and counts. left: items of the month that it does not rest on, in words.
     """
 
     month: datetime
@@ -100,7 +100,7 @@ def alerts_useful(month: datetime, resolved: Sequence[Alert]) -> MonthValue:
 
 def month_share(month: datetime, measure: Measure, hits: int, n: int, left: str = "") -> MonthValue:
     """A share of a month with its counts."""
-    value = hits / n if n >= MINIMUM else None
+    value = hits / n if n >= MIN_ITEMS else None
     counts = f"{hits:,} of {n:,}" if n else DASH
     return MonthValue(month, measure, value, n, counts if value is None else f"{short_percent(value)} ({counts})", left)
 
@@ -108,7 +108,7 @@ def month_share(month: datetime, measure: Measure, hits: int, n: int, left: str 
 def median_time(month: datetime, measure: Measure, alerts: Sequence[Alert], hours: Callable[[Alert], float | None]) -> MonthValue:
     """The median time of a month's alerts, over those whose time is known."""
     known = [taken for alert in alerts if (taken := hours(alert)) is not None]
-    value = median(known) if len(known) >= MINIMUM else None
+    value = median(known) if len(known) >= MIN_ITEMS else None
     counts = f"{len(known):,} of {len(alerts):,}" if alerts else DASH
     return MonthValue(month, measure, value, len(known), counts if value is None else f"{hours_in_words(value)} ({counts})")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 Ask = Callable[[Aggregate, Window], "DataFrame"]
-MAXIMUM = 10
+MAX_RANKED_INPUTS = 10
 """Inputs that a frozen week keeps."""
 SAID = {
     "explanations": "Ranked by drift × importance (share of the mean absolute SHAP value this week).",
@@ -28,7 +28,7 @@ SAID = {
 
 
 def inputs_by_impact(findings: Sequence[Finding], model: Model) -> Body:
-    """by: source of the importance; said: the same as a sentence; rows: the MAXIMUM inputs with the largest impact.
+    """by: source of the importance; said: the same as a sentence; rows: the MAX_RANKED_INPUTS inputs with the largest impact.
 
     A row: feature, version, drift (PSI) with its interval, share (None without), impact, severity, n. Without drift there is only `why`.
     """
@@ -53,7 +53,7 @@ def inputs_by_impact(findings: Sequence[Finding], model: Model) -> Body:
         impact = float(finding.value or 0.0) * (1.0 if share is None else share)
         row = {"feature": finding.subject, "version": version, "drift": finding.value, "share": share, "impact": impact}
         rows.append(row | {name: getattr(finding, name) for name in ("low", "high", "severity", "n")})
-    return {"by": by, "said": SAID[by], "rows": sorted(rows, key=lambda row: (-row["impact"], row["feature"]))[:MAXIMUM]}
+    return {"by": by, "said": SAID[by], "rows": sorted(rows, key=lambda row: (-row["impact"], row["feature"]))[:MAX_RANKED_INPUTS]}
 
 
 def main_version_findings(findings: Sequence[Finding]) -> list[Finding]:

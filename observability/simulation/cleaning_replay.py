@@ -15,7 +15,7 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Slice, Window
 from observability.detection.cleaning_history import GROUP_ROWS, applied_runs
-from observability.detection.own_history import MINIMUM
+from observability.detection.own_history import MIN_PAST_VALUES
 from observability.metrics.audited_data import DATA_AUDITS
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
@@ -39,7 +39,7 @@ def replay_cleaning_fault(runs: "DataFrame", fault: CleaningFault, strength: Str
     """Plant the fault in the last week of one rule and evaluate it. Raises UsageError where no rule can have it."""
     targets = [each for each in _targets(runs) if not any(needs_action(one.severity) for one in _cleaning_findings(runs, each[0]))]
     if not targets:
-        wanted = f"a rule that raises nothing, with {MINIMUM} runs before its last week and groups of {GROUP_ROWS} rows or more"
+        wanted = f"a rule that raises nothing, with {MIN_PAST_VALUES} runs before its last week and groups of {GROUP_ROWS} rows or more"
         raise UsageError(f"no cleaning rule to plant {fault.name} on", got=f"{len(runs):,} runs of rules", expected=wanted)
     rng = np.random.default_rng([seed, 41])
     mask, column, level = targets[int(rng.integers(len(targets)))]
@@ -61,7 +61,7 @@ def _targets(runs: "DataFrame") -> "list[tuple[np.ndarray[tuple[int], np.dtype[n
     for (rule, dataset), own in runs.groupby(["rule", runs["dataset"].fillna("")], sort=True):
         mask = ((runs["rule"] == rule) & (runs["dataset"].fillna("") == dataset)).to_numpy()
         groups = own["groups"].iloc[-1]
-        if (own["at"] <= own["at"].max() - WEEK).sum() < MINIMUM or not isinstance(groups, Mapping):
+        if (own["at"] <= own["at"].max() - WEEK).sum() < MIN_PAST_VALUES or not isinstance(groups, Mapping):
             continue
         for column, levels in groups.items():
             large = [level for level, counts in levels.items() if counts["in"] >= GROUP_ROWS]

@@ -19,7 +19,7 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.detection.batch_statistics import MIN_ROWS, NAMES, STD, device_subject
-from observability.detection.own_history import MINIMUM
+from observability.detection.own_history import MIN_PAST_VALUES
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_collection import DeviceFault, DeviceFaultPlant
@@ -53,7 +53,7 @@ def replay_device_fault(
     """
     targets = list(_targets(batches, fault))
     if not targets:
-        wanted = f"a device with {MINIMUM} batches before its last week and one in it, of {MIN_ROWS} rows or more"
+        wanted = f"a device with {MIN_PAST_VALUES} batches before its last week and one in it, of {MIN_ROWS} rows or more"
         wanted += f", whose stats hold {NAMES[fault.needs][0]}" if fault.needs else ""
         raise UsageError(f"no device to plant {fault.name} on", got=f"{len(batches):,} batches", expected=wanted)
     source, device, column = targets[int(np.random.default_rng([seed, 23]).integers(len(targets)))]
@@ -84,7 +84,7 @@ def _targets(batches: "DataFrame", fault: DeviceFault) -> Iterator[tuple[str, st
     for (source, device), part in batches[batches["device"].notna()].groupby(["source", "device"], sort=True):
         late = part["at"] > batches.loc[batches["source"] == source, "at"].max() - WEEK
         past = [stats for stats in part.loc[~late, "stats"] if isinstance(stats, Mapping)]
-        if not late.any() or len(past) < MINIMUM or part["rows"].median() < MIN_ROWS:
+        if not late.any() or len(past) < MIN_PAST_VALUES or part["rows"].median() < MIN_ROWS:
             continue
         for column in sorted({name for stats in past for name in stats}):
             own = [stats.get(column) or {} for stats in past]

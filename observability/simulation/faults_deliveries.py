@@ -13,7 +13,7 @@ import numpy as np
 from observability.core.errors import UsageError
 from observability.core.time import naive_utc
 from observability.detection.batch_history import DELAY, GAP, REJECTED, ROWS
-from observability.detection.own_history import MINIMUM
+from observability.detection.own_history import MIN_PAST_VALUES
 from observability.simulation.faults_frames import FrameFault, FramesPlant, PlantedFrames
 from observability.stats.arrays import Bools
 
@@ -45,11 +45,11 @@ def _delivery(plant: FramesPlant, column: str, later: int = 0) -> Delivery:
     for (source, device), own in now.groupby(["source", now["device"].fillna("")], sort=True):
         before = past[(past["source"] == source) & (past["device"].fillna("") == device)]
         series = [int(place) for place in own.sort_values(["at", "batch"]).index.to_list()]
-        if before[column].notna().sum() >= MINIMUM:
+        if before[column].notna().sum() >= MIN_PAST_VALUES:
             usable = enumerate(series[: max(len(series) - later, 0)], 1)
             found += [Delivery(now, str(source), place, tuple(series[order:])) for order, place in usable if held[place]]
     if not found:
-        wanted = f"{later + 1} batches of a source or device with `{column}` in the window, and {MINIMUM} before it"
+        wanted = f"{later + 1} batches of a source or device with `{column}` in the window, and {MIN_PAST_VALUES} before it"
         raise UsageError("no batch to plant a fault in", got=f"{len(now):,} batches", expected=wanted)
     return found[int(plant.rng.integers(len(found)))]
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from observability.analyzers.serving.device_agreement import GAP, MINIMUM, NAME, SHARE
+from observability.analyzers.serving.device_agreement import GAP, MIN_COMPARED_ANSWERS, NAME, SHARE
 from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings
 from observability.simulation.faults_frames import FrameFault, FramesPlant, PlantedFrames
@@ -54,8 +54,8 @@ def _server_answers(plant: FramesPlant) -> "DataFrame":
     """The answers of a model that can be compared. Raises UsageError where they are too few."""
     rows, task = plant.frames["answers"], plant.context.model.task
     known = rows["score"].notna() if task == "regression" else rows["decision"] >= 0
-    if task is None or known.sum() < 10 * MINIMUM:
-        expected = f"a registered model with {10 * MINIMUM} answers in its last week"
+    if task is None or known.sum() < 10 * MIN_COMPARED_ANSWERS:
+        expected = f"a registered model with {10 * MIN_COMPARED_ANSWERS} answers in its last week"
         raise UsageError("no answers to compare those of devices with", where=plant.context.model.name, expected=expected)
     return rows[known].reset_index(drop=True)
 

@@ -33,9 +33,9 @@ def replay_on_selection(ask: Ask, model: Model, fault: SelectionFault, strength:
     for version in reversed(model.versions):
         columns = (*selection.COLUMNS, *(each.reference for each in model.features()))
         rows = ask(Sample("outcomes", columns, ROWS), Window(model.name, EPOCH, now, version.name))
-        if np.isfinite(row_losses(model, rows)).sum() >= selection.MINIMUM:
+        if np.isfinite(row_losses(model, rows)).sum() >= selection.MIN_PAIRS:
             return replay_selection_fault(model, version, rows, fault, strength, now, seed)
-    raise UsageError(f"no version to plant {fault.name} beside", where=model.name, expected=f"{selection.MINIMUM} labelled answers")
+    raise UsageError(f"no version to plant {fault.name} beside", where=model.name, expected=f"{selection.MIN_PAIRS} labelled answers")
 
 
 def replay_selection_fault(

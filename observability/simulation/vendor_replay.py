@@ -17,7 +17,7 @@ from observability.core.finding import Finding, worst_first
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.detection.answer_changes import MINIMUM
+from observability.detection.answer_changes import MIN_ROUNDS
 from observability.detection.probe_claims import SHIFT
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 from observability.simulation.detection_result import DetectionLook, RecordDetection
@@ -47,9 +47,11 @@ def replay_vendor_fault(answers: "DataFrame", fault: VendorFault, strength: Stre
     A set whose answers changed already says nothing about the fault; its rounds from there on are left out.
     """
     numbers = fault.metric == SHIFT
-    sets = [each for each in probe_rounds(answers) if len(each.times) >= MINIMUM + ROUNDS + 1 and (each.values is not None or not numbers)]
+    sets = [
+        each for each in probe_rounds(answers) if len(each.times) >= MIN_ROUNDS + ROUNDS + 1 and (each.values is not None or not numbers)
+    ]
     if not sets:
-        wanted = f"a set of fixed questions {'with numbers as answers ' if numbers else ''}that was asked {MINIMUM + ROUNDS + 1} times"
+        wanted = f"a set of fixed questions {'with numbers as answers ' if numbers else ''}that was asked {MIN_ROUNDS + ROUNDS + 1} times"
         raise UsageError(f"no vendor to plant {fault.name} on", got=f"{len(answers):,} answers", expected=wanted)
     rounds = sets[int(np.random.default_rng([seed, 29]).integers(len(sets)))]
     clean = _before_any_change(answers, rounds)
@@ -69,10 +71,10 @@ def _before_any_change(answers: "DataFrame", rounds: ProbeRounds) -> "DataFrame"
     """The answers of the set before the first round that already asks for something, as far as enough rounds are left."""
     of_set = np.array([_set_of(extra) == rounds.name for extra in answers["extra"]], bool)
     own = answers[(answers["model"] == rounds.model).to_numpy() & of_set]
-    for place in range(MINIMUM + 1, len(rounds.times)):
+    for place in range(MIN_ROUNDS + 1, len(rounds.times)):
         begin = rounds.times[place]
         until = rounds.times[place + 1] if place + 1 < len(rounds.times) else begin + timedelta(days=1)
-        if place > MINIMUM + ROUNDS and any(each.severity == "act" for each in _findings(own[own["at"] < until], begin, until)):
+        if place > MIN_ROUNDS + ROUNDS and any(each.severity == "act" for each in _findings(own[own["at"] < until], begin, until)):
             return own[own["at"] < begin].reset_index(drop=True)
     return own.reset_index(drop=True)
 

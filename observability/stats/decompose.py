@@ -35,7 +35,7 @@ LEARNED = 4
 """The fits err too: the variance of both parts is multiplied by 1 + LEARNED × columns / rows. Measured
 (tests/benchmarks/bench_decomposition.py).
 """
-MINIMUM = 200
+MIN_LABELLED_ROWS = 200
 """Labelled rows of each side below which there is no decomposition."""
 ALONE = 0.95
 """A row has no counterpart on the other side where the share of its own side among similar rows is above this (both sides weighing the
@@ -89,7 +89,7 @@ def decompose_loss_change(
     Returns
     -------
     Decomposition | None
-        None where a side has fewer than MINIMUM rows, or no column varies.
+        None where a side has fewer than MIN_LABELLED_ROWS rows, or no column varies.
 
     References
     ----------
@@ -97,7 +97,7 @@ def decompose_loss_change(
     * Chernozhukov et al. (2018), Double/debiased machine learning for treatment and structural parameters.
     """
     n, m = loss_before.size, loss_now.size
-    if min(n, m) < MINIMUM:
+    if min(n, m) < MIN_LABELLED_ROWS:
         return None
     basis = classifier_basis({name: np.concatenate([before[name], now[name]]) for name in before})
     if basis.single.shape[1] == 0:

@@ -16,7 +16,7 @@ from scipy.special import ndtri, stdtr, xlog1py, xlogy
 from observability.stats.arrays import Bools, Floats
 from observability.stats.dispersion import LARGE_FREEDOM
 
-MINIMUM = 3
+MIN_SWAP_LEVELS = 3
 """Levels needed: of two, one always rises by what the other falls."""
 
 
@@ -140,7 +140,7 @@ def past_day_excess(shares: Floats, n: Floats, from_days: Floats, judged: Bools)
         At least 1.
     """
     kept, levels = n > 0, int(judged.sum())
-    if levels < MINIMUM or kept.sum() < 2:
+    if levels < MIN_SWAP_LEVELS or kept.sum() < 2:
         return 1.0
     days, size, added = shares[kept][:, judged], n[kept], from_days[judged]
     whole = np.average(days, axis=0, weights=size)
@@ -171,7 +171,7 @@ def find_level_swap(of: LevelShares, pair: tuple[int, int] | None = None) -> Lev
         None where fewer than three levels are tested, or none fell and none rose.
     """
     looks = int(of.judged.sum())
-    if looks < MINIMUM or min(of.before.sum(), of.now.sum(), *of.n) <= 0:
+    if looks < MIN_SWAP_LEVELS or min(of.before.sum(), of.now.sum(), *of.n) <= 0:
         return None
     z = of.moved
     fell, rose = pair or (int(z.argmin()), int(z.argmax()))

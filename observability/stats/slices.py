@@ -37,7 +37,7 @@ from observability.stats.slice_moments import (
     variance_of_change,
 )
 
-MIN_ROWS, MAXIMUM, PARENTS, SHOWN = 100, 3, 8, 12
+MIN_ROWS, MAX_REPORTED, PARENTS, SHOWN = 100, 3, 8, 12
 """Rows of a slice on each side; reported slices of one target at most; single slices of a target that pairs are formed with; single
 slices returned in any case.
 """
@@ -117,7 +117,7 @@ def search_slices(
     days: Floats | None = None,
     *,
     least: int = MIN_ROWS,
-    most: int = MAXIMUM,
+    most: int = MAX_REPORTED,
     pairs: bool = True,
     shown: Collection[str] | None = None,
     listed: int = SHOWN,
@@ -252,7 +252,7 @@ def _inflation_without_strongest(target: SliceTarget, grid: SliceGrid, by: Slice
     what is left without its rows.
     """
     found = []
-    for place in (int(each) for each in np.argsort(-np.abs(np.nan_to_num(z)), kind="stable")[:MAXIMUM]):
+    for place in (int(each) for each in np.argsort(-np.abs(np.nan_to_num(z)), kind="stable")[:MAX_REPORTED]):
         kept = ~grid.rows("now", place), ~grid.rows("before", place) if target.before.size else np.ones(0, bool)
         sides = grid.singles(target, kept)
         found.append(_inflation(_scores_among_siblings(sides, by.standard(_slice_scores(sides, grid, target, least)), by, grid)))

@@ -43,11 +43,11 @@ def truth_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, An
     model = open_model(arguments["kind"], files["model"], rows, task)
     scores = score_table(model, rows[list(model.columns)], task)
     return Output(
-        frames={"found": pd.DataFrame({"confidence": true_class_confidence(task, scores, np.asarray(arguments["labels"], np.float64))})}
+        frames={"found": pd.DataFrame({"confidence": true_class_log_odds(task, scores, np.asarray(arguments["labels"], np.float64))})}
     )
 
 
-def true_class_confidence(task: Task, scores: Floats, labels: Floats) -> Floats:
+def true_class_log_odds(task: Task, scores: Floats, labels: Floats) -> Floats:
     """The log odds of the true class; of a regression less the absolute error."""
     if task.name == "regression":
         return np.asarray(-np.abs(scores - labels), np.float64)
@@ -73,7 +73,7 @@ def shadow_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
     report(0.1, f"fitting a shadow model on {int(inside.sum()):,} records")
     fit = lightgbm_shadow if arguments["kind"] == "lightgbm" else partial(fitted_shadow, arguments["kind"])
     shadow = fit(files["model"], rows, task, labels, inside, int(arguments["seed"]) + 1)
-    found = {"confidence": true_class_confidence(task, shadow.scores, labels), "inside": inside.astype(np.float64)}
+    found = {"confidence": true_class_log_odds(task, shadow.scores, labels), "inside": inside.astype(np.float64)}
     return Output({"parameters": dict(shadow.parameters), "rounds": shadow.rounds}, {"found": pd.DataFrame(found)})
 
 

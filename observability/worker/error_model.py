@@ -19,7 +19,7 @@ from observability.stats.arrays import Floats, Integers
 from observability.worker.features import canonical_scalar, category_codes, numeric_column
 from observability.worker.job import Output, Report
 
-FOLDS, TREES, MINIMUM = 5, 100, 100
+FOLDS, TREES, MIN_TRAINING_ROWS = 5, 100, 100
 ONE_THREAD = 1
 PARAMETERS: dict[str, Any] = {
     "objective": "regression",
@@ -45,8 +45,10 @@ def estimate_row_errors(frames: "dict[str, pd.DataFrame]", arguments: dict[str, 
     inputs = list(dict.fromkeys((*arguments["features"], score)))
     error = np.abs(numeric_column(reference[label]) - numeric_column(reference[score]))
     known = np.isfinite(error)
-    if known.sum() < MINIMUM:
-        raise UsageError("too few rows of the reference have a label and a score", got=int(known.sum()), expected=f"at least {MINIMUM}")
+    if known.sum() < MIN_TRAINING_ROWS:
+        raise UsageError(
+            "too few rows of the reference have a label and a score", got=int(known.sum()), expected=f"at least {MIN_TRAINING_ROWS}"
+        )
     train, requested, categorical = encode_error_features(reference.loc[known, inputs], rows[inputs])
     folds = assign_folds(reference.loc[known, at] if at else None, int(known.sum()), arguments["seed"])
     measured = {"absolute_error": error[known]} | ({"squared_error": error[known] ** 2} if arguments["squared"] else {})

@@ -60,7 +60,7 @@ if chosen:
     findings.finding_card(chosen, scope)
 folds = not (opened or analyzer or subject)
 leads = {incident.lead.id: incident for incident in report.incidents} if folds else {}
-unfolded = findings.folded_findings(shown, leads, chosen)
+unfolded = findings.unfolded_findings(shown, leads, chosen)
 listed = findings.findings_to_act_on(unfolded, severities, chosen)
 listed = listed or ([] if folds else unfolded)  # a reader who asks for one analyzer sees that its findings are OK
 findings.folded_note(len(shown) - len(unfolded), [finding for finding in unfolded if finding not in listed])

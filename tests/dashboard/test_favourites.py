@@ -19,7 +19,7 @@ from tests.support.dashboard_world import World
         ('["loan", 3, null]', ["loan"]),
         ('{"loan": 1}', []),
         ("%5B%22loan", []),
-        (json.dumps([f"m{n}" for n in range(60)]), [f"m{n}" for n in range(favourites.MAXIMUM)]),
+        (json.dumps([f"m{n}" for n in range(60)]), [f"m{n}" for n in range(favourites.MAX_FAVOURITES)]),
     ],
 )
 def test_a_cookie_that_cannot_be_read_holds_no_favourites(cookie: str | None, names: list[str]) -> None:

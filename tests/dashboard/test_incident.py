@@ -254,7 +254,7 @@ def test_an_incident_is_folded_while_it_is_snoozed(current: World) -> None:
 def test_an_incident_that_somebody_took_stays_in_sight_with_the_name_behind_what_nobody_took(current: World) -> None:
     """It left the first rows of Home, and nobody saw that it was taken."""
     open_ones = [
-        replace(incident_of(finding(f"f{place}")), id=f"o{place}", sentence=f"{place}.") for place in range(open_tasks.MAXIMUM + 1)
+        replace(incident_of(finding(f"f{place}")), id=f"o{place}", sentence=f"{place}.") for place in range(open_tasks.MAX_TASKS + 1)
     ]
     taken = replace(incident_of(acknowledged_finding(finding("taken"))), id="t", severity="watch", sentence="Taken.")
     warning = replace(incident_of(finding("late", severity="watch")), id="w", severity="watch", sentence="Late.")
@@ -263,7 +263,7 @@ def test_an_incident_that_somebody_took_stays_in_sight_with_the_name_behind_what
     alerts = alerts_from_records([opening, said, said | {"says": "note", "author": "Eve"}], START)
     found = [warning, taken, *open_ones]
     rows = open_tasks.first_inbox_rows(open_tasks.incident_inbox_rows(counted_incidents(found), Scope(), alerts, START)[0])
-    assert len(rows) == open_tasks.MAXIMUM + 1, "the last open one and the warning are behind `show all`"
+    assert len(rows) == open_tasks.MAX_TASKS + 1, "the last open one and the warning are behind `show all`"
     cells = rows[-1]["cells"]
     assert (cells["act"]["act"], cells["state"]["t"], cells["severity"]["t"]) == ("t", "Acknowledged by Ann", "Critical")
     assert [incident.id for incident in sorted(found, key=incident_order)][-2:] == ["t", "w"]

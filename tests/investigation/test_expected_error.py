@@ -31,7 +31,7 @@ def test_rows_of_a_similar_score_are_counted_by_hand(case_world: World) -> None:
     sure = same["score"] if case.row.decision == 1 else 1 - same["score"]
     own = case.row.score if case.row.decision == 1 else 1 - case.row.score
     above = sure >= own
-    if expected_error.MINIMUM <= above.sum() <= expected_error.MAXIMUM:
+    if expected_error.MIN_SURE <= above.sum() <= expected_error.MAX_SURE:
         assert found.n == above.sum() and found.errors == (same["label"] != same["decision"])[above].sum()
         assert found.stated == pytest.approx(1 - sure[above].mean())
     else:
@@ -39,7 +39,7 @@ def test_rows_of_a_similar_score_are_counted_by_hand(case_world: World) -> None:
         assert found.n == len(near) and found.errors == (same["label"] != same["decision"])[near].sum()
     sentence = expected_error.expected_sentence(case, found)
     assert f"{found.errors} of {found.n} other rows predicted" in sentence and "their scores state" in sentence
-    some = not expected_error.MINIMUM <= above.sum() <= expected_error.MAXIMUM
+    some = not expected_error.MIN_SURE <= above.sum() <= expected_error.MAX_SURE
     assert ("with the nearest probabilities (" in found.text) == some, "of rows of equal scores at the ends some are left out"
 
 
@@ -51,10 +51,10 @@ def test_large_errors_in_the_same_direction_are_counted_for_a_regression(case_wo
     found = expected_error.similar_scores(case)
     assert (
         found is not None
-        and found.stated == expected_error.reference_errors(case, case.row.score, case.row.error)[: expected_error.MAXIMUM].mean()
+        and found.stated == expected_error.reference_errors(case, case.row.score, case.row.error)[: expected_error.MAX_SURE].mean()
     )
     frame = comparison_rows.labelled_rows_of(case)
-    near = frame.iloc[np.argsort((frame["score"] - case.row.score).abs().to_numpy(), kind="stable")[: expected_error.MAXIMUM]]
+    near = frame.iloc[np.argsort((frame["score"] - case.row.score).abs().to_numpy(), kind="stable")[: expected_error.MAX_SURE]]
     assert found.errors == (((near["score"] - near["label_value"]) * np.sign(case.row.error)) >= abs(case.row.error)).sum()
 
 

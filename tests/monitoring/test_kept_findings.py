@@ -137,7 +137,7 @@ def test_a_large_fleet_has_room_for_every_model() -> None:
         pass
 
     store: Any = AnyStore()
-    assert kept_findings.kept_findings_of(store).most == kept_findings.MAXIMUM
+    assert kept_findings.kept_findings_of(store).most == kept_findings.MAX_IN_MEMORY
     kept = kept_findings.kept_findings_of(store, 1000)
     for place in range(1000):
         kept.keep(asked(f"model {place}"), 1, ())

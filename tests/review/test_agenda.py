@@ -7,7 +7,7 @@ import pytest
 
 from observability.core.formatting import format_day
 from observability.core.weeks import Week
-from observability.review.agenda import MAXIMUM, Item, arranged_agenda, incident_change, ranked_agenda
+from observability.review.agenda import MAX_ITEMS, Item, arranged_agenda, incident_change, ranked_agenda
 from observability.review.agenda_items import of_audits
 from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
@@ -64,7 +64,7 @@ def test_an_incident_is_held_against_last_weeks(severity, value, before, higher_
 def test_the_agenda_has_at_most_seven_items_and_folds_the_rest():
     items = ranked_agenda([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
     found = arranged_agenda(items, [])
-    assert [each.item for each in found.items] == [f"i{n}" for n in range(MAXIMUM)]
+    assert [each.item for each in found.items] == [f"i{n}" for n in range(MAX_ITEMS)]
     assert [each.item for each in found.folded] == ["i7", "i8", "i9"]
 
 
@@ -77,7 +77,7 @@ def test_people_pin_unpin_and_add():
     assert names[:2] == ["i9", "note-1"]
     assert "i0" not in names
     assert "i0" in [each.item for each in found.folded]
-    assert len(names) == MAXIMUM
+    assert len(names) == MAX_ITEMS
     assert found.items[1].title == "Talk about the budget"
     back = arranged_agenda(items, [said("unpin", "i0"), said("pin", "i0")])
     assert back.items[0].item == "i0"

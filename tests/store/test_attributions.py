@@ -215,7 +215,7 @@ def test_a_slow_model_is_tried_with_fewer_rows(store: Database) -> None:
             raise WorkerError("it took too long", reason="time")
         return replace(explain(worker, artifact, rows, **options), seconds=5.0)
 
-    with mock.patch("observability.enrichment.explanations.MINIMUM", 100):
+    with mock.patch("observability.enrichment.explanations.MIN_STEP_ROWS", 100):
         step = explain_rows
         with mock.patch("observability.worker.requests.explain_scores", slow):
             step(store, None, store.catalog().model("loan"), enrich.no_progress, threading.Event())

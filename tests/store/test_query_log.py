@@ -70,7 +70,7 @@ def test_questions_that_are_asked_together_are_measured_too(store: Database) -> 
 
 
 def test_the_log_is_bounded_and_forgets_no_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_log, "MAXIMUM", 3)
+    monkeypatch.setattr(query_log, "MAX_KEPT_QUESTIONS", 3)
     log = QueryLog()
     for place in range(10):
         log.note(Sample("predictions", (f"feature.f{place}",), 1), "loan", 0.1)

@@ -19,7 +19,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.detection import batch_history
 from observability.detection.batch_history import DELAY, DELAY_P95, GAP, OWNERS_LIMITS, REJECTED, ROWS, BatchComparison, BatchSource
 from observability.detection.batch_peers import FIGURES, PeerBatches, peer_batches
-from observability.detection.own_history import MINIMUM
+from observability.detection.own_history import MIN_PAST_VALUES
 from observability.proofs.records import BATCH_PROOFS
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -140,12 +140,12 @@ def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]
     told = [each for each in judged if each[0].known]
     if not told:
         if source.batches:
-            more = max(MINIMUM - source.earlier, 1)
+            more = max(MIN_PAST_VALUES - source.earlier, 1)
             because = (
                 f"Deliveries of source `{source.name}` cannot be judged yet: there are {batch_count(source.earlier)} "
                 f"before this window, it needs about {more} more."
             )
-            if source.batches > MINIMUM:
+            if source.batches > MIN_PAST_VALUES:
                 because += f" Of its {batch_count(source.batches)} in this window the later ones can be judged in a shorter window."
             yield undecided_batches(context, source, ROWS, because)
         return
@@ -182,7 +182,7 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
     unusual = [each for (each, _), said in zip(own, severities, strict=True) if needs_action(said)]
     found = replace(
         undecided_batches(
-            context, source, look.metric, with_owner(unusual_batch_sentence(source, look, len(own), severity, len(unusual)), look)
+            context, source, look.metric, with_owner(batch_metric_sentence(source, look, len(own), severity, len(unusual)), look)
         ),
         n=len(own),
         value=look.value,
@@ -212,7 +212,7 @@ def with_owner(sentence: str, look: BatchComparison) -> str:
     return f"{sentence.removesuffix('.')}{owner_words(look.metric, owner)}."
 
 
-def unusual_batch_sentence(source: BatchSource, look: BatchComparison, n: int, severity: Severity, unusual: int) -> str:
+def batch_metric_sentence(source: BatchSource, look: BatchComparison, n: int, severity: Severity, unusual: int) -> str:
     """Return the sentence of a finding about one metric of a source."""
     name, usual = f"`{source.name}`", value_in_words(look.metric, look.usual)
     if severity == "ok":

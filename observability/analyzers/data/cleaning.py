@@ -28,7 +28,7 @@ from observability.detection.cleaning_history import (
     CleaningComparison,
     CleaningRule,
 )
-from observability.detection.own_history import MINIMUM
+from observability.detection.own_history import MIN_PAST_VALUES
 from observability.metrics.audited_data import DATA_AUDITS, AuditedData, data_audits
 from observability.proofs.records import CLEANING_PROOFS
 from observability.stats.change import needed_n_for_proportion
@@ -96,12 +96,12 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
         evidence={"runs": rule.runs, "run_at": f"{look.at:%Y-%m-%dT%H:%M:%S.%f}Z"},
     )
     if not look.known:
-        more = max(MINIMUM - rule.earlier, 1)
+        more = max(MIN_PAST_VALUES - rule.earlier, 1)
         because = (
             f"Rule {cleaning_rule_name(rule)} {verb} {said}; it cannot be compared yet: it has "
             f"{run_count(rule.earlier)} before this window and needs about {more} more."
         )
-        if rule.runs > MINIMUM:
+        if rule.runs > MIN_PAST_VALUES:
             because += f" Choose a shorter window to judge the later of its {run_count(rule.runs)}."
         return replace(found, because=because)
     less = look.value < look.usual

@@ -33,7 +33,7 @@ from observability.detection.batch_statistics import (
     StatisticComparison,
 )
 from observability.detection.device_kinds import ComparisonTable
-from observability.detection.own_history import MINIMUM
+from observability.detection.own_history import MIN_PAST_VALUES
 from observability.proofs.records import DEVICE_PROOFS
 from observability.records.kinds import BATCH_STATISTICS
 from observability.stats.arrays import Bools, Floats
@@ -345,9 +345,9 @@ def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: C
     because = f"The column statistics of {who} cannot be judged yet: "
     if small:
         because += f"their batches have fewer than {MIN_ROWS} rows with values."
-    elif most < MINIMUM:
+    elif most < MIN_PAST_VALUES:
         because += (
-            f"there are at most {count_of(most, 'batch')} before this window, it needs about {MINIMUM - most} more, or "
+            f"there are at most {count_of(most, 'batch')} before this window, it needs about {MIN_PAST_VALUES - most} more, or "
             f"{MIN_DEVICES} devices that hold the same columns."
         )
     else:

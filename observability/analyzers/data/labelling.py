@@ -22,7 +22,7 @@ from observability.metrics import annotators, gold_accuracy, labelling_speed, su
 from observability.metrics.annotations import (
     ACT,
     FIELDS,
-    MINIMUM,
+    MIN_ANNOTATION_ROWS,
     NAME,
     PAST_DAYS,
     WATCH,
@@ -183,11 +183,11 @@ def about_gold(project: Project, looks: list[tuple[LabellingComparison, float]],
     more = f"; {young} of {len(people)} people have too few gold items to be compared with the others yet" if young else ""
     whole = next(((look, p) for look, p in own if look.subject == project.subject), None)
     base = undecided_labelling(context, project, gold_accuracy.METRIC, n)
-    if n < MINIMUM:
+    if n < MIN_ANNOTATION_ROWS:
         yield replace(
             base,
             because=f"Accuracy in {project.name} is unknown: {n:,} answers to gold items in this window, it needs about "
-            f"{MINIMUM - n} more.",
+            f"{MIN_ANNOTATION_ROWS - n} more.",
             evidence=evidence,
         )
     elif whole is None:
@@ -312,11 +312,11 @@ def wrong_suggestions_finding(project: Project, whole: tuple[LabellingComparison
     """Return the finding about the acceptance rate of wrong suggestions, compared with the weeks before."""
     wrong = project.now[project.now["wrong"]]
     base, n = undecided_labelling(context, project, suggestions.TAKEN, len(wrong)), len(wrong)
-    if n < MINIMUM:
+    if n < MIN_ANNOTATION_ROWS:
         return replace(
             base,
             because=f"The acceptance rate of wrong suggestions in {project.name} is unknown: {n:,} were wrong by gold, it needs "
-            f"about {MINIMUM - n} more (gold items shown with a suggestion).",
+            f"about {MIN_ANNOTATION_ROWS - n} more (gold items shown with a suggestion).",
         )
     rate = item_clustered_rate(wrong, "taken")
     share = f"{percent(rate.value or 0)} of {n:,} suggestions that are wrong by gold"
@@ -346,7 +346,7 @@ def anchoring_finding(project: Project, seen: tuple[LabellingComparison, float] 
         return replace(
             base,
             because=f"Anchoring in {project.name} is unknown: it takes gold items that some see with the suggestion and others "
-            f"without; there are {items:,}, about {max(MINIMUM - items, 1)} more are needed.",
+            f"without; there are {items:,}, about {max(MIN_ANNOTATION_ROWS - items, 1)} more are needed.",
         )
     look, p = seen
     told, severity = blind.stratified.difference, look.severity(p, context.budget)

@@ -16,7 +16,7 @@ from observability.records.personal_data import personal_data_counts, texts_of_k
 from observability.stats.interval import rate_interval
 
 NAME, METRIC = "data/personal_data", "personal_data_share"
-ROWS, MINIMUM, TEXT_CHARACTERS = 2_000, 100, 2_000
+ROWS, MIN_TEXTS, TEXT_CHARACTERS = 2_000, 100, 2_000
 """Predictions of the sample; texts of a column from which it is judged; characters of a text that are read."""
 MAX_FIELDS = 200
 """Other fields of records that are searched, in order of appearance."""
@@ -99,8 +99,8 @@ def personal_column_finding(column: SearchedColumn, context: Context) -> Finding
     reasons = [{"kind": kind, "why": why, "texts": count} for kind, why, count in column.reasons]
     evidence = {"kinds": column.kinds, "reasons": reasons, "texts": column.texts, "column": column.reference}
     base = replace(base, evidence=evidence, limit=limit)
-    if column.texts < MINIMUM:
-        because = f"{said}; too few to judge: that needs about {MINIMUM - column.texts:,} more."
+    if column.texts < MIN_TEXTS:
+        because = f"{said}; too few to judge: that needs about {MIN_TEXTS - column.texts:,} more."
         return replace(base, because=because)
     known = rate_interval(column.personal, column.texts)
     share = column.personal / column.texts
@@ -131,9 +131,9 @@ def clean_columns_finding(columns: Sequence[SearchedColumn], context: Context) -
             "Features, groups, subjects and other logged fields of these dates hold no text: there is nothing to search for personal data."
         )
         return replace(base, because=because)
-    if texts < MINIMUM:
+    if texts < MIN_TEXTS:
         because = (
-            f"{plural(texts, 'text')} of predictions are too few to search for personal data: that needs about {MINIMUM - texts:,} more."
+            f"{plural(texts, 'text')} of predictions are too few to search for personal data: that needs about {MIN_TEXTS - texts:,} more."
         )
         return replace(base, because=because)
     known = rate_interval(0, texts)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 COPIES, DEFAULTS = "near_duplicate_share", "default_score_rate"
 """Metrics, whose limit for `act` the owner overrides (`data/requests/near_duplicate_share`)."""
-ROWS, MINIMUM, PAST_DAYS = 20_000, 100, 28
+ROWS, MIN_REQUESTS, PAST_DAYS = 20_000, 100, 28
 BURST_WATCH, BURST_ACT, MIN_BURST, ALIKE = 0.005, 0.02, 20, 0.1
 """Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
 all rows."""
@@ -63,8 +63,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if "volume" in frames:
         return [context.undecided(NAME, "model", COPIES, int(frames["volume"]["n"].sum()), "Requests are analyzed over a day or more.")]
     now, past = (frames[name].sort_values("id", kind="stable", ignore_index=True) for name in ("current", "past"))
-    if len(now) < MINIMUM:
-        because = f"Requests cannot be judged on {len(now):,} predictions: that needs about {MINIMUM - len(now):,} more."
+    if len(now) < MIN_REQUESTS:
+        because = f"Requests cannot be judged on {len(now):,} predictions: that needs about {MIN_REQUESTS - len(now):,} more."
         return [context.undecided(NAME, "model", COPIES, len(now), because, against="past")]
     numbers = [each.reference for each in context.model.features() if each.kind == "number"]
     known = [past, *([frames["reference"]] if "reference" in frames else [])]
@@ -84,7 +84,7 @@ def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> lis
         because = "Bursts cannot be detected without `subject`: log `subject` (a user pseudonym) with requests."
         return [context.undecided(NAME, "model", COPIES, len(now), because, against="past")]
     before, name, stated = near_identical_requests(past, context), f"{NAME}/{COPIES}", context.model.settings.limits
-    comparable = before is not None and len(past) >= MINIMUM
+    comparable = before is not None and len(past) >= MIN_REQUESTS
     usual = float(before["n"].max() / len(past)) if before is not None and comparable else 0.0
     limits = burst_limits(context.model.settings, usual, len(now))
     whose = owner_limit_words(stated, name)
@@ -246,7 +246,7 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     ensemble of trees, are no defaults and are held against no limit.
     """
     scored, before, *_ = (each[np.isfinite(each["score"].to_numpy(float))] for each in (now, *known))
-    if len(scored) < MINIMUM or len(before) < MINIMUM:
+    if len(scored) < MIN_REQUESTS or len(before) < MIN_REQUESTS:
         return []
     values, counts = np.unique(scored["score"].to_numpy(float), return_counts=True)
     value, settings, name = float(values[counts.argmax()]), context.model.settings, f"{NAME}/{DEFAULTS}"

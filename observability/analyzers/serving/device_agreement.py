@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME, SHARE, GAP = "serving/device_agreement", "device_answer_disagreement", "device_count_gap"
-ROWS, MINIMUM = 20_000, 50
+ROWS, MIN_COMPARED_ANSWERS = 20_000, 50
 """Rows of each environment that are looked at, and compared answers of a version below which nothing is said."""
 ACT = 0.05
 """Share of differing answers that is critical, where the owner states no level."""
@@ -82,8 +82,8 @@ def share_finding(share: DisagreementShare, context: Context, whole: bool) -> Fi
         f"{share.differing:,} of {share.n:,} answers of version `{version}` on {plural(share.devices, 'device')} differ from the server's "
         f"({percent(value)})"
     )
-    if share.n < MINIMUM:
-        more = f"it needs about {MINIMUM - share.n} more answers with the id of a server's answer"
+    if share.n < MIN_COMPARED_ANSWERS:
+        more = f"it needs about {MIN_COMPARED_ANSWERS - share.n} more answers with the id of a server's answer"
         return undecided_version(context, version, SHARE, share.n, f"{said}; {more}.")
     severity: Severity = "act" if low > act else "watch" if low > watch else "ok" if value <= watch else "unknown"
     dated: dict[str, object] = {}
@@ -115,8 +115,8 @@ def count_finding(share: DisagreementShare, counted: DisagreementShare | None, c
     rows, own = percent(share.value.value or 0.0), percent(counted.value.value or 0.0)
     said = f"Devices of version `{share.version}` count {own} of {counted.n:,} answers as different from the server's"
     n = min(share.n, counted.n)
-    if n < MINIMUM:
-        because = f"{said}, which {share.n:,} rows with the same id cannot confirm: it needs about {MINIMUM - n} more."
+    if n < MIN_COMPARED_ANSWERS:
+        because = f"{said}, which {share.n:,} rows with the same id cannot confirm: it needs about {MIN_COMPARED_ANSWERS - n} more."
         yield undecided_version(context, share.version, GAP, n, because, "peers")
         return
     gap = difference_interval(share.value, counted.value)

@@ -173,7 +173,7 @@ def about_version(now: RequestCounts, past: PastRequests, statuses: dict[str, in
         timed = metric in QUANTILES
         stated = settings.service_level_latency_ms if timed else settings.service_level_availability
         side, value, n = against_past(now, past, metric), service_metric(now, metric), now.timed if timed else now.n
-        base = replace(unknown_latency_finding(context, "model", metric, n), value=value.value, low=value.low, high=value.high)
+        base = replace(undecided_service(context, "model", metric, n), value=value.value, low=value.low, high=value.high)
         if timed and not now.timed:
             yield ServiceClaim(
                 replace(
@@ -219,7 +219,7 @@ def request_rate_finding(now: RequestCounts, past: PastRequests, context: Contex
     found = poisson_rate_interval(now.n, hours)
     known = past.days
     before = known.n / (PAST_DAYS * DAY) if known.days >= PAST_DAYS - 1 else None
-    base = unknown_latency_finding(context, "model", "request_rate", now.n)
+    base = undecided_service(context, "model", "request_rate", now.n)
     return replace(
         base,
         value=found.value,
@@ -250,7 +250,7 @@ def about_fleet(fleet: ReplicaFleet, context: Context) -> Iterator[ServiceClaim]
     if small:
         n = sum(fleet.now[name].timed for name in small)
         because = small_replicas_sentence(fleet.field, small, len(fleet.now) - len(small))
-        yield ServiceClaim(replace(unknown_latency_finding(context, fleet.field, "latency_p99", n, "peers"), because=because), None)
+        yield ServiceClaim(replace(undecided_service(context, fleet.field, "latency_p99", n, "peers"), because=because), None)
     pasts = {name: PastRequests(each, each) for name, each in fleet.before.items()}
     own = {
         (name, metric): side
@@ -286,21 +286,21 @@ def standing_out(
         if side is not None and is_relevant_rise(side, watch, least_ms=least) and (before is None or rose):
             because = because_replica(fleet.field, name, side, len(fleet.others(name)), past=False)
             yield ServiceClaim(replica_finding(context, fleet, name, side, "peers", because), side)
-        elif before is not None and rose and kept_pace(fleet, name, metric, own):
+        elif before is not None and rose and another_rose_less(fleet, name, metric, own):
             because = because_replica(fleet.field, name, before, 0, past=True)
             yield ServiceClaim(replica_finding(context, fleet, name, before, "past", because), before)
         elif side is not None:
             yield ServiceClaim(replica_finding(context, fleet, name, side, "peers", ""), side)
 
 
-def kept_pace(fleet: ReplicaFleet, name: str, metric: str, own: dict[tuple[str, str], ServiceChange]) -> bool:
+def another_rose_less(fleet: ReplicaFleet, name: str, metric: str, own: dict[tuple[str, str], ServiceChange]) -> bool:
     """Whether another replica rose less; otherwise the change is not specific to this replica."""
     return any(rose_less(own[other, metric], own[name, metric]) for other in fleet.now if other != name and (other, metric) in own)
 
 
 def replica_finding(context: Context, fleet: ReplicaFleet, name: str, side: ServiceChange, against: Against, because: str) -> Finding:
     """Return the finding about one replica, severity still open; without a sentence it only counts as one more test."""
-    base = unknown_latency_finding(context, f"{fleet.field}={name}", side.metric, side.n, against)
+    base = undecided_service(context, f"{fleet.field}={name}", side.metric, side.n, against)
     return replace(base, value=side.now.value, low=side.now.low, high=side.now.high, because=because)
 
 
@@ -367,7 +367,7 @@ def against_level(now: RequestCounts, frames: Frames, context: Context) -> list[
     if limit and now.timed:
         value = service_metric(now, "latency_p99")
         base = replace(
-            unknown_latency_finding(context, "model", "latency_p99", now.timed, "level"),
+            undecided_service(context, "model", "latency_p99", now.timed, "level"),
             value=value.value,
             low=value.low,
             high=value.high,
@@ -389,7 +389,7 @@ def against_level(now: RequestCounts, frames: Frames, context: Context) -> list[
     return found
 
 
-def unknown_latency_finding(context: Context, subject: str, metric: str, n: int, against: Against = "past") -> Finding:
+def undecided_service(context: Context, subject: str, metric: str, n: int, against: Against = "past") -> Finding:
     """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
     return context.undecided(NAME, subject, metric, n, "", against=against)
 

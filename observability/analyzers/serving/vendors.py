@@ -16,7 +16,7 @@ from observability.core.finding import Finding
 from observability.core.formatting import format_day, plural
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
-from observability.detection.answer_changes import MINIMUM, answer_changes, rate_changes
+from observability.detection.answer_changes import MIN_ROUNDS, answer_changes, rate_changes
 from observability.detection.number_errors import error_finding, number_error
 from observability.detection.number_shifts import number_shift, shift_finding
 from observability.detection.probe_claims import (
@@ -110,11 +110,11 @@ def too_few(rounds: ProbeRounds, last: int) -> str:
     """Why there is no baseline yet, and what it needs."""
     alike = rounds.comparable(last) if rounds.free_text else np.ones(len(rounds.times), bool)
     usable = int((alike & (2 * rounds.answered.sum(axis=1) >= len(rounds.items))).sum())
-    more = max(MINIMUM + 1 - usable, 1)
+    more = max(MIN_ROUNDS + 1 - usable, 1)
     other = int((~alike[:last]).sum())
     encoder = f"`{rounds.encoders[last]}` encoded the newest round, and not {plural(other, 'earlier round')}. " if other else ""
     return (
-        f"{encoder}The answers to set `{rounds.name}` cannot be compared yet: a baseline needs {MINIMUM} rounds in which most questions "
+        f"{encoder}The answers to set `{rounds.name}` cannot be compared yet: a baseline needs {MIN_ROUNDS} rounds in which most questions "
         f"were answered, and one more to compare; that needs about {plural(more, 'more round')}."
     )
 

@@ -19,7 +19,7 @@ from observability.core.questions import UNKNOWN, Aggregate
 from observability.detection import attribution_sentences as words
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
-from observability.stats.decompose import MINIMUM, Decomposition, decompose_loss_change, kitagawa_mix_effect
+from observability.stats.decompose import MIN_LABELLED_ROWS, Decomposition, decompose_loss_change, kitagawa_mix_effect
 from observability.stats.interval import Interval
 from observability.stats.slice_moments import Cut, Floats
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "serving/why_changed"
 PARTS = ("change_from_inputs", "change_from_relation", "change_from_label_mix")
-MAXIMUM = 3000
+MAX_LABELLED_ROWS = 3000
 """Largest number of labelled rows of each side, of those that serving/slices queries."""
 CARRIERS, LABEL_BANDS = 5, 5
 APART = 0.5
@@ -64,13 +64,18 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     held, found = None, None
     for against in sides:
         before, loss_before = labelled_losses(frames[against], context)
-        if held is not None and len(before) < MINIMUM:
+        if held is not None and len(before) < MIN_LABELLED_ROWS:
             break
         held = ComparedRows(before, now, loss_before, loss_now, against)
-        if min(len(before), len(now)) < MINIMUM:
+        if min(len(before), len(now)) < MIN_LABELLED_ROWS:
             return [
                 context.undecided(
-                    NAME, "model", PARTS[1], len(now), words.too_few_for_attribution(len(now), len(before), MINIMUM), against=against
+                    NAME,
+                    "model",
+                    PARTS[1],
+                    len(now),
+                    words.too_few_for_attribution(len(now), len(before), MIN_LABELLED_ROWS),
+                    against=against,
                 )
             ]
         found = taken_apart(held, context)
@@ -97,11 +102,11 @@ def taken_apart(held: ComparedRows, context: Context) -> Decomposition | None:
 
 
 def labelled_losses(sample: "DataFrame", context: Context) -> tuple["DataFrame", Floats]:
-    """Return at most MAXIMUM rows with their main loss, in the order of hashes of their ids (a random order)."""
+    """Return at most MAX_LABELLED_ROWS rows with their main loss, in the order of hashes of their ids (a random order)."""
     name = rows.LOSSES[context.model.task or ""][0][0]
     loss = rows.row_losses(sample, name)
     kept = sample[np.isfinite(loss)]
-    order = np.argsort([hashlib.md5(each.encode()).digest()[:8] for each in kept["id"]], kind="stable")[:MAXIMUM]
+    order = np.argsort([hashlib.md5(each.encode()).digest()[:8] for each in kept["id"]], kind="stable")[:MAX_LABELLED_ROWS]
     chosen = kept.iloc[order].reset_index(drop=True)
     return chosen, rows.row_losses(chosen, name)
 
@@ -169,7 +174,7 @@ def by_slice(found: Decomposition, cuts: list[Cut]) -> list[dict[str, Any]]:
             part, share = float(found.unexpected[inside].sum()), float(inside.mean())
             more = part - share * whole
             error = float(np.sqrt(((found.unexpected * (inside - share)) ** 2).sum()))
-            if inside.sum() >= rows.MINIMUM and error > 0 and more * whole > 0 and abs(more) / error > 3:
+            if inside.sum() >= rows.MIN_LEVEL_ROWS and error > 0 and more * whole > 0 and abs(more) / error > 3:
                 lines.append({"name": cut.name, "level": level, "value": part, "share": share, "of_part": part / whole, "z": more / error})
     return sorted(lines, key=lambda each: (-abs(each["z"]), each["name"], each["level"]))[:CARRIERS]
 

@@ -16,7 +16,7 @@ from observability.detection.regressed_slices import find_regressed_slices
 from observability.metrics.challengers import ChallengerGain, ChallengerPairs, challenger_gains, challenger_pairs, loss_name
 
 NAME, METRIC, SLICE_METRIC = "training/selection", "challenger_gain", "challenger_slice_loss"
-ROWS, MINIMUM = 20_000, 200
+ROWS, MIN_PAIRS = 20_000, 200
 """Rows of each version that are compared, and the fewest labelled pairs."""
 RELEVANT, SURE = 0.05, 0.01
 """Share of the champion's loss that is worth a decision where the owner states none; p-value from which it is no chance result."""
@@ -49,9 +49,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def slice_finding(pairs: ChallengerPairs, context: Context) -> Finding | None:
-    """Return whether a challenger is worse in a slice, the slice with most further loss; None with fewer than MINIMUM pairs or no slice."""
+    """Return whether a challenger is worse in a slice, the slice with most further loss; None below MIN_PAIRS pairs or without a slice."""
     model, n = context.model, len(pairs.label)
-    found: dict[str, Any] = find_regressed_slices(model, pairs) if n >= MINIMUM else {"looked_at": 0, "rows": []}
+    found: dict[str, Any] = find_regressed_slices(model, pairs) if n >= MIN_PAIRS else {"looked_at": 0, "rows": []}
     if not found["looked_at"]:
         return None
     worth = model.settings.limits.get(f"{NAME}/{SLICE_METRIC}", SLICE_RELEVANT)
@@ -97,8 +97,8 @@ def gain_finding(found: ChallengerGain, context: Context) -> Finding:
     n, gain = int(found.gain.n), found.gain
     base = context.undecided(NAME, f"challenger={found.version}", METRIC, n, "", against="peers")
     same = f"on {n:,} requests that both answered"
-    if n < MINIMUM or gain.value is None or gain.low is None or gain.high is None:
-        because = f"Version {found.version} cannot be compared with version {context.version.name}: {n:,} of {MINIMUM} labelled requests."
+    if n < MIN_PAIRS or gain.value is None or gain.low is None or gain.high is None:
+        because = f"Version {found.version} cannot be compared with version {context.version.name}: {n:,} of {MIN_PAIRS} labelled requests."
         return replace(base, because=because)
     worth = context.model.settings.limits.get(f"{NAME}/{METRIC}", RELEVANT)
     near, far = sorted((abs(gain.low), abs(gain.high)))

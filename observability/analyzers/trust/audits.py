@@ -39,7 +39,7 @@ RATE_WORDS = {
     "false_positive_rate": "False positive rate",
     "precision": "Precision",
 }
-MAXIMUM = 4
+MAX_NAMED_NUMBERS = 4
 """Numbers of an audit without a headline that its sentence names."""
 WORDS = {
     "robustness": "Robustness",
@@ -165,7 +165,7 @@ def no_value_sentence(audit: StoredAudit) -> str:
         return f"The {audit.kind} audit gave no value."
     return (
         f"The {audit.kind} audit of {format_day(audit.at)} cannot be judged: its results have no `headline` with `value`, `low`, `high` "
-        f"and `n`. It recorded {join_words(numbers, MAXIMUM)}."
+        f"and `n`. It recorded {join_words(numbers, MAX_NAMED_NUMBERS)}."
     )
 
 

@@ -111,7 +111,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             found.append(too_few_groups(context, each, now, criterion))
         else:
             levels.append((each, now, before, judged))
-        found += groups_too_small(context, each, now, criterion)
+        found += small_group_findings(context, each, now, criterion)
     p_values = [judged.p_value for *_, judged in levels] + [one.p_value for *_, several in movers for one in several]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
     tests = int(np.count_nonzero(~np.isnan(p_values)))
@@ -320,7 +320,7 @@ def about_moved(context: Context, moved: ComparedGroups, one: GapChange, adjuste
     )
 
 
-def groups_too_small(context: Context, attribute: Attribute, now: GroupMetrics, criterion: Criterion) -> list[Finding]:
+def small_group_findings(context: Context, attribute: Attribute, now: GroupMetrics, criterion: Criterion) -> list[Finding]:
     """Return groups that are too small to compare, the largest first, at most SMALL_GROUPS."""
     keep = enough_for(now, criterion)
     places = [place for place in np.argsort(-now.rows, kind="stable") if not keep[place] and now.rows[place] > 0]

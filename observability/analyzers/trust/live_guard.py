@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME, FAR_RATE, ODD_SUBJECTS = "trust/live_guard", "far_request_share", "odd_subjects"
-REQUESTS, REFERENCE, MINIMUM = 4000, 3000, 100
+REQUESTS, REFERENCE, MIN_ASKED = 4000, 3000, 100
 """Requests and rows of the reference that are looked at, and the fewest requests."""
 ACTIONS, MIN_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), REQUESTS), 20
 """What people did, and the fewest errors or right answers for a finding about reliance."""
@@ -67,9 +67,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if "current" not in frames:
         return []
     now = frames["current"]
-    guard = guarded_requests(now, frames["reference"], context.model) if len(now) >= MINIMUM else None
+    guard = guarded_requests(now, frames["reference"], context.model) if len(now) >= MIN_ASKED else None
     if guard is None:
-        because = f"Requests cannot be compared: that needs {MINIMUM} of them, here are {len(now):,}, and as many rows of the reference."
+        because = f"Requests cannot be compared: that needs {MIN_ASKED} of them, here are {len(now):,}, and as many rows of the reference."
         return [context.undecided(NAME, "model", FAR_RATE, len(now), because)]
     people = reliance_findings(frames["actions"], context) if "actions" in frames else ()
     return [far_finding(guard, context), *subject_findings(guard, context), *people]

@@ -294,7 +294,7 @@ def _shared_worker() -> "Worker":
 @cached_by_state(32)
 def queue_cases(name: str, asked: Window) -> queues.Inbox:
     """The cases of a queue (investigation/queues.py). Raises NotGivenError where they cannot be given."""
-    return queues.INBOXES[name](load.store(), asked, queues.MAXIMUM)
+    return queues.INBOXES[name](load.store(), asked, queues.MAX_QUEUE)
 
 
 @cached_by_state(8, by_model=lambda asked, *, embedding: asked.model, computed=False)

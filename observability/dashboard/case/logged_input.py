@@ -27,7 +27,7 @@ from observability.investigation.word_effects import WordEffects
 
 MAX_CHARACTERS = 4000
 """Characters of a text that the page shows; the record has all of them."""
-MINIMUM = 0.05
+MIN_COLOURED_EFFECT = 0.05
 """Part of the largest effect from which a word is coloured."""
 
 
@@ -97,7 +97,7 @@ def _draw_text(here: CasePage, text: LoggedText, found: WordEffects | None, name
     words = [
         {"from": start, "to": end, "part": effect / top, "title": f"{effect_words(here, effect)} by this word"}
         for start, end, effect in (found.words if found and top > 0 else ())
-        if end <= len(shown) and abs(effect) >= MINIMUM * top
+        if end <= len(shown) and abs(effect) >= MIN_COLOURED_EFFECT * top
     ]
     caption = f"The logged {text.name}" + (", each word with its effect on the score" if words else "")
     _text_component()(key=here.key(f"text-{name}"), data={"caption": caption, "text": shown, "words": words})

@@ -7,7 +7,7 @@ from observability.core.numerals import format_figure, with_si_prefix
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.dashboard.charts import time as charts_time
-from observability.detection.run_claims import run_length
+from observability.detection.run_claims import duration_words
 
 
 def results_against_carbon_marks(rows: pd.DataFrame, metric: str) -> go.Figure:
@@ -57,7 +57,7 @@ def power_cap_curve(rows: pd.DataFrame, *, knee: float | None, source: str) -> g
     shown = rows.assign(**{name: 100 * rows[name].astype(float) for name in SHARES})
     x, y = (theme.error_bars(shown[name], shown[f"{name}_low"], shown[f"{name}_high"]) for name in ("slower", "saved"))
     texts = [
-        f"{watts:g} W, {runs} runs<br>{with_si_prefix(wh, 'Wh')} ({source}), {run_length(seconds)}"
+        f"{watts:g} W, {runs} runs<br>{with_si_prefix(wh, 'Wh')} ({source}), {duration_words(seconds)}"
         for watts, runs, wh, seconds in rows[["watts", "runs", "wh", "seconds"]].itertuples(index=False)
     ]
     colours = [theme.PURPLE if watts == knee else theme.PRIMARY for watts in rows["watts"]]

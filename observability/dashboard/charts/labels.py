@@ -11,7 +11,7 @@ from observability.core.window import Window
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-MAXIMUM = 30
+MAX_ANNOTATORS = 30
 """Annotators that are drawn."""
 
 
@@ -43,10 +43,10 @@ def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None
 def annotator_dots(frame: pd.DataFrame, x: str = "agreement with the majority of the others") -> go.Figure:
     """A dot with its interval for each annotator, and a diamond for all others.
 
-    frame: annotator, value, low, high, n, others, others_n, severity; its first MAXIMUM rows are drawn, the first at the top.
+    frame: annotator, value, low, high, n, others, others_n, severity; its first MAX_ANNOTATORS rows are drawn, the first at the top.
     x: title of the value axis.
     """
-    rows = layout.bottom_up(frame, MAXIMUM)
+    rows = layout.bottom_up(frame, MAX_ANNOTATORS)
     figure = go.Figure()
     hover = [
         f"the others without {theme.inert_label(row['annotator'])}<br>{row['others']:.1%} of {row['others_n']:,} items"

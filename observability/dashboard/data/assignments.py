@@ -10,7 +10,7 @@ from observability.dashboard.widgets import csv_button, csv_of_table, plain_para
 from observability.metrics import assignments
 
 AGAINST = {"gold": "the known answer", "suggestion": "the suggestion", "others": "the majority"}
-MAXIMUM = 10
+MAX_TABLE_ROWS = 10
 POLICIES = (
     column("policy", "Policy", strong=True),
     column("given", "Assigned", align="right"),
@@ -76,8 +76,8 @@ def _reasons_table(rows: pd.DataFrame) -> None:
     """The frequency of each reason."""
     lines = [
         table_row(reason=str(each["reason"]), policy=str(each["policy"]), n=f"{each['n']:,}", share=formatting.format_share(each["share"]))
-        for each in rows.head(MAXIMUM).to_dict("records")
+        for each in rows.head(MAX_TABLE_ROWS).to_dict("records")
     ]
     with st.expander(f"{formatting.plural(len(rows), 'reason')} for assignments", icon=":material/list:"):
         draw_table("reasons", "Reasons for assignments", REASONS, lines, compact=True)
-        csv_of_table("reasons", rows, len(rows), MAXIMUM, "most frequent")
+        csv_of_table("reasons", rows, len(rows), MAX_TABLE_ROWS, "most frequent")

@@ -16,7 +16,7 @@ from observability.detection.cleaning_history import counts_of, proposed_runs
 from observability.metrics.audited_data import AuditedData
 from observability.stats.interval import rate_interval
 
-MAXIMUM = 60
+MAX_TABLE_ROWS = 60
 COLUMNS = columns_on_phone(
     "check group share",
     column("check", "Check", strong=True),
@@ -33,13 +33,13 @@ def audited_group_table(audit: AuditedData) -> None:
     if rows.empty:
         return
     lines = []
-    for row in rows.head(MAXIMUM).to_dict("records"):
+    for row in rows.head(MAX_TABLE_ROWS).to_dict("records"):
         share = share_cell(row["value"], row["low"], row["high"])
         counts = {"found": {"t": f"{row['found']:,}"}, "rows": {"t": f"{row['n']:,}"}}
         lines.append(table_row({"check": {"t": row["check"]}, "group": {"t": row["group"]}, "share": share, **counts}))
     with st.expander(f"Rows of each check by {formatting.plural(rows['group'].nunique(), 'group')}", icon=":material/groups:"):
         draw_table("audit-groups", "Rows of each check by group", COLUMNS, lines, compact=True)
-        csv_of_table("audit-groups", rows, len(rows), MAXIMUM, "first")
+        csv_of_table("audit-groups", rows, len(rows), MAX_TABLE_ROWS, "first")
 
 
 def audited_group_rows(audit: AuditedData, cleanings: pd.DataFrame) -> pd.DataFrame:

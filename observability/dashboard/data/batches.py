@@ -34,7 +34,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table
 
-MAXIMUM = 20
+MAX_TABLE_ROWS = 20
 STATISTICS = {"std": "Standard deviation", "null_share": "Null", "out_of_range_share": "Out of range"}
 """Titles of the statistics of a column whose names are no words."""
 METRICS = ("batch_rows", "batch_rejected_rate", "batch_gap_hours", "batch_delay_hours")
@@ -78,7 +78,7 @@ COLUMNS = columns_on_phone(
     column("cost", "Cost", align="right", help="Sum of the logged cost of those predictions, in the currency of the log"),
 )
 REQUIRED = ("batch", "at", "rows")
-MAX_URGENT = "Most urgent"
+MOST_URGENT = "Most urgent"
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def chosen_source(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
     """The source in the address, else the most urgent one, else the one with most batches."""
     names = sorted({*rows["source"], *map(source_of_finding, found)})
     missing = "The link names the source {}, which delivered nothing in these dates."
-    chosen = choice_box.address_selectbox("source", "Source", names, placeholder=MAX_URGENT, width=420, missing=missing)
+    chosen = choice_box.address_selectbox("source", "Source", names, placeholder=MOST_URGENT, width=420, missing=missing)
     bad = first_finding(finding for finding in found if finding.needs_action)
     return chosen or (source_of_finding(bad) if bad else rows["source"].mode().iloc[0] if len(rows) else None)
 
@@ -233,14 +233,14 @@ def batches_table(
     """The newest batches of a source or of one of its devices, with the outcomes of their predictions, without columns that are empty."""
     severities, lines = _severity_by_batch(found), []
     newest = rows.iloc[::-1]
-    shown = newest[(np.arange(len(newest)) < MAXIMUM) | (newest["batch"].astype(str) == chosen)]
+    shown = newest[(np.arange(len(newest)) < MAX_TABLE_ROWS) | (newest["batch"].astype(str) == chosen)]
     for batch in shown.to_dict("records"):
         name = str(batch["batch"])
         cells = _batch_cells(batch, outcomes.get(name, []), scope, source)
         cells["batch"] |= {"s": severities[name]} if name in severities else {}
         lines.append(table_row(cells, selected=name == chosen))
     draw_table("batches", f"Batches of {source}, newest first", filled_columns(COLUMNS, lines, REQUIRED), lines)
-    csv_of_table("batches", lambda: _batches_frame(rows, outcomes, source, window), len(rows), MAXIMUM)
+    csv_of_table("batches", lambda: _batches_frame(rows, outcomes, source, window), len(rows), MAX_TABLE_ROWS)
 
 
 def _batch_cells(batch: dict[Any, Any], outcomes: Sequence[BatchOutcome], scope: Scope, source: str) -> dict[str, Cell]:

@@ -29,7 +29,7 @@ from observability.detection import cleaning_history
 from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule, applied_runs
 from observability.stats.interval import rate_interval
 
-MAXIMUM = 20
+MAX_TABLE_ROWS = 20
 RUNS, AUDITS = "Rules that ran", "Audited datasets"
 METRICS = ("cleaning_drop_rate", "cleaning_change_rate", "cleaning_group_gap")
 HOW = """import observability as obs
@@ -168,7 +168,7 @@ def cleaning_rate_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
 def cleaning_runs_table(own: pd.DataFrame) -> None:
     """The newest runs of a rule, and all of them as CSV."""
     lines = []
-    for run in own.iloc[::-1].head(MAXIMUM).to_dict("records"):
+    for run in own.iloc[::-1].head(MAX_TABLE_ROWS).to_dict("records"):
         rows, dropped, changed = (int(run[name]) for name in ("rows_in", "rows_dropped", "rows_changed"))
         cells: dict[str, Cell] = {
             "at": {"t": formatting.format_minute(run["at"])},
@@ -181,7 +181,7 @@ def cleaning_runs_table(own: pd.DataFrame) -> None:
         lines.append(table_row(cells))
     with st.expander(formatting.plural(len(own), "run"), icon=":material/table_rows:"):
         draw_table("cleanings", "Runs of the rule, newest first", RUN_COLUMNS, lines, compact=True)
-        csv_of_table("cleanings", lambda: own.drop(columns="subject"), len(own), MAXIMUM)
+        csv_of_table("cleanings", lambda: own.drop(columns="subject"), len(own), MAX_TABLE_ROWS)
 
 
 def cleaning_groups(own: pd.DataFrame) -> None:

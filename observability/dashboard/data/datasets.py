@@ -23,7 +23,7 @@ from observability.detection.cleaning_history import applied_runs
 from observability.metrics import cost
 from observability.metrics.lineage import Thing
 
-MAXIMUM = 200
+MAX_TABLE_ROWS = 200
 COLUMNS_OF_RECORDS = (
     "dataset", "version", "at", "rows", "added", "changed", "deleted", "bytes", "columns", "parents", "checksum", "extra",
 )  # fmt: skip
@@ -148,10 +148,10 @@ def dataset_versions_table(made: Sequence[DatasetVersion], scope: Scope, asked: 
     name = made[0].name
     lines = [
         table_row(_version_cells(version, scope), _conflict_note(version), selected=version.content.version == asked)
-        for version in reversed(made[-MAXIMUM:])
+        for version in reversed(made[-MAX_TABLE_ROWS:])
     ]
     draw_table("versions", f"Versions of {name}, newest first", filled_columns(COLUMNS, lines, REQUIRED), lines)
-    csv_of_table("datasets", lambda: _versions_frame(made), len(made), MAXIMUM)
+    csv_of_table("datasets", lambda: _versions_frame(made), len(made), MAX_TABLE_ROWS)
 
 
 def _version_cells(made: DatasetVersion, scope: Scope) -> dict[str, Cell]:

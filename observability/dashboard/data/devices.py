@@ -50,7 +50,7 @@ from observability.stats.column_quantiles import column_medians
 
 ANALYZERS = (judged.NAME, judged_batches.NAME)
 METRICS = (OUTSIDE, NULLS, STUCK, SATURATED, "batch_mean", "batch_std")
-MAXIMUM = 100
+MAX_TABLE_ROWS = 100
 MAX_DRAWN = 60
 """Devices that the heat map draws, the most urgent first."""
 HOW = """import observability as obs
@@ -193,14 +193,14 @@ def chosen_device(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
 
 
 def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
-    """A row for each device, most urgent first, with its most urgent finding; the first MAXIMUM, and all as CSV."""
+    """A row for each device, most urgent first, with its most urgent finding; the first MAX_TABLE_ROWS, and all as CSV."""
     deliveries = {device_subject(each.source, each.device): each for each in device_deliveries(rows)}
     first = {subject: first_finding(findings_about_device(found, subject)) for subject in deliveries}
     by_subject = rows.assign(device=rows["subject"].where(rows["device"].notna()))
     rejected, outside = rejected_rows_by_device(by_subject), bad_values_by_device(by_subject, NAMES[OUTSIDE])
     newest, lines = rows.groupby("subject")["at"].max(), []
     order = sorted(deliveries, key=lambda subject: (severity_order(first[subject]), subject))
-    for subject in order[:MAXIMUM]:
+    for subject in order[:MAX_TABLE_ROWS]:
         each, finding = deliveries[subject], first[subject]
         target = links.link_cell(device_name(subject), "devices", scope, device=subject)
         cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
@@ -218,8 +218,8 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
             cells[key] = share_cell(bad / known if known else None)
         lines.append(table_row(cells, attention_note(finding, target), selected=subject == chosen))
     draw_table("devices", "Devices and what they delivered", filled_columns(COLUMNS, lines, ("device", "batches", "rows")), lines)
-    cut_note(len(order), MAXIMUM, "devices, most urgent first")
-    csv_of_table("devices", lambda: _deliveries_frame(deliveries), len(order), MAXIMUM, "most urgent")
+    cut_note(len(order), MAX_TABLE_ROWS, "devices, most urgent first")
+    csv_of_table("devices", lambda: _deliveries_frame(deliveries), len(order), MAX_TABLE_ROWS, "most urgent")
 
 
 def _deliveries_frame(deliveries: Mapping[str, Any]) -> pd.DataFrame:

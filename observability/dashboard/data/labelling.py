@@ -26,7 +26,7 @@ from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import annotators, assignments, gold_accuracy, labelling_speed, suggestions
-from observability.metrics.annotations import MINIMUM, PAST_DAYS
+from observability.metrics.annotations import MIN_ANNOTATION_ROWS, PAST_DAYS
 from observability.metrics.labelling_projects import ProjectLabels, recent_labels
 from observability.stats.agreement import krippendorff_alpha_of_counts
 from observability.stats.interval import Interval
@@ -272,7 +272,7 @@ def annotators_table(rows: pd.DataFrame, scope: Scope, project: str, chosen: str
 
 def _annotator_cells(person: dict[Any, Any], scope: Scope, project: str) -> dict[str, Cell]:
     """The cells of one annotator."""
-    name, without_peers, too_few = str(person["annotator"]), person["others_n"] < MINIMUM, person["more"] > 0
+    name, without_peers, too_few = str(person["annotator"]), person["others_n"] < MIN_ANNOTATION_ROWS, person["more"] > 0
     status = person["severity"] or ("unknown" if too_few or without_peers or not person["n"] else "ok")
     cells: dict[str, Cell] = {column["key"]: dict(UNKNOWN_CELL) for column in ANNOTATOR_COLUMNS} | {
         "annotator": links.link_cell(name, "labelling", scope, project=project, annotator=name),

@@ -172,7 +172,7 @@ def annotator_agreement_chart(found: list[Finding]) -> None:
     claim = f"Significantly lower agreement: {', '.join(odd['annotator'])}" if len(odd) else f"No outlier among {len(rows)} annotators"
     alt = f"{claim}. Lowest: {lowest['annotator']}, {own}; the others {others}."
     plain_paragraph(alt)
-    if len(rows) > charts_labels.MAXIMUM:
-        st.caption(f"Chart: the {charts_labels.MAXIMUM} farthest below the others. Table: all {len(rows)}.")
+    if len(rows) > charts_labels.MAX_ANNOTATORS:
+        st.caption(f"Chart: the {charts_labels.MAX_ANNOTATORS} farthest below the others. Table: all {len(rows)}.")
     figure, metrics = charts_labels.annotator_dots(rows), ("annotator_agreement",)
     frame.chart_with_table(figure, rows, key="annotators", alt=alt, metrics=metrics, columns=PEOPLE)

@@ -38,7 +38,7 @@ PLACES = (
     column("backup", "Backup", align="right", phone=False, help="Age of the newest backup, and of the last restore test"),
 )
 NEXT_STEPS = (column("because", "Finding and next step", wide=True),)
-MAXIMUM = 30
+MAX_TABLE_ROWS = 30
 
 
 def reported_places(scope: Scope) -> tuple[list[StoragePlace], Window]:
@@ -63,10 +63,10 @@ def places_section(places: Sequence[StoragePlace], window: Window, found: Sequen
     words = f"{formatting.plural(len(places), 'place')} reported; {attention_count(found, 'place')}."
     plain_paragraph(words + (" These reports are simulated." if simulated else ""))
     ordered = sorted(places, key=lambda place: (severity_order(first_finding(by_place.get(place.name, {}).values())), place.name))
-    lines = [_place_row(place, by_place.get(place.name, {}), naive_utc(window.end), scope) for place in ordered[:MAXIMUM]]
+    lines = [_place_row(place, by_place.get(place.name, {}), naive_utc(window.end), scope) for place in ordered[:MAX_TABLE_ROWS]]
     draw_table("places", "Places that store data, worst first", filled_columns(PLACES, lines, ("place", "state")), lines)
-    if len(places) > MAXIMUM:
-        plain_caption(f"The worst {MAXIMUM} of {len(places):,} places are shown.")
+    if len(places) > MAX_TABLE_ROWS:
+        plain_caption(f"The worst {MAX_TABLE_ROWS} of {len(places):,} places are shown.")
     next_steps_table(found, "storage-next", "storage-findings", "What needs attention, and what to do next")
     names = [place.name for place in ordered if _days_of_use(place) > 1]
     if names:
@@ -84,7 +84,7 @@ def next_steps_table(found: Sequence[Finding], key: str, stem: str, caption: str
             step = str(each.evidence["next"]) if each.needs_action else None
             lines.append(table_row({"because": {"t": each.because.replace("`", ""), "s": each.shown_severity, "sub": step}}))
     if lines:
-        draw_table(key, caption, NEXT_STEPS, lines[:MAXIMUM])
+        draw_table(key, caption, NEXT_STEPS, lines[:MAX_TABLE_ROWS])
     findings.findings_downloads(found, stem)
 
 

@@ -31,7 +31,7 @@ from observability.store.types.asked_questions import AskedQuestions
 
 HOW = """python -m observability audit-storage people.parquet --quasi age,zip --sensitive income
 python -m observability audit-storage --model loan      # its reference, with the answers of its file before and after"""
-MAXIMUM = 30
+MAX_TABLE_ROWS = 30
 """Columns and questions that a table shows."""
 FRESHNESS = (
     column("dataset", "Dataset", strong=True),
@@ -109,7 +109,7 @@ def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:
     now, lines = load.no_later_than_now(load.page_clock()), []
     unused = unused_columns_of_data_sets(rows)
     parts = sorted(rows.groupby("dataset"), key=lambda each: each[1]["at"].max(), reverse=True)
-    for name, part in parts[:MAXIMUM]:
+    for name, part in parts[:MAX_TABLE_ROWS]:
         last = part.iloc[-1]
         times = part.drop_duplicates("version")["at"]
         seconds = float(times.sort_values().diff().dt.total_seconds().median()) if len(times) > 2 else None
@@ -126,8 +126,8 @@ def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:
         }
         lines.append(table_row(cells))
     draw_table("freshness", "Datasets, newest first", FRESHNESS, lines, compact=True)
-    if len(parts) > MAXIMUM:
-        plain_caption(f"The newest {MAXIMUM} of {len(parts):,} datasets are shown.")
+    if len(parts) > MAX_TABLE_ROWS:
+        plain_caption(f"The newest {MAX_TABLE_ROWS} of {len(parts):,} datasets are shown.")
 
 
 def unused_columns_of_data_sets(rows: pd.DataFrame) -> dict[str, UnusedColumns]:
@@ -287,14 +287,14 @@ def columns_table(audit: Mapping[str, Any]) -> None:
         *(column(codec, codec, align="right", phone=codec in ("none", "zstd")) for codec in codecs),
     ]
     lines = []
-    for name in names[:MAXIMUM]:
+    for name in names[:MAX_TABLE_ROWS]:
         cells: dict[str, Cell] = {"column": {"t": name}, "tag": {"t": tags.get(name, formatting.DASH)}}
         cells |= {codec: {"t": formatting.format_bytes(cost["columns"].get(name, 0))} for codec, cost in codecs.items()}
         lines.append(table_row(cells))
     with st.expander(f"{formatting.plural(len(names), 'column')} by codec", icon=":material/table_rows:"):
         draw_table("column-bytes", "Bytes by column and codec", shape, lines, compact=True)
-        if len(names) > MAXIMUM:
-            plain_caption(f"The largest {MAXIMUM} of {len(names):,} columns are shown.")
+        if len(names) > MAX_TABLE_ROWS:
+            plain_caption(f"The largest {MAX_TABLE_ROWS} of {len(names):,} columns are shown.")
 
 
 def groups_sentence(audit: Mapping[str, Any]) -> str:
@@ -327,7 +327,7 @@ def store_columns_section(model: Model) -> None:
             "It is small and not registered, so its rows stand in a table that such models share; sizes are those of the whole table."
         )
     lines = []
-    for row in held.head(MAXIMUM).to_dict("records"):
+    for row in held.head(MAX_TABLE_ROWS).to_dict("records"):
         name = str(row["column"])
         cells: dict[str, Cell] = {
             "column": {"t": name},

@@ -14,7 +14,7 @@ from observability.server import accounts, audit_log, process_lock
 from observability.server.access import Person, may_do, require_action
 from observability.server.access_settings import NO_ROLE
 
-MAXIMUM = 200
+MAX_AUDIT_ENTRIES = 200
 """Entries of the audit log that the table shows."""
 ENTRY_COLUMNS = (
     column("at", "Time (UTC)", strong=True),
@@ -122,9 +122,12 @@ def audit_section() -> None:
     if not found:
         st.caption("No entry.")
         return
-    rows = [table_row(**{**dict.fromkeys(_names()), **entry, "at": str(entry["at"])[:19].replace("T", " ")}) for entry in found[:MAXIMUM]]
+    rows = [
+        table_row(**{**dict.fromkeys(_names()), **entry, "at": str(entry["at"])[:19].replace("T", " ")})
+        for entry in found[:MAX_AUDIT_ENTRIES]
+    ]
     draw_table("audit-log", "Audit log", ENTRY_COLUMNS, rows, compact=True)
-    csv_of_table("audit-log", lambda: pd.DataFrame(found, columns=_names()), len(found), MAXIMUM)
+    csv_of_table("audit-log", lambda: pd.DataFrame(found, columns=_names()), len(found), MAX_AUDIT_ENTRIES)
 
 
 def _names() -> list[str]:

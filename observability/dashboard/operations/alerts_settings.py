@@ -17,7 +17,7 @@ from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.widgets import plain_error
 
 SAVED = "alerts-saved"
-MIN_SEVERITY = {"act": "Critical", "watch": "Warning and critical"}
+LOWEST_SEVERITY_CHOICES = {"act": "Critical", "watch": "Warning and critical"}
 
 
 def alert_settings_form() -> None:
@@ -72,9 +72,9 @@ def _settings_boxes(body: edit_config.Body, turn: str) -> edit_config.Body | Non
             given = _as_list(own.get("default", []))
             default = st.multiselect("Default route", channels, given, key=f"alerts-default-{turn}", placeholder="Nobody")
         first, second, third = st.columns(3)
-        levels = list(MIN_SEVERITY)
+        levels = list(LOWEST_SEVERITY_CHOICES)
         place = levels.index(own.get("least", "act"))
-        least = first.selectbox("Severity", levels, place, format_func=MIN_SEVERITY.__getitem__, key=f"alerts-least-{turn}")
+        least = first.selectbox("Severity", levels, place, format_func=LOWEST_SEVERITY_CHOICES.__getitem__, key=f"alerts-least-{turn}")
         quiet = second.text_input("Quiet hours", own.get("quiet", ""), placeholder="22:00-07:00", key=f"alerts-quiet-{turn}")
         zones = sorted(available_timezones() | {str(own.get("timezone", "UTC"))})
         zone = third.selectbox("Time zone", zones, zones.index(str(own.get("timezone", "UTC"))), key=f"alerts-zone-{turn}")

@@ -15,7 +15,7 @@ from observability.dashboard.operations.energy import EnergyRuns, price_place, w
 from observability.dashboard.training.runs import energy_and_cost_of_runs
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
 from observability.detection.result_carbon import NEAR, CarbonResults, results_against_carbon
-from observability.detection.run_claims import RunClaim, run_length
+from observability.detection.run_claims import RunClaim, duration_words
 from observability.detection.training_savings import power_cap_claim, start_hour_claim
 from observability.metrics.energy import RESOURCES, RUNS, training_run_energy
 from observability.metrics.power_caps import CapSweep, power_cap_sweeps, stated_cap
@@ -116,7 +116,9 @@ def power_cap_section(here: ModelPage) -> None:
     figure = charts_savings.power_cap_curve(twin, knee=knee, source=sweep.source)
     frame.chart_with_table(figure, twin, key="power-caps", alt=claim.because.replace("`", ""), metrics=("power_cap_saving",))
     slowest = max(sweep.caps, key=lambda cap: cap.seconds)
-    plain_caption(f"Slowest: {slowest.watts:g} W, {run_length(slowest.seconds)} a run.", details=f"Study {sweep.study}, {sweep.source}.")
+    plain_caption(
+        f"Slowest: {slowest.watts:g} W, {duration_words(slowest.seconds)} a run.", details=f"Study {sweep.study}, {sweep.source}."
+    )
 
 
 def newest_sweep(here: ModelPage) -> CapSweep | None:

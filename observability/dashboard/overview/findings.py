@@ -111,7 +111,7 @@ def open_findings_tables(caption: str, findings: Sequence[Finding], scope: Scope
             findings_table("unknown", f"{caption}, unknown", unknown, scope, models=models)
 
 
-def folded_findings(findings: Sequence[Finding], leads: Mapping[str, Incident], kept: Finding | None = None) -> list[Finding]:
+def unfolded_findings(findings: Sequence[Finding], leads: Mapping[str, Incident], kept: Finding | None = None) -> list[Finding]:
     """The findings without those that belong to an incident whose lead is among them.
 
     leads: incidents by the id of their lead. kept: a finding that stays.

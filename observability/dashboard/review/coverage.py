@@ -10,7 +10,7 @@ from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.widgets import status_line
 
 Body = dict[str, Any]
-MAXIMUM = 6
+MAX_REASONS = 6
 """Most reasons."""
 
 
@@ -26,11 +26,11 @@ def coverage_note(room: ReviewPage, analyzers: Sequence[str], good: str | None) 
         of = formatting.plural(len(parts), "model")
         st.markdown(status_line("unknown", f"not fully judged: {len(blind)} of {of}."))
         reasons = list(dict.fromkeys(blind.values()))
-        for why in reasons[:MAXIMUM]:
+        for why in reasons[:MAX_REASONS]:
             models = formatting.join_words([model for model, its in blind.items() if its == why])
             st.markdown(f"{formatting.escape_markdown(models)}: {formatting.sentence_markdown(why)}")
-        if len(reasons) > MAXIMUM:
-            st.caption(f"And {formatting.plural(len(reasons) - MAXIMUM, 'other reason')}; see the live pages.")
+        if len(reasons) > MAX_REASONS:
+            st.caption(f"And {formatting.plural(len(reasons) - MAX_REASONS, 'other reason')}; see the live pages.")
 
 
 def _reason_not_judged(part: Body, analyzers: Sequence[str]) -> str | None:

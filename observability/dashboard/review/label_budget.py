@@ -12,9 +12,9 @@ from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.table import column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption
 
-MAXIMUM, USUAL, STEP = 5000, 500, 100
+MAX_BUDGET, USUAL, STEP = 5000, 500, 100
 """Maximum, default and step of the slider in labels."""
-STEPS = MAXIMUM // STEP
+STEPS = MAX_BUDGET // STEP
 COLUMNS = (
     column("model", "Model", strong=True),
     column("metric", "Main metric"),
@@ -59,7 +59,7 @@ def _labels_for_money(prices: Mapping[str, LabelPrice | None]) -> dict[str, int]
     found: dict[str, int] = {}
     for currency in sorted({each.currency for each in prices.values() if each}):
         own = {name: each for name, each in prices.items() if each and each.currency == currency}
-        step = rounded_step(max(each.amount for each in own.values()) * MAXIMUM / STEPS)
+        step = rounded_step(max(each.amount for each in own.values()) * MAX_BUDGET / STEPS)
         words, key = f"Weekly label budget per model{f' ({currency})' if currency else ''}", f"more-money-{currency}"
         money = st.slider(words, 0.0, step * STEPS, step * USUAL / STEP, step=step, format="%g", key=key)
         found |= {name: affordable_labels(money, each.amount) for name, each in own.items()}
@@ -70,7 +70,7 @@ def _labels_without_price(models: list[str]) -> dict[str, int]:
     """A slider in labels for models whose labels have no price."""
     if not models:
         return {}
-    more = st.slider("More labels per week and model", 0, MAXIMUM, USUAL, step=STEP, key="more-labels")
+    more = st.slider("More labels per week and model", 0, MAX_BUDGET, USUAL, step=STEP, key="more-labels")
     return dict.fromkeys(models, more)
 
 

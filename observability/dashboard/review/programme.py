@@ -9,7 +9,7 @@ from observability.dashboard import frame
 from observability.dashboard.charts.programme import programme_panels
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import plain_caption
-from observability.review.programme import MEASURES, MINIMUM, SHARES, MonthValue
+from observability.review.programme import MEASURES, MIN_ITEMS, SHARES, MonthValue
 
 FEW = 10
 """Items below which a value is drawn hollow."""
@@ -54,7 +54,7 @@ def programme_section(values: Sequence[MonthValue]) -> None:
     shown = [found for found in values if found.month in months]
     rows = programme_frame(shown)
     if rows["value"].notna().any():
-        plain_caption(f"Hollow: fewer than {FEW} items. Fewer than {MINIMUM}: counts only, no value.")
+        plain_caption(f"Hollow: fewer than {FEW} items. Fewer than {MIN_ITEMS}: counts only, no value.")
         frame.chart_with_table(programme_panels(rows, MEASURES, few=FEW), rows, key="programme", alt=latest_month_sentence(shown))
     else:
         plain_caption(latest_month_sentence(shown))
@@ -74,6 +74,6 @@ def latest_month_sentence(values: Sequence[MonthValue]) -> str:
     """What the newest month with a value says; that none has one yet where it is so."""
     months = [found.month for found in values if found.value is not None]
     if not months:
-        return f"No month has {MINIMUM} values of a measure yet."
+        return f"No month has {MIN_ITEMS} values of a measure yet."
     said = [f"{MEASURES[found.measure]}: {found.words}" for found in values if found.month == months[-1] and found.value is not None]
     return f"{months[-1]:%b %Y}. {'; '.join(said)}."

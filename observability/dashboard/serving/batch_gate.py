@@ -21,7 +21,7 @@ from observability.dashboard.charts import records as charts_records
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import NOT_SAVED, cut_note, finding_lines, save_records
 
-MAXIMUM = 60
+MAX_TABLE_ROWS = 60
 HOW = """# settings.toml: python -m observability settings churn --settings settings.toml
 [settings]
 batch_key = "subject"        # id, subject or a feature
@@ -129,7 +129,7 @@ def _sample_figure(folder: Path) -> Any:
 def _table(here: frame.ModelPage, table: pd.DataFrame, words: dict[str, tuple[str, str]], found: Sequence[Finding], chosen: str) -> None:
     """A row for each batch, newest first."""
     lines = []
-    for row in table.head(MAXIMUM).to_dict("records"):
+    for row in table.head(MAX_TABLE_ROWS).to_dict("records"):
         name = str(row["batch"])
         severity, word = words[name]
         own = [each for each in found if each.subject == f"batch={name}" and needs_action(each.severity)]
@@ -143,7 +143,7 @@ def _table(here: frame.ModelPage, table: pd.DataFrame, words: dict[str, tuple[st
         }
         lines.append(table_row(cells, selected=name == chosen))
     draw_table("batch-gate", "Batches of predictions", COLUMNS, lines)
-    cut_note(len(table), MAXIMUM, "batches, newest first")
+    cut_note(len(table), MAX_TABLE_ROWS, "batches, newest first")
 
 
 def reason_words(finding: Finding) -> str:

@@ -34,7 +34,7 @@ SECTIONS: dict[Section, str] = {
 }
 """Sections of the page that are a table of metrics."""
 SEVERITY = {"differs": "watch", "slight": "ok", "alike": "ok", "unknown": "unknown"}
-FIGURES = columns_on_phone(
+FIGURE_COLUMNS = columns_on_phone(
     "what change verdict",
     column("what", "What", strong=True),
     column("a", "A", align="right", help="With its 95 % interval"),
@@ -43,7 +43,7 @@ FIGURES = columns_on_phone(
     column("n", "n of A, of B", align="right"),
     column("verdict", "Verdict"),
 )
-DISTANCES = columns_on_phone(
+DISTANCE_COLUMNS = columns_on_phone(
     "what psi verdict",
     column("what", "Column", strong=True),
     column("psi", "PSI", align="right", help="On reference deciles, with its 95 % interval"),
@@ -103,7 +103,7 @@ def section_label(title: str, found: Sequence[Difference]) -> str:
 
 def differences_section(key: str, caption: str, found: Sequence[Difference], here: ModelPage) -> None:
     """Draw differences as a table with its CSV."""
-    draw_table(key, caption, FIGURES, [_difference_row(difference, here) for difference in found], compact=True)
+    draw_table(key, caption, FIGURE_COLUMNS, [_difference_row(difference, here) for difference in found], compact=True)
     percentile_note(found)
     csv_button(f"compare-{key}", lambda: differences_frame(found), key=f"{key}-csv")
 
@@ -236,7 +236,9 @@ def distances_section(here: ModelPage, found: WindowComparison) -> None:
     if chosen:
         distance_overlay(here, found, chosen, next((held for held in found.histograms.values() if held.name == chosen.subject), None))
     with st.expander("All distances"):
-        draw_table("columns", "Distance of each column", DISTANCES, [distance_row(difference) for difference in distances], compact=True)
+        draw_table(
+            "columns", "Distance of each column", DISTANCE_COLUMNS, [distance_row(difference) for difference in distances], compact=True
+        )
         csv_button("compare-inputs", lambda: differences_frame(distances), key="columns-csv")
 
 

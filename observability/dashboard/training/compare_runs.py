@@ -19,7 +19,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.training import runs, runs_curves
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph
-from observability.detection.run_claims import run_length
+from observability.detection.run_claims import duration_words
 
 MAX_COMPARED, AT_FIRST = 20, 6
 MAX_PARAMETERS = 10
@@ -102,7 +102,7 @@ def _row(judged: RunVerdict, metric: str | None, values: Sequence[Any], costs: M
         place = curve.best()
         best = {"t": formatting.format_number(float(curve.values[place]), 4), "sub": f"step {int(curve.steps[place]):,}"}
     target = links.link_cell(run.name, "runs", scope, run=run.name)
-    cells: dict[str, Cell] = {"run": target, "best": best, "duration": {"t": run_length(run.seconds)}}
+    cells: dict[str, Cell] = {"run": target, "best": best, "duration": {"t": duration_words(run.seconds)}}
     cells |= {f"p{place}": {"t": runs_curves.parameter_text(value)} for place, value in enumerate(values)}
     cells["energy"] = dict(UNKNOWN_CELL) if use.wh is None else {"t": with_si_prefix(use.wh, "Wh")}
     return table_row(cells, {**target, "t": bad.because.replace("`", ""), "s": bad.severity} if bad else None)

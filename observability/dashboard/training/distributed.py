@@ -11,7 +11,7 @@ from observability.core.numerals import with_si_prefix
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.training.runs import energy_and_cost_of_runs, run_claim_line, run_cost_words
 from observability.dashboard.widgets import plain_caption, plain_paragraph
-from observability.detection.run_claims import run_length
+from observability.detection.run_claims import duration_words
 from observability.detection.run_efficiency import (
     model_flops_utilisation,
     phase_shares,
@@ -22,7 +22,7 @@ from observability.detection.run_efficiency import (
     seconds_per_step,
     stated_number,
 )
-from observability.detection.stragglers import Ranks
+from observability.detection.stragglers import RankTimes
 from observability.metrics.training_curves import TrainingRun
 
 HOW = """import observability as obs
@@ -51,7 +51,7 @@ def rank_findings(judged: RunVerdict) -> None:
         run_claim_line(each)
 
 
-def efficiency_section(judged: RunVerdict, times: Ranks | None, everything: Sequence[RunVerdict]) -> None:
+def efficiency_section(judged: RunVerdict, times: RankTimes | None, everything: Sequence[RunVerdict]) -> None:
     """Goodput, scaling efficiency, FLOPs and the cost of the straggler, each with how it was computed or what would give it.
 
     times: those of the ranks of the run, None where no step was logged by all.
@@ -77,7 +77,7 @@ def efficiency_section(judged: RunVerdict, times: Ranks | None, everything: Sequ
         step_time_row(run),
         {
             "name": "Lost to the slowest rank",
-            "value": run_length(lost),
+            "value": duration_words(lost),
             "how": f"(slowest − median) × ranks in {logged}: {formatting.format_share(share)} of their time",
         },
         {
@@ -101,7 +101,7 @@ def efficiency_section(judged: RunVerdict, times: Ranks | None, everything: Sequ
 def step_time_row(run: TrainingRun) -> dict[str, str]:
     """The row about the wall time of a step."""
     seconds = seconds_per_step(run)
-    value = formatting.DASH if seconds is None else run_length(seconds)
+    value = formatting.DASH if seconds is None else duration_words(seconds)
     return {"name": "Time per step", "value": value, "how": "Wall time from the first to the last step"}
 
 
@@ -146,7 +146,7 @@ def _scaling_table(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None
         table_row(
             run=point.run,
             ranks=f"{point.ranks}",
-            seconds=run_length(point.seconds),
+            seconds=duration_words(point.seconds),
             rate=f"{formatting.format_number(point.rate)}/s",
             efficiency=formatting.format_share(point.efficiency),
         )

@@ -22,7 +22,7 @@ from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import claim_line, csv_button, link_button, plain_caption
-from observability.detection.run_claims import RunClaim, run_length
+from observability.detection.run_claims import RunClaim, duration_words
 from observability.metrics import cost as money
 from observability.metrics import energy
 from observability.metrics.prices import PRICES, PriceScope
@@ -251,7 +251,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
         "status": {"s": severity, "t": word} if severity else {"t": word, "mark": "live"},
         "model": {"t": each.model or formatting.DASH, "sub": f"version {each.version}" if each.version else None},
         "started": {"t": formatting.format_minute(each.first)},
-        "duration": {"t": run_length(each.seconds)},
+        "duration": {"t": duration_words(each.seconds)},
         "steps": {"t": f"{each.steps:,}", "sub": f"{len(each.ranks)} ranks" if len(each.ranks) > 1 else None}
         if each.is_read
         else {"t": formatting.DASH, "title": "Not counted: too many newer runs"},

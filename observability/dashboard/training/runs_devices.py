@@ -16,7 +16,7 @@ from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, share_ce
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.training.runs import RunUse
 from observability.dashboard.widgets import plain_paragraph
-from observability.detection.run_claims import run_length
+from observability.detection.run_claims import duration_words
 from observability.metrics.energy import PLACES_IN_A_RUN, RESOURCE_COLUMNS, energy_by_phase, worst_source
 
 FIELDS = (*RESOURCE_COLUMNS, *PLACES_IN_A_RUN, "memory_gb", "temperature_c")
@@ -81,7 +81,7 @@ def _phase_cells(each: dict[Any, Any], total: float, wh: float) -> dict[str, Cel
     known = steps == steps
     return {
         "phase": {"t": each["phase"] or "none"},
-        "seconds": {"t": run_length(each["seconds"]), "sub": formatting.plural(int(each["readings"]), "reading")},
+        "seconds": {"t": duration_words(each["seconds"]), "sub": formatting.plural(int(each["readings"]), "reading")},
         "energy": {"t": with_si_prefix(part * wh, "Wh"), "mark": each["source"]},
         "share": {"t": formatting.format_share(part)},
         "steps": {"t": f"{int(each['first']):,} to {int(each['last']):,}" if known else formatting.DASH},

@@ -31,12 +31,12 @@ def run_forecast(judged: RunVerdict, everything: Sequence[RunVerdict]) -> RunCla
     place, now = PriceScope(model, settings_of_model(model)), load.page_clock()
     prices = load.ask_store(PRICES, Window(model or NAMELESS, EPOCH, now))
     known = training_run_energy(own["runs"], own["readings"], prices, place)
-    records = own | {"steps": read_steps(list(alike.values()))}
+    records = own | {"steps": steps_frame(list(alike.values()))}
     found = forecasts_of_running(known, {judged.run.name}, records, naive_utc(load.no_later_than_now(now)), place.settings, RESOURCES.rows)
     return next(found, None)
 
 
-def read_steps(runs: Sequence[TrainingRun]) -> pd.DataFrame:
+def steps_frame(runs: Sequence[TrainingRun]) -> pd.DataFrame:
     """The records of steps that were read of some runs: run, at, step, stride."""
     parts = [pd.DataFrame({"run": each.name, "at": each.step_times, "step": each.step_numbers, "stride": each.stride}) for each in runs]
     return pd.concat(parts, ignore_index=True)

@@ -14,18 +14,18 @@ from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.choice_box import link_warning
 from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import plain_paragraph
-from observability.detection.stragglers import Ranks
+from observability.detection.stragglers import RankTimes
 
 KEY = "ranks-map"
 MAX_HOSTS = 6
 ALL = "all own work"
 
 
-def ranks_section(judged: RunVerdict, times: Ranks) -> None:
+def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
     """Own work by rank and step, the slowest rank over the median, and phases by rank. times: those of the ranks of the run."""
-    st.header("Ranks", anchor=False)
+    st.header("RankTimes", anchor=False)
     st.caption("Own work of each rank: its phases without the wait for the slowest rank. Click a cell for the phases of that step.")
-    said = next((each.because.replace("`", "") for each in judged.claims or () if each.metric == "straggler_score"), "Ranks by step.")
+    said = next((each.because.replace("`", "") for each in judged.claims or () if each.metric == "straggler_score"), "RankTimes by step.")
     every = charts_runs.step_stride(len(times.steps))
     tables = {ALL: times.own, **times.phases, "waiting": times.wait}
     shown = st.segmented_control("Phase", list(tables), default=ALL, key="phase", bind=BIND)
@@ -64,7 +64,7 @@ def _choose_clicked_step() -> None:
         st.query_params["cell"] = str(points[0]["customdata"][0])
 
 
-def _chosen_step(times: Ranks) -> int | None:
+def _chosen_step(times: RankTimes) -> int | None:
     """The step in the address; None, with a warning, for an unknown one."""
     named = st.query_params.get("cell")
     if named is None:
@@ -92,7 +92,7 @@ def _rank_label(rank: str, hosts: Mapping[str, str]) -> str:
     return f"{rank} · {hosts[rank]}" if rank in hosts and len(set(hosts.values())) > 1 else rank
 
 
-def _hosts_sentence(times: Ranks, hosts: Mapping[str, str]) -> str | None:
+def _hosts_sentence(times: RankTimes, hosts: Mapping[str, str]) -> str | None:
     """The hosts compared, slowest first, in one sentence; None where no host is logged."""
     own = np.median(times.own, axis=1)
     of_host: dict[str, list[float]] = {}
@@ -109,7 +109,7 @@ def _hosts_sentence(times: Ranks, hosts: Mapping[str, str]) -> str | None:
     return f"Own work per step by host, slowest first (median of ranks): {', '.join(told)}{more}."
 
 
-def _own_work_frame(times: Ranks, hosts: Mapping[str, str]) -> pd.DataFrame:
+def _own_work_frame(times: RankTimes, hosts: Mapping[str, str]) -> pd.DataFrame:
     """rank, host (if logged), step, own_ms, wait_ms, and the milliseconds of each phase, for every compared rank and step."""
     n = len(times.steps)
     columns: dict[str, Any] = {"rank": np.repeat(times.ranks, n)}
@@ -118,7 +118,7 @@ def _own_work_frame(times: Ranks, hosts: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(columns | {name: table.ravel() for name, table in times.phases.items()})
 
 
-def phase_frame(times: Ranks, step: int | None, hosts: Mapping[str, str]) -> pd.DataFrame:
+def phase_frame(times: RankTimes, step: int | None, hosts: Mapping[str, str]) -> pd.DataFrame:
     """Rank (with its host), phase, ms: medians over all steps, or one step; the wait for the slowest rank is a phase of its own."""
     order = ("data", "compute", "communication")
     names = sorted(times.phases, key=lambda name: (order.index(name) if name in order else 1, name))

@@ -21,7 +21,7 @@ from observability.dashboard.table import column, columns_on_phone, draw_table, 
 from observability.dashboard.training.runs import RunUse, energy_and_cost_of_runs
 from observability.dashboard.training.runs_curves import parameter_text, study_frame
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
-from observability.detection.run_claims import run_figure, run_length
+from observability.detection.run_claims import duration_words, run_figure
 from observability.detection.study_checks import claims_about_searches
 from observability.detection.study_noise import parameters_text
 from observability.detection.study_results import (
@@ -94,7 +94,7 @@ def study_sections(study: StudyResults, scope: Scope) -> None:
         f"({study.better} is better); the best is {value}."
     )
     points = pd.DataFrame([vars(point) for point in best_by_budget(study)])
-    alt = f"Best {study.metric} so far by trial: {value} after {len(points)} runs and {run_length(float(points['seconds'].iloc[-1]))}."
+    alt = f"Best {study.metric} so far by trial: {value} after {len(points)} runs and {duration_words(float(points['seconds'].iloc[-1]))}."
     frame.chart_with_table(
         charts_studies.best_against_budget(points, study.metric), points, key="budget", alt=alt, metrics=("best_metric",)
     )
@@ -189,7 +189,7 @@ def further_line(study: StudyResults) -> None:
 def further_words(found: FurtherTrials, metric: str) -> str:
     """What more trials can be expected to bring and to take, and how that compares with what is worth it."""
     return (
-        f"{found.trials} more trials would take {run_length(found.seconds)} and improve the best {metric} by at most "
+        f"{found.trials} more trials would take {duration_words(found.seconds)} and improve the best {metric} by at most "
         f"{gain_in_words(found.gain)} on average: {found.because}."
     )
 
@@ -216,7 +216,7 @@ def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str
         rows.append(
             {
                 "name": "Saved by pruning",
-                "value": f"{run_length(saved.seconds)} ({formatting.format_share(saved.share)})",
+                "value": f"{duration_words(saved.seconds)} ({formatting.format_share(saved.share)})",
                 "how": f"{saved.pruned} trials were given up, {saved.steps:,} steps early in all; estimated by their own speed",
             }
         )
@@ -312,7 +312,7 @@ def all_studies_table(known: Sequence[StudyResults], scope: Scope) -> None:
                 best={"t": formatting.format_number(float(study.best.value or 0.0), 4), "sub": study.metric},
                 gain=None if gained is None else run_figure(gained[0]),
                 pruned=f"{sum(each.run.pruned for each in study.trials)}",
-                time=run_length(sum(each.run.seconds for each in study.trials)),
+                time=duration_words(sum(each.run.seconds for each in study.trials)),
                 energy=None if wh is None else with_si_prefix(wh, "Wh"),
                 cost=None if money is None else f"{formatting.format_number(money)} {currency}",
             )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from observability.core.questions import Question
     from observability.core.window import Window
 
-MAXIMUM = 500
+MAX_KEPT_QUESTIONS = 500
 """Different questions that are kept; the one that was asked least recently is dropped first."""
 
 
@@ -47,7 +47,7 @@ class QueryLog:
             entry.times, entry.seconds, entry.slowest = entry.times + 1, entry.seconds + seconds, max(entry.slowest, seconds)
             entry.last = datetime.now(UTC)
             self._columns.setdefault(model, set()).update(columns)
-            if len(self._asked) > MAXIMUM:
+            if len(self._asked) > MAX_KEPT_QUESTIONS:
                 self._asked.popitem(last=False)
                 self._dropped += 1
 

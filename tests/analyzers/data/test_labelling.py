@@ -16,7 +16,7 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding, news_of
 from observability.core.window import Window
 from observability.metrics import annotations, assignments, gold_accuracy, labelling_speed, suggestions
-from observability.metrics.annotations import MINIMUM, answers_needed, first_answers
+from observability.metrics.annotations import MIN_ANNOTATION_ROWS, answers_needed, first_answers
 from observability.stats.agreement import krippendorff_alpha
 from tests.support.labelling_world import END, START, project
 from tests.support.length import allowed, repeats
@@ -73,7 +73,7 @@ def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() 
     few = project(3, weak="ann-2", weak_by=0.9, gold=0.05)
     now, _ = answers(few)
     people = gold_accuracy.gold_accuracy_by_annotator(now, BUDGET).set_index("annotator")
-    assert people.loc["ann-2", "n"] < MINIMUM and people.loc["ann-2", "more"] > 0
+    assert people.loc["ann-2", "n"] < MIN_ANNOTATION_ROWS and people.loc["ann-2", "more"] > 0
     told = said(few, {"model_projects": frozenset({"moods"})})
     assert not [each for each in told if "annotator" in each.subject], "nor are the others followers because one accepts little"
     tiny = said(project(3, gold=0.02))
