@@ -205,7 +205,7 @@ def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Findin
             "columns": [worst.column, *others],
             "proposal": proposed_measure(worst),
             "onset_known": "dated" if worst.batch else "vague",
-            "standing": worst.ongoing,
+            "standing": all(each.ongoing for each in compared),
         },
     )
 
