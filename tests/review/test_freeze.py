@@ -270,7 +270,7 @@ def test_no_file_of_a_week_tells_of_a_group_of_fewer_than_ten_rows_and_each_says
     part = {**broken["models"][0], "findings": [few, *broken["models"][0]["findings"]], "incidents": [led]}
     week = {**broken, "models": [part, *broken["models"][1:]], "agenda": [item, *broken["agenda"]]}
     for module in (export_review, review_deck):
-        monkeypatch.setattr(module, "found", lambda store, review: week)
+        monkeypatch.setattr(module, "stored_week", lambda store, review: week)
     files = [page(store, str(BROKEN)), review_deck.review_deck(store, str(BROKEN), NOW), export_review.minutes(store, str(BROKEN), NOW)]
     files += [export_review.review_markdown(store, str(BROKEN), NOW), json.dumps(export_review.review_json(store, week, NOW))]
     assert not [place for place, text in enumerate(files) if few["because"] in text or "1nc" in text]
@@ -395,7 +395,7 @@ def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, br
     html = page(store, str(BROKEN))
     place = next(
         number
-        for number, each in enumerate(export_review.arranged(export_review.items_of(broken), []).items, 1)
+        for number, each in enumerate(export_review.arranged_agenda(export_review.items_of(broken), []).items, 1)
         if each.item == item["item"]
     )
     assert f'<a href="#item-{place}">' in html
