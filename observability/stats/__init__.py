@@ -5,7 +5,7 @@ Counts are arrays over the same bins, closed on the left. NaN or None means unkn
 * Binning: edges, binning, binning_compiled, counting, counting_compiled, scores, quantile, column_quantiles.
 * Intervals and ratios: interval, difference_intervals, score_intervals, ratio, paired, strata; blocks and serial (correlated rows).
 * Classifiers: confusion, calibration, estimate (expected metrics without labels).
-* Change: change, distance, level_swap, domain (classifier two-sample test), decompose, rate_change, sequential, onset.
+* Change: change, distance, level_swap, domain (classifier two-sample test), decompose, rate_change, sequential, onset, lasting_excess.
 * Variation between days and multiple tests: dispersion, multiple_testing, fleet_budget (false alarms of many models).
 * Groups and slices: group, reweighting (populations shifted), slices, slice_days, slice_moments, distinct.
 * Attributions, maps, learning curves, parameters of studies: attribution, principal_plane, curve, parameter_importance, repeated_runs.

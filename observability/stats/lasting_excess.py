@@ -49,8 +49,21 @@ def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
 
 
 def starts_within(x: Floats, weights: Floats) -> NDArray[np.int64]:
-    """First points of the stretches that are surely within the level, rising: weeks or longer, or shorter ones without their WEEKEND lowest
-    points.
+    """First points of the stretches that are surely within the level.
+
+    A stretch is of a week or longer, or a shorter one that is within the level without its WEEKEND lowest points too.
+
+    Parameters
+    ----------
+    x : Floats
+        How far each point is beyond the level.
+    weights : Floats
+        Inverse variances of the points.
+
+    Returns
+    -------
+    NDArray[np.int64]
+        Indices of the first points, rising, each once.
     """
     sums, known = (np.concatenate([[0.0], np.cumsum(each)]) for each in (x * weights, weights))
     places = np.arange(x.size + 1)

@@ -82,7 +82,20 @@ def change_onset(
 
 
 def point_variances(x: Floats, errors: Floats) -> Floats:
-    """Variance of each point: its own error, and the robust variation of neighbours beyond that."""
+    """Variance of each point: its own error, and the robust variation of neighbours beyond that.
+
+    Parameters
+    ----------
+    x : Floats
+        The points of a series, at least two.
+    errors : Floats
+        Their standard errors.
+
+    Returns
+    -------
+    Floats
+        A variance for each point, above 0.
+    """
     spread = (MAD_TO_SD * float(np.median(np.abs(np.diff(x))))) ** 2 / 2
     extra = max(spread - float(np.median(errors**2)), 0.0)
     least = (1e-3 * max(float(np.ptp(x)), float(np.abs(x).max()) * 1e-6, 1e-12)) ** 2

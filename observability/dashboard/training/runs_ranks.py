@@ -23,9 +23,9 @@ ALL = "all own work"
 
 def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
     """Own work by rank and step, the slowest rank over the median, and phases by rank. times: those of the ranks of the run."""
-    st.header("RankTimes", anchor=False)
+    st.header("Ranks", anchor=False)
     st.caption("Own work of each rank: its phases without the wait for the slowest rank. Click a cell for the phases of that step.")
-    said = next((each.because.replace("`", "") for each in judged.claims or () if each.metric == "straggler_score"), "RankTimes by step.")
+    said = next((each.because.replace("`", "") for each in judged.claims or () if each.metric == "straggler_score"), "Ranks by step.")
     every = charts_runs.step_stride(len(times.steps))
     tables = {ALL: times.own, **times.phases, "waiting": times.wait}
     shown = st.segmented_control("Phase", list(tables), default=ALL, key="phase", bind=BIND)
