@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.import_graph import circles, import_graph, module_names, package_graph, source_files  # noqa: E402
+from tests.support.import_graph import circles, import_graph, module_names, package_graph, source_files  # noqa: E402 (after the line that makes `tests` importable)
 
 LONGEST_LINE = 140
 REPEATED_BY_CONTRACT = {"needs", "analyze"}

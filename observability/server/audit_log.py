@@ -54,7 +54,7 @@ WAIT = 5.0
 _writing = threading.Lock()
 
 
-def note_access(home: Path, author: str, does: str, **fields: str | None) -> None:
+def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> None:
     """Append one entry; nothing where there is no sign-in. fields: some of FIELDS; a subject and a prediction are stored as their marks.
 
     Raises StoreBrokenError where the log cannot be written: what cannot be logged must not be done.

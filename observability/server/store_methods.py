@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from observability.server.access import Action
+from observability.server.audit_log import Deed
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ METHODS: dict[str, StoreMethod] = {
     "close": StoreMethod("backup"),
 }
 """The check of each method and attribute of the store. One that is missing here is refused."""
-CHANGES: dict[str, str] = {
+CHANGES: dict[str, Deed] = {
     "write_records": "changed",
     "update_settings": "changed",
     "load_files": "loaded",

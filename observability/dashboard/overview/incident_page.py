@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -391,8 +390,3 @@ def related_findings(here: OpenIncident) -> None:
         return
     with st.expander(formatting.plural(len(related), "related finding"), icon=":material/unfold_more:"):
         findings.findings_table("related", "Related findings, worst first", related, here.scope, most=20)
-
-
-def incident_link(incident: Incident, scope: Scope, text: str) -> dict[str, Any]:
-    """The link to the page of an incident."""
-    return links.link_cell(text, "incident", scope.about(incident.model), id=incident.id)
