@@ -242,3 +242,34 @@ def test_labelling_shows_the_gold_accuracy_of_each_annotator(fleet: Dashboard, v
         assert shown[annotator]["Items"]["text"] == f"{len(own):,}"
         share = 100 * (gold["label"] == gold["gold"]).mean()
         assert float(shown[annotator]["Gold accuracy"]["text"].partition(" ")[0]) == pytest.approx(share, abs=0.051)
+
+
+def test_audited_datasets_show_the_rows_of_the_reference_and_the_rows_that_the_audit_found(fleet: Dashboard, visit: Visit) -> None:
+    records = [json.loads(line) for line in (SAMPLE / "data_audits.jsonl").read_text(encoding="utf-8").splitlines()]
+    audited = {each["dataset"]: each for each in records if each["kind"] == "dataset"}
+    name = "flights-late 1 reference"
+    page = visit(f"{fleet.url}/cleaning?show=Audited+datasets&dataset={name.replace(' ', '+')}")
+    complete(page)
+    reference = pd.read_parquet(SAMPLE / "flights-late.reference.parquet")
+    features = reference[[*audited[name]["columns"]]]
+    twins = int(features.assign(label=reference["label"]).duplicated().sum())
+    assert f"{len(reference):,} rows of version" in words(page) and "2 datasets audited" in words(page)
+    page.get_by_text("Every check in figures").click()
+    settle(page)
+    shown = {row["Check"]["text"]: row["Rows"]["text"].split()[0] for row in tables(page)[f"Checks of {name}"]}
+    assert shown["Exact duplicates"] == f"{twins:,}"
+    assert shown["Suspect labels"] == f"{audited[name]['data_audit']['rules']['suspect labels']:,}" != "0"
+    accessible(page)
+
+
+def test_studies_show_what_each_augmentation_gains_as_its_seeds_count(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/studies")
+    complete(page)
+    shown = {row["Augmentation"]["text"]: row for row in tables(page)["Augmentations and their effects"]}
+    records = [json.loads(line)["results"] for line in (SAMPLE / "augmentation.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert set(shown) == {each["augmentation"] for each in records} and len(records) == 5
+    for each in records:
+        if isinstance(each["gained"][0], int):  # decisions: gained and lost are counted; the error of a regression has no decisions
+            gain = 100 * (sum(each["gained"]) - sum(each["lost"])) / (each["rows"] * len(each["seeds"]))
+            told = shown[each["augmentation"]]["Gain"]["text"]
+            assert float(told.replace("\u2212", "-").split()[0]) == pytest.approx(gain, abs=0.051), each["augmentation"]
