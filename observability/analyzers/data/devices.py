@@ -193,7 +193,7 @@ def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Findin
     onset = max(aware_utc(min(each.first for each in dated)), context.window.start)
     n, because = sum(each.compared for each in own), statistic_sentence(worst, others)
     return replace(
-        _with_value(undecided_device(context, worst.subject, worst.metric, n, because), worst.value, _limit(worst)),
+        _with_value(undecided_device(context, worst.subject, worst.metric, n, because), worst.value, _limit(worst, severity)),
         severity=severity,
         against=worst.against,
         likely_source="input",
@@ -220,15 +220,18 @@ def _with_value(finding: Finding, value: float, limit: float | None) -> Finding:
     return replace(finding, value=value, low=value, high=value, limit=limit)
 
 
-def _limit(found: StatisticComparison) -> float:
-    """The value from which it is `watch`, on the side of the value."""
+def _limit(found: StatisticComparison, severity: Severity = "watch") -> float:
+    """The value from which it is `watch`, or `act`, on the side of the value."""
+    place = int(severity == "act")
     if found.metric == STD:
-        limit = found.value / found.effect * LIMITS[STD][0] if found.value > found.usual else found.usual / LIMITS[STD][0]
+        factor = LIMITS[STD][place]
+        limit = found.value / found.effect * factor if found.value > found.usual else found.usual / factor
     elif found.metric == MEAN:
         unit = abs(found.value - found.usual) / found.effect if found.effect not in (0.0, float("inf")) else 0.0
-        limit = found.usual + (LIMITS[MEAN][0] * unit if found.value >= found.usual else -LIMITS[MEAN][0] * unit)
+        limit = found.usual + (LIMITS[MEAN][place] * unit if found.value >= found.usual else -LIMITS[MEAN][place] * unit)
     else:
-        limit = max(SHARE_LIMITS[0][0] * found.usual, found.usual + SHARE_LIMITS[0][1])
+        times, more = SHARE_LIMITS[place]
+        limit = max(times * found.usual, found.usual + more)
     return limit
 
 
