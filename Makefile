@@ -80,7 +80,8 @@ browser: $(BIN)/.installed-tests chromium
 	$(BROWSER)
 
 chromium:
-	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || \
+	  { echo "The browser tests need Debian's chromium: apt-get install chromium chromium-headless-shell"; exit 1; }
 
 bench: $(BIN)/.installed-tests  ## speed and memory as ratios, with machine and versions
 	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -3,6 +3,7 @@
 Every page that a test opens is watched: no console error, no request off the machine.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from tests.browser.pages import PATIENCE, Watch, opened, settle
 from tests.support.running import Dashboard, one_dashboard
 from tests.support.sample_home import lent, shared_folder
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = next(filter(os.path.exists, ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")), "")
+"""The lighter shell needs a fifth to a half less of the processor for the same pages."""
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -45,7 +47,7 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="session")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     """Debian's chromium with a profile of its own, which playwright makes and deletes: it is the browser's first context."""
-    assert Path(CHROMIUM).exists(), "The browser tests need Debian's chromium: apt-get install chromium"
+    assert CHROMIUM, "The browser tests need Debian's chromium: apt-get install chromium chromium-headless-shell"
     profile = playwright.chromium.launch_persistent_context("", executable_path=CHROMIUM, args=FLAGS, accept_downloads=True)
     profile.grant_permissions(["clipboard-read"])
     profile.set_default_timeout(PATIENCE)
