@@ -15,8 +15,8 @@ from observability.importers.source_records import (
     RefusedEntries,
     SourceItem,
     SourceReading,
-    naive_time_text,
     require_source,
+    utc_time_text,
 )
 
 NEEDED = ("timestamp", "run_id", "duration", "cpu_energy", "ram_energy")
@@ -33,7 +33,7 @@ def open_codecarbon(path: Path, options: ReadOptions) -> SourceReading:
     file = path / "emissions.csv" if path.is_dir() else path
     _, first = csv_head(file, NEEDED, "CodeCarbon's emissions.csv")
     if first is not None:
-        naive_time_text(first["timestamp"] or "", options.timezone, file.name)
+        utc_time_text(first["timestamp"] or "", options.timezone, file.name)
     return SourceReading("CodeCarbon emissions", _row_items(file, options))
 
 
@@ -51,7 +51,7 @@ def _row_items(file: Path, options: ReadOptions) -> Iterator[SourceItem]:
 def _one_row(row: Mapping[str, Any], before: dict[str, Mapping[str, float]], options: ReadOptions, where: str) -> list[SourceItem]:
     """The records of a row: one a device that used energy. Raises ValueError where a value cannot be read."""
     run = row["run_id"] or ""
-    at = naive_time_text(row["timestamp"] or "", options.timezone, where)
+    at = utc_time_text(row["timestamp"] or "", options.timezone, where)
     totals = {device: _number(row.get(f"{prefix}_energy")) for device, prefix in DEVICES.items()} | {
         "seconds": _number(row["duration"]),
         "kg": _number(row.get("emissions")),

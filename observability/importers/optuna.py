@@ -21,8 +21,8 @@ from observability.importers.source_records import (
     SourceItem,
     SourceReading,
     error_line,
-    naive_time_text,
     require_source,
+    utc_time_text,
 )
 from observability.importers.sqlite_source import is_sqlite_file, query_rows, read_only_sqlite
 
@@ -70,7 +70,7 @@ def open_optuna(path: Path, options: ReadOptions) -> SourceReading:
     timezone = options.timezone if local else UTC
     started = [trial.start for study in studies for trial in study.trials if trial.start]
     if started:
-        naive_time_text(started[0], timezone, path.name)
+        utc_time_text(started[0], timezone, path.name)
     return SourceReading(f"Optuna {form}", [item for study in studies for item in _study_items(study, timezone, path.name)])
 
 
@@ -92,7 +92,7 @@ def _study_items(study: OptunaStudy, timezone: tzinfo | None, where: str) -> Ite
 def _trial_items(study: OptunaStudy, trial: OptunaTrial, timezone: tzinfo | None, where: str) -> Iterator[SourceItem]:
     """The records of a trial that started."""
     assert trial.start is not None
-    start = naive_time_text(trial.start, timezone, where)
+    start = utc_time_text(trial.start, timezone, where)
     run, objectives = optuna_run_id(study.name, trial.number, start), optuna_objectives(study.names, len(study.directions))
     about = {"trial": trial.number, "directions": study.directions, "attributes": trial.attributes}
     yield CarriedRecord(
@@ -105,7 +105,7 @@ def _trial_items(study: OptunaStudy, trial: OptunaTrial, timezone: tzinfo | None
     if trial.state in STATES:
         named = zip(objectives, trial.values)
         end = {"kind": "run", "run": run, "event": "end", "study": study.name, "status": STATES[trial.state], "metrics": dict(named)}
-        at = naive_time_text(trial.complete, timezone, where) if trial.complete else start
+        at = utc_time_text(trial.complete, timezone, where) if trial.complete else start
         yield CarriedRecord(end | {"at": at}, {"objective values": len(trial.values)})
     elif trial.values:
         message = f"trial {trial.number} of study {study.name} has values but did not end"

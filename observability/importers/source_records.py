@@ -145,7 +145,7 @@ def epoch_time_text(seconds: float) -> str:
         return f"{seconds!r} seconds since 1970"
 
 
-def naive_time_text(text: str, timezone: tzinfo | None, where: str) -> str:
+def utc_time_text(text: str, timezone: tzinfo | None, where: str) -> str:
     """RFC 3339 in UTC of a time as text; one without an offset is of the time zone. Raises UsageError where that is not known.
 
     A text that is no time comes back as it is, so that its record is rejected.

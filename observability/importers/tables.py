@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from observability.client.encode import format_time
 from observability.core.errors import UsageError
-from observability.importers.source_records import error_line, naive_time_text, require_source
+from observability.importers.source_records import error_line, require_source, utc_time_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -206,7 +206,7 @@ def covered_days(
     found = [value for value in pc.min_max(column).as_py().values() if isinstance(value, str | datetime)]
     texts = [value if isinstance(value, str) else value.isoformat() for value in found]
     try:
-        moments = [datetime.fromisoformat(naive_time_text(text, timezone, where)) for text in texts]
+        moments = [datetime.fromisoformat(utc_time_text(text, timezone, where)) for text in texts]
     except ValueError:
         return None
     return _whole_days(moments[0], moments[1]) if len(moments) == 2 else None

@@ -74,18 +74,3 @@ def missing_field(kind: Kind, name: str, obj: Mapping[str, Any], extra: Mapping[
         "missing_field",
         f"a {kind.name} needs {name!r} ({field_description(kind.fields[name])}); it has none{field_suggestion(name, extra)}",
     )
-
-
-def record_kinds_table() -> str:
-    """The record kinds as a Markdown table, for the README and `--help`."""
-    rows = ["| kind | what | required | optional |", "|---|---|---|---|"]
-    for kind in KINDS.values():
-        required, optional = (
-            ", ".join(f"`{field.name}`" + (f" ({', '.join(field.values)})" if field.values else "") for field in fields)
-            for fields in (kind.required, kind.optional)
-        )
-        if kind.at_least_one:
-            failed = " unless it failed" if kind.name == "prediction" else ""
-            required += f", and{failed} one of " + ", ".join(f"`{name}`" for name in kind.at_least_one)
-        rows.append(f"| `{kind.name}` | {kind.doc} | {required} | {optional} |")
-    return "\n".join(rows)

@@ -117,18 +117,18 @@ def as_of(item: decision_items.DecisionItem, known: datetime) -> decision_items.
 
 def reviews_waited(action: Body, earlier: Sequence[Body]) -> int:
     """Number of consecutive reviews, this one included, in which an action was not done. earlier: newest first."""
-    if is_action_answered(action):
+    if is_action_settled(action):
         return 0
     weeks = 1
     for body in earlier:
         then = next((other for other in body["promises"] if other["action"] == action["action"]), None)
-        if then is None or is_action_answered(then):
+        if then is None or is_action_settled(then):
             break
         weeks += 1
     return weeks
 
 
-def is_action_answered(action: Body) -> bool:
+def is_action_settled(action: Body) -> bool:
     """Whether an action is closed; in weeks frozen by an earlier version also whether its effect was told before it was done."""
     return action["state"] in CLOSED or (action["moved"] or {}).get("answer") in ("yes", "no")
 

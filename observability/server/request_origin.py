@@ -10,7 +10,6 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -37,13 +36,9 @@ class AllowedAddresses:
     origins: frozenset[str]
 
 
-def allowed_addresses(port: int, home: Path | None = None) -> AllowedAddresses:
-    """The addresses under which a dashboard on a port is served. Raises UsageError where the settings are wrong."""
-    return _allowed(port, read_access_settings(home or home_folder()).urls)
-
-
 @lru_cache(maxsize=8)
-def _allowed(port: int, urls: tuple[str, ...]) -> AllowedAddresses:
+def allowed_addresses(port: int, urls: tuple[str, ...]) -> AllowedAddresses:
+    """The addresses under which a dashboard on a port is served: of this machine, and those of the settings."""
     own = [f"{scheme}://{name}:{port}" for name in LOOPBACK_NAMES for scheme in DEFAULT_PORTS]
     origins = {spelling for url in (*own, *urls) for spelling in _spellings(url)}
     return AllowedAddresses(frozenset(origin.partition("://")[2] for origin in origins), frozenset(origins))
@@ -170,7 +165,7 @@ class RequestOriginCheck:
             return None
         try:
             settings = read_access_settings(home_folder())
-            allowed = _allowed(self.port(), settings.urls)
+            allowed = allowed_addresses(self.port(), settings.urls)
         except ObservabilityError as error:
             return 503, error.what, error.attempt or "Correct access.toml"
         hint = f"Open http://localhost:{self.port()}, or name the address in {URL_VARIABLE} or in access.toml (docs/security.md)"

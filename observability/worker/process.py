@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 PROJECT = Path(__file__).resolve().parents[2]
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
+JOB_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
 START_SECONDS, GRACE_SECONDS = 120.0, 10.0
-KEPT = re.compile(r"PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|PYTHONHOME|MPLCONFIGDIR|NUMBA_.*|[A-Z]+_NUM_THREADS")
+INHERITED_VARIABLES = re.compile(
+    r"PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|PYTHONHOME|MPLCONFIGDIR|NUMBA_.*|[A-Z]+_NUM_THREADS"
+)
 """Environment variables that the process inherits; tokens and addresses of the service are excluded."""
 
 
@@ -81,7 +83,7 @@ class Worker:
         progress: called in this thread with a share from 0 to 1 and a sentence. If it raises, the job is ended. It must not call this
         worker. Raises the UsageError that the job raised, or WorkerError.
         """
-        if not NAME.fullmatch(job) or not job.startswith(self.allowed):
+        if not JOB_NAME.fullmatch(job) or not job.startswith(self.allowed):
             raise WorkerError(
                 "this job may not run", reason="refused", got=job, expected=" or ".join(f"{prefix}…" for prefix in self.allowed)
             )
@@ -260,7 +262,7 @@ class _Connection:
 
 def worker_environment() -> dict[str, str]:
     """The environment variables of the process."""
-    kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
+    kept = {name: value for name, value in os.environ.items() if INHERITED_VARIABLES.fullmatch(name)}
     path = os.pathsep.join(entry for entry in (str(PROJECT), os.environ.get("PYTHONPATH", "")) if entry)
     own = {
         "PYTHONPATH": path,

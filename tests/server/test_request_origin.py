@@ -99,13 +99,11 @@ def test_serve_refuses_other_interfaces_without_sign_in(address: str, capsys: py
     assert "sign-in" in said and "account add" in said
 
 
-def test_an_address_that_is_no_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from observability.server.request_origin import allowed_addresses
-
+def test_an_address_that_is_no_url_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("obs.example.com", "ftp://x", "http://", "https://a/b?c"):
         monkeypatch.setenv("OBSERVABILITY_URL", wrong)
         with pytest.raises(UsageError, match="OBSERVABILITY_URL"):
-            allowed_addresses(8501)
+            access_settings.read_access_settings(tmp_path)
 
 
 def test_streamlit_run_refuses_other_interfaces_without_sign_in(tmp_path: Path) -> None:

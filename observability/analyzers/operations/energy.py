@@ -119,7 +119,7 @@ def of_training(frames: Frames, context: Context, place: PriceScope) -> list[Fin
     running = set(readings.loc[readings["at"] >= start, "run"].dropna()) & set(runs["run"]) - runs_ended_between(runs, None, end)
     if ended or running or any(stated_cap(params) for params in runs["params"]):
         known = training_run_energy(runs, readings[readings["run"].notna()], frames["prices"], place)
-        found = [*of_runs(frames, context, place, known, ended), *of_savings(frames, context, place, known, ended)]
+        found = [*run_energy_findings(frames, context, place, known, ended), *of_savings(frames, context, place, known, ended)]
         found += of_running(frames, context, known, running)
     return found + of_devices(frames, context)
 
@@ -284,7 +284,7 @@ def idle_share_ends(context: Context, now: ServingEnergy) -> tuple[float, float,
     return modelled_idle_share(joules / power.watts, 3600.0 * float(hours), power)
 
 
-def of_runs(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:
+def run_energy_findings(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:
     """Return a finding about the energy of each run that ended in the window, newest first, at most MAX_RUNS. known: of all runs."""
     runs, readings = frames["runs"], frames["readings"]
     drew = known[known["run"].isin(ended)].sort_values(["ended", "run"], ascending=[False, True]).head(MAX_RUNS)

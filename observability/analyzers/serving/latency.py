@@ -118,7 +118,7 @@ class ServiceClaim:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return findings about rate, error rate and percentiles of the version, the model's service level, and outlying replicas."""
-    own = {name: of_version(frames[name], context) for name in ("current", "current latency")}
+    own = {name: rows_of_version(frames[name], context) for name in ("current", "current latency")}
     now = request_counts(own["current"], own["current latency"])
     if not now.n:
         return [
@@ -126,7 +126,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
                 NAME, "model", "request_rate", 0, "No predictions in this window, so service cannot be measured.", against="past"
             )
         ]
-    past = past_of(frames, context)
+    past = requests_to_compare(frames, context)
     claims = [*about_version(now, past, requests_by_status(own["current"]), context)]
     for field in FIELDS:
         claims += about_fleet(fleet_of(frames, field), context)
@@ -137,20 +137,20 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return one_a_replica(judged) + against_level(now, frames, context)
 
 
-def of_version(frame: "DataFrame", context: Context) -> Columns:
+def rows_of_version(frame: "DataFrame", context: Context) -> Columns:
     """Return the rows of the analyzed version."""
     columns = answer_columns(frame)
     own = np.asarray(columns["version"], object) == context.version.name
     return {name: values[own] for name, values in columns.items()}
 
 
-def past_of(frames: Frames, context: Context) -> PastRequests:
+def requests_to_compare(frames: Frames, context: Context) -> PastRequests:
     """Return the version's own past, or the whole model's where the version has fewer than MINIMUM_DAYS days.
 
     A window shorter than a week is compared with the same hours of the week.
     """
     counts, latencies = frames["past"], frames["past latency"]
-    own = request_counts(of_version(counts, context), of_version(latencies, context))
+    own = request_counts(rows_of_version(counts, context), rows_of_version(latencies, context))
     whole = own if own.days >= MINIMUM_DAYS else request_counts(counts, latencies)
     model = own.days < MINIMUM_DAYS and whole.n > own.n
     alike = whole.at(same_hours(whole, context)) if context.window.days < 7 else whole
