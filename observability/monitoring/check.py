@@ -31,6 +31,7 @@ from observability.monitoring.analyzer_runs import (
     run_analyzer,
     run_and_recover,
 )
+from observability.monitoring.began_with_serving import began_with_serving
 from observability.monitoring.check_windows import (
     DEFAULT_DAYS,
     evaluation_time,
@@ -314,6 +315,7 @@ def _window_findings(
     if not any(needs_action(each.severity) for each in found):
         return found
     window = asked[0][1].window
+    found = began_with_serving(engine, found, window)
     span = window.start - timedelta(days=EVENT_DAYS), window.end
     marks = engine.events(model.name, *span)
     return [with_nearest_event(each, marks) for each in found]
