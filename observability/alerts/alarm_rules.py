@@ -140,9 +140,15 @@ def changes_no_finding(old: ModelSettings, new: ModelSettings) -> bool:
 
 
 def findings_under(store: "Store", model: Model, week: Week, only: tuple[str, ...]) -> list[Finding]:
-    """Findings of a model's week under its settings: of the analyzers in `only` from all they read, without `only` from counts alone."""
+    """Findings of a model's week under its settings: of the analyzers in `only` from all they read, those of records included; without
+    `only` from counts alone.
+    """
     window = Window(model.name, week.start, week.end, as_of=week.end)
-    return check.unique_findings(check.model_findings(store, model, window, week.end, only, "all" if only else "counts"))
+    found = check.model_findings(store, model, window, week.end, only, "all" if only else "counts")
+    if only:
+        dates = {"start": week.start, "end": week.end, "as_of": week.end, "now": week.end}
+        found += check.record_findings(store, model.name, **dates, only=only, beside=window, tried=model)
+    return check.unique_findings(found)
 
 
 def compare_week(week: Week, before: list[Finding], after: list[Finding]) -> WeekPreview:

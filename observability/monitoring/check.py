@@ -167,6 +167,7 @@ def record_findings(
     evaluated: datetime | None = None,
     keep: KeepFindings | None = None,
     shared: Mapping[str, Callable[[Window], Any]] | None = None,
+    tried: Model | None = None,
 ) -> list[Finding]:
     """Findings of the analyzers of records (training runs, datasets, labelling projects): of one model, or of all and of none.
 
@@ -174,7 +175,8 @@ def record_findings(
     at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it
     too, because older ones say nothing about that model. evaluated: the instant as of which silence is judged, where that is before `now`.
     keep: used for each analyzer whose window has ended by `now`. shared: by the name of a counter, a function of a window that gives what
-    is kept for analyzers and pages alike: training runs as they are judged, labels by project.
+    is kept for analyzers and pages alike: training runs as they are judged, labels by project. tried: a model with other settings, taken
+    in place of the one that the catalog has.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
@@ -190,7 +192,7 @@ def record_findings(
             counters: dict[str, Any] = {
                 "model_projects": model_projects(engine.catalog()),
                 "budgets": model_budgets(engine.catalog()),
-                "models": {each.name: each for each in engine.catalog().models},
+                "models": {each.name: each for each in (*engine.catalog().models, *filter(None, (tried,)))},
             }
             if shared is not None and as_of is None:
                 counters |= {name: partial(read, window) for name, read in shared.items()}

@@ -15,6 +15,7 @@ from observability.core.window import Window
 from observability.monitoring import check
 from observability.review.agenda_items import records_until
 from tests.support import review_world
+from tests.support.new_store import new_store
 from tests.support.review_world import BROKEN, WEEKS
 
 NOW = WEEKS[-1].end + timedelta(days=7)
@@ -98,6 +99,27 @@ def test_a_rule_that_reads_single_rows_is_looked_back_at_too(store):
     limits = {"serving/multivariate_drift/domain_auc": 0.9}
     assert not alarm_rules.is_partial_preview(model.settings, replace(model.settings, limits=limits))
     assert alarm_rules.is_partial_preview(model.settings, replace(model.settings, threshold=0.4))
+
+
+def test_a_limit_of_batches_changes_the_weeks_that_it_would_have_changed(tmp_path):
+    """The last of nine weeks rejects 6 % of the rows of each day: a warning, and critical for an owner who takes three points more."""
+    prediction = {"kind": "prediction", "model": "loan", "version": "1", "features": {"age": 3.0}, "score": 0.5}
+    begin = NOW - timedelta(weeks=9)
+    days = [begin + timedelta(days=day, hours=6) for day in range(63)]
+    with new_store(tmp_path / "home", threads=1) as store:
+        store.write_records([prediction | {"id": f"p{place}", "at": at, "received_at": at} for place, at in enumerate(days)])
+        sent = {"kind": "batch", "source": "till", "rows": 5000}
+        store.write_records(
+            [
+                sent | {"batch": f"b{place}", "at": at, "received_at": at, "rejected_rows": 300 if place >= 56 else 45 + 5 * (place % 3)}
+                for place, at in enumerate(days)
+            ]
+        )
+        store.load_landing()
+        settings = replace(store.catalog().model("loan").settings, limits={"data/batches/batch_rejected_rate": 0.03})
+        said = alarm_rules.preview_settings(store, "loan", settings, now=NOW)
+    assert [each.before != each.after for each in said] == [False] * (len(said) - 1) + [True]
+    assert [(old.severity, new.severity, new.metric) for old, new in said[-1].changed] == [("watch", "act", "batch_rejected_rate")]
 
 
 def test_who_owns_a_model_changes_nothing_that_is_said():
