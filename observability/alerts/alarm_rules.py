@@ -146,8 +146,9 @@ def findings_under(store: "Store", model: Model, week: Week, only: tuple[str, ..
     window = Window(model.name, week.start, week.end, as_of=week.end)
     found = check.model_findings(store, model, window, week.end, only, "all" if only else "counts")
     if only:
-        dates = {"start": week.start, "end": week.end, "as_of": week.end, "now": week.end}
-        found += check.record_findings(store, model.name, **dates, only=only, beside=window, tried=model)
+        found += check.record_findings(
+            store, model.name, start=week.start, end=week.end, as_of=week.end, now=week.end, only=only, beside=window, tried=model
+        )
     return check.unique_findings(found)
 
 
