@@ -47,12 +47,13 @@ def column(
     wide: bool = False,
     short: bool = False,
     phone: bool = True,
+    min_width: str | None = None,
 ) -> dict[str, Any]:
-    """One column: align "" or "right"; help is the tooltip of its title; width a CSS length or share; strong for names of things;
-    wide for sentences, which a narrow screen shows without their title; short for a few words that stay on one line; phone: whether a
-    phone shows it before the reader asks for all columns.
+    """One column: align "" or "right"; help is the tooltip of its title; width a CSS length or share; min_width the length that it keeps on
+    a phone; strong for names of things; wide for sentences, which a narrow screen shows without their title; short for a few words that
+    stay on one line; phone: whether a phone shows it before the reader asks for all columns.
     """
-    shape = {"align": align, "width": width, "strong": strong, "wide": wide, "short": short, "phone": phone}
+    shape = {"align": align, "width": width, "min_width": min_width, "strong": strong, "wide": wide, "short": short, "phone": phone}
     return {"key": key, "label": label, "help": help, **shape}
 
 

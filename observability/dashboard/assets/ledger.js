@@ -388,6 +388,7 @@ function table(data, go, state, act) {
     if (column.help) title.title = column.help
     if (column.width) title.style.width = column.width
     if (column.width && column.strong) title.style.minWidth = column.width
+    if (column.min_width) title.style.setProperty("--min-width", column.min_width)
     titles.append(title)
   })
   head.append(titles)

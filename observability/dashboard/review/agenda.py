@@ -30,7 +30,7 @@ COLUMNS = (
     column("place", "", width="2rem"),
     column("what", "What", wide=True),
     column("model", "Model", width="9rem", phone=False),
-    column("end", "Outcome", width="12rem"),
+    column("end", "Outcome", width="12rem", min_width="8rem"),
     column("act", "", width="4rem", phone=False),
 )
 KEYS = {"a": "act", "w": "watch", "c": "accept"}
