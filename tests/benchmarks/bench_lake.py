@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -42,7 +41,7 @@ from observability.store.rollup.rollup import rebuild_rollups
 from observability.store.spark_engine import SparkEngine
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
-from tests.support.ports import free_port
+from tests.support.spark_cluster import EXECUTOR, standalone_cluster
 from tests.support.spark_session import local_session
 
 MODEL, DAYS, START = "scale", 30, datetime(2026, 9, 1, tzinfo=UTC)
@@ -177,43 +176,6 @@ def compare(rows: int, folder: Path, cluster: bool) -> None:
         on_cluster(rows, home, lake, wanted)
 
 
-def answers(port: int) -> bool:
-    """Whether something listens there."""
-    with socket.socket() as asked:
-        return asked.connect_ex(("127.0.0.1", port)) == 0
-
-
-def spark_class(*arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
-    """A daemon of Spark as a child of this process."""
-    import pyspark
-
-    environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(ROOT), "SPARK_DAEMON_MEMORY": "256m", **settings}
-    command = [str(Path(pyspark.__file__).parent / "bin" / "spark-class"), *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that a process started, by any of its threads, and those that they started."""
-    children: list[int] = []
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children += map(int, listed.read_text().split())
-        except OSError:
-            continue
-    return children + [own for child in children for own in descendants(child)]
-
-
-def executors(workers: "list[subprocess.Popen[bytes]]") -> list[int]:
-    found = []
-    for pid in (own for worker in workers for own in descendants(worker.pid)):
-        try:
-            if b"CoarseGrainedExecutorBackend" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
-
-
 KILLED_AFTER = 4.0
 """Seconds after the first executor began at which one or the driver is killed: amid the rollups, which take half a minute, and not while they start."""
 
@@ -228,8 +190,7 @@ def driver(home: Path, lake: Path, master: str) -> "subprocess.Popen[bytes]":
 def run_driver(home: Path, lake: Path, master: str) -> None:
     """The work of that process."""
     with open_store(home, threads=1) as store:
-        memory = {"spark__executor__memory": "512m", "spark__executor__cores": "1", "spark__sql__shuffle__partitions": "4"}
-        session = local_session(master, spark__executorEnv__PYTHONPATH=str(ROOT), spark__sql__files__maxPartitionBytes="4m", **memory)
+        session = local_session(master, spark__sql__files__maxPartitionBytes="4m", **{**EXECUTOR, "spark__sql__shuffle__partitions": "4"})
         print("ready", flush=True)
         print(
             json.dumps(SparkEngine(store, str(lake), session).compute_rollups(MODEL, START.date(), START.date() + timedelta(days=DAYS))),
@@ -240,33 +201,17 @@ def run_driver(home: Path, lake: Path, master: str) -> None:
 
 def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
     """The rollups on a master and two workers, undisturbed and with parts killed."""
-    port = free_port()
-    master = f"spark://127.0.0.1:{port}"
-    daemons = [
-        spark_class("org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", str(free_port()))
-    ]
-    try:
-        until = time.monotonic() + 60
-        while not answers(port):
-            assert time.monotonic() < until and daemons[0].poll() is None, "the master did not start"
-            time.sleep(0.2)  # between two looks
-        for _ in range(2):
-            places = ("--webui-port", str(free_port()), "--work-dir", str(home.parent / "work"))
-            daemons.append(
-                spark_class(
-                    "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--cores", "1", "--memory", "768m", *places, master
-                )
-            )
+    with standalone_cluster(home.parent) as cluster:
         for what in ("undisturbed", "an executor killed", "the driver killed"):
             with open_store(home, threads=2) as store:
                 before = rollups(store)
-            begun, process = time.perf_counter(), driver(home, lake, master)
+            begun, process = time.perf_counter(), driver(home, lake, cluster.master)
             assert process.stdout is not None
             process.stdout.readline()
             ready = time.perf_counter()
             killed = ""
             if what != "undisturbed":
-                while not (found := executors(daemons[1:])):
+                while not (found := cluster.executors()):
                     time.sleep(0.2)  # between two looks
                     assert process.poll() is None, "the driver ended early"
                 time.sleep(KILLED_AFTER)
@@ -279,7 +224,7 @@ def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
                 after = rollups(store)
             if what == "the driver killed":
                 print(f"  cluster, {what}{killed}: the store is as before: {same(before, after)}", flush=True)
-                again = driver(home, lake, master)
+                again = driver(home, lake, cluster.master)
                 again.communicate()
                 with open_store(home, threads=2) as store:
                     print(f"  cluster, given again: equal: {same(wanted, rollups(store))}", flush=True)
@@ -288,16 +233,6 @@ def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
                     f"  cluster, {what}{killed}: {rate(rows, time.perf_counter() - ready)}  {out}  equal: {same(wanted, after)}", flush=True
                 )
             del begun
-    finally:
-        for process in reversed(daemons):
-            own = descendants(process.pid)
-            process.terminate()
-            for pid in own:
-                try:
-                    os.kill(pid, signal.SIGTERM)
-                except ProcessLookupError:
-                    continue
-            process.wait(30)
 
 
 def whole() -> None:

@@ -1,13 +1,13 @@
 """Spark over a lake gives the answers of the reference engine, and the rollups that the store computes itself.
 
-One session on one thread, in its short form; tests/benchmarks/bench_lake.py asks every question and runs a cluster whose parts are killed.
+One session on one thread, in its short form; test_spark_cluster.py has a cluster, tests/benchmarks/bench_lake.py asks every question and kills
+parts of a cluster.
 """
 
 import random
 import shutil
 from datetime import timedelta
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -21,7 +21,7 @@ from tests.support import reference_engine
 from tests.support.engine_world import DAYS, START, copied
 from tests.support.length import every_second, repeats
 from tests.support.question_shapes import shapes, windows
-from tests.support.store_comparison import assert_same
+from tests.support.store_comparison import assert_same, assert_same_rollups
 
 pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed")
 DAY = timedelta(days=1)
@@ -88,8 +88,4 @@ def test_rollups_from_the_lake_are_those_of_the_store_with_late_labels(world):
     assert rollups(store, key) != wanted
     report = engine.compute_rollups("loan", START.date(), (START + DAYS * DAY).date())
     assert report["rows"] > 500
-    (counts, sums), (wanted_counts, wanted_sums) = rollups(store, key), wanted
-    assert counts == wanted_counts
-    assert [row[:6] for row in sums] == [row[:6] for row in wanted_sums]
-    got, expected = (np.array([row[6:] for row in rows], float) for rows in (sums, wanted_sums))
-    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=2e-6)  # figures come rounded to 1e-6
+    assert_same_rollups(rollups(store, key), wanted)

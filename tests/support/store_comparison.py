@@ -22,3 +22,12 @@ def assert_same(got, wanted, *, extremes=True, about=None):
             continue
         scale = np.sqrt(wanted["w"] * wanted["squares"]).to_numpy() if name == "total" else np.abs(b)
         assert (np.abs(a - b) <= 1e-9 * np.maximum(scale, np.abs(b)) + 1e-12).all(), (about, name, a, b)
+
+
+def assert_same_rollups(got, wanted):
+    """Equal counts, and sums within 1e-9. Each: the rows of the tables of counts and of sums."""
+    (counts, sums), (wanted_counts, wanted_sums) = got, wanted
+    assert counts == wanted_counts
+    assert [row[:6] for row in sums] == [row[:6] for row in wanted_sums]
+    figures, expected = (np.array([row[6:] for row in rows], float) for rows in (sums, wanted_sums))
+    np.testing.assert_allclose(figures, expected, rtol=1e-9, atol=2e-6)  # figures come rounded to 1e-6
