@@ -380,6 +380,8 @@ def cross_fitted_scores(columns: Floats, labels: Bools, fold: Integers) -> tuple
         Weights (folds × columns, of the first set of labels) and held-out scores (rows × sets of labels).
     """
     target = labels - labels.mean(axis=0)
+    if columns.shape[1] > columns.shape[0]:
+        return _scores_from_rows(columns, target, fold)
     parts = [(columns[fold == k], target[fold == k]) for k in range(FOLDS)]
     grams, sides = [x.T @ x for x, _ in parts], [x.T @ y for x, y in parts]
     gram, side = sum(grams), sum(sides)
@@ -389,6 +391,19 @@ def cross_fitted_scores(columns: Floats, labels: Bools, fold: Integers) -> tuple
         left[np.diag_indices_from(left)] += RIDGE * (columns.shape[0] - x.shape[0])
         solved = cho_solve(cho_factor(left, overwrite_a=True, check_finite=False), side - sides[k], check_finite=False)
         weights[k], scores[fold == k] = solved[:, 0], x @ solved
+    return weights, scores
+
+
+def _scores_from_rows(columns: Floats, target: Floats, fold: Integers) -> tuple[Floats, Floats]:
+    """Weights and held-out scores as `cross_fitted_scores` gives them, solved by rows, of which there are fewer than columns."""
+    alike = columns @ columns.T
+    weights, scores = np.empty((FOLDS, columns.shape[1])), np.empty(target.shape)
+    for k in range(FOLDS):
+        held, rest = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        left = alike[np.ix_(rest, rest)]
+        left[np.diag_indices_from(left)] += RIDGE * rest.size
+        solved = cho_solve(cho_factor(left, overwrite_a=True, check_finite=False), target[rest], check_finite=False)
+        weights[k], scores[held] = solved[:, 0] @ columns[rest], alike[np.ix_(held, rest)] @ solved
     return weights, scores
 
 
@@ -470,11 +485,11 @@ def permutation_importance(
         lost = []
         for k in range(FOLDS):
             here = np.flatnonzero(fold == k)
-            rows = basis.single[here]
+            rows, left, right = (basis.single[np.ix_(here, some)] for some in (own, mine, others))
             for _ in range(SHUFFLES):
-                moved = basis.single[rng.permutation(here)]
-                gap = (moved[:, own] - rows[:, own]) @ weights[k, own]
-                gap += ((moved[:, mine] - rows[:, mine]) * rows[:, others]) @ (weights[k, first + pairs] / design.scale[pairs])
+                places = rng.permutation(here)
+                gap = (basis.single[np.ix_(places, own)] - rows) @ weights[k, own]
+                gap += ((basis.single[np.ix_(places, mine)] - left) * right) @ (weights[k, first + pairs] / design.scale[pairs])
                 lost.append(whole[k] - fold_auc((scores[here] + gap)[:, None], labels[here])[0])
         found.append((name, float(np.mean(lost))))
     return tuple(sorted(found, key=lambda each: (-each[1], each[0])))

@@ -37,6 +37,17 @@ def test_a_correlation_that_broke_is_seen_and_named_though_every_distribution_st
     assert found.pair[2] == pytest.approx(0.79, abs=0.03) and found.pair[3] == pytest.approx(0, abs=0.06)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(90, 20), (90, 89), (90, 91), (90, 400)])
+def test_a_ridge_of_more_columns_than_rows_is_the_ridge_all_the_same(rows: int, columns: int) -> None:
+    rng = np.random.default_rng(8)
+    x, labels, fold = rng.normal(size=(rows, columns)), rng.random((rows, 3)) < 0.4, np.arange(rows) % domain.FOLDS
+    weights, scores = domain.cross_fitted_scores(x, labels, fold)
+    for k in range(domain.FOLDS):
+        kept = fold != k
+        model = Ridge(alpha=domain.RIDGE * kept.sum(), fit_intercept=False).fit(x[kept], labels[kept] - labels.mean(axis=0))
+        assert np.allclose(weights[k], model.coef_[0], atol=1e-9) and np.allclose(scores[~kept], model.predict(x[~kept]), atol=1e-9)
+
+
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_number_that_is_constant_on_one_side_has_no_correlation_there() -> None:
     reference, current = side(600, 9), side(600, 10)

@@ -219,6 +219,16 @@ def test_columns_beyond_the_limit_stay_in_extra():
     assert json.loads(found["extra"]) == {"features": {"f1000": 1000, "f1001": 1001}}
 
 
+def test_features_of_a_registered_version_do_not_use_up_the_limit():
+    names = tuple(f"own {place}" for place in range(MAX_COLUMNS + 5))
+    columns = tuple(Column(place + 1, name, f"f{place + 1}", "number") for place, name in enumerate(names))
+    version = Version("1", datetime(2013, 1, 1, tzinfo=UTC), names, {}, reference_rows=10)
+    wide = Catalog((Model(1, "loan", "binary", ("0", "1"), columns, (version,)),))
+    found = row(prediction(features={**dict.fromkeys(names, 1.5), **{f"f{i}": i for i in range(MAX_COLUMNS + 2)}}), of=wide)
+    assert found["feature.own 1004"] == 1.5 and found["feature.f999"] == 999
+    assert json.loads(found["extra"]) == {"features": {"f1000": 1000, "f1001": 1001}}
+
+
 def test_defaults_fill_in_rename_and_gather():
     flat = {"who": "p1", "at": "2013-07-01 10:00:00", "years": 30, "job": "cook", "score": 0.5}
     defaults = LoadDefaults("prediction", "loan", "7", ("age", "job"), {"who": "id", "years": "age"}, "Europe/Paris")

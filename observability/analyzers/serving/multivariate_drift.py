@@ -6,7 +6,8 @@ week holds seven values of them; where only they separate the sides, that is sai
 drift that the four weeks before show too, are named. A finding that needs action says how often such a move went with a fall of this
 model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as well
 (detection/correlation_changes.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named
-by its features.
+by its features. Of a model with more than MOST_INPUTS features those are compared that are most important by its settings; the order of the
+model decides where they say nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,8 @@ WATCH, ACT = 0.55, 0.65
 MORE = 0.05
 """Smallest AUC gain of pairs over single features that is reported beside features that drifted."""
 ONE_SIDED_95 = 1.645
+MOST_INPUTS = 250
+"""Largest number of features that are compared; pairs of features and the classifier's columns grow faster than features."""
 NAMED, NAMED_FROM = 3, 0.01
 """Largest number of features that are named, and the smallest AUC loss of a named feature."""
 
@@ -58,7 +61,8 @@ NAMED, NAMED_FROM = 3, 0.01
 class DomainVerdict:
     """Evidence for the verdict on one window.
 
-    found: of the columns that vary within a day. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
+    found: of the columns that vary within a day. inputs: how many features were compared, and how many there are. calendar: names of the
+    columns with one value a day, and calendar_auc the AUC with them.
     moved: names of the features whose own distribution drifted. days: AUC against the days before; None where it was not asked for or is
     not known. weeks: whether each of the past weeks was as far, newest first, None where that is not known. record: what such a move was
     worth in these weeks; None where it was not asked for.
@@ -69,6 +73,7 @@ class DomainVerdict:
     act: float
     budget: float
     adjusted: float
+    inputs: tuple[int, int] = (0, 0)
     calendar: tuple[str, ...] = ()
     calendar_auc: float = 0.0
     days: WindowSeparation | None = None
@@ -79,6 +84,12 @@ class DomainVerdict:
     def watch(self) -> float:
         """The AUC from which it is a warning."""
         return min(WATCH, self.act)
+
+    @property
+    def compared(self) -> str:
+        """Which features were compared, where there are more, at the end of a sentence."""
+        few, every = self.inputs
+        return f", over {few:,} of {every:,} inputs" if few < every else ""
 
     @property
     def by_calendar(self) -> bool:
@@ -124,6 +135,7 @@ def needs(context: Context) -> dict[str, Ask]:
     """Return the queries: a sample of each side with every registered feature in windows of a day and more, the features' histograms, and
     measured performance of the past weeks.
     """
+    context = of_compared_inputs(context)
     columns = model_inputs(context)
     if not columns or not context.version.reference_rows or context.window.days < MIN_DAYS:
         return {"volume": Ask(Aggregate("predictions"))}
@@ -136,6 +148,15 @@ def needs(context: Context) -> dict[str, Ask]:
     }
 
 
+def of_compared_inputs(context: Context) -> Context:
+    """Return the context whose version has the features that are compared: all, or the most important of very many, in their order."""
+    names, importance = context.version.features, context.model.settings.importance
+    if len(names) <= MOST_INPUTS:
+        return context
+    chosen = set(sorted(names, key=lambda name: -importance.get(name, 0.0))[:MOST_INPUTS])
+    return replace(context, version=replace(context.version, features=tuple(name for name in names if name in chosen)))
+
+
 def model_inputs(context: Context) -> tuple[str, ...]:
     """Return references of the features that the version was registered with."""
     names = (f"feature.{name}" for name in context.version.features)
@@ -144,6 +165,8 @@ def model_inputs(context: Context) -> tuple[str, ...]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return the finding about all inputs jointly, and one about the correlations of pairs."""
+    inputs = len(context.version.features)
+    context = of_compared_inputs(context)
     if "volume" in frames:
         n = int(frames["volume"]["n"].sum())
         if not context.version.reference_rows or not model_inputs(context):
@@ -185,6 +208,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT),
         context.budget,
         float(adjusted[0]),
+        (len(context.version.features), inputs),
         calendar,
         domain.sample_auc(sides["reference"], sides["current"]) or 0.0 if calendar else 0.0,
     )
@@ -357,6 +381,7 @@ def domain_evidence(judged: DomainVerdict) -> dict[str, Any]:
         "single_features_auc": found.additive_auc,
         "moved_alone": list(judged.moved),
         "standing": not judged.news,
+        **({"compared_inputs": judged.inputs[0], "inputs": judged.inputs[1]} if judged.compared else {}),
         "calendar": list(judged.calendar),
         "calendar_auc": judged.calendar_auc if judged.calendar else None,
         "against_days": None
@@ -372,7 +397,7 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
     """Return the finding's sentence."""
     found, days = judged.found, judged.days
     auc = f"AUC {found.auc:.2f}, sampling noise up to {found.null_95:.2f}"
-    rows = f"over {found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{without_calendar(judged)}"
+    rows = f"over {found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{judged.compared}{without_calendar(judged)}"
     if judged.by_calendar:
         names = joined_words([f"`{name}`" for name in judged.calendar])
         return (
@@ -400,7 +425,7 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
 def domain_details(judged: DomainVerdict) -> list[str]:
     """Return what else is known of a joint drift, a sentence each: rows, features, the pair, the past, what such a move was worth."""
     found, days = judged.found, judged.days
-    rows = f"{found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{without_calendar(judged)}"
+    rows = f"{found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{judged.compared}{without_calendar(judged)}"
     details = [f"Sampling noise reaches AUC {found.null_95:.2f} over {rows}."]
     if judged.adds:
         details.append(f"Pairs of inputs show more than single inputs (alone: AUC {found.additive_auc:.2f}){changed_correlation(judged)}.")

@@ -13,8 +13,10 @@ from observability.records.kinds import KINDS
 from observability.records.values import NON_FINITE
 from observability.store.ingest.parse_types import NewColumn
 
+MAX_FEATURES = 20_000
+"""Maximum number of features of a registered version."""
 MAX_COLUMNS = 1000
-"""Maximum number of columns of a model; values of further ones stay in `extra`."""
+"""Maximum number of columns of a model that no registered version names; values of further ones stay in `extra`."""
 SCANNED_KINDS = ("step", "annotation")
 """Other kinds whose lines the fast parser reads: those that come by the million."""
 Role = Literal["feature", "group"]
@@ -36,7 +38,8 @@ class ModelPlan:
     """What the lines of a model may hold. Grows; `state` changes with it.
 
     places: by object (`features`, `groups`) and name, the position in `columns`. registered: feature names by version. nulls: names seen
-    only with null, which have no column yet. extras: unknown top-level fields. classes: keys of the scores seen.
+    only with null, which have no column yet. extras: unknown top-level fields. classes: keys of the scores seen. declared: how many of the
+    columns are features of a registered version.
     """
 
     name: str
@@ -48,6 +51,7 @@ class ModelPlan:
     nulls: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in OBJECTS})
     extras: set[str] = field(default_factory=set)
     classes: set[str] = field(default_factory=set)
+    declared: int = 0
 
     @property
     def state(self) -> tuple[int, ...]:
@@ -55,9 +59,9 @@ class ModelPlan:
         return len(self.columns), len(self.extras), len(self.classes), *(len(names) for names in self.nulls.values())
 
     def add(self, part: str, name: str, value: object) -> int | None:
-        """The position of a new column whose first value is `value`; None if there is none (null, not a scalar, too many columns)."""
+        """The position of a new column whose first value is `value`; None if there is none (null, not a scalar, too many)."""
         kind = _value_kind(value)
-        if kind is None or len(self.columns) >= MAX_COLUMNS:
+        if kind is None or len(self.columns) - self.declared >= MAX_COLUMNS:
             return None
         role = OBJECTS[part]
         self.places[part][name] = len(self.columns)
@@ -115,6 +119,7 @@ def model_plan(name: str, catalog: Catalog) -> ModelPlan:
         numbers, booleans = bool(levels) and all(map(is_numeric_text, levels)), bool(levels) and levels <= {"true", "false"}
         plan.columns.append(PlannedColumn(column.reference, column.kind, numbers, booleans))
     plan.registered = {version.name: version.features for version in model.versions if version.registered and version.features}
+    plan.declared = len(plan.places["features"].keys() & {name for names in plan.registered.values() for name in names})
     if model.task == "multiclass":
         plan.classes = set(model.classes)
     return plan

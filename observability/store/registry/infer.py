@@ -15,7 +15,7 @@ from observability.core.settings import ModelSettings, read_settings
 from observability.records.kinds import KINDS
 from observability.store.ingest.column_advice import lacks_offset
 from observability.store.ingest.parse_exact import time_zone
-from observability.store.ingest.parse_plan import MAX_COLUMNS
+from observability.store.ingest.parse_plan import MAX_FEATURES
 from observability.store.ingest.record_columns import INDEX_COLUMNS
 from observability.store.registry.column_profile import ColumnProfile, profile_column
 from observability.store.registry.leakage_checks import leakage_warnings
@@ -192,8 +192,8 @@ def _choose_columns(
         raise UsageError(
             "no column is left to be a feature", where=where, got=f"columns {name_list(columns)}", attempt="Name them with --features"
         )
-    if len(features) > MAX_COLUMNS:
-        raise UsageError("too many features", where=where, got=f"{len(features):,}", expected=f"at most {MAX_COLUMNS:,}")
+    if len(features) > MAX_FEATURES:
+        raise UsageError("too many features", where=where, got=f"{len(features):,}", expected=f"at most {MAX_FEATURES:,}")
     return tuple(features), tuple(groups), profiles, left_out
 
 

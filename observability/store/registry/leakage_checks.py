@@ -44,6 +44,8 @@ def leakage_warnings(table: pa.Table, features: tuple[FeatureColumn, ...], targe
             if score is not None and np.array_equal(values, score, equal_nan=True) and np.unique(values).size > 2:
                 copies.append(feature.name)
                 continue
+            if np.unique(values).size > MAX_LEVELS + 1:  # NaN is one of them
+                continue
         if target.classes:
             names, places = coded_values(column)
             if len(names) <= MAX_LEVELS and _determines_class(places[labelled], codes[labelled], len(names), len(target.classes)):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from observability.analyzers.serving import drift
+from observability.analyzers.serving import drift, multivariate_drift
 from observability.analyzers.serving.multivariate_drift import (
     ANALYZER,
     DomainVerdict,
@@ -18,7 +18,7 @@ from observability.analyzers.serving.multivariate_drift import (
     undecided_domain,
     weeks_beyond,
 )
-from observability.core.finding import Finding, news_of
+from observability.core.finding import DETAILS, Finding, news_of
 from observability.core.settings import ModelSettings
 from observability.core.standing_since import StandingSince, standing_since
 from observability.stats.domain import Separation, WindowSeparation
@@ -294,3 +294,21 @@ def test_a_drift_says_since_which_week_or_that_it_is_not_clearly_different(
     assert finding.severity == "act" and standing_since(finding) == since
     said = domain_sentence(judged, finding)
     assert ("not clearly different from the past four weeks" in said) == (since is None) and "unchanged" not in said
+
+
+def test_of_very_many_inputs_the_most_important_are_compared_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multivariate_drift, "MOST_INPUTS", 2)
+    reference, current = tied(3000, 70, 0.8), tied(2500, 71, -0.5)
+    settings = {
+        name: ModelSettings(importance=dict.fromkeys(names, 0.5))
+        for name, names in {"both": ("age", "income"), "region": ("region",)}.items()
+    }
+    broken = together(current, reference, settings=settings["both"])
+    assert broken.severity == "act" and (broken.evidence["compared_inputs"], broken.evidence["inputs"]) == (2, 3)
+    assert {name for name, _ in broken.evidence["importance"]} == {"age", "income"}
+    assert any("over 2 of 3 inputs" in each or "2 of 3 inputs" in each for each in broken.evidence[DETAILS])
+    other = together(current, reference, settings=settings["region"])
+    assert other.severity == "ok" and {name for name, _ in other.evidence["importance"]} == {"age", "region"}
+    assert "over 2 of 3 inputs" in other.because
+    context = context_for(reference, features=FEATURES, settings=settings["region"])
+    assert ANALYZER.needs(context)["current_rows"].aggregate.columns == ("id", "at", "feature.age", "feature.region")
