@@ -5,7 +5,7 @@ transaction. Times are UTC: aware in the catalog, naive in the tables.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -29,51 +29,75 @@ from observability.store.db.shared_tables import (
 
 
 def read_catalog(cursor: Cursor) -> Catalog:
-    """All models, ordered by name, with their versions in natural order, columns and edges. Read-only.
+    """All models, ordered by name, with their versions in natural order, columns and edges. Read-only."""
+    return _with_names_in_sql(_read_models(cursor, None))
+
+
+def reread_catalog(cursor: Cursor, known: Catalog, changed: Collection[str]) -> Catalog:
+    """The catalog after a change of some models, by name, of which those alone are read; none of them was removed. Read-only."""
+    if not changed:
+        return known
+    keys = [key for (key,) in cursor.execute("SELECT key FROM models WHERE list_contains(?, name)", [[*changed]]).fetchall()]
+    if not keys:
+        return known
+    return _with_names_in_sql([*(model for model in known.models if model.name not in changed), *_read_models(cursor, keys)])
+
+
+def _with_names_in_sql(models: Iterable[Model]) -> Catalog:
+    """The catalog of these models, each with its name in SQL, which depends on all names."""
+    held = sorted(models, key=lambda model: model.key)
+    names = distinct_names([(model.key, model.name) for model in held])
+    own = [name if name != model.name else "" for model, name in zip(held, names, strict=True)]
+    named = [model if name == model.name_in_sql else replace(model, name_in_sql=name) for model, name in zip(held, own, strict=True)]
+    return Catalog(tuple(sorted(named, key=lambda model: model.name)))
+
+
+def _read_models(cursor: Cursor, keys: Sequence[int] | None) -> list[Model]:
+    """The models of these keys, or all, without their names in SQL.
 
     Rows are sorted and merged here: of a small catalog, DuckDB takes longer to plan that than to read the tables.
     """
-    rows = sorted(cursor.execute("SELECT name, key, task, classes, settings, sample FROM models").fetchall(), key=itemgetter(0))
+
+    def fetched(select: str) -> list[tuple[Any, ...]]:
+        return cursor.execute(
+            select if keys is None else f"{select} WHERE list_contains(?, key)", [] if keys is None else [[*keys]]
+        ).fetchall()
+
+    rows = fetched("SELECT name, key, task, classes, settings, sample FROM models")
     if not rows:
-        return Catalog()
+        return []
     columns: dict[int, list[Column]] = {}
-    found = cursor.execute('SELECT key, id, name, "column", kind, role, sensitive FROM columns').fetchall()
+    found = fetched('SELECT key, id, name, "column", kind, role, sensitive FROM columns')
     for key, *values in sorted(found, key=itemgetter(0, 1)):
         columns.setdefault(key, []).append(Column(*values))
     edges: dict[tuple[int, str], dict[str, Edges]] = {}
-    for key, version, reference, text in cursor.execute("SELECT key, version, reference, edges FROM edges").fetchall():
+    for key, version, reference, text in fetched("SELECT key, version, reference, edges FROM edges"):
         edges.setdefault((key, version), {})[reference] = _edges_from_text(text)
     beside: dict[tuple[int, str], str] = {}
-    for key, version, text in cursor.execute("SELECT key, version, columns FROM reference_columns").fetchall():
+    for key, version, text in fetched("SELECT key, version, columns FROM reference_columns"):
         beside[key, version] = text
     versions: dict[int, list[Version]] = {}
-    found = cursor.execute(
-        "SELECT key, version, registered_at, features, reference_rows, in_sample, artifact, inferred FROM versions"
-    ).fetchall()
+    found = fetched("SELECT key, version, registered_at, features, reference_rows, in_sample, artifact, inferred FROM versions")
     for key, name, registered_at, features, count, in_sample, artifact, inferred in sorted(found, key=lambda row: natural_order(row[1])):
         since = None if registered_at is None else aware_utc(registered_at)
         own, others = edges.get((key, name), {}), json.loads(beside.get((key, name), "{}"))
         left_out, scores = others.get("left_out", {}), tuple(map(tuple, others.get("scores", ())))
         version = Version(name, since, _text_tuple(features), own, count, in_sample, artifact, _text_tuple(inferred), left_out, scores)
         versions.setdefault(key, []).append(version)
-    models = []
-    by_key = sorted((key, name) for name, key, *_ in rows)
-    marks = cursor.execute("SELECT key, rows_from FROM retained UNION ALL SELECT key, NULL FROM shared_models").fetchall()
+    marks = fetched("SELECT key, rows_from FROM (SELECT key, rows_from FROM retained UNION ALL SELECT key, NULL FROM shared_models)")
     kept = {key: start for key, start in marks if start is not None}
     shared = {key for key, start in marks if start is None}
     served: dict[int, set[str]] = {}
-    for key, environment in cursor.execute("SELECT key, environment FROM streams").fetchall():
+    for key, environment in fetched("SELECT key, environment FROM streams"):
         served.setdefault(key, set()).add(environment)
     steers = {key for key, environments in served.items() if environments - {"reference"} == {"controller"}}
-    in_sql = {key: own if own != name else "" for (key, name), own in zip(by_key, distinct_names(by_key), strict=True)}
+    models = []
     for name, key, task, classes, text, sample in rows:
         settings, of_model = settings_from_json(text), tuple(columns.get(key, ()))
-        of_versions = tuple(versions.get(key, ()))
         since = aware_utc(kept[key]) if key in kept else None
-        names = _text_tuple(classes)
-        model = Model(key, name, task, names, of_model, of_versions, settings, sample, name_in_sql=in_sql[key], rows_from=since)
+        model = Model(key, name, task, _text_tuple(classes), of_model, tuple(versions.get(key, ())), settings, sample, rows_from=since)
         models.append(replace(model, shared=key in shared, steers=key in steers))
-    return Catalog(tuple(models))
+    return models
 
 
 def keep_rows_from(writer: Cursor, key: int, start: datetime) -> None:
@@ -85,8 +109,14 @@ def keep_rows_from(writer: Cursor, key: int, start: datetime) -> None:
 
 
 def find_model(cursor: Cursor, name: str) -> Model | None:
-    """The model with this name as the open transaction sees it, or None."""
-    return next((model for model in read_catalog(cursor).models if model.name == name), None)
+    """The model with this name as the open transaction sees it, or None; without its name in SQL, which depends on all models."""
+    keys = [key for (key,) in cursor.execute("SELECT key FROM models WHERE name = ?", [name]).fetchall()]
+    return next(iter(_read_models(cursor, keys)), None) if keys else None
+
+
+def require_model(cursor: Cursor, name: str) -> Model:
+    """What `find_model` gives. Raises NotFoundError with the nearest name where there is none."""
+    return find_model(cursor, name) or read_catalog(cursor).model(name)
 
 
 def add_model(

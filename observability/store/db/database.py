@@ -18,13 +18,13 @@ from typing import Any, NamedTuple, Self
 
 import duckdb
 
-from observability.core.catalog import Catalog, Model
+from observability.core.catalog import COMPUTED, Catalog, Model
 from observability.core.errors import StoreBrokenError, StoreBusyError, StoreDamagedError
 from observability.core.finding import AUDIT_STEPS, KEPT_FILE
 from observability.core.settings import ModelSettings
 from observability.core.view_names import quoted_identifier
 from observability.records.private_file import sync_folder
-from observability.store.db.catalog_store import catalog_with_settings, read_catalog
+from observability.store.db.catalog_store import catalog_with_settings, read_catalog, reread_catalog
 from observability.store.db.erasures import FILE as ERASURES
 from observability.store.db.erasures import ErasedMatcher, matcher_of
 from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice, store_failure
@@ -139,11 +139,14 @@ class Database:
         return None
 
     def catalog(self) -> Catalog:
-        """Every model, version, column and edge in the store. The same object until the next commit."""
+        """Every model, version, column and edge in the store. The same object until the next commit, after which only models that it
+        concerns are read again.
+        """
         generation, cached = self.generation, self._catalog
         if cached is None or cached[0] != generation:
+            changed = {name.removeprefix(COMPUTED) for name, number in dict(self.generations).items() if cached and number > cached[0]}
             with self.cursor() as cursor:
-                cached = generation, read_catalog(cursor)
+                cached = generation, read_catalog(cursor) if cached is None or "" in changed else reread_catalog(cursor, cached[1], changed)
             self._catalog = cached
         seen: Callable[[Catalog], Catalog] | None = getattr(self._thread, "seen", None)
         return cached[1] if seen is None else seen(cached[1])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.time import naive_utc
 from observability.store.db.batched_models import ModelBatch, end_batch, insert_batched_rows, start_batch
-from observability.store.db.catalog_store import add_columns, add_model, add_shared_models, read_catalog
+from observability.store.db.catalog_store import add_columns, add_model, add_shared_models, reread_catalog
 from observability.store.db.record_tables import kind_tables
 from observability.store.db.schema import model_table
 from observability.store.db.shared_tables import SHARED_ROWS, give_own_tables, shared_row_counts
@@ -58,8 +58,10 @@ def store_parsed_block(
         _store_batch(writer, members, parsed, block, ledger, now, threads)
     for kind, table in parsed.others.items():
         _store_other_records(writer, kind, table, ledger, now)
-    if more and not _seen_versions(parsed) <= {(model.name, version.name) for model in catalog.models for version in model.versions}:
-        catalog = read_catalog(writer)
+    if more and not _seen_versions(parsed) <= {
+        (name, version.name) for name in parsed.predictions for version in catalog.model(name).versions
+    }:
+        catalog = reread_catalog(writer, catalog, parsed.predictions.keys())
     return ledger, catalog
 
 
@@ -77,13 +79,13 @@ def _with_models(writer: Cursor, parsed: ParsedBlock, catalog: Catalog, now: dat
     known |= {name: add_model(writer, name, sample=sample, now=now) for name in fresh if name not in small}
     sharing = [model for model in catalog.models if model.shared and model.name in coming]
     stored = shared_row_counts(writer) if sharing else {}
-    large = [model.key for model in sharing if coming[model.name] + stored.get(model.key, 0) > SHARED_ROWS]
-    for key in large:
-        give_own_tables(writer, key)
+    large = [model for model in sharing if coming[model.name] + stored.get(model.key, 0) > SHARED_ROWS]
+    for model in large:
+        give_own_tables(writer, model.key)
     wider = {name: columns for name, columns in parsed.new_columns.items() if columns and name in known and name not in small}
     for name, columns in wider.items():
         add_columns(writer, known[name], columns)
-    return read_catalog(writer) if fresh or wider or large else catalog
+    return reread_catalog(writer, catalog, {*fresh, *wider, *(model.name for model in large)})
 
 
 def _seen_versions(parsed: ParsedBlock) -> set[tuple[str, str]]:

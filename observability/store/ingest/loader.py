@@ -20,12 +20,12 @@ import numpy as np
 import pyarrow as pa
 
 from observability.client.spool import publish_abandoned
-from observability.core.catalog import EXPORTED, Catalog
+from observability.core.catalog import EXPORTED, RECORDED, Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.core.formatting import plural
 from observability.core.limits import limits_in_force
 from observability.core.time import naive_utc
-from observability.store.db.catalog_store import read_catalog
+from observability.store.db.catalog_store import find_model
 from observability.store.db.database import FLOOR_BYTES, Database
 from observability.store.db.expressions import EPOCH
 from observability.store.db.failures import broken_disk, error_summary, store_failure
@@ -207,8 +207,8 @@ def compact_large_rollups(store: Database) -> None:
     for model in large:
         with store.write() as writer:
             store.note_changed_models([model.name])
-            if model in read_catalog(writer).models:
-                compact_rollups(writer, model, now=now)
+            if (present := find_model(writer, model.name)) is not None:
+                compact_rollups(writer, present, now=now)
 
 
 def _load_or_set_aside(
@@ -335,8 +335,8 @@ def load_line_block(
         parsed = replace(parsed, others=marked)
     ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads, sample=defaults.sample, more=more)
     _write_rejected(writer, ledger, block, now, segments, last_lines)
-    new_models = len(catalog.models) > known
-    store.note_changed_models({EXPORTED} if _holds_exports_only(parsed) else None if new_models else ledger.changed_models())
+    changed = {EXPORTED} if _holds_exports_only(parsed) else ledger.changed_models()
+    store.note_changed_models(changed and changed | ({RECORDED} if len(catalog.models) > known else set()))
     arrivals = ledger.arrivals()
     if arrivals is not None:
         writer.register("block_arrivals", arrivals)

@@ -7,7 +7,7 @@ carried it under `groups`, its column becomes a feature: fairness and drift are 
 import duckdb
 
 from observability.core.catalog import Catalog, Column, Model
-from observability.store.db.catalog_store import group_to_feature, read_catalog, stream_numbers
+from observability.store.db.catalog_store import group_to_feature, reread_catalog, stream_numbers
 from observability.store.db.schema import model_table
 from observability.store.ingest.parse_types import ParsedBlock
 
@@ -19,14 +19,14 @@ def promote_arrived_groups(writer: Cursor, parsed: ParsedBlock, catalog: Catalog
 
     None where there are none.
     """
-    changed = False
-    for model in catalog.models:
-        for role, name, _ in parsed.new_columns.get(model.name, ()):
+    changed = set[str]()
+    for model in filter(None, map(catalog.by_name.get, parsed.new_columns)):
+        for role, name, _ in parsed.new_columns[model.name]:
             group = model.column(f"group.{name}")
             if role == "feature" and group is not None and _is_registered(model, group) and not _has_arrived(writer, model, group, parsed):
                 group_to_feature(writer, model, group)
-                changed = True
-    return read_catalog(writer) if changed else None
+                changed.add(model.name)
+    return reread_catalog(writer, catalog, changed) if changed else None
 
 
 def _is_registered(model: Model, group: Column) -> bool:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import duckdb
 import pyarrow as pa
 
-from observability.core.catalog import Kind, Model, Version
+from observability.core.catalog import RECORDED, Kind, Model, Version
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.settings import ModelSettings, read_settings
 from observability.core.time import aware_utc
@@ -85,6 +85,7 @@ def register_version(
     old: artifacts.Artifact | None = None
     try:
         with store.write() as writer:
+            _note_change(store, request.model, base, settings)
             model = find_model(writer, request.model)
             inference = _fitted_to_model(_with_known_kinds(inference, table, model, request), model)
             model, whole = _prepare_model(writer, model, inference, settings, request, now)
@@ -125,6 +126,11 @@ def register_version(
     if kept and old and old != kept[0]:
         artifacts.discard_artifact(store.home, old)
     return Registration(request.model, request.version, inference.usable, sentences, inference)
+
+
+def _note_change(store: Database, model: str, before: ModelSettings, after: ModelSettings) -> None:
+    """Note that a model and what is said of records may change, and nothing about other models, unless its labelling projects change."""
+    store.note_changed_models({model, RECORDED} if before.projects == after.projects else None)
 
 
 def _with_known_kinds(inference: Inference, table: pa.Table, model: Model | None, request: RegistrationRequest) -> Inference:
@@ -286,6 +292,7 @@ def update_settings(store: Database, name: str, settings: ModelSettings) -> list
         if model is None:
             store.catalog().model(name)
             raise NotFoundError(f"model {name!r} is not in the store")
+        _note_change(store, name, model.settings, settings)
         update_model(writer, model.key, settings=settings)
         rebuilt = model.task == "binary" and settings.threshold != model.settings.threshold
         if rebuilt:

@@ -5,13 +5,14 @@ all raw rows, `merge_rollups` adds up rows with equal keys, `compact_rollups` co
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 
 from observability.core.catalog import Model, Version
 from observability.core.time import aware_utc
-from observability.store.db.catalog_store import read_catalog, stream_numbers
+from observability.store.db.catalog_store import require_model, stream_numbers
 from observability.store.db.expressions import decision_sql, sql_literal
 from observability.store.db.results import Cursor, arrow_result, first_row, single_row
 from observability.store.db.schema import COUNT_COLUMNS, SUM_COLUMNS, model_table
@@ -115,8 +116,8 @@ def rebuild_days(writer: Cursor, name: str, touched: Iterable[tuple[int, date]],
 
 def _model_with_own_tables(writer: Cursor, name: str) -> Model:
     """The model of this name, after its rows were moved out of the shared tables."""
-    model = read_catalog(writer).model(name)
-    return read_catalog(writer).model(name) if give_own_tables(writer, model.key) else model
+    model = require_model(writer, name)
+    return replace(model, shared=False) if give_own_tables(writer, model.key) else model
 
 
 def _add_stored_rows(writer: Cursor, model: Model, chosen: str, threads: int) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
-from observability.store.db.catalog_store import read_catalog, stream_numbers
+from observability.store.db.catalog_store import require_model, stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table
@@ -34,7 +34,7 @@ def verify_rollups(
         try:
             with store.write() as writer:
                 days = _sampled_days(writer, model, choose)
-                problems += _differences(writer, read_catalog(writer).model(model.name), days, store.threads)
+                problems += _differences(writer, require_model(writer, model.name), days, store.threads)
                 checked += len(days)
                 raise _UndoneError
         except _UndoneError:
