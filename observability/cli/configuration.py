@@ -11,7 +11,7 @@ score = "probability"
 owner = "credit risk"
 [channels] [routes] [alerts]       # each replaces that table of HOME/alerts.toml
 [limits] [tokens.ID]               # … of HOME/limits.toml
-[retention] [backup] [lake_export] [metric_tables] # … of HOME/keeping.toml
+[retention] [backup] [lake_export] [metric_tables] [publish] # … of HOME/keeping.toml
 [lake] [sources.NAME] [collectors] # … of HOME/lake.toml
 
 What the file does not name stays as it is.
@@ -40,7 +40,7 @@ from observability.store.types.registration import RegistrationRequest
 TABLES: dict[str, tuple[str, ...]] = {
     alert_config.FILE: edit_config.TABLES,
     limits.FILE: ("limits", "tokens"),
-    keeping.FILE: ("retention", "backup", "lake_export", "metric_tables"),
+    keeping.FILE: ("retention", "backup", "lake_export", "metric_tables", "publish"),
     lake_config.FILE: ("lake", "sources", "collectors"),
 }
 """The tables that go to each file of the home."""

@@ -216,6 +216,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     holder.start_sample(live_sample.run_live_sample)
     threading.Thread(target=findings_ahead.keep_findings_known, args=(holder,), name="findings", daemon=True).start()
     holder.start_summaries(board_mail.run_board_mail)
+    holder.start_publisher()
     try:
         yield {}
     finally:

@@ -4,7 +4,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -22,6 +22,8 @@ class KeptAnswers(Generic[Key, Answer]):
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.changes = 0
+        """How often an answer was kept."""
         self._kept: OrderedDict[Key, tuple[int, Answer]] = OrderedDict()
         self._lock = threading.Lock()
         self._under_way: dict[Key, threading.Lock] = {}
@@ -54,6 +56,7 @@ class KeptAnswers(Generic[Key, Answer]):
         """Keep the answer of a generation."""
         with self._lock:
             self._kept[asked] = generation, answer
+            self.changes += 1
             self._kept.move_to_end(asked)
             while len(self._kept) > self.most:
                 self._kept.popitem(last=False)
@@ -64,6 +67,15 @@ class KeptAnswers(Generic[Key, Answer]):
             self._kept.clear()
 
 
+_all: "list[OfEachStore[Any]]" = []
+
+
+def hand_on_answers(before: "Store", after: "Store") -> None:
+    """Let one store have the answers that are kept of another: a later state of the same data, with the same numbers of commits."""
+    for each in _all:
+        each.hand_on(before, after)
+
+
 class OfEachStore(Generic[Keeper]):
     """One keeper for each store, made when it is first asked for and gone with its store. Safe under threads.
 
@@ -71,6 +83,7 @@ class OfEachStore(Generic[Keeper]):
     """
 
     def __init__(self, make: Callable[[], Keeper]) -> None:
+        _all.append(self)
         self._make = make
         self._made: weakref.WeakKeyDictionary[Store, Keeper] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -81,3 +94,9 @@ class OfEachStore(Generic[Keeper]):
             if store not in self._made:
                 self._made[store] = self._make()
             return self._made[store]
+
+    def hand_on(self, before: "Store", after: "Store") -> None:
+        """Let one store have the keeper of another, if that has any."""
+        with self._lock:
+            if before in self._made:
+                self._made[after] = self._made[before]

@@ -217,7 +217,7 @@ def run_collector(place: FilePlace, host: str, port: int) -> None:
 
     with collector_folder() as folder:
         owner = Collecting(folder, place)
-        process_lock._current = cast("process_lock.Owner", owner)  # the addresses of api.py answer for it
+        process_lock.stand_for_owner(cast("process_lock.Owner", owner))  # the addresses of api.py answer for it
         close_half_open_connections(lambda: limits_in_force(owner.home).limits)
         try:
             uvicorn.run(collector_application(owner), host=host, port=port, log_level="warning", server_header=False)

@@ -37,7 +37,7 @@ def store_status(store: "Store") -> dict[str, Any]:
         **body,
         "loader": loader_status(),
         "collectors": collectors_status(),
-        "problems": [*loader_problems(), *collectors_problems(), *limits_problems(store), *body["problems"], *confinement_problems()],
+        "problems": [*_process_problems(), *limits_problems(store), *body["problems"], *confinement_problems()],
     }
 
 
@@ -89,7 +89,12 @@ def loader_problems() -> list[str]:
 
 def all_problems(store: "Store") -> list[str]:
     """What a person should know of the loader and of the store, as sentences. Cheap: one small query."""
-    return [*loader_problems(), *collectors_problems(), *limits_problems(store), *store.problems(), *confinement_problems()]
+    return [*_process_problems(), *limits_problems(store), *store.problems(), *confinement_problems()]
+
+
+def _process_problems() -> list[str]:
+    """What this process does not do that it should, as sentences."""
+    return [*loader_problems(), *collectors_problems(), *publishing_problems()]
 
 
 def collectors_status() -> dict[str, Any]:
@@ -105,6 +110,13 @@ def collectors_problems() -> list[str]:
     """Why records of collectors do not come, as a sentence; none while they do."""
     failure = collectors_status()["failure"]
     return [f"Records of collectors are not loaded; they wait in the shared place: {with_full_stop(failure)}"] if failure else []
+
+
+def publishing_problems() -> list[str]:
+    """Why the store is not published for processes that read it, as a sentence; none where it is, or nobody asked."""
+    owner = _owner()
+    failure = None if owner is None or owner.publisher is None else owner.publisher.failure
+    return [f"Other processes show an older state: {with_full_stop(failure)}"] if failure else []
 
 
 def limits_problems(store: "Store") -> list[str]:

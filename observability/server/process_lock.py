@@ -31,6 +31,7 @@ from observability.worker.permission import use_decisions_of
 if TYPE_CHECKING:
     from observability.enrichment.enrich import EnrichmentState
     from observability.server.collected_segments import CollectedState
+    from observability.server.publishing import Publisher
     from observability.server.watcher import Watching
     from observability.store.engine import Store, WorkProgress
 
@@ -200,6 +201,8 @@ class Owner:
     collected: "CollectedState | None" = None
     sample: threading.Thread | None = None
     summaries: threading.Thread | None = None
+    publisher: "Publisher | None" = None
+    publishing: threading.Thread | None = None
 
     def __post_init__(self) -> None:
         self.records = GroupCommit(landing_folder(self.home))
@@ -278,6 +281,13 @@ class Owner:
         """Queue the summaries of dashboards when they are due, until `close`."""
         self.summaries = started_thread("dashboards", run, self.store, self.stopping)
 
+    def start_publisher(self) -> None:
+        """Publish states of the store for processes that only read, where the settings ask for it, until `close`."""
+        from observability.server.publishing import Publisher
+
+        self.publisher = Publisher(self.store)
+        self.publishing = started_thread("publisher", self.publisher.run_until, self.stopping)
+
     def start_nights(self) -> None:
         """Do the night's work (retention, backups) when it is due, until `close`."""
         self.nights = started_thread("nights", self.work_at_night)
@@ -352,7 +362,7 @@ class Owner:
         self.stopping.set()
         for thread in filter(None, (self.enricher, self.watcher, self.nights, self.probes, self.audits, self.summaries)):
             thread.join(timeout=10)
-        for thread in filter(None, (self.thread, self.sample, *self.lake)):
+        for thread in filter(None, (self.thread, self.sample, self.publishing, *self.lake)):
             thread.join(timeout=60)
         self.records.publish()
         self.waiting.close()
@@ -396,6 +406,12 @@ def own_home(home: Path, wait: float = 5.0) -> Owner:
             lock.release()
             raise
     return _current
+
+
+def stand_for_owner(stand_in: Owner) -> None:
+    """Let this process answer from something else than a store that it owns: records of a collector, published states of a replica."""
+    global _current
+    _current = stand_in
 
 
 def current_owner() -> Owner:

@@ -104,6 +104,7 @@ METHODS: dict[str, StoreMethod] = {
     "erased": StoreMethod("forget"),
     "apply_retention": StoreMethod("remove"),
     "backup": StoreMethod("backup"),
+    "publish": StoreMethod("backup"),
     "verify": StoreMethod("backup"),
     "verify_backup": StoreMethod("backup"),
     "export_lake": StoreMethod("backup"),

@@ -34,6 +34,7 @@ from observability.store.block_backup import (
 from observability.store.db.database import DATABASE, FLOOR_BYTES, Database, log_path
 from observability.store.db.failures import error_summary
 from observability.store.db.keeping import DONE, note_done
+from observability.store.db.published_files import FOLDER as PUBLISHED
 from observability.store.db.results import single_row
 from observability.store.db.schema import quoted_identifier
 from observability.store.ingest.landing import segment_files
@@ -43,7 +44,7 @@ PREFIX, LIST = "backup-", "backup.json"
 """Start of the name of a backup's folder, and its list of files; in a home, LIST names the folder of its backups."""
 LEFT_OUT = (
     "tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl", "audit.jsonl", "audit.key", "accounts.lock",
-    "unconfined-models.jsonl", KEY_FILE, DONE, PROTECTION, KEPT_FILE, "waiting",
+    "unconfined-models.jsonl", KEY_FILE, DONE, PROTECTION, KEPT_FILE, "waiting", PUBLISHED,
 )  # fmt: skip
 """Files that stay where they are, whatever is restored: the audit log is only ever appended to, and what may run
 unconfined is about one system."""
@@ -104,10 +105,10 @@ def _write_backup(store: Database, draft: Path, at: datetime, progress: Progress
         size = sum((store.home / name).stat().st_size for name in names)
         add = byte_counter(progress, "copying the database", size)
         for name in names:
-            _copy_open_database(store.home / name, draft / name, add)
+            copy_open_database(store.home / name, draft / name, add)
     add = byte_counter(progress, "computing its checksum", size)
     files = {str(name): {"bytes": (draft / name).stat().st_size, "sha256": _digest(draft / name, add)} for name in names}
-    others = list(_other_files(store.home))
+    others = list(other_files(store.home))
     add = byte_counter(progress, "copying other files", sum(map(_size, (store.home / name for name in others))))
     files |= {str(name): copied for name in others if (copied := copy_synced(store.home / name, draft / name, add)) is not None}
     body = {"at": at.isoformat(timespec="seconds"), "tables": tables, "files": files}
@@ -313,7 +314,7 @@ def _database_files(home: Path) -> list[Path]:
     return [path.relative_to(home) for path in (home / DATABASE, log_path(home / DATABASE)) if path.exists()]
 
 
-def _other_files(home: Path) -> Iterator[Path]:
+def other_files(home: Path) -> Iterator[Path]:
     """Paths within the home of what belongs to it beside the database: artifacts, settings, and segments that are not loaded."""
     for entry in sorted(home.iterdir()):
         if entry.name in LEFT_OUT or entry.name.startswith((DATABASE, "damaged-", "replaced-", ".")):
@@ -346,7 +347,7 @@ def copy_synced(source: Path, target: Path, add: Callable[[int], None] = lambda 
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def _copy_open_database(source: Path, target: Path, add: Callable[[int], None]) -> None:
+def copy_open_database(source: Path, target: Path, add: Callable[[int], None] = lambda count: None) -> None:
     """Copy a file that this process has open as a database, in another process: closing it here would release the database's lock."""
     copied = 0
     with subprocess.Popen(["cp", "--", str(source), str(target)], stderr=subprocess.PIPE, text=True) as copying:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from observability.store.db.results import Cursor
     from observability.store.lake.removed_rows import RemovedRows
     from observability.store.types.loading import CheckedLines, LoadDefaults, LoadReport, NewModelLimit
+    from observability.store.types.published_state import PublishedState, WriteBeside
     from observability.store.types.query_answer import ExportedQuery, QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
     from observability.store.types.sources import DataSource, SourceReport
@@ -298,6 +299,14 @@ class DuckStore(Database, Store):
         from observability.store import backup
 
         return backup.make_backup(self, folder, progress)
+
+    def publish(
+        self, run: str, before: "PublishedState | None" = None, write_beside: "WriteBeside | None" = None, *, copy: bool = True
+    ) -> "PublishedState | None":
+        """Publish the present state for processes that only read, where the settings of the home ask for it."""
+        from observability.store import published
+
+        return published.publish_state(self, run, before, write_beside, copy=copy)
 
     def verify(self, progress: WorkProgress | None = None) -> dict[str, Any]:
         """Read every block, compare the manifest with itself and a sample of counts with raw rows: {tables, damaged, days, problems}."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from observability.store.types.error_estimates import DayToEstimate, EstimationState
     from observability.store.types.explanations import AttributionBatch, ExplanationPart, ExplanationState, RowsToExplain
     from observability.store.types.loading import CheckedLines, LoadDefaults, LoadReport, NewModelLimit
+    from observability.store.types.published_state import PublishedState, WriteBeside
     from observability.store.types.query_answer import ExportedQuery, QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
     from observability.store.types.search_terms import SearchTerm
@@ -331,6 +332,15 @@ class Store(Engine, Protocol):
 
     def backup(self, folder: Path | str, progress: WorkProgress | None = None) -> dict[str, Any]:
         """Write a backup into a folder: {backup, at, bytes, files, tables}. Raises StoreBrokenError, UsageError."""
+        ...
+
+    def publish(
+        self, run: str, before: "PublishedState | None" = None, write_beside: "WriteBeside | None" = None, *, copy: bool = True
+    ) -> "PublishedState | None":
+        """Publish the present state for processes that only read, where the settings of the home ask for it (store/published.py).
+
+        Raises UsageError for invalid settings, StoreBrokenError.
+        """
         ...
 
     def verify(self, progress: WorkProgress | None = None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from observability.store.db.catalog_store import catalog_with_settings, read_cat
 from observability.store.db.erasures import FILE as ERASURES
 from observability.store.db.erasures import ErasedMatcher, matcher_of
 from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice, store_failure
+from observability.store.db.published_files import withdraw_states
 from observability.store.db.results import Cursor
 from observability.store.types.erasing import WaitingRecords
 
@@ -69,6 +70,9 @@ class Database:
     they are opened; they are then opened again.
     """
 
+    read_only = False
+    """Whether the file is opened for reading alone, as several processes can at once."""
+
     def __init__(self, home: Path, memory_limit: str, threads: int | None, mend: Callable[[StoreDamagedError], None] | None = None) -> None:
         self.home = home
         self._mend = mend
@@ -78,6 +82,8 @@ class Database:
         self._changed: set[str] | None = None
         self._thread = threading.local()
         self.loading = threading.Lock()
+        self.publishing = threading.Lock()
+        """Held while a state of the store is published, or the published ones are withdrawn."""
         self.reconciled = False
         self.purge_at = 0.0
         """When old segments of landing are deleted again, on the clock of `time.monotonic`."""
@@ -239,6 +245,12 @@ class Database:
             self._writer = None
             self._writing.release()
 
+    @contextmanager
+    def between_writes(self) -> Iterator[None]:
+        """Within the context nothing is written, and the files are what the last commit left; pages go on reading."""
+        with self._only_writer():
+            yield
+
     def note_changed_models(self, models: Iterable[str] | None) -> None:
         """Inside `write`: it changes nothing but these models' own rows (or, as `computed_values` of a name, what was computed from them);
         None: it may change anything, as a write that notes nothing.
@@ -264,6 +276,7 @@ class Database:
         then stays.
         """
         draft = self.home / REWRITTEN
+        self._withdraw_states()
         with self._only_writer():
             try:
                 remove_rewritten(self.home)
@@ -278,6 +291,15 @@ class Database:
             finally:
                 with suppress(OSError):
                     remove_rewritten(self.home)
+        self._withdraw_states()  # one may have been copied before the new file was in place
+
+    def _withdraw_states(self) -> None:
+        """Remove the published states, which hold what is removed. One that is being published is waited for."""
+        with self.publishing:
+            try:
+                withdraw_states(self.home)
+            except OSError as error:
+                raise broken_disk(error, self.home, "the published states could not be removed") from error
 
     def _require_room_for_copy(self) -> None:
         size, free = self.path.stat().st_size, self.free_bytes()
@@ -469,6 +491,7 @@ class Database:
         try:
             connection = duckdb.connect(
                 str(self.path),
+                read_only=self.read_only,
                 config={
                     "autoinstall_known_extensions": False,
                     "autoload_known_extensions": False,
@@ -488,7 +511,7 @@ class Database:
             connection.execute("SET lock_configuration = true")
         except duckdb.Error as error:
             raise self._refused(error) from error
-        for path in (self.path, log_path(self.path)):
+        for path in () if self.read_only else (self.path, log_path(self.path)):
             with suppress(OSError):  # of an earlier version, or on a file system without modes
                 path.chmod(0o600)
         return connection

@@ -15,6 +15,8 @@ keep = 14                  # newest backups that are kept; absent, all
 folder = "/mnt/lake"       # raw rows are written there as Parquet every night, before any are removed; or an address
 [metric_tables]
 folder = "/mnt/metrics"    # findings, daily counts and decisions are written there as `export` does every night; or an address
+[publish]
+every = 15                 # seconds after which a changed store is published for processes that only read (docs/deploying.md)
 """
 
 import json
@@ -40,7 +42,7 @@ KEPT_FOREVER = ("prediction", "label", "price")
 @dataclass(frozen=True)
 class Keeping:
     """Days by what is kept: of every model, of single models, of other kinds; the folder of nightly backups and their number; where the
-    lake and the metric tables go.
+    lake and the metric tables go; the seconds between two published states, None for none.
     """
 
     days: Mapping[str, int] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Keeping:
     backups_kept: int | None = None
     lake: str | None = None
     metric_tables: str | None = None
+    publish_every: int | None = None
 
     def of_model(self, what: str, model: str) -> int | None:
         """Days for which `rows` or `explanations` of a model are kept; None for ever."""
@@ -69,7 +72,7 @@ def read_keeping(home: Path) -> Keeping:
 
 def checked_keeping(body: Mapping[str, Any]) -> Keeping:
     """A parsed file as settings, or UsageError."""
-    _require_known("table", body, ("retention", "backup", "lake_export", "metric_tables"), "")
+    _require_known("table", body, ("retention", "backup", "lake_export", "metric_tables", "publish"), "")
     retention, own = _table(body, "retention"), _table(body, "backup")
     models, kinds = _table(retention, "models"), _table(retention, "kinds")
     _require_known("setting", retention, (*OF_MODELS, "rejected", "models", "kinds"), "[retention]")
@@ -78,6 +81,7 @@ def checked_keeping(body: Mapping[str, Any]) -> Keeping:
     lake, tables = _table(body, "lake_export"), _table(body, "metric_tables")
     _require_known("setting", lake, ("folder",), "[lake_export]")
     _require_known("setting", tables, ("folder",), "[metric_tables]")
+    _require_known("setting", publish := _table(body, "publish"), ("every",), "[publish]")
     for name in models:
         _require_known("setting", _table(models, name), OF_MODELS, f"[retention.models.{name}]")
     folder = own.get("folder")
@@ -96,6 +100,7 @@ def checked_keeping(body: Mapping[str, Any]) -> Keeping:
         backups_kept=_days("keep", own["keep"], "a whole number of backups") if "keep" in own else None,
         lake=lake.get("folder"),
         metric_tables=tables.get("folder"),
+        publish_every=_days("every", publish["every"], "a whole number of seconds") if "every" in publish else None,
     )
 
 

@@ -1,0 +1,68 @@
+"""Publishes the states of the store while `[publish]` of keeping.toml asks for it, so that other processes answer pages from them.
+
+At most a tenth of the time goes into it. The findings that this process knows come along.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from observability.core.errors import ObservabilityError
+from observability.monitoring.kept_findings import kept_findings_of
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+    from observability.store.types.published_state import PublishedState
+
+LOG = logging.getLogger(__name__)
+LOOK_EVERY = 1.0
+"""Seconds between two looks at whether a state is due."""
+AGAIN = 10.0
+"""Seconds after which the settings are read again where they ask for nothing, and a state that failed is tried again."""
+REST = 10.0
+"""How many times as long as the last state took, a new one begins after it began."""
+
+
+class Publisher:
+    """Publishes the states of one store. state: the newest one. failure: why there is none, as a sentence."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store, self._run = store, secrets.token_hex(8)
+        self.state: PublishedState | None = None
+        self.failure: str | None = None
+        self._due = self._copy_due = 0.0
+        self._findings: tuple[Path, int] | None = None
+
+    def publish_when_due(self) -> None:
+        """Publish a state where one is due: after the seconds of the settings, or at once where what was removed took the last one away."""
+        began, before = time.monotonic(), self.state
+        if began < self._due and (before is None or before.rewrites == self._store.rewrites):
+            return
+        try:
+            copy = before is None or began >= self._copy_due
+            self.state = self._store.publish(self._run, before, self._write_findings, copy=copy)
+            self.failure = None
+        except (ObservabilityError, OSError) as error:
+            self.state, self.failure = None, str(error)
+            LOG.warning("the store was not published: %s", error)
+        if self.state is not None and (before is None or self.state.folder != before.folder):
+            self._copy_due = began + REST * (time.monotonic() - began)
+        self._due = began + (self.state.every if self.state else AGAIN)
+
+    def _write_findings(self, folder: Path, generations: Mapping[str, int], file: tuple[int, int]) -> None:
+        """Write the findings of this process into the folder of a state, as they are kept from one run to the next, where there are new
+        ones.
+        """
+        kept = kept_findings_of(self._store)
+        if self._findings != (folder, kept.changes):
+            self._findings = folder, kept.changes
+            kept.save(folder, generations, file)
+
+    def run_until(self, stopping: threading.Event) -> None:
+        """Publish until an event is set."""
+        while not stopping.wait(LOOK_EVERY):
+            self.publish_when_due()

@@ -1,0 +1,32 @@
+"""Where a home keeps its published states, and how they go.
+
+`HOME/published/<number>/` is a copy of the store, and `HOME/published/newest.json` names the newest one that is complete.
+"""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from observability.records.private_file import sync_folder
+
+FOLDER, POINTER, STATE = "published", "newest.json", "state.json"
+"""The folder in a home, the file in it that names the newest state, and the description in the folder of each state."""
+DRAFT = ".partial"
+"""End of the name of a state that is being written."""
+
+
+def numbered_states(folder: Path) -> list[Path]:
+    """The folders of complete states, oldest first."""
+    return sorted(path for path in folder.glob("[0-9]*") if path.suffix != DRAFT)
+
+
+def withdraw_states(home: Path) -> None:
+    """Remove every published state of a home, the name of the newest one first. Raises OSError."""
+    folder = home / FOLDER
+    if not folder.exists():
+        return
+    (folder / POINTER).unlink(missing_ok=True)
+    sync_folder(folder)
+    for path in [*folder.glob("[0-9]*")]:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)

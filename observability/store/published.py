@@ -1,0 +1,167 @@
+"""Published states of a store: complete copies that other processes read while the owner goes on writing.
+
+The database is copied while its writer is held, so that a state is what one commit left. The copy is made in a draft folder, its log is
+merged into it, everything is synced, the folder gets its number, and only then the file `newest.json` is replaced: whoever is killed at
+any moment leaves the name of a complete state. The two newest states stay; of an older one that is still being read, the open file lasts
+until it is closed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from observability.records.private_file import make_private_folder, replace_private_file, sync_folder
+from observability.store.backup import copy_open_database, copy_synced, other_files
+from observability.store.db.database import DATABASE, Database, log_path
+from observability.store.db.failures import broken_disk
+from observability.store.db.keeping import DONE, read_keeping
+from observability.store.db.published_files import DRAFT, FOLDER, POINTER, STATE, numbered_states, withdraw_states
+from observability.store.db.record_tables import schema_version
+from observability.store.recovery import require_room
+from observability.store.registry.artifacts import FOLDER as ARTIFACTS
+from observability.store.types.published_state import PublishedState, WriteBeside
+
+KEPT = 2
+"""States that stay: one that is being read, and the newer one."""
+NOT_READ = ("landing", "uploads", "tokens.json")
+"""What no reader needs: records on their way, and the tokens of the owner's HTTP interface."""
+
+
+def publish_state(
+    store: Database, run: str, before: PublishedState | None = None, write_beside: WriteBeside | None = None, *, copy: bool = True
+) -> PublishedState | None:
+    """Publish the present state of a store where its settings ask for it; older states go, and those of an earlier run. Without, all go.
+
+    run: names the run of the owner, whose numbers of commits these are. before: the state that this run published last; where nothing has
+    changed since, only the instant up to which it holds is moved on. copy: whether a changed store may be copied now; else that state stays
+    as it is. Raises UsageError for invalid settings, StoreBrokenError where the disk refuses or has no room.
+    """
+    every = read_keeping(store.home).publish_every
+    folder, now = store.home / FOLDER, datetime.now(UTC)
+    with store.publishing:
+        try:
+            if every is None:
+                withdraw_states(store.home)
+                return None
+            settings = _settings_digest(store.home)
+            if before and (store.generation, store.rewrites, settings) == (before.generation, before.rewrites, before.settings):
+                state = replace(before, as_of=now)
+                if write_beside is not None:
+                    write_beside(state.folder, state.generations, _file_state(state.folder))
+                _name_newest(state)
+                return state
+            if before and before.rewrites == store.rewrites and not copy:
+                return before
+            earlier = newest_state(folder)
+            make_private_folder(folder)
+            for path in folder.glob(f"*{DRAFT}"):
+                shutil.rmtree(path)
+            number = max([0, *(int(path.name) for path in numbered_states(folder))]) + 1
+            state = _write_state(store, PublishedState(folder / f"{number:08}", now, run, every, settings), write_beside)
+            _name_newest(state)
+            for path in numbered_states(folder)[: -KEPT if earlier and earlier.run == run else -1]:
+                shutil.rmtree(path)
+        except OSError as error:
+            raise broken_disk(error, folder, "the state could not be published") from error
+    return state
+
+
+def newest_state(folder: Path) -> PublishedState | None:
+    """The newest state of a folder of published ones; None where there is none. Raises OSError for one that cannot be read."""
+    try:
+        named = json.loads((folder / POINTER).read_text(encoding="utf-8"))
+        body = json.loads((folder / named["state"] / STATE).read_text(encoding="utf-8"))
+        return PublishedState(**{**body, "folder": folder / named["state"], "as_of": datetime.fromisoformat(named["as_of"])})
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise OSError(f"{folder / POINTER} cannot be read: {error}") from error
+
+
+def readable_files(home: Path) -> Iterator[Path]:
+    """Paths within a home of the files beside the database that a reader needs: settings, and the model files."""
+    return (name for name in other_files(home) if name.parts[0] not in NOT_READ)
+
+
+def _write_state(store: Database, state: PublishedState, write_beside: WriteBeside | None) -> PublishedState:
+    """Write a complete state into its folder, and return what it holds. Raises OSError."""
+    final = state.folder
+    draft = final.with_name(final.name + DRAFT)
+    draft.mkdir(mode=0o700)
+    try:
+        with store.between_writes():
+            with store.cursor() as cursor:
+                state = replace(state, as_of=datetime.now(UTC), schema=schema_version(cursor), rewrites=store.rewrites)
+            state = replace(state, generation=store.generation, generations=dict(store.generations))
+            files = [path for path in (store.path, log_path(store.path)) if path.exists()]
+            require_room(store.home, sum(path.stat().st_size for path in files))
+            for path in files:
+                copy_open_database(path, draft / path.name)
+        _merge_log(draft)
+        for name in readable_files(store.home):
+            _take_file(store.home / name, draft / name, link=name.parts[0] == ARTIFACTS)
+        if write_beside is not None:
+            write_beside(draft, state.generations, _file_state(draft))
+        body = {**asdict(state), "folder": final.name, "as_of": state.as_of.isoformat()}
+        replace_private_file(draft / STATE, json.dumps(body))
+        os.rename(draft, final)
+        sync_folder(final.parent)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return state
+
+
+def _settings_digest(home: Path) -> str:
+    """A digest that changes with the files beside the database that people change: they are one more reason to publish."""
+    digest = hashlib.sha256()
+    for path in sorted([*home.glob("*.toml"), *home.glob("*.json")]):
+        if path.name not in ("owner.json", DONE):
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                digest.update(f"{path.name} {found.st_mtime_ns} {found.st_size} {found.st_ino}\n".encode())
+    return digest.hexdigest()
+
+
+def _file_state(folder: Path) -> tuple[int, int]:
+    """Size of a copied database, and the time of its last change."""
+    found = (folder / DATABASE).stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _merge_log(draft: Path) -> None:
+    """Merge the log of a copied database into its file, once for all readers."""
+    if not log_path(draft / DATABASE).exists():
+        return
+    (draft / "tmp").mkdir(mode=0o700)
+    with Database(draft, "1GB", 1) as copy, copy.cursor() as cursor:
+        cursor.execute("FORCE CHECKPOINT")
+    (draft / "tmp").rmdir()
+    with (draft / DATABASE).open("rb") as file:
+        os.fsync(file.fileno())
+    if log_path(draft / DATABASE).exists():
+        raise OSError("the log of the copied database could not be merged")
+
+
+def _take_file(source: Path, target: Path, *, link: bool) -> None:
+    """Copy a file into a state; one that is never changed gets a second name instead, where the file system can. A file that is gone is
+    left out.
+    """
+    if link:
+        make_private_folder(target.parent)
+        with suppress(OSError):
+            os.link(source, target)
+            return
+    copy_synced(source, target)
+
+
+def _name_newest(state: PublishedState) -> None:
+    """Name the newest state, and the instant up to which nothing had changed since. Raises OSError."""
+    body = {"state": state.folder.name, "as_of": state.as_of.isoformat()}
+    replace_private_file(state.folder.parent / POINTER, json.dumps(body))

@@ -1,0 +1,28 @@
+"""A published state of a store (store/published.py)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+WriteBeside = Callable[[Path, Mapping[str, int], tuple[int, int]], object]
+"""Writes more into the folder of a state, given the numbers of its commits, and size and time of its file."""
+
+
+@dataclass(frozen=True)
+class PublishedState:
+    """A complete copy of a store in a folder, for reading.
+
+    as_of: nothing changed in the store up to this instant. run: the run of the owner, whose numbers of commits generation, generations and
+    rewrites are. every: seconds between two states. settings: digest of the settings beside the store. schema: version of the tables.
+    """
+
+    folder: Path
+    as_of: datetime
+    run: str
+    every: int
+    settings: str
+    generation: int = 0
+    generations: Mapping[str, int] = field(default_factory=dict)
+    rewrites: int = 0
+    schema: int = 0

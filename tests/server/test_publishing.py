@@ -1,0 +1,83 @@
+"""The owner publishes what changed, rests after it, and says why where it cannot."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from observability.server import process_lock
+from observability.server.health import all_problems
+from observability.server.publishing import Publisher
+from tests.support.new_store import new_store
+
+NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note"}
+
+
+def test_the_owner_publishes_what_changed_and_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with new_store(tmp_path / "home") as store:
+        publisher = Publisher(store)
+        publisher.publish_when_due()
+        assert publisher.state is None
+        (store.home / "keeping.toml").write_text("[publish]\nevery = 5\n")
+        publisher.publish_when_due()
+        assert publisher.state is None  # the settings are read again after some seconds
+        clock[0] += 11
+        publisher.publish_when_due()
+        first = publisher.state
+        assert first is not None
+        publisher._copy_due = clock[0] + 60  # as after a copy that took six seconds
+        clock[0] += 6
+        publisher.publish_when_due()
+        confirmed = publisher.state
+        assert confirmed is not None
+        assert confirmed.folder == first.folder
+        assert confirmed.as_of > first.as_of
+        store.write_records([{**NOTE, "text": "a"}])
+        clock[0] += 6
+        publisher.publish_when_due()
+        assert publisher.state == confirmed  # the state is neither newer nor said to be
+        clock[0] += 60
+        publisher.publish_when_due()
+        assert publisher.state is not None
+        assert publisher.state.generation == store.generation
+        store.rewrite()
+        publisher.publish_when_due()  # what was removed is published without at once
+        assert publisher.state.rewrites == 1
+        assert publisher.state.folder.exists()
+
+
+def test_findings_come_along_and_again_when_there_are_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[Path] = []
+    monkeypatch.setattr(
+        "observability.monitoring.kept_findings.KeptFindings.save", lambda self, folder, numbers, file: saved.append(folder)
+    )
+    with new_store(tmp_path / "home") as store:
+        (store.home / "keeping.toml").write_text("[publish]\nevery = 1\n")
+        publisher = Publisher(store)
+        publisher.publish_when_due()
+        publisher._due = 0
+        publisher.publish_when_due()
+        assert [path.name for path in saved] == ["00000001.partial", "00000001"]
+        publisher._due = 0
+        publisher.publish_when_due()
+        assert len(saved) == 2
+
+
+def test_a_state_that_fails_is_told(tmp_path: Path) -> None:
+    owner = process_lock.own_home(tmp_path / "home")
+    try:
+        (owner.home / "keeping.toml").write_text("[publish]\nevery = 1\n")
+        (owner.home / "published").write_text("in the way")
+        owner.publisher = Publisher(owner.store)
+        owner.publisher.publish_when_due()
+        assert any(problem.startswith("Other processes show an older state: ") for problem in all_problems(owner.store))
+        (owner.home / "published").unlink()
+        owner.publisher._due = 0
+        owner.publisher.publish_when_due()
+        assert not any("older state" in problem for problem in all_problems(owner.store))
+    finally:
+        owner.close()
+        process_lock._current = None
