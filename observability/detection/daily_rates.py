@@ -18,6 +18,7 @@ from observability.stats.dispersion import (
     DayVariation,
     consecutive_day_variation,
     estimate_day_variation,
+    fast_median,
     mean_variance_ratio,
 )
 from observability.stats.interval import two_sided_p_value
@@ -80,7 +81,7 @@ def rate_variation(past: DailyShares, otherwise: ColumnShare) -> RateVariation:
         rows, hits = otherwise.n, otherwise.value * otherwise.n if otherwise.n > 0 else 0.0
     rate = (hits + 0.5) / (rows + 1)
     chance = rate * (1 - rate)
-    usual = float(np.median(n)) if n.size else 0.0
+    usual = float(fast_median(n, 0)) if n.size else 0.0
     if n.size < MIN_DAYS:
         return RateVariation(None, chance, usual)
     return RateVariation(estimate_day_variation(value, chance / n, past.days.astype(np.int64), kept=KEPT), chance, usual)
@@ -92,7 +93,7 @@ def level_variation(days: DailyShares, now: ColumnShare, before: ColumnShare) ->
     n, value = days.n, days.value
     together = (now.hits + before.hits + 0.5) / (now.total + before.total + 1)
     chance = together * (1 - together)
-    usual = float(np.median(n)) if n.size else 0.0
+    usual = float(fast_median(n, 0)) if n.size else 0.0
     rate = (float(value @ n) + 0.5) / (float(n.sum()) + 1)
     numbers = days.days.astype("datetime64[D]").astype(np.int64)
     known = consecutive_day_variation(value, rate * (1 - rate) / np.maximum(n, 1.0), numbers) if n.size else None

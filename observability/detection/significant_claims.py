@@ -1,6 +1,6 @@
 """Adjust the severities of data-quality claims for multiple testing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,14 +22,14 @@ class QualityClaim:
     """A finding at the severity of its effect size alone.
 
     p_value: NaN where the comparison is with a fixed level and already uses the interval. limits: for `watch` and `act`; None where there
-    is none. missing: a sentence that says what is missing where the claim is beyond its limit, but not significantly, which is unknown;
-    empty where the effect is chance itself, which is then fine.
+    is none. missing: a sentence, or the function that gives it, that says what is missing where the claim is beyond its limit, but not
+    significantly, which is unknown; empty where the effect is chance itself, which is then fine.
     """
 
     finding: Finding
     p_value: float
     limits: tuple[Limit | None, Limit | None]
-    missing: str = ""
+    missing: str | Callable[[], str] = ""
 
 
 def settled_findings(claims: Iterable[QualityClaim], budget: float) -> list[Finding]:
@@ -49,10 +49,13 @@ def settled_finding(claim: QualityClaim, adjusted: float, budget: float) -> Find
     evidence = finding.evidence | ({"p_value": claim.p_value, "p_adjusted": adjusted} if tested else {})
     limit = claim.limits[1] if severity == "act" else claim.limits[0]
     alarming = needs_action(severity)
+    because = finding.because
+    if severity == "unknown" != finding.severity:
+        because = f"{because} {claim.missing if isinstance(claim.missing, str) else claim.missing()}"
     return replace(
         finding,
         severity=severity,
-        because=f"{finding.because} {claim.missing}" if severity == "unknown" != finding.severity else finding.because,
+        because=because,
         news=finding.news if alarming else None,
         evidence=evidence,
         limit=limit,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -172,7 +172,7 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
         },
     )
     limits = value_edge(before, at[0]), value_edge(before, at[1])
-    missing = "" if severity == "ok" else missing_days(column, test, tests, context.budget)
+    missing = "" if severity == "ok" else partial(missing_days, column, test, tests, context.budget)
     return QualityClaim(finding, p_value, limits, missing)
 
 

@@ -351,7 +351,6 @@ def _extended_order(known: Sequence[str], more: Sequence[str]) -> tuple[str, ...
 
 def _reordered_values(values: NDArray[np.float64], names: Sequence[str], order: Sequence[str]) -> NDArray[np.float64]:
     """Attributions (rows, features) in the stored order; 0 for features that the model does not use."""
-    found = np.zeros((len(values), len(order)))
-    for place, name in enumerate(names):
-        found[:, list(order).index(name)] = values[:, place]
+    found, places = np.zeros((len(values), len(order))), {name: place for place, name in enumerate(order)}
+    found[:, [places[name] for name in names]] = values
     return found

@@ -209,11 +209,15 @@ def sums_by_column(frame: "DataFrame") -> dict[str, DailySums]:
     -------
     dict[str, DailySums]
     """
-    found = {}
-    for name, part in frame.sort_values("period").groupby("measure"):
-        figures = [part[field].to_numpy(np.float64) for field in ("w", "total", "squares", "low", "high")]
-        found[str(name)] = DailySums(part["period"].to_numpy().astype("datetime64[D]"), *figures)
-    return found
+    import pandas as pd
+
+    places, names = pd.factorize(frame["measure"].to_numpy(object), sort=True)
+    days = frame["period"].to_numpy().astype("datetime64[D]")
+    order = np.lexsort((days, places))
+    ends = np.cumsum(np.bincount(places, minlength=len(names))).tolist()
+    columns = [days[order], *(frame[field].to_numpy(np.float64)[order] for field in ("w", "total", "squares", "low", "high"))]
+    parts = zip(map(str, names), map(slice, [0, *ends], ends))
+    return {name: DailySums(*(values[part] for values in columns)) for name, part in parts}
 
 
 def counts_by_column(frame: "DataFrame") -> dict[str, ColumnCounts]:
