@@ -21,7 +21,7 @@ if not columns:
 
 summary = drift.drift_summary(found)
 plain_paragraph(summary)
-finding_lines(besides)
+drift.besides_lines(besides)
 chosen = drift.chosen_drift_finding(columns)
 bars = drift.drift_ranking_frame(columns, here.model.settings)
 st.header("Drift by column", anchor=False, help=drift.drift_bars_note(bars))
@@ -32,10 +32,9 @@ frame.chart_with_table(figure, bars, key="ranking", alt=summary, metrics=("psi",
 drift.drift_column_box(columns)
 drift.drift_overlay(here, chosen)
 
-days = time_series.drift_by_day_frame(columns)
+days = time_series.drift_by_day_frame(columns[: drift.MOST_BY_DAY])
 if days["day"].nunique() > 1:
-    about = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
-    st.header("Drift by day", anchor=False, help=about)
+    st.header("Drift by day", anchor=False, help=drift.days_note(columns))
     if note := drift.not_by_day_note(columns):
         plain_caption(note)
     figure = charts_drift.column_day_heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)

@@ -1,20 +1,22 @@
 """A model of many columns is registered, loaded and checked with work that grows with the columns, not with their square."""
 
+import resource
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from observability.core.catalog import Edges, Version
+from observability.core.errors import UsageError
+from observability.core.questions import Aggregate
+from observability.core.window import Window
 from observability.monitoring.check import check
 from observability.store.db.catalog_store import add_columns, add_model, read_catalog, save_edges, save_version
 from observability.store.db.schema import COLUMN_TYPES
 from observability.store.ingest.stage import with_null_columns
-from observability.store.types.loading import LoadDefaults
-from observability.store.types.registration import RegistrationRequest
+from observability.store.registry import infer
 from tests.support.new_store import new_store
+from tests.support.wide_model import END, wide_model
 
 KINDS = ("number", "category", "boolean")
 
@@ -95,28 +97,6 @@ def test_missing_columns_are_added_once_and_in_order():
     assert with_null_columns(table, ["a"]) is table
 
 
-ROWS, END = 400, datetime(2026, 3, 15, tzinfo=UTC)
-
-
-def checked_model(store, folder, columns):
-    """A registered model with alike columns, half of them numbers that moved and half categories, and predictions of 14 days."""
-    rng = np.random.default_rng(3)
-    number, level, score = rng.normal(size=ROWS), rng.integers(0, 30, ROWS), rng.random(ROWS)
-    late = np.arange(ROWS) >= ROWS / 2
-    for name, moved in (("reference", 0), ("served", late)):
-        rows = {f"number {place}": number + 2 * moved for place in range(columns // 2)}
-        rows |= {f"category {place}": (level + 20 * moved).astype(str) for place in range(columns // 2)}
-        rows |= {"score": score, "label": (rng.random(ROWS) < score).astype(int), "id": [f"p{place}" for place in range(ROWS)]}
-        rows["at"] = [END - timedelta(days=14) * (1 - place / ROWS) for place in range(ROWS)]
-        pd.DataFrame(rows).to_parquet(folder / f"{name}.parquet")
-    features, model = tuple(rows)[: columns // 2 * 2], f"of {columns}"
-    store.register(
-        RegistrationRequest(model, "1", folder / "reference.parquet", task="binary", label="label", score=("score",), features=features)
-    )
-    store.load_files([folder / "served.parquet"], LoadDefaults("prediction", model, "1", features))
-    return model
-
-
 def work_of_a_check(store, model):
     """Calls of a check of what counts answer, and its findings."""
     asked = {"model": model, "start": END - timedelta(days=7), "end": END, "now": END, "with_records": False, "reads": "counts"}
@@ -137,7 +117,7 @@ def work_of_a_check(store, model):
 def test_the_work_of_a_check_grows_no_faster_than_the_columns(tmp_path):
     with new_store(tmp_path / "home") as store:
         widths = (10, 20, 60)
-        models = [checked_model(store, tmp_path, columns) for columns in widths]
+        models = [wide_model(store, tmp_path, columns) for columns in widths]
         work_of_a_check(store, models[0])  # the first of a process imports and compiles
         work = [work_of_a_check(store, model) for model in models]
     calls, findings = zip(*work, strict=True)
@@ -145,3 +125,34 @@ def test_the_work_of_a_check_grows_no_faster_than_the_columns(tmp_path):
     assert many < 1.05 * few, f"{few:.0f} calls a column between 10 and 20 columns, {many:.0f} between 20 and 60"
     moved = [sum(each.analyzer == "serving/drift" and each.needs_action for each in of) for of in findings]
     assert [count >= columns / 2 for count, columns in zip(moved, widths)] == [True] * 3
+
+
+def test_a_version_of_more_than_a_thousand_features_is_registered_and_loaded(tmp_path):
+    with new_store(tmp_path / "home") as store:
+        name = wide_model(store, tmp_path, 1500, rows=60)
+        model = store.catalog().model(name)
+        assert len(model.version("1").features) == len(model.columns) == 1500 and len(model.version("1").edges) == 1500
+        asked = Aggregate("predictions", sums=("feature.number 0", "feature.number 749"))
+        sums = store.ask(asked, Window(model.name, END - timedelta(days=14), END))
+        assert list(sums["n"]) == [60, 60] and sums["total"][0] == sums["total"][1] != 0
+        assert (
+            store.rows(Window(model.name, END - timedelta(days=14), END), ["id", "feature.category 749"], 5)["feature.category 749"]
+            .notna()
+            .all()
+        )
+
+
+def test_a_version_with_too_many_features_is_refused_with_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(infer, "MAX_FEATURES", 5)
+    with new_store(tmp_path / "home") as store, pytest.raises(UsageError, match="too many features") as refused:
+        wide_model(store, tmp_path, 6)
+    assert refused.value.expected == "at most 5" and refused.value.got == "6"
+
+
+@pytest.mark.long
+def test_a_model_of_twelve_thousand_features_is_checked_in_bounded_memory(tmp_path):
+    with new_store(tmp_path / "home") as store:
+        wide_model(store, tmp_path, 12_000, levels=200)
+        found = work_of_a_check(store, "of 12000")[1]
+    judged = {each.subject for each in found if each.analyzer == "serving/drift" and each.metric == "psi"}
+    assert len(judged) == 12_001 and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 * 2**20

@@ -12,6 +12,7 @@ from observability.dashboard import links
 from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
 from observability.dashboard.overview import findings
+from observability.dashboard.paged_names import paged_names
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import link_button, status_line
@@ -73,14 +74,19 @@ def inputs_section(here: CasePage) -> None:
     order = sorted(held, key=lambda each: (not each.flagged, each.feature not in differs, -_extremeness(each)))
     latent = set(latent_features([each.feature for each in held]))
     named = [each for each in order if each.feature not in latent or each.flagged or each.feature in differs]
-    folded = [each for each in order if each not in named]
+    kept = {each.feature for each in named}
+    folded = [each for each in order if each.feature not in kept]
     whole = (
         st.toggle(f"All {len(named)} {'named ' if folded else ''}inputs", key=here.key("inputs-all"))
         if len(named) > SHOWN_AT_FIRST
         else True
     )
     scope = week_scope(here)
-    rows = [_input_row(each, scope, other if each.feature in differs else None) for each in (named if whole else named[:SHOWN_AT_FIRST])]
+    listed = set(paged_names([each.feature for each in named], "inputs", here.key("inputs"))) if whole else set()
+    rows = [
+        _input_row(each, scope, other if each.feature in differs else None)
+        for each in ([each for each in named if each.feature in listed] if whole else named[:SHOWN_AT_FIRST])
+    ]
     draw_table("inputs", "Inputs, flagged ones first", COLUMNS, rows, compact=True)
     if folded:
         with st.expander(f"{len(folded)} latent inputs", icon=":material/data_array:", key=here.key("inputs-latent")):

@@ -1,6 +1,6 @@
 """The data quality page: arrival against expectation, and the checks of each feature."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from observability.dashboard import clicks, distributions, links, load, time_ser
 from observability.dashboard.case.cases import quoted_column_name
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.model_answers import ARRIVAL
+from observability.dashboard.paged_names import paged_names
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
 
@@ -52,6 +53,19 @@ def feature_references(model: Model, window: Window) -> tuple[str, ...]:
     version, _ = distributions.analyzed_version(model, window, window.version)
     names = version.features if version and version.features else tuple(each.name for each in model.features())
     return tuple(f"feature.{name}" for name in names if model.column(f"feature.{name}"))
+
+
+def listed_features(model: Model, window: Window, found: By) -> tuple[str, ...]:
+    """References of the features that the page lists: all, or of very many those that a reader searched, a page of them, with its boxes."""
+    names = [reference.partition(".")[2] for reference in feature_references(model, window)]
+    return tuple(f"feature.{name}" for name in paged_names(features_worst_first(names, found), "features", "checks"))
+
+
+def features_worst_first(names: Iterable[str], found: By) -> list[str]:
+    """Names of features, those with problems first, the others by name."""
+    known = set(names)
+    bad = [subject for (subject, _), each in found.items() if needs_action(each.severity)]
+    return list(dict.fromkeys([*(name for name in reversed(bad) if name in known), *sorted(known)]))
 
 
 def check_rates(model: Model, window: Window, asked: tuple[str, ...]) -> dict[str, dict[str, float]]:
@@ -102,10 +116,8 @@ def check_columns(table: dict[str, dict[str, float]], found: By) -> list[dict[st
 def check_rows(table: dict[str, dict[str, float]], found: By, days: pd.DataFrame, scope: Scope) -> list[dict[str, Any]]:
     """A row for each feature, those with problems first."""
     by_feature = dict(iter(days.groupby("subject"))) if len(days) else {}
-    bad = [subject for (subject, _), each in found.items() if needs_action(each.severity)]
-    order = list(dict.fromkeys([*(name for name in reversed(bad) if name in table), *sorted(table)]))
     rows = []
-    for feature in order:
+    for feature in features_worst_first(table, found):
         cells: dict[str, Cell] = {"feature": links.link_cell(feature, "drift", scope, feature=feature)}
         part = by_feature.get(feature)
         if part is not None and len(part) > 1 and part["value"].max() > 0:

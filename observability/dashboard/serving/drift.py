@@ -14,12 +14,18 @@ from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import window_comparison
 from observability.dashboard.scope import BIND
-from observability.dashboard.widgets import finding_line, plain_caption
+from observability.dashboard.widgets import finding_line, finding_lines, plain_caption
 from observability.detection.histogram_distance import ACT, WATCH
 from observability.incidents.model_state import drift_counts
 
 BEYOND = 0.05
 """From this share on, values beyond the reference's range are noted."""
+
+
+MOST_BY_DAY = 250
+"""Columns whose days are listed, those that drifted most."""
+MOST_LINES = 5
+"""Claims besides the PSI that have a line of their own above the bars."""
 
 
 def drift_summary(found: Sequence[Finding]) -> str:
@@ -30,10 +36,23 @@ def drift_summary(found: Sequence[Finding]) -> str:
     if drifted:
         parts.append(f"{drifted[0]} most")
     if levels:
-        parts.append(f"two levels swapped in {formatting.join_words(levels)}")
+        parts.append(f"two levels swapped in {formatting.join_words(levels, MOST_LINES)}")
     if means := [finding.subject for finding in found if finding.metric == "mean_shift"]:
-        parts.append(f"only the mean of {formatting.join_words(means)} shifted")
+        parts.append(f"only the mean of {formatting.join_words(means, MOST_LINES)} shifted")
     return "; ".join(parts) + "."
+
+
+def besides_lines(besides: Sequence[Finding]) -> None:
+    """A line for each claim besides the PSI, and how many more the table of findings below has."""
+    finding_lines(besides[:MOST_LINES])
+    if len(besides) > MOST_LINES:
+        plain_caption(f"{formatting.plural(len(besides) - MOST_LINES, 'more finding')} below.")
+
+
+def days_note(columns: Sequence[Finding]) -> str:
+    """What a cell of the days is, and which columns are listed."""
+    about = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
+    return f"{about} Listed are the {MOST_BY_DAY} of {len(columns):,} columns that drifted most." if len(columns) > MOST_BY_DAY else about
 
 
 def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> pd.DataFrame:
@@ -175,7 +194,7 @@ def not_by_day_note(columns: Sequence[Finding]) -> str | None:
     """The columns that the heatmap leaves out, since a day of them has one value; None where it has them all."""
     names = [finding.subject for finding in columns if finding.evidence.get("one_value_a_day")]
     return (
-        f"Left out: {formatting.join_words(names)}. Nearly all rows of a day have one value, so a day says nothing of drift."
+        f"Left out: {formatting.join_words(names, MOST_LINES)}. Nearly all rows of a day have one value, so a day says nothing of drift."
         if names
         else None
     )

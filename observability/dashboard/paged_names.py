@@ -1,0 +1,36 @@
+"""A search and a choice of the page over very many names, of which a page lists some."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+A_PAGE = 100
+"""Names of one page."""
+
+
+def listed_names(names: Sequence[str], find: str, page: int) -> tuple[list[str], int]:
+    """The names of one page that hold the searched text, in their order, and how many match. A page beyond the last is the last."""
+    matching = [name for name in names if find.strip().lower() in name.lower()]
+    first = (min(page, page_count(len(matching))) - 1) * A_PAGE
+    return matching[first : first + A_PAGE], len(matching)
+
+
+def page_count(matching: int) -> int:
+    """The number of pages, at least one."""
+    return max(-(-matching // A_PAGE), 1)
+
+
+def paged_names(names: Sequence[str], what: str, key: str) -> list[str]:
+    """The names that the page lists: all of few, else those that match the search, a page of them. Draws search and page.
+
+    what: what they are in the plural, as "features"; their order is said to be worst first. key: unique on the page.
+    """
+    if len(names) <= A_PAGE:
+        return list(names)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        find = st.text_input(f"Search {what}", key=f"{key}-find", width=320)
+        pages = page_count(listed_names(names, find, 1)[1])
+        page = st.number_input(f"Page of {pages:,}", 1, pages, key=f"{key}-page {pages}", width=160)
+    listed, matching = listed_names(names, find, int(page))
+    st.caption(f"{len(listed):,} of {matching:,} {what}, worst first.")
+    return listed

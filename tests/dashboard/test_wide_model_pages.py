@@ -1,0 +1,77 @@
+"""Pages about a model of many columns list them in pages, the worst first, and find them by name."""
+
+from collections.abc import Iterator
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.core.finding import Finding, Severity
+from observability.dashboard import load, paged_names
+from observability.dashboard.data.quality import features_worst_first
+from observability.dashboard.serving import drift
+from observability.server import process_lock
+from observability.store.db.database import Database
+from tests.support.dashboard_pages import opened, tables, words
+from tests.support.new_store import new_store
+from tests.support.wide_model import END, wide_model
+
+COLUMNS = 110
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The store, filled once."""
+    folder = tmp_path_factory.mktemp("wide")
+    with new_store(folder / "home") as store:
+        wide_model(store, folder, COLUMNS)
+        yield store
+
+
+@pytest.fixture(autouse=True)
+def shown(wide: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages read this store, at the end of its predictions."""
+    monkeypatch.setattr(process_lock, "current_store", lambda: wide)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+
+
+def listed(app: AppTest, caption: str) -> list[str]:
+    """The names in the first column of a table."""
+    return [row["cells"]["feature"]["t"] for row in tables(app)[caption]["rows"]]
+
+
+def test_names_are_searched_and_paged() -> None:
+    names = [f"name {place}" for place in range(250)]
+    assert paged_names.listed_names(names, "", 1) == (names[:100], 250)
+    assert paged_names.listed_names(names, "", 3) == paged_names.listed_names(names, "", 9) == (names[200:], 250)
+    assert paged_names.listed_names(names, " NAME 24", 1) == (["name 24", *names[240:]], 11)
+    assert paged_names.listed_names(names, "none", 2) == ([], 0) and paged_names.page_count(0) == 1
+
+
+def test_features_with_problems_come_first() -> None:
+    def claim(subject: str, severity: Severity) -> Finding:
+        return Finding("data/quality", "loan", "1", subject, "null_rate", 0.5, 9, severity, "", END, END, "reference")
+
+    found = {(each.subject, each.metric): each for each in (claim("d", "watch"), claim("c", "act"), claim("b", "ok"))}
+    assert features_worst_first(["a", "b", "c", "d"], found) == ["c", "d", "a", "b"]
+    assert features_worst_first(["a", "b"], found) == ["a", "b"]
+
+
+def test_data_quality_lists_a_page_of_features_and_finds_others_by_name() -> None:
+    app = opened("quality", model=f"of {COLUMNS}")
+    first = listed(app, "Features by check")
+    assert len(first) == len(set(first)) == 100 and f"100 of {COLUMNS} features, worst first." in words(app)
+    app.number_input[0].set_value(2).run()
+    second = listed(app, "Features by check")
+    assert len(second) == COLUMNS - 100 and not set(first) & set(second) and not app.exception
+    app.text_input(key="checks-find").set_value("category 5").run()
+    assert set(listed(app, "Features by check")) == {"category 5", *(f"category {place}" for place in range(50, 55))}
+    assert not app.exception
+
+
+def test_the_page_of_drift_ranks_all_columns_and_names_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift, "MOST_BY_DAY", 20)
+    app = opened("drift", model=f"of {COLUMNS}")
+    said = words(app)
+    assert len(app.selectbox(key="feature").options) == COLUMNS + 1 and said.count("number ") < COLUMNS
+    sizes = sorted(len(each.value) for each in app.dataframe)
+    assert COLUMNS + 1 in sizes and 20 * 7 in sizes
