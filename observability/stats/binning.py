@@ -25,6 +25,8 @@ Loop = Callable[..., None]
 MAX_EDGES = 32_767
 COMPILE_FROM = 200_000
 """Number of values from which compiling (or loading compiled code) pays; below it numpy is used unless the loops are loaded already."""
+WORTH_THREADS = 20_000
+"""Number of values from which threads pay: starting them takes as long as so many values."""
 
 
 @dataclass(frozen=True)
@@ -224,13 +226,14 @@ def histogram_columns(
     list[Histogram]
         One histogram a column.
     """
-    compiled_bin_loops(sum(np.size(values) for values, _, _ in columns))
+    size = sum(np.size(values) for values, _, _ in columns)
+    compiled_bin_loops(size)
 
     def one(column: tuple[ArrayLike, ArrayLike | None, ArrayLike | BinPlan]) -> Histogram:
         values, valid, edges = column
         return histogram_numbers(values, edges, weights, valid, groups, group_count)
 
-    if threads <= 1 or len(columns) <= 1:
+    if threads <= 1 or len(columns) <= 1 or size < WORTH_THREADS:
         return [one(column) for column in columns]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(one, columns))

@@ -38,9 +38,14 @@ def reread_catalog(cursor: Cursor, known: Catalog, changed: Collection[str]) -> 
     if not changed:
         return known
     keys = [key for (key,) in cursor.execute("SELECT key FROM models WHERE list_contains(?, name)", [[*changed]]).fetchall()]
-    if not keys:
+    read = {model.name: model for model in (_read_models(cursor, keys) if keys else ())}
+    if not read:
         return known
-    return _with_names_in_sql([*(model for model in known.models if model.name not in changed), *_read_models(cursor, keys)])
+    if read.keys() <= known.by_name.keys():  # no new name, so that the names in SQL stay
+        return Catalog(
+            tuple(replace(found, name_in_sql=model.name_in_sql) if (found := read.get(model.name)) else model for model in known.models)
+        )
+    return _with_names_in_sql([*(model for model in known.models if model.name not in read), *read.values()])
 
 
 def _with_names_in_sql(models: Iterable[Model]) -> Catalog:

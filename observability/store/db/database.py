@@ -87,6 +87,8 @@ class Database:
         self.reconciled = False
         self.purge_at = 0.0
         """When old segments of landing are deleted again, on the clock of `time.monotonic`."""
+        self.compacted = -1
+        """The number of the last commit before the sizes of rollups were looked at."""
         self._memory_limit = memory_limit
         self.threads = threads or os.cpu_count() or 1
         """Threads that a query may use."""

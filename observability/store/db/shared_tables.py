@@ -6,7 +6,7 @@ typed columns, so every reader is the same for both. Loading appends to the shar
 it tables of its own first (`give_own_tables`), and so does loading where it has more than SHARED_ROWS rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from observability.core.catalog import Kind
 from observability.core.view_names import quoted_identifier
@@ -38,6 +38,16 @@ def create_shared_tables(writer: Cursor) -> None:
 def shares_tables(cursor: Cursor, key: int) -> bool:
     """Whether the rows of a model stand in the shared tables. Read-only."""
     return first_row(cursor, "SELECT key FROM shared_models WHERE key = ?", [key]) is not None
+
+
+def table_sources(cursor: Cursor, table: str, keys: Collection[int]) -> dict[str, list[int]]:
+    """Sources that together give the rows of a table of some models, each with the `key` of its model, and the keys of each: one source for
+    all models that share tables, one for each of the others. Read-only.
+    """
+    shared = sorted({key for (key,) in cursor.execute("SELECT key FROM shared_models").fetchall()}.intersection(keys))
+    own = {f"(SELECT *, {int(key)} AS key FROM {model_table(table, key)})": [key] for key in keys if key not in shared}
+    chosen = f"WHERE key IN ({', '.join(map(str, shared))})"
+    return {**own, f"(SELECT * FROM {shared_table(table)} {chosen})": shared} if shared else own
 
 
 def create_shared_views(writer: Cursor, key: int, columns: Sequence[tuple[int, str, Kind]] = ()) -> None:

@@ -200,10 +200,10 @@ def _purge_hourly(store: Database) -> None:
 
 
 def compact_large_rollups(store: Database) -> None:
-    """Compact the rollups of models where they have grown large."""
-    now = datetime.now(UTC)
+    """Compact the rollups of models where they have grown large. Models that did not change since the last call are not looked at."""
+    now, seen, store.compacted = datetime.now(UTC), store.compacted, store.generation
     with store.cursor() as cursor:
-        large = wants_compaction(cursor, store.catalog().models, now)
+        large = wants_compaction(cursor, [model for model in store.catalog().models if store.model_commit(model.name) > seen], now)
     for model in large:
         with store.write() as writer:
             store.note_changed_models([model.name])

@@ -19,6 +19,7 @@ from observability.stats.binning import bin_numbers
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import LATENCY, OUTCOMES, PREDICTION_COLUMNS, model_table
+from observability.store.db.shared_tables import table_sources
 from observability.store.query.answer import Part, level_names, part_arrays, without_mask
 from observability.store.query.bin_plans import SCORE_PLAN
 from observability.store.query.raw_rows import used_parameters
@@ -380,17 +381,18 @@ def _stream_activity(cursor: Cursor, models: Sequence[Model], limit: int) -> dic
     found: dict[str, list[tuple[Any, ...]]] = {model.name: [] for model in models}
     names = {model.key: model.name for model in models}
     queries = [
-        f"""SELECT {key} AS key, stream, sum(n) FILTER (measure = {LATENCY})::BIGINT AS n,
-        min(period) FILTER (measure = {LATENCY}) AS first, max(period) FILTER (measure = {LATENCY}) AS last,
-        max(arrived) FILTER (measure = {OUTCOMES}) AS arrived
-        FROM {model_table("counts", key)} WHERE measure IN ({LATENCY}, {OUTCOMES}) AND slice = 0 AND arrived <= $limit
-        GROUP BY stream HAVING n > 0 AND arrived IS NOT NULL"""
-        for key in names
+        f"SELECT key, stream, measure, n, period, arrived FROM {source} WHERE measure IN ({LATENCY}, {OUTCOMES}) AND slice = 0"
+        for source in table_sources(cursor, "counts", names)
     ]
     if not queries:
         return found
     counted = cursor.execute(
-        f"""SELECT key, version, environment, n, first, last, arrived FROM ({" UNION ALL ".join(queries)})
+        f"""SELECT key, version, environment, served, first, last, newest FROM (
+            SELECT key, stream, sum(n) FILTER (measure = {LATENCY})::BIGINT AS served,
+            min(period) FILTER (measure = {LATENCY}) AS first, max(period) FILTER (measure = {LATENCY}) AS last,
+            max(arrived) FILTER (measure = {OUTCOMES}) AS newest
+            FROM ({" UNION ALL ".join(queries)}) WHERE arrived <= $limit
+            GROUP BY key, stream HAVING served > 0 AND newest IS NOT NULL)
         JOIN streams USING (key, stream) ORDER BY key, stream""",
         {"limit": limit},
     )

@@ -30,7 +30,9 @@ SAMPLE_ORDER = 'p.sample_hash, p.id, p."at", p.stream'
 """The order of a sample of rows `p`. Several versions may answer one request under its id."""
 Parameters = dict[str, object]
 MODELS_A_QUERY = 50
-"""Models that one query counts: planning a query of many tables costs more than running it."""
+"""Models with tables of their own that one query counts: planning a query of many tables costs more than running it. Those that share
+tables are counted by one query of these tables.
+"""
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,11 @@ def counted_by_model(
     known = {} if holds_snapshot(store) else store.counted_models
     found = {name: held[1] for name, commit in commits.items() if (held := known.get((what, name))) and held[0] == commit}
     changed = [model for model in models if model.name not in found]
-    for first in range(0, len(changed), MODELS_A_QUERY):
+    own = [model for model in changed if not model.shared]
+    parts = [own[first : first + MODELS_A_QUERY] for first in range(0, len(own), MODELS_A_QUERY)]
+    for part in filter(None, [*parts, [model for model in changed if model.shared]]):
         with snapshot_cursor(store) as cursor:
-            counted = count(cursor, changed[first : first + MODELS_A_QUERY])
+            counted = count(cursor, part)
         found |= counted
         known |= {(what, name): (commits[name], value) for name, value in counted.items()}
     return {model.name: found[model.name] for model in models}

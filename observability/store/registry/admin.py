@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -28,7 +28,7 @@ from observability.store.db.record_tables import kind_tables, schema_version
 from observability.store.db.repairs import repairs
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import MODEL_TABLES, model_table
-from observability.store.db.shared_tables import shared_row_counts, shared_table
+from observability.store.db.shared_tables import shared_row_counts, shared_table, table_sources
 from observability.store.ingest import landing
 from observability.store.query import attributions
 from observability.store.query.source import counted_by_model, snapshot_cursor, snapshot_streams
@@ -212,22 +212,12 @@ def package_versions() -> dict[str, str | None]:
 def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> dict[str, dict[str, Any]]:
     """Status of models, by name. first, last and freshness leave out the reference."""
     (size,) = single_row(cursor, "SELECT block_size FROM pragma_database_size() LIMIT 1")
-    rows = _figures_by_key(
-        cursor,
-        models,
-        lambda model: (
-            f"""SELECT {model.key} AS key, count(*) AS rows, count(*) FILTER (served) AS served_rows, min("at") FILTER (served),
-            max("at") FILTER (served), max(arrived) FILTER (served) FROM (SELECT "at", arrived, stream NOT IN
-            (SELECT stream FROM streams WHERE key = {model.key} AND environment = 'reference') AS served
-            FROM {model_table("predictions", model.key)})"""
-        ),
-    )
-    labels = _figures_by_key(cursor, models, _labels_sql)
-    blocks = _figures_by_key(cursor, [model for model in models if not model.shared], _blocks_sql)
+    rows, labels = _stored_rows(cursor, models), _stored_labels(cursor, models)
+    blocks = _figures_by_key(cursor, [_blocks_sql(model) for model in models if not model.shared])
     shared = _shared_bytes(cursor) if any(model.shared for model in models) else {}
     found = {}
     for model in models:
-        stored, served, first, last, arrived = rows[model.key]
+        stored, served, first, last, arrived = rows.get(model.key, (0, 0, None, None, None))
         found[model.name] = {
             "model": model.name,
             "task": model.task,
@@ -235,7 +225,7 @@ def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) 
             "versions": len(model.versions),
             "predictions": served,
             "reference_rows": stored - served,
-            "labels": labels[model.key][0],
+            "labels": labels.get(model.key, (0,))[0],
             "first": _utc_text(first),
             "last": _utc_text(last),
             "last_arrived": _utc_text(arrived),
@@ -244,19 +234,40 @@ def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) 
     return found
 
 
-def _figures_by_key(
-    cursor: duckdb.DuckDBPyConnection, models: Sequence[Model], query: Callable[[Model], str]
-) -> dict[int, tuple[Any, ...]]:
-    """What a query gives for each model, by its key. query: selects the key, then the figures."""
-    rows = cursor.execute(" UNION ALL ".join(map(query, models))).fetchall() if models else []
+def _figures_by_key(cursor: duckdb.DuckDBPyConnection, queries: Sequence[str]) -> dict[int, tuple[Any, ...]]:
+    """What queries that select a key and figures give together, by key."""
+    rows = cursor.execute(" UNION ALL ".join(queries)).fetchall() if queries else []
     return {key: tuple(figures) for key, *figures in rows}
 
 
-def _labels_sql(model: Model) -> str:
-    """The number of labels of a model that are not of its references."""
-    prefixes = [sql_literal(f"reference/{version.name}/") for version in model.versions]
-    of_references = " OR ".join(f"starts_with(id, {prefix})" for prefix in prefixes) or "false"
-    return f"SELECT {model.key}, count(*) FROM {model_table('labels', model.key)} WHERE NOT ({of_references})"
+def _stored_rows(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> dict[int, tuple[Any, ...]]:
+    """Rows, rows that were served, and of these the first, the last and the newest arrival, by the key of a model that has rows."""
+    stored = " UNION ALL ".join(
+        f'SELECT key, stream, "at", arrived FROM {source}'
+        for source in table_sources(cursor, "predictions", [model.key for model in models])
+    )
+    if not stored:
+        return {}
+    served = "FILTER (environment IS DISTINCT FROM 'reference')"
+    return _figures_by_key(
+        cursor,
+        [
+            f"""SELECT key, sum(n)::BIGINT, coalesce(sum(n) {served}, 0)::BIGINT, min(low) {served}, max(high) {served},
+            max(newest) {served} FROM (SELECT key, stream, count(*) AS n, min("at") AS low, max("at") AS high, max(arrived) AS newest
+            FROM ({stored}) GROUP BY key, stream) LEFT JOIN streams USING (key, stream) GROUP BY key"""
+        ],
+    )
+
+
+def _stored_labels(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> dict[int, tuple[Any, ...]]:
+    """The number of labels that are not of references, by the key of a model that has any. Models that share tables have no reference."""
+    versions = {model.key: () if model.shared else model.versions for model in models}
+    queries = []
+    for source, keys in table_sources(cursor, "labels", list(versions)).items():
+        prefixes = [sql_literal(f"reference/{version.name}/") for version in versions[keys[0]]]
+        of_references = " OR ".join(f"starts_with(id, {prefix})" for prefix in prefixes) or "false"
+        queries.append(f"SELECT key FROM {source} WHERE NOT ({of_references})")
+    return _figures_by_key(cursor, [f"SELECT key, count(*) FROM ({' UNION ALL '.join(queries)}) GROUP BY key"] if queries else [])
 
 
 def _blocks_sql(model: Model) -> str:

@@ -27,6 +27,8 @@ MERGE_FROM = 200_000
 COMPACT_FROM = 500_000
 """Number of counts rows of a model from which old arrivals are coarsened."""
 COMPACT_DAYS = 30
+COUNTED_TOGETHER = 50
+"""Tables of counts whose rows one statement counts."""
 WHOLE_DAYS = "(arrived + 23) // 24 * 24"
 """SQL: the hour of an arrival, rounded up to whole days."""
 COUNT_KEYS = ("stream", "period", "slice", "measure", "bin", "decision", "label", "status", "arrived")
@@ -193,18 +195,13 @@ def coarsen_arrivals(writer: Cursor, model: Model, limit: int) -> None:
 def wants_compaction(cursor: Cursor, models: Iterable[Model], now: datetime) -> list[Model]:
     """The models whose rollups are large enough to compact and were not compacted today. Read-only."""
     hours, limit = compaction_hours(cursor), compaction_limit(now, COMPACT_DAYS)
-    shared = dict(cursor.execute("SELECT key, count(*) FROM counts_shared GROUP BY key HAVING count(*) >= ?", [COMPACT_FROM]).fetchall())
-
-    def is_large(model: Model) -> bool:
-        return model.key in shared if model.shared else _counts_rows(cursor, model) >= COMPACT_FROM
-
-    return [model for model in models if is_large(model) and hours.get(model.key, 0) < limit]
-
-
-def _counts_rows(cursor: Cursor, model: Model) -> int:
-    """Rows of the counts of a model with tables of its own."""
-    (rows,) = single_row(cursor, f"SELECT count(*) FROM {model_table('counts', model.key)}")
-    return int(rows)
+    due = [model for model in models if hours.get(model.key, 0) < limit]
+    rows = cursor.execute("SELECT key, count(*) FROM counts_shared GROUP BY key").fetchall() if any(model.shared for model in due) else []
+    own = [f"SELECT {model.key}, count(*) FROM {model_table('counts', model.key)}" for model in due if not model.shared]
+    for first in range(0, len(own), COUNTED_TOGETHER):
+        rows += cursor.execute(" UNION ALL ".join(own[first : first + COUNTED_TOGETHER])).fetchall()
+    large = {key for key, count in rows if count >= COMPACT_FROM}
+    return [model for model in due if model.key in large]
 
 
 def compaction_limit(now: datetime, days: int) -> int:
