@@ -145,7 +145,8 @@ def findings_with_incidents(
 
     acknowledged: an incident whose lead is among these claims is watched: its critical findings stay critical and ask for nothing more.
     """
-    importance = {each.name: each.settings.importance for each in catalog.models}
+    known_models = catalog.by_name
+    importance = {name: known_models[name].settings.importance for name in {each.model for each in findings} if name in known_models}
     marked, incidents = group_findings(findings, importance)
     known = {incident.id for incident in incidents if (incident.model, incident.lead.claim) in acknowledged}
     if not known:

@@ -113,6 +113,12 @@ def newest_prediction(model: Model, activity: "DataFrame", environment: Environm
     return None if rows.empty else aware_utc(rows["last"].max().to_pydatetime())
 
 
+def newest_predictions(activity: "DataFrame", environment: Environment = "production") -> dict[str, datetime]:
+    """What `newest_prediction` gives for each model that has any, by name: one look at the activity of all."""
+    last = activity[activity["environment"] == environment].groupby("model")["last"].max()
+    return {str(name): aware_utc(at.to_pydatetime()) for name, at in last.items()}
+
+
 def question_window(wanted: Ask, context: Context) -> Window:
     """The window that an Ask refers to."""
     window = context.window if wanted.scope == "version" else replace(context.window, version=None)

@@ -38,6 +38,7 @@ from observability.monitoring.kept_findings import (
     evaluated_hour,
     keeper_of_records,
     kept_findings_of,
+    model_generation,
 )
 from observability.monitoring.kept_labels import keeper_of_labels
 from observability.monitoring.kept_runs import keeper_of_runs
@@ -74,14 +75,27 @@ class WatchedModel:
     label_maturity: float | None
 
 
+@dataclass(frozen=True)
+class JudgedOn:
+    """What the report of a model rests on: the number of the last commit that may concern it, and the hour. While both are the same,
+    nothing is asked about it. at: when they were looked at last, which does not count in a comparison.
+    """
+
+    commit: int
+    hour: datetime
+    at: datetime = field(compare=False)
+
+
 @dataclass
 class Watching:
     """State of the thread. seen: when each alert's incident was last present. failure: the last one in words.
-    models: what the last check said of each live model, by name. reports: the same in full, each as soon as its model is checked.
+    models: what the last check said of each live model, by name. reports: the same in full, each as soon as its model is checked. judged:
+    what each of them rests on, and when it was last so.
     """
 
     reports: dict[str, "CheckReport"] = field(default_factory=dict)
     models: dict[str, "WatchedModel"] = field(default_factory=dict)
+    judged: dict[str, "JudgedOn"] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     checked_at: datetime | None = None
@@ -142,25 +156,30 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     models = live_models(store, now)
     about_records = {analyzer.name for analyzer in discover() if analyzer.about == "records"}
     kept = kept_findings_of(store, len(store.catalog().models))
-    state.reports = {name: report for name, report in state.reports.items() if name in models}
+    live = set(models)
+    state.reports = {name: report for name, report in state.reports.items() if name in live}
     for name in models:
-        state.reports[name] = kept_report(store, kept, name, now)
+        basis = JudgedOn(model_generation(store.generations, name, computed=True), hour_of(now), now)
+        if name not in state.reports or state.judged.get(name) != basis:
+            state.reports[name] = kept_report(store, kept, name, now)
+        state.judged[name] = basis
     reports = dict(state.reports)
-    acknowledged = alert_log.acknowledged_claims(store, now)
-    state.models = {name: watched_model(store.catalog(), report, acknowledged) for name, report in reports.items()}
+    acknowledged = claims_by_model(alert_log.acknowledged_claims(store, now))
+    none: check.AcknowledgedClaims = frozenset()
+    state.models = {name: watched_model(store.catalog(), report, acknowledged.get(name, none)) for name, report in reports.items()}
     incidents = [incident for report in reports.values() for incident in report.incidents]
     generations = dict(store.generations)
     keep = keeper_of_records(store, generations)
     shared = {JUDGED: keeper_of_runs(store, generations), LABELLED: keeper_of_labels(store, generations)}
     records = check.record_findings(store.whole_groups(), None, now=end_of_step(now), evaluated=now, keep=keep, shared=shared)
-    other = [finding for finding in records if finding.model not in models]
+    other = [finding for finding in records if finding.model not in live]
     incidents += check.findings_with_incidents(store.catalog(), other)[1]
     incidents = [
         incident for incident in incidents if incident.lead.analyzer not in about_records or now - incident.lead.end < RECORDS_LIVE
     ]
     known = alert_log.alerts_by_incident(store, now)
     seen = {name: state.seen.get(name, state.started) for name in known}
-    checked = {name for name, alert in known.items() if alert.model in models or (alert.rule or "").rpartition("/")[0] in about_records}
+    checked = {name for name, alert in known.items() if alert.model in live or (alert.rule or "").rpartition("/")[0] in about_records}
     owners: dict[str | None, str | None] = {model.name: model.settings.owner for model in store.catalog().models}
     findings = {name: report.findings for name, report in reports.items()}
     fleet = fleet_alarms(incidents, findings, sum(analyzer.about == "model" for analyzer in discover()))
@@ -169,6 +188,19 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     state.seen |= dict.fromkeys(decision.there, now)
     if decision.records:
         store.write_records(decision.records)
+
+
+def hour_of(instant: datetime) -> datetime:
+    """The start of the hour of an instant."""
+    return instant.replace(minute=0, second=0, microsecond=0)
+
+
+def claims_by_model(claims: "check.AcknowledgedClaims") -> "dict[str | None, check.AcknowledgedClaims]":
+    """Acknowledged claims by the model that they are about."""
+    found: dict[str | None, check.AcknowledgedClaims] = {}
+    for model, claim in claims:
+        found[model] = found.get(model, frozenset()) | {(model, claim)}
+    return found
 
 
 def kept_report(store: "Store", kept: KeptFindings, name: str, now: datetime) -> "CheckReport":
@@ -213,13 +245,9 @@ def watched_model(catalog: "Catalog", report: "CheckReport", acknowledged: "chec
 
 def live_models(store: "Store", now: datetime) -> list[str]:
     """Names of models with a record in the last 30 days."""
-    activity = store.activity()
-    names = []
-    for model in store.catalog().models:
-        last = check_windows.newest_prediction(model, activity)
-        if last is not None and now - last < timedelta(days=check_windows.LIVE_DAYS):
-            names.append(model.name)
-    return names
+    newest = check_windows.newest_predictions(store.activity())
+    since = now - timedelta(days=check_windows.LIVE_DAYS)
+    return [model.name for model in store.catalog().models if model.name in newest and newest[model.name] > since]
 
 
 def freeze_last_week(store: "Store", now: datetime) -> None:
