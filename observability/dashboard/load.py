@@ -265,6 +265,14 @@ def watched_reports() -> "Mapping[str, CheckReport]":
     return {} if watching is None else dict(watching.reports)
 
 
+def check_times() -> dict[str, datetime]:
+    """When the watcher last found the report of each live model to be that of its present rows, by name; empty where it does not run."""
+    from observability.server import process_lock
+
+    watching = process_lock.current_owner().watching
+    return {} if watching is None else {name: judged.at for name, judged in dict(watching.judged).items()}
+
+
 def acknowledged_report(
     model: Model, report: CheckReport, acknowledged: AcknowledgedClaims
 ) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:

@@ -1,6 +1,7 @@
 """What the first page lists as open: incidents, a line each, and unregistered versions; and the dialog to act on an incident."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
     """Draw the open tasks, those that are snoozed or resolved folded. counted: the incidents of the models and of other records."""
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     listed, settled = incident_inbox_rows(counted, scope, alerts, now)
-    rows = [*listed, *unregistered_version_rows(statuses)]
+    rows = [*listed, *itertools.islice(unregistered_version_rows(statuses), MAX_TASKS)]
     asks: dict[str, Any] = {"on_act": ask_for_action, "keys": incident_actions.KEYS}
     if rows:
         shown = first_inbox_rows(rows)
@@ -115,14 +116,12 @@ def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does
         incident_actions.incident_forms(first, alert, key, "acknowledge" if does == "act" else does, others)
 
 
-def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:
-    """Serving versions that are not registered, a row each."""
-    rows = []
+def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> Iterator[dict[str, Any]]:
+    """Serving versions that are not registered, a row each, made as they are taken."""
     for status in statuses:
         served = {finding.version for finding in status.findings}
         for version in status.model.versions:
             if not version.registered and version.name in served:
                 words = f"Register version {version.name}: drift needs its reference"
                 target = links.link_cell(words, "add_model")
-                rows.append(table_row(severity=severity_cell("watch"), model=status.model.name, what=target))
-    return rows
+                yield table_row(severity=severity_cell("watch"), model=status.model.name, what=target)

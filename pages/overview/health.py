@@ -42,7 +42,8 @@ def overview() -> None:
         st.markdown(
             f"**{formatting.plural(len(statuses), 'model')}**{fleet.call_logs_note(logs)}{fleet.controllers_note()}, "
             f"{checked}{counts.words}"
-            f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}.",
+            f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}"
+            f"{large_fleet.oldest_check(statuses)}.",
             help=f"Read at {datetime.now(UTC):%H:%M} UTC. Changes are against the previous period.{elsewhere}{shared}",
         )
         frame.sampling_notice([status.window for status in statuses])
@@ -50,10 +51,13 @@ def overview() -> None:
     shown = [status for status in statuses if status.model.name not in aside]
     if large_fleet.is_large(statuses):
         chosen = large_fleet.fleet_filter_of(st.query_params.to_dict())
-        page, matching = large_fleet.listed_page(statuses, chosen)
-        large_fleet.filter_boxes(statuses, chosen, matching)
-        shown = [large_fleet.with_traffic(scope, status) for status in page]
-    rows = fleet_view.grouped_fleet_rows(shown, scope, view.group, shared_incident_ids(counted))
+        page = large_fleet.listed_page(statuses, chosen, view.group)
+        large_fleet.filter_boxes(statuses, chosen, page)
+        grouped = [(group, large_fleet.with_traffic(scope, status)) for group, status in page.rows]
+        shown = list({status.model.name: status for _, status in grouped}.values())
+    else:
+        grouped = fleet_view.grouped_statuses(shown, view.group)
+    rows = fleet_view.grouped_fleet_rows(grouped, scope, shared_incident_ids(counted))
     rows += [fleet.records_row(others)] if others and view.group is None else []
     draw_table("fleet", "Models, most severe first", view.shown_columns(), rows, sort=True)
     st.header("Incidents", anchor=False)

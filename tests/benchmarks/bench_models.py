@@ -130,9 +130,9 @@ def home_data() -> int:
     from observability.dashboard.scope import Scope
 
     statuses = large_fleet.fleet_statuses(Scope())
-    page, _ = large_fleet.listed_page(statuses, large_fleet.FleetFilter())
-    shown = [large_fleet.with_traffic(Scope(), status) for status in page] if large_fleet.is_large(statuses) else statuses
-    fleet_view.grouped_fleet_rows(shown, Scope(), None)
+    page = large_fleet.listed_page(statuses, large_fleet.FleetFilter()).rows
+    shown = [large_fleet.with_traffic(Scope(), status) for _, status in page] if large_fleet.is_large(statuses) else statuses
+    fleet_view.grouped_fleet_rows(fleet_view.grouped_statuses(shown, None), Scope())
     fleet_events.event_rows(shown)
     return len(statuses)
 

@@ -62,11 +62,11 @@ def test_team_and_tags_are_settings() -> None:
 def test_rows_stand_below_their_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "fleet_table_row", lambda status, scope, shared: {"cells": {"model": {"t": status.model.name}}})
     statuses: list[Any] = [Standing(MODEL), Standing(replace(MODEL, name="price", settings=ModelSettings(tags=("risk",))))]
-    rows = fleet_view.grouped_fleet_rows(statuses, Scope(), "tag")
+    rows = fleet_view.grouped_fleet_rows(fleet_view.grouped_statuses(statuses, "tag"), Scope())
     assert [(row["group"], row["cells"]["model"]["t"]) for row in rows] == [
         ("risk (2)", "loan"), ("risk (2)", "price"), ("retail (1)", "loan"),
     ]  # fmt: skip
-    assert all("group" not in row for row in fleet_view.grouped_fleet_rows(statuses, Scope(), None))
+    assert all("group" not in row for row in fleet_view.grouped_fleet_rows(fleet_view.grouped_statuses(statuses, None), Scope()))
 
 
 class Standing:

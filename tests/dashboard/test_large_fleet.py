@@ -1,5 +1,7 @@
 """The first page of many models: filters from the address, one page of rows, models that were not checked yet."""
 
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +19,7 @@ from observability.dashboard.overview.large_fleet import (
     fleet_filter_of,
     is_large,
     listed_page,
+    oldest_check,
 )  # fmt: skip
 
 END = datetime(2026, 7, 6, tzinfo=UTC)
@@ -42,12 +45,30 @@ def test_small_fleets_are_shown_whole() -> None:
      ({"owner": "owner 1", "team": "risk"}, 15), ({"owner": "nobody"}, 0)],
 )  # fmt: skip
 def test_the_address_filters_the_models(address: dict[str, str], matching: int) -> None:
-    page, found = listed_page(FLEET, fleet_filter_of(address))
-    assert found == matching and len(page) == min(matching, A_PAGE)
+    page = listed_page(FLEET, fleet_filter_of(address))
+    assert page.models == matching and len(page.rows) == min(matching, A_PAGE)
 
 
 def test_every_model_is_on_one_page_and_a_page_beyond_the_last_is_the_last() -> None:
-    pages = [listed_page(FLEET, FleetFilter(page=number))[0] for number in range(1, 5)]
-    assert [each.model.name for page in pages for each in page] == [each.model.name for each in FLEET]
-    assert listed_page(FLEET, FleetFilter(page=99))[0] == pages[-1]
+    pages = [listed_page(FLEET, FleetFilter(page=number)).rows for number in range(1, 5)]
+    assert [each.model.name for page in pages for _, each in page] == [each.model.name for each in FLEET]
+    assert listed_page(FLEET, FleetFilter(page=99)).rows == pages[-1]
     assert fleet_filter_of({"page": "-3"}) == fleet_filter_of({"page": "x"}) == FleetFilter()
+
+
+def test_groups_are_of_all_models_and_their_pages_hold_every_row() -> None:
+    whole = listed_page(FLEET, FleetFilter(), "tag")
+    pages = [listed_page(FLEET, FleetFilter(page=number), "tag").rows for number in range(1, whole.pages + 1)]
+    rows = [(group, each.model.name) for page in pages for group, each in page]
+    assert whole.models == 80 and whole.pages == len(pages) == 7, "a model with two tags has two rows"
+    assert [group for group, _ in whole.rows] == ["eu (80)"] * A_PAGE, "the number of all models of the group, not of those on the page"
+    assert len(rows) == len(set(rows)) == 160
+    assert Counter(group for group, _ in rows) == {"eu (80)": 80, "t0 (27)": 27, "t1 (27)": 27, "t2 (26)": 26}
+    assert [name for group, name in rows if group == "eu (80)"] == [each.model.name for each in FLEET]
+
+
+def test_the_age_of_the_oldest_check_is_told() -> None:
+    now = datetime.now(UTC)
+    checked = [replace(each, checked_at=now - timedelta(minutes=place)) for place, each in enumerate(FLEET[:8], start=1)]
+    assert oldest_check([*checked, *FLEET[8:]]) == "; the oldest check was 8 minutes ago"
+    assert oldest_check(FLEET) == ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,7 @@ class ModelStatus:
     """One model in its window: findings and their incidents, what is new first, traffic by day, events, and findings that the window
     before did not have; before: findings of that window, traffic_before: its predictions, None where it has none. pending: it was not
     checked yet. elsewhere: findings about its decisions in a system and its answers to probes, which other pages show. failure: the kind of
-    error for which it cannot be computed.
+    error for which it cannot be computed. checked_at: when the last check of its present rows was, where it is not of now.
     """
 
     model: Model
@@ -129,6 +129,7 @@ class ModelStatus:
     pending: bool = False
     failure: str = ""
     elsewhere: tuple[Finding, ...] = ()
+    checked_at: datetime | None = None
 
     @property
     def worst(self) -> Incident | None:
@@ -195,7 +196,8 @@ def with_records(statuses: Sequence[ModelStatus], found: Sequence[Finding]) -> t
         by_model.setdefault(finding.model if finding.model in names else None, []).append(finding)
 
     def completed(status: ModelStatus) -> ModelStatus:
-        own = by_model.get(status.model.name, [])
+        if not (own := by_model.get(status.model.name, [])):
+            return status
         judged = tuple(finding for finding in own if finding.analyzer in ELSEWHERE)
         if not any(finding.needs_action for finding in own):
             return replace(status, elsewhere=judged)

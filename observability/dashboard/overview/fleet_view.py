@@ -17,6 +17,8 @@ FIXED = ("model", "status")
 """Columns that are always there."""
 CHANGED = "fleet-view-changed"
 """The state after a change of the view, until the whole page is drawn anew: the link to copy holds the view."""
+GroupedStatus = tuple[str | None, ModelStatus]
+"""A model and the group under which it stands, None without groups."""
 GROUPS = {"status": "Status", "owner": "Owner", "team": "Team", "tag": "Tag"}
 
 
@@ -55,20 +57,23 @@ def model_groups(model: Model, severity: Severity, group: str) -> list[str]:
     return [(settings.owner if group == "owner" else settings.team) or f"Without {'an owner' if group == 'owner' else 'a team'}"]
 
 
-def grouped_fleet_rows(
-    statuses: Sequence[ModelStatus], scope: Scope, group: str | None, shared: frozenset[str] = frozenset()
-) -> list[dict[str, Any]]:
-    """The rows of the table, in the order of the models; grouped, the group of the worst model first. A model with several tags has a row
-    in each of them. shared: the ids of incidents that are counted once with those of other models.
+def grouped_statuses(statuses: Sequence[ModelStatus], group: str | None) -> list[GroupedStatus]:
+    """Models in their order; grouped, the group of the worst model first, each with its group and the number of its models. A model with
+    several tags stands in each of them.
     """
-    rows = [(status, fleet.fleet_table_row(status, scope, shared)) for status in statuses]
     if group is None:
-        return [row for _, row in rows]
-    found: dict[str, list[dict[str, Any]]] = {}
-    for status, row in rows:
+        return [(None, status) for status in statuses]
+    found: dict[str, list[ModelStatus]] = {}
+    for status in statuses:
         for name in model_groups(status.model, status.severity, group):
-            found.setdefault(name, []).append(row)
-    return [{**row, "group": f"{name} ({len(members)})"} for name, members in found.items() for row in members]
+            found.setdefault(name, []).append(status)
+    return [(f"{name} ({len(members):,})", status) for name, members in found.items() for status in members]
+
+
+def grouped_fleet_rows(listed: Sequence[GroupedStatus], scope: Scope, shared: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
+    """The rows of the table, in the order of the models. shared: the ids of incidents that are counted once with those of other models."""
+    rows = [(group, fleet.fleet_table_row(status, scope, shared)) for group, status in listed]
+    return [row if group is None else {**row, "group": group} for group, row in rows]
 
 
 def fleet_view_popover(view: FleetView) -> None:

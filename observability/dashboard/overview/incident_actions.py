@@ -66,13 +66,13 @@ def incident_owner(incident: Incident, alert: Alert | None) -> str | None:
     """Who takes an incident: the person that it was assigned to, else the owner of its model; None without one."""
     if alert is not None and alert.assignee:
         return alert.assignee
-    model = next((model for model in load.catalog().models if model.name == incident.model), None)
+    model = load.catalog().by_name.get(incident.model or "")
     return model.settings.owner if model else None
 
 
 def save_incident_entry(incident: Incident, alert: Alert | None, author: str, says: str, **more: Any) -> bool:
     """Save what a person says about an incident; False, with the reason on the page, where it cannot be saved."""
-    model = next((model for model in load.catalog().models if model.name == incident.model), None)
+    model = load.catalog().by_name.get(incident.model or "")
     owner = model.settings.owner if model else None
     return save_records(person_records(incident, alert, author, says, owner, datetime.now(UTC), **more))
 

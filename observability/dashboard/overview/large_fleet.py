@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -18,6 +18,7 @@ from observability.core.window import Window
 from observability.dashboard import load, time_series
 from observability.dashboard.overview import fleet
 from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview.fleet_view import GroupedStatus, grouped_statuses
 from observability.dashboard.scope import Scope
 
 if TYPE_CHECKING:
@@ -75,11 +76,12 @@ def fleet_statuses(scope: Scope) -> list[ModelStatus]:
         return fleet.worst_model_first([_status_or_failure(fleet.load_model_status, scope, model) for model in models])
     usual = (scope.span, scope.start, scope.end) == (Scope().span, None, None)
     reports, until = (load.watched_reports() if usual else {}), time.monotonic() + COMPUTE_SECONDS
+    checked = load.check_times()
     acknowledged = load.acknowledged_claims()
 
     def brief(model: Model) -> ModelStatus:
         if (report := reports.get(model.name)) is not None:
-            return reported_status(model, report, acknowledged)
+            return replace(reported_status(model, report, acknowledged), checked_at=checked.get(model.name))
         return _status_or_failure(checked_status, scope, model) if time.monotonic() < until else pending_status(model)
 
     return fleet.worst_model_first([brief(model) for model in models])
@@ -126,16 +128,34 @@ def with_traffic(scope: Scope, status: ModelStatus) -> ModelStatus:
     return replace(status, traffic=traffic, events=events, traffic_before=before or None)
 
 
-def listed_page(statuses: Sequence[ModelStatus], chosen: FleetFilter) -> tuple[list[ModelStatus], int]:
-    """The models of one page, in their order, and how many match. A page beyond the last is the last."""
+@dataclass(frozen=True)
+class ListedPage:
+    """One page of the table. rows: each with the group under which it stands, None without groups. models: how many match the filter.
+    pages: of the table.
+    """
+
+    rows: list[GroupedStatus]
+    models: int
+    pages: int
+
+
+def listed_page(statuses: Sequence[ModelStatus], chosen: FleetFilter, group: str | None = None) -> ListedPage:
+    """The page that a filter names, of all models that match, in their order or by groups. A page beyond the last is the last."""
     matching = [status for status in statuses if chosen.matches(status)]
-    last = max(-(-len(matching) // A_PAGE), 1)
-    first = (min(chosen.page, last) - 1) * A_PAGE
-    return matching[first : first + A_PAGE], len(matching)
+    rows = grouped_statuses(matching, group)
+    pages = max(-(-len(rows) // A_PAGE), 1)
+    first = (min(chosen.page, pages) - 1) * A_PAGE
+    return ListedPage(rows[first : first + A_PAGE], len(matching), pages)
 
 
-def filter_boxes(statuses: Sequence[ModelStatus], chosen: FleetFilter, matching: int) -> None:
-    """Draw search, filters and the choice of the page; each is written into the address."""
+def oldest_check(statuses: Sequence[ModelStatus]) -> str:
+    """How old the oldest of the checks is, as the end of a sentence; empty where all were made for the page."""
+    oldest = min((status.checked_at for status in statuses if status.checked_at is not None), default=None)
+    return "" if oldest is None else f"; the oldest check was {formatting.time_ago(oldest, datetime.now(UTC))}"
+
+
+def filter_boxes(statuses: Sequence[ModelStatus], chosen: FleetFilter, listed: ListedPage) -> None:
+    """Draw search, filters and the choice of the page; each is written into the address. Below, how many models match."""
     settings = [status.model.settings for status in statuses]
     offered = {
         "owner": sorted({each.owner for each in settings if each.owner}),
@@ -150,10 +170,12 @@ def filter_boxes(statuses: Sequence[ModelStatus], chosen: FleetFilter, matching:
             place = values.index(now) if now in values else None
             box = f"fleet-{name} {now}"
             st.selectbox(name.capitalize(), values, place, key=box, placeholder="All", on_change=_write_address, args=(name, now))
-        pages = max(-(-matching // A_PAGE), 1)
+        pages = listed.pages
         box = f"fleet-page {chosen.page} {pages}"
         now_page = min(chosen.page, pages)
         st.number_input(f"Page of {pages:,}", 1, pages, now_page, key=box, on_change=_write_page, args=(box,))
+    if listed.models < len(statuses):
+        st.caption(f"{listed.models:,} of {formatting.plural(len(statuses), 'model')} match.")
 
 
 def _write_address(name: str, now: str) -> None:
