@@ -227,7 +227,7 @@ def keep_findings_over_runs(holder: process_lock.Owner) -> None:
     """Take over the findings of the last run, and let the owner write those of this one beside the store when it closes it."""
     from observability.monitoring.kept_findings import kept_findings_of
 
-    kept = kept_findings_of(holder.store)
+    kept = kept_findings_of(holder.store, len(holder.store.catalog().models))
     kept.restore(holder.home, holder.generations, holder.found)
     holder.closed = partial(kept.save, holder.home, holder.store.generations)
 

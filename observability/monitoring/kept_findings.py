@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,11 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
     def __init__(self) -> None:
         super().__init__(MAX_IN_MEMORY)
 
+    @property
+    def most_in_file(self) -> int:
+        """How many questions a file holds: of a large fleet those of the first page, so that a restart checks no model again."""
+        return MAX_IN_FILE if self.most <= MAX_IN_MEMORY else max(MAX_IN_FILE, self.most // 3)
+
     def find_or_compute(self, asked: Asked, generation: int, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
         """The findings of that generation, computed where they are not kept. Whoever asks meanwhile waits for them."""
         return super().find_or_compute(asked, generation, lambda: tuple(compute()))
@@ -58,11 +64,12 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
     def save(self, home: Path, generations: Mapping[str, int], state: Sequence[int] | None) -> None:
         """Write the findings of the present generations, newest first, beside the store whose file now is in this state."""
         with self._lock:
-            present = [
+            current = (
                 {"asked": _asked_json(asked), "findings": [_finding_json(finding) for finding in findings]}
                 for asked, (generation, findings) in reversed(self._kept.items())
                 if generation == asked_generation(generations, asked)
-            ][:MAX_IN_FILE]
+            )
+            present = list(islice(current, self.most_in_file))
         if state is not None and present:
             body = {"program": program_digest(), "store": list(state), "kept": present}
             with suppress(OSError, ValueError, TypeError):

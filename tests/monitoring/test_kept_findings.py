@@ -50,6 +50,16 @@ def restored(home: Path, **changed: object) -> tuple[KeptFindings, int]:
     return found, found.restore(home, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("most", "saved"), [(kept_findings.MAX_IN_MEMORY, kept_findings.MAX_IN_FILE), (1200, 300)])
+def test_the_questions_of_the_first_page_of_a_large_fleet_are_saved(most: int, saved: int, tmp_path: Path) -> None:
+    held = KeptFindings()
+    held.most = most
+    for place in range(300):
+        held.keep(asked(f"model {place}"), 3, ())
+    held.save(tmp_path, {"": 3}, STATE)
+    assert restored(tmp_path)[1] == saved
+
+
 def test_what_was_saved_comes_back_as_it_was(kept: KeptFindings, tmp_path: Path) -> None:
     kept.save(tmp_path, {"": 3}, STATE)
     found, count = restored(tmp_path)
