@@ -85,6 +85,23 @@ def stream_activity() -> "DataFrame":
     return store().activity()
 
 
+@cached_by_state(8, computed=False)
+def _activity_of_models() -> "tuple[DataFrame, dict[str, slice]]":
+    """What `stream_activity` gives, and where each model's rows stand in it."""
+    import numpy as np
+
+    seen = stream_activity()
+    names = seen["model"].to_numpy()
+    starts = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist()] if len(names) else []
+    return seen, {names[start]: slice(start, end) for start, end in zip(starts, [*starts[1:], len(names)], strict=True)}
+
+
+def model_activity(model: str) -> "DataFrame":
+    """The rows of `stream_activity` about one model; of many models, one is found without a look at the others."""
+    seen, places = _activity_of_models()
+    return seen.iloc[places.get(model, slice(0, 0))]
+
+
 def window(scope: Scope, model: str) -> Window:
     """The window of a model in the scope.
 
@@ -96,7 +113,7 @@ def window(scope: Scope, model: str) -> Window:
     """
     from observability.monitoring import check_windows
 
-    seen = stream_activity()
+    seen = model_activity(model)
     known = catalog().model(model)
     same = scope.model == model
     environment = scope.environment if same and scope.environment else "production"
@@ -141,7 +158,7 @@ def _last_hour(model: Model, window: Window) -> datetime:
     """The end of a window of hours: its own, or the hour of the newest record where that is older than 30 days."""
     from observability.monitoring import check_windows
 
-    newest = check_windows.newest_prediction(model, stream_activity(), window.environment)
+    newest = check_windows.newest_prediction(model, model_activity(model.name), window.environment)
     if newest is None or page_clock() - newest < timedelta(days=check_windows.LIVE_DAYS):
         return window.end
     return newest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
@@ -159,7 +176,7 @@ def newest_record(model: str, environment: Environment = "production") -> dateti
     """Event time of a model's newest prediction in an environment; None where there is none."""
     from observability.monitoring import check_windows
 
-    return check_windows.newest_prediction(catalog().model(model), stream_activity(), environment)
+    return check_windows.newest_prediction(catalog().model(model), model_activity(model), environment)
 
 
 def newest_live_record(scope: Scope) -> datetime | None:
@@ -167,8 +184,10 @@ def newest_live_record(scope: Scope) -> datetime | None:
     there is none. Of all models, that of the one with the newest hour.
     """
     environment = scope.environment or "production"
-    known = {model.name: newest_record(model.name, environment) for model in catalog().models if scope.model in (None, model.name)}
-    hours = {name: hour for name, hour in known.items() if hour is not None}
+    from observability.monitoring import check_windows
+
+    seen = stream_activity() if scope.model is None else model_activity(scope.model)
+    hours = check_windows.newest_predictions(seen, environment)
     if not hours:
         return None
     newest = max(hours, key=lambda name: hours[name])
@@ -184,7 +203,7 @@ def _newest_prediction_in(asked: Window) -> datetime | None:
 
 def environments(model: str) -> list[Environment]:
     """The environments in which a model has predictions, production first."""
-    seen = stream_activity()
+    seen = model_activity(model)
     named = set(seen.loc[seen["model"] == model, "environment"])
     return [each for each in SERVED if each in named]
 
@@ -198,7 +217,7 @@ def moved_window_note(scope: Scope, model: str) -> str | None:
 
     dates: dict[str, Any] = {"start": scope.start, "end": scope.end, "as_of": None, "now": page_clock()}
     return check_windows.model_check_window(
-        catalog().model(model), stream_activity(), **dates, environment=scope.environment or "production"
+        catalog().model(model), model_activity(model), **dates, environment=scope.environment or "production"
     )[1]
 
 
@@ -242,7 +261,7 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
 
     instant, models = page_clock(), catalog()
     at = evaluated_hour(
-        check_windows.evaluation_time(models.model(window.model), stream_activity(), window, no_later_than_now(instant)), window
+        check_windows.evaluation_time(models.model(window.model), model_activity(window.model), window, no_later_than_now(instant)), window
     )
     kept, found = kept_findings_of(owned_store(), len(owned_store().catalog().models)), list[Finding]()
     for reads in analyzer_runs.PARTS["counts"]:
@@ -373,7 +392,7 @@ def previous_window(window: Window) -> Window:
 
 def findings_before(window: Window) -> list[Finding]:
     """Findings from counts of the previous window of the same length; none where the model had no record by its end."""
-    first, previous = first_record(stream_activity(), window.model, window.environment), previous_window(window)
+    first, previous = first_record(model_activity(window.model), window.model, window.environment), previous_window(window)
     return list(counted_findings(previous)) if first is not None and first < previous.end else []
 
 

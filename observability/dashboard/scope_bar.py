@@ -216,7 +216,7 @@ def comparison_links(scope: Scope, model: str, dates: Dates) -> None:
     from observability.dashboard.widgets import link_button
 
     st.caption("Pages compare with the reference or the model's own past. Compare with other dates:")
-    first = load.first_record(load.stream_activity(), model, scope.environment or "production")
+    first = load.first_record(load.model_activity(model), model, scope.environment or "production")
     for key, label, earlier in (
         ("previous", "Previous period", shifted_dates(dates, -1)),
         ("year-ago", "Same weekdays a year ago", (dates[0] - YEAR, dates[1] - YEAR) if naive_utc(dates[0]) >= FIRST + YEAR else None),

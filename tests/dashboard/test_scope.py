@@ -12,6 +12,7 @@ from observability.core.window import Slice
 from observability.dashboard import frame, links, load, scope, scope_bar
 from observability.dashboard.instant_boxes import chosen_instant, day_and_time
 from observability.dashboard.scope import Scope
+from observability.monitoring import check_windows
 from observability.monitoring.check import CheckReport
 from observability.server import process_lock
 from tests.dashboard.conftest import land
@@ -74,6 +75,16 @@ def shadowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]
     land(found.store, [line | {"id": f"shadow-{n}", "at": times[n].isoformat()} | failed[n] for n in range(300)], tmp_path)
     yield found
     found.store.close()
+
+
+def test_the_activity_of_a_model_is_its_rows_of_the_activity_of_all(shadowed: World) -> None:
+    seen = load.stream_activity()
+    assert set(seen["model"]) == {model.name for model in load.catalog().models} and len(seen) > len(set(seen["model"]))
+    for name in set(seen["model"]):
+        assert load.model_activity(name).equals(seen[seen["model"] == name])
+    assert load.model_activity("nobody").empty
+    assert load.newest_record("loan", "shadow") == check_windows.newest_predictions(seen, "shadow")["loan"] < END
+    assert check_windows.newest_predictions(seen, "shadow").keys() == {"loan"}
 
 
 def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from observability.alerts import alert_log
-from observability.alerts.config import FILE
+from observability.alerts.config import FILE, AlertConfig
+from observability.core.window import Window
 from observability.monitoring import check
 from observability.monitoring.kept_findings import KeptFindings
 from observability.review import freeze
@@ -109,6 +110,29 @@ def test_a_model_without_new_rows_is_judged_once_an_hour(store, monkeypatch):
         store.note_changed_models(["eta"])
     assert judge(at + timedelta(minutes=55)) == ["aggregates", "computed", "rows", "records"]
     assert judge(at + timedelta(hours=1)) == ["aggregates", "computed", "records"], "silence is judged without new rows"
+
+
+def test_a_round_asks_nothing_about_a_model_without_new_rows_within_the_hour(store, monkeypatch):
+    asked, state, now = [], watcher.Watching(), BROKEN.end + timedelta(hours=1)
+    window = Window("eta", now - timedelta(days=7), now)
+    monkeypatch.setattr(
+        watcher, "kept_report", lambda _store, _kept, name, _now: asked.append(name) or check.CheckReport((), (), {name: window})
+    )
+    names = watcher.live_models(store, now)
+    assert "eta" in names
+
+    def round_at(instant):
+        asked.clear()
+        watcher.check_live_models(store, state, AlertConfig(), instant)
+        assert {judged.at for judged in state.judged.values()} == {instant} and state.reports.keys() == set(names)
+        return asked
+
+    assert round_at(now) == names
+    assert round_at(now + timedelta(minutes=5)) == []
+    with store.write():
+        store.note_changed_models(["eta"])
+    assert round_at(now + timedelta(minutes=10)) == ["eta"]
+    assert round_at(now + timedelta(hours=1)) == names, "silence is judged without new rows"
 
 
 class _Stops:
