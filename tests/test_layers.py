@@ -52,6 +52,11 @@ ABOVE_THE_STORE = ("observability.store.engine", "observability.store.types.")
 """What everything above store/ may import of it: the boundary, and the data types that cross it."""
 STORE_EXCEPTIONS = {
     "observability.server.process_lock": ("observability.store.opener",),  # opens the store of the process
+    "observability.server.replica": (
+        "observability.store.opener",
+        "observability.store.published",
+        "observability.store.published_store",
+    ),  # opens what an owner publishes
     "observability.simulation.temporary_store": ("observability.store.opener",),  # opens a temporary store
     "observability.dashboard.operations.intake": (
         "observability.store.registry.infer",

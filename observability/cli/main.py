@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TextIO
 
 from observability.cli.command_host import letting_others_in
@@ -20,7 +21,7 @@ from observability.cli.execute import execute
 from observability.cli.outcome import Outcome, missing_package, refused_by_disk
 from observability.cli.parser import absolute_path, parser
 from observability.core.bundle import bundle_folder
-from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
+from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError, UsageError
 from observability.server import process_lock
 
 WAIT = 8.0
@@ -171,19 +172,36 @@ def collect(args: argparse.Namespace) -> int:
     return 0
 
 
+def name_replica(args: argparse.Namespace) -> None:
+    """Tell the dashboard's process by its environment what it reads, and give it a folder of its own.
+
+    Raises UsageError, StoreBrokenError.
+    """
+    from observability.server import replica
+
+    if not args.replica:
+        raise UsageError("--owner is for a process that only reads", expected="--replica FOLDER")
+    os.environ |= {replica.FOLDER_VARIABLE: args.replica, replica.OWNER_VARIABLE: args.owner or ""}
+    replica.owner_of_environment()
+    os.environ["OBSERVABILITY_HOME"] = str(replica.prepared_home(Path(args.replica)))
+
+
 def serve(args: argparse.Namespace) -> int:
-    """Take the lock and exec Streamlit, which keeps the lock."""
+    """Take the lock and exec Streamlit, which keeps the lock. A replica takes none."""
     if find_spec("streamlit") is None:
         raise ModuleNotFoundError("streamlit", name="streamlit")
     from observability.server.access_settings import read_access_settings, require_auth_packages
     from observability.server.request_origin import require_safe_binding
 
+    if args.replica or args.owner:
+        name_replica(args)
     home = process_lock.home_folder()
     os.environ["OBSERVABILITY_HOME"] = str(home)
     settings = read_access_settings(home)
     require_safe_binding(args.host, settings)
     require_auth_packages(settings)
-    process_lock.take_lock(home, wait=1.0).hand_over()
+    if not args.replica:
+        process_lock.take_lock(home, wait=1.0).hand_over()
     root = bundle_folder()
     os.chdir(root)
     os.environ.setdefault("DO_NOT_TRACK", "1")

@@ -618,6 +618,17 @@ def parser() -> Parser:
         "--host", default="127.0.0.1", metavar="ADDRESS", help="interface to listen on; others than this machine need sign-in"
     )
     serve.add_argument("--open", action="store_true", help="open a browser")
+    serve.add_argument(
+        "--replica",
+        metavar="FOLDER",
+        type=absolute_path,
+        help="only show pages, from the states that the owner of a store publishes in HOME/published (docs/deploying.md)",
+    )
+    serve.add_argument(
+        "--owner",
+        metavar="URL",
+        help="with --replica: the owner, which takes what people save; the token for it is in OBSERVABILITY_OWNER_TOKEN",
+    )
     collect = add(
         "collect",
         "Take records over HTTP without a store, and leave them in a shared folder or bucket for the dashboard. Any number may run.",

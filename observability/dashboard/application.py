@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import logging
+import os
 import queue
 import re
 import threading
@@ -31,9 +32,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from observability.cli.command_host import COMMAND_BYTES, outcome_line, sent_command
 from observability.core.errors import ObservabilityError
 from observability.core.limits import limits_in_force
-from observability.dashboard import downloads, findings_ahead, page_failure, sign_in
+from observability.dashboard import downloads, findings_ahead, page_failure, replica_line, sign_in
 from observability.dashboard.boards import board_mail
-from observability.server import api, health, process_lock
+from observability.server import api, health, process_lock, replica
 from observability.server.access_settings import read_access_settings
 from observability.server.frozen_imports import leave_imports_out_of_collections
 from observability.server.half_open import close_half_open_connections
@@ -92,9 +93,12 @@ def frame_origins(scope: Scope) -> tuple[str, ...]:
 
 
 async def readiness(_request: Request) -> Response:
-    """200 while the store can be read, the disk has room and the loader works, else 503 with why and what to do."""
+    """200 while the store can be read, the disk has room and the loader works, else 503 with why and what to do. A process that only reads
+    is ready while it can be read.
+    """
+    reads = replica.current_replica()
     try:
-        await asyncio.to_thread(health.require_readiness)
+        await asyncio.to_thread(health.require_readiness if reads is None else reads.store.require_readable)
     except ObservabilityError as error:
         return api.failure_response(error)
     return JSONResponse({"ready": True})
@@ -199,6 +203,20 @@ def content_policy(framed_by: tuple[str, ...] = ()) -> str:
 
 
 @contextlib.asynccontextmanager
+async def replica_lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
+    """Look for newer published states in a thread, until the server ends."""
+    reads = replica.current_replica()
+    if reads is None:
+        raise RuntimeError("this process owns its store")
+    reads.owner.told = replica_line.note_saved_at_owner
+    process_lock.started_thread("states", reads.look_until_stopped)
+    try:
+        yield {}
+    finally:
+        await asyncio.to_thread(reads.close)
+
+
+@contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Run the loader, enricher and watcher in threads, and let commands find this process, until the server ends."""
     from observability.cli import live_sample
@@ -241,12 +259,16 @@ def app_parts() -> dict[str, Any]:
     leave_imports_out_of_collections()
     close_half_open_connections(lambda: limits_in_force(process_lock.current_owner().home).limits)
     logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(lambda record: "No runtime found" not in record.getMessage())
-    routes = [
-        Route("/readyz", readiness),
+    reads = replica.replica_is_asked_for()
+    programs = [
         Route("/_owner/command", run_owner_command, methods=["POST"]),
-        *sign_in_routes(sign_in.oidc_login_address),
         *api.routes(),
         Route("/mcp", api.guarded_handler("POST", "read", answer_assistant), methods=["GET", "POST", "DELETE"]),
+    ]
+    routes = [
+        Route("/readyz", readiness),
+        *sign_in_routes(sign_in.oidc_login_address),
+        *(api.routes_elsewhere(os.environ.get(replica.OWNER_VARIABLE, "")) if reads else programs),
         *redirects(),
         *documents(),
     ]
@@ -257,7 +279,7 @@ def app_parts() -> dict[str, Any]:
             Middleware(RequestOriginCheck, port=server_port),
             Middleware(SignInCheck, read_claims=sign_in.oidc_claims),
         ],
-        "lifespan": lifespan,
+        "lifespan": replica_lifespan if reads else lifespan,
         "on_script_error": page_failure.draw_page_failure,
         "secrets": sign_in.oidc_secrets(read_access_settings(process_lock.home_folder())),
     }

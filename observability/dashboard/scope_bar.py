@@ -18,7 +18,7 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.time import naive_utc
 from observability.core.window import Slice
-from observability.dashboard import favourites, links, load, palette, slice_builder
+from observability.dashboard import favourites, links, load, palette, replica_line, slice_builder
 from observability.dashboard.instant_boxes import FIRST, LAST, instant_boxes
 from observability.dashboard.scope import (
     BIND,
@@ -82,6 +82,7 @@ def draw_scope_bar(page: str) -> None:
         part = formatting.slice_in_words(str(rows)) if rows else None
         beside = (state.get("version"), scope_from_state(state).environment) if model else ()
         palette.draw_palette(page, " · ".join(filter(None, (named, *beside, span, part))))
+    replica_line.draw_replica_line(page)
 
 
 def _environment_box(model: str, hidden: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from observability.core import formatting
 from observability.server import audit_log, process_lock
 from observability.server.access import ACTING, HERE, Action, Person, may_do, require_action
 from observability.server.access_settings import AccessSettings, read_access_settings
+from observability.server.replica import current_replica
 from observability.server.sign_in import OIDC_COOKIE, signed_in_person
 
 PROVIDER = "default"
@@ -104,8 +105,18 @@ def oidc_secrets(settings: AccessSettings) -> dict[str, Any] | None:
 
 
 def require_of_person(action: Action, model: str | None = None) -> None:
-    """Check an action that is none of the store, such as writing a file of settings. Raises ForbiddenError."""
+    """Check an action that is none of the store, such as writing a file of settings. Raises ForbiddenError, and UsageError where only the
+    owner of the store can do it.
+    """
     require_action(current_person(), action, model)
+    require_owner()
+
+
+def require_owner() -> None:
+    """Raise UsageError where this process only reads: what changes a file of the home is done at the owner of the store."""
+    reads = current_replica()
+    if reads is not None:
+        reads.store.refuse()
 
 
 def role_allows(action: Action, model: str | None = None) -> bool:

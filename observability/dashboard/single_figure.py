@@ -7,7 +7,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.time import naive_utc
-from observability.dashboard import frame, links
+from observability.dashboard import frame, links, replica_line
 from observability.dashboard.boards.boards import scope_words
 from observability.dashboard.boards.load_boards import scope_dates_words
 from observability.dashboard.page_figures import FigurePlace, figures_of_page
@@ -36,6 +36,7 @@ def draw_single_figure(page: str) -> bool:
     title = links.page_description(links.page_files()[page])[0]
     st.title(formatting.escape_markdown(title), anchor=False)
     st.caption(formatting.escape_markdown(scope_words(place.scope, scope_dates_words(place.scope))))
+    replica_line.draw_replica_line(page)
     figure = found.found.get(key)
 
     def open_page() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from observability.core.catalog import NOTED
 from observability.monitoring.kept_findings import model_generation, rows_generation
@@ -25,11 +26,20 @@ Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
 
+_STORE_OF_RUN: "weakref.WeakKeyDictionary[object, Store]" = weakref.WeakKeyDictionary()
+"""The store that a run of a page began with. Streamlit makes a new coordinator for each run."""
+
+
 def owned_store() -> "Store":
-    """The store that this process owns, for what is kept for all people alike. Whoever shows an answer checks first that it may be seen."""
+    """The store that this process owns, for what is kept for all people alike. Whoever shows an answer checks first that it may be seen.
+
+    A run of a page has the same one to its end, also where the process reads published states and a newer one comes.
+    """
     from observability.server import process_lock
 
-    return process_lock.current_store()
+    newest, context = process_lock.current_store(), get_script_run_ctx(suppress_warning=True)
+    run = None if context is None else context.parallel_coordinator
+    return newest if run is None else _STORE_OF_RUN.setdefault(run, newest)
 
 
 def store() -> "Store":

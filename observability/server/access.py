@@ -104,6 +104,8 @@ HERE = Person("", "administrator", source="here")
 """The person at a dashboard without sign-in."""
 ACTING: ContextVar[Person] = ContextVar("acting person", default=HERE)
 """Who sent the request that this code works for; in threads of the dashboard itself, HERE."""
+WRITING: ContextVar[Person] = ContextVar("person who writes", default=HERE)
+"""For whom the store writes at this moment, for one that sends it on (owner_calls.py)."""
 COMMAND_LINE = Person("command line", "administrator", source="command line")
 """Whoever can read the home, and so could read and change its files without the dashboard."""
 

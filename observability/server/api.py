@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +24,18 @@ from starlette.routing import BaseRoute, Route
 from observability.core import telemetry
 from observability.core.errors import ForbiddenError, NotFoundError, ObservabilityError, UsageError
 from observability.core.limits import IntakeLimits, limits_in_force
-from observability.server import audit_log, cloud_events, health, intake, lineage_events, open_metrics, otlp_traces, process_lock, tokens
+from observability.server import (
+    audit_log,
+    cloud_events,
+    health,
+    intake,
+    lineage_events,
+    open_metrics,
+    otlp_traces,
+    owner_calls,
+    process_lock,
+    tokens,
+)
 from observability.server.access import ACTING, Person
 from observability.server.guarded_store import guarded_store
 
@@ -239,6 +251,14 @@ async def take_body(request: Request, work: Callable[[bytes, IntakeLimits], T]) 
         return await asyncio.get_running_loop().run_in_executor(INTAKE, copy_context().run, run)  # who acts
 
 
+async def calls(request: Request) -> Response:
+    """Do what a person asked for at a process that only reads (owner_calls.py)."""
+    query_parameters(request, ())
+    limits = replace(limits_in_force(process_lock.current_owner().home).limits, body_bytes=owner_calls.MOST_BYTES)
+    body, holder = await intake.read_body(request, limits), ACTING.get()
+    return JSONResponse(await asyncio.to_thread(owner_calls.answer_call, process_lock.current_store(), holder, body))
+
+
 async def model_server_events(request: Request) -> Response:
     """Requests and responses of model servers as CloudEvents: 202 once records and halves are on disk, 422 where all are rejected."""
     mapping, headers = query_parameters(request, cloud_events.PARAMETERS), dict(request.headers)
@@ -295,6 +315,17 @@ async def unknown_address(_request: Request) -> Response:
     )
 
 
+def routes_elsewhere(owner: str) -> list[BaseRoute]:
+    """The routes of a process that only shows pages: programs are told the address of the owner of the store."""
+
+    async def elsewhere(_request: Request) -> Response:
+        return error_response(421, "this process only shows pages", f"Send it to the owner of the store, {owner}")
+
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    paths = ("/api/{rest:path}", "/v1/{rest:path}", "/metrics", "/mcp")
+    return [Route(path, elsewhere, methods=methods) for path in paths]
+
+
 def routes() -> list[BaseRoute]:
     """The routes, each for every method, so that a wrong method gets an error response too."""
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -303,6 +334,7 @@ def routes() -> list[BaseRoute]:
         ("/api/v1/labels", "POST", "write", labels),
         ("/api/v1/cloudevents", "POST", "write", model_server_events),
         ("/api/v1/lineage", "POST", "write", lineage),
+        (owner_calls.ROUTE, "POST", "write", calls),
         ("/v1/traces", "POST", "write", traces),
         ("/api/v1/status", "GET", "read", status),
         ("/api/v1/findings", "GET", "read", findings),

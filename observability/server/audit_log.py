@@ -16,7 +16,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +52,8 @@ LAST_BYTES = 16_384
 WAIT = 5.0
 """Seconds to wait for another process that writes."""
 _writing = threading.Lock()
+_elsewhere: list[Callable[..., object]] = []
+"""What logs in the place of this process, if anything (`log_elsewhere`)."""
 
 
 def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> None:
@@ -60,6 +62,9 @@ def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> No
     Raises StoreBrokenError where the log cannot be written: what cannot be logged must not be done.
     """
     if read_access_settings(home).method == "none":
+        return
+    for send in _elsewhere:
+        send("note_access", author=author, does=does, fields=fields)
         return
     given = {name: value[:LONGEST] for name, value in fields.items() if value and name in FIELDS}
     if "subject" in given:
@@ -73,6 +78,11 @@ def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> No
             _append(home / FILE, entry)
     except OSError as error:
         raise StoreBrokenError("the audit log cannot be written", where=FILE, got=error.strerror, attempt="Free some disk space") from error
+
+
+def log_elsewhere(send: Callable[..., object]) -> None:
+    """From now on let the owner of the store log what is done in this process, which only reads. send: calls a method of it, by name."""
+    _elsewhere[:] = [send]
 
 
 def _append(path: Path, entry: Mapping[str, str]) -> None:

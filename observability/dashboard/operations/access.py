@@ -7,7 +7,8 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard.sign_in import current_person, sign_out_link
+from observability.dashboard.frame import answer_or_stop
+from observability.dashboard.sign_in import current_person, require_owner, sign_out_link
 from observability.dashboard.table import column, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.server import accounts, audit_log, process_lock
@@ -67,6 +68,7 @@ def password_section(person: Person) -> None:
         return
     home = process_lock.current_store().home
     try:
+        require_owner()
         accounts.change_own_password(home, person.name, old, new)
         audit_log.note_access(home, person.name, "changed", what="own password")
     except ObservabilityError as error:
@@ -108,6 +110,7 @@ def audit_section() -> None:
     require_action(person, "audit")
     home = process_lock.current_store().home
     st.header("Audit log", anchor=False)
+    answer_or_stop(require_owner)
     if problem := audit_log.audit_problem(home):
         st.error(formatting.escape_markdown(problem), icon=":material/error:")
     every = audit_log.access_entries(home, most=100_000)

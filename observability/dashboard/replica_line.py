@@ -1,0 +1,72 @@
+"""What a page says where its process only reads published states: of when the data are, and what became of what a person saved."""
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from observability.core.formatting import escape_markdown, format_minute, plural
+from observability.dashboard.links import DEFAULT_PAGE
+from observability.dashboard.state_cache import owned_store
+from observability.server.replica import Replica, current_replica
+
+SAVED = "saved-at-owner"
+"""Session key: when the owner last took something that this session saved, by the owner's clock."""
+LATE = 4
+"""How many times the seconds between two states a state may be old before a page warns."""
+
+
+def draw_replica_line(page: str) -> None:
+    """Draw of when the data are, with a link to the page at the owner; nothing where the process owns its store."""
+    reads = current_replica()
+    if reads is None:
+        return
+    as_of, now = shown_as_of(reads), datetime.now(UTC)
+    late = (now - as_of).total_seconds() > LATE * reads.store.state.every
+    words = f"{':material/warning: ' if late else ''}{lag_sentence(as_of, now)}"
+    if reads.failure:
+        words += f" The newest state cannot be shown: {escape_markdown(reads.failure)}"
+    elif late:
+        words += " The owner publishes nothing newer."
+    st.caption(f"{words} [Open this page at the owner]({owner_page(reads.owner.address, page)})")
+    saved: datetime | None = st.session_state.get(SAVED)
+    if saved is not None and as_of <= saved:
+        _wait_for_saved(saved)
+    elif saved is not None:
+        del st.session_state[SAVED]
+
+
+def lag_sentence(as_of: datetime, now: datetime) -> str:
+    """Of when the data are, and how far that is behind the clock."""
+    seconds = max(round((now - as_of).total_seconds()), 0)
+    size, unit = (1, "second") if seconds < 120 else (60, "minute") if seconds < 7200 else (3600, "hour")
+    when = f"{as_of:%H:%M}" if as_of.date() == now.date() else format_minute(as_of)
+    return f"Data as of {when} UTC, {plural(seconds // size, unit)} behind."
+
+
+def shown_as_of(reads: Replica) -> datetime:
+    """The instant up to which nothing had changed in what this run of a page shows."""
+    shown = owned_store()
+    return reads.as_of if shown is reads.store else shown.state.as_of  # type: ignore[attr-defined]
+
+
+def owner_page(address: str, page: str) -> str:
+    """The address of a page in its present view at the owner."""
+    query = urlencode([(key, value) for key in st.query_params for value in st.query_params.get_all(key)])
+    return f"{address}/{'' if page == DEFAULT_PAGE else page}{f'?{query}' if query else ''}"
+
+
+def note_saved_at_owner(at: datetime) -> None:
+    """Tell the person whose page this thread runs that the owner has taken what they saved."""
+    if get_script_run_ctx(suppress_warning=True) is not None:
+        st.session_state[SAVED] = at
+
+
+@st.fragment(run_every="2s")
+def _wait_for_saved(saved: datetime) -> None:
+    """Say that something was saved, and rerun the page once it can be seen here."""
+    reads = current_replica()
+    if reads is not None and reads.as_of > saved:
+        st.rerun()
+    st.info("Saved at the owner. It shows here with the next snapshot.", icon=":material/cloud_done:")

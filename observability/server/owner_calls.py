@@ -1,0 +1,123 @@
+"""What people do at a process that only reads and that its owner has to do: calls of the owner's store over HTTP, in the name of a person.
+
+`POST /api/v1/calls` takes one call: {"method", "person", "arguments"}. It needs a token that writes, with sign-in one of the role
+administrator, because it acts for other people. The owner checks what the person may do by its own accounts, and logs it. A call that was
+sent twice, because an answer was lost, stores its records once.
+"""
+
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from observability.client.encode import RefusedError, encode_line
+from observability.client.remote import collector_address
+from observability.core.errors import ForbiddenError, StoreBusyError, UsageError
+from observability.server import audit_log
+from observability.server.access import HERE, WRITING, Person, require_action
+from observability.server.access_settings import read_access_settings
+from observability.server.accounts import read_accounts
+from observability.server.guarded_store import guarded_store
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
+ROUTE = "/api/v1/calls"
+TRIES, ANSWER_SECONDS, PAUSE = 3, 20.0, 0.5
+"""How often a call is sent that gets no answer, how long each waits, and the seconds between them."""
+MOST_BYTES = 16_000_000
+CHANGING = ("write_records", "update_settings")
+
+
+class OwnerCalls:
+    """Sends calls to the owner of a store. address: of its dashboard. told: called after the owner took something, with the time there."""
+
+    def __init__(self, address: str, token: str, told: Callable[[datetime], object] = lambda at: None) -> None:
+        self.address, self._token, self.told = address.rstrip("/"), token, told
+        self._parts = collector_address(address)
+
+    def send(self, method: str, **arguments: Any) -> Any:
+        """The answer of the owner to a call for the person who acts.
+
+        Raises UsageError where the owner refuses it, StoreBusyError where it does not answer: then nobody knows whether it was done.
+        """
+        try:
+            if "records" in arguments:
+                arguments["records"] = [json.loads(encode_line(each)) for each in arguments["records"]]
+        except RefusedError as why:
+            raise UsageError(str(why), attempt="Write less") from None
+        person = WRITING.get()
+        told = {"name": person.name, "role": person.role, "models": person.models, "source": person.source}
+        body = json.dumps({"method": method, "person": told, "arguments": arguments}).encode()
+        for tried in range(TRIES):
+            if tried:
+                time.sleep(PAUSE)
+            with suppress(OSError, http.client.HTTPException, ValueError, KeyError):
+                status, answer = self._post(body)
+                if status == 200:
+                    if method in CHANGING and any(each.get("what") != "export" for each in arguments.get("records", [{}])):
+                        self.told(datetime.fromisoformat(answer["at"]))
+                    return answer["answer"]
+                if status < 500:
+                    raise UsageError(f"the owner of the store refused it: {answer['error']}", attempt=answer["try"])
+        attempt = "Keep what you wrote, and look there before you save it again"
+        raise StoreBusyError("the owner of the store does not answer, so it may not be saved", where=self.address, attempt=attempt)
+
+    def _post(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Status and body of the owner's response. Raises OSError, HTTPException, ValueError."""
+        parts, host = self._parts, str(self._parts.hostname)
+        connection = (
+            http.client.HTTPSConnection(host, parts.port, timeout=ANSWER_SECONDS, context=ssl.create_default_context())
+            if parts.scheme == "https"
+            else http.client.HTTPConnection(host, parts.port, timeout=ANSWER_SECONDS)
+        )
+        with closing(connection):
+            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+            connection.request("POST", parts.path.rstrip("/") + ROUTE, body, headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+
+
+def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
+    """Do what a call asks for, as far as its person may: {"answer", "at"}. holder: of the token.
+
+    Raises ForbiddenError, UsageError, StoreBrokenError.
+    """
+    require_action(holder, "settings")
+    try:
+        call = json.loads(body)
+        told, method, given = call["person"], call["method"], call["arguments"]
+        person = acting_person(store.home, told)
+        if method == "write_records":
+            guarded_store(store, person).write_records(given["records"])
+            answer: list[str] | None = None
+        elif method == "update_settings":
+            values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given["changed"].items()}
+            settings = replace(store.catalog().model(given["name"]).settings, **values)
+            answer = guarded_store(store, person).update_settings(given["name"], settings)
+        elif method == "note_access" and given["does"] in get_args(audit_log.Deed):
+            audit_log.note_access(store.home, str(given["author"]), given["does"], **given["fields"])
+            answer = None
+        else:
+            raise UsageError("unknown call", got=repr(method)[:80], expected="write_records, update_settings or note_access")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError("the call cannot be read", got=f"{type(error).__name__}: {error}"[:200]) from error
+    return {"answer": answer, "at": datetime.now(UTC).isoformat()}
+
+
+def acting_person(home: Path, told: Mapping[str, Any]) -> Person:
+    """Who a call is for: by the owner's own account; at a provider as the other process was told. Raises ForbiddenError for nobody."""
+    if read_access_settings(home).method == "none" or told["source"] == "here":
+        return HERE
+    if told["source"] == "account":
+        account = read_accounts(home).get(told["name"])
+        if account is None or account.disabled:
+            raise ForbiddenError("the account is disabled or gone", got=told["name"], attempt="Ask an administrator")
+        return account.person
+    return Person(str(told["name"]), told["role"], tuple((str(model), str(role)) for model, role in told["models"]), "oidc")

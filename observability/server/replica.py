@@ -1,0 +1,198 @@
+"""A process that answers pages from the states that the owner of a store publishes. It holds no lock, loads nothing and watches nothing.
+
+It stands where an owner stands (process_lock.py). Each state has a store of its own, so that whoever reads one goes on with it while newer
+ones come.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+import weakref
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError, UsageError
+from observability.core.finding import KEPT_FILE
+from observability.monitoring.kept_answers import hand_on_answers
+from observability.monitoring.kept_findings import kept_findings_of
+from observability.server import audit_log, process_lock
+from observability.server.owner_calls import OwnerCalls
+from observability.server.quotas import TokenQuotas
+from observability.store.opener import database_state
+from observability.store.published import newest_state
+from observability.store.published_store import copy_settings, open_published
+
+if TYPE_CHECKING:
+    from observability.store.published_store import PublishedStore
+    from observability.store.types.published_state import PublishedState
+
+LOG = logging.getLogger(__name__)
+FOLDER_VARIABLE, OWNER_VARIABLE, TOKEN_VARIABLE = "OBSERVABILITY_PUBLISHED", "OBSERVABILITY_OWNER", "OBSERVABILITY_OWNER_TOKEN"
+HOME_PREFIX = "observability-replica-"
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether there is a newer state."""
+LONGEST_RUN = 600.0
+"""Seconds after which an older state is closed, whoever still reads it."""
+GONE = 60.0
+"""Seconds after which a state that the owner has withdrawn is shown no longer."""
+
+
+class Replica:
+    """The published states of a folder, in the place of an owner. newest: the store of the newest one. owner: takes what people write.
+
+    as_of: nothing had changed up to this instant.
+    """
+
+    thread = watching = enriching = collected = publisher = None
+    """What an owner has and this process has not."""
+
+    def __init__(self, folder: Path, home: Path, owner: OwnerCalls) -> None:
+        self.folder, self.home, self.owner = folder, home, owner
+        self.loader, self.quotas, self.token = process_lock.LoaderState(), TokenQuotas(), os.urandom(16).hex()
+        self.stopping = threading.Event()
+        self.failure: str | None = None
+        self._run, self._numbers = "", 0
+        self._findings: tuple[Path, int] | None = None
+        self._older: deque[tuple[float, weakref.ref[PublishedStore]]] = deque()
+        self._missing_since: float | None = None
+        state = published(folder)
+        self._newest: PublishedStore | None = self._opened(state)
+        self.as_of = state.as_of
+
+    @property
+    def store(self) -> "PublishedStore":
+        """The store of the newest state. Raises StoreBrokenError where the owner has withdrawn all."""
+        if self._newest is None:
+            attempt = "It is published again within seconds, while its owner runs"
+            raise StoreBrokenError("the owner of the store has withdrawn what it published", attempt=attempt)
+        return self._newest
+
+    def look(self) -> None:
+        """Take the newest state over where there is a newer one, and close older ones that were read for long enough."""
+        while self._older and self._older[0][0] < time.monotonic() - LONGEST_RUN:
+            self._close(self._older.popleft()[1]())
+        try:
+            state = newest_state(self.folder)
+            if state is None:
+                self._let_go()
+                return
+            self._missing_since = None
+            before = self._newest
+            if before is None or (state.folder, state.run) != (before.state.folder, before.state.run):
+                self._newest = self._opened(state)
+                if before is not None:
+                    self._older.append((time.monotonic(), weakref.ref(before)))
+            else:
+                self._take_findings(before)
+            self.as_of, self.failure = state.as_of, None
+        except (ObservabilityError, OSError) as error:
+            if self.failure is None:
+                LOG.warning("the newest published state cannot be shown: %s", error)
+            self.failure = str(error)
+
+    def look_until_stopped(self) -> None:
+        """Look every second, until `stopping` is set."""
+        while not self.stopping.wait(LOOK_EVERY):
+            self.look()
+
+    def seconds_behind(self) -> float:
+        """For how many seconds it is not known here what has changed in the store."""
+        return max((datetime.now(UTC) - self.as_of).total_seconds(), 0.0)
+
+    def close(self) -> None:
+        """Stop, and close what is open."""
+        self.stopping.set()
+        for store in (*(known() for _, known in self._older), self._newest):
+            self._close(store)
+        if self.home.name.startswith(HOME_PREFIX):
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    @staticmethod
+    def _close(store: "PublishedStore | None") -> None:
+        """Close a store that nobody has let go of."""
+        if store is not None:
+            store.close()
+
+    def _opened(self, state: "PublishedState") -> "PublishedStore":
+        """The store of a state, with the findings that the owner knew, and what this process has kept of earlier states."""
+        before = getattr(self, "_newest", None)
+        if state.run != self._run:
+            self._run, self._numbers = state.run, 0 if before is None else max(before.generation, before.rewrites) + 1
+        opened = open_published(state, self.home, self.owner, self._numbers)
+        if before is not None:
+            hand_on_answers(before, opened)
+        self._take_findings(opened)
+        return opened
+
+    def _take_findings(self, store: "PublishedStore") -> None:
+        """Take over the findings that the owner knew, where it wrote new ones beside the state."""
+        source = store.state.folder / KEPT_FILE
+        with contextlib.suppress(FileNotFoundError):
+            found = source.stat()
+            if self._findings != (mark := (source, found.st_mtime_ns)):
+                self._findings = mark
+                shutil.copyfile(source, self.home / KEPT_FILE)
+                kept_findings_of(store).restore(self.home, store.generations, database_state(store.state.folder))
+
+    def _let_go(self) -> None:
+        """Show a state that was withdrawn for some more seconds only: it may hold what was removed."""
+        now = time.monotonic()
+        self._missing_since = self._missing_since or now
+        if now - self._missing_since > GONE and self._newest is not None:
+            self._older.append((now, weakref.ref(self._newest)))
+            self._newest = None
+
+
+def replica_is_asked_for() -> bool:
+    """Whether this process was started to read published states."""
+    return FOLDER_VARIABLE in os.environ
+
+
+def current_replica() -> Replica | None:
+    """The replica that this process is; None in a process that owns its store, or none."""
+    try:
+        found: object = process_lock.current_owner()
+    except StoreBusyError:
+        return None
+    return found if isinstance(found, Replica) else None
+
+
+def start_replica() -> Replica:
+    """Open the newest state of the folder that the environment names, in the place of an owner. Raises UsageError, StoreBrokenError."""
+    started = Replica(Path(os.environ[FOLDER_VARIABLE]), process_lock.home_folder(), owner_of_environment())
+    audit_log.log_elsewhere(started.owner.send)
+    process_lock.stand_for_owner(cast("process_lock.Owner", started))
+    return started
+
+
+def owner_of_environment() -> OwnerCalls:
+    """The owner that the environment names. Raises UsageError where it names none, or no token."""
+    owner, token = os.environ.get(OWNER_VARIABLE, ""), os.environ.get(TOKEN_VARIABLE, "")
+    if not owner or not token:
+        attempt = f"Give --owner URL, and the token in {TOKEN_VARIABLE}; make one at the owner: token create --scope write"
+        raise UsageError("a process that only reads needs its owner's address and a token", attempt=attempt)
+    return OwnerCalls(owner, token)
+
+
+def prepared_home(folder: Path) -> Path:
+    """A new folder for what a process that only reads has of its own, with the settings of the newest state, so that who may sign in is
+    known before anything is served. Raises StoreBrokenError where nothing is published.
+    """
+    home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX))
+    copy_settings(published(folder).folder, home)
+    return home
+
+
+def published(folder: Path) -> "PublishedState":
+    """The newest state of a folder. Raises StoreBrokenError where there is none."""
+    state = newest_state(folder)
+    if state is None:
+        attempt = "Let the owner publish it: [publish] with every = 15 in its keeping.toml; it must run"
+        raise StoreBrokenError("nothing is published there", where=str(folder), attempt=attempt)
+    return state

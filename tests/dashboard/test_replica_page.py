@@ -1,0 +1,77 @@
+"""A page of a process that only reads says of when its data are, and what became of what a person saved."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.core.errors import UsageError
+from observability.dashboard import replica_line
+from observability.dashboard.sign_in import require_of_person
+from observability.server import process_lock
+from observability.server.owner_calls import OwnerCalls
+from observability.server.replica import Replica
+from observability.store.published import publish_state
+from tests.support.new_store import new_store
+
+SHELL = Path(__file__).parents[2] / "observability" / "dashboard" / "shell.py"
+
+
+@pytest.fixture
+def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica]:
+    """A process that reads the published state of a store with one event."""
+    monkeypatch.setattr(process_lock, "_current", None)
+    with new_store(tmp_path / "home") as store:
+        store.write_records([{"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note", "text": "a"}])
+        (store.home / "keeping.toml").write_text("[publish]\nevery = 15\n")
+        publish_state(store, "run")
+    found = Replica(tmp_path / "home" / "published", tmp_path / "reader", OwnerCalls("http://owner:8501/", "obs_token"))
+    process_lock.stand_for_owner(cast("process_lock.Owner", found))
+    yield found
+    found.close()
+
+
+def line() -> None:
+    """The script of a page that draws the line alone."""
+    from observability.dashboard.replica_line import draw_replica_line
+
+    draw_replica_line("drift")
+
+
+def test_the_line_tells_the_lag_and_warns_when_nothing_newer_comes(reads: Replica) -> None:
+    test = AppTest.from_function(line)
+    test.query_params["model"] = "a b"
+    reads.as_of = datetime.now(UTC)
+    (caption,) = test.run().caption
+    assert f"Data as of {reads.as_of:%H:%M} UTC, " in caption.value
+    assert "behind." in caption.value
+    assert "(http://owner:8501/drift?model=a+b)" in caption.value
+    reads.as_of -= timedelta(minutes=5)
+    assert "The owner publishes nothing newer." in test.run().caption[0].value
+    reads.failure = "the published state is of another version."
+    assert "cannot be shown: the published state is of another version" in test.run().caption[0].value
+
+
+def test_what_was_saved_is_told_until_it_is_there(reads: Replica) -> None:
+    test = AppTest.from_function(line)
+    test.session_state[replica_line.SAVED] = reads.as_of + timedelta(seconds=5)
+    (told,) = test.run().info
+    assert told.value == "Saved at the owner. It shows here with the next snapshot."
+    reads.as_of += timedelta(seconds=6)
+    assert not test.run().info
+    assert replica_line.SAVED not in test.session_state
+
+
+def test_a_whole_page_is_shown_from_a_state(reads: Replica) -> None:
+    test = AppTest.from_file(str(SHELL), default_timeout=120)
+    test.run()
+    assert not test.exception
+    assert any("Data as of" in caption.value for caption in test.caption)
+
+
+def test_files_of_the_home_are_changed_at_the_owner(reads: Replica) -> None:
+    with pytest.raises(UsageError, match="Open http://owner:8501"):
+        require_of_person("settings")

@@ -1,0 +1,291 @@
+"""A process that reads published states shows one state a run of a page, takes newer ones over, and sends to the owner what people save."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from observability.cli import main
+from observability.core.errors import ForbiddenError, ObservabilityError, StoreBrokenError, StoreBusyError, UsageError
+from observability.core.window import EPOCH
+from observability.dashboard import replica_line, state_cache
+from observability.monitoring.kept_findings import kept_findings_of
+from observability.server import accounts, audit_log, process_lock, replica
+from observability.server.access import HERE, Person
+from observability.server.guarded_store import GuardedStore
+from observability.server.owner_calls import OwnerCalls, acting_person, answer_call
+from observability.server.replica import Replica
+from observability.server.store_methods import METHODS
+from observability.store.duck_store import DuckStore
+from observability.store.published import publish_state
+from observability.store.published_store import PublishedStore
+from tests.support.new_store import new_store
+
+NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note", "text": "first"}
+AFTER = datetime(2027, 1, 1, tzinfo=UTC)
+READING = ("erased", "waiting", "verify", "close")
+"""What changes nothing, though people need more than a look for it."""
+
+
+class CallsOfTest(OwnerCalls):
+    """Calls of a store in this process, as its owner answers them. lose: answers that get lost on their way."""
+
+    def __init__(self, store: DuckStore, holder: Person = HERE, lose: int = 0) -> None:
+        super().__init__("http://owner:8501", "obs_token")
+        self.store, self.holder, self.lose, self.sent = store, holder, lose, 0
+
+    def _post(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        self.sent += 1
+        elsewhere, audit_log._elsewhere = audit_log._elsewhere, []  # the owner's process has its own
+        try:
+            answer = answer_call(self.store, self.holder, body)
+        except ObservabilityError as error:
+            return 403 if isinstance(error, ForbiddenError) else 400, {"error": str(error), "try": "Ask"}
+        finally:
+            audit_log._elsewhere = elsewhere
+        if self.sent <= self.lose:
+            raise ConnectionResetError
+        return 200, answer
+
+
+def publish(store: DuckStore, run: str = "run") -> None:
+    """Publish the present state of a store."""
+    (store.home / "keeping.toml").write_text("[publish]\nevery = 1\n")
+    publish_state(store, run)
+
+
+@pytest.fixture(autouse=True)
+def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test leaves an owner or a log elsewhere behind."""
+    monkeypatch.setattr(process_lock, "_current", None)
+    monkeypatch.setattr(audit_log, "_elsewhere", [])
+    monkeypatch.setattr("observability.server.owner_calls.PAUSE", 0)
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[DuckStore]:
+    """A store with one event, which is published."""
+    with new_store(tmp_path / "home") as store:
+        store.write_records([NOTE])
+        publish(store)
+        yield store
+
+
+def reader(store: DuckStore, calls: OwnerCalls | None = None) -> Replica:
+    """A process that reads what a store publishes."""
+    return Replica(store.home / "published", store.home.parent / "reader", calls or CallsOfTest(store))
+
+
+def texts(store: DuckStore | PublishedStore) -> list[str]:
+    """The texts of all events."""
+    return [str(text) for text in store.events(None, EPOCH, AFTER)["text"]]
+
+
+def test_a_newer_state_is_taken_over_and_a_run_of_a_page_keeps_its_own(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = reader(owner)
+    process_lock.stand_for_owner(cast("process_lock.Owner", reads))
+    run: Any = SimpleNamespace(parallel_coordinator=type("Coordinator", (), {})())
+    monkeypatch.setattr(state_cache, "get_script_run_ctx", lambda **_: run)
+    shown = state_cache.owned_store()
+    assert texts(cast("DuckStore", shown)) == ["first"]
+    owner.write_records([{**NOTE, "text": "second"}])
+    publish(owner)
+    reads.look()
+    assert state_cache.owned_store() is shown
+    assert texts(cast("DuckStore", state_cache.owned_store())) == ["first"]
+    run.parallel_coordinator = type("Coordinator", (), {})()  # the next run
+    assert texts(cast("DuckStore", state_cache.owned_store())) == ["first", "second"]
+    assert state_cache.owned_store().generation == owner.generation
+    known = weakref.ref(shown)
+    del shown
+    gc.collect()
+    assert known() is None  # nobody holds the older state, so that its file is closed
+    reads.close()
+
+
+def test_answers_of_unchanged_models_are_handed_on(owner: DuckStore) -> None:
+    reads = reader(owner)
+    kept = kept_findings_of(reads.store)
+    publish(owner)
+    reads.look()
+    assert kept_findings_of(reads.store) is kept
+    numbers = reads.store.generations
+    publish(owner, "another run")  # its commits are counted from the beginning
+    before = reads.store
+    reads.look()
+    assert reads.store is not before
+    assert min(reads.store.generations.values()) > max(numbers.values())
+    reads.close()
+
+
+def test_settings_stay_while_the_folder_of_the_state_goes(owner: DuckStore) -> None:
+    (owner.home / "access.toml").write_text('url = "https://a.example"\n')
+    (owner.home / "limits.toml").write_text("")
+    publish(owner)
+    reads = reader(owner)
+    owner.rewrite()
+    assert (reads.home / "access.toml").read_text() == 'url = "https://a.example"\n'
+    (owner.home / "access.toml").write_text('url = "https://b.example"\n')
+    (owner.home / "limits.toml").unlink()
+    publish(owner)
+    reads.look()
+    assert (reads.home / "access.toml").read_text() == 'url = "https://b.example"\n'
+    assert not (reads.home / "limits.toml").exists()
+    reads.close()
+
+
+def test_a_state_of_another_version_is_not_shown_and_the_older_one_stays(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = reader(owner)
+    before = reads.store
+    monkeypatch.setattr("observability.store.published.schema_version", lambda _cursor: 1000)
+    owner.write_records([{**NOTE, "text": "second"}])
+    publish(owner)
+    reads.look()
+    assert reads.store is before
+    assert "another version" in str(reads.failure)
+    reads.close()
+
+
+def test_what_the_owner_withdrew_is_shown_no_longer(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = reader(owner)
+    owner.rewrite()
+    reads.look()
+    assert texts(reads.store) == ["first"]
+    monkeypatch.setattr(replica, "GONE", -1)
+    reads.look()
+    with pytest.raises(StoreBrokenError, match="withdrawn"):
+        _ = reads.store
+    publish(owner)
+    reads.look()
+    assert texts(reads.store) == ["first"]
+    reads.close()
+
+
+def test_nothing_is_written_in_a_process_that_reads(owner: DuckStore) -> None:
+    reads = reader(owner)
+    changing = [
+        name for name, method in METHODS.items() if method.action not in ("read", "query", "write", "rules") and name not in READING
+    ]
+    assert len(changing) > 15
+    for name in changing:
+        with pytest.raises(UsageError, match="done at the owner of the store"):
+            getattr(reads.store, name)()
+    with pytest.raises(UsageError, match="done at the owner"), reads.store.write():
+        pass
+    assert texts(reads.store) == ["first"]
+    reads.close()
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_what_is_saved_arrives_once_though_answers_are_lost(owner: DuckStore, lost: int) -> None:
+    calls, told = CallsOfTest(owner, lose=lost), list[datetime]()
+    calls.told = told.append
+    reads = reader(owner, calls)
+    reads.store.write_records([{"kind": "event", "what": "note", "text": "saved"}, {"kind": "event", "what": "note", "text": "beside"}])
+    assert calls.sent == lost + 1
+    assert sorted(texts(owner)) == ["beside", "first", "saved"]
+    assert len(told) == 1
+    assert texts(reads.store) == ["first"]
+    publish(owner)
+    reads.look()
+    assert sorted(texts(reads.store)) == ["beside", "first", "saved"]
+    assert reads.as_of > told[0]
+    reads.close()
+
+
+def test_a_person_is_told_what_the_owner_refuses_or_does_not_answer(owner: DuckStore) -> None:
+    reads = reader(owner, calls := CallsOfTest(owner, lose=99))
+    with pytest.raises(StoreBusyError, match="may not be saved"):
+        reads.store.write_records([NOTE])
+    assert calls.sent == 3
+    with pytest.raises(UsageError, match="refused it"):
+        reads.store.write_records([{"kind": "event", "what": "no such word", "text": "x"}])
+    reads.close()
+
+
+def test_calls_are_for_people_as_the_owner_knows_them(owner: DuckStore) -> None:
+    """The token must be an administrator's; what the person may do is looked up at the owner, and logged there in their name, once."""
+    for name, role in (("root", "administrator"), ("ann", "analyst"), ("vic", "viewer")):
+        accounts.add_account(owner.home, name, role, f"four random words {role[:2]}")
+    publish(owner)
+    calls = CallsOfTest(owner, Person("token", "administrator", source="token"))
+    reads = reader(owner, calls)
+    audit_log.log_elsewhere(calls.send)
+    note = {"kind": "action", "action": "a1", "author": "somebody else", "text": "look", "state": "open"}
+    cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst"))).write_records([note])
+    (action,) = owner.actions()
+    assert [entry.author for entry in action.entries] == ["ann"]
+    assert [(each["author"], each["does"]) for each in audit_log.access_entries(owner.home)] == [("ann", "changed")]
+    promoted = cast("DuckStore", GuardedStore(reads.store, Person("vic", "administrator")))  # as an older state may say
+    with pytest.raises(UsageError, match="may not"):
+        promoted.write_records([note])
+    accounts.disable_account(owner.home, "ann")
+    with pytest.raises(UsageError, match="disabled"):
+        cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst"))).write_records([note])
+    calls.holder = Person("token", None, source="token")
+    with pytest.raises(UsageError, match="may not"):
+        reads.store.write_records([NOTE])
+    with pytest.raises(ForbiddenError):
+        acting_person(owner.home, {"name": "nobody", "source": "account"})
+    reads.close()
+
+
+def test_accesses_are_logged_at_the_owner(owner: DuckStore) -> None:
+    accounts.add_account(owner.home, "root", "administrator", "four random words")
+    publish(owner)
+    reads = reader(owner, calls := CallsOfTest(owner))
+    audit_log.log_elsewhere(calls.send)
+    audit_log.note_access(reads.home, "root", "saw", what="case", prediction="p1")
+    assert not (reads.home / audit_log.FILE).exists()
+    (entry,) = audit_log.access_entries(owner.home, prediction="p1")
+    assert (entry["author"], entry["does"]) == ("root", "saw")
+    reads.close()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "Data as of 10:41 UTC, 0 seconds behind."),
+        (1.4, "Data as of 10:41 UTC, 1 second behind."),
+        (119, "Data as of 10:41 UTC, 119 seconds behind."),
+        (180, "Data as of 10:41 UTC, 3 minutes behind."),
+        (3 * 3600, "Data as of 10:41 UTC, 3 hours behind."),
+        (24 * 3600, "Data as of 30 Nov 2026 10:41 UTC, 24 hours behind."),
+        (-5, "Data as of 10:41 UTC, 0 seconds behind."),
+    ],
+)
+def test_the_page_says_how_far_it_is_behind(seconds: float, words: str) -> None:
+    as_of = datetime(2026, 11, 30, 10, 41, tzinfo=UTC)
+    assert replica_line.lag_sentence(as_of, as_of + timedelta(seconds=seconds)) == words
+
+
+@pytest.mark.parametrize(
+    ("argv", "token", "code", "words"),
+    [
+        (("--owner", "http://owner:8501"), "t", 2, "--replica FOLDER"),
+        (("--replica", "{}/home/published"), "t", 2, "its owner's address and a token"),
+        (("--replica", "{}/home/published", "--owner", "http://owner:8501"), "", 2, "OBSERVABILITY_OWNER_TOKEN"),
+        (("--replica", "{}/home/published", "--owner", "owner"), "t", 2, "https://host"),
+        (("--replica", "{}/nowhere", "--owner", "http://owner:8501"), "t", 3, "nothing is published there"),
+    ],
+)
+def test_wrong_use_of_serve_is_told(
+    argv: tuple[str, ...],
+    token: str,
+    code: int,
+    words: str,
+    owner: DuckStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in (replica.FOLDER_VARIABLE, replica.OWNER_VARIABLE, "OBSERVABILITY_HOME"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv(replica.TOKEN_VARIABLE, token)
+    monkeypatch.setattr("os.execv", lambda *_: pytest.fail("it was started"))
+    assert main.main(["serve", *(each.format(owner.home.parent) for each in argv)]) == code
+    assert words in capsys.readouterr().err
