@@ -9,13 +9,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.core.errors import UsageError
+from observability.core.window import EPOCH
 from observability.dashboard import replica_line
 from observability.dashboard.sign_in import require_of_person
 from observability.server import process_lock
-from observability.server.owner_calls import OwnerCalls
 from observability.server.replica import Replica
 from observability.store.published import publish_state
 from tests.support.new_store import new_store
+from tests.support.owner_in_process import CallsOfTest
 
 SHELL = Path(__file__).parents[2] / "observability" / "dashboard" / "shell.py"
 
@@ -28,10 +29,11 @@ def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica]:
         store.write_records([{"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note", "text": "a"}])
         (store.home / "keeping.toml").write_text("[publish]\nevery = 15\n")
         publish_state(store, "run")
-    found = Replica(tmp_path / "home" / "published", tmp_path / "reader", OwnerCalls("http://owner:8501/", "obs_token"))
-    process_lock.stand_for_owner(cast("process_lock.Owner", found))
-    yield found
-    found.close()
+        found = Replica(tmp_path / "home" / "published", tmp_path / "reader", CallsOfTest(store))
+        found.owner.told = replica_line.note_saved_at_owner
+        process_lock.stand_for_owner(cast("process_lock.Owner", found))
+        yield found
+        found.close()
 
 
 def line() -> None:
@@ -63,6 +65,35 @@ def test_what_was_saved_is_told_until_it_is_there(reads: Replica) -> None:
     reads.as_of += timedelta(seconds=6)
     assert not test.run().info
     assert replica_line.SAVED not in test.session_state
+
+
+def saving() -> None:
+    """The script of a page on which a person saves a record."""
+    import streamlit as st
+
+    from observability.dashboard.replica_line import draw_replica_line
+    from observability.dashboard.widgets import save_records
+
+    draw_replica_line("drift")
+    what = st.text_input("What", "note")
+    if st.button("Save") and save_records([{"kind": "event", "what": what, "text": "saved"}], "Not saved"):
+        st.rerun()
+
+
+def test_what_a_person_saves_is_at_the_owner_and_told(reads: Replica) -> None:
+    owner = cast("CallsOfTest", reads.owner).store
+    test = AppTest.from_function(saving).run()
+    test.button[0].click().run()
+    assert sorted(owner.events(None, EPOCH, datetime(2030, 1, 1, tzinfo=UTC))["text"]) == ["a", "saved"]
+    assert test.info[0].value.startswith("Saved at the owner.")
+    publish_state(owner, "run")
+    reads.look()
+    assert not test.run().info
+    assert sorted(reads.store.events(None, EPOCH, datetime(2030, 1, 1, tzinfo=UTC))["text"]) == ["a", "saved"]
+    test.text_input[0].set_value("no such word")
+    test.button[0].click().run()
+    assert "the owner of the store refused it" in test.error[0].value
+    assert not test.info
 
 
 def test_a_whole_page_is_shown_from_a_state(reads: Replica) -> None:

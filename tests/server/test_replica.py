@@ -11,46 +11,26 @@ from typing import Any, cast
 import pytest
 
 from observability.cli import main
-from observability.core.errors import ForbiddenError, ObservabilityError, StoreBrokenError, StoreBusyError, UsageError
+from observability.core.errors import ForbiddenError, StoreBrokenError, StoreBusyError, UsageError
 from observability.core.window import EPOCH
 from observability.dashboard import replica_line, state_cache
 from observability.monitoring.kept_findings import kept_findings_of
 from observability.server import accounts, audit_log, process_lock, replica
-from observability.server.access import HERE, Person
+from observability.server.access import Person
 from observability.server.guarded_store import GuardedStore
-from observability.server.owner_calls import OwnerCalls, acting_person, answer_call
+from observability.server.owner_calls import OwnerCalls, acting_person
 from observability.server.replica import Replica
 from observability.server.store_methods import METHODS
 from observability.store.duck_store import DuckStore
 from observability.store.published import publish_state
 from observability.store.published_store import PublishedStore
 from tests.support.new_store import new_store
+from tests.support.owner_in_process import CallsOfTest
 
 NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note", "text": "first"}
 AFTER = datetime(2027, 1, 1, tzinfo=UTC)
 READING = ("erased", "waiting", "verify", "close")
 """What changes nothing, though people need more than a look for it."""
-
-
-class CallsOfTest(OwnerCalls):
-    """Calls of a store in this process, as its owner answers them. lose: answers that get lost on their way."""
-
-    def __init__(self, store: DuckStore, holder: Person = HERE, lose: int = 0) -> None:
-        super().__init__("http://owner:8501", "obs_token")
-        self.store, self.holder, self.lose, self.sent = store, holder, lose, 0
-
-    def _post(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        self.sent += 1
-        elsewhere, audit_log._elsewhere = audit_log._elsewhere, []  # the owner's process has its own
-        try:
-            answer = answer_call(self.store, self.holder, body)
-        except ObservabilityError as error:
-            return 403 if isinstance(error, ForbiddenError) else 400, {"error": str(error), "try": "Ask"}
-        finally:
-            audit_log._elsewhere = elsewhere
-        if self.sent <= self.lose:
-            raise ConnectionResetError
-        return 200, answer
 
 
 def publish(store: DuckStore, run: str = "run") -> None:
@@ -70,7 +50,7 @@ def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def owner(tmp_path: Path) -> Iterator[DuckStore]:
     """A store with one event, which is published."""
-    with new_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "owner") as store:
         store.write_records([NOTE])
         publish(store)
         yield store
@@ -268,10 +248,10 @@ def test_the_page_says_how_far_it_is_behind(seconds: float, words: str) -> None:
     ("argv", "token", "code", "words"),
     [
         (("--owner", "http://owner:8501"), "t", 2, "--replica FOLDER"),
-        (("--replica", "{}/home/published"), "t", 2, "its owner's address and a token"),
-        (("--replica", "{}/home/published", "--owner", "http://owner:8501"), "", 2, "OBSERVABILITY_OWNER_TOKEN"),
-        (("--replica", "{}/home/published", "--owner", "owner"), "t", 2, "https://host"),
-        (("--replica", "{}/nowhere", "--owner", "http://owner:8501"), "t", 3, "nothing is published there"),
+        (("--replica", "{}/owner/published"), "t", 2, "its owner's address and a token"),
+        (("--replica", "{}/owner/published", "--owner", "http://owner:8501"), "", 2, "OBSERVABILITY_OWNER_TOKEN"),
+        (("--replica", "{}/owner/published", "--owner", "owner"), "t", 2, "https://host"),
+        (("--replica", "{}/owner/nowhere", "--owner", "http://owner:8501"), "t", 3, "nothing is published there"),
     ],
 )
 def test_wrong_use_of_serve_is_told(

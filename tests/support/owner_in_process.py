@@ -1,0 +1,30 @@
+"""The owner of a store in the process of the test, for one that only reads."""
+
+from typing import Any
+
+from observability.core.errors import ForbiddenError, ObservabilityError
+from observability.server import audit_log
+from observability.server.access import HERE, Person
+from observability.server.owner_calls import OwnerCalls, answer_call
+from observability.store.duck_store import DuckStore
+
+
+class CallsOfTest(OwnerCalls):
+    """Calls of a store in this process, as its owner answers them. lose: answers that get lost on their way."""
+
+    def __init__(self, store: DuckStore, holder: Person = HERE, lose: int = 0) -> None:
+        super().__init__("http://owner:8501", "obs_token")
+        self.store, self.holder, self.lose, self.sent = store, holder, lose, 0
+
+    def _post(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        self.sent += 1
+        elsewhere, audit_log._elsewhere = audit_log._elsewhere, []  # the owner's process has its own
+        try:
+            answer = answer_call(self.store, self.holder, body)
+        except ObservabilityError as error:
+            return 403 if isinstance(error, ForbiddenError) else 400, {"error": str(error), "try": "Ask"}
+        finally:
+            audit_log._elsewhere = elsewhere
+        if self.sent <= self.lose:
+            raise ConnectionResetError
+        return 200, answer
