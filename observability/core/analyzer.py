@@ -3,7 +3,7 @@
 An analyzer declares the frames it needs and evaluates them. It has no access to a database, a clock, a file or Streamlit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,8 @@ Span = Literal["current", "reference", "past"]
 DAY = timedelta(days=1)
 DAYS_DRAWN = 1096
 """Most days, the newest, that a finding's evidence holds for its chart: three years, so that the chart covers the window that it names."""
+MOST_INPUTS = 250
+"""Most features that an analyzer of single rows compares: pairs of features and the columns of a classifier grow faster than features."""
 NIGHT = timedelta(hours=3)
 """A day counts as complete although its last hours have no records: few models serve all night."""
 
@@ -76,6 +78,14 @@ class Context:
         start, end = self.window.start, self.window.end
         until = end if self.now >= end - NIGHT else max(self.now, start)
         return -((EPOCH - start) // DAY), (until - EPOCH) // DAY - 1
+
+    def most_important(self, names: Sequence[str]) -> tuple[str, ...]:
+        """At most MOST_INPUTS features, the most important ones by the model's settings, the first of equals; in the order given."""
+        if len(names) <= MOST_INPUTS:
+            return tuple(names)
+        importance = self.model.settings.importance
+        chosen = set(sorted(names, key=lambda name: -importance.get(name, 0.0))[:MOST_INPUTS])
+        return tuple(name for name in names if name in chosen)
 
     def undecided(
         self, analyzer: str, subject: str, metric: str, n: int, because: str, *, against: Against = "reference", whole_model: bool = False

@@ -96,7 +96,8 @@ def slice_references(context: Context) -> tuple[str, ...]:
 
 
 def slicing_columns(context: Context) -> tuple[Column, ...]:
-    """Features that the version was registered with (all observed ones without a registration), and sensitive attributes.
+    """Features that the version was registered with (all observed ones without a registration), of very many the most important ones, and
+    sensitive attributes.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def slicing_columns(context: Context) -> tuple[Column, ...]:
     -------
     tuple[Column, ...]
     """
-    names = context.version.features or tuple(feature.name for feature in context.model.features())
+    names = set(context.most_important(context.version.features or tuple(feature.name for feature in context.model.features())))
     return tuple(column for column in context.model.columns if column.role == "group" or column.name in names)
 
 

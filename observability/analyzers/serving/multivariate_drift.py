@@ -6,8 +6,7 @@ week holds seven values of them; where only they separate the sides, that is sai
 drift that the four weeks before show too, are named. A finding that needs action says how often such a move went with a fall of this
 model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as well
 (detection/correlation_changes.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named
-by its features. Of a model with more than MOST_INPUTS features those are compared that are most important by its settings; the order of the
-model decides where they say nothing.
+by its features. Of very many features the most important ones are compared (`Context.most_important`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,8 +50,6 @@ WATCH, ACT = 0.55, 0.65
 MORE = 0.05
 """Smallest AUC gain of pairs over single features that is reported beside features that drifted."""
 ONE_SIDED_95 = 1.645
-MOST_INPUTS = 250
-"""Largest number of features that are compared; pairs of features and the classifier's columns grow faster than features."""
 NAMED, NAMED_FROM = 3, 0.01
 """Largest number of features that are named, and the smallest AUC loss of a named feature."""
 
@@ -150,11 +147,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def of_compared_inputs(context: Context) -> Context:
     """Return the context whose version has the features that are compared: all, or the most important of very many, in their order."""
-    names, importance = context.version.features, context.model.settings.importance
-    if len(names) <= MOST_INPUTS:
-        return context
-    chosen = set(sorted(names, key=lambda name: -importance.get(name, 0.0))[:MOST_INPUTS])
-    return replace(context, version=replace(context.version, features=tuple(name for name in names if name in chosen)))
+    return replace(context, version=replace(context.version, features=context.most_important(context.version.features)))
 
 
 def model_inputs(context: Context) -> tuple[str, ...]:

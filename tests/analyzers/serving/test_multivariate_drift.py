@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from observability.analyzers.serving import drift, multivariate_drift
+from observability.analyzers.serving import drift
 from observability.analyzers.serving.multivariate_drift import (
     ANALYZER,
     DomainVerdict,
@@ -18,6 +18,7 @@ from observability.analyzers.serving.multivariate_drift import (
     undecided_domain,
     weeks_beyond,
 )
+from observability.core import analyzer
 from observability.core.finding import DETAILS, Finding, news_of
 from observability.core.settings import ModelSettings
 from observability.core.standing_since import StandingSince, standing_since
@@ -297,7 +298,7 @@ def test_a_drift_says_since_which_week_or_that_it_is_not_clearly_different(
 
 
 def test_of_very_many_inputs_the_most_important_are_compared_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multivariate_drift, "MOST_INPUTS", 2)
+    monkeypatch.setattr(analyzer, "MOST_INPUTS", 2)
     reference, current = tied(3000, 70, 0.8), tied(2500, 71, -0.5)
     settings = {
         name: ModelSettings(importance=dict.fromkeys(names, 0.5))
