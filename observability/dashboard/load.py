@@ -131,17 +131,33 @@ def window(scope: Scope, model: str) -> Window:
     return chosen
 
 
+def scope_window_spans(scope: Scope) -> set[tuple[datetime, datetime]]:
+    """Start and end of the windows of the scope's model, or of all models. Models whose records begin and end in the same hours have the
+    same window, so that one is asked for all of them.
+    """
+    if scope.model:
+        names = [scope.model]
+    else:
+        seen = stream_activity()
+        hours = seen[seen["environment"] == "production"].groupby("model").agg({"last": "max", "first": "min"})
+        if scope.span != "all":
+            hours = hours[["last"]]
+        alike = dict(zip(hours.index, hours.itertuples(index=False, name=None), strict=True))
+        names = list({alike.get(name): name for name in scope_models(scope)}.values())
+    return {(found.start, found.end) for found in (window(scope, name) for name in names)}
+
+
 def scope_dates(scope: Scope) -> tuple[datetime, datetime]:
     """The dates of a page about no single model: of the scope's model, else from the first to the last of all models' windows.
 
     Without any model: the last days up to now. Everything goes up to now.
     """
-    windows = [window(scope, name) for name in scope_models(scope)]
-    if not windows:
+    spans = scope_window_spans(scope)
+    if not spans:
         end = scope.end or page_clock()
         return scope.start or (EPOCH if scope.span == "all" else end - timedelta(days=record_days(scope))), end
-    end = max(found.end for found in windows)
-    return min(found.start for found in windows), max(end, page_clock()) if scope.span == "all" else end
+    end = max(last for _, last in spans)
+    return min(first for first, _ in spans), max(end, page_clock()) if scope.span == "all" else end
 
 
 def midnight_after(instant: datetime) -> datetime:

@@ -157,10 +157,9 @@ def _time_range(model: Model | None) -> str:
 
 def scope_window_dates(scope: Scope) -> Dates | None:
     """Start and end of the window that a page in this scope shows; None where the models' windows differ or it ends before it starts."""
-    models = load.scope_models(scope)
     try:
-        found = {(window.start, window.end) for window in (load.window(scope, name) for name in models)}
-        dates = found.pop() if len(found) == 1 else load.scope_dates(scope) if not models else None
+        found = load.scope_window_spans(scope)
+        dates = found.pop() if len(found) == 1 else None if found else load.scope_dates(scope)
     except ObservabilityError:
         return None
     return dates if dates and dates[0] < dates[1] else None

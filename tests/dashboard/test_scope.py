@@ -87,6 +87,22 @@ def test_the_activity_of_a_model_is_its_rows_of_the_activity_of_all(shadowed: Wo
     assert check_windows.newest_predictions(seen, "shadow").keys() == {"loan"}
 
 
+@pytest.mark.parametrize("span", ["7d", "1h", "live", "all"])
+def test_the_windows_of_all_models_are_told_by_one_of_each_kind(shadowed: World, span: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, plain = [], load.window
+    line = {"kind": "prediction", "version": "1", "score": 0.5, "features": {"x": 1.0}, "at": (END - timedelta(days=50)).isoformat()}
+    land(shadowed.store, [line | {"model": f"old {place}", "id": f"old-{place}"} for place in range(4)], shadowed.store.home)
+    monkeypatch.setattr(load, "window", lambda where, name: asked.append(name) or plain(where, name))
+    chosen = Scope(span=span)
+    models = load.scope_models(chosen)
+    found = load.scope_window_spans(chosen)
+    assert found == {(each.start, each.end) for each in (plain(chosen, name) for name in models)}
+    assert sum(name.startswith("old ") for name in models) == 4 and sum(name.startswith("old ") for name in asked) == 1
+    assert load.scope_window_spans(Scope("loan", span=span)) == {
+        (each.start, each.end) for each in [plain(Scope("loan", span=span), "loan")]
+    }
+
+
 def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
     """Its rows, its newest record and no alert: those are of production. A link with another environment says so."""
     there = Scope("loan", environment="shadow")
