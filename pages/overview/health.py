@@ -42,7 +42,7 @@ def overview() -> None:
         st.markdown(
             f"**{formatting.plural(len(statuses), 'model')}**{fleet.call_logs_note(logs)}{fleet.controllers_note()}, "
             f"{checked}{counts.words}"
-            f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}"
+            f"{f'; {unknown:,} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}"
             f"{large_fleet.oldest_check(statuses)}.",
             help=f"Read at {datetime.now(UTC):%H:%M} UTC. Changes are against the previous period.{elsewhere}{shared}",
         )
