@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from observability.incidents.action_counts import CountedIncident, counted_incid
 from observability.incidents.grouping import Incident
 from observability.incidents.shared_faults import SharedFault
 from observability.incidents.since_words import incident_since, news_since
+from observability.server.guarded_store import GuardedStore
 from observability.store.engine import Store
 
 if TYPE_CHECKING:
@@ -228,18 +230,23 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.alerts.alert_log import acknowledged_claims
     from observability.core.window import Slice
     from observability.monitoring import check
+    from observability.monitoring.kept_findings import check_keepers
 
-    report = check.check(
-        store,
-        acknowledged=acknowledged_claims(store, datetime.now(UTC)),
-        model=args.model,
-        version=args.version,
-        start=instant_from_text(args.start, "--from"),
-        end=instant_from_text(args.end, "--to"),
-        as_of=instant_from_text(args.as_of, "--as-of"),
-        slice=Slice.parse(args.slice),
-        progress=work_progress(say),
-    )
+    now = datetime.now(UTC)
+    with nullcontext() if isinstance(store, GuardedStore) else check_keepers(store, now) as keep:  # kept are those that see every model
+        report = check.check(
+            store,
+            acknowledged=acknowledged_claims(store, now),
+            model=args.model,
+            version=args.version,
+            start=instant_from_text(args.start, "--from"),
+            end=instant_from_text(args.end, "--to"),
+            as_of=instant_from_text(args.as_of, "--as-of"),
+            slice=Slice.parse(args.slice),
+            now=now,
+            progress=work_progress(say),
+            keep=keep,
+        )
     say("")
     bad = SEVERITIES[: SEVERITIES.index(args.fail_on) + 1] if args.fail_on else ()
     exit_code = 1 if any(finding.severity in bad for finding in report.findings) else 0

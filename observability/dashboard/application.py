@@ -246,7 +246,7 @@ def keep_findings_over_runs(holder: process_lock.Owner) -> None:
     from observability.monitoring.kept_findings import kept_findings_of
 
     kept = kept_findings_of(holder.store, len(holder.store.catalog().models))
-    kept.restore(holder.home, holder.generations, holder.found)
+    kept.restore(holder.home)
     holder.closed = partial(kept.save, holder.home, holder.store.generations)
 
 

@@ -52,6 +52,8 @@ AcknowledgedClaims = frozenset[tuple[str | None, str]]
 """Model and claim (`Finding.claim`) of the leads of incidents that a person has acted on."""
 KeepFindings = Callable[[Analyzer, Window, Callable[[], list[Finding]]], Iterable[Finding]]
 """Gives the findings of an analyzer in a window: those that are kept, or those that the function computes."""
+KeepModelFindings = Callable[[Window, Reads, datetime, Callable[[], list[Finding]]], Iterable[Finding]]
+"""Gives the findings of analyzers that read something, of a model's window evaluated as of an instant: as `KeepFindings`."""
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
 """The weekly budget of false discoveries of a model is split evenly over daily checks, the model's versions and the analyzers."""
@@ -89,6 +91,7 @@ def check(
     reads: Reads = "all",
     acknowledged: AcknowledgedClaims = frozenset(),
     progress: Callable[[str, int, int, str], object] | None = None,
+    keep: tuple[KeepModelFindings, KeepFindings] | None = None,
 ) -> CheckReport:
     """Run every analyzer (or `only` those named) over the half-open window, for one model or for all.
 
@@ -96,7 +99,8 @@ def check(
     midnight) of its last record's day. With as_of, only what had arrived by then counts. with_records: analyze training runs, datasets and
     labelling projects as well (not in a slice or of one version). reads: only analyzers that read this (`analyzer_reads`); "counts" are
     all but those of rows. acknowledged: claims that a person has acted on. progress: told before each model what is checked, how many
-    models are done, how many there are, and "models".
+    models are done, how many there are, and "models". keep: used for the findings of each model and of each analyzer of records, unless
+    `only` some analyzers run.
 
     Raises NotFoundError for an unknown model, version or column of the slice (of all models, those without the column are left out, and a
     note says so), and UsageError where the window ends before it starts.
@@ -128,12 +132,14 @@ def check(
         if each.rows_from is not None and window.start < each.rows_from:
             told = "come from the lake" if engine.lake_holds(each.name) else "are not kept: what needs single rows begins there"
             notes.append(f"Rows of {each.name} before {format_day(each.rows_from)} {told}.")
-        until = min(filter(None, (now, window.as_of, window.end)))
-        findings += model_findings(engine, each, window, evaluation_time(each, activity, window, now), only, reads, until=until)
+        until, at = min(filter(None, (now, window.as_of, window.end))), evaluation_time(each, activity, window, now)
+        compute = partial(model_findings, engine, each, window, at, only, reads, until=until)
+        findings += keep[0](window, reads, at, compute) if keep and not only else compute()
     if with_records and slice is None and version is None:
         if progress is not None:
             progress("checking other records", len(models), len(models), "models")
-        findings += record_findings(engine, model, start=start, end=end, as_of=as_of, now=now, only=only, beside=windows.get(model or ""))
+        dates: dict[str, Any] = {"start": start, "end": end, "as_of": as_of, "now": now, "beside": windows.get(model or "")}
+        findings += record_findings(engine, model, only=only, keep=keep[1] if keep and not only else None, **dates)
     settled, incidents = findings_with_incidents(catalog, shown.shown_findings(unique_findings(findings)), acknowledged)
     return CheckReport(tuple(settled), incidents, windows, tuple(notes))
 

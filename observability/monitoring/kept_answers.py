@@ -17,11 +17,12 @@ Keeper = TypeVar("Keeper")
 class KeptAnswers(Generic[Key, Answer]):
     """Answers by question, each with the generation that it is of. Safe under threads; the oldest are dropped.
 
-    most: how many are kept.
+    most: how many are kept. room: how large they are together at most (`size_of`); None: any size.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, room: int | None = None) -> None:
         self.most = most
+        self._room, self._size = room, 0
         self.changes = 0
         """How often an answer was kept."""
         self._kept: OrderedDict[Key, tuple[int, Answer]] = OrderedDict()
@@ -52,19 +53,31 @@ class KeptAnswers(Generic[Key, Answer]):
             with self._lock:
                 self._under_way.pop(asked, None)
 
+    def size_of(self, answer: Answer) -> int:
+        """How large an answer is, in the unit of the room."""
+        return 1
+
     def keep(self, asked: Key, generation: int, answer: Answer) -> None:
         """Keep the answer of a generation."""
         with self._lock:
+            self.drop(asked)
             self._kept[asked] = generation, answer
+            self._size += self.size_of(answer)
             self.changes += 1
-            self._kept.move_to_end(asked)
-            while len(self._kept) > self.most:
-                self._kept.popitem(last=False)
+            while len(self._kept) > self.most or (self._room is not None and self._size > self._room and len(self._kept) > 1):
+                self.drop(next(iter(self._kept)))
+
+    def drop(self, asked: Key) -> None:
+        """Forget an answer; the lock is held."""
+        held = self._kept.pop(asked, None)
+        if held is not None:
+            self._size -= self.size_of(held[1])
 
     def clear(self) -> None:
         """Forget all."""
         with self._lock:
-            self._kept.clear()
+            for asked in [*self._kept]:
+                self.drop(asked)
 
 
 _all: "list[OfEachStore[Any]]" = []

@@ -1,26 +1,28 @@
-"""Findings of windows, kept until something they depend on changes, and from one run of the dashboard to the next.
+"""Findings of windows, kept until something they depend on changes, and from one process to the next.
 
 Findings of a window depend on the rows of its model, on what is registered, on the instant as of which it is evaluated, and on the program.
-They are kept in memory with the number of the last commit that may concern the model, and at the end of the dashboard in a file beside the
-store, with the size and time of the store's file and a digest of the program. A file that does not agree with both is not used.
+They are kept with the number of the last commit that may concern the model, in memory, and at the end of the dashboard and of each check in
+a file beside the store, with a digest of the program. The store holds these numbers too: findings of another number are computed again, and
+a file of another program is not used.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import COMPUTED, EXPORTED, NOTED, RECORDED, computed_values
-from observability.core.finding import KEPT_FILE, Finding
+from observability.core.finding import FAILED, KEPT_FILE, Finding
 from observability.core.window import Slice, Window
 from observability.monitoring.analyzer_runs import Reads, reads_served_rows
-from observability.monitoring.check import KeepFindings
+from observability.monitoring.check import KeepFindings, KeepModelFindings
 from observability.monitoring.kept_answers import KeptAnswers, OfEachStore
 from observability.records.private_file import replace_private_file
 
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 MAX_IN_MEMORY, MAX_IN_FILE = 512, 128
+MAX_FINDINGS, MAX_FINDINGS_IN_FILE = 500_000, 100_000
+"""Findings of all questions together: a model of very many features has very many."""
+LIBRARIES = ("duckdb", "numpy", "pandas", "scikit-learn", "scipy")
+"""The libraries whose release may change the last digits of a finding."""
 QUESTIONS_A_MODEL = 12
 """Questions of one model that the first page and the watcher ask: its window, the one before it and Everything, three parts of each."""
 
@@ -50,7 +56,32 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
     """Findings by question, each with the generation of its model, and from one run of the dashboard to the next."""
 
     def __init__(self) -> None:
-        super().__init__(MAX_IN_MEMORY)
+        super().__init__(MAX_IN_MEMORY, MAX_FINDINGS)
+        self._newest: dict[tuple[Window, Reads, str], Asked] = {}
+        self._file: tuple[Path | None, frozenset[tuple[Asked, int]]] = (None, frozenset())
+        self._read: tuple[int, ...] = ()
+
+    def size_of(self, answer: tuple[Finding, ...]) -> int:
+        """The number of findings."""
+        return len(answer)
+
+    def keep(self, asked: Asked, generation: int, answer: tuple[Finding, ...]) -> None:
+        """Keep the findings of a generation; those of the same question at an earlier instant go."""
+        part = (asked.window, asked.reads, asked.analyzer)
+        super().keep(asked, generation, answer)
+        with self._lock:
+            before = self._newest.get(part)
+            if before is None or before.at < asked.at:
+                self._newest[part] = asked
+                if before is not None:
+                    self.drop(before)
+
+    def drop(self, asked: Asked) -> None:
+        """Forget an answer; the lock is held."""
+        super().drop(asked)
+        part = (asked.window, asked.reads, asked.analyzer)
+        if self._newest.get(part) == asked:
+            del self._newest[part]
 
     @property
     def most_in_file(self) -> int:
@@ -61,38 +92,60 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         """The findings of that generation, computed where they are not kept. Whoever asks meanwhile waits for them."""
         return super().find_or_compute(asked, generation, lambda: tuple(compute()))
 
-    def save(self, home: Path, generations: Mapping[str, int], state: Sequence[int] | None) -> None:
-        """Write the findings of the present generations, newest first, beside the store whose file now is in this state."""
-        with self._lock:
-            current = (
-                {"asked": _asked_json(asked), "findings": [_finding_json(finding) for finding in findings]}
-                for asked, (generation, findings) in reversed(self._kept.items())
-                if generation == asked_generation(generations, asked)
-            )
-            present = list(islice(current, self.most_in_file))
-        if state is not None and present:
-            body = {"program": program_digest(), "store": list(state), "kept": present}
-            with suppress(OSError, ValueError, TypeError):
-                replace_private_file(home / KEPT_FILE, json.dumps(body))
-
-    def restore(self, home: Path, generations: Mapping[str, int], state: Sequence[int] | None) -> int:
-        """Read what `save` wrote, if the program and the store are the same, and delete the file; gives the number of questions.
-
-        state: that of the store's file before it was opened. generations: those of the store as it was opened.
+    def save(self, home: Path, generations: Mapping[str, int]) -> None:
+        """Write the findings of the present generations, newest first, beside the store, unless the file holds them. The next process runs
+        again what failed.
         """
-        path, program = home / KEPT_FILE, program_digest()
+        with self._lock:
+            kept = [(asked, *held) for asked, held in reversed(self._kept.items())]
+        current = (
+            each
+            for each in kept
+            if each[1] == asked_generation(generations, each[0]) and not any(finding.because.startswith(FAILED) for finding in each[2])
+        )
+        present = _of_most_findings(islice(current, self.most_in_file), MAX_FINDINGS_IN_FILE)
+        names = frozenset((asked, generation) for asked, generation, _ in present)
+        if self._file == (home, self._file[1]) and names <= self._file[1]:
+            return
+        body = [
+            {"asked": _asked_json(asked), "generation": generation, "findings": [_finding_json(finding) for finding in findings]}
+            for asked, generation, findings in present
+        ]
+        with suppress(OSError, ValueError, TypeError):
+            replace_private_file(home / KEPT_FILE, json.dumps({"program": program_digest(), "kept": body}))
+            self._file = home, names
+
+    def restore(self, home: Path) -> int:
+        """Read what `save` wrote, if the program is the same; gives the number of questions. No file is read twice."""
         try:
-            text = path.read_text(encoding="utf-8")
-            path.unlink()
-            body = json.loads(text)
-            if state is None or body["store"] != list(state) or body["program"] != program:
+            found = (home / KEPT_FILE).stat()
+            mark = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            if mark == self._read:
                 return 0
-            held = [(_asked(each["asked"]), tuple(_finding(one) for one in each["findings"])) for each in body["kept"]]
+            self._read = mark
+            body = json.loads((home / KEPT_FILE).read_text(encoding="utf-8"))
+            if body["program"] != program_digest():
+                return 0
+            held = [
+                (_asked(each["asked"]), int(each["generation"]), tuple(_finding(one) for one in each["findings"])) for each in body["kept"]
+            ]
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return 0
-        for asked, findings in reversed(held):
-            self.keep(asked, asked_generation(generations, asked), findings)
+        for asked, generation, findings in reversed(held):
+            self.keep(asked, generation, findings)
+        self._file = home, frozenset((asked, generation) for asked, generation, _ in held)
         return len(held)
+
+
+def _of_most_findings(kept: Iterable[tuple[Asked, int, tuple[Finding, ...]]], most: int) -> list[tuple[Asked, int, tuple[Finding, ...]]]:
+    """The first answers, as many as have that many findings together."""
+    taken, findings = [], 0
+    for each in kept:
+        findings += len(each[2])
+        if findings > most:
+            break
+        taken.append(each)
+    return taken
 
 
 _kept = OfEachStore(KeptFindings)
@@ -114,7 +167,7 @@ def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
     """The number of the last commit that may concern the findings of a question."""
     if asked.analyzer:
         return records_generation(generations, asked.analyzer)
-    return model_generation(generations, asked.window.model, computed=asked.reads == "computed")
+    return model_generation(generations, asked.window.model, computed=asked.reads in ("computed", "counts", "all"))
 
 
 def model_generation(generations: Mapping[str, int], model: str, *, computed: bool = False) -> int:
@@ -147,13 +200,35 @@ def keeper_of_records(store: "Store", generations: Mapping[str, int]) -> KeepFin
     return keep
 
 
+@contextmanager
+def check_keepers(store: "Store", now: datetime) -> Iterator[tuple[KeepModelFindings, KeepFindings]]:
+    """Two functions for a check, of models and of records: each gives findings as they are kept, and computes those that are not.
+
+    They are read from the file beside the store, and written there in the end. A window that has not ended by `now` is computed: its end is
+    the time of the check, so nobody asks for it again.
+    """
+    kept, generations = kept_findings_of(store, len(store.catalog().models)), dict(store.generations)
+    kept.restore(store.home)
+    keep_records = keeper_of_records(store, generations)
+
+    def of_models(window: Window, reads: Reads, at: datetime, compute: Callable[[], Iterable[Finding]]) -> Iterable[Finding]:
+        asked = Asked(window, reads, at)
+        return kept.find_or_compute(asked, asked_generation(generations, asked), compute) if window.end < now else compute()
+
+    def of_records(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> Iterable[Finding]:
+        return keep_records(analyzer, window, compute) if window.end < now else compute()
+
+    yield of_models, of_records
+    kept.save(store.home, store.generations)
+
+
 @cache
 def program_digest() -> str:
-    """A digest of the names, sizes and times of the program's files when it was first asked for, at the start: files that are replaced
-    while the program runs are not what computed its findings.
+    """A digest of the versions of the libraries that compute, and of the names, sizes and times of the program's files when it was first
+    asked for, at the start: files that are replaced while the program runs are not what computed its findings.
     """
     root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
     for path in sorted(root.rglob("*.py")):
         found = path.stat()
         digest.update(f"{path.relative_to(root)} {found.st_size} {found.st_mtime_ns}\n".encode())

@@ -13,7 +13,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,16 +174,13 @@ class LoaderState:
 class Owner:
     """A process that owns a home: lock, store, token, background threads.
 
-    found: the state of the store's file before it was opened. generations: those of the store when it was opened. closed: called once the
-    store is closed, before the lock is released, with the state of its file then.
+    closed: called once the store is closed, before the lock is released.
     """
 
     home: Path
     lock: Lock
     store: "Store"
-    found: tuple[int, int] | None = None
-    generations: Mapping[str, int] = field(default_factory=dict)
-    closed: "Callable[[tuple[int, int] | None], object] | None" = None
+    closed: Callable[[], object] | None = None
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     loader: LoaderState = field(default_factory=LoaderState)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -357,8 +354,6 @@ class Owner:
 
     def close(self) -> None:
         """Stop the threads, close the store, release the lock."""
-        from observability.store.opener import database_state
-
         self.stopping.set()
         for thread in filter(None, (self.enricher, self.watcher, self.nights, self.probes, self.audits, self.summaries)):
             thread.join(timeout=10)
@@ -368,7 +363,7 @@ class Owner:
         self.waiting.close()
         self.store.close()
         if self.closed is not None:
-            self.closed(database_state(self.home))
+            self.closed()
         clear_address(self.home)
         self.lock.release()
 
@@ -397,11 +392,11 @@ def own_home(home: Path, wait: float = 5.0) -> Owner:
     if _current is None:
         lock = take_lock(home, wait)
         try:
-            from observability.store.opener import database_state, open_store
+            from observability.store.opener import open_store
 
-            found, store = database_state(home), open_store(home)
+            store = open_store(home)
             use_decisions_of(home)
-            _current = Owner(home, lock, store, found, dict(store.generations))
+            _current = Owner(home, lock, store)
         except BaseException:
             lock.release()
             raise

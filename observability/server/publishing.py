@@ -53,14 +53,14 @@ class Publisher:
             self._copy_due = began + REST * (time.monotonic() - began)
         self._due = began + (self.state.every if self.state else AGAIN)
 
-    def _write_findings(self, folder: Path, generations: Mapping[str, int], file: tuple[int, int]) -> None:
+    def _write_findings(self, folder: Path, generations: Mapping[str, int], _file: tuple[int, int]) -> None:
         """Write the findings of this process into the folder of a state, as they are kept from one run to the next, where there are new
         ones.
         """
         kept = kept_findings_of(self._store)
         if self._findings != (folder, kept.changes):
             self._findings = folder, kept.changes
-            kept.save(folder, generations, file)
+            kept.save(folder, generations)
 
     def run_until(self, stopping: threading.Event) -> None:
         """Publish until an event is set."""

@@ -24,7 +24,6 @@ from observability.monitoring.kept_findings import kept_findings_of
 from observability.server import audit_log, process_lock
 from observability.server.owner_calls import OwnerCalls
 from observability.server.quotas import TokenQuotas
-from observability.store.opener import database_state
 from observability.store.published import newest_state
 from observability.store.published_store import copy_settings, open_published
 
@@ -138,7 +137,7 @@ class Replica:
             if self._findings != (mark := (source, found.st_mtime_ns)):
                 self._findings = mark
                 shutil.copyfile(source, self.home / KEPT_FILE)
-                kept_findings_of(store).restore(self.home, store.generations, database_state(store.state.folder))
+                kept_findings_of(store, len(store.catalog().models)).restore(self.home)
 
     def _let_go(self) -> None:
         """Show a state that was withdrawn for some more seconds only: it may hold what was removed."""

@@ -106,6 +106,11 @@ def arrivals_by_sender(writer: duckdb.DuckDBPyConnection) -> None:
     writer.execute("DROP TABLE arrivals_before")
 
 
+def _number_commits(writer: duckdb.DuckDBPyConnection) -> None:
+    """Create the table of the last commits by what they concern (`Database.generations`): what is kept of a store depends on them."""
+    writer.execute("CREATE TABLE commits (scope VARCHAR PRIMARY KEY, number BIGINT NOT NULL)")
+
+
 STEPS: tuple[Step, ...] = (
     _first_schema,
     _add_model_tables("attributions", "enrichment"),
@@ -116,6 +121,7 @@ STEPS: tuple[Step, ...] = (
     outcomes_by_day,
     arrivals_by_sender,
     create_shared_tables,
+    _number_commits,
 )
 """Step i leads to schema version i + 1."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreDamagedError
+from observability.core.finding import KEPT_FILE
 from observability.records.private_file import make_private_folder, sync_folder
 from observability.store import backup, recovery
 from observability.store.block_backup import Progress, fetched_backup, is_backup_address
@@ -46,24 +47,10 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
         store, mended = _opened(home, memory_limit, threads), True
     store.mended |= mended
     if store.mended:
+        (home / KEPT_FILE).unlink(missing_ok=True)  # of commits that may be lost
         with suppress(StoreBrokenError):  # told by `status`; nothing is loaded meanwhile
             apply_erasures(store)
     return store
-
-
-def database_state(home: Path) -> tuple[int, int] | None:
-    """Size in bytes of the store's file and time of its last change in nanoseconds.
-
-    None where it is not there, or where its log is: the log holds what the file lacks.
-    """
-    path = home / DATABASE
-    if path.with_name(path.name + ".wal").exists():
-        return None
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _opened(home: Path, memory_limit: str, threads: int | None) -> DuckStore:
@@ -71,6 +58,7 @@ def _opened(home: Path, memory_limit: str, threads: int | None) -> DuckStore:
     store = DuckStore(home, memory_limit, threads, partial(_mend_open, home))
     try:
         _migrate(store)
+        store.recall_commits()
         note_known_store(home, [model.name for model in store.catalog().models])
         publish_rules(home, store.catalog().models)
     except BaseException as error:

@@ -182,9 +182,9 @@ def test_a_change_that_may_concern_every_model_is_looked_at_in_all(current: Worl
 
 def test_the_next_run_takes_over_the_findings_of_the_last(current: World, counted: list[str], tmp_path: Path) -> None:
     before, kept = look(), kept_findings_of(current.store)
-    kept.save(tmp_path, current.store.generations, (1, 2))
+    kept.save(tmp_path, current.store.generations)
     kept.clear()
-    assert kept.restore(tmp_path, current.store.generations, (1, 2)) == 4
+    assert kept.restore(tmp_path) == 4
     assert look() == before
     assert counted == BOTH
 
@@ -271,11 +271,11 @@ def test_a_page_shows_what_the_watcher_found_about_records(empty: Database, abou
 
 def test_the_next_run_takes_over_the_findings_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:
     first, kept = load.scope_record_findings(Scope()), kept_findings_of(empty)
-    kept.save(tmp_path, empty.generations, (1, 2))
+    kept.save(tmp_path, empty.generations)
     kept.clear()
     st.cache_data.clear()
     about_records.clear()
-    kept.restore(tmp_path, empty.generations, (1, 2))
+    kept.restore(tmp_path)
     assert load.scope_record_findings(Scope()) == first
     assert not set(PAST) & set(about_records)
 

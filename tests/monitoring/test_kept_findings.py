@@ -1,24 +1,23 @@
 """Findings are kept until what they depend on changes, and from one run to the next."""
 
 import json
-import os
 import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from observability.core.finding import KEPT_FILE, Finding
+from observability.core.finding import FAILED, KEPT_FILE, Finding
 from observability.core.window import Slice, Window
 from observability.monitoring import kept_findings
 from observability.monitoring.kept_findings import Asked, KeptFindings
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 END = START + timedelta(days=7)
-STATE = (4096, 17)
 SLICED = Window("loan", START, END, version="1", slice=Slice((("carrier", "a=b&c"),)), as_of=END)
 
 
@@ -44,10 +43,9 @@ def kept() -> KeptFindings:
     return held
 
 
-def restored(home: Path, **changed: object) -> tuple[KeptFindings, int]:
+def restored(home: Path) -> tuple[KeptFindings, int]:
     found = KeptFindings()
-    options = {"generations": {"": 3}, "state": STATE, **changed}
-    return found, found.restore(home, **options)  # type: ignore[arg-type]
+    return found, found.restore(home)
 
 
 @pytest.mark.parametrize(("most", "saved"), [(kept_findings.MAX_IN_MEMORY, kept_findings.MAX_IN_FILE), (1200, 300)])
@@ -56,34 +54,61 @@ def test_the_questions_of_the_first_page_of_a_large_fleet_are_saved(most: int, s
     held.most = most
     for place in range(300):
         held.keep(asked(f"model {place}"), 3, ())
-    held.save(tmp_path, {"": 3}, STATE)
+    held.save(tmp_path, {"": 3})
     assert restored(tmp_path)[1] == saved
 
 
 def test_what_was_saved_comes_back_as_it_was(kept: KeptFindings, tmp_path: Path) -> None:
-    kept.save(tmp_path, {"": 3}, STATE)
+    kept.save(tmp_path, {"": 3})
     found, count = restored(tmp_path)
     assert count == 2
     assert found.find(asked(), 3) == kept.find(asked(), 3)
     assert found.find(Asked(SLICED, "rows", END), 3) == ()
-    assert not (tmp_path / KEPT_FILE).exists()
+    assert found.restore(tmp_path) == 0, "read once: what is known since then is newer"
+
+
+def test_a_day_of_one_model_leaves_the_last_answer_of_each_question() -> None:
+    held = KeptFindings()
+    for hour in range(24):
+        for reads in ("rows", "counts"):
+            held.keep(Asked(SLICED, reads, END + timedelta(hours=hour)), 3, (finding(),))
+    assert len(held._kept) == 2
+    assert held.find(Asked(SLICED, "rows", END + timedelta(hours=23)), 3) == (finding(),)
+
+
+def test_the_findings_of_all_questions_have_room_for_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_findings, "MAX_FINDINGS", 50)
+    monkeypatch.setattr(kept_findings, "MAX_FINDINGS_IN_FILE", 25)
+    held = KeptFindings()
+    for place in range(30):
+        held.keep(asked(f"model {place}"), 3, (finding(),) * 10)
+    assert [held.find(asked(f"model {place}"), 3) is not None for place in range(30)] == [False] * 25 + [True] * 5
+    held.save(tmp_path, {"": 3})
+    assert restored(tmp_path)[1] == 2
+    held.keep(asked("wide"), 3, (finding(),) * 90)
+    assert held.find(asked("wide"), 3) is not None and len(held._kept) == 1, "the newest stays, whatever its size"
 
 
 def test_the_file_is_readable_by_its_owner_only(kept: KeptFindings, tmp_path: Path) -> None:
-    kept.save(tmp_path, {"": 3}, STATE)
+    kept.save(tmp_path, {"": 3})
     assert (tmp_path / KEPT_FILE).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("state", [(4096, 18), (4097, 17), None])
-def test_nothing_is_taken_from_the_file_of_another_store(kept: KeptFindings, tmp_path: Path, state: tuple[int, int] | None) -> None:
-    kept.save(tmp_path, {"": 3}, STATE)
-    assert restored(tmp_path, state=state)[1] == 0
-
-
 def test_nothing_is_taken_from_another_program(kept: KeptFindings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept.save(tmp_path, {"": 3}, STATE)
+    kept.save(tmp_path, {"": 3})
     monkeypatch.setattr(kept_findings, "program_digest", lambda: "another")
     assert restored(tmp_path)[1] == 0
+
+
+def test_another_release_of_a_library_is_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept_findings.program_digest.cache_clear()
+    try:
+        present = kept_findings.program_digest()
+        monkeypatch.setattr(kept_findings, "version", lambda name: "0" if name == "scipy" else metadata.version(name))
+        kept_findings.program_digest.cache_clear()
+        assert kept_findings.program_digest() != present
+    finally:
+        kept_findings.program_digest.cache_clear()
 
 
 def test_a_program_that_is_replaced_while_it_runs_is_still_the_one_that_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,14 +127,14 @@ def test_a_program_that_is_replaced_while_it_runs_is_still_the_one_that_computed
         kept_findings.program_digest.cache_clear()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"store": [4096, 17], "program": 3, "kept": [1]}', "\x00"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"program": 3, "kept": [1]}', "\x00"])
 def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> None:
     (tmp_path / KEPT_FILE).write_text(text)
     assert restored(tmp_path)[1] == 0
 
 
 def test_a_damaged_finding_takes_nothing_over(kept: KeptFindings, tmp_path: Path) -> None:
-    kept.save(tmp_path, {"": 3}, STATE)
+    kept.save(tmp_path, {"": 3})
     path = tmp_path / KEPT_FILE
     body = json.loads(path.read_text())
     del body["kept"][1]["findings"][0]["start"]
@@ -119,15 +144,27 @@ def test_a_damaged_finding_takes_nothing_over(kept: KeptFindings, tmp_path: Path
 
 def test_only_findings_of_the_present_state_are_saved(kept: KeptFindings, tmp_path: Path) -> None:
     kept.keep(asked("price"), 2, (finding("price"),))
-    kept.save(tmp_path, {"": 2, "loan": 4}, STATE)
-    found, count = restored(tmp_path, generations={"": 1})
+    kept.save(tmp_path, {"": 2, "loan": 4})
+    found, count = restored(tmp_path)
     assert count == 1
-    assert found.find(asked("price"), 1) == (finding("price"),)
+    assert found.find(asked("price"), 2) == (finding("price"),)
 
 
-def test_nothing_is_saved_while_the_log_of_the_store_is_open(kept: KeptFindings, tmp_path: Path) -> None:
-    kept.save(tmp_path, {"": 3}, None)
-    assert os.listdir(tmp_path) == []
+def test_what_failed_is_not_saved(kept: KeptFindings, tmp_path: Path) -> None:
+    kept.keep(asked("price"), 3, (finding("price"), replace(finding("price"), because=f"{FAILED}: MemoryError: none left")))
+    kept.save(tmp_path, {"": 3})
+    assert restored(tmp_path)[1] == 2, "those of the other model"
+
+
+def test_a_file_that_holds_everything_is_not_written_again(kept: KeptFindings, tmp_path: Path) -> None:
+    kept.save(tmp_path, {"": 3})
+    found, _ = restored(tmp_path)
+    (tmp_path / KEPT_FILE).unlink()
+    found.save(tmp_path, {"": 3})
+    assert not (tmp_path / KEPT_FILE).exists()
+    found.keep(asked(days=1), 3, ())
+    found.save(tmp_path, {"": 3})
+    assert restored(tmp_path)[1] == 3
 
 
 def test_findings_of_another_generation_are_not_found(kept: KeptFindings) -> None:

@@ -62,12 +62,11 @@ class Database:
 
     generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about each
     model's own rows, by name, and under "" after the last that may concern all; under `computed_values` of a name after the last that
-    changed nothing but what is computed from its rows. unhurried: how many of these commits were made inside
-    `in_background`. rewrites: how often the file was rewritten: what was known before may tell of what was removed. loading: lock of the
-    loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
-    compared with the manifest. mended: whether damage was mended since then, so that lost segments are
-    expected. counted: the counts of the last status. mend: called where the files turn out to be damaged as
-    they are opened; they are then opened again.
+    changed nothing but what is computed from its rows. Each is written in its commit, so a later process has the same. unhurried: how many
+    of these commits were made inside `in_background`. rewrites: how often the file was rewritten: what was known before may tell of what
+    was removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
+    compared with the manifest. mended: whether damage was mended since then, so that lost segments are expected. counted: the counts of the
+    last status. mend: called where the files turn out to be damaged as they are opened; they are then opened again.
     """
 
     read_only = False
@@ -106,7 +105,18 @@ class Database:
         self.counted: Counted | None = None
         self.counted_models: dict[tuple[str, str], tuple[int, Any]] = {}
         """What was counted of single models, by the name of the count and the model: the model's generation, and the count."""
+        self._writes_commits = False
         self._connection: Cursor | None = self._open()
+
+    def recall_commits(self) -> None:
+        """Take over the numbers of the commits of earlier processes, and write those of later ones with each commit.
+
+        New numbers begin at the present time in nanoseconds, so that two histories of one store, as after a restored backup, share none.
+        """
+        with self.cursor() as cursor:
+            self.generations |= dict(cursor.execute("SELECT scope, number FROM commits").fetchall())
+        self.generation = max(time.time_ns(), *self.generations.values())
+        self._writes_commits = True
 
     @property
     def path(self) -> Path:
@@ -191,6 +201,9 @@ class Database:
                 cursor.begin()
                 before = self._file_numbers()
                 yield cursor
+                if self._writes_commits and not aside:
+                    scopes = sorted({""} if self._changed is None else self._changed)
+                    cursor.execute("INSERT OR REPLACE INTO commits SELECT unnest(?), ?", [scopes, self.generation + 1])
                 committing = True
                 _commit(cursor)
                 self._sync_new_names(before)

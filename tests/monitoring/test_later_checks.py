@@ -1,0 +1,153 @@
+"""A check of a later process computes only what was changed since the last one, and says the same."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from observability.cli.execute import execute
+from observability.core.finding import KEPT_FILE
+from observability.monitoring import check, kept_findings
+from observability.store.duck_store import DuckStore
+from observability.store.types.loading import LoadDefaults
+from tests.support.new_store import new_store
+from tests.support.record_lines import prediction
+
+END = datetime(2026, 3, 9, tzinfo=UTC)
+BOTH = ["loan", "price"]
+
+
+def of(model: str, number: int) -> dict[str, Any]:
+    return {**prediction(number), "model": model, "id": f"{model} {number}", "at": (END - timedelta(hours=5 * number + 1)).isoformat()}
+
+
+def load(store: DuckStore, *records: dict[str, Any]) -> None:
+    path = store.home / "records.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in records))
+    assert store.load_files([path], LoadDefaults()).rejected == 0
+
+
+def label(store: DuckStore) -> None:
+    load(store, {"kind": "label", "model": "loan", "id": "loan 3", "at": END.isoformat(), "value": 1})
+
+
+def row(store: DuckStore) -> None:
+    load(store, of("loan", 77))
+
+
+def event(store: DuckStore) -> None:
+    load(store, {"kind": "event", "at": (END - timedelta(days=2)).isoformat(), "what": "deploy", "text": "new weights", "model": "loan"})
+
+
+def event_of_all(store: DuckStore) -> None:
+    load(store, {"kind": "event", "at": (END - timedelta(days=2)).isoformat(), "what": "incident", "text": "a feed failed"})
+
+
+def limit(store: DuckStore) -> None:
+    settings = store.catalog().model("loan").settings
+    store.update_settings("loan", replace(settings, service_level_availability=0.999))
+
+
+def price(store: DuckStore) -> None:
+    load(store, {"kind": "price", "from": "2026-01-01T00:00:00Z", "resource": "request", "amount": 1, "currency": "EUR", "model": "loan"})
+
+
+def removed(store: DuckStore) -> None:
+    store.remove_model("price")
+
+
+def nothing(store: DuckStore) -> None:
+    store.catalog()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A closed store of two models, checked once."""
+    with new_store(tmp_path / "home") as store:
+        load(store, *(of(model, number) for model in BOTH for number in range(30)))
+    assert json.loads(checked(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models whose findings are computed, in order."""
+    names: list[str] = []
+    compute = check.model_findings
+
+    def counted(engine: Any, model: Any, *args: Any, **options: Any) -> Any:
+        names.append(model.name)
+        return compute(engine, model, *args, **options)
+
+    monkeypatch.setattr(check, "model_findings", counted)
+    return names
+
+
+def checked(home: Path, *options: str) -> str:
+    """The answer of `check --json` of a process of its own, as far as the store is concerned."""
+    with new_store(home) as store:
+        done = execute(store, ["check", "--json", *options], lambda _: None)
+        assert done.exit_code == 0, done.error
+        return done.out
+
+
+def recomputed(home: Path, *options: str) -> str:
+    """The same with nothing known."""
+    (home / KEPT_FILE).unlink()
+    return checked(home, *options)
+
+
+def test_a_check_after_which_nothing_changed_says_the_same_and_computes_no_model(home: Path, computed: list[str]) -> None:
+    first = checked(home)
+    assert computed == []
+    assert first == recomputed(home)
+    assert computed == BOTH
+
+
+@pytest.mark.parametrize(
+    ("change", "concerned"),
+    [
+        (nothing, []),
+        (row, ["loan"]),
+        (label, ["loan"]),
+        (event, ["loan"]),
+        (event_of_all, BOTH),
+        (price, BOTH),
+        (limit, BOTH),
+        (removed, ["loan"]),
+    ],
+)
+def test_what_a_change_may_concern_is_computed_again(
+    home: Path, computed: list[str], change: Callable[[DuckStore], None], concerned: list[str]
+) -> None:
+    with new_store(home) as store:
+        change(store)
+    found = checked(home)
+    assert computed == concerned
+    assert found == recomputed(home)
+
+
+def test_other_dates_and_one_model_are_other_questions(home: Path, computed: list[str]) -> None:
+    dates = ("--from", "2026-03-03", "--to", "2026-03-07")
+    found = checked(home, *dates)
+    assert computed == BOTH
+    assert checked(home, *dates) == found and computed == BOTH
+    assert json.loads(checked(home, "--model", "loan")) and computed == BOTH, "the same window of one of them"
+    assert checked(home, "--as-of", "2026-03-08T00:00:00Z") and computed == [*BOTH, *BOTH]
+
+
+def test_another_program_computes_everything(home: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_findings, "program_digest", lambda: "another")
+    checked(home)
+    assert computed == BOTH
+
+
+def test_a_window_that_has_not_ended_is_computed_each_time(home: Path, computed: list[str]) -> None:
+    ahead = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    for _ in range(2):
+        checked(home, "--from", "2026-03-02", "--to", ahead)
+    assert computed == [*BOTH, *BOTH]

@@ -1,0 +1,67 @@
+"""A later process knows whether anything was committed since the findings that an earlier one kept."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from observability.store.db.database import Database
+from tests.support.new_store import new_store
+
+
+def numbers(home: Path) -> dict[str, int]:
+    """The numbers of the last commits, as a process that opens the store takes them over."""
+    with new_store(home) as store:
+        return dict(store.generations)
+
+
+def commit(store: Database, *models: str) -> None:
+    with store.write():
+        store.note_changed_models(models or None)
+
+
+def test_a_later_process_has_the_numbers_of_the_earlier(tmp_path: Path) -> None:
+    with new_store(tmp_path / "home") as store:
+        commit(store)
+        commit(store, "loan")
+        commit(store, "price", "loan")
+        known = dict(store.generations)
+    assert known[""] < known["loan"] == known["price"]
+    assert numbers(tmp_path / "home") == known
+    assert numbers(tmp_path / "home") == known, "opening a store is no commit"
+
+
+@pytest.mark.parametrize(("models", "changed"), [(("loan",), {"loan"}), ((), {""}), (("loan", "price"), {"loan", "price"})])
+def test_a_commit_of_a_later_process_changes_what_it_concerns(tmp_path: Path, models: tuple[str, ...], changed: set[str]) -> None:
+    with new_store(tmp_path / "home") as store:
+        commit(store)
+        commit(store, "loan", "price")
+    before = numbers(tmp_path / "home")
+    with new_store(tmp_path / "home") as store:
+        commit(store, *models)
+    after = numbers(tmp_path / "home")
+    assert {name for name in after if after[name] != before[name]} == changed
+    assert all(after[name] > max(before.values()) for name in changed)
+
+
+def test_what_was_rolled_back_or_shows_nowhere_is_no_commit(tmp_path: Path) -> None:
+    with new_store(tmp_path / "home") as store:
+        commit(store, "loan")
+    before = numbers(tmp_path / "home")
+    with new_store(tmp_path / "home") as store:
+        with pytest.raises(ZeroDivisionError), store.write():
+            raise ZeroDivisionError
+        with store.write(aside=True):
+            pass
+    assert numbers(tmp_path / "home") == before
+
+
+def test_two_histories_of_one_store_share_no_number(tmp_path: Path) -> None:
+    """As where a backup is restored: findings of the rows that were given up would count as those of the rows that came instead."""
+    with new_store(tmp_path / "home") as store:
+        commit(store, "loan")
+    shutil.copytree(tmp_path / "home", tmp_path / "restored")
+    for name in ("home", "restored"):
+        with new_store(tmp_path / name) as store:
+            commit(store, "loan")
+    assert numbers(tmp_path / "home")["loan"] != numbers(tmp_path / "restored")["loan"]
