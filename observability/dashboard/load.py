@@ -301,7 +301,7 @@ def watched_reports() -> "Mapping[str, CheckReport]":
 
 
 def check_times() -> dict[str, datetime]:
-    """When the watcher last found the report of each live model to be that of its present rows, by name; empty where it does not run."""
+    """When the watcher last checked each live model, by name; empty where it does not run."""
     from observability.server import process_lock
 
     watching = process_lock.current_owner().watching

@@ -32,5 +32,6 @@ def paged_names(names: Sequence[str], what: str, key: str) -> list[str]:
         pages = page_count(listed_names(names, find, 1)[1])
         page = st.number_input(f"Page of {pages:,}", 1, pages, key=f"{key}-page {pages}", width=160)
     listed, matching = listed_names(names, find, int(page))
-    st.caption(f"{len(listed):,} of {matching:,} {what}, worst first.")
+    found = f"{matching:,} of {len(names):,} {what} match; " if matching < len(names) else ""
+    st.caption(f"{found}{len(listed):,} of {matching:,} are listed, worst first.")
     return listed

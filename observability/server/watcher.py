@@ -78,7 +78,7 @@ class WatchedModel:
 @dataclass(frozen=True)
 class JudgedOn:
     """What the report of a model rests on: the number of the last commit that may concern it, and the hour. While both are the same,
-    nothing is asked about it. at: when they were looked at last, which does not count in a comparison.
+    nothing is asked about it. at: when it was asked, which does not count in a comparison.
     """
 
     commit: int
@@ -90,7 +90,7 @@ class JudgedOn:
 class Watching:
     """State of the thread. seen: when each alert's incident was last present. failure: the last one in words.
     models: what the last check said of each live model, by name. reports: the same in full, each as soon as its model is checked. judged:
-    what each of them rests on, and when it was last so.
+    what each of them rests on, and when it was checked.
     """
 
     reports: dict[str, "CheckReport"] = field(default_factory=dict)
@@ -158,11 +158,12 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     kept = kept_findings_of(store, len(store.catalog().models))
     live = set(models)
     state.reports = {name: report for name, report in state.reports.items() if name in live}
+    state.judged = {name: basis for name, basis in state.judged.items() if name in live}
     for name in models:
         basis = JudgedOn(model_generation(store.generations, name, computed=True), hour_of(now), now)
         if name not in state.reports or state.judged.get(name) != basis:
             state.reports[name] = kept_report(store, kept, name, now)
-        state.judged[name] = basis
+            state.judged[name] = basis
     reports = dict(state.reports)
     acknowledged = claims_by_model(alert_log.acknowledged_claims(store, now))
     none: check.AcknowledgedClaims = frozenset()

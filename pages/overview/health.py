@@ -49,12 +49,14 @@ def overview() -> None:
         frame.sampling_notice([status.window for status in statuses])
         fleet_view.fleet_view_popover(view)
     shown = [status for status in statuses if status.model.name not in aside]
+    whose = ""
     if large_fleet.is_large(statuses):
         chosen = large_fleet.fleet_filter_of(st.query_params.to_dict())
         page = large_fleet.listed_page(statuses, chosen, view.group)
         large_fleet.filter_boxes(statuses, chosen, page)
         grouped = [(group, large_fleet.with_traffic(scope, status)) for group, status in page.rows]
         shown = list({status.model.name: status for _, status in grouped}.values())
+        whose = f" of the {formatting.plural(len(shown), 'model')} listed above"
     else:
         grouped = fleet_view.grouped_statuses(shown, view.group)
     rows = fleet_view.grouped_fleet_rows(grouped, scope, shared_incident_ids(counted))
@@ -68,12 +70,14 @@ def overview() -> None:
         st.rerun()  # the dialog belongs to the page, so that a refresh of this part does not close it
     st.header("Changes", anchor=False)
     if marked := timeline.timeline_rows(shown, scope):
+        if whose:
+            st.caption(f"Changes{whose}.")
         draw_table("timeline", "Changes by model, on the line of its window", timeline.COLUMNS, marked, compact=True)
     else:
-        st.caption("No deploy, registration or new incident in these windows.")
+        st.caption(f"No deploy, registration or new incident{whose} in these windows.")
     events = fleet_events.event_rows(shown)
     if events:
-        with st.expander(f"{formatting.plural(len(events), 'event')} in these windows", icon=":material/event:"):
+        with st.expander(f"{formatting.plural(len(events), 'event')}{whose} in these windows", icon=":material/event:"):
             draw_table("changes", "Events, newest first", fleet_events.CHANGE_COLUMNS, events, compact=True, sort=True)
 
 

@@ -32,9 +32,11 @@ frame.chart_with_table(figure, bars, key="ranking", alt=summary, metrics=("psi",
 drift.drift_column_box(columns)
 drift.drift_overlay(here, chosen)
 
-days = time_series.drift_by_day_frame(columns[: drift.MOST_BY_DAY])
+days = time_series.drift_by_day_frame(drift.drawn_by_day(columns, chosen))
 if days["day"].nunique() > 1:
-    st.header("Drift by day", anchor=False, help=drift.days_note(columns))
+    st.header("Drift by day", anchor=False, help=drift.DAYS_HELP)
+    if len(columns) > drift.MOST_BY_DAY:
+        plain_caption(f"The {drift.MOST_BY_DAY} of {len(columns):,} columns that drifted most, and the chosen one.")
     if note := drift.not_by_day_note(columns):
         plain_caption(note)
     figure = charts_drift.column_day_heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)

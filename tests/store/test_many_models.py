@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -79,7 +79,7 @@ def test_a_question_about_all_models_is_as_many_statements_for_fifty_as_for_five
     counted, sources = [], []
     for store in stores:
         shared = all(model.shared for model in store.catalog().models)
-        store._catalog, store.compacted = None if ask == "catalog" else store._catalog, -1
+        store._catalog, store.compacted = None if ask == "catalog" else store._catalog, (None, -1)
         work = (lambda: compact_large_rollups(store)) if ask == "sizes of rollups" else getattr(store, ask)
         with statements(store, monkeypatch) as said:
             work()
@@ -126,12 +126,23 @@ def test_names_that_differ_in_case_keep_their_names_in_sql(tmp_path: Path) -> No
     assert sorted(model.name_in_sql for model in store.catalog().models) == ["", "LOAN (2)", "Loan (3)"]
 
 
-@pytest.mark.parametrize(("projects", "stale"), [((), False), (("photos",), True)])
-def test_settings_of_a_model_concern_others_only_by_its_labelling_projects(tmp_path: Path, projects: tuple[str, ...], stale: bool) -> None:
+@pytest.mark.parametrize(
+    ("changed", "stale"),
+    [
+        ({}, False),
+        ({"threshold": 0.3}, False),
+        ({"projects": ("moods",)}, True),
+        ({"limits": {"data/batches/batch_rejected_rate": 0.1}}, True),
+        ({"budget_per_month": 10.0}, True),
+    ],
+)
+def test_settings_of_a_model_concern_others_where_records_are_judged_by_them(
+    tmp_path: Path, changed: dict[str, Any], stale: bool
+) -> None:
     store = new_store(tmp_path / "home")
     log_names(store, FEW)
     known = store.model_commit("name 01")
-    store.update_settings("name 02", ModelSettings(owner="Ann", projects=projects))
+    store.update_settings("name 02", ModelSettings(owner="Ann", **changed))
     assert (store.model_commit("name 01") > known) == stale
     assert store.catalog().model("name 02").settings.owner == "Ann"
 
@@ -145,3 +156,7 @@ def test_only_models_that_changed_are_looked_at_for_compaction(tmp_path: Path, m
     land(store, prediction(99, model="name 03", at=datetime.now(UTC).isoformat()))
     load_landing(store)
     assert asked == ["name 03"]
+    asked.clear()
+    store.compacted = datetime.now(UTC).date() - timedelta(days=1), store.generation
+    compact_large_rollups(store)
+    assert len(asked) == FEW, "the first look of a day is at all: what stopped is compacted too"

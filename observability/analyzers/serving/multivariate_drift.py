@@ -58,8 +58,7 @@ NAMED, NAMED_FROM = 3, 0.01
 class DomainVerdict:
     """Evidence for the verdict on one window.
 
-    found: of the columns that vary within a day. inputs: how many features were compared, and how many there are. calendar: names of the
-    columns with one value a day, and calendar_auc the AUC with them.
+    found: of the columns that vary within a day. compared: which of very many features were, in words. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
     moved: names of the features whose own distribution drifted. days: AUC against the days before; None where it was not asked for or is
     not known. weeks: whether each of the past weeks was as far, newest first, None where that is not known. record: what such a move was
     worth in these weeks; None where it was not asked for.
@@ -70,7 +69,7 @@ class DomainVerdict:
     act: float
     budget: float
     adjusted: float
-    inputs: tuple[int, int] = (0, 0)
+    compared: str = ""
     calendar: tuple[str, ...] = ()
     calendar_auc: float = 0.0
     days: WindowSeparation | None = None
@@ -81,12 +80,6 @@ class DomainVerdict:
     def watch(self) -> float:
         """The AUC from which it is a warning."""
         return min(WATCH, self.act)
-
-    @property
-    def compared(self) -> str:
-        """Which features were compared, where there are more, at the end of a sentence."""
-        few, every = self.inputs
-        return f", over {few:,} of {every:,} inputs" if few < every else ""
 
     @property
     def by_calendar(self) -> bool:
@@ -150,6 +143,15 @@ def of_compared_inputs(context: Context) -> Context:
     return replace(context, version=replace(context.version, features=context.most_important(context.version.features)))
 
 
+def compared_inputs(context: Context, every: int) -> str:
+    """Return which inputs are compared of very many, at the end of a sentence."""
+    few = len(context.version.features)
+    if few >= every:
+        return ""
+    chosen = "most important" if context.model.settings.importance else "first"
+    return f", over the {few:,} {chosen} of {every:,} inputs"
+
+
 def model_inputs(context: Context) -> tuple[str, ...]:
     """Return references of the features that the version was registered with."""
     names = (f"feature.{name}" for name in context.version.features)
@@ -187,9 +189,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found = domain.separate_samples(within["reference"], within["current"])
     if found is None and calendar:
         names = joined_words([f"`{name}`" for name in calendar])
-        return [undecided_domain(context, n, f"Joint drift of the inputs cannot be measured: only {names} vary, with one value a day.")]
+        varying = f"only {names} vary{compared_inputs(context, inputs)}, with one value a day."
+        return [undecided_domain(context, n, f"Joint drift of the inputs cannot be measured: {varying}")]
     if found is None:
-        return [undecided_domain(context, n, "The inputs do not vary, so joint drift cannot be measured.")]
+        return [undecided_domain(context, n, f"Joint drift cannot be measured: the inputs do not vary{compared_inputs(context, inputs)}.")]
     singly = drift.analyze(frames, context)
     moved = tuple(each.subject for each in singly if needs_action(each.severity) and each.evidence.get("column") != "score")
     correlations = correlations_of(frames, sides, context)
@@ -201,7 +204,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT),
         context.budget,
         float(adjusted[0]),
-        (len(context.version.features), inputs),
+        compared_inputs(context, inputs),
         calendar,
         domain.sample_auc(sides["reference"], sides["current"]) or 0.0 if calendar else 0.0,
     )

@@ -77,7 +77,7 @@ def inputs_section(here: CasePage) -> None:
     kept = {each.feature for each in named}
     folded = [each for each in order if each.feature not in kept]
     whole = (
-        st.toggle(f"All {len(named)} {'named ' if folded else ''}inputs", key=here.key("inputs-all"))
+        st.toggle(f"All {len(named):,} {'named ' if folded else ''}inputs", key=here.key("inputs-all"))
         if len(named) > SHOWN_AT_FIRST
         else True
     )
@@ -89,8 +89,10 @@ def inputs_section(here: CasePage) -> None:
     ]
     draw_table("inputs", "Inputs, flagged ones first", COLUMNS, rows, compact=True)
     if folded:
-        with st.expander(f"{len(folded)} latent inputs", icon=":material/data_array:", key=here.key("inputs-latent")):
-            draw_table("inputs-latent", "Latent inputs", COLUMNS, [_input_row(each, scope) for each in folded], compact=True)
+        with st.expander(f"{len(folded):,} latent inputs", icon=":material/data_array:", key=here.key("inputs-latent")):
+            paged = set(paged_names([each.feature for each in folded], "latent inputs", here.key("latent")))
+            lines = [_input_row(each, scope) for each in folded if each.feature in paged]
+            draw_table("inputs-latent", "Latent inputs", COLUMNS, lines, compact=True)
 
 
 def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS) -> None:

@@ -136,13 +136,14 @@ def check_rows(table: dict[str, dict[str, float]], found: By, days: pd.DataFrame
     return rows
 
 
-def missing_values_sentence(days: pd.DataFrame) -> str:
-    """The largest share in the heatmap of missing values."""
+def missing_values_sentence(days: pd.DataFrame, listed: int | None = None) -> str:
+    """The largest share in the heatmap of missing values. listed: how many features it is about, where it is not about all."""
     worst = days.iloc[int(days["value"].argmax())]
+    of = f" of the {formatting.plural(listed, 'feature')} listed" if listed is not None else ""
     if worst["value"] == 0:
-        return "No value is missing on any day."
+        return f"No value{of} is missing on any day."
     return formatting.escape_markdown(
-        f"Largest: {worst['subject']}, {formatting.format_share(worst['value'])} missing on {formatting.format_day(worst['day'])}."
+        f"Largest{of}: {worst['subject']}, {formatting.format_share(worst['value'])} missing on {formatting.format_day(worst['day'])}."
     )
 
 

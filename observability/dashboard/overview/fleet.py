@@ -114,7 +114,7 @@ class ModelStatus:
     """One model in its window: findings and their incidents, what is new first, traffic by day, events, and findings that the window
     before did not have; before: findings of that window, traffic_before: its predictions, None where it has none. pending: it was not
     checked yet. elsewhere: findings about its decisions in a system and its answers to probes, which other pages show. failure: the kind of
-    error for which it cannot be computed. checked_at: when the last check of its present rows was, where it is not of now.
+    error for which it cannot be computed. checked_at: when it was last checked, where that is not now.
     """
 
     model: Model

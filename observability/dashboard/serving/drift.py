@@ -22,7 +22,7 @@ BEYOND = 0.05
 """From this share on, values beyond the reference's range are noted."""
 
 
-MOST_BY_DAY = 250
+MOST_BY_DAY = 39
 """Columns whose days are listed, those that drifted most."""
 MOST_LINES = 5
 """Claims besides the PSI that have a line of their own above the bars."""
@@ -49,10 +49,10 @@ def besides_lines(besides: Sequence[Finding]) -> None:
         plain_caption(f"{formatting.plural(len(besides) - MOST_LINES, 'more finding')} below.")
 
 
-def days_note(columns: Sequence[Finding]) -> str:
-    """What a cell of the days is, and which columns are listed."""
-    about = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
-    return f"{about} Listed are the {MOST_BY_DAY} of {len(columns):,} columns that drifted most." if len(columns) > MOST_BY_DAY else about
+def drawn_by_day(columns: Sequence[Finding], chosen: Finding) -> list[Finding]:
+    """The columns that are drawn by day: those that drifted most, and the chosen one."""
+    most = list(columns[:MOST_BY_DAY])
+    return most if chosen in most else [*most, chosen]
 
 
 def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> pd.DataFrame:

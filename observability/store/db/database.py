@@ -13,6 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -86,8 +87,8 @@ class Database:
         self.reconciled = False
         self.purge_at = 0.0
         """When old segments of landing are deleted again, on the clock of `time.monotonic`."""
-        self.compacted = -1
-        """The number of the last commit before the sizes of rollups were looked at."""
+        self.compacted: tuple[date | None, int] = (None, -1)
+        """The day on which the sizes of rollups were last looked at, and the number of the last commit before that."""
         self._memory_limit = memory_limit
         self.threads = threads or os.cpu_count() or 1
         """Threads that a query may use."""

@@ -200,8 +200,11 @@ def _purge_hourly(store: Database) -> None:
 
 
 def compact_large_rollups(store: Database) -> None:
-    """Compact the rollups of models where they have grown large. Models that did not change since the last call are not looked at."""
-    now, seen, store.compacted = datetime.now(UTC), store.compacted, store.generation
+    """Compact the rollups of models where they have grown large. The first call of a day looks at every model, a later one only at those that
+    changed since the last.
+    """
+    now, generation = datetime.now(UTC), store.generation
+    seen = store.compacted[1] if store.compacted[0] == now.date() else -1
     with store.cursor() as cursor:
         large = wants_compaction(cursor, [model for model in store.catalog().models if store.model_commit(model.name) > seen], now)
     for model in large:
@@ -209,6 +212,7 @@ def compact_large_rollups(store: Database) -> None:
             store.note_changed_models([model.name])
             if (present := find_model(writer, model.name)) is not None:
                 compact_rollups(writer, present, now=now)
+    store.compacted = now.date(), generation
 
 
 def _load_or_set_aside(

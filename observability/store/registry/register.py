@@ -128,9 +128,14 @@ def register_version(
     return Registration(request.model, request.version, inference.usable, sentences, inference)
 
 
+READ_OF_EVERY_MODEL = ("projects", "limits", "budget_per_month", "budget_currency", "cost_currency")
+"""Settings of every model by which records that name no model, such as batches, are judged beside each model."""
+
+
 def _note_change(store: Database, model: str, before: ModelSettings, after: ModelSettings) -> None:
-    """Note that a model and what is said of records may change, and nothing about other models, unless its labelling projects change."""
-    store.note_changed_models({model, RECORDED} if before.projects == after.projects else None)
+    """Note that a model and what is said of records may change; of other models nothing, unless a setting changes that is read for them too."""
+    alone = all(getattr(before, name) == getattr(after, name) for name in READ_OF_EVERY_MODEL)
+    store.note_changed_models({model, RECORDED} if alone else None)
 
 
 def _with_known_kinds(inference: Inference, table: pa.Table, model: Model | None, request: RegistrationRequest) -> Inference:

@@ -196,7 +196,9 @@ def wants_compaction(cursor: Cursor, models: Iterable[Model], now: datetime) -> 
     """The models whose rollups are large enough to compact and were not compacted today. Read-only."""
     hours, limit = compaction_hours(cursor), compaction_limit(now, COMPACT_DAYS)
     due = [model for model in models if hours.get(model.key, 0) < limit]
-    rows = cursor.execute("SELECT key, count(*) FROM counts_shared GROUP BY key").fetchall() if any(model.shared for model in due) else []
+    shared = [model.key for model in due if model.shared]
+    counted = "SELECT key, count(*) FROM counts_shared WHERE key IN (SELECT unnest(?::INTEGER[])) GROUP BY key"
+    rows = cursor.execute(counted, [shared]).fetchall() if shared else []
     own = [f"SELECT {model.key}, count(*) FROM {model_table('counts', model.key)}" for model in due if not model.shared]
     for first in range(0, len(own), COUNTED_TOGETHER):
         rows += cursor.execute(" UNION ALL ".join(own[first : first + COUNTED_TOGETHER])).fetchall()
