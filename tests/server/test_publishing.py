@@ -51,9 +51,7 @@ def test_the_owner_publishes_what_changed_and_rests(tmp_path: Path, monkeypatch:
 
 def test_findings_come_along_and_again_when_there_are_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[Path] = []
-    monkeypatch.setattr(
-        "observability.monitoring.kept_findings.KeptFindings.save", lambda self, folder, numbers: saved.append(folder)
-    )
+    monkeypatch.setattr("observability.monitoring.kept_findings.KeptFindings.save", lambda self, folder, numbers: saved.append(folder))
     with new_store(tmp_path / "home") as store:
         (store.home / "keeping.toml").write_text("[publish]\nevery = 1\n")
         publisher = Publisher(store)

@@ -136,9 +136,7 @@ def test_names_that_differ_in_case_keep_their_names_in_sql(tmp_path: Path) -> No
         ({"budget_per_month": 10.0}, True),
     ],
 )
-def test_settings_of_a_model_concern_others_where_records_are_judged_by_them(
-    tmp_path: Path, changed: dict[str, Any], stale: bool
-) -> None:
+def test_settings_of_a_model_concern_others_where_records_are_judged_by_them(tmp_path: Path, changed: dict[str, Any], stale: bool) -> None:
     store = new_store(tmp_path / "home")
     log_names(store, FEW)
     known = store.model_commit("name 01")
