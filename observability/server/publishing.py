@@ -40,10 +40,11 @@ class Publisher:
     def publish_when_due(self) -> None:
         """Publish a state where one is due: after the seconds of the settings, or at once where what was removed took the last one away."""
         began, before = time.monotonic(), self.state
-        if began < self._due and (before is None or before.rewrites == self._store.rewrites):
+        withdrawn = before is not None and (before.rewrites != self._store.rewrites or not before.folder.exists())
+        if began < self._due and not withdrawn:
             return
         try:
-            copy = before is None or began >= self._copy_due
+            copy = before is None or withdrawn or began >= self._copy_due
             self.state = self._store.publish(self._run, before, self._write_findings, copy=copy)
             self.failure = None
         except (ObservabilityError, OSError) as error:

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -83,7 +84,7 @@ class Replica:
                 return
             self._missing_since = None
             before = self._newest
-            if before is None or (state.folder, state.run) != (before.state.folder, before.state.run):
+            if before is None or replace(state, as_of=before.state.as_of) != before.state:  # a number may come again
                 self._newest = self._opened(state)
                 if before is not None:
                     self._older.append((time.monotonic(), weakref.ref(before)))

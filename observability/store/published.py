@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -50,6 +51,8 @@ def publish_state(
                 withdraw_states(store.home)
                 return None
             settings = _settings_digest(store.home)
+            if before and not before.folder.exists():
+                before = None
             if before and (store.generation, store.rewrites, settings) == (before.generation, before.rewrites, before.settings):
                 state = replace(before, as_of=now)
                 if write_beside is not None:
@@ -62,8 +65,9 @@ def publish_state(
             make_private_folder(folder)
             for path in folder.glob(f"*{DRAFT}"):
                 shutil.rmtree(path)
-            number = max([0, *(int(path.name) for path in numbered_states(folder))]) + 1
-            state = _write_state(store, PublishedState(folder / f"{number:08}", now, run, every, settings), write_beside)
+            # never a number that was: DuckDB takes a path that a process has open for the same database
+            number = max([time.time_ns() // 1_000_000, *(int(path.name) + 1 for path in numbered_states(folder))])
+            state = _write_state(store, PublishedState(folder / str(number), now, run, every, settings), write_beside)
             _name_newest(state)
             for path in numbered_states(folder)[: -KEPT if earlier and earlier.run == run else -1]:
                 shutil.rmtree(path)

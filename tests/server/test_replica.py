@@ -146,6 +146,18 @@ def test_what_the_owner_withdrew_is_shown_no_longer(owner: DuckStore, monkeypatc
     reads.close()
 
 
+def test_what_was_removed_is_shown_no_longer_with_the_next_state(owner: DuckStore) -> None:
+    """DuckDB takes a path that this process has open for the same database, so no state has the path of one that was withdrawn."""
+    reads = reader(owner)
+    with owner.write() as writer:
+        writer.execute("DELETE FROM events")
+    owner.rewrite()
+    publish(owner)
+    reads.look()
+    assert texts(reads.store) == []
+    reads.close()
+
+
 def test_nothing_is_written_in_a_process_that_reads(owner: DuckStore) -> None:
     reads = reader(owner)
     changing = [

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from observability.core.errors import UsageError
-from observability.store.db.published_files import FOLDER
+from observability.store.db.published_files import FOLDER, withdraw_states
 from observability.store.duck_store import DuckStore
 from observability.store.published import newest_state, publish_state
 from observability.store.types.published_state import PublishedState
@@ -128,7 +128,7 @@ def test_the_two_newest_states_stay(tmp_path: Path) -> None:
         assert [each.folder.exists() for each in states] == [False, False, True, True]
         other = publish_state(store, "another run")
         assert other is not None
-        assert list((store.home / FOLDER).glob("0*")) == [other.folder]
+        assert list((store.home / FOLDER).glob("[0-9]*")) == [other.folder]
 
 
 def test_an_open_state_is_read_to_its_end(tmp_path: Path) -> None:
@@ -153,6 +153,17 @@ def test_what_is_removed_goes_from_published_states_too(tmp_path: Path) -> None:
         assert not state.folder.exists()
         assert newest_state(store.home / FOLDER) is None
         assert published_state(store, state).folder.exists()
+
+
+def test_a_state_that_is_gone_is_published_again(tmp_path: Path) -> None:
+    """A rewrite that failed has withdrawn the states, and the store is as it was."""
+    with new_store(tmp_path / "home") as store:
+        ask_to_publish(store)
+        state = published_state(store)
+        withdraw_states(store.home)
+        again = published_state(store, state)
+        assert again.folder.exists()
+        assert newest_state(store.home / FOLDER) == again
 
 
 def test_secrets_and_waiting_records_are_not_published(tmp_path: Path) -> None:
