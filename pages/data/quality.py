@@ -45,7 +45,7 @@ frame.metric_help(*quality.CHECKS)
 
 if len(days) and days["day"].nunique() > 1:
     st.header("Missing values by day", anchor=False)
-    words = quality.missing_values_sentence(days, len(columns) if len(columns) < len(here.model.features) else None)
+    words = quality.missing_values_sentence(days, len(columns) if len(columns) < len(here.model.features()) else None)
     st.markdown(words)
     figure = charts_drift.column_day_heatmap(days, value="missing", unit="share", top=max(float(days["value"].max()), 0.05))
     on_cell = clicks.cases_on_click("missing", lambda point: quality.predictions_missing_value(here, point, days))

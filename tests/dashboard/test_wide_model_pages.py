@@ -59,12 +59,14 @@ def test_features_with_problems_come_first() -> None:
 def test_data_quality_lists_a_page_of_features_and_finds_others_by_name() -> None:
     app = opened("quality", model=f"of {COLUMNS}")
     first = listed(app, "Features by check")
-    assert len(first) == len(set(first)) == 100 and f"100 of {COLUMNS} features, worst first." in words(app)
+    assert len(first) == len(set(first)) == 100 and f"100 of {COLUMNS} are listed, worst first." in words(app)
     app.number_input[0].set_value(2).run()
     second = listed(app, "Features by check")
     assert len(second) == COLUMNS - 100 and not set(first) & set(second) and not app.exception
     app.text_input(key="checks-find").set_value("category 5").run()
     assert set(listed(app, "Features by check")) == {"category 5", *(f"category {place}" for place in range(50, 55))}
+    assert f"6 of {COLUMNS} features match; 6 of 6 are listed, worst first." in words(app)
+    assert "of the 6 features listed" in words(app), "what misses values by day is said of what is listed"
     assert not app.exception
 
 

@@ -52,6 +52,11 @@ def limit(store: DuckStore) -> None:
     store.update_settings("loan", replace(settings, service_level_availability=0.999))
 
 
+def limit_of_batches(store: DuckStore) -> None:
+    settings = store.catalog().model("loan").settings
+    store.update_settings("loan", replace(settings, limits={"data/batches/batch_rejected_rate": 0.1}))
+
+
 def price(store: DuckStore) -> None:
     load(store, {"kind": "price", "from": "2026-01-01T00:00:00Z", "resource": "request", "amount": 1, "currency": "EUR", "model": "loan"})
 
@@ -117,7 +122,8 @@ def test_a_check_after_which_nothing_changed_says_the_same_and_computes_no_model
         (event, ["loan"]),
         (event_of_all, BOTH),
         (price, BOTH),
-        (limit, BOTH),
+        (limit, ["loan"]),
+        (limit_of_batches, BOTH),
         (removed, ["loan"]),
     ],
 )

@@ -58,7 +58,8 @@ NAMED, NAMED_FROM = 3, 0.01
 class DomainVerdict:
     """Evidence for the verdict on one window.
 
-    found: of the columns that vary within a day. compared: which of very many features were, in words. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
+    found: of the columns that vary within a day. inputs: how many features were compared, and how many there are; compared: which, in
+    words, where there are more. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
     moved: names of the features whose own distribution drifted. days: AUC against the days before; None where it was not asked for or is
     not known. weeks: whether each of the past weeks was as far, newest first, None where that is not known. record: what such a move was
     worth in these weeks; None where it was not asked for.
@@ -69,6 +70,7 @@ class DomainVerdict:
     act: float
     budget: float
     adjusted: float
+    inputs: tuple[int, int] = (0, 0)
     compared: str = ""
     calendar: tuple[str, ...] = ()
     calendar_auc: float = 0.0
@@ -204,6 +206,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT),
         context.budget,
         float(adjusted[0]),
+        (len(context.version.features), inputs),
         compared_inputs(context, inputs),
         calendar,
         domain.sample_auc(sides["reference"], sides["current"]) or 0.0 if calendar else 0.0,

@@ -21,9 +21,9 @@ from observability.incidents.model_state import drift_counts
 BEYOND = 0.05
 """From this share on, values beyond the reference's range are noted."""
 
-
 MOST_BY_DAY = 39
-"""Columns whose days are listed, those that drifted most."""
+"""Columns whose days are drawn, those that drifted most."""
+DAYS_HELP = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
 MOST_LINES = 5
 """Claims besides the PSI that have a line of their own above the bars."""
 

@@ -200,8 +200,8 @@ def _purge_hourly(store: Database) -> None:
 
 
 def compact_large_rollups(store: Database) -> None:
-    """Compact the rollups of models where they have grown large. The first call of a day looks at every model, a later one only at those that
-    changed since the last.
+    """Compact the rollups of models where they have grown large. The first call of a day looks at every model, a later one at those that
+    have changed since.
     """
     now, generation = datetime.now(UTC), store.generation
     seen = store.compacted[1] if store.compacted[0] == now.date() else -1

@@ -133,7 +133,7 @@ READ_OF_EVERY_MODEL = ("projects", "limits", "budget_per_month", "budget_currenc
 
 
 def _note_change(store: Database, model: str, before: ModelSettings, after: ModelSettings) -> None:
-    """Note that a model and what is said of records may change; of other models nothing, unless a setting changes that is read for them too."""
+    """Note that a model and what is said of records may change, and other models where a setting changes that is read for them too."""
     alone = all(getattr(before, name) == getattr(after, name) for name in READ_OF_EVERY_MODEL)
     store.note_changed_models({model, RECORDED} if alone else None)
 

@@ -307,9 +307,10 @@ def test_of_very_many_inputs_the_most_important_are_compared_and_that_is_said(mo
     broken = together(current, reference, settings=settings["both"])
     assert broken.severity == "act" and (broken.evidence["compared_inputs"], broken.evidence["inputs"]) == (2, 3)
     assert {name for name, _ in broken.evidence["importance"]} == {"age", "income"}
-    assert any("over 2 of 3 inputs" in each or "2 of 3 inputs" in each for each in broken.evidence[DETAILS])
+    assert any("over the 2 most important of 3 inputs" in each for each in broken.evidence[DETAILS])
     other = together(current, reference, settings=settings["region"])
     assert other.severity == "ok" and {name for name, _ in other.evidence["importance"]} == {"age", "region"}
-    assert "over 2 of 3 inputs" in other.because
+    assert "over the 2 most important of 3 inputs" in other.because
+    assert "over the 2 first of 3 inputs" in " ".join(together(current, reference).evidence[DETAILS]), "without importance"
     context = context_for(reference, features=FEATURES, settings=settings["region"])
     assert ANALYZER.needs(context)["current_rows"].aggregate.columns == ("id", "at", "feature.age", "feature.region")
