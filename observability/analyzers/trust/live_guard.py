@@ -54,6 +54,7 @@ ATTACKS = ("extraction", "boundary")
 
 def needs(context: Context) -> dict[str, Ask]:
     """Ask for a sample of the requests and one of the reference; nothing for a version without a reference."""
+    context = of_guarded_features(context)
     features = tuple(each.reference for each in context.model.features())
     if not features or not context.version.reference_rows:
         return {}
@@ -62,8 +63,17 @@ def needs(context: Context) -> dict[str, Ask]:
     return asks | ({"actions": Ask(ACTIONS)} if context.model.classes else {})
 
 
+def of_guarded_features(context: Context) -> Context:
+    """Return the context whose model has the features in which requests are placed: of very many the most important ones."""
+    model = context.model
+    names = set(context.most_important(tuple(each.name for each in model.features())))
+    columns = tuple(each for each in model.columns if each.role != "feature" or each.name in names)
+    return context if len(columns) == len(model.columns) else replace(context, model=replace(model, columns=columns))
+
+
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return findings about far requests and about each subject that stands out, or one that none does."""
+    context = of_guarded_features(context)
     if "current" not in frames:
         return []
     now = frames["current"]

@@ -10,6 +10,7 @@ import streamlit as st
 
 from observability.analyzers.trust import live_guard as judged
 from observability.core import formatting
+from observability.core.analyzer import NO_VERSION, Context
 from observability.core.errors import NotFoundError
 from observability.core.finding import Finding
 from observability.core.questions import Sample
@@ -51,10 +52,11 @@ RELIANCE = (column("person", "Person", strong=True), *number_columns(right="Mode
 
 def guard_view(here: ModelPage) -> GuardedRequests | None:
     """The guard of the window, on a bounded sample; None without a reference or without requests."""
-    features = tuple(each.reference for each in here.model.features())
-    now = load.ask_store(Sample("predictions", guard_columns(here.model), judged.REQUESTS), here.window)
+    model = judged.of_guarded_features(Context(here.model, NO_VERSION, here.window, here.window.end)).model
+    features = tuple(each.reference for each in model.features())
+    now = load.ask_store(Sample("predictions", guard_columns(model), judged.REQUESTS), here.window)
     reference = load.ask_store(Sample("predictions", ("id", *features), judged.REFERENCE), here.window.reference())
-    return guarded_requests(now, reference, here.model)
+    return guarded_requests(now, reference, model)
 
 
 def request_bursts(found: Sequence[Finding]) -> list[Finding]:
