@@ -1,12 +1,13 @@
 """How many models does one machine carry? Time, memory and size of a fleet of many small models.
 
-    python tests/benchmarks/bench_models.py [MODELS ...] [--names N] [--rows N] [--home FOLDER] [--json FILE]
+    python tests/benchmarks/bench_models.py [MODELS ...] [--names N] [--rows N] [--copied-from N] [--home FOLDER] [--json FILE]
 
 For each number of MODELS (default 100): registers them through the product (a reference of 300 rows, 6 features), loads --rows (default 280) predictions with labels
 of each over 35 days, and one prediction of each of --names (default as many as models) unregistered names. Every fiftieth model has an input that
 shifted in the last days. Prints wall and processor seconds of registering, loading, `status`, the first check, the check after nothing changed
 and after one model got new rows, Home's data (first, again, and after one model changed), the size of the file, the number of tables and the
-peak of memory. A --home is kept and used again. --json: the figures as one object a fleet.
+peak of memory. --copied-from: only so many models are registered, loaded and checked through the product; the others are copies of their
+tables and of their findings under other names, which takes minutes at 1,000 where all through the product take hours. A --home is kept and used again. --json: the figures as one object a fleet.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +35,7 @@ logging.disable(logging.WARNING)
 import numpy as np
 
 from observability.monitoring import check
+from observability.store.db.schema import MODEL_TABLES, model_table
 from observability.store.duck_store import DuckStore
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
@@ -43,6 +46,7 @@ FEATURES = ("amount", "age", "tenure", "balance", "region", "plan")
 IN_TROUBLE = 50
 """One model in so many has an input that shifted."""
 OWNERS, TEAMS, TAGS = 10, 5, 4
+CATALOG_TABLES = ("settings_kept", "versions", "columns", "edges", "streams", "rollups", "reference_columns")
 
 
 def taken(work: Callable[[], Any]) -> tuple[float, float, Any]:
@@ -109,6 +113,43 @@ def write_rows(path: Path, models: int, names: int, rows: int, end: datetime) ->
     return lines
 
 
+def copy_models(store: DuckStore, through: int, models: int) -> None:
+    """Copy the tables and the catalog of the first `through` models, in turn, until there are `models`."""
+    keys = {model.name: model.key for model in store.catalog().models}
+    with store.write() as writer:
+        for place in range(through, models):
+            source, key = keys[f"model {place % through:04d}"], place + 1
+            for table in MODEL_TABLES:
+                writer.execute(f"CREATE TABLE {model_table(table, key)} AS FROM {model_table(table, source)}")
+            writer.execute(
+                f"INSERT INTO models SELECT * REPLACE ({key} AS key, 'model {place:04d}' AS name) FROM models WHERE key = {source}"
+            )
+            for table in CATALOG_TABLES:
+                writer.execute(f"INSERT INTO {table} SELECT * REPLACE ({key} AS key) FROM {table} WHERE key = {source}")
+
+
+def copy_findings(store: DuckStore, through: int, models: int, now: datetime) -> None:
+    """Check the first `through` models, and keep their findings for the copies as well."""
+    from observability.monitoring import check_windows
+    from observability.monitoring.kept_findings import Asked, asked_generation, evaluated_hour, kept_findings_of
+    from observability.server import watcher
+
+    kept, activity = kept_findings_of(store, len(store.catalog().models)), store.activity()
+    for place in range(models):
+        name, of = f"model {place:04d}", f"model {place % through:04d}"
+        if name == of:
+            watcher.kept_report(store, kept, name, now)
+            continue
+        model = store.catalog().model(name)
+        window = watcher.whole_days_window(model, store.activity(model=name), now)
+        at = evaluated_hour(check_windows.evaluation_time(model, activity, window, now), window)
+        for reads in watcher.PARTS:
+            asked = Asked(window, reads, window.end if reads == "rows" else at)
+            known = kept.find(replace(asked, window=replace(window, model=of)), asked_generation(store.generations, asked))
+            assert known is not None, (of, reads)
+            kept.keep(asked, asked_generation(store.generations, asked), tuple(replace(finding, model=name) for finding in known))
+
+
 def new_rows(path: Path, end: datetime) -> None:
     """A file of five new predictions of the second model."""
     frame = table_of(np.random.default_rng(3), 5)
@@ -137,7 +178,7 @@ def home_data() -> int:
     return len(statuses)
 
 
-def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None) -> dict[str, Any]:
+def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None, through: int) -> dict[str, Any]:
     """Make a fleet and measure it: figure by name, seconds as [wall, processor]."""
     from observability.server import process_lock
 
@@ -154,11 +195,13 @@ def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None
     (home / "limits.toml").write_text(f"[limits]\nunregistered_models = {names + 1}\n")
     store = note("open", lambda: open_store(home, threads=2))
     if len(store.catalog().models) < models:
-        note("register", lambda: register_models(store, folder, models))
-        lines = write_rows(folder / "rows.jsonl", models, names, rows, end)
-        found["lines"] = lines
-        report = note("load", lambda: store.load_files([folder / "rows.jsonl"], LoadDefaults()))
-        assert report.rejected == 0, report.reasons
+        note("register", lambda: register_models(store, folder, through))
+        for what, of, unregistered in (("load", through, 0), ("load unregistered names", 0, names)):
+            found[f"lines, {what}"] = write_rows(folder / "rows.jsonl", of, unregistered, rows, end)
+            report = note(what, lambda: store.load_files([folder / "rows.jsonl"], LoadDefaults()))
+            assert report.rejected == 0, report.reasons
+            if of < models and not unregistered:
+                note("copy", lambda: copy_models(store, through, models))
     store.cursor().execute("CHECKPOINT")
     store.close()
     process_lock.own_home(home)
@@ -178,6 +221,7 @@ def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None
     state, config = Watching(), read_alert_config(store.home)
     process_lock.current_owner().watching = state
     note("check of the first model of the process", lambda: check.check(store, model="model 0002"))
+    note("check of the models that are no copies", lambda: copy_findings(store, through, models, datetime.now(UTC)))
     note("check of all", lambda: check_live_models(store, state, config, datetime.now(UTC)))
     note("check of all, nothing changed", lambda: check_live_models(store, state, config, datetime.now(UTC)))
     new_rows(folder / "new.jsonl", datetime.now(UTC))
@@ -204,6 +248,7 @@ def main() -> int:
     parser.add_argument("models", type=int, nargs="*", default=[100])
     parser.add_argument("--names", type=int)
     parser.add_argument("--rows", type=int, default=280)
+    parser.add_argument("--copied-from", type=int)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -214,7 +259,8 @@ def main() -> int:
         names = models if options.names is None else options.names
         print(f"{models:,} models, {names:,} unregistered names")
         with tempfile.TemporaryDirectory() as folder:
-            found = measured(models, names, options.rows, Path(folder), options.home)
+            through = min(options.copied_from or models, models)
+            found = measured(models, names, options.rows, Path(folder), options.home, through)
         if options.json:
             with options.json.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found) + "\n")
