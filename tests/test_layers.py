@@ -53,7 +53,6 @@ ABOVE_THE_STORE = ("observability.store.engine", "observability.store.types.")
 STORE_EXCEPTIONS = {
     "observability.server.process_lock": ("observability.store.opener",),  # opens the store of the process
     "observability.server.replica": (
-        "observability.store.opener",
         "observability.store.published",
         "observability.store.published_store",
     ),  # opens what an owner publishes

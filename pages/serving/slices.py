@@ -8,11 +8,13 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import empty_states, frame
+from observability.dashboard.compared_features import compared_features_note
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import slice_search
 from observability.dashboard.widgets import claim_line, leading_finding_line
 
 here = frame.begin_model_page("slices")
+compared_features_note([column.name for column in here.model.features()], here.model.settings)
 found = findings.analyzer_findings(here, slice_search.ANALYZER, wait=True)
 urgent, summary = slice_search.split_slice_findings(found)
 leading_finding_line(urgent)

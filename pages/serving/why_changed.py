@@ -7,11 +7,13 @@ cannot tell covariate shift from concept drift; their share is stated. The parts
 import streamlit as st
 
 from observability.dashboard import empty_states, frame
+from observability.dashboard.compared_features import compared_features_note
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import why_changed
 from observability.dashboard.widgets import main_finding_lines
 
 here = frame.begin_model_page("why_changed")
+compared_features_note([column.name for column in here.model.features()], here.model.settings)
 found = findings.analyzer_findings(here, why_changed.ANALYZER, wait=True)
 main_finding_lines(why_changed.distinct_sentences(found))
 parts = why_changed.change_parts(found)

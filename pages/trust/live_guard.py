@@ -8,10 +8,12 @@ people follow the model when it is right.
 import streamlit as st
 
 from observability.dashboard import empty_states, frame
+from observability.dashboard.compared_features import compared_features_note
 from observability.dashboard.overview import findings
 from observability.dashboard.trust import live_guard
 
 here = frame.begin_model_page("live_guard")
+compared_features_note([column.name for column in here.model.features()], here.model.settings)
 with frame.loading_skeleton(300):
     view = frame.answer_or_stop(lambda: live_guard.guard_view(here))
 if view is None:

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.core.finding import Finding, Severity
-from observability.dashboard import load, paged_names
+from observability.dashboard import compared_features, load, paged_names
 from observability.dashboard.data.quality import features_worst_first
 from observability.dashboard.serving import drift
 from observability.server import process_lock
@@ -77,3 +77,9 @@ def test_the_page_of_drift_ranks_all_columns_and_names_few(monkeypatch: pytest.M
     assert len(app.selectbox(key="feature").options) == COLUMNS + 1 and said.count("number ") < COLUMNS
     sizes = sorted(len(each.value) for each in app.dataframe)
     assert COLUMNS + 1 in sizes and 20 * 7 in sizes
+
+
+@pytest.mark.parametrize("page", ["slices", "why_changed", "live_guard"])
+def test_a_page_says_which_of_very_many_features_are_compared(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compared_features, "MOST_INPUTS", COLUMNS - 1)
+    assert f"Of {COLUMNS} features the {COLUMNS - 1} first are compared." in words(opened(page, model=f"of {COLUMNS}"))

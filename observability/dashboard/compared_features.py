@@ -1,0 +1,14 @@
+"""Which features a page's analyzer compares, where a model has very many."""
+
+from collections.abc import Sequence
+
+from observability.core.analyzer import MOST_INPUTS
+from observability.core.settings import ModelSettings
+from observability.dashboard.widgets import plain_caption
+
+
+def compared_features_note(names: Sequence[str], settings: ModelSettings) -> None:
+    """Draw a line that says how many of very many features are compared, and by what they are chosen; nothing where all are."""
+    if len(names) > MOST_INPUTS:
+        chosen = "most important by the settings" if settings.importance else "first"
+        plain_caption(f"Of {len(names):,} features the {MOST_INPUTS} {chosen} are compared.")
