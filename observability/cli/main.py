@@ -181,7 +181,7 @@ def name_replica(args: argparse.Namespace) -> None:
 
     if not args.replica:
         raise UsageError("--owner is for a process that only reads", expected="--replica FOLDER")
-    os.environ |= {replica.FOLDER_VARIABLE: args.replica, replica.OWNER_VARIABLE: args.owner or ""}
+    os.environ |= {process_lock.PUBLISHED_VARIABLE: args.replica, replica.OWNER_VARIABLE: args.owner or ""}
     replica.owner_of_environment()
     os.environ["OBSERVABILITY_HOME"] = str(replica.prepared_home(Path(args.replica)))
 
@@ -195,6 +195,8 @@ def serve(args: argparse.Namespace) -> int:
 
     if args.replica or args.owner:
         name_replica(args)
+    else:
+        os.environ.pop(process_lock.PUBLISHED_VARIABLE, None)  # of a process that only read, and that began this one
     home = process_lock.home_folder()
     os.environ["OBSERVABILITY_HOME"] = str(home)
     settings = read_access_settings(home)

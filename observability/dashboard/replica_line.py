@@ -57,6 +57,16 @@ def owner_page(address: str, page: str) -> str:
     return f"{address}/{'' if page == DEFAULT_PAGE else page}{f'?{query}' if query else ''}"
 
 
+def is_done_at_owner(what: str, page: str) -> bool:
+    """Whether this process only reads; a sentence with a link then says that something is done at the owner. what: a sentence's subject and
+    verb, such as "Weeks are frozen".
+    """
+    reads = current_replica()
+    if reads is not None:
+        st.caption(f"{what} at the owner of the store. [Open this page there]({owner_page(reads.owner.address, page)})")
+    return reads is not None
+
+
 def note_saved_at_owner(at: datetime) -> None:
     """Tell the person whose page this thread runs that the owner has taken what they saved."""
     if get_script_run_ctx(suppress_warning=True) is not None:

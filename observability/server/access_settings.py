@@ -116,6 +116,11 @@ def read_access_settings(home: Path) -> AccessSettings:
     return known[1]
 
 
+def sign_in_method(folder: Path) -> Method:
+    """The method that the settings in a folder ask for, read anew. Raises UsageError, StoreBrokenError, as `read_access_settings`."""
+    return _parsed(folder, has_accounts=(folder / ACCOUNTS_FILE).exists()).method
+
+
 @lru_cache(maxsize=16)
 def _file_names(home: Path) -> tuple[str, str]:
     """The two files as texts: they are looked at for each answer of the store, and a path costs more than the look."""

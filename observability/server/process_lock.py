@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 LOCK_VARIABLE = "OBSERVABILITY_LOCK_FD"
+PUBLISHED_VARIABLE = "OBSERVABILITY_PUBLISHED"
+"""The variable that names the folder of published states in a process that only reads them (replica.py)."""
 LOAD_EVERY = 1.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 60.0
 """A load begins every LOAD_EVERY seconds, or after the shortest pause where one takes longer; the pause doubles with each failure."""

@@ -23,17 +23,18 @@ from observability.core.finding import KEPT_FILE
 from observability.monitoring.kept_answers import hand_on_answers
 from observability.monitoring.kept_findings import kept_findings_of
 from observability.server import audit_log, process_lock
+from observability.server.access_settings import read_access_settings, sign_in_method
 from observability.server.owner_calls import OwnerCalls
 from observability.server.quotas import TokenQuotas
 from observability.store.published import newest_state
-from observability.store.published_store import copy_settings, open_published
+from observability.store.published_store import copy_settings, open_published, take_home
 
 if TYPE_CHECKING:
     from observability.store.published_store import PublishedStore
     from observability.store.types.published_state import PublishedState
 
 LOG = logging.getLogger(__name__)
-FOLDER_VARIABLE, OWNER_VARIABLE, TOKEN_VARIABLE = "OBSERVABILITY_PUBLISHED", "OBSERVABILITY_OWNER", "OBSERVABILITY_OWNER_TOKEN"
+OWNER_VARIABLE, TOKEN_VARIABLE = "OBSERVABILITY_OWNER", "OBSERVABILITY_OWNER_TOKEN"
 HOME_PREFIX = "observability-replica-"
 LOOK_EVERY = 1.0
 """Seconds between two looks whether there is a newer state."""
@@ -124,11 +125,20 @@ class Replica:
         before = getattr(self, "_newest", None)
         if state.run != self._run:
             self._run, self._numbers = state.run, 0 if before is None else max(before.generation, before.rewrites) + 1
+        self._require_sign_in(state)
         opened = open_published(state, self.home, self.owner, self._numbers)
         if before is not None:
             hand_on_answers(before, opened)
         self._take_findings(opened)
         return opened
+
+    def _require_sign_in(self, state: "PublishedState") -> None:
+        """Raise StoreBrokenError where people sign in here and the settings of a state ask for no sign-in. From where the pages may then be
+        opened was checked when the process began.
+        """
+        if read_access_settings(self.home).method != "none" and sign_in_method(state.folder) == "none":
+            attempt = "Start this process again if the owner has none"
+            raise StoreBrokenError("the published state asks for no sign-in", where=str(state.folder), attempt=attempt)
 
     def _take_findings(self, store: "PublishedStore") -> None:
         """Take over the findings that the owner knew, where it wrote new ones beside the state."""
@@ -151,7 +161,7 @@ class Replica:
 
 def replica_is_asked_for() -> bool:
     """Whether this process was started to read published states."""
-    return FOLDER_VARIABLE in os.environ
+    return process_lock.PUBLISHED_VARIABLE in os.environ
 
 
 def current_replica() -> Replica | None:
@@ -165,7 +175,7 @@ def current_replica() -> Replica | None:
 
 def start_replica() -> Replica:
     """Open the newest state of the folder that the environment names, in the place of an owner. Raises UsageError, StoreBrokenError."""
-    started = Replica(Path(os.environ[FOLDER_VARIABLE]), process_lock.home_folder(), owner_of_environment())
+    started = Replica(Path(os.environ[process_lock.PUBLISHED_VARIABLE]), process_lock.home_folder(), owner_of_environment())
     audit_log.log_elsewhere(started.owner.send)
     process_lock.stand_for_owner(cast("process_lock.Owner", started))
     return started
@@ -185,7 +195,8 @@ def prepared_home(folder: Path) -> Path:
     known before anything is served. Raises StoreBrokenError where nothing is published.
     """
     home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX))
-    copy_settings(published(folder).folder, home)
+    take_home(home)
+    copy_settings(published(folder), home)
     return home
 
 

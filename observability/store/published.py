@@ -11,27 +11,27 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from observability.records.private_file import make_private_folder, replace_private_file, sync_folder
-from observability.store.backup import copy_open_database, copy_synced, other_files
+from observability.store.backup import copy_open_database, copy_synced
 from observability.store.db.database import DATABASE, Database, log_path
 from observability.store.db.failures import broken_disk
-from observability.store.db.keeping import DONE, read_keeping
-from observability.store.db.published_files import DRAFT, FOLDER, POINTER, STATE, numbered_states, withdraw_states
+from observability.store.db.keeping import read_keeping
+from observability.store.db.published_files import DRAFT, FOLDER, POINTER, SETTINGS, STATE, numbered_states, withdraw_states
 from observability.store.db.record_tables import schema_version
+from observability.store.erased_images import FOLDER as IMAGES
 from observability.store.recovery import require_room
 from observability.store.registry.artifacts import FOLDER as ARTIFACTS
 from observability.store.types.published_state import PublishedState, WriteBeside
 
 KEPT = 2
 """States that stay: one that is being read, and the newer one."""
-NOT_READ = ("landing", "uploads", "tokens.json")
-"""What no reader needs: records on their way, and the tokens of the owner's HTTP interface."""
+LINKED = (ARTIFACTS, IMAGES)
+"""Folders of a home whose files never change: in a state they are further names of the same files."""
 
 
 def publish_state(
@@ -81,16 +81,12 @@ def newest_state(folder: Path) -> PublishedState | None:
     try:
         named = json.loads((folder / POINTER).read_text(encoding="utf-8"))
         body = json.loads((folder / named["state"] / STATE).read_text(encoding="utf-8"))
-        return PublishedState(**{**body, "folder": folder / named["state"], "as_of": datetime.fromisoformat(named["as_of"])})
+        as_of, files = datetime.fromisoformat(named["as_of"]), tuple(body["files"])
+        return PublishedState(**{**body, "folder": folder / named["state"], "as_of": as_of, "files": files})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise OSError(f"{folder / POINTER} cannot be read: {error}") from error
-
-
-def readable_files(home: Path) -> Iterator[Path]:
-    """Paths within a home of the files beside the database that a reader needs: settings, and the model files."""
-    return (name for name in other_files(home) if name.parts[0] not in NOT_READ)
 
 
 def _write_state(store: Database, state: PublishedState, write_beside: WriteBeside | None) -> PublishedState:
@@ -108,8 +104,11 @@ def _write_state(store: Database, state: PublishedState, write_beside: WriteBesi
             for path in files:
                 copy_open_database(path, draft / path.name)
         _merge_log(draft)
-        for name in readable_files(store.home):
-            _take_file(store.home / name, draft / name, link=name.parts[0] == ARTIFACTS)
+        state = replace(state, files=tuple(name for name in SETTINGS if copy_synced(store.home / name, draft / name) is not None))
+        for folder in LINKED:
+            for path in sorted((store.home / folder).rglob("*")):
+                if path.is_file():
+                    _link_file(path, draft / path.relative_to(store.home))
         if write_beside is not None:
             write_beside(draft, state.generations, _file_state(draft))
         body = {**asdict(state), "folder": final.name, "as_of": state.as_of.isoformat()}
@@ -123,13 +122,12 @@ def _write_state(store: Database, state: PublishedState, write_beside: WriteBesi
 
 
 def _settings_digest(home: Path) -> str:
-    """A digest that changes with the files beside the database that people change: they are one more reason to publish."""
+    """A digest that changes with the settings that are published: they are one more reason to publish."""
     digest = hashlib.sha256()
-    for path in sorted([*home.glob("*.toml"), *home.glob("*.json")]):
-        if path.name not in ("owner.json", DONE):
-            with suppress(FileNotFoundError):
-                found = path.stat()
-                digest.update(f"{path.name} {found.st_mtime_ns} {found.st_size} {found.st_ino}\n".encode())
+    for name in SETTINGS:
+        with suppress(FileNotFoundError):
+            found = (home / name).stat()
+            digest.update(f"{name} {found.st_mtime_ns} {found.st_size} {found.st_ino}\n".encode())
     return digest.hexdigest()
 
 
@@ -153,16 +151,13 @@ def _merge_log(draft: Path) -> None:
         raise OSError("the log of the copied database could not be merged")
 
 
-def _take_file(source: Path, target: Path, *, link: bool) -> None:
-    """Copy a file into a state; one that is never changed gets a second name instead, where the file system can. A file that is gone is
-    left out.
-    """
-    if link:
-        make_private_folder(target.parent)
-        with suppress(OSError):
-            os.link(source, target)
-            return
-    copy_synced(source, target)
+def _link_file(source: Path, target: Path) -> None:
+    """Give a file a second name in a state, or copy it where the file system cannot. A file that is gone is left out."""
+    make_private_folder(target.parent)
+    try:
+        os.link(source, target)
+    except OSError:
+        copy_synced(source, target)
 
 
 def _name_newest(state: PublishedState) -> None:

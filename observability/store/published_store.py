@@ -4,8 +4,9 @@ Its settings are copied into a folder of its own, so that they stay while the st
 what only the owner can do is refused.
 """
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from observability.client.encode import format_time, utc_now_text
 from observability.core.errors import StoreBrokenError, UsageError
-from observability.core.finding import KEPT_FILE
-from observability.records.private_file import make_private_folder
+from observability.records.private_file import make_private_folder, replace_private_file
 from observability.store.db.database import DATABASE
-from observability.store.db.published_files import STATE
+from observability.store.db.published_files import SETTINGS
 from observability.store.db.results import Cursor
 from observability.store.duck_store import DuckStore
+from observability.store.erased_images import FOLDER as IMAGES
 from observability.store.migrations import STEPS
 from observability.store.registry import artifacts
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from observability.store.types.published_state import PublishedState
 
 MEMORY = "2GB"
-OWN = ("tmp",)
-"""What the folder of a reader holds beside the settings of the owner."""
+MARKER = "replica.json"
+"""The file that says that a folder is a reader's own, and which settings were copied into it."""
 AT_OWNER = (
     "load_landing", "retry_set_aside", "load_files", "load_source", "register", "mark_repairs_seen", "remove_model", "remove_sample",
     "apply_retention", "forget", "backup", "verify_backup", "publish", "export_lake", "nightly", "write_attributions",
@@ -112,39 +113,59 @@ def open_published(state: "PublishedState", home: Path, owner: SendsToOwner, ear
             expected=f"schema {len(STEPS)}",
             attempt=attempt,
         )
-    try:
-        copy_settings(state.folder, home)
-    except OSError as error:
-        raise StoreBrokenError("the settings of the published state cannot be copied", where=str(home), got=error) from error
+    copy_settings(state, home)
     return PublishedStore(state, home, owner, earlier)
 
 
-def copy_settings(folder: Path, home: Path) -> None:
-    """Bring the settings of a state into a folder: what changed is replaced in one step, what is gone is removed. Raises OSError."""
+def take_home(home: Path) -> None:
+    """Make a folder the own one of this process: only there are settings of states copied, and removed again. Raises OSError."""
     make_private_folder(home)
     make_private_folder(home / "tmp")
-    wanted = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-    wanted = {name for path in folder.rglob("*") if path.is_file() and _is_setting(name := path.relative_to(folder))}
-    for name in sorted(wanted):
-        source, target = folder / name, home / name
-        if target.exists() and _mark(target) == _mark(source):
-            continue
-        make_private_folder(target.parent)
-        draft = target.with_name(f".{target.name}.draft")
-        shutil.copy2(source, draft)
-        draft.replace(target)
-    for path in [each for each in home.rglob("*") if each.is_file()]:
-        name = path.relative_to(home)
-        if name not in wanted and name.parts[0] not in OWN:
-            path.unlink(missing_ok=True)
+    _note_copied(home, ())
 
 
-def _is_setting(name: Path) -> bool:
-    """Whether a file of a state is one of the owner's settings, not of the state itself."""
-    return name.parts[0] != artifacts.FOLDER and not name.name.startswith(DATABASE) and name.name not in (STATE, KEPT_FILE)
+def copy_settings(state: "PublishedState", home: Path) -> None:
+    """Bring the settings of a state into the folder of this process. Every one is read before anything changes there; only what was copied
+    earlier is removed.
+
+    Raises StoreBrokenError where one of the state is missing, and for a folder that is not this process's own.
+    """
+    if not (home / MARKER).exists() or any((home / name).exists() for name in (DATABASE, "owner.lock")):
+        attempt = "Start it with: observability serve --replica FOLDER, which makes a folder of its own"
+        raise StoreBrokenError(
+            "settings of a published state are copied only into a folder made for them", where=str(home), attempt=attempt
+        )
+    try:
+        wanted = {name: (state.folder / name).read_bytes() for name in SETTINGS if name in state.files}
+        copied = tuple(json.loads((home / MARKER).read_text(encoding="utf-8"))["files"])
+        _note_copied(home, {*copied, *wanted})
+        for name, content in wanted.items():
+            if not (home / name).exists() or (home / name).read_bytes() != content:
+                _replace(home / name, content)
+        _link_images(state.folder, home)
+        for name in set(copied) - set(wanted):
+            (home / name).unlink(missing_ok=True)
+        _note_copied(home, wanted)
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreBrokenError("the settings of the published state cannot be copied", where=str(home), got=error) from error
 
 
-def _mark(path: Path) -> tuple[int, int]:
-    """Time and size of a file."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
+def _note_copied(home: Path, names: Iterable[str]) -> None:
+    """Note the settings that were copied, and the process whose folder it is. Raises OSError."""
+    replace_private_file(home / MARKER, json.dumps({"process": os.getpid(), "files": sorted(names)}))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Replace a file in one step, readable by its owner only. Raises OSError."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.touch(mode=0o600)
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def _link_images(folder: Path, home: Path) -> None:
+    """Let the folder of images be the one of a state: its files lie there. Raises OSError."""
+    draft = home / f".{IMAGES}.draft"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(folder / IMAGES)
+    draft.replace(home / IMAGES)

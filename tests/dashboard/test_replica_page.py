@@ -15,6 +15,7 @@ from observability.dashboard.sign_in import require_of_person
 from observability.server import process_lock
 from observability.server.replica import Replica
 from observability.store.published import publish_state
+from observability.store.published_store import take_home
 from tests.support.new_store import new_store
 from tests.support.owner_in_process import CallsOfTest
 
@@ -29,6 +30,7 @@ def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica]:
         store.write_records([{"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note", "text": "a"}])
         (store.home / "keeping.toml").write_text("[publish]\nevery = 15\n")
         publish_state(store, "run")
+        take_home(tmp_path / "reader")
         found = Replica(tmp_path / "home" / "published", tmp_path / "reader", CallsOfTest(store))
         found.owner.told = replica_line.note_saved_at_owner
         process_lock.stand_for_owner(cast("process_lock.Owner", found))
@@ -101,6 +103,22 @@ def test_a_whole_page_is_shown_from_a_state(reads: Replica) -> None:
     test.run()
     assert not test.exception
     assert any("Data as of" in caption.value for caption in test.caption)
+
+
+def alert_channels() -> None:
+    """The script of a page with the channels of alerts and the form that changes them."""
+    from observability.dashboard.operations import alerts, alerts_settings
+
+    alerts.channels_section()
+    alerts_settings.alert_settings_form()
+
+
+def test_channels_are_not_said_to_be_missing(reads: Replica) -> None:
+    test = AppTest.from_function(alert_channels).run()
+    assert not test.exception
+    (told,) = test.caption
+    assert told.value == "Channels are set at the owner of the store. [Open this page there](http://owner:8501/alerts)"
+    assert not test.expander
 
 
 def test_files_of_the_home_are_changed_at_the_owner(reads: Replica) -> None:

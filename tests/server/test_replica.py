@@ -15,15 +15,15 @@ from observability.core.errors import ForbiddenError, StoreBrokenError, StoreBus
 from observability.core.window import EPOCH
 from observability.dashboard import replica_line, state_cache
 from observability.monitoring.kept_findings import kept_findings_of
-from observability.server import accounts, audit_log, process_lock, replica
+from observability.server import access_settings, accounts, audit_log, process_lock, replica
 from observability.server.access import Person
 from observability.server.guarded_store import GuardedStore
 from observability.server.owner_calls import OwnerCalls, acting_person
 from observability.server.replica import Replica
 from observability.server.store_methods import METHODS
 from observability.store.duck_store import DuckStore
-from observability.store.published import publish_state
-from observability.store.published_store import PublishedStore
+from observability.store.published import newest_state, publish_state
+from observability.store.published_store import PublishedStore, copy_settings, take_home
 from tests.support.new_store import new_store
 from tests.support.owner_in_process import CallsOfTest
 
@@ -58,6 +58,7 @@ def owner(tmp_path: Path) -> Iterator[DuckStore]:
 
 def reader(store: DuckStore, calls: OwnerCalls | None = None) -> Replica:
     """A process that reads what a store publishes."""
+    take_home(store.home.parent / "reader")
     return Replica(store.home / "published", store.home.parent / "reader", calls or CallsOfTest(store))
 
 
@@ -116,6 +117,68 @@ def test_settings_stay_while_the_folder_of_the_state_goes(owner: DuckStore) -> N
     reads.look()
     assert (reads.home / "access.toml").read_text() == 'url = "https://b.example"\n'
     assert not (reads.home / "limits.toml").exists()
+    reads.close()
+
+
+def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner: DuckStore) -> None:
+    accounts.add_account(owner.home, "root", "administrator", "four random words")
+    publish(owner)
+    reads = reader(owner)
+    state = newest_state(owner.home / "published")
+    assert state is not None
+    owner.rewrite()  # which takes the states away, between the look at the newest and the copy of its settings
+    with pytest.raises(StoreBrokenError, match="cannot be copied"):
+        copy_settings(state, reads.home)
+    assert access_settings.read_access_settings(reads.home).method == "accounts"
+    assert (reads.home / "keeping.toml").exists()
+    publish(owner)
+    (owner.home / "accounts.json").unlink()
+    publish(owner)
+    reads.look()
+    assert "asks for no sign-in" in str(reads.failure)
+    assert access_settings.read_access_settings(reads.home).method == "accounts"
+    reads.close()
+
+
+def test_a_home_that_holds_a_store_is_never_overwritten(owner: DuckStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Variables of a process that only read may be left over in the environment of one that owns a store."""
+    real = tmp_path / "real"
+    with new_store(real) as store:
+        store.write_records([NOTE])
+    (real / "secret.key").write_text("k")
+    before = {path: path.read_bytes() for path in real.rglob("*") if path.is_file()}
+    for name, value in ((replica.OWNER_VARIABLE, "http://owner:8501"), (replica.TOKEN_VARIABLE, "t"), ("OBSERVABILITY_HOME", str(real))):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(process_lock.PUBLISHED_VARIABLE, str(owner.home / "published"))
+    with pytest.raises(StoreBrokenError, match="only into a folder made for them"):
+        replica.start_replica()
+    take_home(tmp_path / "made")
+    (tmp_path / "made" / "store.duckdb").touch()
+    monkeypatch.setenv("OBSERVABILITY_HOME", str(tmp_path / "made"))
+    with pytest.raises(StoreBrokenError, match="only into a folder made for them"):
+        replica.start_replica()
+    assert {path: path.read_bytes() for path in real.rglob("*") if path.is_file()} == before
+
+
+def test_serve_without_replica_owns_its_home_whatever_is_left_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(process_lock.PUBLISHED_VARIABLE, str(tmp_path / "published"))
+    monkeypatch.setenv("OBSERVABILITY_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(process_lock, "take_lock", lambda *_, **__: SimpleNamespace(hand_over=lambda: None))
+    monkeypatch.setattr("os.chdir", lambda _: None)
+    asked: list[bool] = []
+    monkeypatch.setattr("os.execv", lambda *_: asked.append(replica.replica_is_asked_for()))
+    main.main(["serve"])
+    assert asked == [False]
+
+
+def test_a_reader_has_no_more_than_the_settings_that_it_needs(owner: DuckStore) -> None:
+    (owner.home / "images").mkdir()
+    (owner.home / "images" / "one.png").write_bytes(b"png")
+    (owner.home / "alerts.toml").write_text('[channels]\nteam = "slack://secret"\n')
+    publish(owner)
+    reads = reader(owner)
+    assert {path.name for path in reads.home.iterdir()} == {"tmp", "replica.json", "keeping.toml", "images"}
+    assert (reads.home / "images" / "one.png").read_bytes() == b"png"
     reads.close()
 
 
@@ -275,7 +338,7 @@ def test_wrong_use_of_serve_is_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in (replica.FOLDER_VARIABLE, replica.OWNER_VARIABLE, "OBSERVABILITY_HOME"):
+    for name in (process_lock.PUBLISHED_VARIABLE, replica.OWNER_VARIABLE, "OBSERVABILITY_HOME"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv(replica.TOKEN_VARIABLE, token)
     monkeypatch.setattr("os.execv", lambda *_: pytest.fail("it was started"))

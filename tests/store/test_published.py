@@ -71,9 +71,9 @@ def test_an_unchanged_store_is_not_copied_again(tmp_path: Path) -> None:
         second = published_state(store, again)
         assert second.folder != first.folder
         assert second.generation == store.generation
-        (store.home / "alerts.toml").write_text("[channels]\n")
+        (store.home / "limits.toml").write_text("")
         third = published_state(store, second)
-        assert (third.folder / "alerts.toml").exists()
+        assert (third.folder / "limits.toml").exists()
         assert third.generation == second.generation
 
 
@@ -169,13 +169,19 @@ def test_a_state_that_is_gone_is_published_again(tmp_path: Path) -> None:
 def test_secrets_and_waiting_records_are_not_published(tmp_path: Path) -> None:
     with new_store(tmp_path / "home") as store:
         ask_to_publish(store)
-        for name in ("tokens.json", "hash.key", "audit.jsonl", "audit.key", "access.toml", "owner.json", "landing/ready/x.jsonl"):
+        secret = (
+            *("tokens.json", "secret.key", "audit.jsonl", "audit.key", "owner.json", "alerts.toml", "lake.toml", "erasures.jsonl"),
+            *("landing/ready/x.jsonl", "uploads/a/b.csv", "probes/p.toml", "audits/steps.json", "a folder/of somebody"),
+        )
+        for name in (*secret, "access.toml", "accounts.json", "limits.toml", "images/seen.png", "artifacts/model.txt"):
             (store.home / name).parent.mkdir(parents=True, exist_ok=True)
             (store.home / name).write_text("{}")
         state = published_state(store)
-        names = {path.name for path in state.folder.rglob("*") if path.is_file()}
-        assert "access.toml" in names
-        assert not names & {"tokens.json", "audit.jsonl", "audit.key", "owner.json", "x.jsonl"}
+        names = {str(path.relative_to(state.folder)) for path in state.folder.rglob("*") if path.is_file()}
+        settings = {"access.toml", "accounts.json", "keeping.toml", "limits.toml"}
+        assert names == {*settings, "images/seen.png", "artifacts/model.txt", "store.duckdb", "state.json"}
+        assert set(state.files) == settings
+        assert (state.folder / "images/seen.png").samefile(store.home / "images/seen.png")
 
 
 KILLED = """

@@ -6,6 +6,7 @@ from observability.alerts.config import read_alert_config
 from observability.core.errors import ObservabilityError
 from observability.dashboard import links, load, person_name
 from observability.dashboard.boards.boards import Board, board_record
+from observability.dashboard.replica_line import is_done_at_owner
 from observability.dashboard.sign_in import current_person
 from observability.dashboard.widgets import plain_caption, plain_error, save_records
 from observability.records.kinds import WEEKDAYS
@@ -39,6 +40,8 @@ def settings_popover(board: Board) -> None:
 
 def _schedule_boxes(board: Board) -> dict[str, object]:
     """The boxes of the schedule, and its fields where they change: who saves them sends the summary from then on."""
+    if is_done_at_owner("Summaries are scheduled", "dashboards"):
+        return {}
     try:
         config = read_alert_config(load.home())
     except ObservabilityError as error:

@@ -20,6 +20,7 @@ from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.operations import alarm_rule_settings
 from observability.dashboard.overview import incident_actions
 from observability.dashboard.overview.incidents import first_clause
+from observability.dashboard.replica_line import is_done_at_owner
 from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
@@ -157,6 +158,8 @@ def alerts_by_rule(alerts: Sequence[Alert]) -> None:
 
 def channels_section() -> None:
     """The channels, with queued and failed messages."""
+    if is_done_at_owner("Channels are set", "alerts"):
+        return
     try:
         config = read_alert_config(load.home())
     except ObservabilityError as error:

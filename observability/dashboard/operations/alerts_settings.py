@@ -15,13 +15,16 @@ from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.widgets import plain_error
+from observability.server.replica import current_replica
 
 SAVED = "alerts-saved"
 LOWEST_SEVERITY_CHOICES = {"act": "Critical", "watch": "Warning and critical"}
 
 
 def alert_settings_form() -> None:
-    """The form; only an error where the file cannot be read."""
+    """The form; only an error where the file cannot be read, and nothing where only the owner of the store has it."""
+    if current_replica() is not None:
+        return
     home = load.home()
     if st.session_state.pop(SAVED, False):
         st.success("Saved. It applies from the next message.", icon=":material/check:")

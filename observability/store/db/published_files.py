@@ -11,6 +11,10 @@ from observability.records.private_file import sync_folder
 
 FOLDER, POINTER, STATE = "published", "newest.json", "state.json"
 """The folder in a home, the file in it that names the newest state, and the description in the folder of each state."""
+SETTINGS = ("accounts.json", "keeping.toml", "limits.toml", "access.toml")
+"""The settings of a home that its readers need, and that are published with each state. The one that names the sign-in is the last that a
+reader takes, so that accounts are there before it counts on them.
+"""
 DRAFT = ".partial"
 """End of the name of a state that is being written."""
 

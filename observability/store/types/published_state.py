@@ -15,6 +15,7 @@ class PublishedState:
 
     as_of: nothing changed in the store up to this instant. run: the run of the owner, whose numbers of commits generation, generations and
     rewrites are. every: seconds between two states. settings: digest of the settings beside the store. schema: version of the tables.
+    files: names of the settings that lie beside the copy, in the order in which a reader takes them.
     """
 
     folder: Path
@@ -26,3 +27,4 @@ class PublishedState:
     generations: Mapping[str, int] = field(default_factory=dict)
     rewrites: int = 0
     schema: int = 0
+    files: tuple[str, ...] = ()
