@@ -1,8 +1,10 @@
 """What people do at a process that only reads and that its owner has to do: calls of the owner's store over HTTP, in the name of a person.
 
-`POST /api/v1/calls` takes one call: {"method", "person", "arguments"}. It needs a token that writes, with sign-in one of the role
-administrator, because it acts for other people. The owner checks what the person may do by its own accounts, and logs it. A call that was
-sent twice, because an answer was lost, stores its records once.
+`POST /api/v1/calls` takes one call: {"method", "person", "arguments"}. It needs a token that writes with the role administrator, also
+without sign-in, because it acts for other people. With accounts the owner looks up what the person may do. People of a provider have no
+account: the owner believes who they are, and gives them at most what its own lists of roles can give to that name. Whoever has the token
+can therefore write for any of them, and entries of the audit log for anybody. A call that was sent twice, because an answer was lost,
+stores its records once.
 """
 
 import http.client
@@ -14,14 +16,14 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from observability.client.encode import RefusedError, encode_line
 from observability.client.remote import collector_address
 from observability.core.errors import ForbiddenError, StoreBusyError, UsageError
 from observability.server import audit_log
-from observability.server.access import HERE, WRITING, Person, require_action
-from observability.server.access_settings import read_access_settings
+from observability.server.access import HERE, ROLES, WRITING, Person
+from observability.server.access_settings import NO_ROLE, Role, RoleLists, read_access_settings
 from observability.server.accounts import read_accounts
 from observability.server.guarded_store import guarded_store
 
@@ -33,6 +35,7 @@ TRIES, ANSWER_SECONDS, PAUSE = 3, 20.0, 0.5
 """How often a call is sent that gets no answer, how long each waits, and the seconds between them."""
 MOST_BYTES = 16_000_000
 CHANGING = ("write_records", "update_settings")
+ROLE_ORDER = (NO_ROLE, *ROLES)
 
 
 class OwnerCalls:
@@ -89,18 +92,19 @@ def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
 
     Raises ForbiddenError, UsageError, StoreBrokenError.
     """
-    require_action(holder, "settings")
+    if holder.source != "token" or holder.role != "administrator" or holder.models:
+        attempt = "Make one at the owner: token create --scope write --role administrator"
+        raise ForbiddenError("calls for other people need a token of an administrator", attempt=attempt)
     try:
         call = json.loads(body)
         told, method, given = call["person"], call["method"], call["arguments"]
-        person = acting_person(store.home, told)
         if method == "write_records":
-            guarded_store(store, person).write_records(given["records"])
+            store_of_caller(store, told).write_records(given["records"])
             answer: list[str] | None = None
         elif method == "update_settings":
             values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given["changed"].items()}
             settings = replace(store.catalog().model(given["name"]).settings, **values)
-            answer = guarded_store(store, person).update_settings(given["name"], settings)
+            answer = store_of_caller(store, told).update_settings(given["name"], settings)
         elif method == "note_access" and given["does"] in get_args(audit_log.Deed):
             audit_log.note_access(store.home, str(given["author"]), given["does"], **given["fields"])
             answer = None
@@ -111,13 +115,47 @@ def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
     return {"answer": answer, "at": datetime.now(UTC).isoformat()}
 
 
+def store_of_caller(store: "Store", told: Mapping[str, Any]) -> "Store":
+    """The owner's store as the person of a call may use it."""
+    return guarded_store(store, acting_person(store.home, told))
+
+
 def acting_person(home: Path, told: Mapping[str, Any]) -> Person:
-    """Who a call is for: by the owner's own account; at a provider as the other process was told. Raises ForbiddenError for nobody."""
-    if read_access_settings(home).method == "none" or told["source"] == "here":
+    """Who a call is for, as the owner knows people: the account; at a provider the name, with the roles that the other process was told, as
+    far as the owner's lists can give them. Raises ForbiddenError for nobody.
+    """
+    settings = read_access_settings(home)
+    if settings.method == "none":
         return HERE
-    if told["source"] == "account":
-        account = read_accounts(home).get(told["name"])
-        if account is None or account.disabled:
-            raise ForbiddenError("the account is disabled or gone", got=told["name"], attempt="Ask an administrator")
+    account = read_accounts(home).get(told["name"]) if settings.method == "accounts" and told["source"] == "account" else None
+    if account is not None and not account.disabled:
         return account.person
-    return Person(str(told["name"]), told["role"], tuple((str(model), str(role)) for model, role in told["models"]), "oidc")
+    if settings.method == "accounts":
+        raise ForbiddenError("the account is disabled or gone", got=repr(told["name"]), attempt="Sign in again, or ask an administrator")
+    if told["source"] != "oidc":
+        raise ForbiddenError("the owner of the store knows people by its provider", got=repr(told["source"]), attempt="Sign in again")
+    name, models = str(told["name"]), {str(model): role for model, role in told["models"]}
+    most = _most_role(settings.roles, name, NO_ROLE)
+    general = _lower_role(told["role"] or NO_ROLE, most)
+    own = {
+        model: _lower_role(
+            models.get(model, told["role"] or NO_ROLE), _most_role(settings.models[model], name, most) if model in settings.models else most
+        )
+        for model in sorted({*models, *settings.models})
+    }
+    person = Person(name[:80], None if general == NO_ROLE else cast(Role, general), tuple(own.items()), "oidc")
+    if not person.has_access:
+        raise ForbiddenError("the owner of the store gives no role to this name", got=repr(name[:80]), attempt="Ask an administrator")
+    return person
+
+
+def _most_role(lists: RoleLists, name: str, otherwise: str) -> str:
+    """The highest role that lists can give to a name whose groups are not known. otherwise: what counts where they give none."""
+    named = lists.people.get(name.casefold())
+    possible = [*lists.groups.values(), otherwise if lists.default is None else lists.default]
+    return max(possible, key=ROLE_ORDER.index) if named is None else named
+
+
+def _lower_role(one: str, other: str) -> str:
+    """The lower one of two roles. Raises ValueError for a word that is no role."""
+    return min(one, other, key=ROLE_ORDER.index)

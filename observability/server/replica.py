@@ -185,7 +185,9 @@ def owner_of_environment() -> OwnerCalls:
     """The owner that the environment names. Raises UsageError where it names none, or no token."""
     owner, token = os.environ.get(OWNER_VARIABLE, ""), os.environ.get(TOKEN_VARIABLE, "")
     if not owner or not token:
-        attempt = f"Give --owner URL, and the token in {TOKEN_VARIABLE}; make one at the owner: token create --scope write"
+        attempt = (
+            f"Give --owner URL, and the token in {TOKEN_VARIABLE}; make one at the owner: token create --scope write --role administrator"
+        )
         raise UsageError("a process that only reads needs its owner's address and a token", attempt=attempt)
     return OwnerCalls(owner, token)
 

@@ -15,10 +15,10 @@ from observability.core.errors import ForbiddenError, StoreBrokenError, StoreBus
 from observability.core.window import EPOCH
 from observability.dashboard import replica_line, state_cache
 from observability.monitoring.kept_findings import kept_findings_of
-from observability.server import access_settings, accounts, audit_log, process_lock, replica
-from observability.server.access import Person
+from observability.server import access_settings, accounts, audit_log, process_lock, replica, tokens
+from observability.server.access import HERE, Person
 from observability.server.guarded_store import GuardedStore
-from observability.server.owner_calls import OwnerCalls, acting_person
+from observability.server.owner_calls import OwnerCalls, acting_person, answer_call
 from observability.server.replica import Replica
 from observability.server.store_methods import METHODS
 from observability.store.duck_store import DuckStore
@@ -268,8 +268,7 @@ def test_calls_are_for_people_as_the_owner_knows_them(owner: DuckStore) -> None:
     for name, role in (("root", "administrator"), ("ann", "analyst"), ("vic", "viewer")):
         accounts.add_account(owner.home, name, role, f"four random words {role[:2]}")
     publish(owner)
-    calls = CallsOfTest(owner, Person("token", "administrator", source="token"))
-    reads = reader(owner, calls)
+    reads = reader(owner, calls := CallsOfTest(owner))
     audit_log.log_elsewhere(calls.send)
     note = {"kind": "action", "action": "a1", "author": "somebody else", "text": "look", "state": "open"}
     cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst"))).write_records([note])
@@ -282,12 +281,63 @@ def test_calls_are_for_people_as_the_owner_knows_them(owner: DuckStore) -> None:
     accounts.disable_account(owner.home, "ann")
     with pytest.raises(UsageError, match="disabled"):
         cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst"))).write_records([note])
-    calls.holder = Person("token", None, source="token")
-    with pytest.raises(UsageError, match="may not"):
+    with pytest.raises(UsageError, match="disabled or gone"):  # as nobody in particular, though people sign in at the owner
         reads.store.write_records([NOTE])
     with pytest.raises(ForbiddenError):
         acting_person(owner.home, {"name": "nobody", "source": "account"})
+    with pytest.raises(ForbiddenError):
+        acting_person(owner.home, {"name": "root", "role": "administrator", "models": [], "source": "oidc"})
     reads.close()
+
+
+def test_only_a_token_of_an_administrator_writes_for_others(owner: DuckStore) -> None:
+    body = b'{"method": "write_records", "person": {"name": "", "source": "here"}, "arguments": {"records": []}}'
+    for scope, role, models in (("write", None, ()), ("write", "analyst", ()), ("write", "administrator", ("m",))):
+        token, _ = tokens.create_token(owner.home, scope, role=role, models=models)
+        with pytest.raises(ForbiddenError, match="token of an administrator"):
+            answer_call(owner, tokens.token_person(owner.home, token), body)
+    with pytest.raises(ForbiddenError, match="token of an administrator"):
+        answer_call(owner, HERE, body)
+    token, _ = tokens.create_token(owner.home, "write", role="administrator")
+    assert answer_call(owner, tokens.token_person(owner.home, token), body)["answer"] is None
+
+
+def test_a_person_of_the_provider_gets_no_more_than_the_lists_of_the_owner_give(owner: DuckStore) -> None:
+    (owner.home / "access.toml").write_text(
+        """
+        url = "https://owner.example"
+        [oidc]
+        server_metadata_url = "https://id.example/.well-known/openid-configuration"
+        client_id = "a"
+        client_secret = "b"
+        [roles]
+        default = "viewer"
+        [roles.people]
+        "root@example.org" = "administrator"
+        "gone@example.org" = "none"
+        [roles.groups]
+        risk = "analyst"
+        [models.secret]
+        default = "none"
+        [models.secret.people]
+        "ann@example.org" = "viewer"
+        """
+    )
+    (owner.home / "access.toml").chmod(0o600)
+
+    def known(name: str, role: str, models: object = (), source: str = "oidc") -> Person:
+        return acting_person(owner.home, {"name": name, "role": role, "models": models, "source": source})
+
+    assert known("Root@example.org", "administrator").role == "administrator"
+    assert known("Root@example.org", "viewer").role == "viewer"  # as the provider's groups say there
+    ann = known("ann@example.org", "administrator", [["secret", "administrator"], ["other", "none"]])
+    assert (ann.role, ann.role_for("secret"), ann.role_for("other"), ann.source) == ("analyst", "viewer", None, "oidc")
+    assert known("bob@example.org", "viewer").role_for("secret") is None
+    for name, source in (("gone@example.org", "oidc"), ("root@example.org", "account"), ("", "here")):
+        with pytest.raises(ForbiddenError):
+            known(name, "administrator", source=source)
+    with pytest.raises(ValueError, match="not in"):
+        known("ann@example.org", "emperor")
 
 
 def test_accesses_are_logged_at_the_owner(owner: DuckStore) -> None:

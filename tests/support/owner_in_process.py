@@ -4,15 +4,18 @@ from typing import Any
 
 from observability.core.errors import ForbiddenError, ObservabilityError
 from observability.server import audit_log
-from observability.server.access import HERE, Person
+from observability.server.access import Person
 from observability.server.owner_calls import OwnerCalls, answer_call
 from observability.store.duck_store import DuckStore
+
+ADMINISTRATOR = Person("token replica", "administrator", source="token")
+"""Who holds the token that a process that only reads must have."""
 
 
 class CallsOfTest(OwnerCalls):
     """Calls of a store in this process, as its owner answers them. lose: answers that get lost on their way."""
 
-    def __init__(self, store: DuckStore, holder: Person = HERE, lose: int = 0) -> None:
+    def __init__(self, store: DuckStore, holder: Person = ADMINISTRATOR, lose: int = 0) -> None:
         super().__init__("http://owner:8501", "obs_token")
         self.store, self.holder, self.lose, self.sent = store, holder, lose, 0
 
