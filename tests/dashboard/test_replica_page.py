@@ -121,6 +121,22 @@ def test_channels_are_not_said_to_be_missing(reads: Replica) -> None:
     assert not test.expander
 
 
+def freezing() -> None:
+    """The script of a page that freezes a week."""
+    from observability.core.weeks import Week
+    from observability.dashboard.review import review
+
+    review._freeze_with_progress(Week.parse("2026-W44"), "ann")
+
+
+def test_a_week_is_frozen_at_the_owner(reads: Replica) -> None:
+    test = AppTest.from_function(freezing).run(timeout=30)
+    assert not test.exception
+    (told,) = test.caption
+    assert told.value == "Weeks are frozen at the owner of the store. [Open this page there](http://owner:8501/review)"
+    assert cast("CallsOfTest", reads.owner).sent == 0
+
+
 def test_files_of_the_home_are_changed_at_the_owner(reads: Replica) -> None:
     with pytest.raises(UsageError, match="Open http://owner:8501"):
         require_of_person("settings")

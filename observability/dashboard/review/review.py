@@ -17,6 +17,7 @@ from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.dashboard import empty_states, frame, load, person_name
 from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.replica_line import is_done_at_owner
 from observability.dashboard.review import draft, load_review
 from observability.dashboard.scope import Scope, scope_from_state
 from observability.dashboard.widgets import answer_or_error, progress_bar
@@ -236,6 +237,8 @@ def usual_week(seen: "DataFrame", registered: Collection[str], last: Week) -> We
 
 def _freeze_with_progress(week: Week, author: str) -> None:
     """Freeze with progress, then open it."""
+    if is_done_at_owner("Weeks are frozen", "review"):
+        return
     store, now = load.store().whole_groups(), datetime.now(UTC)  # the week is frozen for all people alike
     with progress_bar("Checking the week") as note:
 
