@@ -11,6 +11,8 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
+from observability.dashboard.frame import answer_or_stop
+from observability.dashboard.sign_in import require_owner
 
 Note = Callable[[float, str], None]
 
@@ -63,7 +65,10 @@ class JobSlot:
         return self.results.get(choice)
 
     def start(self, choice: Hashable, title: str, work: Callable[[Note], Any]) -> bool:
-        """Start a job; False where another is running. work: gives the result, and reports its progress."""
+        """Start a job; False where another is running. work: gives the result, and reports its progress. Where this process only reads, an
+        error stops the page: work that takes minutes is done at the owner of the store.
+        """
+        answer_or_stop(require_owner)
         with self.lock:
             if self.job is not None and not self.job.done:
                 return False

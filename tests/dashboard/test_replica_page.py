@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 from observability.core.errors import UsageError
 from observability.core.window import EPOCH
 from observability.dashboard import replica_line
+from observability.dashboard.lab.job import LAB
+from observability.dashboard.operations import intake
 from observability.dashboard.sign_in import require_of_person
 from observability.server import process_lock
 from observability.server.replica import Replica
@@ -18,6 +21,9 @@ from observability.store.published import publish_state
 from observability.store.published_store import take_home
 from tests.support.new_store import new_store
 from tests.support.owner_in_process import CallsOfTest
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 SHELL = Path(__file__).parents[2] / "observability" / "dashboard" / "shell.py"
 
@@ -135,6 +141,30 @@ def test_a_week_is_frozen_at_the_owner(reads: Replica) -> None:
     (told,) = test.caption
     assert told.value == "Weeks are frozen at the owner of the store. [Open this page there](http://owner:8501/review)"
     assert cast("CallsOfTest", reads.owner).sent == 0
+
+
+def starting_a_job() -> None:
+    """The script of a page that starts what takes minutes."""
+    from observability.dashboard.lab.job import LAB
+
+    LAB.start("fault", "a fault", lambda note: None)
+
+
+def test_work_of_minutes_and_uploads_are_done_at_the_owner(reads: Replica) -> None:
+    test = AppTest.from_function(starting_a_job).run(timeout=30)
+    assert not test.exception
+    assert "done at the owner of the store" in test.error[0].value
+    assert LAB.job is None
+    with pytest.raises(UsageError, match="done at the owner"):
+        intake.keep_upload(cast("UploadedFile", SimpleNamespace(name="a.csv")))
+    assert not (reads.home / "uploads").exists()
+    (reads.home / "tmp" / "lab").mkdir()
+    (reads.home / "made-here.json").write_text("{}")
+    publish_state(cast("CallsOfTest", reads.owner).store, "another run")
+    reads.look()
+    assert reads.failure is None
+    assert (reads.home / "tmp" / "lab").exists()
+    assert (reads.home / "made-here.json").exists()
 
 
 def test_files_of_the_home_are_changed_at_the_owner(reads: Replica) -> None:

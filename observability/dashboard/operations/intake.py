@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import UsageError
 from observability.dashboard import load
+from observability.dashboard.sign_in import require_owner
 
 if TYPE_CHECKING:
     from streamlit.typing import UploadedFile
@@ -39,7 +40,10 @@ def _upload_folder() -> Path:
 
 
 def keep_upload(upload: "UploadedFile") -> Path:
-    """Copy an upload to disk under a generated name with its ending. Raises UsageError for another ending."""
+    """Copy an upload to disk under a generated name with its ending. Raises UsageError for another ending, and where only the owner of the
+    store can load it.
+    """
+    require_owner()
     suffix = next((each for each in SUFFIXES if upload.name.lower().endswith(f".{each}")), None)
     if suffix is None:
         expected = ", ".join(f".{each}" for each in SUFFIXES)

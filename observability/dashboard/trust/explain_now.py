@@ -10,6 +10,7 @@ from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.dashboard import empty_states, load
 from observability.dashboard.frame import ModelPage
+from observability.dashboard.sign_in import require_owner
 from observability.dashboard.trust.explanations import ExplanationView
 from observability.dashboard.widgets import plain_caption, plain_error, progress_bar
 
@@ -69,6 +70,7 @@ def _explain_with_progress(here: ModelPage, view: ExplanationView) -> None:
             move(1 - left / before, f"{rows:,} predictions explained. {sentence}")
 
         try:
+            require_owner()
             while left and time.monotonic() - began < WAIT_SECONDS:
                 done = enrichment_step(load.store(), explain_rows, here.model.name, note, threading.Event())
                 rows, left = rows + done, _parts_waiting(here, view)
