@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -26,6 +25,7 @@ from observability.server.access import HERE, ROLES, WRITING, Person
 from observability.server.access_settings import NO_ROLE, Role, RoleLists, read_access_settings
 from observability.server.accounts import read_accounts
 from observability.server.guarded_store import guarded_store
+from observability.server.settings_changes import settings_with_changes
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -102,8 +102,7 @@ def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
             store_of_caller(store, told).write_records(given["records"])
             answer: list[str] | None = None
         elif method == "update_settings":
-            values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given["changed"].items()}
-            settings = replace(store.catalog().model(given["name"]).settings, **values)
+            settings = settings_with_changes(store.catalog().model(given["name"]).settings, given["changed"])
             answer = store_of_caller(store, told).update_settings(given["name"], settings)
         elif method == "note_access" and given["does"] in get_args(audit_log.Deed):
             audit_log.note_access(store.home, str(given["author"]), given["does"], **given["fields"])

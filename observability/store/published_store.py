@@ -89,14 +89,22 @@ class PublishedStore(DuckStore):
         self.owner.send("write_records", records=dated)
 
     def update_settings(self, name: str, settings: "ModelSettings") -> list[str]:
-        """Let the owner set those settings of a model that differ from the ones shown here."""
+        """Let the owner set those settings of a model that differ from the ones shown here, unless they changed there meanwhile."""
         before, after = asdict(self.catalog().model(name).settings), asdict(settings)
-        changed = {key: value for key, value in after.items() if value != before[key]}
+        changed = {key: _changed_entries(before[key], value) for key, value in after.items() if value != before[key]}
         return [str(note) for note in self.owner.send("update_settings", name=name, changed=changed)]
 
 
 for _name in AT_OWNER:
     setattr(PublishedStore, _name, PublishedStore.refuse)
+
+
+def _changed_entries(before: Any, after: Any) -> dict[str, Any]:
+    """A setting before and after; of a table only the entries that differ."""
+    if isinstance(before, dict):
+        names = [name for name in {*before, *after} if before.get(name) != after.get(name)]
+        before, after = ({name: table[name] for name in names if name in table} for table in (before, after))
+    return {"before": before, "after": after}
 
 
 def open_published(state: "PublishedState", home: Path, owner: SendsToOwner, earlier: int = 0) -> PublishedStore:

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 from observability.cli import main
 from observability.core.errors import ForbiddenError, StoreBrokenError, StoreBusyError, UsageError
+from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH
 from observability.dashboard import replica_line, state_cache
 from observability.monitoring.kept_findings import kept_findings_of
@@ -28,6 +30,7 @@ from tests.support.new_store import new_store
 from tests.support.owner_in_process import CallsOfTest
 
 NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note", "text": "first"}
+PREDICTION = {"kind": "prediction", "id": "p", "at": NOTE["at"], "model": "m", "version": "1", "features": {}, "score": 0.5}
 AFTER = datetime(2027, 1, 1, tzinfo=UTC)
 READING = ("erased", "waiting", "verify", "close")
 """What changes nothing, though people need more than a look for it."""
@@ -338,6 +341,55 @@ def test_a_person_of_the_provider_gets_no_more_than_the_lists_of_the_owner_give(
             known(name, "administrator", source=source)
     with pytest.raises(ValueError, match="not in"):
         known("ann@example.org", "emperor")
+
+
+def test_settings_of_a_model_are_changed_at_the_owner_unless_they_changed_meanwhile(owner: DuckStore) -> None:
+    owner.write_records([PREDICTION])
+    publish(owner)
+    reads = reader(owner, calls := CallsOfTest(owner))
+    seen = reads.store.catalog().model("m").settings
+
+    def held() -> ModelSettings:
+        return owner.catalog().model("m").settings
+
+    calls.lose, calls.sent = 1, 0
+    reads.store.update_settings("m", replace(seen, slices=("carrier=AA",), limits={"drift/psi": 0.3}, team="a", class_names={"1": "late"}))
+    assert calls.sent == 2
+    assert (held().slices, held().limits, held().team, held().class_names) == (("carrier=AA",), {"drift/psi": 0.3}, "a", {"1": "late"})
+    # an older state still shows what was before: what else is changed there undoes nothing
+    reads.store.update_settings("m", replace(seen, limits={"drift/ks": 0.2}, owner="desk"))
+    assert (held().limits, held().owner, held().team) == ({"drift/psi": 0.3, "drift/ks": 0.2}, "desk", "a")
+    for late in (replace(seen, team="b"), replace(seen, slices=("carrier=UA",)), replace(seen, limits={"drift/psi": 0.4})):
+        with pytest.raises(UsageError, match="changed meanwhile"):
+            reads.store.update_settings("m", late)
+    publish(owner)
+    reads.look()
+    seen = reads.store.catalog().model("m").settings
+    reads.store.update_settings("m", replace(seen, slices=(), team=None, limits={"drift/ks": 0.2}, class_names={}))
+    assert (held().slices, held().limits, held().team, held().class_names) == ((), {"drift/ks": 0.2}, None, {})
+    with pytest.raises(UsageError, match="share between 0 and 1"):
+        reads.store.update_settings("m", replace(held(), service_level_availability=7.0))
+    reads.close()
+
+
+def test_an_analyst_changes_rules_and_nothing_else_through_a_reader(owner: DuckStore) -> None:
+    owner.write_records([PREDICTION])
+    for name, role in (("root", "administrator"), ("ann", "analyst")):
+        accounts.add_account(owner.home, name, role, f"four random words {role[:2]}")
+    publish(owner)
+    reads = reader(owner)
+    audit_log.log_elsewhere(reads.owner.send)
+    seen = reads.store.catalog().model("m").settings
+    as_ann = cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst")))
+    as_ann.update_settings("m", replace(seen, threshold=0.7))
+    assert owner.catalog().model("m").settings.threshold == 0.7
+    with pytest.raises(ForbiddenError):
+        as_ann.update_settings("m", replace(seen, team="mine"))
+    promoted = cast("DuckStore", GuardedStore(reads.store, Person("ann", "administrator")))
+    with pytest.raises(UsageError, match="may not"):
+        promoted.update_settings("m", replace(seen, team="mine"))
+    assert owner.catalog().model("m").settings.team is None
+    reads.close()
 
 
 def test_accesses_are_logged_at_the_owner(owner: DuckStore) -> None:
