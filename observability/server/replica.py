@@ -12,9 +12,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections import deque
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -41,7 +39,9 @@ LOOK_EVERY = 1.0
 LONGEST_RUN = 600.0
 """Seconds after which an older state is closed, whoever still reads it."""
 GONE = 60.0
-"""Seconds after which a state that the owner has withdrawn is shown no longer."""
+"""Seconds after which a state that the owner has withdrawn is shown no longer, and as long again whoever began to read it may go on."""
+UNREAD = 4
+"""How many times the seconds between two states a state is shown, where nothing can be read of what the owner names; at least GONE."""
 
 
 class Replica:
@@ -60,8 +60,8 @@ class Replica:
         self.failure: str | None = None
         self._run, self._numbers = "", 0
         self._findings: tuple[Path, int] | None = None
-        self._older: deque[tuple[float, weakref.ref[PublishedStore]]] = deque()
-        self._missing_since: float | None = None
+        self._older: list[tuple[float, weakref.ref[PublishedStore]]] = []
+        self._unsure_since: float | None = None
         state = published(folder)
         self._newest: PublishedStore | None = self._opened(state)
         self.as_of = state.as_of
@@ -70,41 +70,56 @@ class Replica:
     def store(self) -> "PublishedStore":
         """The store of the newest state. Raises StoreBrokenError where the owner has withdrawn all."""
         if self._newest is None:
-            attempt = "It is published again within seconds, while its owner runs"
-            raise StoreBrokenError("the owner of the store has withdrawn what it published", attempt=attempt)
+            attempt = "Wait some seconds; where it stays so, look at the owner"
+            raise StoreBrokenError("what was published is withdrawn, or cannot be read", got=self.failure, attempt=attempt)
         return self._newest
 
     def look(self) -> None:
-        """Take the newest state over where there is a newer one, and close older ones that were read for long enough."""
-        while self._older and self._older[0][0] < time.monotonic() - LONGEST_RUN:
-            self._close(self._older.popleft()[1]())
+        """Take the newest state over where there is a newer one, and close older ones that were read for long enough.
+
+        A state is shown no longer where it may hold what was removed: the owner has withdrawn it, what it names instead cannot be opened,
+        or nothing can be read of what it names.
+        """
+        for until, known in [each for each in self._older if each[0] < time.monotonic()]:
+            self._older.remove((until, known))
+            self._close(known())
         try:
-            state = newest_state(self.folder)
-            if state is None:
-                self._let_go()
-                return
-            self._missing_since = None
-            before = self._newest
-            if before is None or replace(state, as_of=before.state.as_of) != before.state:  # a number may come again
-                self._newest = self._opened(state)
-                if before is not None:
-                    self._older.append((time.monotonic(), weakref.ref(before)))
-            else:
-                self._take_findings(before)
-            self.as_of, self.failure = state.as_of, None
-        except (ObservabilityError, OSError) as error:
-            if self.failure is None:
-                LOG.warning("the newest published state cannot be shown: %s", error)
-            self.failure = str(error)
+            named = newest_state(self.folder)
+        except OSError as error:
+            self._fail(error)
+            self._let_go_after(max(GONE, UNREAD * self._newest.state.every) if self._newest else GONE)
+            return
+        if named is not None:
+            try:
+                self._show(named)
+            except (ObservabilityError, OSError) as error:
+                self._fail(error)
+        if named is not None and self._newest is not None and _of_same_rewrite(named, self._newest.state):
+            self._unsure_since = None
+        else:
+            self._let_go_after(GONE)
+
+    def _show(self, named: "PublishedState") -> None:
+        """Show the state that the owner names. Raises ObservabilityError, OSError: then the earlier one stays."""
+        before = self._newest
+        if before is None or replace(named, as_of=before.state.as_of) != before.state:  # a number may come again
+            self._newest = self._opened(named)
+            if before is not None:
+                self._set_aside(before, LONGEST_RUN if _of_same_rewrite(named, before.state) else GONE)
+        else:
+            self._take_findings(before)
+        self.as_of, self.failure = named.as_of, None
+
+    def _fail(self, error: Exception) -> None:
+        """Note why the newest state cannot be shown."""
+        if self.failure is None:
+            LOG.warning("the newest published state cannot be shown: %s", error)
+        self.failure = str(error)
 
     def look_until_stopped(self) -> None:
         """Look every second, until `stopping` is set."""
         while not self.stopping.wait(LOOK_EVERY):
             self.look()
-
-    def seconds_behind(self) -> float:
-        """For how many seconds it is not known here what has changed in the store."""
-        return max((datetime.now(UTC) - self.as_of).total_seconds(), 0.0)
 
     def close(self) -> None:
         """Stop, and close what is open."""
@@ -150,13 +165,23 @@ class Replica:
                 shutil.copyfile(source, self.home / KEPT_FILE)
                 kept_findings_of(store, len(store.catalog().models)).restore(self.home)
 
-    def _let_go(self) -> None:
-        """Show a state that was withdrawn for some more seconds only: it may hold what was removed."""
+    def _let_go_after(self, seconds: float) -> None:
+        """Show the newest state no longer once it is unsure for some seconds whether it may be shown, and forget its findings."""
         now = time.monotonic()
-        self._missing_since = self._missing_since or now
-        if now - self._missing_since > GONE and self._newest is not None:
-            self._older.append((now, weakref.ref(self._newest)))
+        self._unsure_since = self._unsure_since or now
+        if now - self._unsure_since > seconds and self._newest is not None:
+            self._set_aside(self._newest, GONE)
             self._newest = None
+            (self.home / KEPT_FILE).unlink(missing_ok=True)
+
+    def _set_aside(self, store: "PublishedStore", seconds: float) -> None:
+        """Close a store after some seconds: whoever began to read it may end."""
+        self._older.append((time.monotonic() + seconds, weakref.ref(store)))
+
+
+def _of_same_rewrite(one: "PublishedState", other: "PublishedState") -> bool:
+    """Whether nothing was removed between two states."""
+    return (one.run, one.rewrites) == (other.run, other.rewrites)
 
 
 def replica_is_asked_for() -> bool:

@@ -61,7 +61,9 @@ def publish_state(
                 return state
             if before and before.rewrites == store.rewrites and not copy:
                 return before
-            earlier = newest_state(folder)
+            earlier = None
+            with suppress(OSError):  # of another version, or damaged: it is replaced
+                earlier = newest_state(folder)
             make_private_folder(folder)
             for path in folder.glob(f"*{DRAFT}"):
                 shutil.rmtree(path)

@@ -1,6 +1,7 @@
 """A process that reads published states shows one state a run of a page, takes newer ones over, and sends to the owner what people save."""
 
 import gc
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -203,6 +204,47 @@ def test_what_the_owner_withdrew_is_shown_no_longer(owner: DuckStore, monkeypatc
     reads.look()
     assert texts(reads.store) == ["first"]
     monkeypatch.setattr(replica, "GONE", -1)
+    reads.look()
+    with pytest.raises(StoreBrokenError, match="withdrawn"):
+        _ = reads.store
+    publish(owner)
+    reads.look()
+    assert texts(reads.store) == ["first"]
+    reads.close()
+
+
+def test_a_state_without_what_was_removed_that_cannot_be_opened_takes_the_older_one_away(
+    owner: DuckStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = reader(owner)
+    clock = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    (reads.home / "findings.json").write_text("{}")
+    owner.rewrite()
+    monkeypatch.setattr("observability.store.published.schema_version", lambda _cursor: 1000)
+    publish(owner)
+    reads.look()
+    clock[0] += 59
+    reads.look()
+    assert texts(reads.store) == ["first"]
+    clock[0] += 2
+    reads.look()
+    with pytest.raises(StoreBrokenError, match="withdrawn"):
+        _ = reads.store
+    assert not (reads.home / "findings.json").exists()
+    reads.close()
+
+
+def test_a_state_is_not_shown_for_ever_where_nothing_can_be_read_any_more(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = reader(owner)
+    clock = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    (owner.home / "published" / "newest.json").write_text("not json")
+    reads.look()
+    clock[0] += 59
+    reads.look()
+    assert texts(reads.store) == ["first"]
+    clock[0] += 2
     reads.look()
     with pytest.raises(StoreBrokenError, match="withdrawn"):
         _ = reads.store
