@@ -83,6 +83,10 @@ class PublishedStore(DuckStore):
         """Raise UsageError with the address where it can be done."""
         raise UsageError("this process only reads; it is done at the owner of the store", attempt=f"Open {self.owner.address}")
 
+    def problems(self) -> list[str]:
+        """None: what is wrong with the store is told at its owner. Why nothing newer comes, each page says."""
+        return []
+
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Let the owner store some records; they can be read here in a later state. What is sent twice is stored once."""
         dated = [{"at": utc_now_text(), **{name: format_time(value, name) for name, value in each.items()}} for each in records]

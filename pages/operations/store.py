@@ -9,10 +9,13 @@ import streamlit as st
 from observability.dashboard import frame, load, sign_in
 from observability.dashboard.operations import store
 from observability.dashboard.operations.confinement import confinement_section
+from observability.dashboard.replica_line import is_done_at_owner
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import plain_paragraph
 
 frame.store_page_heading("store")
+if is_done_at_owner("Landing, backups and removal are looked after", "store"):
+    st.stop()
 status = frame.answer_or_stop(load.store_summary)
 
 with st.container(horizontal=True):

@@ -21,6 +21,7 @@ from observability.monitoring.kept_findings import kept_findings_of
 from observability.server import access_settings, accounts, audit_log, process_lock, replica, tokens
 from observability.server.access import HERE, Person
 from observability.server.guarded_store import GuardedStore
+from observability.server.health import all_problems
 from observability.server.owner_calls import OwnerCalls, acting_person, answer_call
 from observability.server.replica import Replica
 from observability.server.store_methods import METHODS
@@ -263,6 +264,18 @@ def test_what_was_removed_is_shown_no_longer_with_the_next_state(owner: DuckStor
     publish(owner)
     reads.look()
     assert texts(reads.store) == []
+    reads.close()
+
+
+def test_a_reader_tells_nothing_of_the_owner_that_it_cannot_know(owner: DuckStore) -> None:
+    """The record of erasures is at the owner, with the key that it needs."""
+    owner.write_records([{**PREDICTION, "subject": "somebody"}])
+    owner.forget("somebody")
+    publish(owner)
+    reads = reader(owner)
+    process_lock.stand_for_owner(cast("process_lock.Owner", reads))
+    (reads.home / "erasures.jsonl").write_text((owner.home / "erasures.jsonl").read_text())  # as if it had come along
+    assert [each for each in all_problems(reads.store) if "confine" not in each] == []
     reads.close()
 
 
