@@ -9,6 +9,7 @@ import argparse
 import http.client
 import json
 import os
+import shutil
 import sys
 import time
 from contextlib import suppress
@@ -172,8 +173,8 @@ def collect(args: argparse.Namespace) -> int:
     return 0
 
 
-def name_replica(args: argparse.Namespace) -> None:
-    """Tell the dashboard's process by its environment what it reads, and give it a folder of its own.
+def name_replica(args: argparse.Namespace) -> Path:
+    """Tell the dashboard's process by its environment what it reads, and give it a folder of its own, which is returned.
 
     Raises UsageError, StoreBrokenError.
     """
@@ -183,20 +184,30 @@ def name_replica(args: argparse.Namespace) -> None:
         raise UsageError("--owner is for a process that only reads", expected="--replica FOLDER")
     os.environ |= {process_lock.PUBLISHED_VARIABLE: args.replica, replica.OWNER_VARIABLE: args.owner or ""}
     replica.owner_of_environment()
-    os.environ["OBSERVABILITY_HOME"] = str(replica.prepared_home(Path(args.replica)))
+    made = replica.prepared_home(Path(args.replica))
+    os.environ["OBSERVABILITY_HOME"] = str(made)
+    return made
 
 
 def serve(args: argparse.Namespace) -> int:
     """Take the lock and exec Streamlit, which keeps the lock. A replica takes none."""
     if find_spec("streamlit") is None:
         raise ModuleNotFoundError("streamlit", name="streamlit")
+    if not args.replica and not args.owner:
+        os.environ.pop(process_lock.PUBLISHED_VARIABLE, None)  # of a process that only read, and that began this one
+        return run_dashboard(args)
+    made = name_replica(args)
+    try:
+        return run_dashboard(args)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)  # it did not become the dashboard
+
+
+def run_dashboard(args: argparse.Namespace) -> int:
+    """Check from where the pages may be opened, and become the dashboard of the home that the environment names."""
     from observability.server.access_settings import read_access_settings, require_auth_packages
     from observability.server.request_origin import require_safe_binding
 
-    if args.replica or args.owner:
-        name_replica(args)
-    else:
-        os.environ.pop(process_lock.PUBLISHED_VARIABLE, None)  # of a process that only read, and that began this one
     home = process_lock.home_folder()
     os.environ["OBSERVABILITY_HOME"] = str(home)
     settings = read_access_settings(home)

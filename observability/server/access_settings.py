@@ -97,11 +97,17 @@ def require_auth_packages(settings: AccessSettings) -> None:
 
 
 _known: dict[Path, tuple[tuple[object, ...], AccessSettings]] = {}
+_never_open: set[Path] = set()
+
+
+def keep_sign_in(home: Path) -> None:
+    """From now on let nobody in where the settings of a home ask for no sign-in: they are copies, and were lost."""
+    _never_open.add(home)
 
 
 def read_access_settings(home: Path) -> AccessSettings:
     """The settings of a home. Raises UsageError where the file or a variable is wrong, StoreBrokenError where it cannot be read:
-    nobody gets in then.
+    nobody gets in then, and where there is no sign-in any more although `keep_sign_in` was called.
     """
     settings_file, accounts_file = _file_names(home)
     marks = (
@@ -113,6 +119,8 @@ def read_access_settings(home: Path) -> AccessSettings:
     known = _known.get(home)
     if known is None or known[0] != marks:
         known = _known[home] = (marks, _parsed(home, has_accounts=bool(marks[1])))
+    if known[1].method == "none" and home in _never_open:
+        raise StoreBrokenError("the settings of sign-in are lost", where=str(home), attempt="Start this process again")
     return known[1]
 
 

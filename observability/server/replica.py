@@ -16,16 +16,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError, UsageError
 from observability.core.finding import KEPT_FILE
 from observability.monitoring.kept_answers import hand_on_answers
 from observability.monitoring.kept_findings import kept_findings_of
 from observability.server import audit_log, process_lock
-from observability.server.access_settings import read_access_settings, sign_in_method
+from observability.server.access_settings import keep_sign_in, read_access_settings, sign_in_method
 from observability.server.owner_calls import OwnerCalls
 from observability.server.quotas import TokenQuotas
 from observability.store.published import newest_state
-from observability.store.published_store import copy_settings, open_published, take_home
+from observability.store.published_store import MARKER, copy_settings, open_published, take_home
 
 if TYPE_CHECKING:
     from observability.store.published_store import PublishedStore
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 OWNER_VARIABLE, TOKEN_VARIABLE = "OBSERVABILITY_OWNER", "OBSERVABILITY_OWNER_TOKEN"
 HOME_PREFIX = "observability-replica-"
+LOCK = "replica.lock"
+"""Locked in the folder of a process that only reads while it runs."""
+LEFT_BEHIND = 3600.0
+"""Seconds after which an unlocked folder belongs to a process that ended."""
 LOOK_EVERY = 1.0
 """Seconds between two looks whether there is a newer state."""
 LONGEST_RUN = 600.0
@@ -57,11 +62,14 @@ class Replica:
         self.folder, self.home, self.owner = folder, home, owner
         self.loader, self.quotas, self.token = process_lock.LoaderState(), TokenQuotas(), os.urandom(16).hex()
         self.stopping = threading.Event()
+        self._lock = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
+        lock_file(self._lock)
         self.failure: str | None = None
         self._run, self._numbers = "", 0
         self._findings: tuple[Path, int] | None = None
         self._older: list[tuple[float, weakref.ref[PublishedStore]]] = []
         self._unsure_since: float | None = None
+        self._signs_in = read_access_settings(home).method != "none"
         state = published(folder)
         self._newest: PublishedStore | None = self._opened(state)
         self.as_of = state.as_of
@@ -126,6 +134,7 @@ class Replica:
         self.stopping.set()
         for store in (*(known() for _, known in self._older), self._newest):
             self._close(store)
+        os.close(self._lock)
         if self.home.name.startswith(HOME_PREFIX):
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -142,6 +151,9 @@ class Replica:
             self._run, self._numbers = state.run, 0 if before is None else max(before.generation, before.rewrites) + 1
         self._require_sign_in(state)
         opened = open_published(state, self.home, self.owner, self._numbers)
+        if self._signs_in or read_access_settings(self.home).method != "none":
+            self._signs_in = True
+            keep_sign_in(self.home)
         if before is not None:
             hand_on_answers(before, opened)
         self._take_findings(opened)
@@ -151,7 +163,7 @@ class Replica:
         """Raise StoreBrokenError where people sign in here and the settings of a state ask for no sign-in. From where the pages may then be
         opened was checked when the process began.
         """
-        if read_access_settings(self.home).method != "none" and sign_in_method(state.folder) == "none":
+        if self._signs_in and sign_in_method(state.folder) == "none":
             attempt = "Start this process again if the owner has none"
             raise StoreBrokenError("the published state asks for no sign-in", where=str(state.folder), attempt=attempt)
 
@@ -221,10 +233,38 @@ def prepared_home(folder: Path) -> Path:
     """A new folder for what a process that only reads has of its own, with the settings of the newest state, so that who may sign in is
     known before anything is served. Raises StoreBrokenError where nothing is published.
     """
+    _remove_homes_of_ended_processes()
     home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX))
     take_home(home)
-    copy_settings(published(folder), home)
+    try:
+        copy_settings(published(folder), home)
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
     return home
+
+
+def _remove_homes_of_ended_processes() -> None:
+    """Remove the folders that processes left which were killed: they hold hashes of passwords. A running one holds the lock of its folder,
+    and one that starts has a young one.
+    """
+    for home in Path(tempfile.gettempdir()).glob(f"{HOME_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if not is_own_home(home) or time.time() - (home / MARKER).stat().st_mtime < LEFT_BEHIND:
+                continue
+            lock = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
+            try:
+                if lock_file(lock):
+                    shutil.rmtree(home, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def is_own_home(home: Path) -> bool:
+    """Whether a folder is one that `prepared_home` made for this user."""
+    found = home.lstat()
+    own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    return home.name.startswith(HOME_PREFIX) and own and home.is_dir() and not home.is_symlink() and (home / MARKER).is_file()
 
 
 def published(folder: Path) -> "PublishedState":

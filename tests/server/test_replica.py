@@ -1,6 +1,8 @@
 """A process that reads published states shows one state a run of a page, takes newer ones over, and sends to the owner what people save."""
 
 import gc
+import os
+import shutil
 import time
 import weakref
 from collections.abc import Iterator
@@ -143,6 +145,49 @@ def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner
     assert "asks for no sign-in" in str(reads.failure)
     assert access_settings.read_access_settings(reads.home).method == "accounts"
     reads.close()
+
+
+def test_nobody_gets_in_when_the_copied_settings_are_lost(owner: DuckStore) -> None:
+    """As where the folder of temporary files is cleaned while the process runs."""
+    accounts.add_account(owner.home, "root", "administrator", "four random words")
+    publish(owner)
+    reads = reader(owner)
+    (reads.home / "accounts.json").unlink()
+    with pytest.raises(StoreBrokenError, match="sign-in are lost"):
+        access_settings.read_access_settings(reads.home)
+    reads.close()
+
+
+def test_folders_of_ended_processes_go_and_those_of_running_ones_stay(
+    owner: DuckStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    left, young, running, other = (replica.prepared_home(owner.home / "published") for _ in range(4))
+    reads = Replica(owner.home / "published", running, CallsOfTest(owner))
+    (other / "replica.json").rename(other / "another.json")
+    for home in (left, running):
+        os.utime(home / "replica.json", (0, 0))
+    made = replica.prepared_home(owner.home / "published")
+    assert set((tmp_path / "tmp").iterdir()) == {young, running, other, made}
+    reads.close()
+    assert not running.exists()
+    shutil.rmtree(owner.home / "published")
+    with pytest.raises(StoreBrokenError, match="nothing is published"):
+        replica.prepared_home(owner.home / "published")
+    assert set((tmp_path / "tmp").iterdir()) == {young, other, made}
+
+
+def test_a_start_that_is_refused_leaves_no_folder(owner: DuckStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    for name in (process_lock.PUBLISHED_VARIABLE, replica.OWNER_VARIABLE, "OBSERVABILITY_HOME"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv(replica.TOKEN_VARIABLE, "t")
+    monkeypatch.setattr("os.execv", lambda *_: pytest.fail("it was started"))
+    published = str(owner.home / "published")
+    assert main.main(["serve", "--host", "0.0.0.0", "--replica", published, "--owner", "http://owner:8501"]) == 2
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_home_that_holds_a_store_is_never_overwritten(owner: DuckStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
