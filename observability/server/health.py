@@ -116,6 +116,8 @@ def publishing_problems() -> list[str]:
     """Why the store is not published for processes that read it, as a sentence; none where it is, or nobody asked."""
     owner = _owner()
     failure = None if owner is None or owner.publisher is None else owner.publisher.failure
+    if owner is not None and owner.publishing is not None and not owner.publishing.is_alive():
+        failure = "its thread ended; start the dashboard again"
     return [f"Other processes show an older state: {with_full_stop(failure)}"] if failure else []
 
 

@@ -22,7 +22,9 @@ LOG = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether a state is due."""
 AGAIN = 10.0
-"""Seconds after which the settings are read again where they ask for nothing, and a state that failed is tried again."""
+"""Seconds after which the settings are read again where they ask for nothing, and the least after which a state that failed is tried
+again.
+"""
 REST = 10.0
 """How many times as long as the last state took, a new one begins after it began."""
 
@@ -47,11 +49,15 @@ class Publisher:
             copy = before is None or withdrawn or began >= self._copy_due
             self.state = self._store.publish(self._run, before, self._write_findings, copy=copy)
             self.failure = None
-        except (ObservabilityError, OSError) as error:
-            self.state, self.failure = None, str(error)
-            LOG.warning("the store was not published: %s", error)
+        except Exception as error:
+            known = isinstance(error, ObservabilityError | OSError)
+            self.state, self.failure = None, str(error) if known else f"unexpected {type(error).__name__}"
+            LOG.warning("the store was not published: %s", error, exc_info=not known)
+            now = time.monotonic()
+            self._due = self._copy_due = now + max(AGAIN, (REST - 1) * (now - began))
+            return
         if self.state is not None and (before is None or self.state.folder != before.folder):
-            self._copy_due = began + REST * (time.monotonic() - began)
+            self._copy_due = time.monotonic() + (REST - 1) * self.state.seconds
         self._due = began + (self.state.every if self.state else AGAIN)
 
     def _write_findings(self, folder: Path, generations: Mapping[str, int], _file: tuple[int, int]) -> None:

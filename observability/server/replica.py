@@ -55,7 +55,7 @@ class Replica:
     as_of: nothing had changed up to this instant.
     """
 
-    thread = watching = enriching = collected = publisher = None
+    thread = watching = enriching = collected = publisher = publishing = None
     """What an owner has and this process has not."""
 
     def __init__(self, folder: Path, home: Path, owner: OwnerCalls) -> None:

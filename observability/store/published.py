@@ -98,6 +98,7 @@ def _write_state(store: Database, state: PublishedState, write_beside: WriteBesi
     draft.mkdir(mode=0o700)
     try:
         with store.between_writes():
+            began = time.monotonic()
             with store.cursor() as cursor:
                 state = replace(state, as_of=datetime.now(UTC), schema=schema_version(cursor), rewrites=store.rewrites)
             state = replace(state, generation=store.generation, generations=dict(store.generations))
@@ -113,6 +114,7 @@ def _write_state(store: Database, state: PublishedState, write_beside: WriteBesi
                     _link_file(path, draft / path.relative_to(store.home))
         if write_beside is not None:
             write_beside(draft, state.generations, _file_state(draft))
+        state = replace(state, seconds=time.monotonic() - began)
         body = {**asdict(state), "folder": final.name, "as_of": state.as_of.isoformat()}
         replace_private_file(draft / STATE, json.dumps(body))
         os.rename(draft, final)

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,38 @@ def test_findings_come_along_and_again_when_there_are_more(tmp_path: Path, monke
         publisher._due = 0
         publisher.publish_when_due()
         assert len(saved) == 2
+
+
+def test_a_failure_that_took_long_is_not_tried_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, tried = [100.0], list[float]()
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with new_store(tmp_path / "home") as store:
+
+        def fails(*_: object, **__: object) -> None:
+            tried.append(clock[0])
+            clock[0] += 60
+            raise RuntimeError("something that nobody thought of")
+
+        monkeypatch.setattr(store, "publish", fails)
+        publisher = Publisher(store)
+        while clock[0] < 1200:
+            publisher.publish_when_due()
+            clock[0] += 1
+        assert publisher.failure == "unexpected RuntimeError"
+        assert [round(later - earlier, -1) for earlier, later in pairwise(tried)] == [600]
+
+
+def test_a_thread_that_ended_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = process_lock.own_home(tmp_path / "home")
+    try:
+        monkeypatch.setattr(Publisher, "run_until", lambda *_: None)
+        owner.start_publisher()
+        assert owner.publishing is not None
+        owner.publishing.join()
+        assert any("its thread ended" in problem for problem in all_problems(owner.store))
+    finally:
+        owner.close()
+        process_lock._current = None
 
 
 def test_a_state_that_fails_is_told(tmp_path: Path) -> None:

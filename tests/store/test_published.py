@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -153,6 +154,41 @@ def test_what_is_removed_goes_from_published_states_too(tmp_path: Path) -> None:
         assert not state.folder.exists()
         assert newest_state(store.home / FOLDER) is None
         assert published_state(store, state).folder.exists()
+
+
+def test_a_state_that_was_copied_after_the_rewrite_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that waited for the rewrite holds nothing of what was removed; those copied before it are removed."""
+    with new_store(tmp_path / "home") as store:
+        ask_to_publish(store)
+        withdraw, made = DuckStore._withdraw_states, list[PublishedState]()
+
+        def publishing_beside(self: DuckStore, spared: int | None = None) -> None:
+            if spared is not None:
+                made.append(published_state(store))
+            withdraw(self, spared)
+            if spared is None:
+                made.append(published_state(store))
+
+        monkeypatch.setattr(DuckStore, "_withdraw_states", publishing_beside)
+        store.rewrite()
+        before, after = made
+        assert not before.folder.exists()
+        assert newest_state(store.home / FOLDER) == after
+        assert published_state(store, after).folder == after.folder
+
+
+def test_a_state_tells_how_long_its_copy_took_without_the_wait_for_writers(tmp_path: Path) -> None:
+    with new_store(tmp_path / "home") as store:
+        ask_to_publish(store)
+        with store.between_writes():
+            found = list[PublishedState]()
+            thread = threading.Thread(target=lambda: found.append(published_state(store)))
+            began = time.monotonic()
+            thread.start()
+            time.sleep(1)
+        thread.join()
+        took = time.monotonic() - began
+        assert 0 < found[0].seconds <= took - 0.9
 
 
 def test_a_state_that_is_gone_is_published_again(tmp_path: Path) -> None:

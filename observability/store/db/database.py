@@ -307,13 +307,15 @@ class Database:
             finally:
                 with suppress(OSError):
                     remove_rewritten(self.home)
-        self._withdraw_states()  # one may have been copied before the new file was in place
+        self._withdraw_states(self.rewrites)  # one may have been copied before the new file was in place
 
-    def _withdraw_states(self) -> None:
-        """Remove the published states, which hold what is removed. One that is being published is waited for."""
+    def _withdraw_states(self, spared: int | None = None) -> None:
+        """Remove the published states, which hold what is removed. One that is being published is waited for. spared: number of rewrites of
+        states that stay.
+        """
         with self.publishing:
             try:
-                withdraw_states(self.home)
+                withdraw_states(self.home, spared)
             except OSError as error:
                 raise broken_disk(error, self.home, "the published states could not be removed") from error
 

@@ -3,6 +3,7 @@
 `HOME/published/<number>/` is a copy of the store, and `HOME/published/newest.json` names the newest one that is complete.
 """
 
+import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -24,13 +25,25 @@ def numbered_states(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("[0-9]*") if path.suffix != DRAFT)
 
 
-def withdraw_states(home: Path) -> None:
-    """Remove every published state of a home, the name of the newest one first. Raises OSError."""
+def withdraw_states(home: Path, spared: int | None = None) -> None:
+    """Remove the published states of a home, the name of the newest one first. spared: of states whose copy has this number of rewrites
+    nothing is removed. Raises OSError.
+    """
     folder = home / FOLDER
     if not folder.exists():
         return
-    (folder / POINTER).unlink(missing_ok=True)
-    sync_folder(folder)
-    for path in [*folder.glob("[0-9]*")]:
+    gone = [path for path in folder.glob("[0-9]*") if spared is None or _rewrites(path) != spared]
+    if spared is None or len(gone) == len([*folder.glob("[0-9]*")]):
+        (folder / POINTER).unlink(missing_ok=True)
+        sync_folder(folder)
+    for path in gone:
         with suppress(FileNotFoundError):
             shutil.rmtree(path)
+
+
+def _rewrites(state: Path) -> int | None:
+    """The number of rewrites of a state; None where it is not known."""
+    try:
+        return int(json.loads((state / STATE).read_text(encoding="utf-8"))["rewrites"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -15,7 +15,8 @@ class PublishedState:
 
     as_of: nothing changed in the store up to this instant. run: the run of the owner, whose numbers of commits generation, generations and
     rewrites are. every: seconds between two states. settings: digest of the settings beside the store. schema: version of the tables.
-    files: names of the settings that lie beside the copy, in the order in which a reader takes them.
+    files: names of the settings that lie beside the copy, in the order in which a reader takes them. seconds: that the copy took, without
+    the wait for other writers.
     """
 
     folder: Path
@@ -28,3 +29,4 @@ class PublishedState:
     rewrites: int = 0
     schema: int = 0
     files: tuple[str, ...] = ()
+    seconds: float = 0.0
