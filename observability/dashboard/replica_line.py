@@ -79,4 +79,4 @@ def _wait_for_saved(saved: datetime) -> None:
     reads = current_replica()
     if reads is not None and reads.as_of > saved:
         st.rerun()
-    st.info("Saved at the owner. It shows here with the next snapshot.", icon=":material/cloud_done:")
+    st.info("Saved at the owner. It shows here with the next state.", icon=":material/cloud_done:")

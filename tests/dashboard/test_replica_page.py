@@ -69,7 +69,7 @@ def test_what_was_saved_is_told_until_it_is_there(reads: Replica) -> None:
     test = AppTest.from_function(line)
     test.session_state[replica_line.SAVED] = reads.as_of + timedelta(seconds=5)
     (told,) = test.run().info
-    assert told.value == "Saved at the owner. It shows here with the next snapshot."
+    assert told.value == "Saved at the owner. It shows here with the next state."
     reads.as_of += timedelta(seconds=6)
     assert not test.run().info
     assert replica_line.SAVED not in test.session_state
@@ -165,6 +165,49 @@ def test_work_of_minutes_and_uploads_are_done_at_the_owner(reads: Replica) -> No
     assert reads.failure is None
     assert (reads.home / "tmp" / "lab").exists()
     assert (reads.home / "made-here.json").exists()
+
+
+def labelling_desk() -> None:
+    """The script of a page on which people label items."""
+    from typing import Any
+
+    from observability.dashboard.data import annotate
+
+    board: Any = None  # nothing of it is looked at
+    annotate.annotation_desk(board, board, board)
+    annotate.assignment_form(board)
+
+
+def test_items_are_labelled_at_the_owner(reads: Replica) -> None:
+    test = AppTest.from_function(labelling_desk).run(timeout=30)
+    assert not test.exception
+    (told,) = test.caption
+    assert told.value == "Items are labelled at the owner of the store. [Open this page there](http://owner:8501/annotate)"
+    assert not test.button
+
+
+def new_dashboard() -> None:
+    """The script of a page that lists the dashboards."""
+    from observability.dashboard.boards import board_list
+    from observability.dashboard.replica_line import draw_replica_line
+    from observability.dashboard.scope import Scope
+
+    draw_replica_line("dashboards")
+    board_list._new_board_form(Scope())
+
+
+def test_a_new_dashboard_is_said_to_come(reads: Replica) -> None:
+    test = AppTest.from_function(new_dashboard, default_timeout=30)
+    test.session_state["person"] = "ann"
+    test.run()
+    assert not test.exception
+    for box in test.text_input:
+        box.set_value("Mine" if box.key == "board-name" else "ann")
+    test.run()
+    test.button(key="board-create").click().run()
+    assert not test.exception
+    assert [each.fields["name"] for each in cast("CallsOfTest", reads.owner).store.dashboards()] == ["Mine"]
+    assert any(told.value.startswith("Saved at the owner.") for told in test.info)
 
 
 def test_files_of_the_home_are_changed_at_the_owner(reads: Replica) -> None:

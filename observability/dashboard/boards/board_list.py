@@ -13,6 +13,7 @@ from observability.dashboard.sign_in import current_person
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import save_records
 from observability.records.values import new_record_id
+from observability.server.replica import current_replica
 
 COLUMNS = (
     column("name", "Dashboard", strong=True),
@@ -74,4 +75,6 @@ def _new_board_form(scope: Scope) -> None:
     if made and author:
         board = new_record_id()
         if save_records([board_record(board, author, name=name, scope=scope_text(scope))]):
+            if current_replica() is not None:
+                st.rerun()  # the line at the top says when it comes
             links.follow_link(links.link_cell("", "dashboards", scope, dashboard=board)["go"])

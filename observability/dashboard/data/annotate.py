@@ -14,6 +14,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, links, load, person_name
 from observability.dashboard.case import load_case
 from observability.dashboard.case.inputs import input_value_words
+from observability.dashboard.replica_line import is_done_at_owner
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import column, draw_table, number_columns, table_row
@@ -27,6 +28,7 @@ from observability.investigation.sampled_rows import probability_columns
 from observability.metrics.assignments import ASSIGNMENT_FIELDS
 from observability.metrics.crowd_quality import SETTLING_RULE
 from observability.metrics.labelling_work import LOAD_STEP, POLICIES, appoint_annotators
+from observability.server.replica import current_replica
 
 MAX_RECORDS, MAX_ITEMS, MAX_SHOWN, MAX_CHARACTERS, MAX_INPUTS = 250_000, 2_000, 20, 5_000, 60
 POLICY_WORDS = {
@@ -159,7 +161,12 @@ def _settling_words(board: LabellingBoard) -> str:
 
 
 def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], LabellingBoard]) -> None:
-    """The item that the person should label, and the buttons to answer. newest: gives the board at the time of an answer."""
+    """The item that the person should label, and the buttons to answer. newest: gives the board at the time of an answer.
+
+    Only the owner of the store has what others answered a second ago, by which an item is settled.
+    """
+    if is_done_at_owner("Items are labelled", "annotate"):
+        return
     if len(board.classes) < 2:
         empty_states.empty_state(
             "The classes of this project are not known.", "Name them: observability items FILE --project P --classes a,b."
@@ -380,7 +387,9 @@ def settled_labels_file(board: LabellingBoard) -> None:
 
 
 def assignment_form(board: LabellingBoard) -> None:
-    """Give the next items to people by skill and load."""
+    """Give the next items to people by skill and load; at the owner of the store, which knows who has what."""
+    if current_replica() is not None:
+        return
     st.header("Assign work", anchor=False)
     open_work = ", ".join(f"{who} {n}" for who, n in sorted(board.load.items())) or "none"
     plain_paragraph(
