@@ -9,6 +9,7 @@ from observability.dashboard.sign_in import current_person
 from observability.export.own_exports import csv_shape, note_own_exports
 from observability.metrics.own_exports import own_export
 from observability.server import process_lock
+from observability.server.replica import current_replica
 
 SOMEBODY = "browser"
 """The recipient where nobody signs in and no name was given."""
@@ -27,7 +28,11 @@ def noted_download(name: str, data: Callable[[], str | bytes]) -> Callable[[], s
         content = data()
         shape = csv_shape(content) if isinstance(content, str) and name.endswith(".csv") else (None, [])
         shown = "case file" if name.startswith(CASE_FILE) else name
-        note_own_exports(process_lock.current_store(), [own_export(shown, recipient, model=model, rows=shape[0], columns=shape[1])])
+        records = [own_export(shown, recipient, model=model, rows=shape[0], columns=shape[1])]
+        if current_replica() is None:
+            note_own_exports(process_lock.current_store(), records)
+        else:  # nobody waits for the owner of the store
+            process_lock.started_thread("export", note_own_exports, process_lock.current_store(), records)
         return content
 
     return made

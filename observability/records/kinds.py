@@ -1,5 +1,6 @@
 """The kinds of records and their fields, in one table: `KINDS`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cached_property
@@ -583,3 +584,8 @@ def check_inline_label(value: Any, zone: tzinfo | None) -> dict[str, Any]:
     if "value" not in own:
         raise Rejected("missing_field", f"'label' has no 'value'{field_suggestion('value', value)}")
     return own | {"extra": {name: member for name, member in value.items() if name not in INLINE}}
+
+
+def is_own_export(record: Mapping[str, object]) -> bool:
+    """Whether a record notes an export that the product itself made."""
+    return (record.get("kind"), record.get("what"), record.get("source")) == ("event", "export", OWN_SOURCE)

@@ -64,7 +64,7 @@ def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> No
     if read_access_settings(home).method == "none":
         return
     for send in _elsewhere:
-        send("note_access", author=author, does=does, fields=fields)
+        send("note_access", id=secrets.token_hex(16), author=author, does=does, fields=fields)
         return
     given = {name: value[:LONGEST] for name, value in fields.items() if value and name in FIELDS}
     if "subject" in given:

@@ -10,7 +10,9 @@ stores its records once.
 import http.client
 import json
 import ssl
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from observability.client.encode import RefusedError, encode_line
 from observability.client.remote import collector_address
 from observability.core.errors import ForbiddenError, StoreBusyError, UsageError
+from observability.records.kinds import is_own_export
 from observability.server import audit_log
 from observability.server.access import HERE, ROLES, WRITING, Person
 from observability.server.access_settings import NO_ROLE, Role, RoleLists, read_access_settings
@@ -35,6 +38,9 @@ TRIES, ANSWER_SECONDS, PAUSE = 3, 20.0, 0.5
 """How often a call is sent that gets no answer, how long each waits, and the seconds between them."""
 MOST_BYTES = 16_000_000
 CHANGING = ("write_records", "update_settings")
+_noting = threading.Lock()
+_noted: deque[str] = deque(maxlen=10_000)
+"""The newest entries of the audit log that were sent, by their ids."""
 ROLE_ORDER = (NO_ROLE, *ROLES)
 
 
@@ -64,7 +70,7 @@ class OwnerCalls:
             with suppress(OSError, http.client.HTTPException, ValueError, KeyError):
                 status, answer = self._post(body)
                 if status == 200:
-                    if method in CHANGING and any(each.get("what") != "export" for each in arguments.get("records", [{}])):
+                    if method in CHANGING:
                         self.told(datetime.fromisoformat(answer["at"]))
                     return answer["answer"]
                 if status < 500:
@@ -105,13 +111,24 @@ def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
             settings = settings_with_changes(store.catalog().model(given["name"]).settings, given["changed"])
             answer = store_of_caller(store, told).update_settings(given["name"], settings)
         elif method == "note_access" and given["does"] in get_args(audit_log.Deed):
-            audit_log.note_access(store.home, str(given["author"]), given["does"], **given["fields"])
+            _note_once(store.home, given)
+            answer = None
+        elif method == "note_exports" and all(is_own_export(record) for record in given["records"]):
+            store.write_records(given["records"])
             answer = None
         else:
-            raise UsageError("unknown call", got=repr(method)[:80], expected="write_records, update_settings or note_access")
+            raise UsageError("unknown call", got=repr(method)[:80], expected="write_records, update_settings, note_access or note_exports")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError("the call cannot be read", got=f"{type(error).__name__}: {error}"[:200]) from error
     return {"answer": answer, "at": datetime.now(UTC).isoformat()}
+
+
+def _note_once(home: Path, given: Mapping[str, Any]) -> None:
+    """Log an entry, unless it was logged already: a call whose answer was lost is sent again."""
+    with _noting:
+        if given["id"] not in _noted:
+            audit_log.note_access(home, str(given["author"]), given["does"], **given["fields"])
+            _noted.append(given["id"])
 
 
 def store_of_caller(store: "Store", told: Mapping[str, Any]) -> "Store":

@@ -145,14 +145,15 @@ class SignInCheck:
             return
         if checks_itself:
             if scope["path"] == "/auth/logout":
-                _note_sign_out(home, scope, person, settings)
+                await _note_sign_out(home, scope, person, settings)
             await self.app(scope, receive, with_private_headers(send, settings) if scope["type"] == "http" else send)
         elif needs == "nobody":
             await refuse(error_response(403, "this address is not served", "Use the dashboard's pages or /api/v1/"), scope, receive, send)
         elif person is None or not person.has_access:
             await refuse(_ask_to_sign_in(scope, person), scope, receive, send)
         elif not may_do(person, cast(Action, needs)):  # what is left of the needs are actions
-            audit_log.note_access(home, person.name, "refused", what=f"{scope.get('method', 'WebSocket')} {scope['path'][:100]}")
+            what = f"{scope.get('method', 'WebSocket')} {scope['path'][:100]}"
+            await asyncio.to_thread(audit_log.note_access, home, person.name, "refused", what=what)
             await refuse(
                 error_response(403, f"the role {person.role or NO_ROLE} does not allow it", "Ask an administrator"), scope, receive, send
             )
@@ -245,14 +246,14 @@ def _with_download_log(send: Send, home: Path, person: Person) -> Send:
     return logged
 
 
-def _note_sign_out(home: Path, scope: Scope, person: Person | None, settings: AccessSettings) -> None:
+async def _note_sign_out(home: Path, scope: Scope, person: Person | None, settings: AccessSettings) -> None:
     """Let the provider's cookie count no longer, wherever a copy of it is."""
     now = time.time()
     for mark in [mark for mark, until in _signed_out.items() if until < now]:
         del _signed_out[mark]
     if person is not None and person.source == "oidc":
         _signed_out[_cookie_mark(cookie_parser(Headers(scope=scope).get("cookie", "")))] = now + 3600 * settings.session_hours
-        audit_log.note_access(home, person.name, "signed out")
+        await asyncio.to_thread(audit_log.note_access, home, person.name, "signed out")
 
 
 STYLE = (

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from observability.client.encode import format_time, utc_now_text
 from observability.core.errors import StoreBrokenError, UsageError
+from observability.records.kinds import is_own_export
 from observability.records.private_file import make_private_folder, replace_private_file
 from observability.store.db.database import DATABASE
 from observability.store.db.published_files import SETTINGS
@@ -90,7 +91,7 @@ class PublishedStore(DuckStore):
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Let the owner store some records; they can be read here in a later state. What is sent twice is stored once."""
         dated = [{"at": utc_now_text(), **{name: format_time(value, name) for name, value in each.items()}} for each in records]
-        self.owner.send("write_records", records=dated)
+        self.owner.send("note_exports" if dated and all(map(is_own_export, dated)) else "write_records", records=dated)
 
     def update_settings(self, name: str, settings: "ModelSettings") -> list[str]:
         """Let the owner set those settings of a model that differ from the ones shown here, unless they changed there meanwhile."""

@@ -19,6 +19,7 @@ from observability.core.errors import ForbiddenError, StoreBrokenError, StoreBus
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH
 from observability.dashboard import replica_line, state_cache
+from observability.metrics.own_exports import own_export
 from observability.monitoring.kept_findings import kept_findings_of
 from observability.server import access_settings, accounts, audit_log, process_lock, replica, tokens
 from observability.server.access import HERE, Person
@@ -501,6 +502,34 @@ def test_accesses_are_logged_at_the_owner(owner: DuckStore) -> None:
     assert not (reads.home / audit_log.FILE).exists()
     (entry,) = audit_log.access_entries(owner.home, prediction="p1")
     assert (entry["author"], entry["does"]) == ("root", "saw")
+    reads.close()
+
+
+def test_an_access_is_logged_once_though_the_answer_is_lost(owner: DuckStore) -> None:
+    accounts.add_account(owner.home, "root", "administrator", "four random words")
+    publish(owner)
+    reads = reader(owner, calls := CallsOfTest(owner, lose=2))
+    audit_log.log_elsewhere(calls.send)
+    audit_log.note_access(reads.home, "root", "signed in")
+    audit_log.note_access(reads.home, "root", "signed out")
+    assert calls.sent == 4
+    assert [entry["does"] for entry in audit_log.access_entries(owner.home)] == ["signed out", "signed in"]
+    reads.close()
+
+
+def test_files_that_were_made_at_a_reader_are_noted_for_whoever_asked(owner: DuckStore) -> None:
+    """Also for viewers, who may write nothing else."""
+    accounts.add_account(owner.home, "root", "administrator", "four random words")
+    publish(owner)
+    reads = reader(owner)
+    told = list[datetime]()
+    reads.owner.told = told.append
+    reads.store.write_records([own_export("rows.csv", "vic", rows=3)])
+    with owner.cursor() as cursor:
+        assert cursor.execute("SELECT text FROM events WHERE what = 'export'").fetchall() == [("rows.csv",)]
+    assert told == []
+    with pytest.raises(UsageError, match="unknown call"):
+        reads.owner.send("note_exports", records=[NOTE])
     reads.close()
 
 
