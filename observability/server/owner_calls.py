@@ -38,6 +38,8 @@ TRIES, ANSWER_SECONDS, PAUSE = 3, 20.0, 0.5
 """How often a call is sent that gets no answer, how long each waits, and the seconds between them."""
 MOST_BYTES = 16_000_000
 CHANGING = ("write_records", "update_settings")
+_changing = threading.Lock()
+"""Held while settings are compared and changed."""
 _noting = threading.Lock()
 _noted: deque[str] = deque(maxlen=10_000)
 """The newest entries of the audit log that were sent, by their ids."""
@@ -108,8 +110,10 @@ def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
             store_of_caller(store, told).write_records(given["records"])
             answer: list[str] | None = None
         elif method == "update_settings":
-            settings = settings_with_changes(store.catalog().model(given["name"]).settings, given["changed"])
-            answer = store_of_caller(store, told).update_settings(given["name"], settings)
+            shown = store_of_caller(store, told)
+            with _changing:
+                settings = settings_with_changes(shown.catalog().model(given["name"]).settings, given["changed"])
+                answer = shown.update_settings(given["name"], settings)
         elif method == "note_access" and given["does"] in get_args(audit_log.Deed):
             _note_once(store.home, given)
             answer = None

@@ -489,6 +489,10 @@ def test_an_analyst_changes_rules_and_nothing_else_through_a_reader(owner: DuckS
     promoted = cast("DuckStore", GuardedStore(reads.store, Person("ann", "administrator")))
     with pytest.raises(UsageError, match="may not"):
         promoted.update_settings("m", replace(seen, team="mine"))
+    accounts.add_account(owner.home, "eve", "viewer", "four random words ev", models={"m": "none"})
+    hidden = cast("DuckStore", GuardedStore(reads.store, Person("eve", "administrator")))
+    with pytest.raises(UsageError, match="not in the store"):  # and no word of what the setting is
+        hidden.update_settings("m", replace(seen, threshold=0.9))
     assert owner.catalog().model("m").settings.team is None
     reads.close()
 
