@@ -62,8 +62,6 @@ class Replica:
         self.folder, self.home, self.owner = folder, home, owner
         self.loader, self.quotas, self.token = process_lock.LoaderState(), TokenQuotas(), os.urandom(16).hex()
         self.stopping = threading.Event()
-        self._lock = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
-        lock_file(self._lock)
         self.failure: str | None = None
         self._run, self._numbers = "", 0
         self._findings: tuple[Path, int] | None = None
@@ -73,6 +71,8 @@ class Replica:
         state = published(folder)
         self._newest: PublishedStore | None = self._opened(state)
         self.as_of = state.as_of
+        self._lock = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
+        lock_file(self._lock)
 
     @property
     def store(self) -> "PublishedStore":

@@ -11,6 +11,7 @@ from observability.core import formatting
 from observability.dashboard import frame, links, load
 from observability.dashboard.data import media_forms, storage_places, storage_view, stored_form_decision
 from observability.dashboard.data.records_summary import begin_records_page
+from observability.dashboard.replica_line import is_done_at_owner
 from observability.dashboard.widgets import plain_paragraph
 
 scope = begin_records_page("storage")
@@ -45,5 +46,6 @@ if not rows.empty:
 if model is not None:
     st.header(formatting.escape_markdown(f"{model.name} in the database"), anchor=False)
     storage_view.store_columns_section(model)
-    plain_paragraph(storage_view.keeping_sentence(frame.answer_or_stop(load.store_summary)))
+    if not is_done_at_owner("Backups are made", "storage"):
+        plain_paragraph(storage_view.keeping_sentence(frame.answer_or_stop(load.store_summary)))
     links.page_button("store")

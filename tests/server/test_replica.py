@@ -228,7 +228,7 @@ def test_a_reader_has_no_more_than_the_settings_that_it_needs(owner: DuckStore) 
     (owner.home / "alerts.toml").write_text('[channels]\nteam = "slack://secret"\n')
     publish(owner)
     reads = reader(owner)
-    assert {path.name for path in reads.home.iterdir()} == {"tmp", "replica.json", "keeping.toml", "images"}
+    assert {path.name for path in reads.home.iterdir()} == {"tmp", "replica.json", "replica.lock", "keeping.toml", "images"}
     assert (reads.home / "images" / "one.png").read_bytes() == b"png"
     reads.close()
 
