@@ -108,7 +108,7 @@ def arrivals_by_sender(writer: duckdb.DuckDBPyConnection) -> None:
 
 def _number_commits(writer: duckdb.DuckDBPyConnection) -> None:
     """Create the table of the last commits by what they concern (`Database.generations`): what is kept of a store depends on them."""
-    writer.execute("CREATE TABLE commits (scope VARCHAR PRIMARY KEY, number BIGINT NOT NULL)")
+    writer.execute("CREATE TABLE IF NOT EXISTS commits (scope VARCHAR PRIMARY KEY, number BIGINT NOT NULL)")
 
 
 STEPS: tuple[Step, ...] = (

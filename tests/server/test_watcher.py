@@ -124,7 +124,8 @@ def test_a_round_asks_nothing_about_a_model_without_new_rows_within_the_hour(sto
     def round_at(instant):
         asked.clear()
         watcher.check_live_models(store, state, AlertConfig(), instant)
-        assert {judged.at for judged in state.judged.values()} == {instant} and state.reports.keys() == set(names)
+        assert state.reports.keys() == state.judged.keys() == set(names)
+        assert all((judged.at == instant) == (name in asked) for name, judged in state.judged.items()), "when it was asked, not looked at"
         return asked
 
     assert round_at(now) == names
