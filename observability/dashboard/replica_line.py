@@ -47,8 +47,7 @@ def lag_sentence(as_of: datetime, now: datetime) -> str:
 
 def shown_as_of(reads: Replica) -> datetime:
     """The instant up to which nothing had changed in what this run of a page shows."""
-    shown = owned_store()
-    return reads.as_of if shown is reads.store else shown.state.as_of  # type: ignore[attr-defined]
+    return reads.as_of_state(owned_store())
 
 
 def owner_page(address: str, page: str) -> str:

@@ -26,10 +26,11 @@ from observability.server.access_settings import keep_sign_in, read_access_setti
 from observability.server.owner_calls import OwnerCalls
 from observability.server.quotas import TokenQuotas
 from observability.store.published import newest_state
-from observability.store.published_store import MARKER, copy_settings, open_published, take_home
+from observability.store.published_store import MARKER, PublishedStore, copy_settings, open_published, take_home
 
 if TYPE_CHECKING:
-    from observability.store.published_store import PublishedStore
+    from datetime import datetime
+
     from observability.store.types.published_state import PublishedState
 
 LOG = logging.getLogger(__name__)
@@ -81,6 +82,10 @@ class Replica:
             attempt = "Wait some seconds; where it stays so, look at the owner"
             raise StoreBrokenError("what was published is withdrawn, or cannot be read", got=self.failure, attempt=attempt)
         return self._newest
+
+    def as_of_state(self, shown: object) -> "datetime":
+        """The instant up to which nothing had changed in one of its states, given its store: the newest, or one that a run still reads."""
+        return self.as_of if shown is self.store or not isinstance(shown, PublishedStore) else shown.state.as_of
 
     def look(self) -> None:
         """Take the newest state over where there is a newer one, and close older ones that were read for long enough.

@@ -76,7 +76,8 @@ class Session:
         """Connect."""
         address = self.url.replace("http://", "ws://") + "/_stcore/stream"
         origin: Any = self.url
-        self.socket = await websockets.connect(address, origin=origin, subprotocols=["streamlit"], max_size=None, open_timeout=PATIENCE)  # type: ignore[list-item]
+        protocols: Any = ["streamlit"]  # a name is text for websockets at run time, a type of its own in its annotations
+        self.socket = await websockets.connect(address, origin=origin, subprotocols=protocols, max_size=None, open_timeout=PATIENCE)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -259,12 +260,12 @@ def main() -> None:
         print(f"{args.people} sessions, {args.visits} pages each, up to {args.think:g} s of reading; {os.cpu_count()} cores; seconds")
         print("answered by    visits failed    median       p95   slowest processor    behind states")
         with dashboard(home) as owner:
-            _, token = create_token(home, "write", "readers")
+            _, token = create_token(home, "write", "readers", role="administrator")
             asyncio.run(warm_up([owner.url]))
             until = time.monotonic() + PATIENCE
             while not (home / "published" / "newest.json").exists():
                 assert time.monotonic() < until, "nothing is published"
-                time.sleep(0.2)
+                time.sleep(0.2)  # between two looks
             for processes in map(int, args.processes.split(",")):
                 measure(owner, token, processes, args)
 

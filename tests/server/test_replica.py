@@ -260,6 +260,18 @@ def test_what_the_owner_withdrew_is_shown_no_longer(owner: DuckStore, monkeypatc
     reads.close()
 
 
+def shown_for_a_minute(reads: Replica, clock: list[float]) -> None:
+    """Asserts that the state stays for 59 seconds of the clock, and not for 61."""
+    reads.look()
+    clock[0] += 59
+    reads.look()
+    assert texts(reads.store) == ["first"]
+    clock[0] += 2
+    reads.look()
+    with pytest.raises(StoreBrokenError, match="withdrawn"):
+        _ = reads.store
+
+
 def test_a_state_without_what_was_removed_that_cannot_be_opened_takes_the_older_one_away(
     owner: DuckStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,14 +282,7 @@ def test_a_state_without_what_was_removed_that_cannot_be_opened_takes_the_older_
     owner.rewrite()
     monkeypatch.setattr("observability.store.published.schema_version", lambda _cursor: 1000)
     publish(owner)
-    reads.look()
-    clock[0] += 59
-    reads.look()
-    assert texts(reads.store) == ["first"]
-    clock[0] += 2
-    reads.look()
-    with pytest.raises(StoreBrokenError, match="withdrawn"):
-        _ = reads.store
+    shown_for_a_minute(reads, clock)
     assert not (reads.home / "findings.json").exists()
     reads.close()
 
@@ -287,14 +292,7 @@ def test_a_state_is_not_shown_for_ever_where_nothing_can_be_read_any_more(owner:
     clock = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     (owner.home / "published" / "newest.json").write_text("not json")
-    reads.look()
-    clock[0] += 59
-    reads.look()
-    assert texts(reads.store) == ["first"]
-    clock[0] += 2
-    reads.look()
-    with pytest.raises(StoreBrokenError, match="withdrawn"):
-        _ = reads.store
+    shown_for_a_minute(reads, clock)
     publish(owner)
     reads.look()
     assert texts(reads.store) == ["first"]

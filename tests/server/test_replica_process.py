@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from observability.core.errors import UsageError
 from observability.server import accounts, api, audit_log, process_lock, replica, tokens
 from observability.server.owner_calls import OwnerCalls
+from observability.store.duck_store import DuckStore
 from observability.store.published import publish_state
 from tests.support.ports import free_port
 
@@ -55,13 +56,19 @@ def answered(port: int, path: str, method: str = "GET", **fields: str) -> tuple[
     return response.status, body
 
 
+def stored(own: process_lock.Owner) -> DuckStore:
+    """The store of an owner, which is one in a file."""
+    assert isinstance(own.store, DuckStore)
+    return own.store
+
+
 def test_calls_reach_the_owner_over_http(owner: tuple[process_lock.Owner, str]) -> None:
     own, address = owner
     _, token = tokens.create_token(own.home, "write", role="administrator")
     _, weak = tokens.create_token(own.home, "write")
     told = list[datetime]()
     OwnerCalls(address, token, told.append).send("write_records", records=[NOTE])
-    with own.store.cursor() as cursor:  # type: ignore[attr-defined]
+    with stored(own).cursor() as cursor:
         assert cursor.execute("SELECT text FROM events").fetchall() == [("saved",)]
     assert len(told) == 1
     with pytest.raises(UsageError, match="token of an administrator"):
@@ -72,7 +79,7 @@ def test_a_process_that_reads_is_ready_and_signs_people_in_at_its_owner(owner: t
     own, address = owner
     accounts.add_account(own.home, "root", "administrator", "four random words")
     _, token = tokens.create_token(own.home, "write", role="administrator")
-    publish_state(own.store, "run")  # type: ignore[arg-type]
+    publish_state(stored(own), "run")
     port, temporary = free_port(), tmp_path / "tmp"
     temporary.mkdir()
     environment = {**os.environ, replica.TOKEN_VARIABLE: token, "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}

@@ -185,7 +185,7 @@ def test_a_state_tells_how_long_its_copy_took_without_the_wait_for_writers(tmp_p
             thread = threading.Thread(target=lambda: found.append(published_state(store)))
             began = time.monotonic()
             thread.start()
-            time.sleep(1)
+            time.sleep(1)  # the writer is held for so long, which is to be no part of the copy
         thread.join()
         took = time.monotonic() - began
         assert 0 < found[0].seconds <= took - 0.9

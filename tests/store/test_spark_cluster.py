@@ -28,6 +28,7 @@ def kill_an_executor(cluster: StandaloneCluster, killed: list[int]) -> None:
     until = time.monotonic() + 300
     while len(found := cluster.executors()) < 2 and time.monotonic() < until:
         time.sleep(0.05)  # between two looks
+    assert len(found) == 2, "both workers run tasks"
     os.kill(found[0], signal.SIGKILL)
     killed.append(found[0])
 
