@@ -112,17 +112,19 @@ def test_a_whole_page_is_shown_from_a_state(reads: Replica) -> None:
 
 
 def alert_channels() -> None:
-    """The script of a page with the channels of alerts and the form that changes them."""
+    """The script of a page with what checks do, the channels of alerts and the form that changes them."""
     from observability.dashboard.operations import alerts, alerts_settings
 
+    alerts.watcher_note()
     alerts.channels_section()
     alerts_settings.alert_settings_form()
 
 
-def test_channels_are_not_said_to_be_missing(reads: Replica) -> None:
+def test_checks_and_channels_are_not_said_to_be_missing(reads: Replica) -> None:
     test = AppTest.from_function(alert_channels).run()
     assert not test.exception
-    (told,) = test.caption
+    (checks, told) = test.caption
+    assert checks.value == "Models are checked at the owner of the store. [Open this page there](http://owner:8501/alerts)"
     assert told.value == "Channels are set at the owner of the store. [Open this page there](http://owner:8501/alerts)"
     assert not test.expander
 
@@ -165,6 +167,27 @@ def test_work_of_minutes_and_uploads_are_done_at_the_owner(reads: Replica) -> No
     assert reads.failure is None
     assert (reads.home / "tmp" / "lab").exists()
     assert (reads.home / "made-here.json").exists()
+
+
+def note_on_unexplained_rows() -> None:
+    """The script of a page with the note on predictions that are not explained yet."""
+    from types import SimpleNamespace
+    from typing import cast
+
+    from observability.dashboard.frame import ModelPage
+    from observability.dashboard.trust.explain_now import unexplained_note
+    from observability.dashboard.trust.explanations import ExplanationView
+
+    now = SimpleNamespace(served=10, explained=0, days=0, served_days=1)
+    view = SimpleNamespace(now=now, state=None, before=None, version=SimpleNamespace(name="1", artifact="model.txt"))
+    unexplained_note(cast("ModelPage", None), cast("ExplanationView", view))
+
+
+def test_predictions_are_explained_at_the_owner(reads: Replica) -> None:
+    test = AppTest.from_function(note_on_unexplained_rows).run()
+    assert not test.exception
+    assert not test.button
+    assert "Predictions are explained at the owner of the store." in test.caption[-1].value
 
 
 def labelling_desk() -> None:

@@ -221,7 +221,8 @@ def watcher_note() -> None:
     """The state of the thread that checks the models."""
     state = load_review.watcher_state()
     if state is None:
-        st.caption("No checks run in this process.")
+        if not is_done_at_owner("Models are checked", "alerts"):
+            st.caption("No checks run in this process.")
     elif state.failure:
         st.warning(formatting.escape_markdown(f"Last check failed: {state.failure}"), icon=":material/warning:")
     elif state.checked_at is None:

@@ -10,6 +10,7 @@ from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.dashboard import empty_states, load
 from observability.dashboard.frame import ModelPage
+from observability.dashboard.replica_line import is_done_at_owner
 from observability.dashboard.sign_in import require_owner
 from observability.dashboard.trust.explanations import ExplanationView
 from observability.dashboard.widgets import plain_caption, plain_error, progress_bar
@@ -38,7 +39,7 @@ def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
         return
     if now.days < now.served_days or (view.before is None and view.version.artifact):
         _background_work_note()
-        if st.button("Explain now", icon=":material/bolt:"):
+        if not is_done_at_owner("Predictions are explained", "explanations") and st.button("Explain now", icon=":material/bolt:"):
             _explain_with_progress(here, view)
 
 
