@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from observability.core.finding import Severity
 from observability.detection.change import significant_severity
@@ -211,6 +210,8 @@ def pair_of(counts: Any) -> tuple[float, float] | None:
 
 def groups_of(groups: Any) -> Iterator[CleanedGroup]:
     """Yield each level of each column that has at least two, compared with the other levels of the column."""
+    from scipy.stats import hypergeom
+
     for column, levels in sorted(counts_of(groups).items()):
         rows, dropped = (sum(each[place] for each in levels.values()) for place in (0, 1))
         for level, (own, gone) in sorted(levels.items()) if len(levels) > 1 else ():

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t as student
-from scipy.stats import ttest_ind
+from scipy.special import stdtr, stdtrit
 
 from observability.core.finding import Against, Severity
 from observability.metrics.edge_fleet import GROUPS
@@ -73,12 +72,14 @@ def latency_comparisons(now: "DataFrame", before: "DataFrame") -> list[LatencyCo
 
 def _own_past(column: str, level: str, logs: Any, latency: Any, past: Any, others: Floats | None) -> LatencyComparison | None:
     """The comparison of devices with their own past; None where too few have one. others: log ratios of the other devices."""
+    from scipy.stats import ttest_ind
+
     own = logs.dropna()
     if len(own) < MIN_DEVICES:
         return None
     values = own.to_numpy(np.float64)
     error = float(values.std(ddof=1) / np.sqrt(values.size))
-    p_value = float(student.sf(values.mean() / error, values.size - 1)) if error > 0 else float(values.mean() <= 0)
+    p_value = float(stdtr(values.size - 1, -values.mean() / error)) if error > 0 else float(values.mean() <= 0)
     apart = 1.0
     if others is not None and others.size > 1:
         apart = float(ttest_ind(values, others, equal_var=False, alternative="greater").pvalue)
@@ -89,6 +90,8 @@ def _own_past(column: str, level: str, logs: Any, latency: Any, past: Any, other
 
 def _other_devices(column: str, level: str, own: Floats, others: Floats) -> LatencyComparison | None:
     """The comparison of devices without a past with the other devices; None where either are too few."""
+    from scipy.stats import ttest_ind
+
     if min(own.size, others.size) < MIN_DEVICES:
         return None
     logs, rest = np.log(own.astype(np.float64)), np.log(others.astype(np.float64))
@@ -103,5 +106,5 @@ def _other_devices(column: str, level: str, own: Floats, others: Floats) -> Late
 
 def _log_interval(mean: float, error: float, freedom: float, n: int) -> Interval:
     """The exponential of a mean with its 95 % interval."""
-    half = float(student.ppf(0.975, freedom)) * error
+    half = float(stdtrit(freedom, 0.975)) * error
     return ordered_interval(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)), n)

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import hypergeom
-
 from observability.core.finding import SEVERITIES, Severity
 from observability.core.formatting import plural
 from observability.core.numerals import percent
@@ -40,6 +38,8 @@ class SliceExcess:
 
 def slice_excesses(form: FormResult) -> list[SliceExcess]:
     """The slices of a form against its other probes; none where they cannot be compared."""
+    from scipy.stats import hypergeom
+
     if form.probes is None or form.flips is None:
         return []
     found = []

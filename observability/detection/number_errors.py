@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure
@@ -52,7 +52,7 @@ def number_error(judged: JudgedSet) -> NumberError | None:
     gaps = past - usual
     nights = np.array([line[known].mean() for line in gaps if (known := np.isfinite(line)).any()])
     more, error = float((own - usual).mean()), float(nights.std(ddof=1) * np.sqrt(1 + 1 / nights.size)) if nights.size > 1 else 0.0
-    p_value = float(2 * student.sf(abs(more) / error, nights.size - 1)) if error > 0 else float(more == 0)
+    p_value = float(2 * stdtr(nights.size - 1, -abs(more) / error)) if error > 0 else float(more == 0)
     last = own - errors[judged.last - 1, asked] if judged.last else own[:0]
     return NumberError(
         _mean_interval(own),
@@ -66,7 +66,7 @@ def number_error(judged: JudgedSet) -> NumberError | None:
 
 def _mean_interval(values: Floats) -> Interval:
     """The mean of values with its 95 % interval by Student's t."""
-    half = float(student.ppf(0.975, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
+    half = float(stdtrit(values.size - 1, 0.975) * values.std(ddof=1) / np.sqrt(values.size))
     return ordered_interval(mean := float(values.mean()), mean - half, mean + half, values.size)
 
 

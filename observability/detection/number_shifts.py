@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from observability.core.finding import Finding, Severity
 from observability.core.formatting import format_day
@@ -46,10 +46,10 @@ def number_shift(judged: JudgedSet) -> NumberShift | None:
     past = past[np.isfinite(past)]
     if own.size < MIN_ROUNDS or past.size < MIN_ROUNDS:
         return None
-    half = float(student.ppf(0.975, own.size - 1) * own.std(ddof=1) / np.sqrt(own.size))
+    half = float(stdtrit(own.size - 1, 0.975) * own.std(ddof=1) / np.sqrt(own.size))
     mean, error = float(own.mean()), float(past.std(ddof=1) * np.sqrt(1 + 1 / past.size))
     away = mean - float(past.mean())
-    p_value = float(2 * student.sf(abs(away) / error, past.size - 1)) if error > 0 else float(away == 0)
+    p_value = float(2 * stdtr(past.size - 1, -abs(away) / error)) if error > 0 else float(away == 0)
     tolerance = float(np.nanmean(tolerances))
     return NumberShift(ordered_interval(mean, mean - half, mean + half, own.size), p_value, means, tolerance)
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import mannwhitneyu
 
 from observability.core.finding import Severity
 from observability.metrics.storage_reports import GIGABYTE, StoragePlace, daily_medians, daily_steps, daily_totals, newest_value
@@ -95,6 +94,8 @@ def _change_of_days(metric: str, place: str, now: Floats, past: Floats, least: f
 
 def higher_days(now: Floats, past: Floats) -> float:
     """The p-value that days are no higher than the ones before; 1 with too few days."""
+    from scipy.stats import mannwhitneyu
+
     if now.size < MIN_DAYS or past.size < MIN_PAST_DAYS:
         return 1.0
     return float(mannwhitneyu(now, past, alternative="greater").pvalue)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import fdtri, gammaincinv, stdtr, stdtrit
 
 from observability.core.finding import Severity
 from observability.core.numerals import percent
@@ -124,6 +124,8 @@ def cost_at(study: StudyResults, curve: MetricCurve, step: int) -> float | None:
 
 def bound_figure(study: StudyResults) -> SearchFigure | None:
     """How many of the best settings lie at the edge of what was tried of one parameter."""
+    from scipy.stats import fisher_exact
+
     trials = sorted(study.settings, key=study.cost)
     best = trials[: max(int(np.ceil(BEST_SHARE * len(trials))), MIN_BEST)]
     if len(trials) < 2 * MIN_BEST:
@@ -146,7 +148,7 @@ def bound_figure(study: StudyResults) -> SearchFigure | None:
     others = len(trials) - len(best)
     words = f"{hits} of the {len(best)} best settings of study `{study.name}` lie at the {side} edge of what was tried of `{name}`"
     words += f", and {percent(usual / others)} of the others"
-    p_value = stats.fisher_exact([[hits, len(best) - hits], [usual, others - usual]], alternative="greater").pvalue
+    p_value = fisher_exact([[hits, len(best) - hits], [usual, others - usual]], alternative="greater").pvalue
     apart = usual / others < 0.5 * hits / len(best) and p_value * len(found) <= SURE
     return SearchFigure(BOUND, wilson_interval(hits, len(best)), words, detail=name, tested=bool(apart))
 
@@ -182,7 +184,7 @@ def noise_figure(study: StudyResults) -> SearchFigure | None:
     if spread <= 0:
         return None
     ratio = widest.sd / spread
-    low, high = (ratio / float(np.sqrt(stats.f.ppf(p, n - 1, others - 1))) for p in (0.975, 0.025))
+    low, high = (ratio / float(np.sqrt(fdtri(n - 1, others - 1, p))) for p in (0.975, 0.025))
     words += f" differ {run_figure(ratio)} times as much in `{study.metric}` as the {others} other settings do"
     return SearchFigure(NOISE, Interval(ratio, min(low, ratio), max(high, ratio), n), words)
 
@@ -206,8 +208,8 @@ def winner_figure(study: StudyResults) -> SearchFigure | None:
     if spread <= 0:
         return None
     excess = (float(np.mean(repeats)) - chosen) / spread
-    ends = sorted(excess * float(np.sqrt(stats.chi2.ppf(p, free) / free)) for p in (0.025, 0.975))
-    p_value = len(study.settings) * float(stats.t.sf(excess / np.sqrt(1 + 1 / n), free))
+    ends = sorted(excess * float(np.sqrt(2 * gammaincinv(free / 2, p) / free)) for p in (0.025, 0.975))
+    p_value = len(study.settings) * float(stdtr(free, -excess / np.sqrt(1 + 1 / n)))
     side = "better" if excess >= 0 else "worse"
     words += f" and is {run_figure(abs(excess))} of their standard deviations {side} than their mean in `{study.metric}`"
     return SearchFigure(WINNER, Interval(excess, ends[0], ends[1], n), words, detail=best.name, tested=p_value <= SURE_OF_LUCK)
@@ -240,7 +242,7 @@ def held_back_figure(study: StudyResults) -> SearchFigure | None:
     if len(ratios) < MIN_REPEATS:
         return SearchFigure(TEST, Interval(None, None, None, len(ratios)), words, counted_things(MIN_REPEATS - len(ratios), "more setting"))
     mean, sd = float(np.mean(ratios)), float(np.std(ratios, ddof=1))
-    half = float(stats.t.ppf(0.975, len(ratios) - 1)) * sd / np.sqrt(len(ratios))
+    half = float(stdtrit(len(ratios) - 1, 0.975)) * sd / np.sqrt(len(ratios))
     value, low, high = (float(np.exp(each)) for each in (mean, mean - half, mean + half))
     words = f"The error in `{tested}` of the better settings of study `{study.name}` is {run_figure(value)} times that in `{study.metric}`"
     return SearchFigure(TEST, Interval(value, low, high, len(ratios)), words)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import gammaincinv, stdtrit
 
 from observability.detection.run_claims import RunClaim, run_figure
 from observability.metrics.training_curves import TrainingRun, data_part, data_prefix
@@ -56,7 +56,7 @@ class Band:
     def sd_interval(self) -> tuple[float, float]:
         """Return the 95 % interval of the standard deviation (chi-squared, normal values)."""
         free = len(self.values) - 1
-        low, high = (float(np.sqrt(free / stats.chi2.ppf(p, free))) * self.sd for p in (0.975, 0.025))
+        low, high = (float(np.sqrt(free / (2 * gammaincinv(free / 2, p)))) * self.sd for p in (0.975, 0.025))
         return low, high
 
     def reach(self, of: int = 1, among: int = 1) -> float:
@@ -65,7 +65,7 @@ class Band:
         among: that mean is the best of so many, each of which may be lucky (Bonferroni).
         """
         n = len(self.values)
-        return float(stats.t.ppf(1 - 0.025 / among, n - 1) * self.sd * np.sqrt(1 / n + 1 / of))
+        return float(stdtrit(n - 1, 1 - 0.025 / among) * self.sd * np.sqrt(1 / n + 1 / of))
 
 
 def parameters_text(run: TrainingRun) -> str:

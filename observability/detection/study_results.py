@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from observability.detection.study_noise import Band, noise_bands, parameters_text
 from observability.metrics.training_curves import TrainingRun
@@ -193,6 +192,8 @@ def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
 
     A winner that was repeated is compared by its repeats alone (Welch's t): the trial by which it was chosen is too good by that choice.
     """
+    from scipy.stats import ttest_ind
+
     several = next(iter(noise_bands([each.run for each in study.trials])), [])
     if not several:
         return None
@@ -211,7 +212,7 @@ def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
     among = len(several) - 1
     values = np.array(reference.values)
     if len(repeats) >= MIN_REPEATS:
-        found = stats.ttest_ind(study.sign * values, study.sign * repeats, equal_var=False)
+        found = ttest_ind(study.sign * values, study.sign * repeats, equal_var=False)
         interval = found.confidence_interval(0.95)
         gain = study.sign * float(values.mean() - repeats.mean())
         return WinnerComparison(

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import binom, hypergeom
 
 from observability.core.finding import Severity
 from observability.stats.arrays import Floats
@@ -222,6 +221,8 @@ def lower_share_p_values(hits: Array, n: Array, others: Array, others_n: Array) 
     -------
     Array
     """
+    from scipy.stats import hypergeom
+
     a, rows, c, other_rows = (np.rint(counts).astype(np.int64) for counts in (hits, n, others, others_n))
     return np.asarray(hypergeom.cdf(a, rows + other_rows, a + c, rows), np.float64)
 
@@ -434,6 +435,8 @@ def _needed(rate: float, others: int, people: int, budget: float) -> int:
 
 def _report_probability(n: int, rate: float, others: int, share: float) -> float:
     """Probability that a person with n rows who is ACT below a rate of the others is detected at a p-value of `share`."""
+    from scipy.stats import binom, hypergeom
+
     p0 = min(max(rate, 1.5 * ACT), 1.0)
     right, held = np.arange(n + 1), round(p0 * others)
     p = hypergeom.cdf(right, n + others, right + held, n)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
@@ -109,7 +109,7 @@ def repeated_interval(values: Sequence[float], confidence: float = 0.95) -> tupl
     mean = float(given.mean())
     if given.size < 2:
         return mean, mean, mean
-    half = float(stats.t.ppf(0.5 + confidence / 2, given.size - 1) * given.std(ddof=1) / np.sqrt(given.size))
+    half = float(stdtrit(given.size - 1, 0.5 + confidence / 2) * given.std(ddof=1) / np.sqrt(given.size))
     return mean, max(mean - half, 0.0), mean + half
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from observability.stats.arrays import Floats
 from observability.stats.interval import Interval
@@ -78,7 +78,7 @@ def krippendorff_alpha_of_counts(counts: Floats, confidence: float = 0.95, seed:
     if n < MIN_ITEMS:
         return Interval(value, None, None, n)
     if n >= MANY_ITEMS:
-        reach = float(norm.ppf((1 + confidence) / 2) * np.sqrt(alpha_with_variance(paired)[1]))
+        reach = float(ndtri((1 + confidence) / 2) * np.sqrt(alpha_with_variance(paired)[1]))
         return Interval(value, value - reach, min(value + reach, 1.0), n)
     ordered = paired[:, np.lexsort(((paired**2).sum(axis=0), paired.sum(axis=0)))]  # so that draws do not depend on the order of labels
     alike, times = np.unique(ordered, axis=0, return_counts=True)  # a draw of items is a draw of how often each row of counts comes

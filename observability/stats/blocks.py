@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr, stdtrit
-from scipy.stats import binom, rankdata
+from scipy.special import bdtr, bdtrik, stdtr, stdtrit
 
 from observability.stats.interval import CONFIDENCE, Interval, ordered_interval
 
@@ -184,11 +183,31 @@ def tail_quantile(values: ArrayLike, q: float, blocks: ArrayLike, confidence: fl
     point = float(order[min(int(np.ceil(q * order.size)), order.size) - 1])
     effective = order.size / design_effect(value > point, blocks)
     rows = int(effective)
-    low, high = binom.ppf([(1 - confidence) / 2, (1 + confidence) / 2], rows, q)
-    if rows < 2 or high + 1 > rows or low < 1:
+    low, high = (binomial_quantile((1 + side * confidence) / 2, rows, q) if rows >= 2 else np.nan for side in (-1, 1))
+    if not (low >= 1 and high + 1 <= rows):
         return Interval(point, None, None, effective)
     bounds = [float(order[min(max(int(np.ceil(rank / rows * order.size)), 1), order.size) - 1]) for rank in (low, high + 1)]
     return ordered_interval(point, bounds[0], bounds[1], effective)
+
+
+def binomial_quantile(p: float, n: int, share: float) -> float:
+    """Return the smallest number of successes that at most so many of n trials have with a probability of at least p.
+
+    Parameters
+    ----------
+    p : float
+        The probability, above 0 and below 1.
+    n : int
+        Trials, at least 1.
+    share : float
+        Probability of a success, above 0 and below 1.
+
+    Returns
+    -------
+    float
+    """
+    rank = max(float(np.ceil(bdtrik(p, n, share))), 0.0)
+    return rank - 1 if rank >= 1 and bdtr(rank - 1, n, share) >= p else rank
 
 
 def rows_for_quantile(q: float, confidence: float = CONFIDENCE) -> int:
@@ -234,9 +253,9 @@ def rank_separation(values: ArrayLike, first: ArrayLike, blocks: ArrayLike) -> B
     if not side.any() or side.all():
         return None
     places: NDArray[np.float64] = np.empty(value.size)
-    whole = rankdata(value)
     for own in (side, ~side):
-        places[own] = (whole[own] - rankdata(value[own])) / (~own).sum()
+        others = np.sort(value[~own])
+        places[own] = (others.searchsorted(value[own], "left") + others.searchsorted(value[own], "right")) / 2 / others.size
     parts = [block_ratio(places[own], np.ones(int(own.sum())), code[own]) for own in (side, ~side)]
     if parts[0] is None or parts[1] is None:
         return None

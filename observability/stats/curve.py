@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage, signal, special
+from scipy import special
 
 from observability.stats.arrays import Array
 from observability.stats.dispersion import MAD_TO_SD
@@ -103,6 +103,8 @@ def exponential_moving_average(values: Array, weight: float) -> Array:
     ----------
     * Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """
+    from scipy import signal
+
     if not 0 <= weight < 1:
         raise ValueError("the weight is at least 0 and below 1")
     known = np.isfinite(values)
@@ -238,6 +240,8 @@ def training_progress(cost: Array) -> float:
     float
         0 where nothing improved.
     """
+    from scipy import ndimage
+
     if len(cost) < 3:
         return 0.0
     level = ndimage.median_filter(cost, 3, mode="nearest")
@@ -266,6 +270,8 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
     -------
     list[CurveSpike]
     """
+    from scipy import ndimage
+
     n = len(cost)
     if n < 12:
         return []

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import norm, rankdata
+from scipy.special import ndtr, ndtri
 
 from observability.stats.arrays import Array, Bools, Floats, Integers
 
@@ -60,7 +60,7 @@ class Separation:
     @property
     def null_95(self) -> float:
         """95 % quantile of the null."""
-        return self.null_mean + float(norm.ppf(0.95)) * self.null_sd
+        return self.null_mean + float(ndtri(0.95)) * self.null_sd
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def rows_for_auc_gap(other: int, gap: float) -> float:
     float
         Infinity where the other sample is too small.
     """
-    room = 12 * (gap / (1.2 * float(norm.ppf(0.95)))) ** 2 - 1 / max(other, 1)
+    room = 12 * (gap / (1.2 * float(ndtri(0.95)))) ** 2 - 1 / max(other, 1)
     return float("inf") if room <= 0 else max(1 / room, float(MIN_ROWS))
 
 
@@ -165,7 +165,7 @@ def separate_samples(
     aucs = np.mean([fold_auc(scores[fold == k], labels[fold == k]) for k in range(FOLDS)], axis=0)
     auc, null = float(aucs[0]), aucs[1:]
     null_mean, null_sd = float(null.mean()), float(null.std(ddof=1))
-    reach = float(norm.ppf(0.975)) * _auc_standard_error(scores[:, 0], is_current, fold, null_sd)
+    reach = float(ndtri(0.975)) * _auc_standard_error(scores[:, 0], is_current, fold, null_sd)
     _, additive = cross_fitted_scores(basis.single, labels[:, :1], fold)
     return Separation(
         auc=auc,
@@ -173,7 +173,7 @@ def separate_samples(
         high=min(auc + reach, 1.0),
         null_mean=null_mean,
         null_sd=null_sd,
-        p_value=float(norm.sf((auc - null_mean) / null_sd)) if null_sd > 0 else 1.0,
+        p_value=float(ndtr((null_mean - auc) / null_sd)) if null_sd > 0 else 1.0,
         additive_auc=float(np.mean([fold_auc(additive[fold == k], labels[fold == k][:, :1])[0] for k in range(FOLDS)])),
         importance=permutation_importance(design, weights, scores[:, 0], is_current, fold, rng),
         pair=_strongest_pair(design, weights, is_current),
@@ -247,7 +247,7 @@ def separate_from_other_days(
     _, scores = cross_fitted_scores(classifier_design(basis).columns, labels, fold)
     aucs = np.mean([fold_auc(scores[fold == k], labels[fold == k]) for k in range(FOLDS)], axis=0)
     mean, sd = float(aucs[1:].mean()), float(aucs[1:].std(ddof=1))
-    return WindowSeparation(float(aucs[0]), mean, sd, float(norm.sf((aucs[0] - mean) / sd)) if sd > 0 else 1.0)
+    return WindowSeparation(float(aucs[0]), mean, sd, float(ndtr((mean - aucs[0]) / sd)) if sd > 0 else 1.0)
 
 
 def _evenly_thinned(rows: int, wanted: float) -> Bools:
@@ -303,6 +303,8 @@ def classifier_basis(columns: Mapping[str, Array]) -> ClassifierBasis:
 
 def _legendre_ranks(values: Floats) -> list[Floats]:
     """Rank and squared rank (Legendre polynomials on -1 to 1) of a number, 0 where it is missing."""
+    from scipy.stats import rankdata
+
     there = np.isfinite(values)
     place = np.zeros(values.size)
     place[there] = 2 * (rankdata(values[there]) - 0.5) / max(int(there.sum()), 1) - 1
@@ -421,6 +423,8 @@ def fold_auc(scores: Floats, labels: Bools) -> Floats:
     -------
     Floats
     """
+    from scipy.stats import rankdata
+
     n = labels.sum(axis=0)
     m = labels.shape[0] - n
     rounded = np.round(scores.T, 12)
@@ -435,6 +439,8 @@ def fold_auc(scores: Floats, labels: Bools) -> Floats:
 
 def _auc_standard_error(scores: Floats, is_current: Bools, fold: Integers, null_sd: float) -> float:
     """Standard error of the mean AUC by DeLong's placements, widened by what refitting adds to the null."""
+    from scipy.stats import rankdata
+
     variance = chance = 0.0
     for k in range(FOLDS):
         own, mine = scores[fold == k], is_current[fold == k]

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from observability.stats.arrays import Floats
 
@@ -33,10 +33,10 @@ def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
     known = np.isfinite(p)
     if known.sum() < MIN_PEERS:
         return np.asarray(p_values, np.float64)
-    z = norm.isf(p)
+    z = -ndtri(p)
     middle = float(np.median(z[known]))
-    spread = float(np.median(np.abs(z[known] - middle))) / float(norm.ppf(0.75))
-    return np.asarray(norm.sf((z - middle) / max(spread, MIN_SPREAD)), np.float64)
+    spread = float(np.median(np.abs(z[known] - middle))) / float(ndtri(0.75))
+    return np.asarray(ndtr((middle - z) / max(spread, MIN_SPREAD)), np.float64)
 
 
 def fleet_threshold(own: float, budget: float, models: int) -> float:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import nnls
 
 MIN_READINGS = 8
 
@@ -41,6 +40,8 @@ def fitted_power(cpu_seconds: ArrayLike, seconds: ArrayLike, joules: ArrayLike) 
     PowerFit or None
         None below 8 readings, or where all of them have the same load.
     """
+    from scipy.optimize import nnls
+
     busy, wall, drawn = (np.asarray(values, float) for values in (cpu_seconds, seconds, joules))
     known = np.isfinite(busy) & np.isfinite(drawn) & (wall > 0) & (drawn > 0)
     busy, wall, drawn = busy[known], wall[known], drawn[known]

@@ -9,7 +9,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from observability.stats.arrays import Bools, Floats
 
@@ -175,6 +174,8 @@ def _summed_columns(values: Sequence[Floats], rows: int) -> list[Floats]:
 
 def _sums_by_place(places: NDArray[np.integer], weighed: Floats, size: int) -> Floats:
     """Sums of the columns over the rows of each place. places: of a row, one for each cut."""
+    from scipy.sparse import csr_array
+
     rows, cuts = places.shape
     inside = csr_array((np.ones(places.size), places.ravel(), np.arange(rows + 1) * cuts), shape=(rows, size))
     return np.asarray(inside.T @ weighed, np.float64)

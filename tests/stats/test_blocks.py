@@ -6,6 +6,7 @@ from scipy import stats as scipy_stats
 
 from observability.stats.blocks import (
     MIN_BLOCKS,
+    binomial_quantile,
     block_ratio,
     design_effect,
     estimate_difference,
@@ -31,6 +32,13 @@ def test_the_mean_of_blocks_has_the_error_of_a_regression_with_clusters() -> Non
     assert found.value == pytest.approx(fit.params[0])
     assert found.error == pytest.approx(fit.bse[0] * np.sqrt(30 / 29))
     assert found.error > 2.5 * values.std() / np.sqrt(values.size), "rows are not the units"
+
+
+def test_the_quantile_of_a_binomial_is_scipy_s() -> None:
+    for n in (1, 2, 7, 100, 12_345):
+        for share in (0.01, 0.3, 0.5, 0.9, 0.999):
+            for p in (0.0005, 0.025, 0.4, 0.975, 0.9995):
+                assert binomial_quantile(p, n, share) == max(scipy_stats.binom.ppf(p, n, share), 0), (p, n, share)
 
 
 def test_a_ratio_agrees_with_a_bootstrap_of_blocks() -> None:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from scipy.stats import hypergeom
-
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.catalog import Model
 from observability.core.finding import Against, Finding, Severity, needs_action
@@ -162,6 +160,8 @@ def compared_fleet(
     measure: DeviceMeasure, column: str, level: str, own: tuple[int, int], base: tuple[int, int], against: Against
 ) -> FleetComparison:
     """The comparison of two counts (hits, devices), with the one-sided p-value of Fisher's exact test."""
+    from scipy.stats import hypergeom
+
     p_value = float(hypergeom.sf(own[0] - 1, own[1] + base[1], own[0] + base[0], own[1])) if own[0] else 1.0
     return FleetComparison(measure, column, level, *own, *base, against, p_value)
 
@@ -223,6 +223,8 @@ def concentration_key(found: FleetComparison, hits: int, n: int) -> tuple[bool, 
 
     hits, n: of all devices of the window.
     """
+    from scipy.stats import hypergeom
+
     rest_hits, rest = hits - found.hits, n - found.n
     by_chance = float(hypergeom.sf(found.hits - 1, n, hits, found.n)) if rest else 1.0
     concentrated = rest > 0 and by_chance <= CONCENTRATED and found.rate >= TIMES * rest_hits / rest
