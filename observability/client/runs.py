@@ -9,6 +9,9 @@ from typing import Any, Self
 from observability.client.encode import describe_error
 from observability.client.log import Fields, Logger, Moment, Number
 
+RUN_SEGMENT_SECONDS = 0.5
+"""What a run logs can be loaded after so long: somebody may follow it. Steps are few beside predictions."""
+
 
 def track_run(
     model: str | None = None,
@@ -38,7 +41,16 @@ def track_run(
     """
     fields = {"model": model, "version": version, "params": params, "dataset": dataset, "study": study, "seed": seed}
     fields |= {"directions": directions} if directions else {}
-    return TrackedRun(run or uuid.uuid4().hex, logger or Logger(home), logger is None, fields, hardware or {}, rank, power, device)
+    return TrackedRun(
+        run or uuid.uuid4().hex,
+        logger or Logger(home, segment_seconds=RUN_SEGMENT_SECONDS),
+        logger is None,
+        fields,
+        hardware or {},
+        rank,
+        power,
+        device,
+    )
 
 
 class TrackedRun:

@@ -1,6 +1,8 @@
 """Do the pages of training show what the training files say, open a run by its link, lead to its ranks, and follow one that goes on?"""
 
 import json
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 from statistics import median
@@ -15,7 +17,8 @@ from tests.browser.pages import download, figure, said, settle, tables, words
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
-SAMPLE = Path(__file__).parents[2] / "sample_data"
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "sample_data"
 RUN, METRIC = "flights-delay-fold-3", "validation_mae"
 
 
@@ -79,18 +82,32 @@ def test_a_click_on_the_map_shows_the_phases_of_that_step(fleet: Dashboard, visi
     accessible(page)
 
 
-def test_a_run_that_goes_on_is_followed_until_it_ends(own: Dashboard, visit: Visit) -> None:
-    before = own.status()
-
-    def log_steps(first: int, last: int) -> None:
+JOB = """
+import sys
+from itertools import chain
+from observability import track_run
+asked = iter(sys.stdin)
+first_asked = next(asked)
+with track_run(run="going", home=sys.argv[1], params={"rate": 0.1}) as run:
+    for line in chain([first_asked], asked):
+        first, last = map(int, line.split())
         for step in range(first, last + 1):
             for rank in range(2):
                 run.step(step, rank=rank, phase_ms={"compute": 40, "data": 5}, train_loss=1 / step)
-        run.log.flush()
+"""
 
+
+def test_a_job_that_is_started_is_followed_until_it_ends(own: Dashboard, visit: Visit) -> None:
+    before = own.status()
     with track_run(run="beside", home=str(own.home), params={"rate": 0.2}) as beside:
         beside.step(1, train_loss=1.0)
-    with track_run(run="going", home=str(own.home), params={"rate": 0.1}) as run:
+    before = own.wait_until_loaded(before)
+    with subprocess.Popen([sys.executable, "-c", JOB, str(own.home)], stdin=subprocess.PIPE, text=True, cwd=ROOT) as job:
+
+        def log_steps(first: int, last: int) -> None:
+            """The job logs these steps, and nobody tells it to publish them."""
+            print(first, last, file=job.stdin, flush=True)
+
         log_steps(1, 25)
         own.wait_until_loaded(before)
         page = visit(f"{own.url}/runs?run=going")
@@ -98,11 +115,12 @@ def test_a_run_that_goes_on_is_followed_until_it_ends(own: Dashboard, visit: Vis
         log_steps(26, 40)
         said(page, "going is active: 40 steps")
         for logged_before, address in ((40, "distributed?run=going"), (55, "compare_runs?run=going&run=beside")):
-            page.goto(f"{own.url}/{address}")  # a page that is drawn anew every 1.5 s need not come to rest on a busy machine
+            page.goto(f"{own.url}/{address}")  # a page that is drawn anew every second need not come to rest on a busy machine
             said(page, f"going is active: {logged_before} steps")
             log_steps(logged_before + 1, logged_before + 15)
             said(page, f"going is active: {logged_before + 15} steps")
-    page.wait_for_function("() => !document.body.innerText.includes('is active')")
+        job.stdin.close()
+        page.wait_for_function("() => !document.body.innerText.includes('is active')")
 
 
 def test_the_study_of_the_fleet_shows_its_winner_and_what_pruning_saved(fleet: Dashboard, visit: Visit) -> None:

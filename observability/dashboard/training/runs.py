@@ -33,6 +33,10 @@ HOW = """import observability as obs
 with obs.track_run(model="loan", params={"learning_rate": 0.05}) as run:
     for step in range(1, 101):
         run.step(step, train_loss=…, validation_loss=…)"""
+FOLLOW_SECONDS = 1
+"""An active run is drawn anew so often. What it logs is there within 3 seconds: client.runs.RUN_SEGMENT_SECONDS until it can be loaded,
+server.process_lock.LOAD_EVERY until it is, and this.
+"""
 COLUMNS = columns_on_phone(
     "run status",
     column("run", "Run", strong=True, width="15rem"),
@@ -110,13 +114,13 @@ def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerd
 
 
 def follow_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict], draw: Callable[[list[RunVerdict]], None]) -> None:
-    """Draw runs; while one of them is active, those that are get read and drawn anew within 3 seconds.
+    """Draw runs; while one of them is active, those that are get read and drawn anew every FOLLOW_SECONDS.
 
     everything: all runs, which tell the studies that are searches.
     """
     active = [each for each in chosen if is_run_active(each)]
 
-    @st.fragment(run_every="1.5s" if active else None)
+    @st.fragment(run_every=f"{FOLLOW_SECONDS}s" if active else None)
     def follow() -> None:
         fresh = {each.run.name: each for each in (refreshed_runs(active, everything) if active else ())}
         now = [fresh.get(each.run.name, each) for each in chosen]

@@ -1,0 +1,43 @@
+"""A training job that is killed is found lost, and the steps that it logged are kept."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from observability.client.runs import RUN_SEGMENT_SECONDS
+from observability.dashboard.training import runs
+from observability.monitoring.check import record_findings
+from observability.server import process_lock
+from tests.support.new_store import new_store
+
+STEPS = 20
+JOB = f"""
+import sys, time
+from observability import track_run
+with track_run(run="killed", home=sys.argv[1]) as run:
+    for step in range(1, {STEPS} + 1):
+        run.step(step, train_loss=1 / step)
+    print("logged", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_job_that_is_killed_is_lost_and_keeps_its_steps(tmp_path: Path) -> None:
+    with new_store(tmp_path / "home") as store:
+        with subprocess.Popen([sys.executable, "-c", JOB, str(store.home)], stdout=subprocess.PIPE, text=True) as job:
+            assert job.stdout is not None and job.stdout.readline() == "logged\n"
+            job.kill()
+        assert job.returncode == -9
+        store.load_landing()
+        now = datetime.now(UTC)
+        steps = store.query_views("SELECT step FROM steps WHERE run = 'killed' ORDER BY step")
+        assert [step for (step,) in steps.rows] == list(range(1, STEPS + 1))
+        (silent,) = [each for each in record_findings(store, None, now=now + timedelta(hours=2)) if each.metric == "run_silence"]
+    assert silent.severity == "act" and silent.subject == "run:killed", silent
+    assert f"Its {STEPS} steps are kept." in silent.because
+
+
+def test_what_a_run_logs_is_on_its_page_within_three_seconds() -> None:
+    """Until a segment is published, is loaded, and is drawn; what each takes by itself comes on top."""
+    assert RUN_SEGMENT_SECONDS + process_lock.LOAD_EVERY + runs.FOLLOW_SECONDS <= 2.5
