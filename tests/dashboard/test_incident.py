@@ -222,9 +222,10 @@ def test_an_incident_of_a_run_that_somebody_acted_on_is_counted_as_acknowledged(
 def test_the_figure_draws_an_onset_only_where_the_days_hold_it() -> None:
     series = incident_page.days_frame([(f"2026-03-0{day}", day / 10, None, None) for day in range(2, 8)])
     style = {"name": "Null rate", "unit": "share", "band": (0.1, 0.2, "range of its own past"), "limit": 0.3, "baseline": 0.15}
+    style |= {"baseline_name": "own past"}
     for onset, drawn in ((START + timedelta(days=2), 1), (START, 0), (None, 0)):
         notes = [each.text for each in incident_line(series, onset=onset, **style).layout.annotations]
-        assert notes.count("onset") == drawn and {"range of its own past", "limit", "baseline"} <= set(notes)
+        assert notes.count("onset") == drawn and {"range of its own past", "Warning limit", "own past"} <= set(notes)
 
 
 def test_an_onset_before_the_analyzed_days_is_not_drawn_in_their_middle() -> None:

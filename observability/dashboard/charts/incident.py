@@ -20,14 +20,15 @@ def incident_line(
     limit: float | None = None,
     severity: str = "ok",
     baseline: float | None = None,
+    baseline_name: str = "baseline",
     band: Band | None = None,
     onset: datetime | None = None,
     marks: pd.DataFrame | None = None,
 ) -> go.Figure:
     """The leading metric by day: line with interval, shaded comparison band, limit, onset and event marks.
 
-    series: period, value, low, high. severity: of the finding whose limit it is. band: the usual range and whose it is. onset: drawn
-    where it lies after the first day; an earlier one is not dated by these days.
+    series: period, value, low, high. severity: of the finding whose limit it is. baseline_name: whose the baseline is. band: the usual
+    range and whose it is. onset: drawn where it lies after the first day; an earlier one is not dated by these days.
     """
     figure = go.Figure()
     if band is not None and len(series):
@@ -37,14 +38,16 @@ def incident_line(
     charts_time.add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)
     if baseline is not None:
         figure.add_hline(y=baseline, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dot"})
-        layout.add_note(figure, "baseline", color=theme.NEUTRAL, x=0, xref="paper", xanchor="left", y=baseline, yanchor="top")
+        layout.add_note(figure, baseline_name, color=theme.NEUTRAL, x=0, xref="paper", xanchor="left", y=baseline, yanchor="top")
     if limit is not None:
         charts_time.limit_line(figure, limit, severity)
     theme.themed(figure, height=270, y=theme.label_of_two_lines(name, 26), tickformat=charts_time.axis_format(unit))
     if onset is not None and len(series) and naive_utc(onset) > series["period"].min():
         at = naive_utc(onset)
-        figure.add_vline(x=at, line={"color": theme.ACT, "width": 1.6})
+        figure.add_vline(x=at, line={"color": theme.STRONG, "width": 1.6})
         right = at < series["period"].min() + (series["period"].max() - series["period"].min()) * 0.7
         anchor = "left" if right else "right"
-        layout.add_note(figure, "onset", color=theme.ACT, x=at, xanchor=anchor, xshift=4 if right else -4, y=1, yref="paper", yanchor="top")
+        layout.add_note(
+            figure, "onset", color=theme.STRONG, x=at, xanchor=anchor, xshift=4 if right else -4, y=1, yref="paper", yanchor="top"
+        )
     return charts_time.add_event_marks(figure, marks, series["period"])

@@ -202,8 +202,9 @@ def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, das
 
 
 def limit_line(figure: go.Figure, limit: float, severity: str, *, below: bool = False) -> None:
-    """Add the limit of a finding: a critical finding passed that of Critical; that of any other is the limit of Warning."""
-    horizontal_line(figure, limit, theme.ACT if severity == "act" else theme.WATCH, "limit", "dash", below=below)
+    """Add the limit of a finding, named by what begins there: a critical finding passed that of Critical; any other has that of Warning."""
+    begins = "act" if severity == "act" else "watch"
+    horizontal_line(figure, limit, theme.TONES[begins], f"{formatting.STATUS_WORDS[begins]} limit", "dash", below=below)
 
 
 def shade_immature_periods(figure: go.Figure, series: pd.DataFrame, mature: "pd.Series[Any]") -> None:

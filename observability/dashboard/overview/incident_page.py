@@ -185,6 +185,7 @@ def incident_figure(here: OpenIncident) -> None:
         limit=finding.limit if isinstance(finding.limit, int | float) else None,
         severity=finding.shown_severity,
         baseline=evidence.get("baseline"),
+        baseline_name=findings.BASELINES[finding.against],
         band=comparison_band(finding.analyzer, evidence),
         onset=drawn_onset(here.incident),
         marks=marks,

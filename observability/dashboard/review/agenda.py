@@ -12,7 +12,7 @@ from observability.dashboard import frame, links
 from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.drafts import draft_arguments
-from observability.dashboard.overview import incident_page, incidents
+from observability.dashboard.overview import findings, incident_page, incidents
 from observability.dashboard.review import action_items, load_review, shared_meeting
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage, agenda_record, form_turn, next_form_turn
@@ -153,6 +153,7 @@ def _item_figure(room: ReviewPage, item: Item) -> None:
             limit=figure.limit,
             severity=finding["severity"],
             baseline=figure.baseline,
+            baseline_name=findings.BASELINES[finding["against"]],
             band=figure.band,
             onset=onset,
         )
