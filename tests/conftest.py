@@ -15,7 +15,7 @@ from observability.cli import main
 from tests.support.built_once import SHARED
 from tests.support.commanding import Command, Done
 from tests.support.length import LONG
-from tests.support.named_share import RECORDED, NamedShare, surely_below
+from tests.support.named_share import GOAL, RECORDED, NamedShare, surely_below
 from tests.support.sample_home import copied, lent
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
@@ -121,11 +121,12 @@ def wait_for_a_page_once() -> None:
 
 @pytest.fixture
 def named_share(record_property: Callable[[str, object], None]) -> NamedShare:
-    """Notes the share of a planted fault that was named, and fails where it is surely below the goal."""
+    """Notes the share of a planted fault that was named, and fails where it is surely below the goal; in a long run, where it is below."""
 
     def note(fault: str, named: int, planted: int) -> None:
         record_property(RECORDED, f"{fault:28} {named:3d} of {planted:3d}  {named / planted:4.0%}")
-        assert not surely_below(named, planted), f"{fault}: named {named} of {planted}"
+        below = named < GOAL * planted if LONG else surely_below(named, planted)
+        assert not below, f"{fault}: named {named} of {planted}"
 
     return note
 

@@ -123,7 +123,7 @@ def test_twins_ask_for_nothing_critical(analyzer: str) -> None:
         for each in replay_frame_fault(*WORLDS[analyzer](seed), faults[seed % len(faults)], seed=seed).looks[0].twin
     ]
     assert found and [each.because for each in found if each.severity == "act"] == []
-    assert sum(needs_action(each.severity) for each in found) <= max(0.04 * CLEAN, 1)
+    assert sum(needs_action(each.severity) for each in found) <= max(0.03 * CLEAN, 1)
 
 
 def test_what_a_fault_needs_and_is_not_there_is_said() -> None:

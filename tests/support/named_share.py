@@ -1,4 +1,4 @@
-"""The share of planted faults that was named: a test fails where it is surely below the goal, and a long run lists every share."""
+"""The share of planted faults that was named: a test of a few draws fails where it is surely below the goal, a long run where it is below."""
 
 from collections.abc import Callable
 
