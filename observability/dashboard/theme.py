@@ -7,7 +7,7 @@ so a figure need not know the theme; a change of it draws the figure anew (`mark
 import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -51,24 +51,32 @@ def themed(
 ) -> go.Figure:
     """Set colorway, margins, grid and axis titles of a figure, and options of its y axis; changed in place and returned."""
     quiet = {"color": NEUTRAL, "size": 11}
-    figure.update_layout(
-        colorway=SERIES,
-        height=height,
-        margin={"l": 8, "r": 12, "t": 28 if legend else 12, "b": 8},
-        showlegend=legend,
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "title": None, "font": {"size": 12}},
-        hovermode="closest",
-        hoverlabel={"align": "left", "namelength": -1},
-        dragmode="zoom",
-        bargap=0.25,
-    )
-    if x:
-        figure.update_xaxes(title=axis_title(break_title(x)))
-    if y:
-        figure.update_yaxes(title=axis_title(y))
-    figure.update_xaxes(tickfont=quiet, showgrid=False, zeroline=False, automargin=True, linecolor=QUIET)
-    options = {"rangemode": "normal", **y_axis}
-    return figure.update_yaxes(tickfont=quiet, gridcolor=QUIET, gridwidth=0.5, zeroline=False, automargin=True, **options)
+    across: dict[str, object] = {"tickfont": quiet, "showgrid": False, "zeroline": False, "automargin": True, "linecolor": QUIET}
+    up: dict[str, object] = {"tickfont": quiet, "gridcolor": QUIET, "gridwidth": 0.5, "zeroline": False, "automargin": True}
+    across |= {"title": axis_title(break_title(x))} if x else {}
+    up |= ({"title": axis_title(y)} if y else {}) | {"rangemode": "normal", **y_axis}
+    axes = {axis.plotly_name: across for axis in figure.select_xaxes()} | {axis.plotly_name: up for axis in figure.select_yaxes()}
+    options = {
+        "colorway": SERIES,
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 28 if legend else 12, "b": 8},
+        "showlegend": legend,
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "namelength": -1},
+        "dragmode": "zoom",
+        "bargap": 0.25,
+        **axes,
+    }
+    for name, value in options.items():  # one assignment a part: `update_layout` takes ten times as long
+        figure.layout[name] = _merged(figure.layout[name].to_plotly_json(), value) if isinstance(value, dict) else value
+    return figure
+
+
+def _merged(held: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is held of a part of a figure with these options over it, part by part."""
+    parts = {name: _merged(held[name], value) for name, value in options.items() if isinstance(value, dict) and name in held}
+    return {**held, **options, **parts}
 
 
 def break_title(title: str) -> str:

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from unittest import mock
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
+from plotly.subplots import make_subplots
 
 from observability.core import formatting
 from observability.core.window import Window
@@ -313,3 +315,22 @@ def test_a_sparkline_of_many_days_draws_means_and_says_so() -> None:
     assert drawn["label"] == "PSI by day, means of 3" and len(drawn["y"]) == len(drawn["low"]) == 34
     assert drawn["y"][:2] == [1.0, 4.0] and drawn["y"][-2:] == [96.5, None]
     assert sparkline([1.0] * 40, "a")["label"] == "a"
+
+
+def test_the_theme_is_laid_over_a_figure_as_plotlys_own_update_lays_it() -> None:
+    def figure() -> go.Figure:
+        made = make_subplots(rows=2, cols=1).add_hline(y=0.4, row=1, col=1)
+        made.update_layout(legend={"font": {"color": theme.ACT}, "traceorder": "reversed"}, margin={"pad": 3})
+        return made.update_xaxes(range=[0, 3], tickfont={"weight": 600}).update_yaxes(type="log", title={"standoff": 1})
+
+    quiet, axis = {"color": theme.NEUTRAL, "size": 11}, {"zeroline": False, "automargin": True}
+    expected = figure().update_layout(
+        colorway=theme.SERIES, height=280, showlegend=True, hovermode="closest", dragmode="zoom", bargap=0.25,
+        margin={"l": 8, "r": 12, "t": 28, "b": 8}, hoverlabel={"align": "left", "namelength": -1},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
+    )  # fmt: skip
+    expected.update_xaxes(title=theme.axis_title("day"), tickfont=quiet, showgrid=False, linecolor=theme.QUIET, **axis)
+    expected.update_yaxes(title=theme.axis_title("rows"), tickfont=quiet, gridcolor=theme.QUIET, gridwidth=0.5, rangemode="tozero", **axis)
+    themed = theme.themed(figure(), x="day", y="rows", legend=True, rangemode="tozero", tickformat=None)
+    assert themed.to_plotly_json() == expected.to_plotly_json()
+    assert themed.layout.yaxis2.type == "log" and themed.layout.legend.font.color == theme.ACT
