@@ -131,10 +131,17 @@ def window(scope: Scope, model: str) -> Window:
     return chosen
 
 
-def scope_window_spans(scope: Scope) -> set[tuple[datetime, datetime]]:
-    """Start and end of the windows of the scope's model, or of all models. Models whose records begin and end in the same hours have the
-    same window, so that one is asked for all of them.
+def scope_window_spans(scope: Scope) -> frozenset[tuple[datetime, datetime]]:
+    """Start and end of the windows of the scope's model, or of all models."""
+    return _window_spans_at(page_clock(), scope)
+
+
+@cached_by_state(32, computed=False)
+def _window_spans_at(clock: datetime, scope: Scope) -> frozenset[tuple[datetime, datetime]]:
+    """What `scope_window_spans` gives at one instant of the page's clock. Models whose records begin and end in the same hours have the same
+    window, so that one is asked for all of them.
     """
+    del clock
     if scope.model:
         names = [scope.model]
     else:
@@ -144,7 +151,7 @@ def scope_window_spans(scope: Scope) -> set[tuple[datetime, datetime]]:
             hours = hours[["last"]]
         alike = dict(zip(hours.index, hours.itertuples(index=False, name=None), strict=True))
         names = list({alike.get(name): name for name in scope_models(scope)}.values())
-    return {(found.start, found.end) for found in (window(scope, name) for name in names)}
+    return frozenset((found.start, found.end) for found in (window(scope, name) for name in names))
 
 
 def scope_dates(scope: Scope) -> tuple[datetime, datetime]:

@@ -159,7 +159,7 @@ def scope_window_dates(scope: Scope) -> Dates | None:
     """Start and end of the window that a page in this scope shows; None where the models' windows differ or it ends before it starts."""
     try:
         found = load.scope_window_spans(scope)
-        dates = found.pop() if len(found) == 1 else None if found else load.scope_dates(scope)
+        dates = next(iter(found)) if len(found) == 1 else None if found else load.scope_dates(scope)
     except ObservabilityError:
         return None
     return dates if dates and dates[0] < dates[1] else None

@@ -22,8 +22,8 @@ if not known and not audits:
     empty_states.how_to_log_state("No study has been logged yet.", "Runs that name the same study belong together.", studies.HOW)
     st.stop()
 if known:
-    chosen = studies.chosen_study(known)
-    studies.study_sections(chosen, scope)
+    chosen, uses = studies.chosen_study(known), studies.use_of_studies(known)
+    studies.study_sections(chosen, scope, uses[chosen.name])
     lineage_view.lineage_button(Thing("run", (chosen.best.run.name,)), scope, key="to-lineage", label="Lineage of the best run")
-    studies.all_studies_table(known, scope)
+    studies.all_studies_table(known, scope, uses)
 augmentation.augmentation_section(audits, scope)

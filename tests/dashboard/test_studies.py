@@ -27,8 +27,8 @@ def test_studies_side_by_side_have_energy_and_cost_only_where_they_are_known(mon
     names, drawn = [each.run.name for each in study.trials], []
     monkeypatch.setattr(studies, "draw_table", lambda *told, **_: drawn.append(told[2:]))
     for use in (RunUse(wh=2.0, source="measured", amount=0.5, currency="EUR"), RunUse()):
-        monkeypatch.setattr(studies, "energy_and_cost_of_runs", lambda _, use=use: dict.fromkeys(names, use))
-        studies.all_studies_table([study], Scope())
+        monkeypatch.setattr(studies, "energy_and_cost_of_runs", lambda _, use=use: dict.fromkeys([*names, "of another study"], use))
+        studies.all_studies_table([study], Scope(), studies.use_of_studies([study]))
     (known, (row,)), (unknown, _) = drawn
     assert [each["key"] for each in known][-2:] == ["energy", "cost"] and [each["key"] for each in unknown][-1] == "time"
     assert row["cells"]["energy"]["t"] == f"{2 * len(names):.1f} Wh" and row["cells"]["cost"]["t"].split() == [

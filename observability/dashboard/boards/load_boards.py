@@ -5,11 +5,27 @@ from observability.core.errors import ObservabilityError
 from observability.dashboard import load
 from observability.dashboard.boards.boards import Board, read_boards
 from observability.dashboard.scope import Scope
+from observability.dashboard.sign_in import current_person
+from observability.dashboard.state_cache import cached_by_state
+from observability.server.access import Person
+from observability.store.types.decision_items import DecisionItem
+
+
+def stored_dashboards() -> tuple[DecisionItem, ...]:
+    """The dashboards, shared views and what stands on them that the person who is signed in may see, as they are stored."""
+    return _dashboards_of(current_person())
+
+
+@cached_by_state(64, computed=False)
+def _dashboards_of(person: Person) -> tuple[DecisionItem, ...]:
+    """Those of the person who is signed in; another with the same rights may see others."""
+    del person
+    return load.store().dashboards()
 
 
 def visible_boards() -> list[Board]:
     """The dashboards that the person who is signed in may see, by name."""
-    return read_boards(load.store().dashboards())
+    return read_boards(stored_dashboards())
 
 
 def scope_dates_words(scope: Scope) -> str | None:

@@ -12,9 +12,9 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import links, load, person_name
+from observability.dashboard import links, person_name
 from observability.dashboard.boards.boards import board_record, fields_of_place, place_of_fields, scope_words
-from observability.dashboard.boards.load_boards import scope_dates_words
+from observability.dashboard.boards.load_boards import scope_dates_words, stored_dashboards
 from observability.dashboard.frame import SHARE_ASKED, AskedShare
 from observability.dashboard.page_figures import FigurePlace
 from observability.dashboard.sign_in import current_person
@@ -62,7 +62,7 @@ def read_shared_views(items: Sequence[DecisionItem]) -> list[SharedView]:
 
 def visible_views() -> list[SharedView]:
     """The shared views that the person who is signed in may see, by name."""
-    return read_shared_views(load.store().dashboards())
+    return read_shared_views(stored_dashboards())
 
 
 def shared_view_record(place: FigurePlace, name: str, author: str) -> dict[str, Any]:

@@ -82,9 +82,14 @@ def chosen_study(known: Sequence[StudyResults]) -> StudyResults:
     return next((each for each in known if each.name == name), default)
 
 
-def study_sections(study: StudyResults, scope: Scope) -> None:
-    """The answers about one study, its charts, and its settings, best first."""
-    uses = energy_and_cost_of_runs([RunVerdict(each.run, ()) for each in study.trials])
+def use_of_studies(known: Sequence[StudyResults]) -> dict[str, dict[str, RunUse]]:
+    """Energy and cost of each run, by the names of its study and of itself; computed once for all studies."""
+    uses = energy_and_cost_of_runs([RunVerdict(each.run, ()) for study in known for each in study.trials])
+    return {study.name: {name: uses[name] for each in study.trials if (name := each.run.name) in uses} for study in known}
+
+
+def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -> None:
+    """The answers about one study, its charts, and its settings, best first. uses: energy and cost of its runs by their names."""
     st.header(formatting.escape_markdown(study.name), anchor=False)
     best = study.best
     value, first = run_figure(float(best.value or 0.0)), run_figure(float(best.run.last_value(study.metric) or 0.0))
@@ -298,12 +303,12 @@ def settings_table(study: StudyResults, scope: Scope) -> None:
     draw_table("settings", f"Best settings of {study.name}", columns, rows, compact=True)
 
 
-def all_studies_table(known: Sequence[StudyResults], scope: Scope) -> None:
-    """The studies side by side, folded."""
+def all_studies_table(known: Sequence[StudyResults], scope: Scope, uses: dict[str, dict[str, RunUse]]) -> None:
+    """The studies side by side, folded. uses: those of `use_of_studies`."""
     rows = []
     for study in known:
         gained = study_gain(study)
-        wh, money, currency = search_use(study, energy_and_cost_of_runs([RunVerdict(each.run, ()) for each in study.trials]))
+        wh, money, currency = search_use(study, uses[study.name])
         rows.append(
             table_row(
                 study=links.link_cell(study.name, "studies", scope, study=study.name),
