@@ -157,6 +157,8 @@ def logistic_weights(columns: Floats, target: Floats, weight: Floats, start: Flo
     scaled = weight / weight.mean()
     hold = np.full(columns.shape[1], RIDGE * len(columns))
     hold[0] = 1e-9
+    if columns.shape[1] > len(columns):
+        return _logistic_weights_from_rows(columns, target, scaled, start, hold)
     beta = start
     for _ in range(STEPS):
         p = expit(columns @ beta)
@@ -172,11 +174,40 @@ def logistic_weights(columns: Floats, target: Floats, weight: Floats, start: Flo
 
 def _ridge_weights(columns: Floats, target: Floats) -> Floats:
     """Weights of a ridge regression; the first column is not penalised."""
-    gram = columns.T @ columns
     hold = np.full(columns.shape[1], RIDGE_OF_LOSS * len(columns))
     hold[0] = 1e-9
+    if columns.shape[1] > len(columns):
+        return _weights_from_rows(columns, columns[:, 1:] @ columns[:, 1:].T, target, hold)
+    gram = columns.T @ columns
     gram[np.diag_indices_from(gram)] += hold
     return np.asarray(cho_solve(cho_factor(gram, check_finite=False), columns.T @ target, check_finite=False), float)
+
+
+def _logistic_weights_from_rows(columns: Floats, target: Floats, scaled: Floats, start: Floats, hold: Floats) -> Floats:
+    """Weights as `logistic_weights` gives them, each step as a regression that is solved by rows, of which there are fewer than columns."""
+    alike, beta = columns[:, 1:] @ columns[:, 1:].T, start
+    for _ in range(STEPS):
+        output = columns @ beta
+        p = expit(output)
+        root = np.sqrt(scaled * np.maximum(p * (1 - p), 1e-6))
+        side = scaled * (target - p) / root + root * output
+        before, beta = beta, _weights_from_rows(columns * root[:, None], alike * np.outer(root, root), side, hold)
+        if np.abs(beta - before).max() < 1e-4:
+            break
+    return beta
+
+
+def _weights_from_rows(columns: Floats, alike: Floats, target: Floats, hold: Floats) -> Floats:
+    """Weights of a ridge regression with fewer rows than columns.
+
+    alike: products of rows, without their first column. hold: the penalty of each column, one for all but the first.
+    """
+    left, first = alike.copy(), columns[:, 0]
+    left[np.diag_indices_from(left)] += hold[1]
+    sides = np.column_stack([target, first])
+    of_target, of_first = cho_solve(cho_factor(left, overwrite_a=True, check_finite=False), sides, check_finite=False).T
+    constant = hold[1] * (first @ of_target) / (hold[0] + hold[1] * (first @ of_first))
+    return np.concatenate([[constant], (of_target - constant * of_first) @ columns[:, 1:]])
 
 
 def _decomposition(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from observability.stats import decompose
 from observability.stats.decompose import decompose_loss_change, kitagawa_mix_effect, logistic_weights
 
 
@@ -82,3 +83,20 @@ def test_the_mix_of_a_code_is_counted_by_hand() -> None:
         codes = [rng.choice(2, 100, p=p) for p in ((0.8, 0.2), (0.5, 0.5))]
         values.append(kitagawa_mix_effect(*codes, *(1 + 3 * code + rng.normal(0, 1, 100) for code in codes)))
     assert np.mean([each.low <= 0.9 <= each.high for each in values]) >= 0.92
+
+
+def test_more_columns_than_rows_give_the_weights_of_the_normal_equations() -> None:
+    rng = np.random.default_rng(3)
+    columns = np.column_stack([np.ones(60), rng.normal(size=(60, 150))])
+    target, weight = (rng.random(60) < 0.4).astype(float), rng.random(60)
+    hold = np.array([1e-9, *np.full(150, decompose.RIDGE * 60)])
+    beta = np.zeros(151)
+    for _ in range(decompose.STEPS):
+        p = 1 / (1 + np.exp(-columns @ beta))
+        scaled = weight / weight.mean()
+        bent = columns * (scaled * p * (1 - p))[:, None]
+        beta = beta + np.linalg.solve(bent.T @ columns + np.diag(hold), columns.T @ (scaled * (target - p)) - hold * beta)
+    assert logistic_weights(columns, target, weight, np.zeros(151)) == pytest.approx(beta, abs=1e-4)
+    loss = rng.normal(size=60)
+    hold = np.array([1e-9, *np.full(150, decompose.RIDGE_OF_LOSS * 60)])
+    assert decompose._ridge_weights(columns, loss) == pytest.approx(np.linalg.solve(columns.T @ columns + np.diag(hold), columns.T @ loss))
