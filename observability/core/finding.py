@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 Severity = Literal["ok", "watch", "act", "unknown"]
@@ -78,7 +79,7 @@ class Finding:
         """The severity whose word, icon and colour a page shows: that of the state, so that what is acknowledged stays critical."""
         return "act" if self.state == "critical" else self.severity
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Identifier of the claim: equal for the same claim about the same window, whatever its value."""
         about = (self.analyzer, self.model, self.version, self.subject, self.metric, self.slice, self.against)

@@ -76,8 +76,10 @@ class DailyShares:
 
     def then(self, later: "DailyShares") -> "DailyShares":
         """Two series as one; the later one wins on days of both."""
-        first = self.at(~np.isin(self.days, later.days))
-        return DailyShares(*(np.concatenate([getattr(part, field.name) for part in (first, later)]) for field in fields(DailyShares)))
+        apart = not self.days.size or not later.days.size or self.days[-1] < later.days[0]
+        first = self if apart else self.at(~np.isin(self.days, later.days))
+        parts = ((getattr(first, name), getattr(later, name)) for name in ("days", "hits", "total", "squares", "rows"))
+        return DailyShares(*map(np.concatenate, parts))
 
 
 NO_DAYS = DailyShares(np.empty(0, "datetime64[D]"), *(np.zeros(0) for _ in range(4)))

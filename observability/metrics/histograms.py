@@ -192,6 +192,9 @@ class DailyHistogram:
 
     def joined(self, later: "DailyHistogram") -> "DailyHistogram":
         """Two series as one; a day of both is their sum."""
+        if self.numbers.size and later.numbers.size and self.numbers[-1] < later.numbers[0]:
+            parts = ((getattr(self, name), getattr(later, name)) for name in ("numbers", "counts", "w", "w2", "rows"))
+            return DailyHistogram(*map(np.concatenate, parts))
         numbers, place = np.unique(np.concatenate([self.numbers, later.numbers]), return_inverse=True)
         counts = np.zeros((numbers.size, self.counts.shape[1]))
         np.add.at(counts, place, np.concatenate([self.counts, later.counts]))

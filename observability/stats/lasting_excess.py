@@ -1,7 +1,8 @@
 """Since when a series has lastingly been beyond a level."""
 
+from functools import cache
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from observability.stats.onset import Floats, point_variances
@@ -71,8 +72,14 @@ def starts_within(x: Floats, weights: Floats) -> NDArray[np.int64]:
     z = np.where(long, sums[None, :] - sums[:, None], 0.0) / np.sqrt(np.where(long, known[None, :] - known[:, None], 1.0))
     found = [np.flatnonzero((z <= -SURE_Z).any(axis=1))]
     for length in range(MIN_POINTS, min(WEEK, x.size + 1)):
-        values, of = sliding_window_view(x, length), sliding_window_view(weights, length)
-        kept = np.argsort(values, axis=1)[:, WEEKEND:]
-        values, of = (np.take_along_axis(each, kept, axis=1) for each in (values, of))
-        found.append(np.flatnonzero((values * of).sum(axis=1) <= -SURE_Z * np.sqrt(of.sum(axis=1))))
+        stretches = _stretches(x.size, length)
+        kept = np.take_along_axis(stretches, np.argsort(x[stretches], axis=1)[:, WEEKEND:], axis=1)
+        of = weights[kept]
+        found.append(np.flatnonzero((x[kept] * of).sum(axis=1) <= -SURE_Z * np.sqrt(of.sum(axis=1))))
     return np.unique(np.concatenate(found))
+
+
+@cache
+def _stretches(size: int, length: int) -> NDArray[np.int64]:
+    """The points of every stretch of a length, a row each."""
+    return np.arange(size - length + 1)[:, None] + np.arange(length)
