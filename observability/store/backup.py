@@ -34,6 +34,7 @@ from observability.store.block_backup import (
 from observability.store.db.database import DATABASE, FLOOR_BYTES, Database, log_path
 from observability.store.db.failures import error_summary
 from observability.store.db.keeping import DONE, note_done
+from observability.store.db.kept_counts import COUNTS_FILE
 from observability.store.db.published_files import FOLDER as PUBLISHED
 from observability.store.db.results import single_row
 from observability.store.db.schema import quoted_identifier
@@ -44,7 +45,7 @@ PREFIX, LIST = "backup-", "backup.json"
 """Start of the name of a backup's folder, and its list of files; in a home, LIST names the folder of its backups."""
 LEFT_OUT = (
     "tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl", "audit.jsonl", "audit.key", "accounts.lock",
-    "unconfined-models.jsonl", KEY_FILE, DONE, PROTECTION, KEPT_FILE, "waiting", PUBLISHED,
+    "unconfined-models.jsonl", KEY_FILE, DONE, PROTECTION, KEPT_FILE, COUNTS_FILE, "waiting", PUBLISHED,
 )  # fmt: skip
 """Files that stay where they are, whatever is restored: the audit log is only ever appended to, and what may run
 unconfined is about one system."""

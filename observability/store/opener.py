@@ -48,6 +48,7 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
     store.mended |= mended
     if store.mended:
         (home / KEPT_FILE).unlink(missing_ok=True)  # of commits that may be lost
+        store.forget_counts()
         with suppress(StoreBrokenError):  # told by `status`; nothing is loaded meanwhile
             apply_erasures(store)
     return store

@@ -112,6 +112,7 @@ def _write_state(store: Database, state: PublishedState, write_beside: WriteBesi
             for path in sorted((store.home / folder).rglob("*")):
                 if path.is_file():
                     _link_file(path, draft / path.relative_to(store.home))
+        store.keep_counts(draft)
         if write_beside is not None:
             write_beside(draft, state.generations, _file_state(draft))
         state = replace(state, seconds=time.monotonic() - began)

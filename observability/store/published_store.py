@@ -17,6 +17,7 @@ from observability.core.errors import StoreBrokenError, UsageError
 from observability.records.kinds import is_own_export
 from observability.records.private_file import make_private_folder, replace_private_file
 from observability.store.db.database import DATABASE
+from observability.store.db.kept_counts import read_counts
 from observability.store.db.published_files import SETTINGS
 from observability.store.db.results import Cursor
 from observability.store.duck_store import DuckStore
@@ -62,6 +63,7 @@ class PublishedStore(DuckStore):
         super().__init__(home, MEMORY, None)
         self.generation, self.rewrites = earlier + state.generation, earlier + state.rewrites
         self.generations = {name: earlier + number for name, number in state.generations.items()}
+        self.counted_models = {key: (earlier + number, count) for key, (number, count) in read_counts(state.folder).items()}
 
     @property
     def path(self) -> Path:

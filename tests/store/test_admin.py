@@ -13,6 +13,8 @@ from observability.core.finding import KEPT_FILE
 from observability.core.window import Window
 from observability.store import removal
 from observability.store.db import catalog_store
+from observability.store.db.kept_counts import COUNTS_FILE, read_counts
+from observability.store.db.shared_tables import give_own_tables
 from observability.store.ingest import landing
 from observability.store.ingest.loader import load_landing
 from observability.store.migrations import STEPS, arrivals_by_sender
@@ -20,6 +22,7 @@ from observability.store.registry import admin
 from observability.store.rollup import rollup
 from observability.store.types.loading import LoadDefaults
 from tests.store.conftest import land, query
+from tests.support.new_store import new_store
 from tests.support.record_lines import OTHERS, label, prediction
 
 
@@ -139,13 +142,15 @@ def test_a_removed_model_leaves_nothing_behind(store, landed):
     artifact.parent.mkdir()
     artifact.write_text("trees")
     (store.home / KEPT_FILE).write_text("findings about loan")
+    store.status(60.0)
+    store.keep_counts(store.home)
     with store.write() as writer:
         catalog_store.save_version(writer, 1, Version("1", artifact="artifacts/model.txt"))
     done = removal.remove_model(store, "loan")
     assert (done["predictions"], done["labels"], done["rejected"], done["artifacts"]) == (1, 1, 1, 1)
     assert [model.name for model in store.catalog().models] == ["other"]
     assert not artifact.exists()
-    assert not (store.home / KEPT_FILE).exists()
+    assert not (store.home / KEPT_FILE).exists() and not (store.home / COUNTS_FILE).exists()
     names = [name for (name,) in query(store, "SELECT table_name FROM duckdb_tables()")]
     views = [name for (name,) in query(store, "SELECT view_name FROM duckdb_views() WHERE NOT internal")]
     assert not [name for name in names + views if name.endswith("_1")] and "predictions_2" in views
@@ -194,6 +199,59 @@ def test_the_status_and_activity_of_unchanged_models_are_not_counted_again(store
     assert seen == ["two", "one", "two"], "a status without an age counts every model"
     assert store.activity().set_index("model")["rows"].to_dict() == {"one": 1, "two": 2}
     assert before.set_index("model")["rows"].to_dict() == {"one": 1, "two": 1}
+
+
+def _load(store, *records):
+    land(store, *records)
+    load_landing(store)
+
+
+def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
+    """Its status and activity are those that a process gives that counts all of them."""
+    home, seen = tmp_path / "home", list[str]()
+    count, blocks = admin._model_statuses, admin._blocks_sql
+    monkeypatch.setattr(
+        admin, "_model_statuses", lambda cursor, models: seen.extend(model.name for model in models) or count(cursor, models)
+    )
+    monkeypatch.setattr(admin, "_blocks_sql", lambda model: seen.append(f"blocks of {model.name}") or blocks(model))
+    with new_store(home) as store:
+        _load(store, *(prediction(number, model=name) for name in ("one", "two") for number in range(60)))
+        with store.write() as writer:
+            for model in store.catalog().models:
+                give_own_tables(writer, model.key)
+        before = store.status(60.0)["models"]
+        store.activity()
+    seen.clear()
+    with new_store(home) as store:
+        again = store.status(60.0)["models"]
+        assert [each for each in seen if not each.startswith("blocks")] == []
+        assert sorted(seen) == ["blocks of one", "blocks of two"], "rows were in the log when they were counted; now they are in the file"
+        assert [each["predictions"] for each in again] == [60, 60] and all(each["bytes"] > 0 for each in again)
+        assert [each | {"bytes": 0, "hours_since_last": 0} for each in again] == [
+            each | {"bytes": 0, "hours_since_last": 0} for each in before
+        ]
+    seen.clear()
+    with new_store(home) as store:
+        assert store.status(60.0)["models"][0]["bytes"] == again[0]["bytes"] and seen == []
+        _load(store, prediction(60, model="two"))
+        grown = {each["model"]: each["predictions"] for each in store.status(60.0)["models"]}
+        assert grown == {"one": 60, "two": 61} and seen == ["two"], "one row more is no reason to count its blocks"
+        _load(store, *(prediction(number, model="two") for number in range(61, 70)))
+        store.status(60.0)
+        assert seen == ["two", "two", "blocks of two"]
+        known = store.activity()
+    seen.clear()
+    (home / COUNTS_FILE).unlink()
+    with new_store(home) as store:
+        exact = {each["model"]: each["predictions"] for each in store.status(60.0)["models"]}
+        assert exact == {"one": 60, "two": 70} and len(seen) == 4, "without the file everything is counted"
+        assert store.activity().equals(known)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"program": "0.1 1", "counts": []}', '{"counts": [[1]]}'])
+def test_counts_that_cannot_be_read_are_counted_again(tmp_path, text):
+    (tmp_path / COUNTS_FILE).write_text(text)
+    assert read_counts(tmp_path) == {}
 
 
 def test_an_event_of_a_model_leaves_what_is_known_of_others(store, landed):

@@ -215,7 +215,7 @@ def test_secrets_and_waiting_records_are_not_published(tmp_path: Path) -> None:
         state = published_state(store)
         names = {str(path.relative_to(state.folder)) for path in state.folder.rglob("*") if path.is_file()}
         settings = {"access.toml", "accounts.json", "keeping.toml", "limits.toml"}
-        assert names == {*settings, "images/seen.png", "artifacts/model.txt", "store.duckdb", "state.json"}
+        assert names == {*settings, "images/seen.png", "artifacts/model.txt", "store.duckdb", "state.json", "counts.json"}
         assert set(state.files) == settings
         assert (state.folder / "images/seen.png").samefile(store.home / "images/seen.png")
 

@@ -29,6 +29,7 @@ from observability.store.db.catalog_store import catalog_with_settings, read_cat
 from observability.store.db.erasures import FILE as ERASURES
 from observability.store.db.erasures import ErasedMatcher, matcher_of
 from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice, store_failure
+from observability.store.db.kept_counts import COUNTS_FILE, Counts, read_counts, write_counts
 from observability.store.db.published_files import withdraw_states
 from observability.store.db.results import Cursor
 from observability.store.types.erasing import WaitingRecords
@@ -106,6 +107,7 @@ class Database:
         self.counted: Counted | None = None
         self.counted_models: dict[tuple[str, str], tuple[int, Any]] = {}
         """What was counted of single models, by the name of the count and the model: the model's generation, and the count."""
+        self._counts_of_file: Counts = {}
         self._writes_commits = False
         self._connection: Cursor | None = self._open()
 
@@ -118,6 +120,17 @@ class Database:
             self.generations |= dict(cursor.execute("SELECT scope, number FROM commits").fetchall())
         self.generation = max(time.time_ns(), *self.generations.values())
         self._writes_commits = True
+        self.counted_models = read_counts(self.home)
+        self._counts_of_file = dict(self.counted_models)
+
+    def forget_counts(self) -> None:
+        """Forget what was counted, here and for later processes."""
+        self.counted_models, self._counts_of_file = {}, {}
+        (self.home / COUNTS_FILE).unlink(missing_ok=True)
+
+    def keep_counts(self, folder: Path) -> None:
+        """Write what was counted of the present models into a folder, for a process that opens this state of the store."""
+        write_counts(folder, dict(self.counted_models), [model.name for model in self.catalog().models])
 
     @property
     def path(self) -> Path:
@@ -298,6 +311,7 @@ class Database:
                 remove_rewritten(self.home)
                 for told in (self.home / KEPT_FILE, *self.home.glob(AUDIT_STEPS)):  # they may tell of what was removed
                     told.unlink(missing_ok=True)
+                self.forget_counts()
                 self._require_room_for_copy()
                 self._copy_into(draft, progress or (lambda done, total: None))
                 self._take_place(draft)
@@ -400,6 +414,7 @@ class Database:
         finally:
             self._connection = self._open()
             self.rewrites += 1
+            self.counted_models = {}
             self._count_change(None)
 
     @contextmanager
@@ -459,7 +474,10 @@ class Database:
                 cursor.execute(f"SET memory_limit = '{self._memory_limit}'")
 
     def close(self) -> None:
-        """Close every connection. A second call does nothing."""
+        """Close every connection, and keep what was counted for the next process. A second call does nothing."""
+        if self._writes_commits and not self._closed and self.counted_models != self._counts_of_file:
+            with suppress(duckdb.Error, StoreBrokenError):
+                self.keep_counts(self.home)
         with self._mutex:
             self._closed = True
             connection, self._connection = self._connection, None

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -19,7 +19,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH as FIRST_HOUR
 from observability.core.window import HOUR, Window
 from observability.lake.schedule_state import source_problems, source_rows
-from observability.store.db.database import FLOOR_BYTES, Counted, Database
+from observability.store.db.database import FLOOR_BYTES, Counted, Database, log_path
 from observability.store.db.erasures import erasure_problems, erasures
 from observability.store.db.expressions import sql_literal
 from observability.store.db.failures import error_summary
@@ -31,7 +31,7 @@ from observability.store.db.schema import MODEL_TABLES, model_table
 from observability.store.db.shared_tables import shared_row_counts, shared_table, table_sources
 from observability.store.ingest import landing
 from observability.store.query import attributions
-from observability.store.query.source import counted_by_model, snapshot_cursor, snapshot_streams
+from observability.store.query.source import MODELS_A_QUERY, counted_by_model, snapshot_cursor, snapshot_streams
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,10 +39,12 @@ if TYPE_CHECKING:
 RULE = "string_split_regex(message, '; |: the ')[1]"
 """The rule that a rejected line broke: its message without the value."""
 UNREADABLE = "The database cannot be read"
-STATUS = "status"
+STATUS, BLOCKS = "status", "blocks"
+"""The names of what is counted of a model for the status."""
 SLOW_COUNT = 0.08
 """Seconds of processor time above which older counts are given where they will do: a status is to answer in a tenth of a second."""
-"""The name of what is counted of a model for the status."""
+GROWN = 0.05
+"""Part of its rows by which a model has grown or shrunk when its blocks are counted again: that takes six times as long as all else."""
 PACKAGES = ("duckdb", "streamlit", "pandas", "pyarrow", "numba")
 
 
@@ -59,8 +61,8 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     it never was; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
     problems: sentences about what a person should know. Where the database or landing cannot be read, a problem says why, and what it
     holds is empty or None. most_age: seconds for which counts of the database are given again while records wait or where counting took
-    longer than SLOW_COUNT, and for ever while nothing is committed, and otherwise only models that changed are counted again (the bytes of
-    the others are those of then); 0: everything is counted now. counted_at: when they were.
+    longer than SLOW_COUNT, and for ever while nothing is committed, and otherwise only models that changed are counted again, in this or
+    an earlier process (bytes: as of when the model had grown by GROWN); 0: everything is counted now. counted_at: when they were.
     """
     unread: str | None = None
     body: dict[str, Any] = {
@@ -157,12 +159,14 @@ def storage_problems(store: Database) -> list[str]:
 def _database_status(store: Database, *, again: bool) -> dict[str, Any]:
     """The parts of the status that are read from the database. again: count models that did not change as well."""
     if again:
-        store.counted_models = {key: held for key, held in store.counted_models.items() if key[0] != STATUS}
+        store.counted_models = {key: held for key, held in store.counted_models.items() if key[0] not in (STATUS, BLOCKS)}
     with store.cursor() as cursor:
         now = datetime.now(UTC)
         reasons = dict(cursor.execute("SELECT reason, count(*) FROM rejected GROUP BY reason ORDER BY count(*) DESC, reason").fetchall())
         models = store.catalog().models
         counted = counted_by_model(store, STATUS, models, _model_statuses)
+        sizes = _model_bytes(store, cursor, models, counted)
+        counted = {name: {**status, "bytes": sizes[name]} for name, status in counted.items()}
         segments, last_loaded = single_row(cursor, "SELECT count(*), max(loaded_at) FROM manifest")
         (last_rejected,) = single_row(cursor, "SELECT max(at_loaded) FROM rejected")
         return {
@@ -210,11 +214,8 @@ def package_versions() -> dict[str, str | None]:
 
 
 def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> dict[str, dict[str, Any]]:
-    """Status of models, by name. first, last and freshness leave out the reference."""
-    (size,) = single_row(cursor, "SELECT block_size FROM pragma_database_size() LIMIT 1")
+    """Status of models, by name, without their bytes. first, last and freshness leave out the reference."""
     rows, labels = _stored_rows(cursor, models), _stored_labels(cursor, models)
-    blocks = _figures_by_key(cursor, [_blocks_sql(model) for model in models if not model.shared])
-    shared = _shared_bytes(cursor) if any(model.shared for model in models) else {}
     found = {}
     for model in models:
         stored, served, first, last, arrived = rows.get(model.key, (0, 0, None, None, None))
@@ -229,9 +230,38 @@ def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) 
             "first": _utc_text(first),
             "last": _utc_text(last),
             "last_arrived": _utc_text(arrived),
-            "bytes": shared.get(model.key, 0) if model.shared else int(blocks[model.key][0] or 0) * int(size),
         }
     return found
+
+
+def _model_bytes(store: Database, cursor: Cursor, models: Sequence[Model], counted: Mapping[str, dict[str, Any]]) -> dict[str, int]:
+    """Bytes of the blocks of each model in the database file, by name. counted: the status of each.
+
+    Blocks are counted where a model is new or has GROWN since, and where its rows were not all in the file then and are now: without a log
+    all are. Models that share tables are counted together.
+    """
+    whole = not log_path(store.path).exists()
+    rows = {name: status["predictions"] + status["reference_rows"] + status["labels"] for name, status in counted.items()}
+    known = {model.name: held[1] for model in models if (held := store.counted_models.get((BLOCKS, model.name)))}
+
+    def outdated(name: str) -> bool:
+        if name not in known:
+            return True
+        then, _, complete = known[name]
+        return abs(rows[name] - then) > GROWN * then or (whole and not complete)
+
+    own = [model for model in models if not model.shared and outdated(model.name)]
+    found: dict[str, int] = {}
+    if own:
+        (size,) = single_row(cursor, "SELECT block_size FROM pragma_database_size() LIMIT 1")
+        for first in range(0, len(own), MODELS_A_QUERY):
+            blocks = _figures_by_key(cursor, [_blocks_sql(model) for model in own[first : first + MODELS_A_QUERY]])
+            found |= {model.name: int(blocks[model.key][0] or 0) * int(size) for model in own if model.key in blocks}
+    if any(model.shared and outdated(model.name) for model in models):
+        shared = _shared_bytes(cursor)
+        found |= {model.name: shared.get(model.key, 0) for model in models if model.shared}
+    store.counted_models |= {(BLOCKS, name): (store.model_commit(name), [rows[name], in_file, whole]) for name, in_file in found.items()}
+    return {model.name: found[model.name] if model.name in found else known[model.name][1] for model in models}
 
 
 def _figures_by_key(cursor: duckdb.DuckDBPyConnection, queries: Sequence[str]) -> dict[int, tuple[Any, ...]]:

@@ -1,0 +1,44 @@
+"""What was counted of each model (`Database.counted_models`), kept in a file beside the store from one process to the next.
+
+A count is kept with the number of the last commit about its model, which the store holds too. So a new process counts only models that
+changed since the last one counted. The file holds names and numbers of rows, and goes where what is removed must leave no trace.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from observability.core.version import VERSION
+from observability.records.private_file import replace_private_file
+
+COUNTS_FILE = "counts.json"
+RULES = 1
+"""Raised where what is counted changes between two releases."""
+Counts = Mapping[tuple[str, str], tuple[int, Any]]
+"""By the name of the count and the model: a number, and the count that holds while the number is the same."""
+
+
+def write_counts(folder: Path, counts: Counts, models: Iterable[str]) -> None:
+    """Write the counts of these models. A folder that cannot be written is left without."""
+    names = set(models)
+    body = [[what, name, number, count] for (what, name), (number, count) in counts.items() if name in names]
+    with suppress(OSError):
+        replace_private_file(folder / COUNTS_FILE, json.dumps({"program": _program(), "counts": body}))
+
+
+def read_counts(folder: Path) -> dict[tuple[str, str], tuple[int, Any]]:
+    """What `write_counts` of the same program wrote; nothing where there is no such file."""
+    try:
+        body = json.loads((folder / COUNTS_FILE).read_text(encoding="utf-8"))
+        if body["program"] != _program():
+            return {}
+        return {(what, name): (int(number), count) for what, name, number, count in body["counts"]}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
+def _program() -> str:
+    """The release whose counts are the same."""
+    return f"{VERSION} {RULES}"
