@@ -149,6 +149,8 @@ EXPORTED = "\0exports"
 """The name under which a store counts records of exports, which concern what is told of exports and no model."""
 RECORDED = "\0records"
 """The name under which a store counts records of other kinds than predictions and labels that concern one model, as its events."""
+UNNAMED = "\0unnamed"
+"""The name under which a store counts records that name no model, and that no finding of a single model's own rows depends on."""
 NOTED = "\0notes"
 """The name under which a store counts what people write down (`NOTES` of records/kinds.py), on which no finding depends."""
 

@@ -19,7 +19,7 @@ from observability.core.time import aware_utc, end_of_step
 from observability.core.window import EPOCH, Environment, Window
 from observability.dashboard import background_findings, sign_in
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
-from observability.dashboard.state_cache import cached_by_state, displayed_state, model_stamp, owned_store, store
+from observability.dashboard.state_cache import cached_by_state, displayed_state, owned_store, store
 from observability.incidents.grouping import Incident
 from observability.incidents.labelling_causes import causes_first
 from observability.monitoring.check import AcknowledgedClaims, CheckReport
@@ -280,7 +280,7 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
     Raises NotFoundError where the person who is signed in may not see the model.
     """
     from observability.monitoring import analyzer_runs, check_windows
-    from observability.monitoring.kept_findings import Asked, evaluated_hour, kept_findings_of
+    from observability.monitoring.kept_findings import Asked, asked_generation, evaluated_hour, kept_findings_of
 
     instant, models = page_clock(), catalog()
     at = evaluated_hour(
@@ -289,8 +289,8 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
     kept, found = kept_findings_of(owned_store(), len(owned_store().catalog().models)), list[Finding]()
     for reads in analyzer_runs.PARTS["counts"]:
         compute = partial(background_findings.window_findings, owned_store(), window, no_later_than_now(instant), reads)
-        stamp = model_stamp(window.model, computed=reads == "computed")
-        found += kept.find_or_compute(Asked(window, reads, at), stamp[1], compute)
+        asked = Asked(window, reads, at)
+        found += kept.find_or_compute(asked, asked_generation(displayed_state().models, asked), compute)
     return tuple(worst_first(store().shown_findings(found)))
 
 

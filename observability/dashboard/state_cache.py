@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from observability.core.catalog import NOTED
+from observability.core.catalog import NOTED, UNNAMED
 from observability.monitoring.kept_findings import model_generation, rows_generation
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def store_stamp(*, computed: bool = True) -> Stamp:
 
 def model_stamp(model: str, *, computed: bool = True) -> Stamp:
     """The stamp of one model: rows of other models do not change it."""
-    return str(owned_store().home), model_generation(displayed_state().models, model, computed=computed), _reader_rights()
+    models = displayed_state().models
+    return str(owned_store().home), max(model_generation(models, model, computed=computed), models.get(UNNAMED, 0)), _reader_rights()
 
 
 def notes_stamp() -> int:

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.core.catalog import COMPUTED, EXPORTED, NOTED, RECORDED, computed_values
+from observability.core.catalog import COMPUTED, EXPORTED, NOTED, RECORDED, UNNAMED, computed_values
 from observability.core.finding import FAILED, KEPT_FILE, Finding
 from observability.core.window import Slice, Window
 from observability.monitoring.analyzer_runs import Reads, reads_served_rows
@@ -167,7 +167,14 @@ def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
     """The number of the last commit that may concern the findings of a question."""
     if asked.analyzer:
         return records_generation(generations, asked.analyzer)
+    if asked.reads == "records":
+        return report_generation(generations, asked.window.model)
     return model_generation(generations, asked.window.model, computed=asked.reads in ("computed", "counts", "all"))
+
+
+def report_generation(generations: Mapping[str, int], model: str) -> int:
+    """The number of the last commit that may concern a model or what is said of its other records, some of which name no model."""
+    return max(model_generation(generations, model, computed=True), generations.get(UNNAMED, 0))
 
 
 def model_generation(generations: Mapping[str, int], model: str, *, computed: bool = False) -> int:

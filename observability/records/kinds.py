@@ -21,6 +21,10 @@ NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "sign
 """Kinds that no analyzer reads: what people write down, what became of alerts, and what waits for a label. They leave every finding as it
 was.
 """
+OF_NO_MODEL = ("batch", "cleaning", "storage_report", "skip")
+"""Kinds that name no model, and that no analyzer of single models reads: they leave the findings about a model's own rows as they were."""
+OF_RUNS = ("run", "step", "resource")
+"""Kinds whose records belong to the model of their run if they name none."""
 BATCH_STATISTICS = (
     "mean",
     "std",

@@ -38,7 +38,7 @@ from observability.monitoring.kept_findings import (
     evaluated_hour,
     keeper_of_records,
     kept_findings_of,
-    model_generation,
+    report_generation,
 )
 from observability.monitoring.kept_labels import keeper_of_labels
 from observability.monitoring.kept_runs import keeper_of_runs
@@ -160,7 +160,7 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     state.reports = {name: report for name, report in state.reports.items() if name in live}
     state.judged = {name: basis for name, basis in state.judged.items() if name in live}
     for name in models:
-        basis = JudgedOn(model_generation(store.generations, name, computed=True), hour_of(now), now)
+        basis = JudgedOn(report_generation(store.generations, name), hour_of(now), now)
         if name not in state.reports or state.judged.get(name) != basis:
             state.reports[name] = kept_report(store, kept, name, now)
             state.judged[name] = basis

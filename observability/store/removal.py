@@ -10,6 +10,7 @@ import duckdb
 
 from observability.core.catalog import Model
 from observability.core.errors import StoreBrokenError, StoreBusyError
+from observability.records.kinds import OF_RUNS
 from observability.records.private_file import sync_folder
 from observability.store.collected_places import rewrite_collected
 from observability.store.db.database import Database
@@ -20,7 +21,7 @@ from observability.store.db.schema import drop_model_tables, model_table
 from observability.store.db.shared_tables import drop_shared_rows
 from observability.store.ingest import landing
 from observability.store.lake.erase_lake import remove_from_lakes
-from observability.store.query.records import OF_RUNS, runs_of_model
+from observability.store.query.records import runs_of_model
 from observability.store.rewritten_backups import remove_set_aside, rewrite_backups
 
 RewriteProgress = Callable[[int, int], object]

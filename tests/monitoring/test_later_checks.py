@@ -61,6 +61,28 @@ def price(store: DuckStore) -> None:
     load(store, {"kind": "price", "from": "2026-01-01T00:00:00Z", "resource": "request", "amount": 1, "currency": "EUR", "model": "loan"})
 
 
+def of_no_model(store: DuckStore) -> None:
+    records = [
+        {"kind": "batch", "batch": "b1", "source": "clinic", "rows": 10, "rejected_rows": 9},
+        {"kind": "cleaning", "rule": "r1", "rows_in": 100, "rows_changed": 90, "rows_dropped": 2},
+        {"kind": "storage_report", "place": "disk", "used_bytes": 95, "total_bytes": 100},
+        {"kind": "run", "run": "r-none", "event": "end", "status": "failed"},
+        {"kind": "step", "run": "r-none", "step": 1, "metrics": {"loss": 1.0}},
+        {"kind": "resource", "run": "r-none", "device": "gpu0", "watts": 777, "seconds": 3600},
+        {"kind": "decision", "decision": "d1", "author": "ann", "statement": "keep it"},
+    ]
+    load(store, *({"at": (END - timedelta(days=2)).isoformat(), **each} for each in records))
+
+
+def of_runs(store: DuckStore) -> None:
+    records = [
+        {"kind": "run", "run": "r-loan", "event": "end", "status": "failed"},
+        {"kind": "step", "run": "r-loan", "step": 1, "metrics": {"loss": 1.0}},
+        {"kind": "resource", "run": "r-loan", "device": "gpu0", "watts": 777, "seconds": 3600},
+    ]
+    load(store, *({"at": (END - timedelta(days=2)).isoformat(), **each} for each in records))
+
+
 def removed(store: DuckStore) -> None:
     store.remove_model("price")
 
@@ -74,6 +96,7 @@ def home(tmp_path: Path) -> Path:
     """A closed store of two models, checked once."""
     with new_store(tmp_path / "home") as store:
         load(store, *(of(model, number) for model in BOTH for number in range(30)))
+        load(store, {"kind": "run", "run": "r-loan", "at": (END - timedelta(days=3)).isoformat(), "event": "start", "model": "loan"})
     assert json.loads(checked(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -121,7 +144,9 @@ def test_a_check_after_which_nothing_changed_says_the_same_and_computes_no_model
         (label, ["loan"]),
         (event, ["loan"]),
         (event_of_all, BOTH),
-        (price, BOTH),
+        (price, ["loan"]),
+        (of_no_model, []),
+        (of_runs, ["loan"]),
         (limit, ["loan"]),
         (limit_of_batches, BOTH),
         (removed, ["loan"]),

@@ -6,6 +6,7 @@ import pytest
 
 from observability.alerts import alert_log
 from observability.alerts.config import FILE, AlertConfig
+from observability.core.catalog import RECORDED, UNNAMED
 from observability.core.window import Window
 from observability.monitoring import check
 from observability.monitoring.kept_findings import KeptFindings
@@ -109,6 +110,9 @@ def test_a_model_without_new_rows_is_judged_once_an_hour(store, monkeypatch):
     with store.write():
         store.note_changed_models(["eta"])
     assert judge(at + timedelta(minutes=55)) == ["aggregates", "computed", "rows", "records"]
+    with store.write():
+        store.note_changed_models([RECORDED, UNNAMED])
+    assert judge(at + timedelta(minutes=55)) == ["records"], "a record that names no model leaves findings about its own rows"
     assert judge(at + timedelta(hours=1)) == ["aggregates", "computed", "records"], "silence is judged without new rows"
 
 
@@ -133,6 +137,9 @@ def test_a_round_asks_nothing_about_a_model_without_new_rows_within_the_hour(sto
     with store.write():
         store.note_changed_models(["eta"])
     assert round_at(now + timedelta(minutes=10)) == ["eta"]
+    with store.write():
+        store.note_changed_models([RECORDED, UNNAMED])
+    assert round_at(now + timedelta(minutes=15)) == names, "what is said of records that name no model"
     assert round_at(now + timedelta(hours=1)) == names, "silence is judged without new rows"
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.time import naive_utc
+from observability.records.kinds import OF_RUNS
 from observability.store.db.batched_models import ModelBatch, end_batch, insert_batched_rows, start_batch
 from observability.store.db.catalog_store import add_columns, add_model, add_shared_models, reread_catalog
 from observability.store.db.record_tables import kind_tables
@@ -24,6 +25,7 @@ from observability.store.ingest.dedupe import NOTHING, new_labels, new_records, 
 from observability.store.ingest.line_counts import DUPLICATE, STORED, LineLedger, Lines
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
 from observability.store.ingest.stage import insert_model_rows, insert_records, stage_labels, stage_others, stage_predictions
+from observability.store.query.records import models_of_runs
 from observability.store.rollup.features import HOUR_US, add_feature_counts, epoch_microseconds
 from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns
 from observability.store.rollup.rollup import add_to_rollups, merge_if_grown
@@ -290,6 +292,8 @@ def _store_other_records(writer: Cursor, kind: str, table: pa.Table, ledger: Lin
     lines, hours, kept = rows["line"].to_numpy(), _whole_hours(rows["arrived"]), np.isin(rows["line"].to_numpy(), fresh["line"].to_numpy())
     models = "" if "model" not in rows.column_names else pc.fill_null(rows["model"], "").to_numpy()
     _note_lines(ledger, models, kind, lines, _stored_or_duplicate(kept), hours)
+    if kind in OF_RUNS and fresh.num_rows:
+        ledger.owners |= models_of_runs(writer, pc.unique(pc.drop_null(fresh["run"])).to_pylist())
 
 
 def _stored_or_duplicate(kept: NDArray[np.bool_]) -> NDArray[np.int8]:

@@ -10,20 +10,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from observability.core.catalog import NOTED, RECORDED
-from observability.records.kinds import NOTES
+from observability.core.catalog import NOTED, RECORDED, UNNAMED
+from observability.records.kinds import KINDS, NOTES, OF_NO_MODEL, OF_RUNS
 from observability.store.types.loading import LoadReport
 
 STORED, DUPLICATE, REJECTED = 0, 1, 2
-OWN_ROWS = ("prediction", "label", "event")
-"""Kinds of records that concern nothing but the model that they name."""
 SERVED = ("prediction", "label")
+OF_ALL = ("event", "price")
+"""Kinds whose records belong to every model if they name none."""
 Lines = NDArray[np.int64]
 
 
 @dataclass
 class LineLedger:
-    """Outcome of each line of a block, as arrays by model and kind, and the reasons of rejected lines."""
+    """Outcome of each line of a block, as arrays by model and kind, and the reasons of rejected lines. owners: the models of the runs that
+    lines tell of.
+    """
 
     lines: list[Lines] = field(default_factory=list)
     outcomes: list[NDArray[np.int8]] = field(default_factory=list)
@@ -32,6 +34,7 @@ class LineLedger:
     rejected: list[pa.Table] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[int, str]] = field(default_factory=dict)
+    owners: set[str] = field(default_factory=set)
 
     def note(self, model: str, kind: str, lines: Lines, outcomes: NDArray[np.int8], hours: Lines) -> None:
         """Add lines of one model and kind. hours: hours of arrival, in whole hours since 1970, rounded down."""
@@ -73,12 +76,22 @@ class LineLedger:
         return pa.table({"model": models, "kind": kinds, "hour": hours_, "stored": stored, "duplicates": duplicates, "rejected": rejected})
 
     def changed_models(self) -> set[str] | None:
-        """The models whose own rows the lines change, NOTED where some are notes, RECORDED where some are events; None where a line may
-        concern other models: it is of another kind, or names no model.
+        """The models that the lines concern, NOTED where some are notes, RECORDED where some are other records, UNNAMED where some of them
+        name no model; None where a line may concern all models.
         """
-        named = {(NOTED if kind in NOTES else model if kind in OWN_ROWS else "") for model, kind, _ in self.names}
-        named |= {RECORDED for _, kind, _ in self.names if kind not in SERVED and kind not in NOTES}
-        return None if "" in named else named
+        named = set(self.owners)
+        for model, kind, _ in self.names:
+            if kind in NOTES:
+                named.add(NOTED)
+                continue
+            named |= set() if kind in SERVED else {RECORDED}
+            if model:
+                named.add(model)
+            elif kind in OF_ALL or (kind in KINDS and "model" not in KINDS[kind].fields and kind not in (*OF_NO_MODEL, *OF_RUNS)):
+                return None
+            else:
+                named.add(UNNAMED)
+        return named
 
     def outcomes_by_segment(self, last_lines: Lines) -> NDArray[np.int64]:
         """Counts of shape (segments, 3). last_lines: number of the last line of each segment of the block."""

@@ -12,7 +12,7 @@ from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
 from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
-from observability.records.kinds import KINDS
+from observability.records.kinds import KINDS, OF_RUNS
 from observability.records.validation import RecordField
 from observability.store.db.expressions import sql_literal
 from observability.store.db.kept_numbers import KEPT_NUMBERS
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 PARSED_TOGETHER = 1000
 """Nested values that are parsed at once."""
-OF_RUNS = ("run", "step", "resource")
-"""Kinds whose records belong to the model of their run if they name none."""
 NAMES_A_RUN = ("run", "resource")
 """Kinds whose records name a run and may name its model: any of them tells the model of the run."""
 EXTRA = RecordField("extra", "object", "further fields of the record, only where asked for")
@@ -360,6 +358,14 @@ def runs_of_model(until: bool = False) -> str:
     """A query for the runs of $model: any record of a run may name its model. until: only records that had arrived by $as_of."""
     known = " AND arrived <= $as_of" if until else ""
     return " UNION ALL ".join(f"SELECT run FROM {kind_tables()[kind]} WHERE model = $model{known}" for kind in NAMES_A_RUN)
+
+
+def models_of_runs(cursor: Cursor, runs: Sequence[str]) -> set[str]:
+    """The models that records of these runs name."""
+    parts = " UNION ".join(
+        f"SELECT model FROM {kind_tables()[kind]} WHERE model IS NOT NULL AND list_contains($runs::VARCHAR[], run)" for kind in NAMES_A_RUN
+    )
+    return {model for (model,) in cursor.execute(parts, {"runs": list(runs)}).fetchall()}
 
 
 def _typed(values: Any, field: RecordField) -> Any:
