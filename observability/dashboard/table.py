@@ -98,6 +98,7 @@ def draw_table(
     compact: bool = False,
     large: bool = False,
     sort: bool = False,
+    paged: bool = False,
     on_act: Callable[[Sequence[str], str], None] | None = None,
     keys: Mapping[str, str] | None = None,
     bulk: Mapping[str, str] | None = None,
@@ -105,10 +106,10 @@ def draw_table(
     """Draw a table.
 
     caption: its name for screen readers; key: unique on the page; large: to be read from a distance. sort: a click on a column's title
-    sorts the rows, and a table of more than five has a box that filters them; a cell may carry what it sorts by as `k`. Links need no
-    reload. on_act: called with what the buttons of rows name and the action: `act` of the button, else that of a key. keys: actions by the
-    key that asks for one on the chosen row; j and k move from row to row, Enter opens one. bulk: titles of actions on the rows that the
-    reader selected, by action; `merge` needs two.
+    sorts the rows, and a table of more than five has a box that filters them; a cell may carry what it sorts by as `k`. paged: the rows are
+    one page of more, which the page itself filters, so there is no box. Links need no reload. on_act: called with what the buttons of rows
+    name and the action: `act` of the button, else that of a key. keys: actions by the key that asks for one on the chosen row; j and k move
+    from row to row, Enter opens one. bulk: titles of actions on the rows that the reader selected, by action; `merge` needs two.
     """
     if figure_capture.COLLECTOR.get() is not None:
         return  # nobody looks at the page
@@ -129,6 +130,7 @@ def draw_table(
         "rows": list(rows),
         "size": "large" if large else "compact" if compact else "",
         "sort": sort,
+        "paged": paged,
         "keys": dict(keys or {}) if on_act else None,
         "bulk": dict(bulk) if bulk and on_act else None,
     }

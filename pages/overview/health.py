@@ -61,7 +61,7 @@ def overview() -> None:
         grouped = fleet_view.grouped_statuses(shown, view.group)
     rows = fleet_view.grouped_fleet_rows(grouped, scope, shared_incident_ids(counted))
     rows += [fleet.records_row(others)] if others and view.group is None else []
-    draw_table("fleet", "Models, most severe first", view.shown_columns(), rows, sort=True)
+    draw_table("fleet", "Models, most severe first", view.shown_columns(), rows, sort=True, paged=large_fleet.is_large(statuses))
     st.header("Incidents", anchor=False)
     open_tasks.open_tasks_table(statuses, counted, scope)
     action_items.overdue_link()

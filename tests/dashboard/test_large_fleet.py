@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -41,12 +43,20 @@ def test_small_fleets_are_shown_whole() -> None:
 
 @pytest.mark.parametrize(
     ("address", "matching"),
-    [({}, 80), ({"find": "model 01"}, 10), ({"owner": "owner 1"}, 40), ({"team": "risk"}, 30), ({"tag": "t0"}, 27), ({"status": "OK"}, 0),
+    [({}, 80), ({"find": "model 01"}, 11), ({"find": "RISK t1"}, 10), ({"find": "unknown"}, 80), ({"find": "amount"}, 0), ({"owner": "owner 1"}, 40), ({"team": "risk"}, 30), ({"tag": "t0"}, 27), ({"status": "OK"}, 0),
      ({"owner": "owner 1", "team": "risk"}, 15), ({"owner": "nobody"}, 0)],
 )  # fmt: skip
 def test_the_address_filters_the_models(address: dict[str, str], matching: int) -> None:
     page = listed_page(FLEET, fleet_filter_of(address))
     assert page.models == matching and len(page.rows) == min(matching, A_PAGE)
+
+
+def test_the_search_reads_the_claims_of_incidents_of_all_models() -> None:
+    incident: Any = SimpleNamespace(sentence="The input `amount` drifted.", shown_severity="act")
+    fleet = [*FLEET[:-1], replace(FLEET[-1], incidents=(incident,))]
+    found = listed_page(fleet, FleetFilter(find="Amount drifted"))
+    assert [each.model.name for _, each in found.rows] == ["Model 079"], "which stands on the last page of all"
+    assert listed_page(fleet, FleetFilter(find="drifted", status="Critical")).models == 1
 
 
 def test_every_model_is_on_one_page_and_a_page_beyond_the_last_is_the_last() -> None:

@@ -503,7 +503,7 @@ export default function (component) {
   const parts = [framed(grid, data.caption)]
   if (data.sort) {
     order(grid, data, root.state)
-    if (data.rows.length > 5) parts.unshift(filter(grid, data, root.state))
+    if (data.rows.length > 5 && !data.paged) parts.unshift(filter(grid, data, root.state))
   }
   if (data.bulk) parts.splice(-1, 0, bulk(data, root.state, act))
   if (grid.classList.contains("trimmed")) parts.push(wholeTable(grid, root.state))

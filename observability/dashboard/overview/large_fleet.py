@@ -36,7 +36,9 @@ NO_EVENTS = pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "what": pd.Se
 
 @dataclass(frozen=True)
 class FleetFilter:
-    """Which models are listed, as the address says it. find: a part of the name. owner, team, tag, status: empty for all. page: from 1."""
+    """Which models are listed, as the address says it. find: words of the row or of an incident's claim, in any case. owner, team, tag,
+    status: empty for all. page: from 1.
+    """
 
     find: str = ""
     owner: str = ""
@@ -49,12 +51,21 @@ class FleetFilter:
         """Whether a model is listed."""
         settings = status.model.settings
         return (
-            self.find.lower() in status.model.name.lower()
+            self._finds(status)
             and self.owner in ("", settings.owner)
             and self.team in ("", settings.team)
             and (not self.tag or self.tag in settings.tags)
             and self.status in ("", formatting.STATUS_WORDS[status.severity])
         )
+
+    def _finds(self, status: ModelStatus) -> bool:
+        """Whether every word of the search stands in what is told of a model."""
+        settings, words = status.model.settings, self.find.lower().split()
+        if not words:
+            return True
+        told = [status.model.name, settings.owner or "", settings.team or "", *settings.tags, formatting.STATUS_WORDS[status.severity]]
+        text = " ".join([*told, *(incident.sentence for incident in status.incidents)]).lower()
+        return all(word in text for word in words)
 
 
 def fleet_filter_of(address: Mapping[str, str]) -> FleetFilter:
