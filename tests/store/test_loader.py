@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from observability.core.catalog import NOTED
+from observability.core.catalog import NOTED, RECORDED, UNNAMED
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.records.kinds import KINDS
 from observability.store.db import catalog_store, database
@@ -550,8 +550,18 @@ def test_notes_are_counted_apart(store, landed):
     assert changed == {NOTED}
 
 
-@pytest.mark.parametrize("line", [{"kind": "batch", **OTHERS["batch"]}, b"no line"])
+@pytest.mark.parametrize(
+    "line", [{"kind": "annotation", **OTHERS["annotation"]}, {"kind": "event", "at": AT, "what": "incident", "text": "t"}]
+)
 def test_a_line_that_may_concern_others_changes_the_generation_of_all(store, landed, line):
     before = store.generations[""]
     landed(prediction(1), line)
     assert store.generations[""] > before
+
+
+@pytest.mark.parametrize("line", [{"kind": "batch", **OTHERS["batch"]}, b"no line"])
+def test_a_line_of_no_model_changes_the_generation_of_none(store, landed, line):
+    landed(prediction(1), prediction(1, model="price"))
+    before = dict(store.generations)
+    landed(prediction(2), line)
+    assert {name for name, number in store.generations.items() if number != before.get(name)} - {RECORDED} == {"loan", UNNAMED}
