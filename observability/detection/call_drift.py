@@ -1,9 +1,9 @@
 """Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the eight weeks before.
 
-A column moved where its PSI is large, beyond chance, and some times that of any earlier week against the others; of a number, that of
-any number's earlier weeks. The newest two weeks are no part of the baseline where the same change reached them already. Numbers are
-compared in deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers are those of
-calls that got one.
+A column moved where its PSI is large, beyond chance, and some times that of any earlier week against the others; of a number, beyond what
+weeks differ by on average, its own and those of all numbers. The newest two weeks are no part of the baseline where the same change reached
+them already. Numbers are compared in deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns
+of answers are those of calls that got one.
 """
 
 import json
@@ -36,9 +36,11 @@ PAST_DAYS = 8 * WEEK
 """Days before the window that it is compared with: the most unusual of eight weeks says how much weeks vary, of four often too little."""
 BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
 """How many times the PSI of the most unusual earlier week that is at least, of a category and of a number, after few weeks. The numbers of
-a model's calls share that week: by chance one of them was calm all the time."""
+a model's calls share that week: by chance one of them was calm all the time. After many weeks a number is held against their average."""
 MANY_WEEKS, AFTER_MANY = 6, 0.8
 """From so many weeks of baseline on the factors are this part of BEYOND: the most unusual of more weeks is a larger one."""
+CALM = (0.995, 0.9999)
+"""Share of unchanged weeks in which a number stays within the limits for watch and for act, after many weeks."""
 MAX_LEFT_OUT = 2
 """Newest earlier weeks that are no part of the baseline at most, where a change reached them: what lasts longer is usual by then."""
 ALIKE = 1.5
@@ -64,12 +66,15 @@ OF_ANSWERS = ("output", "answer", "response", "completion", "finish", "refus")
 class CallDrift(WindowChange):
     """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the others.
 
-    before, now: the mean of a number, else the share of `level`, the one that adds most to the PSI. counts: by bin, of the baseline and of
-    the window. number: it is compared in deciles; weeks: those of the baseline. last_week: the PSI of the newest earlier week against the
-    baseline. since: when it moved, as far as its days tell.
+    extra: by how much the PSI of the earlier weeks is on average larger than by the chance of their calls; chance: the PSI that the window
+    has by that. before, now: the mean of a number, else the share of `level`, the one that adds most to the PSI. counts: by bin, of the
+    baseline and of the window. number: it is compared in deciles; weeks: those of the baseline. last_week: the PSI of the newest earlier
+    week against the baseline. since: when it moved, as far as its days tell.
     """
 
     column: str
+    extra: float
+    chance: float
     before: float
     now: float
     level: str | None
@@ -194,8 +199,8 @@ def call_drifts(calls: ComparedCalls, features: Sequence[str], window: Window, s
     now, before = (call_columns(each, features) for each in (calls.now, calls.before))
     found = [_column_drift(name, now[name], values, window, stated) for name, values in before.items()]
     known = [each for each in found if each is not None]
-    of_numbers = max((each.varies for each in known if each.number), default=0.0)
-    limited = [replace(each, limits=_limits_of(each, of_numbers if each.number else each.varies, stated)) for each in known]
+    numbers = [each for each in known if each.number and each.varies > 0]
+    limited = [replace(each, limits=_limits_of(each, numbers, stated)) for each in known]
     return sorted(limited, key=lambda each: (-each.effect, each.column))
 
 
@@ -206,11 +211,31 @@ def factors_beyond(weeks: int, number: bool) -> Limits:
     return part * watch, part * act
 
 
-def _limits_of(drift: CallDrift, varies: float, stated: Limits) -> Limits:
-    """The PSI from which a column is watch and act. varies: that of the most unusual earlier week."""
-    beyond = factors_beyond(drift.weeks, drift.number)
-    watch, act = at_least(stated, beyond[0] * varies, beyond[1] * varies)
+def _limits_of(drift: CallDrift, numbers: Sequence[CallDrift], stated: Limits) -> Limits:
+    """The PSI from which a column is watch and act. numbers: those of the model that vary."""
+    if drift.number and drift.weeks >= MANY_WEEKS:
+        beyond = _beyond_usual_weeks(drift, [each.extra for each in numbers])
+    else:
+        varies = max((each.varies for each in numbers), default=0.0) if drift.number else drift.varies
+        watch, act = factors_beyond(drift.weeks, drift.number)
+        beyond = watch * varies, act * varies
+    watch, act = at_least(stated, *beyond)
     return watch, act if drift.weeks >= SURE_WEEKS else np.inf
+
+
+def _beyond_usual_weeks(drift: CallDrift, extras: Sequence[float]) -> Limits:
+    """The PSI that CALM shares of unchanged weeks stay within, of a number. extras: `extra` of the numbers that vary.
+
+    A shift of a week makes a PSI of its square, so that the PSI beyond chance is that of Student's t squared. Half of the variance of weeks
+    is the number's own, half the mean of all numbers; the degrees of freedom are those of this sum (Satterthwaite 1946).
+    """
+    from scipy.special import stdtrit
+
+    many = max(len(extras), 1)
+    extra = (drift.extra + (sum(extras) / many if extras else drift.extra)) / 2
+    freedom = (drift.weeks - 1) / (((many + 1) / (2 * many)) ** 2 + (many - 1) / (4 * many**2))
+    watch, act = (drift.chance + float(stdtrit(freedom, (1 + share) / 2)) ** 2 * extra for share in CALM)
+    return watch, act
 
 
 def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Window, stated: Limits) -> CallDrift | None:
@@ -219,14 +244,15 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
     if len(weeks) < MIN_WEEKS or now.empty or not (now["value"].notna().any() or before["value"].notna().any()):
         return None
     column = _coded_column(name, now["value"], before["value"])
-    bins = 1 + max(int(each.max()) for each in (column.now, column.before))
-    counts = np.bincount(week * bins + column.before, minlength=len(weeks) * bins).reshape(len(weeks), bins)
-    current = np.bincount(column.now, minlength=bins)
+    codes = 1 + max(int(each.max()) for each in (column.now, column.before))
+    counts = np.bincount(week * codes + column.before, minlength=len(weeks) * codes).reshape(len(weeks), codes)
+    current = np.bincount(column.now, minlength=codes)
     out = changed_weeks(counts, current, stated, column.number)
     base = counts[out:]
     total = base.sum(axis=0)
     p, q = (np.maximum(each / each.sum(), SMALLEST) for each in (total, current))
-    effect, varies = psi(total, current), float(psi_by_row(total - base, base).max())
+    effect, by_week, bins = psi(total, current), psi_by_row(total - base, base), occupied_bins(total, current)
+    by_chance = _psi_by_chance(base, total - base, bins)
     most = int(((q - p) * np.log(q / p)).argmax())
     level = column.levels[most] or None
     if level is None:
@@ -239,10 +265,12 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
         days=window.days,
         whole=True,
         effect=effect,
-        p_value=psi_p_value(effect, float(total.sum()), float(current.sum()), occupied_bins(total, current)),
+        p_value=psi_p_value(effect, float(total.sum()), float(current.sum()), bins),
         limits=stated,
-        varies=varies,
+        varies=float(by_week.max()),
         column=column.name,
+        extra=max(float((by_week - by_chance).mean()), 0.0),
+        chance=float(_psi_by_chance(current, total, bins)),
         before=figures[0],
         now=figures[1],
         level=level,
@@ -252,6 +280,11 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
         last_week=psi(total if out else total - counts[0], counts[0]),
         since=_onset(days, likelier, window),
     )
+
+
+def _psi_by_chance(now: Integers, before: Integers, bins: int) -> Floats:
+    """The mean PSI of no change: (bins − 1) × (1/n + 1/m). now, before: counts, (…, bins)."""
+    return np.asarray((bins - 1) * (1 / np.maximum(now.sum(axis=-1), 1) + 1 / np.maximum(before.sum(axis=-1), 1)))
 
 
 def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: bool) -> int:

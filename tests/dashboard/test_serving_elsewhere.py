@@ -191,8 +191,9 @@ def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Data
 
 def test_the_status_of_a_column_of_calls_says_the_factor_that_is_used() -> None:
     (status,) = [each for each in model_calls.DRIFT if each["key"] == "status"]
-    for weeks, number in ((MIN_WEEKS, False), (MIN_WEEKS, True), (MANY_WEEKS, False), (MANY_WEEKS, True)):
+    for weeks, number in ((MIN_WEEKS, False), (MIN_WEEKS, True), (MANY_WEEKS, False)):
         assert f"{factors_beyond(weeks, number)[0]:g} times" in status["help"]
+    assert f"from {MANY_WEEKS} weeks on; a number beyond what weeks differ by on average" in status["help"]
 
 
 def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import f
 
 from observability.core.window import Window
 from observability.detection import call_drift
@@ -102,12 +103,34 @@ def test_a_column_is_held_against_the_factors_of_its_kind_and_of_its_weeks(
         pytest.approx((3.2, 9.6)),
     ]
     usual, moved = np.array([[690, 310], [710, 290], [700, 300]]), np.array([[300, 700]])
-    limits = {each.column: (each.number, each.varies, each.limits[0]) for each in drifts(*sides).values()}
+    now, past = sides
+    of_four = now, past[past["at"] >= START.replace(tzinfo=None) - timedelta(days=28)]
+    limits = {each.column: (each.number, each.varies, each.limits[0]) for each in drifts(*of_four).values()}
     monkeypatch.setattr(call_drift, "NUMBERS_BEYOND", (10_000.0, 20_000.0))
     of_kinds = [changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS, number) for number in (False, True)]
     assert of_kinds == [1, 0], "a week that is usual for a number is part of the baseline of a number alone"
-    after = {each.column: each.limits[0] for each in drifts(*sides).values()}
+    after = {each.column: each.limits[0] for each in drifts(*of_four).values()}
     assert {name for name, limit in after.items() if limit != limits[name][2]} == {name for name, (number, *_) in limits.items() if number}
+
+
+def test_after_many_weeks_a_number_is_held_against_what_weeks_differ_by_on_average(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    """By hand: the variance of weeks is three quarters its own and one quarter of the other number, with the F quantiles of its freedom."""
+    now, past = sides
+    found, extra = drifts(now, past), {}
+    for name in ("input_tokens", "output_tokens"):
+        own = past if name == "input_tokens" else past[past["status"] == "ok"]
+        age = (START.replace(tzinfo=None) - own["at"]) // timedelta(days=7)
+        tokens = own[f"feature.{name}"]
+        bins = np.digitize(tokens, np.quantile(tokens, np.arange(1, 10) / 10))
+        counts = np.array([np.bincount(bins[age == week], minlength=10) for week in range(8)])
+        rest = counts.sum(axis=0) - counts
+        chance = 9 * (1 / counts.sum(axis=1) + 1 / rest.sum(axis=1))
+        extra[name] = np.mean([psi(of, week) for of, week in zip(rest, counts, strict=True)] - chance)
+        assert found[name].extra == pytest.approx(extra[name]) and found[name].extra > 0
+    weeks = 0.75 * extra["input_tokens"] + 0.25 * extra["output_tokens"]
+    by_chance = 9 * (1 / len(now) + 1 / len(past))
+    expected = [by_chance + f.isf(tail, 1, 7 / (0.75**2 + 0.25**2)) * weeks for tail in (0.005, 0.0001)]
+    assert found["input_tokens"].limits == pytest.approx((max(expected[0], LIMITS[0]), max(expected[1], LIMITS[1])))
 
 
 def test_too_few_calls_or_weeks_say_what_is_needed(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:

@@ -37,6 +37,13 @@ def test_a_number_whose_weeks_were_calm_by_chance_is_judged_by_those_of_the_othe
         assert [each.because for each in found.values() if each.needs_action] == []
 
 
+def test_an_unusual_week_of_answers_hides_no_longer_questions() -> None:
+    """Three draws in which one week of the answers, the most unusual of all numbers, set the limit of the questions too."""
+    for seed in (35, 42, 48):
+        found = replay_frame_fault(*frames_of(seed), FAULTS["longer_questions"], seed=seed)
+        assert "input_tokens" in {each.subject for each in found.looks[0].alarms}
+
+
 def test_what_a_fault_needs_and_is_not_there_is_said() -> None:
     frames, context = frames_of(1)
     for fault in FAULTS.values():

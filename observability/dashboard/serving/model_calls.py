@@ -39,7 +39,7 @@ TRAFFIC = columns_on_phone(
 )
 STATUS_HELP = (
     f"Beyond its limit, chance, and {BEYOND[0]:g} times the PSI of the most unusual earlier week "
-    f"({factors_beyond(MANY_WEEKS, False)[0]:g} times from {MANY_WEEKS} weeks on)"
+    f"({factors_beyond(MANY_WEEKS, False)[0]:g} times from {MANY_WEEKS} weeks on; a number beyond what weeks differ by on average)"
 )
 DRIFT = columns_on_phone(
     "model column status",
