@@ -138,7 +138,7 @@ def scope_window_spans(scope: Scope) -> frozenset[tuple[datetime, datetime]]:
 
 @cached_by_state(32, computed=False)
 def _window_spans_at(clock: datetime, scope: Scope) -> frozenset[tuple[datetime, datetime]]:
-    """What `scope_window_spans` gives at one instant of the page's clock. Models whose records begin and end in the same hours have the same
+    """What `scope_window_spans` gives at an instant of the page's clock. Models whose records begin and end in the same hours have the same
     window, so that one is asked for all of them.
     """
     del clock

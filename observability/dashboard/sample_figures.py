@@ -23,8 +23,7 @@ def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
     folder = bundle_folder() / "sample_data"
     if not (folder / "fleet.toml").exists():
         return
-    figure = build(folder)
-    theme.mark_color_scheme(figure)
+    figure = _drawn_figure(build, folder, st.context.theme.type)
     with st.container(key="sample-figure"):
         st.plotly_chart(
             figure,
@@ -36,17 +35,25 @@ def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
     st.caption(CAPTION)
 
 
+@lru_cache(maxsize=32)
+def _drawn_figure(build: Callable[[Path], Any], folder: Path, scheme: str | None) -> Any:
+    """The figure that `build` gives in a colour scheme, made once: the files of the sample do not change. Read-only."""
+    del scheme  # of the browser, which `mark_color_scheme` asks for as well
+    figure = build(folder)
+    theme.mark_color_scheme(figure)
+    return figure
+
+
 def error_by_day_figure(folder: Path) -> Any:
     """The mean absolute error of the flights model of the sample by day, in June and July 2013, beside that of its reference."""
     from observability.dashboard.charts import time as charts_time
 
     days, baseline = error_by_day(folder)
-    return charts_time.metric_lines(days.copy(), name="Mean absolute error", unit="minutes", baseline=baseline)
+    return charts_time.metric_lines(days, name="Mean absolute error", unit="minutes", baseline=baseline)
 
 
-@lru_cache(maxsize=1)
 def error_by_day(folder: Path) -> tuple[pd.DataFrame, float]:
-    """The days of `error_by_day_figure` with their mean absolute errors, and that of the reference; read once, never changed."""
+    """The days of `error_by_day_figure` with their mean absolute errors, and that of the reference."""
     served = pd.read_parquet(folder / "flights-delay.predictions.parquet", columns=["id", "at", "score"])
     labels = pd.read_parquet(folder / "flights-delay.labels.parquet", columns=["id", "value"])
     reference = pd.read_parquet(folder / "flights-delay.reference.parquet", columns=["score", "label"])

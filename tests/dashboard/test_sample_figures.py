@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from observability.core.bundle import bundle_folder
+from observability.dashboard import sample_figures
 from observability.dashboard.data import batches, devices, storage_view
 from observability.dashboard.operations import controllers, trade_offs
 from observability.dashboard.sample_figures import CAPTION, error_by_day_figure
@@ -31,6 +32,15 @@ def test_an_example_is_drawn_from_the_sample(page: ModuleType) -> None:
 def test_an_empty_page_says_how_to_log_and_that_its_figure_is_the_samples(empty: Database, page: str) -> None:
     app = opened(page)
     assert app.code and CAPTION in words(app)
+
+
+def test_an_example_is_built_once_and_is_the_same_each_time(empty: Database) -> None:
+    drawn = [opened("batches").get("plotly_chart")[0].proto.spec for _ in range(2)]
+    before = sample_figures._drawn_figure.cache_info().misses
+    drawn += [opened("batches").get("plotly_chart")[0].proto.spec]
+    assert sample_figures._drawn_figure.cache_info().misses == before and len(set(drawn)) == 1
+    fresh = json.loads(batches._sample_figure(bundle_folder() / "sample_data").to_json())
+    assert json.loads(drawn[0])["data"] == fresh["data"], "nothing that a page does to a figure stays in it"
 
 
 def test_the_example_of_devices_shows_the_share_that_the_sample_holds() -> None:
