@@ -13,9 +13,12 @@ from pathlib import Path
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+LITTLE_COMPILING = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Options of a process of Java that lives for seconds: to compile its code well takes longer than to run it."""
 EXECUTOR = {
     "spark__executor__memory": "512m",
     "spark__executor__cores": "1",
+    "spark__executor__extraJavaOptions": LITTLE_COMPILING,
     "spark__executorEnv__PYTHONPATH": str(ROOT),
     "spark__executorEnv__PYTHONDONTWRITEBYTECODE": "1",
 }
@@ -77,7 +80,7 @@ def spark_daemon(*arguments: str) -> "subprocess.Popen[bytes]":
     import pyspark
 
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(ROOT), "SPARK_DAEMON_MEMORY": "256m"}
-    environment["SPARK_DAEMON_JAVA_OPTS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    environment["SPARK_DAEMON_JAVA_OPTS"] = LITTLE_COMPILING
     command = [str(Path(pyspark.__file__).parent / "bin" / "spark-class"), *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
