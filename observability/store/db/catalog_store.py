@@ -332,6 +332,15 @@ def stream_numbers(cursor: Cursor, key: int) -> dict[tuple[str, str], int]:
     return {(version, environment): stream for version, environment, stream in rows}
 
 
+def streams_of_models(cursor: Cursor, keys: Sequence[int]) -> dict[int, dict[tuple[str, str], int]]:
+    """What `stream_numbers` gives, of several models by key. Read-only."""
+    found: dict[int, dict[tuple[str, str], int]] = {key: {} for key in keys}
+    asked = "SELECT key, version, environment, stream FROM streams WHERE list_contains(?, key)"
+    for key, version, environment, stream in cursor.execute(asked, [list(keys)]).fetchall():
+        found[key][version, environment] = stream
+    return found
+
+
 def ensure_stream(writer: Cursor, key: int, version: str, environment: str) -> int:
     """Number of the stream of a version in an environment. Creates the stream, and an unregistered version, if they do not exist."""
     known = stream_numbers(writer, key)

@@ -16,6 +16,8 @@ from observability.store.db.schema import COLUMN_TYPES, MODEL_TABLES, create_tab
 BATCH_KEY, BATCH_STREAMS, BATCH_COLUMNS = 0, "batch_streams", "batch_columns"
 """The key that stands for many small models at once (store/db/batched_models.py), and its temporary tables: the member's `key` and
 `stream` of each of its streams, and the `number` of the member's column of each of its columns. No model has this key."""
+GROUP_KEY = -1
+"""The key that stands for several models with tables of their own, whose outcomes are counted together (rollup/grouped_outcomes.py)."""
 SHARED_ROWS = 1000
 """Most predictions and labels of a model in the shared tables: its own nine tables take about as much room as so many rows."""
 WITH_ROWIDS = ("predictions", "labels")
@@ -25,6 +27,11 @@ WITH_ROWIDS = ("predictions", "labels")
 def shared_table(table: str) -> str:
     """Name of the shared table that stands for a model's table: `predictions_shared`."""
     return f"{table}_shared"
+
+
+def group_table(table: str) -> str:
+    """Name of the temporary table that takes what is counted of a group of models: `counts_of_group`."""
+    return f"{table}_of_group"
 
 
 def create_shared_tables(writer: Cursor) -> None:
@@ -94,6 +101,8 @@ def insert_sql(table: str, key: int, select: str, *, shared: bool) -> str:
     """The statement that appends the rows of a query to a table of a model, which has its columns in their order."""
     if key == BATCH_KEY:
         return _batched_insert_sql(table, select)
+    if key == GROUP_KEY:
+        return f"INSERT INTO {group_table(table)} {select}"
     if shared:
         return f"INSERT INTO {shared_table(table)} SELECT *, {int(key)} FROM ({select})"
     return f"INSERT INTO {model_table(table, key)} {select}"

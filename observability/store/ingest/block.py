@@ -16,19 +16,27 @@ from observability.core.catalog import Catalog, Model, Version
 from observability.core.time import naive_utc
 from observability.records.kinds import OF_RUNS
 from observability.store.db.batched_models import ModelBatch, end_batch, insert_batched_rows, start_batch
-from observability.store.db.catalog_store import add_columns, add_model, add_shared_models, reread_catalog
+from observability.store.db.catalog_store import add_columns, add_model, add_shared_models, reread_catalog, streams_of_models
 from observability.store.db.record_tables import kind_tables
 from observability.store.db.schema import model_table
 from observability.store.db.shared_tables import SHARED_ROWS, give_own_tables, shared_row_counts
 from observability.store.ingest.batch_rows import label_names, member_batches, prediction_names, stage_batch, streams_of_members
-from observability.store.ingest.dedupe import NOTHING, new_labels, new_records, repeated_predictions, rows_by_rowid, stored_rows
+from observability.store.ingest.dedupe import (
+    NOTHING,
+    StoredRows,
+    new_labels,
+    new_records,
+    repeated_predictions,
+    rows_by_rowid,
+    stored_rows,
+)
 from observability.store.ingest.line_counts import DUPLICATE, STORED, LineLedger, Lines
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
-from observability.store.ingest.stage import insert_model_rows, insert_records, stage_labels, stage_others, stage_predictions
+from observability.store.ingest.stage import insert_model_rows, insert_records, stage_others, stage_predictions, staged_labels
 from observability.store.query.records import models_of_runs
 from observability.store.rollup.features import HOUR_US, add_feature_counts, epoch_microseconds
 from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns
-from observability.store.rollup.rollup import add_to_rollups, merge_if_grown
+from observability.store.rollup.rollup import add_many_to_rollups, added_rows, merge_grown
 
 Cursor = duckdb.DuckDBPyConnection
 CONFLICT, EXPIRED = "conflicting_duplicate", "expired"
@@ -54,8 +62,7 @@ def store_parsed_block(
     ledger.refuse(parsed.rejected, hour)
     catalog = _with_models(writer, parsed, catalog, now, sample)
     single, batches = member_batches([catalog.model(name) for name in sorted({*parsed.predictions, *parsed.labels})], parsed)
-    for model in single:
-        _store_model_records(writer, model, parsed.predictions.get(model.name), parsed.labels.get(model.name), block, ledger, now, threads)
+    _store_models(writer, single, parsed, block, ledger, now, threads)
     for members in batches:
         _store_batch(writer, members, parsed, block, ledger, now, threads)
     for kind, table in parsed.others.items():
@@ -95,30 +102,29 @@ def _seen_versions(parsed: ParsedBlock) -> set[tuple[str, str]]:
     return {(name, version) for name, table in parsed.predictions.items() for version in pc.unique(table["version"]).to_pylist()}
 
 
-def _store_model_records(
-    writer: Cursor,
-    model: Model,
-    predictions: pa.Table | None,
-    labels: pa.Table | None,
-    block: LineBlock,
-    ledger: LineLedger,
-    now: datetime,
-    threads: int,
+def _store_models(
+    writer: Cursor, models: list[Model], parsed: ParsedBlock, block: LineBlock, ledger: LineLedger, now: datetime, threads: int
 ) -> None:
-    """Store the predictions and labels of one model and add them to its rollups."""
-    rows = stage_predictions(writer, model, predictions, now) if predictions is not None and predictions.num_rows else None
-    revisions = stage_labels(writer, labels, now) if labels is not None and labels.num_rows else None
-    if rows is not None and model.rows_from is not None:
-        rows, revisions = _without_expired(ledger, model, model.rows_from, rows, revisions, now)
-    new = _new_rows(writer, model, rows, revisions, model.name, block, ledger, now)
-    if new is None:
-        return
-    if new.rows is not None:
-        insert_model_rows(writer, model, "predictions", new.rows)
-    if new.labels is not None:
-        insert_model_rows(writer, model, "labels", new.labels)
-    add_to_rollups(writer, model, new.rows, new.older, new.revisions, threads=threads)
-    merge_if_grown(writer, model)
+    """Store the predictions and labels of models and add them to their rollups. What does not differ by model is one statement for all."""
+    labels = staged_labels(writer, {model.key: parsed.labels[model.name] for model in models if model.name in parsed.labels}, now)
+    numbers = streams_of_models(writer, [model.key for model in models])
+    predictions = stage_predictions(writer, models, parsed.predictions, numbers, now)
+    staged = list[StagedRows]()
+    for model in models:
+        rows, revisions = predictions.get(model.key), labels.get(model.key)
+        if rows is not None and model.rows_from is not None:
+            rows, revisions = _without_expired(ledger, model, model.rows_from, rows, revisions, now)
+        staged += _staged_rows(writer, model, rows, revisions, model.name)
+    added = []
+    for each, fresh in zip(staged, new_labels(writer, [(each.revisions, each.stored.labels) for each in staged]), strict=True):
+        new = _new_rows(writer, each, fresh, block, ledger, now)
+        if new.rows is not None:
+            insert_model_rows(writer, each.model, "predictions", new.rows)
+        if new.labels is not None:
+            insert_model_rows(writer, each.model, "labels", new.labels)
+        added.append(added_rows(each.model, numbers[each.model.key], new.rows, new.older, new.revisions))
+    add_many_to_rollups(writer, added, threads=threads)
+    merge_grown(writer, models)
 
 
 def _store_batch(
@@ -127,8 +133,9 @@ def _store_batch(
     """Store the predictions and labels of small models and add them to their rollups, all with the same statements."""
     batch = start_batch(writer, members, streams_of_members(members, parsed))
     rows, revisions = stage_batch(writer, batch, parsed, now)
-    new = _new_rows(writer, batch.model, rows, revisions, batch, block, ledger, now)
-    if new is not None:
+    for staged in _staged_rows(writer, batch.model, rows, revisions, batch):
+        (fresh,) = new_labels(writer, [(staged.revisions, staged.stored.labels)])
+        new = _new_rows(writer, staged, fresh, block, ledger, now)
         if new.rows is not None:
             insert_batched_rows(writer, batch, "predictions", new.rows)
         if new.labels is not None:
@@ -142,6 +149,21 @@ def _store_batch(
 
 
 @dataclass(frozen=True)
+class StagedRows:
+    """Staged predictions and labels of a model, what is stored of their ids, and the lines of predictions that repeat stored ones or
+    contradict them. owner: the model's name, or the batch.
+    """
+
+    model: Model
+    owner: "str | ModelBatch"
+    rows: pa.Table | None
+    revisions: pa.Table | None
+    stored: StoredRows
+    same: Lines
+    conflicting: Lines
+
+
+@dataclass(frozen=True)
 class NewRows:
     """What a block adds to a model: predictions, labels, predictions stored earlier that get labels, and all labels of the ids of both."""
 
@@ -151,26 +173,25 @@ class NewRows:
     revisions: pa.Table | None
 
 
-def _new_rows(
-    writer: Cursor,
-    model: Model,
-    rows: pa.Table | None,
-    revisions: pa.Table | None,
-    owner: "str | ModelBatch",
-    block: LineBlock,
-    ledger: LineLedger,
-    now: datetime,
-) -> NewRows | None:
-    """What staged rows add, after the outcome of each line was noted; None where there are none. owner: the model's name, or the batch."""
+def _staged_rows(
+    writer: Cursor, model: Model, rows: pa.Table | None, revisions: pa.Table | None, owner: "str | ModelBatch"
+) -> list[StagedRows]:
+    """Staged rows with what is stored of their ids; nothing where there are none. Labels of predictions that contradict are left out."""
     tables = [table for table in (rows, revisions) if table is not None and table.num_rows]
     if not tables:
-        return None
+        return []
     hashes = pa.chunked_array([chunk for table in tables for chunk in table["id_hash"].chunks], pa.uint64())
     stored = stored_rows(writer, model, hashes)
     same, conflicting = repeated_predictions(writer, model, rows, stored) if rows is not None else (NOTHING, NOTHING)
     if revisions is not None and conflicting.size:
         revisions = revisions.filter(pa.array(~np.isin(revisions["line"].to_numpy(), conflicting)))
-    fresh = None if revisions is None else new_labels(writer, revisions, stored.labels)
+    return [StagedRows(model, owner, rows, revisions, stored, same, conflicting)]
+
+
+def _new_rows(writer: Cursor, staged: StagedRows, fresh: pa.Table | None, block: LineBlock, ledger: LineLedger, now: datetime) -> NewRows:
+    """What staged rows add, after the outcome of each line was noted. fresh: their new labels, None where they have none."""
+    model, owner, rows, revisions, stored = staged.model, staged.owner, staged.rows, staged.revisions, staged.stored
+    same, conflicting = staged.same, staged.conflicting
     if rows is not None:
         added = set() if fresh is None else set(fresh.filter(fresh["inline"])["line"].to_pylist())
         _note_predictions(ledger, owner, rows, same, conflicting, added, block, now)

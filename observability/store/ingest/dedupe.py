@@ -6,6 +6,7 @@ id are compared, field by field. Repetitions within a block are found in the sam
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -118,17 +119,38 @@ def _equal_json(one: str | None, other: str | None) -> bool:
     return bool(json.loads(one) == json.loads(other))
 
 
-def new_labels(writer: Cursor, incoming: pa.Table, stored: pa.Table) -> pa.Table:
-    """The incoming labels that are neither stored nor repeat an earlier line of the block."""
-    if not incoming.num_rows:
-        return incoming
-    key = ", ".join(map(quoted_identifier, LABEL_KEY))
+def new_labels(writer: Cursor, parts: Sequence[tuple[pa.Table | None, pa.Table]]) -> list[pa.Table | None]:
+    """The incoming labels of several models that are neither stored nor repeat an earlier line of the block, by one statement.
+
+    parts: of each model the incoming labels, or None, and the stored ones of their ids.
+    """
+    held = [(place, incoming, stored) for place, (incoming, stored) in enumerate(parts) if incoming is not None and incoming.num_rows]
+    found = [incoming for incoming, _ in parts]
+    if not held:
+        return found
+    incoming = pa.concat_tables([_of_owner(place, table) for place, table, _ in held])
+    stored = pa.concat_tables([_of_owner(place, table) for place, _, table in held])
+    kept = _new_labels(writer, incoming, stored)
+    owners = kept["owner"].to_numpy()
+    for place, _, _ in held:
+        found[place] = (kept if len(held) == 1 else kept.filter(pa.array(owners == place))).drop_columns(["owner"])
+    return found
+
+
+def _of_owner(place: int, table: pa.Table) -> pa.Table:
+    """The table with a column that says whose rows these are."""
+    return table.append_column("owner", pa.array(np.full(table.num_rows, place, np.int32)))
+
+
+def _new_labels(writer: Cursor, incoming: pa.Table, stored: pa.Table) -> pa.Table:
+    """The incoming labels that are neither stored nor repeat an earlier line. owner: tells those of one model from those of others."""
+    key = ", ".join(map(quoted_identifier, ("owner", *LABEL_KEY)))
     same = " AND ".join(
         f"s.{quoted_identifier(name)} IS NOT DISTINCT FROM i.{quoted_identifier(name)}" for name in LABEL_KEY if name != "id"
     )
     writer.register("incoming_labels", incoming)
     writer.register("stored_labels", stored)
-    unknown = f"WHERE NOT EXISTS (FROM stored_labels s WHERE s.id = i.id AND {same})" if stored.num_rows else ""
+    unknown = f"WHERE NOT EXISTS (FROM stored_labels s WHERE s.id = i.id AND s.owner = i.owner AND {same})" if stored.num_rows else ""
     kept = arrow_result(
         writer, f"SELECT * FROM incoming_labels i {unknown} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY line) = 1"
     )

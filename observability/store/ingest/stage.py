@@ -4,12 +4,13 @@ Takes the tables of `parse_types.ParsedBlock` and adds hashes, streams, decision
 `predictions_<key>`, `labels_<key>` and the tables of the other kinds, with `line` (and `inline` for labels) beside them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
@@ -23,6 +24,8 @@ from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TAB
 from observability.store.db.shared_tables import feature_list_sql, give_own_tables, shared_table
 
 INCOMING = "incoming"
+STAGED_TOGETHER = 200
+"""Models whose predictions one statement stages at most."""
 Cursor = duckdb.DuckDBPyConnection
 
 
@@ -31,12 +34,57 @@ def stored_columns(model: Model) -> dict[str, str]:
     return PREDICTION_COLUMNS | {column.column: COLUMN_TYPES[column.kind] for column in model.columns}
 
 
-def stage_predictions(writer: Cursor, model: Model, table: pa.Table, now: datetime) -> pa.Table:
-    """Parsed predictions as stored rows, with `line`. Creates new streams and versions."""
-    for pair in _distinct(table, "version", "environment"):
-        ensure_stream(writer, model.key, pair["version"], pair["environment"] or "production")
-    known = [(number, version, environment) for (version, environment), number in stream_numbers(writer, model.key).items()]
-    return staged_predictions(writer, model, table, known, now)
+def stage_predictions(
+    writer: Cursor,
+    models: Sequence[Model],
+    tables: Mapping[str, pa.Table],
+    numbers: Mapping[int, dict[tuple[str, str], int]],
+    now: datetime,
+) -> dict[int, pa.Table]:
+    """Parsed predictions of models (tables: by name) as stored rows with `line`, by key. Models whose rows are staged alike are staged by
+    one statement. Creates new streams and versions. numbers: of the streams of each model as they are known; new ones are added.
+    """
+    held = [model for model in models if model.name in tables and tables[model.name].num_rows]
+    alike: dict[Hashable, list[Model]] = {}
+    for model in held:
+        for pair in _distinct(tables[model.name], "version", "environment"):
+            named = pair["version"], pair["environment"] or "production"
+            if named not in numbers[model.key]:
+                numbers[model.key][named] = ensure_stream(writer, model.key, *named)
+        alike.setdefault((model.task, model.classes, model.settings.threshold, model.columns), []).append(model)
+    found: dict[int, pa.Table] = {}
+    for group in alike.values():
+        streams = [(model.key, *named, number) for model in group for named, number in numbers[model.key].items()]
+        for first in range(0, len(group), STAGED_TOGETHER):
+            part = group[first : first + STAGED_TOGETHER]
+            found |= _staged_alike(writer, part, [tables[model.name] for model in part], streams, now)
+    return found
+
+
+def _staged_alike(
+    writer: Cursor, models: Sequence[Model], tables: Sequence[pa.Table], streams: Iterable[tuple[int, str, str, int]], now: datetime
+) -> dict[int, pa.Table]:
+    """Predictions of models that are staged alike, by key. streams: key, version, environment and number of each."""
+    if len(models) == 1:
+        (model,), (table,) = models, tables
+        known = [(number, version, environment) for key, version, environment, number in streams if key == model.key]
+        return {model.key: staged_predictions(writer, model, table, known, now)}
+    keys = {model.key for model in models}
+    places = [each for each in streams if each[0] in keys]
+    named = [(place, f"{key}/{version}", environment) for place, (key, version, environment, _) in enumerate(places)]
+    joined = pa.concat_tables(map(_with_owner, models, tables), promote_options="default")
+    staged = staged_predictions(writer, models[0], joined, named, now)
+    of_row = staged["stream"].to_numpy()
+    owners = np.array([key for key, *_ in places])[of_row]
+    numbers = pa.array(np.array([number for *_, number in places], np.int16)[of_row])
+    staged = staged.set_column(staged.column_names.index("stream"), "stream", numbers)
+    return {key: staged.filter(pa.array(owners == key)) for key in sorted(keys)}
+
+
+def _with_owner(model: Model, table: pa.Table) -> pa.Table:
+    """Parsed predictions whose versions have the key of their model before them."""
+    versions = pc.binary_join_element_wise(pa.scalar(str(model.key)), table["version"], "/")
+    return table.set_column(table.column_names.index("version"), "version", versions)
 
 
 def staged_predictions(
@@ -82,6 +130,20 @@ def stage_labels(writer: Cursor, table: pa.Table, now: datetime, own_id: str = "
     staged = arrow_result(writer, f"SELECT line, inline, {picked} FROM {INCOMING}")
     writer.unregister(INCOMING)
     return staged
+
+
+def staged_labels(writer: Cursor, tables: Mapping[int, pa.Table], now: datetime) -> dict[int, pa.Table]:
+    """Parsed labels of several models as stored rows, as `stage_labels` gives those of one; models without any are left out."""
+    held = {key: table for key, table in tables.items() if table.num_rows}
+    if not held:
+        return {}
+    owners = np.repeat(np.array([*held], np.int64), [table.num_rows for table in held.values()])
+    joined = pa.concat_tables(held.values(), promote_options="default")
+    lines = joined["line"].to_numpy()
+    order = np.argsort(lines, kind="stable")
+    staged = stage_labels(writer, joined, now)
+    of_row = owners[order][np.searchsorted(lines[order], staged["line"].to_numpy())]
+    return {key: staged if len(held) == 1 else staged.filter(pa.array(of_row == key)) for key in held}
 
 
 def stage_others(writer: Cursor, kind: str, table: pa.Table, now: datetime) -> pa.Table:
@@ -143,7 +205,9 @@ def insert_predictions(writer: Cursor, model: Model, predictions: pa.Table, labe
     """
     if "line" not in predictions.column_names:
         predictions = predictions.append_column("line", pa.array(np.arange(predictions.num_rows)))
-    insert_model_rows(writer, model, "predictions", stage_predictions(writer, model, predictions, now))
+    staged = stage_predictions(writer, [model], {model.name: predictions}, {model.key: stream_numbers(writer, model.key)}, now)
+    if predictions.num_rows:
+        insert_model_rows(writer, model, "predictions", staged[model.key])
     if labels is not None and labels.num_rows:
         for name, filler in (("line", pa.array(np.arange(labels.num_rows))), ("inline", pa.array([True] * labels.num_rows))):
             if name not in labels.column_names:

@@ -21,6 +21,13 @@ from observability.store.db.shared_tables import insert_sql
 from observability.store.query.bin_plans import cached_bin_plan
 
 HOUR_US = 3_600_000_000
+ARROW_TYPES = {
+    "SMALLINT": pa.int16(),
+    "INTEGER": pa.int32(),
+    "BIGINT": pa.int64(),
+    "UTINYINT": pa.uint8(),
+    "DOUBLE": pa.float64(),
+}
 GROUPS_AT_ONCE = 256
 """Groups (stream, day, arrival hour) counted in one pass, so that memory is bounded for any block."""
 
@@ -63,9 +70,17 @@ def add_feature_counts(
     writer: Cursor, model: Model, rows: pa.Table, versions: Mapping[int, Version], references: Sequence[int], threads: int = 2
 ) -> None:
     """Add the histograms and sums of features and groups of new predictions (all stored columns) to the rollups of their model."""
-    if not rows.num_rows or not (model.columns or model.task == "regression"):
-        return
+    for table, added in feature_counts(model, rows, versions, references, threads).items():
+        add_rollup_rows(writer, model, table, [added])
+
+
+def feature_counts(
+    model: Model, rows: pa.Table, versions: Mapping[int, Version], references: Sequence[int], threads: int = 2
+) -> dict[str, pa.Table]:
+    """What the features and groups of new predictions (all stored columns) add to the rollups of their model, by rollup table."""
     deltas = RollupDeltas()
+    if not rows.num_rows or not (model.columns or model.task == "regression"):
+        return {}
     for part, groups in _row_groups(rows, references):
         of_version: dict[int, list[int]] = {}
         for stream in np.unique(groups.stream).tolist():
@@ -76,7 +91,7 @@ def add_feature_counts(
                 of_row = np.where(np.isin(groups.stream[groups.of_row], streams), groups.of_row, -1)
             mine = RollupGroups(of_row, groups.stream, groups.day, groups.arrived)
             _add_version(deltas, model, part, mine, versions[streams[0]], threads)
-    _write_deltas(writer, model, deltas)
+    return {"counts": _counts_table(deltas), "sums": _sums_table(deltas)}
 
 
 def _row_groups(rows: pa.Table, references: Sequence[int]) -> Iterator[tuple[pa.Table, RollupGroups]]:
@@ -222,30 +237,33 @@ def _add_finite_sums(
     deltas.add_sums(groups, measure, n, w, w2, histogram)
 
 
-def _write_deltas(writer: Cursor, model: Model, deltas: RollupDeltas) -> None:
-    """Insert the collected rows."""
-    counts = [np.concatenate(column) for column in zip(*deltas.counts, strict=True)]
+def _counts_table(deltas: RollupDeltas) -> pa.Table:
+    """The collected counts as rows of the rollups."""
     names = ["stream", "period", "measure", "bin", "arrived", "n", "w", "w2"]
-    fixed = {"slice": 0, "decision": 0, "label": -1, "status": 0}
-    _insert_arrays(writer, model, "counts", COUNT_COLUMNS, names, counts, fixed)
-    sums = [np.concatenate(column) for column in zip(*deltas.sums, strict=True)]
+    return _typed_table(COUNT_COLUMNS, names, deltas.counts, {"slice": 0, "decision": 0, "label": -1, "status": 0})
+
+
+def _sums_table(deltas: RollupDeltas) -> pa.Table:
+    """The collected sums as rows of the rollups."""
     names = ["stream", "period", "measure", "arrived", "n", "w", "w2", "total", "squares", "low", "high"]
-    _insert_arrays(writer, model, "sums", SUM_COLUMNS, names, sums, {"slice": 0})
+    return _typed_table(SUM_COLUMNS, names, deltas.sums, {"slice": 0})
 
 
-def _insert_arrays(
-    writer: Cursor,
-    model: Model,
-    table: str,
-    types: Mapping[str, str],
-    names: list[str],
-    columns: list[NDArray[np.generic]],
-    fixed: Mapping[str, int],
-) -> None:
-    """Insert arrays as rows of a model's rollup table. fixed: constant columns."""
-    if not columns or not columns[0].size:
+def _typed_table(
+    types: Mapping[str, str], names: list[str], parts: list[tuple[NDArray[np.generic], ...]], fixed: Mapping[str, int]
+) -> pa.Table:
+    """Arrays as a table with the columns of a rollup table. fixed: constant columns."""
+    held = dict(zip(names, (np.concatenate(column) for column in zip(*parts, strict=True)), strict=False))
+    size = len(next(iter(held.values()))) if held else 0
+    arrays = {name: np.full(size, fixed[name]) if name in fixed else held.get(name, np.empty(0)) for name in types}
+    return pa.table({name: pa.array(arrays[name]).cast(ARROW_TYPES[kind]) for name, kind in types.items()})
+
+
+def add_rollup_rows(writer: Cursor, model: Model, table: str, parts: Sequence[pa.Table]) -> None:
+    """Add rows to a rollup table of a model. parts: tables with its columns in their order."""
+    rows = pa.concat_tables(parts) if parts else None
+    if rows is None or not rows.num_rows:
         return
-    writer.register("feature_deltas", pa.table(dict(zip(names, map(pa.array, columns), strict=True))))
-    picked = ", ".join(f"{fixed.get(name, name)}::{kind} AS {name}" for name, kind in types.items())
-    writer.execute(insert_sql(table, model.key, f"SELECT {picked} FROM feature_deltas", shared=model.shared))
-    writer.unregister("feature_deltas")
+    writer.register("rollup_rows", rows)
+    writer.execute(insert_sql(table, model.key, "SELECT * FROM rollup_rows", shared=model.shared))
+    writer.unregister("rollup_rows")

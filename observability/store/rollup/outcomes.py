@@ -36,7 +36,7 @@ from observability.store.db.schema import (
     SUM_MEASURES,
     model_table,
 )
-from observability.store.db.shared_tables import BATCH_KEY, BATCH_STREAMS, insert_sql
+from observability.store.db.shared_tables import BATCH_KEY, BATCH_STREAMS, GROUP_KEY, insert_sql
 from observability.store.query import raw_rows
 from observability.store.query.bin_plans import LATENCY_PLAN, SCORE_PLAN, cached_bin_plan
 from observability.store.query.source import WindowRows
@@ -183,7 +183,7 @@ def _slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array
 
     New levels get a number, up to SLICE_LEVELS per column.
     """
-    if model.key == BATCH_KEY:
+    if model.key in (BATCH_KEY, GROUP_KEY):
         return _batched_slice_lists(writer, model, rows)
     table = model_table("slices", model.key)
     known: dict[str, dict[str, int]] = {}
@@ -211,19 +211,20 @@ def _slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array
 
 
 def _batched_slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """As `_slice_lists`, of the rows of a batch: each member has numbers of its own."""
+    """As `_slice_lists`, of the rows of a batch or a group: each member has numbers of its own."""
     keys = dict(writer.execute(f"SELECT place, key FROM {BATCH_STREAMS}").fetchall())
     owners = [keys[stream] for stream in rows["stream"].to_pylist()]
-    known: dict[int, dict[str, dict[str, int]]] = {key: {reference: {} for reference in SLICED_FIELDS} for key in set(owners)}
+    known: dict[int, dict[str, dict[str, int]]] = {key: {reference: {} for reference in sliced_columns(model)} for key in set(owners)}
     held = {f"level_{i}": reference for i, reference in enumerate(sliced_columns(model)) if rows[f"level_{i}"].null_count < rows.num_rows}
     if not held:
         return _positive_lists([], rows.num_rows), _positive_lists([], rows.num_rows)
-    for key, number, reference, level in writer.execute(
-        f"SELECT key, slice, reference, level FROM slices_shared WHERE key IN (SELECT key FROM {BATCH_STREAMS})"
-    ).fetchall():
+    stored = f"SELECT key, slice, reference, level FROM slices_shared WHERE key IN (SELECT key FROM {BATCH_STREAMS})"
+    if model.key == GROUP_KEY:
+        stored = " UNION ALL ".join(f"SELECT {key}, slice, reference, level FROM {model_table('slices', key)}" for key in sorted(known))
+    for key, number, reference, level in writer.execute(stored).fetchall():
         known.setdefault(key, {}).setdefault(reference, {})[level] = number
     following = {key: max((n for levels in own.values() for n in levels.values()), default=0) + 1 for key, own in known.items()}
-    codes, added = [], []
+    codes, of_servers, added = [], [], []
     for name, reference in held.items():
         levels = rows[name].to_pylist()
         for key, level in sorted({(key, level) for key, level in zip(owners, levels, strict=True) if level is not None}):
@@ -234,12 +235,15 @@ def _batched_slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[
                 following[key] += 1
         found = [known[key][reference].get(level, 0) for key, level in zip(owners, levels, strict=True)]
         codes.append(np.array(found, np.int16))
+        of_servers += codes[-1:] if reference in SLICED_FIELDS else []
     if added:
         writer.register(BINS, pa.table(dict(zip(("slice", "reference", "level", "key"), map(list, zip(*added, strict=True)), strict=True))))
-        writer.execute(f"INSERT INTO slices_shared SELECT slice, reference, level, key FROM {BINS}")
+        if model.key == BATCH_KEY:
+            writer.execute(f"INSERT INTO slices_shared SELECT slice, reference, level, key FROM {BINS}")
+        for key in sorted({key for *_, key in added}) if model.key == GROUP_KEY else ():
+            writer.execute(f"INSERT INTO {model_table('slices', key)} SELECT slice, reference, level FROM {BINS} WHERE key = {key}")
         writer.unregister(BINS)
-    lists = _positive_lists(codes, rows.num_rows)
-    return lists, lists
+    return _positive_lists(codes, rows.num_rows), _positive_lists(of_servers, rows.num_rows)
 
 
 def _positive_lists(codes: Sequence[NDArray[np.int16]], rows: int) -> pa.Array:

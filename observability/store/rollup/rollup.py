@@ -4,7 +4,7 @@
 all raw rows, `merge_rollups` adds up rows with equal keys, `compact_rollups` coarsens the arrival of old rows from hours to days.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,10 +14,11 @@ from observability.core.catalog import Model, Version
 from observability.core.time import aware_utc
 from observability.store.db.catalog_store import require_model, stream_numbers
 from observability.store.db.expressions import decision_sql, sql_literal
-from observability.store.db.results import Cursor, arrow_result, first_row, single_row
+from observability.store.db.results import Cursor, arrow_result, single_row
 from observability.store.db.schema import COUNT_COLUMNS, SUM_COLUMNS, model_table
 from observability.store.db.shared_tables import give_own_tables
-from observability.store.rollup.features import add_feature_counts
+from observability.store.rollup.features import add_feature_counts, add_rollup_rows, feature_counts
+from observability.store.rollup.grouped_outcomes import AddedRows, grouped_outcome_counts, grouped_rows
 from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns, sliced_columns
 
 REBUILD_ROWS = 200_000
@@ -54,12 +55,34 @@ def add_to_rollups(
     new: predictions that were just stored (columns of `predictions_<key>`). older: predictions that were stored earlier and whose ids have
     new labels. revisions: every label of the ids in both, with `is_new` for labels of this load.
     """
-    numbers = stream_numbers(writer, model.key)
+    added = added_rows(model, stream_numbers(writer, model.key), new, older, revisions)
+    if new is not None:
+        add_feature_counts(writer, model, new, added.versions, added.references, threads)
+    add_outcome_counts(writer, model, new, older, revisions, added.versions, added.references)
+
+
+def added_rows(
+    model: Model, numbers: Mapping[tuple[str, str], int], new: pa.Table | None, older: pa.Table | None, revisions: pa.Table | None
+) -> AddedRows:
+    """What a block adds to a model (see `add_to_rollups`), with its versions. numbers: of its streams, by version and environment."""
     versions = {number: model.version(version) or Version(version) for (version, _), number in numbers.items()}
     references = [number for (_, environment), number in numbers.items() if environment == "reference"]
-    if new is not None:
-        add_feature_counts(writer, model, new, versions, references, threads)
-    add_outcome_counts(writer, model, new, older, revisions, versions, references)
+    return AddedRows(model, new, older, revisions, versions, references)
+
+
+def add_many_to_rollups(writer: Cursor, added: Iterable[AddedRows], *, threads: int = 2) -> None:
+    """Add to the rollups of several models what a block adds to each. Outcomes of models of one form are counted together."""
+    for group in grouped_rows(added):
+        outcomes: dict[str, dict[int, pa.Table]] = {}
+        if len(group) > 1:
+            outcomes = grouped_outcome_counts(writer, group)
+        for each in group:
+            features = {} if each.new is None else feature_counts(each.model, each.new, each.versions, each.references, threads)
+            for table in FIGURES:
+                parts = [features.get(table), outcomes.get(table, {}).get(each.model.key)]
+                add_rollup_rows(writer, each.model, table, [part for part in parts if part is not None])
+            if not outcomes:
+                add_outcome_counts(writer, each.model, each.new, each.older, each.revisions, each.versions, each.references)
 
 
 def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | None = None, *, threads: int = 2) -> None:
@@ -157,19 +180,27 @@ def merge_rollups(writer: Cursor, model: Model) -> None:
     )
 
 
-def merge_if_grown(writer: Cursor, model: Model) -> bool:
-    """Merge the rollups if they have grown enough; return whether they were merged. Amortized, a row is merged O(1) times.
+def merge_grown(writer: Cursor, models: Iterable[Model]) -> list[Model]:
+    """Merge the rollups of models where they have grown enough; return these models. Amortized, a row is merged O(1) times.
 
     Those in the shared tables are of few rows and are never merged.
     """
-    if model.shared:
-        return False
-    (rows,) = single_row(writer, f"SELECT count(*) FROM {model_table('counts', model.key)}")
-    row = first_row(writer, "SELECT merged_rows FROM rollups WHERE key = ?", [model.key])
-    if rows <= 2 * (row[0] if row else 0) + MERGE_FROM:
-        return False
-    merge_rollups(writer, model)
-    return True
+    own = [model for model in models if not model.shared]
+    rows = _own_counts(writer, own)
+    merged = dict(writer.execute("SELECT key, merged_rows FROM rollups WHERE list_contains(?, key)", [list(rows)]).fetchall())
+    grown = [model for model in own if rows[model.key] > 2 * merged.get(model.key, 0) + MERGE_FROM]
+    for model in grown:
+        merge_rollups(writer, model)
+    return grown
+
+
+def _own_counts(cursor: Cursor, models: Sequence[Model]) -> dict[int, int]:
+    """The number of counts rows of models with tables of their own, by key. Read-only."""
+    queries = [f"SELECT {model.key}, count(*) FROM {model_table('counts', model.key)}" for model in models]
+    found: dict[int, int] = {}
+    for first in range(0, len(queries), COUNTED_TOGETHER):
+        found |= dict(cursor.execute(" UNION ALL ".join(queries[first : first + COUNTED_TOGETHER])).fetchall())
+    return found
 
 
 def compact_rollups(writer: Cursor, model: Model, *, now: datetime | None = None, days: int = COMPACT_DAYS) -> int:
@@ -198,11 +229,9 @@ def wants_compaction(cursor: Cursor, models: Iterable[Model], now: datetime) -> 
     due = [model for model in models if hours.get(model.key, 0) < limit]
     shared = [model.key for model in due if model.shared]
     counted = "SELECT key, count(*) FROM counts_shared WHERE key IN (SELECT unnest(?::INTEGER[])) GROUP BY key"
-    rows = cursor.execute(counted, [shared]).fetchall() if shared else []
-    own = [f"SELECT {model.key}, count(*) FROM {model_table('counts', model.key)}" for model in due if not model.shared]
-    for first in range(0, len(own), COUNTED_TOGETHER):
-        rows += cursor.execute(" UNION ALL ".join(own[first : first + COUNTED_TOGETHER])).fetchall()
-    large = {key for key, count in rows if count >= COMPACT_FROM}
+    rows = dict(cursor.execute(counted, [shared]).fetchall()) if shared else {}
+    rows |= _own_counts(cursor, [model for model in due if not model.shared])
+    large = {key for key, count in rows.items() if count >= COMPACT_FROM}
     return [model for model in due if model.key in large]
 
 
