@@ -1,9 +1,9 @@
 """Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the eight weeks before.
 
-A column moved where its PSI is large, beyond chance, and some times that of any earlier week against the others; of a number, beyond what
-weeks differ by on average, its own and those of all numbers. The newest two weeks are no part of the baseline where the same change reached
-them already. Numbers are compared in deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns
-of answers are those of calls that got one.
+A column moved where its PSI is large, beyond chance, and some times that of any earlier week against the others; of a number, after many
+weeks, beyond what its weeks differ by on average, or half that and half what those of all numbers do, where its own were calmer. The newest
+two weeks are no part of the baseline where the same change reached them already. Numbers are compared in deciles of the earlier calls,
+categories by their frequent levels, free texts by their length. Columns of answers are those of calls that got one.
 """
 
 import json
@@ -39,8 +39,10 @@ BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
 a model's calls share that week: by chance one of them was calm all the time. After many weeks a number is held against their average."""
 MANY_WEEKS, AFTER_MANY = 6, 0.8
 """From so many weeks of baseline on the factors are this part of BEYOND: the most unusual of more weeks is a larger one."""
-CALM = (0.995, 0.9999)
-"""Share of unchanged weeks in which a number stays within the limits for watch and for act, after many weeks."""
+CALM = (0.99, 0.9998)
+"""Share of unchanged weeks in which all numbers of a model stay within the limits for watch and for act, after many weeks."""
+MOST_RAISED = 4.0
+"""What all numbers vary by on average counts for a calm one up to so many times its own: one that changed blinds no other."""
 MAX_LEFT_OUT = 2
 """Newest earlier weeks that are no part of the baseline at most, where a change reached them: what lasts longer is usual by then."""
 ALIKE = 1.5
@@ -226,15 +228,19 @@ def _limits_of(drift: CallDrift, numbers: Sequence[CallDrift], stated: Limits) -
 def _beyond_usual_weeks(drift: CallDrift, extras: Sequence[float]) -> Limits:
     """The PSI that CALM shares of unchanged weeks stay within, of a number. extras: `extra` of the numbers that vary.
 
-    A shift of a week makes a PSI of its square, so that the PSI beyond chance is that of Student's t squared. Half of the variance of weeks
-    is the number's own, half the mean of all numbers; the degrees of freedom are those of this sum (Satterthwaite 1946).
+    A shift of a week makes a PSI of its square, so that the PSI beyond chance is that of Student's t squared. Of a number whose weeks are
+    calmer than those of all numbers on average, half of the variance is its own and half that mean; the degrees of freedom are those of
+    the sum of two (Satterthwaite 1946). Of any other the variance is its own alone: numbers that never move make no other calm. The
+    shares are of all numbers together (Bonferroni).
     """
     from scipy.special import stdtrit
 
-    many = max(len(extras), 1)
-    extra = (drift.extra + (sum(extras) / many if extras else drift.extra)) / 2
-    freedom = (drift.weeks - 1) / (((many + 1) / (2 * many)) ** 2 + (many - 1) / (4 * many**2))
-    watch, act = (drift.chance + float(stdtrit(freedom, (1 + share) / 2)) ** 2 * extra for share in CALM)
+    own, others, freedom = drift.extra, min(float(np.mean(extras or [0.0])), MOST_RAISED * drift.extra), drift.weeks - 1.0
+    if others > own > 0:
+        own, freedom = (own + others) / 2, freedom * (own + others) ** 2 / (own**2 + others**2)
+    along = drift.chance / max(drift.bins - 1, 1)  # the part of chance that lies along a shift
+    tails = ((1 - share) / max(len(extras), 1) for share in CALM)
+    watch, act = (drift.chance - along + float(stdtrit(freedom, 1 - tail / 2)) ** 2 * (own + along) for tail in tails)
     return watch, act
 
 
@@ -361,6 +367,8 @@ def _coded_numbers(name: str, now: "Series", before: "Series") -> _CodedColumn:
     sides = [np.asarray(each.astype(np.float64)) for each in (now, before)]
     known = sides[1][np.isfinite(sides[1])]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, MAX_BINS + 1)[1:-1])) if known.size else np.empty(0)
+    if edges.size and edges[-1] == known.max():
+        edges = np.append(edges, np.nextafter(edges[-1], np.inf))  # what is larger than all before is no value of theirs
     codes: list[Integers] = [
         np.where(np.isfinite(each), np.searchsorted(edges, each, side="right"), len(edges) + 1).astype(np.int64) for each in sides
     ]

@@ -113,10 +113,12 @@ def test_a_column_is_held_against_the_factors_of_its_kind_and_of_its_weeks(
     assert {name for name, limit in after.items() if limit != limits[name][2]} == {name for name, (number, *_) in limits.items() if number}
 
 
-def test_after_many_weeks_a_number_is_held_against_what_weeks_differ_by_on_average(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    """By hand: the variance of weeks is three quarters its own and one quarter of the other number, with the F quantiles of its freedom."""
-    now, past = sides
-    found, extra = drifts(now, past), {}
+def test_after_many_weeks_a_number_is_held_against_what_its_weeks_differ_by_on_average() -> None:
+    """By hand: a restless number against its own weeks, a calm one against half of its own and half of the mean, capped at four times its own."""
+    rng = np.random.default_rng(4)
+    past = calls(rng, variation=0.1, restless=0.3)
+    now, extra, sizes = calls(rng, 1, first_week=0), {}, {}
+    found = {each.column: each for each in call_drifts(compared_calls(now, past, WINDOW), FEATURES, WINDOW, (0.0, 0.0))}
     for name in ("input_tokens", "output_tokens"):
         own = past if name == "input_tokens" else past[past["status"] == "ok"]
         age = (START.replace(tzinfo=None) - own["at"]) // timedelta(days=7)
@@ -126,11 +128,36 @@ def test_after_many_weeks_a_number_is_held_against_what_weeks_differ_by_on_avera
         rest = counts.sum(axis=0) - counts
         chance = 9 * (1 / counts.sum(axis=1) + 1 / rest.sum(axis=1))
         extra[name] = np.mean([psi(of, week) for of, week in zip(rest, counts, strict=True)] - chance)
+        sizes[name] = 1 / len(own) + 1 / (len(now) if name == "input_tokens" else int((now["status"] == "ok").sum()))
         assert found[name].extra == pytest.approx(extra[name]) and found[name].extra > 0
-    weeks = 0.75 * extra["input_tokens"] + 0.25 * extra["output_tokens"]
-    by_chance = 9 * (1 / len(now) + 1 / len(past))
-    expected = [by_chance + f.isf(tail, 1, 7 / (0.75**2 + 0.25**2)) * weeks for tail in (0.005, 0.0001)]
-    assert found["input_tokens"].limits == pytest.approx((max(expected[0], LIMITS[0]), max(expected[1], LIMITS[1])))
+    mean = (extra["input_tokens"] + extra["output_tokens"]) / 2
+    calm = extra["output_tokens"]
+    capped = min(mean, 4 * calm)
+    weeks = {
+        "input_tokens": (extra["input_tokens"], 7),
+        "output_tokens": ((calm + capped) / 2, 7 * (calm + capped) ** 2 / (calm**2 + capped**2)),
+    }
+    assert extra["input_tokens"] > 3 * calm
+    for name, (variance, freedom) in weeks.items():
+        expected = [8 * sizes[name] + f.isf(tail / 2, 1, freedom) * (variance + sizes[name]) for tail in (0.01, 0.0002)]
+        assert found[name].limits == pytest.approx(expected), name
+
+
+def test_a_number_that_changed_weeks_ago_blinds_no_other(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    """A setting that was raised three weeks ago, too long to be left out of the baseline; questions that are twice as long are told all the same."""
+    now, past = sides
+    recent = past["at"] >= START.replace(tzinfo=None) - timedelta(days=21)
+    past = past.assign(**{"feature.temperature": np.where(recent, 0.5, 0.2)})
+    now = now.assign(**{"feature.temperature": 0.5, "feature.input_tokens": now["feature.input_tokens"] * 2})
+    found = drifts(now, past)
+    assert found["temperature"].extra > 1, "it varies much"
+    assert found["input_tokens"].effect > found["input_tokens"].limits[0]
+
+
+def test_a_value_above_all_before_is_seen_where_they_were_constant(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    now, past = sides
+    found = drifts(now.assign(**{"feature.temperature": 0.9}), past)["temperature"]
+    assert found.effect > 1 and (found.before, found.now) == pytest.approx((0.2, 0.9))
 
 
 def test_too_few_calls_or_weeks_say_what_is_needed(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:

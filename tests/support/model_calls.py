@@ -31,16 +31,24 @@ CONTEXT = Context(MODEL, MODEL.versions[0], Window("chat", START, END), END, bud
 
 
 def calls(
-    rng: np.random.Generator, weeks: int = 8, a_day: int = 100, *, first_week: int | None = None, variation: float = 0.1
+    rng: np.random.Generator,
+    weeks: int = 8,
+    a_day: int = 100,
+    *,
+    first_week: int | None = None,
+    variation: float = 0.1,
+    restless: float | None = None,
 ) -> pd.DataFrame:
     """Calls of so many weeks, which end where the window begins, or begin with `first_week` weeks after that.
 
-    variation: standard deviation of a week in the logits of shares and in the logarithms of tokens.
+    variation: standard deviation of a week in the logits of shares and in the logarithms of tokens; restless: that of the questions' tokens,
+    where it is another.
     """
     parts = []
     for week in range(weeks):
         begin = START + timedelta(days=7 * (week - weeks if first_week is None else first_week + week))
         moved = rng.normal(0, variation, 6)
+        moved[4] *= 1.0 if restless is None else restless / variation
         days = np.repeat(np.arange(7), rng.poisson(a_day * np.array([1.1, 1.1, 1.1, 1.1, 1.0, 0.5, 0.4])))
         n = len(days)
         parts.append(
@@ -71,11 +79,13 @@ def shares(usual: tuple[float, ...], moved: np.ndarray) -> np.ndarray:
     return found / found.sum()
 
 
-def frames_of(seed: int, a_day: int = 100, variation: float = 0.1, weeks: int = 8) -> tuple[dict[str, pd.DataFrame], Context]:
+def frames_of(
+    seed: int, a_day: int = 100, variation: float = 0.1, weeks: int = 8, restless: float | None = None
+) -> tuple[dict[str, pd.DataFrame], Context]:
     """A window and so many weeks before, without a change."""
     rng = np.random.default_rng(seed)
-    past = calls(rng, weeks, a_day, variation=variation)
-    return {"past": past, "current": calls(rng, 1, a_day, first_week=0, variation=variation)}, CONTEXT
+    past = calls(rng, weeks, a_day, variation=variation, restless=restless)
+    return {"past": past, "current": calls(rng, 1, a_day, first_week=0, variation=variation, restless=restless)}, CONTEXT
 
 
 def drift_findings(frames: Mapping[str, pd.DataFrame], **limits: float) -> dict[str, Finding]:

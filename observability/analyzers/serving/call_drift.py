@@ -1,8 +1,8 @@
 """Find what the logged calls of a language model ask and answer otherwise than in the eight weeks before.
 
 Such a model has no reference: serving/drift cannot judge it. All of its versions are judged together, on a sample of the calls. A column
-has one finding; the false discovery rate is controlled over all of them. There must be three earlier weeks, and a change is
-critical only where it is many times as large as that of the most unusual of them (`factors_beyond`).
+has one finding; the false discovery rate is controlled over all of them. There must be three earlier weeks for a critical
+change; how far it must be beyond what the earlier weeks differ by, `detection.call_drift` says.
 """
 
 from dataclasses import replace

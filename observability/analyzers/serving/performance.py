@@ -230,7 +230,8 @@ def metric_finding(
     if severity == "unknown":
         return replace(base, because=f"{because}: cannot tell yet, {undecided_reason(change)}.")
     if too_young is not None and not (headline and change.effect * too_young >= allowed):
-        return replace(base, because=f"{because}, but only {100 * too_young:.0f} % of the labels are in: too early to decide.")
+        first = limit_value(metric, usual, change.limits[0])
+        return replace(base, limit=first, because=f"{because}, but only {100 * too_young:.0f} % of the labels are in: too early to decide.")
     if too_young is not None:
         because += f"; {100 * too_young:.0f} % of the labels are in, and it stays beyond its limit even if the others are as good as before"
     onset = None if worst.standing else metric_onset(daily, change, context)

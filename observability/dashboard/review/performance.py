@@ -10,6 +10,7 @@ from observability.core import formatting
 from observability.core.window import Slice
 from observability.dashboard import clicks, frame, links
 from observability.dashboard.charts import time as charts_time
+from observability.dashboard.overview import findings
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.widgets import plain_caption
@@ -54,9 +55,15 @@ def weekly_metric_chart(part: dict[str, Any], finding: dict[str, Any]) -> None:
         return
     limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
     title = formatting.metric_title(finding["metric"])
-    baseline = finding["evidence"].get("baseline")
     figure = charts_time.metric_lines(
-        days, name=title, unit=finding["unit"], limit=limit, severity=finding["severity"], baseline=baseline, height=240
+        days,
+        name=title,
+        unit=finding["unit"],
+        limit=limit,
+        severity=finding["severity"],
+        baseline=finding["evidence"].get("baseline"),
+        baseline_name=findings.BASELINES[finding["against"]],
+        height=240,
     )
     dashed = " The dashed line is an estimate." if "estimated" in days else ""
     alt = f"{title} of {part['model']} by day. {finding['because']}{dashed}".replace("`", "")
