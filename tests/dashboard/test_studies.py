@@ -35,3 +35,14 @@ def test_studies_side_by_side_have_energy_and_cost_only_where_they_are_known(mon
         f"{len(names) / 2:.1f}",
         "EUR",
     ]
+
+
+def test_each_study_is_asked_for_apart_so_that_the_readings_of_one_cut_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = [
+        *results_of_studies(simulated_study(np.random.default_rng(3), trials=20)),
+        *results_of_studies(simulated_study(np.random.default_rng(4), trials=20)),
+    ]
+    asked: list[set[str]] = []
+    monkeypatch.setattr(studies, "energy_and_cost_of_runs", lambda runs: asked.append({each.run.name for each in runs}) or {})
+    studies.use_of_studies(known)
+    assert asked == [{each.run.name for each in study.trials} for study in known]

@@ -38,6 +38,7 @@ def ledger_of(*names: tuple[str, str]) -> LineLedger:
         ("", "step", {RECORDED, UNNAMED}),
         ("loan", "device_report", {"loan", RECORDED}),
         ("", "decision", {RECORDED, UNNAMED}),
+        ("loan", "decision", {"loan", RECORDED, UNNAMED}),
         ("", "dataset", None),
         ("", "annotation", None),
         ("", "assignment", None),

@@ -83,9 +83,11 @@ def chosen_study(known: Sequence[StudyResults]) -> StudyResults:
 
 
 def use_of_studies(known: Sequence[StudyResults]) -> dict[str, dict[str, RunUse]]:
-    """Energy and cost of each run, by the names of its study and of itself; computed once for all studies."""
-    uses = energy_and_cost_of_runs([RunVerdict(each.run, ()) for study in known for each in study.trials])
-    return {study.name: {name: uses[name] for each in study.trials if (name := each.run.name) in uses} for study in known}
+    """Energy and cost of each run, by the names of its study and of itself.
+
+    Each study is asked for apart: of the readings of devices, one question gives the newest `rows` only.
+    """
+    return {study.name: energy_and_cost_of_runs([RunVerdict(each.run, ()) for each in study.trials]) for study in known}
 
 
 def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -> None:

@@ -18,6 +18,8 @@ STORED, DUPLICATE, REJECTED = 0, 1, 2
 SERVED = ("prediction", "label")
 OF_ALL = ("event", "price")
 """Kinds whose records belong to every model if they name none."""
+OF_OTHERS = ("decision",)
+"""Kinds whose records findings about other models read too: the levels of exports (`trust/exports`)."""
 Lines = NDArray[np.int64]
 
 
@@ -77,7 +79,7 @@ class LineLedger:
 
     def changed_models(self) -> set[str] | None:
         """The models that the lines concern, NOTED where some are notes, RECORDED where some are other records, UNNAMED where some of them
-        name no model; None where a line may concern all models.
+        name no model or are OF_OTHERS; None where a line may concern all models.
         """
         named = set(self.owners)
         for model, kind, _ in self.names:
@@ -86,7 +88,7 @@ class LineLedger:
                 continue
             named |= set() if kind in SERVED else {RECORDED}
             if model:
-                named.add(model)
+                named |= {model, UNNAMED} if kind in OF_OTHERS else {model}
             elif kind in OF_ALL or (kind in KINDS and "model" not in KINDS[kind].fields and kind not in (*OF_NO_MODEL, *OF_RUNS)):
                 return None
             else:
