@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from observability.analyzers.training.runs import RunVerdict
 from observability.dashboard.scope import Scope
 from observability.dashboard.training import studies
 from observability.dashboard.training.runs import RunUse
@@ -27,7 +28,7 @@ def test_studies_side_by_side_have_energy_and_cost_only_where_they_are_known(mon
     names, drawn = [each.run.name for each in study.trials], []
     monkeypatch.setattr(studies, "draw_table", lambda *told, **_: drawn.append(told[2:]))
     for use in (RunUse(wh=2.0, source="measured", amount=0.5, currency="EUR"), RunUse()):
-        monkeypatch.setattr(studies, "energy_and_cost_of_runs", lambda _, use=use: dict.fromkeys([*names, "of another study"], use))
+        monkeypatch.setattr(studies, "energy_and_cost_of_runs", lambda _, use=use: dict.fromkeys(names, use))
         studies.all_studies_table([study], Scope(), studies.use_of_studies([study]))
     (known, (row,)), (unknown, _) = drawn
     assert [each["key"] for each in known][-2:] == ["energy", "cost"] and [each["key"] for each in unknown][-1] == "time"
@@ -43,6 +44,11 @@ def test_each_study_is_asked_for_apart_so_that_the_readings_of_one_cut_no_other(
         *results_of_studies(simulated_study(np.random.default_rng(4), trials=20)),
     ]
     asked: list[set[str]] = []
-    monkeypatch.setattr(studies, "energy_and_cost_of_runs", lambda runs: asked.append({each.run.name for each in runs}) or {})
+
+    def noted(runs: list[RunVerdict]) -> dict[str, RunUse]:
+        asked.append({each.run.name for each in runs})
+        return {}
+
+    monkeypatch.setattr(studies, "energy_and_cost_of_runs", noted)
     studies.use_of_studies(known)
     assert asked == [{each.run.name for each in study.trials} for study in known]
