@@ -150,7 +150,8 @@ EXPORTED = "\0exports"
 RECORDED = "\0records"
 """The name under which a store counts records of other kinds than predictions and labels that concern one model, as its events."""
 UNNAMED = "\0unnamed"
-"""The name under which a store counts records that name no model, and that no finding of a single model's own rows depends on."""
+"""The name under which a store counts records that name no model, or are read with others (decisions): findings about a model's records may
+depend on them, those about its rows do not. Records of a run count for the model of the run as well."""
 NOTED = "\0notes"
 """The name under which a store counts what people write down (`NOTES` of records/kinds.py), on which no finding depends."""
 

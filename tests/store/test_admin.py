@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from observability.core.catalog import Version
+from observability.core.catalog import Version, computed_values
 from observability.core.errors import NotFoundError
 from observability.core.finding import KEPT_FILE
 from observability.core.window import Window
 from observability.store import removal
 from observability.store.db import catalog_store
-from observability.store.db.kept_counts import COUNTS_FILE, read_counts
+from observability.store.db.kept_counts import COUNTS_FILE, read_counts, write_counts
 from observability.store.db.shared_tables import give_own_tables
 from observability.store.ingest import landing
 from observability.store.ingest.loader import load_landing
@@ -248,10 +248,37 @@ def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
         assert store.activity().equals(known)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"program": "0.1 1", "counts": []}', '{"counts": [[1]]}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"counts": [[1]]}'])
 def test_counts_that_cannot_be_read_are_counted_again(tmp_path, text):
     (tmp_path / COUNTS_FILE).write_text(text)
     assert read_counts(tmp_path) == {}
+
+
+def test_counts_of_another_program_are_counted_again(tmp_path, monkeypatch):
+    counts = {("status", "one"): (7, {"predictions": 60})}
+    write_counts(tmp_path, counts, ["one"])
+    assert read_counts(tmp_path) == counts
+    monkeypatch.setattr("observability.store.db.kept_counts._program", lambda: "another")
+    assert read_counts(tmp_path) == {}
+
+
+def test_bytes_follow_what_is_computed_and_tables_of_its_own(tmp_path):
+    """Explanations add rows of no prediction, and a model that leaves the shared tables takes more room at once."""
+    with new_store(tmp_path / "home") as store:
+        _load(store, *(prediction(number, model="one") for number in range(60)))
+        (shared,) = store.status(60.0)["models"]
+        with store.write() as writer:
+            (model,) = store.catalog().models
+            give_own_tables(writer, model.key)
+        with store.cursor() as cursor:
+            cursor.execute("CHECKPOINT")
+        (own,) = store.status(60.0)["models"]
+        assert own["bytes"] > shared["bytes"]
+        before = store.counted_models[(admin.BLOCKS, "one")]
+        with store.write():
+            store.note_changed_models([computed_values("one")])
+        store.status(60.0)
+        assert store.counted_models[(admin.BLOCKS, "one")] != before
 
 
 def test_an_event_of_a_model_leaves_what_is_known_of_others(store, landed):

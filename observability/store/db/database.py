@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 import duckdb
 
 from observability.core.catalog import COMPUTED, Catalog, Model
-from observability.core.errors import StoreBrokenError, StoreBusyError, StoreDamagedError
+from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError, StoreDamagedError
 from observability.core.finding import AUDIT_STEPS, KEPT_FILE
 from observability.core.settings import ModelSettings
 from observability.core.view_names import quoted_identifier
@@ -63,7 +63,7 @@ class Database:
     """One open database. Safe under threads.
 
     generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about each
-    model's own rows, by name, and under "" after the last that may concern all; under `computed_values` of a name after the last that
+    model's own rows and records, by name, and under "" after the last that may concern all; under `computed_values` of a name after the last that
     changed nothing but what is computed from its rows. Each is written in its commit, so a later process has the same. unhurried: how many
     of these commits were made inside `in_background`. rewrites: how often the file was rewritten: what was known before may tell of what
     was removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
@@ -476,7 +476,7 @@ class Database:
     def close(self) -> None:
         """Close every connection, and keep what was counted for the next process. A second call does nothing."""
         if self._writes_commits and not self._closed and self.counted_models != self._counts_of_file:
-            with suppress(duckdb.Error, StoreBrokenError):
+            with suppress(duckdb.Error, ObservabilityError, OSError):  # whatever fails, the store is closed
                 self.keep_counts(self.home)
         with self._mutex:
             self._closed = True

@@ -4,9 +4,11 @@ A count is kept with the number of the last commit about its model, which the st
 changed since the last one counted. The file holds names and numbers of rows, and goes where what is removed must leave no trace.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,6 @@ from observability.core.version import VERSION
 from observability.records.private_file import replace_private_file
 
 COUNTS_FILE = "counts.json"
-RULES = 1
-"""Raised where what is counted changes between two releases."""
 Counts = Mapping[tuple[str, str], tuple[int, Any]]
 """By the name of the count and the model: a number, and the count that holds while the number is the same."""
 
@@ -39,6 +39,10 @@ def read_counts(folder: Path) -> dict[tuple[str, str], tuple[int, Any]]:
         return {}
 
 
+@cache
 def _program() -> str:
-    """The release whose counts are the same."""
-    return f"{VERSION} {RULES}"
+    """A digest of the release and of the files that count, as they were when it was first asked for."""
+    folder = Path(__file__).parents[1]
+    found = [(path.relative_to(folder), path.stat()) for path in sorted(folder.rglob("*.py"))]
+    files = [f"{path} {about.st_size} {about.st_mtime_ns}" for path, about in found]
+    return hashlib.sha256(f"{VERSION} {files}".encode()).hexdigest()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from observability.core.catalog import Model
+from observability.core.catalog import Model, computed_values
 from observability.core.errors import StoreBrokenError
 from observability.core.formatting import plural, with_full_stop
 from observability.core.questions import NULL
@@ -62,7 +62,7 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     problems: sentences about what a person should know. Where the database or landing cannot be read, a problem says why, and what it
     holds is empty or None. most_age: seconds for which counts of the database are given again while records wait or where counting took
     longer than SLOW_COUNT, and for ever while nothing is committed, and otherwise only models that changed are counted again, in this or
-    an earlier process (bytes: as of when the model had grown by GROWN); 0: everything is counted now. counted_at: when they were.
+    an earlier process (bytes: see `_model_bytes`); 0: everything is counted now. counted_at: when they were.
     """
     unread: str | None = None
     body: dict[str, Any] = {
@@ -237,31 +237,40 @@ def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) 
 def _model_bytes(store: Database, cursor: Cursor, models: Sequence[Model], counted: Mapping[str, dict[str, Any]]) -> dict[str, int]:
     """Bytes of the blocks of each model in the database file, by name. counted: the status of each.
 
-    Blocks are counted where a model is new or has GROWN since, and where its rows were not all in the file then and are now: without a log
-    all are. Models that share tables are counted together.
+    Blocks are counted where a model is new or has GROWN since, where what is computed from its rows changed, where its tables are no longer
+    shared, and once after the log went into the file where rows of the model were still in the log. Models that share tables are counted
+    together.
     """
-    whole = not log_path(store.path).exists()
+    whole, written = not log_path(store.path).exists(), store.path.stat().st_mtime_ns
     rows = {name: status["predictions"] + status["reference_rows"] + status["labels"] for name, status in counted.items()}
-    known = {model.name: held[1] for model in models if (held := store.counted_models.get((BLOCKS, model.name)))}
+    basis = {model.name: [model.shared, store.generations.get(computed_values(model.name), 0)] for model in models}
+    known = {model.name: held for model in models if (held := store.counted_models.get((BLOCKS, model.name)))}
 
-    def outdated(name: str) -> bool:
-        if name not in known:
+    def now_in_file(name: str) -> bool:
+        """Whether all rows of a model are in the file: there is no log, or the file was written after the last of them."""
+        return whole or (name in known and known[name][0] == store.model_commit(name) and known[name][1]["written"] != written)
+
+    def outdated(model: Model) -> bool:
+        if model.name not in known:
             return True
-        then, _, complete = known[name]
-        return abs(rows[name] - then) > GROWN * then or (whole and not complete)
+        then = known[model.name][1]
+        grown = abs(rows[model.name] - then["rows"]) > GROWN * then["rows"]
+        return grown or then["basis"] != basis[model.name] or (not then["complete"] and now_in_file(model.name))
 
-    own = [model for model in models if not model.shared and outdated(model.name)]
+    own = [model for model in models if not model.shared and outdated(model)]
     found: dict[str, int] = {}
     if own:
         (size,) = single_row(cursor, "SELECT block_size FROM pragma_database_size() LIMIT 1")
         for first in range(0, len(own), MODELS_A_QUERY):
             blocks = _figures_by_key(cursor, [_blocks_sql(model) for model in own[first : first + MODELS_A_QUERY]])
             found |= {model.name: int(blocks[model.key][0] or 0) * int(size) for model in own if model.key in blocks}
-    if any(model.shared and outdated(model.name) for model in models):
+    if any(model.shared and outdated(model) for model in models):
         shared = _shared_bytes(cursor)
         found |= {model.name: shared.get(model.key, 0) for model in models if model.shared}
-    store.counted_models |= {(BLOCKS, name): (store.model_commit(name), [rows[name], in_file, whole]) for name, in_file in found.items()}
-    return {model.name: found[model.name] if model.name in found else known[model.name][1] for model in models}
+    for name, in_file in found.items():
+        about = {"rows": rows[name], "bytes": in_file, "complete": now_in_file(name), "written": written, "basis": basis[name]}
+        store.counted_models |= {(BLOCKS, name): (store.model_commit(name), about)}
+    return {model.name: found[model.name] if model.name in found else known[model.name][1]["bytes"] for model in models}
 
 
 def _figures_by_key(cursor: duckdb.DuckDBPyConnection, queries: Sequence[str]) -> dict[int, tuple[Any, ...]]:
