@@ -62,13 +62,14 @@ class Counted(NamedTuple):
 class Database:
     """One open database. Safe under threads.
 
-    generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about each
-    model's own rows and records, by name, and under "" after the last that may concern all; under `computed_values` of a name after the
-    last that changed nothing but what is computed from its rows. Each is written in its commit, so a later process has the same.
-    unhurried: how many of these commits were made inside `in_background`. rewrites: how often the file was rewritten: what was known before may tell of what
-    was removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
-    compared with the manifest. mended: whether damage was mended since then, so that lost segments are expected. counted: the counts of the
-    last status. mend: called where the files turn out to be damaged as they are opened; they are then opened again.
+    generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about
+    each model's own rows and records, by name, and under "" after the last that may concern all; under `computed_values` of a name
+    after the last that changed nothing but what is computed from its rows. Each is written in its commit, so a later process has the
+    same. unhurried: how many of these commits were made inside `in_background`. rewrites: how often the file was rewritten: what was
+    known before may tell of what was removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled:
+    whether the loaded segments were compared with the manifest. mended: whether damage was mended since then, so that lost segments are
+    expected. counted: the counts of the last status. mend: called where the files turn out to be damaged as they are opened; they are
+    then opened again.
     """
 
     read_only = False
