@@ -23,7 +23,15 @@ from observability.core.errors import ObservabilityError
 from observability.core.questions import Sample
 from observability.core.window import EPOCH, Window
 from observability.monitoring import check_windows
-from observability.stats.attribution import SCORE_TOLERANCE, TOLERANCE, additive_rows, apply_inverse_link, apply_link
+from observability.stats.attribution import (
+    SCORE_TOLERANCE,
+    TOLERANCE,
+    additive_rows,
+    apply_inverse_link,
+    apply_link,
+    attributions_in_order,
+    kept_attributions,
+)
 from observability.store.types.explanations import (
     ATTRIBUTION_SCHEMA,
     ERRORS,
@@ -46,6 +54,8 @@ Progress = Callable[[float, str], None]
 REFERENCE_ROWS, ERROR_ROWS, BACKGROUND_ROWS = 1000, 500, 100
 MIN_STEP_ROWS, MAX_STEP_ROWS, FIRST_STEP_ROWS = 100, 5000, 500
 """Rows of one step: the fewest, the most, and while the speed of the model is unknown."""
+STEP_CELLS = 2_000_000
+"""Inputs of all rows of one step, at most: of a model of thousands of features fewer rows are explained at once."""
 STEP_SECONDS = 5.0
 RECENT_DAYS = 7
 """Days that come before the worst errors."""
@@ -121,7 +131,7 @@ def _explain_version(work: ExplanationWork) -> int:
         now = _next_parts(waiting, work.state)
         waiting = [each for each in waiting if each not in now]
         found = _explainable_rows(work, now)
-        limit = _rows_per_step(work.state)
+        limit = min(_rows_per_step(work.state), max(STEP_CELLS // max(len(work.version.features), 1), 1))
         complete = len(found.rows) <= limit
         found = RowsToExplain(found.rows.head(limit), found.inputs.head(limit))
         share = 1 - (len(waiting) + len(now)) / max(len(every), 1)
@@ -251,20 +261,21 @@ def _computed_attributions(
             raise
         rows, inputs, whole = rows.head(MIN_STEP_ROWS // 2), inputs.head(MIN_STEP_ROWS // 2), False
         found = ask(inputs)
-    state = replace(
-        state, features=_extended_order(state.features, found.features), method=found.method, link=found.link, background=found.background,
-        background_rows=found.background_rows, note=found.note, seconds=state.seconds + found.seconds, failure=None, code=None,
-    )  # fmt: skip
     place, output = _decided_outputs(rows, found.output)
     at = np.arange(len(rows))
     values, residual = (found.values, found.residual) if place is None else (found.values[at, place], found.residual[at, place])
+    order = kept_attributions(state.features, found.features, values, started=state.rows > 0)
+    state = replace(
+        state, features=order, method=found.method, link=found.link, background=found.background,
+        background_rows=found.background_rows, note=found.note, seconds=state.seconds + found.seconds, failure=None, code=None,
+    )  # fmt: skip
     base = np.broadcast_to(np.asarray(found.base_value, np.float64), (len(rows),)) if place is None else np.asarray(found.base_value)[place]
     predicted = found.predictions if place is None else found.predictions[at, place]
     logged = rows["score"].to_numpy(np.float64, na_value=np.nan) if place is None else _logged_probabilities(work.model, rows, place)
     near = SCORE_TOLERANCE if work.model.classes else TOLERANCE * (np.abs(base) + np.abs(values).sum(axis=1))
     return {
         **_row_fields(rows), "class": [-1] * len(rows) if place is None else place.tolist(),
-        "values": list(_reordered_values(values, found.features, state.features)), "base": base.tolist(), "output": output.tolist(),
+        "values": list(attributions_in_order(values, found.features, order)), "base": base.tolist(), "output": output.tolist(),
         "residual": residual.tolist(), "link": [found.link] * len(rows), "method": [found.method] * len(rows),
         "adds_up": additive_rows(values, base, residual).tolist(),
         "reproduces": [None if a != a else bool(b) for a, b in zip(logged, np.abs(predicted - logged) <= near)],
@@ -315,8 +326,9 @@ def _logged_attributions(model: Model, rows: "DataFrame", state: ExplanationStat
         bodies = [part if isinstance(part := each.get(name), dict) else {} for each, name in zip(bodies, names)]
         bases = [each.get(name) if isinstance(each, dict) else each for each, name in zip(bases, names)]
         scores = _logged_probabilities(model, rows, places)
-    features = _extended_order(state.features, list(dict.fromkeys(name for each in bodies for name in each)))
-    values = np.array([[_json_number(each.get(name, 0.0)) for name in features] for each in bodies]).reshape(len(rows), len(features))
+    names = list(dict.fromkeys(name for each in bodies for name in each))
+    values = np.array([[_json_number(each.get(name, 0.0)) for name in names] for each in bodies]).reshape(len(rows), len(names))
+    features = kept_attributions(state.features, names, np.nan_to_num(values), started=state.rows > 0)
     base = np.array([_json_number(each) for each in bases])
     total = base + values.sum(axis=1)
     by_link = {link: (apply_inverse_link(total, link), apply_link(scores, link)) for link in set(links)}
@@ -327,8 +339,9 @@ def _logged_attributions(model: Model, rows: "DataFrame", state: ExplanationStat
         residual = output - total
         near = np.abs(implied - scores) <= SCORE_TOLERANCE if model.classes else np.zeros(len(rows), bool)
     state = replace(state, features=features, method=state.method or LOGGED, link=state.link or links[0])
+    kept = list(attributions_in_order(np.nan_to_num(values), names, features))
     return {
-        **_row_fields(rows), "class": places.tolist(), "values": [np.nan_to_num(each) for each in values], "base": base.tolist(),
+        **_row_fields(rows), "class": places.tolist(), "values": kept, "base": base.tolist(),
         "output": _finite_list(output), "residual": _finite_list(residual), "link": links, "method": [LOGGED] * len(rows),
         "adds_up": (np.isfinite(total) & (near | additive_rows(values, base, residual))).tolist(), "reproduces": [None] * len(rows),
     }, state  # fmt: skip
@@ -342,15 +355,3 @@ def _finite_list(numbers: NDArray[np.float64]) -> list[float | None]:
 def _row_fields(rows: "DataFrame") -> dict[str, list[Any]]:
     """The fields that every attribution row carries."""
     return {"stream": rows["stream"].tolist(), "id": rows["id"].tolist(), "sampled": rows["sampled"].tolist()}
-
-
-def _extended_order(known: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-    """The order of the stored values with new names at its end, so stored rows stay valid."""
-    return tuple(dict.fromkeys([*known, *more]))
-
-
-def _reordered_values(values: NDArray[np.float64], names: Sequence[str], order: Sequence[str]) -> NDArray[np.float64]:
-    """Attributions (rows, features) in the stored order; 0 for features that the model does not use."""
-    found, places = np.zeros((len(values), len(order))), {name: place for place, name in enumerate(order)}
-    found[:, [places[name] for name in names]] = values
-    return found

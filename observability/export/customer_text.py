@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from observability.core import formatting
 from observability.core.numerals import format_figure
 from observability.investigation.label_types import outcome_words, with_unit
-from observability.investigation.latent_inputs import latent_features
+from observability.investigation.latent_inputs import TOGETHER, latent_features
 from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import AttributionContrast
 from observability.investigation.outcome_facts import binary_score_text
@@ -77,7 +77,7 @@ def _inputs_sentence(contrast: AttributionContrast | None, masked: Collection[st
     if contrast is None or not contrast.adds_up or contrast.mismatch:
         return "How much each input weighed in it is not known."
     latent = latent_features([bar.feature for bar in contrast.bars])
-    bars = [bar for bar in contrast.bars if bar.feature not in latent and bar.attribution]
+    bars = [bar for bar in contrast.bars if bar.feature not in latent and bar.value is not TOGETHER and bar.attribution]
 
     def named(up: bool) -> str:
         chosen = [bar for bar in bars if (bar.attribution > 0) == up][:MAX_INPUTS]

@@ -8,10 +8,20 @@ import numpy as np
 
 from observability.investigation.evidence_types import Explained
 from observability.investigation.explanation_sentences import explanation_sentences
+from observability.investigation.latent_inputs import TOGETHER
 from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import AGAINST, Against, AttributionContrast, Bar
 from observability.stats.arrays import Floats
-from observability.stats.attribution import SCORE_TOLERANCE, additive_rows, apply_inverse_link, apply_link
+from observability.stats.attribution import (
+    MOST_EXPLAINED,
+    OTHER_INPUTS,
+    SCORE_TOLERANCE,
+    additive_rows,
+    apply_inverse_link,
+    apply_link,
+    attributions_in_order,
+    kept_attributions,
+)
 from observability.store.engine import Store
 
 
@@ -129,10 +139,11 @@ def contrast_from_numbers(
     note: str = "",
     mismatch: str = "",
 ) -> AttributionContrast:
-    """A contrast from plain numbers: bars sorted by size, additivity check, sentences."""
+    """A contrast from plain numbers: bars sorted by size, additivity check, sentences. Of many inputs the largest are bars of their own."""
+    values, errors = largest_and_others(values, errors)
     bars = tuple(
         sorted(
-            (Bar(name, row.features.get(name), value, (errors or {}).get(name)) for name, value in values.items()),
+            (Bar(name, input_value(row, name), value, (errors or {}).get(name)) for name, value in values.items()),
             key=lambda bar: (-abs(bar.attribution), bar.feature),
         )
     )
@@ -159,6 +170,26 @@ def contrast_from_numbers(
         note=note,
         mismatch=mismatch,
     )
+
+
+def largest_and_others(
+    values: Mapping[str, float], errors: Mapping[str, float] | None
+) -> tuple[Mapping[str, float], Mapping[str, float] | None]:
+    """The largest attributions of one prediction, with the sum of all others as one, and their standard errors; few stay as they are."""
+    if len(values) <= MOST_EXPLAINED + 1:
+        return values, errors
+    row = np.array([list(values.values())])
+    order = kept_attributions((), tuple(values), row)
+    kept = dict(zip(order, attributions_in_order(row, tuple(values), order)[0].tolist(), strict=True))
+    if errors is None:
+        return kept, None
+    squares = attributions_in_order(np.array([[errors.get(name, 0.0) ** 2 for name in values]]), tuple(values), order)[0]
+    return kept, dict(zip(order, np.sqrt(squares).tolist(), strict=True))
+
+
+def input_value(row: Row, name: str) -> Any:
+    """The value of an input of a prediction; TOGETHER for the sum of the inputs that are not named."""
+    return TOGETHER if name.endswith(OTHER_INPUTS) and name not in row.features else row.features.get(name)
 
 
 def adds_up(row: Row, values: Floats, base: float, output: float, residual: float, link: str, method: str) -> bool:

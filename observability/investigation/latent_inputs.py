@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from typing import Final
 
 from observability.investigation.model_answers import Bar
@@ -14,8 +15,15 @@ NUMBERED = re.compile(
 """A name that consists of a word for a dimension and its number."""
 MIN_COMPONENTS = 3
 """Features of the same word from which they count as the components of one representation."""
-TOGETHER: Final = object()
-"""The value of a bar that stands for several inputs."""
+
+
+class SeveralInputs(StrEnum):
+    """The value of a bar that stands for several inputs."""
+
+    TOGETHER = "added up"
+
+
+TOGETHER: Final = SeveralInputs.TOGETHER
 
 
 def latent_features(names: Iterable[str]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from observability.investigation.known_attributions import (
     class_of,
     contrast_from_numbers,
     explained_score,
+    largest_and_others,
     logged_or_stored_contrast,
     without_base,
 )
@@ -34,7 +35,7 @@ from observability.investigation.sampled_rows import (
     task_and_classes,
     version_features,
 )
-from observability.stats.attribution import SCORE_TOLERANCE
+from observability.stats.attribution import MOST_EXPLAINED, SCORE_TOLERANCE
 
 if TYPE_CHECKING:
     from observability.investigation.logged_prediction import Row
@@ -133,8 +134,10 @@ def worker_attributions(store: "Store", row: "Row", worker: "Worker | None", pro
     )
     at = (0, place) if place >= 0 else (0,)
     base = np.asarray(found.base_value)
+    every = None if found.standard_error is None else dict(zip(found.features, found.standard_error[at].tolist()))
+    values, errors = largest_and_others(dict(zip(found.features, found.values[at].tolist())), every)
     return {
-        "values": dict(zip(found.features, found.values[at].tolist())),
+        "values": values,
         "base": float(base[place] if place >= 0 else base),
         "output": float(found.output[at]),
         "link": found.link,
@@ -143,7 +146,7 @@ def worker_attributions(store: "Store", row: "Row", worker: "Worker | None", pro
         "background_rows": found.background_rows,
         "score": float(found.predictions[at]),
         "note": found.note,
-        "errors": None if found.standard_error is None else dict(zip(found.features, found.standard_error[at].tolist())),
+        "errors": errors,
     }
 
 
@@ -249,7 +252,9 @@ def with_stability(average: AttributionContrast, held: "Held") -> AttributionCon
     base, mean = float(held.before.mean()), held.values.mean(axis=0)
     if abs(base - average.base_value) <= SAME_BASE * max(abs(held.after - base), 1e-12):
         shown = {bar.feature: bar.attribution for bar in average.bars}
-        return replace(average, stability=stability(np.array([shown.get(name, 0.0) for name in held.features]), held.values))
+        kept = [place for place, name in enumerate(held.features) if name in shown or len(held.features) <= MOST_EXPLAINED]
+        own = np.array([shown.get(held.features[place], 0.0) for place in kept])
+        return replace(average, stability=stability(own, held.values[:, kept]))
     found: Stability | None = stability(mean, held.values)
     if found is None:
         return average

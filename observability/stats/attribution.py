@@ -5,6 +5,7 @@ the number of predictions that a row stands for. Shares do not depend on sign or
 by them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,10 @@ TOLERANCE = 0.01
 SCORE_TOLERANCE = 0.001
 """A row is additive too where the score of base + Σ values is a probability this near to the logged one: logged scores are rounded."""
 Z = 1.959963984540054
+MOST_EXPLAINED = 100
+"""Inputs of a model whose attributions are kept and shown one by one, the largest; those of the others are one sum."""
+OTHER_INPUTS = " other inputs"
+"""How the name of that sum ends; its number of inputs comes before."""
 
 
 @dataclass(frozen=True)
@@ -315,6 +320,63 @@ def additive_rows(values: ArrayLike, base: ArrayLike, residual: ArrayLike) -> Bo
     size = np.abs(np.asarray(base, np.float64)) + np.abs(np.asarray(values, np.float64)).sum(axis=1)
     with np.errstate(invalid="ignore"):
         return np.abs(np.asarray(residual, np.float64)) <= TOLERANCE * size + 1e-9
+
+
+def kept_attributions(known: Sequence[str], names: Sequence[str], values: ArrayLike, *, started: bool = False) -> tuple[str, ...]:
+    """Names of the attributions that are kept of a model, in the order in which rows hold them.
+
+    Parameters
+    ----------
+    known : Sequence[str]
+        Names known so far, in order: the model's features, or those that stored rows hold.
+    names : Sequence[str]
+        Names of these attributions.
+    values : ArrayLike
+        Attributions, rows × names.
+    started : bool
+        Whether rows are stored in the order of `known`, which then keeps its names and places.
+
+    Returns
+    -------
+    tuple[str, ...]
+        All names where they are at most MOST_EXPLAINED; else those with the largest mean size, and last the name of the sum of the others.
+    """
+    if known and known[-1].endswith(OTHER_INPUTS):
+        return tuple(known)
+    every = tuple(dict.fromkeys([*known, *names]))
+    if len(every) <= MOST_EXPLAINED or (started and len(every) == len(known)):
+        return every
+    size = dict(zip(names, np.abs(np.asarray(values, np.float64)).mean(axis=0).tolist(), strict=True))
+    fixed = set(known) if started else set()
+    largest = sorted((name for name in every if name not in fixed), key=lambda name: -size.get(name, 0.0))
+    chosen = fixed | set(largest[: max(MOST_EXPLAINED - len(fixed), 0)])
+    return (*(name for name in every if name in chosen), f"{len(every) - len(chosen):,}{OTHER_INPUTS}")
+
+
+def attributions_in_order(values: ArrayLike, names: Sequence[str], order: Sequence[str]) -> Floats:
+    """Attributions in the order of `kept_attributions`; each row keeps its sum.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Attributions, rows × names.
+    names : Sequence[str]
+        Their names.
+    order : Sequence[str]
+        Names of the result; those that the order does not have are added up in its last place.
+
+    Returns
+    -------
+    Floats
+        Rows × order; 0 for names that have no attribution.
+    """
+    given = np.asarray(values, np.float64)
+    found, places = np.zeros((len(given), len(order))), {name: place for place, name in enumerate(order)}
+    own = np.array([name in places for name in names], bool)
+    found[:, [places[name] for name in names if name in places]] = given[:, own]
+    if not own.all():
+        found[:, -1] += given[:, ~own].sum(axis=1)
+    return found
 
 
 def apply_inverse_link(output: ArrayLike, link: str) -> Floats:

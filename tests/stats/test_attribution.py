@@ -8,12 +8,15 @@ from scipy.special import expit, logit
 from sklearn.metrics import ndcg_score
 
 from observability.stats.attribution import (
+    MOST_EXPLAINED,
     additive_rows,
     apply_inverse_link,
     apply_link,
     attribution_change,
     attribution_rows_needed,
+    attributions_in_order,
     feature_importance,
+    kept_attributions,
     ndcg,
     total_variation,
 )
@@ -123,3 +126,29 @@ def test_nothing_gives_nothing() -> None:
     found = feature_importance(np.empty((0, 3)))
     assert found.n == 0 and np.isnan(found.share).all()
     assert feature_importance(np.zeros((5, 2))).share.tolist() == [0, 0]
+
+
+def test_of_many_names_the_largest_are_kept_and_the_others_added_up() -> None:
+    rng = np.random.default_rng(2)
+    names = [f"f{place}" for place in range(250)]
+    values = rng.normal(size=(40, 250)) * rng.uniform(0, 3, 250)
+    order = kept_attributions(names, names, values)
+    assert len(order) == MOST_EXPLAINED + 1 and order[-1] == "150 other inputs"
+    size = np.abs(values).mean(axis=0)
+    smallest = min(size[names.index(name)] for name in order[:-1])
+    assert smallest >= max(size[place] for place, name in enumerate(names) if name not in order)
+    folded = attributions_in_order(values, names, order)
+    assert folded.sum(axis=1) == pytest.approx(values.sum(axis=1))
+    assert folded[:, 0] == pytest.approx(values[:, names.index(order[0])])
+
+
+def test_few_names_and_stored_places_stay() -> None:
+    assert kept_attributions(("a", "b"), ("b", "c"), [[1.0, 2.0]]) == ("a", "b", "c")
+    stored = tuple(f"s{place}" for place in range(99))
+    new = [f"n{place}" for place in range(5)]
+    order = kept_attributions(stored, new, [[0.0, 5.0, 1.0, 2.0, 3.0]], started=True)
+    assert order == (*stored, "n1", "4 other inputs")
+    assert kept_attributions(order, ["another"], [[9.0]], started=True) == order
+    assert attributions_in_order([[0.5, 2.0]], ["n1", "another"], order)[0, -2:].tolist() == [0.5, 2.0]
+    whole = tuple(f"f{place}" for place in range(300))
+    assert kept_attributions(whole, whole[:5], [[1.0] * 5], started=True) == whole

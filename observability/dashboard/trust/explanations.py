@@ -24,7 +24,7 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph
 from observability.metrics.attributions import PREFIX, ExplainedSample, attributed_features, explained_sample, largest_first
-from observability.stats.attribution import feature_importance
+from observability.stats.attribution import OTHER_INPUTS, feature_importance
 from observability.store.types.explanations import ExplanationState
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
 
 def dependence_section(here: ModelPage, view: ExplanationView) -> None:
     """The attribution of one feature by its value; the feature is in the address."""
-    order = view.order()
+    order = [name for name in view.order() if not name.endswith(OTHER_INPUTS)]
     named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
     if named and named not in order:
         link_warning(f"The link names {named}, which is not an explained feature.")
