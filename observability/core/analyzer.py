@@ -27,6 +27,14 @@ NIGHT = timedelta(hours=3)
 """A day counts as complete although its last hours have no records: few models serve all night."""
 
 
+def most_important_names(names: Sequence[str], importance: Mapping[str, float]) -> tuple[str, ...]:
+    """At most MOST_INPUTS names, those with the largest share of importance, the first of equals; in the order given."""
+    if len(names) <= MOST_INPUTS:
+        return tuple(names)
+    chosen = set(sorted(names, key=lambda name: -importance.get(name, 0.0))[:MOST_INPUTS])
+    return tuple(name for name in names if name in chosen)
+
+
 @dataclass(frozen=True)
 class Ask:
     """One frame that an analyzer needs.
@@ -80,12 +88,8 @@ class Context:
         return -((EPOCH - start) // DAY), (until - EPOCH) // DAY - 1
 
     def most_important(self, names: Sequence[str]) -> tuple[str, ...]:
-        """At most MOST_INPUTS features, the most important ones by the model's settings, the first of equals; in the order given."""
-        if len(names) <= MOST_INPUTS:
-            return tuple(names)
-        importance = self.model.settings.importance
-        chosen = set(sorted(names, key=lambda name: -importance.get(name, 0.0))[:MOST_INPUTS])
-        return tuple(name for name in names if name in chosen)
+        """At most MOST_INPUTS features, the most important ones by the model's settings; see `most_important_names`."""
+        return most_important_names(names, self.model.settings.importance)
 
     def undecided(
         self, analyzer: str, subject: str, metric: str, n: int, because: str, *, against: Against = "reference", whole_model: bool = False

@@ -67,7 +67,7 @@ def importance_weight(case: CaseInProgress, feature: str) -> float:
 
 def missing_together(case: CaseInProgress) -> str | None:
     """A sentence where more values are missing at once than in nearly all of the reference."""
-    columns = neighbours.compared_features(case.row)
+    columns = neighbours.features_of_case(case.row)
     own = comparison_rows.values_by_reference(case.row)
     mine = sum(own[each.reference] is None for each in columns)
     frame: DataFrame = comparison_rows.reference(case)

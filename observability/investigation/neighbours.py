@@ -1,7 +1,8 @@
 """Nearest rows of a case, and its distance from the reference.
 
-The distance is Euclidean over the features: numbers in standard deviations of the reference (clipped at CAP from its mean); categories
-and booleans 1 where they differ; missing against present 1 (a missing number is placed at the mean). Groups are not used.
+The distance is Euclidean over the features, of very many over the most important ones (core/analyzer.py): numbers in standard deviations
+of the reference (clipped at CAP from its mean); categories and booleans 1 where they differ; missing against present 1 (a missing number
+is placed at the mean). Groups are not used.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.core.analyzer import most_important_names
 from observability.core.catalog import Column
 from observability.core.time import naive_utc
 from observability.investigation import comparison_rows
@@ -68,9 +70,9 @@ class Space:
                 away = (given - self.centre[column.reference]) / self.scale[column.reference]
                 numbers += [np.where(missing, 0.0, np.clip(away, -CAP, CAP)), missing.astype(np.float64)]
             else:
-                known = self.levels[column.reference]
-                places = {each: -1 if each is None else known.setdefault(slice_level(each), len(known)) for each in values.unique()}
-                codes.append(values.map(places).to_numpy(np.int64))
+                known, held = self.levels[column.reference], values.tolist()
+                places = {each: -1 if each is None else known.setdefault(slice_level(each), len(known)) for each in dict.fromkeys(held)}
+                codes.append(np.array([places[each] for each in held], np.int64))
         return Matrix(
             np.stack(numbers, axis=1).astype(np.float32) if numbers else np.empty((len(frame), 0), np.float32),
             np.stack(codes, axis=1) if codes else np.empty((len(frame), 0), np.int64),
@@ -123,7 +125,7 @@ def nearest_labelled(case: CaseInProgress) -> Near:
     import pandas as pd
 
     kept, period = comparison_rows.reference(case), comparison_rows.labelled_rows_of(case)
-    kept = kept[~(copied_rows(case, kept, case_frame(case.row)) | copied_rows(case, kept, period))]
+    kept = kept[~(copied_rows(case, kept, own_frame(case)) | copied_rows(case, kept, period))]
     rows = ((kept, "reference"), (period, "production"))
     candidates = [part for frame, environment in rows if len(part := with_labels(frame, environment))]
     if not candidates:
@@ -133,7 +135,7 @@ def nearest_labelled(case: CaseInProgress) -> Near:
     if not columns:
         raise NotGivenError("this version has no features to compare rows by")
     space = space_of(comparison_rows.reference(case) if len(comparison_rows.reference(case)) else frame, columns)
-    own = space.place(case_frame(case.row))
+    own = space.place(own_frame(case))
     distance = space.place(frame).distances(own)
     order = np.lexsort((frame["id"].to_numpy(str), distance))[:NEAREST]
     return Near(frame.iloc[order].assign(distance=distance[order]).reset_index(drop=True), space, own)
@@ -158,9 +160,22 @@ def with_labels(frame: "DataFrame", environment: str) -> "DataFrame":
 
 
 def compared_features(row: Row) -> list[Column]:
-    """The features that the distance uses: those of the version, else all."""
+    """The features that the distance uses: those of the case, of very many the most important ones."""
+    features = features_of_case(row)
+    wanted = set(most_important_names([column.name for column in features], row.model.settings.importance))
+    return [column for column in features if column.name in wanted]
+
+
+def features_of_case(row: Row) -> list[Column]:
+    """The features of the version, else all of the model."""
     wanted = set(row.version.features) or {column.name for column in row.model.features()}
     return [column for column in row.model.features() if column.name in wanted]
+
+
+@computed_once
+def own_frame(case: CaseInProgress) -> "DataFrame":
+    """The case as a frame of one row, made once."""
+    return case_frame(case.row)
 
 
 def case_frame(row: Row) -> "DataFrame":
@@ -199,9 +214,9 @@ def reference_distance(case: CaseInProgress) -> Far:
     columns = compared_features(case.row)
     if len(frame) < MIN_REFERENCE or not columns:
         raise NotGivenError(f"the reference has {len(frame)} rows, too few to judge distances")
-    frame = frame[~copied_rows(case, frame, case_frame(case.row))].reset_index(drop=True)
+    frame = frame[~copied_rows(case, frame, own_frame(case))].reset_index(drop=True)
     space = space_of(frame, columns)
-    matrix, own = space.place(frame), space.place(case_frame(case.row))
+    matrix, own = space.place(frame), space.place(own_frame(case))
     mine = neighbour_distance(matrix, own, 0, FAR_RANK - 1)
     theirs = np.array(
         [neighbour_distance(matrix, matrix, place, FAR_RANK) for place in range(min(CALIBRATED_ON, len(frame)))]
