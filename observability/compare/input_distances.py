@@ -86,6 +86,7 @@ def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, version
     counted = [column for column in columns if edges[column] is not None]
     broken: dict[str, Exception] = {}
     frames = {side: _histogram_counts(ask, window, counted, broken) for side, window in (("a", a), ("b", b))}
+    rows = {side: dict(tuple(frame.groupby("column", sort=False))) for side, frame in frames.items()}
     drawn = _sampled_values(ask, a, b, [column for column in columns if edges[column] is None], broken)
     found: list[HistogramPair | Difference] = []
     for column in columns:
@@ -93,7 +94,7 @@ def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, version
         if column in broken:
             found.append(_refused_column(column, name, f"it could not be read: {broken[column]}"))
         elif known is not None:
-            parts = [frame[frame["column"] == column] for frame in frames.values()]
+            parts = [rows[side].get(column, frame.iloc[:0]) for side, frame in frames.items()]
             found.append(HistogramPair(column, name, known, parts[0], parts[1], "counts"))
         else:
             found.append(_binned_samples(model, column, name, versions, *(frame[column] for frame in drawn)))
