@@ -7,7 +7,7 @@ moves in steps of five minutes, so a window that ends now stays the same between
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from observability.core.time import aware_utc, end_of_step
 from observability.core.window import EPOCH, Environment, Window
 from observability.dashboard import background_findings, sign_in
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
-from observability.dashboard.state_cache import cached_by_state, displayed_state, owned_store, store
+from observability.dashboard.state_cache import Stamp, cached_by_state, displayed_state, model_stamp, owned_store, store
 from observability.incidents.grouping import Incident
 from observability.incidents.labelling_causes import causes_first
 from observability.monitoring.check import AcknowledgedClaims, CheckReport
@@ -257,12 +257,35 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
     """Findings of a model in a window, marked with their incidents, and the incidents, both worst first and from counts and samples
     together.
     """
-    from observability.monitoring import check
-
     counted = counted_findings(window)
     sampled = store().shown_findings(background_findings.sampled_findings(owned_store(), window, page_clock(), wait=wait))
     acknowledged = acknowledged_claims() if window.environment == "production" else frozenset()
-    return check.findings_with_incidents(catalog(), [*counted, *sampled], acknowledged)
+    found, formed = _findings_with_incidents(model_stamp(window.model), SameFindings((*counted, *sampled)), acknowledged)
+    return list(found), formed
+
+
+class SameFindings:
+    """Findings that are equal where they are the same objects, as those are that are kept until their model changes."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        self.findings = findings
+        self.places = tuple(map(id, findings))
+
+    def __hash__(self) -> int:
+        return hash(self.places)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SameFindings) and self.places == other.places
+
+
+@lru_cache(maxsize=8)
+def _findings_with_incidents(
+    _stamp: Stamp, found: SameFindings, acknowledged: AcknowledgedClaims
+) -> tuple[list[Finding], tuple[Incident, ...]]:
+    """Findings of a model with their incidents, grouped once for all pages."""
+    from observability.monitoring import check
+
+    return check.findings_with_incidents(catalog(), list(found.findings), acknowledged)
 
 
 @cached_by_state(4, computed=False)

@@ -4,6 +4,7 @@ A finding of data/labelling states in `follows` what its answers are consistent 
 known. The cause is a finding that needs action itself. Nothing is dropped, and no severity changes.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -45,9 +46,13 @@ def behind_their_causes(things: Sequence[T], causes: Sequence[T | None]) -> list
     """The things in their order, each cause before the first of its consequences and followed by all of them. causes: of each, or None."""
     found: list[T] = []
     placed: set[int] = set()
+    consequences: defaultdict[int, list[T]] = defaultdict(list)
+    for thing, cause in zip(things, causes, strict=True):
+        if cause is not None:
+            consequences[id(cause)].append(thing)
     for thing, cause in zip(things, causes, strict=True):
         first = thing if cause is None else cause
-        together = [first, *(each for each, own in zip(things, causes, strict=True) if own is first)]
+        together = [first, *consequences.get(id(first), ())]
         found += [each for each in together if id(each) not in placed]
         placed |= {id(each) for each in together}
     return found
