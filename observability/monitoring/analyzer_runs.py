@@ -56,20 +56,20 @@ def run_and_recover(
                 known[asked] = frame, failed
             frames[name] = frame
             broken += [_failure_finding(analyzer, context, subject, error) for subject, error in failed]
-        found = [replace(each, because=with_minus_signs(each.because)) for each in run(analyzer, frames, context)]
-        return [_with_proof(each, analyzer, context) for each in found] + broken
+        return [_with_proof(each, analyzer, context) for each in run(analyzer, frames, context)] + broken
     except Exception as error:
         LOG.exception("analyzer %s failed on %s", analyzer.name, context.model.name)
         return [*broken, _failure_finding(analyzer, context, "model", error)]
 
 
 def _with_proof(finding: Finding, analyzer: Analyzer, context: Context) -> Finding:
-    """The finding with the SQL of its value. A failure to write it costs the SQL only."""
+    """The finding with minus signs in its sentence, and with the SQL of its value. A failure to write it costs the SQL only."""
+    proof = finding.proof
     try:
-        return replace(finding, proof=analyzer.proof(finding, context))
+        proof = analyzer.proof(finding, context)
     except Exception:
         LOG.exception("no proof of %s %s", finding.analyzer, finding.metric)
-        return finding
+    return replace(finding, because=with_minus_signs(finding.because), proof=proof)
 
 
 def _analyzer_frame(engine: "Engine", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:

@@ -23,7 +23,8 @@ def dated_finding(finding: Finding) -> Finding:
 
     Without a dated onset, the window's start is taken and marked as vague.
     """
-    finding = with_short_claim(replace(finding, news=news_of(finding)))
+    news = news_of(finding)
+    finding = with_short_claim(finding if news == finding.news else replace(finding, news=news))
     if finding.severity != "act" or finding.onset is not None:
         return finding
     return replace(finding, onset=finding.start, evidence=finding.evidence | {"onset_known": "vague"})

@@ -127,8 +127,8 @@ def _best_shape(x: Floats, weights: Floats, before: tuple[float, float] | None, 
     mean = (known * level + float(weights @ x)) / total
     rest = x - mean
     flat = known * (level - mean) ** 2 + float(weights @ rest**2)
-    names, first, patterns = _change_shapes(x.size, before is not None)
-    size = patterns**2 @ weights - (patterns @ weights) ** 2 / total
+    names, first, patterns, squares, costs = _change_shapes(x.size, before is not None)
+    size = squares @ weights - (patterns @ weights) ** 2 / total
     held = size > 1e-12 * total
     effect = patterns @ (weights * rest) / np.where(held, size, 1.0)
     if worse:
@@ -137,14 +137,15 @@ def _best_shape(x: Floats, weights: Floats, before: tuple[float, float] | None, 
         return None
     gain = effect**2 * size
     noise = np.maximum((flat - gain) / max(x.size - 2 + (before is not None), 1), 1.0)
-    score = np.where(held, gain / noise - np.array([COSTS[name] for name in names]), -np.inf)
+    score = np.where(held, gain / noise - costs, -np.inf)
     at = int(np.argmax(np.round(score, 9)))
     return Onset(first[at], "dated", names[at], float(score[at]))
 
 
 @cache
-def _change_shapes(size: int, whole: bool) -> tuple[tuple[str, ...], tuple[int, ...], Floats]:
-    """Every shape of a change: name, first changed point, and the part of the change that each point has (a row each).
+def _change_shapes(size: int, whole: bool) -> tuple[tuple[str, ...], tuple[int, ...], Floats, Floats, Floats]:
+    """Every shape of a change: name, first changed point, the part of the change that each point has (a row each), its square, and what
+    the shape costs.
 
     whole: from the first point on as well.
     """
@@ -158,4 +159,5 @@ def _change_shapes(size: int, whole: bool) -> tuple[tuple[str, ...], tuple[int, 
             ("pulse", at, ((places >= at) & (places < end)).astype(np.float64)) for end in range(at + 1, min(size, at + PULSE_MOST + 1))
         ]
     names, first, patterns = zip(*found, strict=True)
-    return names, first, np.array(patterns)
+    parts = np.array(patterns)
+    return names, first, parts, parts**2, np.array([COSTS[name] for name in names])
