@@ -4,8 +4,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from observability.dashboard.widgets import plain_caption
+
 A_PAGE = 100
 """Names of one page."""
+MOST_ROWS = 250
+"""Rows of the table behind a ranking of very many names, the first."""
 
 
 def listed_names(names: Sequence[str], find: str, page: int) -> tuple[list[str], int]:
@@ -13,6 +17,12 @@ def listed_names(names: Sequence[str], find: str, page: int) -> tuple[list[str],
     matching = [name for name in names if find.strip().lower() in name.lower()]
     first = (min(page, page_count(len(matching))) - 1) * A_PAGE
     return matching[first : first + A_PAGE], len(matching)
+
+
+def first_rows_note(total: int, what: str, order: str) -> None:
+    """Say that the table of a ranking holds its first rows only, where it does. what: in the plural; order: which come first."""
+    if total > MOST_ROWS:
+        plain_caption(f"The table holds the {MOST_ROWS} of {total:,} {what} {order}.")
 
 
 def page_count(matching: int) -> int:

@@ -5,7 +5,7 @@ bar or a cell, or choose a feature, to see reference and current on top of each 
 
 import streamlit as st
 
-from observability.dashboard import choice_box, export_report, frame, time_series
+from observability.dashboard import choice_box, export_report, frame, paged_names, time_series
 from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import drift, multivariate_drift
@@ -23,11 +23,12 @@ summary = drift.drift_summary(found)
 plain_paragraph(summary)
 drift.besides_lines(besides)
 chosen = drift.chosen_drift_finding(columns)
-bars = drift.drift_ranking_frame(columns, here.model.settings)
+bars = drift.drift_ranking_frame(columns[: paged_names.MOST_ROWS], here.model.settings)
 st.header("Drift by column", anchor=False, help=drift.drift_bars_note(bars))
 figure = charts_drift.drift_bars(bars, selected=chosen.subject)
 on_bar = choice_box.select_column_on_click("ranking")
 frame.chart_with_table(figure, bars, key="ranking", alt=summary, metrics=("psi",), on_select=on_bar)
+paged_names.first_rows_note(len(columns), "columns", "that drifted most")
 
 drift.drift_column_box(columns)
 drift.drift_overlay(here, chosen)

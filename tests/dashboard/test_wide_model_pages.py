@@ -9,6 +9,7 @@ from observability.core.finding import Finding, Severity
 from observability.dashboard import compared_features, load, paged_names
 from observability.dashboard.data.quality import features_worst_first
 from observability.dashboard.serving import drift
+from observability.monitoring import check
 from observability.server import process_lock
 from observability.store.db.database import Database
 from tests.support.dashboard_pages import opened, tables, words
@@ -83,3 +84,30 @@ def test_the_page_of_drift_ranks_all_columns_and_names_few(monkeypatch: pytest.M
 def test_a_page_says_which_of_very_many_features_are_compared(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compared_features, "MOST_INPUTS", COLUMNS - 1)
     assert f"Of {COLUMNS} features the {COLUMNS - 1} first are compared." in words(opened(page, model=f"of {COLUMNS}"))
+
+
+def test_compare_lists_a_page_of_columns_and_finds_others_by_name() -> None:
+    app = opened("compare", model=f"of {COLUMNS}")
+    caption = "Distance of each column"
+    names = [row["cells"]["what"]["t"] for row in tables(app)[caption]["rows"]]
+    assert len(names) == 100 and f"100 of {COLUMNS + 1} are listed, worst first." in words(app)
+    app.text_input(key="columns-find").set_value("category 5").run()
+    names = [row["cells"]["what"]["t"] for row in tables(app)[caption]["rows"]]
+    assert set(names) == {"category 5", *(f"category {place}" for place in range(50, 55))} and not app.exception
+
+
+def test_the_table_of_a_ranking_holds_its_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paged_names, "MOST_ROWS", 50)
+    app = opened("drift", model=f"of {COLUMNS}")
+    assert 50 in {len(each.value) for each in app.dataframe} and COLUMNS + 1 not in {len(each.value) for each in app.dataframe}
+    assert f"The table holds the 50 of {COLUMNS + 1} columns that drifted most." in words(app)
+
+
+def test_the_findings_of_a_model_are_grouped_once_for_all_openings(monkeypatch: pytest.MonkeyPatch) -> None:
+    grouped = []
+    group = check.findings_with_incidents
+    monkeypatch.setattr(check, "findings_with_incidents", lambda *given: grouped.append(len(given[1])) or group(*given))
+    opened("drift", model=f"of {COLUMNS}")
+    before = len(grouped)
+    opened("drift", model=f"of {COLUMNS}")
+    assert len(grouped) == before

@@ -20,6 +20,7 @@ from observability.dashboard.cells import interval_cell
 from observability.dashboard.charts import compare as charts_compare
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
+from observability.dashboard.paged_names import MOST_ROWS, first_rows_note, paged_names
 from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, status_line
@@ -227,18 +228,19 @@ def distances_section(here: ModelPage, found: WindowComparison) -> None:
     plain_paragraph(words)
     chosen = choice_box.item_in_address(held, "compared") or (held[0] if held else None)
     if held:
-        bars = distance_frame(held)
+        bars = distance_frame(held[:MOST_ROWS])
         figure = charts_compare.distance_bars(bars, least=MINIMUM_PSI, selected=chosen.subject if chosen else None)
         metrics, on_bar = ("psi", "jensen_shannon_distance"), choice_box.select_column_on_click("distances")
         frame.chart_with_table(figure, bars, key="distances", alt=words, metrics=metrics, on_select=on_bar)
+        first_rows_note(len(held), "columns", "with the largest distance")
     names, hint = [difference.subject for difference in held], "The one with the largest distance"
     st.selectbox("Column", names, index=None, placeholder=hint, key="feature", bind=BIND, width=320)
     if chosen:
         distance_overlay(here, found, chosen, next((held for held in found.histograms.values() if held.name == chosen.subject), None))
     with st.expander("All distances"):
-        draw_table(
-            "columns", "Distance of each column", DISTANCE_COLUMNS, [distance_row(difference) for difference in distances], compact=True
-        )
+        listed = set(paged_names([difference.subject for difference in distances], "columns", "columns"))
+        rows = [distance_row(difference) for difference in distances if difference.subject in listed]
+        draw_table("columns", "Distance of each column", DISTANCE_COLUMNS, rows, compact=True)
         csv_button("compare-inputs", lambda: differences_frame(distances), key="columns-csv")
 
 
