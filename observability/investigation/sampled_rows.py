@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from observability.worker.process import Worker
 
 REFERENCE_ROWS, PRODUCTION_ROWS = 2000, 2000
+SAMPLE_CELLS, LEAST_ROWS = 2_000_000, 200
+"""Inputs of all rows of a sample, at most, and the rows that it holds at least: of a model of thousands of features it has fewer rows."""
 BEFORE = timedelta(days=90)
 """How far back earlier predictions are sampled."""
 FACTS = ("id", "score", "decision", "label", "label_value")
@@ -158,6 +160,7 @@ def as_environment(name: str) -> Literal["production", "shadow", "validation", "
 def stream_sample(store: "Store", window: Window, columns: Sequence[Column], rows: int) -> "DataFrame":
     """A sample of one environment with features and facts."""
     names = ("id", "at", "subject", "score", "decision", "label", "label_value", *(each.reference for each in columns))
+    rows = max(LEAST_ROWS, min(rows, SAMPLE_CELLS // max(len(columns), 1)))
     return store.ask(Sample("outcomes", names, rows), window).assign(environment=window.environment)
 
 
