@@ -568,7 +568,7 @@ def _with_short_claims(verdicts: "Iterable[RunVerdict]") -> "tuple[RunVerdict, .
     return tuple(each if each.claims is None else replace(each, claims=tuple(map(with_short_claim, each.claims))) for each in verdicts)
 
 
-@cached_by_state(32, copied=True, by_model=lambda a, b: a.model, computed=False)
+@cached_by_state(8, by_model=lambda a, b: a.model, computed=False)
 def window_comparison_of(a: Window, b: Window) -> "WindowComparison":
     """The comparison of two windows of one model."""
     from observability.compare import comparison as compare
