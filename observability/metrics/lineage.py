@@ -112,6 +112,7 @@ class LineageLink:
 class LineageStep:
     """One thing in a drawn graph. distance: links from the centre, negative upstream. above: the thing that it is linked to, nearer to the
     centre; None for the centre. hidden: 0, or how many further things of this kind are not drawn here (`thing` is then one of them).
+    origin: whether it went into `above`, and not the other way.
     """
 
     thing: Thing
@@ -119,12 +120,14 @@ class LineageStep:
     above: Thing | None
     relation: str
     hidden: int = 0
+    origin: bool = False
 
 
 @dataclass(frozen=True)
 class LineageView:
     """The part of the graph around one thing: upstream, the centre, downstream, each in the order of drawing, nearest first.
 
+    Downstream holds what else a model version there came from, too: those steps have `origin`.
     others: links between drawn things besides those of the trees. beyond: things at the deepest level that have further links.
     """
 
@@ -341,7 +344,7 @@ def _project_links(
     named = {project for project, _ in logged}
     for model, version in versions:
         for project in projects.get(model) or named & {model}:
-            yield LineageLink(Thing("version", (model, version)), Thing("project", (project,)), "has its predictions labelled in")
+            yield LineageLink(Thing("project", (project,)), Thing("version", (model, version)), "labels the predictions of")
 
 
 def _step_links(rows: Sequence[Mapping[Any, Any]], batches: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
@@ -411,8 +414,9 @@ def with_prediction(lineage: Lineage, model: str, name: str, version: str, batch
 def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 6) -> LineageView:
     """Return what one thing came from and what it went into.
 
-    Upstream, only origins of origins are followed, downstream only products of products, so that siblings of the centre are left out. A
-    thing that is reached twice is drawn once, at its shortest distance; its other links are in `others`.
+    Upstream, only origins of origins are followed, downstream only products of products, so that siblings of the centre are left out. Two
+    ways meet in a model version, its training and the labels that judge it: where one leads down to a version, the origins of the other
+    are drawn below the version. A thing that is reached twice is drawn once, at its shortest distance; its other links are in `others`.
 
     Parameters
     ----------
@@ -430,33 +434,32 @@ def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 
     LineageView
     """
     seen = {centre}
-    up, far_up = _tree(lineage.origins, centre, depth, most, seen, upstream=True)
-    down, far_down = _tree(lineage.products, centre, depth, most, seen, upstream=False)
+    up, far_up = _tree(lineage, LineageStep(centre, 0, None, "", origin=True), depth, most, seen)
+    down, far_down = _tree(lineage, LineageStep(centre, 0, None, ""), depth, most, seen)
     drawn = {centre, *(step.thing for step in (*up, *down) if not step.hidden)}
-    in_trees = {(step.thing, step.above) for step in up} | {(step.above, step.thing) for step in down}
+    in_trees = {(step.thing, step.above) if step.origin else (step.above, step.thing) for step in (*up, *down)}
     others = tuple(
         link for link in lineage.links if link.origin in drawn and link.product in drawn and (link.origin, link.product) not in in_trees
     )
     return LineageView(centre, tuple(up), tuple(down), others, far_up + far_down)
 
 
-def _tree(
-    by_end: Mapping[Thing, Sequence[LineageLink]], centre: Thing, depth: int, most: int, seen: set[Thing], *, upstream: bool
-) -> tuple[list[LineageStep], int]:
-    """The steps in one direction in the order of an indented list, and how many things at the deepest level have further links."""
+def _tree(lineage: Lineage, centre: LineageStep, depth: int, most: int, seen: set[Thing]) -> tuple[list[LineageStep], int]:
+    """The steps in one direction, upstream where the centre is an `origin`, in the order of an indented list, and how many things at the
+    deepest level have further links.
+    """
     children: dict[Thing, list[LineageStep]] = {}
-    level, beyond, sign = [centre], 0, -1 if upstream else 1
+    level = [centre]
     for distance in range(1, depth + 1):
-        following: list[Thing] = []
+        following: list[LineageStep] = []
         for above in level:
-            for steps in _steps_beside(by_end.get(above, ()), above, sign * distance, most, seen, upstream=upstream):
-                children.setdefault(above, []).append(steps)
-                following += [steps.thing] if not steps.hidden else []
+            for step in _steps_beside(lineage, above, -distance if centre.origin else distance, most, seen):
+                children.setdefault(above.thing, []).append(step)
+                following += [] if step.hidden else [step]
         level = following
-    for thing in level:
-        beyond += any((link.origin if upstream else link.product) not in seen for link in by_end.get(thing, ()))
+    beyond = sum(any(thing not in seen for thing, *_ in _following(lineage, step)) for step in level)
     ordered: list[LineageStep] = []
-    pending = list(reversed(children.get(centre, [])))
+    pending = list(reversed(children.get(centre.thing, [])))
     while pending:
         step = pending.pop()
         ordered.append(step)
@@ -464,19 +467,28 @@ def _tree(
     return ordered, beyond
 
 
-def _steps_beside(
-    links: Sequence[LineageLink], above: Thing, distance: int, most: int, seen: set[Thing], *, upstream: bool
-) -> Iterator[LineageStep]:
-    """The things linked to one thing, at most `most` of each kind, then how many more there are."""
-    by_kind: dict[str, dict[Thing, str]] = {}
-    for link in links:
-        thing = link.origin if upstream else link.product
+def _following(lineage: Lineage, step: LineageStep) -> Iterator[tuple[Thing, str, bool]]:
+    """(thing, relation, whether it is an origin) of what the way goes on to from a step: origins of an origin, products of a product, and
+    of a version that is a product its origins of another kind than the one that led to it.
+    """
+    if not step.origin:
+        yield from ((link.product, link.relation, False) for link in lineage.products.get(step.thing, ()))
+    if step.origin or (step.thing.kind == "version" and step.above is not None):
+        led = step.above.kind if step.above is not None and not step.origin else None
+        yield from ((link.origin, link.relation, True) for link in lineage.origins.get(step.thing, ()) if link.origin.kind != led)
+
+
+def _steps_beside(lineage: Lineage, above: LineageStep, distance: int, most: int, seen: set[Thing]) -> Iterator[LineageStep]:
+    """The things that the way goes on to from one step, at most `most` of each kind, then how many more there are."""
+    by_kind: dict[str, dict[Thing, tuple[str, bool]]] = {}
+    for thing, relation, origin in _following(lineage, above):
         if thing not in seen:
-            by_kind.setdefault(thing.kind, {}).setdefault(thing, link.relation)
+            by_kind.setdefault(thing.kind, {}).setdefault(thing, (relation, origin))
     for things in by_kind.values():
         shown = list(things) if len(things) <= most + 1 else list(things)[:most]
         for thing in shown:
             seen.add(thing)
-            yield LineageStep(thing, distance, above, things[thing])
+            yield LineageStep(thing, distance, above.thing, things[thing][0], origin=things[thing][1])
         if rest := list(things)[len(shown) :]:
-            yield LineageStep(rest[0], distance, above, things[rest[0]], hidden=len(rest))
+            relation, origin = things[rest[0]]
+            yield LineageStep(rest[0], distance, above.thing, relation, hidden=len(rest), origin=origin)

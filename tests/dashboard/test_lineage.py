@@ -65,6 +65,20 @@ def test_a_prediction_is_traced_to_its_device_its_data_and_the_people_who_labell
     assert found["cleaning rule adults"]["facts"]["t"] == "last dropped 100 and changed 0 of 1,000 rows"
 
 
+def test_a_data_set_and_an_annotator_lead_to_each_other_where_no_data_set_names_a_project(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [{key: value for key, value in each.items() if key != "projects"} for each in lines()]
+    land(empty, [{**each, "project": "loan"} if each["kind"] == "annotation" else each for each in records], tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    whole = {"model version loan 3", "training run of-seven", "dataset people, version 7", "cleaning rule adults", "labelling project loan", "annotator ann"}  # fmt: skip
+    for thing in ("version:loan/3", "dataset:people/7", "annotator:loan/ann", "rule:people/adults", "run:of-seven", "prediction:loan/p1"):
+        assert whole <= set(drawn(thing=thing)), thing
+    said = drawn(thing="dataset:people/7")["labelling project loan"]["link"]["t"]
+    assert said == "labels the predictions of model version loan 3"
+    assert "Dataset people, version 7: 3 upstream, 3 downstream, 2 more behind its model versions." in words(opened("lineage", thing="dataset:people/7"))  # fmt: skip
+
+
 def test_a_device_leads_to_the_predictions_from_its_batches(logged: Database) -> None:
     found = drawn(thing="device:ward/d7")
     assert found["predictions loan"]["facts"]["t"] == "3 predictions"  # the one without a batch is not among them

@@ -87,7 +87,7 @@ def test_every_link_is_one_that_a_record_names(whole: Lineage) -> None:
         "batch:wards/b0001 was read by run:r",
         "annotator:moods/ann labels in project:moods",
         "annotator:moods/bob labels in project:moods",
-        "version:loan/3 has its predictions labelled in project:moods",
+        "project:moods labels the predictions of version:loan/3",
         "version:loan/3 answered prediction:loan/p1",
         "batch:wards/b0000 was used by prediction:loan/p1",
         "version:loan/3 answered predictions:loan/version%3Aloan%2F3",
@@ -95,12 +95,34 @@ def test_every_link_is_one_that_a_record_names(whole: Lineage) -> None:
 
 
 def test_a_project_with_the_name_of_a_model_labels_its_predictions_where_the_settings_name_none() -> None:
-    named = frames() | {"annotation": pd.DataFrame([{"project": "loan", "annotator": "ann"}])}
-    relations = {
-        each.product.address for each in lineage_of_records(named, {}, [("loan", "3")]).links if each.relation.startswith("has its")
-    }
-    assert relations == {"project:loan"}
-    assert not any(each.relation.startswith("has its") for each in lineage_of_records(frames(), {}, [("loan", "3")]).links)
+    def labelling(records: dict[str, pd.DataFrame]) -> set[str]:
+        return {
+            each.origin.address for each in lineage_of_records(records, {}, [("loan", "3")]).origins[SERVED] if "labels" in each.relation
+        }
+
+    assert labelling(frames() | {"annotation": pd.DataFrame([{"project": "loan", "annotator": "ann"}])}) == {"project:loan"}
+    assert labelling(frames()) == set()
+
+
+@pytest.mark.parametrize(
+    "centre", ["version:loan/3", "run:r", "dataset:clinic/2", "rule:clinic/adults", "annotator:moods/ann", "prediction:loan/p1"]
+)
+def test_the_graph_around_each_thing_of_a_model_holds_its_data_its_rules_and_its_annotators(centre: str) -> None:
+    records = frames()
+    records["dataset"]["extra"] = None  # no data set names a project: the settings of the model do
+    found = with_prediction(lineage_of_records(records, {"loan": ("moods",)}, [("loan", "3")]), "loan", "p1", "3", None)
+    middle = thing_from_address(centre)
+    assert middle is not None
+    view = lineage_around(found, middle)
+    reached = {centre, *(step.thing.address for step in (*view.upstream, *view.downstream))}
+    assert {
+        "version:loan/3", "run:r", "dataset:clinic/2", "rule:clinic/adults", "project:moods", "annotator:moods/ann", "prediction:loan/p1"
+    } <= reached  # fmt: skip
+    for step in (*view.upstream, *view.downstream):
+        ends = (step.thing, step.above) if step.origin else (step.above, step.thing)
+        assert (*ends, step.relation) in {(link.origin, link.product, link.relation) for link in found.links}
+    if centre == "annotator:moods/ann":
+        assert "annotator:moods/bob" not in reached, "a sibling of the centre"
 
 
 def test_a_prediction_leads_up_to_device_annotators_and_rules_and_not_to_siblings(whole: Lineage) -> None:
@@ -109,13 +131,13 @@ def test_a_prediction_leads_up_to_device_annotators_and_rules_and_not_to_sibling
     assert not view.downstream and view.beyond == 0 and not view.hidden
     assert reached == {
         "batch:wards/b0000": 1, "device:wards/d7": 2, "version:loan/3": 1, "run:r": 2, "batch:wards/b0001": 3, "dataset:clinic/2": 3,
-        "dataset:clinic/1": 4, "dataset:notes/7": 4, "rule:clinic/adults": 4, "project:moods": 4, "source:wards": 5,
-        "annotator:moods/ann": 5, "annotator:moods/bob": 5,
+        "dataset:clinic/1": 4, "dataset:notes/7": 4, "rule:clinic/adults": 4, "project:moods": 2, "source:wards": 5,
+        "annotator:moods/ann": 3, "annotator:moods/bob": 3,
     }  # fmt: skip
     assert {f"{link.origin.address} {link.product.address}" for link in view.others} == {
         "device:wards/d7 batch:wards/b0001",
         "device:wards/d7 source:wards",
-        "version:loan/3 project:moods",
+        "project:moods dataset:clinic/2",
     }
 
 

@@ -226,7 +226,7 @@ def _link_sentence(step: LineageStep) -> str:
     if step.above is None:
         return ""
     own = f"{step.hidden:,} more {KINDS[step.thing.kind][1]}" if step.hidden else step.thing.words
-    first, second = (own, step.above.words) if step.distance < 0 else (step.above.words, own)
+    first, second = (own, step.above.words) if step.origin else (step.above.words, own)
     return f"{first} {'·' if step.hidden else step.relation} {second}"
 
 
@@ -238,8 +238,11 @@ def lineage_section(centre: Thing, depth: int, scope: Scope) -> None:
     whole = rows[rows["hidden"] == 0]
     places = dict(zip(whole["address"], whole["place"], strict=True))
     others = pd.DataFrame([[places[link.origin.address], places[link.product.address]] for link in view.others], columns=["from", "to"])
-    up, down = (sum(not step.hidden for step in steps) for steps in (view.upstream, view.downstream))
-    alt = f"{centre.words}: {up} upstream, {down} downstream."
+    up = sum(not step.hidden for step in view.upstream)
+    beside = sum(step.origin and not step.hidden for step in view.downstream)
+    down = view.drawn - 1 - up - beside
+    also = f", {beside} more behind its model versions" if beside else ""
+    alt = f"{centre.words}: {up} upstream, {down} downstream{also}."
     plain_paragraph(alt[:1].upper() + alt[1:] + left_out_words(view))
     if view.drawn == 1:
         wanting = centre.kind == "prediction"
@@ -287,10 +290,10 @@ def _table_line(step: LineageStep, view: LineageView, found: Lineage, scope: Sco
 
 
 def _link_words(step: LineageStep) -> str:
-    """`cleaned dataset people`: the link of a thing upstream without its own name; of one downstream the whole sentence."""
+    """`cleaned dataset people`: the link of an origin without its own name; of a product the whole sentence."""
     if step.above is None:
         return formatting.DASH
-    return f"{step.relation} {step.above.words}" if step.distance < 0 else _link_sentence(step)
+    return f"{step.relation} {step.above.words}" if step.origin else _link_sentence(step)
 
 
 def left_out_words(view: LineageView) -> str:
