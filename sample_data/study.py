@@ -19,6 +19,8 @@ import pandas as pd
 HERE = Path(__file__).resolve().parent
 MODEL, STUDY, FILE = "flights-late", "flights-late search", "study.jsonl"
 METRIC = "validation_log_loss"
+DATASET = f"{MODEL} 1 reference@1"
+"""The version of the data set that `storage.jsonl` logs: the rows of the reference."""
 TRIALS, SEEDS, WINNER_SEEDS = 40, 20, 5
 TREES, LOG_EVERY = 120, 5
 JUDGED_FROM = "2013-03-15"
@@ -59,7 +61,7 @@ def fit(home: Path, data: tuple[Any, Any, Any, Any], name: str, params: dict[str
     booster = lightgbm.Booster({**fixed, **params}, lightgbm.Dataset(x, y, free_raw_data=False))
     run: TrackedRun = track_run(
         model=MODEL, params={**params, "trees": TREES}, home=home, run=name, study=STUDY, seed=seed,
-        dataset="flights-late.reference, 2013-01-01 to 2013-03-31",
+        dataset=DATASET,
         hardware={"host": "sample fleet", "cores": 1, "lightgbm": lightgbm.__version__},
     )  # fmt: skip
     pruned = False

@@ -414,6 +414,16 @@ def test_every_origin_that_a_data_set_names_is_logged() -> None:
     assert {source for each in data_records("dataset") for source in each.get("sources", ())} == batches
 
 
+def test_every_data_set_that_a_run_of_the_study_read_is_logged_with_the_rows_that_were_read() -> None:
+    records = [json.loads(line) for file in FOLDER.glob("*.jsonl") for line in file.read_text(encoding="utf-8").splitlines()]
+    logged = {f"{each['dataset']}@{each['version']}": each["rows"] for each in records if each["kind"] == "dataset"}
+    read = {
+        each["dataset"] for each in records if each["kind"] == "run" and each.get("study") == "flights-late search" and "dataset" in each
+    }
+    assert read == {"flights-late 1 reference@1"}
+    assert logged[read.pop()] == len(pd.read_parquet(FOLDER / "flights-late.reference.parquet"))
+
+
 def test_cleanings_of_served_flights_are_what_their_files_lack() -> None:
     """Flights without a label, and flights without weather, counted in the shipped predictions and labels."""
     served = predictions(DELAY)
