@@ -9,7 +9,7 @@ Side A is compared with side B; changes are A - B. Histograms use the same edges
 
 from dataclasses import replace
 
-from observability.compare import group_gaps, input_distances, outcomes, paired_rows, sentences, service_figures
+from observability.compare import calibration_change, group_gaps, input_distances, outcomes, paired_rows, sentences, service_figures
 from observability.compare.comparison_types import ComparisonSide, WindowComparison
 from observability.compare.difference import AskEngine, with_verdicts
 from observability.core.catalog import Model, Version
@@ -27,14 +27,16 @@ def compare_windows(ask: AskEngine, model: Model, a: Window, b: Window) -> Windo
         return WindowComparison(one, other, (), sentence=sentences.comparison_sentence((), one, other))
     measured, histograms = input_distances.input_differences(ask, model, a, b, one.versions, other.versions)
     errors, ripe_a, ripe_b = outcomes.performance_differences(ask, model, a, b)
+    young = outcomes.label_maturity_note(ripe_a, ripe_b)
     one, other = replace(one, labelled=int(ripe_a[1])), replace(other, labelled=int(ripe_b[1]))
     matched, paired = paired_rows.paired_row_differences(ask, model, a, b, one.versions, other.versions)
     registered = next((each for each in (*one.versions, *other.versions) if each.registered), None)
     found = [
         *paired,
         *errors,
+        *calibration_change.calibration_differences(ask, model, a, b, young),
         *outcomes.watched_slice_differences(ask, model, a, b),
-        *group_gaps.group_gap_differences(ask, model, a, b, registered, outcomes.label_maturity_note(ripe_a, ripe_b)),
+        *group_gaps.group_gap_differences(ask, model, a, b, registered, young),
         *outcomes.decision_differences(ask, model, a, b),
         *service_figures.latency_differences(ask, a, b),
         *service_figures.consumption_differences(ask, model, a, b),

@@ -4,7 +4,7 @@ Side A of the comparison is the challenger. A criterion is worse or better only 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from observability.compare.comparison_types import WindowComparison
@@ -18,7 +18,9 @@ from observability.metrics.performance import HEADLINE
 Choice = Literal["promote", "hold", "reject"]
 State = Literal["better", "worse", "alike", "undecided", "differs"]
 QUALITY = ("mae", "rmse", "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier")
-CALIBRATION = ("calibration_error", "ece", "calibration_slope", "brier", "log_loss", "bias")
+CALIBRATION = ("brier", "log_loss", "bias")
+UNPAIRED = " (on all labelled rows of each)"
+"""What is said of a figure that is not of the rows that both answered, where others are."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +68,27 @@ def worst_of_group(name: str, found: Sequence[Difference]) -> SelectionCriterion
 
 def selection_criteria(found: WindowComparison, regressed_slices: int, tested: int) -> tuple[SelectionCriterion, ...]:
     """The criteria of a selection in their order. regressed_slices: slices in which the challenger is worse, of so many tested."""
-    quality = found.of("pairs") or found.of("performance")
+    everything = [each for each in found.of("performance") if each.subject == "model"]
+    quality = [each for each in found.of("pairs") if each.subject == "model"] or everything
     fair = found.of("fairness")
     groups = {
-        "Errors": [each for each in quality if each.subject == "model" and each.metric in QUALITY and each.metric not in CALIBRATION],
-        "Calibration": [each for each in quality if each.subject == "model" and each.metric in CALIBRATION],
+        "Errors": [each for each in quality if each.metric in QUALITY and each.metric not in CALIBRATION],
+        "Calibration": [each for each in quality if each.metric in CALIBRATION],
         "Fairness": fair,
         "Latency and failures": found.of("latency"),
         "Cost and energy": found.of("cost"),
     }
     told = [worst_of_group(name, own) for name, own in groups.items()]
+    error = worst_of_group("Calibration error", [each for each in everything if each.metric == "ece"])
+    if error and found.of("pairs"):
+        error = replace(error, words=error.words + UNPAIRED)
+    told.insert(2, error)
     if tested:
         state: State = "worse" if regressed_slices else "alike"
         words = (
             f"worse in {regressed_slices} of {tested} slices on the same rows" if regressed_slices else f"worse in none of {tested} slices"
         )
-        told.insert(2, SelectionCriterion("Slices", state, words))
+        told.insert(3, SelectionCriterion("Slices", state, words))
     return tuple(each for each in told if each is not None)
 
 

@@ -22,6 +22,7 @@ from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.window import Slice, Window
 from observability.stats.interval import Interval
+from observability.stats.scores import SCORE_EDGES
 from observability.store.db.database import Database
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
@@ -147,6 +148,20 @@ def test_errors_of_both_sides_are_scikit_learns(world: World, weeks: WindowCompa
         assert found.change.value == pytest.approx(figure(a) - figure(b), abs=1e-12)
     auc = one(weeks, "performance", "roc_auc")
     assert auc.a.value == pytest.approx(metrics.roc_auc_score(a["label"], a["score"]), abs=1e-3)
+
+
+def test_the_calibration_error_of_both_sides_is_that_of_the_rows_by_hand(world: World, weeks: WindowComparison) -> None:
+    found = one(weeks, "performance", "ece")
+    for side, rows in zip((found.a, found.b), sides(world), strict=True):
+        place = np.searchsorted(SCORE_EDGES, rows["score"].to_numpy(), side="right")
+        counts = pd.DataFrame({"place": place, "label": rows["label"].to_numpy(), "score": rows["score"].to_numpy()})
+        by_bin = counts.groupby("place")["label"].agg(["sum", "count"])
+        middle = by_bin["count"].cumsum() - by_bin["count"] / 2
+        group = np.minimum((middle / len(rows) * 10).astype(int), 9)
+        parts = counts.groupby(counts["place"].map(group))
+        by_hand = sum(len(part) / len(rows) * abs(part["label"].mean() - part["score"].mean()) for _, part in parts)
+        assert side.value == pytest.approx(by_hand, abs=0.003) and side.n == len(rows)
+    assert found.change.value == pytest.approx(found.a.value - found.b.value) and found.least == 0.02  # type: ignore[operator]
 
 
 def test_a_watched_slice_is_compared_on_its_own(world: World) -> None:

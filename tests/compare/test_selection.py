@@ -1,16 +1,19 @@
 """A challenger is promoted, held or rejected for what the rows say, and a regression planted in one region is named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from observability.compare.comparison_types import ComparisonSide, WindowComparison
-from observability.compare.difference import with_verdicts
+from observability.compare.difference import Difference, with_verdicts
 from observability.compare.paired_rows import MatchedRows, paired_differences
 from observability.compare.selection import challenger_state, recommendation
 from observability.core.catalog import Column, Model
 from observability.core.window import EPOCH, Window
 from observability.detection.regressed_slices import find_regressed_slices
+from observability.stats.interval import Interval
 
 MODEL = Model(
     1, "loan", "binary", ("no", "yes"), (Column(1, "region", "f1", "category"), Column(2, "age", "f2", "number")),
@@ -93,6 +96,20 @@ def test_few_rows_hold_and_say_how_many_more_are_needed() -> None:
         ),
     )
     assert nothing.choice == "hold" and "cannot be compared" in nothing.because
+
+
+@pytest.mark.parametrize(("moved", "choice", "state"), [(0.06, "hold", "worse"), (-0.06, "promote", "better"), (0.0, "promote", "alike")])
+def test_a_larger_calibration_error_holds_a_challenger_that_is_better_in_its_decisions(moved: float, choice: str, state: str) -> None:
+    found = compared(matched({"north": 0.85, "south": 0.85, "east": 0.85}, 0.8))
+    one, other, change = (Interval(value, value - 0.005, value + 0.005, 6000) for value in (0.08 + moved, 0.08, moved))
+    p_value = 1e-6 if moved else 0.9
+    (error,) = with_verdicts([Difference("performance", "model", "ece", "share", one, other, change, 0.02, p_value)])
+    told = recommendation(MODEL, replace(found, differences=(*found.differences, error)))
+    criteria = {each.name: each for each in told.criteria}
+    assert told.choice == choice and criteria["Calibration error"].state == state
+    assert criteria["Calibration error"].words.startswith("Expected calibration error (ECE): ")
+    assert criteria["Calibration error"].words.endswith("(on all labelled rows of each)"), "the other figures are of paired rows"
+    assert criteria["Calibration"].words.startswith(("Log loss", "Brier"))
 
 
 @pytest.mark.parametrize(
