@@ -74,7 +74,8 @@ def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collec
 @dataclass(frozen=True)
 class SliceChurn:
     """Changed decisions of one slice. name, slice: as `candidate_slices` gives them. flips: share of the decisions that change, with its
-    interval. elsewhere: that share of all other rows. more: significantly larger than elsewhere.
+    interval. elsewhere: that share of all other rows. more: significantly larger than elsewhere. regressed: labelled rows that the serving
+    version alone has right; repaired: those that the new one alone has right.
     """
 
     name: str
@@ -82,6 +83,8 @@ class SliceChurn:
     flips: Interval
     elsewhere: float
     more: bool
+    regressed: int
+    repaired: int
 
 
 def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
@@ -96,17 +99,20 @@ def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
         return []
     new, then = (side["decision"].to_numpy(np.int64) for side in (matched.a, matched.b))
     decided = (new >= 0) & (then >= 0)
-    changed, total = (new != then)[decided], int(decided.sum())
+    new, then, label = new[decided], then[decided], matched.label[decided]
+    changed, total = new != then, int(decided.sum())
+    regressed, repaired = changed & (then == label), changed & (new == label)
     parts = [
-        (name, key, int(inside.sum()), int(changed[inside].sum())) for name, key, inside in candidate_slices(model, matched.a[decided])
+        (name, key, int(inside.sum()), int(changed[inside].sum()), int(regressed[inside].sum()), int(repaired[inside].sum()))
+        for name, key, inside in candidate_slices(model, matched.a[decided])
     ]
     if not parts:
         return []
     flips = int(changed.sum())
-    adjusted = benjamini_hochberg([float(hypergeom.sf(k - 1, total, flips, n)) for _, _, n, k in parts])[0]
+    adjusted = benjamini_hochberg([float(hypergeom.sf(k - 1, total, flips, n)) for _, _, n, k, *_ in parts])[0]
     found = [
-        SliceChurn(name, key, rate_interval(k, n), (flips - k) / (total - n), p_value <= FALSE_DISCOVERIES)
-        for (name, key, n, k), p_value in zip(parts, adjusted, strict=True)
+        SliceChurn(name, key, rate_interval(k, n), (flips - k) / (total - n), p_value <= FALSE_DISCOVERIES, worse, better)
+        for (name, key, n, k, worse, better), p_value in zip(parts, adjusted, strict=True)
     ]
     return sorted(found, key=lambda each: -float(each.flips.value or 0.0))
 

@@ -113,6 +113,31 @@ def test_changed_decisions_are_counted_by_slice_with_their_interval(page: Databa
         assert float(cells["elsewhere"]["t"].split()[0]) == pytest.approx(100 * changed[rows["region"] != region].mean(), abs=0.51)
 
 
+def test_rows_that_one_version_alone_has_right_are_counted_by_slice(page: Database) -> None:
+    rng = np.random.default_rng(5)
+    rows_of(rng)
+    rows = rows_of(rng)
+    right = {version: (rows[f"score{version}"] >= 0.5) == (rows["label"] == 1) for version in ("1", "2")}
+    app = opened("selection", model="loan", **WINDOW)
+    shown = {row["cells"]["slice"]["t"]: row["cells"] for row in tables(app)["Changed decisions by slice, most first"]["rows"]}
+    for region in ("south", "north", "east"):
+        own, cells = rows["region"] == region, shown[f"region = {region}"]
+        assert cells["regressed"]["t"] == f"{(own & right['1'] & ~right['2']).sum():,}"
+        assert cells["repaired"]["t"] == f"{(own & right['2'] & ~right['1']).sum():,}"
+    text = words(app)
+    assert (
+        f"alone is right (or nearer) in {(right['2'] & ~right['1']).sum():,}, the champion alone in {(right['1'] & ~right['2']).sum():,}."
+        in text
+    )
+
+
+def test_the_calibration_error_is_a_criterion_and_said_to_be_of_all_labelled_rows(page: Database) -> None:
+    criteria = {row["cells"]["name"]["t"]: row["cells"] for row in tables(opened("selection", model="loan", **WINDOW))["Criteria"]["rows"]}
+    said = criteria["Calibration error"]["words"]["t"]
+    assert re.match(r"Expected calibration error \(ECE\): [\d.]+ % against [\d.]+ %, .* points \(on all labelled rows of each\)$", said)
+    assert criteria["Calibration"]["words"]["t"].startswith(("Log loss", "Brier"))
+
+
 def test_sides_can_be_exchanged_and_unknown_versions_are_said(page: Database) -> None:
     app = opened("selection", model="loan", challenger="1", champion="2 in shadow", **WINDOW)
     assert "Worse where region = south" not in words(app)

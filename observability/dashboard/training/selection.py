@@ -46,11 +46,12 @@ CRITERIA = (
     column("words", "Why", wide=True, phone=False),
 )
 CHURN = columns_on_phone(
-    "slice flips state",
+    "slice flips regressed",
     column("slice", "Slice", strong=True),
     *number_columns(n="Rows"),
     column("flips", "Decisions that change", align="right"),
     column("elsewhere", "Elsewhere", align="right", help="Share of the decisions of all other rows that change"),
+    *number_columns(regressed="Champion alone right", repaired="Challenger alone right"),
     column("state", "Than elsewhere", help="Fisher's exact test, one-sided, false discovery rate of 5 % over all slices"),
 )
 MAX_SLICES = 8
@@ -180,6 +181,8 @@ def churn_table(churn: Sequence[SliceChurn]) -> None:
             n=f"{each.flips.n:,.0f}",
             flips=share_cell(each.flips.value, each.flips.low, each.flips.high),
             elsewhere=formatting.format_share(each.elsewhere),
+            regressed=f"{each.regressed:,}",
+            repaired=f"{each.repaired:,}",
             state="More" if each.more else formatting.DASH,
         )
         for each in churn[:MAX_SLICES]
@@ -191,7 +194,7 @@ def churn_table(churn: Sequence[SliceChurn]) -> None:
             for each in churn
         ]
     )
-    rows = rows.assign(elsewhere=[each.elsewhere for each in churn], more=[each.more for each in churn])
+    rows = rows.assign(**{name: [getattr(each, name) for each in churn] for name in ("elsewhere", "more", "regressed", "repaired")})
     csv_of_table("churn", rows, len(rows), MAX_SLICES, "most changed")
 
 
