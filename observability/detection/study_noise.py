@@ -67,6 +67,11 @@ class Band:
         n = len(self.values)
         return float(stdtrit(n - 1, 1 - 0.025 / among) * self.sd * np.sqrt(1 / n + 1 / of))
 
+    @property
+    def chance_range(self) -> tuple[float, float]:
+        """Values beyond which a setting that was tried once is more than chance: the mean less and plus `reach`."""
+        return self.mean - self.reach(), self.mean + self.reach()
+
 
 def parameters_text(run: TrainingRun) -> str:
     """Return the parameters of a run without its random draw, as one text."""
@@ -114,11 +119,16 @@ def noise_bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
         yield [Band(metric, tuple(run for run, _ in each), tuple(value for _, value in each)) for _, each in sorted(settings.items())]
 
 
+def widest_band(several: Sequence[Band]) -> Band | None:
+    """Return the band of the setting with most runs: the one that tells how far chance alone moves the metric; None without any."""
+    return max(several, key=lambda each: len(each.values), default=None)
+
+
 def claims_about_studies(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, TrainingRun]]:
     """Return a claim for each study with runs that differ only by chance, and one of its runs (for the model)."""
     found = []
     for several in noise_bands(runs):
-        widest = max(several, key=lambda each: len(each.values), default=None)
+        widest = widest_band(several)
         if widest is None or len(widest.values) < 2:
             continue
         found.append((claim_about(widest, several), widest.runs[0]))

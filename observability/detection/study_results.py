@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from observability.detection.study_noise import Band, noise_bands, parameters_text
+from observability.detection.study_noise import MIN_RUNS, Band, noise_bands, parameters_text, widest_band
 from observability.metrics.training_curves import TrainingRun
 from observability.stats.interval import Interval
 from observability.stats.parameter_importance import (
@@ -95,7 +95,8 @@ def results_of_studies(runs: Sequence[TrainingRun]) -> list[StudyResults]:
 class BudgetPoint:
     """The best value after a trial. seconds: time of all trials until then; value: of this trial; best: so far, without repeats.
 
-    repeat: whether an earlier trial had the same setting.
+    repeat: whether an earlier trial had the same setting. chance_low, chance_high: between them chance alone moves a run of the setting
+    with most seeds; None with too few.
     """
 
     run: str
@@ -104,6 +105,14 @@ class BudgetPoint:
     value: float | None
     best: float | None
     repeat: bool = False
+    chance_low: float | None = None
+    chance_high: float | None = None
+
+
+def seed_band(study: StudyResults) -> Band | None:
+    """Return the runs of the setting with most seeds, as the finding `seed_noise` judges them; None where they are too few."""
+    found = widest_band(next(iter(noise_bands([each.run for each in study.trials])), []))
+    return found if found is not None and len(found.values) >= MIN_RUNS else None
 
 
 def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
@@ -113,6 +122,8 @@ def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
     """
     found: list[BudgetPoint] = []
     seconds, best = 0.0, None
+    band = seed_band(study)
+    chance = band.chance_range if band else (None, None)
     seen: set[str] = set()
     for number, each in enumerate(study.trials, 1):
         seconds += each.run.seconds
@@ -120,7 +131,7 @@ def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
         if each.value is not None and new and (best is None or study.cost(each) < study.sign * best):
             best = each.value
         seen |= {parameters_text(each.run)} if each.value is not None else set()
-        found.append(BudgetPoint(each.run.name, number, seconds, each.value, best, not new))
+        found.append(BudgetPoint(each.run.name, number, seconds, each.value, best, not new, *chance))
     return found
 
 

@@ -5,8 +5,12 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from observability.dashboard.charts.studies import best_against_budget
+from observability.dashboard.training.studies import chance_words
+from observability.detection.run_claims import run_figure
+from observability.detection.study_noise import claims_about_studies
 from observability.detection.study_results import (
     StudyResults,
     best_by_budget,
@@ -90,6 +94,29 @@ def test_a_repeat_below_the_line_is_told_from_the_runs_that_set_it() -> None:
     figure = best_against_budget(pd.DataFrame([vars(point) for point in points]), "val_loss")
     drawn = {trace.name: list(trace.x) for trace in figure.data}
     assert drawn["trial"] == [1, 3] and drawn["repeat of a setting"] == [2] and "best first run so far" in drawn
+
+
+def test_the_band_of_chance_is_that_of_the_finding_and_is_drawn_with_its_limit_in_the_legend() -> None:
+    values = [0.50, 0.52, 0.49, 0.51, 0.48]
+    found = study([*((value, {"r": 1}, str(seed)) for seed, value in enumerate(values)), (0.40, {"r": 2}, "1"), (0.50, {"r": 3}, "1")])
+    low, high = stats.t.interval(0.95, 4, np.mean(values), np.std(values, ddof=1) * np.sqrt(1 + 1 / 5))  # of one further run
+    points = best_by_budget(found)
+    assert [(point.chance_low, point.chance_high) for point in points] == [(pytest.approx(low), pytest.approx(high))] * 7
+    (claim,) = [claim for claim, _ in claims_about_studies([each.run for each in found.trials]) if claim.metric == "seed_noise"]
+    assert claim.evidence["mean"] - claim.evidence["reach"] == pytest.approx(low)
+    name = chance_words(found)
+    assert name == f"chance, by 5 runs of one setting: 0.5 ± {run_figure(high - 0.5)}" and run_figure(high - 0.5) in claim.because
+    figure = best_against_budget(pd.DataFrame([vars(point) for point in points]), "val_loss", name)
+    (band,) = [trace for trace in figure.data if trace.name == name]
+    assert (min(band.y), max(band.y)) == pytest.approx((low, high)) and (min(band.x), max(band.x)) == (1, 7)
+
+
+def test_without_three_seeds_of_a_setting_no_band_is_drawn() -> None:
+    found = study([(0.5, {"r": 1}, "1"), (0.6, {"r": 1}, "2"), (0.4, {"r": 2}, "1")])
+    points = best_by_budget(found)
+    assert chance_words(found) == "" and {(point.chance_low, point.chance_high) for point in points} == {(None, None)}
+    figure = best_against_budget(pd.DataFrame([vars(point) for point in points]), "val_loss")
+    assert not [trace for trace in figure.data if trace.fill == "toself"]
 
 
 def test_the_parameter_that_matters_comes_first() -> None:

@@ -6,14 +6,16 @@ import plotly.graph_objects as go
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
+from observability.dashboard.charts.time import interval_band
 
 
-def best_against_budget(points: pd.DataFrame, metric: str) -> go.Figure:
+def best_against_budget(points: pd.DataFrame, metric: str, chance: str = "") -> go.Figure:
     """Each trial's value as a dot and the best so far as a line, by trial. Further runs of a setting, which set no best value, are hollow.
 
-    points: run, trial, seconds, value, best, repeat.
+    points: run, trial, seconds, value, best, repeat, chance_low, chance_high. chance: the name of the band between the last two.
     """
     figure = go.Figure()
+    interval_band(figure, points["trial"], points["chance_low"], points["chance_high"], theme.OK, chance)
     known = points[points["value"].notna()]
     texts = [
         f"{theme.inert_label(run, 60)}, trial {trial}<br>{formatting.format_number(value, 4)}"

@@ -35,6 +35,7 @@ from observability.detection.study_results import (
     parameter_importances,
     pruning_savings,
     results_of_studies,
+    seed_band,
     study_gain,
     winner_against_chance,
 )
@@ -102,8 +103,13 @@ def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -
     )
     points = pd.DataFrame([vars(point) for point in best_by_budget(study)])
     alt = f"Best {study.metric} so far by trial: {value} after {len(points)} runs and {duration_words(float(points['seconds'].iloc[-1]))}."
+    chance = chance_words(study)
     frame.chart_with_table(
-        charts_studies.best_against_budget(points, study.metric), points, key="budget", alt=alt, metrics=("best_metric",)
+        charts_studies.best_against_budget(points, study.metric, chance),
+        points,
+        key="budget",
+        alt=f"{alt[:-1]}; {chance}." if chance else alt,
+        metrics=("best_metric", *(("seed_noise",) if chance else ())),
     )
     winner_line(study)
     further_line(study)
@@ -117,6 +123,12 @@ def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -
     importance_section(study)
     parallel_section(study)
     settings_table(study, scope)
+
+
+def chance_words(study: StudyResults) -> str:
+    """The name of the band in which chance alone moves the metric, with its limit as the finding states it; empty with too few seeds."""
+    band = seed_band(study)
+    return f"chance, by {len(band.values)} runs of one setting: {run_figure(band.mean)} ± {run_figure(band.reach())}" if band else ""
 
 
 def _figure_row(figure: dict[str, Any]) -> dict[str, Any]:
