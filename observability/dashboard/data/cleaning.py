@@ -27,6 +27,7 @@ from observability.dashboard.table import Cell, column, columns_on_phone, draw_t
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.detection import cleaning_history
 from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule, applied_runs
+from observability.metrics.cleaning_effect import CleaningEffect, stated_effect
 from observability.stats.interval import rate_interval
 
 MAX_TABLE_ROWS = 20
@@ -47,6 +48,7 @@ RULE_COLUMNS = columns_on_phone(
     column("changed", "Changed", align="right", help="Changed rows of all runs, and their share of the rows in"),
     column("last", "Newest run (UTC)", short=True),
 )
+EFFECT_COLUMN = column("effect", "Effect on a model", align="right", help="As the newest run that states one says, with its interval")
 RUN_COLUMNS = columns_on_phone(
     "at dropped changed",
     column("at", "Run (UTC)", width="9rem", short=True),
@@ -106,6 +108,7 @@ def findings_about_rule(found: Sequence[Finding], subject: str) -> list[Finding]
 def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
     """A row for each rule, most urgent first, with its most urgent finding."""
     first = {subject: first_finding(findings_about_rule(found, subject)) for subject in set(rows["subject"])}
+    effects = newest_effects(rows)
     lines = []
     for subject in sorted(first, key=lambda subject: (severity_order(first[subject]), subject)):
         part, finding = rows[rows["subject"] == subject], first[subject]
@@ -119,9 +122,27 @@ def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: s
             "dropped": count_and_share_cell(int(part["rows_dropped"].sum()), total),
             "changed": count_and_share_cell(int(part["rows_changed"].sum()), total),
             "last": {"t": formatting.format_minute(part["at"].iloc[-1])},
+            "effect": effect_cell(effects.get(subject)),
         }
         lines.append(table_row(cells, attention_note(finding, target), selected=subject == chosen))
-    draw_table("rules", "Cleaning rules and their effect", RULE_COLUMNS, lines)
+    draw_table("rules", "Cleaning rules and their effect", (*RULE_COLUMNS, *((EFFECT_COLUMN,) if effects else ())), lines)
+
+
+def newest_effects(rows: pd.DataFrame) -> dict[str, CleaningEffect]:
+    """The effect of each rule that the newest run which states one says. rows: runs, oldest first."""
+    stated = zip(rows["subject"], map(stated_effect, rows["extra"]))
+    return {subject: effect for subject, effect in stated if effect is not None}
+
+
+def effect_cell(effect: CleaningEffect | None) -> Cell:
+    """`accuracy +0.012`, and below it the interval of the change, where given, and the metric before and after."""
+    if effect is None:
+        return {"t": formatting.DASH}
+    name = f"{formatting.metric_title(effect.metric)} " if effect.metric else ""
+    low, high, before, after = (formatting.format_number(each) for each in (effect.low, effect.high, effect.before, effect.after))
+    parts = [] if effect.low is None else [f"interval {low} to {high}"]
+    parts += [] if effect.before is None else [f"{before} without it, {after} with it"]
+    return {"t": f"{name}{'+' if effect.change > 0 else ''}{formatting.format_number(effect.change)}", "sub": "; ".join(parts) or None}
 
 
 def chosen_cleaning_rule(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:

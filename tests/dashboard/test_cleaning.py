@@ -1,0 +1,37 @@
+"""The cleaning page shows the effect on a model that a run of a rule states, beside the rule."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from observability.dashboard import load
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, tables
+
+END = datetime(2026, 3, 16, tzinfo=UTC)
+
+
+def run_of_rule(rule: str, days: int, **further: object) -> dict:
+    """A run of a rule so many days before the end."""
+    run = {"kind": "cleaning", "rule": rule, "dataset": "people", "version": "7", "rows_in": 1000, "rows_changed": 0, "rows_dropped": 100}
+    return {**run, "at": (END - timedelta(days=days)).isoformat(), **further}
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_the_effect_that_the_newest_run_states_stands_beside_the_rule(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: bool
+) -> None:
+    newest = {"metric": "accuracy", "before": 0.75, "after": 0.8125, "low": 0.05, "high": 0.075}
+    runs = [run_of_rule("adults", 3, effect={"value": -0.5}), run_of_rule("adults", 2, effect=newest), run_of_rule("adults", 1)]
+    own = runs if stated else [{name: value for name, value in run.items() if name != "effect"} for run in runs]
+    land(empty, [*own, run_of_rule("complete", 1)], tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    table = tables(opened("cleaning", window="Everything"))["Cleaning rules and their effect"]
+    assert ("effect" in {each["key"] for each in table["columns"]}) is stated
+    shown = {row["cells"]["rule"]["t"]: row["cells"]["effect"] for row in table["rows"]}
+    if stated:
+        assert shown["adults"]["t"] == "Accuracy +0.0625"
+        assert shown["adults"]["sub"] == "interval 0.0500 to 0.0750; 0.750 without it, 0.812 with it"
+    assert shown["complete"]["t"] == "–"
