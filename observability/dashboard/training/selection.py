@@ -49,9 +49,10 @@ CHURN = columns_on_phone(
     "slice flips regressed",
     column("slice", "Slice", strong=True),
     *number_columns(n="Rows"),
-    column("flips", "Decisions that change", align="right"),
+    column("flips", "Changed", align="right", help="Share of the decisions that change"),
     column("elsewhere", "Elsewhere", align="right", help="Share of the decisions of all other rows that change"),
-    *number_columns(regressed="Champion alone right", repaired="Challenger alone right"),
+    column("regressed", "Regressed", align="right", help="Labelled rows that the champion alone has right"),
+    column("repaired", "Repaired", align="right", help="Labelled rows that the challenger alone has right"),
     column("state", "Than elsewhere", help="Fisher's exact test, one-sided, false discovery rate of 5 % over all slices"),
 )
 MAX_SLICES = 8
