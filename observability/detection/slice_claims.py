@@ -12,7 +12,7 @@ from observability.core.finding import Against, Finding, Severity, Source
 from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection import slice_sentences as words
-from observability.detection.slice_past import PastSlices, side_of
+from observability.detection.slice_past import ROWS_A_DAY, PastSlices, SliceBeginning, side_of, slice_days
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.metrics.slice_rows import TargetSpec, TargetSpecs
@@ -22,7 +22,6 @@ from observability.stats.slices import ChangedSlice, SliceComparison, SliceSearc
 NAME = "serving/slices"
 ACT_SHARE = 0.2
 """Share of the budget that an act may spend; a watch may spend all of it."""
-ROWS_A_DAY = 10
 
 
 @dataclass(frozen=True)
@@ -96,11 +95,6 @@ def slice_table(specs: TargetSpecs) -> set[str]:
     return {name for name, spec in specs.items() if spec.labelled or spec.metric == "error_rate"}
 
 
-def slice_days(now: SampledRows) -> Floats:
-    """Return the day of each row, as a number."""
-    return now.frame["at"].to_numpy("datetime64[D]").astype(float)
-
-
 def slice_claims_of(held: SearchedSlices, context: Context, young: bool, past: PastSlices | None) -> list[Finding]:
     """Return findings about slices that are significant and large enough to matter. Single slices and pairs may spend half of the budget
     each. past: the month before, where the baseline is another.
@@ -125,23 +119,39 @@ def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, you
     made = slice_finding(held, shown, spec, context)
     if spec.labelled and young:
         return replace(made, because=words.slice_labels_young(made.because))
-    standing = past is not None and past.is_standing(found)
     moved = spec.metric == "rank_shift" and abs(found.rest_change) >= watch
     severity: Severity = "act" if found.p_adjusted <= ACT_SHARE * budget and size >= act and not moved else "watch"
     because = made.because
     by_outliers = size_of(shown, spec) < watch
     if by_outliers:
         because = words.slice_without_outliers(because, found, spec, held.against)
-    return replace(
+    claim = replace(
         made,
         severity=severity,
-        because=words.slice_stands(because) if standing else because,
-        evidence=made.evidence | {"standing": bool(standing), "whole_moved": bool(moved)},
+        because=because,
+        evidence=made.evidence | {"whole_moved": bool(moved)},
         limit=None if by_outliers else slice_limit(shown, spec, act if severity == "act" else watch),
-        onset=None if standing else slice_onset(held, found, spec),
         likely_source=slice_source(spec, found),
         rank=8.0 + min(size / act, 5.0) * (0.5 + 0.5 * found.coverage),
     )
+    return dated_slice(claim, held, found, spec, past, watch)
+
+
+def dated_slice(
+    claim: Finding, held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, past: PastSlices | None, watch: float
+) -> Finding:
+    """Return the finding with what is known of its beginning: it stands, with the day since when, or it began in the window.
+
+    watch: the excess that is a warning.
+    """
+    inside = held.inside(found)
+    begun = past.beginning(found, held.now, held.values(found), inside, watch * scale_of(found, spec)) if past else SliceBeginning()
+    first, since = claim.start.date(), begun.since
+    if begun.stood:
+        told = since if since is not None and since.day < first else None
+        evidence = {"standing": True} | (told.evidence if told else {})
+        return replace(claim, because=claim.because if told else words.slice_stands(claim.because), evidence=claim.evidence | evidence)
+    return replace(claim, onset=slice_onset(held, found), evidence=claim.evidence | {"standing": False})
 
 
 def slice_limits(spec: TargetSpec, context: Context) -> tuple[float, float]:
@@ -156,12 +166,16 @@ def size_of(found: ChangedSlice, spec: TargetSpec) -> float:
     """
     both = found.excess, found.change
     excess = min(map(abs, both)) if spec.worse == 0 else max(min(spec.worse * each for each in both), 0.0)
-    if not spec.relative:
-        return excess
-    scale = abs((found.rest_now if found.before is None else found.before).mean)
-    if spec.metric == "bias":
-        scale = float(np.sqrt((found.rest_now if found.before is None else found.before).variance)) * 0.8
+    scale = scale_of(found, spec)
     return excess / scale if scale > 0 else 0.0
+
+
+def scale_of(found: ChangedSlice, spec: TargetSpec) -> float:
+    """Return what limits are multiples of, in the unit of the target."""
+    base = found.rest_now if found.before is None else found.before
+    if not spec.relative:
+        return 1.0
+    return float(np.sqrt(base.variance)) * 0.8 if spec.metric == "bias" else abs(base.mean)
 
 
 def slice_limit(found: ChangedSlice, spec: TargetSpec, allowed: float) -> float | None:
@@ -251,7 +265,7 @@ def slice_source(spec: TargetSpec, found: ChangedSlice) -> Source:
     return "model" if spec.subject in ("model", "score") else "input"
 
 
-def slice_onset(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec) -> datetime | None:
+def slice_onset(held: SearchedSlices, found: ChangedSlice) -> datetime | None:
     """Return the first day of the unbroken run of days, up to the end, that are beyond half of the change."""
     inside = held.inside(found)
     days = held.now.frame["at"].to_numpy("datetime64[D]")[inside]

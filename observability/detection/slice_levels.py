@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import ndtr, stdtr
 
 from observability.core.analyzer import Context
-from observability.detection.slice_claims import SearchedSlices, size_of, slice_days, slice_limits
-from observability.detection.slice_past import side_of
+from observability.detection.slice_claims import SearchedSlices, size_of, slice_limits
+from observability.detection.slice_past import side_of, slice_days
 from observability.metrics.slice_rows import TargetSpec
 from observability.stats.multiple_testing import benjamini_yekutieli
 from observability.stats.slice_moments import Floats

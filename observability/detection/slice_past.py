@@ -1,16 +1,25 @@
-"""Whether a change of a slice stands: the month before the window shows most of it too."""
+"""Whether a change of a slice stands, since the month before the window shows it too, and since which day."""
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 
 import numpy as np
 
 from observability.core.analyzer import Context
+from observability.core.standing_since import StandingSince
+from observability.core.window import EPOCH
+from observability.detection.days_beyond import days_beyond
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
+from observability.stats.arrays import Integers
 from observability.stats.slice_moments import Floats, Mask, SliceSide
 from observability.stats.slices import MIN_ROWS, ChangedSlice
 
+PAST_DAYS = 28
+"""Days before the window that tell whether a change stands."""
+ROWS_A_DAY = 10
+"""Rows of a slice on a day that tells something."""
 STANDING = 2 / 3
 """Share of a change that the past month has to show as well, for the change to be standing."""
 
@@ -20,6 +29,24 @@ def side_of(values: Floats, chosen: Mask) -> SliceSide:
     known = values[chosen & np.isfinite(values)]
     mean, variance = (float(known.mean()), float(known.var(ddof=1))) if known.size > 1 else (0.0, 0.0)
     return SliceSide(float(known.size), mean, variance)
+
+
+def day_number(day: date) -> int:
+    """Return a day as a number since 1970."""
+    return (day - EPOCH.date()).days
+
+
+def slice_days(side: SampledRows) -> Floats:
+    """Return the day of each row, as a number since 1970."""
+    return side.frame["at"].to_numpy("datetime64[D]").astype(float)
+
+
+@dataclass(frozen=True)
+class SliceBeginning:
+    """Whether the change of a slice stood when the window began, and since when it has been a warning; None where days do not tell."""
+
+    stood: bool = False
+    since: StandingSince | None = None
 
 
 @dataclass(frozen=True)
@@ -40,9 +67,51 @@ class PastSlices:
         values = self.values.get(found.target) if len(self.past) >= 2 * MIN_ROWS else None
         if values is None or found.before is None or found.rest_before is None:
             return False
-        inside = rows.rows_in_slice(self.past, [(self.context.model.resolve(name), level) for name, level in found.conditions])
-        own, rest = side_of(values, inside), side_of(values, ~inside)
+        own, rest = side_of(values, self.inside(found)), side_of(values, ~self.inside(found))
         if min(own.n, rest.n) < MIN_ROWS:
             return False
         change, excess = own.mean - found.before.mean, own.mean - found.before.mean - (rest.mean - found.rest_before.mean)
         return min(change * np.sign(found.change), excess * np.sign(found.excess)) >= STANDING * min(abs(found.change), abs(found.excess))
+
+    def inside(self, found: ChangedSlice) -> Mask:
+        """Which of the past rows are in a slice."""
+        return rows.rows_in_slice(self.past, [(self.context.model.resolve(name), level) for name, level in found.conditions])
+
+    def beginning(self, found: ChangedSlice, now: SampledRows, values: Floats, inside: Mask, level: float) -> SliceBeginning:
+        """When the change of a slice began, up to the end of the window.
+
+        now, values, inside: the rows of the window, the target in them, and which are in the slice. level: the change that is a warning, in
+        the unit of the target. It stood where the month shows most of it, or where the days before the window do that are surely beyond.
+        """
+        known = self.values.get(found.target)
+        if known is None or found.before is None or found.rest_before is None:
+            return SliceBeginning()
+        start, end = (day_number(each.date()) for each in (self.context.window.start, self.context.window.end))
+        days = np.arange(start - PAST_DAYS, max(end, start + 1))
+        at = np.concatenate([slice_days(self.past), slice_days(now)])
+        excess, errors = _excess_by_day(np.concatenate([known, values]), np.concatenate([self.inside(found), inside]), at, days, found)
+        before, most = days < start, STANDING * min(abs(found.change), abs(found.excess))
+        old = days_beyond(days[before], excess[before] - level, errors[before])
+        stood = old is not None and np.nanmean(excess[before][-(start - day_number(old.day)) :]) >= most
+        return SliceBeginning(bool(stood) or self.is_standing(found), days_beyond(days, excess - level, errors))
+
+
+def _excess_by_day(values: Floats, inside: Mask, at: Floats, days: Integers, found: ChangedSlice) -> tuple[Floats, Floats]:
+    """How far a slice is from its baseline on each day, itself and beyond what the other rows are, the smaller of both, and its standard
+    error, which the variance of all days keeps from 0; NaN with fewer than ROWS_A_DAY rows. at: the day of each row.
+    """
+    assert found.before is not None and found.rest_before is not None
+    sides = []
+    for part in (inside, ~inside):
+        kept = part & np.isfinite(values) & (at >= days[0]) & (at <= days[-1])
+        place, own = (at[kept] - days[0]).astype(np.int64), values[kept]
+        n = np.bincount(place, minlength=days.size)
+        n = np.where(n >= ROWS_A_DAY, n, np.nan)
+        mean = np.bincount(place, own, days.size) / n
+        squares = np.bincount(place, (own - np.nan_to_num(mean)[place]) ** 2, days.size)
+        usual = np.nansum(squares) / max(own.size, 1)
+        sides.append((mean, (squares + usual) / n**2))
+    (mine, own_error), (rest, rest_error) = sides
+    change = mine - found.before.mean
+    excess = change - (rest - found.rest_before.mean)
+    return np.minimum(np.sign(found.change) * change, np.sign(found.excess) * excess), np.sqrt(own_error + rest_error)

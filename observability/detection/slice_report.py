@@ -15,17 +15,17 @@ from observability.detection.slice_claims import (
     ACT_SHARE,
     NAME,
     SearchedSlices,
+    dated_slice,
     mean_in_metric_unit,
     shown_slice,
     size_of,
-    slice_days,
     slice_finding,
     slice_limit,
     slice_limits,
-    slice_onset,
     slice_source,
 )
 from observability.detection.slice_levels import WeakSlices, newly_weak_slices
+from observability.detection.slice_past import PastSlices, slice_days
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.metrics.slice_rows import TargetSpec
@@ -154,9 +154,11 @@ def beyond_the_limit(held: SearchedSlices, weak: WeakSlices, context: Context) -
     return [each for _, each in sorted(kept, key=lambda pair: (-pair[0], pair[1].conditions))]
 
 
-def weak_slice_claims(held: SearchedSlices, weaker: WeakSlices, named: Sequence[Finding], context: Context, young: bool) -> list[Finding]:
+def weak_slice_claims(
+    held: SearchedSlices, weaker: WeakSlices, named: Sequence[Finding], context: Context, young: bool, past: PastSlices | None
+) -> list[Finding]:
     """Return findings about slices that are surely worse than elsewhere and than in the baseline, and that the search did not name, the
-    worst first: seasons that move slices apart hide them from it.
+    worst first: seasons that move slices apart hide them from it. past: as of `slice_claims_of`.
     """
     losses = [finding for finding in named if weaker.spec is not None and finding.metric == weaker.spec.metric]
     parts = [tuple((name, level) for name, level in finding.evidence.get("conditions", ())) for finding in losses]
@@ -168,11 +170,10 @@ def weak_slice_claims(held: SearchedSlices, weaker: WeakSlices, named: Sequence[
             continue
         finding = slice_finding(held, shown, weaker.spec, context)
         if not young:
-            limit = slice_limit(shown, weaker.spec, slice_limits(weaker.spec, context)[0])
-            source = slice_source(weaker.spec, found)
-            finding = replace(
-                finding, severity="watch", limit=limit, likely_source=source, rank=7.0, onset=slice_onset(held, found, weaker.spec)
-            )
+            watch, source = slice_limits(weaker.spec, context)[0], slice_source(weaker.spec, found)
+            limit = slice_limit(shown, weaker.spec, watch)
+            finding = replace(finding, severity="watch", limit=limit, likely_source=source, rank=7.0)
+            finding = dated_slice(finding, held, found, weaker.spec, past, watch)
         made.append(replace(finding, because=words.slice_labels_young(finding.because)) if young else finding)
     return made
 

@@ -112,16 +112,16 @@ class ReplayLab:
         day = self.stream.past + number - 1
         return self.clean[day] if scenario.fault is None else _day_rows(self.model, scenario.planted(day, self.rows[day]))
 
-    def judge(self, scenario: FaultScenario, reads: analyzer_runs.Reads = "all", first: int = 1) -> Iterator[ReplayDay]:
-        """Check day by day, from the first day with the fault, or from a later one. Days are planted one by one: before a day begins, none
-        of its rows had arrived.
+    def judge(self, scenario: FaultScenario, reads: analyzer_runs.Reads = "all", first: int = 1, every: int = 1) -> Iterator[ReplayDay]:
+        """Check day by day, or every so many days, from the first day with the fault or from a later one. Days are planted one by one:
+        before a day begins, none of its rows had arrived.
         """
         untouched = frozenset(id(part) for each in (*self.clean.values(), self.reference.values()) for part in each)
         tables = MemoryEngine(self.model, {}, self.reference, clean=untouched, shared=self.shared, before=self.before, levels=self.levels)
         tables.add(part for number in range(self.stream.past) for part in self.clean[number])
         for number in range(1, self.stream.days + 1):
             tables.add(self.planted(scenario, number))
-            if number >= first:
+            if number >= first and (number - first) % every == 0:
                 yield _replay_day(tables, self.model, self.stream, number, reads, self.before.ask)
 
 

@@ -14,15 +14,13 @@ from observability.detection import slice_sentences as words
 from observability.detection import slice_versions as versions
 from observability.detection.slice_claims import NAME, SearchedSlices, slice_claims_of
 from observability.detection.slice_levels import weak_slices
-from observability.detection.slice_past import PastSlices
+from observability.detection.slice_past import PAST_DAYS, PastSlices
 from observability.detection.slice_report import slice_search_summary, watched_slices, weak_slice_claims
 from observability.metrics import slice_rows as rows
 from observability.metrics.performance import served_and_labelled
 from observability.metrics.settled_labels import labelled_days
 from observability.proofs.groups import SLICE_PROOFS
 from observability.stats.slices import MIN_ROWS
-
-PAST_DAYS = 28
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -68,7 +66,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     own_past = PastSlices(past, before, context) if against == "reference" else None
     named = [each for part in held for each in slice_claims_of(part, context, young, own_past if part is held[0] else None)]
     weaker = weak_slices(held[0], context)
-    named += weak_slice_claims(held[0], weaker, named, context, young)
+    named += weak_slice_claims(held[0], weaker, named, context, young, own_past)
     if "versions" in frames:
         named += versions.version_slice_claim(frames["versions"], context)
     return [*named, *watched_slices(held[0], now, before, context), slice_search_summary(held, weaker, named, now, before, context)]

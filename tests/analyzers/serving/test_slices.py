@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from observability.analyzers.serving.slices import ANALYZER
 from observability.core.catalog import Column
 from observability.core.finding import news_of
 from observability.core.settings import ModelSettings, parse_settings
+from observability.core.standing_since import StandingSince, standing_since
 from observability.core.window import Slice
 from observability.detection import slice_sentences, slice_versions
 from observability.metrics.slice_columns import SampledRows
@@ -239,6 +241,43 @@ def test_a_slice_that_moved_as_in_the_month_before_is_standing() -> None:
     new = alarms(said(sides[0], sides[1], rows(6000, 3)))
     assert new["income", "rank_shift", "region=west"].severity == "act"
     assert not any(finding.evidence["standing"] for finding in new.values())
+
+
+def month_before(since: int, n: int = 12_000) -> pd.DataFrame:
+    """Four weeks before the window, in which one column of a slice moved, and the errors of another grew, so many days before it."""
+    past = rows(n, 3)
+    past["at"] = START.replace(tzinfo=None) - (past["at"] - START.replace(tzinfo=None)) * 4
+    late = past["at"] >= START.replace(tzinfo=None) - timedelta(days=since)
+    past.loc[late & (past["region"] == "west"), "income"] *= 100
+    past.loc[late & (past["region"] == "east"), "label"] += 15
+    return past
+
+
+@pytest.mark.parametrize(("since", "earlier"), [(6, False), (11, False), (28, True)])
+def test_a_slice_that_was_so_as_the_window_began_stands_since_its_day(since: int, earlier: bool) -> None:
+    """A change of six or eleven days before is not most of the month, and was new in each of the first three weeks."""
+    current, reference, _ = clean()
+    current.loc[current["region"] == "west", "income"] *= 100
+    current.loc[current["region"] == "east", "label"] += 15
+    found = alarms(said(current, reference, month_before(since)))
+    for key in (("income", "rank_shift", "region=west"), ("model", "mae", "region=east")):
+        stands = found[key]
+        assert (stands.severity, news_of(stands), stands.onset) == ("act", "ongoing", None)
+        assert standing_since(stands) == StandingSince((START - timedelta(days=since)).date(), earlier)
+        assert "as in the month before" not in stands.because, "the day is said"
+    new = alarms(said(current, reference, month_before(0)))
+    for key in (("income", "rank_shift", "region=west"), ("model", "mae", "region=east")):
+        assert not new[key].evidence["standing"] and new[key].onset == START and standing_since(new[key]) is None
+
+
+def test_a_slice_whose_change_ended_before_the_window_and_came_again_is_new() -> None:
+    current, reference, _ = clean()
+    current.loc[current["region"] == "west", "income"] *= 100
+    past = month_before(20)
+    ended = past["at"] >= START.replace(tzinfo=None) - timedelta(days=8)
+    past.loc[ended & (past["region"] == "west"), "income"] /= 100
+    found = alarms(said(current, reference, past))["income", "rank_shift", "region=west"]
+    assert (found.severity, found.evidence["standing"], found.onset) == ("act", False, START)
 
 
 def test_a_slice_that_is_surely_worse_than_elsewhere_is_stated_changed_or_not() -> None:
