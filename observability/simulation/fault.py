@@ -23,6 +23,11 @@ class FaultPlant:
     day: int
     rng: np.random.Generator
 
+    @property
+    def is_weekday_of_onset(self) -> bool:
+        """Whether the day has the weekday on which the fault began."""
+        return self.day % 7 == 0
+
     def some(self, among: Bools, share: float) -> Bools:
         """A random share of the rows of a mask, as a mask."""
         return among & (self.rng.random(among.size) < share)

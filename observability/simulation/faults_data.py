@@ -32,6 +32,11 @@ def unit_change_in_slice(rows: LogRows, plant: FaultPlant) -> LogRows:
     return _scaled_number(rows, plant, plant.inside(rows))
 
 
+def unit_change_on_weekday(rows: LogRows, plant: FaultPlant) -> LogRows:
+    """A number arrives in another unit on one weekday."""
+    return unit_change(rows, plant) if plant.is_weekday_of_onset else rows
+
+
 def null_surge(rows: LogRows, plant: FaultPlant) -> LogRows:
     """A number is missing more often."""
     return rows.changed(plant.part("number"), plant.some(all_rows(rows), plant.amount), np.nan)
@@ -229,6 +234,7 @@ SD, SHARE, HOURS = "standard deviations", "share of rows", "hours"
 FAULTS = (
     ServingFault("unit_change", "data", (0.3, 1.0, 3.0), SD, ("number",), unit_change, rescored=True),
     ServingFault("unit_change_in_slice", "data", (0.3, 1.0, 3.0), SD, ("number", "slice"), unit_change_in_slice, rescored=True),
+    ServingFault("unit_change_on_weekday", "data", (0.3, 1.0, 3.0), SD, ("number",), unit_change_on_weekday, rescored=True),
     ServingFault("null_surge", "data", (0.05, 0.15, 0.5), SHARE, ("number",), null_surge, rescored=True),
     ServingFault("null_surge_in_group", "data", (0.05, 0.2, 0.6), SHARE, ("number", "group"), null_surge_in_group, rescored=True),
     ServingFault("stuck_value", "data", (6, 12, 24), HOURS, ("number",), stuck_value, rescored=True),

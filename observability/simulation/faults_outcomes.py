@@ -68,6 +68,11 @@ def concept_drift_in_slice(rows: LogRows, plant: FaultPlant) -> LogRows:
     return _drifted_labels(rows, plant, plant.inside(rows))
 
 
+def concept_drift_on_weekday(rows: LogRows, plant: FaultPlant) -> LogRows:
+    """The relation of inputs and labels changes on one weekday."""
+    return concept_drift(rows, plant) if plant.is_weekday_of_onset else rows
+
+
 def _noisier_scores(rows: LogRows, plant: FaultPlant) -> Array:
     """Scores with noise on the link scale, so that the error grows by the share `amount`."""
     task, score = plant.scene.base.task, rows["score"]
@@ -169,6 +174,7 @@ FAULTS = (
     ServingFault(
         "concept_drift_in_slice", "serving", (0.3, 1.0, 2.5), GROWTH, ("labels", "score", "number", "slice"), concept_drift_in_slice
     ),
+    ServingFault("concept_drift_on_weekday", "serving", (0.3, 1.0, 2.5), GROWTH, ("labels", "score", "number"), concept_drift_on_weekday),
     ServingFault("worse_version", "serving", (0.15, 0.5, 1.5), GROWTH, ("labels", "score"), worse_version),
     ServingFault("worse_scores", "serving", (0.15, 0.5, 1.5), GROWTH, ("labels", "score"), worse_scores),
     ServingFault("miscalibration", "serving", (0.05, 0.12, 0.25), POINTS, ("labels", "score"), miscalibration),

@@ -67,6 +67,7 @@ KEY: dict[str, Callable[[Target], Right]] = {
     **dict.fromkeys(
         (
             "unit_change",
+            "unit_change_on_weekday",
             "null_surge",
             "stuck_value",
             "covariate_shift",
@@ -93,7 +94,7 @@ KEY: dict[str, Callable[[Target], Right]] = {
     "outage": model(ARRIVAL, "silence_hours", "volume", "freshness_hours"),
     "clock_skew": part("device", (*ARRIVAL, "serving/slices")),
     "query_burst": part("subject", ("data/requests", "serving/slices")),
-    "concept_drift": model(OUTCOMES),
+    **dict.fromkeys(("concept_drift", "concept_drift_on_weekday"), model(OUTCOMES)),
     "concept_drift_in_slice": model(OUTCOMES, place="slice"),
     "worse_version": lambda of: Right(frozenset({"model", "score"}), (*OUTCOMES, "serving/drift"), version=NEXT),
     "worse_scores": model((*OUTCOMES, "serving/drift")),
@@ -169,6 +170,7 @@ BY_LABELS = frozenset(
     {
         "concept_drift",
         "concept_drift_in_slice",
+        "concept_drift_on_weekday",
         "worse_version",
         "worse_scores",
         "tpr_gap",
