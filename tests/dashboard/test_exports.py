@@ -20,7 +20,7 @@ from tests.support.export_events import ATTESTED, END, export, noised
 @pytest.fixture
 def exported(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The store that this process owns, with exports to two recipients and a model that repeats a canary."""
-    canary = {"canaries": [{"name": "c1", "text": "zq-canary-77"}]}
+    canary = {"canaries": [{"name": "c1", "text": "zq-canary-77"}, {"name": "c2", "text": "zq-canary-78"}]}
     rows = [
         noised(1, dataset="counts"), noised(2, dataset="counts"), export(3, k=2.0, **canary),
         export(4, recipient="cloud", run="r7", attestation=ATTESTED, checklist={"contract": True, "deletion": False}),
@@ -28,7 +28,8 @@ def exported(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ]  # fmt: skip
     lines = [{"kind": "event", "what": "export", **row, "at": row["at"].replace(tzinfo=UTC).isoformat()} for row in rows]
     seen = {"kind": "prediction", "id": "p1", "model": "chat", "version": "1", "features": {"n": 1}, "prediction": "as zq-canary-77 said"}
-    lines += [{**seen, "at": END.replace(tzinfo=UTC, day=7).isoformat()}]
+    label = {"kind": "label", "id": "p1", "model": "chat", "value": "as zq-canary-77 and zq-canary-78 said"}
+    lines += [{**each, "at": END.replace(tzinfo=UTC, day=7).isoformat()} for each in (seen, label)]
     land(empty, [{name: value for name, value in line.items() if value is not None} for line in lines], tmp_path)
     empty.write_records([level_decision(("acme", "counts"), {"epsilon": 1.0}, "a trial", "ann")])
     empty.write_records([level_decision(("acme", "customers"), {"k": 5}, "a trial", "ann") | {"at": "2026-03-01T00:00:00Z"}])
@@ -46,10 +47,8 @@ def test_the_page_shows_recipients_ledger_checklist_and_own_files(exported: Data
         row["cells"]["recipient"]["t"] + row["cells"]["dataset"]["t"]: row["cells"] for row in found["Recipients of exports"]["rows"]
     }
     assert recipients["acmecustomers"]["k"] == {"t": "2", "sub": "at least 5"}
-    assert (
-        recipients["acmecustomers"]["canaries"]["sub"] == "1 seen in predictions"
-        and recipients["cloudcustomers"]["enclave"]["sub"] == "no hash stated"
-    )
+    assert recipients["acmecustomers"]["canaries"] == {"t": "2", "sub": "1 seen in predictions\n2 seen in labels"}
+    assert recipients["cloudcustomers"]["enclave"]["sub"] == "no hash stated"
     ledger = [row["cells"]["recipient"]["t"] for row in found["Exports, newest first"]["rows"]]
     assert ledger == ["cloud", "acme", "acme", "acme"]
     checks = {

@@ -276,7 +276,8 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
         )
         blank = undecided_export(context, event.pair, SIGHTINGS, [event], because)
         blank = replace(blank, subject=f"canary:{name}", model=model or None, n=len(rows))
-        yield with_exact_value(blank, float(len(rows)), "act", because, 0.0, ids=[str(row["id"]) for row in rows[:10]], canary=name)
+        told = {"ids": [str(row["id"]) for row in rows[:10]], "canary": name, "records": dict(sorted(records.items()))}
+        yield with_exact_value(blank, float(len(rows)), "act", because, 0.0, **told)
     quiet = sorted(set(planted) - {name for name, _ in seen})
     if quiet:
         blank = context.undecided(NAME, "canaries", SIGHTINGS, len(quiet), "", against="level", whole_model=True)

@@ -1,6 +1,7 @@
 """The page of exports: privacy budgets, recipients and what they may get, the ledger, checklists of training elsewhere, and own files."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -61,7 +62,7 @@ RECIPIENTS = (
     column("rows", "Rows", align="right", phone=False),
     column("epsilon", "Spent ε", align="right", help="Privacy loss of all releases so far, over the budget"),
     column("k", "Smallest k", align="right", help="Smallest group of rows with equal quasi-identifying values, over the owner's level"),
-    column("canaries", "Canaries", align="right", phone=False, help="Planted canaries, and how many appeared in predictions"),
+    column("canaries", "Canaries", align="right", phone=False, help="Planted canaries, and how many of them came back, and where"),
     column("enclave", "Attestation", width="9rem", phone=False, help="Hash that the enclave of the last export attested"),
 )
 LEDGER = (
@@ -87,7 +88,7 @@ CHECK_WORDS = {True: ("ok", "Met"), False: ("act", "Unmet"), None: ("unknown", "
 
 @dataclass(frozen=True)
 class ExportsPage:
-    """What the page shows. recent: exports of the window; own: files of the product in it; seen: sightings by canary."""
+    """What the page shows. recent: exports of the window; own: files of the product in it."""
 
     scope: Scope
     window: Window
@@ -96,10 +97,12 @@ class ExportsPage:
     own: Sequence[ExportEvent]
     findings: Sequence[Finding]
 
-    @property
-    def seen(self) -> frozenset[str]:
-        """Names of the canaries that came back."""
-        return frozenset(str(each.evidence["canary"]) for each in self.findings if each.evidence.get("canary"))
+    def seen(self, planted: Iterable[str]) -> dict[str, int]:
+        """How many of some canaries came back, by the kind of record that holds them; `record` where a finding of before names none."""
+        back = [each.evidence for each in self.findings if each.evidence.get("canary")]
+        sightings = {(str(each["canary"]), str(kind)) for each in back for kind in each.get("records") or ("record",)}
+        found = Counter(kind for name, kind in sightings if name in set(planted))
+        return dict(sorted(found.items(), key=lambda pair: pair[0], reverse=True))
 
 
 def load_exports(scope: Scope) -> ExportsPage:
@@ -233,8 +236,8 @@ def recipient_cells(page: ExportsPage, pair: tuple[str, str], events: Sequence[E
         words = f"{word}\n{SIGNED[signed]}" if signed else word
         cells["enclave"] = {"t": formatting.truncate(attested, 16) if attested else formatting.DASH, "sub": words}
     if planted := {str(canary.get("name") or "canary") for each in events for canary in each.canaries}:
-        back = len(planted & page.seen)
-        cells["canaries"] = {"t": f"{len(planted):,}", "sub": f"{back} seen in predictions" if back else "none seen"}
+        back = [f"{count} seen in {kind}s" for kind, count in page.seen(planted).items()]
+        cells["canaries"] = {"t": f"{len(planted):,}", "sub": "\n".join(back) or "none seen"}
     return cells
 
 

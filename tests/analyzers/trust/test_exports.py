@@ -193,12 +193,14 @@ def test_a_canary_that_came_back_is_named_with_where() -> None:
         {"canary": "c1", "model": "chat", "version": "1", "environment": "probe", "id": f"p{place}", "at": START + timedelta(days=place), "place": "the answer"}
         for place in (3, 2)
     ]  # fmt: skip
+    seen.append({**seen[0], "record": "label", "place": "the label"})
     found = of_metric(export_findings([planted], canary_sightings=seen), "canary_sightings")
     assert [(each.subject, each.severity, each.value, each.model) for each in found] == [
-        ("canary:c1", "act", 2.0, "chat"),
+        ("canary:c1", "act", 3.0, "chat"),
         ("canaries", "ok", 0.0, None),
     ]
-    assert "is in 2 predictions of `chat`, first on 4 Mar 2026 (the answer)" in found[0].because
+    assert "is in 2 predictions and 1 label of `chat`, first on 4 Mar 2026 (the answer)" in found[0].because
+    assert found[0].evidence["records"] == {"label": 1, "prediction": 2}
 
 
 def test_what_is_not_logged_is_unknown_and_clean_exports_ask_for_nothing() -> None:
