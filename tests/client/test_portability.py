@@ -1,11 +1,14 @@
 """The SDK works with the standard library only, and on platforms without fcntl and other parts of Unix."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.answering_server import Answering
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,8 +28,17 @@ sys.meta_path.insert(0, Blocker())
 ALONE = (
     """
 BLOCKED_MODULES = {"fcntl", "msvcrt", "numpy", "pandas", "pyarrow", "duckdb", "streamlit", "scipy", "sklearn", "lightgbm", "codecarbon"}
+BLOCKED_MODULES |= {"requests", "urllib3", "httpx", "aiohttp", "certifi"}
 """
     + BLOCKED
+)
+OWN_MODULES = """
+own = {name for name in sys.modules if name.startswith("observability.")}
+allowed = ("observability.client", "observability.records", "observability.core.errors")
+assert all(name == "observability.core" or name.startswith(allowed) for name in own), own
+"""
+INTO_HOME = (
+    ALONE
     + """
 import json
 from pathlib import Path
@@ -40,10 +52,22 @@ with obs.track_run(model="loan", home=home) as run:
     assert run.step(1, loss=0.3)
 lines = [json.loads(line) for path in (home / "landing" / "ready").glob("*.jsonl") for line in path.read_text().splitlines()]
 assert sorted(line["kind"] for line in lines) == ["label", "run", "run", "step"], lines
-own = {name for name in sys.modules if name.startswith("observability.")}
-allowed = ("observability.client", "observability.records", "observability.core.errors")
-assert all(name == "observability.core" or name.startswith(allowed) for name in own), own
 """
+    + OWN_MODULES
+)
+TO_COLLECTOR = (
+    ALONE
+    + """
+import observability as obs
+
+with obs.Logger(home=sys.argv[1], url=sys.argv[2], token="obs_token") as log:
+    assert log.prediction(id="p1", model="loan", version="1", device="phone-17", features={"age": 30}, score=0.62) == "p1"
+    assert log.label(id="p1", model="loan", value=1)
+    with obs.track_run(model="loan", logger=log) as run:
+        assert run.step(1, loss=0.3)
+    assert log.flush(60) and not log.dropped, log.last_error
+"""
+    + OWN_MODULES
 )
 
 # msvcrt.locking is imitated by flock; open files can be neither renamed nor removed; parts of os that Windows lacks are deleted.
@@ -124,17 +148,30 @@ take_lock(home).release()
 )
 
 
-def run_script(script: str, home: Path, *options: str) -> None:
-    """Run a script in a new process that imports nothing else first."""
-    command = [sys.executable, *options, "-c", script, str(home)]
+def run_script(script: str, home: Path, *arguments: str) -> None:
+    """Run a script in a new process that imports nothing else first: by -S no path file of an installed package does."""
+    command = [sys.executable, "-S", "-c", script, str(home), *arguments]
     process = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600)
     assert process.returncode == 0, process.stderr
 
 
 def test_the_sdk_writes_records_with_the_standard_library_only(tmp_path: Path) -> None:
-    run_script(ALONE, tmp_path, "-S")  # -S: no path file of an installed package imports something first
+    run_script(INTO_HOME, tmp_path)
+
+
+def test_a_device_sends_records_to_a_collector_with_the_standard_library_only(tmp_path: Path) -> None:
+    server = Answering()
+    server.answers.append((503, {"Retry-After": "0"}))  # it is sent again
+    try:
+        run_script(TO_COLLECTOR, tmp_path, server.url)
+    finally:
+        server.server.shutdown()
+        server.server.server_close()
+    lines = [json.loads(line) for line in server.lines]
+    assert [line["kind"] for line in lines] == ["prediction", "label", "run", "step", "run"], lines
+    assert len(server.bodies) >= 2 and (lines[0]["device"], lines[0]["score"]) == ("phone-17", 0.62)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open files are read from /proc")
 def test_segments_and_locks_work_without_fcntl(tmp_path: Path) -> None:
-    run_script(WINDOWS, tmp_path, "-S")
+    run_script(WINDOWS, tmp_path)
