@@ -1,5 +1,9 @@
-"""The JavaScript logger keeps records while a page is offline and across a reload, and sends each of them once when it is online again."""
+"""The JavaScript logger keeps records while a page is offline and across a reload, and sends each of them once when it is online again.
 
+It waits where the collector asks for it or breaks, and halves a batch that is too large.
+"""
+
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -8,14 +12,27 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page, Route
 
 from observability.cli.main import main
+from observability.server.request_origin import cross_origin_headers
 from tests.support.running import dashboard
 from tests.support.sample_home import ROOT
 
 LOGGER = ROOT / "docs/examples/browser-logger/logger.js"
-START = """async ([url, token]) => {{ const log = window.log = new ObservabilityLogger({{ url, token, every: 200 }}); return await log.waiting(); }}"""
+START = "async ([url, token, every]) => { window.log = new ObservabilityLogger({ url, token, every }); return await log.waiting(); }"
+WRITE = """async ([first, last, version]) => {
+  const record = (n) => ({ model: 'shop', version, device: 'phone-17', features: { n }, score: n / 10 });
+  const kept = [];
+  for (let n = first; n <= last; n++) kept.push(await log.prediction(record(n)));
+  return kept;
+}"""
+WATCH = """() => {
+  window.asked = [];
+  const send = window.fetch;
+  window.fetch = (address, request) => { asked.push([performance.now(), request.body.split('\\n').length]); return send(address, request); };
+}"""
+"""Notes when each request was made, and how many records it held."""
 
 
 class QuietFiles(SimpleHTTPRequestHandler):
@@ -51,26 +68,26 @@ def test_records_of_an_offline_page_arrive_once(
         before = running.status()
         page = context.new_page()
         page.goto(shop)
-        start = START.replace("{{", "{").replace("}}", "}")
-        assert page.evaluate(start, [running.url, token]) == 0
+        assert page.evaluate(START, [running.url, token, 200]) == 0
         context.set_offline(True)
-        record = "{ model: 'shop', version: '1', device: 'phone-17', features: { n }, score: n / 10 }"
-        kept = page.evaluate(
-            f"async () => {{ const kept = []; for (let n = 0; n < 5; n++) kept.push(await log.prediction({record})); return kept; }}"
-        )
-        assert kept == [True] * 5
+        assert page.evaluate(WRITE, [0, 4, "1"]) == [True] * 5
         page.wait_for_timeout(500)
         assert page.evaluate("() => log.waiting()") == 5
         context.route(f"{running.url}/**", lambda route: route.abort())
         context.set_offline(False)
         page.goto(shop)
-        assert page.evaluate(start, [running.url, token]) == 5, "the queue survives a reload"
+        assert page.evaluate(START, [running.url, token, 200]) == 5, "the queue survives a reload"
         context.unroute(f"{running.url}/**")
         page.wait_for_function("() => log.state.sent === 5")
         assert page.evaluate("() => log.waiting()") == 0
         assert page.evaluate("() => log.state") == {"sent": 5, "rejected": 0, "dropped": 0, "failure": None}
         page.evaluate("() => log.write({ kind: 'prediction', model: 'shop' })")
         page.wait_for_function("() => log.state.rejected === 1")
+        page.goto(shop)
+        assert page.evaluate(START, [running.url, token, 50]) == 0
+        page.evaluate(WATCH)
+        assert_record_waits_for_collector(page, shop, running.url)
+        assert_large_batch_is_halved(page, shop, running.url)
         running.wait_until_loaded(before)
     capsys.readouterr()
     assert (
@@ -84,4 +101,52 @@ def test_records_of_an_offline_page_arrive_once(
         == 0
     )
     (row,) = json.loads(capsys.readouterr().out)
-    assert (row["n"], row["ids"], row["device"]) == (5, 5, "phone-17") and row["score"] == pytest.approx(1.0)
+    assert (row["n"], row["ids"], row["device"]) == (11, 11, "phone-17") and row["score"] == pytest.approx(1.0 + 0.5 + 1.0)
+
+
+def assert_record_waits_for_collector(page: Page, shop: str, url: str) -> None:
+    """Send one record past 429, 503 and a 429 that says how long to wait. Pauses of 50 ms double with each."""
+    answers = [(429, {}), (503, {}), (429, {"Retry-After": "1"})]
+
+    def answer(route: Route) -> None:
+        if not answers:
+            route.continue_()
+            return
+        status, headers = answers.pop(0)
+        route.fulfill(status=status, headers=cross_origin_headers(shop) | headers)
+
+    page.context.route(f"{url}/**", answer)
+    assert page.evaluate(WRITE, [5, 5, "1"]) == [True]
+    page.wait_for_function("() => log.state.failure === 'the collector answered 503'")
+    assert page.evaluate("() => log.waiting()") == 1, "it is kept"
+    page.wait_for_function("() => log.state.sent === 1")
+    times = [at for at, _ in page.evaluate("() => asked")]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert len(gaps) == 3 and all(gap >= least for gap, least in zip(gaps, (100, 200, 1000), strict=True)), gaps
+    assert page.evaluate("() => log.state") == {"sent": 1, "rejected": 0, "dropped": 0, "failure": None}
+    page.context.unroute(f"{url}/**")
+
+
+def assert_large_batch_is_halved(page: Page, shop: str, url: str) -> None:
+    """Send five small records and a large one to a collector that takes two small ones at once."""
+
+    def answer(route: Route) -> None:
+        body = route.request.post_data or ""
+        if body.count("\n") > 1 or "large" in body:
+            route.fulfill(status=413, headers=cross_origin_headers(shop))
+        else:
+            route.continue_()
+
+    page.context.set_offline(True)
+    page.evaluate(WRITE, [0, 4, "1"])
+    page.evaluate(WRITE, [6, 6, "large"])
+    page.evaluate("() => log.running")  # a request that was under way when the page went offline
+    page.evaluate("() => { asked.length = 0; }")
+    page.context.route(f"{url}/**", answer)
+    page.context.set_offline(False)
+    page.wait_for_function("() => log.state.rejected === 1")
+    assert [count for _, count in page.evaluate("() => asked")] == [6, 3, 2, 2, 2, 1, 1]
+    assert page.evaluate("() => log.state") == {"sent": 6, "rejected": 1, "dropped": 0, "failure": "the collector rejected 1 records"}
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => [asked.length, log.state.sent]") == [7, 6] and page.evaluate("() => log.waiting()") == 0
+    page.context.unroute(f"{url}/**")

@@ -58,7 +58,7 @@ class ObservabilityLogger {
         headers: { Authorization: `Bearer ${this.token}`, "Content-Type": "application/x-ndjson" },
         body: records.map((record) => JSON.stringify(record)).join("\n"),
       });
-      if (answer.status === 413 && most > 1) { most = Math.ceil(most / 2); continue; }
+      if (answer.status === 413 && keys.length > 1) { most = Math.ceil(keys.length / 2); continue; }
       if (![202, 413, 422].includes(answer.status)) {
         this.state.failure = `the collector answered ${answer.status}`;
         this.wait = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
