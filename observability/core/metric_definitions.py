@@ -417,6 +417,8 @@ idle_share | Idle energy share | share | low | Share of the service's energy dra
   predictions / energy of the service | ours
 batch_energy | Energy by batch size | J per 1,000 | low | Energy of a thousand predictions in batches of one size; its ends are those of the
   processor time and of the power. | processor seconds × watts per busy core | ours
+batch_saving | Energy avoidable by batch size or form | share | low | Share of the energy of the served form one by one, or in its smallest
+  measured batches, that another measured batch size or form saves. | 1 - E of the other / E of the served one | ours
 run_energy | Energy of a training run | Wh | low | Energy of a training run, including the power usage effectiveness (PUE) of the
   building. | Σ P Δt PUE | CodeCarbon
 run_energy_forecast | Forecast energy of a running training run | Wh | low | Energy that a running training run will have drawn at its

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.client.power import machine_busy_seconds
@@ -108,8 +108,9 @@ def energy_audit(
         "power": words,
         "hardware": measured_hardware(),
     }
-    about = {"kind": "audit", "model": model.name, "version": version.name, "at": iso(datetime.now(UTC))}
-    return {**about, "audit": "energy", "results": results}
+    now = datetime.now(UTC)
+    about = {"kind": "audit", "model": model.name, "version": version.name, "at": iso(now), "audit": "energy"}
+    return {**about, "results": results, "expires": iso(now + timedelta(days=model.settings.audit_days))}
 
 
 def measured_batch(body: dict[str, Any], power: CorePower, joules: dict[str, float]) -> dict[str, Any]:

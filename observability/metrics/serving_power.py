@@ -21,7 +21,7 @@ from observability.metrics.prices import WATTS_PER_CORE
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-ENERGY_AUDITS = Records("audit", ("model", "version", "at", "audit", "results"), ever=True, only=(("audit", "energy"),))
+ENERGY_AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "energy"),))
 BAND = (0.5, 2.5)
 """Times an assumed power within which the power of a busy core lies: 2 to 10 W around 4 W, the design power of processors for servers and
 desks over their hardware threads.
@@ -80,7 +80,7 @@ class BatchEnergy:
 
 @dataclass(frozen=True)
 class EnergyAudit:
-    """A measurement of the energy of serving. batches: by form and size; power: in words; hardware: the processor."""
+    """A measurement of the energy of serving. batches: by form and size; power: in words; hardware: the processor; expires: aware UTC."""
 
     model: str
     version: str
@@ -88,6 +88,7 @@ class EnergyAudit:
     batches: tuple[BatchEnergy, ...]
     power: str
     hardware: str
+    expires: datetime | None = None
 
 
 def repeated_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
@@ -152,8 +153,9 @@ def energy_audits(frame: "DataFrame") -> list[EnergyAudit]:
             hardware = str((results.get("hardware") or {}).get("processor") or "an unnamed processor")
         except (KeyError, TypeError, ValueError, AttributeError):
             continue
-        at = aware_utc(row["at"])
-        found.append(EnergyAudit(str(row["model"]), str(row["version"]), at, batches, str(results.get("power") or ""), hardware))
+        at, until = aware_utc(row["at"]), row.get("expires")
+        expires = None if until is None or until != until else aware_utc(until)
+        found.append(EnergyAudit(str(row["model"]), str(row["version"]), at, batches, str(results.get("power") or ""), hardware, expires))
     return found
 
 

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proofs
 from observability.core.finding import Finding, needs_action
 from observability.core.view_names import view_name
+from observability.proofs.audits import validity_proof
+from observability.proofs.batch_energy import batch_proof
 from observability.proofs.prices import building_factor_sql, carbon_factor_sql, price_sql
 from observability.proofs.readings import idle_share_proof, model_record_conditions, run_energy_proof
 from observability.proofs.rows import (
@@ -205,6 +207,9 @@ ENERGY_PROOFS: Proofs = {
     "run_energy": run_energy_proof,
     f"run_energy{OTHERWISE}": "its oldest readings were not read, or it has none and its energy is that of its cores",
     "run_energy_forecast": "it is a forecast from the energy so far and from earlier runs",
+    "batch_energy": batch_proof,  # where a meter was read
+    "batch_saving": batch_proof,
+    "audit_days_left": validity_proof,
     "utilisation": device_proof,
     "temperature_c": device_proof,
     "memory_gb": device_proof,

@@ -1,10 +1,18 @@
-"""A simulated clean month of training: a run each night on one accelerator, hourly carbon intensities, and a sweep of a power cap."""
+"""A simulated clean month of training: a run each night on one accelerator, hourly carbon intensities, and a sweep of a power cap.
 
+Beside it, the energy of batches was measured twice.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from observability.core.settings import ModelSettings
+from observability.metrics.serving_power import ENERGY_AUDITS, CorePower, batch_joules, core_power, repeated_interval
+from observability.metrics.trade_offs import SERVED_FORM
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -14,20 +22,23 @@ NIGHTS, CAP_NAME, KNEE_W = 35, "power_cap_w", 300.0
 CAPS = ((400.0, 390.0, 1.0), (KNEE_W, 385.0, 1.01), (200.0, 380.0, 1.02))
 """Caps of the sweep, the watts drawn and the time as a multiple: the clean job hardly reaches its caps, so that they save little."""
 REPEATS, READINGS = 5, 24
+BATCH_SECONDS = {1: 0.08, 10: 0.017, 100: 0.012}
+"""Processor seconds of a thousand predictions, by the rows of a batch."""
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
 
 
 @dataclass(frozen=True)
 class EnergyWorld:
-    """Records of a model's training. runs, readings, prices, steps (none): as the analyzer operations/energy reads them.
+    """Records of a model's training. runs, readings, prices, steps (none), batches: as the analyzer operations/energy reads them.
 
-    newest: the last run.
+    newest: the last run. batches: two audits of the energy of batches, the older one first.
     """
 
     runs: "DataFrame"
     readings: "DataFrame"
     prices: "DataFrame"
     steps: "DataFrame"
+    batches: "DataFrame"
     newest: str
 
 
@@ -76,8 +87,26 @@ def simulated_energy(seed: int) -> EnergyWorld:
         _table(pd, readings, reading_columns, "at"),
         _table(pd, listed, price_columns, "from"),
         _table(pd, [], ("run", "at", "step", "stride"), "at"),
+        _table(pd, list(_batch_audits(seed)), tuple(ENERGY_AUDITS.columns or ()), "at"),
     )
     return EnergyWorld(*tables, newest=f"nightly-{NIGHTS - 1:02}")
+
+
+def _batch_audits(seed: int) -> Iterator[dict[str, Any]]:
+    """Two audits of the energy of batches, a week apart: the second differs by chance."""
+    rng, power = np.random.default_rng([seed, 54]), core_power(ModelSettings())
+    for days in (8, 1):
+        costs = {batch: repeated_interval((seconds * rng.lognormal(0, 0.04, 6)).tolist()) for batch, seconds in BATCH_SECONDS.items()}
+        batches = [measured_size(batch, ends, power) for batch, ends in costs.items()]
+        about = {"model": "", "version": "", "audit": "energy", "at": END - timedelta(days=days), "expires": None}
+        yield about | {"results": {"batches": batches, "power": power.words, "hardware": {"processor": "simulated"}}}
+
+
+def measured_size(batch: int, cpu_seconds: tuple[float, float, float], power: CorePower) -> dict[str, Any]:
+    """A size of the served form in the results of an audit, by the ends of its processor time."""
+    named = {"cpu_seconds": cpu_seconds, "joules": batch_joules(cpu_seconds, power)}
+    ends = {name: dict(zip(("value", "low", "high"), values, strict=True)) for name, values in named.items()}
+    return {"form": SERVED_FORM, "precision": "fp64", "batch": batch, "rows": 1000, "repeats": 6, "source": power.source} | ends
 
 
 NUMBERS = {"watts", "utilisation", "energy_j", "seconds", "temperature_c", "memory_gb", "amount", "carbon_g_per_kwh", "pue", "embodied_g"}

@@ -1,8 +1,13 @@
-"""Faults of the energy of training: a dearer run, a hot or idle accelerator, an hour of much carbon, a power cap that is not used."""
+"""Faults of the energy of training: a dearer run, a hot or idle accelerator, an hour of much carbon, a power cap that is not used.
+
+And of serving: batches that cost more than in the audit before.
+"""
 
 from dataclasses import dataclass, replace
 
-from observability.simulation.energy_world import CAP_NAME, KNEE_W, EnergyWorld
+from observability.core.settings import ModelSettings
+from observability.metrics.serving_power import core_power
+from observability.simulation.energy_world import CAP_NAME, KNEE_W, EnergyWorld, measured_size
 from observability.simulation.fault import NamedFault
 
 
@@ -67,6 +72,16 @@ def unused_power_cap(plant: EnergyFaultPlant) -> EnergyWorld:
     return replace(world, readings=readings)
 
 
+def costlier_batches(plant: EnergyFaultPlant) -> EnergyWorld:
+    """An audit of the energy of batches finds some times that of the audit before."""
+    batches = plant.world.batches.copy()
+    results = batches["results"].iloc[-1]
+    costs = [tuple(plant.amount * each["cpu_seconds"][name] for name in ("value", "low", "high")) for each in results["batches"]]
+    sizes = [measured_size(each["batch"], cost, core_power(ModelSettings())) for each, cost in zip(results["batches"], costs, strict=True)]
+    batches["results"] = [batches["results"].iloc[0], {**results, "batches": sizes}]
+    return replace(plant.world, batches=batches)
+
+
 FAULTS: dict[str, EnergyFault] = {
     each.name: each
     for each in (
@@ -79,5 +94,6 @@ FAULTS: dict[str, EnergyFault] = {
         EnergyFault(
             "unused_power_cap", (0.08, 0.15, 0.3), "share of the energy", "power_cap_saving", unused_power_cap, subject="study:power caps"
         ),
+        EnergyFault("costlier_batches", (1.6, 2.0, 4.0), "times the energy", "batch_energy", costlier_batches, subject="form=as served"),
     )
 }

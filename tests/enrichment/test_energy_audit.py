@@ -52,7 +52,9 @@ def test_batches_cost_less_processor_time_than_single_rows_and_the_audit_is_kept
     found = {each["batch"]: each for each in made["results"]["batches"]}
     assert set(found) == {1, 100}, "a size above the number of rows is left out"
     assert found[100]["cpu_seconds"]["value"] < found[1]["cpu_seconds"]["value"] / 2
-    power = core_power(store.catalog().model("loan").settings)
+    settings = store.catalog().model("loan").settings
+    power, dates = core_power(settings), [datetime.fromisoformat(made[name]) for name in ("at", "expires")]
+    assert dates[1] - dates[0] == timedelta(days=settings.audit_days), "it expires as other audits do"
     if "meter" not in made["results"]["power"]:
         assert all(each["source"] == "assumed" for each in found.values()) and "assumed 4 W" in made["results"]["power"]
         for each in found.values():

@@ -3,7 +3,7 @@
 Serving is compared with the model's own past, by the same method, over the window and its last days. Each number says whether it was
 measured, estimated or assumed; where energy is unknown, the finding says what to log. The energy of a training run is compared with
 earlier runs of the same parameters; a run that has not ended is compared by its forecast. An accelerator that idles and a device that runs
-hot are told, and what another hour of the day or a power cap would save.
+hot are told, and what another hour of the day, a power cap, another batch size or another form would save.
 """
 
 from dataclasses import replace
@@ -19,6 +19,7 @@ from observability.core.owner_level import level_name
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.detection import ratio_causes
+from observability.detection.batch_claims import BATCH_LIMITS, batch_claims
 from observability.detection.device_readings import TEMPERATURE_ACT, UTILISATION, device_claims
 from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict
 from observability.detection.run_claims import RunClaim
@@ -47,11 +48,13 @@ from observability.metrics.energy import (
     serving_energy,
     training_run_energy,
 )
+from observability.metrics.form_decisions import FORM_DECISIONS, served_form_decisions
 from observability.metrics.performance import Columns
 from observability.metrics.power_caps import CAP_NAMES, power_cap_sweeps, stated_cap
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, ambiguous_regions
-from observability.metrics.serving_power import core_power, modelled_idle_share
+from observability.metrics.serving_power import ENERGY_AUDITS, core_power, energy_audits, modelled_idle_share
 from observability.metrics.start_hours import TimedRun, carbon_by_start_hour
+from observability.metrics.trade_offs import SERVED_FORM
 from observability.proofs.spending import ENERGY_PROOFS
 
 if TYPE_CHECKING:
@@ -92,6 +95,8 @@ def needs(context: Context) -> dict[str, Ask]:
         "readings": Ask(READINGS, scope="model"),
         "steps": Ask(STEPS, scope="model"),
         "prices": Ask(PRICES, scope="model"),
+        "batches": Ask(ENERGY_AUDITS, scope="model"),
+        "forms": Ask(FORM_DECISIONS, scope="model"),
         "past served": Ask(served, span="past", days=PAST_DAYS, scope="model"),
         "past use": Ask(use, span="past", days=PAST_DAYS, scope="model"),
         "past resources": Ask(RESOURCES, span="past", days=PAST_DAYS, scope="model"),
@@ -108,7 +113,17 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found = list(of_serving(frames, context, place, now))
     if now.method != "predictions" and now.served:
         found.append(of_idle(context, now))
-    return found + of_training(frames, context, place)
+    return found + of_training(frames, context, place) + of_batches(frames, context)
+
+
+def of_batches(frames: Frames, context: Context) -> list[Finding]:
+    """Return findings about batch sizes and forms, of the newest audit of kind `energy` of the version. Reads batches and forms."""
+    audits = [each for each in energy_audits(frames["batches"]) if each.model == context.model.name and each.at <= context.now]
+    chosen = served_form_decisions(frames["forms"]).get((context.model.name, context.version.name)) if audits else None
+    form, limits = chosen.form if chosen else SERVED_FORM, context.model.settings.limits
+    claims = batch_claims(audits, context.version.name, form, limits, context.now)
+    known = [(claim, energy_basis(str(claim.evidence.get("source", SOURCES[0])))) for claim in claims]
+    return [replace(claimed_finding(context, claim, basis), version=context.version.name) for claim, basis in known]
 
 
 def of_training(frames: Frames, context: Context, place: PriceScope) -> list[Finding]:
@@ -434,6 +449,7 @@ ANALYZER = Analyzer(
         "temperature_c": TEMPERATURE_ACT,
         "memory_gb": None,
         **SAVING_LIMITS,
+        **BATCH_LIMITS,
     },
     proofs=ENERGY_PROOFS,
 )

@@ -12,6 +12,8 @@ from observability.core.analyzer import Context
 from observability.core.finding import worst_first
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice
+from observability.metrics.form_decisions import FORM_DECISIONS
+from observability.metrics.serving_power import ENERGY_AUDITS
 from tests.support.analyzer_worlds import START, context_for
 from tests.support.device_readings import device_rows
 from tests.support.length import allowed, repeats
@@ -41,6 +43,7 @@ def findings(
         "runs": runs() if run is None else run, "steps": run_steps() if steps is None else steps, "past served": before[0].assign(period=before[0]["period"] - shift),
         "past use": before[1].assign(period=before[1]["period"] - shift), "past resources": resources() if past_readings is None else past_readings,
         "readings": pd.concat([each for each in (past_readings, readings) if each is not None] or [resources()], ignore_index=True),
+        "batches": pd.DataFrame(columns=list(ENERGY_AUDITS.columns)), "forms": pd.DataFrame(columns=list(FORM_DECISIONS.columns)),
     }  # fmt: skip
     assert set(frames) == set(ANALYZER.needs(context))
     return {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, context)}

@@ -1,0 +1,135 @@
+"""Claims about the energy of batch sizes and forms: more than in the audit before, what another size or form saves, and expiry."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from observability.core.finding import Severity, iso
+from observability.core.formatting import format_day
+from observability.core.numerals import format_figure, percent
+from observability.detection.run_claims import RunClaim
+from observability.metrics.serving_power import BatchEnergy, EnergyAudit
+
+NAME = "operations/energy"
+ENERGY, SAVING, LEFT = "batch_energy", "batch_saving", "audit_days_left"
+MORE = 1.5
+"""Times the energy of the audit before from which more is a warning, where the whole interval is above once: what else runs on a machine
+moves processor time by up to 1.23 times between two audits, beyond the intervals of both (docs/energy.md).
+"""
+BATCH_LIMITS: dict[str, float | None] = {SAVING: None}
+"""No level: whether requests may wait for a batch, and a form may answer otherwise, is the owner's to say."""
+Ends = tuple[float, float, float]
+
+
+def batch_claims(audits: Sequence[EnergyAudit], version: str, form: str, limits: Mapping[str, float], now: datetime) -> Iterator[RunClaim]:
+    """Yield the claims about the newest audit of a version; none without one.
+
+    audits: of its model, oldest first. form: that is served. limits: of the owner.
+    """
+    own = [audit for audit in audits if audit.version == version]
+    if not own:
+        return
+    newest, level = own[-1], limits.get(f"{NAME}/{SAVING}")
+    earlier = [audit for audit in audits if audit.at < newest.at and (audit.hardware, audit.power) == (newest.hardware, newest.power)]
+    expired = newest.expires is not None and newest.expires <= now
+    rose = _energy_claim(newest, earlier, form)
+    claims = [*([rose] if rose else []), *_saving_claims(newest, form, level)]
+    yield from ([_expired_claim(newest, now)] if expired else [])
+    yield from (claim for claim in claims if claim.severity == "watch" or not expired)
+
+
+def cost_ends(size: BatchEnergy) -> Ends:
+    """What a thousand predictions cost, with its ends: joules of a meter, else processor time, whose power is the same for all."""
+    return size.joules if size.source == "measured" else size.cpu_seconds
+
+
+def _ratio(now: BatchEnergy, then: BatchEnergy) -> Ends | None:
+    """How many times as much one size costs as another, with its ends; None where either cost nothing."""
+    (value, low, high), (other, least, most) = cost_ends(now), cost_ends(then)
+    return (value / other, low / most, high / least) if least > 0 and low > 0 else None
+
+
+def _by_size(audit: EnergyAudit, form: str) -> dict[int, BatchEnergy]:
+    """The measured sizes of a form, by their rows."""
+    return {each.batch: each for each in audit.batches if each.form == form}
+
+
+def _energy_claim(newest: EnergyAudit, earlier: Sequence[EnergyAudit], form: str) -> RunClaim | None:
+    """The claim about the size of the served form whose energy rose most since the last audit on this machine that measured it."""
+    sizes = _by_size(newest, form)
+    before = next((audit for audit in reversed(earlier) if set(_by_size(audit, form)) & set(sizes)), None)
+    if before is None:
+        return None
+    then = _by_size(before, form)
+    ratios = {batch: _ratio(sizes[batch], then[batch]) for batch in sorted(set(sizes) & set(then))}
+    changes = {batch: times for batch, times in ratios.items() if times is not None}
+    if not changes:
+        return None
+    batch = max(changes, key=lambda each: changes[each][1])
+    (times, low, high), size = changes[batch], sizes[batch]
+    worse = low > 1 and times >= MORE
+    of_version = "" if before.version == newest.version else f" of version {before.version}"
+    change = f"{format_figure(times, 3)} times the {format_figure(then[batch].joules[0], 3)} J of {format_day(before.at)}{of_version}"
+    because = f"{_words(size)}, {change} ({format_figure(low, 3)} to {format_figure(high, 3)} times)."
+    severity: Severity = "watch" if worse else "ok"
+    past = {"baseline": then[batch].joules[0], "baseline_at": iso(before.at), "times_the_past": times}
+    evidence = _evidence(newest, size) | past | {"source": size.source}
+    value, least, most = size.joules
+    return RunClaim(
+        ENERGY, size.rows, severity, because, value, least, most, against="past", rank=1.9, subject=f"form={form}", evidence=evidence
+    )
+
+
+def _saving_claims(newest: EnergyAudit, form: str, level: float | None) -> Iterator[RunClaim]:
+    """Yield what the cheapest size of the served form saves, and what the cheapest other form saves at the smallest size."""
+    sizes = _by_size(newest, form)
+    if not sizes:
+        return
+    smallest = sizes[min(sizes)]
+    others = [each for each in newest.batches if each.form != form and each.batch == smallest.batch]
+    for candidates in ([each for batch, each in sizes.items() if batch != smallest.batch], others):
+        if candidates:
+            other = min(candidates, key=lambda each: cost_ends(each)[0])
+            if (times := _ratio(other, smallest)) is not None:
+                yield _saving_claim(newest, smallest, other, times, level)
+
+
+def _saving_claim(newest: EnergyAudit, used: BatchEnergy, other: BatchEnergy, times: Ends, level: float | None) -> RunClaim:
+    """The claim about the share of the energy that another size or form saves; a warning where all of its interval is beyond the level.
+
+    times: the energy of the other one in multiples of that of the used one.
+    """
+    saved, low, high = 1 - times[0], 1 - times[2], 1 - times[1]
+    severity: Severity = "unknown" if level is None else "watch" if low > level else "ok"
+    said = f"{_words(other)}, {percent(abs(saved))} {'less' if saved >= 0 else 'more'} than {_place(used, other)}"
+    held = f"no level set: set `{NAME}/{SAVING}`" if level is None else f"the limit is {percent(level)}"
+    because = f"{said} ({percent(low)} to {percent(high)} saved); {held}."
+    evidence = _evidence(newest, other) | {"place_used": newest.batches.index(used)}
+    return RunClaim(
+        SAVING, other.rows, severity, because, saved, low, high, level, rank=1.6, subject=f"form={other.form}", evidence=evidence
+    )
+
+
+def _place(used: BatchEnergy, other: BatchEnergy) -> str:
+    """What a size or form is compared with, in words."""
+    return f"form `{used.form}`" if used.form != other.form else "one at a time" if used.batch == 1 else f"in batches of {used.batch:,}"
+
+
+def _words(size: BatchEnergy) -> str:
+    """The energy of a size of a form, in words."""
+    how = "One at a time" if size.batch == 1 else f"In batches of {size.batch:,}"
+    value, low, high = (format_figure(each, 3) for each in size.joules)
+    return f"{how} a thousand predictions of form `{size.form}` take {value} J ({low} to {high} J, {size.source} power)"
+
+
+def _expired_claim(audit: EnergyAudit, now: datetime) -> RunClaim:
+    """The claim that an audit has expired."""
+    assert audit.expires is not None
+    days = (audit.expires - now).total_seconds() / 86_400
+    because = f"The energy audit of version {audit.version} expired on {format_day(audit.expires)}: run it again."
+    return RunClaim(LEFT, 1, "watch", because, days, days, days, 0.0, rank=1.5, subject="energy", evidence=_evidence(audit))
+
+
+def _evidence(audit: EnergyAudit, size: BatchEnergy | None = None) -> dict[str, object]:
+    """The audit behind a claim, and the place of a size in its results."""
+    about: dict[str, object] = {"audit": "energy", "audited_at": iso(audit.at), "audited_version": audit.version}
+    return about if size is None else about | {"place": audit.batches.index(size)}
