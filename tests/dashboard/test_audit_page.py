@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -158,6 +159,16 @@ def test_the_schedule_is_set_by_administrators_alone(audited: Database, monkeypa
         monkeypatch.setattr(module, "current_person", lambda: Person("ann", role))
     app = opened("audits", model="employment")
     assert ("Save the schedule" in [button.label for button in app.button]) is sets
+
+
+def test_the_changes_that_flip_a_prediction_open_its_case_with_the_changed_values(audited: Database) -> None:
+    flips = next(audit.results for audit in model_audits("employment") if audit.kind == "robustness")["flips"]
+    cells = [row["cells"]["changes"] for row in tables(opened("audits", model="employment"))["Cheapest changes"]["rows"]]
+    assert len(cells) == 8 and all(cell["t"].count("→") == len(flip["changes"]) for cell, flip in zip(cells, flips, strict=False))
+    for cell, flip in zip(cells, flips, strict=False):
+        asked = {name: value for name, (value,) in parse_qs(urlsplit(cell["href"]).query).items()}
+        assert asked.pop("id") == flip["id"] and asked.pop("model") == "employment"
+        assert json.loads(asked.pop("what_if")) == {name: after for name, (_, after) in flip["changes"].items()} and not asked
 
 
 def test_the_figure_of_an_audit_stands_below_few_words(audited: Database) -> None:

@@ -1,5 +1,6 @@
 """The figures of an audit and the cases behind it: what the page of audits shows of each kind."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from observability.detection.audit_history import StoredAudit
 
 FLIPS = (
     column("case", "Prediction", strong=True),
-    column("changes", "Changes", wide=True),
+    column("changes", "Changes", wide=True, help="Opens the case with the changed values: the model answers them under What if?"),
 )
 EXPOSED = (column("case", "Training record", strong=True), *number_columns(statistic="Log likelihood ratio"))
 CANARIES = (
@@ -133,8 +134,7 @@ def _robustness(here: ModelPage, audit: StoredAudit) -> None:
     st.header("Cheapest changes", anchor=False)
     flips = results.get("flips", [])
     rows = [
-        table_row(case=_case_cell(flip["id"], here), cost=f"{flip['cost']:.3g}", changes=_changes_words(flip["changes"]))
-        for flip in flips[:SHOWN]
+        table_row(case=_case_cell(flip["id"], here), cost=f"{flip['cost']:.3g}", changes=_flip_cell(flip, here)) for flip in flips[:SHOWN]
     ]
     cost = column("cost", f"Cost{'' if here.model.settings.attack_costs else ' (SD)'}", align="right", help=COST_HELP, phone=False)
     draw_table("flips", "Cheapest changes", (FLIPS[0], cost, FLIPS[1]), rows, compact=True)
@@ -289,6 +289,13 @@ def _explanations(here: ModelPage, audit: StoredAudit) -> None:
 def _case_cell(prediction: str, here: ModelPage) -> Cell:
     """The link to a case."""
     return links.case_link(prediction, prediction, here.model.name, Scope())
+
+
+def _flip_cell(flip: Mapping[str, Any], here: ModelPage) -> Cell:
+    """The changed values, and the link to the case with them as its what-if input, where the model answers them."""
+    after = {name: values[-1] for name, values in flip["changes"].items()}
+    scope = Scope().about(here.model.name)
+    return links.link_cell(_changes_words(flip["changes"]), "case", scope, id=flip["id"], what_if=json.dumps(after))
 
 
 def _changes_words(changes: Mapping[str, Sequence[Any]]) -> str:
