@@ -226,6 +226,17 @@ def batch_of_defaults(plant: FramesPlant) -> PlantedFrames:
     return _changed_batch(plant, lambda own: own.assign(score=own["score"].mask(plant.rng.random(len(own)) < plant.amount, SCORES_AT_ONE)))
 
 
+def repeated_batch_keys(plant: FramesPlant) -> PlantedFrames:
+    """A share of a batch's rows is delivered a second time."""
+    import pandas as pd
+
+    def twice(own: "DataFrame") -> "DataFrame":
+        again = own[plant.rng.random(len(own)) < plant.amount]
+        return pd.concat([own, again.assign(id=again["id"].astype(str) + " again")], ignore_index=True)
+
+    return _changed_batch(plant, twice)
+
+
 def drifted_batch(plant: FramesPlant) -> PlantedFrames:
     """The scores of a batch move away from those of the batches before."""
     return _changed_batch(plant, lambda own: own.assign(score=own["score"] + plant.amount * own["score"].std()))
@@ -408,6 +419,7 @@ FAULTS: dict[str, FrameFault] = {
         FrameFault("missing_batch_rows", (0.02, 0.05, 0.4), "share of the keys", "missing_key_rate", missing_batch_rows, GATE),
         FrameFault("late_batch", (1.5, 4.0, 12.0), "hours", "batch_late_hours", late_batch, GATE),
         FrameFault("batch_of_defaults", (0.12, 0.2, 0.6), "share of rows", "batch_default_rate", batch_of_defaults, GATE),
+        FrameFault("repeated_batch_keys", (0.005, 0.05, 0.3), "share of rows", "duplicate_key_rate", repeated_batch_keys, GATE),
         FrameFault("drifted_batch", (0.7, 1.0, 2.0), "standard deviations", "batch_score_drift", drifted_batch, GATE),
         FrameFault("second_content", (1.0, 2.0, 5.0), "further contents", "dataset_contents", second_content, DATASETS),
         FrameFault("lossy_stored_form", (0.012, 0.03, 0.1), "share of decisions", FLIPS, lossy_stored_form, STORAGE),

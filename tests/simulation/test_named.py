@@ -23,7 +23,7 @@ RELIABLE = (
 )  # fmt: skip
 BY_ROWS = (
     "unit_change_in_slice", "null_surge_in_group", "correlation_broken", "coarse_device", "clock_skew", "query_burst", "concept_drift_in_slice",
-    "model_extraction", "boundary_search", "strange_requests", "prompt_texts",
+    "model_extraction", "boundary_search", "strange_requests", "prompt_texts", "oversized_texts",
 )  # fmt: skip
 """Faults that only analyzers of raw rows name, in ten times the time."""
 WITH_PLACE = ("null_surge_in_group", "clock_skew", "coarse_device")

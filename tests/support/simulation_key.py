@@ -115,6 +115,7 @@ KEY: dict[str, Callable[[Target], Right]] = {
     "boundary_search": part("subject", ("trust/live_guard", "data/requests")),
     "strange_requests": part("subject", ("trust/live_guard",), "far_request_share"),
     "prompt_texts": model(("trust/live_guard",), "prompt_text_share"),
+    "oversized_texts": model(("trust/live_guard",), "oversized_text_share"),
 }
 """By fault, what is right given who it falls on."""
 RUN_KEY: dict[str, tuple[str, ...]] = {

@@ -27,7 +27,7 @@ from tests.support.simulation_world import COLUMNS, credit
 
 WEEKS, SEEDS = repeats(6, 300), repeats(3, 25)
 BASE = credit(reference_rows=3000)
-ATTACKS = ("model_extraction", "boundary_search", "strange_requests", "prompt_texts")
+ATTACKS = ("model_extraction", "boundary_search", "strange_requests", "prompt_texts", "oversized_texts")
 
 
 @pytest.fixture(autouse=True, scope="module")
