@@ -8,7 +8,10 @@ a file of another program is not used.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -35,6 +38,8 @@ MAX_FINDINGS, MAX_FINDINGS_IN_FILE = 500_000, 100_000
 """Findings of all questions together: a model of very many features has very many."""
 LIBRARIES = ("duckdb", "numpy", "pandas", "scikit-learn", "scipy")
 """The libraries whose release may change the last digits of a finding."""
+FILES_KNOWN = 3
+"""Files of which is known what they hold: that of the home, and those of the newest published states."""
 QUESTIONS_A_MODEL = 12
 """Questions of one model that the first page and the watcher ask: its window, the one before it and Everything, three parts of each."""
 
@@ -58,8 +63,10 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
     def __init__(self) -> None:
         super().__init__(MAX_IN_MEMORY, MAX_FINDINGS)
         self._newest: dict[tuple[Window, Reads, str], Asked] = {}
-        self._file: tuple[Path | None, frozenset[tuple[Asked, int]]] = (None, frozenset())
-        self._read: tuple[int, ...] = ()
+        self._saving = threading.Lock()
+        self._files: dict[Path, FindingsFile] = {}
+        self._read: tuple[bytes, int] = (b"", 0)
+        self._read_names: frozenset[tuple[Asked, int]] = frozenset()
 
     def size_of(self, answer: tuple[Finding, ...]) -> int:
         """The number of findings."""
@@ -93,8 +100,8 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         return super().find_or_compute(asked, generation, lambda: tuple(compute()))
 
     def save(self, home: Path, generations: Mapping[str, int]) -> None:
-        """Write the findings of the present generations, newest first, beside the store, unless the file holds them. The next process runs
-        again what failed.
+        """Write the findings of the present generations into a folder, unless its file holds them: what is new at the end of the file, and
+        all where too much of it is of the past. The next process runs again what failed.
         """
         with self._lock:
             kept = [(asked, *held) for asked, held in reversed(self._kept.items())]
@@ -105,36 +112,86 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         )
         present = _of_most_findings(islice(current, self.most_in_file), MAX_FINDINGS_IN_FILE)
         names = frozenset((asked, generation) for asked, generation, _ in present)
-        if self._file == (home, self._file[1]) and names <= self._file[1]:
-            return
-        body = [
-            {"asked": _asked_json(asked), "generation": generation, "findings": [_finding_json(finding) for finding in findings]}
-            for asked, generation, findings in present
-        ]
-        with suppress(OSError, ValueError, TypeError):
-            replace_private_file(home / KEPT_FILE, json.dumps({"program": program_digest(), "kept": body}))
-            self._file = home, names
+        with self._saving, suppress(OSError, ValueError, TypeError):
+            if (held := self._files.get(home)) is not None and names <= held.names:
+                return
+            before = held or self._copied_file(home)
+            if before is None or len(before.names | names) > 2 * len(names) or _size_of_file(home) != before.size:
+                before = _new_file(home)
+            added = [each for each in reversed(present) if each[:2] not in before.names]
+            self._files.pop(home, None)  # until it is whole again
+            self._files[home] = before.with_answers(home / KEPT_FILE, added)
+            while len(self._files) > FILES_KNOWN:
+                del self._files[next(iter(self._files))]
+
+    def _copied_file(self, home: Path) -> "FindingsFile | None":
+        """The file of another folder, copied into this one, so that only what is new is written as text; None where there is none."""
+        for folder, file in reversed(self._files.items()):
+            with suppress(OSError):
+                if _size_of_file(folder) == file.size:
+                    replace_private_file(home / KEPT_FILE, "")
+                    shutil.copyfile(folder / KEPT_FILE, home / KEPT_FILE)
+                    return file
+        return None
 
     def restore(self, home: Path) -> int:
-        """Read what `save` wrote, if the program is the same; gives the number of questions. No file is read twice."""
+        """Read what `save` wrote, if the program is the same; gives the number of questions. No line is read twice."""
+        held: list[tuple[Asked, int, tuple[Finding, ...]]] = []
         try:
-            found = (home / KEPT_FILE).stat()
-            mark = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-            if mark == self._read:
+            text = (home / KEPT_FILE).read_bytes()
+            text = text[: text.rfind(b"\n") + 1]  # a line that was not written to its end is left out
+            first = text.index(b"\n") + 1
+            if json.loads(text[:first])["program"] != program_digest():
                 return 0
-            self._read = mark
-            body = json.loads((home / KEPT_FILE).read_text(encoding="utf-8"))
-            if body["program"] != program_digest():
-                return 0
-            held = [
-                (_asked(each["asked"]), int(each["generation"]), tuple(_finding(one) for one in each["findings"])) for each in body["kept"]
-            ]
+            digest, begun = self._read
+            begun = begun if begun and hashlib.sha256(text[:begun]).digest() == digest else first
+            for line in text[begun:].splitlines():
+                each = json.loads(line)
+                held.append((_asked(each["asked"]), int(each["generation"]), tuple(_finding(one) for one in each["findings"])))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return 0
-        for asked, generation, findings in reversed(held):
+        for asked, generation, findings in held:
             self.keep(asked, generation, findings)
-        self._file = home, frozenset((asked, generation) for asked, generation, _ in held)
+        earlier = self._read_names if begun > first else frozenset()
+        self._read_names = earlier | {(asked, generation) for asked, generation, _ in held}
+        self._read = hashlib.sha256(text).digest(), len(text)
+        self._files[home] = FindingsFile(self._read_names, len(text))
         return len(held)
+
+
+@dataclass(frozen=True)
+class FindingsFile:
+    """What a file of findings holds. names: its answers, each with its generation. size: in bytes."""
+
+    names: frozenset[tuple[Asked, int]]
+    size: int
+
+    def with_answers(self, path: Path, answers: Sequence[tuple[Asked, int, tuple[Finding, ...]]]) -> "FindingsFile":
+        """The file with more answers at its end, which are on the disk. Raises OSError."""
+        lines = [
+            json.dumps({"asked": _asked_json(asked), "generation": generation, "findings": [*map(_finding_json, findings)]})
+            for asked, generation, findings in answers
+        ]
+        text = "".join(f"{line}\n" for line in lines).encode()
+        with path.open("ab") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        return FindingsFile(self.names | {(asked, generation) for asked, generation, _ in answers}, self.size + len(text))
+
+
+def _new_file(home: Path) -> FindingsFile:
+    """A file without answers in place of the present one."""
+    head = json.dumps({"program": program_digest()}) + "\n"
+    replace_private_file(home / KEPT_FILE, head)
+    return FindingsFile(frozenset(), len(head))
+
+
+def _size_of_file(home: Path) -> int:
+    """The size of the file of findings of a folder; -1 where there is none."""
+    with suppress(FileNotFoundError):
+        return (home / KEPT_FILE).stat().st_size
+    return -1
 
 
 def _of_most_findings(kept: Iterable[tuple[Asked, int, tuple[Finding, ...]]], most: int) -> list[tuple[Asked, int, tuple[Finding, ...]]]:

@@ -136,10 +136,44 @@ def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> No
 def test_a_damaged_finding_takes_nothing_over(kept: KeptFindings, tmp_path: Path) -> None:
     kept.save(tmp_path, {"": 3})
     path = tmp_path / KEPT_FILE
-    body = json.loads(path.read_text())
-    del body["kept"][1]["findings"][0]["start"]
-    path.write_text(json.dumps(body))
+    head, *lines = path.read_text().splitlines()
+    bodies = list(map(json.loads, lines))
+    del next(body for body in bodies if body["findings"])["findings"][0]["start"]
+    path.write_text("".join(f"{line}\n" for line in (head, *map(json.dumps, bodies))))
     assert restored(tmp_path)[1] == 0
+
+
+def test_only_what_is_new_is_written_and_read(kept: KeptFindings, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "state").mkdir()
+    path = tmp_path / "home" / KEPT_FILE
+    kept.save(tmp_path / "home", {"": 3})
+    reader, before = KeptFindings(), path.read_bytes()
+    assert reader.restore(tmp_path / "home") == 2
+    kept.keep(asked("price"), 3, (finding("price"),))
+    kept.save(tmp_path / "home", {"": 3})
+    after = path.read_bytes()
+    assert after.startswith(before) and after.count(b"\n") == before.count(b"\n") + 1
+    assert reader.restore(tmp_path / "home") == 1 and reader.find(asked("price"), 3) == (finding("price"),)
+    kept.keep(asked("churn"), 3, ())
+    kept.save(tmp_path / "state", {"": 3})
+    assert (tmp_path / "state" / KEPT_FILE).read_bytes().startswith(after), "a state begins with what another file holds"
+    assert (tmp_path / "state" / KEPT_FILE).stat().st_mode & 0o777 == 0o600
+    assert restored(tmp_path / "state")[1] == 4 and restored(tmp_path / "home")[1] == 3
+    path.write_bytes(after[:-9])
+    assert restored(tmp_path / "home")[1] == 2, "a line that was not written to its end is left out"
+
+
+def test_a_file_with_more_past_than_present_is_written_anew(kept: KeptFindings, tmp_path: Path) -> None:
+    for generation in range(4, 9):
+        kept.keep(asked(), generation, ())
+        kept.save(tmp_path, {"": generation})
+        assert len((tmp_path / KEPT_FILE).read_text().splitlines()) <= 1 + 2
+    assert restored(tmp_path)[0].find(asked(), 8) == ()
+    (tmp_path / KEPT_FILE).unlink()
+    kept.keep(asked(), 9, ())
+    kept.save(tmp_path, {"": 9})
+    assert restored(tmp_path)[1] == 1, "one that was removed is written whole"
 
 
 def test_only_findings_of_the_present_state_are_saved(kept: KeptFindings, tmp_path: Path) -> None:
