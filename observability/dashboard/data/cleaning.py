@@ -48,7 +48,9 @@ RULE_COLUMNS = columns_on_phone(
     column("changed", "Changed", align="right", help="Changed rows of all runs, and their share of the rows in"),
     column("last", "Newest run (UTC)", short=True),
 )
-EFFECT_COLUMN = column("effect", "Effect on a model", align="right", help="As the newest run that states one says, with its interval")
+EFFECT_COLUMN = column(
+    "effect", "Effect on a model", align="right", help="As the newest run that states one says, with its interval", phone=False
+)
 RUN_COLUMNS = columns_on_phone(
     "at dropped changed",
     column("at", "Run (UTC)", width="9rem", short=True),
