@@ -1,4 +1,4 @@
-"""Faults of requests: a subject that copies the model, searches its boundary or sends strange values; texts that instruct or are long."""
+"""Faults of requests: a subject that copies the model, searches its boundary or sends strange values; texts that instruct or are huge."""
 
 import numpy as np
 
