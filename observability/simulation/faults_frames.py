@@ -1,8 +1,9 @@
-"""Faults of audits, batches of predictions, dataset versions, stored forms and attributions: planted on the frames that one analyzer reads.
+"""Faults of audits, batches of predictions, datasets, stored forms, attributions and actions: planted on what one analyzer reads.
 
 A fault chooses what it falls on, and gives the frames without it (the twin) and with it. What it needs and is not there is a UsageError.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from observability.detection.audit_history import FURTHER, HEADLINES, AuditKind
 from observability.detection.form_slices import FLIP_LIMIT
 from observability.detection.stored_form_claims import FLIPS, GAP, LOST, SAVED, UNDECIDED
 from observability.metrics.media_forms import MIN_FILES
+from observability.metrics.reliance import ACTION, acted_pairs, reliance_of
 from observability.metrics.stored_forms import EXACT, StorageAudit, StoredForm, latest_storage_audits
 from observability.simulation.fault import NamedFault
 from observability.simulation.faults_forms import FormFaultPlant
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 AUDITS, GATE, DATASETS, EXPLANATIONS = "trust/audits", "serving/batch_gate", "data/datasets", "trust/explanations"
-STORAGE = "data/storage"
+STORAGE, GUARD = "data/storage", "trust/live_guard"
 (OVERLAP,) = FURTHER["leakage"]
 MIN_ROWS = 50
 """Rows of a batch from which a fault can be planted in it."""
@@ -405,6 +407,41 @@ def attributions_of_another_output(plant: FramesPlant) -> PlantedFrames:
     return PlantedFrames(faulty, plant.frames, plant.context, "model", about)
 
 
+def _relied(plant: FramesPlant, metric: str, *, right: bool) -> PlantedFrames:
+    """People follow the model in a share of the cases in which they overrode it, where it was wrong; else override it where it was right.
+
+    The level is the upper end of the interval of what they did before.
+    """
+    rows, model = plant.frames["actions"], plant.context.model
+    acted = [acted_pairs(rows.iloc[[place]], model) for place in range(len(rows))]
+    places = [place for place, pairs in enumerate(acted) if pairs == [(right, right)]]
+    found = reliance_of([pair for pairs in acted for pair in pairs])
+    level = (found.under_reliance if right else found.over_reliance).high
+    if not places or level is None:
+        did = "followed where the model was right" if right else "overrode where it was wrong"
+        raise UsageError("no actions to plant a fault in", expected=f"logged actions that {did}")
+    extras = rows["extra"].tolist()
+    for place in places:
+        if plant.rng.random() < plant.amount:
+            decided = int(rows["decision"].iloc[place])
+            action = model.classes[(decided + 1) % len(model.classes) if right else decided]
+            extras[place] = json.dumps(json.loads(extras[place]) | {ACTION: action})
+    settings = replace(model.settings, limits={f"{GUARD}/{metric}": level})
+    context = replace(plant.context, model=replace(model, settings=settings))
+    faulty = {**plant.frames, "actions": rows.assign(extra=extras)}
+    return PlantedFrames(faulty, plant.frames, context, "model", f"{len(rows):,} predictions of {model.name} with their outcome.")
+
+
+def errors_are_followed(plant: FramesPlant) -> PlantedFrames:
+    """People follow the model in a share of its errors that they overrode before."""
+    return _relied(plant, "over_reliance", right=False)
+
+
+def right_answers_are_overridden(plant: FramesPlant) -> PlantedFrames:
+    """People override the model in a share of its right answers that they followed before."""
+    return _relied(plant, "under_reliance", right=True)
+
+
 POINTS = "points"
 FAULTS: dict[str, FrameFault] = {
     each.name: each
@@ -428,6 +465,10 @@ FAULTS: dict[str, FrameFault] = {
         FrameFault("stored_form_saves_nothing", (0.02, 0.1, 0.5), "share of the bytes more", SAVED, stored_form_saves_nothing, STORAGE),
         FrameFault("stored_form_other_than_decided", (1.0, 7.0, 60.0), "days", UNDECIDED, stored_form_other_than_decided, STORAGE),
         FrameFault("stored_pictures_lose_detail", (0.2, 2.0, 8.0), "dB", "stored_psnr", stored_pictures_lose_detail, STORAGE),
+        FrameFault("errors_are_followed", (0.3, 0.6, 0.9), "share of errors", "over_reliance", errors_are_followed, GUARD),
+        FrameFault(
+            "right_answers_are_overridden", (0.1, 0.3, 0.6), "share of answers", "under_reliance", right_answers_are_overridden, GUARD
+        ),
         FrameFault("other_drivers", (0.3, 0.5, 0.9), "share of its attribution", "attribution_distance", other_drivers, EXPLANATIONS),
         FrameFault(
             "attributions_of_another_output",

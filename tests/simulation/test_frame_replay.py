@@ -1,5 +1,6 @@
 """Faults of audits, batches, dataset versions, stored forms and attributions are named by their analyzers; the twins are silent."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
-from observability.core.catalog import Model, Version
+from observability.core.catalog import Column, Model, Version
 from observability.core.errors import UsageError
 from observability.core.finding import needs_action
 from observability.core.settings import ModelSettings
@@ -19,7 +20,7 @@ from observability.detection.audit_history import KINDS
 from observability.enrichment.audit_curves import interval_json
 from observability.metrics.form_decisions import FORM_DECISIONS
 from observability.metrics.prices import PRICE_COLUMNS
-from observability.simulation.faults_frames import AUDITS, DATASETS, EXPLANATIONS, FAULTS, GATE, STORAGE
+from observability.simulation.faults_frames import AUDITS, DATASETS, EXPLANATIONS, FAULTS, GATE, GUARD, STORAGE
 from observability.simulation.frame_replay import replay_frame_fault
 from observability.stats.interval import rate_interval
 from tests.support.attribution_frames import NAMES, START, attributions, served
@@ -96,12 +97,29 @@ def explained(seed: int) -> tuple[Frames, Context]:
     return {"current": attributions(rng, 700), "days": served(7), "reference": attributions(rng, 1000)}, CONTEXT
 
 
+def acted(seed: int) -> tuple[Frames, Context]:
+    """Requests like the reference, and 600 actions: people follow most right answers and override most errors."""
+    rng = np.random.default_rng(seed)
+    columns = tuple(Column(place + 1, name, f"f{place + 1}", "number", "feature", False) for place, name in enumerate(("age", "income")))
+    model = replace(MODEL, columns=columns)
+    rows = [pd.DataFrame(rng.normal(size=(400, 2)), columns=[each.reference for each in columns]) for _ in range(2)]
+    now, known = (each.assign(id=[f"r{place}" for place in range(400)]) for each in rows)
+    label, right = rng.integers(0, 2, 600), rng.random(600) < 0.8
+    followed = rng.random(600) < np.where(right, 0.95, 0.3)
+    decision = np.where(right, label, 1 - label)
+    extra = [json.dumps({"action": str(each)}) for each in np.where(followed, decision, 1 - decision)]
+    actions = pd.DataFrame({"id": [f"a{place}" for place in range(600)], "decision": decision, "label": label, "extra": extra})
+    current = now.assign(subject=None, score=rng.random(400))
+    return {"current": current, "reference": known, "actions": actions}, replace(CONTEXT, model=model)
+
+
 WORLDS: dict[str, Callable[[int], tuple[Frames, Context]]] = {
     AUDITS: audits,
     GATE: batches,
     DATASETS: datasets,
     EXPLANATIONS: explained,
     STORAGE: stored,
+    GUARD: acted,
 }
 
 
