@@ -11,6 +11,7 @@ import pytest
 
 from observability.store.db.schema import MODEL_TABLES
 from observability.store.duck_store import DuckStore
+from observability.store.ingest import stage
 from observability.store.ingest.loader import load_landing
 from observability.store.rollup import grouped_outcomes
 from observability.store.types.registration import RegistrationRequest
@@ -165,3 +166,63 @@ def test_outcomes_of_two_models_and_of_three_are_counted_once(
             assert len(asked) == 1
         land(store, *({**each, "id": f"of none {place}"} for name in BINARY for place, each in enumerate(revisions(name, "binary"))))
         assert load_landing(store).stored == 6 * len(BINARY)
+
+
+def test_labels_of_unregistered_names_that_come_before_any_prediction_are_stored(tmp_path: Path) -> None:
+    """Names with so many labels have tables of their own, and no stream: there is nothing to count of them yet."""
+    at, names = START.isoformat(), ("early", "earlier")
+    labels = [{"kind": "label", "id": f"p{number}", "at": at, "model": name, "value": 1} for name in names for number in range(1001)]
+    with new_store(tmp_path / "home") as store:
+        for _ in range(2):  # the second time they have tables of their own
+            land(store, *labels)
+            report = load_landing(store)
+            assert (report.set_aside, report.rejected) == (0, 0)
+            labels = [{**each, "id": f"{each['id']}-later"} for each in labels]
+        predictions = [
+            {"kind": "prediction", "id": "p1", "at": at, "model": name, "version": "1", "features": {}, "score": 0.5} for name in names
+        ]
+        land(store, *predictions)
+        assert load_landing(store).stored == 2
+        for model in store.catalog().models:
+            assert query(store, f"SELECT count(*) FROM labels_{model.key}") == [(2002,)]
+            assert query(store, f"SELECT count(*) FROM predictions_{model.key}") == [(1,)]
+
+
+def test_only_streams_of_the_block_are_given_to_the_statement_and_parts_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three names of a hundred versions each: a part holds so many streams at most, and those of earlier blocks stay out."""
+    monkeypatch.setattr(stage, "MOST_STREAMS", 3)
+    seen: list[int] = []
+    staged = stage.staged_predictions
+
+    def noted(writer: Any, model: Any, table: Any, streams: Any, now: Any, own_id: str = "id") -> Any:
+        streams = list(streams)
+        seen.append(len(streams))
+        return staged(writer, model, table, streams, now, own_id)
+
+    monkeypatch.setattr(stage, "staged_predictions", noted)
+    at = START.isoformat()
+    with new_store(tmp_path / "home") as store:
+        for versions in (range(100), (5,)):
+            seen.clear()
+            land(
+                store,
+                *(
+                    {
+                        "kind": "prediction",
+                        "id": f"p{version}-{turn}",
+                        "at": at,
+                        "model": name,
+                        "version": str(version),
+                        "features": {},
+                        "score": 0.5,
+                    }
+                    for name in ("one", "two", "three")
+                    for version in versions
+                    for turn in range(1001 if len(versions) == 1 else 11)
+                ),
+            )
+            report = load_landing(store)
+            assert report.set_aside == 0 and report.rejected == 0
+        assert seen and max(seen) <= 3

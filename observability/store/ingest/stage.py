@@ -24,8 +24,8 @@ from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TAB
 from observability.store.db.shared_tables import feature_list_sql, give_own_tables, shared_table
 
 INCOMING = "incoming"
-STAGED_TOGETHER = 200
-"""Models whose predictions one statement stages at most."""
+STAGED_TOGETHER, MOST_STREAMS = 200, 30_000
+"""Models whose predictions one statement stages at most, and streams of theirs: their numbers are 16 bits wide."""
 Cursor = duckdb.DuckDBPyConnection
 
 
@@ -45,32 +45,33 @@ def stage_predictions(
     one statement. Creates new streams and versions. numbers: of the streams of each model as they are known; new ones are added.
     """
     held = [model for model in models if model.name in tables and tables[model.name].num_rows]
-    alike: dict[Hashable, list[Model]] = {}
+    alike: dict[Hashable, list[list[Model]]] = {}
+    streams: dict[int, list[tuple[int, str, str, int]]] = {}
     for model in held:
-        for pair in _distinct(tables[model.name], "version", "environment"):
-            named = pair["version"], pair["environment"] or "production"
-            if named not in numbers[model.key]:
-                numbers[model.key][named] = ensure_stream(writer, model.key, *named)
-        alike.setdefault((model.task, model.classes, model.settings.threshold, model.columns), []).append(model)
+        named = {(pair["version"], pair["environment"] or "production") for pair in _distinct(tables[model.name], "version", "environment")}
+        for each in named - numbers[model.key].keys():
+            numbers[model.key][each] = ensure_stream(writer, model.key, *each)
+        streams[model.key] = [(model.key, *each, numbers[model.key][each]) for each in sorted(named)]
+        parts = alike.setdefault((model.task, model.classes, model.settings.threshold, model.columns), [[]])
+        staged = sum(len(streams[other.key]) for other in parts[-1])
+        if parts[-1] and (len(parts[-1]) == STAGED_TOGETHER or staged + len(named) > MOST_STREAMS):
+            parts.append([])
+        parts[-1].append(model)
     found: dict[int, pa.Table] = {}
-    for group in alike.values():
-        streams = [(model.key, *named, number) for model in group for named, number in numbers[model.key].items()]
-        for first in range(0, len(group), STAGED_TOGETHER):
-            part = group[first : first + STAGED_TOGETHER]
-            found |= _staged_alike(writer, part, [tables[model.name] for model in part], streams, now)
+    for part in (part for parts in alike.values() for part in parts):
+        of_part = [stream for model in part for stream in streams[model.key]]
+        found |= _staged_alike(writer, part, [tables[model.name] for model in part], of_part, now)
     return found
 
 
 def _staged_alike(
-    writer: Cursor, models: Sequence[Model], tables: Sequence[pa.Table], streams: Iterable[tuple[int, str, str, int]], now: datetime
+    writer: Cursor, models: Sequence[Model], tables: Sequence[pa.Table], places: Sequence[tuple[int, str, str, int]], now: datetime
 ) -> dict[int, pa.Table]:
-    """Predictions of models that are staged alike, by key. streams: key, version, environment and number of each."""
+    """Predictions of models that are staged alike, by key. places: key, version, environment and number of each of their streams."""
     if len(models) == 1:
         (model,), (table,) = models, tables
-        known = [(number, version, environment) for key, version, environment, number in streams if key == model.key]
+        known = [(number, version, environment) for _, version, environment, number in places]
         return {model.key: staged_predictions(writer, model, table, known, now)}
-    keys = {model.key for model in models}
-    places = [each for each in streams if each[0] in keys]
     named = [(place, f"{key}/{version}", environment) for place, (key, version, environment, _) in enumerate(places)]
     joined = pa.concat_tables(map(_with_owner, models, tables), promote_options="default")
     staged = staged_predictions(writer, models[0], joined, named, now)
@@ -78,7 +79,7 @@ def _staged_alike(
     owners = np.array([key for key, *_ in places])[of_row]
     numbers = pa.array(np.array([number for *_, number in places], np.int16)[of_row])
     staged = staged.set_column(staged.column_names.index("stream"), "stream", numbers)
-    return {key: staged.filter(pa.array(owners == key)) for key in sorted(keys)}
+    return {key: staged.filter(pa.array(owners == key)) for key in sorted(model.key for model in models)}
 
 
 def _with_owner(model: Model, table: pa.Table) -> pa.Table:

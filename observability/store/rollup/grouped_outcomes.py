@@ -36,6 +36,12 @@ class AddedRows:
     versions: Mapping[int, Version]
     references: Sequence[int]
 
+    @property
+    def streams(self) -> set[int]:
+        """The streams of its predictions; empty where it adds nothing, as labels of ids that are not known yet."""
+        tables = [table for table in (self.new, self.older) if table is not None]
+        return {int(each) for table in tables for each in pc.unique(table["stream"]).to_pylist()}
+
 
 def outcome_form(model: Model) -> Hashable:
     """What models have in common whose outcomes are counted together."""
@@ -53,13 +59,13 @@ def grouped_rows(added: Iterable[AddedRows]) -> list[list[AddedRows]]:
 
 def grouped_outcome_counts(writer: Cursor, group: Sequence[AddedRows]) -> dict[str, dict[int, pa.Table]]:
     """The rows that outcomes of models of one form add, by rollup table and key of the model."""
-    places = [(each.model.key, stream, version) for each in group for stream, version in each.versions.items()]
-    if len(places) > MOST_STREAMS:
+    places = [(each.model.key, stream, each.versions[stream]) for each in group for stream in sorted(each.streams)]
+    if len(places) > MOST_STREAMS and len(group) > 1:
         half = len(group) // 2
         parts = [grouped_outcome_counts(writer, part) for part in (group[:half], group[half:])]
         return {table: parts[0][table] | parts[1][table] for table in ROLLUPS}
     place_of = {(key, stream): place for place, (key, stream, _) in enumerate(places)}
-    references = [place_of[each.model.key, stream] for each in group for stream in each.references]
+    references = [place_of[each.model.key, stream] for each in group for stream in each.references if stream in each.streams]
     columns = tuple(column for column in group[0].model.columns if column.sensitive)
     model = replace(group[0].model, key=GROUP_KEY, name="", columns=columns, versions=())
     _create_tables(writer, places)
