@@ -476,14 +476,16 @@ class Database:
 
     def close(self) -> None:
         """Close every connection, and keep what was counted for the next process. A second call does nothing."""
-        if self._writes_commits and not self._closed and self.counted_models != self._counts_of_file:
-            with suppress(duckdb.Error, ObservabilityError, OSError):  # whatever fails, the store is closed
-                self.keep_counts(self.home)
-        with self._mutex:
-            self._closed = True
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                self._close(connection)
+        try:
+            if self._writes_commits and not self._closed and self.counted_models != self._counts_of_file:
+                with suppress(duckdb.Error, ObservabilityError, OSError):
+                    self.keep_counts(self.home)
+        finally:
+            with self._mutex:
+                self._closed = True
+                connection, self._connection = self._connection, None
+                if connection is not None:
+                    self._close(connection)
 
     def __enter__(self) -> Self:
         return self
