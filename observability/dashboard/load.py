@@ -507,7 +507,7 @@ def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] |
 
 
 def runs_read_alone(names: tuple[str, ...], searches: Mapping[str, int]) -> "tuple[RunVerdict, ...]":
-    """These runs, each on as many of its steps as can be read of them alone. searches: the runs of each study that is a search."""
+    """Return these runs, read without the others and so with more of their steps. searches: the runs of each study that is a search."""
     return _runs_read_alone(names, tuple(sorted(searches.items())), page_clock())
 
 

@@ -191,7 +191,7 @@ def tail_quantile(values: ArrayLike, q: float, blocks: ArrayLike, confidence: fl
 
 
 def binomial_quantile(p: float, n: int, share: float) -> float:
-    """Return the smallest number of successes that at most so many of n trials have with a probability of at least p.
+    """Return the smallest k for which the probability of at most k successes in n trials is at least p.
 
     Parameters
     ----------

@@ -146,10 +146,13 @@ def test_leakage_is_drawn_by_feature_beside_the_model_with_the_rows_found_again(
     (cells,) = [each["cells"] for each in tables(app)["Training rows among held-out rows"]["rows"]]
     assert (cells["exact"]["t"], cells["near"]["t"], cells["same"]["t"]) == ("10 %", "2 %", "39 of 40")
     said = words(app)
-    assert "features know significantly less of the label: told 60 % in place of 99 %" in said and "fitted on these rows" in said
+    assert "the label is predicted significantly worse by told 60 %, before 99 %." in said and "fitted on these rows" in said
     assert known_label_rows(results)["name"].tolist() == ["told", "the model", "age"]
     without = leakage_results(alone, None, {"told": (0.985, 0.96, 0.99, 500.0)}, [], "roc_auc")
-    assert later_words(without | {"rows": facts}) == "On 500 served rows, no significant loss of what is known of the label by told."
+    assert (
+        later_words(without | {"rows": facts})
+        == "On 500 served rows, told predicts the label about as well as before (no significant loss)."
+    )
     assert "cannot be compared" in model_note(without)
 
 
@@ -218,10 +221,10 @@ def test_the_gap_of_the_loss_is_said_with_what_an_attacker_gains_from_it() -> No
     rng, members = np.random.default_rng(2), np.repeat([True, False], 500)
     gap = generalisation_gap(np.concatenate([rng.normal(2, 1, 500), rng.normal(1, 1, 500)]), members, "binary")
     said, gain = gap_words(gap), gap["advantage"]
-    assert said.startswith(f"Loss gap {gap['difference']['value']:.3g} (") and f"gains {100 * gain['value']:.2g} points" in said
-    assert "half of the probability" not in gap_words({name: part for name, part in gap.items() if name != "advantage"})
+    assert said.startswith(f"Loss gap {gap['difference']['value']:.3g} (") and f"{100 * gain['value']:.2g} points more of" in said
+    assert "points more of" not in gap_words({name: part for name, part in gap.items() if name != "advantage"})
     none = gap_words(generalisation_gap(rng.normal(1, 1, 1000), members, "binary"))
-    assert "gains nothing significant:" in none
+    assert ", not significant): that is what an attacker gains" in none
 
 
 def test_the_group_that_differs_most_clearly_is_named_on_the_page_and_missing_canaries_are_told(audited: Database) -> None:

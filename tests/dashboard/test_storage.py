@@ -58,7 +58,10 @@ def test_every_figure_of_an_audit_stands_on_the_page(logged: Database) -> None:
     app = opened("storage")
     said, found = words(app), tables(app)
     assert "zstd is the smallest exact form: 40 % of the uncompressed size" in said
-    assert "k = 2 over age: 40 groups; 7 groups with 21 rows below 5; 9 groups with 33 rows below 10." in said
+    assert (
+        "k = 2 over age: 40 groups; 7 groups have fewer than 5 rows (21 rows in all); 9 groups have fewer than 10 rows (33 rows in all)."
+        in said
+    )
     half = found["Size and cost of each form"]["rows"][-1]["cells"]
     assert half["form"]["t"] == "float16, zstd" and (half["change"]["t"], half["flips"]["t"]) == ("0.125", "3 of 200")
     assert half["flips"]["sub"] == "0.5 % to 4.3 %"

@@ -39,27 +39,29 @@ def trend_rule(*rates: tuple[int, int], by: Literal["day", "week"] = "day") -> E
 def test_a_trend_says_whether_periods_differ_and_quotes_intervals() -> None:
     same = similar_errors.trend_sentence(trend_rule((20, 100), (19, 100), (21, 100)))
     assert same.startswith(
-        "Every 95 % interval includes the rate of all such rows, 20 %: lowest 3 Mar 2026 19 % (12.5 % to 27.8 %), highest 4 Mar 2026 21 % ("
+        "In each of the 3 days, the 95 % interval includes the overall rate of such rows, 20 %. "
+        "Lowest: 3 Mar 2026 19 % (12.5 % to 27.8 %); highest: 4 Mar 2026 21 % ("
     )
-    assert same.endswith(" 3 days (UTC) of the held-out half.")
+    assert same.endswith(" Counted on the held-out half: 3 days (UTC).")
     apart = similar_errors.trend_sentence(trend_rule((2, 100), (19, 100), (45, 100), by="week"))
-    assert apart.startswith("The 95 % intervals of 2 exclude the rate of all such rows, 20 %:")
-    assert apart.endswith(" 3 weeks from Monday (UTC) of the held-out half.")
+    assert apart.startswith("In 2 of the 3 weeks, the 95 % interval excludes the overall rate of such rows, 20 %.")
+    assert apart.endswith(" Counted on the held-out half: 3 weeks (Monday to Sunday, UTC).")
     few = similar_errors.trend_sentence(trend_rule((20, 100), (19, 100), (1, 1)))
-    assert "lowest 3 Mar 2026 19 %" in few and few.endswith("3 days (UTC) of the held-out half, 2 of them with 10 rows or more.")
+    assert few.startswith("In each of the 2 days with 10 rows or more, the 95 % interval includes")
+    assert "Lowest: 3 Mar 2026 19 %" in few and few.endswith("held-out half: 3 days (UTC).")
     counted = similar_errors.trend_sentence(trend_rule((20, 100), (19, 100), (9, 9)))
-    assert counted.startswith("Every 95 % interval includes"), "a period that is not named is not counted"
+    assert counted.startswith("In each of the 2 days"), "a period that is not named is not counted"
     equal = similar_errors.trend_sentence(trend_rule((20, 100), (12, 12), (30, 30)))
-    assert "highest 4 Mar 2026 100 % (" in equal, "of equal rates that of the most rows"
+    assert "highest: 4 Mar 2026 100 % (" in equal, "of equal rates that of the most rows"
 
 
 def test_periods_of_few_rows_are_too_few_to_compare_and_not_the_lowest_and_highest() -> None:
     """Days of 2 and 6 rows were named, and one day of 10 rows was both the lowest and the highest."""
     none = similar_errors.trend_sentence(trend_rule((0, 2), (3, 6), (1, 4)))
-    assert none == "Too few to compare: each of 3 days (UTC) of the held-out half has fewer than 10 rows."
+    assert none == "Too few rows to compare: each of the 3 days (UTC) of the held-out half has fewer than 10."
     one = similar_errors.trend_sentence(trend_rule((0, 2), (5, 10), (1, 4)))
-    assert one.startswith("Too few to compare: of 3 days (UTC) of the held-out half, only 3 Mar 2026 50 % (")
-    assert one.endswith("has 10 rows or more; all such rows: 20 %.")
+    assert one.startswith("Too few rows to compare: of the 3 days (UTC) of the held-out half, only 3 Mar 2026 50 % (")
+    assert one.endswith("has 10 rows or more. All such rows: 20 %.")
 
 
 def test_a_week_of_a_trend_names_the_days_of_its_rows() -> None:

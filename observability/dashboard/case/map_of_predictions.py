@@ -167,8 +167,8 @@ def _distance_words(found: PredictionMap) -> str:
     return (
         f"{made} The map is the plane that shows most of their variance (principal component analysis): "
         f"{formatting.format_share(found.shown)}. A missing number lies in the middle. "
-        "The numbers at an axis are shares of it; wrong predictions are drawn over right ones. Scores and labels place no point, and "
-        "lying close together gives no cause of an error."
+        "The percentage beside a feature is its part of that axis. Wrong predictions are drawn over right ones. Scores and labels do not "
+        "affect where a point lies, and lying close together does not explain an error."
     )
 
 

@@ -136,25 +136,24 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
 
 
 def trend_sentence(found: ErrorRule) -> str:
-    """Whether the periods differ: how many intervals exclude the whole rate, then the lowest and the highest rate with their intervals.
+    """In how many periods the interval excludes the overall rate, then the lowest and the highest rate with their intervals.
     Periods of fewer than NAMED_FROM rows are neither named nor counted; of equal rates that of the most rows is named.
     """
     known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
     many = [each for each in known if each.n >= NAMED_FROM]
-    word, whole = ("weeks from Monday" if found.by == "week" else "days"), formatting.format_share(found.rate)
-    all_of = f"{len(known)} {word} (UTC) of the held-out half"
+    word, whole = ("weeks" if found.by == "week" else "days"), formatting.format_share(found.rate)
+    all_of = f"{len(known)} {word} ({'Monday to Sunday, ' if found.by == 'week' else ''}UTC)"
     if not many:
-        return f"Too few to compare: each of {all_of} has fewer than {NAMED_FROM} rows."
+        return f"Too few rows to compare: each of the {all_of} of the held-out half has fewer than {NAMED_FROM}."
     if len(many) == 1:
-        return f"Too few to compare: of {all_of}, only {_rate_of_period(many[0])} has {NAMED_FROM} rows or more; all such rows: {whole}."
+        only = f"only {_rate_of_period(many[0])} has {NAMED_FROM} rows or more"
+        return f"Too few rows to compare: of the {all_of} of the held-out half, {only}. All such rows: {whole}."
     low, high = min(many, key=lambda each: (each.rate or 0.0, -each.n)), max(many, key=lambda each: (each.rate or 0.0, each.n))
     apart = sum(not (each.low or 0.0) <= (found.rate or 0.0) <= (each.high or 1.0) for each in many)
-    claim = (
-        f"The 95 % intervals of {apart} exclude" if apart > 1 else "One 95 % interval excludes" if apart else "Every 95 % interval includes"
-    )
-    ends = f"lowest {_rate_of_period(low)}, highest {_rate_of_period(high)}"
-    few = f", {len(many)} of them with {NAMED_FROM} rows or more" if len(many) < len(known) else ""
-    return f"{claim} the rate of all such rows, {whole}: {ends}. {all_of}{few}."
+    which = f"{len(many)} {word}" + (f" with {NAMED_FROM} rows or more" if len(many) < len(known) else "")
+    claim = f"In {apart or 'each'} of the {which}, the 95 % interval {'excludes' if apart else 'includes'}"
+    ends = f"Lowest: {_rate_of_period(low)}; highest: {_rate_of_period(high)}."
+    return f"{claim} the overall rate of such rows, {whole}. {ends} Counted on the held-out half: {all_of}."
 
 
 def _rate_of_period(each: Rate) -> str:
@@ -198,13 +197,13 @@ def _rule_actions(here: CasePage, found: ErrorRule) -> None:
 
 
 def _find_all_label(here: CasePage, found: ErrorRule) -> str:
-    """The label of the button, with the number of errors in the list: both halves, and this one."""
+    """The label of the button, with the number of errors in the list, this one included; without it where rows were sampled."""
     own = (
         bool(here.row.wrong)
         if here.row.model.classes
         else here.row.error is not None and abs(here.row.error) > (here.opened.error_limit() or 0.0)
     )
-    return "Find similar errors" + ("" if found.all_errors is None else f" ({found.all_errors + own:,} of both halves)")
+    return "Find similar errors" + ("" if found.all_errors is None else f" ({found.all_errors + own:,} in the period)")
 
 
 def _watch_popover(here: CasePage, found: ErrorRule, part: Slice | None) -> None:

@@ -40,7 +40,7 @@ CHECKS = columns_on_phone(
     column("before", "With them", align="right", help="Metric of a model fitted on all rows, on held-out rows (five folds, twice)"),
     column("after", "Without them", align="right", help="Metric of the model fitted without these rows, on the same held-out rows"),
     column("gap", "Difference", align="right", help="With its 95 % interval over the folds"),
-    column("kept", "Of kept rows", align="right", help="Metric of the model fitted on all rows, counted on the rows that the check leaves"),
+    column("kept", "Of kept rows", align="right", help="Metric of the model fitted on all rows, only on rows that the check did not find"),
 )
 EXAMPLE_COLUMNS = columns_on_phone(
     "check row what",

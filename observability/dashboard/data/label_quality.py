@@ -221,9 +221,9 @@ def consensus_section(shown: QualityOfLabels) -> None:
     table = crowd_quality.consensus_labels(shown.crowd)
     settled, n, coming = int(table["settled"].sum()), len(table), shown.coming
     plain_paragraph(
-        f"{settled:,} of {n:,} items are settled ({crowd_quality.SETTLING_RULE}). By Dawid and Skene's model of these labels about "
-        f"{coming.wrong:,.0f} of the {n:,} consensus labels are wrong; the next {coming.n:,} labels would correct about "
-        f"{coming.scored:.1f} of them where they gain most, about {coming.random:.1f} in random order (estimated)."
+        f"{settled:,} of {n:,} items are settled ({crowd_quality.SETTLING_RULE}). Dawid and Skene's model estimates that about "
+        f"{coming.wrong:,.0f} of the {n:,} consensus labels are wrong. The next {coming.n:,} labels would correct about "
+        f"{coming.scored:.1f} of these if given to the items where they help most, about {coming.random:.1f} in random order."
     )
     cost = shown.cost
     if cost is None:
@@ -236,7 +236,7 @@ def consensus_section(shown: QualityOfLabels) -> None:
             of = f"{cost.corrected:,} first labels that later labels corrected; {cost.extra:,} later labels of settled items"
             facts.append(("For each corrected label", cost.per_corrected, of))
         if coming.scored > 0:
-            of = f"the next {coming.n:,} labels, where they gain most (estimated)"
+            of = f"the next {coming.n:,} labels, given where they help most (estimated)"
             facts.append(("For each label corrected next", cost.price * coming.n / coming.scored, of))
         lines = [table_row(what=what, figure=f"{value:,.2f} {money}", of=of) for what, value, of in facts]
         draw_table("cost", "What labels cost", FACTS, lines, compact=True)
@@ -353,7 +353,8 @@ def replay_section(shown: QualityOfLabels) -> None:
             f"({low:+.1f} to {high:+.1f} points, 95 %): {sure}."
         )
         plain_paragraph(
-            f"With the load rule (at most {LOAD_STEP} open items above the minimum; none closed in the replay) the label is right on "
-            f"{formatting.format_share(skill.balanced)}. Items of the busiest annotator: {skill.busiest['balanced']:,} with the rule, "
-            f"{skill.busiest['skill']:,} by skill alone, {skill.busiest['random']:,} at random."
+            f"When nobody may have more than {LOAD_STEP} open items above the annotator with the fewest, the label is right on "
+            f"{formatting.format_share(skill.balanced)}. (No item is closed during the replay.) Items of the busiest annotator: "
+            f"{skill.busiest['balanced']:,} with this rule, {skill.busiest['skill']:,} by skill alone, "
+            f"{skill.busiest['random']:,} at random."
         )

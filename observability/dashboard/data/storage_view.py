@@ -43,7 +43,7 @@ FRESHNESS = (
     column(
         "unused",
         "Unused columns",
-        help="Of the newest version: no feature or group of a model that runs trained on the dataset",
+        help="Columns of the newest version that are neither feature nor group of any model trained on this dataset",
         phone=False,
     ),
     column("audit", "Audited", short=True, phone=False, help="Whether a version has a storage audit"),
@@ -303,7 +303,7 @@ def groups_sentence(audit: Mapping[str, Any]) -> str:
     if not groups:
         return "No column is tagged quasi-identifying, so no group was counted."
     small = [
-        f"{n:,} groups with {rows:,} rows below {size}"
+        f"{formatting.plural(n, 'group has', 'groups have')} fewer than {size} rows ({formatting.plural(rows, 'row')} in all)"
         for size, (n, rows) in sorted(groups["below"].items(), key=lambda each: int(each[0]))
         if n
     ]

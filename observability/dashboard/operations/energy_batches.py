@@ -63,4 +63,4 @@ def batches_section(here: ModelPage) -> None:
     plain_paragraph(said)
     frame.chart_with_table(charts_energy.batch_energy_lines(twin), twin, key="energy-batches", alt=said, metrics=("batch_energy",))
     how = f"Version {audit.version}, {formatting.format_day(audit.at)}, on {audit.hardware}."
-    plain_caption("Bars: errors of time and power.", details=f"{how} Processor time is measured; joules follow from {audit.power}.")
+    plain_caption("Bars: uncertainty of time and power.", details=f"{how} Processor time is measured; joules follow from {audit.power}.")

@@ -116,7 +116,7 @@ def chosen_comparison(audits: Sequence[TradeOffAudit]) -> Choice:
             axes,
             words=titles.__getitem__,
             placeholder=titles[axes[0]],
-            missing="The link names the cost {}.",
+            missing="The link names the cost {}, which was not measured in this audit.",
             width=260,
         )
         axis = axis or axes[0]

@@ -22,12 +22,22 @@ PROGRAMME_COLUMNS = (
         short=True,
         help="Done by the first due date, of those that were due in the month; cancelled ones are left out",
     ),
-    column("useful", "Alerts useful", help="Useful ones of the rated, among the alerts resolved in the month"),
+    column("useful", "Alerts useful", help="Of the alerts resolved in the month that were rated, the share rated useful"),
     column(
-        "detect", "To detect", phone=False, help="From onset to alert: alerts with a dated onset, of those opened whose incident is frozen"
+        "detect",
+        "To detect",
+        phone=False,
+        help="Median time from onset to alert. In brackets: alerts with a dated onset, of the month's alerts whose incident is in a frozen "
+        "week",
     ),
-    column("acknowledge", "To acknowledge", phone=False, help="Median; alerts acknowledged, of those opened in the month"),
-    column("resolve", "To resolve", help="Median; alerts resolved, of those opened in the month. Open ones would make it longer"),
+    column(
+        "acknowledge", "To acknowledge", phone=False, help="Median time. In brackets: alerts acknowledged, of those opened in the month"
+    ),
+    column(
+        "resolve",
+        "To resolve",
+        help="Median time. In brackets: alerts resolved, of those opened in the month. Open ones would make it longer",
+    ),
 )
 
 

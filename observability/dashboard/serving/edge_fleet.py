@@ -58,7 +58,7 @@ COLUMNS = (
     ),
     column("lag", "Lag p95", align="right", phone=False, help="95th percentile over devices of their longest lag"),
     column("battery", "Battery p5", align="right", phone=False, help="5th percentile over devices of their lowest charge"),
-    column("memory", "Memory p95", align="right", phone=False, help="95th percentile over devices of their highest use"),
+    column("memory", "Memory p95", align="right", phone=False, help="95th percentile over devices of their highest memory use"),
 )
 MAX_RESTATED = 7
 RESTATED = (

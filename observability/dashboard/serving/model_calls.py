@@ -38,8 +38,9 @@ TRAFFIC = columns_on_phone(
     column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them, and its most frequent value"),
 )
 STATUS_HELP = (
-    f"Beyond its limit, chance, and {BEYOND[0]:g} times the PSI of the most unusual earlier week "
-    f"({factors_beyond(MANY_WEEKS, False)[0]:g} times from {MANY_WEEKS} weeks on; a number beyond what weeks differ by on average)"
+    f"A column is marked where its PSI is above its limit, is significant, and is at least {BEYOND[0]:g} times that of the most unusual "
+    f"earlier week ({factors_beyond(MANY_WEEKS, False)[0]:g} times with {MANY_WEEKS} or more earlier weeks). For a number with that many "
+    "weeks, the average difference between weeks is used instead."
 )
 DRIFT = columns_on_phone(
     "model column status",

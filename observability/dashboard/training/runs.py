@@ -102,9 +102,9 @@ def _with_own_past(now: RunVerdict, before: RunVerdict) -> RunVerdict:
 
 
 def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """The same runs, those of which far fewer steps were read than can be read of them alone on these steps.
+    """Return the same runs; a run that was read with far fewer steps than the limit for one run is read again alone, with more.
 
-    everything: all runs, which share the steps that are read and tell the studies that are searches.
+    everything: all runs; they show which studies are searches.
     """
     coarse = tuple(each.run.name for each in chosen if each.run.stride != 1 and 2 * len(each.run.step_times) < MAX_STEPS_A_RUN)
     if not coarse:

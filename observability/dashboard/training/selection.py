@@ -53,7 +53,7 @@ CHURN = columns_on_phone(
     column("elsewhere", "Elsewhere", align="right", help="Share of the decisions of all other rows that change"),
     column("regressed", "Regressed", align="right", help="Labelled rows that the champion alone has right"),
     column("repaired", "Repaired", align="right", help="Labelled rows that the challenger alone has right"),
-    column("state", "Than elsewhere", help="Fisher's exact test, one-sided, false discovery rate of 5 % over all slices"),
+    column("state", "Against elsewhere", help="Fisher's exact test, one-sided, false discovery rate of 5 % over all slices"),
 )
 MAX_SLICES = 8
 DECISIONS = columns_on_phone(

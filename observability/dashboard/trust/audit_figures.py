@@ -86,15 +86,15 @@ def _budget(here: ModelPage, audit: StoredAudit) -> None:
     )
     frame.chart_with_table(figure, pd.DataFrame(points), key="budget", alt=f"{audit_value_words(audit)}.", metrics=("robust_accuracy",))
     exact = (
-        "Changes of one feature are exact: every interval between the forest's thresholds is tried."
+        "For changes of one feature the curve is exact: every interval between the forest's thresholds is tried."
         if results.get("exact_single")
-        else ("Changes of one feature are tried on a grid of the reference's values.")
+        else "Changes of one feature are tried on a grid of the reference's values."
     )
     if said := attacked_group_words(results):
         plain_paragraph(said)
     limits = f"Locked: {', '.join(results['locked'])}. " if results.get("locked") else ""
     plain_caption(
-        f"{exact} Changes of several features are an upper bound of the accuracy: a stronger search may find cheaper ones. {limits}"
+        f"{exact} For changes of several features it is an upper bound, because a stronger search may find cheaper changes. {limits}"
     )
 
 
@@ -207,9 +207,11 @@ def gap_words(gap: Mapping[str, Mapping[str, Any]]) -> str:
     said = f"Loss gap {loss} ({low} to {high}): mean loss {inside} on training records, {outside} on the others."
     if advantage := gap.get("advantage"):
         points, least, most = (format_figure(100 * advantage[name], 2) for name in ("value", "low", "high"))
-        gain = "gains" if advantage["low"] > 0 else "gains nothing significant:"
+        sure = "" if advantage["low"] > 0 else ", not significant"
         said += (
-            f" Calling a record a member where its truth has more than half of the probability {gain} {points} points ({least} to {most})."
+            " The model gives the true label a probability above 50 % in "
+            f"{points} points more of the training records than of the others ({least} to {most}{sure}): that is what an attacker gains "
+            "who calls such records training records."
         )
     return said
 

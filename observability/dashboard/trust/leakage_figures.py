@@ -31,7 +31,7 @@ OVERLAPS = (
 
 
 def known_label_rows(results: Mapping[str, Any]) -> pd.DataFrame:
-    """How far features alone, and the model, know the label, the most first. Columns: name, value, low, high, n."""
+    """How well each feature alone, and the model, predict the label, the best first. Columns: name, value, low, high, n."""
     names = ["name", "value", "low", "high", "n"]
     own = results.get("model")
     rows = [*results["features"], *([{"name": MODEL, **own}] if own else [])]
@@ -39,12 +39,12 @@ def known_label_rows(results: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def leakage_figure(here: ModelPage, audit: StoredAudit) -> None:
-    """How far each feature alone knows the label, beside the model."""
+    """How well each feature alone predicts the label, beside the model."""
     results = audit.results
     rows = known_label_rows(results)
     shown = pd.concat([rows.head(SHOWN), rows[rows["name"] == MODEL]]).drop_duplicates("name", ignore_index=True)
     level = here.model.settings.limits.get(f"{NAME}/{HEADLINES['leakage']}", KNOWS)
-    figure = charts_audits.audited_group_dots(shown, "known of the label: 0 % chance, 100 % perfect", level)
+    figure = charts_audits.audited_group_dots(shown, "how well the label is predicted: 0 % chance, 100 % perfect", level)
     metrics = (HEADLINES["leakage"], *results["further"])
     frame.chart_with_table(figure, rows, key="leakage", alt=f"{audit_value_words(audit)}.", metrics=metrics)
     plain_caption(
@@ -58,23 +58,23 @@ def leakage_figure(here: ModelPage, audit: StoredAudit) -> None:
 def model_note(results: Mapping[str, Any]) -> str:
     """Whether the model was fitted on the rows that it is compared on."""
     if results.get("model") is None:
-        return "What the model knows of it cannot be compared."
+        return "How well the model predicts the label cannot be compared."
     return "The model was fitted on these rows." if results["rows"].get("in_sample") else ""
 
 
 def later_words(results: Mapping[str, Any]) -> str:
-    """Which of the strongest features know significantly less of the label on served rows; empty where they were not asked again."""
+    """Which of the strongest features predict the label significantly worse on served rows; empty where they were not measured there."""
     again = [each for each in results["features"] if each.get("served")]
     if not again:
         return ""
     lost = [each for each in again if (high := each["lost"]["high"]) is not None and high < 0]
     if not lost:
-        names = formatting.join_words([each["name"] for each in again])
-        return f"On {results['rows']['served']:,} served rows, no significant loss of what is known of the label by {names}."
-    parts = [f"{each['name']} {percent(each['served']['value'])} in place of {percent(each['value'])}" for each in lost]
+        names = f"{formatting.join_words([each['name'] for each in again])} predict{'s' if len(again) == 1 else ''}"
+        return f"On {results['rows']['served']:,} served rows, {names} the label about as well as before (no significant loss)."
+    parts = [f"{each['name']} {percent(each['served']['value'])}, before {percent(each['value'])}" for each in lost]
     return (
-        f"On {results['rows']['served']:,} served rows features know significantly less of the label: {formatting.join_words(parts)}. "
-        "A feature that is filled in after the outcome is a possible cause."
+        f"On {results['rows']['served']:,} served rows, the label is predicted significantly worse by {'; '.join(parts)}. "
+        "A possible cause is a feature that is filled in after the outcome."
     )
 
 
