@@ -144,7 +144,7 @@ def alert_news(incident: Incident, alert: Alert | None) -> str | None:
 
 
 def answers_fell(incident: Incident, alert: Alert) -> bool:
-    """Whether the primary metric became critical after the last message: an incident of inputs that was told of has reached the answers."""
+    """Whether the primary metric became critical after the last message: an input incident already reported now affects the predictions."""
     fell = (finding for finding in incident.findings if finding.evidence.get("primary") and finding.severity == "act")
     return bool(alert.claims) and any(finding.claim not in alert.claims for finding in fell)
 

@@ -63,8 +63,8 @@ latency_p95 | Latency p95 | ms | low | 95th percentile of latency; errors and re
   latency that 95 % of responses do not exceed, not interpolated; within 2 %, from bins | DDSketch (Masson, Rim and Lee 2019)
 latency_p99 | Latency p99 | ms | low | 99th percentile of latency; errors and rejections are excluded, timeouts are included. | smallest
   latency that 99 % of responses do not exceed, not interpolated; within 2 %, from bins | DDSketch (Masson, Rim and Lee 2019)
-latency_increase | Smallest increase of latency that matters | ms | low | Increase of a latency percentile, against the past or against
-  other replicas, below which none is reported, however many times as high. | now - before | ours
+latency_increase | Smallest increase of latency that matters | ms | low | Smallest rise of a latency percentile, over the past or over
+  other replicas, that is reported; a smaller rise is not reported, even where the latency has multiplied. | now - before | ours
 error_rate_level | Highest acceptable error rate | share | low | Error rate from which too many requests fail, whatever the baseline;
   half of it is a warning. | not ok / predictions | ours
 error_budget_left | Remaining error budget | share | high | Remaining share of the service level's error budget of four weeks; negative
@@ -112,8 +112,8 @@ cleaning_group_gap | Drop rate difference | share | low | Drop rate of a group m
   rule. | dropped / in of the group - of the others | Newcombe 1998
 audited_overlap | Held-out rows in the training data | share | low | Share of the held-out rows of a dataset whose features are those of a
   training row. | held-out rows with a training row's features / held-out rows | ours
-audited_leak | Label given by one column | share | low | How far a model of one column alone gets from chance (0) to perfection (1), of the
-  column that gets farthest; of two classes 2 AUC - 1. | (metric - chance) / (perfect - chance) | ours
+audited_leak | Label given by one column | share | low | How well the best single column predicts the label: 0 is chance, 1 is perfect
+  (with two classes 2 AUC - 1). | (metric - chance) / (perfect - chance) | ours
 audited_conflicts | Conflicting labels | share | low | Share of the rows of a dataset that have the features of a row with another label. |
   such rows / rows | ours
 audited_duplicates | Duplicate rows | share | low | Share of the rows of a dataset that equal an earlier row, label included. | such rows /
@@ -130,11 +130,11 @@ form_fallbacks | Forms on another device | count | low | Forms that ran on anoth
 augmentation_gain | Gain of an augmentation | share | high | Accuracy of trainings with an augmentation minus that of trainings
   without, on the same validation rows, mean over seeds; of a regression the share by
   which the mean absolute error falls. | (gained - lost) / rows | Bouthillier et al. 2021
-augmentation_slice_gain | Gain of an augmentation in a class or group | share | high | The same among the validation rows of a class or
-  group. | (gained - lost) / rows of the slice | Bouthillier et al. 2021
-augmentation_label_changes | Labels changed by an augmentation | share | low | Share of checked copies whose label is not that of their
-  original; without people's checks, of copies of rows that every seed decides rightly, those that all seeds decide as one same other
-  class. | changed / copies | ours
+augmentation_slice_gain | Gain of an augmentation in a class or group | share | high | Gain in accuracy (of a regression, fall of the
+  error) on the validation rows of one class or group. | (gained - lost) / rows of the slice | Bouthillier et al. 2021
+augmentation_label_changes | Labels changed by an augmentation | share | low | Share of the copies checked by people whose label differs
+  from the original's; without checks, among copies of rows that every seed classifies correctly, the share that all seeds put in the
+  same other class. | changed / copies | ours
 augmentation_affinity | Affinity of an augmentation | ratio | high | Accuracy on augmented validation rows over that on the rows themselves,
   both of trainings without the augmentation; of a regression the error on the rows over that on copies.
   | accuracy on copies / accuracy | Gontijo-Lopes et al. 2020
@@ -142,8 +142,9 @@ augmentation_diversity | Diversity of an augmentation | ratio | | Final training
   loss without | Gontijo-Lopes et al. 2020
 audit_age_days | Age of an audit | days | low | Days since the newest audit of a model version, which expires after a stated time. | now -
   at | ours
-controller_regret | Regret of a controller | share | low | Mean outcome of a steering model's decisions over that of the old rule, less 1:
-  of the same decisions, else of the rule's share of the time. | model / heuristic - 1 | Cochran 1977; Welch 1947
+controller_regret | Regret of a controller | share | low | By what share the mean outcome of a steering model's decisions is above that of
+  the old rule. Both are of the same decisions where both outcomes are logged; otherwise the old rule's are from the time when it
+  steered. | model / heuristic - 1 | Cochran 1977; Welch 1947
 controller_tail_ratio | Tail of a controller | ratio | low | Highest quantile of the outcome that can be measured (p99.9, p99 or p95) under
   a steering model, over that under the old rule. | quantile / quantile | David and Nagaraja 2003
 controller_guardrail_rate | Guardrail rate | share | low | Share of a steering model's decisions that a guardrail handed to the old rule.
@@ -166,8 +167,8 @@ device_disagree_share | Devices that differ from the server | share | low | Shar
   otherwise than the server. | devices / devices with 50 compared answers | ours
 device_answer_disagreement | Answers unlike the server's | share | low | Share of a version's answers on devices that differ from
   the server's under the same id; of a regression by more than a tenth of the server's standard deviation. | differing / compared | ours
-device_count_gap | Devices' own count | share | | Share of differing answers by the rows, less that which the devices
-  count themselves. | by rows - by devices | ours
+device_count_gap | Devices' own count | share | | Share of differing answers in the rows minus the share that the devices
+  report. | by rows - by devices | ours
 device_latency_ratio | Slower devices | ratio | low | Geometric mean over devices of their p99 latency over that of their own past, or of
   the other devices. | exp(mean(ln(now / before))) | ours
 device_stale_share | Devices on an old version | share | low | Share of devices that serve a version which another replaced at least two
@@ -206,10 +207,10 @@ stored_values_lost | Values lost by a stored form | count | low | Values of a da
   ours
 stored_bytes_saved | Bytes saved by a stored form | share | high | Share of the bytes of the smallest exact form that the lossy form in use
   saves. | 1 - bytes / bytes of the smallest exact form | ours
-stored_psnr | Peak signal-to-noise ratio of a stored form | dB | high | Mean over the files of the group that loses most in the lossy form
-  in use. | mean of 10 log10(peak² / mean squared error) | ITU-T J.340
-stored_ssim | Structural similarity of a stored form | up to 1 | high | Mean over the pictures of the group that loses most in the lossy
-  form in use. | mean SSIM of luminance | Wang et al. 2004
+stored_psnr | Peak signal-to-noise ratio of a stored form | dB | high | Mean peak signal-to-noise ratio of the files in the group that
+  loses most in the lossy form in use. | mean of 10 log10(peak² / mean squared error) | ITU-T J.340
+stored_ssim | Structural similarity of a stored form | up to 1 | high | Mean structural similarity of the pictures in the group that
+  loses most in the lossy form in use. | mean SSIM of luminance | Wang et al. 2004
 stored_form_undecided | Form other than decided | count | low | 1 where the newest audit after a decision on the form of a dataset finds
   another form in use, else 0. | in use ≠ decided | ours
 dataset_contents | Contents of a dataset version | count | low | Distinct contents logged under one name and version of a dataset. |
@@ -260,9 +261,9 @@ far_request_share | Requests far from the reference | share | low | Share of sam
   farther than that of 99 % of the reference's own rows. | far requests / requests | nearest-neighbour distance (Sun et al. 2022)
 odd_subjects | Subjects that stand out | count | low | Subjects that cover the input space, search the decision boundary or send requests
   far from the reference, unlike all others. | count | ours
-input_coverage | Input space covered by one subject | share | low | Share of 200 points, spread evenly over the inputs' ranges, that are
-  the nearest to a request of the subject; who copies a model covers more than as many requests of the others. | nearest points / 200 |
-  Tramèr et al. 2016
+input_coverage | Input space covered by one subject | share | low | 200 points are spread evenly over the inputs' ranges; this is the
+  share of them that are the nearest to a request of the subject. A subject that copies a model covers more than the same number of
+  other requests. | nearest points / 200 | Tramèr et al. 2016
 boundary_request_share | Near-identical requests at the boundary | share | low | Share of a subject's near-identical requests that are as
   near to the decision boundary as the nearest 5 % of the others' requests. | near requests / near-identical requests | Chen, Carlini and
   Wagner 2020
@@ -471,8 +472,8 @@ vanishing_gradient | Vanishing gradient | units of the metric | high | Gradient 
 dead_units | Dead units | share | | Share of units of a network that give nothing. | median of the last steps | SageMaker Debugger
 update_ratio | Update-to-weight ratio | ratio | | Size of an update divided by that of the weights; about 0.001 is usual. | median over a
   quarter of the steps | Schneider et al. 2021
-learning_rate_jump | Learning rate jump | times | low | Learning rate over that of the step before, above all before.
-  | rate / rate before | ours
+learning_rate_jump | Learning rate jump | times | low | Learning rate divided by that of the step before, where it rises above every
+  earlier rate. | rate / rate before | ours
 too_good_early | Too good too fast | units of the metric | | Held-out metric near its best possible value in the first tenth of a run.
   | first value from 0.99 on | ours
 device_idle_share | Idle device | share | low | Share of a device's readings in a training run with a utilisation below 10 %. | readings
@@ -493,15 +494,15 @@ device_power_gap | Device power below others | W | high | Power of a device less
 run_alerts | Messages of a run | messages | low | What a training job said of itself (`run.alert`). | count | ours
 seed_noise | Seed noise | units of the metric | low | Standard deviation of a metric between runs that differ only in seed, fold or rows.
   | sd between runs | Bouthillier et al. 2021
-study_pruned_share | Good trials pruned | share | low | Share of pruned trials that led three of four whole ones. | led / pruned |
-  ours
+study_pruned_share | Good trials pruned | share | low | Share of pruned trials that were better, at the step where they were pruned, than
+  three quarters of the completed trials were at that step. | better / pruned | ours
 study_bound_share | Best at an edge | share | low | Share of the best settings within 5 % of an edge of the tried range. | at an
   edge / best | ours
 study_noise_ratio | Noise of a study | ratio | low | Spread between seeds over that between settings. | sd / sd | Bouthillier et al. 2021
-study_winner_excess | Luck of the winner | standard deviations | low | How much better the run by which a setting won is than the mean of
-  its repeats. | gap / sd of the repeats | ours
-study_test_ratio | Test error over tuning error | ratio | low | Error on test data over that by which settings were chosen, of the better
-  half. | error / error | Cawley and Talbot 2010
+study_winner_excess | Luck of the winner | standard deviations | low | How far the winning run is ahead of the mean of the other runs of
+  its setting. | gap / sd of the other runs | ours
+study_test_ratio | Test error over tuning error | ratio | low | For the better half of the settings: error on test data divided by the
+  error on the data on which they were chosen. | error / error | Cawley and Talbot 2010
 study_repeat_share | Repeated trials | share | low | Share of trials with setting and seed of an earlier one. | repeats / trials | ours
 study_failed_share | Failed trials | share | low | Share of the trials of a study that failed. | failed / trials | Wilson 1927
 """)

@@ -30,8 +30,8 @@ MIN_DEVICES = 4
 RECENT_DAYS = 3
 """Newest days that are judged by themselves too: in a week, a clock that has been wrong for three days is right most of the time."""
 MIXED_HOURS = 1.0
-"""Interquartile range in hours of the event times, of one device or of all, that arrive in one hour, above which that hour is the time of
-a load or of a transfer, which says nothing about clocks."""
+"""If the event times that arrive within one hour (of one device or of all) have an interquartile range above this many hours, the hour is
+that of a load or transfer and says nothing about clocks."""
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
 """Distinct values relative to as many rows of other devices; z from which it is significant; minimum distinct values of a feature."""
 
@@ -82,7 +82,7 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
             continue
         nearest = float(np.quantile(mine, 0.25 if off > 0 else 0.75)) - usual
         if when and np.sign(off) * nearest < watch:
-            continue  # a wrong clock moves all records of a device; where a part of them waits, few hours begin with one that did not
+            continue  # a wrong clock shifts every record: a quarter or more are not shifted enough, so some records were merely delayed
         own = before.get(name)
         if own and own.delays.size >= MIN_DEVICE_ROWS and first[name] > -watch and abs(first[name] - own.first) < watch:
             continue  # it always arrived so much later than others: that is how it delivers
@@ -149,8 +149,8 @@ def delays_by_device(rows: "DataFrame") -> dict[str, DeviceDelays]:
 def clocks_unknown(rows: "DataFrame", devices: int, context: Context) -> Finding:
     """Return the finding that says why clocks cannot be judged. devices: those whose arrival times can be used."""
     because = (
-        f"Clocks of devices cannot be judged: the arrival times of {devices:,} devices can be used, it needs {MIN_DEVICES}. Records of "
-        "many hours arrived together, so their time of arrival is that of a load or of a transfer; log `received_at`."
+        f"Clocks of devices cannot be judged: the arrival times of {devices:,} devices can be used, and a comparison needs {MIN_DEVICES}. "
+        "Records of many hours arrived together, so their time of arrival is that of a load or of a transfer; log `received_at`."
     )
     return context.undecided(NAME, "model", CLOCK, len(rows), because, against="peers")
 

@@ -54,7 +54,7 @@ def estimate_sentence(
     if missing is not None:
         said += f", {100 * missing:.0f} % of them without a label yet"
     if before is not None and before.value is not None:
-        said += f"; {metric_number(metric, before.value)} was estimated of the reference"
+        said += f"; on the reference the estimate was {metric_number(metric, before.value)}"
     if open_fall and now.low is not None:
         said += ", a change that is not significant" if missing is not None else "; most labels are in, so the measurement decides"
     if in_sample:

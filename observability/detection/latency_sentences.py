@@ -61,8 +61,8 @@ def not_significant_sentence(side: ServiceChange, limit: float) -> str:
     """Return that a value is beyond its limit, and why it is not known whether that is more than chance."""
     beyond = f"That is beyond the limit of {service_value(side.metric, limit)}, but"
     if side.metric in QUANTILES and side.odds < ODDS_WATCH:
-        return f"{beyond} few requests are slower than usual ones: it cannot be told yet, a longer window can."
-    return f"{beyond} not significant and may be chance: a longer window can tell."
+        return f"{beyond} too few requests are slower than usual to decide: choose a longer window."
+    return f"{beyond} not significant and may be chance: choose a longer window."
 
 
 def past_value_words(side: ServiceChange | None, model: bool) -> str:
@@ -108,10 +108,10 @@ def because_replica(field: str, name: str, side: ServiceChange, others: int, *, 
 
 def small_replicas_sentence(field: str, small: Mapping[str, int], judged: int) -> str:
     """Return which replicas have too few requests."""
-    first = sorted(small.items(), key=lambda each: (each[1], each[0]))[:3]
-    names = ", ".join(f"`{name}` about {more:,} more" for name, more in first) + (" …" if len(small) > 3 else "")
-    total = len(small) + judged
-    return f"{len(small)} of {total} {field}s answered too few predictions for their p99 to be compared with the others: they need {names}."
+    (name, more), *others = sorted(small.items(), key=lambda each: (each[1], each[0]))[:3]
+    needed = ", ".join([f"`{name}` needs about {more:,} more predictions", *(f"`{name}` about {more:,}" for name, more in others)])
+    dots = ", …" if len(small) > 3 else ""
+    return f"The p99 of {len(small)} of {len(small) + judged} {field}s cannot be compared yet: {needed}{dots}."
 
 
 def ratio_words(side: ServiceChange) -> str:

@@ -43,10 +43,10 @@ class SampledShare:
             return "no more than in the month before"
         if self.score < needed:
             more = math.ceil(self.rows * ((needed / max(self.score, 0.01)) ** 2 - 1))
-            return f"but that may be chance: it needs about {plural(max(more, 1), 'more prediction')}"
+            return f"but that may be chance: a decision needs about {plural(max(more, 1), 'more prediction')}"
         if self.past_days < MIN_DAYS:
-            return f"but how days differ is not known yet: it needs about {plural(MIN_DAYS - self.past_days, 'more day')} of past"
-        return "but days of the month before differ as much: it cannot be told yet"
+            return f"but how days differ is not known yet: a decision needs about {plural(MIN_DAYS - self.past_days, 'more day')} of past"
+        return "but days of the month before differ as much, so it is not decided yet"
 
 
 def shares_by_day(at: NDArray[np.datetime64], hits: NDArray[np.datetime64]) -> DailyShares:

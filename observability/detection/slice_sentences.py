@@ -148,10 +148,10 @@ def no_baseline_sentence(new: Sequence[ChangedSlice], against: Against) -> str:
     if not new:
         return ""
     named, had = slice_words(new[0].conditions), HAD.get(against, "before")
+    unknown = f"There are too few such rows {had} to say whether that is new."
     if len(new) == 1:
-        return f"Where {named}, errors are surely worse than elsewhere, with too few rows {had}: whether they became so cannot be told."
-    many = f"{len(new)} slices, {named} first,"
-    return f"{many} are surely worse than elsewhere, with too few rows {had}: whether they became so cannot be told."
+        return f"Where {named}, errors are certainly worse than elsewhere. {unknown}"
+    return f"{len(new)} slices, {named} first, are certainly worse than the other rows. {unknown}"
 
 
 def slice_stands(because: str) -> str:

@@ -76,7 +76,7 @@ def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
     subject, evidence = f"study:{study.name}", {"study": study.name, "metric": study.metric, "next": STEPS[figure.metric]}
     n, limit = int(figure.interval.n), LIMITS[figure.metric]
     if figure.needs:
-        because = f"{figure.words}; it cannot be told yet and needs about {figure.needs}."
+        because = f"{figure.words}; to decide, the study needs about {figure.needs}."
         return RunClaim(figure.metric, n, "unknown", because, subject=subject, evidence=evidence)
     value, low, high = figure.interval.triple
     severity = search_severity(figure)
@@ -97,7 +97,7 @@ def search_severity(figure: SearchFigure) -> Severity:
 
 
 def pruned_figure(study: StudyResults) -> SearchFigure | None:
-    """How many pruned trials were better, where they were given up, than three of four whole trials were at that step."""
+    """How many pruned trials were better, at the step where they were pruned, than three quarters of the completed trials."""
     whole = [curve for each in study.done if (curve := each.run.curves.get(study.metric)) is not None]
     pruned = [curve for each in study.trials if each.run.pruned and (curve := each.run.curves.get(study.metric)) is not None]
     if not pruned:
@@ -110,8 +110,10 @@ def pruned_figure(study: StudyResults) -> SearchFigure | None:
             n += 1
             led += own < float(np.quantile(rivals, 0.25))
     rate = wilson_interval(led, n) if n else Interval(None, None, None, 0)
-    words = f"{led} of {counted_things(n, 'pruned trial')} of study `{study.name}` led three of four whole trials at their last step"
-    needs = f"{MIN_PRUNED - n} more pruned trials beside {MIN_PRUNED} whole ones" if n < MIN_PRUNED else ""
+    were = "was" if led == 1 else "were"
+    words = f"{led} of {counted_things(n, 'pruned trial')} of study `{study.name}` {were} better, when pruned, than three quarters of the "
+    words += "completed trials were at that step"
+    needs = f"{counted_things(MIN_PRUNED - n, 'more pruned trial')} beside {MIN_PRUNED} completed ones" if n < MIN_PRUNED else ""
     return SearchFigure(PRUNED, rate, words, needs)
 
 

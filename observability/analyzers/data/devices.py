@@ -272,8 +272,8 @@ def statistic_sentence(found: StatisticComparison, others: Sequence[str]) -> str
         return because + (" Already so before this window." if found.ongoing else "") + more
     if found.batch is None:
         return (
-            f"The {noun} of `{found.column}`{of_device(found.device)} is {value} in {count_of(found.batches, 'batch')} of the window "
-            f"together, their median; usually it is {usual} ({count_of(found.baseline_n, 'earlier batch')}).{more}"
+            f"Over {count_of(found.batches, 'batch')} of the window, the median of the {noun} of `{found.column}`{of_device(found.device)} "
+            f"is {value}; usually it is {usual} ({count_of(found.baseline_n, 'earlier batch')}).{more}"
         )
     constant = " All its values are equal." if metric == STD and found.value == 0 else ""
     because = (

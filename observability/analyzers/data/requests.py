@@ -41,8 +41,8 @@ LARGEST_GROUPS = 50
 DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
 """Rise of the share of one score for `watch` and `act`."""
 DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0
-"""Largest share of distinct inputs that had a new value before; a default is shared by at least so many times the inputs that shared any
-value before."""
+"""A score that more than this share of distinct inputs had before is not new. A default must be shared by at least DEFAULT_FACTOR times
+the share of distinct inputs that had any one score before."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -124,11 +124,11 @@ def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> lis
     if found:
         return found
     share = sampled_share(shares_by_day(event_days(now), groups["days"].iloc[0]), known)
-    said = f"one subject has at most {groups['n'].iloc[0]:,} of the {len(now):,} requests of the sample"
+    said = f"the subject with the most of them sent {groups['n'].iloc[0]:,} of the {len(now):,} sampled requests"
     because, open_still = f"No bursts of near-identical requests: {said}{whose}.", bool(doubts) or share.value > limits[0]
     if open_still:
         why = burst_doubt(doubts[0] if doubts else share, bool(doubts), usual, limits[0], context)
-        because = f"Whether there is a burst of near-identical requests cannot be told: {said}, more than the limit of "
+        because = f"It is unknown whether there is a burst of near-identical requests: {said}, above the limit of "
         because += f"{quality_percent(limits[0])}, {why}{whose}."
     base = context.undecided(NAME, "model", COPIES, len(now), because, against="past")
     decided = replace(base, value=share.value, low=share.interval.low, high=share.interval.high, limit=limits[0])
@@ -149,7 +149,7 @@ def burst_limits(settings: ModelSettings, usual: float, rows: int) -> Limits:
 def burst_doubt(share: SampledShare, many: bool, usual: float, limit: float, context: Context) -> str:
     """Return why a share beyond a limit may be no burst, as a clause. many: whether it is of MIN_BURST rows."""
     if not many:
-        return f"but fewer than {MIN_BURST} requests may be chance: it needs about {burst_rows_needed(share):,} more predictions"
+        return f"but fewer than {MIN_BURST} requests may be chance: a decision needs about {burst_rows_needed(share):,} more predictions"
     if usual >= limit:
         return f"as in the month before ({quality_percent(usual)})"
     return share.doubt(context.budget)
@@ -263,7 +263,7 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     if nature:
         severity, said, limit = "ok", f". It is the model's own: {nature}.", None
     elif severity != "ok" and share.p_value > context.budget / 100:
-        severity, said = "unknown", ". Whether that is a default value cannot be told yet, it needs more predictions or days."
+        severity, said = "unknown", ". It may be a default value: a decision needs more predictions or days."
     elif severity != "ok":
         said = ": that is consistent with a default value given without calling the model."
     because = (

@@ -115,12 +115,16 @@ def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
     if compared is None:
         paired, shared = len(found.pairs), len(found.outcomes(HEURISTIC))
         if known < MIN_ROWS:
-            because = f"{plural(known, 'decision')} of the model with an outcome; it needs about {MIN_ROWS - known} more."
+            because = (
+                f"The model cannot be compared with the heuristic yet: {plural(known, 'decision of it has', 'decisions of it have')} an "
+                f"outcome; the comparison needs about {MIN_ROWS - known} more."
+            )
             return blank(REGRET, known, because, "peers")
         more = max(MIN_ROWS - max(paired, shared), 1)
         because = (
-            f"What the heuristic would have cost is logged for {plural(max(paired, shared), 'decision')}; it needs about {more} more with "
-            f"`baseline_outcome`, or steered by the heuristic in at least {MIN_BLOCKS} stretches of time."
+            f"The model cannot be compared with the heuristic yet: the heuristic's cost is known for "
+            f"{plural(max(paired, shared), 'decision')}; the comparison needs about {more} more, with `baseline_outcome` or steered by the "
+            f"heuristic, in at least {MIN_BLOCKS} stretches of time."
         )
         return blank(REGRET, known, because, "peers")
     estimate, ends = compared.estimate, compared.estimate.interval()
@@ -156,7 +160,10 @@ def tail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
     if not usable:
         n = tails[-1].n
         more = max(rows_for_quantile(TAILS[-1]) - n, 1)
-        because = f"{plural(n, 'decision')}; for the 95th percentile of both sides it needs about {more} more, with outcomes above 0."
+        because = (
+            f"The tail cannot be compared yet on {plural(n, 'decision')}: the 95th percentile of both sides needs about {more} more, with "
+            "outcomes above 0."
+        )
         yield blank(TAIL, n, because, "peers")
         return
     best = usable[0]
@@ -196,11 +203,12 @@ def guardrail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Findi
     rows = found.steered(*among)
     hits, n = int((rows["by"] == GUARDRAIL).sum()), len(rows)
     if now is None:
-        yield blank(GUARD, n, f"{plural(n, 'decision')} in too few stretches of time; it needs {MIN_BLOCKS}.", "past")
+        because = f"The guardrail's share cannot be measured yet: {plural(n, 'decision')} in fewer than {MIN_BLOCKS} stretches of time."
+        yield blank(GUARD, n, because, "past")
         return
     share, said = block_share_interval(now, hits), f"A guardrail took {hits:,} of {n:,} decisions from the model ({percent(now.value)})"
     if before is None:
-        yield blank(GUARD, n, f"{said}; to compare it needs decisions of earlier weeks in {MIN_BLOCKS} stretches of time.", "past")
+        yield blank(GUARD, n, f"{said}; a comparison needs decisions of earlier weeks in {MIN_BLOCKS} stretches of time.", "past")
         return
     gap, least = estimate_difference(now, before), rate_interval(float(hits), n).low or 0.0
     raised = now.value >= GUARD_TIMES * before.value and now.value - before.value >= GUARD_POINTS and least > before.value
@@ -221,7 +229,10 @@ def bias_finding(found: ControllerDecisions, blank: Any) -> Finding:
     if estimate is None:
         n = int(found.outcomes(MODEL)["predicted"].notna().sum())
         more = max(MIN_ROWS - n, 1)
-        because = f"{plural(n, 'decision')} with a predicted and an actual outcome; it needs about {more} more in {MIN_BLOCKS} stretches."
+        because = (
+            f"Outcomes cannot be compared with predictions yet: {plural(n, 'decision has', 'decisions have')} both; the comparison needs "
+            f"about {more} more, in at least {MIN_BLOCKS} stretches of time."
+        )
         return blank(BIAS, n, because, "level")
     mirrored = estimate if estimate.value >= 0 else replace(estimate, value=-estimate.value)
     severity = severity_beyond(mirrored, *BIAS_LIMITS)
@@ -273,7 +284,7 @@ def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> 
         more = max(MIN_BLOCKS - blocks, 1)
         because = (
             "Whether decisions change their own inputs is unknown: the heuristic steered "
-            f"{plural(blocks, 'stretch', 'stretches')} of time; it needs about {more} more."
+            f"{plural(blocks, 'stretch', 'stretches')} of time; the comparison needs about {more} more."
         )
         yield blank(FEEDBACK, len(rows), because, "peers")
         return
@@ -292,10 +303,11 @@ def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> 
         because = f"No input differs significantly between model and heuristic ({plural(len(inputs), 'input')}; `{name}` most)."
     else:
         because = (
-            f"`{name}` is {where} while the model steers: in {chance} of pairs of one decision under the model and one under the heuristic."
+            f"`{name}` is {where} while the model steers: compare a decision of the model with one of the heuristic, and it is {where} in "
+            f"{chance} of such pairs."
         )
         others = sum(each[0] != "ok" for each in judged) - 1
-        because += f" So are {others} more inputs." if others > 1 else " So is one more input." if others else ""
+        because += f" {plural(others, 'more input differs', 'more inputs differ')}." if others else ""
     ends, limit = estimate.interval(), FEEDBACK_LIMITS[worst == "act"]
     unsure = worst == "ok" and abs(estimate.value) > limit
     yield replace(

@@ -51,12 +51,13 @@ PARTS = ("total", "squares", "positive", "days")
 WATCH, ACT = 0.02, 0.05
 """Smallest calibration error beyond sampling noise that matters: 2 points of mean distance for a watch, 5 for an act. At these limits a
 week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limits of `ece` and
-`ecce`. How days differ never raises the limit of a level: it is part of the error, so that what is beyond may be unknown."""
+`ecce`. Variation between days does not raise a limit; it widens the uncertainty, so an error beyond the limit may be `unknown`."""
 CRITICAL_SHARE = 0.01
 """An act may spend a hundredth of the budget of false discoveries: 4.5 standard errors in a check of a model by 20 analyzers, so that
 fewer than one clean model-week in a thousand has one."""
 SURE_BY_ROWS = 1e-4
-"""An error at the act limit that the variation of days may explain is a watch up to this row-based p-value, as in serving/performance."""
+"""An error beyond the act limit that day-to-day variation might explain is still a watch if its row-based p-value is at most this, as in
+serving/performance."""
 DAY_MINIMUM = 20
 PAST_DAYS, BASELINE_DAYS = 56, 28
 """Days for the natural variation of calibration; and days of the month before."""
@@ -237,16 +238,17 @@ def ecce_finding(
     said = f"{where} {chance}"
     if adjusted > context.budget:
         said = (
-            f"No score range deviates significantly: largest cumulative deviation {in_points(error.value)} of all labelled "
+            f"No score range deviates significantly: largest cumulative deviation {in_points(error.value, ' %')} of all labelled "
             f"predictions {chance}"
         )
     if error.excess >= limit and adjusted > context.budget:
         more = labels_to_tell(error, context.budget * error.p_value / adjusted)
-        said += f"; more than the limit of {in_points(error.null_mean + limit)}, but may be chance: it needs about {more:,} more labels"
+        said += f"; more than the limit of {in_points(error.null_mean + limit)}, but may be chance: a decision needs about {more:,} more "
+        said += "labels"
     elif error.excess >= limit:
         said += own_days(of_days.reach, limit) + verdict.reason
     elif adjusted <= context.budget:
-        said += f"; significant, but too small to matter (below {in_points(limit)} of all)"
+        said += f"; significant, but too small to matter (below {in_points(limit, ' %')} of all labelled predictions)"
     said += f"; so in {before.word} too" if beyond and stood and before is not None else ""
     said += owner_limit_words(settings.limits, f"{NAME}/ecce", in_points)
     return replace(
@@ -276,7 +278,9 @@ def ecce_finding(
 
 @dataclass(frozen=True)
 class ErrorVerdict:
-    """The severity of a calibration error, and why it is not the one of its size: the end of a sentence, empty where it is."""
+    """The severity of a calibration error. reason: why it differs from what the size alone would give, as the end of a sentence; empty
+    where it does not.
+    """
 
     severity: Severity
     reason: str

@@ -267,14 +267,17 @@ def undecided_drift_reason(drift: ColumnDrift, worst: Verdict) -> str:
     if change.usual is not None and beyond >= MAX_BEYOND:
         return (
             f"{100 * beyond:.0f} % of its values lie beyond one end of the reference’s range, in one bin, so its days cannot be compared: "
-            "a newer reference can tell"
+            "a newer reference is needed to decide"
         )
     if change.one_value_a_day and change.as_usual and change.usual is not None:
-        return f"it has one value a day, and the same number of past days was as far ({change.usual:.2f}): a longer window can tell"
+        return (
+            f"it has one value a day, and an equal number of past days was just as far from the reference (PSI {change.usual:.2f}): "
+            "a longer window is needed to decide"
+        )
     if change.usual is not None:
         days = "a day is" if change.days == 1 else f"{change.days:g} days are"
-        return f"rows of a day share its value, so {days} too few (adjusted p {worst.p_adjusted:.2g}): a longer window can tell"
-    return f"that is not significant among all columns (adjusted p {worst.p_adjusted:.2g}): a longer window can tell"
+        return f"rows of a day share its value, so {days} too few (adjusted p {worst.p_adjusted:.2g}): a longer window is needed to decide"
+    return f"that is not significant among all columns (adjusted p {worst.p_adjusted:.2g}): a longer window is needed to decide"
 
 
 def own_variation(worst: Verdict) -> str:

@@ -257,7 +257,7 @@ def estimate_finding(
 def estimated_severity(change: WindowChange, check: EstimateCheck | None, adjusted: float, context: Context, *, missing: bool) -> Severity:
     """Return the severity of an estimated change.
 
-    Beyond its limit it is unknown where it is not significant, and where labels are in, which serving/performance measures. Act needs an
+    A change beyond its limit is unknown if it is not significant, or if labels are in (serving/performance then decides). Act needs an
     estimate that was near enough on the last labels.
     """
     watch, act = change.limits

@@ -1,10 +1,10 @@
 """Detect drift of all inputs jointly, with a domain classifier.
 
-A bounded sample of both sides goes to a domain classifier (stats/domain.py). The state follows the AUC, however long it has been so, where
-it is beyond the noise of rows and beyond what days differ among themselves. Columns with one value a day (weekday, holiday) are left out: a
-week holds seven values of them; where only they separate the sides, that is said. Drift that single features explain (serving/drift), and
-drift that the four weeks before show too, are named. A finding that needs action says how often such a move went with a fall of this
-model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as well
+A bounded sample of both sides goes to a domain classifier (stats/domain.py). The severity depends on the AUC alone, not on how long it has
+been high, provided that it exceeds both sampling noise and the usual differences between days. Columns with one value a day (weekday,
+holiday) are left out: a week holds seven values of them; where only they separate the sides, that is said. Drift that single features
+explain (serving/drift), and drift that the four weeks before show too, are named. A finding that needs action says how often such a move
+went with a fall of this model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as well
 (detection/correlation_changes.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named
 by its features. Of very many features the most important ones are compared (`Context.most_important`).
 """
@@ -110,7 +110,7 @@ class DomainVerdict:
 
     @property
     def severity(self) -> Severity:
-        """Act or watch by the level of the AUC, however long it has been so.
+        """Act or watch by the level of the AUC, not by how long it has been high.
 
         Unknown where it is beyond a level, but within the noise of rows or of days, or only by columns with one value a day.
         """
@@ -182,7 +182,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             undecided_domain(
                 context,
                 n,
-                f"Joint drift of the inputs cannot be measured on {n:,} predictions: it needs {more}.",
+                f"Joint drift of the inputs cannot be measured on {n:,} predictions: the comparison needs {more}.",
             )
         ]
     sides = sides_of(frames, context)
@@ -243,7 +243,7 @@ def most_frequent(values: NDArray[Any]) -> tuple[str, float]:
 
 
 def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Context) -> list[bool | None]:
-    """Return whether each of the past weeks was as far from the reference (the same limit reached), newest first."""
+    """Return whether each of the past weeks reached the same limit, newest first; None where it is unknown."""
     limit = judged.act if judged.severity == "act" else judged.watch
     ages = ((context.window.start - EPOCH).days - 1 - sample_days(frames["past_rows"])) // WEEK
     names = [name for name, values in sides["reference"].items() if sides["past"][name].dtype.kind == values.dtype.kind]
@@ -257,7 +257,7 @@ def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Con
 
 
 def weeks_beyond(judged: DomainVerdict, context: Context) -> dict[str, Any]:
-    """Return since when a drift that stands has been as far, by whole weeks, as a finding's evidence; empty where the week before the
+    """Return, as evidence of a finding, since which week a standing drift has been at least this large; empty where the week before the
     window was not.
     """
     count = next((place for place, moved in enumerate(judged.weeks) if not moved), len(judged.weeks))

@@ -10,7 +10,7 @@ from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
-from observability.core.formatting import format_number, format_share
+from observability.core.formatting import format_number, format_share, plural
 from observability.core.questions import Sample
 from observability.detection.regressed_slices import find_regressed_slices
 from observability.metrics.challengers import ChallengerGain, ChallengerPairs, challenger_gains, challenger_pairs, loss_name
@@ -60,8 +60,9 @@ def slice_finding(pairs: ChallengerPairs, context: Context) -> Finding | None:
     unit = "absolute error" if model.task == "regression" else "error rate"
     told = format_number if model.task == "regression" else format_share
     if not worse:
-        because = f"{who} has no higher {unit} than version {context.version.name} in any of {found['looked_at']:,} slices (relevant from "
-        because += f"{format_share(worth)} more on {n:,} requests that both answered)."
+        because = f"{who} is not significantly and relevantly worse than version {context.version.name} in any of "
+        because += f"{plural(found['looked_at'], 'slice')}, on {n:,} requests that both answered (an {unit} {format_share(worth)} higher "
+        because += "would be relevant)."
         base = context.undecided(NAME, f"challenger={pairs.version}", SLICE_METRIC, n, because, against="peers")
         return replace(base, severity="ok", value=0.0, low=0.0, high=0.0)
     first = worse[0]

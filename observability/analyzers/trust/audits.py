@@ -208,7 +208,7 @@ def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float
         said += f"; {percent(now.results['overlaps'][0]['among_training']['value'])} of training rows equal another one"
     knows = knows_the_label(now, level)
     if knows:
-        said += f"; from {percent(KNOWS)} on a feature knows the label, so it may not be known at prediction time"
+        said += f"; a feature that predicts the label this well ({percent(KNOWS)} or more) may itself not be known at prediction time"
     if level is not None:
         said += f"; {level_words(str(now.metric), level)}"
     if before is not None:

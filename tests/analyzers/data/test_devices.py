@@ -227,7 +227,7 @@ def test_what_every_batch_of_the_week_shares_is_never_ok(more: float, least: int
         assert device is not None and device.severity != "ok" and beyond_limit(device), seed
         warned += device.needs_action
         if device.needs_action and device.evidence["batch"] is None:
-            assert device.severity == "watch" and "of the window together, their median" in device.because
+            assert device.severity == "watch" and "of the window, the median of the mean" in device.because
     assert warned >= least
 
 

@@ -327,7 +327,7 @@ def test_the_past_does_not_raise_the_limit_of_an_owner() -> None:
     claim = allowed_share["model", "near_duplicate_share"]
     assert (claim.severity, claim.limit) == ("ok", 0.2), "the owner allows what was usual"
     few = said(with_burst(rows(1000, 3), 15), requests__near_duplicate_share=0.01)["model", "near_duplicate_share"]
-    assert few.severity == "unknown" and beyond_limit(few) and "it needs about 334 more predictions" in few.because
+    assert few.severity == "unknown" and beyond_limit(few) and "a decision needs about 334 more predictions" in few.because
 
 
 def test_a_burst_that_stood_for_a_month_does_not_hide_the_next() -> None:
@@ -335,7 +335,7 @@ def test_a_burst_that_stood_for_a_month_does_not_hide_the_next() -> None:
     assert said(with_burst(rows(4000, 3), 2000), past)[KEY].severity == "act", "20 % before, 50 % now"
     stands = said(with_burst(rows(4000, 3), 800), past)["model", "near_duplicate_share"]
     assert stands.severity == "unknown" and stands.limit == pytest.approx(0.06)
-    assert "more than the limit of 6 %, as in the month before (20 %)" in stands.because
+    assert "above the limit of 6 %, as in the month before (20 %)" in stands.because
     less = said(with_burst(rows(4000, 3), 400), past)
     assert alarms(less) == set() and less["model", "near_duplicate_share"].severity == "unknown", "a share that halved is no burst"
 
@@ -343,7 +343,7 @@ def test_a_burst_that_stood_for_a_month_does_not_hide_the_next() -> None:
 def test_a_burst_of_few_rows_may_be_chance_and_says_how_many_more_it_needs() -> None:
     found = said(with_burst(rows(1000, 3), 26), rows(120, 2).assign(subject=[f"s{i}" for i in range(120)]))
     claim = found["model", "near_duplicate_share"]
-    assert claim.severity == "unknown" and "days" not in claim.because and "may be chance: it needs about" in claim.because
+    assert claim.severity == "unknown" and "days" not in claim.because and "may be chance: a decision needs about" in claim.because
 
 
 def test_late_predictions_of_few_rows_may_be_chance_and_days_are_not_blamed() -> None:
@@ -351,7 +351,7 @@ def test_late_predictions_of_few_rows_may_be_chance_and_days_are_not_blamed() ->
     current.loc[current.index[::9], "arrived"] += pd.Timedelta(hours=6)
     past.loc[past.index[:1], "arrived"] += pd.Timedelta(minutes=40)
     claim = said(current, past)["model", "late_rate"]
-    assert claim.severity == "unknown" and "but days" not in claim.because and "that may be chance: it needs about" in claim.because
+    assert claim.severity == "unknown" and "but days" not in claim.because and "that may be chance: a decision needs about" in claim.because
 
 
 def test_a_default_of_one_bad_past_day_is_not_the_models_own_where_there_is_a_reference() -> None:

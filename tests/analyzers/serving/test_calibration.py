@@ -112,13 +112,13 @@ def test_nothing_is_ok_beyond_its_limit_where_labels_are_few() -> None:
         unsure += [found["ecce"]] if found["ecce"].severity == "unknown" else []
     assert 2 <= len(unsure) <= 10 and all(beyond_limit(each) for each in unsure)
     for each in unsure:
-        assert "more than the limit of" in each.because and "may be chance: it needs about" in each.because
+        assert "more than the limit of" in each.because and "may be chance: a decision needs about" in each.because
 
 
 def test_so_many_more_labels_as_it_says_make_the_same_error_significant() -> None:
     rows, base = people(200, 712, 0.05), people(10_000, 1)
     found = findings(rows, base)["ecce"]
-    more = int(found.because.split("it needs about ")[1].split(" more")[0].replace(",", ""))
+    more = int(found.because.split("a decision needs about ")[1].split(" more")[0].replace(",", ""))
     assert found.severity == "unknown" and 100 < more < 200
     few, many = (error_p_value(found, n) / found.evidence["p_value"] for n in (200, 200 + more))
     assert few == pytest.approx(1) and many * found.evidence["p_adjusted"] == pytest.approx(0.1 / 7, rel=0.05)

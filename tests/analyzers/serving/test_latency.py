@@ -228,7 +228,7 @@ def test_nothing_is_ok_beyond_its_limit_where_days_differ() -> None:
         assert [each.because for each in found if each.severity == "ok" and beyond_limit(each)] == [], seed
         unsure += [each for each in found if each.severity == "unknown" and beyond_limit(each)]
     assert {each.metric for each in unsure} >= {"error_rate"}
-    assert all("beyond the limit of" in each.because and "longer window can" in each.because for each in unsure)
+    assert all("beyond the limit of" in each.because and "choose a longer window" in each.because for each in unsure)
 
 
 def test_the_limit_of_a_high_error_rate_is_half_as_high_odds() -> None:

@@ -304,12 +304,12 @@ def test_a_slice_that_is_surely_worse_than_elsewhere_without_a_baseline_is_no_ok
     summary = found["model", "slices_named", None]
     assert alarms(found) == {} and summary.severity == "unknown" and summary.value == 0
     assert summary.because.endswith(
-        "Where `region` is `island`, errors are surely worse than elsewhere, with too few rows in the reference: "
-        "whether they became so cannot be told."
+        "Where `region` is `island`, errors are certainly worse than elsewhere. "
+        "There are too few such rows in the reference to say whether that is new."
     )
     current.loc[island, "plan"] = "holiday"
     two = said(current, reference, past)["model", "slices_named", None]
-    assert two.severity == "unknown" and "2 slices, `plan` is `holiday` first, are surely worse than elsewhere" in two.because
+    assert two.severity == "unknown" and "2 slices, `plan` is `holiday` first, are certainly worse than the other rows." in two.because
 
 
 def test_a_slice_that_became_worse_is_a_warning_though_seasons_move_all_slices_apart() -> None:
