@@ -97,7 +97,7 @@ def calibration_slope_finding(name: str, frames: Frames, context: Context, matur
     because += f"; {past} {before.slope:.2f}" if before else f"; too few labels in the {past}"
     because += f"; sample of {now.n:,} labelled predictions"
     if severity == "unknown" and before:
-        because += f"; more than the limit of {watch:g} from 1, but not significantly more than the {past}: more labels can tell"
+        because += f"; more than the limit of {watch:g} from 1, but not significantly more than the {past}: a decision needs more labels"
     if late:
         because += f"; {100 * mature:.0f} % of the labels are in: too early to tell"
     allowed = (abs(before.slope - 1) if before else 0.0) + (act if severity == "act" else watch)

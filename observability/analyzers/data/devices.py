@@ -168,7 +168,7 @@ def about_statistic(source: str, judged: Sequence[JudgedComparisons], context: C
     )
     because = (
         f"Whether the {noun} of {where} is usual cannot be told yet: the most unusual is {most_unusual}. That is beyond the limit of "
-        f"{value_words(worst.metric, limit)}, but not significant and may be chance: it needs more batches."
+        f"{value_words(worst.metric, limit)}, but not significant and may be chance: a decision needs more batches."
         if beyond
         else f"The {noun} of {where} is within its usual range; the most unusual is {most_unusual}."
     )
@@ -350,7 +350,7 @@ def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: C
         because += f"their batches have fewer than {MIN_ROWS} rows with values."
     elif most < MIN_PAST_VALUES:
         because += (
-            f"there are at most {count_of(most, 'batch')} before this window, it needs about {MIN_PAST_VALUES - most} more, or "
+            f"there are at most {count_of(most, 'batch')} before this window, a judgement needs about {MIN_PAST_VALUES - most} more, or "
             f"{MIN_DEVICES} devices that hold the same columns."
         )
     else:

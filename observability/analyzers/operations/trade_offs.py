@@ -117,7 +117,7 @@ def flip_finding(
     if severity == "unknown" and not worse:
         more = missing_rows(n)
         return replace(
-            blank, because=f"{said}; whether that is below {percent(FLIP_LIMIT)} cannot be told yet, it needs about {more:,} more rows."
+            blank, because=f"{said}; whether that is below {percent(FLIP_LIMIT)} is unknown yet: a decision needs about {more:,} more rows."
         )
     judged = f"{said}; the limit is {percent(FLIP_LIMIT)}"
     if before is not None and worse:

@@ -120,7 +120,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found = calibration_errors(now)
     if found is None or found.ece.n < MINIMUM_LABELS:
         more = max(round(MINIMUM_LABELS - (found.ece.n if found else 0.0)), 1)
-        sentence = f"Calibration cannot be measured on {now.n:,} labelled predictions with a score: it needs about {more:,} more."
+        sentence = f"Calibration cannot be measured on {now.n:,} labelled predictions with a score: that needs about {more:,} more."
         return [context.undecided(NAME, "model", metric, now.n, sentence)]
     before = calibration_baseline(frames, past, context, found)
     error = daily_error(past, by_day, found, before)
