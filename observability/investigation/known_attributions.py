@@ -8,7 +8,7 @@ import numpy as np
 
 from observability.investigation.evidence_types import Explained
 from observability.investigation.explanation_sentences import explanation_sentences
-from observability.investigation.latent_inputs import TOGETHER
+from observability.investigation.latent_inputs import TOGETHER, latent_features
 from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import AGAINST, Against, AttributionContrast, Bar
 from observability.stats.arrays import Floats
@@ -175,16 +175,22 @@ def contrast_from_numbers(
 def largest_and_others(
     values: Mapping[str, float], errors: Mapping[str, float] | None
 ) -> tuple[Mapping[str, float], Mapping[str, float] | None]:
-    """The largest attributions of one prediction, with the sum of all others as one, and their standard errors; few stay as they are."""
-    if len(values) <= MOST_EXPLAINED + 1:
+    """The largest attributions of one prediction, with the sum of all others as one, and their standard errors; few stay as they are.
+
+    Latent features are no part of that sum: bars and sentences count all of them, on each side of 0.
+    """
+    latent = dict.fromkeys(latent_features(values))
+    names = [name for name in values if name not in latent]
+    if len(names) <= MOST_EXPLAINED + 1:
         return values, errors
-    row = np.array([list(values.values())])
-    order = kept_attributions((), tuple(values), row)
-    kept = dict(zip(order, attributions_in_order(row, tuple(values), order)[0].tolist(), strict=True))
+    row = np.array([[values[name] for name in names]])
+    order = kept_attributions((), names, row)
+    kept = dict(zip(order, attributions_in_order(row, names, order)[0].tolist(), strict=True))
+    kept |= {name: values[name] for name in latent}
     if errors is None:
         return kept, None
-    squares = attributions_in_order(np.array([[errors.get(name, 0.0) ** 2 for name in values]]), tuple(values), order)[0]
-    return kept, dict(zip(order, np.sqrt(squares).tolist(), strict=True))
+    squares = attributions_in_order(np.array([[errors.get(name, 0.0) ** 2 for name in names]]), names, order)[0]
+    return kept, dict(zip(order, np.sqrt(squares).tolist(), strict=True)) | {name: errors.get(name, 0.0) for name in latent}
 
 
 def input_value(row: Row, name: str) -> Any:

@@ -10,6 +10,9 @@ from observability.core.analyzer import MOST_INPUTS
 from observability.core.catalog import Column
 from observability.core.window import EPOCH, Window
 from observability.investigation import neighbours, sampled_rows
+from observability.investigation.known_attributions import largest_and_others
+from observability.investigation.latent_inputs import TOGETHER, latent_bars_by_side
+from observability.investigation.model_answers import Bar
 
 NAMES = [f"f{place}" for place in range(MOST_INPUTS + 50)]
 COLUMNS = tuple(Column(place + 1, name, f"c{place}", "number") for place, name in enumerate(NAMES))
@@ -43,3 +46,17 @@ def test_a_sample_of_very_many_inputs_has_fewer_rows(columns: int, rows: int) ->
     given = [SimpleNamespace(reference=f"feature.{place}") for place in range(columns)]
     sampled_rows.stream_sample(store, Window("loan", EPOCH, EPOCH), given, sampled_rows.REFERENCE_ROWS)
     assert asked == [rows]
+
+
+def test_latent_inputs_of_a_wide_case_are_all_counted_and_never_among_the_others() -> None:
+    moved = np.random.default_rng(3).normal(0, 1, 300)
+    values = {f"emb_{place}": float(each) for place, each in enumerate(moved)} | {"age": 3.0}
+    kept, errors = largest_and_others(values | {f"f{place}": 0.01 for place in range(150)}, None)
+    assert errors is None and sum(kept.values()) == pytest.approx(moved.sum() + 3 + 1.5)
+    bars = [Bar(name, None, value) for name, value in kept.items()]
+    up, down = latent_bars_by_side(bars)
+    (above,), (below,) = ([bar for bar in side if "latent" in bar.feature] for side in (up, down))
+    assert above == Bar(f"{(moved > 0).sum()} latent inputs", TOGETHER, pytest.approx(moved[moved > 0].sum()))
+    assert below == Bar(f"{(moved < 0).sum()} latent inputs", TOGETHER, pytest.approx(moved[moved < 0].sum()))
+    assert kept["51 other inputs"] == pytest.approx(0.51) and "age" in kept
+    assert largest_and_others(kept, None)[0] == kept and largest_and_others(values, None)[0] == values
