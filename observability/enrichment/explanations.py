@@ -213,10 +213,13 @@ def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequen
     batches: list[dict[str, list[Any]]] = []
     if logged.any():
         batch, state = _logged_attributions(work.model, rows[logged], state)
+        # These rows fix the order of the names for those that the worker explains next.
+        state = replace(state, rows=state.rows + len(batch["id"]))
         batches.append(batch)
     if rest.any() and work.usable:
         try:
             batch, state, whole = _computed_attributions(work, rows[rest], found.inputs[rest], state)
+            state = replace(state, rows=state.rows + len(batch["id"]))
             batches.append(batch)
             parts = parts if whole else {}
         except ObservabilityError as error:
@@ -224,7 +227,6 @@ def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequen
                 raise
             state, parts = replace(state, failure=str(error), code=_library_versions()), {}
     joined = {name: [value for batch in batches for value in batch[name]] for name in ATTRIBUTION_SCHEMA.names}
-    state = replace(state, rows=state.rows + len(joined["id"]))
     known = tuple(rows.loc[rows["known"] & rows["sampled"], "id"])
     return AttributionBatch(pa.table(joined, ATTRIBUTION_SCHEMA), state, known, parts)
 
@@ -257,7 +259,7 @@ def _computed_attributions(
     try:
         found = ask(inputs)
     except limits.WorkerError as error:
-        if error.reason not in TOO_MUCH or len(inputs) <= MIN_STEP_ROWS // 2 or state.rows:
+        if error.reason not in TOO_MUCH or len(inputs) <= MIN_STEP_ROWS // 2 or work.state.rows:
             raise
         rows, inputs, whole = rows.head(MIN_STEP_ROWS // 2), inputs.head(MIN_STEP_ROWS // 2), False
         found = ask(inputs)

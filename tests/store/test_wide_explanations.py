@@ -1,7 +1,9 @@
 """Explanations of a model of many columns: the hundred largest attributions and the sum of the others are kept, and add up to the output."""
 
+import json
 import threading
 from datetime import timedelta
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -16,6 +18,7 @@ from observability.investigation.find_prediction import prediction_row
 from observability.investigation.known_attributions import contrast_from_numbers, logged_or_stored_contrast
 from observability.monitoring.check import check
 from observability.stats.attribution import MOST_EXPLAINED
+from observability.store.types.explanations import ExplanationState, RowsToExplain
 from observability.store.types.registration import RegistrationRequest
 from observability.worker.explanation import Explanation
 from tests.support.explained_model import START, load
@@ -123,6 +126,24 @@ def test_computed_now_shows_the_hundred_largest_of_the_case(store):
     assert {bar.feature for bar in found.bars} == {*largest, OTHERS} and found.adds_up and abs(found.residual) < 1e-9
     (others,) = [bar for bar in found.bars if bar.feature == OTHERS]
     assert others.standard_error == pytest.approx(0.1 * np.sqrt(COLUMNS - MOST_EXPLAINED))
+
+
+def test_rows_of_one_step_hold_their_values_under_the_names_of_the_state():
+    logged, features = {"z": 7.0, "f499": 1.0}, tuple(f"f{place}" for place in range(3))
+    rows = pd.DataFrame({"id": ["a", "b"], "stream": 1, "sampled": True, "known": False, "score": 0.0, "decision": -1})
+    rows = rows.assign(attributions=[json.dumps(logged), None], base_value=["0.0", None], attributions_link=None)
+    values = (INPUTS[1] * WEIGHTS)[None, :]
+    work = SimpleNamespace(
+        store=SimpleNamespace(artifact=lambda _version: "model.txt"), worker=None, usable=True, stopping=threading.Event(),
+        model=SimpleNamespace(task="regression", classes=(), column=lambda _name: None),
+        version=SimpleNamespace(features=features, reference_rows=0, name="1"),
+        state=ExplanationState(features=features),
+    )  # fmt: skip
+    with mock.patch("observability.worker.requests.explain_scores", linear), mock.patch(f"{__name__}.ASKED", []):
+        found = explanations._attribution_batch(work, RowsToExplain(rows, pd.DataFrame(INPUTS[:2], columns=list(NAMES))), ())
+    first, second = (dict(zip(found.state.features, each, strict=False)) for each in found.batch["values"].to_pylist())
+    assert {name: value for name, value in first.items() if value} == logged and found.state.rows == 2
+    assert second["f499"] == pytest.approx(values[0, -1], abs=1e-4) and sum(second.values()) == pytest.approx(values.sum(), abs=1e-3)
 
 
 def test_findings_are_about_the_hundred_and_the_sum(store):
