@@ -18,11 +18,13 @@ from observability.investigation.label_types import outcome_text, with_unit
 from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Churn, Regressed, Share
 from observability.investigation.sampled_rows import (
+    SAMPLE_CELLS,
     RealRows,
     artifact_of,
     as_environment,
     real_rows,
     required_worker,
+    sample_rows,
     stream_sample,
     task_and_classes,
     version_features,
@@ -111,11 +113,21 @@ def shared_features(row: Row, version: Version) -> tuple[Any, ...]:
     return tuple(each for each in version_features(row.model, row.version) if each.name in other)
 
 
+def matched_features(row: Row, version: Version) -> tuple[Any, ...]:
+    """The features of both versions by which requests are matched: of very many the most important ones, so that a sample keeps its rows.
+
+    Two small samples of the same requests would hardly share one where the shadow answers under ids of its own.
+    """
+    shared, most = shared_features(row, version), SAMPLE_CELLS // SHADOW_ROWS
+    weight = row.model.settings.importance
+    return tuple(shared) if len(shared) <= most else tuple(sorted(shared, key=lambda each: -weight.get(each.name, 0.0))[:most])
+
+
 def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> ChurnRows | None:
     """Rows of the same requests, as the other version scored them in the shadow; None where none match."""
     if window.environment != "production":
         return None
-    columns = shared_features(row, version)
+    columns = matched_features(row, version)
     theirs = stream_sample(store, replace(window, version=version.name, slice=None, environment="shadow"), columns, SHADOW_ROWS)
     if theirs.empty or not columns:
         return None
@@ -140,7 +152,7 @@ def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> Chu
         label,
         (known.min().to_pydatetime(), known.max().to_pydatetime()) if len(known) else None,
         a["at"].to_numpy("datetime64[us]"),
-        max(len(own), len(theirs)) >= SHADOW_ROWS,
+        max(len(own), len(theirs)) >= sample_rows(columns, SHADOW_ROWS),
     )
 
 
@@ -177,7 +189,7 @@ def rescored_sample(
         label_numbers(row.model, own),
         None,
         own["at"].to_numpy("datetime64[us]"),
-        len(own) >= ROWS,
+        len(own) >= sample_rows(columns, ROWS),
         first_answer(store, row, version),
     )
 

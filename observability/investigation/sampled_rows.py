@@ -157,11 +157,15 @@ def as_environment(name: str) -> Literal["production", "shadow", "validation", "
     return "production"
 
 
+def sample_rows(columns: Sequence[Column], rows: int) -> int:
+    """The number of rows that a sample of these columns holds at most, where `rows` are wanted."""
+    return max(LEAST_ROWS, min(rows, SAMPLE_CELLS // max(len(columns), 1)))
+
+
 def stream_sample(store: "Store", window: Window, columns: Sequence[Column], rows: int) -> "DataFrame":
     """A sample of one environment with features and facts."""
     names = ("id", "at", "subject", "score", "decision", "label", "label_value", *(each.reference for each in columns))
-    rows = max(LEAST_ROWS, min(rows, SAMPLE_CELLS // max(len(columns), 1)))
-    return store.ask(Sample("outcomes", names, rows), window).assign(environment=window.environment)
+    return store.ask(Sample("outcomes", names, sample_rows(columns, rows)), window).assign(environment=window.environment)
 
 
 def artifact_of(store: "Store", version: Version) -> Path:

@@ -1,5 +1,6 @@
 """A case of a model of many columns: nearest rows compare the most important features, and samples hold fewer rows."""
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 
 from observability.core.analyzer import MOST_INPUTS
 from observability.core.catalog import Column
+from observability.core.questions import Sample
 from observability.core.window import EPOCH, Window
-from observability.investigation import neighbours, sampled_rows
+from observability.investigation import churn, neighbours, sampled_rows
 from observability.investigation.known_attributions import largest_and_others
 from observability.investigation.latent_inputs import TOGETHER, latent_bars_by_side
 from observability.investigation.model_answers import Bar
@@ -46,6 +48,55 @@ def test_a_sample_of_very_many_inputs_has_fewer_rows(columns: int, rows: int) ->
     given = [SimpleNamespace(reference=f"feature.{place}") for place in range(columns)]
     sampled_rows.stream_sample(store, Window("loan", EPOCH, EPOCH), given, sampled_rows.REFERENCE_ROWS)
     assert asked == [rows]
+
+
+WIDE = tuple(Column(place + 1, f"f{place}", f"c{place}", "number") for place in range(4_000))
+
+
+class Answered:
+    """A store whose two streams hold the same requests, each under ids of its own; samples are independent of each other."""
+
+    def __init__(self, requests: int) -> None:
+        self.requests, self.rng = requests, np.random.default_rng(8)
+
+    def ask(self, question: Sample, window: Window) -> pd.DataFrame:
+        chosen = np.sort(self.rng.permutation(self.requests)[: question.rows])
+        at = pd.Timestamp("2026-03-02") + pd.to_timedelta(chosen, unit="s")
+        found = {"id": [f"{window.environment}-{place}" for place in chosen], "at": at, "subject": None, "score": 0.5}
+        found |= {"decision": 1, "label": 1, "label_value": np.nan}
+        inputs = {name: chosen * 1.0 for name in question.columns if name not in found}
+        return pd.DataFrame(found | inputs)
+
+    def activity(self, *_asked: object) -> pd.DataFrame:
+        return pd.DataFrame({"version": [], "environment": [], "first": pd.to_datetime([])})
+
+
+def wide_pair() -> tuple[SimpleNamespace, SimpleNamespace, Window]:
+    """A case of a version of 4,000 features, another version of the same features, and the window of their rows."""
+    settings = SimpleNamespace(importance={"f3999": 0.4}, threshold=0.5)
+    model = SimpleNamespace(features=lambda: WIDE, settings=settings, task="binary", classes=("no", "yes"), name="loan")
+    one, other = (SimpleNamespace(features=(), name=name, artifact=None) for name in "12")
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    window = Window("loan", start, start + timedelta(days=1), "1")
+    return SimpleNamespace(model=model, version=one, as_of=None), other, window
+
+
+def test_a_shadow_of_a_wide_model_is_matched_under_ids_of_its_own() -> None:
+    row, other, window = wide_pair()
+    whole = churn.shadow_rows(Answered(3_000), row, other, window)
+    assert whole is not None and len(whole.ids) == 3_000 and not whole.sampled
+    assert [each.name for each in churn.matched_features(row, other)][:2] == ["f3999", "f0"]
+    part = churn.shadow_rows(Answered(25_000), row, other, window)
+    assert part is not None and len(part.ids) > 10_000 and part.sampled
+
+
+@pytest.mark.parametrize(("requests", "sampled"), [(450, False), (900, True)])
+def test_a_rescored_sample_of_a_wide_model_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch, requests: int, sampled: bool) -> None:
+    row, other, window = wide_pair()
+    monkeypatch.setattr(churn, "artifact_of", lambda *_asked: None)
+    monkeypatch.setattr("observability.worker.requests.predict_scores", lambda _worker, _artifact, rows, **_more: np.full(len(rows), 0.7))
+    both = churn.rescored_sample(Answered(requests), row, other, window, SimpleNamespace(), None)
+    assert len(both.ids) == min(requests, 500) and both.sampled is sampled
 
 
 def test_latent_inputs_of_a_wide_case_are_all_counted_and_never_among_the_others() -> None:
