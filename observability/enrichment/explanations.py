@@ -212,7 +212,7 @@ def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequen
     parts = {each.name: (each.rows, each.limit) for each in done}
     batches: list[dict[str, list[Any]]] = []
     if logged.any():
-        batch, state = _logged_attributions(work.model, rows[logged], state)
+        batch, state = _logged_attributions(work.model, work.version, rows[logged], state)
         # These rows fix the order of the names for those that the worker explains next.
         state = replace(state, rows=state.rows + len(batch["id"]))
         batches.append(batch)
@@ -266,7 +266,7 @@ def _computed_attributions(
     place, output = _decided_outputs(rows, found.output)
     at = np.arange(len(rows))
     values, residual = (found.values, found.residual) if place is None else (found.values[at, place], found.residual[at, place])
-    order = kept_attributions(state.features, found.features, values, started=state.rows > 0)
+    order = kept_attributions(state.features, found.features, values, started=state.rows > 0, features=work.version.features)
     state = replace(
         state, features=order, method=found.method, link=found.link, background=found.background,
         background_rows=found.background_rows, note=found.note, seconds=state.seconds + found.seconds, failure=None, code=None,
@@ -314,7 +314,9 @@ def _json_number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
 
 
-def _logged_attributions(model: Model, rows: "DataFrame", state: ExplanationState) -> tuple[dict[str, list[Any]], ExplanationState]:
+def _logged_attributions(
+    model: Model, version: Version, rows: "DataFrame", state: ExplanationState
+) -> tuple[dict[str, list[Any]], ExplanationState]:
     """Attributions as they were logged, checked against the logged score in their own space. A feature that is not named gets 0."""
     links = [link if isinstance(link, str) else "identity" for link in rows["attributions_link"]]
     bodies = [json.loads(text) for text in rows["attributions"]]
@@ -330,7 +332,7 @@ def _logged_attributions(model: Model, rows: "DataFrame", state: ExplanationStat
         scores = _logged_probabilities(model, rows, places)
     names = list(dict.fromkeys(name for each in bodies for name in each))
     values = np.array([[_json_number(each.get(name, 0.0)) for name in names] for each in bodies]).reshape(len(rows), len(names))
-    features = kept_attributions(state.features, names, np.nan_to_num(values), started=state.rows > 0)
+    features = kept_attributions(state.features, names, np.nan_to_num(values), started=state.rows > 0, features=version.features)
     base = np.array([_json_number(each) for each in bases])
     total = base + values.sum(axis=1)
     by_link = {link: (apply_inverse_link(total, link), apply_link(scores, link)) for link in set(links)}

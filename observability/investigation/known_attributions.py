@@ -14,12 +14,12 @@ from observability.investigation.model_answers import AGAINST, Against, Attribut
 from observability.stats.arrays import Floats
 from observability.stats.attribution import (
     MOST_EXPLAINED,
-    OTHER_INPUTS,
     SCORE_TOLERANCE,
     additive_rows,
     apply_inverse_link,
     apply_link,
     attributions_in_order,
+    is_other_inputs,
     kept_attributions,
 )
 from observability.store.engine import Store
@@ -195,7 +195,7 @@ def largest_and_others(
 
 def input_value(row: Row, name: str) -> Any:
     """The value of an input of a prediction; TOGETHER for the sum of the inputs that are not named."""
-    return TOGETHER if name.endswith(OTHER_INPUTS) and name not in row.features else row.features.get(name)
+    return TOGETHER if is_other_inputs(name, row.features) and name not in row.version.features else row.features.get(name)
 
 
 def adds_up(row: Row, values: Floats, base: float, output: float, residual: float, link: str, method: str) -> bool:

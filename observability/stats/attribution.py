@@ -5,7 +5,8 @@ the number of predictions that a row stands for. Shares do not depend on sign or
 by them.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ MOST_EXPLAINED = 100
 """Inputs of a model whose attributions are kept and shown one by one, the largest; those of the others are one sum."""
 OTHER_INPUTS = " other inputs"
 """How the name of that sum ends; its number of inputs comes before."""
+NAME_OF_OTHERS = re.compile(rf"\d{{1,3}}(,\d{{3}})*{OTHER_INPUTS}")
 
 
 @dataclass(frozen=True)
@@ -322,7 +324,26 @@ def additive_rows(values: ArrayLike, base: ArrayLike, residual: ArrayLike) -> Bo
         return np.abs(np.asarray(residual, np.float64)) <= TOLERANCE * size + 1e-9
 
 
-def kept_attributions(known: Sequence[str], names: Sequence[str], values: ArrayLike, *, started: bool = False) -> tuple[str, ...]:
+def is_other_inputs(name: str, features: Collection[str]) -> bool:
+    """Whether a name is that of the sum of the inputs that are not kept.
+
+    Parameters
+    ----------
+    name : str
+        Name of an attribution.
+    features : Collection[str]
+        Names of the model's features, which are no sum whatever they are called.
+
+    Returns
+    -------
+    bool
+    """
+    return NAME_OF_OTHERS.fullmatch(name) is not None and name not in features
+
+
+def kept_attributions(
+    known: Sequence[str], names: Sequence[str], values: ArrayLike, *, started: bool = False, features: Collection[str] = ()
+) -> tuple[str, ...]:
     """Names of the attributions that are kept of a model, in the order in which rows hold them.
 
     Parameters
@@ -335,13 +356,15 @@ def kept_attributions(known: Sequence[str], names: Sequence[str], values: ArrayL
         Attributions, rows × names.
     started : bool
         Whether rows are stored in the order of `known`, which then keeps its names and places.
+    features : Collection[str]
+        Names of the model's features, which are never taken for the sum.
 
     Returns
     -------
     tuple[str, ...]
         All names where they are at most MOST_EXPLAINED; else those with the largest mean size, and last the name of the sum of the others.
     """
-    if known and known[-1].endswith(OTHER_INPUTS):
+    if known and is_other_inputs(known[-1], features):
         return tuple(known)
     every = tuple(dict.fromkeys([*known, *names]))
     if len(every) <= MOST_EXPLAINED or (started and len(every) == len(known)):

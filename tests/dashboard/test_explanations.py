@@ -1,5 +1,6 @@
 """Are the charts of the explanations page what the rows say: bars, swarm, lines, dependence; missing values apart, names inert?"""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -148,3 +149,9 @@ def test_a_class_is_explained_by_the_predictions_that_were_decided_as_it(view: E
     assert importance_frame(own).set_index("feature")["mean"][list(NAMES)].to_numpy() == pytest.approx(wanted.to_numpy())
     assert f"{len(held)} explained predictions decided positive" in explanation_provenance(own)[0]
     assert attribution_share_by_period(own)[0]["n"].sum() == len(held) * len(NAMES)
+
+
+def test_a_feature_that_is_called_like_the_sum_has_its_dependence(view: ExplanationView) -> None:
+    names = ("number of other inputs", "3 other inputs", *NAMES[2:-1], "12 other inputs")
+    held = replace(view, now=replace(view.now, names=names), version=Version("3", features=names[:-1]))
+    assert set(held.single_features()) == set(names[:-1])

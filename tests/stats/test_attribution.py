@@ -16,6 +16,7 @@ from observability.stats.attribution import (
     attribution_rows_needed,
     attributions_in_order,
     feature_importance,
+    is_other_inputs,
     kept_attributions,
     ndcg,
     total_variation,
@@ -152,3 +153,10 @@ def test_few_names_and_stored_places_stay() -> None:
     assert attributions_in_order([[0.5, 2.0]], ["n1", "another"], order)[0, -2:].tolist() == [0.5, 2.0]
     whole = tuple(f"f{place}" for place in range(300))
     assert kept_attributions(whole, whole[:5], [[1.0] * 5], started=True) == whole
+
+
+def test_a_feature_that_is_called_like_the_sum_is_none() -> None:
+    assert is_other_inputs("1,200 other inputs", ["a"]) and not is_other_inputs("number of other inputs", [])
+    assert not is_other_inputs("3 other inputs", ["3 other inputs"])
+    for last in ("number of other inputs", "3 other inputs"):
+        assert kept_attributions(("a", last), ["a", "b"], [[1.0, 2.0]], started=True, features=("a", last)) == ("a", last, "b")

@@ -24,7 +24,7 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph
 from observability.metrics.attributions import PREFIX, ExplainedSample, attributed_features, explained_sample, largest_first
-from observability.stats.attribution import OTHER_INPUTS, feature_importance
+from observability.stats.attribution import feature_importance, is_other_inputs
 from observability.store.types.explanations import ExplanationState
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ class ExplanationView:
     def order(self) -> list[str]:
         """The features, most important first."""
         return [self.now.names[place] for place in largest_first(self.now.names, self.now.importance().mean)]
+
+    def single_features(self) -> list[str]:
+        """The features that are explained one by one, most important first: without the sum of the others."""
+        return [name for name in self.order() if not is_other_inputs(name, self.version.features)]
 
 
 def explanation_view(here: ModelPage) -> ExplanationView | None:
@@ -268,7 +272,7 @@ def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
 
 def dependence_section(here: ModelPage, view: ExplanationView) -> None:
     """The attribution of one feature by its value; the feature is in the address."""
-    order = [name for name in view.order() if not name.endswith(OTHER_INPUTS)]
+    order = view.single_features()
     named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
     if named and named not in order:
         link_warning(f"The link names {named}, which is not an explained feature.")
