@@ -10,6 +10,7 @@ import pytest
 from observability.core.catalog import Version
 from observability.core.window import Window
 from observability.dashboard import theme
+from observability.dashboard.case.explanation import first_explained_feature
 from observability.dashboard.charts import explanations as charts_explanations
 from observability.dashboard.trust.explanations import (
     ExplanationView,
@@ -19,8 +20,10 @@ from observability.dashboard.trust.explanations import (
     explanation_provenance,
     importance_frame,
     newest_version,
+    unexplained_feature_words,
     view_of_class,
 )
+from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.metrics.attributions import explained_sample
 from observability.store.types.explanations import ExplanationState
 from tests.support.attribution_frames import NAMES, attributions, served
@@ -155,3 +158,17 @@ def test_a_feature_that_is_called_like_the_sum_has_its_dependence(view: Explanat
     names = ("number of other inputs", "3 other inputs", *NAMES[2:-1], "12 other inputs")
     held = replace(view, now=replace(view.now, names=names), version=Version("3", features=names[:-1]))
     assert set(held.single_features()) == set(names[:-1])
+
+
+def test_a_feature_of_the_sum_is_neither_linked_nor_called_unexplained(view: ExplanationView) -> None:
+    names = ("hour", "rain", "carrier", "12 other inputs")
+    held = replace(view, now=replace(view.now, names=names), version=Version("3", features=(*names[:-1], "distance")))
+    assert (
+        unexplained_feature_words(held, "distance")
+        == "The link names distance, one of the 12 other inputs, which are explained as one sum."
+    )
+    assert unexplained_feature_words(held, "moon") == "The link names moon, which is not an explained feature."
+    bars = tuple(Bar(name, 1.0, value) for name, value in (("distance", 3.0), ("rain", -2.0), ("hour", 1.0)))
+    found = AttributionContrast("average", "rows", None, 0.0, 2.0, 0.0, True, "logit", bars, "shap tree", "computed")
+    assert first_explained_feature(found, names) == "rain" and first_explained_feature(found, ()) == "distance"
+    assert first_explained_feature(found, ("carrier",)) is None

@@ -5,7 +5,7 @@ features, such as the components of a text, are one bar, since none of them mean
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -13,7 +13,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard import clicks, frame, links
+from observability.dashboard import clicks, frame, links, load
 from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.case.inputs import input_value_words, week_scope
@@ -158,11 +158,19 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
     )
     if found.note:
         st.caption(formatting.sentence_markdown(found.note))
-    first = next((bar for bar in latent_bars_together(found.bars) if bar.value is not TOGETHER), None)
+    state = load.explanation_state(here.row.model.name, here.row.version.name)
+    first = first_explained_feature(found, state.features if state else ())
     if first is not None:
-        link_button(
-            f"Dependence on {first.feature[:40]}", dependence_link(here, first.feature), key=here.key("dependence"), icon="lightbulb"
-        )
+        link_button(f"Dependence on {first[:40]}", dependence_link(here, first), key=here.key("dependence"), icon="lightbulb")
+
+
+def first_explained_feature(found: AttributionContrast, explained: Collection[str]) -> str | None:
+    """The single feature with the largest attribution of those that the version's predictions are explained by; None where there is none.
+
+    explained: their names; empty where nothing was explained yet, and each feature will do.
+    """
+    bars = (bar for bar in latent_bars_together(found.bars) if bar.value is not TOGETHER)
+    return next((bar.feature for bar in bars if not explained or bar.feature in explained), None)
 
 
 def logged_share_words(found: AttributionContrast, logged: float | None) -> str:

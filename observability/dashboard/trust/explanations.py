@@ -275,7 +275,7 @@ def dependence_section(here: ModelPage, view: ExplanationView) -> None:
     order = view.single_features()
     named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
     if named and named not in order:
-        link_warning(f"The link names {named}, which is not an explained feature.")
+        link_warning(unexplained_feature_words(view, named))
     st.selectbox("Feature", order, index=None, placeholder="Most important", key="feature", bind=BIND, width=320)
     chosen = named if named in order else order[0]
     column = here.model.column(f"feature.{chosen}")
@@ -292,6 +292,14 @@ def dependence_section(here: ModelPage, view: ExplanationView) -> None:
         moved = f"{chosen} = {mark['value']}, attribution {_signed_number(mark['attribution'])}"
         plain_caption(f"Diamond: case {mark['id']}, {moved}.")
     _attributions_chart(here, figure, rows.drop(columns=["raw", "rank"]), "dependence", said.replace("`", ""))
+
+
+def unexplained_feature_words(view: ExplanationView, named: str) -> str:
+    """That a feature in the address is not explained, or not by itself."""
+    others = set(view.now.names) - set(view.single_features())
+    if others and named in view.version.features:
+        return f"The link names {named}, one of the {min(others)}, which are explained as one sum."
+    return f"The link names {named}, which is not an explained feature."
 
 
 def _marked_case(here: ModelPage, feature: str, link: str | None) -> dict[str, Any] | None:
