@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from observability.core.formatting import plural
 from observability.core.numerals import percent
 from observability.investigation.model_answers import Stability
 from observability.stats.arrays import Bools, Floats
@@ -13,11 +14,12 @@ STARS = ((0.95, 5), (0.85, 4), (0.7, 3), (0.5, 2))
 """Minimum score of each number of stars; one star below. The scale is our own; there is no agreed one."""
 
 
-def stability(shown: ArrayLike, by_row: ArrayLike, *, seed: int = 0, draws: int = DRAWS) -> Stability | None:
+def stability(shown: ArrayLike, by_row: ArrayLike, *, part: bool = False, seed: int = 0, draws: int = DRAWS) -> Stability | None:
     """Similarity of the shown attributions (features,) to those of bootstrap resamples of the background, by_row (rows, features).
 
     Two figures from 0 to 1: the rank correlation (Spearman, mid-ranks; negative counts as 0) of the absolute attributions, and the share
     of the three largest that stay among the three largest. None where the background has fewer than 10 rows. The seed fixes the draw.
+    part: the model has more features than these, which are shown.
     """
     values, rows = np.asarray(shown, np.float64), np.asarray(by_row, np.float64)
     n, features = rows.shape
@@ -30,9 +32,10 @@ def stability(shown: ArrayLike, by_row: ArrayLike, *, seed: int = 0, draws: int 
     overlap = float(np.mean(shared_leaders(np.abs(values), drawn)))
     score = (correlation + overlap) / 2
     stars = next((number for limit, number in STARS if score >= limit), 1)
+    which = f"the {plural(features, 'shown feature')}" if part else "all features"
     because = (
         f"Over {draws} resamples of the {n} background rows, {percent(overlap, 2)} of the {min(TOP, features)} largest features stay among "
-        f"the largest, and the rank correlation of all features is {correlation:.2f}"
+        f"the largest, and the rank correlation of {which} is {correlation:.2f}"
     )
     return Stability(stars, score, correlation, overlap, draws, n, because)
 

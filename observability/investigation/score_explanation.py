@@ -254,7 +254,7 @@ def with_stability(average: AttributionContrast, held: "Held") -> AttributionCon
         shown = {bar.feature: bar.attribution for bar in average.bars}
         kept = [place for place, name in enumerate(held.features) if name in shown or len(held.features) <= MOST_EXPLAINED]
         own = np.array([shown.get(held.features[place], 0.0) for place in kept])
-        return replace(average, stability=stability(own, held.values[:, kept]))
+        return replace(average, stability=stability(own, held.values[:, kept], part=len(kept) < len(held.features)))
     found: Stability | None = stability(mean, held.values)
     if found is None:
         return average

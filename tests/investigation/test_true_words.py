@@ -139,6 +139,16 @@ def test_the_stability_of_another_base_says_which_rows_it_is_of() -> None:
     assert other is not None and "whose base value is 0.25 (the waterfall's is 0.9)" in other.because
 
 
+def test_the_stability_of_a_wide_model_is_said_to_be_of_the_shown_features() -> None:
+    names, values = tuple(f"f{place}" for place in range(150)), np.random.default_rng(3).normal(1.0, 0.2, (40, 150))
+    held = ContrastExplanation(values, np.full(40, 0.25), 1.85, 0.8, "logit", "shap tree", names, None, 0.0, "")
+    bars = tuple(Bar(name, 1.0, float(value)) for name, value in zip(names, values.mean(axis=0), strict=True))
+    shown = AttributionContrast("average", "the trees' own counts", None, 0.25, 1.85, 0.0, True, "logit", bars, "shap tree", "stored")
+    said = {n: with_stability(replace(shown, bars=bars[:n]), held).stability.because for n in (100, 150)}
+    assert "the rank correlation of the 100 shown features is" in said[100]
+    assert "the rank correlation of all features is" in said[150]
+
+
 @pytest.mark.parametrize(("share", "flag"), [(0.4, "missing, common"), (0.001, "Missing")])
 def test_a_missing_value_is_shown_as_missing_however_common(share: float, flag: str) -> None:
     """No row of the table and no sentence says that none is missing."""
