@@ -362,12 +362,13 @@ def kept_attributions(
     Returns
     -------
     tuple[str, ...]
-        All names where they are at most MOST_EXPLAINED; else those with the largest mean size, and last the name of the sum of the others.
+        All names where at most one would be added up; else the MOST_EXPLAINED with the largest mean size, and last the name of the sum
+        of the others.
     """
     if known and is_other_inputs(known[-1], features):
         return tuple(known)
     every = tuple(dict.fromkeys([*known, *names]))
-    if len(every) <= MOST_EXPLAINED or (started and len(every) == len(known)):
+    if len(every) <= MOST_EXPLAINED + 1 or (started and len(every) <= len(known) + 1):
         return every
     size = dict(zip(names, np.abs(np.asarray(values, np.float64)).mean(axis=0).tolist(), strict=True))
     fixed = set(known) if started else set()

@@ -160,3 +160,12 @@ def test_a_feature_that_is_called_like_the_sum_is_none() -> None:
     assert not is_other_inputs("3 other inputs", ["3 other inputs"])
     for last in ("number of other inputs", "3 other inputs"):
         assert kept_attributions(("a", last), ["a", "b"], [[1.0, 2.0]], started=True, features=("a", last)) == ("a", last, "b")
+
+
+def test_one_input_alone_is_no_sum() -> None:
+    names = [f"f{place}" for place in range(MOST_EXPLAINED + 2)]
+    assert kept_attributions((), names[:-1], np.ones((1, len(names) - 1))) == tuple(names[:-1])
+    assert kept_attributions((), names, np.ones((1, len(names))))[-1] == "2 other inputs"
+    stored = [f"s{place}" for place in range(MOST_EXPLAINED)]
+    assert kept_attributions(stored, ["a"], [[1.0]], started=True) == (*stored, "a")
+    assert kept_attributions(stored, ["a", "b"], [[1.0, 2.0]], started=True) == (*stored, "2 other inputs")
