@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from observability.core.finding import Severity, iso
-from observability.core.formatting import format_day
+from observability.core.finding import Against, Severity, iso
+from observability.core.formatting import format_day, join_words
 from observability.core.numerals import format_figure, percent
 from observability.detection.run_claims import RunClaim
 from observability.metrics.serving_power import BatchEnergy, EnergyAudit
@@ -42,10 +42,17 @@ def cost_ends(size: BatchEnergy) -> Ends:
     return size.joules if size.source == "measured" else size.cpu_seconds
 
 
+def _alike(now: BatchEnergy, then: BatchEnergy) -> bool:
+    """Whether both costs are of one kind: joules of a meter, or processor time."""
+    return (now.source == "measured") == (then.source == "measured")
+
+
 def _ratio(now: BatchEnergy, then: BatchEnergy) -> Ends | None:
-    """How many times as much one size costs as another, with its ends; None where either cost nothing."""
+    """How many times as much one size costs as another of its kind, with its ends; None where either may have cost nothing."""
+    if not _alike(now, then):
+        return None
     (value, low, high), (other, least, most) = cost_ends(now), cost_ends(then)
-    return (value / other, low / most, high / least) if least > 0 and low > 0 else None
+    return (value / other, low / most, high / least) if least > 0 and other > 0 and low > 0 else None
 
 
 def _by_size(audit: EnergyAudit, form: str) -> dict[int, BatchEnergy]:
@@ -54,29 +61,42 @@ def _by_size(audit: EnergyAudit, form: str) -> dict[int, BatchEnergy]:
 
 
 def _energy_claim(newest: EnergyAudit, earlier: Sequence[EnergyAudit], form: str) -> RunClaim | None:
-    """The claim about the size of the served form whose energy rose most since the last audit on this machine that measured it."""
+    """The claim about the size of the served form whose energy rose most since the last audit on this machine that measured it; a size
+    that rose enough for a warning comes before those that did not.
+    """
     sizes = _by_size(newest, form)
-    before = next((audit for audit in reversed(earlier) if set(_by_size(audit, form)) & set(sizes)), None)
+    before, then = next(((audit, past) for audit in reversed(earlier) if (past := _sizes_alike(audit, sizes, form))), (None, {}))
     if before is None:
         return None
-    then = _by_size(before, form)
-    ratios = {batch: _ratio(sizes[batch], then[batch]) for batch in sorted(set(sizes) & set(then))}
+    ratios = {batch: _ratio(sizes[batch], past) for batch, past in then.items()}
     changes = {batch: times for batch, times in ratios.items() if times is not None}
+    noisy = [batch for batch in ratios if batch not in changes]
     if not changes:
-        return None
-    batch = max(changes, key=lambda each: changes[each][1])
+        return _noisy_claim(newest, ENERGY, sizes[noisy[0]], against="past")
+    batch = max(changes, key=lambda each: (_rose(changes[each]), changes[each][0]))
     (times, low, high), size = changes[batch], sizes[batch]
-    worse = low > 1 and times >= MORE
     of_version = "" if before.version == newest.version else f" of version {before.version}"
     change = f"{format_figure(times, 3)} times the {format_figure(then[batch].joules[0], 3)} J of {format_day(before.at)}{of_version}"
     because = f"{_words(size)}, {change} ({format_figure(low, 3)} to {format_figure(high, 3)} times)."
-    severity: Severity = "watch" if worse else "ok"
-    past = {"baseline": then[batch].joules[0], "baseline_at": iso(before.at), "times_the_past": times}
-    evidence = _evidence(newest, size) | past | {"source": size.source}
+    because += f" Too noisy to compare: batches of {join_words([f'{each:,}' for each in noisy])}." if noisy else ""
+    severity: Severity = "watch" if _rose(changes[batch]) else "ok"
+    told = {"baseline": then[batch].joules[0], "baseline_at": iso(before.at), "times_the_past": times}
+    evidence = _evidence(newest, size) | told | {"source": size.source}
     value, least, most = size.joules
     return RunClaim(
         ENERGY, size.rows, severity, because, value, least, most, against="past", rank=1.9, subject=f"form={form}", evidence=evidence
     )
+
+
+def _sizes_alike(audit: EnergyAudit, sizes: Mapping[int, BatchEnergy], form: str) -> dict[int, BatchEnergy]:
+    """The sizes of a form that an earlier audit measured in the way of the newest one, smallest first."""
+    own = _by_size(audit, form)
+    return {batch: own[batch] for batch in sorted(set(own) & set(sizes)) if _alike(sizes[batch], own[batch])}
+
+
+def _rose(times: Ends) -> bool:
+    """Whether a change is a warning: surely more, and enough."""
+    return times[1] > 1 and times[0] >= MORE
 
 
 def _saving_claims(newest: EnergyAudit, form: str, level: float | None) -> Iterator[RunClaim]:
@@ -85,12 +105,21 @@ def _saving_claims(newest: EnergyAudit, form: str, level: float | None) -> Itera
     if not sizes:
         return
     smallest = sizes[min(sizes)]
-    others = [each for each in newest.batches if each.form != form and each.batch == smallest.batch]
-    for candidates in ([each for batch, each in sizes.items() if batch != smallest.batch], others):
+    alike = [each for each in newest.batches if _alike(each, smallest)]
+    own = [each for each in alike if each.form == form and each.batch != smallest.batch]
+    others = [each for each in alike if each.form != form and each.batch == smallest.batch]
+    for candidates in (own, others):
         if candidates:
             other = min(candidates, key=lambda each: cost_ends(each)[0])
-            if (times := _ratio(other, smallest)) is not None:
-                yield _saving_claim(newest, smallest, other, times, level)
+            times = _ratio(other, smallest)
+            yield _noisy_claim(newest, SAVING, other) if times is None else _saving_claim(newest, smallest, other, times, level)
+
+
+def _noisy_claim(newest: EnergyAudit, metric: str, size: BatchEnergy, against: Against = "level") -> RunClaim:
+    """The claim that the repeats of an audit differ too much for a comparison, with what it needs."""
+    because = f"{_words(size)}: too noisy to compare, an interval begins at 0; run `energy measure` again while nothing else runs."
+    evidence = _evidence(newest) | {"source": size.source}
+    return RunClaim(metric, size.rows, "unknown", because, against=against, subject=f"form={size.form}", evidence=evidence)
 
 
 def _saving_claim(newest: EnergyAudit, used: BatchEnergy, other: BatchEnergy, times: Ends, level: float | None) -> RunClaim:

@@ -73,6 +73,40 @@ def test_joules_of_a_meter_are_compared_as_they_are() -> None:
     assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), "the processor time is the same"
 
 
+def test_a_size_that_rose_enough_is_told_before_one_that_rose_less_and_more_surely() -> None:
+    now = [replace(size(batch, 1.0), cpu_seconds=ends) for batch, ends in ((1, (1.44, 1.41, 1.47)), (100, (2.0, 1.38, 2.68)))]
+    before = [size(1, 1.0, error=0.0), size(100, 1.0, error=0.0)]
+    found = claims(audit(9, *before), audit(1, *now))["form=as served", "batch_energy"]
+    assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), found.because
+    unsure = replace(size(1, 1.0), cpu_seconds=(3.0, 0.9, 5.0))
+    found = claims(audit(9, *before), audit(1, unsure, now[1]))["form=as served", "batch_energy"]
+    assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), "before one that may not have risen"
+
+
+def metered(joules: float, batch: int = 1, cost: float = 0.08, form: str = "as served") -> BatchEnergy:
+    """A size whose joules a meter gave."""
+    return replace(size(batch, cost, form), joules=(joules, 0.9 * joules, 1.1 * joules), source="measured")
+
+
+def test_joules_of_a_meter_are_not_compared_with_processor_time() -> None:
+    newest = audit(1, metered(0.6), size(1, 0.02, "int8"), metered(0.3, form="fp32"))
+    assert claims(newest)["form=fp32", "batch_saving"].value == pytest.approx(0.5), "the cheapest of those that a meter measured"
+    assert claims(audit(9, size(1, 0.08)), audit(1, metered(0.6))) == {}
+    found = claims(audit(9, metered(0.2)), audit(5, size(1, 0.08)), audit(1, metered(0.6)))["form=as served", "batch_energy"]
+    assert found.evidence["times_the_past"] == pytest.approx(3), "the last audit that measured it in the same way"
+
+
+def test_audits_too_noisy_to_compare_are_told() -> None:
+    noisy = replace(size(100, 0.02), cpu_seconds=(0.02, 0.0, 0.05))
+    found = claims(audit(9, size(100, 0.01)), audit(1, size(1, 0.08), noisy), level=0.1)
+    assert set(found) == {("form=as served", "batch_energy"), ("form=as served", "batch_saving")}
+    for each in found.values():
+        assert (each.severity, each.value, each.n) == ("unknown", None, 1000)
+        assert "too noisy to compare" in each.because and "run `energy measure` again" in each.because
+    partly = claims(audit(9, size(1, 0.08), size(100, 0.01)), audit(1, size(1, 0.08), noisy))["form=as served", "batch_energy"]
+    assert partly.severity == "ok" and partly.because.endswith(" Too noisy to compare: batches of 100.")
+
+
 def test_an_expired_audit_is_told_with_what_asks_for_attention_alone() -> None:
     old = replace(audit(40, size(1, 0.08), size(100, 0.02)), expires=NOW - timedelta(days=10))
     (found,) = claims(old).values()
