@@ -168,8 +168,11 @@ def _batch_energy(body: Mapping[str, Any]) -> BatchEnergy:
 
 
 def _ends(body: Mapping[str, Any]) -> tuple[float, float, float]:
-    """A value and the ends of its interval."""
-    return float(body["value"]), float(body["low"]), float(body["high"])
+    """A value and the ends of its interval; a ValueError where it does not lie between them."""
+    value, low, high = (float(body[name]) for name in ("value", "low", "high"))
+    if not low <= value <= high:
+        raise ValueError("the value does not lie in its interval")
+    return value, low, high
 
 
 def modelled_idle_share(busy_seconds: float, seconds: float, power: CorePower) -> tuple[float, float, float] | None:

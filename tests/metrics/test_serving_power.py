@@ -49,6 +49,7 @@ def test_an_audit_is_read_and_one_of_another_form_is_left_out() -> None:
         {"batches": [{"batch": 1}]},
         None,
         {"batches": 3},
+        {"batches": [batch | {"cpu_seconds": {"value": 0, "low": 0.1, "high": 0.2}}]},
     ]
     rows = [{"model": "m", "version": "1", "at": pd.Timestamp("2026-03-02"), "audit": "energy", "results": each} for each in results]
     (found,) = energy_audits(pd.DataFrame(rows))
