@@ -8,7 +8,7 @@ from observability.core.catalog import Model
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Window
 from observability.metrics.reliability import MINIMUM_LABELS, CalibrationErrors, calibration_errors, score_question, scored_rows
-from observability.stats.calibration import calibration_change_p_value
+from observability.stats.calibration import calibration_change_p_value, calibration_error_change_p_value
 from observability.stats.interval import Interval
 
 LEAST = 0.02
@@ -18,8 +18,8 @@ LEAST = 0.02
 def calibration_differences(ask: AskEngine, model: Model, a: Window, b: Window, young: str | None) -> list[Difference]:
     """The expected calibration error of both sides, over all labelled rows of each; none of a regression.
 
-    young: the reason why there is no verdict, or None. The test is that of the groups of scores: whether the deviations of the shares from
-    the scores are those of the other side.
+    young: the reason why there is no verdict, or None. The p-value is the larger of two: that the errors are equal, and that the deviations
+    of the shares from the scores are those of the other side, group by group; deviations of other signs can have one error.
     """
     if model.task not in ("binary", "multiclass"):
         return []
@@ -31,7 +31,8 @@ def calibration_differences(ask: AskEngine, model: Model, a: Window, b: Window, 
         return [found if found.why else replace(found, why=young)]
     on_same_groups = calibration_errors(rows[1], one.groups.index)
     assert on_same_groups is not None
-    return [replace(found, p_value=calibration_change_p_value(one.groups, on_same_groups.groups))]
+    of_groups = calibration_change_p_value(one.groups, on_same_groups.groups)
+    return [replace(found, p_value=max(of_groups, calibration_error_change_p_value(one.groups, other.groups)))]
 
 
 def _ece_interval(found: CalibrationErrors | None) -> Interval:

@@ -348,6 +348,28 @@ def calibration_change_p_value(now: Reliability, before: Reliability) -> float:
     return float(chdtrc(groups, total)) if groups else 1.0
 
 
+def calibration_error_change_p_value(now: Reliability, before: Reliability) -> float:
+    """P-value that the expected calibration errors of two independent samples are equal.
+
+    The error of each is that of a sum of deviations with known signs, so that the test is approximate where deviations are near 0.
+
+    Parameters
+    ----------
+    now : Reliability
+        Reliability curve now.
+    before : Reliability
+        Reliability curve before; its groups may be others.
+
+    Returns
+    -------
+    float
+        1 where neither sample has an error.
+    """
+    sides = [(float(side.share @ np.abs(side.deviation)), float(side.share**2 @ _rate_variance(side))) for side in (now, before)]
+    error = float(np.sqrt(sides[0][1] + sides[1][1]))
+    return float(2 * ndtr(-abs(sides[0][0] - sides[1][0]) / error)) if error > 0 else 1.0
+
+
 def _rate_variance(found: Reliability) -> Floats:
     """Variance of each group's share of positives, from the share with one success and one failure added; 0 without rows."""
     rate = (np.nan_to_num(found.rate) * found.effective + 1) / (found.effective + 2)
