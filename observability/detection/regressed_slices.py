@@ -75,7 +75,7 @@ def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collec
 class SliceChurn:
     """Changed decisions of one slice. name, slice: as `candidate_slices` gives them. flips: share of the decisions that change, with its
     interval. elsewhere: that share of all other rows. more: significantly larger than elsewhere. regressed: labelled rows that the serving
-    version alone has right; repaired: those that the new one alone has right.
+    version alone has right; repaired: those that the new one alone has right; both None where no row is labelled.
     """
 
     name: str
@@ -83,8 +83,8 @@ class SliceChurn:
     flips: Interval
     elsewhere: float
     more: bool
-    regressed: int
-    repaired: int
+    regressed: int | None
+    repaired: int | None
 
 
 def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
@@ -101,9 +101,13 @@ def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
     decided = (new >= 0) & (then >= 0)
     new, then, label = new[decided], then[decided], matched.label[decided]
     changed, total = new != then, int(decided.sum())
-    regressed, repaired = changed & (then == label), changed & (new == label)
+    regressed, repaired, labelled = changed & (then == label), changed & (new == label), ~np.isnan(label)
+
+    def of_labelled(inside: Bools, hit: Bools) -> int | None:
+        return int(hit[inside].sum()) if labelled[inside].any() else None
+
     parts = [
-        (name, key, int(inside.sum()), int(changed[inside].sum()), int(regressed[inside].sum()), int(repaired[inside].sum()))
+        (name, key, int(inside.sum()), int(changed[inside].sum()), of_labelled(inside, regressed), of_labelled(inside, repaired))
         for name, key, inside in candidate_slices(model, matched.a[decided])
     ]
     if not parts:

@@ -12,7 +12,7 @@ from observability.compare.paired_rows import MatchedRows, paired_differences
 from observability.compare.selection import challenger_state, recommendation
 from observability.core.catalog import Column, Model
 from observability.core.window import EPOCH, Window
-from observability.detection.regressed_slices import find_regressed_slices
+from observability.detection.regressed_slices import churn_by_slice, find_regressed_slices
 from observability.stats.interval import Interval
 
 MODEL = Model(
@@ -96,6 +96,17 @@ def test_few_rows_hold_and_say_how_many_more_are_needed() -> None:
         ),
     )
     assert nothing.choice == "hold" and "cannot be compared" in nothing.because
+
+
+def test_regressed_rows_of_a_slice_without_labels_are_unknown_and_not_none_of_them() -> None:
+    rows = matched({"north": 0.87, "south": 0.76, "east": 0.87}, 0.8)
+    south = (rows.a["feature.region"] == "south").to_numpy()
+    unlabelled = replace(rows, label=np.where(south, np.nan, rows.label))
+    found = {each.name: each for each in churn_by_slice(MODEL, unlabelled)}
+    assert (found["region = south"].regressed, found["region = south"].repaired) == (None, None)
+    north = (rows.a["feature.region"] == "north").to_numpy()
+    hit = [side["decision"].to_numpy()[north] == rows.label[north] for side in (rows.a, rows.b)]
+    assert found["region = north"].regressed == (hit[1] & ~hit[0]).sum() and found["region = north"].repaired == (hit[0] & ~hit[1]).sum()
 
 
 @pytest.mark.parametrize(("moved", "choice", "state"), [(0.06, "hold", "worse"), (-0.06, "promote", "better"), (0.0, "promote", "alike")])

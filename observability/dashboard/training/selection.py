@@ -182,8 +182,8 @@ def churn_table(churn: Sequence[SliceChurn]) -> None:
             n=f"{each.flips.n:,.0f}",
             flips=share_cell(each.flips.value, each.flips.low, each.flips.high),
             elsewhere=formatting.format_share(each.elsewhere),
-            regressed=f"{each.regressed:,}",
-            repaired=f"{each.repaired:,}",
+            regressed=formatting.DASH if each.regressed is None else f"{each.regressed:,}",
+            repaired=formatting.DASH if each.repaired is None else f"{each.repaired:,}",
             state="More" if each.more else formatting.DASH,
         )
         for each in churn[:MAX_SLICES]
@@ -196,6 +196,7 @@ def churn_table(churn: Sequence[SliceChurn]) -> None:
         ]
     )
     rows = rows.assign(**{name: [getattr(each, name) for each in churn] for name in ("elsewhere", "more", "regressed", "repaired")})
+    rows = rows.astype({"regressed": "Int64", "repaired": "Int64"})
     csv_of_table("churn", rows, len(rows), MAX_SLICES, "most changed")
 
 
