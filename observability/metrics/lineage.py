@@ -411,7 +411,7 @@ def with_prediction(lineage: Lineage, model: str, name: str, version: str, batch
     return Lineage((*lineage.links, *links), {**lineage.facts, prediction: fact})
 
 
-def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 6) -> LineageView:
+def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 6, in_all: int = 60) -> LineageView:
     """Return what one thing came from and what it went into.
 
     Upstream, only origins of origins are followed, downstream only products of products, so that siblings of the centre are left out. Two
@@ -428,14 +428,16 @@ def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 
         Links to follow in each direction.
     most : int
         Things of one kind drawn beside one thing; the rest is counted.
+    in_all : int
+        Things drawn in each direction, nearest first; the rest beside them is counted, and not followed.
 
     Returns
     -------
     LineageView
     """
     seen = {centre}
-    up, far_up = _tree(lineage, LineageStep(centre, 0, None, "", origin=True), depth, most, seen)
-    down, far_down = _tree(lineage, LineageStep(centre, 0, None, ""), depth, most, seen)
+    up, far_up = _tree(lineage, LineageStep(centre, 0, None, "", origin=True), depth, (most, in_all), seen)
+    down, far_down = _tree(lineage, LineageStep(centre, 0, None, ""), depth, (most, in_all), seen)
     drawn = {centre, *(step.thing for step in (*up, *down) if not step.hidden)}
     in_trees = {(step.thing, step.above) if step.origin else (step.above, step.thing) for step in (*up, *down)}
     others = tuple(
@@ -444,16 +446,17 @@ def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 
     return LineageView(centre, tuple(up), tuple(down), others, far_up + far_down)
 
 
-def _tree(lineage: Lineage, centre: LineageStep, depth: int, most: int, seen: set[Thing]) -> tuple[list[LineageStep], int]:
+def _tree(lineage: Lineage, centre: LineageStep, depth: int, most: tuple[int, int], seen: set[Thing]) -> tuple[list[LineageStep], int]:
     """The steps in one direction, upstream where the centre is an `origin`, in the order of an indented list, and how many things at the
-    deepest level have further links.
+    deepest level have further links. most: things of a kind beside one thing, and in all.
     """
+    full = len(seen) + most[1]
     children: dict[Thing, list[LineageStep]] = {}
     level = [centre]
     for distance in range(1, depth + 1):
         following: list[LineageStep] = []
         for above in level:
-            for step in _steps_beside(lineage, above, -distance if centre.origin else distance, most, seen):
+            for step in _steps_beside(lineage, above, -distance if centre.origin else distance, (most[0], full), seen):
                 children.setdefault(above.thing, []).append(step)
                 following += [] if step.hidden else [step]
         level = following
@@ -478,17 +481,22 @@ def _following(lineage: Lineage, step: LineageStep) -> Iterator[tuple[Thing, str
         yield from ((link.origin, link.relation, True) for link in lineage.origins.get(step.thing, ()) if link.origin.kind != led)
 
 
-def _steps_beside(lineage: Lineage, above: LineageStep, distance: int, most: int, seen: set[Thing]) -> Iterator[LineageStep]:
-    """The things that the way goes on to from one step, at most `most` of each kind, then how many more there are."""
+def _steps_beside(lineage: Lineage, above: LineageStep, distance: int, most: tuple[int, int], seen: set[Thing]) -> Iterator[LineageStep]:
+    """The things that the way goes on to from one step, then how many more there are. most: things of each kind, and seen ones, at which
+    the picture is full; from then on what is counted once is seen too.
+    """
     by_kind: dict[str, dict[Thing, tuple[str, bool]]] = {}
     for thing, relation, origin in _following(lineage, above):
         if thing not in seen:
             by_kind.setdefault(thing.kind, {}).setdefault(thing, (relation, origin))
     for things in by_kind.values():
-        shown = list(things) if len(things) <= most + 1 else list(things)[:most]
+        room = max(most[1] - len(seen), 0)
+        shown = list(things) if len(things) <= min(most[0] + 1, room) else list(things)[: min(most[0], room)]
         for thing in shown:
             seen.add(thing)
             yield LineageStep(thing, distance, above.thing, things[thing][0], origin=things[thing][1])
         if rest := list(things)[len(shown) :]:
             relation, origin = things[rest[0]]
             yield LineageStep(rest[0], distance, above.thing, relation, hidden=len(rest), origin=origin)
+            if len(seen) >= most[1]:
+                seen.update(rest)

@@ -162,6 +162,21 @@ def test_what_is_left_out_is_counted() -> None:
     assert lineage_around(found, Thing("device", ("wards", "d7")), most=39).hidden == {}, "one thing more takes the room of its count"
 
 
+def test_a_wide_and_deep_graph_is_drawn_up_to_a_limit_and_the_rest_is_counted() -> None:
+    centre, project = Thing("annotator", ("p", "ann")), Thing("project", ("p",))
+    links, level = [LineageLink(centre, project, "labels in")], [Thing("version", ("loan", str(place))) for place in range(7)]
+    links += [LineageLink(project, each, "labels the predictions of") for each in level]
+    for _ in range(3):
+        parents = {each: [Thing("dataset", (f"{'/'.join(each.names)}-{place}", "1")) for place in range(6)] for each in level}
+        links += [LineageLink(parent, each, "went into") for each, several in parents.items() for parent in several]
+        level = [parent for several in parents.values() for parent in several]
+    view = lineage_around(Lineage(tuple(links)), centre)
+    assert view.drawn == 1 + 60 and len(view.downstream) <= 2 * 60 and view.beyond == 0
+    assert view.hidden == {"dataset": 42 * 6 - 10 + 10 * 6}, "what is beside a drawn thing is counted"
+    assert {each.thing for each in view.downstream if each.thing.kind == "version"} == {each.product for each in links[1:8]}
+    assert lineage_around(Lineage(tuple(links)), centre, in_all=2000).drawn == len(links) + 1
+
+
 def test_links_in_a_circle_end() -> None:
     circle = Lineage(
         (
