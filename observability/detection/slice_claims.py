@@ -12,7 +12,7 @@ from observability.core.finding import Against, Finding, Severity, Source
 from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection import slice_sentences as words
-from observability.detection.slice_past import ROWS_A_DAY, PastSlices, SliceBeginning, side_of, slice_days
+from observability.detection.slice_past import ROWS_A_DAY, PastSlices, SliceBeginning, side_of, slice_days, without_rows
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.metrics.slice_rows import TargetSpec, TargetSpecs
@@ -60,8 +60,8 @@ class SearchedSlices:
         return np.logical_and.reduce([getattr(cut, side) == cut.levels.index(level) for cut, level in cuts])
 
     def values(self, found: ChangedSlice) -> Floats:
-        """Return the target of a finding in each row of the window."""
-        return self.target(found).now
+        """Return the target of a finding in each row of the window; NaN in those of the slices that were found before it."""
+        return without_rows(self.target(found).now, map(self.inside, found.peeled))
 
     def target(self, found: ChangedSlice) -> SliceTarget:
         """Return the target that a slice was compared by."""
@@ -146,11 +146,10 @@ def dated_slice(
     """
     inside = held.inside(found)
     begun = past.beginning(found, held.now, held.values(found), inside, watch * scale_of(found, spec)) if past else SliceBeginning()
-    first, since = claim.start.date(), begun.since
     if begun.stood:
-        told = since if since is not None and since.day < first else None
-        evidence = {"standing": True} | (told.evidence if told else {})
-        return replace(claim, because=claim.because if told else words.slice_stands(claim.because), evidence=claim.evidence | evidence)
+        because = words.slice_stands(claim.because) if begun.month and begun.since is None else claim.because
+        evidence = {"standing": True} | (begun.since.evidence if begun.since else {})
+        return replace(claim, because=because, evidence=claim.evidence | evidence)
     return replace(claim, onset=slice_onset(held, found), evidence=claim.evidence | {"standing": False})
 
 

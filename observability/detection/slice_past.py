@@ -1,5 +1,6 @@
 """Whether a change of a slice stands, since the month before the window shows it too, and since which day."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -13,6 +14,7 @@ from observability.detection.days_beyond import days_beyond
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.stats.arrays import Integers
+from observability.stats.lasting_excess import MIN_POINTS, has_stretch_within
 from observability.stats.slice_moments import Floats, Mask, SliceSide
 from observability.stats.slices import MIN_ROWS, ChangedSlice
 
@@ -31,6 +33,11 @@ def side_of(values: Floats, chosen: Mask) -> SliceSide:
     return SliceSide(float(known.size), mean, variance)
 
 
+def without_rows(values: Floats, left_out: Iterable[Mask]) -> Floats:
+    """Return values with NaN in the rows that are left out."""
+    return np.where(np.logical_or.reduce([np.zeros(values.size, bool), *left_out]), np.nan, values)
+
+
 def day_number(day: date) -> int:
     """Return a day as a number since 1970."""
     return (day - EPOCH.date()).days
@@ -43,10 +50,13 @@ def slice_days(side: SampledRows) -> Floats:
 
 @dataclass(frozen=True)
 class SliceBeginning:
-    """Whether the change of a slice stood when the window began, and since when it has been a warning; None where days do not tell."""
+    """Whether the change of a slice stood when the window began, since when it has been a warning (None where days do not tell), and
+    whether the month as a whole shows it.
+    """
 
     stood: bool = False
     since: StandingSince | None = None
+    month: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,9 +72,14 @@ class PastSlices:
         """Each target of the past rows, by its name."""
         return {target.name: target.now for target in rows.slice_targets(self.past, self.before, self.context)[0]}
 
+    def searched_values(self, found: ChangedSlice) -> Floats | None:
+        """The target of a slice in the past rows, NaN in those of the slices that were found before it; None where it is not known."""
+        known = self.values.get(found.target)
+        return None if known is None else without_rows(known, map(self.inside, found.peeled))
+
     def is_standing(self, found: ChangedSlice) -> bool:
         """Whether the past month shows most of the change too; False where it has too few rows."""
-        values = self.values.get(found.target) if len(self.past) >= 2 * MIN_ROWS else None
+        values = self.searched_values(found) if len(self.past) >= 2 * MIN_ROWS else None
         if values is None or found.before is None or found.rest_before is None:
             return False
         own, rest = side_of(values, self.inside(found)), side_of(values, ~self.inside(found))
@@ -81,9 +96,10 @@ class PastSlices:
         """When the change of a slice began, up to the end of the window.
 
         now, values, inside: the rows of the window, the target in them, and which are in the slice. level: the change that is a warning, in
-        the unit of the target. It stood where the month shows most of it, or where the days before the window do that are surely beyond.
+        the unit of the target. It stood where the days before the window that are surely beyond show most of it. The month as a whole
+        decides only where days do not: a change that ended before the window and came again is new.
         """
-        known = self.values.get(found.target)
+        known = self.searched_values(found)
         if known is None or found.before is None or found.rest_before is None:
             return SliceBeginning()
         start, end = (day_number(each.date()) for each in (self.context.window.start, self.context.window.end))
@@ -91,9 +107,14 @@ class PastSlices:
         at = np.concatenate([slice_days(self.past), slice_days(now)])
         excess, errors = _excess_by_day(np.concatenate([known, values]), np.concatenate([self.inside(found), inside]), at, days, found)
         before, most = days < start, STANDING * min(abs(found.change), abs(found.excess))
+        since, told = days_beyond(days, excess - level, errors), np.isfinite(excess[before]).sum() >= MIN_POINTS
+        late = since is not None and day_number(since.day) >= start
+        if late and told:
+            return SliceBeginning()
         old = days_beyond(days[before], excess[before] - level, errors[before])
         stood = old is not None and np.nanmean(excess[before][-(start - day_number(old.day)) :]) >= most
-        return SliceBeginning(bool(stood) or self.is_standing(found), days_beyond(days, excess - level, errors))
+        month = not (told and has_stretch_within(excess - level, errors)) and self.is_standing(found)
+        return SliceBeginning(bool(stood) or month, None if late else since, month)
 
 
 def _excess_by_day(values: Floats, inside: Mask, at: Floats, days: Integers, found: ChangedSlice) -> tuple[Floats, Floats]:

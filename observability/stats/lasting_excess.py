@@ -34,12 +34,9 @@ def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
         The first measured point where the series is farthest beyond from there on. None where its end is not surely beyond the level, or
         with fewer than MIN_POINTS points.
     """
-    everything, own = np.asarray(excess, np.float64).ravel(), np.asarray(errors, np.float64).ravel()
-    kept = np.flatnonzero(np.isfinite(everything) & np.isfinite(own))
+    kept, x, weights = _measured_points(excess, errors)
     if kept.size < MIN_POINTS:
         return None
-    x = everything[kept]
-    weights = 1 / point_variances(x, own[kept])
     sums, known = (np.concatenate([[0.0], np.cumsum(each)]) for each in (x * weights, weights))
     within = starts_within(x, weights)
     last = int(within[-1]) if within.size else 0
@@ -47,6 +44,33 @@ def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
     if first == kept.size or (sums[-1] - sums[first]) / np.sqrt(known[-1] - known[first]) < SURE_Z:
         return None
     return int(kept[first])
+
+
+def has_stretch_within(excess: ArrayLike, errors: ArrayLike) -> bool:
+    """Whether a stretch of a series is surely within its level (`starts_within`).
+
+    Parameters
+    ----------
+    excess : ArrayLike
+        How far each point is beyond the level, positive beyond; NaN where nothing was measured.
+    errors : ArrayLike
+        Standard errors of the points.
+
+    Returns
+    -------
+    bool
+        False with fewer than MIN_POINTS points.
+    """
+    kept, x, weights = _measured_points(excess, errors)
+    return kept.size >= MIN_POINTS and starts_within(x, weights).size > 0
+
+
+def _measured_points(excess: ArrayLike, errors: ArrayLike) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Indices of the points that were measured, their values, and their inverse variances (of MIN_POINTS or more)."""
+    everything, own = np.asarray(excess, np.float64).ravel(), np.asarray(errors, np.float64).ravel()
+    kept = np.flatnonzero(np.isfinite(everything) & np.isfinite(own))
+    x = everything[kept]
+    return kept, x, 1 / point_variances(x, own[kept]) if kept.size >= MIN_POINTS else np.empty(0)
 
 
 def starts_within(x: Floats, weights: Floats) -> NDArray[np.int64]:

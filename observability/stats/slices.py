@@ -14,7 +14,7 @@ where what is left of either parent changed by less than half as much.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -72,7 +72,7 @@ class ChangedSlice(SliceComparison):
     excess: change in the slice minus change in the rest (without a before: slice minus rest), low, high: its 95 % interval,
     inflation included. error: standard error of the excess from rows and days, without the inflation; freedom: its degrees of freedom.
     coverage: share of the whole change (without a before: of the excess over the rest's mean) that lies in the slice, 0 to 1. share: of
-    the rows whose value is known.
+    the rows whose value is known. peeled: slices found before it for the same target, whose rows its figures leave out.
     """
 
     target: str
@@ -87,6 +87,7 @@ class ChangedSlice(SliceComparison):
     share: float
     error: float = 0.0
     freedom: float = float("inf")
+    peeled: tuple["ChangedSlice", ...] = ()
 
     @property
     def change(self) -> float:
@@ -325,7 +326,7 @@ class SliceFinder:
             best = self.best(sides, kept, adjust, adjust_pair)
             if best is None or best[0].p_adjusted >= 1:
                 break
-            found.append(best[0])
+            found.append(replace(best[0], peeled=tuple(found)))
             inside = self.rows(best[1], kept)
             kept = kept[0] & ~inside[0], kept[1] & ~inside[1]
             sides = self.grid.singles(self.target, kept)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from observability.stats.lasting_excess import lasting_excess_start
+from observability.stats.lasting_excess import has_stretch_within, lasting_excess_start
 
 DAYS = 35
 
@@ -55,3 +55,12 @@ def test_days_without_a_value_are_left_out() -> None:
     nan = float("nan")
     assert lasting_excess_start([nan, nan, *[-3.0] * 10, nan, *[3.0] * 10], [1.0] * 23) == 13
     assert lasting_excess_start([nan] * 21 + [3.0] * 14, [1.0] * 35) == 21
+
+
+def test_a_stretch_is_surely_within_the_level_or_not() -> None:
+    errors = np.full(28, 1.0)
+    beyond = np.full(28, 5.0)
+    assert not has_stretch_within(beyond, errors)
+    assert has_stretch_within(np.where(np.arange(28) // 7 == 1, -5.0, beyond), errors)
+    assert not has_stretch_within(np.where(np.arange(28) // 7 == 1, np.nan, beyond), errors), "not measured"
+    assert not has_stretch_within([-5.0, -5.0], [1.0, 1.0]), "too few"

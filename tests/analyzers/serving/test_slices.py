@@ -270,14 +270,46 @@ def test_a_slice_that_was_so_as_the_window_began_stands_since_its_day(since: int
         assert not new[key].evidence["standing"] and new[key].onset == START and standing_since(new[key]) is None
 
 
-def test_a_slice_whose_change_ended_before_the_window_and_came_again_is_new() -> None:
+@pytest.mark.parametrize(("since", "ended"), [(20, 8), (28, 8), (28, 7)])
+def test_a_slice_whose_change_ended_before_the_window_and_came_again_is_new(since: int, ended: int) -> None:
+    """A month of which three weeks show the change shows most of it, though the week before the window refutes that it stands."""
     current, reference, _ = clean()
     current.loc[current["region"] == "west", "income"] *= 100
-    past = month_before(20)
-    ended = past["at"] >= START.replace(tzinfo=None) - timedelta(days=8)
-    past.loc[ended & (past["region"] == "west"), "income"] /= 100
-    found = alarms(said(current, reference, past))["income", "rank_shift", "region=west"]
-    assert (found.severity, found.evidence["standing"], found.onset) == ("act", False, START)
+    current.loc[current["region"] == "east", "label"] += 15
+    past = month_before(since)
+    whole = past["at"] >= START.replace(tzinfo=None) - timedelta(days=ended)
+    past.loc[whole & (past["region"] == "west"), "income"] /= 100
+    past.loc[whole & (past["region"] == "east"), "label"] -= 15
+    found = alarms(said(current, reference, past))
+    for key in (("income", "rank_shift", "region=west"), ("model", "mae", "region=east")):
+        new = found[key]
+        assert (new.severity, new.evidence["standing"], new.onset) == ("act", False, START), new.because
+        assert "as in the month before" not in new.because
+
+
+def test_a_change_of_a_few_days_that_ended_in_the_window_is_not_told_of_the_month() -> None:
+    current, reference = rows(20_000, 1), rows(20_000, 2)
+    bad = current["at"] < START.replace(tzinfo=None) + timedelta(days=2)
+    current.loc[bad & (current["region"] == "west"), "income"] *= 100
+    found = alarms(said(current, reference, month_before(6)))["income", "rank_shift", "region=west"]
+    assert found.evidence["standing"] and standing_since(found) is None
+    assert "as in the month before" not in found.because, found.because
+
+
+def test_a_new_slice_that_overlaps_a_standing_one_is_new() -> None:
+    """The rows that both share are those of the stronger slice, in the month before too."""
+    sides = clean()[:2] + (month_before(0),)
+    for seed, side in enumerate(sides):
+        rng = np.random.default_rng(seed)
+        east = rng.random(len(side)) < np.where(side["plan"] == "pro", 0.47, 0.11)
+        side["region"] = np.where(east, "east", side["region"].replace("east", "north"))
+    current, reference, past = sides
+    current["label"] += 60 * (current["region"] == "east") + 25 * (current["plan"] == "pro")
+    past["label"] += 60 * ((past["region"] == "east") & (past["at"] >= START.replace(tzinfo=None) - timedelta(days=8)))
+    found = alarms(said(current, reference, past))
+    stands, new = found["model", "mae", "region=east"], found["model", "mae", "plan=pro"]
+    assert standing_since(stands) == StandingSince((START - timedelta(days=8)).date(), False)
+    assert (new.severity, new.evidence["standing"], new.onset, standing_since(new)) == ("act", False, START, None), new.because
 
 
 def test_a_slice_that_is_surely_worse_than_elsewhere_is_stated_changed_or_not() -> None:
