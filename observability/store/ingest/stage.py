@@ -48,10 +48,12 @@ def stage_predictions(
     alike: dict[Hashable, list[list[Model]]] = {}
     streams: dict[int, list[tuple[int, str, str, int]]] = {}
     for model in held:
-        named = {(pair["version"], pair["environment"] or "production") for pair in _distinct(tables[model.name], "version", "environment")}
-        for each in named - numbers[model.key].keys():
-            numbers[model.key][each] = ensure_stream(writer, model.key, *each)
-        streams[model.key] = [(model.key, *each, numbers[model.key][each]) for each in sorted(named)]
+        pairs = _distinct(tables[model.name], "version", "environment")
+        named = list(dict.fromkeys((pair["version"], pair["environment"] or "production") for pair in pairs))  # in the order of the lines
+        for each in named:
+            if each not in numbers[model.key]:
+                numbers[model.key][each] = ensure_stream(writer, model.key, *each)
+        streams[model.key] = [(model.key, *each, numbers[model.key][each]) for each in named]
         parts = alike.setdefault((model.task, model.classes, model.settings.threshold, model.columns), [[]])
         staged = sum(len(streams[other.key]) for other in parts[-1])
         if parts[-1] and (len(parts[-1]) == STAGED_TOGETHER or staged + len(named) > MOST_STREAMS):

@@ -217,7 +217,7 @@ def test_leakage_is_held_against_both_levels_and_the_last_audit() -> None:
 
 def test_a_feature_that_knows_the_label_is_a_warning_without_a_level() -> None:
     (found,) = judged(leaking(0.99))
-    assert (found.severity, found.limit) == ("watch", 0.98) and "it may not be known at prediction time" in found.because
+    assert (found.severity, found.limit) == ("watch", 0.98) and "may itself not be known at prediction time" in found.because
     (found,) = judged(leaking(0.99), limits={"trust/audits/label_leakage": 1.0})
     assert (found.severity, found.limit) == ("ok", 1.0), "an owner may allow it"
 
