@@ -201,7 +201,7 @@ class RemoteSpool:
     def _send_published(self, connection: "_CollectorConnection") -> None:
         """Send every published segment; after a failure the rest waits."""
         if time.monotonic() >= self._look_for_abandoned_at:
-            publish_abandoned(self.folder)
+            publish_abandoned(self.folder, self._spool.is_writing)
             self._look_for_abandoned_at = time.monotonic() + ABANDONED_SECONDS
         for path in ready_segments(self.folder):
             try:

@@ -12,6 +12,7 @@ import shutil
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,14 +55,17 @@ def ready_segments(landing: Path) -> list[Path]:
     return sorted((landing / "ready").glob("*.jsonl"))
 
 
-def publish_abandoned(landing: Path) -> list[Path]:
+def publish_abandoned(landing: Path, is_written: Callable[[Path], bool] = lambda path: False) -> list[Path]:
     """Move the segments of writers that died to `ready/` and return their new paths; empty ones are removed.
 
-    The segments of running writers stay. A last line without a newline is kept. Several readers may call this at once.
-    Raises OSError where the folder cannot be read or written.
+    The segments of running writers stay. A last line without a newline is kept. Several readers may call this at once. is_written: whether
+    this process still writes a segment, which a platform without locks cannot tell. Raises OSError where the folder cannot be read or
+    written.
     """
     published = []
     for path in sorted((landing / "open").glob("*.jsonl")):
+        if is_written(path):
+            continue
         try:
             fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | CLOSE_ON_EXEC)
         except OSError as error:
@@ -203,6 +207,11 @@ class Spool:
         self._flusher: threading.Thread | None = None
         self._forget()
         _spools.add(self)
+
+    def is_writing(self, path: Path) -> bool:
+        """Whether a segment is the one that lines are appended to."""
+        with self._mutex:
+            return self._fd is not None and path == self._path
 
     def append(self, lines: bytes, count: int = 1) -> bool:
         """Append `lines` (`count` whole lines, ending with a newline) in one write; True once they are as durable as `fsync` states."""

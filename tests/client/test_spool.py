@@ -60,6 +60,15 @@ def test_a_living_writers_segment_is_private_and_stays(landing: Path) -> None:
     assert publish_abandoned(landing) == []
 
 
+def test_a_process_leaves_its_own_segment_where_a_platform_has_no_locks(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "lock_file", lambda fd: True)
+    spool = Spool(landing, fsync="never")
+    assert spool.append(b"1\n")
+    assert publish_abandoned(landing, spool.is_writing) == [] and len(opened(landing)) == 1
+    spool.flush()
+    assert spool.dropped == 0 and [path.read_bytes() for path in ready_segments(landing)] == [b"1\n"]
+
+
 def test_publishing_by_size(landing: Path) -> None:
     spool = Spool(landing, segment_bytes=30, segment_seconds=100)
     for number in range(10):
