@@ -161,7 +161,8 @@ def test_the_calibration_error_of_both_sides_is_that_of_the_rows_by_hand(world: 
         parts = counts.groupby(counts["place"].map(group))
         by_hand = sum(len(part) / len(rows) * abs(part["label"].mean() - part["score"].mean()) for _, part in parts)
         assert side.value == pytest.approx(by_hand, abs=0.003) and side.n == len(rows)
-    assert found.change.value == pytest.approx(found.a.value - found.b.value) and found.least == 0.02  # type: ignore[operator]
+    assert found.a.value is not None and found.b.value is not None
+    assert found.change.value == pytest.approx(found.a.value - found.b.value) and found.least == 0.02
 
 
 def test_a_watched_slice_is_compared_on_its_own(world: World) -> None:

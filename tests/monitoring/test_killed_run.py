@@ -13,13 +13,14 @@ from tests.support.new_store import new_store
 
 STEPS = 20
 JOB = f"""
-import sys, time
+import signal
+import sys
 from observability import track_run
 with track_run(run="killed", home=sys.argv[1]) as run:
     for step in range(1, {STEPS} + 1):
         run.step(step, train_loss=1 / step)
     print("logged", flush=True)
-    time.sleep(600)
+    signal.pause()
 """
 
 
