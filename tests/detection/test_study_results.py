@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from observability.dashboard import theme
 from observability.dashboard.charts.studies import best_against_budget
 from observability.dashboard.training.studies import chance_words
 from observability.detection.run_claims import run_figure
@@ -107,6 +108,8 @@ def test_the_band_of_chance_is_that_of_the_finding_and_is_drawn_with_its_limit_i
     name = chance_words(found)
     assert name == f"chance, by 5 runs of one setting: 0.5 ± {run_figure(high - 0.5)}" and run_figure(high - 0.5) in claim.because
     figure = best_against_budget(pd.DataFrame([vars(point) for point in points]), "val_loss", name)
+    states = {theme.OK, theme.WATCH, theme.ACT}
+    assert not {each.fillcolor for each in figure.data} & states, "chance is no state of a finding"
     (band,) = [trace for trace in figure.data if trace.name == name]
     assert (min(band.y), max(band.y)) == pytest.approx((low, high)) and (min(band.x), max(band.x)) == (1, 7)
 

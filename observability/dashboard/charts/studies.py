@@ -15,7 +15,7 @@ def best_against_budget(points: pd.DataFrame, metric: str, chance: str = "") -> 
     points: run, trial, seconds, value, best, repeat, chance_low, chance_high. chance: the name of the band between the last two.
     """
     figure = go.Figure()
-    interval_band(figure, points["trial"], points["chance_low"], points["chance_high"], theme.OK, chance)
+    interval_band(figure, points["trial"], points["chance_low"], points["chance_high"], theme.NEUTRAL, chance)
     known = points[points["value"].notna()]
     texts = [
         f"{theme.inert_label(run, 60)}, trial {trial}<br>{formatting.format_number(value, 4)}"
