@@ -42,6 +42,7 @@ COMMITS = {
     "0.26.0": "2b355675",
     "0.27.0": "5b50ee76",
     "0.28.0": "15238937",
+    "0.29.0": "4a09be8a",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
