@@ -74,14 +74,24 @@ def is_confirmed(fault: SharedFault, analyzers: int, models: int) -> bool:
 def weekly_chance(finding: Finding, analyzers: int) -> float | None:
     """The chance that a model without a fault has such a critical finding in a week; None where its rule is no test.
 
-    A rule that also asks for a size (a fall of the primary metric by its limit) is critical at larger p-values than a test alone would be:
-    these say nothing of how often it errs, so they are no test here.
+    A rule that asks for something else than a small p-value (an owner's level) is critical at larger ones than a test would be: these say
+    nothing of how often it errs, so they are no test here. The primary metric asks for a size and allows a larger p-value, which still
+    bounds that chance; a fall that its model's past shows as well is no chance of this week.
     """
     p = _p_value(finding)
     if p is None:
         return None
     chance = p * _tests(finding) * _looks(finding, analyzers)
+    if is_primary_fall(finding):
+        return min(chance, 1.0)
     return chance if chance <= MODEL_BUDGET else None
+
+
+def is_primary_fall(finding: Finding) -> bool:
+    """Whether a finding is about a fall of the primary metric that began in its window and is held against the reference or the past."""
+    evidence = finding.evidence
+    sudden = not evidence.get("standing") and evidence.get("creep") is None
+    return bool(evidence.get("primary")) and sudden and finding.analyzer in CHOSEN_BEFOREHAND and finding.against != "level"
 
 
 def fleet_chance(finding: Finding, analyzers: int, peers: Mapping[str, Mapping[str, float]]) -> float | None:
@@ -112,7 +122,9 @@ def _p_value(finding: Finding) -> float | None:
 
 
 def _tests(finding: Finding) -> float:
-    """How many times the p-value was multiplied because an analyzer makes many tests."""
+    """How many times the p-value was multiplied because an analyzer makes many tests; the primary metric is a single one."""
+    if is_primary_fall(finding):
+        return 1.0
     p, adjusted = _p_value(finding), finding.evidence.get("p_adjusted")
     return max(float(adjusted) / p, 1.0) if p and adjusted is not None else 1.0
 

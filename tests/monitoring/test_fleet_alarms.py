@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -56,8 +57,46 @@ def test_a_day_that_moved_all_models_tells_of_none_of_them() -> None:
 
 
 def test_an_alarm_that_is_no_test_is_told() -> None:
-    found = [drift_incident("silent", evidence={}), with_p("effect", 0.15)]
+    level = drift_incident(
+        "level", subject="model", analyzer="serving/performance", metric="accuracy", against="level", evidence={"p_value": 0.9}
+    )
+    found = [drift_incident("silent", evidence={}), with_p("effect", 0.15), level]
     assert fleet_alarms(found, quiet_fleet(1000, found), ANALYZERS).unconfirmed == {}
+
+
+def fallen(name: str, p: float, **evidence: Any) -> Incident:
+    """A critical fall of the primary metric with this p-value."""
+    told = {"primary": True, "p_value": p, "p_adjusted": p, **evidence}
+    return drift_incident(name, subject="model", analyzer="serving/performance", metric="accuracy", evidence=told)
+
+
+def test_a_surer_fall_is_never_held_back_where_a_less_sure_one_is_told() -> None:
+    falls = [fallen(f"m{p}", p) for p in (1e-9, 1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.2)]
+    told = [not fleet_alarms([fall], quiet_fleet(1000, [fall]), ANALYZERS).unconfirmed for fall in falls]
+    assert told == sorted(told, reverse=True) and told[0] and not told[-1]
+
+
+def test_a_fall_that_stands_is_told_in_a_large_fleet() -> None:
+    for evidence in ({"standing": True}, {"creep": 0.03}):
+        fall = fallen("old", 0.1, **evidence)
+        assert fleet_alarms([fall], quiet_fleet(1000, [fall]), ANALYZERS).unconfirmed == {}
+
+
+@pytest.mark.parametrize("rank", [1.0, 5.0, 50.0])
+def test_an_alarm_of_one_model_is_told_beside_weak_ones_of_the_same_input(rank: float) -> None:
+    sure = with_p("sure", 1.4e-6)
+    weak = [drift_incident(name, rank=rank, evidence={"p_value": 1.4e-5, "p_adjusted": 1.4e-5}) for name in ("weak", "weaker")]
+    assert opened_models([sure], 1000) == ["sure"]
+    assert opened_models([*weak, sure], 1000) == ["sure"]
+
+
+def opened_models(found: list[Incident], models: int) -> list[str]:
+    """The models for which alerts open; all have one owner."""
+    names = [incident.model or "" for incident in found]
+    owners: dict[str | None, str | None] = dict.fromkeys(names, "one owner")
+    told, quiet = shared_alerts(found, fleet_alarms(found, quiet_fleet(models, found), ANALYZERS), {}, owners)
+    decision = decide_alerts(told, {}, {}, names, owners, AlertConfig(), NOW, quiet)
+    return [record["model"] for record in decision.records if record["kind"] == "alert"]
 
 
 @pytest.mark.parametrize("models", [30, 1000])

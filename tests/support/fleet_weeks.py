@@ -1,15 +1,17 @@
 """Simulated weeks of a fleet: daily statistics of correlated models, in which faults are planted, and what is alarmed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import norm
 
+from observability.alerts.alert_decisions import shared_alerts
 from observability.incidents.shared_faults import SHARED_MODELS
-from observability.monitoring.fleet_alarms import FLEET_BUDGET, MODEL_BUDGET, SHARED_BUDGET
-from observability.stats.fleet_budget import fleet_threshold, peer_adjusted_p_values, shared_p_value
+from observability.monitoring.check import RUNS_A_WEEK
+from observability.monitoring.fleet_alarms import MODEL_BUDGET, fleet_alarms, is_confirmed
+from tests.support.fleet_incidents import drift_incident
 
-DAYS, FIRST_DAY = 7, 2
+DAYS, FIRST_DAY = RUNS_A_WEEK, 2
 WINDOWS = (1, 3, 7)
 FAULTY = 50
 """One model in so many has a fault."""
@@ -41,14 +43,32 @@ def daily_p_values(rng: np.random.Generator, models: int, correlation: float, fa
     return np.asarray(-np.expm1(len(WINDOWS) * np.log1p(-2 * norm.sf(z))))
 
 
-def alarms_of_day(p: np.ndarray, looks: int) -> tuple[np.ndarray, bool]:
-    """The models that alarm by themselves in the fleet, and whether those that changed alarm together."""
-    models = p.size
-    alone = p * looks <= MODEL_BUDGET
-    if alone.sum() >= SHARED_MODELS and shared_p_value(p[alone] * looks, models) <= SHARED_BUDGET:
-        return np.zeros(models, bool), True
-    limit = fleet_threshold(MODEL_BUDGET, FLEET_BUDGET, models)
-    return alone if limit >= MODEL_BUDGET else alone & (peer_adjusted_p_values(p) * looks <= limit), False
+def alarms_of_day(p: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The models of which an alert tells by themselves, and whether one tells of those that changed together.
+
+    The product's own functions decide. All changes are about one input and dated to one day, so that chance alone is shared as often as
+    it can be.
+    """
+    incidents = {place: drift_incident(f"m{place}", evidence=evidence_of(p[place])) for place in np.flatnonzero(p * DAYS <= MODEL_BUDGET)}
+    if not incidents:
+        return np.zeros(p.size, bool), False
+    some = next(iter(incidents.values())).lead
+    findings = {f"m{place}": [replace(some, model=f"m{place}", evidence=evidence_of(each))] for place, each in enumerate(p)}
+    fleet = fleet_alarms(list(incidents.values()), findings, analyzers=1)
+    _, quiet = shared_alerts(list(incidents.values()), fleet, {}, {})
+    alerts = sum(incident.id not in quiet for incident in incidents.values())
+    if any(is_confirmed(fault, 1, p.size) for fault in fleet.shared):
+        assert alerts == 1, "one owner gets one alert of a shared fault"
+        return np.zeros(p.size, bool), True
+    alone = np.zeros(p.size, bool)
+    alone[[place for place, incident in incidents.items() if incident.id not in fleet.unconfirmed]] = True
+    assert (alerts > 0) == alone.any(), "what the fleet confirms is told"
+    return alone, False
+
+
+def evidence_of(p: float) -> dict[str, float]:
+    """The evidence of a finding that was the only test of its analyzer."""
+    return {"p_value": float(p), "p_adjusted": float(p)}
 
 
 def simulate_fleet_weeks(models: int, correlation: float, *, weeks: int, effect: float, seed: int) -> FleetWeeks:
@@ -60,7 +80,7 @@ def simulate_fleet_weeks(models: int, correlation: float, *, weeks: int, effect:
         sums[:4] += _singles(daily_p_values(rng, models, correlation, faulty, effect), faulty)
         together = rng.choice(models, max(models // 3, SHARED_MODELS), replace=False)
         days = daily_p_values(rng, models, correlation, together, effect)
-        told = [alarms_of_day(p, DAYS) for p in days]
+        told = [alarms_of_day(p) for p in days]
         apart = np.any([mask for mask, _ in told], axis=0)
         apart[together] = False
         sums[4:] += [float(apart.sum()) + float(any(shared for _, shared in told)), float(any(shared for _, shared in told[FIRST_DAY:]))]
@@ -75,7 +95,7 @@ def _singles(days: np.ndarray, faulty: np.ndarray) -> list[float]:
     found = np.zeros(days.shape[1], bool)
     shared_wrong = 0
     for p in days:
-        mask, shared = alarms_of_day(p, DAYS)
+        mask, shared = alarms_of_day(p)
         changed = p * DAYS <= MODEL_BUDGET
         if shared and changed[faulty].any():
             found |= changed & ~wrong
