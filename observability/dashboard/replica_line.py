@@ -1,5 +1,6 @@
 """What a page says where its process only reads published states: of when the data are, and what became of what a person saved."""
 
+import time
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -16,6 +17,9 @@ SAVED = "saved-at-owner"
 LATE = 4
 """How many times the seconds between two states a state may be old before a page warns."""
 
+CLOCKS_APART = 5
+"""Seconds by which the owner's clock may be ahead before a page says that the clocks differ."""
+
 
 def draw_replica_line(page: str) -> None:
     """Draw of when the data are, with a link to the page at the owner; nothing where the process owns its store."""
@@ -23,7 +27,7 @@ def draw_replica_line(page: str) -> None:
     if reads is None:
         return
     as_of, now = shown_as_of(reads), datetime.now(UTC)
-    late = (now - as_of).total_seconds() > LATE * reads.store.state.every
+    late = max((now - as_of).total_seconds(), time.monotonic() - reads.newer_at) > LATE * reads.store.state.every
     words = f"{':material/warning: ' if late else ''}{lag_sentence(as_of, now)}"
     if reads.failure:
         words += f" The newest state cannot be shown: {escape_markdown(reads.failure)}"
@@ -39,10 +43,13 @@ def draw_replica_line(page: str) -> None:
 
 def lag_sentence(as_of: datetime, now: datetime) -> str:
     """Of when the data are, and how far that is behind the clock."""
-    seconds = max(round((now - as_of).total_seconds()), 0)
-    size, unit = (1, "second") if seconds < 120 else (60, "minute") if seconds < 7200 else (3600, "hour")
+    seconds = round((now - as_of).total_seconds())
+    size, unit = (1, "second") if abs(seconds) < 120 else (60, "minute") if abs(seconds) < 7200 else (3600, "hour")
     when = f"{as_of:%H:%M}" if as_of.date() == now.date() else format_minute(as_of)
-    return f"Data as of {when} UTC, {plural(seconds // size, unit)} behind."
+    if seconds < -CLOCKS_APART:
+        ahead = plural(-seconds // size, unit)
+        return f"Data as of {when} UTC by the owner's clock, {ahead} ahead of this machine's: how far it is behind is not known."
+    return f"Data as of {when} UTC, {plural(max(seconds, 0) // size, unit)} behind."
 
 
 def shown_as_of(reads: Replica) -> datetime:

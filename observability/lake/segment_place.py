@@ -1,6 +1,7 @@
 """A shared folder or bucket in which collectors leave segments, and the owner of a store its configuration for them.
 
 config.json        what collectors need of the home (server/collector_config.py)
+owner.json         when the owner was last there: it is written again every minute
 segments/NAME      whole segments, each written before its records are acknowledged
 taken/NAME         segments that the store has, kept for a week
 """
@@ -9,7 +10,7 @@ import re
 
 from observability.lake.file_place import FilePlace, open_file_place
 
-SEGMENTS, TAKEN, CONFIG = "segments", "taken", "config.json"
+SEGMENTS, TAKEN, CONFIG, OWNER = "segments", "taken", "config.json", "owner.json"
 NAME = re.compile(r"\d{8}T\d{6}-c[0-9a-f]{16}-\d{10}\.jsonl")
 """When it was written (UTC), the collector's number, and the number of its segment."""
 

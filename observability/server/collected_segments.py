@@ -4,7 +4,9 @@ A segment is copied to landing under its own name, loaded with the rows and its 
 to `taken/`. Whenever the process is killed, the next round finds it where it is: a name that the manifest holds is never loaded again.
 """
 
+import json
 import logging
+import math
 import os
 import threading
 import time
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 from observability.core.errors import ObservabilityError, UsageError
 from observability.lake.config import read_lake_config
 from observability.lake.file_place import FilePlace
-from observability.lake.segment_place import CONFIG, SEGMENTS, TAKEN, open_segment_place, segment_names
+from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS, TAKEN, open_segment_place, segment_names
 from observability.records.private_file import make_private_folder, sync_folder
 from observability.server.collector_config import config_content
 
@@ -31,6 +33,8 @@ MAX_WAITING_BYTES = 256 * 1024 * 1024
 """Bytes of segments that wait in landing above which no more are brought."""
 KEPT = timedelta(days=7)
 PURGE_EVERY = 3600.0
+PRESENT_EVERY = 60.0
+"""Seconds between two signs of the owner; the configuration is looked at with each, and left again where it is gone or another one."""
 
 
 @dataclass
@@ -49,17 +53,14 @@ class SegmentIntake:
     def __init__(self, store: "Store", place: FilePlace) -> None:
         self.store, self.place = store, place
         self.published: bytes | None = None
-        self.purged_at = 0.0
+        self.present_at = self.purged_at = -math.inf
 
     def round(self) -> int:
         """Publish the configuration if it changed, bring what is new, and move away what the store has: the number of segments that wait.
 
         Raises ObservabilityError where the place, the disk or the store cannot be used.
         """
-        content = config_content(self.store)
-        if content != self.published:
-            self.place.put(CONFIG, content)
-            self.published = content
+        self._leave_config()
         names = segment_names(self.place, SEGMENTS)
         known = self.store.loaded_segments(names)
         for name in names:
@@ -70,6 +71,17 @@ class SegmentIntake:
         if time.monotonic() - self.purged_at > PURGE_EVERY:
             self._purge()
         return len(waiting)
+
+    def _leave_config(self) -> None:
+        """Leave the configuration where it changed, and every minute a sign that there is an owner and that its configuration is known."""
+        content, now = config_content(self.store), time.monotonic()
+        sign = now - self.present_at > PRESENT_EVERY
+        if content != self.published or (sign and self.place.get(CONFIG) != content):
+            self.place.put(CONFIG, content)
+            self.published = content
+        if sign:
+            self.place.put(OWNER, json.dumps({"at": datetime.now(UTC).isoformat()}).encode())
+            self.present_at = now
 
     def _bring(self, names: list[str]) -> None:
         """Copy segments to landing, where they are not yet there."""
@@ -89,10 +101,13 @@ class SegmentIntake:
             _write_synced(landing / "ready" / name, content)
 
     def _purge(self) -> None:
-        """Delete taken segments that are older than a week, by the time in their names."""
-        before = f"{datetime.now(UTC) - KEPT:%Y%m%dT%H%M%S}"
-        for name in segment_names(self.place, TAKEN):
-            if name < before:
+        """Delete taken segments a week after they were loaded. The time in a name is of another machine's clock: it counts only for a
+        segment that the store does not know, as after a restore.
+        """
+        names, before = segment_names(self.place, TAKEN), datetime.now(UTC) - KEPT
+        loaded = self.store.loaded_segments(names)
+        for name in names:
+            if loaded[name] < before if name in loaded else name < f"{before:%Y%m%dT%H%M%S}":
                 self.place.delete(f"{TAKEN}/{name}")
         self.purged_at = time.monotonic()
 

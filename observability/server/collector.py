@@ -7,6 +7,7 @@ a whole segment before the response. A collector keeps nothing that matters; kil
 import asyncio
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import secrets
@@ -24,7 +25,7 @@ from observability.core.catalog import Catalog
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.core.limits import limits_in_force
 from observability.lake.file_place import FilePlace
-from observability.lake.segment_place import CONFIG, SEGMENTS
+from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS
 from observability.records.keyed_hash import stored_key
 from observability.server import process_lock
 from observability.server.collector_config import CollectorConfig, apply_config
@@ -43,6 +44,8 @@ LOOK_EVERY = 5.0
 """Seconds between two looks at the configuration."""
 OLD_AFTER = 300.0
 """Seconds without a look that succeeded after which nothing more is taken: a token may have been revoked since."""
+AWAY_AFTER = 24 * 3600.0
+"""Seconds without a sign of the owner after which nothing more is taken: nobody may have left what has changed since."""
 PREFIX, HELD = "collector-", "held"
 """Begin of the name of a collector's temporary folder, and the file in it that the living process holds locked."""
 GATHER_SECONDS = 0.01
@@ -80,6 +83,8 @@ class CollectingStore:
         self.home, self.place = home, place
         self.config: CollectorConfig | None = None
         self.looked_at: float | None = None
+        self.owner_at = time.monotonic()
+        self.owner_sign: bytes | None = None
         self.failure: str | None = None
 
     def look(self) -> None:
@@ -89,10 +94,19 @@ class CollectingStore:
             if content is None:
                 raise StoreBrokenError("the owner of the store left no configuration", where=self.place.address, attempt=HOW)
             self.config = apply_config(content, self.home)
+            self._look_for_owner()
             self.looked_at, self.failure = time.monotonic(), None
         except Exception as error:
             self.failure = str(error) if isinstance(error, ObservabilityError) else f"{type(error).__name__}: {error}"
             LOG.warning("the configuration could not be read: %s", self.failure)
+
+    def _look_for_owner(self) -> None:
+        """Note when the owner was last there. The first sign counts by this machine's clock, later ones from when they were seen."""
+        sign = self.place.get(OWNER)
+        if sign is None or sign == self.owner_sign:
+            return
+        age = 0.0 if self.owner_sign is not None else (datetime.now(UTC) - datetime.fromisoformat(json.loads(sign)["at"])).total_seconds()
+        self.owner_sign, self.owner_at = sign, time.monotonic() - max(age, 0.0)
 
     def require_space(self) -> None:
         """Raise StoreBrokenError where nothing may be taken."""
@@ -100,6 +114,12 @@ class CollectingStore:
             raise StoreBrokenError("the collector has no configuration", got=self.failure, attempt=HOW)
         if time.monotonic() - self.looked_at > OLD_AFTER:
             raise StoreBrokenError("the configuration could not be read for minutes", got=self.failure, attempt="Check the shared place")
+        if (away := time.monotonic() - self.owner_at) > AWAY_AFTER:
+            raise StoreBrokenError(
+                "the owner of the store is away: a token may have been revoked since",
+                got=f"no sign of it for {away / 3600:.0f} hours",
+                attempt="Start the dashboard that owns the store",
+            )
         if self.config.protects and stored_key(self.home) is None:
             attempt = "Give the collector a copy of HOME/secret.key: OBSERVABILITY_KEY_FILE=FILE"
             raise StoreBrokenError("features are protected and the collector lacks their key", attempt=attempt)
@@ -149,7 +169,7 @@ def collector_routes(owner: Collecting) -> list[Any]:
 
     async def metrics(request: "Request") -> "Response":
         api.query_parameters(request, ())
-        text = await asyncio.to_thread(open_metrics.collector_metrics_text, owner, owner.store.looked_at)
+        text = await asyncio.to_thread(open_metrics.collector_metrics_text, owner, owner.store.looked_at, owner.store.owner_at)
         return Response(text, media_type=open_metrics.MEDIA_TYPE)
 
     async def elsewhere(_request: "Request") -> "Response":

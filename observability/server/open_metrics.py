@@ -39,13 +39,18 @@ def open_metrics_text() -> str:
     return "\n".join([*lines, "# EOF", ""])
 
 
-def collector_metrics_text(owner: Any, looked_at: float | None) -> str:
-    """The metrics of a collector. looked_at: when it last read its configuration, by the monotonic clock."""
+def collector_metrics_text(owner: Any, looked_at: float | None, owner_at: float) -> str:
+    """The metrics of a collector. looked_at: when it last read its configuration, owner_at: when the owner was last there, both by the
+    monotonic clock.
+    """
     age = None if looked_at is None else round(time.monotonic() - looked_at, 1)
     lines = [
         *_metric("build", "info", "Version of the product.", [({"version": VERSION}, 1)]),
         *_ingest(owner),
         *_metric("collector_config_age_seconds", "gauge", "Time since the configuration was read.", [({}, age)]),
+        *_metric(
+            "collector_owner_age_seconds", "gauge", "Time since a sign of the store's owner.", [({}, round(time.monotonic() - owner_at, 1))]
+        ),
         *_durations("ingest_post_seconds", "Time of one POST of records until its response.", telemetry.POST_SECONDS),
     ]
     return "\n".join([*lines, "# EOF", ""])

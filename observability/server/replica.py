@@ -71,7 +71,7 @@ class Replica:
         self._signs_in = read_access_settings(home).method != "none"
         state = published(folder)
         self._newest: PublishedStore | None = self._opened(state)
-        self.as_of = state.as_of
+        self.as_of, self.newer_at = state.as_of, time.monotonic()
         self._lock = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
         lock_file(self._lock)
 
@@ -121,6 +121,8 @@ class Replica:
                 self._set_aside(before, LONGEST_RUN if _of_same_rewrite(named, before.state) else GONE)
         else:
             self._take_findings(before)
+        if named.as_of != self.as_of:
+            self.newer_at = time.monotonic()
         self.as_of, self.failure = named.as_of, None
 
     def _fail(self, error: Exception) -> None:
@@ -130,9 +132,14 @@ class Replica:
         self.failure = str(error)
 
     def look_until_stopped(self) -> None:
-        """Look every second, until `stopping` is set."""
+        """Look every second, until `stopping` is set. What fails unforeseen is told, and counts as a state that may be shown no more."""
         while not self.stopping.wait(LOOK_EVERY):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:
+                LOG.exception("the published states could not be looked at")
+                self.failure = f"{type(error).__name__}: {error}"
+                self._let_go_after(GONE)
 
     def close(self) -> None:
         """Stop, and close what is open."""

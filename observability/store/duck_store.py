@@ -231,8 +231,8 @@ class DuckStore(Database, Store):
 
         return parse.checked_body(body, self.catalog(), new_models)
 
-    def loaded_segments(self, names: Sequence[str]) -> set[str]:
-        """Those of some segments that were loaded."""
+    def loaded_segments(self, names: Sequence[str]) -> dict[str, datetime]:
+        """When those of some segments that were loaded came into the store."""
         from observability.store.ingest import loader
 
         return loader.loaded_segments(self, names)

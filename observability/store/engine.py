@@ -273,8 +273,8 @@ class Store(Engine, Protocol):
         """Load everything that waits in landing, oldest first. Raises StoreBrokenError where the disk is nearly full."""
         ...
 
-    def loaded_segments(self, names: Sequence[str]) -> set[str]:
-        """Those of some segments that were loaded, by the manifest."""
+    def loaded_segments(self, names: Sequence[str]) -> "dict[str, datetime]":
+        """When those of some segments that were loaded came into the store, by the manifest."""
         ...
 
     def retry_set_aside(self, progress: LoadProgress | None = None) -> "tuple[int, LoadReport]":

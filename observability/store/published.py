@@ -115,7 +115,7 @@ def _write_state(store: Database, state: PublishedState, write_beside: WriteBesi
         store.keep_counts(draft)
         if write_beside is not None:
             write_beside(draft, state.generations, _file_state(draft))
-        state = replace(state, seconds=time.monotonic() - began)
+        state = replace(state, seconds=time.monotonic() - began, size=(draft / store.path.name).stat().st_size)
         body = {**asdict(state), "folder": final.name, "as_of": state.as_of.isoformat()}
         replace_private_file(draft / STATE, json.dumps(body))
         os.rename(draft, final)

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+import duckdb
+
 from observability.client.encode import format_time, utc_now_text
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.records.kinds import is_own_export
@@ -128,8 +130,29 @@ def open_published(state: "PublishedState", home: Path, owner: SendsToOwner, ear
             expected=f"schema {len(STEPS)}",
             attempt=attempt,
         )
+    require_whole_database(state)
     copy_settings(state, home)
-    return PublishedStore(state, home, owner, earlier)
+    try:
+        return PublishedStore(state, home, owner, earlier)
+    except duckdb.Error as error:
+        got, attempt = str(error), "Wait for the next state; where it stays so, look at the owner's disk"
+        raise StoreBrokenError("the published state cannot be read", where=str(state.folder), got=got, attempt=attempt) from error
+
+
+def require_whole_database(state: "PublishedState") -> None:
+    """Raise StoreBrokenError where the database of a state is missing, or not all of it is there, as after a copy by other means."""
+    try:
+        size = (state.folder / DATABASE).stat().st_size
+    except OSError as error:
+        raise StoreBrokenError("the published database cannot be read", where=str(state.folder), got=error.strerror) from error
+    if size != state.size:
+        raise StoreBrokenError(
+            "the published database is not whole",
+            where=str(state.folder / DATABASE),
+            got=f"{size:,} bytes",
+            expected=f"{state.size:,} bytes",
+            attempt="Wait for the next state; where states are copied by other means, copy newest.json last",
+        )
 
 
 def take_home(home: Path) -> None:

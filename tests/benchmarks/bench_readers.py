@@ -7,7 +7,7 @@ A copy of HOME (a home with the sample fleet; without it one is made) is served 
 `--think` seconds (drawn evenly, with a fixed seed), and opens the next. All pages are opened once in each process before, at the owner first, whose findings come along. 0 processes: the sessions are at the owner.
 
 settled: seconds from the request until the last run of the page's script has ended; what a browser takes to draw is not in it · processor: seconds of
-the reading processes a visit, which other work on the machine does not lengthen · behind: seconds by which the states that were shown were behind, at
+the reading processes a visit, which other work on the machine does not lengthen · behind: seconds by which the newest published state was behind, at
 most (between visits) · states: how many were taken over meanwhile.
 """
 

@@ -3,6 +3,7 @@
 import concurrent.futures
 import http.client
 import json
+import math
 import os
 import random
 import signal
@@ -17,10 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from observability.lake.segment_place import CONFIG, SEGMENTS, TAKEN, open_segment_place, segment_names
-from observability.server import tokens
+from observability.core.errors import StoreBrokenError
+from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS, TAKEN, open_segment_place, segment_names
+from observability.server import collected_segments, tokens
 from observability.server.collected_segments import SegmentIntake
-from observability.server.collector import collector_folder, remove_left_folders
+from observability.server.collector import AWAY_AFTER, CollectingStore, collector_folder, remove_left_folders
 from observability.store.opener import open_store
 from observability.store.types.erasing import forgotten_lines
 from observability.store.types.loading import LoadDefaults
@@ -63,6 +65,46 @@ class CollectorProcess:
             return 0, {}
         finally:
             connection.close()
+
+
+class OwnerProcess:
+    """A process that brings segments into the store and loads them until it is killed; it says each segment that it has loaded."""
+
+    SCRIPT = """
+import sys, time
+from pathlib import Path
+from observability.lake.segment_place import SEGMENTS, open_segment_place, segment_names
+from observability.server.collected_segments import SegmentIntake
+from observability.store.opener import open_store
+place = open_segment_place(sys.argv[2])
+with open_store(Path(sys.argv[1])) as store:
+    intake = SegmentIntake(store, place)
+    while True:
+        print(intake.round(), flush=True)
+        store.load_landing()
+"""
+
+    def __init__(self, home, place, more):
+        self.home, self.place, self.more, self.process, self.kills = home, place, more, None, 0
+
+    def start(self):
+        command = [sys.executable, "-c", self.SCRIPT, str(self.home), self.place]
+        settings = environment(ROOT / "no-home") | {"PYTHONPATH": str(ROOT)} | self.more
+        self.process = subprocess.Popen(command, env=settings, cwd=ROOT, stdout=subprocess.PIPE)
+
+    def kill_while_it_brings(self, dice):
+        """Kill it once it has brought something, within the time of a load; then another one begins."""
+        while self.process.stdout.readline().strip() in (b"", b"0"):
+            assert self.process.poll() is None
+        time.sleep(dice.uniform(0, 0.1))
+        self.kill()
+        self.kills += 1
+        self.start()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 def lines(*records):
@@ -195,6 +237,45 @@ def test_a_segment_that_was_brought_but_not_moved_is_not_loaded_again(home, plac
         assert (segment_names(place, SEGMENTS), segment_names(place, TAKEN)) == ([], [name]), "taken ones are kept a week"
 
 
+def test_taken_segments_stay_a_week_by_the_store_s_clock_and_a_lost_configuration_is_left_again(home, place, monkeypatch):
+    """The clocks of two collectors are nine days behind and years ahead."""
+    slow, fast = (
+        f"{at}-c0123456789abcdef-0000000001.jsonl" for at in (f"{datetime.now(UTC) - timedelta(days=9):%Y%m%dT%H%M%S}", "20990101T000000")
+    )
+    place.put(f"{SEGMENTS}/{slow}", (lines(prediction(1)) + "\n").encode())
+    place.put(f"{SEGMENTS}/{fast}", (lines(prediction(2)) + "\n").encode())
+    with open_store(home) as store:
+        intake = SegmentIntake(store, place)
+        intake.round()
+        store.load_landing()
+        place.delete(CONFIG)
+        intake.present_at = intake.purged_at = -math.inf  # as after an hour
+        intake.round()
+        assert segment_names(place, TAKEN) == [slow, fast] and place.get(CONFIG) is not None
+        monkeypatch.setattr(collected_segments, "KEPT", timedelta(0))
+        intake.purged_at = -math.inf
+        intake.round()
+        assert segment_names(place, TAKEN) == []
+
+
+def test_a_collector_takes_nothing_a_day_after_its_owner_was_last_there(home, place, tmp_path):
+    publish(home, place)
+    taking = CollectingStore(tmp_path, place)
+    taking.look()
+    taking.require_space()
+    place.put(OWNER, json.dumps({"at": (datetime.now(UTC) - timedelta(hours=25)).isoformat()}).encode())
+    late = CollectingStore(tmp_path, place)
+    late.look()
+    with pytest.raises(StoreBrokenError, match="away"):
+        late.require_space()
+    publish(home, place)
+    late.look()
+    late.require_space()
+    taking.owner_at -= AWAY_AFTER + 1
+    with pytest.raises(StoreBrokenError, match="no sign of it for 24 hours"):
+        taking.require_space()
+
+
 @pytest.fixture(params=["folder", "bucket"] if LONG else ["bucket"])
 def shared(request, tmp_path, monkeypatch):
     """A place of each kind, and what a collector's environment needs for it."""
@@ -235,7 +316,7 @@ def test_a_forgotten_subject_and_a_removed_model_leave_the_segments_of_collector
 
 
 def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothing_twice(home, shared):
-    """Clients send to any of three collectors, again where no answer came; the owner brings meanwhile and is opened anew."""
+    """Clients send to any of three collectors, again where no answer came; the owner brings meanwhile and is killed too."""
     place, settings = shared
     seconds = float(os.environ.get("COLLECTOR_SECONDS", repeats(6, 12)))
     token = tokens.create_token(home, "write")[1]
@@ -267,39 +348,34 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
                     return
                 time.sleep(0.05)
 
-    def bring():
-        while not stop.is_set():
-            with open_store(home) as store:
-                intake = SegmentIntake(store, place)
-                for _ in range(3):
-                    intake.round()
-                    store.load_landing()
-                    time.sleep(0.2)
-
-    kills, dice = 0, random.Random(7)
-    with concurrent.futures.ThreadPoolExecutor(5) as pool:
-        work = [pool.submit(log, client) for client in range(4)] + [pool.submit(bring)]
+    kills, dice, owner = 0, random.Random(7), OwnerProcess(home, place.address, settings)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        work = [pool.submit(log, client) for client in range(4)]
         try:
+            owner.start()
             until = time.monotonic() + 300
             while len(acknowledged) < 100:
                 assert time.monotonic() < until, resent
                 time.sleep(0.05)  # between two looks at what was acknowledged
             end = time.monotonic() + seconds
-            while time.monotonic() < end or kills < 4:
+            while time.monotonic() < end or kills < 4 or owner.kills < 2:
                 time.sleep(dice.uniform(0.5, 1.5))
+                owner.kill_while_it_brings(dice)
                 victim = dice.choice(collectors)
                 victim.kill()
                 victim.start(wait=False)
                 kills += 1
         finally:
             stop.set()
-            for collector in collectors:
+            for collector in (*collectors, owner):
                 collector.kill()
         for each in work:
             each.result()
     with open_store(home) as store:
         stored = Counter(brought(store, place))
-    print(f"{len(acknowledged):,} acknowledged, {kills} kills, sent again {dict(resent)}, {len(stored):,} stored")
+    print(
+        f"{len(acknowledged):,} acknowledged, {kills} kills, {owner.kills} of the owner, sent again {dict(resent)}, {len(stored):,} stored"
+    )
     assert set(acknowledged) - set(stored) == set(), "acknowledged and lost"
     assert [name for name, count in stored.items() if count > 1] == [], "stored twice"
 

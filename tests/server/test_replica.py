@@ -287,6 +287,43 @@ def test_a_state_without_what_was_removed_that_cannot_be_opened_takes_the_older_
     reads.close()
 
 
+@pytest.mark.parametrize("torn", [0.5, 0.0], ids=["half of it", "nothing of it"])
+def test_a_database_that_was_copied_in_part_is_told_and_the_older_state_stays(owner: DuckStore, torn: float) -> None:
+    reads = reader(owner)
+    owner.write_records([{**NOTE, "text": "second"}])
+    publish(owner)
+    state = newest_state(owner.home / "published")
+    assert state is not None
+    database = state.folder / "store.duckdb"
+    whole = database.read_bytes()
+    database.write_bytes(whole[: int(torn * len(whole))])
+    reads.look()
+    assert texts(reads.store) == ["first"] and reads.failure
+    owner.write_records([{**NOTE, "text": "third"}])
+    publish(owner)
+    reads.look()
+    assert texts(reads.store) == ["first", "second", "third"] and reads.failure is None
+    reads.close()
+
+
+def test_a_failure_that_nobody_foresaw_ends_no_looking(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = reader(owner)
+    looks = iter([RuntimeError("torn"), None])
+
+    def look() -> None:
+        error = next(looks)
+        if error is None:
+            reads.stopping.set()
+        else:
+            raise error
+
+    monkeypatch.setattr(reads, "look", look)
+    monkeypatch.setattr(replica, "LOOK_EVERY", 0.01)
+    reads.look_until_stopped()
+    assert str(reads.failure) == "RuntimeError: torn" and next(looks, "ended") == "ended"
+    reads.close()
+
+
 def test_a_state_is_not_shown_for_ever_where_nothing_can_be_read_any_more(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = reader(owner)
     clock = [time.monotonic()]
@@ -545,6 +582,10 @@ def test_files_that_were_made_at_a_reader_are_noted_for_whoever_asked(owner: Duc
         (3 * 3600, "Data as of 10:41 UTC, 3 hours behind."),
         (24 * 3600, "Data as of 30 Nov 2026 10:41 UTC, 24 hours behind."),
         (-5, "Data as of 10:41 UTC, 0 seconds behind."),
+        (
+            -600,
+            "Data as of 10:41 UTC by the owner's clock, 10 minutes ahead of this machine's: how far it is behind is not known.",
+        ),
     ],
 )
 def test_the_page_says_how_far_it_is_behind(seconds: float, words: str) -> None:

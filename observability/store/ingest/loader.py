@@ -82,13 +82,13 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
     return replace(report, seconds=time.perf_counter() - start)
 
 
-def loaded_segments(store: Database, names: Sequence[str]) -> set[str]:
-    """Those of some segments that the manifest holds."""
+def loaded_segments(store: Database, names: Sequence[str]) -> dict[str, datetime]:
+    """When those of some segments that the manifest holds were loaded."""
     if not names:
-        return set()
+        return {}
     with store.cursor() as cursor:
-        rows = cursor.execute("SELECT segment FROM manifest WHERE list_contains(?, segment)", [list(names)]).fetchall()
-    return {name for (name,) in rows}
+        rows = cursor.execute("SELECT segment, loaded_at FROM manifest WHERE list_contains(?, segment)", [list(names)]).fetchall()
+    return {name: at.replace(tzinfo=UTC) for name, at in rows}
 
 
 def retry_set_aside(store: Database, progress: Progress | None = None) -> tuple[int, LoadReport]:

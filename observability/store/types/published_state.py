@@ -16,7 +16,7 @@ class PublishedState:
     as_of: nothing changed in the store up to this instant. run: the run of the owner, whose numbers of commits generation, generations and
     rewrites are. every: seconds between two states. settings: digest of the settings beside the store. schema: version of the tables.
     files: names of the settings that lie beside the copy, in the order in which a reader takes them. seconds: that the copy took, without
-    the wait for other writers.
+    the wait for other writers. size: bytes of the database.
     """
 
     folder: Path
@@ -30,3 +30,4 @@ class PublishedState:
     schema: int = 0
     files: tuple[str, ...] = ()
     seconds: float = 0.0
+    size: int = 0
