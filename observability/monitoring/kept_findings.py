@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cache
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import COMPUTED, EXPORTED, NOTED, RECORDED, UNNAMED, computed_values
 from observability.core.finding import FAILED, KEPT_FILE, Finding
+from observability.core.program_digest import program_digest
 from observability.core.window import Slice, Window
 from observability.monitoring.analyzer_runs import Reads, reads_served_rows
 from observability.monitoring.check import KeepFindings, KeepModelFindings
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 MAX_IN_MEMORY, MAX_IN_FILE = 512, 128
 MAX_FINDINGS, MAX_FINDINGS_IN_FILE = 500_000, 100_000
 """Findings of all questions together: a model of very many features has very many."""
-LIBRARIES = ("duckdb", "numpy", "pandas", "scikit-learn", "scipy")
-"""The libraries whose release may change the last digits of a finding."""
 FILES_KNOWN = 3
 """Files of which is known what they hold: that of the home, and those of the newest published states."""
 QUESTIONS_A_MODEL = 12
@@ -284,19 +281,6 @@ def check_keepers(store: "Store", now: datetime) -> Iterator[tuple[KeepModelFind
 
     yield of_models, of_records
     kept.save(store.home, store.generations)
-
-
-@cache
-def program_digest() -> str:
-    """A digest of the versions of the libraries that compute, and of the names, sizes and times of the program's files when it was first
-    asked for, at the start: files that are replaced while the program runs are not what computed its findings.
-    """
-    root = Path(__file__).parents[1]
-    digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
-    for path in sorted(root.rglob("*.py")):
-        found = path.stat()
-        digest.update(f"{path.relative_to(root)} {found.st_size} {found.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
 
 
 def _asked_json(asked: Asked) -> dict[str, Any]:

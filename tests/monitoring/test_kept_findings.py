@@ -5,7 +5,6 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -98,33 +97,6 @@ def test_nothing_is_taken_from_another_program(kept: KeptFindings, tmp_path: Pat
     kept.save(tmp_path, {"": 3})
     monkeypatch.setattr(kept_findings, "program_digest", lambda: "another")
     assert restored(tmp_path)[1] == 0
-
-
-def test_another_release_of_a_library_is_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept_findings.program_digest.cache_clear()
-    try:
-        present = kept_findings.program_digest()
-        monkeypatch.setattr(kept_findings, "version", lambda name: "0" if name == "scipy" else metadata.version(name))
-        kept_findings.program_digest.cache_clear()
-        assert kept_findings.program_digest() != present
-    finally:
-        kept_findings.program_digest.cache_clear()
-
-
-def test_a_program_that_is_replaced_while_it_runs_is_still_the_one_that_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tmp_path / "package" / "part" / "module.py"
-    module.parent.mkdir(parents=True)
-    module.write_text("old")
-    monkeypatch.setattr(kept_findings, "__file__", str(module))
-    kept_findings.program_digest.cache_clear()
-    try:
-        at_start = kept_findings.program_digest()
-        module.write_text("replaced")
-        assert kept_findings.program_digest() == at_start
-        kept_findings.program_digest.cache_clear()
-        assert kept_findings.program_digest() != at_start, "the next start is another program"
-    finally:
-        kept_findings.program_digest.cache_clear()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"program": 3, "kept": [1]}', "\x00"])

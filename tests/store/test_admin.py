@@ -258,7 +258,7 @@ def test_counts_of_another_program_are_counted_again(tmp_path, monkeypatch):
     counts = {("status", "one"): (7, {"predictions": 60})}
     write_counts(tmp_path, counts, ["one"])
     assert read_counts(tmp_path) == counts
-    monkeypatch.setattr("observability.store.db.kept_counts._program", lambda: "another")
+    monkeypatch.setattr("observability.store.db.kept_counts.program_digest", lambda: "another")
     assert read_counts(tmp_path) == {}
 
 

@@ -4,15 +4,13 @@ A count is kept with the number of the last commit about its model, which the st
 changed since the last one counted. The file holds names and numbers of rows, and goes where what is removed must leave no trace.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from observability.core.version import VERSION
+from observability.core.program_digest import program_digest
 from observability.records.private_file import replace_private_file
 
 COUNTS_FILE = "counts.json"
@@ -25,24 +23,15 @@ def write_counts(folder: Path, counts: Counts, models: Iterable[str]) -> None:
     names = set(models)
     body = [[what, name, number, count] for (what, name), (number, count) in counts.items() if name in names]
     with suppress(OSError):
-        replace_private_file(folder / COUNTS_FILE, json.dumps({"program": _program(), "counts": body}))
+        replace_private_file(folder / COUNTS_FILE, json.dumps({"program": program_digest(), "counts": body}))
 
 
 def read_counts(folder: Path) -> dict[tuple[str, str], tuple[int, Any]]:
     """What `write_counts` of the same program wrote; nothing where there is no such file."""
     try:
         body = json.loads((folder / COUNTS_FILE).read_text(encoding="utf-8"))
-        if body["program"] != _program():
+        if body["program"] != program_digest():
             return {}
         return {(what, name): (int(number), count) for what, name, number, count in body["counts"]}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
-
-
-@cache
-def _program() -> str:
-    """A digest of the release and of the files that count, as they were when it was first asked for."""
-    folder = Path(__file__).parents[1]
-    found = [(path.relative_to(folder), path.stat()) for path in sorted(folder.rglob("*.py"))]
-    files = [f"{path} {about.st_size} {about.st_mtime_ns}" for path, about in found]
-    return hashlib.sha256(f"{VERSION} {files}".encode()).hexdigest()

@@ -1,0 +1,36 @@
+"""The digest of the program changes with its libraries and its files, and not while it runs."""
+
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from observability.core import program_digest as program
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """The digest is asked for anew in each test, and after it."""
+    program.program_digest.cache_clear()
+    yield
+    program.program_digest.cache_clear()
+
+
+def test_another_release_of_a_library_is_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    present = program.program_digest()
+    monkeypatch.setattr(program, "version", lambda name: "0" if name == "scipy" else metadata.version(name))
+    program.program_digest.cache_clear()
+    assert program.program_digest() != present
+
+
+def test_a_program_that_is_replaced_while_it_runs_is_still_the_one_that_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "package" / "part" / "module.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("old")
+    monkeypatch.setattr(program, "__file__", str(module))
+    at_start = program.program_digest()
+    module.write_text("replaced")
+    assert program.program_digest() == at_start
+    program.program_digest.cache_clear()
+    assert program.program_digest() != at_start, "the next start is another program"
