@@ -25,6 +25,8 @@ OF_NO_MODEL = ("batch", "cleaning", "storage_report", "skip")
 """Kinds that name no model, and that no analyzer of single models reads: they leave the findings about a model's own rows as they were."""
 OF_RUNS = ("run", "step", "resource")
 """Kinds whose records belong to the model of their run if they name none."""
+OF_ALL_MODELS = ("price",)
+"""Kinds whose records belong to every model if they name none."""
 BATCH_STATISTICS = (
     "mean",
     "std",

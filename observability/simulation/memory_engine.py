@@ -18,6 +18,7 @@ from observability.core.questions import Aggregate, Bucket, By, Question, Record
 from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
+from observability.records.kinds import OF_ALL_MODELS, OF_RUNS
 from observability.simulation.coded_rows import CodedRows
 from observability.simulation.counting import Figures, grouped_figures, summed_figures
 from observability.simulation.findings_cache import FindingsCache
@@ -302,12 +303,12 @@ class MemoryEngine(Engine):
 
     def _own_records(self, kind: str, frame: "DataFrame", window: Window) -> Any:
         """A mask of the records that belong to the window's model; see core/questions.py."""
-        in_run = kind in ("run", "step", "resource")
+        in_run = kind in OF_RUNS
         if not window.model or kind == "label" or not (in_run or "model" in frame):
             return True
         unnamed = frame["model"].isna() if "model" in frame else np.ones(len(frame), bool)
         own = frame["model"] == window.model if "model" in frame else ~unnamed
-        return own | (unnamed & frame["run"].isin(self._named_runs(window)) if in_run else unnamed & (kind == "price"))
+        return own | (unnamed & frame["run"].isin(self._named_runs(window)) if in_run else unnamed & (kind in OF_ALL_MODELS))
 
     def _named_runs(self, window: Window) -> set[str]:
         """The runs of which a record that had arrived names the window's model."""

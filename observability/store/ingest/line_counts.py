@@ -11,13 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from observability.core.catalog import NOTED, RECORDED, UNNAMED
-from observability.records.kinds import KINDS, NOTES, OF_NO_MODEL, OF_RUNS
+from observability.records.kinds import KINDS, NOTES, OF_ALL_MODELS, OF_NO_MODEL, OF_RUNS
 from observability.store.types.loading import LoadReport
 
 STORED, DUPLICATE, REJECTED = 0, 1, 2
 SERVED = ("prediction", "label")
-OF_ALL = ("event", "price")
-"""Kinds whose records belong to every model if they name none."""
+CONCERN_ALL = ("event", *OF_ALL_MODELS)
+"""Kinds of which a record without a model concerns every model: findings name the event that they follow."""
 OF_OTHERS = ("decision",)
 """Kinds whose records findings about other models read too: the levels of exports (`trust/exports`)."""
 Lines = NDArray[np.int64]
@@ -89,7 +89,7 @@ class LineLedger:
             named |= set() if kind in SERVED else {RECORDED}
             if model:
                 named |= {model, UNNAMED} if kind in OF_OTHERS else {model}
-            elif kind in OF_ALL or (kind in KINDS and "model" not in KINDS[kind].fields and kind not in (*OF_NO_MODEL, *OF_RUNS)):
+            elif kind in CONCERN_ALL or (kind in KINDS and "model" not in KINDS[kind].fields and kind not in (*OF_NO_MODEL, *OF_RUNS)):
                 return None
             else:
                 named.add(UNNAMED)

@@ -12,7 +12,7 @@ from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
 from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
-from observability.records.kinds import KINDS, OF_RUNS
+from observability.records.kinds import KINDS, OF_ALL_MODELS, OF_RUNS
 from observability.records.validation import RecordField
 from observability.store.db.expressions import sql_literal
 from observability.store.db.kept_numbers import KEPT_NUMBERS
@@ -346,7 +346,7 @@ def _conditions(kind: str, scope: RecordScope, end: datetime, as_of: datetime | 
         of_model = ["model = $model"] if "model" in KINDS[kind].fields else []
         own = "model IS NULL AND " if of_model else ""
         of_run = [f"({own}run IN ({runs_of_model(as_of is not None)}))"] if kind in OF_RUNS else []
-        shared = ["model IS NULL"] if kind == "price" else []
+        shared = ["model IS NULL"] if kind in OF_ALL_MODELS else []
         if either := [*of_model, *of_run, *shared]:
             where.append(f"({' OR '.join(either)})")
         else:
