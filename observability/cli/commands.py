@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.cli.load_report import load_outcome, load_progress, work_progress
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column, write_output
@@ -22,9 +22,6 @@ from observability.incidents.shared_faults import SharedFault
 from observability.incidents.since_words import incident_since, news_since
 from observability.server.guarded_store import GuardedStore
 from observability.store.engine import Store
-
-if TYPE_CHECKING:
-    from observability.store.types.registration import Registration, RegistrationRequest
 
 SAMPLE = bundle_folder() / "sample_data"
 
@@ -149,6 +146,7 @@ def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Register a model version."""
     from observability.store.types.registration import RegistrationRequest
+    from observability.worker.score_reference import register_and_compare
 
     request = RegistrationRequest(
         **{
@@ -164,20 +162,8 @@ def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         settings=Path(args.settings) if args.settings else None,
     )
     done = register_and_compare(store, request, say)
-    return json_or_lines({"model": done.model, "version": done.version, "inferred": list(done.sentences)}, list(done.sentences), args.json)
-
-
-def register_and_compare(store: Store, request: "RegistrationRequest", say: Say) -> "Registration":
-    """Register a model version; where it has a model file, its scores are compared with those of the reference."""
-    scorer = None
-    if request.artifact:
-        from observability.worker.process import warm_worker
-        from observability.worker.score_reference import reference_scorer
-
-        scorer = reference_scorer(warm_worker())
-    done = store.register(request, progress=say, scorer=scorer)
     say("")
-    return done
+    return json_or_lines({"model": done.model, "version": done.version, "inferred": list(done.sentences)}, list(done.sentences), args.json)
 
 
 def settings(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

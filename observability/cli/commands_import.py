@@ -99,6 +99,7 @@ def sort_words(sort: str, count: int) -> str:
 def import_model(store: Store, args: argparse.Namespace, say: Say, path: Path) -> Outcome:
     """Register the model in an MLflow model folder with a reference."""
     from observability.importers.mlflow_model import read_mlflow_model
+    from observability.worker.score_reference import register_and_compare
 
     found = read_mlflow_model(path, artifact=Path(args.artifact) if args.artifact else None)
     model, version = args.model or found.model, args.version or found.version
@@ -113,7 +114,8 @@ def import_model(store: Store, args: argparse.Namespace, say: Say, path: Path) -
             attempt="Give --reference held_out.csv --label COL --score COL",
         )
     request = import_request(args, model, version, Path(args.reference), features=found.features, artifact=found.artifact)
-    done = commands.register_and_compare(store, request, say)
+    done = register_and_compare(store, request, say)
+    say("")
     sentences = [f"MLflow model of flavour {found.flavour}{f', made {found.made[:19]} UTC' if found.made else ''}.", *done.sentences]
     return json_or_lines({"model": model, "version": version, "flavour": found.flavour, "inferred": sentences}, sentences, args.json)
 
@@ -141,6 +143,7 @@ def import_tables(store: Store, args: argparse.Namespace, say: Say, paths: list[
     import pyarrow.parquet as pq
 
     from observability.importers import tables
+    from observability.worker.score_reference import register_and_compare
 
     reference, current = tables.table_paths(paths)
     if not args.model:
@@ -152,9 +155,9 @@ def import_tables(store: Store, args: argparse.Namespace, say: Say, paths: list[
     at = at or datetime.fromtimestamp(current.stat().st_mtime, UTC)
     days = tables.covered_days(rows, roles, at, zone_named(args.timezone), current.name)
     theirs = tables.table_roles(tables.read_table(reference).column_names, score=args.score, prediction=args.prediction)
-    done = commands.register_and_compare(
-        store, import_request(args, args.model, version, reference, score=theirs.score, prediction=theirs.prediction), say
-    )
+    request = import_request(args, args.model, version, reference, score=theirs.score, prediction=theirs.prediction)
+    done = register_and_compare(store, request, say)
+    say("")
     inferred = done.inference
     prepared = tables.current_predictions(
         rows, current, roles, label=inferred.label, scores=inferred.scores, prediction=inferred.prediction, at=at

@@ -162,13 +162,9 @@ def _names(entry: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
 
 def _registering(store: Store, request: RegistrationRequest) -> Callable[[Callable[[str], object]], object]:
     def run(say: Callable[[str], object]) -> object:
-        scorer = None
-        if request.artifact:
-            from observability.worker.process import warm_worker
-            from observability.worker.score_reference import reference_scorer
+        from observability.worker.score_reference import register_and_compare
 
-            scorer = reference_scorer(warm_worker())
-        return store.register(request, progress=lambda text: say(f"{request.model}: {text}"), scorer=scorer)
+        return register_and_compare(store, request, lambda text: say(f"{request.model}: {text}"))
 
     return run
 

@@ -1,5 +1,6 @@
 """Score the rows of a reference with a model file, when a version is registered with it."""
 
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,16 +9,27 @@ from typing import TYPE_CHECKING
 from observability.core.errors import UsageError
 from observability.store.types.registration import NotScoredError, ReferenceScorer, ScoredReference
 from observability.worker.limits import WorkerError
-from observability.worker.process import Worker
+from observability.worker.process import Worker, warm_worker
 from observability.worker.requests import LIBRARIES, artifact_kind, predict_scores_and_features
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from observability.store.engine import Store
+    from observability.store.types.registration import Registration, RegistrationRequest
+
 SECONDS = 60.0
 """Time limit of the sample of a reference."""
 HERE = ("time", "memory", "start", "size")
 """Reasons of a failure that say nothing about the model file."""
+
+
+def register_and_compare(store: "Store", request: "RegistrationRequest", progress: Callable[[str], object]) -> "Registration":
+    """Register a model version, all or nothing; the scores of its model file, if it has one, are compared with those of the reference.
+
+    Raises UsageError.
+    """
+    return store.register(request, progress=progress, scorer=reference_scorer(warm_worker()) if request.artifact else None)
 
 
 def reference_scorer(worker: Worker) -> ReferenceScorer:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard import empty_states
+from observability.dashboard import empty_states, load
 from observability.dashboard.operations import intake
 from observability.dashboard.operations.add_model_settings import PART, ZONE_HELP, FileAndSettings, file_and_settings
 from observability.dashboard.state_cache import store_stamp
@@ -230,9 +230,11 @@ def registration_step(found: "Inference") -> bool:
         return True
     if not st.button(f"Register version {formatting.escape_markdown(found.version)}", icon=":material/add_task:"):
         return False
+    from observability.worker.score_reference import register_and_compare
+
     with st.status("Registering", expanded=True) as status:
         try:
-            intake.register_upload(_request(adding, artifact=True), lambda words: status.update(label=f"Registering: {words}"))
+            register_and_compare(load.store(), _request(adding, artifact=True), lambda words: status.update(label=f"Registering: {words}"))
         except ObservabilityError as error:
             status.update(label="Not registered", state="error")
             plain_error(error)

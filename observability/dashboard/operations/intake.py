@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streamlit.typing import UploadedFile
 
     from observability.store.types.loading import LoadReport
-    from observability.store.types.registration import Inference, Registration, RegistrationRequest
+    from observability.store.types.registration import Inference, RegistrationRequest
 
 SUFFIXES = ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz")
 OLD_SECONDS = 24 * 3600
@@ -124,17 +124,6 @@ def registration_request(
         file.write_text(settings, encoding="utf-8")
     request = RegistrationRequest(model=model.strip(), version=version.strip(), reference=path, settings=file if settings else None)
     return corrected_request(request, changes or {})
-
-
-def register_upload(asked: "RegistrationRequest", progress: Callable[[str], object]) -> "Registration":
-    """Store the version with its reference, all or nothing; the scores of a model file are compared. Raises UsageError."""
-    scorer = None
-    if asked.artifact:
-        from observability.worker.process import warm_worker
-        from observability.worker.score_reference import reference_scorer
-
-        scorer = reference_scorer(warm_worker())
-    return load.store().register(asked, progress=progress, scorer=scorer)
 
 
 def load_serving_logs(
