@@ -17,10 +17,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
+from observability.cli.arguments import absolute_path
 from observability.cli.command_host import letting_others_in
 from observability.cli.execute import execute
 from observability.cli.outcome import Outcome, missing_package, refused_by_disk
-from observability.cli.parser import absolute_path, parser
+from observability.cli.parser import parser
 from observability.core.bundle import bundle_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError, UsageError
 from observability.server import process_lock

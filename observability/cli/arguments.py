@@ -1,0 +1,42 @@
+"""What the arguments of several commands share: how a command is added, and the types of their values."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from observability.core.errors import UsageError
+
+AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
+"""Adds a command: its name, what it does, an example."""
+DECIMAL_HELP = "decimal sign of the numbers in a .csv file; with a comma, points may group thousands"
+
+
+class AllowRejected(argparse.Action):
+    """The option --allow-rejected: a share from 0 to 1, by default 1. What follows it and is no number is a file."""
+
+    def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: object, option: str | None = None) -> None:
+        """Set the share."""
+        share = 1.0
+        if value is not None:
+            try:
+                share = float(str(value))
+            except ValueError:
+                args.files = [*args.files, absolute_path(str(value))]
+        if not 0 <= share <= 1:
+            raise UsageError("--allow-rejected takes a share", got=value, expected="a number from 0 to 1")
+        args.allow_rejected = share
+
+
+def file_or_model(text: str) -> str:
+    """A path of a TOML file made absolute; any other text as it is, the name of a model."""
+    return absolute_path(text) if text.endswith(".toml") else text
+
+
+def absolute_path(text: str) -> str:
+    """The absolute path: the owner's process runs in another folder."""
+    return str(Path(text).expanduser().absolute())
+
+
+def folder_or_address(text: str) -> str:
+    """The absolute path of a folder; an address with a scheme as it is."""
+    return text if "://" in text else absolute_path(text)

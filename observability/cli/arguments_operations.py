@@ -1,0 +1,87 @@
+"""Arguments of the command line. Operating a store: backups, removal, serving."""
+
+from observability.cli.arguments import AddCommand, absolute_path, folder_or_address
+
+
+def add_operation_commands(add: AddCommand) -> None:
+    """Add the commands that operate a store."""
+    backup = add("backup", "Write a consistent copy of the home into a folder, also while the dashboard runs.", "backup /mnt/backups")
+    backup.add_argument(
+        "folder",
+        type=folder_or_address,
+        metavar="DIR",
+        help="a folder on another disk, in which each backup gets a folder of its own; or an address as s3://BUCKET/FOLDER, which gets "
+        "the blocks that changed",
+    )
+
+    restore = add(
+        "restore",
+        "Restore the newest backup of a folder, or one backup, into the home, and load what landing has kept since.",
+        "restore /mnt/backups",
+    )
+    restore.add_argument(
+        "folder", type=folder_or_address, metavar="DIR", help="the folder or address that `backup` wrote to, or one backup in the folder"
+    )
+
+    verify = add(
+        "verify",
+        "Read every block of the store, compare what was loaded with its list, and compute the counts of a sample of days again.",
+        "verify --json",
+    )
+    verify.add_argument(
+        "--backup",
+        type=folder_or_address,
+        metavar="DIR",
+        help="restore the newest backup of a folder or an address beside the store and read that",
+    )
+
+    lake = add(
+        "export-lake",
+        "Write the raw rows that changed into a lake: Parquet by model and day, for Spark, DuckDB and other tools.",
+        "export-lake /mnt/lake",
+    )
+    lake.add_argument("folder", type=folder_or_address, metavar="DIR", help="a folder, or an address as s3://BUCKET/FOLDER")
+
+    remove = add("remove", "Remove a model and all of its records.", "remove loan")
+    remove.add_argument("model", metavar="MODEL")
+
+    forget = add(
+        "forget",
+        "Erase a subject everywhere: rows, labels, texts, landing and backups. Later records of it are refused.",
+        "forget --subject 7f3a9c",
+    )
+    forget.add_argument("--subject", required=True, metavar="S", help="the value of the field `subject`")
+
+    retention = add(
+        "retention",
+        "Remove what is kept no longer, as keeping.toml in the home says; the dashboard does it every night.",
+        "retention --dry-run",
+    )
+    retention.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+    retention.add_argument("--rewrite", action="store_true", help="rewrite the store also where nothing was removed")
+
+    serve = add("serve", "Start the dashboard.", "serve --port 8501")
+    serve.add_argument("--port", type=int, default=8501)
+    serve.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="interface to listen on; others than this machine need sign-in"
+    )
+    serve.add_argument("--open", action="store_true", help="open a browser")
+    serve.add_argument(
+        "--replica",
+        metavar="FOLDER",
+        type=absolute_path,
+        help="only show pages, from the states that the owner of a store publishes in HOME/published (docs/deploying.md)",
+    )
+    serve.add_argument(
+        "--owner",
+        metavar="URL",
+        help="with --replica: the owner, which takes what people save; the token for it is in OBSERVABILITY_OWNER_TOKEN",
+    )
+    collect = add(
+        "collect",
+        "Take records over HTTP without a store, and leave them in a shared folder or bucket for the dashboard. Any number may run.",
+        "collect --to s3://ml-logs/collected --port 8600",
+    )
+    collect.add_argument("--to", required=True, type=folder_or_address, metavar="PLACE", help="a folder, s3://, gs:// or az://")
+    collect.add_argument("--port", type=int, default=8600)
+    collect.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="interface to listen on; TLS ends before it")
