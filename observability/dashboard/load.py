@@ -4,7 +4,7 @@ The only module of the pages that asks the store. What a person changed is shown
 moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames and reports are copies.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -18,21 +18,19 @@ from observability.core.questions import Aggregate, Attributions, EstimatedError
 from observability.core.time import aware_utc, end_of_step
 from observability.core.window import EPOCH, Environment, Window
 from observability.dashboard import background_findings, sign_in
+from observability.dashboard.kept_readings import judged_runs_of_window, labels_of_window
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
 from observability.dashboard.state_cache import Stamp, cached_by_state, displayed_state, model_stamp, owned_store, store
 from observability.incidents.grouping import Incident
 from observability.incidents.labelling_causes import causes_first
 from observability.monitoring.check import AcknowledgedClaims, CheckReport
 from observability.monitoring.check_windows import records_window_end
-from observability.monitoring.short_claims import with_short_claim
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.analyzers.training.runs import JudgedRuns, RunVerdict
     from observability.compare.comparison_types import WindowComparison
     from observability.core.analyzer import Analyzer
-    from observability.metrics.labelled_window import LabelledWindow
     from observability.store.types.asked_questions import AskedQuestions
     from observability.store.types.explanations import ExplanationState
     from observability.worker.limited_query import LimitedAnswer
@@ -400,7 +398,7 @@ def _record_findings(
     restricted = not sign_in.current_person().sees_all
     keep = None if restricted else keeper_of_records(owned_store(), displayed_state().models)
     dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": no_later_than_now(instant)}
-    shared = {JUDGED: _judged_runs, LABELLED: labels_of_window}
+    shared = {JUDGED: judged_runs_of_window, LABELLED: labels_of_window}
     found = check.record_findings(store().whole_groups(), model, only=(name,), **dates, beside=beside, keep=keep, shared=shared)
     return list(store().shown_findings(found))
 
@@ -488,84 +486,6 @@ def _computed_values(question: Attributions | EstimatedErrors, window: Window) -
 def _rows(question: Sample, window: Window) -> "DataFrame":
     """A bounded sample of rows."""
     return store().ask(question, window)
-
-
-def analyzed_training_runs(model: str | None) -> "tuple[RunVerdict, ...]":
-    """Every training run of a model, or of all, with its curves and findings, newest first. Read-only: sessions share them."""
-    return _training_runs(model, page_clock())
-
-
-def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] | None = None) -> "tuple[RunVerdict, ...]":
-    """These runs as the store has them at this moment, read anew at each call: a running job is followed without the lag of other pages.
-
-    searches: the number of runs of each study that is a search.
-    """
-    from observability.analyzers.training.runs import judged_runs
-
-    instant = no_later_than_now(page_clock())
-    return _with_short_claims(judged_runs(store().ask, "", instant, names, searches).verdicts(instant))
-
-
-def runs_read_alone(names: tuple[str, ...], searches: Mapping[str, int]) -> "tuple[RunVerdict, ...]":
-    """Return these runs, read without the others and so with more of their steps. searches: the runs of each study that is a search."""
-    return _runs_read_alone(names, tuple(sorted(searches.items())), page_clock())
-
-
-@cached_by_state(4, computed=False)
-def _runs_read_alone(names: tuple[str, ...], searches: tuple[tuple[str, int], ...], instant: datetime) -> "tuple[RunVerdict, ...]":
-    """See `runs_read_alone`."""
-    from observability.analyzers.training.runs import judged_runs
-
-    return _with_short_claims(judged_runs(store().ask, "", instant, names, dict(searches)).verdicts(no_later_than_now(instant)))
-
-
-@cached_by_state(4, computed=False)
-def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, ...]":
-    """See `analyzed_training_runs`. They are those of the findings, read and judged once."""
-    from observability.analyzers.training.runs import ANALYZER
-    from observability.monitoring import check_windows
-
-    window = check_windows.record_check_window(store(), ANALYZER, model, None, None, None, instant)
-    return _with_short_claims(_judged_runs(window).verdicts(no_later_than_now(instant)))
-
-
-def _judged_runs(window: Window) -> "JudgedRuns":
-    """All runs of a window's model by their records up to its end: those that are kept, for people who see every model."""
-    from observability.monitoring.kept_runs import keeper_of_runs
-
-    if sign_in.current_person().sees_all:
-        return keeper_of_runs(owned_store(), displayed_state().models)(window)
-    return _visible_judged_runs(window.model, window.end)
-
-
-@cached_by_state(4, computed=False)
-def _visible_judged_runs(model: str, end: datetime) -> "JudgedRuns":
-    """See `_judged_runs`; of the models that the person who is signed in may see."""
-    from observability.analyzers.training.runs import judged_runs
-
-    return judged_runs(store().ask, model, end)
-
-
-def labels_of_window(window: Window) -> "LabelledWindow":
-    """Labels of a window and of the four weeks before it by project, read-only: those that are kept, for people who see every model."""
-    from observability.monitoring.kept_labels import keeper_of_labels
-
-    if sign_in.current_person().sees_all:
-        return keeper_of_labels(owned_store(), displayed_state().models)(window)
-    return _visible_labels_of_window(window)
-
-
-@cached_by_state(2, computed=False)
-def _visible_labels_of_window(window: Window) -> "LabelledWindow":
-    """See `labels_of_window`; of the models that the person who is signed in may see."""
-    from observability.analyzers.data.labelling import read_labelled_window
-
-    return read_labelled_window(store().ask, window)
-
-
-def _with_short_claims(verdicts: "Iterable[RunVerdict]") -> "tuple[RunVerdict, ...]":
-    """The runs with claims as short as those of findings; further clauses are in their details."""
-    return tuple(each if each.claims is None else replace(each, claims=tuple(map(with_short_claim, each.claims))) for each in verdicts)
 
 
 @cached_by_state(8, by_model=lambda a, b: a.model, computed=False)

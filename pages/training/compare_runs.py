@@ -9,13 +9,13 @@ import streamlit as st
 from observability.analyzers.training.runs import ANALYZER, RunVerdict
 from observability.dashboard import frame, load
 from observability.dashboard import scope as scopes
-from observability.dashboard.training import compare_runs, runs, runs_curves
+from observability.dashboard.training import compare_runs, load_runs, runs, runs_curves
 
 frame.store_page_heading("compare_runs")
 scope = scopes.scope_from_state(st.session_state)
 with frame.loading_skeleton(300):
     window = frame.answer_or_stop(lambda: load.window_of_records(scope, ANALYZER))
-    everything = load.analyzed_training_runs(scope.model)
+    everything = load_runs.analyzed_training_runs(scope.model)
 if not everything:
     runs.no_training_runs()
     st.stop()

@@ -11,7 +11,7 @@ from observability.core import formatting
 from observability.dashboard import empty_states, frame, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.data import lineage_view
-from observability.dashboard.training import distributed, runs, runs_ranks
+from observability.dashboard.training import distributed, load_runs, runs, runs_ranks
 from observability.detection.stragglers import ranks_of
 from observability.metrics.lineage import Thing
 
@@ -19,7 +19,7 @@ frame.store_page_heading("distributed")
 scope = scopes.scope_from_state(st.session_state)
 with frame.loading_skeleton(300):
     window = frame.answer_or_stop(lambda: load.window_of_records(scope, ANALYZER))
-    everything = load.analyzed_training_runs(scope.model)
+    everything = load_runs.analyzed_training_runs(scope.model)
     distributed_runs = [each for each in everything if len(each.run.ranks) > 1]
 if not distributed_runs:
     empty_states.how_to_log_state("No run of several processes has been logged yet.", "These lines log one.", distributed.HOW)

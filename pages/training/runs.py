@@ -13,14 +13,14 @@ from observability.dashboard import frame, links, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.data import lineage_view
 from observability.dashboard.overview import findings
-from observability.dashboard.training import distributed, runs, runs_curves, runs_devices, runs_energy
+from observability.dashboard.training import distributed, load_runs, runs, runs_curves, runs_devices, runs_energy
 from observability.metrics.lineage import Thing
 
 frame.store_page_heading("runs")
 scope = scopes.scope_from_state(st.session_state)
 with frame.loading_skeleton(300):
     window = frame.answer_or_stop(lambda: load.window_of_records(scope, ANALYZER))
-    everything = load.analyzed_training_runs(scope.model)
+    everything = load_runs.analyzed_training_runs(scope.model)
 if not everything:
     runs.no_training_runs()
     st.stop()

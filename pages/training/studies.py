@@ -6,16 +6,16 @@ Below, augmentations of training data: what they do to accuracy, classes and gro
 
 import streamlit as st
 
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import empty_states, frame
 from observability.dashboard import scope as scopes
 from observability.dashboard.data import lineage_view
-from observability.dashboard.training import augmentation, studies
+from observability.dashboard.training import augmentation, load_runs, studies
 from observability.metrics.lineage import Thing
 
 frame.store_page_heading("studies")
 scope = scopes.scope_from_state(st.session_state)
 with frame.loading_skeleton(300):
-    everything = load.analyzed_training_runs(scope.model)
+    everything = load_runs.analyzed_training_runs(scope.model)
     audits = augmentation.known_augmentations(scope)
 known = studies.studies_of(everything)
 if not known and not audits:

@@ -20,7 +20,7 @@ from observability.core.window import Window
 from observability.dashboard import links, load, theme
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.scope import Scope
-from observability.dashboard.training import runs_curves, runs_energy, runs_ranks
+from observability.dashboard.training import load_runs, runs_curves, runs_energy, runs_ranks
 from observability.detection.stragglers import ranks_of
 from observability.monitoring import check
 from observability.monitoring.short_claims import MAX_WORDS
@@ -96,7 +96,7 @@ def test_the_page_and_the_findings_read_and_judge_each_run_once(page: Database, 
     monkeypatch.setattr(runs, "claims_about_run", lambda run, *rest: judged.append(run.name) or of_run(run, *rest))
     monkeypatch.setattr(page, "ask", lambda question, window: asked.append(getattr(question, "kind", None)) or ask(question, window))
     found = load.scope_record_findings(Scope(), runs.ANALYZER.name)
-    verdicts = load.analyzed_training_runs(None)
+    verdicts = load_runs.analyzed_training_runs(None)
     assert len(verdicts) == 7 and sorted(judged) == sorted(each.run.name for each in verdicts)
     assert asked.count("step") == 1
     told = {(each.subject, each.metric, each.value) for each in found}
@@ -178,8 +178,8 @@ def test_the_run_of_one_process_is_what_the_scaling_is_measured_by(tmp_path: Pat
 
 def test_claims_are_as_short_as_those_of_findings(page: Database) -> None:
     """That of a slow rank had 52 words, in the table of runs as well; the CSV holds all of them."""
-    (many,) = load.followed_training_runs(("many",))
-    for judged in (*load.analyzed_training_runs(None), many):
+    (many,) = load_runs.followed_training_runs(("many",))
+    for judged in (*load_runs.analyzed_training_runs(None), many):
         assert max(len(claim.because.split()) for claim in judged.claims or ()) <= MAX_WORDS
     (slow,) = [claim for claim in many.claims or () if needs_action(claim.severity)]
     assert "Look at its storage and data loading." in finding_details(slow)
@@ -218,14 +218,14 @@ def test_a_running_job_is_followed_as_it_logs(page: Database, monkeypatch: pytes
         run.step(1, train_loss=1.0)
         run.log.flush()
         page.load_landing()
-        (before,) = load.followed_training_runs(("live",))
-        assert before.run.steps == 1 and load.analyzed_training_runs(None)
+        (before,) = load_runs.followed_training_runs(("live",))
+        assert before.run.steps == 1 and load_runs.analyzed_training_runs(None)
         for step in range(2, 8):
             run.step(step, train_loss=1.0 / step)
         run.alert("look at me")
         run.log.flush()
         page.load_landing()
-        (after,) = load.followed_training_runs(("live",))
+        (after,) = load_runs.followed_training_runs(("live",))
     assert after.run.steps == 7 and after.run.curves["train_loss"].values[-1] == pytest.approx(1 / 7)
     assert [text for _, text in after.run.alerts] == ["look at me"]
     at = after.run.alerts[0][0]
@@ -253,8 +253,8 @@ def test_a_running_run_is_followed_and_a_finished_one_is_not(page: Database) -> 
 
 
 def test_compared_runs_are_followed_by_reading_the_active_ones_alone(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, read = [], load.followed_training_runs
-    monkeypatch.setattr(load, "followed_training_runs", lambda names, searches: asked.append(names) or read(names, searches))
+    asked, read = [], load_runs.followed_training_runs
+    monkeypatch.setattr(load_runs, "followed_training_runs", lambda names, searches: asked.append(names) or read(names, searches))
     assert "going is active: 110 steps" in words(opened("compare_runs", run=["going", "plain-1"])) and asked == [("going",)]
     assert "Refreshes by itself" not in words(opened("distributed", run="many")) and asked == [("going",)]
 
@@ -275,7 +275,7 @@ def test_a_store_without_runs_shows_the_lines_that_log_one(empty: Database) -> N
 
 
 def test_curves_are_drawn_raw_and_smoothed_with_marks(page: Database) -> None:
-    chosen = [each for each in load.analyzed_training_runs(None) if each.run.name == "spiked"]
+    chosen = [each for each in load_runs.analyzed_training_runs(None) if each.run.name == "spiked"]
     frame = runs_curves.curve_frame(chosen, "loss", 0.6, by_time=False)
     assert set(frame["part"]) == {"training", "held out"} and len(frame) == 120
     held_out = frame[frame["part"] == "held out"]
@@ -311,7 +311,7 @@ def test_curves_of_runs_have_no_colour_of_a_state_and_each_its_own_line() -> Non
 
 
 def test_a_click_on_the_map_of_ranks_names_a_step(page: Database) -> None:
-    (judged,) = [each for each in load.analyzed_training_runs(None) if each.run.name == "many"]
+    (judged,) = [each for each in load_runs.analyzed_training_runs(None) if each.run.name == "many"]
     times = ranks_of(judged.run)
     own, steps = runs_ranks.step_blocks(times.own, times.steps, 1)
     figure = charts_runs.rank_step_heatmap(own, times.ranks, steps)
@@ -342,7 +342,7 @@ def test_64_ranks_fit_on_a_screen_and_a_small_difference_is_seen() -> None:
 
 
 def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) -> None:
-    members = [each.run for each in load.analyzed_training_runs(None) if each.run.study == "s"]
+    members = [each.run for each in load_runs.analyzed_training_runs(None) if each.run.study == "s"]
     frame = runs_curves.study_frame(members)
     assert list(frame.columns) == ["run", "rate", "val_loss"] and len(frame) == 4
     figure = charts_runs.parallel_coordinates(frame, metric="val_loss")
@@ -359,7 +359,7 @@ def test_a_run_is_judged_as_of_now_and_not_of_the_end_of_the_step(page: Database
     seen: list[datetime] = []
     monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
     monkeypatch.setattr(runs.JudgedRuns, "verdicts", lambda _, now: seen.append(now) or ())
-    assert load.analyzed_training_runs("nobody") == ()
+    assert load_runs.analyzed_training_runs("nobody") == ()
     assert seen[0] <= datetime.now(UTC)
 
 
@@ -403,7 +403,7 @@ def test_the_forecast_energy_of_a_running_run_is_that_of_the_page_energy(tmp_pat
     monkeypatch.setattr(load, "page_clock", lambda: NOW)
     found = check.check(store, model="loan", start=NOW - timedelta(days=1), end=NOW, now=NOW, only=("operations/energy",)).findings
     (forecast,) = [each for each in found if each.metric == "run_energy_forecast"]
-    everything = load.analyzed_training_runs(None)
+    everything = load_runs.analyzed_training_runs(None)
     claims = {each.run.name: runs_energy.run_forecast(each, everything) for each in everything}
     shown = words(opened("runs", run="run-3"))
     store.close()

@@ -21,6 +21,7 @@ from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_fi
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
 from observability.dashboard.data.records_summary import dates_note
+from observability.dashboard.kept_readings import labels_of_window
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
@@ -169,7 +170,7 @@ def chosen_annotator(rows: pd.DataFrame) -> str | None:
 @cached_by_state(4)
 def project_labels(name: str, window: Window) -> ShownProject:
     """One project, with the first answer of each annotator to each item. Read-only: sessions share it."""
-    labelled, assigned = load.labels_of_window(window).project(name), load.ask_store(ASSIGNED, window)
+    labelled, assigned = labels_of_window(window).project(name), load.ask_store(ASSIGNED, window)
     return ShownProject(name, window, labelled.now, labelled.past, labelled.labels, assigned[assigned["project"] == name])
 
 

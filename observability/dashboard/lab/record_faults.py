@@ -14,6 +14,7 @@ from observability.dashboard.charts import lab as charts_lab
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.lab import lab
 from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.training import load_runs
 from observability.dashboard.widgets import plain_caption
 from observability.simulation.fault import Strength
 
@@ -47,7 +48,7 @@ def chosen_record_fault(here: ModelPage, of: str) -> RecordFaultChoice:
     """The choice in the boxes, with a sentence on the fault."""
     faults = _record_faults(of)
     names, strengths = sorted(faults), list(lab.STRENGTHS)
-    runs = [NEWEST_RUN, *(each.run.name for each in load.analyzed_training_runs(here.model.name))] if of == "training" else []
+    runs = [NEWEST_RUN, *(each.run.name for each in load_runs.analyzed_training_runs(here.model.name))] if of == "training" else []
     if of == "training" and len(runs) == 1:
         message, step = "No training run of this model has been logged yet.", "The fault is planted in a copy of a run's records."
         empty_states.stop_with_empty_state(message, step, "runs", "How to log one")

@@ -12,6 +12,7 @@ from observability.dashboard import frame, load
 from observability.dashboard.charts import energy_savings as charts_savings
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.operations.energy import EnergyRuns, price_place, window_without_slice
+from observability.dashboard.training import load_runs
 from observability.dashboard.training.runs import energy_and_cost_of_runs
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
 from observability.detection.result_carbon import NEAR, CarbonResults, results_against_carbon
@@ -35,7 +36,7 @@ SAVING_EXAMPLES = {
 
 def results_section(here: ModelPage) -> None:
     """Draw the results of the model's runs against their carbon."""
-    everything = load.analyzed_training_runs(here.model.name)
+    everything = load_runs.analyzed_training_runs(here.model.name)
     uses = energy_and_cost_of_runs(everything)
     found = results_against_carbon([each.run for each in everything], {name: use.grams for name, use in uses.items()})
     if found is None:

@@ -21,6 +21,7 @@ from observability.dashboard.data.batches import batch_links
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
+from observability.dashboard.training import load_runs
 from observability.dashboard.widgets import claim_line, csv_button, link_button, plain_caption
 from observability.detection.run_claims import RunClaim, duration_words
 from observability.metrics import cost as money
@@ -90,7 +91,7 @@ def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict
     everything: all runs, which tell the studies that are searches.
     """
     searches = search_sizes([each.run for each in everything])
-    now = {each.run.name: each for each in load.followed_training_runs(tuple(each.run.name for each in chosen), searches)}
+    now = {each.run.name: each for each in load_runs.followed_training_runs(tuple(each.run.name for each in chosen), searches)}
     return [_with_own_past(now.get(each.run.name, each), each) for each in chosen]
 
 
@@ -109,7 +110,7 @@ def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerd
     coarse = tuple(each.run.name for each in chosen if each.run.stride != 1 and 2 * len(each.run.step_times) < MAX_STEPS_A_RUN)
     if not coarse:
         return list(chosen)
-    closer = {each.run.name: each for each in load.runs_read_alone(coarse, search_sizes([each.run for each in everything]))}
+    closer = {each.run.name: each for each in load_runs.runs_read_alone(coarse, search_sizes([each.run for each in everything]))}
     return [closer.get(each.run.name, each) for each in chosen]
 
 

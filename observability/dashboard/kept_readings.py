@@ -1,0 +1,46 @@
+"""Training runs and labels of a window, read once for all sessions and kept from one process to the next."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from observability.core.window import Window
+from observability.dashboard import sign_in
+from observability.dashboard.state_cache import cached_by_state, displayed_state, owned_store, store
+
+if TYPE_CHECKING:
+    from observability.analyzers.training.runs import JudgedRuns
+    from observability.metrics.labelled_window import LabelledWindow
+
+
+def judged_runs_of_window(window: Window) -> "JudgedRuns":
+    """All runs of a window's model by their records up to its end: those that are kept, for people who see every model."""
+    from observability.monitoring.kept_runs import keeper_of_runs
+
+    if sign_in.current_person().sees_all:
+        return keeper_of_runs(owned_store(), displayed_state().models)(window)
+    return _visible_judged_runs(window.model, window.end)
+
+
+@cached_by_state(4, computed=False)
+def _visible_judged_runs(model: str, end: datetime) -> "JudgedRuns":
+    """See `judged_runs_of_window`; of the models that the person who is signed in may see."""
+    from observability.analyzers.training.runs import judged_runs
+
+    return judged_runs(store().ask, model, end)
+
+
+def labels_of_window(window: Window) -> "LabelledWindow":
+    """Labels of a window and of the four weeks before it by project, read-only: those that are kept, for people who see every model."""
+    from observability.monitoring.kept_labels import keeper_of_labels
+
+    if sign_in.current_person().sees_all:
+        return keeper_of_labels(owned_store(), displayed_state().models)(window)
+    return _visible_labels_of_window(window)
+
+
+@cached_by_state(2, computed=False)
+def _visible_labels_of_window(window: Window) -> "LabelledWindow":
+    """See `labels_of_window`; of the models that the person who is signed in may see."""
+    from observability.analyzers.data.labelling import read_labelled_window
+
+    return read_labelled_window(store().ask, window)
