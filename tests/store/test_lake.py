@@ -169,6 +169,37 @@ def test_days_that_the_store_removed_stay_in_the_lake_with_their_labels(tmp_path
             pd.testing.assert_frame_equal(in_lake(lake, table, "loan"), rows)
 
 
+def prediction(number, day, model="m"):
+    """A record of a model without features, at midnight of a day of March."""
+    at = f"2026-03-{day:02}T00:00:00Z"
+    return {"kind": "prediction", "id": f"{day}-{number}", "at": at, "model": model, "version": "1", "score": 0.5, "features": {}}
+
+
+def label(id_, day, model="m"):
+    """A label of a prediction, at midnight of a day of March."""
+    return {"kind": "label", "id": id_, "at": f"2026-03-{day:02}T00:00:00Z", "model": model, "value": 1}
+
+
+def loaded(store, *records):
+    """Load records, all of which are stored."""
+    land(store, *records)
+    report = store.load_landing()
+    assert report.rejected == 0 and report.stored >= len(records)
+
+
+def test_labels_of_a_late_day_stay_in_the_lake_when_their_predictions_leave_the_store(tmp_path, store):
+    lake = tmp_path / "lake"
+    late = [label(f"1-{number}", 21) for number in range(5)]
+    loaded(store, *(prediction(number, 1) for number in range(1200)), *late, prediction(0, 25))
+    export.export_lake(store, str(lake))
+    (store.home / "keeping.toml").write_text("[retention]\nrows = 10\n")
+    apply_retention(store, now=START + 25 * DAY)
+    assert len(stored(store, "labels", "m")) == 0 and store.catalog().model("m").rows_from < START + 20 * DAY
+    for _ in range(2):
+        export.export_lake(store, str(lake))
+        assert len(in_lake(lake, "labels", "m")) == len(late)
+
+
 def same_answers(asked, reference, model, seed, every):
     """Compare the answers, or the refusals, to every so many shapes of question; gives how many were not empty."""
     filled = 0

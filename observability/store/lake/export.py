@@ -128,8 +128,12 @@ def _order(file: LakeFile) -> tuple[str, str, str]:
 
 
 def _is_kept(model: Model, file: LakeFile) -> bool:
-    """Whether a file of a day without rows in the store stays: those of before the first day that the store keeps."""
-    return model.rows_from is not None and file.day != REFERENCE and file.day < naive_utc(model.rows_from).date().isoformat()
+    """Whether a file of a day without rows in the store stays: predictions from before the first day that the store keeps, and every label,
+    which left the store with its prediction, whatever its own day.
+    """
+    if model.rows_from is None or file.day == REFERENCE:
+        return False
+    return file.table == "labels" or file.day < naive_utc(model.rows_from).date().isoformat()
 
 
 def _may_hold_more(model: Model, part: _Part) -> bool:
