@@ -393,6 +393,7 @@ def run_retention(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         f"{verb} {each['rows']:,} {' of '.join(filter(None, (each['what'], each['model'])))} before {each['before']}."
         for each in body["removed"]
     ]
+    lines += [f"Counted {formatting.plural(n, 'late label')} of rows of {model} in the lake." for model, n in body["late_labels"].items()]
     return json_or_lines(body, lines or ["Nothing is older than keeping.toml says."], args.json)
 
 

@@ -383,9 +383,12 @@ class DuckStore(Database, Store):
     def apply_retention(
         self, *, dry_run: bool = False, rewrite: bool | None = None, progress: Callable[[int, int], object] | None = None
     ) -> dict[str, Any]:
-        """Remove what is kept no longer, as the settings of the home say; dry_run: only count it."""
+        """Remove what is kept no longer, as the settings of the home say, after an export to their lake; dry_run: only count it."""
         from observability.store import retention
+        from observability.store.db.keeping import read_keeping
 
+        if (lake := read_keeping(self.home).lake) is not None and not dry_run:
+            retention.export_before_removal(self, lake)
         return retention.apply_retention(self, dry_run=dry_run, rewrite=rewrite, progress=progress)
 
     def forget(self, subject: str, *, by: str | None = None, progress: Callable[[str], object] | None = None) -> dict[str, Any]:

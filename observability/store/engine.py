@@ -412,7 +412,8 @@ class Store(Engine, Protocol):
     def apply_retention(
         self, *, dry_run: bool = False, rewrite: bool | None = None, progress: Callable[[int, int], object] | None = None
     ) -> dict[str, Any]:
-        """Remove what is kept no longer, as the settings of the home say: {dry_run, removed: [{what, model, before, rows}], rewritten}.
+        """Remove what is kept no longer, as the settings of the home say: {dry_run, removed: [{what, model, before, rows}], late_labels,
+        rewritten}. Where they name a lake, it gets what it lacks first; late_labels: by model, labels of its rows that were counted now.
 
         dry_run: only count it. rewrite: rewrite the store; None: where anything was removed. Raises UsageError for invalid settings.
         """

@@ -13,8 +13,7 @@ from observability.core.errors import ObservabilityError
 from observability.store.backup import make_backup, remove_old_backups, verify_backup
 from observability.store.db.database import Database
 from observability.store.db.keeping import last_done, note_done, read_keeping
-from observability.store.lake.reported_export import export_reported_lake
-from observability.store.retention import apply_retention
+from observability.store.retention import apply_retention, export_before_removal
 
 LOG = logging.getLogger(__name__)
 NIGHT_HOUR = 2
@@ -61,7 +60,7 @@ def nightly_round(
         "removed_backups": [],
     }
     if (lake := keeping.lake) is not None:
-        written = tried("the lake", lambda: export_reported_lake(store, lake))
+        written = tried("the lake", lambda: export_before_removal(store, lake, now))
         done["lake"] = None if written is None else written["written"]
     if not failures:  # rows that the lake lacks are not removed
         done["retention"] = tried("retention", lambda: apply_retention(store, now=now, rewrite=now.weekday() == REWRITE_ON))

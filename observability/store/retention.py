@@ -1,7 +1,8 @@
 """Remove what is kept no longer, as `HOME/keeping.toml` says: raw rows, explanations, rejected lines, records of other kinds.
 
 Counts stay, so charts and metrics of earlier days stay; single rows, slices without counts and SQL over rows begin at the first kept day.
-Predictions from before that day are refused, since they would be counted twice.
+Predictions from before that day are refused, since they would be counted twice. Where the settings name a lake, the transaction that
+removes rows first writes what the lake lacks of them.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,13 +12,16 @@ from typing import Any
 
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
-from observability.store.db.catalog_store import keep_rows_from, stream_numbers
+from observability.store.db.catalog_store import keep_rows_from, require_model, stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.keeping import Keeping, note_done, read_keeping
 from observability.store.db.record_tables import kind_tables
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import model_table
 from observability.store.db.shared_tables import give_own_tables, shares_tables
+from observability.store.lake.export import WRITING, export_leaving
+from observability.store.lake.late_labels import count_late_labels
+from observability.store.lake.reported_export import export_reported_lake
 
 EXPLANATIONS = {"attributions": '"at"', "estimates": '"at"', "computed": '"at"'}
 
@@ -46,20 +50,26 @@ def apply_retention(
     rewrite: bool | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, Any]:
-    """Remove what is kept no longer: {dry_run, removed: [{what, model, before, rows}], rewritten}. dry_run: only count it.
+    """Remove what is kept no longer: {dry_run, removed: [{what, model, before, rows}], late_labels, rewritten}. dry_run: only count it.
+
+    late_labels: by model, labels of predictions that the lake alone has, which were counted now.
 
     rewrite: rewrite the store, so that no bytes of removed rows stay; None: where anything was removed. Raises UsageError for invalid
-    settings.
+    settings, StoreBrokenError where the lake cannot be written; what was removed by then is in it.
     """
     keeping, now = read_keeping(store.home), now or datetime.now(UTC)
+    late = count_late_labels(store, keeping.lake) if keeping.lake is not None and not dry_run else {}
     with store.cursor() as cursor:
         expired = list(_expired(cursor, store.catalog().models, keeping, now))
     if not dry_run:
         for each in expired:
-            with store.write() as writer:
+            with WRITING, store.write() as writer:
                 if each.count and each.key is not None:
                     give_own_tables(writer, each.key)
                 if each.key is None or not shares_tables(writer, each.key):
+                    if keeping.lake is not None and each.what == "rows" and each.model is not None:
+                        model, lone = require_model(writer, each.model), f"\"at\" < TIMESTAMP '{each.before}'"
+                        export_leaving(store, writer, keeping.lake, model, before=each.before, lone=lone)
                     for statement, parameters in each.statements:
                         writer.execute(statement, list(parameters))
                 if each.what == "rows" and each.key is not None:
@@ -69,7 +79,22 @@ def apply_retention(
     rewritten = not dry_run and (rewrite if rewrite is not None else bool(removed))
     if rewritten:
         store.rewrite(progress)
-    return {"dry_run": dry_run, "removed": [each.to_json() for each in removed], "rewritten": rewritten}
+    return {"dry_run": dry_run, "removed": [each.to_json() for each in removed], "late_labels": late, "rewritten": rewritten}
+
+
+def export_before_removal(store: Database, address: str, now: datetime | None = None) -> dict[str, Any]:
+    """Bring a lake to the state of the store, as `export_reported_lake` does, with the small models that are about to lose rows: those get
+    tables of their own first.
+    """
+    keeping, now = read_keeping(store.home), now or datetime.now(UTC)
+    with store.cursor() as cursor:
+        expired = [each for each in _expired(cursor, store.catalog().models, keeping, now) if each.what == "rows" and each.count]
+    small = {model.key for model in store.catalog().models if model.shared} & {each.key for each in expired}
+    if small:
+        with store.write() as writer:
+            for key in sorted(small):
+                give_own_tables(writer, key)
+    return export_reported_lake(store, address)
 
 
 def _expired(cursor: Cursor, models: tuple[Model, ...], keeping: Keeping, now: datetime) -> Iterator[Expired]:

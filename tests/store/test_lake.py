@@ -15,8 +15,9 @@ from observability.core.questions import Records, Sample
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.lake.file_place import FolderPlace
+from observability.store import nightly
 from observability.store.db.schema import model_table
-from observability.store.lake import export
+from observability.store.lake import export, late_labels
 from observability.store.lake.manifest import read_manifest
 from observability.store.lake_engine import LakeEngine
 from observability.store.query import listing
@@ -198,6 +199,96 @@ def test_labels_of_a_late_day_stay_in_the_lake_when_their_predictions_leave_the_
     for _ in range(2):
         export.export_lake(store, str(lake))
         assert len(in_lake(lake, "labels", "m")) == len(late)
+
+
+def keep_three_days(store, lake):
+    """Settings that keep rows of three days, and all of them in a lake."""
+    (store.home / "keeping.toml").write_text(f'[retention]\nrows = 3\n[lake_export]\nfolder = "{lake}"\n')
+
+
+def test_rows_that_arrive_between_the_export_and_the_removal_are_in_the_lake(tmp_path, monkeypatch):
+    lake = tmp_path / "lake"
+    with copied(tmp_path / "home") as store:
+        keep_three_days(store, lake)
+        export_lake = nightly.export_before_removal
+
+        def followed_by_late_records(*args):
+            done = export_lake(*args)
+            loaded(store, prediction("late", 2, "loan"), label("2-late", 8, "loan"))
+            return done
+
+        monkeypatch.setattr(nightly, "export_before_removal", followed_by_late_records)
+        assert store.nightly(START + 6 * DAY)["failures"] == []
+        row = store.row("loan", "2-late")
+        assert row["from_lake"] == (START + DAY).date() and [each["value"] for each in row["labels"]] == ["1"]
+        assert (in_lake(lake, "predictions", "loan")["id"] == "2-late").sum() == 1
+
+
+def test_the_command_of_retention_exports_what_it_removes_also_of_small_models(tmp_path, monkeypatch):
+    lake = tmp_path / "lake"
+    with copied(tmp_path / "home") as store:
+        keep_three_days(store, lake)
+        wanted = {model: stored(store, "predictions", model) for model in ("loan", "eta", "kind")}
+        (removed,) = {model.name for model in store.catalog().models} - set(wanted)
+        with store.cursor() as cursor:
+            ((small,),) = cursor.execute("SELECT count(*) FROM predictions_shared").fetchall()
+        assert [each["model"] for each in store.apply_retention(dry_run=True)["removed"]] and not lake.exists()
+        store.apply_retention()  # as of now: all rows but references
+        assert small > 0 and len(in_lake(lake, "predictions", removed)) == small and len(stored(store, "predictions", removed)) == 0
+        for model, rows in wanted.items():
+            pd.testing.assert_frame_equal(in_lake(lake, "predictions", model), rows, check_dtype=False)
+        export.export_lake(store, str(lake))
+        assert len(in_lake(lake, "predictions", removed)) == small
+
+
+def counted_outcomes(store, model):
+    """Counts and sums of a model whose measures depend on labels, by their keys; what cancelled is left out."""
+    key = store.catalog().model(model).key
+    with store.cursor() as cursor:
+        counts = cursor.execute(
+            f"""SELECT stream, period, slice, measure, bin, decision, label, status, arrived, sum(n), round(sum(w), 6) FROM counts_{key}
+            GROUP BY ALL HAVING sum(n) <> 0 ORDER BY ALL"""
+        ).fetchall()
+        sums = cursor.execute(
+            f"""SELECT stream, period, slice, measure, arrived, sum(n), round(sum(total), 6) FROM sums_{key}
+            GROUP BY ALL HAVING sum(n) <> 0 ORDER BY ALL"""
+        ).fetchall()
+    return counts, sums
+
+
+@pytest.mark.parametrize("model", ["loan", "eta"])
+def test_a_label_of_a_removed_prediction_is_counted_by_the_next_night_and_once(tmp_path, monkeypatch, model):
+    lake = tmp_path / "lake"
+    with copied(tmp_path / "whole") as whole, copied(tmp_path / "home") as store:
+        keep_three_days(store, lake)
+        assert store.nightly(START + 6 * DAY)["failures"] == []
+        assert counted_outcomes(store, model) == counted_outcomes(whole, model)
+        since = naive_utc(store.catalog().model(model).rows_from)
+        rows = stored(whole, "predictions", model)
+        old = rows[rows["at"] < since]
+        labelled = set(stored(whole, "labels", model)["id"])
+        fresh, revised = [sorted({id_ for id_ in old["id"] if (id_ in labelled) == known})[:9] for known in (False, True)]
+        assert len(fresh) == len(revised) == 9
+        late = [{**label(id_, 20, model), "received_at": "2026-03-20T05:00:00Z"} for id_ in (*fresh, *revised)]
+        for each in (whole, store):
+            loaded(each, *late)
+        assert counted_outcomes(store, model) != counted_outcomes(whole, model)
+        with monkeypatch.context() as patch:  # killed after the lake was written, before the store was
+
+            def killed(*args, **fields):
+                export.export_leaving(*args, **fields)
+                raise KilledError
+
+            patch.setattr(late_labels, "export_leaving", killed)
+            assert len(store.nightly(START + 7 * DAY)["failures"]) == 1
+        assert set(fresh) <= set(in_lake(lake, "labels", model)["id"])
+        assert store.nightly(START + 7 * DAY)["retention"]["late_labels"] == {model: len(late)}
+        assert counted_outcomes(store, model) == counted_outcomes(whole, model)
+        assert not set(stored(store, "labels", model)["id"]) & set(fresh)
+        assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {}
+        loaded(store, *late[:3])  # given again: they are in the lake already
+        store.nightly(START + 9 * DAY)
+        assert counted_outcomes(store, model) == counted_outcomes(whole, model)
 
 
 def same_answers(asked, reference, model, seed, every):

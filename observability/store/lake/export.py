@@ -14,21 +14,23 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
+from observability.lake.addresses import checked_address
 from observability.lake.file_place import FilePlace, open_file_place
 from observability.records.private_file import make_private_folder, replace_private_file
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.erasures import erasures
+from observability.store.db.keeping import read_keeping
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import model_table
 from observability.store.lake.manifest import (
     REFERENCE,
-    TABLES,
     LakeFile,
     LakeManifest,
     LakeTable,
@@ -96,19 +98,50 @@ def _export(store: Database, address: str, say: Progress) -> dict[str, Any]:
     }
 
 
+def export_leaving(
+    store: Database, writer: Cursor, address: str, model: Model, *, before: datetime | None = None, lone: str = "false"
+) -> None:
+    """Write what a transaction is about to remove from the store and the lake lacks: a model's labels, and its predictions from before an
+    instant. lone: SQL, which labels without a prediction in the store are written.
+
+    The caller holds WRITING. Raises what `export_lake` does.
+    """
+    place, scratch, token = open_file_place(address), store.home / "tmp" / "lake", _erasure_token(store.home)
+    state = read_manifest(place)
+    held = {(file.table, file.day): file for file in state.files if file.model == model.name}
+    parts = _parts(writer, model, "labels", token, f"({_has_prediction(model)} OR {lone})")
+    if before is not None:
+        parts += _parts(
+            writer, model, "predictions", token, f"{_is_production(writer, model)} AND \"at\" < TIMESTAMP '{naive_utc(before)}'"
+        )
+    stale = [part for part in parts if (file := held.get((part.table, part.day))) is None or file.content != part.content]
+    if not stale:
+        return
+    shutil.rmtree(scratch, ignore_errors=True)
+    make_private_folder(scratch)
+    try:
+        for part in stale:
+            held[part.table, part.day] = _written(writer, place, part, scratch, _older_file(model, part, held.get((part.table, part.day))))
+        others = [file for file in state.files if file.model != model.name]
+        write_manifest(place, state, sorted([*others, *held.values()], key=_order), scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def _present_files(
     store: Database, place: FilePlace, before: LakeManifest, scratch: Path, say: Progress
 ) -> tuple[list[LakeFile], list[LakeFile]]:
     """The files of the new state in order, and those of them that were written for it."""
     known = {(file.model, file.table, file.day): file for file in before.files}
-    token = _erasure_token(store.home)
+    token, counts_late = _erasure_token(store.home), is_lake_of_home(store.home, place)
     found: list[LakeFile] = []
     written: list[LakeFile] = []
     with snapshot_cursor(store) as cursor:
         for model in store.catalog().models:
             if model.shared:
                 continue
-            parts = [part for table in TABLES for part in _parts(cursor, model, table, token)]
+            labels = _has_prediction(model) if counts_late and model.rows_from is not None else "true"
+            parts = [*_parts(cursor, model, "predictions", token), *_parts(cursor, model, "labels", token, labels)]
             there = {(part.table, part.day) for part in parts}
             found += [
                 file for file in before.files if file.model == model.name and (file.table, file.day) not in there and _is_kept(model, file)
@@ -117,7 +150,7 @@ def _present_files(
                 file = known.get((model.name, part.table, part.day))
                 if file is None or file.content != part.content:
                     say(f"writing {part.rows:,} {part.table} of {model.name}, {part.day}")
-                    file = _written(cursor, place, part, scratch, file if _may_hold_more(model, part) else None)
+                    file = _written(cursor, place, part, scratch, _older_file(model, part, file))
                     written.append(file)
                 found.append(file)
     return sorted(found, key=_order), written
@@ -136,29 +169,42 @@ def _is_kept(model: Model, file: LakeFile) -> bool:
     return file.table == "labels" or file.day < naive_utc(model.rows_from).date().isoformat()
 
 
-def _may_hold_more(model: Model, part: _Part) -> bool:
-    """Whether the lake may have labels of a day that the store removed together with their predictions."""
-    return model.rows_from is not None and part.table == "labels"
+def _older_file(model: Model, part: _Part, file: LakeFile | None) -> LakeFile | None:
+    """The file of a day of labels, which may have some that the store removed together with their predictions."""
+    return file if model.rows_from is not None and part.table == "labels" else None
 
 
-def _parts(cursor: Cursor, model: Model, table: LakeTable, token: str) -> list[_Part]:
-    """The days of a model's table with the fingerprints of their rows."""
-    name, condition = model_table(table, model.key), "true"
-    if table == "predictions":
-        numbers = [number for (_, environment), number in stream_numbers(cursor, model.key).items() if environment == "reference"]
-        condition = f"NOT list_contains({sorted(numbers)}::SMALLINT[], stream)"
+def is_lake_of_home(home: Path, place: FilePlace) -> bool:
+    """Whether a place is the folder that the settings of a home name, from which its removed rows are read and late labels are counted."""
+    text = read_keeping(home).lake
+    return text is not None and place.folder is not None and checked_address(text).path == place.folder
+
+
+def _has_prediction(model: Model) -> str:
+    """SQL: whether the store has the prediction of a label. One that came after its prediction was removed is written once it is counted
+    (late_labels.py), so that labels in the lake are counted ones.
+    """
+    return f"id_hash IN (SELECT id_hash FROM {model_table('predictions', model.key)})"
+
+
+def _is_production(cursor: Cursor, model: Model) -> str:
+    """SQL: whether a prediction is of no reference."""
+    numbers = [number for (_, environment), number in stream_numbers(cursor, model.key).items() if environment == "reference"]
+    return f"NOT list_contains({sorted(numbers)}::SMALLINT[], stream)"
+
+
+def _parts(cursor: Cursor, model: Model, table: LakeTable, token: str, chosen: str = "true") -> list[_Part]:
+    """The days of a model's table with the fingerprints of their rows. chosen: SQL, which rows."""
+    name, condition = model_table(table, model.key), _is_production(cursor, model) if table == "predictions" else "true"
     rows = cursor.execute(
         f"""SELECT CASE WHEN {condition} THEN "at"::DATE END AS day, count(*), bit_xor(hash({IDENTITY[table]})),
-            sum(hash({IDENTITY[table]}, 1)::HUGEINT)::VARCHAR FROM {name} GROUP BY 1 ORDER BY 1"""
+            sum(hash({IDENTITY[table]}, 1)::HUGEINT)::VARCHAR FROM {name} WHERE {chosen} GROUP BY 1 ORDER BY 1"""
     ).fetchall()
     found = []
     for day, count, mixed, total in rows:
-        where = (
-            f"({condition}) AND \"at\" >= TIMESTAMP '{day}' AND \"at\" < TIMESTAMP '{day}' + INTERVAL 1 DAY"
-            if day
-            else f"NOT ({condition})"
-        )
+        of_day = f"({condition}) AND \"at\" >= TIMESTAMP '{day}' AND \"at\" < TIMESTAMP '{day}' + INTERVAL 1 DAY"
         content = hashlib.sha256(f"{count} {mixed} {total} {token}".encode()).hexdigest()[:24]
+        where = f"{of_day if day else f'NOT ({condition})'} AND {chosen}"
         found.append(_Part(model, table, str(day) if day else REFERENCE, count, content, where))
     return found
 
