@@ -41,6 +41,9 @@ def add_operation_commands(add: AddCommand) -> None:
         "export-lake /mnt/lake",
     )
     lake.add_argument("folder", type=folder_or_address, metavar="DIR", help="a folder, or an address as s3://BUCKET/FOLDER")
+    lake.add_argument(
+        "--replace", action="store_true", help="also a lake that another store, or a later state of this one, wrote: its other rows go"
+    )
 
     remove = add("remove", "Remove a model and all of its records.", "remove loan")
     remove.add_argument("model", metavar="MODEL")

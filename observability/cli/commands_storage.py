@@ -305,7 +305,7 @@ def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 def run_export_lake(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write what changed into a lake."""
-    body = store.export_lake(str(args.folder), say)
+    body = store.export_lake(str(args.folder), say, replace=args.replace)
     say("")
     written, size = body["written"], formatting.format_bytes
     lines = [

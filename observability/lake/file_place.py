@@ -50,6 +50,10 @@ class FilePlace(ABC):
     def delete(self, name: str) -> None:
         """Delete a file. One that is not there is left."""
 
+    @abstractmethod
+    def remove_unfinished(self, folder: str) -> None:
+        """Remove what writers left below a folder that were killed before their file had its name. No writer may be at work there."""
+
     def read(self, name: str) -> bytes:
         """The content of a file that must be there; StoreBrokenError where it is not."""
         content = self.get(name)
@@ -135,6 +139,12 @@ class FolderPlace(FilePlace):
             found = (path for path in (self.root / folder).rglob("*") if path.is_file() and not path.name.startswith("."))
             return sorted(str(path.relative_to(self.root)) for path in found)
 
+    def remove_unfinished(self, folder: str) -> None:
+        """Remove the files that no list shows."""
+        with self._failures_named():
+            for path in [*(self.root / folder).rglob(".*.part")]:
+                path.unlink(missing_ok=True)
+
     def move(self, name: str, to: str) -> None:
         """A rename."""
         with self._failures_named(), suppress(FileNotFoundError):
@@ -195,6 +205,9 @@ class BucketPlace(FilePlace):
         with told_failures(self.address):
             pages = list(obstore.list(self.bucket, f"{self.root}{folder}/", chunk_size=1000))
         return sorted(each["path"][len(self.root) :] for page in pages for each in page)
+
+    def remove_unfinished(self, folder: str) -> None:
+        """Nothing: an object is there when all of it is."""
 
     def move(self, name: str, to: str) -> None:
         """A copy, then the deletion."""

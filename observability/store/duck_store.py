@@ -358,11 +358,11 @@ class DuckStore(Database, Store):
 
         return backup.verify_backup(self.home, folder, progress=progress)
 
-    def export_lake(self, address: str, progress: StepProgress | None = None) -> dict[str, Any]:
+    def export_lake(self, address: str, progress: StepProgress | None = None, *, replace: bool = False) -> dict[str, Any]:
         """Bring a lake to the state of the store, and keep a report of its place."""
         from observability.store.lake import reported_export
 
-        return reported_export.export_reported_lake(self, address, progress=progress)
+        return reported_export.export_reported_lake(self, address, progress=progress, replace=replace)
 
     def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:
         """Do what the settings of the home ask for every night: {lake, retention, metric_tables, backup, verified_restore, removed_backups,

@@ -354,11 +354,11 @@ class Store(Engine, Protocol):
         """
         ...
 
-    def export_lake(self, address: str, progress: StepProgress | None = None) -> dict[str, Any]:
+    def export_lake(self, address: str, progress: StepProgress | None = None, *, replace: bool = False) -> dict[str, Any]:
         """Bring a lake to the state of the store (store/lake/export.py): {lake, number, models, files, rows, bytes,
         written, removed, seconds}.
 
-        Raises UsageError, StoreBrokenError.
+        replace: also a lake that another store, or a later state of this one, wrote. Raises UsageError, StoreBrokenError.
         """
         ...
 

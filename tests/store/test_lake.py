@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import shutil
 from datetime import timedelta
 from functools import partial
 
@@ -18,6 +19,7 @@ from observability.lake.file_place import FolderPlace
 from observability.store import nightly
 from observability.store.db.schema import model_table
 from observability.store.lake import export, late_labels
+from observability.store.lake.lake_owner import known_lakes
 from observability.store.lake.manifest import read_manifest
 from observability.store.lake_engine import LakeEngine
 from observability.store.query import listing
@@ -27,7 +29,8 @@ from observability.store.types.search_terms import SearchTerm
 from tests.store.conftest import land
 from tests.support import reference_engine
 from tests.support.engine_world import DAYS, HOSTILE, START, copied
-from tests.support.length import every_second
+from tests.support.length import LONG
+from tests.support.new_store import new_store
 from tests.support.question_shapes import shapes, windows
 from tests.support.store_comparison import assert_same
 
@@ -103,8 +106,12 @@ def test_only_days_that_changed_are_written_again(tmp_path):
         assert_same_rows(store, tmp_path / "lake")
 
 
-@pytest.mark.parametrize("step", every_second(range(1, 8)))
-def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path, monkeypatch, step):
+KILLS = [(step, renamed) for step in range(1, 8) for renamed in (False, True)]
+"""At which file, the sixth being the manifest and the seventh none, and whether the kill comes after its rename."""
+
+
+@pytest.mark.parametrize(("step", "renamed"), KILLS if LONG else [(1, False), (3, True), (5, False), (6, True)])
+def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path, monkeypatch, step, renamed):
     lake = tmp_path / "lake"
     with copied(tmp_path / "home") as store:
         before = export.export_lake(store, str(lake))
@@ -128,7 +135,7 @@ def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path
         def killed(self, local, name):
             number = next(done)
             if number == step:
-                if step % 2:  # between the copy and the rename
+                if not renamed:  # between the copy and the rename
                     (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                     (self.root / name).with_name(f".{name.rpartition('/')[2]}.part").write_bytes(b"half")
                 else:
@@ -143,7 +150,7 @@ def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path
                     export.export_lake(store, str(lake))
             else:
                 export.export_lake(store, str(lake))
-        if step < 6:  # the manifest was not replaced: readers see the state before
+        if (step, renamed) < (6, True):  # the manifest was not replaced: readers see the state before
             assert (
                 len(in_lake(lake, "predictions", "eta"))
                 == sum(file.rows for file in read_manifest(FolderPlace(lake)).of_model("eta", "predictions"))
@@ -153,8 +160,11 @@ def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path
         assert report["rows"] == before["rows"] + 10
         assert_same_rows(store, lake)
         export.export_lake(store, str(lake))
-        there = {str(path.relative_to(lake)) for path in lake.rglob("*.parquet") if not path.name.startswith(".")}
-        assert there == {file.name for file in read_manifest(FolderPlace(lake)).files}
+        there = {str(path.relative_to(lake)) for path in lake.rglob("*") if path.is_file()}
+        state = read_manifest(FolderPlace(lake))
+        assert there - {f"_manifest/{number:010}.json" for number in (state.number - 1, state.number)} == {
+            file.name for file in state.files
+        }
 
 
 def test_days_that_the_store_removed_stay_in_the_lake_with_their_labels(tmp_path):
@@ -289,6 +299,69 @@ def test_a_label_of_a_removed_prediction_is_counted_by_the_next_night_and_once(t
         loaded(store, *late[:3])  # given again: they are in the lake already
         store.nightly(START + 9 * DAY)
         assert counted_outcomes(store, model) == counted_outcomes(whole, model)
+
+
+def test_a_lake_of_another_store_is_refused_and_taken_with_the_flag(tmp_path, store):
+    lake = tmp_path / "lake"
+    loaded(store, *(prediction(number, 1) for number in range(1200)))
+    export.export_lake(store, str(lake))
+    with new_store(tmp_path / "second") as second:
+        for model in ("other", "m"):  # no file in common; then the same day with more rows
+            loaded(second, *(prediction(number, 1, model) for number in range(1201)))
+            with pytest.raises(UsageError, match="another store") as refused:
+                export.export_lake(second, str(lake))
+            assert str(lake) in str(refused.value) and "1 file of m, 2026-03-01 to 2026-03-01" in str(refused.value), model
+            assert len(in_lake(lake, "predictions", "m")) == 1200 and not known_lakes(second.home)
+        assert second.remove_model("other")["lakes"] == {"rewritten": [], "unreachable": []}, "it never wrote there"
+        assert export.export_lake(second, str(lake), replace=True)["rows"] == 1201
+    with pytest.raises(UsageError, match="another store"):
+        export.export_lake(store, str(lake))
+    assert store.remove_model("m")["lakes"]["unreachable"] == [str(lake)] and len(in_lake(lake, "predictions", "m")) == 1201
+
+
+def test_a_store_of_an_older_backup_removes_no_newer_day_and_goes_on_where_it_has_all(tmp_path):
+    lake, home = tmp_path / "lake", tmp_path / "home"
+    with new_store(home) as store:
+        loaded(store, *(prediction(number, 1) for number in range(1200)))
+        export.export_lake(store, str(lake))
+    shutil.copytree(home, tmp_path / "older")
+    newer = [prediction(number, 9) for number in range(3)]
+    with new_store(home) as store:
+        loaded(store, *newer)
+        export.export_lake(store, str(lake))
+        export.export_lake(store, str(lake))
+    with new_store(tmp_path / "older") as store:
+        with pytest.raises(UsageError, match="a later state of this store"):
+            export.export_lake(store, str(lake))
+        assert len(in_lake(lake, "predictions", "m")) == 1203
+        loaded(store, *newer, prediction(3, 9))
+        assert export.export_lake(store, str(lake))["rows"] == 1204
+        store.remove_model("m")
+        assert not read_manifest(FolderPlace(lake)).files
+
+
+def test_a_lake_from_before_manifests_named_their_store_goes_on(tmp_path, store):
+    lake = tmp_path / "lake"
+    loaded(store, *(prediction(number, 1) for number in range(1200)))
+    export.export_lake(store, str(lake))
+    (manifest,) = (lake / "_manifest").iterdir()
+    body = json.loads(manifest.read_text())
+    del body["store"]
+    manifest.write_text(json.dumps(body))
+    (store.home / "lakes.json").write_text(json.dumps([str(lake)]))
+    store.remove_model("m")
+    assert not list(lake.rglob("*.parquet")) and export.export_lake(store, str(lake))["files"] == 0
+
+
+def test_what_a_killed_export_left_half_written_goes_with_the_next_and_with_an_erasure(tmp_path):
+    lake = tmp_path / "lake"
+    with copied(tmp_path / "home") as store:
+        export.export_lake(store, str(lake))
+        for again in (lambda: export.export_lake(store, str(lake)), lambda: store.forget("nobody")):
+            for folder in (lake / "_manifest", next(lake.glob("predictions/model=loan/day=2026*"))):
+                (folder / ".x.parquet.99999.part").write_bytes(b"rows of a person")
+            again()
+            assert not [path for path in lake.rglob("*") if path.name.startswith(".")]
 
 
 def same_answers(asked, reference, model, seed, every):

@@ -20,8 +20,9 @@ from observability.records.private_file import make_private_folder
 from observability.store.db.database import Database
 from observability.store.db.erasures import ErasedMatcher
 from observability.store.db.expressions import sql_literal
-from observability.store.lake.export import ROW_GROUP, WRITING, export_lake, known_lakes
-from observability.store.lake.manifest import TABLES, LakeFile, read_manifest, remove_unnamed, write_manifest
+from observability.store.lake.export import ROW_GROUP, WRITING, export_lake
+from observability.store.lake.lake_owner import known_lakes, require_own_lake, write_own_state
+from observability.store.lake.manifest import TABLES, LakeFile, LakeManifest, read_manifest, remove_unnamed
 
 
 def erase_from_lakes(store: Database, matcher: ErasedMatcher, say: Callable[[str], object]) -> dict[str, list[str]]:
@@ -56,9 +57,16 @@ def remove_from_lakes(store: Database, model: str) -> dict[str, list[str]]:
     return found
 
 
+def _own_state(store: Database, place: FilePlace) -> LakeManifest:
+    """The present state of a lake; UsageError for one that another store, or a later state of this one, wrote."""
+    state = read_manifest(place)
+    require_own_lake(store.home, place, state)
+    return state
+
+
 def _without_model(store: Database, place: FilePlace, model: str) -> bool:
     """Write a state of a lake that names no file of a model; whether the one before named any."""
-    before = read_manifest(place)
+    before = _own_state(store, place)
     files = [file for file in before.files if file.model != model]
     if len(files) == len(before.files):
         return False
@@ -66,7 +74,7 @@ def _without_model(store: Database, place: FilePlace, model: str) -> bool:
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch)
     try:
-        write_manifest(place, before, files, scratch)
+        write_own_state(store.home, place, before, files, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return True
@@ -77,7 +85,7 @@ def _erase_kept_days(store: Database, place: FilePlace, matcher: ErasedMatcher) 
     scratch = store.home / "tmp" / "lake"
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch)
-    before = read_manifest(place)
+    before = _own_state(store, place)
     files = {file.name: file for file in before.files}
     try:
         with duckdb.connect(config={"threads": store.threads, "memory_limit": "1GB"}) as connection:
@@ -93,7 +101,7 @@ def _erase_kept_days(store: Database, place: FilePlace, matcher: ErasedMatcher) 
                     connection.executemany("INSERT INTO gone VALUES (?)", [[name] for name in sorted(gone)])
                     _rewrite(connection, place, model, files, scratch, sorted(gone))
         if set(files.values()) != set(before.files):
-            write_manifest(place, before, sorted(files.values(), key=lambda file: file.name), scratch)
+            write_own_state(store.home, place, before, sorted(files.values(), key=lambda file: file.name), scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -7,12 +7,10 @@ once. Days that the store does not keep any more (`Model.rows_from`) stay in the
 """
 
 import hashlib
-import json
 import shutil
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,13 +20,14 @@ from observability.core.catalog import Model
 from observability.core.time import naive_utc
 from observability.lake.addresses import checked_address
 from observability.lake.file_place import FilePlace, open_file_place
-from observability.records.private_file import make_private_folder, replace_private_file
+from observability.records.private_file import make_private_folder
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.erasures import erasures
 from observability.store.db.keeping import read_keeping
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import model_table
+from observability.store.lake.lake_owner import is_own_lake, lake_writer, note_lake, require_own_lake, write_own_state
 from observability.store.lake.manifest import (
     REFERENCE,
     LakeFile,
@@ -36,7 +35,6 @@ from observability.store.lake.manifest import (
     LakeTable,
     read_manifest,
     remove_unnamed,
-    write_manifest,
 )
 from observability.store.query.source import snapshot_cursor
 
@@ -44,8 +42,6 @@ ROW_GROUP = 61_440
 """Rows of a row group: an id is found by the statistics of its hash, and one row group is read."""
 IDENTITY = {"predictions": "stream, id_hash, arrived, decision", "labels": 'id_hash, "at", arrived, value'}
 """Columns that tell one row of a table from every other one, and change where a stored row changes."""
-LAKES = "lakes.json"
-"""In the home: the addresses of the lakes that rows were written to, so that an erasure finds them."""
 WRITING = threading.RLock()
 """Held while a lake is written: the process that owns the store is the only one that writes its lakes."""
 Progress = Callable[[str], object]
@@ -63,26 +59,26 @@ class _Part:
     where: str
 
 
-def export_lake(store: Database, address: str, *, progress: Progress | None = None) -> dict[str, Any]:
+def export_lake(store: Database, address: str, *, progress: Progress | None = None, replace: bool = False) -> dict[str, Any]:
     """Bring a lake to the state of the store: {lake, number, models, files, rows, bytes, written: {files, rows, bytes}, removed, seconds}.
 
-    Raises UsageError for an address that cannot be used, StoreBrokenError where it cannot be written.
+    replace: also one that another store, or a later state of this one, wrote. Raises UsageError for an address that cannot be used, and for
+    such a lake which would lose rows; StoreBrokenError where it cannot be written.
     """
     with WRITING:
-        return _export(store, address, progress or (lambda text: None))
+        return _export(store, address, progress or (lambda text: None), replace)
 
 
-def _export(store: Database, address: str, say: Progress) -> dict[str, Any]:
+def _export(store: Database, address: str, say: Progress, replace: bool) -> dict[str, Any]:
     begun = time.monotonic()
     place, scratch = open_file_place(address), store.home / "tmp" / "lake"
-    note_lake(store.home, place.address)
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch)
     before = read_manifest(place)
-    remove_unnamed(place, [before])
     try:
-        files, written = _present_files(store, place, before, scratch, say)
-        state = write_manifest(place, before, files, scratch) if files != sorted(before.files, key=_order) else before
+        files, written = _present_files(store, place, before, scratch, say, replace)
+        same = files == sorted(before.files, key=_order) and is_own_lake(store.home, place.address, before)
+        state = before if same else write_own_state(store.home, place, before, files, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return {
@@ -108,6 +104,7 @@ def export_leaving(
     """
     place, scratch, token = open_file_place(address), store.home / "tmp" / "lake", _erasure_token(store.home)
     state = read_manifest(place)
+    require_own_lake(store.home, place, state)
     held = {(file.table, file.day): file for file in state.files if file.model == model.name}
     parts = _parts(writer, model, "labels", token, f"({_has_prediction(model)} OR {lone})")
     if before is not None:
@@ -123,37 +120,56 @@ def export_leaving(
         for part in stale:
             held[part.table, part.day] = _written(writer, place, part, scratch, _older_file(model, part, held.get((part.table, part.day))))
         others = [file for file in state.files if file.model != model.name]
-        write_manifest(place, state, sorted([*others, *held.values()], key=_order), scratch)
+        write_own_state(store.home, place, state, sorted([*others, *held.values()], key=_order), scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _present_files(
-    store: Database, place: FilePlace, before: LakeManifest, scratch: Path, say: Progress
+    store: Database, place: FilePlace, before: LakeManifest, scratch: Path, say: Progress, replace: bool
 ) -> tuple[list[LakeFile], list[LakeFile]]:
     """The files of the new state in order, and those of them that were written for it."""
     known = {(file.model, file.table, file.day): file for file in before.files}
     token, counts_late = _erasure_token(store.home), is_lake_of_home(store.home, place)
-    found: list[LakeFile] = []
-    written: list[LakeFile] = []
+    kept: list[LakeFile] = []
+    parts: list[_Part] = []
     with snapshot_cursor(store) as cursor:
         for model in store.catalog().models:
             if model.shared:
                 continue
             labels = _has_prediction(model) if counts_late and model.rows_from is not None else "true"
-            parts = [*_parts(cursor, model, "predictions", token), *_parts(cursor, model, "labels", token, labels)]
-            there = {(part.table, part.day) for part in parts}
-            found += [
+            own = [*_parts(cursor, model, "predictions", token), *_parts(cursor, model, "labels", token, labels)]
+            there = {(part.table, part.day) for part in own}
+            kept += [
                 file for file in before.files if file.model == model.name and (file.table, file.day) not in there and _is_kept(model, file)
             ]
-            for part in parts:
-                file = known.get((model.name, part.table, part.day))
-                if file is None or file.content != part.content:
-                    say(f"writing {part.rows:,} {part.table} of {model.name}, {part.day}")
-                    file = _written(cursor, place, part, scratch, _older_file(model, part, file))
-                    written.append(file)
-                found.append(file)
+            parts += own
+        if (lost := _lost_files(before, kept, parts, lake_writer(store.home))) and not replace:
+            require_own_lake(store.home, place, before, lost)
+        note_lake(store.home, place.address, before.number)
+        remove_unnamed(place, [before])
+        found, written = list(kept), list[LakeFile]()
+        for part in parts:
+            file = known.get((part.model.name, part.table, part.day))
+            if file is None or file.content != part.content:
+                say(f"writing {part.rows:,} {part.table} of {part.model.name}, {part.day}")
+                file = _written(cursor, place, part, scratch, _older_file(part.model, part, file))
+                written.append(file)
+            found.append(file)
     return sorted(found, key=_order), written
+
+
+def _lost_files(before: LakeManifest, kept: list[LakeFile], parts: list[_Part], own: str) -> list[LakeFile]:
+    """The files of a state that the next one would remove, would replace by fewer rows, or, of another store, would replace at all."""
+    stay, days = set(kept), {(part.model.name, part.table, part.day): part for part in parts}
+    found = []
+    for file in before.files:
+        part = days.get((file.model, file.table, file.day))
+        if file in stay or (part is not None and (part.content == file.content or _older_file(part.model, part, file) is not None)):
+            continue
+        if part is None or part.rows < file.rows or before.store != own:
+            found.append(file)
+    return found
 
 
 def _order(file: LakeFile) -> tuple[str, str, str]:
@@ -231,17 +247,3 @@ def _quoted(path: Path) -> str:
 def _erasure_token(home: Path) -> str:
     """What changes with every erasure: texts of other rows get marks, so all days are written anew."""
     return " ".join(sorted(erasure.subject for erasure in erasures(home)))
-
-
-def note_lake(home: Path, address: str) -> None:
-    """Note an address that rows are written to, before the first of them is."""
-    known = known_lakes(home)
-    if address not in known:
-        replace_private_file(home / LAKES, json.dumps([*known, address]))
-
-
-def known_lakes(home: Path) -> list[str]:
-    """The addresses of lakes that rows of this home were written to."""
-    with suppress(FileNotFoundError, ValueError):
-        return [str(each) for each in json.loads((home / LAKES).read_text(encoding="utf-8"))]
-    return []

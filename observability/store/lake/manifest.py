@@ -46,11 +46,12 @@ class LakeFile:
 
 @dataclass(frozen=True)
 class LakeManifest:
-    """A state of a lake: its number (0: nothing was written yet), when it was written, and its files."""
+    """A state of a lake: its number (0: nothing was written yet), when it was written, its files, and the id of the store that wrote it."""
 
     number: int = 0
     at: str = ""
     files: tuple[LakeFile, ...] = ()
+    store: str = ""
 
     def of_model(self, model: str, table: LakeTable) -> list[LakeFile]:
         """The files of a model's table, oldest day first."""
@@ -67,7 +68,7 @@ def read_manifest(place: FilePlace) -> LakeManifest:
         body = json.loads(place.read(name))
         if body["format"] != FORMAT:
             raise ValueError(f"format {body['format']}")
-        return LakeManifest(body["number"], body["at"], tuple(LakeFile(**file) for file in body["files"]))
+        return LakeManifest(body["number"], body["at"], tuple(LakeFile(**file) for file in body["files"]), body.get("store", ""))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreBrokenError("the manifest of the lake cannot be read", where=f"{place.address}/{name}", got=error) from None
 
@@ -77,10 +78,10 @@ def manifest_numbers(place: FilePlace) -> list[int]:
     return sorted(int(found[1]) for name in place.list_names(FOLDER) if (found := NAME.fullmatch(name)))
 
 
-def write_manifest(place: FilePlace, before: LakeManifest, files: Iterable[LakeFile], scratch: Path) -> LakeManifest:
-    """Write the state that follows another one. scratch: a folder of the same disk as the store."""
-    state = LakeManifest(before.number + 1, datetime.now(UTC).isoformat(timespec="seconds"), tuple(files))
-    body = {"format": FORMAT, "number": state.number, "at": state.at, "files": [asdict(file) for file in state.files]}
+def write_manifest(place: FilePlace, before: LakeManifest, files: Iterable[LakeFile], scratch: Path, store: str) -> LakeManifest:
+    """Write the state that follows another one. scratch: a folder of the same disk as the store. store: the id of the one that writes."""
+    state = LakeManifest(before.number + 1, datetime.now(UTC).isoformat(timespec="seconds"), tuple(files), store)
+    body = {"format": FORMAT, "number": state.number, "at": state.at, "store": store, "files": [asdict(file) for file in state.files]}
     path = scratch / "manifest.json"
     path.write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
     place.publish(path, f"{FOLDER}/{state.number:010d}.json")
@@ -88,8 +89,12 @@ def write_manifest(place: FilePlace, before: LakeManifest, files: Iterable[LakeF
 
 
 def remove_unnamed(place: FilePlace, states: Iterable[LakeManifest]) -> int:
-    """Remove the files of rows, and the manifests, that none of these states names; return how many files of rows went."""
+    """Remove the files of rows, and the manifests, that none of these states names, and what killed writers left; return how many files of
+    rows went.
+    """
     held = list(states)
+    for folder in (FOLDER, *TABLES):
+        place.remove_unfinished(folder)
     named = {file.name for state in held for file in state.files}
     gone = [name for table in TABLES for name in place.list_names(table) if name not in named]
     for name in gone:

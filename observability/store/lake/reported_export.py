@@ -16,14 +16,14 @@ SMALL = 1_000_000
 """Bytes below which a file is small."""
 
 
-def export_reported_lake(store: Database, address: str, *, progress: Progress | None = None) -> dict[str, Any]:
+def export_reported_lake(store: Database, address: str, *, progress: Progress | None = None, replace: bool = False) -> dict[str, Any]:
     """Bring a lake to the state of the store as `export_lake` does, and keep a `storage_report` of it, also where it cannot be written.
 
     The place is the lake's address. Raises what `export_lake` raises; a report that cannot be kept is logged.
     """
     begun, place = datetime.now(UTC), open_file_place(address)
     try:
-        done = export_lake(store, address, progress=progress)
+        done = export_lake(store, address, progress=progress, replace=replace)
     except (StoreBrokenError, OSError):
         _keep_report(store, {"place": place.address, "writes": 1, "write_errors": 1})
         raise
