@@ -1,11 +1,13 @@
 """Find groups whose rate moved away from that of the others since the reference.
 
 The statistic is a difference in differences: a change that all groups share is not a fairness change, and is left to performance and
-drift. A group's natural variation is estimated from the model's own past, and a distance that is there in the past too is not new.
+drift. A group's natural variation is estimated from the model's own past, and a distance that is there in the past too is not new. How far
+a group moved is told against the reference. Whether that is chance is asked of the reference and the past month together where the month is
+as the reference was: a group has few positives in a reference, and many in a month.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +22,7 @@ from observability.detection.fairness_criteria import NAME, Criterion, is_chosen
 from observability.detection.group_contrasts import GroupContrast, growth_p_value, rate_contrasts
 from observability.detection.onset import OnsetEstimate
 from observability.detection.windows import Floats, last_day_masks
-from observability.metrics.groups import MISSING, Attribute, GroupMetrics, GroupTotals, groups_with_enough_rows
+from observability.metrics.groups import MISSING, Attribute, Bools, GroupMetric, GroupMetrics, GroupTotals, groups_with_enough_rows
 from observability.stats.group import GapChanges, gap_changes, shares_of_others
 from observability.stats.interval import normal_quantile
 
@@ -82,7 +84,8 @@ class GapChange(WindowChange):
 
     others: the other groups that it is compared with; small: groups that are left out because they have too few rows now or in the
     reference; named: groups that are left out because they moved further. by_day: the distance by day. past: the distance in the own
-    past, None without; standing: no further from the others than in the own past.
+    past, None without; standing: no further from the others than in the own past. with_past: whether the p-value is against the reference
+    and the past month together.
     """
 
     place: int
@@ -99,6 +102,7 @@ class GapChange(WindowChange):
     by_day: GroupContrast
     past: float | None
     standing: bool
+    with_past: bool
     others: int
     small: int
     named: int
@@ -164,6 +168,8 @@ def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places:
     after, then = window.groups.metrics[metric].at(places), side.before.metrics[metric].at(places)
     found = gap_changes(after.value, after.variance, after.n, then.value, then.variance, then.n)
     own = own_past(side, metric, window, places)
+    month, as_before = reference_with_past(side, metric, places, gap_limits(side.model, metric, side.before)[0])
+    longer = found if month is None else gap_changes(after.value, after.variance, after.n, month.value, month.variance, month.n)
     own_rows = 0.0 if side.past is None else float(side.past.metrics[metric].n[places].sum())
     stated = gap_limits(side.model, metric, side.before)
     weights = np.zeros((places.size, len(side.now.levels)))
@@ -176,12 +182,15 @@ def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places:
         if own is not None:
             own_grown, own_error = float(own.grown[i]), by_day.error(float(own.error[i]), window.days, own_rows)
             standing = growth_p_value(own_error, own_grown) > NEWS or own_grown < max(stated[0], by_day.varies(own_error))
+        p_value = growth_p_value(error, grown)
+        if with_past := month is not None and bool(as_before[i]):
+            p_value = growth_p_value(by_day.error(float(longer.error[i]), window.days, float(month.n.sum())), float(longer.grown[i]))
         changes.append(
             GapChange(
                 days=window.days,
                 whole=window.whole,
                 effect=grown,
-                p_value=growth_p_value(error, grown),
+                p_value=p_value,
                 limits=stated if window.whole else at_least(stated, varies),
                 varies=varies,
                 place=place,
@@ -198,6 +207,7 @@ def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places:
                 by_day=by_day,
                 past=None if own is None else float(own.before[i]),
                 standing=standing,
+                with_past=with_past,
                 others=places.size - 1,
                 small=groups_with_rows(window.groups) - places.size - named,
                 named=named,
@@ -216,6 +226,20 @@ def own_past(side: ComparedGroups, metric: str, window: GroupWindow, places: Pla
         return None
     after, then = window.groups.metrics[metric].at(places), side.past.metrics[metric].at(places)
     return gap_changes(after.value, after.variance, after.n, then.value, then.variance, then.n)
+
+
+def reference_with_past(side: ComparedGroups, metric: str, places: Places, limit: float) -> tuple[GroupMetric | None, Bools]:
+    """Return some groups over the reference and the past month together, and of which groups the month is as the reference was: their
+    distance from the others changed by less than `limit`, and not surely. None where one of the groups is too small in either.
+    """
+    if side.past is None or not groups_with_enough_rows(side.past, metric)[places].all():
+        return None, np.zeros(places.size, np.bool_)
+    month, then = side.past.metrics[metric].at(places), side.before.metrics[metric].at(places)
+    moved = gap_changes(month.value, month.variance, month.n, then.value, then.variance, then.n)
+    change, n = np.abs(moved.now - moved.before), month.n + then.n
+    as_before = (change < limit) & (change <= normal_quantile(1 - NEWS) * moved.error)
+    value, variance = ((getattr(month, part) * month.n + getattr(then, part) * then.n) / n for part in ("value", "variance"))
+    return replace(then, n=n, value=value, variance=variance, successes=None), np.asarray(as_before, np.bool_)
 
 
 def gap_limits(model: Model, metric: str, before: GroupMetrics) -> tuple[float, float]:

@@ -311,6 +311,7 @@ def about_moved(context: Context, moved: ComparedGroups, one: GapChange, adjuste
             "varies_up_to": one.varies,
             "standing": one.standing,
             "p_value": one.p_value,
+            "p_with_past": one.with_past,
             "p_adjusted": adjusted,
             "days": one.days,
             "whole": one.whole,

@@ -158,6 +158,24 @@ def test_what_stood_in_the_past_month_is_as_critical_and_no_news() -> None:
     assert (since := standing_since(found)) is not None and since.earlier
 
 
+def test_a_month_as_the_reference_was_settles_what_a_small_reference_leaves_open() -> None:
+    """400 positives of a group in the reference leave 11 points of TPR open; the month has as many in two days."""
+    rows, base, past = people(7000, 42, tpr={"F": 0.69}), people(1600, 50), month(44, 28, rows=1000)
+    found = findings(rows, base, past)[("sex=F", "true_positive_rate")]
+    assert found.needs_action and found.evidence["p_with_past"] and found.evidence["p_value"] < 1e-6
+    hits = rows[(rows["group.sex"] == "F") & (rows["label"] == 1)]["decision"].mean()
+    assert found.value == pytest.approx(hits) and found.evidence["baseline"] == pytest.approx(0.8, abs=0.05), "told against the reference"
+    assert findings(rows, base).get(("sex=F", "true_positive_rate")) is None, "nothing but the reference is too little"
+
+
+def test_a_month_that_was_itself_bad_settles_nothing() -> None:
+    rows, base = people(7000, 45, tpr={"F": 0.66}), people(20_000, 46)
+    bad = people(28_000, 47, tpr={"F": 0.72}).assign(at=month(48, 28, rows=1000)["at"])
+    found, alone = (findings(rows, base, past)[("sex=F", "true_positive_rate")] for past in (bad, None))
+    assert not found.evidence["p_with_past"] and found.severity == alone.severity == "act"
+    assert found.value == alone.value and found.evidence["gap_reference"] == alone.evidence["gap_reference"]
+
+
 START_OF_FAULT = pd.Timestamp("2026-03-05", tz="UTC").to_pydatetime()
 
 
