@@ -199,6 +199,15 @@ def is_joint_drift(finding: Finding) -> bool:
     return finding.analyzer in DISTRIBUTIONS and pipeline_stage(finding) == "input" and specific_subject(finding) is None
 
 
+def are_joint_drift(findings: Sequence[Finding]) -> bool:
+    """Whether findings are about one drift of all inputs together. Requests far from the reference are part of it, and alone they are none:
+    a few strange requests are no drift.
+    """
+    joint = [finding for finding in findings if is_joint_drift(finding)]
+    far = [finding for finding in findings if finding.metric == "far_request_share" and specific_subject(finding) is None]
+    return bool(joint) and len(joint) + len(far) == len(findings)
+
+
 FALLS = ("serving/performance", "serving/calibration", SLICES, "serving/why_changed", "serving/estimated_performance")
 """Analyzers that measure how right the answers of a model are."""
 

@@ -15,6 +15,7 @@ from observability.incidents.grouping_rules import (
     STAGES,
     STANDING_STAGES,
     Stage,
+    are_joint_drift,
     claimed_place,
     continues_drift,
     continues_fall,
@@ -183,7 +184,7 @@ def began_with_serving(fault: FaultGroup) -> bool:
 
 def is_drift_fault(fault: FaultGroup) -> bool:
     """Whether the source of a fault is a drift without a date, or of all inputs together."""
-    return fault.drift or all(is_undated_drift(root) or is_joint_drift(root) for root in fault.root)
+    return fault.drift or are_joint_drift(fault.root) or all(is_undated_drift(root) or is_joint_drift(root) for root in fault.root)
 
 
 def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
@@ -194,7 +195,7 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
     """
     if has_harm(fault):
         return False
-    if all(is_joint_drift(root) for root in fault.root):
+    if are_joint_drift(fault.root):
         return True
     if is_drift_fault(fault) and any(onset_certainty(root) == "open" for root in fault.root):
         return True

@@ -376,6 +376,20 @@ def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks
     assert len(broken) == 2 and weeks[0][0].id not in {each.id for each in broken}, "another input broke, and may explain it"
 
 
+def test_requests_far_from_the_reference_are_part_of_a_joint_drift_and_alone_none() -> None:
+    """A live guard counts the rows of the drift once more: its share has no date and joins the drift of all inputs."""
+    stands = finding("ece", day=None, news="ongoing", evidence={"standing": True})
+    joint, far = finding("domain_auc", day=1, news="new"), finding("far_request_share", day=None, severity="watch")
+    (one,) = incidents(stands, joint, far)
+    assert one.standing and one.id == incidents(stands)[0].id
+    (apart,) = incidents(joint, far)
+    assert apart.id == incidents(joint)[0].id, "the drift without what stands has one id, too"
+    alone = incidents(stands, far)
+    assert [each.standing for each in alone] == [False, True], "a few strange requests are no drift"
+    broken = incidents(stands, joint, far, finding("null_rate", "income", day=1))
+    assert len(broken) == 2 and broken[0].lead.metric == "null_rate", "and not where an input broke"
+
+
 def test_what_a_model_has_had_since_its_first_day_is_one_incident() -> None:
     unknown_past = {"past": None, "onset_known": "vague"}
     seen = [

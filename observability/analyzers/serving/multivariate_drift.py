@@ -109,6 +109,13 @@ class DomainVerdict:
         return self.days is None or self.days.p_value <= self.budget
 
     @property
+    def stands(self) -> bool:
+        """Whether it is no news: not farther from the days before than those are from each other, or the week before was as far from the
+        reference. A drift that moves on for ever differs from each month before it, and is still one drift.
+        """
+        return not self.news or bool(self.weeks and self.weeks[0])
+
+    @property
     def severity(self) -> Severity:
         """Act or watch by the level of the AUC, not by how long it has been high.
 
@@ -261,7 +268,7 @@ def weeks_beyond(judged: DomainVerdict, context: Context) -> dict[str, Any]:
     window was not.
     """
     count = next((place for place, moved in enumerate(judged.weeks) if not moved), len(judged.weeks))
-    if judged.news or not count:
+    if not judged.stands or not count:
         return {}
     return StandingSince((context.window.start - count * WEEK * DAY).date(), earlier=count == len(judged.weeks)).evidence
 
@@ -269,7 +276,7 @@ def weeks_beyond(judged: DomainVerdict, context: Context) -> dict[str, Any]:
 def about_all(judged: DomainVerdict, context: Context, n: int, frames: Frames) -> Finding:
     """Return the finding about all inputs jointly."""
     found, severity = judged.found, judged.severity
-    when = since_when(found, frames, context) if needs_action(severity) else None
+    when = since_when(found, frames, context) if needs_action(severity) and not judged.stands else None
     finding = replace(
         undecided_domain(context, n, ""),
         value=found.auc,
@@ -379,7 +386,7 @@ def domain_evidence(judged: DomainVerdict) -> dict[str, Any]:
         "limits": {"watch": judged.watch, "act": judged.act},
         "single_features_auc": found.additive_auc,
         "moved_alone": list(judged.moved),
-        "standing": not judged.news,
+        "standing": judged.stands,
         **({"compared_inputs": judged.inputs[0], "inputs": judged.inputs[1]} if judged.compared else {}),
         "calendar": list(judged.calendar),
         "calendar_auc": judged.calendar_auc if judged.calendar else None,

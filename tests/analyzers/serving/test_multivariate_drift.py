@@ -13,6 +13,7 @@ from observability.analyzers.serving.multivariate_drift import (
     ANALYZER,
     DomainVerdict,
     correlations_of,
+    domain_evidence,
     domain_sentence,
     sides_of,
     undecided_domain,
@@ -295,6 +296,17 @@ def test_a_drift_says_since_which_week_or_that_it_is_not_clearly_different(
     assert finding.severity == "act" and standing_since(finding) == since
     said = domain_sentence(judged, finding)
     assert ("not clearly different from the past four weeks" in said) == (since is None) and "unchanged" not in said
+
+
+@pytest.mark.parametrize(("weeks", "stands"), [((True, False), True), ((False, True), False), ((None, True), False), ((), False)])
+def test_a_drift_that_moves_on_stands_where_the_week_before_was_as_far(weeks: tuple[bool | None, ...], stands: bool) -> None:
+    """It differs from the days before it: a season that goes on is one drift, and one that went and came back is new."""
+    judged, context = replace(verdict(weeks), days=WindowSeparation(0.8, 0.5, 0.01, 1e-9)), context_for(rows(40, 1), features=FEATURES)
+    assert judged.news and judged.stands == stands and judged.severity == "act"
+    evidence = domain_evidence(judged) | weeks_beyond(judged, context)
+    since = standing_since(replace(undecided_domain(context, 900, ""), severity="act", evidence=evidence))
+    assert evidence["standing"] == stands and (since is not None) == stands
+    assert since is None or since == StandingSince(date(2026, 2, 23), earlier=False)
 
 
 def test_of_very_many_inputs_the_most_important_are_compared_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
