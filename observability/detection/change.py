@@ -2,9 +2,9 @@
 
 The statistic differs (PSI of a distribution, loss of a metric, growth of a ratio, of a gap between groups, change of a correlation, fall
 of agreement); the decision rule is the same. The whole window is judged by size and significance alone, however long it has been so; what
-the model's own past shows as well is standing, and as critical as before. The last days of a window are reported only where they are new.
-A detector fills a `WindowChange` for each window, adds its own fields, and states in `is_new` whether the model's own past differs from it
-too.
+the model's own past shows as well is standing, and as critical as before. The last days of a window are reported only where they are new,
+or where such weekdays are bad each week. A detector fills a `WindowChange` for each window, adds its own fields, and states in `is_new`
+whether the model's own past differs from it too.
 """
 
 from collections.abc import Sequence
@@ -138,6 +138,11 @@ class WindowChange:
         return True
 
     @property
+    def repeats(self) -> bool:
+        """Whether last days that the own past shows as well are bad each week, and no natural pattern of the week."""
+        return False
+
+    @property
     def comparable(self) -> bool:
         """Whether the window can be held against the reference at all; False where both cover other parts of the calendar."""
         return True
@@ -180,7 +185,7 @@ class ChangeVerdict(Generic[Change]):
         (watch, act), now, before = self.change.limits, self.change.effect, self.change.earlier_effect
         if not self.needs_action:
             return "recovered" if self.severity == "ok" and self.change.whole and before is not None and before >= act else None
-        if before is None:
+        if before is None or (self.standing and not self.change.whole):
             return "ongoing" if self.standing else "new"
         if before < watch:
             return "new"
@@ -228,7 +233,7 @@ def judge_change(change: Change, p_adjusted: float, budget: float) -> ChangeVerd
         return ChangeVerdict(change, "unknown" if change.whole and change.effect >= watch else "ok", p_adjusted)
     if change.is_new(severity, budget):
         return ChangeVerdict(change, severity, p_adjusted)
-    if not change.whole:
+    if not change.whole and not change.repeats:
         return ChangeVerdict(change, "ok", p_adjusted, standing=True)
     return ChangeVerdict(change, severity if change.comparable else "unknown", p_adjusted, standing=True)
 

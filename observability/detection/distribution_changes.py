@@ -18,6 +18,7 @@ from observability.core.finding import Severity
 from observability.detection.change import USUAL_SHARE, Limits, WindowChange, at_least
 from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.detection.repeating_days import lacks_such_days
 from observability.detection.windows import WEEK, Floats, last_day_masks, reference_days, same_weekdays
 from observability.metrics.histograms import (
     CALENDAR_ROWS,
@@ -101,7 +102,8 @@ class DistributionChange(WindowChange):
     past: the distance from the own past, None where unknown; past_rows: the own past. groups: counts by group in the reference and in the
     window. stated: limits without the natural variation. usual: for a column that follows the calendar, the largest distance from the
     reference over the same number of past days. one_value_a_day: whether all rows of a day have one value. week_before: PSI of the week
-    before the window. levels, past_levels: for a category, both sides level by level, against the reference and the own past.
+    before the window. levels, past_levels: for a category, both sides level by level, against the reference and the own past. repeats:
+    whether last days fall on weekdays that the reference surely holds no such days of.
     """
 
     after: ColumnHistogram
@@ -115,6 +117,7 @@ class DistributionChange(WindowChange):
     levels: LevelShares | None = None
     past_levels: LevelShares | None = None
     past_rows: ColumnHistogram | None = None
+    repeats: bool = False
 
     @property
     def as_usual(self) -> bool:
@@ -341,11 +344,12 @@ class ColumnBaseline:
         span = reference_days(self.before.n, self.rows_a_day)
         varies = self.consecutive if whole and not self.of_the_day else self.weekly if days >= WEEK else self.daily
         reference, levels = self.distance(self.base, self.before.n, counts, after, days, span, varies, whole=whole)
-        own, own_levels, own_rows = None, None, None
+        own, own_levels, own_rows, repeats = None, None, None, False
         if past is not None and past.numbers.size >= MIN_DAYS:
             alike = np.ones(past.numbers.size, bool)
             if days < WEEK and past.numbers.size >= 2 * WEEK:
                 alike = same_weekdays(past.numbers, self.now.numbers[kept])
+                repeats = not whole and reference.psi >= self.stated[0] and self._lacks(counts, alike, span)
             if past.rows[alike].sum() >= MINIMUM_ROWS:
                 base, n = self.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
                 own_rows = past.over(alike)
@@ -368,7 +372,20 @@ class ColumnBaseline:
             levels=levels,
             past_levels=own_levels,
             past_rows=own_rows,
+            repeats=repeats,
         )
+
+    def _lacks(self, such: Floats, alike: NDArray[np.bool_], span: float) -> bool:
+        """Whether the reference, of so many days, holds no such days (repeating_days.py); never of a column that follows the calendar.
+
+        such: their counts by group. alike: the days of the past that have their weekdays.
+        """
+        if self.of_the_day:
+            return False
+        rows = self.shares * (1 - self.shares) / max(self.before.n, 1.0)
+        both = rows + self.weekly.between * mean_variance_ratio(span, self.weekly.correlation)
+        others = self.past_groups[~alike].sum(axis=0)
+        return lacks_such_days(self.base, others, such, float(alike.mean()), float(rows.sum() / both.sum()), self.stated[0])
 
     @cached_property
     def weeks(self) -> tuple[float, ...]:

@@ -150,7 +150,7 @@ def column_finding(
     low, high = psi_interval(change)
     importance = context.model.settings.importance
     onset = drift_onset(drift, change, context.window.start) if alarming and not worst.standing else None
-    stands = drift_standing(drift, change, worst.limit) if alarming and worst.standing else {}
+    stands = drift_standing(drift, change, worst.limit) if alarming and worst.standing and change.whole else {}
     share, unit = importance.get(drift.name), values.unit_change(drift) if alarming else None
     weight = share if share is not None else 1 / max(len(importance), 1) if importance else 1.0
     finding = replace(
@@ -247,6 +247,12 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
     limit = f"(limit {worst.limit:.2g}{own_variation(worst)})"
     largest = f"{unit.words}, as in another unit" if unit else largest_change(drift, change, finding.evidence["value_shift"])
     own = own_past(drift.axis, change)
+    when = window_phrase(change.days, whole=change.whole)
+    if worst.standing and not change.whole:
+        return (
+            f"`{name}` differs from the reference{when}, as on such weekdays before: PSI {psi:.2f} {limit} over {rows}; {largest}; "
+            "the reference holds no such days."
+        )
     if worst.standing:
         weeks = standing_weeks(drift, worst)
         since = (
@@ -256,7 +262,6 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
         return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest}."
     whole = "" if change.whole else f" ({drift.whole.effect:.2f} over all {drift.whole.days} days)"
     past = own.words("") if own else ""
-    when = window_phrase(change.days, whole=change.whole)
     return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest}."
 
 

@@ -188,6 +188,26 @@ def test_a_single_day_is_not_told_for_its_weekday_and_a_day_that_repeats_itself_
     assert named.severity == "unknown" and "a day is too few" in named.because, "data/quality names the unseen level"
 
 
+@pytest.mark.parametrize("bad_weeks", [0, 2, 4])
+def test_a_fault_of_one_weekday_is_told_on_each_of_them_and_a_natural_pattern_on_none(bad_weeks: int) -> None:
+    """From the third or fourth Sunday on such Sundays are usual; the reference, which has no dates, holds none of them."""
+
+    def with_sundays(frame: pd.DataFrame, weeks: int) -> pd.DataFrame:
+        bad = (frame["at"].dt.dayofweek == 6) & (frame["at"] >= frame["at"].max() - pd.Timedelta(weeks=weeks))
+        return frame.assign(age=np.where(bad, frame["age"] * 1.25, frame["age"]))
+
+    reference, current, past = before(4000, 60), rows(3500, 61), before(14_000, 62)
+    bad = findings(with_sundays(current, 1), reference, with_sundays(past, bad_weeks))["age"]
+    assert bad.severity == "act" and bad.evidence["look_days"] == 1
+    assert news_of(bad) == ("ongoing" if bad_weeks else "new")
+    assert ("the reference holds no such days" in bad.because) == (bad_weeks > 0)
+    natural = findings(with_sundays(current, 1), with_sundays(reference, 9), with_sundays(past, 4))["age"]
+    assert natural.severity == "ok", natural.because
+    elsewhere = with_sundays(past, 4).assign(age=lambda frame: frame["age"] + 6)
+    moved = findings(with_sundays(current, 1).assign(age=lambda frame: frame["age"] + 6), reference, elsewhere)["age"]
+    assert moved.evidence["look_days"] == 7, "where every day is far from the reference, the drift of all days is told"
+
+
 def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() -> None:
     rng = np.random.default_rng(79)
 

@@ -1,0 +1,30 @@
+"""Tell days that differ from the reference each week from days that the reference holds as well.
+
+A fault of one weekday is usual to the model's own past from its third or fourth time on. A reference is stored without dates, and yet it
+tells a fault from a natural pattern of the week. Where the pattern is natural, such days are a part of the reference, which is then like
+the other days of the past month and these together; where it is a fault, the reference is like the other days alone.
+"""
+
+import math
+
+import numpy as np
+
+from observability.detection.windows import Floats
+from observability.stats import distance
+from observability.stats.dispersion import SHARE_FLOOR
+
+SURE = math.log(1000)
+"""Logarithm of the likelihood ratio from which the reference surely lacks such days: less than one natural pattern in 1,000 reaches it."""
+
+
+def lacks_such_days(reference: Floats, others: Floats, such: Floats, share: float, row_share: float, limit: float) -> bool:
+    """Whether a reference surely holds no days of a kind (one weekday), and is like the other days.
+
+    reference, others, such: counts by group. share: of days of that kind. row_share: part of the variance of the reference's shares that is
+    of rows, since rows of a day are no independent draws. limit: PSI below which the other days are like the reference.
+    """
+    if not (others.sum() > 0 and such.sum() > 0) or distance.psi(reference, others) >= limit:
+        return False
+    without = np.maximum(others / others.sum(), SHARE_FLOOR)
+    natural = (1 - share) * without + share * np.maximum(such / such.sum(), SHARE_FLOOR)
+    return row_share * float(reference @ np.log(without / natural)) >= SURE
