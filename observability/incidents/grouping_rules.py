@@ -244,6 +244,12 @@ def leaves_range(finding: Finding) -> bool:
     return slowly or (finding.metric == "out_of_range_rate" and (finding.value or 0.0) < MOSTLY)
 
 
+def left_at_once(finding: Finding) -> bool:
+    """Whether hardly any values of a column were beyond the reference's range in the past weeks, as far as these are known."""
+    past = finding.evidence.get("past")
+    return past is not None and past < SOME
+
+
 def continues_drift(finding: Finding, old: Finding) -> bool:
     """Whether a finding goes on with a drift that stands: a drift without a date, one of all inputs together, or a column of that drift.
 

@@ -25,6 +25,7 @@ from observability.incidents.grouping_rules import (
     is_undated_slice,
     is_worse_severity,
     leaves_range,
+    left_at_once,
     onset_certainty,
     pipeline_stage,
     same_subject,
@@ -214,7 +215,8 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
 
 def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool:
     """Whether a finding about a column is a move of its distribution like those that stand: not values that are broken or in another unit,
-    and not much farther from the reference. farthest: the largest PSI of what stands.
+    and not much farther from the reference. farthest: the largest PSI of what stands. Where no column stands by itself, one that leaves its
+    range at once is a fault.
     """
     if is_joint_drift(root) or is_undated_drift(root):
         return True
@@ -223,7 +225,9 @@ def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool
     leaves = leaves_range(root)
     if root.evidence.get("factor") is not None or not (leaves or root.metric == "psi"):
         return False
-    return leaves or not farthest or (root.value or 0.0) <= MUCH_FARTHER * farthest
+    if leaves:
+        return bool(farthest) or not left_at_once(root)
+    return not farthest or (root.value or 0.0) <= MUCH_FARTHER * farthest
 
 
 def has_harm(fault: FaultGroup) -> bool:

@@ -390,6 +390,16 @@ def test_requests_far_from_the_reference_are_part_of_a_joint_drift_and_alone_non
     assert len(broken) == 2 and broken[0].lead.metric == "null_rate", "and not where an input broke"
 
 
+def test_a_column_that_leaves_its_range_at_once_is_told_where_only_a_joint_drift_stands() -> None:
+    """No factor names its unit, and no column drifts by itself: the drift of all inputs together is no reason for it."""
+    stands = finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})
+    beyond = finding("out_of_range_rate", "age", day=3, value=0.38, news="new", evidence={"past": 0.0})
+    assert [each.standing for each in incidents(stands, beyond)] == [False, True]
+    assert len(incidents(stands, replace(beyond, evidence={"past": 0.02}))) == 1, "it left slowly"
+    column = finding("psi", "zip", day=None, value=3.0, news="ongoing", evidence={"standing": True})
+    assert len(incidents(stands, column, beyond)) == 1, "columns drift"
+
+
 def test_what_a_model_has_had_since_its_first_day_is_one_incident() -> None:
     unknown_past = {"past": None, "onset_known": "vague"}
     seen = [
