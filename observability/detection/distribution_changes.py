@@ -6,6 +6,7 @@ which are judged as a change. A column follows the calendar where rows of a day 
 column cannot be held against a reference of other days; it is reported where it is farther than the same number of past days was.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -35,18 +36,19 @@ from observability.stats.dispersion import (
     MIN_DAYS,
     DayVariation,
     GammaNull,
-    consecutive_day_variation,
-    estimate_day_variation,
+    consecutive_day_variations,
+    estimate_day_variations,
     fast_median,
     mean_variance_ratio,
     psi_null,
     psi_null_of_days,
 )
-from observability.stats.interval import effective_n
-from observability.stats.level_swap import LevelShares, past_day_excess
+from observability.stats.level_swap import LevelShares, past_day_excesses
 from observability.stats.multiple_testing import ACT_SHARE
 
 PAST_DAYS = 28
+BLOCK = 256
+"""Columns that are measured together at most, which bounds the memory."""
 MINIMUM_ROWS = 100
 MIN_SHARE = 1e-3
 """Smallest share of a group when the onset is estimated, so that a previously empty group does not decide alone."""
@@ -175,264 +177,366 @@ class ColumnDrift:
 
 
 @dataclass(frozen=True)
-class ColumnBaseline:
-    """A column by day, in the window and in its own past, with the between-day variance of the share of each group."""
+class ComparedColumn:
+    """A column to compare. before: its reference; now, everything: its days in the window and before, None where none are known."""
 
+    reference: str
+    name: str
     axis: ColumnAxis
     before: ColumnHistogram
     now: DailyHistogram
-    past: DailyHistogram | None
+    everything: DailyHistogram | None
+
+    def past(self, days: WindowDays) -> DailyHistogram | None:
+        """Return the whole days before the window; None where there is none."""
+        known = None if self.everything is None else self.everything.at(days.past(self.everything.numbers))
+        return known if known is not None and known.numbers.size else None
+
+
+def column_drifts(columns: Iterable[ComparedColumn], days: WindowDays, stated: Limits) -> list[ColumnDrift]:
+    """Return the drift of each column in the window against the reference and its own past; a column with an empty side is left out.
+
+    Columns of the same days and groups are measured together. stated: PSI from which it is watch and act.
+    """
+    blocks: dict[tuple[Any, ...], list[tuple[int, ComparedColumn, DailyHistogram | None]]] = {}
+    for place, column in enumerate(columns):
+        if column.before.n > 0 and column.now.w.sum() > 0:
+            past, axis = column.past(days), column.axis
+            dates = [(side.numbers.tobytes(), side.rows.tobytes()) for side in (column.now, past) if side is not None]
+            blocks.setdefault((axis.ordered, len(axis.common), int(axis.group.max()), *dates), []).append((place, column, past))
+    found: dict[int, ColumnDrift] = {}
+    for block in blocks.values():
+        for start in range(0, len(block), BLOCK):
+            places, members, pasts = zip(*block[start : start + BLOCK], strict=True)
+            found.update(zip(places, ColumnBlock(members, pasts, stated, days).drifts(), strict=True))
+    return [found[place] for place in sorted(found)]
+
+
+@dataclass(frozen=True)
+class ColumnBlock:
+    """Columns of the same days, rows by day and number of groups, in the window and in their own past.
+
+    Arrays are columns × days × groups, without the days for a side as a whole.
+    """
+
+    columns: tuple[ComparedColumn, ...]
+    pasts: tuple[DailyHistogram | None, ...]
     stated: Limits
-    start: int
+    window_days: WindowDays
+
+    @property
+    def now(self) -> DailyHistogram:
+        """The window's days of the first column, whose dates and rows are those of all."""
+        return self.columns[0].now
+
+    @property
+    def past(self) -> DailyHistogram | None:
+        """The days of the own past of the first column, whose dates and rows are those of all; None where there are none."""
+        return self.pasts[0]
+
+    @property
+    def past_numbers(self) -> NDArray[np.int64]:
+        """The days of the own past."""
+        return self.now.numbers[:0] if self.past is None else self.past.numbers
 
     @cached_property
-    def shares(self) -> Floats:
-        """Shares of the groups in reference and past together, none of them zero; variances are relative to these."""
-        total = self.base / max(self.base.sum(), 1.0)
-        own = self.past_groups.sum(axis=0)
-        if own.sum() > 0:
-            total = (total + own / own.sum()) / 2
-        return np.asarray(np.maximum(total, 1e-4))
+    def now_weights(self) -> tuple[Floats, Floats]:
+        """Σw and Σw² of each day of the window, columns × days."""
+        return np.stack([column.now.w for column in self.columns]), np.stack([column.now.w2 for column in self.columns])
 
     @cached_property
-    def level_shares(self) -> Floats:
-        """Shares of the groups in reference and window together: a group that is new in the window varies by as much as it holds."""
-        now = self.now_groups.sum(axis=0)
-        return np.asarray(np.maximum((self.base / max(self.base.sum(), 1.0) + now / max(now.sum(), 1.0)) / 2, 1e-4))
-
-    @cached_property
-    def rows_a_day(self) -> float:
-        """Effective rows of a usual day."""
-        side = self.past if self.past is not None and self.past.numbers.size >= MIN_DAYS else self.now
-        held = side.w2 > 0
-        return float(fast_median(side.w[held] ** 2 / side.w2[held], 0)) if held.any() else 0.0
-
-    @cached_property
-    def weekly(self) -> DayVariation:
-        """Between-day variance of the share of each group, without the pattern of the week."""
-        return self._variation(weekly=True)
-
-    @cached_property
-    def consecutive(self) -> DayVariation:
-        """Variance of the share of each group between consecutive days, in the past and the window."""
-        sides = [side for side in (self.past, self.now) if side is not None]
-        w, w2, numbers = (np.concatenate([getattr(side, name) for side in sides]) for name in ("w", "w2", "numbers"))
-        groups = np.concatenate([self.past_groups, self.now_groups]) if self.past is not None else self.now_groups
-        with np.errstate(invalid="ignore", divide="ignore"):
-            noise = self.level_shares * (1 - self.level_shares) * (w2 / w**2)[:, None]
-            return consecutive_day_variation(groups / groups.sum(axis=1, keepdims=True), noise, numbers)
-
-    @cached_property
-    def daily(self) -> DayVariation:
-        """Between-day variance of the share of each group, with the pattern of the week."""
-        return self._variation(weekly=False)
-
-    def _variation(self, *, weekly: bool) -> DayVariation:
-        chance = self.shares * (1 - self.shares)
-        past = self.past
-        if past is None or past.numbers.size < MIN_DAYS:
-            return DayVariation(chance / max(self.rows_a_day, 1.0), 0.0, 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            noise = chance * (past.w2 / past.w**2)[:, None]
-        return estimate_day_variation(self.past_shares, noise, past.numbers, weekly=weekly)
+    def past_weights(self) -> tuple[Floats, Floats]:
+        """Σw and Σw² of each day of the own past, columns × days; no days where there is none."""
+        known = [past for past in self.pasts if past is not None]
+        empty = np.zeros((len(self.columns), 0))
+        return (np.stack([past.w for past in known]), np.stack([past.w2 for past in known])) if known else (empty, empty)
 
     @cached_property
     def base(self) -> Floats:
-        """The reference by group."""
-        return grouped_counts(self.before, self.axis.group)
+        """The references by group."""
+        return np.stack([grouped_counts(column.before, column.axis.group) for column in self.columns])
+
+    @cached_property
+    def base_shares(self) -> Floats:
+        """Shares of the groups in the references."""
+        return np.asarray(self.base / np.maximum(self.base.sum(axis=1, keepdims=True), 1.0))
 
     @cached_property
     def now_groups(self) -> Floats:
         """The window's days by group."""
-        return distance.merge_bins(self.now.counts, self.axis.group)
+        return np.stack([distance.merge_bins(column.now.counts, column.axis.group) for column in self.columns])
 
     @cached_property
     def past_groups(self) -> Floats:
         """The days of the own past by group; no days where there is none."""
-        return self.now_groups[:0] if self.past is None else distance.merge_bins(self.past.counts, self.axis.group)
+        sides = zip(self.columns, self.pasts, strict=True)
+        known = [distance.merge_bins(past.counts, column.axis.group) for column, past in sides if past is not None]
+        return np.stack(known) if known else self.now_groups[:, :0]
 
     @cached_property
     def past_shares(self) -> Floats:
         """Shares of the groups by day of the past; NaN on a day of no weight."""
         with np.errstate(invalid="ignore"):
-            return np.asarray(self.past_groups / self.past_groups.sum(axis=1, keepdims=True))
+            return np.asarray(self.past_groups / self.past_groups.sum(axis=2, keepdims=True))
 
     @cached_property
-    def of_the_day(self) -> bool:
-        """Whether the column follows the calendar: rows of a day share its value. Requires two weeks of past or more."""
-        if self.past is None or self.past.numbers.size < 2 * WEEK:
-            return False
-        within, whole = 1 - np.sum(np.nan_to_num(self.past_shares) ** 2, axis=1), 1 - float(np.sum((self.base / self.base.sum()) ** 2))
-        return bool(fast_median(within, 0) <= OF_THE_DAY * whole)
+    def shares(self) -> Floats:
+        """Shares of the groups in reference and past together, none of them zero; variances are relative to these."""
+        own = self.past_groups.sum(axis=1)
+        weight = own.sum(axis=1, keepdims=True)
+        both = (self.base_shares + own / np.where(weight > 0, weight, 1.0)) / 2
+        return np.maximum(np.where(weight > 0, both, self.base_shares), 1e-4)
 
     @cached_property
-    def one_value_a_day(self) -> bool:
+    def level_shares(self) -> Floats:
+        """Shares of the groups in reference and window together: a group that is new in the window varies by as much as it holds."""
+        now = self.now_groups.sum(axis=1)
+        return np.asarray(np.maximum((self.base_shares + now / np.maximum(now.sum(axis=1, keepdims=True), 1.0)) / 2, 1e-4))
+
+    @cached_property
+    def rows_a_day(self) -> list[float]:
+        """Effective rows of a usual day."""
+        w, w2 = self.past_weights if self.past_numbers.size >= MIN_DAYS else self.now_weights
+        held = w2 > 0
+        if held.all():
+            return list(fast_median(w**2 / w2, 1).tolist())
+        apart = zip(w, w2, held, strict=True)
+        return [float(fast_median(a[kept] ** 2 / b[kept], 0)) if kept.any() else 0.0 for a, b, kept in apart]
+
+    @cached_property
+    def weekly(self) -> list[DayVariation]:
+        """Between-day variance of the share of each group, without the pattern of the week."""
+        return self._variations(weekly=True)
+
+    @cached_property
+    def daily(self) -> list[DayVariation]:
+        """Between-day variance of the share of each group, with the pattern of the week."""
+        return self._variations(weekly=False)
+
+    @cached_property
+    def consecutive(self) -> list[DayVariation]:
+        """Variance of the share of each group between consecutive days, in the past and the window."""
+        w, w2 = (np.concatenate(sides, axis=1) for sides in zip(self.past_weights, self.now_weights, strict=True))
+        groups = np.concatenate([self.past_groups, self.now_groups], axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            noise = (self.level_shares * (1 - self.level_shares))[:, None] * (w2 / w**2)[:, :, None]
+            shares = groups / groups.sum(axis=2, keepdims=True)
+        return consecutive_day_variations(shares, noise, np.concatenate([self.past_numbers, self.now.numbers]))
+
+    def _variations(self, *, weekly: bool) -> list[DayVariation]:
+        chance = self.shares * (1 - self.shares)
+        if self.past_numbers.size < MIN_DAYS:
+            return [DayVariation(each / max(rows, 1.0), 0.0, 0) for each, rows in zip(chance, self.rows_a_day, strict=True)]
+        w, w2 = self.past_weights
+        with np.errstate(invalid="ignore", divide="ignore"):
+            noise = chance[:, None] * (w2 / w**2)[:, :, None]
+        return estimate_day_variations(self.past_shares, noise, self.past_numbers, weekly=weekly)
+
+    @cached_property
+    def of_the_day(self) -> list[bool]:
+        """Whether a column follows the calendar: rows of a day share its value. Requires two weeks of past or more."""
+        if self.past_numbers.size < 2 * WEEK:
+            return [False] * len(self.columns)
+        within = 1 - np.sum(np.nan_to_num(self.past_shares) ** 2, axis=2)
+        whole = 1 - np.sum((self.base / self.base.sum(axis=1, keepdims=True)) ** 2, axis=1)
+        return list((fast_median(within, 1) <= OF_THE_DAY * whole).tolist())
+
+    def _all_days(self, at: int) -> DailyHistogram:
+        """Past and window of one column."""
+        past, now = self.pasts[at], self.columns[at].now
+        return now if past is None else past.joined(now)
+
+    @cached_property
+    def one_value_a_day(self) -> list[bool]:
         """Whether all rows of a day have one value, and days differ: weekday, month, holiday."""
-        return self.past is not None and self.of_the_day and one_value_a_day(self.past.joined(self.now), self.before)
+        known = enumerate(zip(self.columns, self.of_the_day, strict=True))
+        return [calendar and one_value_a_day(self._all_days(at), column.before) for at, (column, calendar) in known]
 
     @cached_property
-    def own_value_each_day(self) -> bool:
+    def own_value_each_day(self) -> list[bool]:
         """Whether most rows of a day have one value, and the next day has another, as of weekday: a day in UTC holds the end of one local
         day and most of the next.
         """
-        sides = self.now if self.past is None else self.past.joined(self.now)
-        counts = sides.counts[sides.rows >= CALENDAR_ROWS]
-        if len(counts) < WEEK:
-            return False
-        shared, most = counts.max(axis=1) >= OWN_VALUE * counts.sum(axis=1), counts.argmax(axis=1)
-        return bool(shared.mean() >= CALENDAR_SHARE and (most[1:] != most[:-1]).mean() >= OWN_VALUE)
+        rows = np.concatenate([*([] if self.past is None else [self.past.rows]), self.now.rows])
+        groups = np.concatenate([self.past_groups, self.now_groups], axis=1)[:, rows >= CALENDAR_ROWS]
+        if groups.shape[1] < WEEK:
+            return [False] * len(self.columns)
+        # a bin holds at most what its group does
+        possible = (groups.max(axis=2) >= OWN_VALUE * groups.sum(axis=2)).mean(axis=1) >= CALENDAR_SHARE
+        return [bool(each) and has_own_value_each_day(self._all_days(at)) for at, each in enumerate(possible)]
 
-    def usual(self, days: int) -> float | None:
-        """The largest distance from the reference over the same number of past days (a week for a longer window).
+    def usual(self, at: int, days: int) -> float | None:
+        """The largest distance of one column from the reference over the same number of past days (a week for a longer window).
 
         None for a column that does not follow the calendar.
         """
-        if self.past is None or not self.of_the_day:
+        if self.past is None or not self.of_the_day[at]:
             return None
-        length, numbers = min(days, WEEK), self.past.numbers
+        length, numbers = min(days, WEEK), self.past_numbers
         ends = numbers[numbers - length + 1 >= numbers[0]][:, None]
         kept = (numbers > ends - length) & (numbers <= ends)
-        return max(distance.psi_by_row(self.base, kept @ self.past_groups).tolist(), default=None)
+        return max(distance.psi_by_row(self.base[at], kept @ self.past_groups[at]).tolist(), default=None)
 
-    def distance(
+    def distances(
         self,
         base: Floats,
-        n: float,
+        n: Sequence[float],
         counts: Floats,
-        after: ColumnHistogram,
+        after: Sequence[ColumnHistogram],
         days: int,
-        other_days: float,
-        varies: DayVariation,
+        other_days: Sequence[float],
+        varies: Sequence[DayVariation],
         *,
         whole: bool,
-    ) -> tuple[PsiDistance, LevelShares | None]:
-        """Return the distance of two sides with its null, and level by level for categories that do not follow the calendar.
+    ) -> list[tuple[PsiDistance, LevelShares | None]]:
+        """Return the distance of two sides of each column with its null, and level by level for categories that do not follow the calendar.
 
         base, counts: both sides by group. n: effective rows of the other side. days, other_days: days of both sides. varies: variance that
         days add. whole: the whole window against the reference; there, a day of a column that follows the calendar is one draw.
         """
-        from_days = varies.between * (mean_variance_ratio(days, varies.correlation) + mean_variance_ratio(other_days, varies.correlation))
-        freedom = varies.freedom if varies.days else LARGE_FREEDOM
-        value, groups = distance.psi(base, counts), distance.occupied_bins(base, counts)
-        shares = self.level_shares if whole else self.shares
-        by_rows = psi_null(n, after.n, groups, float(np.sum(from_days / shares)), freedom)
-        null = psi_null_of_days(self.base, days, other_days) if whole and self.of_the_day else by_rows
-        found = PsiDistance(value, groups, null, null.p_value(value), n)
-        if self.axis.ordered or self.of_the_day:
-            return found, None
-        wild = 1 + (self.wild - 1) / np.sqrt(max(days, 1))
-        return found, LevelShares(base, counts, (n, after.n), from_days, freedom, self.single, wild)
+        lengths = [
+            mean_variance_ratio(days, each.correlation) + mean_variance_ratio(other, each.correlation)
+            for each, other in zip(varies, other_days, strict=True)
+        ]
+        from_days = np.stack([each.between for each in varies]) * np.array(lengths)[:, None]
+        relative = np.sum(from_days / (self.level_shares if whole else self.shares), axis=1).tolist()
+        values, groups = distance.psi_by_row(base, counts).tolist(), np.count_nonzero(base + counts, axis=1).tolist()
+        found = []
+        for at, (side, each) in enumerate(zip(after, varies, strict=True)):
+            freedom = each.freedom if each.days else LARGE_FREEDOM
+            if whole and self.of_the_day[at]:
+                null = psi_null_of_days(self.base[at], days, other_days[at])
+            else:
+                null = psi_null(n[at], side.n, groups[at], relative[at], freedom)
+            levels = None
+            if not self.columns[at].axis.ordered and not self.of_the_day[at]:
+                wild = 1 + (self.wild[at] - 1) / np.sqrt(max(days, 1))
+                levels = LevelShares(base[at], counts[at], (n[at], side.n), from_days[at], freedom, self.single, wild)
+            found.append((PsiDistance(values[at], groups[at], null, null.p_value(values[at]), n[at]), levels))
+        return found
 
     @cached_property
     def single(self) -> NDArray[np.bool_]:
         """Which groups are single levels of a category."""
-        return np.arange(self.base.size) < len(self.axis.common)
+        return np.arange(self.base.shape[1]) < len(self.columns[0].axis.common)
 
     @cached_property
-    def wild(self) -> float:
+    def wild(self) -> list[float]:
         """The largest divergence of two levels on a past day beyond normal days; over several days it shrinks by the root of their
         number.
         """
-        if self.past is None or self.past.numbers.size < MIN_DAYS:
-            return 1.0
-        n = np.where(self.past.w2 > 0, self.past.w**2 / np.where(self.past.w2 > 0, self.past.w2, 1.0), 0.0)
-        return past_day_excess(np.nan_to_num(self.past_shares), n, self.daily.between, self.single)
+        if self.past_numbers.size < MIN_DAYS:
+            return [1.0] * len(self.columns)
+        w, w2 = self.past_weights
+        n = np.where(w2 > 0, w**2 / np.where(w2 > 0, w2, 1.0), 0.0)
+        return past_day_excesses(np.nan_to_num(self.past_shares), n, np.stack([each.between for each in self.daily]), self.single)
 
-    def window(self, kept: NDArray[np.bool_], days: int, *, whole: bool) -> DistributionChange:
-        """Return the change of some days of the window against the reference and the past."""
-        after, counts, past = self.now.over(kept), self.now_groups[kept].sum(axis=0), self.past
-        span = reference_days(self.before.n, self.rows_a_day)
-        varies = self.consecutive if whole and not self.of_the_day else self.weekly if days >= WEEK else self.daily
-        reference, levels = self.distance(self.base, self.before.n, counts, after, days, span, varies, whole=whole)
-        own, own_levels, own_rows, repeats = None, None, None, False
+    def changes(self, kept: NDArray[np.bool_], days: int, *, whole: bool) -> list[DistributionChange]:
+        """Return the change of some days of the window of each column against the reference and the past."""
+        after, counts, past = [column.now.over(kept) for column in self.columns], self.now_groups[:, kept].sum(axis=1), self.past
+        n = [column.before.n for column in self.columns]
+        spans = [reference_days(rows, a_day) for rows, a_day in zip(n, self.rows_a_day, strict=True)]
+        varies = self.weekly if days >= WEEK else self.daily
+        if whole and not all(self.of_the_day):
+            both = zip(varies, self.consecutive, self.of_the_day, strict=True)
+            varies = [calendar if of_day else consecutive for calendar, consecutive, of_day in both]
+        references = self.distances(self.base, n, counts, after, days, spans, varies, whole=whole)
+        own: list[tuple[PsiDistance | None, LevelShares | None]] = [(None, None)] * len(after)
+        own_rows: list[ColumnHistogram | None] = [None] * len(after)
+        repeats = [False] * len(after)
         if past is not None and past.numbers.size >= MIN_DAYS:
             alike = np.ones(past.numbers.size, bool)
             if days < WEEK and past.numbers.size >= 2 * WEEK:
                 alike = same_weekdays(past.numbers, self.now.numbers[kept])
-                repeats = not whole and reference.psi >= self.stated[0] and self._lacks(counts, alike, span)
+                far = [not whole and reference.psi >= self.stated[0] for reference, _ in references]
+                repeats = [beyond and self._lacks(at, counts[at], alike, spans[at]) for at, beyond in enumerate(far)]
             if past.rows[alike].sum() >= MINIMUM_ROWS:
-                base, n = self.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
-                own_rows = past.over(alike)
-                own, own_levels = self.distance(base, n, counts, after, days, max(float(alike.sum()), 1.0), self.weekly, whole=False)
-        return DistributionChange(
-            days=days,
-            whole=whole,
-            effect=reference.psi,
-            p_value=reference.p_value,
-            limits=self.stated if whole else at_least(self.stated, reference.varies),
-            varies=reference.varies,
-            after=after,
-            groups=(self.base, counts),
-            reference=reference,
-            past=own,
-            stated=self.stated,
-            usual=self.usual(days),
-            one_value_a_day=self.one_value_a_day,
-            week_before=self.weeks[0] if self.weeks else None,
-            levels=levels,
-            past_levels=own_levels,
-            past_rows=own_rows,
-            repeats=repeats,
-        )
+                before = [each.over(alike) for each in self.pasts if each is not None]
+                base, others = self.past_groups[:, alike].sum(axis=1), [max(float(alike.sum()), 1.0)] * len(after)
+                own = [*self.distances(base, [each.n for each in before], counts, after, days, others, self.weekly, whole=False)]
+                own_rows = [*before]
+        return [
+            DistributionChange(
+                days=days,
+                whole=whole,
+                effect=reference.psi,
+                p_value=reference.p_value,
+                limits=self.stated if whole else at_least(self.stated, reference.varies),
+                varies=reference.varies,
+                after=after[at],
+                groups=(self.base[at], counts[at]),
+                reference=reference,
+                past=own[at][0],
+                stated=self.stated,
+                usual=self.usual(at, days),
+                one_value_a_day=self.one_value_a_day[at],
+                week_before=self.weeks[at][0] if self.weeks[at] else None,
+                levels=levels,
+                past_levels=own[at][1],
+                past_rows=own_rows[at],
+                repeats=repeats[at],
+            )
+            for at, (reference, levels) in enumerate(references)
+        ]
 
-    def _lacks(self, such: Floats, alike: NDArray[np.bool_], span: float) -> bool:
-        """Whether the reference, of so many days, holds no such days (repeating_days.py); never of a column that follows the calendar.
+    def _lacks(self, at: int, such: Floats, alike: NDArray[np.bool_], span: float) -> bool:
+        """Whether the reference of a column, of so many days, holds no such days (repeating_days.py); never for a calendar one.
 
         such: their counts by group. alike: the days of the past that have their weekdays.
         """
-        if self.of_the_day:
+        if self.of_the_day[at]:
             return False
-        rows = self.shares * (1 - self.shares) / max(self.before.n, 1.0)
-        both = rows + self.weekly.between * mean_variance_ratio(span, self.weekly.correlation)
-        others = self.past_groups[~alike].sum(axis=0)
-        return lacks_such_days(self.base, others, such, float(alike.mean()), float(rows.sum() / both.sum()), self.stated[0])
+        varies = self.weekly[at]
+        rows = self.shares[at] * (1 - self.shares[at]) / max(self.columns[at].before.n, 1.0)
+        both = rows + varies.between * mean_variance_ratio(span, varies.correlation)
+        others = self.past_groups[at][~alike].sum(axis=0)
+        return lacks_such_days(self.base[at], others, such, float(alike.mean()), float(rows.sum() / both.sum()), self.stated[0])
 
     @cached_property
-    def weeks(self) -> tuple[float, ...]:
-        """Return the PSI of each of the weeks before the window, newest first, until one has too few rows."""
+    def weeks(self) -> list[tuple[float, ...]]:
+        """The PSI of each of the weeks before the window, newest first, until one has too few rows."""
         past = self.past
         if past is None:
-            return ()
-        kept = (self.start - 1 - past.numbers) // WEEK == np.arange(PAST_DAYS // WEEK)[:, None]
+            return [()] * len(self.columns)
+        kept = (self.window_days.start - 1 - past.numbers) // WEEK == np.arange(PAST_DAYS // WEEK)[:, None]
         enough = kept @ past.rows >= MINIMUM_ROWS
         known = enough.size if enough.all() else int(enough.argmin())
-        return tuple(distance.psi_by_row(self.base, kept[:known] @ self.past_groups).tolist())
+        return [tuple(each) for each in distance.psi_by_row(self.base[:, None], kept[:known] @ self.past_groups).tolist()]
+
+    def drifts(self) -> list[ColumnDrift]:
+        """Return the drift of each column."""
+        days, now, past = self.window_days, self.now, self.past
+        length = min(int(now.numbers.max()) - int(now.numbers.min()) + 1, max(round(days.length), 1))
+        windows = [self.changes(np.ones(now.numbers.size, bool), length, whole=True)]
+        if past is not None and past.numbers.size >= 2 * WEEK:
+            masks = last_day_masks(now.numbers, days.last, length, lambda kept: now.rows[kept].sum() >= MINIMUM_ROWS, first=days.first)
+            windows += [self.changes(kept, short, whole=False) for short, kept in masks]
+        whole = days.whole(now.numbers)
+        shown = whole if whole.any() else np.ones(now.numbers.size, bool)
+        psi = distance.psi_by_row(self.base[:, None], self.now_groups[:, shown]).tolist()
+        numbers, rows = now.numbers[shown].tolist(), now.rows[shown].tolist()
+        dated = days.first > days.start and bool((now.numbers == days.start).any()) and whole.any()
+        found = []
+        for at, (column, changes) in enumerate(zip(self.columns, zip(*windows, strict=True), strict=True)):
+            # any one day of a column with a value of its own each day is far from the reference
+            apart = self.one_value_a_day[at] or self.own_value_each_day[at]
+            by_day = () if apart else tuple(zip(numbers, psi[at], rows, strict=True))
+            own_days = column.now.at(shown)
+            if column.everything is not None and dated:
+                first = column.everything.at(column.everything.numbers == days.start)
+                own_days = first.joined(column.now.at(column.now.numbers == days.start)).joined(own_days)
+            of = column.reference, column.name, column.axis, column.before
+            found.append(ColumnDrift(*of, changes, by_day, self.weeks[at], self.weekly[at].days, own_days, self.pasts[at]))
+        return found
 
 
-def column_drift(
-    reference: str,
-    name: str,
-    axis: ColumnAxis,
-    before: ColumnHistogram,
-    of: DailyHistogram,
-    everything: DailyHistogram | None,
-    days: WindowDays,
-    stated: Limits,
-) -> ColumnDrift | None:
-    """Return the drift of one column in the window against the reference and its own past; None where a side is empty.
-
-    of, everything: its days in the window and before. stated: PSI from which it is watch and act.
-    """
-    if before.n <= 0 or of.w.sum() <= 0:
-        return None
-    known = None if everything is None else everything.at(days.past(everything.numbers))
-    known = None if known is None or not known.numbers.size else known
-    side = ColumnBaseline(axis, before, of, known, stated, days.start)
-    length = min(int(of.numbers.max()) - int(of.numbers.min()) + 1, max(round(days.length), 1))
-    windows = [side.window(np.ones(of.numbers.size, bool), length, whole=True)]
-    if known is not None and known.numbers.size >= 2 * WEEK:
-        masks = last_day_masks(of.numbers, days.last, length, lambda kept: of.rows[kept].sum() >= MINIMUM_ROWS, first=days.first)
-        windows += [side.window(kept, short, whole=False) for short, kept in masks]
-    whole = days.whole(of.numbers)
-    shown = whole if whole.any() else np.ones(of.numbers.size, bool)
-    # any one day of a column with a value of its own each day is far from the reference
-    compared = np.zeros_like(shown) if side.one_value_a_day or side.own_value_each_day else shown
-    psi = distance.psi_by_row(side.base, side.now_groups[compared]).tolist()
-    by_day = zip(of.numbers[compared].tolist(), psi, of.rows[compared].tolist(), strict=True)
-    dated = of.at(shown)
-    if everything is not None and days.first > days.start and bool((of.numbers == days.start).any()) and whole.any():
-        dated = everything.at(everything.numbers == days.start).joined(of.at(of.numbers == days.start)).joined(dated)
-    return ColumnDrift(reference, name, axis, before, tuple(windows), tuple(by_day), side.weeks, side.weekly.days, dated, known)
+def has_own_value_each_day(by_day: DailyHistogram) -> bool:
+    """Return whether most rows of a day have one value, and the next day has another."""
+    counts = by_day.counts[by_day.rows >= CALENDAR_ROWS]
+    if len(counts) < WEEK:
+        return False
+    shared, most = counts.max(axis=1) >= OWN_VALUE * counts.sum(axis=1), counts.argmax(axis=1)
+    return bool(shared.mean() >= CALENDAR_SHARE and (most[1:] != most[:-1]).mean() >= OWN_VALUE)
 
 
 @dataclass(frozen=True)

@@ -107,15 +107,47 @@ def estimate_day_variation(
     * Rousseeuw and Leroy (1987), Robust Regression and Outlier Detection.
     """
     x, noise, at = _known_days(values, row_variances, days)
-    if not at.size:
-        return DayVariation(np.zeros(x.shape[1]), 0.0, 0)
-    of_rows = noise.mean(axis=0)
-    if at.size < MIN_DAYS:
-        return DayVariation(PRIOR_EFFECT * of_rows, 0.0, 0)
-    rest = day_residuals(x, at, weekly=weekly)
+    return estimate_day_variations(x[None], noise[None], at, weekly=weekly, kept=kept)[0] if at.size else _unknown_variation(x.shape[1])
+
+
+def estimate_day_variations(
+    values: Floats, row_variances: Floats, days: Integers, *, weekly: bool = True, kept: float = KEPT
+) -> list[DayVariation]:
+    """Variance that days add of many series over the same days, each that of `estimate_day_variation`.
+
+    Parameters
+    ----------
+    values : Floats
+        Series × days × quantities.
+    row_variances : Floats
+        Variance of the values from rows alone, of the same shape.
+    days : Integers
+        Number of each day since 1970, increasing, one or more.
+    weekly : bool
+        Remove the pattern of the week.
+    kept : float
+        Share of the days that count for the trimmed variance.
+
+    Returns
+    -------
+    list[DayVariation]
+        One a series.
+    """
+    if not np.isfinite(values + row_variances).all():
+        return [estimate_day_variation(*each, days, weekly=weekly, kept=kept) for each in zip(values, row_variances, strict=True)]
+    of_rows = row_variances.mean(axis=1)
+    if days.size < MIN_DAYS:
+        return [DayVariation(each, 0.0, 0) for each in PRIOR_EFFECT * of_rows]
+    rest = day_residuals(values, days, weekly=weekly)
     found = trimmed_variance(rest, kept) - of_rows
-    mixed = (at.size * np.maximum(found, 0.0) + PRIOR_DAYS * PRIOR_EFFECT * of_rows) / (at.size + PRIOR_DAYS)
-    return DayVariation(mixed, _day_correlation(rest, found, of_rows, at), int(at.size))
+    mixed = (days.size * np.maximum(found, 0.0) + PRIOR_DAYS * PRIOR_EFFECT * of_rows) / (days.size + PRIOR_DAYS)
+    correlations = _day_correlations(rest, found, of_rows, days).tolist()
+    return [DayVariation(between, correlation, days.size) for between, correlation in zip(mixed, correlations, strict=True)]
+
+
+def _unknown_variation(quantities: int) -> DayVariation:
+    """The variation of no days."""
+    return DayVariation(np.zeros(quantities), 0.0, 0)
 
 
 def _known_days(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike) -> tuple[Floats, Floats, Integers]:
@@ -153,13 +185,36 @@ def consecutive_day_variation(values: ArrayLike, row_variances: ArrayLike, days:
     * von Neumann et al. (1941), The mean square successive difference.
     """
     x, noise, at = _known_days(values, row_variances, days)
-    of_rows = noise.mean(axis=0) if at.size else np.zeros(x.shape[1])
-    pairs = np.flatnonzero(np.diff(at) == 1)
+    return consecutive_day_variations(x[None], noise[None], at)[0] if at.size else _unknown_variation(x.shape[1])
+
+
+def consecutive_day_variations(values: Floats, row_variances: Floats, days: Integers) -> list[DayVariation]:
+    """Variance that days add of many series over the same days, each that of `consecutive_day_variation`.
+
+    Parameters
+    ----------
+    values : Floats
+        Series × days × quantities.
+    row_variances : Floats
+        Variance of the values from rows alone, of the same shape.
+    days : Integers
+        Number of each day since 1970, increasing, one or more.
+
+    Returns
+    -------
+    list[DayVariation]
+        One a series.
+    """
+    if not np.isfinite(values + row_variances).all():
+        return [consecutive_day_variation(*each, days) for each in zip(values, row_variances, strict=True)]
+    of_rows = row_variances.mean(axis=1)
+    pairs = np.flatnonzero(np.diff(days) == 1)
     if pairs.size < 2:
-        return DayVariation(PRIOR_EFFECT * of_rows, 0.0, 0)
-    found = np.maximum(trimmed_variance((x[pairs + 1] - x[pairs]) / np.sqrt(2), KEPT_DIFFERENCES) - of_rows, 0.0)
+        return [DayVariation(each, 0.0, 0) for each in PRIOR_EFFECT * of_rows]
+    steps = (values[:, pairs + 1] - values[:, pairs]) / np.sqrt(2)
+    found = np.maximum(trimmed_variance(steps, KEPT_DIFFERENCES) - of_rows, 0.0)
     mixed = (pairs.size * found + PRIOR_DAYS * PRIOR_EFFECT * of_rows) / (pairs.size + PRIOR_DAYS)
-    return DayVariation(mixed, 0.0, int(pairs.size))
+    return [DayVariation(between, 0.0, int(pairs.size)) for between in mixed]
 
 
 def day_residuals(values: Floats, days: Integers, *, weekly: bool) -> Floats:
@@ -169,7 +224,7 @@ def day_residuals(values: Floats, days: Integers, *, weekly: bool) -> Floats:
     Parameters
     ----------
     values : Floats
-        Days × quantities.
+        (…, days, quantities).
     days : Integers
         Number of each day.
     weekly : bool
@@ -180,14 +235,15 @@ def day_residuals(values: Floats, days: Integers, *, weekly: bool) -> Floats:
     Floats
     """
     if not weekly or days.size < 7 * WEEKS_FOR_PATTERN:
-        return np.asarray((values - fast_median(values, 0)) * np.sqrt(days.size / (days.size - 1)))
+        return np.asarray((values - fast_median(values, -2)[..., None, :]) * np.sqrt(days.size / (days.size - 1)))
     left, weekday = np.empty_like(values), days % 7
     order, sizes = np.argsort(weekday, kind="stable"), np.bincount(weekday, minlength=7)
     of_size = sizes[weekday[order]]
     for size in set(sizes[sizes > 0].tolist()):
         own = order[of_size == size].reshape(-1, size)
-        usual = fast_median(values[own], 1) if size > 1 else fast_median(values, 0)[None]
-        left[own] = (values[own] - usual[:, None]) * (np.sqrt(size / (size - 1)) if size > 1 else 1.0)
+        of_weekday = values[..., own, :]
+        usual = fast_median(of_weekday, -2)[..., None, :] if size > 1 else fast_median(values, -2)[..., None, None, :]
+        left[..., own, :] = (of_weekday - usual) * (np.sqrt(size / (size - 1)) if size > 1 else 1.0)
     return left
 
 
@@ -215,7 +271,7 @@ def trimmed_variance(rest: Floats, kept: float = KEPT) -> Floats:
     Parameters
     ----------
     rest : Floats
-        Residuals, rows × columns.
+        Residuals, (…, rows, columns).
     kept : float
         Share of the rows that count.
 
@@ -223,8 +279,9 @@ def trimmed_variance(rest: Floats, kept: float = KEPT) -> Floats:
     -------
     Floats
     """
-    size = max(int(np.ceil(kept * rest.shape[0])), 1)
-    return np.asarray(np.sort(rest**2, axis=0)[:size].mean(axis=0) / _trimmed_share(size, rest.shape[0]))
+    rows = rest.shape[-2]
+    size = max(int(np.ceil(kept * rows)), 1)
+    return np.asarray(np.sort(rest**2, axis=-2)[..., :size, :].mean(axis=-2) / _trimmed_share(size, rows))
 
 
 @cache
@@ -234,22 +291,26 @@ def _trimmed_share(size: int, rows: int) -> float:
     return 1.0 if size == rows else float(chdtr(3, chdtri(1, 1 - share)) / share)
 
 
-def _day_correlation(rest: Floats, between: Floats, noise: Floats, days: Integers) -> float:
-    """Correlation of what consecutive days add, over all quantities; 0 where days add next to nothing.
+def _day_correlations(rest: Floats, between: Floats, noise: Floats, days: Integers) -> Floats:
+    """Correlation of what consecutive days add in each series, over all of its quantities; 0 where days add next to nothing.
 
     Outlying days are drawn in to 2.5 standard deviations, so that one fault of a few days is not taken for correlation.
     """
-    total = np.maximum(between, 0.0) + noise
+    series = len(rest)
     pairs = np.flatnonzero(np.diff(days) == 1)
+    total = np.maximum(between, 0.0) + noise
     known = total > 0
-    if pairs.size < MIN_DAYS - 1 or not known.any():
-        return 0.0
-    scaled = np.clip(rest[:, known] / np.sqrt(total[known]), -2.5, 2.5)
-    share = float(np.mean(np.maximum(between[known], 0.0) / total[known]))
-    if share < 0.1:
-        return 0.0
-    together = float(np.mean(scaled[pairs] * scaled[pairs + 1])) / max(float(np.mean(scaled**2)), 1e-12)
-    return float(np.clip(together / share, 0.0, MAXIMUM_CORRELATION))
+    if pairs.size < MIN_DAYS - 1 or not total.size:
+        return np.zeros(series)
+    if not known.all():  # a quantity that never varies says nothing
+        apart = zip(rest, between, noise, known, strict=True)
+        return np.array([_day_correlations(r[None, :, k], b[None, k], n[None, k], days)[0] if k.any() else 0.0 for r, b, n, k in apart])
+    scaled = np.clip(rest / np.sqrt(total)[:, None], -2.5, 2.5)
+    share = np.mean(np.maximum(between, 0.0) / total, axis=1)
+    products = (scaled[:, pairs] * scaled[:, pairs + 1]).reshape(series, -1).mean(axis=1)
+    squares = (scaled.transpose(0, 2, 1) ** 2).reshape(series, -1).mean(axis=1)
+    together = products / np.maximum(squares, 1e-12)
+    return np.where(share < 0.1, 0.0, np.clip(together / np.where(share > 0, share, 1.0), 0.0, MAXIMUM_CORRELATION))
 
 
 @dataclass(frozen=True)

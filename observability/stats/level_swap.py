@@ -57,7 +57,7 @@ class LevelShares:
     """Counts of a category on two sides, by group.
 
     n: effective rows of both; from_days: variance that days add to the difference of each share; freedom: degrees of freedom of
-    that; judged: mask of the groups that are single levels; wild: see `past_day_excess`.
+    that; judged: mask of the groups that are single levels; wild: see `past_day_excesses`.
     """
 
     before: Floats
@@ -93,7 +93,7 @@ class LevelShares:
         return np.asarray(np.where(known, signed_likelihood_roots(*self.shares, *self.n) / widened, 0.0))
 
 
-def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float, m: float | Floats) -> Floats:
+def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float | Floats, m: float | Floats) -> Floats:
     """Signed root of the likelihood ratio of each share: standard normal without change.
 
     Parameters
@@ -102,7 +102,7 @@ def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float, m: float | Flo
         Shares before.
     q : ArrayLike
         Shares now.
-    n : float
+    n : float | Floats
         Effective rows before.
     m : float | Floats
         Effective rows now.
@@ -117,8 +117,8 @@ def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float, m: float | Flo
     return np.asarray(np.sign(now - before) * np.sqrt(np.maximum(2 * (inner - outer), 0.0)))
 
 
-def past_day_excess(shares: Floats, n: Floats, from_days: Floats, judged: Bools) -> float:
-    """Largest distance of two levels on past days over the largest expected of so many normal days.
+def past_day_excesses(shares: Floats, n: Floats, from_days: Floats, judged: Bools) -> list[float]:
+    """Largest distance of two levels of each column on past days over the largest expected of so many normal days.
 
     Shares of days are skewed, and the variance of days is a robust one, so one outlying day is no fault: this factor keeps it from
     raising an alarm.
@@ -126,28 +126,33 @@ def past_day_excess(shares: Floats, n: Floats, from_days: Floats, judged: Bools)
     Parameters
     ----------
     shares : Floats
-        Days × groups.
+        Columns × days × groups.
     n : Floats
-        Effective rows of each day.
+        Effective rows of each day, columns × days.
     from_days : Floats
-        Variance that days add to each share.
+        Variance that days add to each share, columns × groups.
     judged : Bools
         Mask of the groups that are single levels.
 
     Returns
     -------
-    float
-        At least 1.
+    list[float]
+        At least 1 each.
     """
-    kept, levels = n > 0, int(judged.sum())
-    if levels < MIN_SWAP_LEVELS or kept.sum() < 2:
-        return 1.0
-    days, size, added = shares[kept][:, judged], n[kept], from_days[judged]
-    whole = np.average(days, axis=0, weights=size)
-    rows = whole * (1 - whole) / size[:, None]
-    z = signed_likelihood_roots(whole, days, float(size.sum()), size[:, None]) / np.sqrt(1 + added / np.where(rows > 0, rows, 1.0))
-    apart = float((z.max(axis=1) - z.min(axis=1)).max()) / np.sqrt(2)
-    return max(apart / float(-ndtri(0.5 / (size.size * levels * (levels - 1)))), 1.0)
+    levels = int(judged.sum())
+    if not (n > 0).all():  # each column has its own days
+        apart = zip(shares, n, from_days, strict=True)
+        return [past_day_excesses(x[None, m > 0], m[None, m > 0], added[None], judged)[0] for x, m, added in apart]
+    if levels < MIN_SWAP_LEVELS or n.shape[1] < 2:
+        return [1.0] * len(shares)
+    days, size, added = shares[:, :, judged], n[:, :, None], from_days[:, judged]
+    total = n.sum(axis=1)[:, None, None]
+    whole = (days * size).sum(axis=1, keepdims=True) / total
+    rows = whole * (1 - whole) / size
+    z = signed_likelihood_roots(whole, days, total, size) / np.sqrt(1 + added[:, None] / np.where(rows > 0, rows, 1.0))
+    apart = (z.max(axis=2) - z.min(axis=2)).max(axis=1) / np.sqrt(2)
+    expected = float(-ndtri(0.5 / (n.shape[1] * levels * (levels - 1))))
+    return list(np.maximum(apart / expected, 1.0).tolist())
 
 
 def _binomial_log_likelihood(share: Floats, n: float | Floats) -> Floats:

@@ -10,8 +10,10 @@ from observability.stats.dispersion import (
     DayVariation,
     GammaNull,
     consecutive_day_variation,
+    consecutive_day_variations,
     day_residuals,
     estimate_day_variation,
+    estimate_day_variations,
     mean_variance_ratio,
     psi_null,
     psi_null_of_days,
@@ -165,3 +167,21 @@ def test_where_a_day_is_one_draw_seven_days_in_one_of_ten_groups_are_no_chance_a
     rng = np.random.default_rng(11)
     draws = [distance.psi(rng.multinomial(90, tenths), rng.multinomial(14, tenths)) for _ in range(400)]
     assert np.mean([psi_null_of_days(tenths, 14, 90).p_value(value) < 0.05 for value in draws]) == pytest.approx(0.05, abs=0.04)
+
+
+def test_many_series_vary_as_each_alone() -> None:
+    rng = np.random.default_rng(3)
+    values, noise = rng.normal(0, 1, (6, 28, 4)), rng.uniform(0.01, 0.5, (6, 28, 4))
+    values[1, 5], values[2, :, 1], noise[2, :, 1] = np.nan, 0.0, 0.0  # an unknown day, and a quantity that never varies
+    days = np.delete(np.arange(29), 9)
+    for weekly in (True, False):
+        together = estimate_day_variations(values, noise, days, weekly=weekly)
+        alone = [estimate_day_variation(x, of_rows, days, weekly=weekly) for x, of_rows in zip(values, noise, strict=True)]
+        assert [(each.days, each.correlation) for each in together] == [(each.days, pytest.approx(each.correlation)) for each in alone]
+        np.testing.assert_allclose([each.between for each in together], [each.between for each in alone])
+    together, alone = (
+        consecutive_day_variations(values, noise, days),
+        [consecutive_day_variation(x, of_rows, days) for x, of_rows in zip(values, noise, strict=True)],
+    )
+    assert [each.days for each in together] == [each.days for each in alone] == [26, 24, 26, 26, 26, 26]
+    np.testing.assert_allclose([each.between for each in together], [each.between for each in alone])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from observability.stats.level_swap import LevelShares, LevelSwap, find_level_swap, past_day_excess, signed_likelihood_roots
+from observability.stats.level_swap import LevelShares, LevelSwap, find_level_swap, past_day_excesses, signed_likelihood_roots
 
 ENDLESS = 1e6
 
@@ -72,8 +72,13 @@ def test_what_days_add_and_wild_days_make_a_trade_less_sure() -> None:
 def test_wild_days_are_measured_on_the_past() -> None:
     rng = np.random.default_rng(5)
     shares, judged, nothing = np.full(20, 0.05), np.ones(20, bool), np.zeros(20)
-    calm = [past_day_excess(rng.multinomial(500, shares, 28) / 500, np.full(28, 500.0), nothing, judged) for _ in range(50)]
+    past = rng.multinomial(500, shares, (50, 28)) / 500
+    calm = past_day_excesses(past, np.full((50, 28), 500.0), np.tile(nothing, (50, 1)), judged)
     assert np.mean(np.array(calm) > 1) <= 0.6 and max(calm) < 1.4
     days = rng.multinomial(500, shares, 28) / 500
     days[3, 0], days[3, 1] = 0.2, 0.0
-    assert past_day_excess(days, np.full(28, 500.0), nothing, judged) > 1.5
+    (excess,) = past_day_excesses(days[None], np.full((1, 28), 500.0), nothing[None], judged)
+    assert excess > 1.5
+    some = np.full((2, 28), 500.0)
+    some[1, 3] = 0.0  # one column without rows on the wild day
+    assert past_day_excesses(np.stack([days, days]), some, np.zeros((2, 20)), judged) == [excess, pytest.approx(1.0, abs=0.2)]

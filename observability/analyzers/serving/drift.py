@@ -23,9 +23,10 @@ from observability.detection.change import ChangeVerdict, judge_change, stated_l
 from observability.detection.distribution_changes import (
     PAST_DAYS,
     ColumnDrift,
+    ComparedColumn,
     DistributionChange,
     WindowDays,
-    column_drift,
+    column_drifts,
     drift_onset,
     drift_standing,
 )
@@ -86,7 +87,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return [undecided_drift(context, "model", int(frames["current"]["n"].sum()), sentence)]
     if frames["current"].empty:
         return [undecided_drift(context, "model", 0, "No predictions in this window, so nothing can be compared.")]
-    drifts = column_drifts(frames, context)
+    drifts = compared_drifts(frames, context)
     traded = [swapped_categories.seen_swaps(drift) for drift in drifts]
     limit = mean_shifts.mean_shift_limit(context)
     means = [mean_shifts.column_mean_shift(drift, limit) if drift.reference != "score" else None for drift in drifts]
@@ -113,7 +114,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return found
 
 
-def column_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
+def compared_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
     """Return the drift of every column that has bins and rows on both sides."""
     (now_days, now), (_, then), (past_days, past) = (histogram_rows_by_column(frames[name]) for name in ("current", "reference", "past"))
     window = context.window
@@ -129,8 +130,8 @@ def column_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
         before = column_histogram(then[column], axis.size)
         of = daily_histogram(now_days, now[column], axis.size)
         earlier = daily_histogram(past_days, past[column], axis.size) if column in past else None
-        found.append(column_drift(column, context.model.subject(column), axis, before, of, earlier, days, stated))
-    return [each for each in found if each is not None]
+        found.append(ComparedColumn(column, context.model.subject(column), axis, before, of, earlier))
+    return column_drifts(found, days, stated)
 
 
 def column_finding(
