@@ -5,19 +5,21 @@ rows. For a change it is estimated from the past month without its most extreme 
 of a month count as usual. For the level of the window it is that between consecutive days, which a lasting fault does not widen.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from observability.detection.windows import reference_days
-from observability.metrics.column_counts import ColumnCounts, ColumnShare, DailyShares
+from observability.metrics.column_counts import ColumnCounts, ColumnShare, DailyShares, Floats
 from observability.stats.change import proportion_score
 from observability.stats.dispersion import (
     MIN_DAYS,
     PRIOR_EFFECT,
     DayVariation,
-    consecutive_day_variation,
-    estimate_day_variation,
+    consecutive_day_variations,
+    estimate_day_variations,
     fast_median,
     mean_variance_ratio,
 )
@@ -74,30 +76,76 @@ class RateVariation:
 
 def rate_variation(past: DailyShares, otherwise: ColumnShare) -> RateVariation:
     """Return the variation of a rate from its daily shares. otherwise: the side whose rate is used where there is no past."""
-    past = past.at(past.n > 0)
-    n, value = past.n, past.value
-    rows, hits = float(n.sum()), float(value @ n)
-    if not n.size:
-        rows, hits = otherwise.n, otherwise.value * otherwise.n if otherwise.n > 0 else 0.0
-    rate = (hits + 0.5) / (rows + 1)
-    chance = rate * (1 - rate)
-    usual = float(fast_median(n, 0)) if n.size else 0.0
-    if n.size < MIN_DAYS:
-        return RateVariation(None, chance, usual)
-    return RateVariation(estimate_day_variation(value, chance / n, past.days.astype(np.int64), kept=KEPT), chance, usual)
+    return rate_variations([(past, otherwise)])[0]
 
 
-def level_variation(days: DailyShares, now: ColumnShare, before: ColumnShare) -> RateVariation:
-    """Return the variation of a rate between consecutive days. days: those of the past and of the window."""
-    days = days.at(days.n > 0)
-    n, value = days.n, days.value
-    together = (now.hits + before.hits + 0.5) / (now.total + before.total + 1)
-    chance = together * (1 - together)
-    usual = float(fast_median(n, 0)) if n.size else 0.0
-    rate = (float(value @ n) + 0.5) / (float(n.sum()) + 1)
-    numbers = days.days.astype("datetime64[D]").astype(np.int64)
-    known = consecutive_day_variation(value, rate * (1 - rate) / np.maximum(n, 1.0), numbers) if n.size else None
-    return RateVariation(known if known is not None and known.days >= MIN_DAYS else None, chance, usual)
+def rate_variations(rates: Sequence[tuple[DailyShares, ColumnShare]]) -> list[RateVariation]:
+    """Return the variation of each rate (`rate_variation`); those of the same days are measured together."""
+    return variations_by_days([_with_rows(past) for past, _ in rates], lambda same, n, value, at: _rates_of_days(same, n, value, rates, at))
+
+
+def _rates_of_days(
+    days: NDArray[np.int64], n: Floats, value: Floats, rates: Sequence[tuple[DailyShares, ColumnShare]], at: Sequence[int]
+) -> list[RateVariation]:
+    """The variations of the rates at some places, from their shares by day."""
+    if not days.size:
+        sides = [rates[place][1] for place in at]
+        rate = [((side.value * side.n if side.n > 0 else 0.0) + 0.5) / (side.n + 1) for side in sides]
+        return [RateVariation(None, each * (1 - each), 0.0) for each in rate]
+    held = (np.vecdot(value, n) + 0.5) / (n.sum(axis=1) + 1)
+    chance = held * (1 - held)
+    known: Sequence[DayVariation | None] = [None] * len(at)
+    if days.size >= MIN_DAYS:
+        known = estimate_day_variations(value[:, :, None], (chance[:, None] / n)[:, :, None], days, kept=KEPT)
+    return list(map(RateVariation, known, chance.tolist(), fast_median(n, 1).tolist()))
+
+
+def level_variations(rates: Sequence[tuple[DailyShares, ColumnShare, ColumnShare]]) -> list[RateVariation]:
+    """Return the variation of each rate between consecutive days; those of the same days are measured together.
+
+    rates: the shares on the days of the past and of the window, and the rate now and before.
+    """
+    return variations_by_days(
+        [_with_rows(days) for days, _, _ in rates], lambda same, n, value, at: _levels_of_days(same, n, value, rates, at)
+    )
+
+
+def _levels_of_days(
+    days: NDArray[np.int64], n: Floats, value: Floats, rates: Sequence[tuple[DailyShares, ColumnShare, ColumnShare]], at: Sequence[int]
+) -> list[RateVariation]:
+    """The variations of the rates at some places between consecutive days, from their shares by day."""
+    sides = [rates[place][1:] for place in at]
+    together = [(now.hits + before.hits + 0.5) / (now.total + before.total + 1) for now, before in sides]
+    chance = [each * (1 - each) for each in together]
+    if not days.size:
+        return [RateVariation(None, each, 0.0) for each in chance]
+    rate = ((np.vecdot(value, n) + 0.5) / (n.sum(axis=1) + 1))[:, None]
+    known = consecutive_day_variations(value[:, :, None], (rate * (1 - rate) / np.maximum(n, 1.0))[:, :, None], days)
+    return list(map(RateVariation, [each if each.days >= MIN_DAYS else None for each in known], chance, fast_median(n, 1).tolist()))
+
+
+def variations_by_days(
+    series: Sequence[DailyShares], measure: Callable[[NDArray[np.int64], Floats, Floats, Sequence[int]], list[RateVariation]]
+) -> list[RateVariation]:
+    """Return the variation of each series, measured for all of the same days at once.
+
+    measure: gives them from the days, the rows and the share of each series and day, and the places of the series.
+    """
+    blocks: dict[bytes, list[int]] = {}
+    for place, each in enumerate(series):
+        blocks.setdefault(each.days.tobytes(), []).append(place)
+    found: dict[int, RateVariation] = {}
+    for places in blocks.values():
+        days = series[places[0]].days.astype("datetime64[D]").astype(np.int64)
+        n, value = (np.stack([getattr(series[place], name) for place in places]) for name in ("n", "value"))
+        found.update(zip(places, measure(days, n, value, places), strict=True))
+    return [found[place] for place in range(len(series))]
+
+
+def _with_rows(days: DailyShares) -> DailyShares:
+    """The days that have rows."""
+    held = days.n > 0
+    return days if held.all() else days.at(held)
 
 
 def days_of(counts: ColumnCounts) -> int:

@@ -12,7 +12,7 @@ from observability.core.analyzer import DAYS_DRAWN, Context
 from observability.core.catalog import Edges
 from observability.core.finding import Against, Finding
 from observability.core.numerals import format_figure
-from observability.detection.daily_rates import RateVariation, days_of, level_variation, rate_variation
+from observability.detection.daily_rates import RateVariation, days_of, level_variations, rate_variations
 from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.shared_days import (
@@ -110,38 +110,71 @@ class CheckedColumn:
         return NO_DAYS if self.past is None else self.past.shares(metric, self.edges)
 
 
-def rate_claims(column: CheckedColumn, context: Context) -> list[QualityClaim]:
-    """Return a claim for each rate above 0 on either side; a rate of 0 on both sides cannot have grown and is not tested."""
-    claims = []
-    for metric, (now, before) in column.rates.items():
-        if now.hits + before.hits != 0 and min(now.n, before.n) >= MINIMUM_ROWS:
-            claims.append(value_rate_claim(column, metric, now, before, context))
-    return claims
+@dataclass(frozen=True)
+class ComparedRate:
+    """A rate of a column above 0 on either side, now and before, with its days in the past month and in the window."""
+
+    column: CheckedColumn
+    metric: str
+    now: ColumnShare
+    before: ColumnShare
+    past_days: DailyShares
+    each_day: DailyShares
+
+    @cached_property
+    def days(self) -> DailyShares:
+        """The days of the past and of the window."""
+        return self.past_days.then(self.each_day)
 
 
-def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, before: ColumnShare, context: Context) -> QualityClaim:
+def rate_claims(columns: Sequence[CheckedColumn], context: Context) -> list[list[QualityClaim]]:
+    """Return, for each column, a claim for each rate above 0 on either side; a rate of 0 on both sides cannot have grown and is not
+    tested.
+    """
+    tested = [
+        [
+            ComparedRate(column, metric, now, before, column.past_days(metric), column.now.shares(metric, column.edges))
+            for metric, (now, before) in column.rates.items()
+            if now.hits + before.hits != 0 and min(now.n, before.n) >= MINIMUM_ROWS
+        ]
+        for column in columns
+    ]
+    rates = [rate for of_column in tested for rate in of_column]
+    own = rate_variations([(rate.past_days, rate.before) for rate in rates])
+    known = level_variations([(rate.days, rate.now, rate.before) for rate in rates if rate.column.baseline == "reference"])
+    levels = iter(known)
+    claims = iter(
+        [
+            value_rate_claim(rate, varies, next(levels) if rate.column.baseline == "reference" else varies, context)
+            for rate, varies in zip(rates, own, strict=True)
+        ]
+    )
+    return [[next(claims) for _ in of_column] for of_column in tested]
+
+
+def value_rate_claim(rate: ComparedRate, own: RateVariation, level: RateVariation, context: Context) -> QualityClaim:
     """Return the claim about the growth of one rate, with its p-value.
 
     The severity follows the growth since the baseline, however long it has been so; what the month before had too is standing. The level is
-    tested by how consecutive days differ; what is new is also tested by how all days of the past do.
+    tested by how consecutive days differ; what is new is also tested by how all days of the past do. own: how all days of the past differ;
+    level: how consecutive days do.
     """
+    column, metric, now, before = rate.column, rate.metric, rate.now, rate.before
     at = quality_limits(context, metric, WATCH_RANGE if metric == "out_of_range_rate" else WATCH, ACT)
     growth = now.value - before.value
-    past_days, each_day = column.past_days(metric), column.now.shares(metric, column.edges)
-    own, days = rate_variation(past_days, before), days_of(column.now)
+    past_days, each_day, days = rate.past_days, rate.each_day, days_of(column.now)
     known = rate_interval(now.hits, now.total, now.squares)
     past = usual_rate(column, metric)
     news = growth if past is None else now.value - past.value
     up_to = None if past is None or column.past is None else own.up_to(now, days, past, days_of(column.past))
     as_usual = by_size(news, at) == "ok" or (up_to is not None and now.value <= up_to)
     standing = past is not None and by_size(growth, at) != "ok" and as_usual
-    level = level_variation(past_days.then(each_day), now, before) if column.baseline == "reference" else own
     tests = (level,) if standing else (level, own)
     test = rate_test(column, metric, each_day)
     p_value = test.largest_p_value(tests)
     severity = by_size(growth, at)
-    when = None if severity == "ok" or standing else value_onset(past_days, each_day, before, context)
-    stands = value_standing(past_days.then(each_day), before.value + at[severity == "act"]) if standing and severity != "ok" else {}
+    when = None if severity == "ok" or standing else value_onset(rate.days, past_days, before, context)
+    stands = value_standing(rate.days, before.value + at[severity == "act"]) if standing and severity != "ok" else {}
     finding = replace(
         undecided_quality(
             context,
@@ -257,9 +290,8 @@ def rows_by_day(of: DailyShares) -> list[list[Any]]:
     return [list(each) for each in found][-DAYS_DRAWN:]
 
 
-def value_onset(past: DailyShares, now: DailyShares, before: ColumnShare, context: Context) -> OnsetEstimate:
+def value_onset(days: DailyShares, past: DailyShares, before: ColumnShare, context: Context) -> OnsetEstimate:
     """Return the onset of a rate's change, estimated from the days of the past month and of the window."""
-    days = past.then(now)
     days = days.at(days.rows >= ROWS_A_DAY)
     return estimate_onset(
         list(days.days),

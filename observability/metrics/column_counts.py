@@ -144,8 +144,10 @@ class ColumnCounts:
 
     def share(self, metric: str, edges: Edges) -> ColumnShare:
         """Share of one check: special bins of all rows, out of range of the values."""
-        counted = self.counted(metric)
-        return ColumnShare(float(counted.by_bin[0, _check_bins(metric, counted.bins, edges)].sum()), *counted.sums)
+        counted, special = self.counted(metric), CHECKS[metric]
+        if special is not None:
+            return ColumnShare(counted.weights.get(special, 0.0), *counted.sums)
+        return ColumnShare(float(counted.by_bin[0, _out_of_range_bins(counted.bins, edges)].sum()), *counted.sums)
 
     def shares(self, metric: str, edges: Edges) -> DailyShares:
         """Share of one check on each day."""

@@ -211,7 +211,7 @@ def consecutive_day_variations(values: Floats, row_variances: Floats, days: Inte
     pairs = np.flatnonzero(np.diff(days) == 1)
     if pairs.size < 2:
         return [DayVariation(each, 0.0, 0) for each in PRIOR_EFFECT * of_rows]
-    steps = (values[:, pairs + 1] - values[:, pairs]) / np.sqrt(2)
+    steps = (values.take(pairs + 1, 1) - values.take(pairs, 1)) / np.sqrt(2)
     found = np.maximum(trimmed_variance(steps, KEPT_DIFFERENCES) - of_rows, 0.0)
     mixed = (pairs.size * found + PRIOR_DAYS * PRIOR_EFFECT * of_rows) / (pairs.size + PRIOR_DAYS)
     return [DayVariation(between, 0.0, int(pairs.size)) for between in mixed]
@@ -307,7 +307,7 @@ def _day_correlations(rest: Floats, between: Floats, noise: Floats, days: Intege
         return np.array([_day_correlations(r[None, :, k], b[None, k], n[None, k], days)[0] if k.any() else 0.0 for r, b, n, k in apart])
     scaled = np.clip(rest / np.sqrt(total)[:, None], -2.5, 2.5)
     share = np.mean(np.maximum(between, 0.0) / total, axis=1)
-    products = (scaled[:, pairs] * scaled[:, pairs + 1]).reshape(series, -1).mean(axis=1)
+    products = (scaled.take(pairs, 1) * scaled.take(pairs + 1, 1)).reshape(series, -1).mean(axis=1)
     squares = (scaled.transpose(0, 2, 1) ** 2).reshape(series, -1).mean(axis=1)
     together = products / np.maximum(squares, 1e-12)
     return np.where(share < 0.1, 0.0, np.clip(together / np.where(share > 0, share, 1.0), 0.0, MAXIMUM_CORRELATION))

@@ -10,7 +10,7 @@ from observability.core.catalog import Edges
 from observability.core.finding import Finding
 from observability.core.questions import NULL
 from observability.detection import daily_rates
-from observability.metrics.column_counts import ColumnCounts, ColumnShare, count_table
+from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, count_table
 from tests.support.analyzer_worlds import START, context_for, frames_for
 from tests.support.length import allowed, repeats
 
@@ -115,3 +115,20 @@ def rain(shares: np.ndarray, rng: np.random.Generator, first: int = 0) -> pd.Dat
     fell = np.where(rng.random(place.size) < shares[place], rng.gamma(1, 0.1, place.size), 0.0)
     at = pd.Timestamp(START) + pd.to_timedelta(first + place + rng.random(place.size) * 0.999, unit="D")
     return pd.DataFrame({"at": at, "rain": fell, "score": rng.random(place.size), "label": np.nan})
+
+
+def test_rates_measured_together_vary_as_each_alone() -> None:
+    rng, days = np.random.default_rng(6), np.datetime64("2026-01-01") + np.arange(28)
+    before = ColumnShare(900.0, 9000.0, 9000.0, 9000)
+    known = [counts(days[:length], rng.binomial(A_DAY, 0.1, length)).shares("null_rate", Edges()) for length in (28, 9, 28, 4)]
+    past = [*known, NO_DAYS]
+    together = daily_rates.rate_variations([(each, before) for each in past])
+    alone = [daily_rates.rate_variation(each, before) for each in past]
+    assert [(each.known is None, each.chance, each.rows) for each in together] == [
+        (days < 7, pytest.approx(each.chance), each.rows) for each, days in zip(alone, (28, 9, 28, 4, 0), strict=True)
+    ]
+    now = ColumnShare(280.0, 2100.0, 2100.0, 2100)
+    p_values = [each.p_value(now, 7, before, 30) for each in together]
+    assert p_values == pytest.approx([each.p_value(now, 7, before, 30) for each in alone]) and len(set(p_values[:3])) == 3
+    levels = daily_rates.level_variations([(each, now, before) for each in past])
+    assert [each.known and each.known.days for each in levels] == [27, 8, 27, None, None]

@@ -61,7 +61,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     columns = columns_of_both_sides(now, frames, context)
     rows = now[first].rows if now and (first := quality_columns(context)[0]) in now else 0
     arriving += line_claims(context, rows)
-    of_columns = [claim for each in columns for claim in (*rate_claims(each, context), *still_claims(each, context))]
+    rates = rate_claims(columns, context)
+    of_columns = [claim for each, of_rates in zip(columns, rates, strict=True) for claim in (*of_rates, *still_claims(each, context))]
     judged = settled_findings([*arriving, *of_columns], context.budget)
     beyond = [each for each in judged[len(arriving) :] if needs_action(each.severity) or each.severity == "unknown"]
     if "current" in frames and rows == 0:
