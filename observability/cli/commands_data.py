@@ -276,6 +276,7 @@ def audit_records(
 
     groups: the columns whose levels are counted in each run.
     """
+    from observability.metrics.audited_data import PROPOSED
     from observability.metrics.column_statistics import table_statistics
     from observability.metrics.data_audit import group_counts
     from observability.metrics.table_audit import SUSPECTS
@@ -285,7 +286,7 @@ def audit_records(
     dataset |= {"bytes": data.size, "checksum": data.checksum, "columns": table_statistics(features), "data_audit": summary}
     records = [{name: value for name, value in dataset.items() if value is not None}]
     for name, dropped in masks.items():
-        run: dict[str, Any] = {"kind": "cleaning", "rule": f"audit: {name}", "at": at, "rows_in": len(features), "rows_changed": 0}
+        run: dict[str, Any] = {"kind": "cleaning", "rule": f"{PROPOSED}{name}", "at": at, "rows_in": len(features), "rows_changed": 0}
         run |= {"rows_dropped": int(dropped.sum()), "dataset": data.name, "version": version, "proposed": True}
         run |= {"groups": group_counts(groups, dropped, groups.columns.tolist())} if len(groups.columns) else {}
         own = summary["model_without_suspects"] if name == SUSPECTS else None

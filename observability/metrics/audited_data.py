@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 DATA_AUDITS = Records("dataset", ("dataset", "version", "at", "rows", "extra"), ever=True)
+PROPOSED = "audit: "
+"""What the name of a rule that an audit proposes begins with; the name of the check follows."""
 
 
 @dataclass(frozen=True)

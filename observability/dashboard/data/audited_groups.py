@@ -1,4 +1,4 @@
-"""The rows of each check of an audit of data by group, from the counts that `audit-data --group` keeps with its proposed rules."""
+"""The rules that an audit of data proposes, and the rows of each by group, from the counts that `audit-data --group` keeps with them."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from observability.dashboard.cells import share_cell
 from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table
 from observability.detection.cleaning_history import counts_of, proposed_runs
-from observability.metrics.audited_data import AuditedData
+from observability.metrics.audited_data import PROPOSED, AuditedData
 from observability.stats.interval import rate_interval
 
 MAX_TABLE_ROWS = 60
@@ -26,10 +26,16 @@ COLUMNS = columns_on_phone(
 )
 
 
-def audited_group_table(audit: AuditedData) -> None:
-    """Draw the share of each group's rows that each check found, folded; nothing where no group was counted."""
+def rules_proposed(audit: AuditedData) -> pd.DataFrame:
+    """The newest proposed run of each rule of an audit: those of its dataset and version."""
     asked = replace(CLEANINGS, ever=True, only=(("dataset", audit.dataset), ("version", audit.version)))
-    rows = audited_group_rows(audit, load.ask_store(asked, Window("", EPOCH, load.page_clock())))
+    runs = proposed_runs(load.ask_store(asked, Window("", EPOCH, load.page_clock())))
+    return runs.sort_values("at", kind="stable").drop_duplicates("rule", keep="last", ignore_index=True)
+
+
+def audited_group_table(audit: AuditedData, proposed: pd.DataFrame) -> None:
+    """Draw the share of each group's rows that each check found, folded; nothing where no group was counted."""
+    rows = audited_group_rows(audit, proposed)
     if rows.empty:
         return
     lines = []
@@ -42,17 +48,16 @@ def audited_group_table(audit: AuditedData) -> None:
         csv_of_table("audit-groups", rows, len(rows), MAX_TABLE_ROWS, "first")
 
 
-def audited_group_rows(audit: AuditedData, cleanings: pd.DataFrame) -> pd.DataFrame:
+def audited_group_rows(audit: AuditedData, proposed: pd.DataFrame) -> pd.DataFrame:
     """Check, group, value, low, high (the share of the group's rows that the check found), found, n; by check, the largest share first.
 
-    cleanings: runs of the dataset and version of the audit, oldest first. The newest proposed run of each check is read.
+    proposed: as of `rules_proposed`.
     """
-    proposed = proposed_runs(cleanings)
     newest = dict(zip(proposed["rule"], proposed["groups"], strict=True))
     lines = []
     for rule in audit.rules:
         found: list[tuple[float, list[object]]] = []
-        for name, levels in counts_of([newest.get(f"audit: {rule.name}")]).items():
+        for name, levels in counts_of([newest.get(f"{PROPOSED}{rule.name}")]).items():
             for level, (n, dropped) in levels.items():
                 share = rate_interval(dropped, n)
                 line: list[object] = [rule.name.capitalize(), f"{name} = {level}", *share.triple, int(dropped), int(n)]

@@ -1,4 +1,4 @@
-"""Rows kept and dropped by cleaning rule and group, as a flow and its table."""
+"""Rows kept and dropped by cleaning rule and group, as a flow and its table: of rules that ran, and of rules that an audit proposes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +11,7 @@ from observability.dashboard import frame
 from observability.dashboard.charts import collection as charts_collection
 from observability.dashboard.widgets import plain_caption
 from observability.detection import cleaning_history
+from observability.metrics.audited_data import PROPOSED
 
 KEPT = "kept"
 COLUMNS = ["group", "outcome", "rows"]
@@ -93,25 +94,51 @@ def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
     st.header("Rows kept and dropped", anchor=False)
     if len(chain) > 1 and (columns := _counted_columns(chain)):
         for column in columns:
-            _draw_flow(flow_by_group(chain, column), column, f"by {formatting.plural(len(chain), 'rule')} one after the other", chain["at"])
+            how = f"by {formatting.plural(len(chain), 'rule')} one after the other"
+            table = flow_by_group(chain, column)
+            _draw_flow(table, column, _kept_words(table, column, how, chain["at"]))
         return
     runs = runs_of_dataset(rows, chosen)
     counted = sorted({column for groups in runs["groups"] for column in cleaning_history.counts_of([groups])})
     rules = f"by {formatting.plural(runs['rule'].nunique(), 'rule')} in {formatting.plural(len(runs), 'run')}"
     shown: Sequence[str | None] = counted or [None]
     for column in shown:
-        _draw_flow(flow_by_rule(runs, column), column, rules, runs["at"])
+        table = flow_by_rule(runs, column)
+        _draw_flow(table, column, _kept_words(table, column, rules, runs["at"]))
 
 
-def _draw_flow(table: pd.DataFrame, column: str | None, rules: str, times: pd.Series) -> None:
-    """Draw a flow with its table. rules: which rules, in words; times: of their runs."""
-    table = table[table["rows"] > 0].reset_index(drop=True)
-    if table.empty:
+def proposed_flow_section(proposed: pd.DataFrame) -> None:
+    """Draw what each rule that an audit proposes would keep and drop of its rows, by the groups that it counts.
+
+    proposed: the newest proposed run of each rule. Each rule takes in all rows; what would drop none is left out.
+    """
+    does = proposed[proposed["rows_dropped"] > 0].sort_values("rows_dropped", ascending=False, kind="stable")
+    if does.empty:
         return
+    st.header("Rows kept and dropped", anchor=False)
+    does = does.assign(rule=does["rule"].str.removeprefix(PROPOSED))
+    said = ", ".join(f"{rule} {int(rows):,}" for rule, rows in zip(does["rule"], does["rows_dropped"], strict=True))
+    alt = f"Of {int(does['rows_in'].max()):,} rows each rule alone would drop: {said}. None was removed."
+    counted = sorted({column for groups in does["groups"] for column in cleaning_history.counts_of([groups])})
+    shown: Sequence[str | None] = counted or [None]
+    for column in shown:
+        table = flow_by_rule(does, column)
+        _draw_flow(table.assign(outcome=table["outcome"].str.replace("dropped: ", "would drop: ", regex=False)), column, alt)
+
+
+def _kept_words(table: pd.DataFrame, column: str | None, rules: str, times: pd.Series) -> str:
+    """How many rows were kept, in a sentence. rules: which rules, in words; times: of their runs."""
     total, kept = int(table["rows"].sum()), int(table.loc[table["outcome"] == KEPT, "rows"].sum())
     first, last = formatting.format_minute(times.min()), formatting.format_minute(times.max())
     when = f"at {last}" if first == last else f"from {first} to {last}"
-    alt = f"{kept:,} of {total:,} rows kept {rules}{f', shown by {column}' if column else ''}, {when} UTC."
+    return f"{kept:,} of {total:,} rows kept {rules}{f', shown by {column}' if column else ''}, {when} UTC."
+
+
+def _draw_flow(table: pd.DataFrame, column: str | None, alt: str) -> None:
+    """Draw a flow with its table and its sentence; nothing where no row flows."""
+    table = table[table["rows"] > 0].reset_index(drop=True)
+    if table.empty:
+        return
     figure = charts_collection.cleaning_flow(table)
     titles = {"group": f"Rule and {column}" if column else "Rows", "outcome": "Outcome", "rows": "Rows"}
     frame.chart_with_table(figure, table, key=f"flow-{column or 'all'}", alt=alt, metrics=("cleaning_drop_rate",), columns=titles)

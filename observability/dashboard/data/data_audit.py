@@ -13,7 +13,8 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, frame, links, load
 from observability.dashboard.cells import UNKNOWN_CELL, count_and_share_cell, severity_cell
 from observability.dashboard.charts import data_audits as charts_data_audits
-from observability.dashboard.data.audited_groups import audited_group_table
+from observability.dashboard.data.audited_groups import audited_group_table, rules_proposed
+from observability.dashboard.data.cleaning_flow import proposed_flow_section
 from observability.dashboard.data.records_summary import attention_count
 from observability.dashboard.overview import findings
 from observability.dashboard.scope import Scope
@@ -76,7 +77,7 @@ def chosen_audit(audits: Audits, found: Sequence[Finding]) -> tuple[AuditedData,
 
 
 def data_audit_section(audit: AuditedData, before: AuditedData | None, found: Sequence[Finding], scope: Scope) -> None:
-    """Draw an audit: shares by check, findings, the effect on a model, columns that give the label, examples."""
+    """Draw an audit: shares by check, findings, the effect on a model, rows kept and dropped, columns that give the label, examples."""
     st.header(formatting.escape_markdown(f"Audit of {audit.dataset}"), anchor=False)
     rows = found_rows(audit, before)
     named = ", ".join(f"{row['name'].lower()} {formatting.format_share(row['value'])}" for row in rows.head(3).to_dict("records"))
@@ -92,8 +93,10 @@ def data_audit_section(audit: AuditedData, before: AuditedData | None, found: Se
     for note in audit_notes(audit):
         plain_caption(note)
     _effects(audit)
+    proposed = rules_proposed(audit)
+    proposed_flow_section(proposed)
     _columns_alone(audit, scope)
-    _further_tables(audit, rows)
+    _further_tables(audit, rows, proposed)
 
 
 def other_findings(audit: AuditedData, found: Sequence[Finding], scope: Scope) -> None:
@@ -176,13 +179,13 @@ def _columns_alone(audit: AuditedData, scope: Scope) -> None:
         frame.chart_with_table(figure, rows, key="audit-columns", alt=alt, metrics=(LEAK,), columns=columns)
 
 
-def _further_tables(audit: AuditedData, found: pd.DataFrame) -> None:
+def _further_tables(audit: AuditedData, found: pd.DataFrame, proposed: pd.DataFrame) -> None:
     """Every figure of each check, its rows by group, some rows of it, and outliers by column, folded."""
     status = dict(zip(found["name"], found["severity"], strict=True))
     with st.expander("Every check in figures", icon=":material/table_rows:"):
         lines = [table_row(_check_cells(audit, place, status)) for place in range(len(audit.rules))]
         draw_table("audit-checks", f"Checks of {audit.dataset}", CHECKS, lines, compact=True)
-    audited_group_table(audit)
+    audited_group_table(audit, proposed)
     if audit.examples:
         with st.expander(formatting.plural(len(audit.examples), "example"), icon=":material/search:"):
             draw_table("audit-examples", f"Rows that checks found in {audit.dataset}", EXAMPLE_COLUMNS, _example_lines(audit), compact=True)
