@@ -39,13 +39,15 @@ from observability.store.db.published_files import FOLDER as PUBLISHED
 from observability.store.db.results import single_row
 from observability.store.db.schema import quoted_identifier
 from observability.store.ingest.landing import segment_files
+from observability.store.query.query_log import QUESTIONS_FILE
 from observability.store.rollup.verify import verify_rollups
 
 PREFIX, LIST = "backup-", "backup.json"
 """Start of the name of a backup's folder, and its list of files; in a home, LIST names the folder of its backups."""
 LEFT_OUT = (
     "tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl", "audit.jsonl", "audit.key", "accounts.lock",
-    "unconfined-models.jsonl", KEY_FILE, DONE, PROTECTION, KEPT_FILE, COUNTS_FILE, "waiting", PUBLISHED,
+    "unconfined-models.jsonl", KEY_FILE, DONE, PROTECTION, KEPT_FILE, COUNTS_FILE, QUESTIONS_FILE, "waiting",
+    PUBLISHED,
 )  # fmt: skip
 """Files that stay where they are, whatever is restored: the audit log is only ever appended to, and what may run
 unconfined is about one system."""

@@ -103,12 +103,18 @@ class DuckStore(Database, Store):
 
     @cached_property
     def _query_log(self) -> query_log.QueryLog:
-        """What this store was asked since it was opened."""
-        return query_log.QueryLog()
+        """What this store was asked. A process that only reads the store keeps no file."""
+        return query_log.QueryLog(None if self.read_only else self.home / query_log.QUESTIONS_FILE)
 
     def asked_questions(self, model: str) -> AskedQuestions:
-        """The measured questions about one model, or with "" those about none, since the store was opened."""
+        """The measured questions about one model, or with "" those about none, of the last weeks."""
         return self._query_log.asked(model)
+
+    def close(self) -> None:
+        """Close every connection; keep what was counted and asked for the next process. A second call does nothing."""
+        if "_query_log" in self.__dict__:
+            self._query_log.save()
+        super().close()
 
     def column_storage(self, model: str) -> "DataFrame":
         """Bytes and codecs of the columns of a model's predictions in the database."""
@@ -344,13 +350,21 @@ class DuckStore(Database, Store):
         """Remove a model and all of its records; how many of each went."""
         from observability.store import removal
 
-        return removal.remove_model(self, name, progress)
+        removed = removal.remove_model(self, name, progress)
+        self._forget_questions()
+        return removed
 
     def remove_sample(self, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Remove the sample fleet with all of its records; how many of each went."""
         from observability.store import removal
 
-        return removal.remove_sample(self, progress)
+        removed = removal.remove_sample(self, progress)
+        self._forget_questions()
+        return removed
+
+    def _forget_questions(self) -> None:
+        """Forget what was asked about models that are gone."""
+        self._query_log.keep_models([model.name for model in self.catalog().models])
 
     def verify_backup(self, folder: Path | str, progress: WorkProgress | None = None) -> dict[str, Any]:
         """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}."""

@@ -12,7 +12,7 @@ from observability.core.window import Window
 from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.query import query_log
-from observability.store.query.query_log import QueryLog
+from observability.store.query.query_log import QUESTIONS_FILE, QueryLog
 from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
 
@@ -77,6 +77,63 @@ def test_the_log_is_bounded_and_forgets_no_column(monkeypatch: pytest.MonkeyPatc
     found = log.asked("loan")
     assert len(found.entries) == 3 and found.dropped == 7 and len(found.used) == 10
     assert log.asked("other").entries == ()
+
+
+def test_a_later_process_knows_what_an_earlier_one_was_asked(home: Path) -> None:
+    """Asked twice in one process and once in the next: three times, of which the file knows two before the second closes."""
+    with open_store(home, threads=1) as first:
+        for _ in range(2):
+            first.ask(Sample("predictions", ("feature.age",), 10), WINDOW)
+        (before,) = first.asked_questions("loan").entries
+        since = first.asked_questions("loan").since
+    assert (home / QUESTIONS_FILE).stat().st_mode & 0o777 == 0o600
+    with open_store(home, threads=1) as second:
+        assert second.asked_questions("loan").since == since and second.asked_questions("loan").entries == (before,)
+        second.ask(Sample("predictions", ("feature.age",), 10), WINDOW)
+        (after,) = second.asked_questions("loan").entries
+        assert second.asked_questions("loan").used == {"feature.age"} and after.times == 3 and after.seconds > before.seconds
+        second.remove_model("loan")
+        assert second.asked_questions("loan").entries == ()
+    assert "loan" not in (home / QUESTIONS_FILE).read_text(encoding="utf-8")
+
+
+def test_days_are_kept_for_four_weeks_and_the_slowest_of_each(tmp_path: Path) -> None:
+    """Of 40 questions about one model on the first day the ten slowest stay in the file; after four weeks the day is gone."""
+    path, today = tmp_path / QUESTIONS_FILE, datetime.now(UTC)
+    log = QueryLog(path)
+    log.since = today - timedelta(days=27)
+    for place in range(40):
+        log.note(Sample("predictions", (f"feature.f{place:02}",), 1), "loan", 0.1 + place, today - timedelta(days=27))
+    log.note(Sample("predictions", ("feature.f00",), 1), "loan", 9.0, today)
+    log.save()
+    later = QueryLog(path)
+    found = later.asked("loan")
+    assert [each.slowest for each in found.entries] == [*(0.1 + place for place in range(39, 29, -1)), 9.0]
+    assert found.used == {f"feature.f{place:02}" for place in range(40)}, "columns of questions that are not kept were read as well"
+    later.note(Sample("predictions", ("feature.f01",), 1), "loan", 0.2, today + timedelta(days=1))
+    after = later.asked("loan")
+    assert {each.columns for each in after.entries} == {("feature.f00",), ("feature.f01",)} and after.used == {"feature.f00", "feature.f01"}
+    assert after.since.date() == today.date() - timedelta(days=26)
+
+
+def test_a_question_of_many_columns_names_forty_and_has_read_all(tmp_path: Path) -> None:
+    log = QueryLog(tmp_path / QUESTIONS_FILE)
+    log.note(Sample("predictions", tuple(f"feature.f{place:05}" for place in range(12_000)), 1), "loan", 0.1)
+    log.save()
+    found = QueryLog(tmp_path / QUESTIONS_FILE).asked("loan")
+    (entry,) = found.entries
+    assert len(entry.columns) == 41 and entry.columns[-1] == "11,960 more" and len(found.used) == 12_000
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"since": "x", "dropped": 0, "days": {}, "read": {}}'])
+def test_a_damaged_log_is_an_empty_one(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / QUESTIONS_FILE
+    path.write_text(damage, encoding="utf-8")
+    log = QueryLog(path)
+    assert log.asked("loan").entries == ()
+    log.note(Sample("predictions", ("id",), 1), "loan", 0.1)
+    log.save()
+    assert QueryLog(path).asked("loan").entries
 
 
 def test_bytes_of_columns_add_up_to_the_blocks_of_the_table(home: Path, store: Database) -> None:

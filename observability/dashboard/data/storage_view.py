@@ -67,12 +67,13 @@ STORE_COLUMNS = (
     column("column", "Column", strong=True),
     column("bytes", "In the database", align="right", help="Its share of the blocks on disk"),
     column("codec", "Codecs", phone=False),
-    column("used", "Read", short=True, help="Whether a question read its rows or counts since the dashboard started"),
+    column("used", "Read", short=True, help="Whether a question read its rows or counts in the last four weeks"),
 )
 QUESTIONS = (
     column("table", "Table", strong=True),
     column("columns", "Columns"),
     *number_columns(times="Times", slowest="Slowest", mean="Mean"),
+    column("last", "Last asked (UTC)", short=True, phone=False),
 )
 
 
@@ -363,9 +364,10 @@ def questions_table(asked: AskedQuestions, about: str) -> None:
             "times": {"t": f"{each.times:,}"},
             "slowest": {"t": f"{each.slowest * 1000:,.0f} ms"},
             "mean": {"t": f"{each.seconds / each.times * 1000:,.0f} ms"},
+            "last": {"t": formatting.format_minute(each.last.replace(tzinfo=None))},
         }
         lines.append(table_row(cells))
-    draw_table("questions", f"Slowest questions about {about} since the dashboard started", QUESTIONS, lines, compact=True)
+    draw_table("questions", f"Slowest questions about {about} in the last four weeks", QUESTIONS, lines, compact=True)
 
 
 def keeping_sentence(status: Mapping[str, Any]) -> str:

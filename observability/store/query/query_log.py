@@ -1,13 +1,20 @@
-"""Which questions the store was asked since it was opened, how long they took, and which columns they read: bounded, in memory."""
+"""Which questions the store was asked in the last weeks, how long they took, and which columns they read: bounded, by day, in a file.
 
+The file holds names of tables, models and columns and no value of a row. It is not synced to the disk: what a loss of power leaves of it
+is a log of few minutes less, or none.
+"""
+
+import json
+import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Records, Sample
 from observability.store.types.asked_questions import AskedQuestion, AskedQuestions
@@ -16,19 +23,35 @@ if TYPE_CHECKING:
     from observability.core.questions import Question
     from observability.core.window import Window
 
+QUESTIONS_FILE = "questions.json"
+MAX_LOG_DAYS = 28
+"""Days that are kept, the present one included."""
 MAX_KEPT_QUESTIONS = 500
-"""Different questions that are kept; the one that was asked least recently is dropped first."""
+"""Different questions of a day that are kept while it lasts; the one that was asked least recently is dropped first."""
+MAX_QUESTIONS_OF_DAY, MAX_QUESTIONS_OF_MODEL = 300, 10
+"""Questions of a day, and of one model on it, that the file keeps: the slowest."""
+MAX_NAMED_COLUMNS = 40
+"""Columns of a question that are named; the number of the others follows."""
+SAVE_SECONDS = 300.0
+"""Between two writes of the file while questions are asked."""
+Key = tuple[str, str, tuple[str, ...]]
 
 
 class QueryLog:
-    """Measured questions of one open store."""
+    """Measured questions of one store. path: the file of the log; None keeps it in memory alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None = None) -> None:
         self.since = datetime.now(UTC)
+        self._path = path
         self._dropped = 0
-        self._asked: OrderedDict[tuple[str, str, tuple[str, ...]], AskedQuestion] = OrderedDict()
-        self._columns: dict[str, set[str]] = {}
+        self._days: dict[str, OrderedDict[Key, AskedQuestion]] = {}
+        self._read: dict[str, dict[str, str]] = {}
+        """By model and column: the last day on which a question read it."""
         self._mutex = threading.Lock()
+        self._changed, self._save_at = False, time.monotonic() + SAVE_SECONDS
+        if path is not None:
+            with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+                self._take(json.loads(path.read_text(encoding="utf-8")))
 
     @contextmanager
     def timed(self, question: "Question", window: "Window") -> Iterator[None]:
@@ -37,25 +60,118 @@ class QueryLog:
         yield
         self.note(question, window.model, time.perf_counter() - began)
 
-    def note(self, question: "Question", model: str, seconds: float) -> None:
-        """Keep one measured question."""
+    def note(self, question: "Question", model: str, seconds: float, now: datetime | None = None) -> None:
+        """Keep one measured question, and write the file where it is time."""
         table, columns = question_columns(question)
+        now = now or datetime.now(UTC)
+        named = (
+            columns if len(columns) <= MAX_NAMED_COLUMNS else (*columns[:MAX_NAMED_COLUMNS], f"{len(columns) - MAX_NAMED_COLUMNS:,} more")
+        )
+        key, day = (table, model, named), now.date().isoformat()
         with self._mutex:
-            key = (table, model, columns)
-            entry = self._asked.setdefault(key, AskedQuestion(table, model, columns))
-            self._asked.move_to_end(key)
+            asked = self._days.get(day)
+            if asked is None:
+                self._forget_before(now.date() - timedelta(days=MAX_LOG_DAYS - 1))
+                asked = self._days[day] = OrderedDict()
+            entry = asked.setdefault(key, AskedQuestion(table, model, named))
+            asked.move_to_end(key)
             entry.times, entry.seconds, entry.slowest = entry.times + 1, entry.seconds + seconds, max(entry.slowest, seconds)
-            entry.last = datetime.now(UTC)
-            self._columns.setdefault(model, set()).update(columns)
-            if len(self._asked) > MAX_KEPT_QUESTIONS:
-                self._asked.popitem(last=False)
+            entry.last = now
+            self._read.setdefault(model, {}).update(dict.fromkeys(columns, day))
+            if len(asked) > MAX_KEPT_QUESTIONS:
+                asked.popitem(last=False)
                 self._dropped += 1
+            self._changed = True
+            due = time.monotonic() >= self._save_at
+        if due:
+            self.save()
 
     def asked(self, model: str) -> AskedQuestions:
-        """The questions about one model, or with "" those about none."""
+        """The questions about one model, or with "" those about none, of all days that are kept."""
         with self._mutex:
-            own = sorted((replace(each) for each in self._asked.values() if each.model == model), key=lambda each: -each.slowest)
-            return AskedQuestions(self.since, tuple(own), frozenset(self._columns.get(model, ())), self._dropped)
+            own: dict[Key, AskedQuestion] = {}
+            for asked in self._days.values():
+                for key, each in asked.items():
+                    if each.model == model:
+                        own[key] = _joined(own[key], each) if key in own else replace(each)
+            slowest = sorted(own.values(), key=lambda each: -each.slowest)
+            return AskedQuestions(self.since, tuple(slowest), frozenset(self._read.get(model, ())), self._dropped)
+
+    def keep_models(self, names: Collection[str]) -> None:
+        """Forget the questions about every model but these, in the file too."""
+        with self._mutex:
+            kept = {"", *names}
+            for asked in self._days.values():
+                for key in [key for key, each in asked.items() if each.model not in kept]:
+                    del asked[key]
+            self._read = {model: columns for model, columns in self._read.items() if model in kept}
+            self._changed = True
+        self.save()
+
+    def save(self) -> None:
+        """Write the file where a question was asked since it was last written. A home that cannot be written is left without."""
+        with self._mutex:
+            if self._path is None or not self._changed:
+                return
+            self._changed, self._save_at = False, time.monotonic() + SAVE_SECONDS
+            text = json.dumps(self._content(), separators=(",", ":"))
+            draft = self._path.with_name(f".{self._path.name}.draft")
+            with suppress(OSError):
+                with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                    file.write(text)
+                draft.replace(self._path)
+
+    def _content(self) -> dict[str, Any]:
+        """What the file holds: the slowest questions of each day, and by model and day the columns that were last read on it."""
+        days = {
+            day: [
+                [e.table, e.model, e.columns, e.times, e.seconds, e.slowest, e.last.isoformat()] for e in slowest_questions(asked.values())
+            ]
+            for day, asked in self._days.items()
+        }
+        read: dict[str, dict[str, list[str]]] = {}
+        for model, columns in self._read.items():
+            for column, day in columns.items():
+                read.setdefault(model, {}).setdefault(day, []).append(column)
+        return {"since": self.since.isoformat(), "dropped": self._dropped, "days": days, "read": read}
+
+    def _take(self, content: Any) -> None:
+        """Take over what an earlier process wrote, as far as it is not too old."""
+        days: dict[str, OrderedDict[Key, AskedQuestion]] = {}
+        for day, entries in content["days"].items():
+            asked = days.setdefault(date.fromisoformat(day).isoformat(), OrderedDict())
+            for table, model, columns, times, seconds, slowest, last in entries:
+                entry = AskedQuestion(str(table), str(model), tuple(map(str, columns)), int(times), float(seconds), float(slowest))
+                asked[entry.table, entry.model, entry.columns] = replace(entry, last=datetime.fromisoformat(last))
+        read = {model: {column: day for day, names in of.items() for column in names} for model, of in content["read"].items()}
+        since, dropped = datetime.fromisoformat(content["since"]), int(content["dropped"])
+        self.since, self._dropped, self._days, self._read = since, dropped, days, read
+        self._forget_before(datetime.now(UTC).date() - timedelta(days=MAX_LOG_DAYS - 1))
+
+    def _forget_before(self, first: date) -> None:
+        """Forget the days before one, and columns that were not read since."""
+        oldest = first.isoformat()
+        self._days = {day: asked for day, asked in self._days.items() if day >= oldest}
+        kept = {model: {column: day for column, day in columns.items() if day >= oldest} for model, columns in self._read.items()}
+        self._read = {model: columns for model, columns in kept.items() if columns}
+        self.since = max(self.since, datetime(first.year, first.month, first.day, tzinfo=UTC))
+
+
+def slowest_questions(asked: Iterable[AskedQuestion]) -> list[AskedQuestion]:
+    """The slowest questions of a day, at most MAX_QUESTIONS_OF_MODEL of a model and MAX_QUESTIONS_OF_DAY in all, slowest first."""
+    found: list[AskedQuestion] = []
+    of_model: dict[str, int] = {}
+    for each in sorted(asked, key=lambda each: -each.slowest):
+        if len(found) < MAX_QUESTIONS_OF_DAY and of_model.get(each.model, 0) < MAX_QUESTIONS_OF_MODEL:
+            found.append(each)
+            of_model[each.model] = of_model.get(each.model, 0) + 1
+    return found
+
+
+def _joined(one: AskedQuestion, other: AskedQuestion) -> AskedQuestion:
+    """One question of two days."""
+    seconds, slowest, last = one.seconds + other.seconds, max(one.slowest, other.slowest), max(one.last, other.last)
+    return replace(one, times=one.times + other.times, seconds=seconds, slowest=slowest, last=last)
 
 
 def question_columns(question: "Question") -> tuple[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Measured questions of an open store (store/query/query_log.py)."""
+"""Measured questions of a store (store/query/query_log.py)."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,10 +21,11 @@ class AskedQuestion:
 
 @dataclass(frozen=True)
 class AskedQuestions:
-    """The questions about one model, or about no model, since the store was opened.
+    """The questions about one model, or about no model, of at most four weeks.
 
-    entries: slowest first; those that were asked least recently may be dropped (`dropped` different ones). used: references of all columns
-    that any question read, those of dropped ones included.
+    since: from when on they are known. entries: slowest first; of a day that is over the slowest, of the present one those that were asked
+    least recently may be dropped (`dropped` different ones). used: references of all columns that any question read, those of dropped ones
+    included.
     """
 
     since: datetime
