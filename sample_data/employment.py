@@ -61,6 +61,7 @@ EMPLOYMENT = Spec(
     deployed="2016-01-01T00:00:00Z",
     settings={
         "owner": "labour statistics",
+        "risk_owners": ["Mara (sample)"],
         "description": "Whether a person in Massachusetts is employed. Only the year of each row is real: days within the year are assigned.",
         "threshold": 0.5,
         "cost_false_positive": 1.0,

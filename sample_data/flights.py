@@ -56,6 +56,7 @@ DELAY = Spec(
     together=("origin",),
     settings={
         "owner": "arrivals desk",
+        "risk_owners": ["Mara (sample)"],
         "description": "Minutes by which a flight out of New York lands late (early: negative), predicted 60 minutes before its scheduled departure.",
         "unit": "minutes",
         "batch_key": "id",
@@ -78,6 +79,7 @@ LATE = Spec(
     together=("origin",),
     settings={
         "owner": "rebooking desk",
+        "risk_owners": ["Mara (sample)"],
         "description": "Whether a flight out of New York lands 15 minutes late or later, predicted 60 minutes before its scheduled departure.",
         "threshold": 0.35,
         "cost_false_positive": 7.0,

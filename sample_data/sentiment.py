@@ -48,6 +48,7 @@ SENTIMENT = Spec(
     label_fields=("rating_mean", "rating_spread", "raters"),
     settings={
         "owner": "community desk",
+        "risk_owners": ["Mara (sample)"],
         "description": "Whether people rate a short text as negative, neutral or positive. Only the texts and ratings are real: days are assigned.",
         "budget_per_month": 500.0,
         "budget_currency": "USD",

@@ -38,7 +38,8 @@ class ModelSettings:
     audit, when the dashboard runs it: `30 days` after the last, `new version` or `expired`. protect: by feature (or
     `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written (records/protection.py).
     kill_switch: of a model by which the product steers itself (`explanation-scheduler`), true leaves its decisions to the old rule.
-    column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns].
+    column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns]. risk_owners: who accepts a risk of the
+    model by a signature; without them, its owner does.
     """
 
     threshold: float = 0.5
@@ -47,6 +48,7 @@ class ModelSettings:
     cost_currency: str | None = None
     immutable: tuple[str, ...] = ()
     owner: str | None = None
+    risk_owners: tuple[str, ...] = ()
     team: str | None = None
     tags: tuple[str, ...] = ()
     description: str | None = None
@@ -81,6 +83,20 @@ class ModelSettings:
     limits: dict[str, float] = field(default_factory=dict)
     protect: dict[str, Any] = field(default_factory=dict)
     column_tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Who may accept a risk of the model: its risk owners, else its owner; empty where the settings name nobody, and anybody may."""
+        return self.risk_owners or ((self.owner,) if self.owner else ())
+
+    def may_sign(self, name: str) -> bool:
+        """Whether a person may accept a risk of the model. Case and spaces do not distinguish people."""
+        return not self.signers or plain_name(name) in map(plain_name, self.signers)
+
+
+def plain_name(name: str) -> str:
+    """A name of a person for comparison: single spaces, lower case."""
+    return " ".join(name.split()).casefold()
 
 
 def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSettings:
@@ -131,7 +147,7 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
     """The value of one setting in its type, or UsageError."""
     if name not in setting_names() or name in ("importance", "limits", "protect", "column_tags"):
         raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(setting_names()))
-    if name in ("immutable", "projects", "slices", "tags"):
+    if name in ("immutable", "projects", "slices", "tags", "risk_owners"):
         if not isinstance(value, list) or not all(isinstance(member, str) for member in value):
             raise UsageError(f"{name} is a list of {'feature names' if name == 'immutable' else 'texts'}", where=where, got=repr(value))
         if name == "slices":

@@ -10,7 +10,10 @@ from observability.core.window import Slice
 
 Body = dict[str, Any]
 UNJUDGED = frozenset(
-    ("owner", "team", "tags", "description", "importance", "explanations_per_day", "projects", "region", "immutable", "runbooks")
+    (
+        *("owner", "risk_owners", "team", "tags", "description"),
+        *("importance", "explanations_per_day", "projects", "region", "immutable", "runbooks"),
+    )
 )
 """Settings that affect no severity."""
 IDLE = frozenset(("threshold", task) for task in ("regression", "multiclass", None))

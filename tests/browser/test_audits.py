@@ -29,9 +29,15 @@ def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) 
     page.get_by_label("Your name").last.press("Enter")
     settle(page)
     page.get_by_role("button", name="Sign").click()
+    page.get_by_text("Ada is no risk owner of employment: not signed.").wait_for()
+    page.get_by_role("button", name="Accept as risk owner").click()
+    page.get_by_label("Your name").last.fill("Mara (sample)")
+    page.get_by_label("Your name").last.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Sign").click()
     page.get_by_text(re.compile(r"until \d+ \w+ 20")).first.wait_for(state="attached")
     signed = {row["Audit"]["text"]: row for row in tables(page)["Audits of this model"]}
-    assert "Ada" in signed["Robustness"]["Accepted by"]["text"]
+    assert "Mara (sample)" in signed["Robustness"]["Accepted by"]["text"]
     page = visit(f"{own.url}/audits?model=employment&version=2&kind=Membership")
     complete(page)
     (ranked,) = [each["results"]["canaries"] for each in records if each["version"] == "2"]

@@ -28,6 +28,7 @@ from observability.enrichment.audit_curves import generalisation_gap
 from observability.enrichment.audit_steps import audit_headline
 from observability.enrichment.canary_rows import canary_results
 from observability.enrichment.leakage_audit import leakage_headline, leakage_results, overlap_shares
+from observability.review.agenda_items import records_until
 from observability.server import process_lock
 from observability.server.access import Person
 from observability.server.audit_schedule import FOLDER, STATE, ScheduledAudit
@@ -190,6 +191,26 @@ def test_an_acceptance_that_ended_or_was_given_for_an_earlier_run_says_so(audite
         rows = tables(opened("audits", model="employment"))["Audits of this model"]["rows"]
         said += [row["cells"]["signed"]["sub"] for row in rows if (row["cells"].get("signed") or {}).get("t") == "Ada"]
     assert said == ["until 1 Apr 2026, of an earlier run", "until 1 Apr 2026", "ended on 1 Mar 2026"]
+
+
+def test_only_a_risk_owner_accepts_an_audit(audited: Database) -> None:
+    """The owner of the settings, or those whom `risk_owners` names in its place; a signature of anybody else is kept and does not count."""
+    audited.update_settings("employment", ModelSettings(owner="credit desk"))
+    app = opened("audits", model="employment")
+    assert "Risk owner: credit desk." in words(app)
+    for name, risk_owners, saved in (("Ada", (), 0), ("Credit  Desk", (), 1), ("Ada", ("Ada", "Ben"), 2)):
+        audited.update_settings("employment", ModelSettings(owner="credit desk", risk_owners=risk_owners))
+        app = opened("audits", model="employment")
+        app.text_input(key="audit-author-box").set_value(name).run()
+        app.button(key="audit-submit-0").click().run()
+        audited.load_landing()
+        assert len(records_until(audited, "signature")) == saved
+        refused = [each.value for each in app.error]
+        assert refused == ([] if saved else ["Ada is no risk owner of employment: not signed. Risk owner: credit desk."])
+    audited.update_settings("employment", ModelSettings(owner="credit desk"))
+    rows = tables(opened("audits", model="employment"))["Audits of this model"]["rows"]
+    assert [cell for row in rows if (cell := row["cells"]["signed"])["t"] != "–"] == [{"t": "Ada", "sub": "not a risk owner"}]
+    assert ModelSettings().may_sign("anybody")
 
 
 def test_fairness_under_shift_is_drawn_by_shift_with_the_rates_of_groups(audited: Database) -> None:

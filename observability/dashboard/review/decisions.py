@@ -9,7 +9,7 @@ from observability.core import formatting
 from observability.core.weeks import Week
 from observability.dashboard import links, load, person_name
 from observability.dashboard.drafts import draft_arguments
-from observability.dashboard.review import load_review, review, shared_meeting
+from observability.dashboard.review import load_review, review, risk_owners, shared_meeting
 from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import save_records, utc_midnight
@@ -185,6 +185,8 @@ def risk_acceptance_form(room: ReviewPage) -> None:
             if not (subject or "").strip() or not model or not until:
                 st.warning("Choose a model, a state and a date.")
                 return
+            if risk_owners.refuses_signature(model, room.author):
+                return
             text = _known_subject(str(subject), model)
             record = {"kind": "signature", "author": room.author, "model": model, "subject": text, "note": note.strip()}
             if save_records([record | {"review": room.review, "until": utc_midnight(until)}]):
@@ -205,7 +207,7 @@ def _accepted_risks() -> None:
             "what": {"t": signature["subject"], "sub": signature["note"]},
             "model": {"t": signature["model"]},
             "until": {"t": f"{formatting.format_day(signature['until'])}", **expired},
-            "who": {"t": signature["author"]},
+            "who": risk_owners.signer_cell(signature["model"], signature["author"]),
         }
         rows.append(table_row(cells))
     draw_table("signed", "Accepted by a risk owner", ACCEPTED, rows, compact=True)

@@ -21,7 +21,7 @@ from observability.dashboard.background_job import draw_job
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.review import load_review
+from observability.dashboard.review import load_review, risk_owners
 from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.trust import audit_job, form_audits
@@ -102,7 +102,11 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
 
 
 def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
-    """Until when a signature accepts an audit, whether that is over, and whether it was given for an earlier run."""
+    """Until when a signature accepts an audit, whether that is over, and whether it was given for an earlier run; of anybody but a risk
+    owner that it does not.
+    """
+    if not risk_owners.is_signed_by_risk_owner(audit.model, str(signature["author"])):
+        return risk_owners.NOT_A_RISK_OWNER
     until: datetime = signature["until"]
     if until < load_review.today_naive_utc():
         return f"ended on {formatting.format_day(until)}"
@@ -223,6 +227,7 @@ def sign_off_form(audit: StoredAudit) -> None:
     """The form in which a risk owner accepts what an audit found until a date; a record of the kind `signature`."""
     turn = st.session_state.get("audit-signed", 0)
     with st.popover("Accept as risk owner", icon=":material/draw:", key="audit-sign"):
+        st.caption(risk_owners.signer_words(audit.model))
         author = person_name.person_name_box("audit-author")
         with st.form(f"audit-sign-{turn}"):
             later = datetime.now(UTC).date() + timedelta(days=SIGNED_DAYS)
@@ -232,6 +237,8 @@ def sign_off_form(audit: StoredAudit) -> None:
                 return
     if not author:
         st.error(person_name.MISSING, icon=":material/person:")
+        return
+    if risk_owners.refuses_signature(audit.model, author):
         return
     record: dict[str, Any] = {"kind": "signature", "author": author, "model": audit.model, "subject": signed_subject(audit)}
     record |= {"until": utc_midnight(until), "note": note or _accepted_figure(audit)}
