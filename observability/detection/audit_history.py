@@ -138,9 +138,23 @@ def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
 
 
 def comparable_audits(now: StoredAudit, before: StoredAudit) -> bool:
-    """Whether two audits of a kind have values of one metric with intervals, at the same budget of the attacker or of the same rows."""
+    """Whether two audits of a kind have values of one metric with intervals, at the same budget of the attacker or of the same rows, and an
+    attacker who may change the same features at the same costs in the same directions.
+    """
     ends = (now.value, now.low, now.high, before.value, before.low, before.high)
-    return None not in ends and (now.metric, now.headline.get("at")) == (before.metric, before.headline.get("at"))
+    return None not in ends and (now.metric, now.headline.get("at"), attack_terms(now)) == (
+        before.metric,
+        before.headline.get("at"),
+        attack_terms(before),
+    )
+
+
+def attack_terms(audit: StoredAudit) -> tuple[frozenset[str], frozenset[tuple[str, float]], frozenset[tuple[str, str]]]:
+    """Locked features, costs and directions that an audit of robustness took; empty of any other."""
+    locked, costs, directions = (audit.results.get(name) for name in ("locked", "costs", "directions"))
+    stated = {(str(name), _number(cost) or 0.0) for name, cost in costs.items()} if isinstance(costs, Mapping) else ()
+    ways = {(str(name), str(way)) for name, way in directions.items()} if isinstance(directions, Mapping) else ()
+    return frozenset(map(str, locked if isinstance(locked, list) else ())), frozenset(stated), frozenset(ways)
 
 
 def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:

@@ -18,7 +18,7 @@ from observability.core.small_groups import finding_without_few
 from observability.core.window import EPOCH, Window
 from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.trust import scheduled_audits
-from observability.dashboard.trust.audit_figures import gap_words
+from observability.dashboard.trust.audit_figures import attack_terms_words, gap_words
 from observability.dashboard.trust.audits import model_audits, signed_subject
 from observability.dashboard.trust.leakage_figures import known_label_rows, later_words, model_note
 from observability.dashboard.trust.live_guard import block_list, far_sender_words, request_bursts, usual_subjects
@@ -191,6 +191,14 @@ def test_an_acceptance_that_ended_or_was_given_for_an_earlier_run_says_so(audite
         rows = tables(opened("audits", model="employment"))["Audits of this model"]["rows"]
         said += [row["cells"]["signed"]["sub"] for row in rows if (row["cells"].get("signed") or {}).get("t") == "Ada"]
     assert said == ["until 1 Apr 2026, of an earlier run", "until 1 Apr 2026", "ended on 1 Mar 2026"]
+
+
+def test_what_an_attack_paid_and_was_allowed_is_said() -> None:
+    terms = {"locked": ["age"], "costs": {"income": 2.0, "job": 3.5}, "directions": {"tenure": "up", "debt": "down"}}
+    assert attack_terms_words(terms) == (
+        "Locked: age. One direction: debt only falls, tenure only rises. Cost of a change, else 1: income 2, job 3.5."
+    )
+    assert attack_terms_words({"locked": [], "costs": {}, "directions": {}}) == "" == attack_terms_words({})
 
 
 def test_only_a_risk_owner_accepts_an_audit(audited: Database) -> None:

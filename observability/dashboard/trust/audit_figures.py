@@ -82,7 +82,7 @@ def _budget(here: ModelPage, audit: StoredAudit) -> None:
         points = [point for name, curve in groups.items() if name.startswith(f"{by}: ") for point in curve_points(curve, "epsilon", name)]
     measure = "predictions that hold" if here.model.task == "regression" else "accuracy"
     figure = charts_audits.budget_curves(
-        pd.DataFrame(points), f"cost of the change{_cost_unit(here)}", measure, groups=by not in (None, "All rows")
+        pd.DataFrame(points), f"cost of the change{_cost_unit(results)}", measure, groups=by not in (None, "All rows")
     )
     frame.chart_with_table(figure, pd.DataFrame(points), key="budget", alt=f"{audit_value_words(audit)}.", metrics=("robust_accuracy",))
     exact = (
@@ -92,10 +92,21 @@ def _budget(here: ModelPage, audit: StoredAudit) -> None:
     )
     if said := attacked_group_words(results):
         plain_paragraph(said)
-    limits = f"Locked: {', '.join(results['locked'])}. " if results.get("locked") else ""
     plain_caption(
-        f"{exact} For changes of several features it is an upper bound, because a stronger search may find cheaper changes. {limits}"
+        f"{exact} For changes of several features it is an upper bound, because a stronger search may find cheaper changes. "
+        f"{attack_terms_words(results)}"
     )
+
+
+def attack_terms_words(results: Mapping[str, Any]) -> str:
+    """What an attack may not change, may change in one direction only, and pays more or less for, as the audit took it; else nothing."""
+    parts = [f"Locked: {', '.join(results['locked'])}."] if results.get("locked") else []
+    ways = {"up": "rises", "down": "falls"}
+    only = [f"{name} only {ways.get(way, way)}" for name, way in sorted((results.get("directions") or {}).items())]
+    costs = [f"{name} {cost:g}" for name, cost in sorted((results.get("costs") or {}).items())]
+    parts += [f"One direction: {', '.join(only)}."] if only else []
+    parts += [f"Cost of a change, else 1: {', '.join(costs)}."] if costs else []
+    return " ".join(parts)
 
 
 def attacked_group_words(results: Mapping[str, Any]) -> str:
@@ -123,9 +134,9 @@ def attacked_group_words(results: Mapping[str, Any]) -> str:
     return f"{group.attribute} {group.level} differs most clearly: {found}, {rest} in the other groups of {group.attribute}."
 
 
-def _cost_unit(here: ModelPage) -> str:
-    """The unit of the cost of a change; none where the owner states other costs."""
-    return "" if here.model.settings.attack_costs else " (standard deviations)"
+def _cost_unit(results: Mapping[str, Any]) -> str:
+    """The unit of the cost of a change in an audit; none where features had costs of their own in it."""
+    return "" if results.get("costs") else " (standard deviations)"
 
 
 def _robustness(here: ModelPage, audit: StoredAudit) -> None:
@@ -136,7 +147,7 @@ def _robustness(here: ModelPage, audit: StoredAudit) -> None:
     rows = [
         table_row(case=_case_cell(flip["id"], here), cost=f"{flip['cost']:.3g}", changes=_flip_cell(flip, here)) for flip in flips[:SHOWN]
     ]
-    cost = column("cost", f"Cost{'' if here.model.settings.attack_costs else ' (SD)'}", align="right", help=COST_HELP, phone=False)
+    cost = column("cost", f"Cost{'' if results.get('costs') else ' (SD)'}", align="right", help=COST_HELP, phone=False)
     draw_table("flips", "Cheapest changes", (FLIPS[0], cost, FLIPS[1]), rows, compact=True)
     flat = [{"id": flip["id"], "cost": flip["cost"], "changes": _changes_words(flip["changes"])} for flip in flips]
     csv_button("cheapest-changes", pd.DataFrame(flat))

@@ -88,6 +88,19 @@ def test_a_regression_names_the_audit_before_and_a_change_within_the_intervals_d
     assert "0.833" not in found.because and "no level set" in found.because
 
 
+@pytest.mark.parametrize("terms", [{"costs": {"income": 2.0}}, {"directions": {"tenure": "up"}}, {"locked": ["age"]}])
+def test_audits_of_attackers_with_other_costs_directions_or_locked_features_are_not_compared(terms: dict[str, Any]) -> None:
+    """150 of 240 rows hold where 200 did: worse under the same terms, and not comparable where a change costs or allows something else."""
+    before, now = robustness(200, days=40), robustness(150)
+    before["results"] |= {"costs": {}, "directions": {}, "locked": []}
+    now["results"] |= before["results"] | {"headline": now["results"]["headline"]}
+    (worse,) = judged(before, now)
+    assert worse.severity == "watch" and "worse than" in worse.because
+    now["results"] |= terms
+    (other,) = judged(before, now)
+    assert other.severity == "unknown" and "worse" not in other.because
+
+
 def test_expiry_and_a_new_version_ask_for_an_audit() -> None:
     (found,) = judged(robustness(200, days=100))
     assert (found.metric, found.severity, found.value) == ("audit_days_left", "watch", pytest.approx(-10.0))
