@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.alerts.alert_state import Alert, alert_precision
 from observability.core import formatting
-from observability.dashboard import links
+from observability.dashboard import links, read_incidents
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incident_actions, incidents
 from observability.dashboard.overview.fleet import ModelStatus
@@ -22,7 +22,12 @@ from observability.incidents.grouping import Incident, incident_order
 MAX_TASKS, MAX_TAKEN = 5, 3
 ASKED = "incident-asked"
 """The state that holds the incidents and the action that the table asked for."""
-BULK = {name: incident_actions.ACTIONS[name] for name in ("assign", "acknowledge", "snooze", "mute", "resolve")} | {"merge": "Merge"}
+BULK = {
+    **{name: incident_actions.ACTIONS[name] for name in ("assign", "acknowledge", "snooze", "mute", "resolve")},
+    "merge": "Merge",
+    "read": "Mark read",
+    "unread": "Mark unread",
+}
 """Actions on the incidents that the reader selected."""
 
 
@@ -31,7 +36,15 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     listed, settled = incident_inbox_rows(counted, scope, alerts, now)
     rows = [*listed, *itertools.islice(unregistered_version_rows(statuses), MAX_TASKS)]
-    asks: dict[str, Any] = {"on_act": ask_for_action, "keys": incident_actions.KEYS}
+    leads = {each.lead.id: each.lead for each in counted}
+
+    def ask(named: Sequence[str], does: str) -> None:
+        if (read := read_incidents.asked_marks(does, named, leads)) is None:
+            ask_for_action(named, does)
+        else:
+            read_incidents.mark_incidents([leads[name] for name in named if name in leads], read=read)
+
+    asks: dict[str, Any] = {"on_act": ask, "keys": {**incident_actions.KEYS, read_incidents.KEY: "turn"}}
     if rows:
         shown = first_inbox_rows(rows)
         draw_table("tasks", "Incidents, new first", incidents.INBOX, shown, compact=True, sort=True, bulk=BULK, **asks)
@@ -46,6 +59,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
     if settled:
         with st.expander(f"{formatting.plural(len(settled), 'incident')} snoozed or resolved", icon=":material/unfold_more:"):
             draw_table("settled", "Incidents that are snoozed or resolved", incidents.INBOX, settled, compact=True, **asks)
+    read_incidents.keep_read_incidents()
     if alert_precision(list(alerts.values())).judged:
         plain_caption(precision_words(list(alerts.values())))
 
@@ -82,7 +96,8 @@ def incident_inbox_rows(
         owner, state = incident_actions.incident_owner(each.lead, alert), incident_actions.incident_state_words(alert)
         kept = settled if incident_actions.is_settled(alert) else listed
         said = None if state == incident_actions.STATES["open"] else state  # the column tells what people did
-        kept.append(incidents.counted_incident_row(each, scope, owner, said))
+        unread = kept is listed and not read_incidents.is_read(each.lead)
+        kept.append(incidents.counted_incident_row(each, scope, owner, said, unread))
     return listed, settled
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core.errors import ObservabilityError
-from observability.dashboard import favourites, links, load, menu, recent_views, start_page
+from observability.dashboard import favourites, links, load, menu, read_incidents, recent_views, start_page
 from observability.dashboard.case import find_case
 from observability.dashboard.figure_capture import WITHOUT_SHARING
 from observability.dashboard.frame import ask_to_share, view_target
@@ -171,6 +171,7 @@ def key_rows() -> list[Item]:
 
     rows = {"j k": "Next and previous row of a list", "Enter": "Open the row", "x": "Select the incident"}
     rows |= {key: f"{incident_actions.ACTIONS[does]} the incident" for key, does in incident_actions.KEYS.items()}
+    rows[read_incidents.KEY] = "Mark the incident as read or unread"
     rows |= {" ".join(agenda.KEYS): f"Item of the agenda: {', '.join(agenda.KEYS.values())}", "← →": "Previous and next step of a review"}
     return [{"key": key, "t": words} for key, words in (rows | {"1 … 9": "Label of the item", "0": "Skip the item"}).items()]
 

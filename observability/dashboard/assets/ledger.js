@@ -216,6 +216,12 @@ function cell(content, go, strong, act, pick) {
   if (content === null || content === undefined) return box
   if (content.title) box.title = content.title
   const line = html("div", `main${content.quiet ? " quiet" : ""}${content.changed ? " changed" : ""}`)
+  if (content.dot) {
+    const dot = html("span", "unread-dot")
+    dot.setAttribute("role", "img")
+    dot.setAttribute("aria-label", content.dot)
+    line.append(dot)
+  }
   if (content.s) line.append(icon(content.s))
   if (SOURCES[content.source]) line.append(source(content.source))
   if (content.href) line.append(anchor(content, go, strong))
@@ -325,6 +331,9 @@ function filter(grid, data, state) {
 // j and k move between the rows that are shown, Enter opens one, and the table's own keys ask for an action on it. They work while the table
 // has the focus, and elsewhere on the page while no field has it.
 
+// What a key's action is called where its name says too little.
+const WORDS = { turn: "read or unread" }
+
 // What the button of a row acts on; the chosen row keeps it when the rows change their order.
 const acted = (data, body) => Object.values(data.rows[body.dataset.place].cells).find((content) => content?.act)?.act
 
@@ -353,7 +362,7 @@ function keys(root, data, act) {
       const on = acted(data, shown[at])
       if (on) {
         act({ on: [on], does: data.keys[event.key] })
-        askName()
+        if (data.keys[event.key] !== "turn") askName()
       }
       event.preventDefault()
     }
@@ -511,7 +520,7 @@ export default function (component) {
   if (data.keys) {
     keys(root, data, act)
     if (root.at) rowsOf(grid).find((body) => acted(data, body) === root.at)?.classList.add("at")
-    const own = [...Object.entries(data.keys), ...(data.bulk ? [["x", "select"]] : [])].map(([key, does]) => ` · ${key} ${does}`)
+    const own = [...Object.entries(data.keys), ...(data.bulk ? [["x", "select"]] : [])].map(([key, does]) => ` · ${key} ${WORDS[does] ?? does}`)
     root.append(html("div", "count", `Keys: j, k move · Enter open${own.join("")}`))
   }
 }

@@ -16,7 +16,7 @@ from observability.core.standing_since import standing_since
 from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Slice, Window
-from observability.dashboard import clicks, frame, links, load
+from observability.dashboard import clicks, frame, links, load, read_incidents
 from observability.dashboard.case import cases
 from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.data import lineage_view
@@ -74,6 +74,8 @@ def open_incident(scope: Scope) -> OpenIncident:
             st.warning(formatting.escape_markdown(f"The incident {named[:40]} {words}"), icon=":material/link_off:")
         incidents.incidents_table("incidents", "Incidents, new first", load.scope_report(scope).incidents, scope)
         st.stop()
+    read_incidents.mark_incidents([here.incident], read=True)
+    read_incidents.keep_read_incidents()
     return here
 
 

@@ -137,21 +137,22 @@ def first_clause(sentence: str) -> str:
 
 
 def inbox_row(
-    incident: Incident, models: Sequence[str], scope: Scope, owner: str | None = None, state: str | None = None
+    incident: Incident, models: Sequence[str], scope: Scope, owner: str | None = None, state: str | None = None, unread: bool = False
 ) -> dict[str, Any]:
     """One incident in one line; its whole sentence and its facts are the tooltip. models: all that have it. owner: who takes it; state:
-    what people did about it. Its button, and keys on the row, ask for an action.
+    what people did about it. unread: bold, with a dot. Its button, and keys on the row, ask for an action.
     """
     facts = f"{incident.sentence} ({incident_facts(incident)})".replace("`", "")
     words = ROWS_AT_END.sub("", incident_headline(incident))
     link = links.link_cell(words, "incident", scope.about(incident.model), id=incident.id)
     since = incident_since(incident)
-    return table_row(
+    row = table_row(
         {
             "severity": severity_cell(incident.shown_severity),
             "model": {"t": formatting.join_words(models), "sub": "controller" if incident.lead.analyzer == CONTROLLERS else None},
             "what": {
                 **link,
+                "dot": "Unread" if unread else None,
                 "title": facts,
                 "phone": " · ".join(filter(None, (incident.model and formatting.join_words(models), since, state))),
             },
@@ -167,6 +168,7 @@ def inbox_row(
             "act": {"act": incident.id, "t": "Act on this incident"},
         }
     )
+    return {**row, "tone": "unread"} if unread else row
 
 
 def size_cell(found: Sequence[Incident]) -> Cell:
@@ -184,17 +186,21 @@ def size_cell(found: Sequence[Incident]) -> Cell:
     }
 
 
-def counted_incident_row(counted: CountedIncident, scope: Scope, owner: str | None = None, state: str | None = None) -> dict[str, Any]:
+def counted_incident_row(
+    counted: CountedIncident, scope: Scope, owner: str | None = None, state: str | None = None, unread: bool = False
+) -> dict[str, Any]:
     """What is counted once, in one line (`inbox_row`, `shared_fault_row`)."""
     if counted.fault is not None:
-        return shared_fault_row(counted.fault, scope, owner, state)
-    return inbox_row(counted.lead, counted.models, scope, owner, state)
+        return shared_fault_row(counted.fault, scope, owner, state, unread)
+    return inbox_row(counted.lead, counted.models, scope, owner, state, unread)
 
 
-def shared_fault_row(fault: SharedFault, scope: Scope, owner: str | None = None, state: str | None = None) -> dict[str, Any]:
+def shared_fault_row(
+    fault: SharedFault, scope: Scope, owner: str | None = None, state: str | None = None, unread: bool = False
+) -> dict[str, Any]:
     """A fault that several models share in one line, with its models; it leads to the worst of its incidents."""
     models = formatting.plural(len(fault.models), "model")
-    row = inbox_row(fault.lead, (models,), scope, owner, state)
+    row = inbox_row(fault.lead, (models,), scope, owner, state, unread)
     cells = row["cells"]
     worst = min((incident.shown_severity for incident in fault.incidents), key=SEVERITIES.index)
     title = f"{fault.sentence} A common cause is not tested. The worst: {cells['what']['title']}".replace("`", "")

@@ -1,0 +1,96 @@
+"""An incident is unread until it is opened or marked; what was read is kept in a cookie of the browser."""
+
+from dataclasses import replace
+
+import pytest
+
+from observability.dashboard import open_tasks, palette, read_incidents
+from observability.dashboard.overview import incidents
+from observability.dashboard.scope import Scope
+from observability.incidents.grouping import Incident
+from tests.support.dashboard_pages import WHOLE, opened, tables
+from tests.support.dashboard_world import World
+from tests.support.one_finding_incident import of_one
+
+
+def incident(name: str, severity: str = "watch") -> Incident:
+    """An incident with an id of this letter."""
+    found = of_one("m", "Nulls rose.")
+    return replace(found, id=name * 16, severity=severity, lead=replace(found.lead, severity=severity))
+
+
+@pytest.mark.parametrize(
+    ("cookie", "marks"),
+    [
+        (None, ()),
+        ("", ()),
+        ("97971f2bf265a.0123456789abw", ("97971f2bf265a", "0123456789abw")),
+        ("97971f2bf265a.97971f2bf265a", ("97971f2bf265a",)),
+        ("short.<script>abcd;.97971f2bf265a", ("97971f2bf265a",)),
+    ],
+)
+def test_a_cookie_holds_marks_and_nothing_else(cookie: str | None, marks: tuple[str, ...]) -> None:
+    assert read_incidents.marks_in_cookie(cookie) == marks
+
+
+def test_what_a_full_list_writes_fits_a_cookie_and_is_read_back() -> None:
+    marks = tuple(f"{place:012x}a" for place in range(read_incidents.MAX_READ))
+    cookie = ".".join(marks)
+    assert len(read_incidents.COOKIE) + len(cookie) < 4_000 and read_incidents.marks_in_cookie(cookie) == marks
+    assert len(read_incidents.marks_in_cookie(f"{cookie}.ffffffffffffa")) == read_incidents.MAX_READ
+
+
+def test_incidents_are_marked_as_read_and_unread_and_one_that_got_worse_is_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_incidents.st, "session_state", state := {read_incidents.HELD: ()})
+    one, other = incident("a"), incident("b")
+    read_incidents.mark_incidents([one, other], read=True)
+    assert read_incidents.is_read(one) and read_incidents.is_read(other) and state[read_incidents.CHANGED]
+    assert not read_incidents.is_read(incident("a", "act")), "it got worse"
+    assert read_incidents.asked_marks("turn", [one.id], {one.id: one}) is False
+    read_incidents.mark_incidents([one], read=False)
+    assert not read_incidents.is_read(one) and read_incidents.is_read(other)
+    known = {each.id: each for each in (one, other)}
+    asked = [read_incidents.asked_marks(does, list(known), known) for does in ("turn", "read", "unread", "snooze")]
+    assert asked == [True, True, False, None], "one of two is unread: both become read"
+
+
+def test_an_unread_row_has_a_dot_with_a_word_and_a_read_one_has_none() -> None:
+    row, read = (incidents.inbox_row(incident("a"), ["m"], Scope(), unread=unread) for unread in (True, False))
+    assert row["tone"] == "unread" and row["cells"]["what"]["dot"] == "Unread"
+    assert "tone" not in read and read["cells"]["what"]["dot"] is None
+
+
+def test_opening_an_incident_reads_it_and_the_next_session_knows(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tables(opened("health", **WHOLE))["Incidents, new first"]["rows"]
+    acted = [row for row in rows if row["cells"].get("act")]
+    assert acted and all(row["tone"] == "unread" for row in acted)
+    name = acted[0]["cells"]["act"]["act"]
+
+    page = opened("incident", id=name, **WHOLE)
+    (mark,) = page.session_state[read_incidents.HELD]
+    assert mark.startswith(name[: read_incidents.ID_LENGTH])
+    (script,) = [each.proto.body for each in page.get("html") if "document.cookie" in each.proto.body]
+    assert f"{read_incidents.COOKIE}={mark};" in script
+
+    monkeypatch.setattr(read_incidents, "marks_in_cookie", lambda cookie: (mark,))  # of the next session
+    app = opened("health", **WHOLE)
+    table = tables(app)["Incidents, new first"]
+    assert [row["cells"]["act"]["act"] for row in table["rows"] if row["cells"].get("act") and row.get("tone") != "unread"] == [name]
+    assert table["keys"]["u"] == "turn" and {"read", "unread"} <= {*table["bulk"]} and "u" in {row["key"] for row in palette.key_rows()}
+    assert not [each for each in app.get("html") if "document.cookie" in each.proto.body], "nothing changed"
+
+
+def test_marking_asks_for_no_dialog_and_other_actions_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    acts = []
+    monkeypatch.setattr(open_tasks, "draw_table", lambda *given, **options: acts.append(options["on_act"]))
+    monkeypatch.setattr(open_tasks, "ask_for_action", lambda named, does: asked.append(does))
+    monkeypatch.setattr(read_incidents.st, "session_state", {read_incidents.HELD: ()})
+    monkeypatch.setattr(open_tasks.incident_actions, "alerts_here", dict)
+    monkeypatch.setattr(open_tasks.incident_actions, "incident_owner", lambda *_: None)
+    one = incident("a")
+    open_tasks.open_tasks_table([], open_tasks.counted_incidents([one]), Scope())
+    acts[0]([one.id], "turn")
+    assert read_incidents.is_read(one) and asked == []
+    acts[0]([one.id], "snooze")
+    assert asked == ["snooze"]
