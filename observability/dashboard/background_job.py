@@ -1,4 +1,6 @@
-"""A job that pages start: one at a time in its slot for the whole dashboard, in its own thread; anyone can see and cancel it."""
+"""A job that pages start: one at a time in its slot for the whole dashboard, in its own thread; anyone can see and cancel it. A slot may
+have a line, in which the next jobs wait.
+"""
 
 import threading
 import time
@@ -23,13 +25,14 @@ class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
 
 @dataclass
 class BackgroundJob:
-    """One run. choice, title: what was chosen, and that in words. share, words: the progress.
+    """One run. choice, title: what was chosen, and that in words. work: gives the result. share, words: the progress.
 
     failure: why it ended without a result; None while it runs, or when it succeeded.
     """
 
     choice: Hashable
     title: str
+    work: Callable[[Note], Any]
     began: float = field(default_factory=time.monotonic)
     share: float = 0.0
     words: str = "starting"
@@ -48,12 +51,15 @@ class JobSlot:
     """The place of one kind of job. The last results are kept, so that a link to one shows it at once.
 
     name: of its thread. cancelled, failed: what is said after a cancellation, and before the error of a failure. kept: number of results.
+    line: number of jobs that may wait.
     """
 
-    def __init__(self, name: str, *, cancelled: str, failed: str, kept: int = 0) -> None:
-        self.name, self.cancelled, self.failed, self.kept = name, cancelled, failed, kept
+    def __init__(self, name: str, *, cancelled: str, failed: str, kept: int = 0, line: int = 0) -> None:
+        self.name, self.cancelled, self.failed, self.kept, self.line = name, cancelled, failed, kept, line
         self.lock = threading.Lock()
         self.job: BackgroundJob | None = None
+        self.waiting: list[BackgroundJob] = []
+        self.failures: OrderedDict[Hashable, str] = OrderedDict()
         self.results: OrderedDict[Hashable, Any] = OrderedDict()
 
     def current(self) -> BackgroundJob | None:
@@ -64,27 +70,51 @@ class JobSlot:
         """The result of a choice; None where it did not run or is no longer kept."""
         return self.results.get(choice)
 
+    def failure(self, choice: Hashable) -> str | None:
+        """Why the last run of a choice ended without a result; None where it did not, runs again, or is no longer known."""
+        return self.failures.get(choice)
+
+    def place(self, choice: Hashable) -> int | None:
+        """The place of a choice in line: 0 where it runs, from 1 where it waits; None where it does neither."""
+        with self.lock:
+            here = [] if self.job is None or self.job.done else [self.job]
+            return next((place for place, job in enumerate([*here, *self.waiting]) if job.choice == choice), None)
+
     def start(self, choice: Hashable, title: str, work: Callable[[Note], Any]) -> bool:
-        """Start a job; False where another is running. work: gives the result, and reports its progress. Where this process only reads, an
-        error stops the page: work that takes minutes is done at the owner of the store.
+        """Start a job, or put it in line behind the one that runs; False where the line is full or has this choice already. work: gives
+        the result, and reports its progress. Where this process only reads, an error stops the page: work that takes minutes is done at the
+        owner of the store.
         """
         answer_or_stop(require_owner)
         with self.lock:
             if self.job is not None and not self.job.done:
-                return False
-            self.job = BackgroundJob(choice, title)
-            threading.Thread(target=self._run, args=(self.job, work), name=self.name, daemon=True).start()
+                if len(self.waiting) >= self.line or choice in [job.choice for job in (self.job, *self.waiting)]:
+                    return False
+                self.waiting.append(BackgroundJob(choice, title, work))
+            else:
+                self._begin(BackgroundJob(choice, title, work))
             return True
+
+    def _begin(self, job: BackgroundJob) -> None:
+        """Run a job in a thread of its own. The caller holds the lock."""
+        self.job, job.began = job, time.monotonic()
+        self.failures.pop(job.choice, None)
+        threading.Thread(target=self._run, args=(job,), name=self.name, daemon=True).start()
 
     def cancel(self) -> None:
         """Cancel the running job at its next sign of progress."""
         if self.job is not None:
             self.job.stop.set()
 
-    def _run(self, job: BackgroundJob, work: Callable[[Note], Any]) -> None:
-        """Run the job, and keep its result."""
+    def leave(self, choice: Hashable) -> None:
+        """Take a choice out of the line."""
+        with self.lock:
+            self.waiting = [job for job in self.waiting if job.choice != choice]
+
+    def _run(self, job: BackgroundJob) -> None:
+        """Run the job, keep its result, and begin the next one in line."""
         try:
-            found = work(job.note)
+            found = job.work(job.note)
             with self.lock:
                 self.results[job.choice] = found
                 while len(self.results) > self.kept:
@@ -96,24 +126,32 @@ class JobSlot:
         except Exception as error:
             job.failure = f"{self.failed}: {type(error).__name__}: {error}"
         finally:
-            job.done = True
+            with self.lock:
+                if job.failure:
+                    self.failures[job.choice] = job.failure
+                    while len(self.failures) > max(self.kept, 1):
+                        self.failures.popitem(last=False)
+                job.done = True
+                if self.waiting:
+                    self._begin(self.waiting.pop(0))
 
 
 def draw_job(slot: JobSlot, key: str) -> None:
     """Draw the progress of the running job with a button to cancel it, or why the last one failed; nothing without either."""
     job = slot.current()
     if job is not None and not job.done:
-        _job_progress(slot, key)
+        _job_progress(slot, key, job)
     elif job is not None and job.failure:
         st.warning(formatting.escape_markdown(job.failure), icon=":material/info:")
 
 
 @st.fragment(run_every=1.0)
-def _job_progress(slot: JobSlot, key: str) -> None:
-    """The progress, drawn again each second; the page is drawn again when the job has ended."""
-    job = slot.current()
-    if job is None or job.done:
+def _job_progress(slot: JobSlot, key: str, job: BackgroundJob) -> None:
+    """The progress and the line, drawn again each second; the page is drawn again when the job has ended."""
+    if job.done:
         st.rerun()
         return
     st.progress(min(job.share, 1.0), formatting.escape_markdown(f"{job.title}: {job.words}"))
+    if waiting := list(slot.waiting):
+        st.caption(formatting.escape_markdown(f"In line: {', '.join(f'{place}. {each.title}' for place, each in enumerate(waiting, 1))}"))
     st.button("Cancel", icon=":material/close:", key=f"{key}-cancel", on_click=slot.cancel, disabled=job.stop.is_set())

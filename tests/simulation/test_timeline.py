@@ -169,9 +169,10 @@ def test_the_command_lists_and_refuses(store: Database) -> None:
 def test_one_job_at_a_time_that_can_be_cancelled(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     scene, other = request_targets(store, CHOICE), replace(CHOICE, seed=1)
     assert LAB.start(CHOICE, "one", lambda note: build_fault_timeline(scene, CHOICE, note))
-    assert not LAB.start(other, "another", lambda note: build_fault_timeline(scene, other, note))
+    assert LAB.start(other, "another", lambda note: build_fault_timeline(scene, other, note))
     job = LAB.current()
-    assert job is not None and job.choice == CHOICE
+    assert job is not None and job.choice == CHOICE and (LAB.place(CHOICE), LAB.place(other)) == (0, 1)
+    LAB.leave(other)
     LAB.cancel()
     until = time.monotonic() + 600
     while not job.done and time.monotonic() < until:

@@ -2,4 +2,4 @@
 
 from observability.dashboard.background_job import JobSlot
 
-LAB = JobSlot("lab", cancelled="Cancelled. Nothing was saved.", failed="The lab failed", kept=16)
+LAB = JobSlot("lab", cancelled="Cancelled. Nothing was saved.", failed="The lab failed", kept=16, line=8)

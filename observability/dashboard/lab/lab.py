@@ -126,15 +126,30 @@ def plant_prediction_fault(scene: "FaultTargets", choice: "TimelineRequest", why
 def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: str | None, takes: str) -> None:
     """The button that starts the job, and the running job. why: why it cannot be planted; takes: the duration in words."""
     job = LAB.current()
-    busy = job is not None and not job.done
+    ahead = 0 if job is None or job.done else 1 + len(LAB.waiting)
+    place = LAB.place(choice)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button("Plant", icon=":material/science:", key="lab-run", disabled=busy or why is not None)
-        if why is not None:
+        label = "Plant when it is free" if ahead else "Plant"
+        pressed = st.button(
+            label, icon=":material/science:", key="lab-run", disabled=place is not None or ahead > LAB.line or why is not None
+        )
+        if place:
+            st.button("Leave the line", icon=":material/close:", key="lab-leave", on_click=LAB.leave, args=(choice,))
+            st.caption(f"Place {place} of {len(LAB.waiting)} in line. You may leave this page.")
+        elif place == 0:
+            st.caption("Running. You may leave this page.")
+        elif why is not None:
             plain_caption(f"Not possible on this model: {why}.")
+        elif ahead:
+            line = "The line is full." if ahead > LAB.line else f"{formatting.plural(ahead, 'run')} before it."
+            st.caption(f"Another fault is being planted. {line} {takes}.")
         else:
             st.caption(f"{takes}; the dashboard is slower meanwhile. Your store does not change.")
     if pressed and LAB.start(choice, title, tell):
         st.rerun()
+    failure = LAB.failure(choice)
+    if failure and place is None and ahead:  # of a run before the one that is drawn below
+        st.warning(formatting.escape_markdown(failure), icon=":material/info:")
     draw_job(LAB, "lab")
 
 

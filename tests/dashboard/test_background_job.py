@@ -1,0 +1,96 @@
+"""Jobs in a slot with a line: one runs, the others wait in order; each is told its place."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.dashboard import background_job
+from observability.dashboard.background_job import JobSlot, Note
+
+
+@pytest.fixture
+def slot(monkeypatch: pytest.MonkeyPatch) -> JobSlot:
+    monkeypatch.setattr(background_job, "require_owner", lambda: None)
+    return JobSlot("test", cancelled="Cancelled.", failed="Failed", kept=4, line=2)
+
+
+def until(true: Callable[[], Any]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def held(gate: threading.Event, result: str) -> Callable[[Note], str]:
+    """Work that ends when a gate is opened, or is cancelled before."""
+
+    def work(note: Note) -> str:
+        while not gate.wait(0.005):
+            note(0.5, "half")
+        return result
+
+    return work
+
+
+def test_jobs_wait_in_line_and_run_in_order_one_at_a_time(slot: JobSlot) -> None:
+    gates = {name: threading.Event() for name in "abc"}
+    assert all(slot.start(name, name, held(gate, name * 2)) for name, gate in gates.items())
+    assert [slot.place(name) for name in "abcd"] == [0, 1, 2, None]
+    assert not slot.start("b", "b", lambda note: None), "it waits already"
+    assert not slot.start("d", "d", lambda note: None), "the line is full"
+    slot.leave("b")
+    assert [slot.place(name) for name in "abc"] == [0, None, 1]
+    gates["a"].set()
+    until(lambda: slot.place("c") == 0)
+    assert slot.result("a") == "aa" and slot.result("c") is None and slot.current().choice == "c"
+    gates["c"].set()
+    until(lambda: slot.result("c") == "cc" and slot.current() is None)
+
+
+def test_a_run_that_fails_or_is_cancelled_lets_the_next_begin_and_says_why(slot: JobSlot) -> None:
+    gate, last = threading.Event(), threading.Event()
+    slot.start("a", "a", held(gate, "a"))
+    slot.start("b", "b", lambda note: 1 // 0)
+    slot.start("c", "c", held(last, "c"))
+    slot.cancel()
+    until(lambda: slot.place("c") == 0)
+    assert slot.failure("a") == "Cancelled." and slot.failure("b").startswith("Failed: ZeroDivisionError") and slot.failure("c") is None
+    last.set()
+    until(lambda: slot.result("c") == "c")
+
+
+def test_a_slot_without_a_line_refuses_a_second_job(slot: JobSlot) -> None:
+    slot.line, gate = 0, threading.Event()
+    assert slot.start("a", "a", held(gate, "a")) and not slot.start("b", "b", lambda note: None)
+    gate.set()
+    until(lambda: slot.result("a"))
+
+
+def lab_of_another(choice: str) -> None:
+    """The script of a session that plants a fault."""
+    from observability.dashboard.lab import lab
+
+    lab.plant_fault(choice, f"fault {choice}", lambda note: note(0.5, "half"), None, "Takes some seconds")
+
+
+def test_a_session_sees_what_runs_and_its_place_in_line(slot: JobSlot, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.dashboard.lab import lab
+
+    monkeypatch.setattr(lab, "LAB", slot)
+    gate = threading.Event()
+    slot.start("mine", "fault of another", held(gate, "x"))
+    app = AppTest.from_function(lab_of_another, kwargs={"choice": "own"}).run(timeout=30)
+    assert app.button(key="lab-run").label == "Plant when it is free"
+    app.button(key="lab-run").click().run()
+    said = [each.value.replace("\\", "") for each in app.caption]
+    assert any("Place 1 of 1 in line" in words for words in said) and "In line: 1. fault own" in said
+    assert app.button(key="lab-run").disabled
+    app.button(key="lab-leave").click().run()
+    assert slot.place("own") is None and not app.button(key="lab-run").disabled
+    gate.set()
+    until(lambda: slot.result("mine"))
