@@ -4,7 +4,7 @@ An HTML table (observability/dashboard/assets/ledger.js) whose texts are set as 
 cell is a small dict: `t` text, `sub` a second line, `phone` a line that a phone shows instead of the columns that it leaves out, `s` a
 severity's icon, `dot` the word of a dot before the text, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`, `marks` on a
 line, `bar`, `interval`, `act` what its button acts on, the parts of `links.link_cell`, `plain` for a link in the colour of the text,
-`more` a link under `sub`, or several.
+`more` a link under `sub`, or several; `week` the state that fills a week of a calendar.
 """
 
 import math

@@ -16,6 +16,7 @@ from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Window
 from observability.records.values import AFTER_LAST, FIRST
+from observability.review import meeting
 from observability.review.agenda import OUTCOMES
 from observability.review.escalation import pass_up
 from observability.review.snapshot import Body, Progress, week_snapshot
@@ -106,6 +107,15 @@ def said_about(store: Store, review: str) -> list[dict[str, Any]]:
     frame = store.ask(Records("agenda", ever=True, only=(("review", review),)), EVER)
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
     return [row | {"at": aware_utc(row["at"].to_pydatetime())} for row in rows]
+
+
+def meetings_closed(store: Store) -> dict[str, bool]:
+    """Whether the meeting is closed, of each review in which people wrote: records of kind `agenda`."""
+    frame = store.ask(Records("agenda", ("at", "review", "item", "does"), ever=True), EVER)
+    said: dict[str, list[dict[str, Any]]] = {}
+    for entry in frame.to_dict("records"):
+        said.setdefault(entry["review"], []).append({str(name): value for name, value in entry.items()})
+    return {review: meeting.closed_by(entries) is not None for review, entries in said.items()}
 
 
 def item_outcomes(said: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -117,6 +117,17 @@ def test_fine_is_said_of_what_was_judged_alone(store: Database) -> None:
     assert "No new difference between groups" not in shown
 
 
+def test_the_calendar_shows_which_weeks_were_held_and_closed(store: Database) -> None:
+    held = freeze.meetings_closed(store)
+    rows = tables(opened("review", review=str(BETTER)))[f"Weeks of {BETTER.year}"]["rows"]
+    cells = {cell["go"]["parameters"]["review"]: cell for row in rows for cell in row["cells"].values() if "go" in cell}
+    for week in (BROKEN, MENDED, BETTER):
+        said = freeze.said_about(store, str(week))
+        assert (str(week) in held) == bool(said)
+        assert cells[str(week)]["sub"] == ("Frozen" if not said else "Closed" if held[str(week)] else "Held")
+    assert "open" in cells[str(BETTER)]["week"] and "open" not in cells[str(BROKEN)]["week"]
+
+
 def test_a_week_may_be_spelled_week_and_one_that_is_not_frozen_is_offered(store: Database) -> None:
     assert f"Week {MENDED}" in words(opened("review", week=str(MENDED)))
     app = opened("review", week="2026-W01")

@@ -213,6 +213,7 @@ function focusOnce(selectors, found) {
 
 function cell(content, go, strong, act, pick) {
   const box = html("div", "cell")
+  if (content?.week) box.classList.add("week", ...content.week.split(" "))
   if (content === null || content === undefined) return box
   if (content.title) box.title = content.title
   const line = html("div", `main${content.quiet ? " quiet" : ""}${content.changed ? " changed" : ""}`)

@@ -45,6 +45,12 @@ def review_notes(name: str) -> list[dict[str, Any]]:
     return freeze.said_about(load.store(), name)
 
 
+@cached_by_state(4, copied=True)
+def meetings_written() -> dict[str, bool]:
+    """Whether the meeting is closed, of each review in which people wrote."""
+    return freeze.meetings_closed(load.store())
+
+
 def current_alerts() -> dict[str, Alert]:
     """Every alert in its current state, by incident."""
     return _alerts_at(load.page_clock())

@@ -18,7 +18,7 @@ from observability.core.weeks import Week
 from observability.dashboard import empty_states, frame, load, person_name
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.replica_line import is_done_at_owner
-from observability.dashboard.review import draft, load_review
+from observability.dashboard.review import draft, load_review, week_calendar
 from observability.dashboard.scope import Scope, scope_from_state
 from observability.dashboard.widgets import answer_or_error, progress_bar
 from observability.export import review as export_review
@@ -135,6 +135,10 @@ def _chosen_week(frozen: list[FrozenWeek], offered: list[str]) -> str | None:
             width=320,
             missing="The link names the week {}, which is not frozen here.",
         )
+        with st.popover("Calendar", icon=":material/calendar_view_month:", width="content"):
+            served = weeks_to_freeze(load.stream_activity(), Week.before_now(datetime.now(UTC)))
+            states = week_calendar.week_states(known, set(offered) - known, served, load_review.meetings_written())
+            week_calendar.draw_calendar(states, chosen)
         with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
             _freeze_form(frozen)
     draft.draft_progress()

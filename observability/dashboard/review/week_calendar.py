@@ -1,0 +1,84 @@
+"""The calendar of reviews: a year's weeks, a row each month, each with what became of its review."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.weeks import Week
+from observability.dashboard import links
+from observability.dashboard.table import Cell, column, draw_table, table_row
+
+STATES = {"closed": "Closed", "held": "Held", "frozen": "Frozen", "draft": "Draft", "missing": "Missing"}
+"""What became of a week: its meeting was closed, people wrote in it, it is frozen only, it is a draft, it has predictions and no review."""
+WIDTH = 520
+"""Pixels of the calendar."""
+COLUMNS = (
+    column("month", "Month", width="3rem"),
+    *(column(f"week{place}", f"Week {place}", short=True) for place in range(1, 6)),
+)
+
+
+def week_states(frozen: Collection[str], drafts: Collection[str], served: Iterable[Week], written: Mapping[str, bool]) -> dict[Week, str]:
+    """What became of each week that is frozen, drafted or has predictions, oldest first: keys of STATES.
+
+    served: the complete weeks with predictions. written: whether the meeting is closed, of each review in which people wrote.
+    """
+    found = dict.fromkeys(served, "missing") | {Week.parse(name): "draft" for name in drafts}
+    for name in frozen:
+        found[Week.parse(name)] = "frozen" if name not in written else "closed" if written[name] else "held"
+    return dict(sorted(found.items()))
+
+
+def month_of_week(week: Week) -> tuple[int, int]:
+    """The year and month of a week's Thursday, in which most of its days lie."""
+    thursday = week.start + (week.end - week.start) / 2
+    return thursday.year, thursday.month
+
+
+def month_rows(states: Mapping[Week, str], year: int, chosen: str | None) -> list[dict[str, Any]]:
+    """The rows of one year, a month each from its first known week to its last. chosen: the review that is open."""
+    months = [month for found, month in map(month_of_week, states) if found == year]
+    rows = []
+    for month in range(min(months, default=1), max(months, default=0) + 1):
+        weeks = [week for week in weeks_of_year(year) if month_of_week(week) == (year, month)]
+        cells = {f"week{place}": week_cell(week, states.get(week), chosen) for place, week in enumerate(weeks, 1)}
+        rows.append(table_row({"month": {"t": f"{weeks[0].end:%b}"}, **cells}))
+    return rows
+
+
+def weeks_of_year(year: int) -> list[Week]:
+    """Every ISO week of a year."""
+    week, found = Week(year, 1), []
+    while week.year == year:
+        found.append(week)
+        week = week.back(-1)
+    return found
+
+
+def week_cell(week: Week, state: str | None, chosen: str | None) -> Cell:
+    """The days of a week over what became of it, as a link to its review; the days alone where no model was in production."""
+    last = week.end - (week.end - week.start) / 7
+    days = f"{week.start:%-d}–{last:%-d}"
+    if state is None:
+        return {"t": days, "quiet": True, "title": f"{week}: no predictions"}
+    words = f"{week}, {formatting.format_span(week.start, week.end)}: {STATES[state].lower()}"
+    link = links.link_cell(days, "review", review=str(week))
+    return {**link, "sub": STATES[state], "week": f"{state} {'open' if str(week) == chosen else ''}".strip(), "title": words}
+
+
+def draw_calendar(states: Mapping[Week, str], chosen: str | None) -> None:
+    """Draw the calendar, of the year of the chosen review at first."""
+    years = sorted({month_of_week(week)[0] for week in states}, reverse=True)
+    here = Week.parse(chosen).year if chosen else None
+    year = st.selectbox("Year", years, years.index(here) if here in years else 0, key=f"calendar-year-{here}", width=140)
+    counted = [state for week, state in states.items() if month_of_week(week)[0] == year]
+    st.caption(state_counts(counted))
+    with st.container(width=WIDTH):  # a popover is as wide as what it holds
+        draw_table("calendar", f"Weeks of {year}", COLUMNS, month_rows(states, year, chosen), compact=True)
+
+
+def state_counts(counted: Sequence[str]) -> str:
+    """`3 closed · 1 held · 40 missing` of the states of some weeks."""
+    return " · ".join(f"{counted.count(state):,} {title.lower()}" for state, title in STATES.items() if state in counted)
