@@ -36,15 +36,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     listed, settled = incident_inbox_rows(counted, scope, alerts, now)
     rows = [*listed, *itertools.islice(unregistered_version_rows(statuses), MAX_TASKS)]
-    leads = {each.lead.id: each.lead for each in counted}
-
-    def ask(named: Sequence[str], does: str) -> None:
-        if (read := read_incidents.asked_marks(does, named, leads)) is None:
-            ask_for_action(named, does)
-        else:
-            read_incidents.mark_incidents([leads[name] for name in named if name in leads], read=read)
-
-    asks: dict[str, Any] = {"on_act": ask, "keys": {**incident_actions.KEYS, read_incidents.KEY: "turn"}}
+    asks = acting_options([each.lead for each in counted]) | {"remembers": "incidents"}
     if rows:
         shown = first_inbox_rows(rows)
         draw_table("tasks", "Incidents, new first", incidents.INBOX, shown, compact=True, sort=True, bulk=BULK, **asks)
@@ -62,6 +54,19 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
     read_incidents.keep_read_incidents()
     if alert_precision(list(alerts.values())).judged:
         plain_caption(precision_words(list(alerts.values())))
+
+
+def acting_options(leads: Sequence[Incident]) -> dict[str, Any]:
+    """The options of a table whose rows stand for incidents: what its buttons and keys do. leads: the incidents of its rows."""
+    known = {incident.id: incident for incident in leads}
+
+    def ask(named: Sequence[str], does: str) -> None:
+        if (read := read_incidents.asked_marks(does, named, known)) is None:
+            ask_for_action(named, does)
+        else:
+            read_incidents.mark_incidents([known[name] for name in named if name in known], read=read)
+
+    return {"on_act": ask, "keys": {**incident_actions.KEYS, read_incidents.KEY: "turn"}}
 
 
 def precision_words(alerts: Sequence[Alert]) -> str:

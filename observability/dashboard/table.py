@@ -102,6 +102,7 @@ def draw_table(
     on_act: Callable[[Sequence[str], str], None] | None = None,
     keys: Mapping[str, str] | None = None,
     bulk: Mapping[str, str] | None = None,
+    remembers: str | None = None,
 ) -> None:
     """Draw a table.
 
@@ -110,6 +111,7 @@ def draw_table(
     one page of more, which the page itself filters, so there is no box. Links need no reload. on_act: called with what the buttons of rows
     name and the action: `act` of the button, else that of a key. keys: actions by the key that asks for one on the chosen row; j and k move
     from row to row, Enter opens one. bulk: titles of actions on the rows that the reader selected, by action; `merge` needs two.
+    remembers: the name under which the browser keeps which columns the reader hid; without it none can be hidden.
     """
     if figure_capture.COLLECTOR.get() is not None:
         return  # nobody looks at the page
@@ -133,6 +135,7 @@ def draw_table(
         "paged": paged,
         "keys": dict(keys or {}) if on_act else None,
         "bulk": dict(bulk) if bulk and on_act else None,
+        "remembers": remembers,
     }
     _ledger()(key=key, data=data, on_go_change=follow, on_act_change=act)
 

@@ -8,9 +8,9 @@ contain the listed findings, folded or not.
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import empty_states, frame, load, other_records
+from observability.dashboard import empty_states, frame, load, open_tasks, other_records, read_incidents
 from observability.dashboard.choice_box import address_selectbox
-from observability.dashboard.overview import findings, incidents
+from observability.dashboard.overview import findings, incidents, trend
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import cut_note
 
@@ -64,12 +64,16 @@ unfolded = findings.unfolded_findings(shown, leads, chosen)
 listed = findings.findings_to_act_on(unfolded, severities, chosen)
 listed = listed or ([] if folds else unfolded)  # a reader who asks for one analyzer sees that its findings are OK
 findings.folded_note(len(shown) - len(unfolded), [finding for finding in unfolded if finding not in listed])
-columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:]]
+columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:], findings.ACT_COLUMN]
 rows = [
     findings.finding_row(finding, scope, selected=finding is chosen, details=True, incident=leads.get(finding.id))
     for finding in listed[:100]
 ]
 if rows:
-    draw_table("list", "Findings, new first", columns, rows, sort=True)
+    columns = trend.without_empty_trend(columns, rows)
+    acts = open_tasks.acting_options(report.incidents)
+    draw_table("list", "Findings, new first", columns, rows, sort=True, remembers="findings", **acts)
 cut_note(len(listed), 100, "The first {0} of {1}; all are in the downloads.")
 findings.findings_downloads(shown, "findings")
+read_incidents.keep_read_incidents()
+open_tasks.asked_dialog(report.incidents)

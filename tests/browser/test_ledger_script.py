@@ -1,5 +1,7 @@
 """The script and style of tables, without a dashboard: text that is written from right to left."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser
 
@@ -34,4 +36,39 @@ def test_a_name_from_right_to_left_leaves_the_number_behind_it_in_its_place(chro
     page.evaluate(SET_UP, [SCRIPT, STYLE, "`\u05d2\u05d9\u05dc` 12 of 90 rows"])
     places = [page.evaluate(LEFT_OF_WORD, word) for word in ("\u05d2\u05d9\u05dc", "12", "90", "rows")]
     assert places == sorted(places) and len({*places}) == 4
+    page.close()
+
+
+TWO = """async ([script, style]) => {
+  document.body.innerHTML = '<div id="ledger"></div>'
+  document.head.append(Object.assign(document.createElement('style'), { textContent: style }))
+  const draw = (await import(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })))).default
+  const columns = [{ key: 'name', label: 'Name', phone: true }, { key: 'what', label: 'What', wide: true, phone: true },
+    { key: 'n', label: 'n', phone: true }, { key: 'act', label: '', phone: true }]
+  const rows = [{ cells: { name: { t: 'a' }, what: { t: 'words', dot: 'Unread' }, n: { t: '3' }, act: { act: 'i1', t: 'Act' } } }]
+  const data = { caption: 'Columns', size: '', columns, rows, remembers: 'two', keys: { u: 'turn' } }
+  window.asked = []
+  draw({ data, parentElement: document.body, setTriggerValue: (name, value) => window.asked.push([name, value]) })
+}"""
+
+
+def test_a_column_that_a_reader_hides_stays_hidden_and_a_dot_has_a_word(chromium: Browser, tmp_path: Path) -> None:
+    """The page is a file, since a page without an address keeps nothing."""
+    (tmp_path / "table.html").write_text("<!doctype html><title>Table</title><body></body>", encoding="utf-8")
+    page = chromium.contexts[0].new_page()
+    for turn in range(2):
+        page.goto((tmp_path / "table.html").as_uri())
+        page.evaluate(TWO, [SCRIPT, STYLE])
+        page.get_by_text("Columns", exact=True).last.click()
+        boxes = page.get_by_role("group", name="Columns: Columns").get_by_role("checkbox")
+        assert boxes.count() == 1, "neither the first column, nor that of sentences, nor that of buttons"
+        assert boxes.is_checked() == page.get_by_role("cell", name="3").is_visible() == (turn == 0)
+        boxes.set_checked(turn == 1)
+        assert page.get_by_role("cell", name="3").is_visible() == (turn == 1)
+    assert page.get_by_role("img", name="Unread").count() == 1
+    page.keyboard.press("Escape")
+    page.locator("body").click(position={"x": 2, "y": 2})
+    page.keyboard.press("j")
+    page.keyboard.press("u")
+    assert page.evaluate("window.asked") == [["act", {"on": ["i1"], "does": "turn"}]]
     page.close()

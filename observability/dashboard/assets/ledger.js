@@ -394,6 +394,7 @@ function table(data, go, state, act) {
   data.columns.forEach((column, place) => {
     const title = html("th", `${column.align ?? ""}${column.phone ? "" : " desk"}`, data.sort ? undefined : column.label)
     title.scope = "col"
+    title.dataset.key = column.key
     if (data.sort && column.label) title.append(sorter(column.label, place, grid, data, state))
     if (column.help) title.title = column.help
     if (column.width) title.style.width = column.width
@@ -412,6 +413,7 @@ function table(data, go, state, act) {
       const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}${column.wide ? " wide" : ""}${column.short ? " short" : ""}${column.phone ? "" : " desk"}`)
       if (index === 0) place.scope = "row"
       place.dataset.label = column.label
+      place.dataset.key = column.key
       place.append(cell(row.cells[column.key], go, column.strong, act, data.bulk ? (name) => picker(name, state) : null))
       line.append(place)
     })
@@ -427,6 +429,46 @@ function table(data, go, state, act) {
     grid.append(body)
   })
   return grid
+}
+
+// The columns that a reader hid, by the name of the table: the browser remembers them.
+const HIDDEN = "observability-hidden-columns"
+
+function hiddenColumns() {
+  try {
+    return JSON.parse(localStorage.getItem(HIDDEN)) ?? {}
+  } catch {
+    return {}
+  }
+}
+
+// The choice of columns. The first one and those of sentences stay, and so does a column without a title.
+function columnChoice(grid, data) {
+  const choice = html("details", "columns")
+  const boxes = html("div", "choices")
+  boxes.setAttribute("role", "group")
+  boxes.setAttribute("aria-label", `Columns: ${data.caption}`)
+  const hidden = new Set(hiddenColumns()[data.remembers])
+  const apply = () => {
+    for (const each of grid.querySelectorAll("[data-key]")) each.hidden = hidden.has(each.dataset.key)
+  }
+  data.columns.slice(1).filter((column) => column.label && !column.wide).forEach((column) => {
+    const line = html("label")
+    const box = html("input")
+    Object.assign(box, { type: "checkbox", checked: !hidden.has(column.key) })
+    box.addEventListener("change", () => {
+      hidden[box.checked ? "delete" : "add"](column.key)
+      try {
+        localStorage.setItem(HIDDEN, JSON.stringify({ ...hiddenColumns(), [data.remembers]: [...hidden] }))
+      } catch { /* a browser that keeps nothing still hides them */ }
+      apply()
+    })
+    line.append(box, column.label)
+    boxes.append(line)
+  })
+  choice.append(html("summary", "", "Columns"), boxes)
+  apply()
+  return choice
 }
 
 // On a phone a table shows the columns that matter most; this button, which only a phone shows, shows the others too.
@@ -516,6 +558,7 @@ export default function (component) {
     if (data.rows.length > 5 && !data.paged) parts.unshift(filter(grid, data, root.state))
   }
   if (data.bulk) parts.splice(-1, 0, bulk(data, root.state, act))
+  if (data.remembers) parts.push(columnChoice(grid, data))
   if (grid.classList.contains("trimmed")) parts.push(wholeTable(grid, root.state))
   root.replaceChildren(...parts)
   if (data.keys) {

@@ -13,6 +13,7 @@ from observability.dashboard import empty_states, frame, links, load, sign_in
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import window_comparison
+from observability.dashboard.overview.trend import TREND, trend_cell, without_empty_trend
 from observability.dashboard.scope import BIND, Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import finding_news, link_button
@@ -47,6 +48,7 @@ EVIDENCE_WORDS = {
 COLUMNS = (
     column("severity", "Status", width="6.5rem"),
     column("because", "What", wide=True, help="The claim, with subject and metric below"),
+    TREND,
     column("value", "Value", align="right", help="With its 95 % interval", width="9rem", phone=False),
     column("n", "n", align="right", help="Rows behind the value", width="5rem", phone=False),
 )
@@ -55,6 +57,8 @@ BASELINES = {"reference": "reference", "past": "own past", "level": "fixed level
 FEW_UNKNOWN = 3
 """Findings that cannot be judged and are listed with the others."""
 MODEL_COLUMN = column("model", "Model", width="9rem", phone=False)
+ACT_COLUMN = column("act", "", width="3rem", phone=False)
+"""The button of a row that leads an incident."""
 
 
 def severity_counts(findings: Sequence[Finding]) -> dict[str, int]:
@@ -68,7 +72,8 @@ def findings_table(key: str, caption: str, findings: Sequence[Finding], scope: S
         empty_states.no_findings_state()
         return
     columns = [COLUMNS[0], MODEL_COLUMN, *COLUMNS[1:]] if models else list(COLUMNS)
-    draw_table(key, caption, columns, [finding_row(finding, scope) for finding in findings[:most]], sort=True)
+    rows = [finding_row(finding, scope) for finding in findings[:most]]
+    draw_table(key, caption, without_empty_trend(columns, rows), rows, sort=True, remembers="findings")
     show_all_button(key, most, len(findings), scope)
 
 
@@ -160,8 +165,10 @@ def finding_row(
             "severity": severity_cell(finding.shown_severity),
             "model": {"t": finding.model or formatting.DASH, "sub": f"version {finding.version}" if finding.version else None},
             "because": {**target, "sub": finding_subtitle(finding)},
+            "trend": trend_cell((finding,)),
             "value": finding_value_cell(finding),
             "n": {"t": rows_of_finding(finding)},
+            "act": {"act": incident.id, "t": "Act on this incident"} if incident else {},
         },
         _incident_line(incident, scope) if incident and incident.collateral else None,
         selected=selected,

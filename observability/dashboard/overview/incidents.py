@@ -11,6 +11,7 @@ from observability.core.finding import SEVERITIES
 from observability.dashboard import empty_states, links
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview.findings import claim_selectbox, show_all_button
+from observability.dashboard.overview.trend import TREND, trend_cell
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
@@ -30,6 +31,7 @@ INBOX = (
     STATUS,
     {**MODEL, "width": "7.5rem", "phone": False},
     column("what", "Incident", wide=True),
+    TREND,
     column("size", "Size", width="4.6rem", help="Affected rows, and their share of the rows of the finding", phone=False, short=True),
     column("since", "Since", phone=False),
     SOURCE,
@@ -161,6 +163,7 @@ def inbox_row(
                 "k": str(incident.onset or ""),
                 "sub": formatting.NEWS_WORDS.get(incident.news or "") or None,
             },
+            "trend": trend_cell(incident.findings),
             "size": size_cell([incident]),
             "source": source_cell(incident),
             "owner": owner,
