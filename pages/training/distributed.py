@@ -22,7 +22,8 @@ with frame.loading_skeleton(300):
     everything = load_runs.analyzed_training_runs(scope.model)
     distributed_runs = [each for each in everything if len(each.run.ranks) > 1]
 if not distributed_runs:
-    empty_states.how_to_log_state("No run of several processes has been logged yet.", "These lines log one.", distributed.HOW)
+    example = distributed.HOW, distributed.EXAMPLE
+    empty_states.how_to_log_state("No run of several processes has been logged yet.", "These lines log one.", *example)
     st.stop()
 shown = runs.runs_in_window(distributed_runs, window, scope.version) or distributed_runs
 chosen = runs.chosen_run(distributed_runs, shown)

@@ -19,7 +19,8 @@ with frame.loading_skeleton(300):
     audits = augmentation.known_augmentations(scope)
 known = studies.studies_of(everything)
 if not known and not audits:
-    empty_states.how_to_log_state("No study has been logged yet.", "Runs that name the same study belong together.", studies.HOW)
+    example = studies.HOW, studies.EXAMPLE
+    empty_states.how_to_log_state("No study has been logged yet.", "Runs that name the same study belong together.", *example)
     st.stop()
 if known:
     chosen, uses = studies.chosen_study(known), studies.use_of_studies(known)

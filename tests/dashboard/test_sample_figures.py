@@ -9,13 +9,16 @@ import pytest
 
 from observability.core.bundle import bundle_folder
 from observability.dashboard import sample_figures
-from observability.dashboard.data import batches, devices, storage_view
+from observability.dashboard.data import batches, devices, sample_data_figures, storage_view
 from observability.dashboard.operations import controllers, trade_offs
 from observability.dashboard.sample_figures import CAPTION, error_by_day_figure
 from observability.dashboard.serving import batch_gate, edge_fleet, vendors
+from observability.dashboard.training import sample_runs
 from observability.dashboard.trust import audits, exports
 from observability.store.db.database import Database
 from tests.support.dashboard_pages import opened, words
+
+FILES = ("training", "distributed", "study")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,13 @@ def test_an_example_is_drawn_from_the_sample(page: ModuleType) -> None:
     assert sum(len(trace.y) for trace in figure.data if trace.y is not None) > 3
 
 
-@pytest.mark.parametrize("page", ["batches", "controllers", "devices", "edge_fleet", "exports", "storage", "trade_offs", "vendors"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("annotate", "batches", "cleaning", "compare_runs", "controllers", "datasets", "devices", "distributed", "edge_fleet", "exports"),
+        *("label_quality", "labelling", "lineage", "runs", "storage", "studies", "trade_offs", "vendors"),
+    ],
+)
 def test_an_empty_page_says_how_to_log_and_that_its_figure_is_the_samples(empty: Database, page: str) -> None:
     app = opened(page)
     assert app.code and CAPTION in words(app)
@@ -52,6 +61,40 @@ def test_the_example_of_devices_shows_the_share_that_the_sample_holds() -> None:
     heat = devices._sample_figure(bundle_folder() / "sample_data").data[0]
     assert np.nanmax(np.array(heat.z, float)) == pytest.approx(worst) and worst > 0
     assert len(heat.y) == rows["device"].nunique()
+
+
+def test_the_examples_of_runs_show_what_the_sample_logged() -> None:
+    """Read line by line from the files, without the page's code."""
+    folder = bundle_folder() / "sample_data"
+    lines = {name: [json.loads(each) for each in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()] for name in FILES}
+    steps = [each for each in lines["training"] if each["kind"] == "step" and each["run"] == sample_runs.RUN]
+    held_out = [each["metrics"]["validation_mae"] for each in steps if "validation_mae" in each["metrics"]]
+    curves = [list(trace.y) for trace in sample_runs.run_curve_figure(folder).data]
+    assert held_out in curves and len(held_out) > 10
+
+    own = [each for each in lines["distributed"] if each.get("run") == sample_runs.PROCESSES and each.get("rank") == 2]
+    (data,) = [trace for trace in sample_runs.phase_figure(folder).data if trace.name == "data"]
+    times = [each["phase_ms"]["data"] for each in own if "phase_ms" in each]
+    assert dict(zip(data.y, data.x, strict=True))["rank 2"] == pytest.approx(np.mean(times))
+
+    ends = [each["metrics"]["validation_log_loss"] for each in lines["study"] if each.get("event") == "end" and each.get("metrics")]
+    drawn = [value for trace in sample_runs.search_figure(folder).data for value in trace.y if trace.mode == "markers"]
+    assert sorted(value for value in drawn if value == value) == pytest.approx(sorted(ends))
+
+
+def test_the_examples_of_data_show_what_the_sample_logged() -> None:
+    """Counted from the files, without the page's code."""
+    folder = bundle_folder() / "sample_data"
+    labels = pd.read_parquet(folder / "crew.annotations.parquet")
+    gold = labels[labels["gold"].notna() & (labels["annotator"] == "ann-3")]
+    drawn = {float(value) for trace in sample_data_figures.annotator_figure(folder).data for value in trace.x if value is not None}
+    assert any(value == pytest.approx((gold["label"] == gold["gold"]).mean()) for value in drawn)
+    runs = [json.loads(each) for each in (folder / "training.jsonl").read_text(encoding="utf-8").splitlines()]
+    readers = {each["run"] for each in runs if each["kind"] == "run" and each.get("dataset") == sample_data_figures.DATASET}
+    texts = [text for trace in sample_data_figures.lineage_figure(folder).data for text in trace.text or ()]
+    assert len(texts) == len(readers) + 2 > 3
+    shares = [trace.y for trace in sample_data_figures.cleaning_figure(folder).data if trace.y is not None and len(trace.y) > 3]
+    assert shares and all(0 < value < 1 for line in shares for value in line)
 
 
 @pytest.mark.parametrize("page", ["annotate", "label_quality"])

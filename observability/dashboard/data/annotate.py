@@ -14,6 +14,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, links, load, person_name
 from observability.dashboard.case import load_case
 from observability.dashboard.case.inputs import input_value_words
+from observability.dashboard.data.sample_data_figures import annotator_figure
 from observability.dashboard.replica_line import is_done_at_owner
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
@@ -74,9 +75,8 @@ def project_models() -> dict[str, Model | None]:
 def require_labelling_projects(models: dict[str, Model | None]) -> None:
     """Stop the page where there is no project, with how to begin one."""
     if not models:
-        empty_states.how_to_log_state(
-            "There is nothing to label yet.", "Each row of a file becomes an item; a classifier brings its own.", HOW
-        )
+        message, step = "There is nothing to label yet.", "Each row of a file becomes an item; a classifier brings its own."
+        empty_states.how_to_log_state(message, step, HOW, ("Accuracy of each annotator on gold items", annotator_figure))
         st.stop()
 
 

@@ -22,6 +22,7 @@ from observability.dashboard.cells import (
 from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.data.records_summary import attention_count, dates_note
+from observability.dashboard.data.sample_data_figures import cleaning_figure
 from observability.dashboard.scope import BIND, Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
@@ -79,7 +80,8 @@ def chosen_view(runs: bool, audits: bool) -> str:
 def no_cleaning_runs() -> None:
     """The empty state: no cleaning in these dates, or none in the store and how to log one, and how to audit a dataset."""
     step = "One record per run of a rule shows what it dropped, and from which groups; an audit finds what to drop."
-    empty_states.not_logged_state("cleaning", "cleanings", "No cleaning has been logged yet.", step, HOW)
+    example = ("Share of rows that a rule dropped, by run", cleaning_figure)
+    empty_states.not_logged_state("cleaning", "cleanings", "No cleaning has been logged yet.", step, HOW, example)
 
 
 def cleaning_runs_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:

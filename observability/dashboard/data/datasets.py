@@ -16,6 +16,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, links, load
 from observability.dashboard.cells import count_and_share_cell, filled_columns, severity_cell
 from observability.dashboard.data import batches, lineage_view
+from observability.dashboard.data.sample_data_figures import lineage_figure
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
@@ -104,7 +105,8 @@ def dataset_versions() -> list[DatasetVersion]:
 def no_datasets() -> None:
     """The empty state: no dataset was logged, and how to log one."""
     step = "One record per version shows the training data of each model, and whether its content changed."
-    empty_states.not_logged_state("dataset", "datasets", "No dataset has been logged yet.", step, HOW)
+    example = ("A data set, its source and the runs that read it", lineage_figure)
+    empty_states.not_logged_state("dataset", "datasets", "No dataset has been logged yet.", step, HOW, example)
 
 
 def datasets_summary(made: Sequence[DatasetVersion]) -> str:

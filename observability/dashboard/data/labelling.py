@@ -21,6 +21,7 @@ from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_fi
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
 from observability.dashboard.data.records_summary import dates_note
+from observability.dashboard.data.sample_data_figures import annotator_figure
 from observability.dashboard.kept_readings import labels_of_window
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
@@ -100,7 +101,8 @@ class ShownProject:
 def no_annotations() -> None:
     """The empty state: no label of an annotator in these dates, or none in the store and how to log one."""
     message, step = "No annotation has been logged yet.", "One record per label shows accuracy, speed and agreement of each annotator."
-    empty_states.not_logged_state("annotation", "labels of annotators", message, step, HOW)
+    example = ("Accuracy of each annotator on gold items", annotator_figure)
+    empty_states.not_logged_state("annotation", "labels of annotators", message, step, HOW, example)
 
 
 def labelled_projects(scope: Scope) -> pd.Series:

@@ -16,6 +16,7 @@ from observability.core.questions import Aggregate, By, Records
 from observability.core.window import EPOCH, Slice, Window
 from observability.dashboard import choice_box, clicks, empty_states, frame, links, load
 from observability.dashboard.charts import lineage as charts_lineage
+from observability.dashboard.data.sample_data_figures import lineage_figure
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -143,7 +144,8 @@ def thing_of_finding(finding: Finding) -> Thing | None:
 
 def no_lineage() -> None:
     """The empty state: nothing is linked yet, and the lines that link things."""
-    empty_states.how_to_log_state("Nothing is linked yet.", "Records that name each other make the graph.", HOW)
+    example = ("A data set, its source and the runs that read it", lineage_figure)
+    empty_states.how_to_log_state("Nothing is linked yet.", "Records that name each other make the graph.", HOW, example)
 
 
 def offered_things(found: Lineage, scope: Scope) -> list[Thing]:

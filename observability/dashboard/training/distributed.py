@@ -10,6 +10,7 @@ from observability.core.finding import SEVERITIES
 from observability.core.numerals import with_si_prefix
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.training.runs import energy_and_cost_of_runs, run_claim_line, run_cost_words
+from observability.dashboard.training.sample_runs import phase_figure
 from observability.dashboard.widgets import plain_caption, plain_paragraph
 from observability.detection.run_claims import duration_words
 from observability.detection.run_efficiency import (
@@ -28,6 +29,7 @@ from observability.metrics.training_curves import TrainingRun
 HOW = """import observability as obs
 with obs.track_run(model="loan", run="night-7", rank=rank) as run:  # in each process
     run.step(step, phase_ms={"data": …, "compute": …, "communication": …}, train_loss=…)"""
+EXAMPLE = ("Time of each phase of a step by process", phase_figure)
 FIGURES = (
     column("name", "Figure", strong=True, width="13rem"),
     column("value", "Value", align="right"),

@@ -22,6 +22,7 @@ from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.training import load_runs
+from observability.dashboard.training.sample_runs import run_curve_figure
 from observability.dashboard.widgets import claim_line, csv_button, link_button, plain_caption
 from observability.detection.run_claims import RunClaim, duration_words
 from observability.metrics import cost as money
@@ -71,7 +72,9 @@ def runs_in_window(everything: Sequence[RunVerdict], window: Window, version: st
 
 def no_training_runs() -> None:
     """The empty state: no run in the store, and how to log one."""
-    empty_states.how_to_log_state("No training run has been logged yet.", "These lines log one; the page updates while it runs.", HOW)
+    example = ("Error of a training run by step", run_curve_figure)
+    message, step = "No training run has been logged yet.", "These lines log one; the page updates while it runs."
+    empty_states.how_to_log_state(message, step, HOW, example)
 
 
 def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], window: Window) -> None:

@@ -20,6 +20,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, columns_on_phone, draw_table, table_row
 from observability.dashboard.training.runs import RunUse, energy_and_cost_of_runs
 from observability.dashboard.training.runs_curves import parameter_text, study_frame
+from observability.dashboard.training.sample_runs import search_figure
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
 from observability.detection.run_claims import duration_words, run_figure
 from observability.detection.study_checks import claims_about_searches
@@ -46,6 +47,7 @@ HOW = """import observability as obs
 for seed, params in trials:
     with obs.track_run(model="loan", study="search-1", params=params, seed=seed) as run:
         run.step(step, validation_loss=…)"""
+EXAMPLE = ("Loss of each trial and the best so far", search_figure)
 FIGURES = (
     column("name", "Question", strong=True),
     column("value", "Answer", align="right"),
