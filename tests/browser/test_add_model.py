@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, heading, said, settle, words
 from tests.support import outside_project
 from tests.support.running import Dashboard, dashboard
 
 pytestmark = pytest.mark.browser
+EMPTY = {
+    "runs": "No training run has been logged yet.",
+    "lineage": "Nothing is linked yet.",
+    "alerts": "No predictions yet.",
+    "performance?model=nobody": "nobody",
+}
+"""Pages of an empty store, by what they say."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +60,17 @@ def test_an_empty_store_says_the_next_step(shop: Dashboard, visit: Visit) -> Non
     page.wait_for_url("**/add_model**")
     settle(page)
     assert heading(page) == "Add a model"
+
+
+def test_pages_without_data_and_with_an_error_are_accessible(shop: Dashboard, visit: Visit) -> None:
+    """Axe, of the states that a page of the full store does not show: empty with a greyed example, and a link that names nothing."""
+    page = visit(shop.url)
+    assert serious(page) == [], "Home without a model"
+    for address, shows in EMPTY.items():
+        page.goto(f"{shop.url}/{address}")
+        settle(page)
+        assert shows in page.get_by_test_id("stMain").inner_text(), address
+        assert serious(page) == [], address
 
 
 def test_a_wrong_file_gets_one_clear_sentence(shop: Dashboard, visit: Visit, tmp_path: Path) -> None:
