@@ -36,7 +36,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     listed, settled = incident_inbox_rows(counted, scope, alerts, now)
     rows = [*listed, *itertools.islice(unregistered_version_rows(statuses), MAX_TASKS)]
-    asks = acting_options([each.lead for each in counted]) | {"remembers": "incidents"}
+    asks = acting_options([each.lead for each in counted], marks=True) | {"remembers": "incidents"}
     if rows:
         shown = first_inbox_rows(rows)
         draw_table("tasks", "Incidents, new first", incidents.INBOX, shown, compact=True, sort=True, bulk=BULK, **asks)
@@ -56,8 +56,10 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
         plain_caption(precision_words(list(alerts.values())))
 
 
-def acting_options(leads: Sequence[Incident]) -> dict[str, Any]:
-    """The options of a table whose rows stand for incidents: what its buttons and keys do. leads: the incidents of its rows."""
+def acting_options(leads: Sequence[Incident], *, marks: bool = False) -> dict[str, Any]:
+    """The options of a table whose rows stand for incidents: what its buttons and keys do. leads: the incidents of its rows. marks: whether
+    its rows show which are unread, so that a key marks them.
+    """
     known = {incident.id: incident for incident in leads}
 
     def ask(named: Sequence[str], does: str) -> None:
@@ -66,7 +68,7 @@ def acting_options(leads: Sequence[Incident]) -> dict[str, Any]:
         else:
             read_incidents.mark_incidents([known[name] for name in named if name in known], read=read)
 
-    return {"on_act": ask, "keys": {**incident_actions.KEYS, read_incidents.KEY: "turn"}}
+    return {"on_act": ask, "keys": {**incident_actions.KEYS, **({read_incidents.KEY: "turn"} if marks else {})}}
 
 
 def precision_words(alerts: Sequence[Alert]) -> str:

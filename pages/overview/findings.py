@@ -8,7 +8,7 @@ contain the listed findings, folded or not.
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import empty_states, frame, load, open_tasks, other_records, read_incidents
+from observability.dashboard import empty_states, frame, load, open_tasks, other_records
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import findings, incidents, trend
 from observability.dashboard.table import draw_table
@@ -75,5 +75,4 @@ if rows:
     draw_table("list", "Findings, new first", columns, rows, sort=True, remembers="findings", **acts)
 cut_note(len(listed), 100, "The first {0} of {1}; all are in the downloads.")
 findings.findings_downloads(shown, "findings")
-read_incidents.keep_read_incidents()
 open_tasks.asked_dialog(report.incidents)
