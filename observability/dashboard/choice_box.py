@@ -5,6 +5,7 @@ the address before it is drawn, and a change writes the address.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import streamlit as st
@@ -104,10 +105,11 @@ def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | Non
 
 def select_column_on_click(key: str) -> Callable[[], None]:
     """A callback for clicks on the chart `key`: choose the column of the clicked mark."""
+    return partial(select_clicked_column, key)
 
-    def look() -> None:
-        points = st.session_state[key].selection.points
-        if points and points[0].get("customdata"):
-            st.session_state["feature"] = str(points[0]["customdata"][0])
 
-    return look
+def select_clicked_column(key: str) -> None:
+    """Choose the column of the mark that was clicked on the chart `key`."""
+    points = st.session_state[key].selection.points
+    if points and points[0].get("customdata"):
+        st.session_state["feature"] = str(points[0]["customdata"][0])

@@ -80,13 +80,14 @@ class ClickTarget:
 
 @dataclass(frozen=True)
 class DateSelection:
-    """A callback for Box Select along the chart `key`, whose marks lead nowhere: it chooses dates. periods: the start of the period of each
-    mark.
+    """A callback for Box Select along the chart `key`, whose marks lead to no predictions: it chooses dates. periods: the start of the
+    period of each mark. then: what a click on a mark does, from the key under which the chart is drawn.
     """
 
     key: str
     periods: "pd.Series[Any]"
     hint: str = "Box-select dates"
+    then: Callable[[str], None] | None = None
 
     @property
     def drawn(self) -> str:
@@ -94,9 +95,12 @@ class DateSelection:
         return box_select.drawn_key(self.key)
 
     def __call__(self) -> None:
-        """Called by Streamlit after the drag, and after a click, which chooses nothing."""
-        if dates := box_select.dragged_dates(chart_selection(self.drawn), self.periods):
+        """Called by Streamlit after the drag, and after a click."""
+        selection = chart_selection(self.drawn)
+        if dates := box_select.dragged_dates(selection, self.periods):
             box_select.choose_dragged_dates(self.key, dates)
+        elif self.then is not None and not selection.get("box"):
+            self.then(self.drawn)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ if len(days) and days["day"].nunique() > 1:
     words = quality.missing_values_sentence(days, len(columns) if len(columns) < len(here.model.features()) else None)
     st.markdown(words)
     figure = charts_drift.column_day_heatmap(days, value="missing", unit="share", top=max(float(days["value"].max()), 0.05))
-    on_cell = clicks.cases_on_click("missing", lambda point: quality.predictions_missing_value(here, point, days))
+    on_cell = clicks.cases_on_click("missing", lambda point: quality.predictions_missing_value(here, point, days), days["day"])
     frame.chart_with_table(figure, days, key="missing", alt=words, metrics=("null_rate",), on_select=on_cell)
 
 st.header("Findings", anchor=False)

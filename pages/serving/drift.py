@@ -5,7 +5,7 @@ bar or a cell, or choose a feature, to see reference and current on top of each 
 
 import streamlit as st
 
-from observability.dashboard import choice_box, export_report, frame, paged_names, time_series
+from observability.dashboard import choice_box, clicks, export_report, frame, paged_names, time_series
 from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import drift, multivariate_drift
@@ -41,7 +41,7 @@ if days["day"].nunique() > 1:
     if note := drift.not_by_day_note(columns):
         plain_caption(note)
     figure = charts_drift.column_day_heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)
-    on_cell = choice_box.select_column_on_click("days")
+    on_cell = clicks.DateSelection("days", days["day"], then=choice_box.select_clicked_column)
     frame.chart_with_table(figure, days, key="days", alt=drift.worst_day_sentence(days), metrics=("psi",), on_select=on_cell)
 
 multivariate_drift.multivariate_drift_summary(here)

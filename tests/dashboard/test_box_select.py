@@ -4,8 +4,12 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
+from streamlit.proto.PlotlyChart_pb2 import PlotlyChart
 
-from observability.dashboard import box_select, clicks
+from observability.dashboard import box_select, clicks, load
+from observability.dashboard.scope import Scope
+from tests.support.dashboard_pages import WHOLE, opened
+from tests.support.dashboard_world import World
 
 DAYS = pd.Series(pd.date_range("2026-03-01", periods=10))
 
@@ -48,3 +52,23 @@ def test_a_chart_whose_marks_lead_nowhere_takes_a_drag_and_no_click(monkeypatch,
     selection = clicks.DateSelection("lag", DAYS)
     selection()
     assert dates == chosen and selection.drawn == ("lag-drag-1" if ends else "lag")
+
+
+@pytest.mark.parametrize("dragged", [True, False])
+def test_a_cell_of_a_heat_map_takes_a_click_and_a_drag_apart(monkeypatch, dragged):
+    """The click is read under the key of the chart as it is drawn, which changes with each drag."""
+    selected = {"selection": box("2026-03-02 20:11", "2026-03-05") if dragged else {"points": [{"x": "2026-03-02"}], "box": []}}
+    state = {"drags-days": 2, "days-drag-2": selected}
+    monkeypatch.setattr(clicks.st, "session_state", state)
+    monkeypatch.setattr(box_select.st, "session_state", state)
+    monkeypatch.setattr(box_select, "set_dates", lambda start, end: done.append("dates"))
+    done: list[str] = []
+    clicks.DateSelection("days", DAYS, then=done.append)()
+    assert done == (["dates"] if dragged else ["days-drag-2"])
+
+
+@pytest.mark.parametrize(("page", "model"), [("drift", "price"), ("quality", "price"), ("incident", None)])
+def test_charts_over_time_take_a_drag(current: World, page: str, model: str | None) -> None:
+    named = {"model": model} if model else {"id": load.scope_report(Scope()).incidents[0].id}
+    charts = opened(page, **named, **WHOLE).get("plotly_chart")
+    assert any(PlotlyChart.BOX in chart.proto.selection_mode for chart in charts)

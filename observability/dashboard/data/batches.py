@@ -200,7 +200,10 @@ def batch_chart(rows: pd.DataFrame, found: Sequence[Finding], source: str) -> No
     ends = [_batch_value_words(value, unit) for value in (drawn["value"].min(), drawn["value"].max())] if len(drawn) else []
     alt = f"{source}: {name} of {formatting.plural(len(drawn), 'batch', 'batches')}{', ' if ends else ''}{' to '.join(ends)}."
     columns = {"at": "Arrived (UTC)", "batch": "Batch", "value": name.capitalize(), "severity": "Status"}
-    frame.chart_with_table(figure, drawn.drop(columns="words"), key="batch-rows", alt=alt, metrics=METRICS, columns=columns)
+    on_drag = clicks.DateSelection("batch-rows", drawn["at"])
+    frame.chart_with_table(
+        figure, drawn.drop(columns="words"), key="batch-rows", alt=alt, metrics=METRICS, columns=columns, on_select=on_drag
+    )
 
 
 def batch_values(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":

@@ -1,7 +1,7 @@
 """The devices page: what each collecting device delivered, day by day, and how it differs from its past and from its kind."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from observability.core.finding import Finding
 from observability.core.named_numbers import named_numbers, stacked_numbers
 from observability.core.numerals import hours_in_words, percent
 from observability.core.window import Window
-from observability.dashboard import choice_box, empty_states, frame, links, sample_figures, theme
+from observability.dashboard import choice_box, clicks, empty_states, frame, links, sample_figures, theme
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -331,9 +331,8 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str |
         table.assign(label=[device_name(each) for each in table["subject"]]), name=name, unit=unit, selected=chosen
     )
     columns = {"subject": "Device", "day": "Day", "value": name.capitalize(), "column": "Column", "n": "Batches"}
-    frame.chart_with_table(
-        figure, table, key="device-days", alt=alt, metrics=(metric,), columns=columns, on_select=_choose_device("device-days")
-    )
+    on_cell = clicks.DateSelection("device-days", table["day"], then=_choose_clicked_device)
+    frame.chart_with_table(figure, table, key="device-days", alt=alt, metrics=(metric,), columns=columns, on_select=on_cell)
     plain_caption(largest_value_words(worst, name, value))
 
 
@@ -352,15 +351,11 @@ def _by_urgency(rows: pd.DataFrame, found: Sequence[Finding]) -> list[str]:
     return sorted(names, key=lambda subject: (severity_order(first[subject]), subject))
 
 
-def _choose_device(key: str) -> Callable[[], None]:
-    """A callback for clicks on the heat map: choose the device of the clicked cell."""
-
-    def look() -> None:
-        points = st.session_state[key].selection.points
-        if points and points[0].get("customdata"):
-            st.query_params["device"] = str(points[0]["customdata"][0])
-
-    return look
+def _choose_clicked_device(key: str) -> None:
+    """Choose the device of the cell that was clicked on the heat map."""
+    points = st.session_state[key].selection.points
+    if points and points[0].get("customdata"):
+        st.query_params["device"] = str(points[0]["customdata"][0])
 
 
 def column_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:

@@ -13,7 +13,7 @@ from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.time import naive_utc
 from observability.core.window import Window
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import clicks, empty_states, frame, load
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.operations.energy import MAX_RUNS, basis_badge, energy_of_training_runs, price_place, window_without_slice
@@ -115,7 +115,8 @@ def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:
     rows["period"] = pd.to_datetime(rows["period"])
     budget = here.model.settings.budget_per_month
     figure = charts_energy.cost_forecast_fan(rows, currency=currency, say=partial(amount_words, currency=currency), budget=budget)
-    frame.chart_with_table(figure, rows, key="month", alt=each.because.replace("`", ""), metrics=("month_cost",))
+    on_drag = clicks.DateSelection("month", rows["period"])
+    frame.chart_with_table(figure, rows, key="month", alt=each.because.replace("`", ""), metrics=("month_cost",), on_select=on_drag)
 
 
 def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
@@ -147,7 +148,8 @@ def cost_by_period_charts(spent: CostBreakdown) -> None:
         plain_paragraph(said + ".")
         figure = charts_energy.cost_stack(rows, currency=currency, say=partial(amount_words, currency=currency))
         alt = f"Cost by {'week' if weekly else 'day'}. {said}"
-        frame.chart_with_table(figure, rows, key=f"parts-{number}", alt=alt, metrics=("cost_per_thousand",))
+        on_drag = clicks.DateSelection(key := f"parts-{number}", rows["period"])
+        frame.chart_with_table(figure, rows, key=key, alt=alt, metrics=("cost_per_thousand",), on_select=on_drag)
     if len(spent.currencies) > 1:
         st.caption("Currencies are not converted; each is shown separately.")
 

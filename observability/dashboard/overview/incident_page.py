@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -195,7 +196,8 @@ def incident_figure(here: OpenIncident) -> None:
     target = None
     if here.window is not None:
         period = clicks.ChartPeriod(here.scope, min(here.window.start, aware_utc(days["period"].min())), here.window.end)
-        target = clicks.cases_on_click("incident-days", lambda point: clicks.cases_of_period(period, point, days["period"], clicks.EVERY))
+        of = partial(clicks.cases_of_period, period, periods=days["period"], q=clicks.EVERY)
+        target = clicks.cases_on_click("incident-days", of, days["period"])
     alt = finding.because.replace("`", "")
     frame.chart_with_table(figure, days, key="incident-days", alt=alt, metrics=(finding.metric,), on_select=target)
 
