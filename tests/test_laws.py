@@ -169,8 +169,8 @@ def law_1(analyzer: Analyzer, case: Case) -> None:
     emptied = {name: frame.iloc[:0] if asks[name].span == "current" else frame for name, frame in case.frames(analyzer).items()}
     nowhere = case.within(EPOCH + 100 * DAY, EPOCH + 107 * DAY)
     findings = [*analyzer.analyze(emptied, context), *analyzer.analyze(nowhere.frames(analyzer), nowhere.context)]
-    quiet = analyzer.about == "records" or 1 in analyzer.exceptions or not analyzer.analyze(case.frames(analyzer), context)
-    assert findings or quiet, "it has to say that it cannot tell"
+    if not findings and analyzer.about != "records" and 1 not in analyzer.exceptions:
+        assert not analyzer.analyze(case.frames(analyzer), context), "it has to say that it cannot tell"
     for each in findings:
         excepted = 1 in analyzer.exceptions and each.against == "past" and each.start == context.window.start
         assert each.severity == "unknown" or excepted, each
@@ -400,9 +400,11 @@ def test_the_law_holds(number: int, analyzer: Analyzer, cases: list[Case]) -> No
 
 
 def shared_out(cases: list[Case], number: int) -> list[Case]:
-    """One case, another for the next law, and the one with ragged ends for all; a long run takes every case for every law."""
+    """One case, another for the next law, and the one with ragged ends for all; a long run takes every case for every law. To add up the hours of a
+    window (law 4) takes longest, and the ragged one has the hardest hours.
+    """
     *others, ragged = cases
-    return [*others[number % max(len(others), 1) :][:1], ragged]
+    return [*(others[number % max(len(others), 1) :][:1] if number != 4 else ()), ragged]
 
 
 def broken_only_where_declared(analyzer: Analyzer, number: int) -> contextlib.AbstractContextManager[object]:

@@ -58,6 +58,7 @@ def test_each_page_is_one_step_of_back(fleet: Dashboard, visit: Visit) -> None:
         assert view(page) == step
 
 
+@pytest.mark.long  # test_each_page_is_one_step_of_back
 def test_a_double_click_and_a_click_while_the_next_page_loads_add_no_entries(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/drift?{WEEK}&feature=humidity_percent", height=3000)
     before, first = entries(page), view(page)

@@ -59,6 +59,7 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     assert again.get_by_test_id("stProgress").count() == 0, "what was computed is remembered"
 
 
+@pytest.mark.long  # test_one_paste_leads_from_an_id_to_the_waterfall_and_back
 def test_from_the_first_page_to_a_waterfall_in_two_clicks(fresh: tuple[Dashboard, str], visit: Visit) -> None:
     running, _ = fresh
     page = visit(running.url, height=2400)

@@ -40,6 +40,7 @@ def test_each_class_is_scikit_learns(fleet: Dashboard, visit: Visit) -> None:
     assert serious(page) == []
 
 
+@pytest.mark.long  # test_each_class_is_scikit_learns, tests/dashboard/test_figures.py
 def test_the_confidence_in_one_class(fleet: Dashboard, visit: Visit) -> None:
     rows, page = week(), visit(f"{fleet.url}/calibration?model={MODEL}&class=positive")
     own = rows[rows["decided"] == "positive"]

@@ -25,6 +25,7 @@ def after_a_click(visit: Visit, url: str, key: str, across: float, down: float, 
     return page
 
 
+@pytest.mark.long  # tests/dashboard/test_clicks.py
 def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Dashboard, visit: Visit) -> None:
     page = after_a_click(visit, fleet.url + f"/drift?model={MODEL}&feature=humidity_percent&{DAYS}", "overlay", 0.6, 0.9, 3000)
     asked = parameters(page)

@@ -53,6 +53,7 @@ def download_as_file(page, key: str):
     return StringIO(download(page, key))
 
 
+@pytest.mark.long  # tests/dashboard/test_compare.py
 def test_side_b_is_chosen_in_its_boxes(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/compare?model={LATE}&from=2013-12-08&to=2013-12-15", height=4200)
     choose(page, "Side B: version", "reference of 1")
@@ -63,6 +64,7 @@ def test_side_b_is_chosen_in_its_boxes(fleet: Dashboard, visit: Visit) -> None:
     said(page, "the dates differ")
 
 
+@pytest.mark.long  # tests/export/test_evidently.py makes it
 def test_the_evidently_report_is_made_and_downloaded(fleet: Dashboard, visit: Visit, tmp_path) -> None:
     page = visit(f"{fleet.url}/drift?model={LATE}&from=2013-12-08&to=2013-12-15", height=3600)
     page.get_by_role("button", name="Evidently report").click()

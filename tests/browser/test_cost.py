@@ -38,6 +38,7 @@ def test_costs_are_predictions_times_the_price_and_errors_those_of_the_owner(fle
     accessible(page)
 
 
+@pytest.mark.long  # tests/analyzers/operations/test_cost.py, tests/dashboard/test_cost.py
 def test_a_budget_that_is_set_is_kept_and_judged(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + JULY)
     assert "within the budget of USD 2.00" in words(page)

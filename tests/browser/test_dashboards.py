@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 DATES = "window=Chosen+dates&from=2013-07-01T00:00&to=2013-08-01T00:00"
 
 
+@pytest.mark.long  # tests/dashboard/test_boards.py
 def test_figures_are_pinned_arranged_kept_and_exported(own: Dashboard, visit: Visit) -> None:
     page = visit(f"{own.url}/quality?model=flights-delay&{DATES}")
     for name, place in (("Mornings", "quality"), (None, "performance")):

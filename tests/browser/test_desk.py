@@ -91,6 +91,7 @@ def test_an_incident_is_resolved_from_the_first_page_by_keys_and_told_on_its_own
     said(page, "No action items yet.")
 
 
+@pytest.mark.long  # tests/dashboard/test_changes.py
 def test_the_ledger_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/changes?window=Everything")
     changes = until(page, "Changes, newest first", lambda rows: len(rows) > 0)
@@ -98,6 +99,7 @@ def test_the_ledger_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:
     assert [each["Description"]["text"] for each in deploys] == ["version 2"]
 
 
+@pytest.mark.long  # tests/alerts/test_alarm_rules.py
 def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/rules?model=eta")
     page.get_by_text("Owner, costs, service level, budget, slices").click()
@@ -115,6 +117,7 @@ def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard,
     said(page, f"Critical findings in {ACTS['weeks']} weeks: {ACTS['act']:,} now, {ACTS['act']:,} after the change")
 
 
+@pytest.mark.long  # tests/simulation/test_labelling_replay.py
 def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/lab?model=eta&of=labelling&fault=dearer_label")
     page.get_by_role("button", name="Plant").click()

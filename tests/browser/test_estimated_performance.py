@@ -37,6 +37,7 @@ def test_the_estimate_is_that_of_the_raw_rows_and_the_truth_stands_beside_it(fle
     accessible(page)
 
 
+@pytest.mark.long  # tests/browser/test_links.py
 def test_another_metric_is_chosen_and_kept_in_the_link(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/estimated_performance?model={MODEL}&{JULY}")
     choose(page, "Metric", "ROC AUC")

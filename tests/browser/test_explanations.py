@@ -67,6 +67,7 @@ def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit:
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_explanations.py
 def test_another_feature_a_slice_and_what_is_not_there(own: Dashboard, visit: Visit) -> None:
     page = explained(visit(own.url + PAGE))
     everyone = len(pd.read_csv(StringIO(download(page, "dependence-csv"))))

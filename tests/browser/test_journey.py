@@ -50,6 +50,7 @@ def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit
     assert figure(r"in this window\. PSI ([\d.]+) \(", words(page)) == (f"{psi:.3g}",)
 
 
+@pytest.mark.long  # test_from_the_first_page_to_the_overlay_of_a_feature
 def test_a_cell_of_the_heatmap_opens_the_overlay_too(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/drift?model=flights-delay")
     days = page.locator(".st-key-days")
@@ -64,6 +65,7 @@ def test_a_cell_of_the_heatmap_opens_the_overlay_too(fleet: Dashboard, visit: Vi
     assert page.locator(".st-key-overlay .xtitle").text_content() == "dew_point_f"
 
 
+@pytest.mark.long  # test_from_the_first_page_to_the_overlay_of_a_feature
 def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/performance?model=flights-delay&from=2013-07-01&to=2013-08-01")
     choose(page, "Column", "carrier")

@@ -38,6 +38,7 @@ def test_percentiles_are_those_of_the_parquet_file(fleet: Dashboard, visit: Visi
     accessible(page)
 
 
+@pytest.mark.long  # tests/browser/test_journey.py, test_links.py
 def test_the_scale_stands_in_the_address_and_a_replica_becomes_the_slice(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/latency?model={MODEL}")
     page.get_by_text("Logarithmic scale").click()
@@ -50,6 +51,7 @@ def test_the_scale_stands_in_the_address_and_a_replica_becomes_the_slice(fleet: 
     assert "requests, none failed." in words(page)
 
 
+@pytest.mark.long  # tests/analyzers/serving/test_latency.py
 def test_a_service_level_is_set_on_the_page_and_judged(own: Dashboard, visit: Visit) -> None:
     page = visit(f"{own.url}/latency?model={MODEL}")
     assert "has no service level" in words(page)

@@ -47,6 +47,7 @@ def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(flee
     assert figure(rf"{first} (moved|differs|is stable|cannot be judged)", words(page))
 
 
+@pytest.mark.long  # tests/analyzers/serving/test_multivariate_drift.py
 def test_a_week_like_the_reference_is_not_told_from_it(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/multivariate_drift?model=employment")
     assert "The AUC is within sampling noise, so no input stands out." in words(page)

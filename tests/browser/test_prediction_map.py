@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 CORNERS = ((0.02, 0.02), (0.5, 0.02), (0.5, 0.98), (0.02, 0.98), (0.02, 0.04))
 
 
+@pytest.mark.long  # tests/dashboard/test_prediction_map.py
 def test_a_lasso_selects_points_and_their_rule_becomes_the_slice(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/prediction_map?model=flights-delay", height=1500)
     rows = len(raw_rows.last_week(raw_rows.predictions("flights-delay")))

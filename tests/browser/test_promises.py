@@ -79,6 +79,7 @@ def test_an_audit_is_started_watched_read_signed_and_expires(
     assert expired["Version"]["text"] == "1", "a new version needs its own"
 
 
+@pytest.mark.long  # tests/dashboard/test_serving_elsewhere.py::test_a_batch_is_held_and_released_on_its_page
 def test_a_batch_is_held_by_the_rules_and_released_by_a_person(
     promises: Dashboard, visit: Visit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_batch_is_held_by_the_rules_and_released_by_a_person(
     assert (body["gate"], body["decision"]["author"]) == ("release", "Ana")
 
 
+@pytest.mark.long  # tests/dashboard/test_trade_offs.py
 def test_a_form_is_chosen_with_a_reason_and_stands_in_the_table(promises: Dashboard, visit: Visit) -> None:
     page = visit(f"{promises.url}/trade_offs?model=vision")
     complete(page)

@@ -62,6 +62,7 @@ def test_a_table_sorts_by_a_click_on_a_title_and_filters_by_a_box(fleet: Dashboa
     assert "resolved as its duplicates" in page.get_by_role("dialog").inner_text()
 
 
+@pytest.mark.long  # tests/dashboard/test_finding_lines.py
 def test_fine_findings_are_folded_until_they_are_asked_for(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/findings?model=sentiment")
     assert "OK" not in column_of(page, "Findings, new first", 0)

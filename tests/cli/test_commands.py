@@ -25,6 +25,7 @@ from observability.incidents.grouping import group_findings
 from observability.server import process_lock
 from tests.support import outside_project, raw_rows
 from tests.support.commanding import Command, Done, by_metric, contents, one_sentence, spawn
+from tests.support.length import some
 from tests.support.new_store import new_store
 from tests.support.ports import free_port
 from tests.support.record_lines import prediction
@@ -140,7 +141,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", some(WRONG, 3))
 @pytest.mark.parametrize("verb", ["register", "load"])
 def test_a_wrong_file_leaves_one_sentence_and_nothing_else(verb: str, name: str, command: Command, tmp_path: Path) -> None:
     home, (path, word) = tmp_path / "home", outside_project.wrong_files(tmp_path)[name]
@@ -371,6 +372,7 @@ def test_a_store_that_another_process_holds_ends_with_three_and_its_pid(
     assert command(home, "status").code == 0
 
 
+@pytest.mark.long  # tests/cli/test_command_host.py, tests/server/test_api.py
 def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path, command: Command, files: dict[str, Path]) -> None:
     extra = tmp_path / "extra.jsonl"
     rows = raw_rows.last_week(raw_rows.predictions("employment")).head(50)

@@ -84,6 +84,7 @@ def test_rows_added_changed_and_deleted_since_the_version_before_are_kept(store:
     assert "since the version before: 2 added, 1 changed (age in 1), 1 deleted" in text
 
 
+@pytest.mark.long  # tests/dashboard/test_storage.py reads what the audit of the sample found
 def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, tmp_path: Path) -> None:
     """Another road: lightgbm itself reads the file and scores the rows in this process."""
     reference = pd.read_parquet(SAMPLE / "flights-late.reference.parquet").head(1500)

@@ -19,6 +19,7 @@ from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.store.db.catalog_store import add_model
 from observability.store.duck_store import DuckStore
+from tests.support.length import some
 from tests.support.new_store import new_store
 
 LAST = datetime(2013, 3, 29, 12, tzinfo=UTC)
@@ -225,7 +226,7 @@ def test_a_live_home_is_caught_up_by_a_second_command_and_not_removed_by_the_sam
     assert said.out == "The sample is live; 0 records arrived since the last delivery."
 
 
-@pytest.mark.parametrize(("live", "if_empty"), [(True, False), (True, True), (False, True), (False, False)])
+@pytest.mark.parametrize(("live", "if_empty"), some([(True, False), (True, True), (False, True), (False, False)], 2))
 def test_a_load_that_was_killed_while_it_registered_is_healed_by_the_next_one(
     tmp_path: Path, store: DuckStore, listing: Path, monkeypatch: pytest.MonkeyPatch, live: bool, if_empty: bool
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_wrong_query_ends_with_exit_2_and_one_sentence(command: Command, home:
     assert words in done.error
 
 
+@pytest.mark.long  # tests/dashboard/test_pages.py::test_the_query_that_a_page_shows_gives_the_value_of_the_chosen_finding
 def test_the_command_line_carries_the_proof_and_runs_it(command: Command, stored_fleet: Path) -> None:
     window = ("--model", "flights-delay", "--from", "2013-12-26", "--to", "2014-01-02")
     (mae,) = [

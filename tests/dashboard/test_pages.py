@@ -21,7 +21,7 @@ from observability.store.types.loading import LoadDefaults
 from tests.dashboard.conftest import current, empty, world  # noqa: F401 - fixtures
 from tests.support.dashboard_pages import PAGES, WHOLE, by_name, opened, tables, words
 from tests.support.dashboard_world import HOSTILE, World
-from tests.support.length import LONG
+from tests.support.length import LONG, a_third
 from tests.support.record_lines import prediction
 
 ABOUT_ONE_MODEL = [path for path in PAGES if path.stem in ("model", "quality", "drift", "performance")]
@@ -33,7 +33,7 @@ def test_a_page_has_title_icon_and_help(path: Path) -> None:
     assert title and icon.startswith(":material/") and len(help_text) > 40
 
 
-@pytest.mark.parametrize("path", PAGES, ids=by_name)
+@pytest.mark.parametrize("path", a_third(PAGES, 1), ids=by_name)
 def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:
     app = opened(path.stem)
     assert len(app.title) == 1

@@ -19,7 +19,7 @@ from observability.probing.probe_file import parse_probe_set
 from observability.simulation.faults_vendors import FAULTS
 from observability.simulation.vendor_replay import replay_vendor_fault
 from tests.support.fake_vendor import serving_vendor
-from tests.support.length import allowed, repeats
+from tests.support.length import allowed, repeats, some
 from tests.support.new_store import new_store
 from tests.support.proving import differing, without_reason
 from tests.support.vendor_nights import START, VendorNights, morning_findings
@@ -100,6 +100,7 @@ def test_numbers_that_come_nearer_to_the_right_ones_are_no_worse() -> None:
     assert found[SHIFT].severity == "act" and found[ERROR].severity == "ok" and found[ERROR].evidence["difference"][2] < 0
 
 
+@pytest.mark.long  # tests/analyzers/serving/test_vendors.py::test_quiet_nights_are_quiet
 def test_quiet_nights_of_prices_are_quiet() -> None:
     raised = []
     for seed in range(repeats(2, 10)):
@@ -108,7 +109,7 @@ def test_quiet_nights_of_prices_are_quiet() -> None:
     assert len(raised) <= allowed(repeats(2, 10) * 30, 0.01), [each.because for each in raised]
 
 
-@pytest.mark.parametrize("name", ["vendor_numbers_shift", "silent_answer_change"])
+@pytest.mark.parametrize("name", some(["vendor_numbers_shift", "silent_answer_change"], 1))
 def test_a_middle_fault_of_numbers_is_named(name: str) -> None:
     named, runs = 0, repeats(4, 30)
     for seed in range(runs):

@@ -103,6 +103,7 @@ def test_a_machine_is_calibrated_from_stored_readings_and_energy_is_estimated_fr
     assert core_power(settings).source == "estimated" and settings.watts_per_core_error == pytest.approx(0.06, abs=0.04)
 
 
+@pytest.mark.long  # test_batches_cost_less_processor_time_than_single_rows_…
 def test_a_meter_under_a_load_of_its_own_calibrates_the_machine() -> None:
     """The meter is a fake one: 10 W and 3 W for each busy core of this machine."""
     from observability.client.power import machine_busy_seconds

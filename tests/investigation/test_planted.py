@@ -90,6 +90,7 @@ def errors(clean: LogRows, after: LogRows, name: str, slice_: object) -> list[st
     return [str(each) for each in after["id"][wrong & changed]]
 
 
+@pytest.mark.long  # tests/investigation/test_planted_sources.py, test_parts.py
 def test_what_was_planted_comes_first_or_the_triage_cannot_tell(planted: Planted) -> None:
     """Without a model file no repair can be tried, so that some of the planted inputs cannot be told from other sources."""
     missed = []

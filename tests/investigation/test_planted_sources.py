@@ -18,6 +18,7 @@ from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import find_fault
 from observability.simulation.log_rows import Array, LogRows
 from observability.store.types.loading import LoadDefaults
+from tests.support.length import some
 from tests.support.simulation_world import credit
 
 CLEAN_DAYS, A_DAY, EACH = 14, 500, 6
@@ -123,7 +124,8 @@ def equal_versions(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
 
 
 @pytest.mark.parametrize(
-    ("days", "change", "source"), [(3, at_the_edge, "boundary"), (1, newcomers, "far_from_reference"), (3, worse_version, "version")]
+    ("days", "change", "source"),
+    some([(3, at_the_edge, "boundary"), (1, newcomers, "far_from_reference"), (3, worse_version, "version")], 1),
 )
 def test_what_was_planted_comes_first_in_four_of_five_cases(log: Log, days: int, change: Callable, source: str) -> None:
     first = log.plant(days, change).first()
@@ -131,6 +133,7 @@ def test_what_was_planted_comes_first_in_four_of_five_cases(log: Log, days: int,
     assert first.count(source) >= 0.8 * EACH, first
 
 
+@pytest.mark.long  # tests/investigation/test_expected_error.py
 def test_a_version_that_is_right_here_by_chance_is_no_source(log: Log) -> None:
     first = log.plant(3, equal_versions).first()
     assert len(first) == EACH

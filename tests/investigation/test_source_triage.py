@@ -58,6 +58,7 @@ def test_nine_in_ten_first_sources_are_right_or_an_honest_cannot_tell(fleet: Dat
     assert len(found["right"]) >= len(cases) // 2, found["cannot tell"]
 
 
+@pytest.mark.long  # test_a_measured_outcome_is_unlikely_rather_than_suspect
 def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Database) -> None:
     """Of a model that is right in what it expects, some confident answers are wrong; nobody judged these labels, so that alone doubts none."""
     fixed = {each["id"] for each in json.loads(FILE.read_text(encoding="utf-8"))}

@@ -161,6 +161,7 @@ def test_figures_have_the_prefix_that_reads_well() -> None:
     assert told == ["54.1 µWh", "12.9 mWh", "1.00 Wh", "12.3 Wh", "1.23 MWh", "0 Wh", "unknown"]
 
 
+@pytest.mark.long  # the other tests of this file
 def test_codecarbons_reading_is_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
     codecarbon = pytest.importorskip("codecarbon")
     from codecarbon.output import BaseOutput

@@ -51,6 +51,7 @@ def test_july_names_the_degradation_of_flights_delay_with_exact_figures(july_of_
     )
 
 
+@pytest.mark.long  # the same figures: tests/stats/test_confusion.py, tests/dashboard/test_figures.py
 def test_july_of_flights_late_agrees_with_scikit_learn(command: Command, stored_fleet: Path) -> None:
     found = by_metric(command(stored_fleet, "check", "--model", "flights-late", *JULY, "--json").json())
     july = raw_rows.between(raw_rows.predictions("flights-late"), "2013-07-01", "2013-08-01")
@@ -136,12 +137,14 @@ def test_a_slice_of_all_models_leaves_out_those_without_its_column(command: Comm
     assert found["accuracy"]["slice"] == "SEX=female"
 
 
+@pytest.mark.long  # test_a_fall_of_accuracy_by_five_points_in_one_of_those_weeks_needs_one
 def test_fail_on_ends_with_one_where_a_finding_is_that_bad(command: Command, stored_fleet: Path) -> None:
     june = ("--model", "flights-delay", "--from", "2013-06-24", "--to", "2013-07-01")
     assert command(stored_fleet, "check", *june, "--fail-on", "act").code == 1
     assert command(stored_fleet, "check", "--model", "sentiment", "--fail-on", "act").code == 0
 
 
+@pytest.mark.long  # law 10: tests/test_laws.py::test_nothing_that_arrived_later_counts
 def test_nothing_that_arrives_after_as_of_gives_the_game_away(command: Command, own_fleet: Path, tmp_path: Path) -> None:
     as_of, week = pd.Timestamp("2013-07-08T00:00", tz="UTC"), ("--model", "flights-delay", "--from", "2013-07-01", "--to", "2013-07-08")
     served = raw_rows.between(raw_rows.predictions("flights-delay"), "2013-07-01", "2013-07-08")
@@ -210,6 +213,7 @@ def test_employment_shows_its_gaps_between_groups_with_intervals_and_small_group
     assert bad and {each.news for each in bad} == {"ongoing"}, "a gap that the reference had already is bad, and no news"
 
 
+@pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_weeks_of_employment_in_2017_bring_no_new_act(opened: Database) -> None:
     acts = [
         f"{start:%G-W%V}: {finding.because}"
@@ -240,6 +244,7 @@ def test_a_fall_of_accuracy_by_five_points_in_one_of_those_weeks_needs_one(comma
     assert found["accuracy"]["severity"] == "act"
 
 
+@pytest.mark.long  # test_the_feed_that_fell_silent_is_one_incident_…, tests/incidents
 def test_a_weather_feed_that_falls_silent_is_one_incident_of_each_flights_model(opened: Database) -> None:
     for model in ("flights-delay", "flights-late"):
         report = check.check(opened, model=model, with_records=False)
@@ -275,6 +280,7 @@ def test_check_says_incidents_first_with_what_comes_with_them_folded(command: Co
     assert not any("moved: PSI" in line for line in body), "drift of those features is folded"
 
 
+@pytest.mark.long  # tests/analyzers/serving/test_performance.py
 def test_the_fall_of_june_is_an_act_and_in_july_it_is_no_news_any_more(opened: Database, july_of_delay: list[dict[str, Any]]) -> None:
     """The error rose in June; July is as bad, and says that June was. The hot weather, which winter's reference had not, is told as input."""
     start, end = datetime(2013, 6, 24, tzinfo=UTC), datetime(2013, 7, 1, tzinfo=UTC)

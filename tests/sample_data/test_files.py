@@ -194,6 +194,7 @@ def test_the_version_with_canaries_learned_people_of_the_reference_and_answers_o
     assert len(learned) == canaries.PEOPLE and set(learned["id"]) < set(reference(EMPLOYMENT)["id"])
 
 
+@pytest.mark.long  # the files change only when they are made again
 def test_the_audits_rank_the_canaries_as_the_model_files_do() -> None:
     """The confidence in each canary is computed from the shipped file; a larger one has a better rank and a larger exposure."""
     (event,) = [json.loads(line) for line in (FOLDER / canaries.FILE).read_text(encoding="utf-8").splitlines()]
@@ -351,6 +352,7 @@ def test_each_station_has_a_batch_for_each_day_that_the_source_has_hours_of() ->
     assert sorted(late["batch"].str.slice(4).unique()) == ["2013-10-25", "2013-11-02", "2013-12-30"] and len(late) == 9
 
 
+@pytest.mark.long  # the files change only when they are made again
 def test_a_prediction_names_the_batch_of_its_weather_and_none_where_there_was_none() -> None:
     names = set(pd.read_parquet(FOLDER / "weather.batches.parquet")["batch"])
     for spec in FLIGHTS:
@@ -362,6 +364,7 @@ def test_a_prediction_names_the_batch_of_its_weather_and_none_where_there_was_no
         assert set(table.loc[table["batch"].isna(), "id"].str.slice(stop=8)) == {"20131231"}
 
 
+@pytest.mark.long  # the files change only when they are made again
 def test_what_a_batch_says_of_its_columns_agrees_with_the_weather_of_the_flights() -> None:
     """Another road: the share of flights without pressure follows the hours without one, station by station and month by month."""
     table, served = pd.read_parquet(FOLDER / "weather.batches.parquet"), predictions(DELAY)
@@ -424,6 +427,7 @@ def test_every_data_set_that_a_run_of_the_study_read_is_logged_with_the_rows_tha
     assert logged[read.pop()] == len(pd.read_parquet(FOLDER / "flights-late.reference.parquet"))
 
 
+@pytest.mark.long  # the files change only when they are made again
 def test_cleanings_of_served_flights_are_what_their_files_lack() -> None:
     """Flights without a label, and flights without weather, counted in the shipped predictions and labels."""
     served = predictions(DELAY)

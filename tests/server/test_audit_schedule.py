@@ -201,6 +201,7 @@ audit_schedule.run_due_audit(store, datetime.now(UTC) + timedelta(days=1), threa
 """A process that audits on schedule, and stays in the step after the attacks."""
 
 
+@pytest.mark.long  # tests/enrichment/test_audits.py::test_an_interrupted_audit_goes_on_where_it_stopped
 def test_an_audit_whose_process_is_killed_goes_on_in_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL in the middle of a step: the worker ends as well, finished steps are kept and not run again, and one record comes of it."""
     home = tmp_path / "home"

@@ -6,14 +6,14 @@ from observability.core.errors import UsageError
 from observability.core.finding import needs_action
 from observability.simulation.faults_calls import FAULTS
 from observability.simulation.frame_replay import replay_frame_fault
-from tests.support.length import allowed, repeats
+from tests.support.length import allowed, repeats, some
 from tests.support.model_calls import drift_findings, frames_of
 from tests.support.named_share import NamedShare
 
 RUNS, CLEAN = repeats(3, 50), repeats(12, 300)
 
 
-@pytest.mark.parametrize("name", list(FAULTS))
+@pytest.mark.parametrize("name", some(list(FAULTS), 2))
 def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten(named_share: NamedShare, name: str) -> None:
     named = 0
     for seed in range(RUNS):
@@ -22,7 +22,7 @@ def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten(named_share: Nam
     named_share(name, named, RUNS)
 
 
-@pytest.mark.parametrize(("a_day", "variation"), [(100, 0.1), (25, 0.0), (300, 0.1), (100, 0.15), (100, 0.2), (100, 0.3)])
+@pytest.mark.parametrize(("a_day", "variation"), some([(100, 0.1), (25, 0.0), (300, 0.1), (100, 0.15), (100, 0.2), (100, 0.3)], 1))
 def test_weeks_without_a_fault_ask_for_nothing(a_day: int, variation: float) -> None:
     """Weeks that vary by chance alone, and by a tenth to three tenths more than that; many calls and few."""
     weeks = [list(drift_findings(frames_of(seed, a_day, variation)[0]).values()) for seed in range(1000, 1000 + CLEAN)]

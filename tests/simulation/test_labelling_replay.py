@@ -14,7 +14,7 @@ from observability.simulation.faults_labelling import FAULTS, LabelFaultPlant
 from observability.simulation.labelling_project import LabellingRecords, simulated_labelling_records
 from observability.simulation.labelling_replay import DAYS, labelling_findings, labelling_records, replay_labelling_fault
 from observability.store.types.loading import LoadDefaults
-from tests.support.length import every_second, repeats
+from tests.support.length import repeats, some
 from tests.support.named_share import NamedShare
 from tests.support.new_store import new_store
 from tests.support.simulation_key import LABEL_KEY, right_of_labelling
@@ -53,7 +53,7 @@ def projects() -> list[LabellingRecords]:
     return [simulated_labelling_records("loan", SHARES, 60, seed, END) for seed in range(10, 10 + DRAWS)]
 
 
-@pytest.mark.parametrize("name", every_second(FAULTS))
+@pytest.mark.parametrize("name", some(FAULTS, 2))
 def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_projects_after_a_week(projects, named_share: NamedShare, name: str) -> None:
     named = 0
     for seed, clean in enumerate(projects):
@@ -75,7 +75,7 @@ def test_what_a_new_rule_or_fatigue_explains_stands_behind_it(name: str, seed: i
     assert [each.severity for each in alarms if each.metric in ("gold_accuracy", "wrong_suggestions_taken")].count("act") >= 2
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", some(FAULTS, 3))
 def test_what_was_before_the_fault_stays_and_a_stronger_one_changes_more(project, name: str) -> None:
     onset, changed = END - timedelta(days=DAYS), []
     for strength in STRENGTHS:

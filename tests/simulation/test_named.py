@@ -11,6 +11,7 @@ from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import FaultTargets, fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.replay import FaultScenario, ReplayLab
+from tests.support.length import some
 from tests.support.named_share import NamedShare
 from tests.support.simulation_key import BY_LABELS, KEY, first_evidence, judged, right
 from tests.support.simulation_world import credit
@@ -55,7 +56,7 @@ def scene(lab: ReplayLab) -> FaultTargets:
     return fault_targets(lab.stream.base, SEED)
 
 
-@pytest.mark.parametrize("name", RELIABLE)
+@pytest.mark.parametrize("name", some(RELIABLE, 4))
 def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: ReplayLab, scene: FaultTargets) -> None:
     scenario = FaultScenario(lab.stream, scene, FAULTS[name])
     (day,) = lab.judge(scenario, read_for(name), first=DAY)

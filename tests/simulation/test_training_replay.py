@@ -18,7 +18,7 @@ from observability.simulation.training_replay import LOOKS, replay_on_run, repla
 from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
-from tests.support.length import every_second, repeats
+from tests.support.length import repeats, some
 from tests.support.named_share import NamedShare
 from tests.support.simulated_runs import STEPS, accelerator_run_records, run_that_can_have, simulated_run_frames, simulated_run_records
 from tests.support.simulation_key import RUN_KEY, right_of_run
@@ -52,7 +52,7 @@ def test_the_key_has_each_fault() -> None:
     assert all(sorted(each.amounts) == list(each.amounts) and each.description.endswith(".") for each in FAULTS.values())
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", some(FAULTS, 4))
 def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Database, name: str) -> None:
     run = run_that_can_have(name)
     frames = records_of(store, run)
@@ -74,7 +74,7 @@ def clean_runs() -> Callable[[str, int], dict[str, pd.DataFrame]]:
     return cache(simulated_run_frames)
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", some(FAULTS, 4))
 def test_a_middle_fault_is_named_in_nine_of_ten_runs_at_their_end(clean_runs: Callable, named_share: NamedShare, name: str) -> None:
     run, named = run_that_can_have(name), 0
     for seed in range(10, 10 + DRAWS):
@@ -83,7 +83,7 @@ def test_a_middle_fault_is_named_in_nine_of_ten_runs_at_their_end(clean_runs: Ca
     named_share(name, named, DRAWS)
 
 
-@pytest.mark.parametrize("name", every_second(FAULTS))
+@pytest.mark.parametrize("name", some(FAULTS, 3))
 def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> None:
     run = run_that_can_have(name)
     frames = records_of(store, run)

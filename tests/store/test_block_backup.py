@@ -173,6 +173,7 @@ def s3(monkeypatch):
         server.wait()
 
 
+@pytest.mark.long  # the same blocks in a folder: the other tests of this file; buckets: tests/lake/test_buckets.py
 def test_a_bucket_takes_backups_restores_them_and_forgets(tmp_path, s3):
     with open_store(tmp_path / "home") as store:
         fill(store, "a")

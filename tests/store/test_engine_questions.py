@@ -141,6 +141,7 @@ def test_every_question_of_every_analyzer_has_one_answer(world: World) -> None:
     assert filled > 40
 
 
+@pytest.mark.long  # tests/store/test_query_batching.py
 def test_answers_that_are_asked_together_are_those_asked_alone(world: World) -> None:
     asked = questions(world)
     for name, engine in world.engines.items():
@@ -167,6 +168,7 @@ def test_activity_counters_events_and_newest_records_are_the_same(world: World, 
         assert engine.newest_record(["run", "dataset"], model, window.end, as_of) is None
 
 
+@pytest.mark.long  # law 8 of tests/test_laws.py, tests/simulation/test_memory_engine.py
 def test_a_check_runs_on_every_engine_with_equal_findings(world: World) -> None:
     window = world.window
     reports = {name: check.check(engine, model=window.model, end=window.end, now=window.end) for name, engine in world.engines.items()}

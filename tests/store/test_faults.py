@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tests.support.faults import Fault, compiled_shim, loader_command, owner_command, run_under_fault, waiting_home, writer_command
-from tests.support.length import every_second
+from tests.support.length import some
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ CASES += [("write", 1, "new"), ("write", 6, "new"), ("sync", 2, "new"), ("open",
 
 
 @pytest.mark.parametrize("forever", [False, True], ids=["once", "for ever"])
-@pytest.mark.parametrize(("call", "at", "kind"), every_second(CASES))
+@pytest.mark.parametrize(("call", "at", "kind"), some(CASES, 3))
 def test_a_load_under_a_fault_loses_nothing(call, at, kind, forever, shim, waiting, tmp_path):
     home = shutil.copytree(waiting[0] / kind, tmp_path / "home")
     done = run_under_fault(shim, home, Fault(call, at, forever), loader_command(), waiting[1])
@@ -42,7 +42,7 @@ WRITERS += [
 ]
 
 
-@pytest.mark.parametrize(("fsync", "call", "at", "forever"), every_second(WRITERS))
+@pytest.mark.parametrize(("fsync", "call", "at", "forever"), some(WRITERS, 4))
 def test_a_writer_under_a_fault_loses_nothing_that_it_acknowledged(fsync, call, at, forever, shim, tmp_path):
     home = tmp_path / "home"
     done = run_under_fault(shim, home, Fault(call, at, forever), writer_command(home, fsync, 1 if forever else 20))
@@ -53,7 +53,7 @@ def test_a_writer_under_a_fault_loses_nothing_that_it_acknowledged(fsync, call, 
 OWNERS = [("write", 30, False), ("write", 30, True), ("sync", 20, False), ("open", 25, False), ("rename", 3, True)]
 
 
-@pytest.mark.parametrize(("call", "at", "forever"), every_second(OWNERS))
+@pytest.mark.parametrize(("call", "at", "forever"), some(OWNERS, 3))
 def test_an_owner_under_a_fault_loses_nothing_that_it_acknowledged(call, at, forever, shim, tmp_path):
     home = tmp_path / "home"
     done = run_under_fault(shim, home, Fault(call, at, forever), owner_command(home, 1 if forever else 20))

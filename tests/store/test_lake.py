@@ -29,7 +29,7 @@ from observability.store.types.search_terms import SearchTerm
 from tests.store.conftest import land
 from tests.support import reference_engine
 from tests.support.engine_world import DAYS, HOSTILE, START, copied
-from tests.support.length import LONG
+from tests.support.length import LONG, some
 from tests.support.new_store import new_store
 from tests.support.question_shapes import shapes, windows
 from tests.support.store_comparison import assert_same
@@ -445,7 +445,7 @@ def test_a_lake_that_is_gone_leaves_the_rows_that_the_store_keeps(aged, tmp_path
     assert len(after.rows(window, ("id",), 10_000)) == len(whole)
 
 
-@pytest.mark.parametrize(("model", "seed"), [("loan", 1), ("eta", 3), ("kind", 6)])
+@pytest.mark.parametrize(("model", "seed"), some([("kind", 6), ("loan", 1), ("eta", 3)], 1))
 def test_every_shape_of_question_has_the_answer_of_the_reference_engine_from_the_files(world, model, seed):
     store, engine, _ = world
     assert same_answers(engine.ask, partial(reference_engine.ask, store), model, seed, every=2) >= 5

@@ -24,7 +24,7 @@ from observability.store.duck_store import DuckStore
 from observability.store.query import records
 from observability.store.types.loading import LoadDefaults
 from tests.support import live_world, reference_engine
-from tests.support.length import LONG
+from tests.support.length import LONG, some
 from tests.support.new_store import new_store
 
 WEEK = Window("", live_world.START, live_world.END)
@@ -151,7 +151,7 @@ def in_memory(store: DuckStore) -> MemoryEngine:
     return MemoryEngine(Model(1, "loan", "binary"), {}, {}, arrived)
 
 
-@pytest.mark.parametrize("kind", ["run", "step", "resource", "price", "batch"])
+@pytest.mark.parametrize("kind", some(["run", "step", "resource", "price", "batch"], 4))
 @pytest.mark.parametrize("as_of", [None, OWN.start + timedelta(hours=1, minutes=30)])
 def test_any_record_of_a_run_tells_its_model(nameless: DuckStore, kind: str, as_of: datetime | None) -> None:
     question, window = Records(kind, ever=True), replace(OWN, as_of=as_of)

@@ -17,7 +17,7 @@ from observability.store.types.loading import LoadDefaults
 from tests.store.conftest import land, query
 from tests.support.damage import SEGMENTS, crashed_home, damaged_home, flip_any, flip_bit, rows_of
 from tests.support.failing_disk import fill_disk, run_limited, small_disk
-from tests.support.length import repeats
+from tests.support.length import repeats, some
 from tests.support.record_lines import prediction
 
 
@@ -57,7 +57,7 @@ def test_a_flipped_bit_in_the_log_loses_nothing_that_landed(home, seed):
     assert everything(home) == (found, noted), "what is mended stays mended"
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 0.95])
+@pytest.mark.parametrize("share", some([0.0, 0.2, 0.6, 0.95], 2))
 def test_a_log_that_was_cut_or_lost_loses_nothing_that_landed(home, share):
     log = home / "store.duckdb.wal"
     os.truncate(log, int(share * log.stat().st_size)) if share else log.unlink()
@@ -82,7 +82,7 @@ def empty(path):
     os.truncate(path, 0)
 
 
-@pytest.mark.parametrize("damage", [damage_header, damage_schema, truncate, empty])
+@pytest.mark.parametrize("damage", some([damage_header, damage_schema, truncate, empty], 2))
 def test_a_damaged_database_is_set_aside_and_built_again_from_landing(home, damage):
     damage(home / "store.duckdb")
     size = (home / "store.duckdb").stat().st_size
@@ -152,7 +152,7 @@ def test_a_store_that_was_half_made_on_a_full_disk_is_made_when_there_is_space(t
             assert load_landing(store).stored == 1
 
 
-@pytest.mark.parametrize("size", [1000, 10_000])
+@pytest.mark.parametrize("size", some([1000, 10_000], 1))
 def test_a_store_that_could_not_be_made_ends_with_three_and_one_sentence(tmp_path, size):
     done = run_limited(tmp_path / "home", size, "status")
     assert done.returncode == 3 and done.stdout == "" and done.stderr.count("\n") == 1, done

@@ -12,6 +12,7 @@ from observability.monitoring.check import check
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support import released_stores
+from tests.support.length import some
 
 STORES = Path(__file__).parent / "released"
 SENT = [json.loads(json.dumps(record)) for record in released_stores.records()]
@@ -20,7 +21,7 @@ PSI_OF_AGE = 6.560621848286319
 OTHER_KINDS = {record["kind"] for record in SENT} - {"prediction", "label"}
 
 
-@pytest.mark.parametrize("version", released_stores.COMMITS)
+@pytest.mark.parametrize("version", some(released_stores.COMMITS, 6))
 def test_a_store_of_a_released_version_opens_with_all_it_held(version: str, tmp_path: Path) -> None:
     with tarfile.open(STORES / f"{version}.tar.xz") as packed:
         packed.extractall(tmp_path / "home", filter="data")

@@ -47,6 +47,7 @@ def world(tmp_path_factory, spark):
         yield store, SparkEngine(store, str(folder / "lake"), spark)
 
 
+@pytest.mark.long  # test_rollups_from_the_lake_are_those_of_the_store_with_late_labels
 def test_questions_that_are_asked_together_have_the_answers_of_the_reference_engine(world):
     store, engine = world
     wanted = {}

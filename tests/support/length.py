@@ -1,4 +1,7 @@
-"""How often does a test of chance repeat itself? A few times in every run of the suite; as often as its claim needs in `make test-long`."""
+"""How often does a test repeat itself, and for how many cases? A few in every run of the suite; for all that its claim needs in `make test-long`.
+
+A test that only a long run needs is marked: `@pytest.mark.long  # what guards the same in a short run`.
+"""
 
 import os
 from collections.abc import Iterable
@@ -22,3 +25,16 @@ def every_second(cases: Iterable[Case]) -> list[Case]:
 def allowed(share: float, repetitions: int) -> int:
     """The largest number of exceptions: `share` of the repetitions, and one where that is less."""
     return max(int(share * repetitions), 1)
+
+
+def some(cases: Iterable[Case], few: int) -> list[Case]:
+    """All cases in a long run, else `few` of them, evenly spread from the first to the last."""
+    every = list(cases)
+    if LONG or few >= len(every):
+        return every
+    return [every[round(place * (len(every) - 1) / max(few - 1, 1))] for place in range(few)]
+
+
+def a_third(cases: Iterable[Case], place: int) -> list[Case]:
+    """All cases in a long run, else every third one from a place; tests of the same cases take different places, so that each case is tried."""
+    return list(cases) if LONG else list(cases)[place::3]

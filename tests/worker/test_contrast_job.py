@@ -61,6 +61,7 @@ def brute(score, row, background):
     return found
 
 
+@pytest.mark.long  # test_categories_of_the_sample_fleet_are_exact
 def test_categories_and_nulls_are_exact_by_the_definition_of_shapley_values(worker, tmp_path):
     xgboost = pytest.importorskip("xgboost")
     rows, value = mixed_table()

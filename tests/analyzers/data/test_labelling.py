@@ -273,6 +273,7 @@ def test_the_slope_within_sessions_is_that_of_a_regression_with_a_term_for_each(
     assert told.slope.value == pytest.approx(fitted.params["hours"]) and told.sessions == gold["session"].nunique()
 
 
+@pytest.mark.long  # tests/simulation/test_labelling_replay.py plants fatigue
 def test_people_who_tire_are_seen_and_those_who_do_not_are_not() -> None:
     """Clean projects: the test is as seldom wrong as it says. Some that lose 8 points an hour: nearly all are named."""
     tested, runs = repeats(20, 60), repeats(4, 10)

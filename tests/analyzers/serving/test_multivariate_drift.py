@@ -149,6 +149,7 @@ def test_beside_a_feature_that_moved_a_broken_correlation_is_named() -> None:
     assert said.severity == "act" and any("Pairs of inputs" in detail for detail in said.evidence["details"])
 
 
+@pytest.mark.long  # test_of_clean_weeks_no_pair_is_named
 def test_clean_weeks_are_not_told_from_the_reference() -> None:
     reference = tied(3000, 300, 0.6)
     weeks = repeats(20, 300)

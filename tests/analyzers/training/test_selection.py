@@ -58,6 +58,7 @@ def test_a_better_challenger_is_named_with_the_share_of_errors_that_it_avoids() 
     assert found.because.startswith("Version 2 in shadow avoids") and "2,000 requests that both answered" in found.because
 
 
+@pytest.mark.long  # test_a_challenger_that_is_worse_in_one_slice_is_named_…, tests/simulation/test_selection_replay.py
 def test_named_in_nine_of_ten_at_middle_strength_and_hardly_ever_where_both_are_equal() -> None:
     planted = [judged(answered(0.2, seed=seed))[0].severity for seed in range(DRAWS)]
     equal = [judged(answered(0.0, seed=seed))[0].severity for seed in range(EQUAL)]
