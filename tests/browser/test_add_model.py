@@ -73,6 +73,7 @@ def test_pages_without_data_and_with_an_error_are_accessible(shop: Dashboard, vi
         assert serious(page) == [], address
 
 
+@pytest.mark.long  # tests/dashboard/test_add_model.py
 def test_a_wrong_file_gets_one_clear_sentence(shop: Dashboard, visit: Visit, tmp_path: Path) -> None:
     page = visit(f"{shop.url}/add_model")
     name_it(page, "wrong")

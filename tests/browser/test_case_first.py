@@ -45,6 +45,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard,
             yield running, name
 
 
+@pytest.mark.long  # test_case.py::test_one_paste_leads_from_an_id_to_the_waterfall_and_back
 def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fresh: tuple[Dashboard, str], visit: Visit) -> None:
     running, name = fresh
     page = visit(f"{running.url}/case?model={MODEL}&id={name}", script=f"({SEEN})()", ready=False)

@@ -5,7 +5,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, figure, heading, link_of, settle, tables, words
-from tests.support.length import LONG
+from tests.support.length import some
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -45,7 +45,7 @@ def seen(page: Page) -> dict[str, object]:
     return {"title": heading(page), "scope": scope, "sentences": [each[-160:] for each in sentences], "tables": tables(page)}
 
 
-@pytest.mark.parametrize("name", list(VIEWS)[:: 1 if LONG else 3])
+@pytest.mark.parametrize("name", some(VIEWS, 1))
 def test_a_copied_link_opens_the_same_view(name: str, fleet: Dashboard, visit: Visit) -> None:
     first = visit(fleet.url + VIEWS[name])
     complete(first)

@@ -39,6 +39,7 @@ def promises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield running
 
 
+@pytest.mark.long  # tests/dashboard/test_audit_page.py, tests/enrichment/test_audits.py
 def test_an_audit_is_started_watched_read_signed_and_expires(
     promises: Dashboard, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,6 +184,7 @@ def freeze(page: Page, form: Locator, week: str) -> None:
     page.wait_for_url(f"**review={week}**", timeout=4 * PATIENCE)
 
 
+@pytest.mark.long  # tests/review/test_freeze.py, tests/dashboard/test_review.py
 def test_a_planted_unit_change_and_its_fix_give_a_yes(untouched: Dashboard, visit: Visit) -> None:
     desk = untouched
     page = visit(f"{desk.url}/review?review={BROKEN}")

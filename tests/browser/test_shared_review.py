@@ -41,6 +41,7 @@ def enter(visit: Visit, meeting: tuple[Dashboard, str], name: str) -> tuple[Page
     return page, note
 
 
+@pytest.mark.long  # tests/dashboard/test_review.py::test_two_people_at_one_item_lose_no_words
 def test_each_sees_the_others_words_and_keeps_what_is_being_typed(visit: Visit, meeting: tuple[Dashboard, str]) -> None:
     ann, anns = enter(visit, meeting, "Ann")
     anns.press_sequentially("It began ")

@@ -125,6 +125,7 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, 
     assert serious(page) == []
 
 
+@pytest.mark.long  # tests/dashboard/test_tour.py
 def test_the_tour_of_the_sample_goes_from_page_to_page_and_stays_left(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/changes", **LAPTOP)
     tour = page.locator("#tour")

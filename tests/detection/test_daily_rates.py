@@ -40,6 +40,7 @@ def calm(rng: np.random.Generator, days: int) -> np.ndarray:
     return rng.beta(1.6, 0.8, days)
 
 
+@pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_calm_and_windy_weeks_are_no_alarm() -> None:
     rng = np.random.default_rng(1)
     weeks = repeats(20, 60)

@@ -9,6 +9,7 @@ import pytest
 
 from observability.store.opener import open_store
 from tests.support.commanding import Command
+from tests.support.length import some
 
 NAMES = ["age", "income", "debt"]
 
@@ -39,7 +40,7 @@ def onnx_model(folder: Path, rows: pd.DataFrame, value: np.ndarray) -> tuple[Pat
     return folder / "model.onnx", model.predict(inputs).astype(float)
 
 
-@pytest.mark.parametrize(("make", "method"), [(xgboost_model, "native pred_contrib"), (onnx_model, "shap permutation")])
+@pytest.mark.parametrize(("make", "method"), some([(xgboost_model, "native pred_contrib"), (onnx_model, "shap permutation")], 1))
 def test_an_artifact_is_registered_and_its_predictions_explained(tmp_path: Path, command: Command, make, method: str) -> None:
     rows, value = data()
     artifact, scores = make(tmp_path, rows, value)

@@ -104,6 +104,7 @@ def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> No
     assert all(each.n <= look.at for look in whole.looks for each in look.findings)
 
 
+@pytest.mark.long  # test_the_middle_strength_is_named_and_the_clean_run_is_silent
 def test_the_newest_clean_run_that_can_have_it_is_taken(store: Database) -> None:
     assert replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW).name == "ranks"
     found = replay_on_run(ask(store), FAULTS["memory_beyond_past"], "middle", NOW)

@@ -19,7 +19,7 @@ from observability.store.query import listing
 from tests.store.conftest import rollups
 from tests.support import reference_engine
 from tests.support.engine_world import DAYS, START, copied
-from tests.support.length import every_second, repeats
+from tests.support.length import every_second, repeats, some
 from tests.support.question_shapes import shapes, windows
 from tests.support.store_comparison import assert_same, assert_same_rollups
 
@@ -47,11 +47,10 @@ def world(tmp_path_factory, spark):
         yield store, SparkEngine(store, str(folder / "lake"), spark)
 
 
-@pytest.mark.long  # test_rollups_from_the_lake_are_those_of_the_store_with_late_labels
 def test_questions_that_are_asked_together_have_the_answers_of_the_reference_engine(world):
     store, engine = world
     wanted = {}
-    for model in ("loan", "eta", "kind"):
+    for model in some(("kind", "loan", "eta"), 2):
         for aggregate, window in every_second(zip(shapes(model), windows(model, random.Random(1)))):
             if window.as_of not in AS_OF or window.environment != "production":
                 continue
@@ -60,8 +59,8 @@ def test_questions_that_are_asked_together_have_the_answers_of_the_reference_eng
             except (NotFoundError, UsageError):
                 continue
     answers = engine.ask_many(wanted)
-    assert answers.keys() == wanted.keys() and len(wanted) > repeats(25, 50)
-    assert sum(len(answer) > 0 for answer in answers.values()) > repeats(12, 25)
+    assert answers.keys() == wanted.keys() and len(wanted) > repeats(7, 50)
+    assert sum(len(answer) > 0 for answer in answers.values()) > repeats(3, 25)
     for (aggregate, window), answer in answers.items():
         assert_same(answer, wanted[aggregate, window], about=(aggregate, window))
 

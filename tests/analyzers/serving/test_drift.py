@@ -433,6 +433,7 @@ def test_the_owner_sets_how_much_of_a_trade_matters() -> None:
     assert said.severity == "watch"
 
 
+@pytest.mark.long  # test_rows_on_top_of_one_of_three_levels_are_no_trade
 def test_clean_weeks_of_many_levels_seldom_say_that_names_were_traded() -> None:
     """Clean weeks, half of them of days whose shares vary: at the budget of one check none may be an act."""
     reference = cities(20_000, 102, 30)

@@ -154,6 +154,7 @@ def test_a_window_whose_own_labels_contradict_it_is_not_trusted() -> None:
     assert findings(people(3000, 10, power=0.25), base, past)["log_loss"].severity == "unknown"
 
 
+@pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_clean_weeks_seldom_distrust_or_alarm() -> None:
     base = people(10_000, 11)
     weeks = repeats(25, 300)

@@ -214,6 +214,7 @@ def test_when_half_of_the_replicas_are_slow_their_own_past_tells() -> None:
     assert found == {"replica=r1", "replica=r2"}
 
 
+@pytest.mark.long  # tests/monitoring/test_false_alarms.py
 @pytest.mark.parametrize("days", [7, 1])
 def test_clean_weeks_and_days_seldom_alarm(days: int) -> None:
     found = [alarms(said(requests(300 + seed, days=days, bursts=True, errors=0.01), context(days=days))) for seed in range(repeats(6, 300))]

@@ -113,6 +113,7 @@ def test_a_secondary_metric_warns_until_it_is_twice_beyond_its_limit() -> None:
     assert said["recall"].severity in ("watch", "ok", "unknown") and said["f1"].severity != "act"
 
 
+@pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_clean_weeks_seldom_alarm() -> None:
     """Thirty weeks of each reference: one that is drawn far from the truth makes all weeks of its model unusual."""
     weeks, runs = [], repeats(30, 300)

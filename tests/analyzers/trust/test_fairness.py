@@ -179,6 +179,7 @@ def test_a_month_that_was_itself_bad_settles_nothing() -> None:
 START_OF_FAULT = pd.Timestamp("2026-03-05", tz="UTC").to_pydatetime()
 
 
+@pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_clean_weeks_seldom_alarm() -> None:
     base = people(20_000, 8, shares=(0.4, 0.4, 0.15, 0.05))
     runs = repeats(30, 300)
