@@ -19,12 +19,14 @@ BYTECODE = $(BIN)/python -m compileall -q -j 2 app.py observability pages
 # Stores of the tests lie in memory where 10 GB of it are free for files: each commit is brought to the disk otherwise, thousands of times.
 SCRATCH := $(shell free=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); test "$${free:-0}" -gt 10000000 && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 
-UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
+# Three on two cores: a test waits for a sixth of its time, for processes, for the disk, for what it killed.
+UNIT_WORKERS ?= 3
+UNIT := $(BIN)/python -m pytest -n $(UNIT_WORKERS) --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 BROWSER_WORKERS ?= 3
 # A busy machine may delay a browser beyond any patience: a browser test that fails runs once more, and says so.
 BROWSER := $(BIN)/python -m pytest --reruns 1 -n $(BROWSER_WORKERS) --dist loadfile --no-loadscope-reorder --durations 12 tests/browser
 
-.PHONY: run live test test-long tests wheel wheel-check bench format lint types unit browser chromium lock clean help
+.PHONY: run live test checks tests-in-turn test-long tests wheel wheel-check bench format lint types unit browser chromium lock clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -39,7 +41,13 @@ live: $(BIN)/.installed  ## as run, with the times of the sample moved to today:
 
 test: lint  ## environment, lint, types, tests, browser tests, the wheel in clean environments
 	@export TMPDIR="$$(mktemp -d -p "$(SCRATCH)")" && export SAMPLE_HOMES="$$TMPDIR" && trap 'rm -rf "$$TMPDIR"' EXIT \
-		&& $(MAKE) --no-print-directory -j2 types unit && $(MAKE) --no-print-directory -j2 wheel-check browser
+		&& $(MAKE) --no-print-directory -j2 checks tests-in-turn
+
+checks:  # beside the tests: the types, and the wheel, which waits for downloads
+	@$(MAKE) --no-print-directory types && $(MAKE) --no-print-directory wheel-check
+
+tests-in-turn:
+	@$(MAKE) --no-print-directory unit && $(MAKE) --no-print-directory browser
 
 tests: $(BIN)/.installed-tests chromium  # the sample fleet is loaded once for both
 	@export TMPDIR="$$(mktemp -d -p "$(SCRATCH)")" && export SAMPLE_HOMES="$$TMPDIR" && trap 'rm -rf "$$TMPDIR"' EXIT && $(UNIT) && $(BROWSER)
