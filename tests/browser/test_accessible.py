@@ -15,7 +15,6 @@ from observability.dashboard.links import DEFAULT_PAGE, page_files
 from tests.browser.accessibility import IN_DARK, TABLES, accessible, serious
 from tests.browser.conftest import Visit
 from tests.browser.heights import PHONE
-from tests.support.length import every_second
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -76,7 +75,7 @@ def test_the_documentation_names_the_pages_that_are_measured_in_part() -> None:
         assert f"{', '.join(names[:-1])} and {names[-1]}" in text
 
 
-@pytest.mark.parametrize("name", every_second(VIEWS))
+@pytest.mark.parametrize("name", VIEWS)
 def test_a_page_is_accessible_in_light_and_dark_and_fits_a_phone(name: str, fleet: Dashboard, visit: Visit) -> None:
     accessible(visit(fleet.url + VIEWS[name]))
 

@@ -186,7 +186,6 @@ def test_controllers_show_the_regret_that_the_files_of_the_cache_give(fleet: Das
     accessible(page)
 
 
-@pytest.mark.long  # tests/dashboard/test_devices.py, test_batches.py
 def test_devices_and_batches_show_the_rows_and_the_values_out_of_range_of_the_file(fleet: Dashboard, visit: Visit) -> None:
     rows = collected()
     page = visit(f"{fleet.url}/devices?window=Everything")
@@ -217,7 +216,6 @@ def test_devices_open_on_the_newest_week_and_the_sensor_that_stands_still(fleet:
     assert "Device apron-3 of apron sensors at JFK (simulated)" in said and "1 of 11 devices explains 100 % of stuck values" in said
 
 
-@pytest.mark.long  # tests/dashboard/test_cleaning.py, test_datasets.py
 def test_cleaning_and_datasets_show_the_rows_that_the_file_counts(fleet: Dashboard, visit: Visit) -> None:
     records = [json.loads(line) for line in (SAMPLE / "data.jsonl").read_text(encoding="utf-8").splitlines()]
     runs = pd.DataFrame([each for each in records if each["kind"] == "cleaning"])
@@ -234,7 +232,6 @@ def test_cleaning_and_datasets_show_the_rows_that_the_file_counts(fleet: Dashboa
     assert len(logged) == 6 and logged.items() <= shown.items()
 
 
-@pytest.mark.long  # tests/dashboard/test_labelling.py
 def test_labelling_shows_the_gold_accuracy_of_each_annotator(fleet: Dashboard, visit: Visit) -> None:
     given = pd.read_parquet(SAMPLE / "crew.annotations.parquet")
     page = visit(f"{fleet.url}/labelling?project=sentiment&window=Everything")

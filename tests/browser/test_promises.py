@@ -39,7 +39,6 @@ def promises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield running
 
 
-@pytest.mark.long  # tests/dashboard/test_audit_page.py, tests/enrichment/test_audits.py
 def test_an_audit_is_started_watched_read_signed_and_expires(
     promises: Dashboard, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +79,6 @@ def test_an_audit_is_started_watched_read_signed_and_expires(
     assert expired["Version"]["text"] == "1", "a new version needs its own"
 
 
-@pytest.mark.long  # tests/dashboard/test_serving_elsewhere.py::test_a_batch_is_held_and_released_on_its_page
 def test_a_batch_is_held_by_the_rules_and_released_by_a_person(
     promises: Dashboard, visit: Visit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,7 +106,6 @@ def test_a_batch_is_held_by_the_rules_and_released_by_a_person(
     assert (body["gate"], body["decision"]["author"]) == ("release", "Ana")
 
 
-@pytest.mark.long  # tests/dashboard/test_trade_offs.py
 def test_a_form_is_chosen_with_a_reason_and_stands_in_the_table(promises: Dashboard, visit: Visit) -> None:
     page = visit(f"{promises.url}/trade_offs?model=vision")
     complete(page)

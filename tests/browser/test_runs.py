@@ -97,7 +97,6 @@ with track_run(run="going", home=sys.argv[1], params={"rate": 0.1}) as run:
 """
 
 
-@pytest.mark.long  # tests/dashboard/test_runs.py::test_a_running_job_is_followed_as_it_logs
 def test_a_job_that_is_started_is_followed_until_it_ends(own: Dashboard, visit: Visit) -> None:
     before = own.status()
     with track_run(run="beside", home=str(own.home), params={"rate": 0.2}) as beside:

@@ -12,7 +12,6 @@ import pytest
 from observability.dashboard import links
 from tests.support.capability_rows import capability_pages
 from tests.support.dashboard_pages import PAGES, by_name, opened, sentence_words, tables, words
-from tests.support.length import a_third
 
 ALL, ABOVE_FIGURE = 250, 60
 SYSTEMS = capability_pages()
@@ -50,7 +49,7 @@ VIEWS = {
 """What a link to a page holds; of a page that is not here, the model `flights-late`."""
 
 
-@pytest.mark.parametrize("path", a_third(PAGES, 2), ids=by_name)
+@pytest.mark.parametrize("path", PAGES, ids=by_name)
 def test_a_page_is_short_before_anything_is_unfolded_and_that_of_a_system_is_full(path: Path, sample: Path) -> None:
     app = opened(path.stem, **VIEWS.get(path.stem, {"model": "flights-late"}))
     every, above = sentence_words(app)

@@ -33,7 +33,6 @@ def kill_an_executor(cluster: StandaloneCluster, killed: list[int]) -> None:
     killed.append(found[0])
 
 
-@pytest.mark.long  # tests/store/test_spark_engine.py on one machine
 def test_a_cluster_whose_executor_is_killed_counts_the_rollups_of_the_store(tmp_path):
     from observability.store.spark_engine import SparkEngine
 
