@@ -265,7 +265,6 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(store: Store, worker: Wor
     assert shares == sorted(shares) and shares[-1] == 1.0
 
 
-@pytest.mark.long  # tests/worker/test_trade_off_job.py, test_an_interrupted_audit_goes_on_where_it_stopped
 def test_forms_are_audited_when_due_one_a_step_as_the_command_compares_them(
     store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
