@@ -489,8 +489,8 @@ class ColumnBlock:
         varies = self.weekly[at]
         rows = self.shares[at] * (1 - self.shares[at]) / max(self.columns[at].before.n, 1.0)
         both = rows + varies.between * mean_variance_ratio(span, varies.correlation)
-        others = self.past_groups[at][~alike].sum(axis=0)
-        return lacks_such_days(self.base[at], others, such, float(alike.mean()), float(rows.sum() / both.sum()), self.stated[0])
+        others, earlier = (self.past_groups[at][kept].sum(axis=0) for kept in (~alike, alike))
+        return lacks_such_days(self.base[at], others, earlier, such, float(alike.mean()), float(rows.sum() / both.sum()), self.stated[0])
 
     @cached_property
     def weeks(self) -> list[tuple[float, ...]]:

@@ -17,13 +17,16 @@ SURE = math.log(1000)
 """Logarithm of the likelihood ratio from which the reference surely lacks such days: less than one natural pattern in 1,000 reaches it."""
 
 
-def lacks_such_days(reference: Floats, others: Floats, such: Floats, share: float, row_share: float, limit: float) -> bool:
-    """Whether a reference surely holds no days of a kind (one weekday), and is like the other days.
+def lacks_such_days(reference: Floats, others: Floats, earlier: Floats, such: Floats, share: float, row_share: float, limit: float) -> bool:
+    """Whether a reference surely holds no days of a kind (one weekday), but is like the other days, from which earlier ones differ.
 
-    reference, others, such: counts by group. share: of days of that kind. row_share: part of the variance of the reference's shares that is
-    of rows, since rows of a day are no independent draws. limit: PSI below which the other days are like the reference.
+    reference, others, earlier, such: counts by group: the other days of the past, those of that kind, and the last. share: of days of that
+    kind. row_share: part of the variance of the reference's shares that is of rows, since rows of a day are no independent draws. limit:
+    PSI from which two sides differ.
     """
-    if not (others.sum() > 0 and such.sum() > 0) or distance.psi(reference, others) >= limit:
+    if min(others.sum(), earlier.sum(), such.sum()) <= 0:
+        return False
+    if not distance.psi(reference, others) < limit <= distance.psi(others, earlier):
         return False
     without = np.maximum(others / others.sum(), SHARE_FLOOR)
     natural = (1 - share) * without + share * np.maximum(such / such.sum(), SHARE_FLOOR)
