@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from observability.core.finding import Severity
 from observability.detection.change import USUAL_SHARE, Limits, WindowChange, at_least
 from observability.detection.days_beyond import evidence_of_days_beyond
+from observability.detection.histogram_distance import interval_around
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.repeating_days import lacks_such_days
 from observability.detection.windows import WEEK, Floats, last_day_masks, reference_days, same_weekdays
@@ -120,6 +121,11 @@ class DistributionChange(WindowChange):
     past_levels: LevelShares | None = None
     past_rows: ColumnHistogram | None = None
     repeats: bool = False
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the PSI against the reference."""
+        return interval_around(self.effect, self.reference.groups, self.groups, (self.reference.n, self.after.n))
 
     @property
     def as_usual(self) -> bool:

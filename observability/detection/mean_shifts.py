@@ -6,6 +6,7 @@ moved that far is a warning, whatever the PSI. It is judged over the whole windo
 column that follows the calendar is left to the PSI.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from observability.detection.change import DifferenceError, WindowChange, judge_
 from observability.detection.distribution_changes import ColumnDrift, drift_onset, drift_standing
 from observability.detection.windows import WEEK, Floats, reference_days
 from observability.metrics.histograms import ColumnAxis, ColumnHistogram, DailyHistogram, mean_shift
-from observability.stats.dispersion import consecutive_day_variation, fast_median
+from observability.stats.dispersion import DayVariation, consecutive_day_variations, fast_median
 
 NAME, METRIC = "serving/drift", "mean_shift"
 WATCH = 0.25
@@ -47,15 +48,34 @@ class MeanShift(WindowChange):
         return self.before
 
 
-def column_mean_shift(drift: ColumnDrift, limit: float) -> MeanShift | None:
-    """Return the shift of the mean of one column; None for categories, constants, and columns that follow the calendar."""
+def column_mean_shifts(drifts: Sequence[ColumnDrift], limit: float) -> list[MeanShift | None]:
+    """Return the shift of the mean of each column; None for categories, constants, and columns that follow the calendar.
+
+    The variation of columns of the same days is measured together.
+    """
+    shifts = [mean_shift(drift.axis, drift.before, drift.whole.after) if drift.whole.usual is None else None for drift in drifts]
+    blocks: dict[bytes, list[int]] = {}
+    for place, (drift, shift) in enumerate(zip(drifts, shifts, strict=True)):
+        if shift is not None:
+            blocks.setdefault(np.concatenate([side.numbers for side in _sides(drift)]).tobytes(), []).append(place)
+    found: list[MeanShift | None] = [None] * len(drifts)
+    for numbers, places in blocks.items():
+        means = [[_daily_means(drifts[place].axis, side) for side in _sides(drifts[place])] for place in places]
+        values, noise = (np.stack([np.concatenate([side[which] for side in sides]) for sides in means])[:, :, None] for which in (0, 1))
+        varies = consecutive_day_variations(values, noise, np.frombuffer(numbers, np.int64))
+        for place, days in zip(places, varies, strict=True):
+            found[place] = _column_mean_shift(drifts[place], shifts[place] or 0.0, days, limit)
+    return found
+
+
+def _sides(drift: ColumnDrift) -> list[DailyHistogram]:
+    """The days of the past and of the window."""
+    return [side for side in (drift.past, drift.days) if side is not None]
+
+
+def _column_mean_shift(drift: ColumnDrift, shift: float, days: DayVariation, limit: float) -> MeanShift:
+    """The shift of one column's mean with its error. days: the variation of consecutive days."""
     axis, now, change = drift.axis, drift.days, drift.whole
-    shift = mean_shift(axis, drift.before, change.after)
-    if shift is None or not axis.scale or change.usual is not None:
-        return None
-    sides = [side for side in (drift.past, now) if side is not None]
-    values, noise = (np.concatenate(parts) for parts in zip(*(_daily_means(axis, side) for side in sides), strict=True))
-    days = consecutive_day_variation(values, noise, np.concatenate([side.numbers for side in sides]))
     rows = _row_variance(axis, drift.before) / max(drift.before.n, 1.0) + _row_variance(axis, change.after) / max(change.after.n, 1.0)
     usual_rows = float(fast_median(now.w[now.w > 0], 0)) if (now.w > 0).any() else 0.0
     between = float((days.of_mean(change.days) + days.of_mean(reference_days(drift.before.n, usual_rows)))[0])

@@ -34,7 +34,7 @@ from observability.detection.significant_claims import (
 from observability.detection.unit_changes import MOSTLY, UnitChange, change_of_all_days, change_of_some_days, usual_values
 from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, DailyShares, DailySums, column_checks
 from observability.stats.change import needed_n_for_proportion
-from observability.stats.interval import rate_interval
+from observability.stats.interval import Interval, rate_interval, rate_intervals
 
 WATCH, ACT = 0.02, 0.05
 """Growth of a rate for `watch` (2 points, where imputation begins to affect a model's errors) and `act` (5 points, the change that
@@ -141,29 +141,29 @@ def rate_claims(columns: Sequence[CheckedColumn], context: Context) -> list[list
     ]
     rates = [rate for of_column in tested for rate in of_column]
     own = rate_variations([(rate.past_days, rate.before) for rate in rates])
-    known = level_variations([(rate.days, rate.now, rate.before) for rate in rates if rate.column.baseline == "reference"])
-    levels = iter(known)
+    levels = iter(level_variations([(rate.days, rate.now, rate.before) for rate in rates if rate.column.baseline == "reference"]))
+    sides = [rate.now for rate in rates]
+    around = rate_intervals([side.hits for side in sides], [side.total for side in sides], [side.squares for side in sides])
     claims = iter(
         [
-            value_rate_claim(rate, varies, next(levels) if rate.column.baseline == "reference" else varies, context)
-            for rate, varies in zip(rates, own, strict=True)
+            value_rate_claim(rate, known, varies, next(levels) if rate.column.baseline == "reference" else varies, context)
+            for rate, known, varies in zip(rates, around, own, strict=True)
         ]
     )
     return [[next(claims) for _ in of_column] for of_column in tested]
 
 
-def value_rate_claim(rate: ComparedRate, own: RateVariation, level: RateVariation, context: Context) -> QualityClaim:
+def value_rate_claim(rate: ComparedRate, known: Interval, own: RateVariation, level: RateVariation, context: Context) -> QualityClaim:
     """Return the claim about the growth of one rate, with its p-value.
 
     The severity follows the growth since the baseline, however long it has been so; what the month before had too is standing. The level is
-    tested by how consecutive days differ; what is new is also tested by how all days of the past do. own: how all days of the past differ;
-    level: how consecutive days do.
+    tested by how consecutive days differ; what is new is also tested by how all days of the past do. known: the rate now with its interval;
+    own: how all days of the past differ; level: how consecutive days do.
     """
     column, metric, now, before = rate.column, rate.metric, rate.now, rate.before
     at = quality_limits(context, metric, WATCH_RANGE if metric == "out_of_range_rate" else WATCH, ACT)
     growth = now.value - before.value
     past_days, each_day, days = rate.past_days, rate.each_day, days_of(column.now)
-    known = rate_interval(now.hits, now.total, now.squares)
     past = usual_rate(column, metric)
     news = growth if past is None else now.value - past.value
     up_to = None if past is None or column.past is None else own.up_to(now, days, past, days_of(column.past))

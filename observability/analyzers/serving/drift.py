@@ -30,7 +30,7 @@ from observability.detection.distribution_changes import (
     drift_onset,
     drift_standing,
 )
-from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, interval_around, other_distances, psi_rows_needed
+from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, other_distances, psi_rows_needed
 from observability.detection.move_history import fall_asks, move_record, weekly_falls
 from observability.detection.own_past import MAX_BEYOND, own_past, share_beyond
 from observability.detection.unit_changes import UnitChange
@@ -90,7 +90,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     drifts = compared_drifts(frames, context)
     traded = [swapped_categories.seen_swaps(drift) for drift in drifts]
     limit = mean_shifts.mean_shift_limit(context)
-    means = [mean_shifts.column_mean_shift(drift, limit) if drift.reference != "score" else None for drift in drifts]
+    shifts = iter(mean_shifts.column_mean_shifts([drift for drift in drifts if drift.reference != "score"], limit))
+    means = [next(shifts) if drift.reference != "score" else None for drift in drifts]
     p_values = [
         p
         for drift, levels, mean in zip(drifts, traded, means, strict=True)
@@ -148,7 +149,7 @@ def column_finding(
     if needs_action(severity) and change.after.n < MINIMUM_ROWS:
         severity = "unknown"
     alarming = needs_action(severity)
-    low, high = psi_interval(change)
+    low, high = change.interval
     importance = context.model.settings.importance
     onset = drift_onset(drift, change, context.window.start) if alarming and not worst.standing else None
     stands = drift_standing(drift, change, worst.limit) if alarming and worst.standing and change.whole else {}
@@ -179,12 +180,6 @@ def with_worth(finding: Finding, drift: ColumnDrift, worst: Verdict, falls: list
     record = move_record([*moved, *[None] * (len(falls) - len(moved))], falls, context)
     because = f"{finding.because.removesuffix('.')}; {record.in_words}."
     return replace(finding, because=because, evidence=finding.evidence | record.evidence)
-
-
-def psi_interval(change: DistributionChange) -> tuple[float, float]:
-    """Return the 95 % interval of the PSI against the reference."""
-    psi = change.reference
-    return interval_around(psi.psi, psi.groups, change.groups, (psi.n, change.after.n))
 
 
 def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:
@@ -222,7 +217,7 @@ def drift_row(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict of one window."""
     change, past = verdict.change, verdict.change.past
     more: dict[str, Any] = {"n": change.after.rows, "past": past and past.psi, "past_p_value": past and past.p_value}
-    return verdict.evidence_row(change.effect, *psi_interval(change), verdict.limit, **more)
+    return verdict.evidence_row(change.effect, *change.interval, verdict.limit, **more)
 
 
 def standing_weeks(drift: ColumnDrift, worst: Verdict) -> int:
