@@ -105,7 +105,7 @@ def dataset_versions() -> list[DatasetVersion]:
 def no_datasets() -> None:
     """The empty state: no dataset was logged, and how to log one."""
     step = "One record per version shows the training data of each model, and whether its content changed."
-    example = ("A data set, its source and the runs that read it", lineage_figure)
+    example = ("A dataset, its source and the runs that read it", lineage_figure)
     empty_states.not_logged_state("dataset", "datasets", "No dataset has been logged yet.", step, HOW, example)
 
 

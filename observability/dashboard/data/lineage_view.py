@@ -144,7 +144,7 @@ def thing_of_finding(finding: Finding) -> Thing | None:
 
 def no_lineage() -> None:
     """The empty state: nothing is linked yet, and the lines that link things."""
-    example = ("A data set, its source and the runs that read it", lineage_figure)
+    example = ("A dataset, its source and the runs that read it", lineage_figure)
     empty_states.how_to_log_state("Nothing is linked yet.", "Records that name each other make the graph.", HOW, example)
 
 
