@@ -11,7 +11,7 @@ from observability.dashboard.charts import gallery
 frame.store_page_heading("gallery")
 name = st.selectbox("Figure", list(gallery.FIGURES), key="gallery-figure", width=320)
 left, right = st.columns(2)
-for place, drawn in enumerate(each for each in gallery.gallery_figures() if each.name == name):
+for place, drawn in enumerate(gallery.gallery_figures(name)):
     with (left, right)[place % 2]:
         st.subheader(drawn.state.capitalize(), anchor=False)
         frame.plain_chart(drawn.figure, f"gallery-{place}", f"{name}: {drawn.state}")

@@ -1,4 +1,4 @@
-"""Each kind of figure looks as in its kept picture, in the light and in the dark theme.
+"""Each kind of figure that several pages share looks as in its kept picture, in the light and in the dark theme.
 
 Drawn in the browser by plotly's own script, without the dashboard, in one page a theme. Texts are left out and margins fixed, so that the
 fonts of a machine do not matter (tests/dashboard/test_gallery.py reads labels); pictures are halved and blurred before they are compared,
@@ -65,7 +65,7 @@ def without_texts(figure: go.Figure, scheme: Scheme) -> dict:
 def draw(chromium: Browser):
     """Draws figures in a theme, all in one page; gives their pictures."""
     page = chromium.contexts[0].new_page()
-    page.set_viewport_size({"width": ACROSS * WIDTH, "height": -(-len(gallery.FIGURES) // ACROSS) * HEIGHT})
+    page.set_viewport_size({"width": ACROSS * WIDTH, "height": -(-len(gallery.SHARED_FIGURES) // ACROSS) * HEIGHT})
     page.set_content(PAGE.format(script=plotly_script(), width=WIDTH, height=HEIGHT, across=ACROSS))
 
     def drawn(figures: list[go.Figure], scheme: Scheme) -> list[Image.Image]:
@@ -90,7 +90,7 @@ def kept_path(name: str, scheme: str) -> Path:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_each_kind_of_figure_looks_as_kept(draw: Callable, scheme: Scheme) -> None:
-    drawn = dict(zip(gallery.FIGURES, draw([make("usual") for make in gallery.FIGURES.values()], scheme), strict=True))
+    drawn = dict(zip(gallery.SHARED_FIGURES, draw([make("usual") for make in gallery.SHARED_FIGURES.values()], scheme), strict=True))
     if os.environ.get("KEEP_PICTURES"):
         KEPT.mkdir(exist_ok=True)
         for name, picture in drawn.items():
@@ -116,7 +116,7 @@ def no_limit(figure: go.Figure) -> None:
 
 @pytest.mark.parametrize(("name", "change"), [("Ranked drift", other_bar), ("Metric over time", no_limit), ("Compact line", no_limit)])
 def test_a_planted_change_is_seen(draw: Callable, name: str, change: Callable[[go.Figure], None]) -> None:
-    figure = gallery.FIGURES[name]("usual")
+    figure = gallery.SHARED_FIGURES[name]("usual")
     change(figure)
     (drawn,) = draw([figure], "light")
     assert picture_difference(drawn, Image.open(kept_path(name, "light")).convert("RGB")) > 2 * MAXIMUM

@@ -31,10 +31,10 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
     """
     subjects = list(dict.fromkeys(frame["subject"]))
     labels = dict(zip(frame["subject"], frame["label"], strict=True))
-    days = list(pd.date_range(frame["day"].min(), frame["day"].max(), freq="D"))
+    days = list(pd.date_range(frame["day"].min(), frame["day"].max(), freq="D")) if len(frame) else []
     grid = frame.pivot_table(index="subject", columns="day", values="value", sort=False).reindex(index=subjects, columns=days)
     figure = go.Figure()
-    top = max(TOPS[unit], float(frame["value"].quantile(0.99)))
+    top = max(TOPS[unit], float(frame["value"].quantile(0.99))) if len(frame) else TOPS[unit]
     bar = {**theme.colorbar(name if unit == "share" else unit), "nticks": 3, "tickformat": ",.0%" if unit == "share" else ",.2~g"}
     style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": 1, "ygap": 1, "hoverinfo": "skip"}
     figure.add_heatmap(x=days, y=list(range(len(subjects))), z=grid.to_numpy(float), zmin=0, zmax=top, **style)
@@ -54,7 +54,8 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
     layout.set_row_ticks(figure, layout.row_names([labels[each] for each in subjects], selected=shown))
     figure.update_yaxes(range=[len(subjects) - 0.5, -0.5])
     half = pd.Timedelta(hours=12)
-    figure.update_xaxes(range=[days[0] - half, days[-1] + half])
+    if days:
+        figure.update_xaxes(range=[days[0] - half, days[-1] + half])
     return figure.update_layout(hovermode="closest", hoverdistance=-1)  # a cell is wider than its square
 
 

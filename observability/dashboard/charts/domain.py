@@ -69,4 +69,4 @@ def correlation_change_dots(frame: pd.DataFrame) -> go.Figure:
     hover = "%{customdata[0]}<br>now %{x:.2f} over %{customdata[1]:,} sampled predictions"
     layout.add_marks(figure, rows["value"], rows.index, texts, hover=hover, marker=dot)
     names, x = [theme.label_of_two_lines(pair, 26) for pair in rows["pair"]], "Rank correlation (ring: reference, dot: now)"
-    return layout.row_chart(figure, names, x, height=90 + 32 * len(rows), range=[-1.05, 1.05], tickvals=[-1, 0, 1])
+    return layout.row_chart(figure, names, x, height=90 + 32 * max(len(rows), 1), range=[-1.05, 1.05], tickvals=[-1, 0, 1])

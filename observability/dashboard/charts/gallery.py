@@ -14,14 +14,8 @@ import plotly.graph_objects as go
 
 from observability.dashboard import theme
 from observability.dashboard.charts import drift, energy, fairness, overlay, prediction_map, slices, time, waterfall
-
-STATES = ("usual", "empty", "one point", "small samples", "huge", "negative", "missing values", "long names")
-LONG = "a_feature_whose_name_somebody_made_out_of_every_table_that_it_was_joined_from"
-START = pd.Timestamp("2026-03-02")
-MANY = "many columns"
-"""The state of the figures of columns (OF_COLUMNS) in which they are given more rows than they draw."""
-COUNTS = {"empty": 0, "one point": 1, MANY: 1_000}
-"""Rows of a state; the others have six."""
+from observability.dashboard.charts.gallery_pages import PAGE_FIGURES
+from observability.dashboard.charts.gallery_states import COUNTS, LONG, MANY, START, STATES, state_frame, state_names, state_values
 
 
 @dataclass(frozen=True)
@@ -31,43 +25,6 @@ class GalleryFigure:
     name: str
     state: str
     figure: go.Figure
-
-
-def state_values(state: str) -> np.ndarray:
-    """Values for the rows of a state."""
-    values = np.resize([0.62, 0.55, 0.71, 0.48, 0.66, 0.59], COUNTS.get(state, 6))
-    if state == "huge":
-        values = values * np.array([1e12, 1e3, 1.0, 1e9, 1e6, 1e11])
-    if state == "negative":
-        values = -values
-    if state == "missing values":
-        values[[1, 4]] = np.nan
-    return values
-
-
-def state_names(state: str) -> list[str]:
-    """Names for the rows of a state."""
-    return [f"{LONG}_{place}" if state == "long names" else f"column {place}" for place in range(COUNTS.get(state, 6))]
-
-
-def state_frame(state: str, **columns: object) -> pd.DataFrame:
-    """A frame of a state: period, name, value with its interval, counts; and further columns."""
-    values = state_values(state)
-    rows = 3 if state == "small samples" else 1200
-    spread = np.abs(values) * (0.9 if state == "small samples" else 0.05)
-    return pd.DataFrame(
-        {
-            "period": pd.date_range(START, periods=len(values), freq="D"),
-            "name": state_names(state),
-            "value": values,
-            "low": values - spread,
-            "high": values + spread,
-            "n": np.full(len(values), rows),
-            "labelled": np.full(len(values), rows),
-            "served": np.full(len(values), rows),
-            **{name: [value] * len(values) for name, value in columns.items()},
-        }
-    )
 
 
 def _lines(state: str) -> go.Figure:
@@ -152,7 +109,7 @@ def _map(state: str, number: str | None = None) -> go.Figure:
     return prediction_map.scattered_predictions(frame, titles=titles, number=number, case=case)
 
 
-FIGURES: dict[str, Callable[[str], go.Figure]] = {
+SHARED_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Metric over time": _lines,
     "Compact line": _compact,
     "Traffic": _traffic,
@@ -166,6 +123,8 @@ FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Map by outcome": _map,
     "Map by score": partial(_map, number="score"),
 }
+"""The figures that several pages share or that hold the largest numbers: their pictures are kept."""
+FIGURES = SHARED_FIGURES | PAGE_FIGURES
 
 
 WITHOUT = (("Waterfall", "long names"),)
@@ -179,8 +138,8 @@ def figure_states(name: str) -> list[str]:
     return [state for state in (*STATES, *([MANY] if name in OF_COLUMNS else [])) if (name, state) not in WITHOUT]
 
 
-def gallery_figures() -> Iterator[GalleryFigure]:
-    """Every figure in every state."""
-    for name, draw in FIGURES.items():
+def gallery_figures(of: str | None = None) -> Iterator[GalleryFigure]:
+    """Every figure in every state. of: the name of one figure, of which alone."""
+    for name, draw in FIGURES.items() if of is None else [(of, FIGURES[of])]:
         for state in figure_states(name):
             yield GalleryFigure(name, state, draw(state))

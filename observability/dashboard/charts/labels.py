@@ -58,7 +58,7 @@ def annotator_dots(frame: pd.DataFrame, x: str = "agreement with the majority of
         if len(part):
             name = "each annotator" if severity is None else f"{formatting.STATUS_WORDS[severity]}: significantly below"
             layout.add_interval_dots(figure, part, layout.item_share_texts(part, "annotator"), name=name, color=color)
-    theme.themed(figure, height=90 + 26 * len(rows), x=x, legend=True)
+    theme.themed(figure, height=90 + 26 * max(len(rows), 1), x=x, legend=True)
     layout.set_row_ticks(figure, layout.row_names(list(rows["annotator"]), longest=24))
     least = min(rows["low"].min(), rows["others"].min())
     return figure.update_xaxes(tickformat=".0%", range=[max(least - 0.05, 0.0), 1.01])
