@@ -177,8 +177,16 @@ def test_the_axis_of_one_period_shows_days() -> None:
     start, end = gallery.FIGURES["Metric over time"]("one point").layout.xaxis.range
     assert end - start == pd.Timedelta(days=2)
     assert gallery.FIGURES["Metric over time"]("empty").layout.xaxis.showticklabels is False
-    left, right = gallery.FIGURES["Column by day"]("one point").data[0].x
-    assert right - left == pd.Timedelta(days=1), "a cell without a width is not seen"
+    for name in ("Column by day", "Devices by day"):
+        left, right = gallery.FIGURES[name]("one point").data[0].x
+        assert right - left == pd.Timedelta(days=1), "a cell without a width is not seen"
+
+
+def test_the_name_of_the_range_stands_apart_from_that_of_the_limit() -> None:
+    """They stood over each other, at the right end of the range and of the limit beside it."""
+    notes = {note.text: note for note in gallery.FIGURES["Incident"]("usual").layout.annotations}
+    band, limit = notes["range of its own past"], notes["Critical limit"]
+    assert abs(band.y - limit.y) > 0.05 and band.yanchor == "bottom"
 
 
 def test_the_gallery_is_there_for_developers_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,9 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
     top = max(TOPS[unit], float(frame["value"].quantile(0.99))) if len(frame) else TOPS[unit]
     bar = {**theme.colorbar(name if unit == "share" else unit), "nticks": 3, "tickformat": ",.0%" if unit == "share" else ",.2~g"}
     style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": 1, "ygap": 1, "hoverinfo": "skip"}
-    figure.add_heatmap(x=days, y=list(range(len(subjects))), z=grid.to_numpy(float), zmin=0, zmax=top, **style)
+    half = pd.Timedelta(hours=12)
+    edges = [*(day - half for day in days), *(day + half for day in days[-1:])]  # a single day has a width too
+    figure.add_heatmap(x=edges, y=list(range(len(subjects))), z=grid.to_numpy(float), zmin=0, zmax=top, **style)
     rows = {subject: place for place, subject in enumerate(subjects)}
     texts = [
         [
@@ -53,9 +55,8 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
     shown = labels.get(selected) if selected else None
     layout.set_row_ticks(figure, layout.row_names([labels[each] for each in subjects], selected=shown))
     figure.update_yaxes(range=[len(subjects) - 0.5, -0.5])
-    half = pd.Timedelta(hours=12)
     if days:
-        figure.update_xaxes(range=[days[0] - half, days[-1] + half])
+        figure.update_xaxes(range=[edges[0], edges[-1]])
     return figure.update_layout(hovermode="closest", hoverdistance=-1)  # a cell is wider than its square
 
 

@@ -33,7 +33,7 @@ def incident_line(
     figure = go.Figure()
     if band is not None and len(series):
         figure.add_hrect(y0=band[0], y1=band[1], fillcolor=theme.NEUTRAL, opacity=0.14, line_width=0, layer="below")
-        layout.add_note(figure, band[2], color=theme.NEUTRAL, x=1, xref="paper", xanchor="right", y=band[1], yanchor="top")
+        layout.add_note(figure, band[2], color=theme.NEUTRAL, x=1, xref="paper", xanchor="right", y=band[0], yanchor="bottom")
     charts_time.interval_band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "95 % interval")
     charts_time.add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)
     if baseline is not None:
