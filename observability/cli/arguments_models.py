@@ -12,6 +12,11 @@ def add_model_commands(add: AddCommand) -> None:
     demo.add_argument(
         "--live", action="store_true", help="move its times to today; what lies ahead arrives hourly while the dashboard runs"
     )
+    demo.add_argument(
+        "--large",
+        action="store_true",
+        help="also load a simulated job of 64 ranks and 100,000 steps, which takes minutes and 6.4 million rows",
+    )
 
     register = add(
         "register",

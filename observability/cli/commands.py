@@ -106,10 +106,12 @@ def metrics(args: argparse.Namespace) -> Outcome:
 def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Load the sample fleet, as it was or moved to today, or remove it."""
     from observability.cli import demo_fleet as sample
-    from observability.cli import live_sample
+    from observability.cli import large_job, live_sample
 
     if args.remove and args.live:
         raise UsageError("--remove and --live exclude each other", attempt="Remove the sample first, then run demo --live")
+    if args.large and (args.remove or args.live):
+        raise UsageError("--large loads the sample as it was", attempt="Run demo --large without --live and --remove")
     if args.remove:
         with live_sample.live_sample_stopped(store.home):
             removed = store.remove_sample(progress=rewrite_progress(say))
@@ -139,6 +141,8 @@ def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     listing = SAMPLE / "fleet.toml"
     with sample.sample_loading(store):
         lines = live_sample.begin_live_sample(store, listing, now, say) if args.live else sample.load_fleet(store, listing, say)
+        if args.large:
+            lines.append(f"{large_job.load_large_job(store, say).stored:,} records of the long simulated job `{large_job.LARGE_RUN}`.")
     say("")
     return Outcome(0, "\n".join(lines))
 
