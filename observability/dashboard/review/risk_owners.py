@@ -10,14 +10,14 @@ from observability.dashboard.table import Cell
 NOT_A_RISK_OWNER = "not a risk owner"
 
 
-def settings_of_model(name: str) -> ModelSettings:
+def _settings_of(name: str) -> ModelSettings:
     """The settings of a model; defaults where no such model is known."""
     return next((model.settings for model in load.catalog().models if model.name == name), ModelSettings())
 
 
 def signer_words(model: str) -> str:
     """Who may accept a risk of a model, in a sentence."""
-    names = settings_of_model(model).signers
+    names = _settings_of(model).signers
     if not names:
         return "No risk owner is stated, so anybody may sign: set `risk_owners`."
     return f"Risk owner: {formatting.join_words([formatting.escape_markdown(name) for name in names], 6)}."
@@ -25,7 +25,7 @@ def signer_words(model: str) -> str:
 
 def is_signed_by_risk_owner(model: str, author: str) -> bool:
     """Whether the author of a signature may accept a risk of a model, by its present settings."""
-    return settings_of_model(model).may_sign(author)
+    return _settings_of(model).may_sign(author)
 
 
 def refuses_signature(model: str, author: str) -> bool:
