@@ -1,10 +1,15 @@
-"""Faults of a model that serves elsewhere: answers that change without a word, refusals, broken forms, failures, slow and long answers."""
+"""Faults of a model that serves elsewhere: answers that change or are worded otherwise without a word, scores of a judge that fall,
+refusals, broken forms, failures, slow answers.
+"""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.detection.probe_claims import RUBRIC, SHIFT, SIMILAR
+from observability.detection.probe_rounds import ProbeRounds
+from observability.probing.answer_vectors import EMBEDDING
 from observability.probing.ask import answer_number
 from observability.simulation.fault import NamedFault
 
@@ -14,15 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VendorFaultPlant:
-    """rows: the answers of the last rounds; others: by item, an answer of another item; items: those that the fault falls on, in order;
-    spreads: of numbers, their standard deviation by item.
+    """rows: the answers of the last rounds; others: by item, an answer of another item, and its vector where an encoder made one; items:
+    those that the fault falls on, in order; spreads: of numbers, their standard deviation by item; words: of all answers before the fault.
     """
 
     rows: "DataFrame"
-    others: dict[str, str]
+    others: dict[str, tuple[str, Any]]
     items: tuple[str, ...]
     amount: float
     spreads: dict[str, float] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
     @property
     def hit(self) -> list[bool]:
@@ -42,11 +49,43 @@ class VendorFault(NamedFault):
 
     section: str = "serving"
 
+    def fits(self, rounds: ProbeRounds) -> bool:
+        """Whether the answers of a set can have the fault: numbers shift, texts whose letters are compared are reworded, scores fall."""
+        if self.metric == SIMILAR:
+            return rounds.free_text and not any(rounds.encoders)
+        return bool(rounds.rubric) if self.metric == RUBRIC else self.metric != SHIFT or rounds.values is not None
+
 
 def silent_answer_change(plant: VendorFaultPlant) -> "DataFrame":
     """A vendor's model answers a share of the fixed questions otherwise; the declared version stays."""
-    answers = [plant.others[extra["item"]] if hit else answer for answer, extra, hit in _triples(plant)]
+    answers, extras = [], []
+    for answer, extra, hit in _triples(plant):
+        text, vector = plant.others[extra["item"]] if hit else (answer, extra.get(EMBEDDING))
+        answers.append(text)
+        extras.append({**extra, EMBEDDING: vector} if EMBEDDING in extra else extra)
+    return plant.rows.assign(prediction=answers, extra=type(plant.rows["extra"])(extras, index=plant.rows.index, dtype=object))
+
+
+def vendor_rewords(plant: VendorFaultPlant) -> "DataFrame":
+    """A vendor's model words all of its free texts otherwise: a share of the words of each is another."""
+    answers = []
+    for answer, _, _ in _triples(plant):
+        words = str(answer).split()
+        for place in plant.rng.choice(len(words), min(max(round(plant.amount * len(words)), 1), len(words)), replace=False):
+            words[place] = str(plant.rng.choice(plant.words))
+        answers.append(" ".join(words))
     return plant.rows.assign(prediction=answers)
+
+
+def vendor_scores_fall(plant: VendorFaultPlant) -> "DataFrame":
+    """What a judge gives to a vendor's answers falls by a share, in every score of the rubric."""
+    kept, fallen = 1 - plant.amount, []
+    for extra in plant.rows["extra"]:
+        scores = extra.get("rubric")
+        numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)} if isinstance(scores, dict) else {}
+        fallen.append({name: value * kept for name, value in numbers.items()} or scores)
+    extras = [{**extra, "rubric": each} for extra, each in zip(plant.rows["extra"], fallen, strict=True)]
+    return plant.rows.assign(extra=type(plant.rows["extra"])(extras, index=plant.rows.index, dtype=object))
 
 
 def _triples(plant: VendorFaultPlant) -> list[tuple[Any, dict[str, Any], bool]]:
@@ -90,7 +129,9 @@ FAULTS: dict[str, VendorFault] = {
         VendorFault("vendor_refuses", (0.1, 0.2, 0.5), "share of questions", "refusal_rate", vendor_refuses),
         VendorFault("vendor_breaks_form", (0.1, 0.2, 0.5), "share of questions", "format_failure_rate", vendor_breaks_form),
         VendorFault("vendor_fails", (0.1, 0.2, 0.4), "share of questions", "probe_failure_rate", vendor_fails),
-        VendorFault("vendor_numbers_shift", (0.5, 2.0, 8.0), "of their spreads", "answer_shift", vendor_numbers_shift),
+        VendorFault("vendor_numbers_shift", (0.5, 2.0, 8.0), "of their spreads", SHIFT, vendor_numbers_shift),
+        VendorFault("vendor_rewords", (0.1, 0.3, 0.6), "share of words", SIMILAR, vendor_rewords),
+        VendorFault("vendor_scores_fall", (0.05, 0.25, 0.5), "share of the scores", RUBRIC, vendor_scores_fall),
         VendorFault("vendor_slows_down", (1.5, 3.0, 10.0), "times as long", "probe_latency", vendor_slows_down),
     )
 }

@@ -6,7 +6,7 @@ is the same without the fault. The store is only read.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.detection.answer_changes import MIN_ROUNDS
-from observability.detection.probe_claims import SHIFT
+from observability.detection.probe_claims import RUBRIC, SHIFT, SIMILAR
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
+from observability.probing.answer_vectors import EMBEDDING
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_vendors import VendorFault, VendorFaultPlant
@@ -32,6 +33,8 @@ WEEK = timedelta(days=7)
 BUDGET = 0.0143
 ROUNDS = 2
 """Rounds that have the fault."""
+WANTED = {SHIFT: "with numbers as answers ", SIMILAR: "with free texts as answers and no encoder ", RUBRIC: "with scores of a rubric "}
+"""What a fault of a metric asks of a set, in words."""
 
 
 def replay_on_vendor(
@@ -46,12 +49,9 @@ def replay_vendor_fault(answers: "DataFrame", fault: VendorFault, strength: Stre
 
     A set whose answers changed already says nothing about the fault; its rounds from there on are left out.
     """
-    numbers = fault.metric == SHIFT
-    sets = [
-        each for each in probe_rounds(answers) if len(each.times) >= MIN_ROUNDS + ROUNDS + 1 and (each.values is not None or not numbers)
-    ]
+    sets = [each for each in probe_rounds(answers) if len(each.times) >= MIN_ROUNDS + ROUNDS + 1 and fault.fits(each)]
     if not sets:
-        wanted = f"a set of fixed questions {'with numbers as answers ' if numbers else ''}that was asked {MIN_ROUNDS + ROUNDS + 1} times"
+        wanted = f"a set of fixed questions {WANTED.get(fault.metric, '')}that was asked {MIN_ROUNDS + ROUNDS + 1} times"
         raise UsageError(f"no vendor to plant {fault.name} on", got=f"{len(answers):,} answers", expected=wanted)
     rounds = sets[int(np.random.default_rng([seed, 29]).integers(len(sets)))]
     clean = _before_any_change(answers, rounds)
@@ -88,10 +88,16 @@ def _planted(clean: "DataFrame", rounds: ProbeRounds, fault: VendorFault, amount
     """The answers with the fault in the last rounds."""
     rng = np.random.default_rng([seed, 31])
     items = tuple(str(item) for item in rng.permutation(np.array(rounds.items, object)))
-    texts = dict(zip(rounds.items, rounds.texts[-ROUNDS - 1], strict=True))
-    others = {item: _other_answer(item, texts) for item in rounds.items}
     late = clean["at"] >= rounds.times[-ROUNDS]
-    faulty = fault.plant(VendorFaultPlant(clean[late], others, items, amount, _spreads(rounds)))
+    before = clean[~late & (clean["at"] >= rounds.times[-ROUNDS - 1])]
+    texts = {
+        str(extra["item"]): (str(answer), extra.get(EMBEDDING))
+        for answer, extra in zip(before["prediction"], before["extra"], strict=True)
+        if isinstance(answer, str)
+    }
+    others = {item: _other_answer(item, texts) for item in rounds.items}
+    words = tuple(sorted({word for text, _ in texts.values() for word in text.split()})) or ("other",)
+    faulty = fault.plant(VendorFaultPlant(clean[late], others, items, amount, _spreads(rounds), words, rng))
     planted = clean.copy()
     for name in ("prediction", "status", "latency_ms", "extra"):
         planted[name] = planted[name].where(~late, faulty[name].reindex(planted.index))
@@ -105,9 +111,10 @@ def _spreads(rounds: ProbeRounds) -> dict[str, float]:
     return {item: float(np.nanstd(line[:-ROUNDS])) for item, line in zip(rounds.items, rounds.values.T, strict=True)}
 
 
-def _other_answer(item: str, texts: dict[str, str | None]) -> str:
-    """An answer that another item got and this one did not."""
-    return next((text for text in sorted(filter(None, texts.values())) if text != texts[item]), "another answer")
+def _other_answer(item: str, texts: dict[str, tuple[str, Any]]) -> tuple[str, Any]:
+    """An answer that another item got and this one did not, with its vector (None where no encoder made one)."""
+    own = texts.get(item, ("", None))[0]
+    return next((each for each in sorted(texts.values(), key=lambda each: each[0]) if each[0] != own), ("another answer", None))
 
 
 def _findings(answers: "DataFrame", begin: datetime, until: datetime) -> tuple[Finding, ...]:

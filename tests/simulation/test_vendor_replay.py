@@ -4,24 +4,31 @@ from dataclasses import replace
 
 import pytest
 
+from observability.analyzers.serving.vendors import findings_about_rounds
 from observability.core.errors import UsageError
 from observability.core.finding import needs_action
-from observability.detection.probe_claims import SHIFT
-from observability.simulation.faults_vendors import FAULTS
+from observability.detection.probe_claims import CHANGED, RUBRIC, SHIFT, SIMILAR
+from observability.detection.probe_rounds import probe_rounds
+from observability.simulation.faults_vendors import FAULTS, VendorFaultPlant, vendor_rewords, vendor_scores_fall
 from observability.simulation.vendor_replay import replay_vendor_fault
-from tests.support.length import LONG, repeats, some
+from tests.support.length import LONG, allowed, repeats, some
 from tests.support.named_share import NamedShare
-from tests.support.vendor_nights import VendorNights
+from tests.support.vendor_nights import MANY_WORDS, VendorNights, first_nights, morning
 
-ROWS = VendorNights(20, noise=0.01, seed=2).rows()
-PRICES = VendorNights(20, numbers=0.01, seed=2)
+NIGHTS = VendorNights(20, noise=0.01, seed=2)
 DRAWS = repeats(2, 20)
+
+
+def asked_nights(nights: VendorNights, metric: str) -> VendorNights:
+    """Nights whose answers can have the fault of a metric: prices; free texts, which a judge rates from 1 to 5."""
+    if metric in (SIMILAR, RUBRIC):
+        return replace(nights, items=30, text=True, judged=0.6, words=MANY_WORDS)
+    return replace(nights, numbers=0.01) if metric == SHIFT else nights
 
 
 @pytest.mark.parametrize("name", list(FAULTS) if LONG else list(FAULTS)[:1])
 def test_a_fault_of_a_vendor_is_named_at_middle_strength(name: str) -> None:
-    rows = PRICES.rows() if FAULTS[name].metric == SHIFT else ROWS
-    found = replay_vendor_fault(rows, FAULTS[name], seed=1)
+    found = replay_vendor_fault(asked_nights(NIGHTS, FAULTS[name].metric).rows(), FAULTS[name], seed=1)
     assert found.first_named == 0, found.sentence
     assert FAULTS[name].metric in {each.metric for each in found.looks[0].alarms}
     assert not [each.because for look in found.looks for each in look.twin if needs_action(each.severity)]
@@ -36,8 +43,7 @@ def vendors() -> list[VendorNights]:
 def test_a_middle_fault_is_named_in_nine_of_ten_sets(vendors: list[VendorNights], named_share: NamedShare, name: str) -> None:
     named = 0
     for seed, nights in enumerate(vendors):
-        asked = replace(nights, numbers=0.01) if FAULTS[name].metric == SHIFT else nights
-        found = replay_vendor_fault(asked.rows(), FAULTS[name], seed=seed)
+        found = replay_vendor_fault(asked_nights(nights, FAULTS[name].metric).rows(), FAULTS[name], seed=seed)
         named += (found.target, FAULTS[name].metric) in [(each.subject, each.metric) for each in found.looks[0].alarms[:3]]
     named_share(name, named, DRAWS)
 
@@ -45,6 +51,45 @@ def test_a_middle_fault_is_named_in_nine_of_ten_sets(vendors: list[VendorNights]
 def test_a_set_that_changed_already_is_replayed_before_its_change() -> None:
     rows = VendorNights(24, changed=12, from_night=19, seed=2).rows()
     assert replay_vendor_fault(rows, FAULTS["silent_answer_change"]).first_named == 0
+
+
+def test_a_middle_change_of_meaning_of_free_texts_is_named_in_nine_of_ten_sets(
+    vendors: list[VendorNights], named_share: NamedShare
+) -> None:
+    """A fifth of the questions gets the answer to another one."""
+    named = 0
+    for seed, nights in enumerate(vendors):
+        found = replay_vendor_fault(asked_nights(nights, SIMILAR).rows(), FAULTS["silent_answer_change"], seed=seed)
+        named += (found.target, CHANGED) in [(each.subject, each.metric) for each in found.looks[0].alarms[:3]]
+    named_share("silent_answer_change of free texts", named, DRAWS)
+
+
+def test_a_reworded_answer_keeps_the_share_of_its_words_and_fallen_scores_theirs() -> None:
+    """Of twelve words four are drawn anew (0.3 of 12 is 3.6); a score of 4 that falls by a fifth is 3.2."""
+    rows = asked_nights(NIGHTS, SIMILAR).rows()
+    plant = VendorFaultPlant(rows, {}, (), 0.3, words=("besides",))
+    reworded = vendor_rewords(plant)["prediction"]
+    kept = [
+        sum(a == b for a, b in zip(old.split(), new.split(), strict=True)) for old, new in zip(rows["prediction"], reworded, strict=True)
+    ]
+    assert set(kept) == {8} and all(text.split().count("besides") == 4 for text in reworded)
+    for extra in rows["extra"]:
+        extra["rubric"] = {"helpful": 4.0}
+    assert {extra["rubric"]["helpful"] for extra in vendor_scores_fall(replace(plant, rows=rows, amount=0.2))["extra"]} == {3.2}
+    with pytest.raises(UsageError, match="vendor_scores_fall") as told:
+        replay_vendor_fault(NIGHTS.rows(), FAULTS["vendor_scores_fall"])
+    assert "with scores of a rubric" in str(told.value)
+
+
+def test_nights_of_texts_that_a_judge_rates_are_quiet() -> None:
+    nights = repeats(20, 300)
+    (rounds,) = probe_rounds(replace(asked_nights(NIGHTS, RUBRIC), nights=nights, items=24, seed=5).rows())
+    found = [
+        finding for night in range(nights) for finding in findings_about_rounds([(first_nights(rounds, night + 1), None)], morning(night))
+    ]
+    raised = [each for each in found if each.metric in (CHANGED, SIMILAR, RUBRIC) and needs_action(each.severity)]
+    assert [each.because for each in found if each.severity == "act"] == []
+    assert {SIMILAR, RUBRIC} <= {each.metric for each in found} and len(raised) <= allowed(0.01, nights), [each.because for each in raised]
 
 
 def test_too_few_rounds_are_said() -> None:

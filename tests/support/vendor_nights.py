@@ -1,7 +1,7 @@
 """Nights of a simulated vendor: a fixed set of questions, answers with some noise, and a change from one night on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,12 +12,19 @@ from observability.analyzers.serving import vendors
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
+from observability.detection.probe_rounds import ProbeRounds
 
 START = datetime(2026, 1, 5, 2)
 BUDGET = 0.1 / 7
 CLASSES = ("billing", "delivery", "refund", "account")
 WORDS = "the parcel was sent on monday and should arrive within three days please check the tracking page for news".split()
 OTHER = "kindly note that our terms exclude liability for such losses so nothing can be offered in this case".split()
+MANY_WORDS = (
+    *WORDS, *OTHER, *"refund invoice address customs courier depot weight label signature neighbour locker holiday payment card bank receipt".split(),
+    *"warranty repair screen battery charger cable manual printer ink paper size colour sleeve shoe coat return exchange voucher".split(),
+    *"account password email code login profile newsletter phone app update error server cookie browser garden window kitchen".split(),
+)  # fmt: skip
+"""So many that two texts have few in common."""
 COLUMNS = ("id", "at", "model", "version", "status", "prediction", "latency_ms", "cost", "features", "extra")
 
 
@@ -26,7 +33,8 @@ class VendorNights:
     """noise: share of answers that differ from the usual one by chance. changed: number of answers that are others since night `from_night`.
     numbers: prices instead of classes, with that relative noise, and since that night that many times as high.
     right: of numbers, whether each has its price as the right one.
-    own: extra fields and fields of records since that night, by name; text: free text instead of classes.
+    own: extra fields and fields of records since that night, by name; text: free text instead of classes. judged: the standard deviation
+    of the whole scores from 1 to 5 that a judge gives them, around 4. words: those that free texts are made of.
     """
 
     nights: int
@@ -42,13 +50,15 @@ class VendorNights:
     times: float = 1.0
     tolerance: float | None = None
     right: bool = False
+    judged: float | None = None
+    words: tuple[str, ...] = tuple(WORDS)
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self) -> pd.DataFrame:
         """The answers as the store gives them."""
         rng = np.random.default_rng(self.seed)
         usual = rng.integers(len(CLASSES), size=self.items)
-        texts = [rng.permutation(WORDS)[:12].tolist() for _ in range(self.items)]
+        texts = [rng.permutation(self.words)[:12].tolist() for _ in range(self.items)]
         others = [rng.permutation(OTHER)[:12].tolist() for _ in range(self.items)]
         lines = []
         prices = np.linspace(5.0, 400.0, self.items)
@@ -68,6 +78,8 @@ class VendorNights:
                     answer = f"{prices[item] * high * (1 + self.numbers * float(rng.normal())):.6g}"
                 extra = {"item": f"q{item:03}", "set": "tickets", "refused": False, "well_formed": True}
                 extra |= {"answers": "text"} if self.text else {"answers": "class", "expected": CLASSES[usual[item]]}
+                if self.judged is not None:
+                    extra |= {"rubric": {"helpful": float(np.clip(np.round(4 + self.judged * rng.normal()), 1, 5))}}
                 if self.numbers is not None:
                     extra = {"item": f"q{item:03}", "set": "tickets", "answers": "number", "well_formed": True}
                     extra |= {"tolerance": self.tolerance} if self.tolerance is not None else {}
@@ -83,6 +95,19 @@ class VendorNights:
                 lines.append(row)
         frame = pd.DataFrame(lines, columns=COLUMNS)
         return frame.astype({"at": "datetime64[us]", "cost": "float64", "latency_ms": "float64"})
+
+
+def first_nights(rounds: ProbeRounds, nights: int) -> ProbeRounds:
+    """The first nights of a set."""
+    own = {each.name: getattr(rounds, each.name) for each in fields(rounds)}
+    return replace(
+        rounds,
+        **{
+            name: value[:nights]
+            for name, value in own.items()
+            if isinstance(value, np.ndarray) or name in ("times", "versions", "encoders")
+        },
+    )
 
 
 def no_events() -> pd.DataFrame:

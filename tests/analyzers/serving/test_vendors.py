@@ -1,7 +1,6 @@
 """A vendor's silent change is named the next morning, quiet nights are quiet, and every figure is that of the answers."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,10 +11,10 @@ import pytest
 from observability.analyzers.serving import vendors
 from observability.core.finding import Finding, needs_action
 from observability.detection import probe_claims
-from observability.detection.probe_rounds import ProbeRounds, probe_rounds
+from observability.detection.probe_rounds import probe_rounds
 from observability.probing.answer_vectors import EMBEDDING, ENCODER, packed_vector, unpacked_vector
 from tests.support.length import allowed, repeats
-from tests.support.vendor_nights import START, VendorNights, morning, morning_findings, no_events
+from tests.support.vendor_nights import START, VendorNights, first_nights, morning, morning_findings, no_events
 
 
 def judged(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, **budgets: Any) -> dict[str, Finding]:
@@ -28,19 +27,6 @@ def judged(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, *
 def asking(found: Sequence[Finding]) -> list[str]:
     """Sentences of findings that ask for something."""
     return [each.because for each in found if needs_action(each.severity)]
-
-
-def cut(rounds: ProbeRounds, nights: int) -> ProbeRounds:
-    """The first nights of a set."""
-    own = {each.name: getattr(rounds, each.name) for each in fields(rounds)}
-    return replace(
-        rounds,
-        **{
-            name: value[:nights]
-            for name, value in own.items()
-            if isinstance(value, np.ndarray) or name in ("times", "versions", "encoders")
-        },
-    )
 
 
 def test_a_silent_change_of_12_of_60_answers_is_named_the_next_morning() -> None:
@@ -96,7 +82,9 @@ def test_quiet_nights_are_quiet(noise: float) -> None:
     nights = repeats(100, 300)
     (rounds,) = probe_rounds(VendorNights(nights, noise=noise, seed=5).rows())
     said = [
-        finding for night in range(nights) for finding in vendors.findings_about_rounds([(cut(rounds, night + 1), None)], morning(night))
+        finding
+        for night in range(nights)
+        for finding in vendors.findings_about_rounds([(first_nights(rounds, night + 1), None)], morning(night))
     ]
     assert [each.because for each in said if each.severity == "act"] == []
     assert len(asking(said)) <= allowed(0.01, nights)
