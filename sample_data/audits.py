@@ -3,11 +3,14 @@
 Audits run for real on the shipped model files, against a home that holds the demo. Only their dates are moved: each one lies so many days before the
 model's last served day, and `made_at` in its results says when it ran. The references of the LightGBM models are rows that the shipped model was
 fitted on (training.py), as is that of the sentiment model, so membership and leakage are audited with `in_sample`. Version 2 of employment has
-learned canaries (canaries.py), version 1 has not.
+learned canaries (canaries.py), version 1 has not. The newest audit of robustness of employment has an attacker who pays more for some
+features and may raise schooling alone, as the settings state since then, and counts the slices of SLICES as well.
 """
 
 import argparse
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ FILE = "audits.jsonl"
 PLAN = (
     ("employment", "1", "robustness", 0, 70),
     ("employment", "1", "robustness", 1, 12),
+    ("employment", "1", "robustness", 2, 5),
     ("employment", "1", "membership", 0, 12),
     ("employment", "1", "explanations", 0, 12),
     ("employment", "1", "fairness", 0, 12),
@@ -35,6 +39,8 @@ PLAN = (
     ("sentiment", "1", "leakage", 0, 20),
 )
 """Model, version, kind, seed, and days before the model's last served day."""
+SLICES = {("employment", "1", "robustness", 2): ("MAR=married&SEX=female", "RELP=child")}
+"""Slices that are watched while an audit runs. The fleet's settings watch none."""
 
 
 def dated(record: dict[str, Any], last: datetime, days_before: int) -> dict[str, Any]:
@@ -67,7 +73,10 @@ def make(home: Path, out: Path) -> None:
             if (model, version, kind, seed) in known:
                 continue
             request = AuditRequest(model, version, kind, in_sample=kind in ("membership", "leakage"), seed=seed)
-            record = run_audit(store, worker, request, lambda *_: None)
+            watched = SLICES.get((model, version, kind, seed))
+            settings = store.catalog().model(model).settings
+            with store.under({model: replace(settings, slices=watched)}) if watched else nullcontext():
+                record = run_audit(store, worker, request, lambda *_: None)
             kept.append(dated(record, activity[activity["model"] == model]["last"].max(), days))
             kept.sort(key=lambda each: next(place for place, plan in enumerate(PLAN) if plan[:4] == audit_key(each)))
             path.write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in kept), encoding="utf-8")

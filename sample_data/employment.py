@@ -72,6 +72,8 @@ EMPLOYMENT = Spec(
         "fairness_criterion": "equalized_odds",
         "immutable": ["AGEP", "SEX", "RAC1P", "NATIVITY", "CIT", "ANC"],
         "class_names": {"0": "not employed", "1": "employed"},
+        "attack_costs": {"SCHL": 2.0, "MAR": 3.0, "RELP": 2.0, "MIL": 4.0, "DIS": 3.0},
+        "attack_directions": {"SCHL": "up"},
     },
     limits={
         "operations/cost/cost_per_correct_decision": 0.0004,

@@ -482,12 +482,30 @@ def test_the_audits_that_the_document_lists_are_those_of_the_sample() -> None:
     text = (FOLDER.parent / "docs" / "audits.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| ([a-z-]+) (\d)[^|]*\| ([a-z, ()]+) \|$", text, re.MULTILINE)
     stated = {
-        (model, version, kind): 1 + ("(twice)" in each)
+        (model, version, kind): 1 + ("(twice)" in each) + 2 * ("(three times)" in each)
         for model, version, kinds in listed
         for each in kinds.split(", ")
         for kind in each.split()[:1]
     }
     assert stated == Counter((model, version, kind) for model, version, kind, *_ in audits.PLAN)
+
+
+def test_the_newest_audit_of_employment_took_the_costs_and_directions_of_its_settings_and_counted_slices() -> None:
+    """Schooling costs twice as much as the standard deviations (of a sample of the reference) that it rose, and never falls; a slice and the
+    other rows are all rows.
+    """
+    settings, known = read_settings(FOLDER / EMPLOYMENT.settings_file), reference(EMPLOYMENT)
+    lines = [json.loads(line) for line in (FOLDER / "audits.jsonl").read_text(encoding="utf-8").splitlines()]
+    last = max((each for each in lines if (each["model"], each["audit"]) == ("employment", "robustness")), key=lambda each: each["at"])
+    results = last["results"]
+    assert (results["costs"], results["directions"]) == (settings.attack_costs, settings.attack_directions) and results["costs"]
+    schooling = [(*flip["changes"]["SCHL"], flip["cost"]) for flip in results["flips"] if list(flip["changes"]) == ["SCHL"]]
+    spread = known["SCHL"].std()
+    assert schooling and all(after > before for before, after, _ in schooling)
+    assert [cost for *_, cost in schooling] == pytest.approx([2 * (after - before) / spread for before, after, _ in schooling], rel=0.05)
+    for name in audits.SLICES["employment", "1", "robustness", 2]:
+        parts = results["groups"][name]
+        assert set(parts) == {"in it", "outside"} and sum(part[0]["n"] for part in parts.values()) == results["epsilon"][0]["n"]
 
 
 def test_the_forms_of_employment_are_compared_by_age_band_of_all_rows() -> None:
