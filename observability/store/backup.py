@@ -31,7 +31,8 @@ from observability.store.block_backup import (
     send_backup,
     sent_backups,
 )
-from observability.store.db.database import DATABASE, FLOOR_BYTES, Database, log_path
+from observability.store.db.connection import DATABASE, log_path
+from observability.store.db.database import FLOOR_BYTES, Database
 from observability.store.db.failures import error_summary
 from observability.store.db.keeping import DONE, note_done
 from observability.store.db.kept_counts import COUNTS_FILE

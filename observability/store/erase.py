@@ -16,7 +16,8 @@ from observability.core.errors import UsageError
 from observability.records.keyed_hash import home_key, key_path, keyed_hash
 from observability.records.protection import HASHED, hashed_value
 from observability.store.collected_places import collected_segments, rewrite_collected
-from observability.store.db.database import DATABASE, Database
+from observability.store.db.connection import DATABASE
+from observability.store.db.database import Database
 from observability.store.db.erasures import ErasedMatcher, Erasure, erasures, new_erasure, text_core, write_erasures
 from observability.store.db.failures import broken_disk
 from observability.store.db.written_forms import written_forms

@@ -13,7 +13,8 @@ from observability.core.finding import KEPT_FILE
 from observability.records.private_file import make_private_folder, sync_folder
 from observability.store import backup, recovery
 from observability.store.block_backup import Progress, fetched_backup, is_backup_address
-from observability.store.db.database import DATABASE, remove_rewritten
+from observability.store.db.connection import DATABASE
+from observability.store.db.database_copy import remove_rewritten
 from observability.store.db.erasures import merged_erasures, write_erasures
 from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice
 from observability.store.db.repairs import note_known_store

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from observability.records.private_file import make_private_folder, replace_private_file, sync_folder
 from observability.store.backup import copy_open_database, copy_synced
-from observability.store.db.database import DATABASE, Database, log_path
+from observability.store.db.connection import DATABASE, log_path
+from observability.store.db.database import Database
 from observability.store.db.failures import broken_disk
 from observability.store.db.keeping import read_keeping
 from observability.store.db.published_files import DRAFT, FOLDER, POINTER, SETTINGS, STATE, numbered_states, withdraw_states

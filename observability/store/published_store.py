@@ -18,7 +18,7 @@ from observability.client.encode import format_time, utc_now_text
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.records.kinds import is_own_export
 from observability.records.private_file import make_private_folder, replace_private_file
-from observability.store.db.database import DATABASE
+from observability.store.db.connection import DATABASE
 from observability.store.db.kept_counts import read_counts
 from observability.store.db.published_files import SETTINGS
 from observability.store.db.results import Cursor

@@ -13,6 +13,7 @@ from observability.core import formatting
 from observability.core.errors import StoreBrokenError, StoreDamagedError, UsageError
 from observability.store.backup import copy_backup
 from observability.store.db import database
+from observability.store.db.connection import DATABASE, log_path
 from observability.store.db.failures import error_summary
 from observability.store.db.repairs import known_store, note_repair
 from observability.store.ingest.landing import complete_since, segment_files
@@ -27,8 +28,8 @@ def note_missing_store(home: Path) -> bool:
 
     Raises StoreBrokenError where the disk refuses.
     """
-    path = home / database.DATABASE
-    log = database.log_path(path)
+    path = home / DATABASE
+    log = log_path(path)
     try:
         kept = segment_files(home / "landing" / "loaded")
         if path.exists() or (known_store(home) is None and not kept and not log.exists()):
@@ -46,8 +47,8 @@ def mend_store(home: Path, error: StoreDamagedError) -> None:
 
     The next attempt to open it may find more damage, or makes a new database. Raises StoreBrokenError where the disk has no room for that.
     """
-    path = home / database.DATABASE
-    log = database.log_path(path)
+    path = home / DATABASE
+    log = log_path(path)
     try:
         require_room(home, 0)
         if "WAL" in str(error.got) and log.exists():
@@ -78,7 +79,7 @@ def _backup_bytes(home: Path) -> int:
     """Bytes of the database of the newest backup that lies in a folder; of an address it is not known."""
     folders = (backup.place for backup in kept_backups(home)[0] if isinstance(backup.place, Path))
     newest = next(folders, None)
-    return (newest / database.DATABASE).stat().st_size if newest else 0
+    return (newest / DATABASE).stat().st_size if newest else 0
 
 
 def _cut_log(home: Path, log: Path, damage: str) -> None:
@@ -137,17 +138,17 @@ def _missing_since(home: Path, at: datetime) -> str:
 
 def set_database_aside(home: Path, word: str = "damaged") -> list[Path]:
     """Rename the database and its log to dated names that begin with a word; returns the new paths. Raises OSError."""
-    return _set_aside([file for file in sorted(home.glob(f"{database.DATABASE}*")) if file.is_file()], word)
+    return _set_aside([file for file in sorted(home.glob(f"{DATABASE}*")) if file.is_file()], word)
 
 
 def put_database_back(home: Path, aside: list[Path]) -> None:
     """Give a database that was set aside its name again, in place of what was copied meanwhile; nothing where none was. Raises OSError."""
     if not aside:
         return
-    for file in home.glob(f"{database.DATABASE}*"):
+    for file in home.glob(f"{DATABASE}*"):
         file.unlink()
     for path in aside:
-        os.rename(path, path.with_name(path.name[path.name.index(database.DATABASE) :]))
+        os.rename(path, path.with_name(path.name[path.name.index(DATABASE) :]))
 
 
 def _loaded_again(home: Path) -> str:

@@ -38,7 +38,7 @@ logging.disable(logging.WARNING)
 
 from observability.client.log import Logger
 from observability.store.backup import LIST, backups_in
-from observability.store.db.database import DATABASE
+from observability.store.db.connection import DATABASE
 from observability.store.opener import open_store, restore_home
 
 A_BATCH = 200

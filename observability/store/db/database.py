@@ -4,10 +4,8 @@ DuckDB lets one process own a file. Inside that process every reader takes its o
 writer at a time, one transaction, and a generation number that grows with every commit, so that caches can tell when they are stale.
 """
 
-import fcntl
 import os
 import shutil
-import struct
 import threading
 import time
 import weakref
@@ -23,31 +21,26 @@ from observability.core.catalog import COMPUTED, Catalog, Model
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError, StoreDamagedError
 from observability.core.finding import AUDIT_STEPS, KEPT_FILE
 from observability.core.settings import ModelSettings
-from observability.core.view_names import quoted_identifier
 from observability.records.private_file import sync_folder
 from observability.store.db.catalog_store import catalog_with_settings, read_catalog, reread_catalog
+from observability.store.db.connection import DATABASE, connect_database, log_path
+from observability.store.db.database_copy import REWRITTEN, copy_database, remove_rewritten
 from observability.store.db.erasures import FILE as ERASURES
 from observability.store.db.erasures import ErasedMatcher, matcher_of
-from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice, store_failure
+from observability.store.db.failures import broken_disk, error_summary, opening_advice, store_failure
 from observability.store.db.kept_counts import COUNTS_FILE, Counts, read_counts, write_counts
 from observability.store.db.published_files import withdraw_states
 from observability.store.db.results import Cursor
 from observability.store.types.erasing import WaitingRecords
 
-DATABASE = "store.duckdb"
 FLOOR_BYTES = 512 * 1024 * 1024
 """Free disk space below which nothing is written: a full disk at a checkpoint stops the whole database."""
 CACHE_BYTES = 256 * 1024 * 1024
 """Size of the block cache that is kept after a load; without a limit a long load would fill the memory that queries may use."""
-REWRITE_ROWS = 500_000
-"""Rows that are copied at once while the file is rewritten; after each copy the writer pauses as long as it took."""
 READERS_SECONDS = 30.0
 """How long a rewritten file waits for queries to end before they are interrupted, and then again before it gives up."""
-REWRITTEN = f"{DATABASE}.rewritten"
 MAX_REPAIRS = 20
 """How often the files may be mended while a store is opened: a damaged log is cut once for each damaged place."""
-OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memory_limit")
-"""DuckDB options that can still be changed after the store is open. All others are locked."""
 
 
 class Counted(NamedTuple):
@@ -314,7 +307,8 @@ class Database:
                     told.unlink(missing_ok=True)
                 self.forget_counts()
                 self._require_room_for_copy()
-                self._copy_into(draft, progress or (lambda done, total: None))
+                with self.cursor() as cursor:
+                    copy_database(cursor, draft, progress or (lambda done, total: None))
                 self._take_place(draft)
             except (duckdb.Error, OSError) as error:
                 failure = store_failure(error, self.path) if isinstance(error, duckdb.Error) else None
@@ -344,33 +338,6 @@ class Database:
                 expected=f"at least {(size + FLOOR_BYTES) // 2**20:,} MB",
                 attempt="Free some space and run the command again",
             )
-
-    def _copy_into(self, draft: Path, progress: Callable[[int, int], object]) -> None:
-        """Copy every table into a new database file, in parts, with a pause after each."""
-        quoted = str(draft).replace("'", "''")
-        with self.cursor() as cursor:
-            cursor.execute(f"ATTACH '{quoted}' AS rewritten")
-            try:
-                (here,) = cursor.execute("SELECT current_database()").fetchall()[0]
-                cursor.execute(f'COPY FROM DATABASE "{here}" TO rewritten (SCHEMA)')
-                tables = cursor.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND NOT temporary", [here])
-                names = [quoted_identifier(name) for (name,) in tables.fetchall()]
-                counts = [cursor.execute(f"SELECT count(*), max(rowid) FROM {name}").fetchall()[0] for name in names]
-                done, total = 0, sum(rows for rows, _ in counts)
-                for name, (rows, last) in zip(names, counts, strict=True):
-                    for first in range(0, (last or 0) + 1 if rows else 0, REWRITE_ROWS):
-                        begun = time.monotonic()
-                        cursor.execute(
-                            f"INSERT INTO rewritten.main.{name} FROM {name} WHERE rowid BETWEEN {first} AND {first + REWRITE_ROWS - 1}"
-                        )
-                        time.sleep(min(time.monotonic() - begun, 1.0))  # as long as the part took, so that pages get half of the machine
-                    done += rows
-                    progress(done, total)
-                cursor.execute("CHECKPOINT rewritten")
-            finally:
-                cursor.execute("DETACH rewritten")
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
 
     def _take_place(self, draft: Path) -> None:
         """Put the new file in place of the old one while no query runs. Raises StoreBusyError where queries do not end.
@@ -519,72 +486,14 @@ class Database:
                 self.mended, self.reconciled = True, False
         return self._connect()
 
+    def _connect(self) -> Cursor:
+        return connect_database(self.path, self.home, self._memory_limit, self.threads, self.read_only)
+
     def _close(self, connection: Cursor) -> None:
         for open_connection in [*self._cursors, connection]:
             with suppress(duckdb.Error):
                 open_connection.close()
         self._cursors.clear()
-
-    def _connect(self) -> Cursor:
-        os.umask(0o077)  # for good: the log of the database is made anew after each checkpoint
-        try:
-            connection = duckdb.connect(
-                str(self.path),
-                read_only=self.read_only,
-                config={
-                    "autoinstall_known_extensions": False,
-                    "autoload_known_extensions": False,
-                    "temp_directory": str(self.home / "tmp"),
-                    "memory_limit": self._memory_limit,
-                    "threads": self.threads,
-                    "checkpoint_threshold": "64MB",  # a commit that checkpoints waits as long as the log is large
-                    "python_enable_replacements": False,
-                    "perfect_ht_threshold": 16,  # larger ones take 100 ms to allocate for a few hundred groups
-                },
-            )
-            quoted = str(self.home).replace("'", "''")
-            connection.execute("SET GLOBAL TimeZone = 'UTC'")
-            connection.execute(f"SET allowed_directories = ['{quoted}/']")
-            connection.execute("SET enable_external_access = false")
-            connection.execute(f"SET allowed_configs = {list(OPEN_OPTIONS)}")
-            connection.execute("SET lock_configuration = true")
-        except duckdb.Error as error:
-            raise self._refused(error) from error
-        for path in () if self.read_only else (self.path, log_path(self.path)):
-            with suppress(OSError):  # of an earlier version, or on a file system without modes
-                path.chmod(0o600)
-        return connection
-
-    def _refused(self, error: duckdb.Error) -> StoreBusyError | StoreBrokenError:
-        if isinstance(error, duckdb.IOException) and (owner := _lock_owner_pid(self.path)) is not None:
-            return StoreBusyError(
-                "the store is in use by another process",
-                where=str(self.path),
-                got=f"PID {owner}",
-                attempt="Use the running dashboard, or stop it first",
-            )
-        kind = StoreDamagedError if is_damage(error) else StoreBrokenError
-        return kind("the store cannot be opened", where=str(self.path), got=error_summary(error), attempt=opening_advice(error))
-
-
-def log_path(database: Path) -> Path:
-    """The write-ahead log of a database file; it exists while it holds anything."""
-    return database.with_name(database.name + ".wal")
-
-
-def remove_rewritten(home: Path) -> None:
-    """Remove what a rewrite that was interrupted left behind. Raises OSError."""
-    for path in (home / REWRITTEN, log_path(home / REWRITTEN)):
-        path.unlink(missing_ok=True)
-
-
-def _lock_owner_pid(path: Path) -> int | None:
-    """PID of another process that holds a lock on the file, or None. This process must not have the file open."""
-    with suppress(OSError), path.open("rb+") as file:
-        query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, query))
-        return None if kind == fcntl.F_UNLCK else int(pid)
-    return None
 
 
 def _is_open(cursor: Cursor) -> bool:

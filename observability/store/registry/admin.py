@@ -19,7 +19,8 @@ from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH as FIRST_HOUR
 from observability.core.window import HOUR, Window
 from observability.lake.schedule_state import source_problems, source_rows
-from observability.store.db.database import FLOOR_BYTES, Counted, Database, log_path
+from observability.store.db.connection import log_path
+from observability.store.db.database import FLOOR_BYTES, Counted, Database
 from observability.store.db.erasures import erasure_problems, erasures
 from observability.store.db.expressions import sql_literal
 from observability.store.db.failures import error_summary

@@ -1,7 +1,7 @@
 """Run an SQL query that a person wrote over the documented views: one SELECT, read-only, without files, with limits.
 
 The query is parsed before it is run. It may name the views, its own common table expressions and a few table functions, and nothing else,
-so that no file, setting or table is in reach; the connection opens no file and no network in any case (store/db/database.py).
+so that no file, setting or table is in reach; the connection opens no file and no network in any case (store/db/connection.py).
 The views are temporary: they are made on the query's own connection, for the models that it names.
 """
 
