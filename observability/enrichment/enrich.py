@@ -128,11 +128,6 @@ def _failure_words(error: Exception) -> str:
     return str(error) if isinstance(error, ObservabilityError) else f"{type(error).__name__}: {error}"
 
 
-def is_enrichment_off() -> bool:
-    """Whether the environment disables the thread."""
-    return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
-
-
 def run_enrichment_thread(store: "Store", state: EnrichmentState, stopping: threading.Event, *, first_wait: float = FIRST_WAIT) -> None:
     """The thread: one step at a time, in the order of its scheduler, while the loader is idle. It searches again when the store has
     changed.

@@ -7,7 +7,6 @@ model: before it has measured MIN_MEASURED steps, and for GUARD_REST decisions a
 """
 
 import math
-import os
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from statistics import median
 from typing import Any, Literal
 
 from observability.core.catalog import OWN_CONTROLLER
+from observability.core.switches import is_disabled
 
 Step = tuple[str, str]
 """The name of a job, and that of a model."""
@@ -140,7 +140,7 @@ def is_share_of_rotation(at: datetime) -> bool:
 
 def is_switched_off(settings_off: bool) -> bool:
     """Whether the kill switch is on: in the settings of the controller, or in the environment."""
-    return settings_off or os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
+    return settings_off or is_disabled(SWITCH)
 
 
 def decision_records(

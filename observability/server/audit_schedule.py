@@ -6,7 +6,6 @@ of the enrichment. An audit keeps each finished step in the home, so one that wa
 
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,11 +62,6 @@ class ScheduledAudit:
     def key(self) -> str:
         """Its key in the state."""
         return json.dumps([self.model, self.version, self.kind])
-
-
-def audits_are_off() -> bool:
-    """Whether the environment disables the thread."""
-    return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
 
 
 def newest_audited_version(model: Model) -> Version | None:

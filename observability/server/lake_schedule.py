@@ -1,7 +1,6 @@
 """The sources that this process loads on a schedule: `lake.toml` in the home (lake/config.py)."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import ObservabilityError, UsageError
+from observability.core.switches import is_disabled
 from observability.lake.config import ScheduledSource, read_lake_config
 from observability.lake.open_source import open_data_source
 from observability.lake.schedule_state import note_source_state, source_states
@@ -31,18 +31,13 @@ class _StoppedError(Exception):
     """The process ends; what was committed stays, and the next load goes on from there."""
 
 
-def sources_are_off() -> bool:
-    """Whether the environment disables the thread."""
-    return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
-
-
 def lake_work(store: "Store", stopping: threading.Event) -> tuple[CollectedState, dict[str, Callable[[], object]]]:
     """What the owner does in threads of their own, by the thread's name, and the state of what collectors leave. The schedule of sources is
     left out where the environment disables it.
     """
     state = CollectedState()
     works: dict[str, Callable[[], object]] = {"collecting": lambda: run_segment_intake(store, state, stopping)}
-    if not sources_are_off():
+    if not is_disabled(SWITCH):
         works["sources"] = lambda: run_source_schedule(store, stopping)
     return state, works
 

@@ -28,11 +28,6 @@ AFTER_FAILURE = timedelta(hours=1)
 """Wait after a set that could not be asked."""
 
 
-def probes_are_off() -> bool:
-    """Whether the environment disables the thread."""
-    return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
-
-
 def run_probes(store: "Store", stopping: threading.Event) -> None:
     """Ask what is due, every minute until `stopping` is set. A failure is logged, kept in the state, and tried again."""
     while not stopping.wait(LOOK_EVERY):

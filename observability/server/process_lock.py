@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.client.spool import landing_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
+from observability.core.switches import is_disabled
 from observability.records.private_file import make_private_folder, replace_private_file
 from observability.server.audit_log import mark_logged_predictions
 from observability.server.group_commit import GroupCommit
@@ -237,7 +238,7 @@ class Owner:
         """Explain predictions and estimate errors while the loader is idle, until `close`, unless disabled (enrich.SWITCH)."""
         from observability.enrichment import enrich
 
-        if enrich.is_enrichment_off():
+        if is_disabled(enrich.SWITCH):
             return
         self.enriching = enrich.EnrichmentState()
         self.enricher = started_thread("enricher", enrich.run_enrichment_thread, self.store, self.enriching, self.stopping)
@@ -246,7 +247,7 @@ class Owner:
         """Check live models, send alerts and freeze last week, until `close`, unless disabled (watcher.SWITCH)."""
         from observability.server import watcher
 
-        if watcher.watching_is_off():
+        if is_disabled(watcher.SWITCH):
             return
         self.watching = watcher.Watching()
         self.watcher = started_thread("watcher", watcher.run_watcher, self.store, self.watching, self.stopping)
@@ -255,14 +256,14 @@ class Owner:
         """Ask the scheduled probe sets when they are due, until `close`, unless disabled (probe_schedule.SWITCH)."""
         from observability.server import probe_schedule
 
-        if not probe_schedule.probes_are_off():
+        if not is_disabled(probe_schedule.SWITCH):
             self.probes = started_thread("probes", probe_schedule.run_probes, self.store, self.stopping)
 
     def start_audits(self) -> None:
         """Run the scheduled audits when they are due and nothing waits, until `close`, unless disabled (audit_schedule.SWITCH)."""
         from observability.server import audit_schedule
 
-        if not audit_schedule.audits_are_off():
+        if not is_disabled(audit_schedule.SWITCH):
             self.audits = started_thread("audits", audit_schedule.run_audit_schedule, self.store, self.stopping)
 
     def start_lake(self) -> None:

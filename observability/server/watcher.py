@@ -102,11 +102,6 @@ class Watching:
     failure: str | None = None
 
 
-def watching_is_off() -> bool:
-    """Whether the environment disables the thread."""
-    return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
-
-
 def first_wait() -> float:
     """Seconds before the first round: from the environment, else `FIRST_WAIT`."""
     try:

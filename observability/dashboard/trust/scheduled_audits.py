@@ -11,6 +11,7 @@ from observability.alerts import alarm_rules
 from observability.analyzers.trust.audits import WORDS
 from observability.core import formatting
 from observability.core.settings import AUDITS
+from observability.core.switches import is_disabled
 from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.table import Cell, draw_table, plain_columns, table_row
@@ -19,7 +20,6 @@ from observability.detection.audit_history import StoredAudit
 from observability.server.audit_schedule import (
     SWITCH,
     ScheduledAudit,
-    audits_are_off,
     newest_audited_version,
     schedule_outcomes,
     scheduled_audits,
@@ -78,7 +78,7 @@ def schedule_table(here: ModelPage, known: Sequence[StoredAudit]) -> None:
     if not planned:
         st.markdown("Audits begin once a version is registered with its model file.")
         return
-    if audits_are_off():
+    if is_disabled(SWITCH):
         st.markdown(f"{formatting.status_label('watch', 'Off')}: `{SWITCH}` turns the schedule off.")
     outcomes, now = schedule_outcomes(load.home()), datetime.now(UTC)
     rows = [schedule_row(audit, outcomes.get(audit.key, {}), now) for audit in planned]
