@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -187,15 +188,20 @@ def data_to_audit(store: Store, args: argparse.Namespace) -> DataToAudit:
     table = pd.concat([read_table(path, args.decimal) for path in paths], ignore_index=True)
     left_out = [name for name in (args.exclude or "").split(",") if name]
     label = labels_of(table, args.label, left_out, paths[0].name)
+    size = sum(path.stat().st_size for path in paths)
+    rows = LabelledRows(table.drop(columns=[args.label, *left_out]), label)
+    model = (args.model, args.version) if args.model and args.version else None
+    return DataToAudit(args.dataset or paths[0].name.partition(".")[0], rows, size, files_checksum(paths), model)
+
+
+def files_checksum(paths: Sequence[Path]) -> str:
+    """The SHA-256 of files one after another, as datasets name it."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
-    size = sum(path.stat().st_size for path in paths)
-    rows = LabelledRows(table.drop(columns=[args.label, *left_out]), label)
-    model = (args.model, args.version) if args.model and args.version else None
-    return DataToAudit(args.dataset or paths[0].name.partition(".")[0], rows, size, f"sha256:{digest.hexdigest()}", model)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def labels_of(table: "DataFrame", label: str, left_out: list[str], where: str) -> "Series[Any]":

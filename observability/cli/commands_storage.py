@@ -1,7 +1,6 @@
 """The commands `audit-storage`, `croissant`, `lineage` and `export-lake`: how data are stored, and what other tools read about them."""
 
 import argparse
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.cli.commands_data import read_table, registered_reference
+from observability.cli.commands_data import files_checksum, read_table, registered_reference
 from observability.cli.outcome import Outcome, Say, json_or_lines, write_output
 from observability.core import formatting
 from observability.core.errors import UsageError
@@ -135,17 +134,7 @@ def _files_source(paths: list[Path]) -> dict[str, Any]:
     """Bytes and checksum of files, as fields of a dataset. Raises UsageError where one is not there."""
     if missing := next((path for path in paths if not path.is_file()), None):
         raise UsageError("a file is not there", got=missing.name)
-    return {"bytes": sum(path.stat().st_size for path in paths), "checksum": _checksum(paths)}
-
-
-def _checksum(paths: list[Path]) -> str:
-    """The SHA-256 of the files one after another."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return f"sha256:{digest.hexdigest()}"
+    return {"bytes": sum(path.stat().st_size for path in paths), "checksum": files_checksum(paths)}
 
 
 def _tags(store: Store, args: argparse.Namespace, frame: "DataFrame") -> dict[str, str]:
@@ -287,7 +276,7 @@ def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     name = args.dataset or path.name.partition(".")[0]
     asked = Records("dataset", None, ever=True, only=(("dataset", (name,)),))
     logged = store.ask(asked, Window("", EPOCH, FOREVER))
-    checksum = _checksum([path])
+    checksum = files_checksum([path])
     rows = [row for row in logged.to_dict("records") if args.data_version in (None, row["version"])]
     same = [row for row in rows if row["checksum"] == checksum]
     if args.data_version and rows and not same and all(row["checksum"] for row in rows):

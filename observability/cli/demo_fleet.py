@@ -55,10 +55,7 @@ def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
     Raises UsageError where the list or one of its files is missing or wrong. What was loaded by then stays (`remove` deletes it).
     """
     began = time.perf_counter()
-    try:
-        fleet = tomllib.loads(listing.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError("the sample fleet is missing", got=listing.name, attempt="Run python sample_data/make.py") from None
+    fleet = read_fleet(listing)
     lines = []
     for entry in fleet["model"]:
         say(f"registering {entry['name']}")
@@ -70,6 +67,14 @@ def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
         report += store.load_files([path], defaults_of(entry), progress=progress_of(path.name, say))
     counts = f"{report.stored:,} records stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected"
     return [*lines, f"{counts} in {time.perf_counter() - began:.0f} s."]
+
+
+def read_fleet(listing: Path) -> dict[str, Any]:
+    """The list of the sample fleet. Raises UsageError where it is missing."""
+    try:
+        return tomllib.loads(listing.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("the sample fleet is missing", got=listing.name, attempt="Run python sample_data/make.py") from None
 
 
 def step_of(name: str, say: Say) -> Say:

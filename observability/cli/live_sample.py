@@ -9,7 +9,6 @@ import json
 import logging
 import tempfile
 import threading
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.cli.demo_fleet import MARK, Say, defaults_of, progress_of, request_of, step_of
+from observability.cli.demo_fleet import MARK, Say, defaults_of, progress_of, read_fleet, request_of, step_of
 from observability.core.bundle import bundle_folder
 from observability.core.errors import ObservabilityError, UsageError
 from observability.core.formatting import join_words
@@ -115,7 +114,7 @@ def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> l
     """Register the sample's models and load what arrived by `now` after the move; returns sentences. A run that is stopped goes on with the
     dashboard. Raises UsageError where the list or one of its files is missing or wrong.
     """
-    fleet = read_listing(listing)
+    fleet = fleet_with_periods(listing)
     periods = sample_periods(fleet, listing.parent)
     weeks = {period.name: period.weeks_until(now) for period in periods}
     lines = []
@@ -154,7 +153,7 @@ def deliver_live_sample(store: Store, listing: Path, now: datetime, say: Say, st
         if not (present := sample_models(store)):
             (store.home / STATE).unlink()
             return total
-        fleet, weeks = read_listing(listing), {name: each.weeks for name, each in state.periods.items()}
+        fleet, weeks = fleet_with_periods(listing), {name: each.weeks for name, each in state.periods.items()}
         gone = tuple(name for name in state.models if name not in present)
         moves = Moves(sample_periods(fleet, listing.parent), weeks, state.delivered, now, gone)
         with tempfile.TemporaryDirectory(prefix="live-sample-") as folder:
@@ -220,12 +219,9 @@ def sample_note(state: LiveSample, model: str | None, now: datetime) -> str:
     return f"Sample data, {moved}{ended}"
 
 
-def read_listing(listing: Path) -> dict[str, Any]:
+def fleet_with_periods(listing: Path) -> dict[str, Any]:
     """The list of the sample. Raises UsageError where it is missing or has no periods."""
-    try:
-        fleet = tomllib.loads(listing.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError("the sample fleet is missing", got=listing.name, attempt="Run python sample_data/make.py") from None
+    fleet = read_fleet(listing)
     if not fleet.get("period"):
         raise UsageError("the list of the sample names no period", where=listing.name, attempt="Run python sample_data/make.py --only-data")
     return fleet
