@@ -4,35 +4,21 @@ A line under the tabs asks every few seconds, while the tab is in sight and nobo
 the page runs again only where rows came, or the window moved on.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import load
+from observability.dashboard.components import page_component
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import model_stamp, notes_stamp, store_stamp
 
-ASSETS = Path(__file__).parent / "assets"
 EVERY, EVERY_OF_ALL = 5, 15
 """Seconds between two looks: on a page of one model, and of all, where a run analyzes every model that received rows."""
 DRAWN = "live-drawn"
 """The state of what the page shows."""
-
-
-@cache
-def _live_component() -> Callable[..., Any]:
-    """The registered component; once a process."""
-    return st.components.v2.component(
-        "live",
-        html='<div id="live"><span class="dot" aria-hidden="true"></span><span class="said"></span></div>',
-        css=(ASSETS / "live.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "live.js").read_text(encoding="utf-8"),
-    )
 
 
 def draw_live_range(scope: Scope) -> None:
@@ -51,7 +37,8 @@ def _live_line(scope: Scope) -> None:
         st.rerun()
     every = EVERY if scope.model else EVERY_OF_ALL
     data = {"said": live_words(load.newest_live_record(scope), datetime.now(UTC), every), "every": every * 1000}
-    _live_component()(key="live", data=data, on_tick_change=lambda: None)
+    html = '<div id="live"><span class="dot" aria-hidden="true"></span><span class="said"></span></div>'
+    page_component("live", html)(key="live", data=data, on_tick_change=lambda: None)
 
 
 def shown_state(scope: Scope) -> Hashable:

@@ -4,18 +4,17 @@ An entry has tabs; a tab has one page or several, of which the first is its own.
 folder. Findings, changes and training runs are about one model where one is chosen, else about all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from observability.dashboard import links
+from observability.dashboard.components import page_component
 from observability.dashboard.scope import Scope, scope_from_state
 
-ASSETS = Path(__file__).parent / "assets"
 Tabs = Mapping[str, tuple[str, ...]]
 """Pages by the tab's label; an empty label stands for the title of its page."""
 MODELS = "Models"
@@ -133,17 +132,6 @@ def draw_tabs(page: str) -> None:
         _draw("tabs", "Pages of this part", shown)
 
 
-@cache
-def _component() -> Callable[..., Any]:
-    """The registered component; once a process."""
-    return st.components.v2.component(
-        "menu",
-        html='<div id="menu"></div>',
-        css=(ASSETS / "menu.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "menu.js").read_text(encoding="utf-8"),
-    )
-
-
 def _draw(key: str, caption: str, lists: list[list[dict[str, Any]]]) -> None:
     """Draw lists of links. caption: for screen readers."""
 
@@ -152,4 +140,4 @@ def _draw(key: str, caption: str, lists: list[list[dict[str, Any]]]) -> None:
             links.follow_link(target)
 
     data = {"caption": caption, "kind": key, "lists": lists}
-    _component()(key=key, data=data, on_go_change=follow, on_scheme_change=lambda: None)  # a change of theme only asks for a run
+    page_component("menu")(key=key, data=data, on_go_change=follow, on_scheme_change=lambda: None)  # a change of theme only asks for a run

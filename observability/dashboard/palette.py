@@ -4,10 +4,8 @@ The button stands in the scope bar; the dialog is drawn in the browser (observab
 sent with every page; features and incidents only once the palette was opened, since incidents may take seconds to find.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -15,11 +13,11 @@ import streamlit as st
 from observability.core.errors import ObservabilityError
 from observability.dashboard import favourites, links, load, menu, read_incidents, recent_views, start_page
 from observability.dashboard.case import find_case
+from observability.dashboard.components import page_component
 from observability.dashboard.figure_capture import WITHOUT_SHARING
 from observability.dashboard.frame import ask_to_share, view_target
 from observability.dashboard.scope import SPANS, Scope, scope_from_state
 
-ASSETS = Path(__file__).parent / "assets"
 MAX_OFFERED = 2_000
 """Features and incidents that are offered; a model may have ten thousand columns."""
 MAX_ACTIONS = 200
@@ -48,7 +46,7 @@ def draw_palette(page: str, summary: str) -> None:
     data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": here}
     data |= {"keys": key_rows(), "share": page not in WITHOUT_SHARING, "cookies": changed_cookies(), "opened": state.get("palette-opening")}
     answers = {"on_open_change": _mark_opened, "on_go_change": _follow, "on_find_change": _find, "on_share_change": _mark_share}
-    _component()(key="palette", data=data, width="content", **answers)
+    page_component("palette")(key="palette", data=data, width="content", **answers)
     if (name := state.pop("palette-share", None)) is not None:
         ask_to_share(name)
         st.rerun()
@@ -195,14 +193,3 @@ def _mark_share() -> None:
 def _find() -> None:
     """Open the case of the typed id, or the search for it."""
     find_case.open_typed_case(str(st.session_state["palette"].find or ""))
-
-
-@cache
-def _component() -> Callable[..., Any]:
-    """The registered component; once a process."""
-    return st.components.v2.component(
-        "palette",
-        html='<div id="palette"></div>',
-        css=(ASSETS / "palette.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "palette.js").read_text(encoding="utf-8"),
-    )

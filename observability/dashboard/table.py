@@ -9,8 +9,6 @@ line, `bar`, `interval`, `act` what its button acts on, the parts of `links.link
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
@@ -18,22 +16,11 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import figure_capture, links
+from observability.dashboard.components import page_component
 
-ASSETS = Path(__file__).parent / "assets"
 Cell = dict[str, Any]
 MAX_POINTS = 40
 """Points of a sparkline; more are drawn as means of groups."""
-
-
-@cache
-def _ledger() -> Callable[..., Any]:
-    """The registered component; once a process."""
-    return st.components.v2.component(
-        "ledger",
-        html='<div id="ledger"></div>',
-        css=(ASSETS / "ledger.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "ledger.js").read_text(encoding="utf-8"),
-    )
 
 
 def column(
@@ -137,7 +124,7 @@ def draw_table(
         "bulk": dict(bulk) if bulk and on_act else None,
         "remembers": remembers,
     }
-    _ledger()(key=key, data=data, on_go_change=follow, on_act_change=act)
+    page_component("ledger")(key=key, data=data, on_go_change=follow, on_act_change=act)
 
 
 def sparkline(

@@ -1,17 +1,14 @@
 """The tour of the sample: five steps in the sidebar, each on its page. That it was left is kept in the reader's browser."""
 
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from observability.core.catalog import Model
 from observability.dashboard import links, load
+from observability.dashboard.components import page_component
 from observability.dashboard.scope import Scope
 
-ASSETS = Path(__file__).parent / "assets"
 FIRST = {"t": "Tour"}
 STEPS = (
     ("health", "All models", "One row a model: status, traffic, latency, inputs, outcomes, fairness and cost. Below, the incidents."),
@@ -36,7 +33,7 @@ def draw_tour() -> None:
     sample = [model for model in load.catalog().models if model.sample and model.task]
     if sample:
         with st.sidebar:
-            _tour_component()(key="tour", data=tour_steps(sample), on_go_change=_follow_step)
+            page_component("tour")(key="tour", data=tour_steps(sample), on_go_change=_follow_step)
 
 
 def tour_steps(models: list[Model]) -> dict[str, Any]:
@@ -52,14 +49,3 @@ def tour_steps(models: list[Model]) -> dict[str, Any]:
 def _follow_step() -> None:
     if target := st.session_state["tour"].go:
         links.follow_link(target)
-
-
-@cache
-def _tour_component() -> Callable[..., Any]:
-    """The registered component; once a process."""
-    return st.components.v2.component(
-        "tour",
-        html='<div id="tour"></div>',
-        css=(ASSETS / "tour.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "tour.js").read_text(encoding="utf-8"),
-    )

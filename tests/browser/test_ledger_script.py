@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from observability.dashboard import palette
+from observability.dashboard import components
 
 pytestmark = pytest.mark.browser
-SCRIPT, STYLE = ((palette.ASSETS / f"ledger.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+SCRIPT, STYLE = ((components.ASSETS / f"ledger.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
 SET_UP = """async ([script, style, text]) => {
   document.body.innerHTML = '<div id="ledger"></div>'
   document.head.append(Object.assign(document.createElement('style'), { textContent: style }))

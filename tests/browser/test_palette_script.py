@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from observability.dashboard import palette
+from observability.dashboard import components, palette
 from observability.dashboard.overview import incident_actions
 from observability.dashboard.review import agenda
 
 pytestmark = pytest.mark.browser
-SCRIPT = (palette.ASSETS / "palette.js").read_text(encoding="utf-8")
+SCRIPT = (components.ASSETS / "palette.js").read_text(encoding="utf-8")
 SET_UP = """async (script) => {
   document.body.innerHTML = '<div id="palette"></div>'
   const address = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }))

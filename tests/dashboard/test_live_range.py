@@ -89,7 +89,7 @@ def test_the_page_runs_again_where_rows_of_its_model_came_or_the_window_moved(
     clock, reruns, drawn = load.page_clock(), [], {}
     monkeypatch.setattr(load, "page_clock", lambda: clock)
     monkeypatch.setattr(live_range.st, "rerun", lambda: reruns.append(1))
-    monkeypatch.setattr(live_range, "_live_component", lambda: lambda **_: None)
+    monkeypatch.setattr(live_range, "page_component", lambda *_: lambda **_: None)
     look = live_range._live_line.__wrapped__
 
     def looks_again(scope: Scope) -> bool:

@@ -14,7 +14,7 @@ WEEKS = Scope("loan", span="dates", start=START, end=END)
 
 def test_every_page_is_a_line_and_every_line_leads_to_a_page(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    monkeypatch.setattr(palette, "page_component", lambda name: lambda **given: drawn.append(given["data"]))
     opened("drift", model="loan", window="28d")
     (data,) = drawn
     assert {item["go"]["page"] for item in data["items"] if item["kind"] == "Pages"} == set(links.page_files())
@@ -54,7 +54,7 @@ def test_time_ranges_keep_the_page_and_the_model(current: World) -> None:
 def test_shared_views_do_not_wait_for_incidents(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """They came with the incidents alone, after the palette was opened: on a busy machine after minutes."""
     drawn = []
-    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    monkeypatch.setattr(palette, "page_component", lambda name: lambda **given: drawn.append(given["data"]))
     monkeypatch.setattr(palette, "shared_view_items", lambda: [{"kind": "Shared views", "t": "Age", "hint": "", "go": {}}])
     opened("drift", model="loan", window="28d")
     assert [item["t"] for item in drawn[0]["items"] if item["kind"] == "Shared views"] == ["Age"] and not drawn[0]["full"]
@@ -84,7 +84,7 @@ def test_actions_lead_where_the_list_of_actions_leads_and_compute_no_finding(cur
 
 def test_actions_are_sent_with_the_page_and_none_where_they_cannot_be_read(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    monkeypatch.setattr(palette, "page_component", lambda name: lambda **given: drawn.append(given["data"]))
     current.store.write_records([{"kind": "action", "at": END, "author": "ann", "text": "Ask the vendor", "action": "p4"}])
     opened("drift", model="loan", window="28d")
     assert "Ask the vendor" in [item["t"] for item in drawn[0]["items"] if item["kind"] == "Actions"]
@@ -100,7 +100,7 @@ def test_views_of_the_session_come_first_each_place_once_and_without_the_one_tha
     current: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[dict] = []
-    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    monkeypatch.setattr(palette, "page_component", lambda name: lambda **given: drawn.append(given["data"]))
     app = opened("drift", model="loan", window="28d")
     assert not any(item["kind"] == "Recent" for item in drawn[-1]["items"])
     (here,) = app.session_state[recent_views.HELD]

@@ -4,10 +4,6 @@ The effect of a word is the difference of the score without it, computed in the 
 address of an image is a link.
 """
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -18,7 +14,7 @@ from observability.dashboard import load
 from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.case.explanation import computed_with_progress
-from observability.dashboard.table import ASSETS
+from observability.dashboard.components import page_component
 from observability.dashboard.widgets import plain_caption
 from observability.investigation import logged_content
 from observability.investigation.label_types import class_words, with_unit
@@ -29,17 +25,6 @@ MAX_CHARACTERS = 4000
 """Characters of a text that the page shows; the record has all of them."""
 MIN_COLOURED_EFFECT = 0.05
 """Part of the largest effect from which a word is coloured."""
-
-
-@cache
-def _text_component() -> Callable[..., Any]:
-    """The registered component; once a process."""
-    return st.components.v2.component(
-        "logged_text",
-        html='<div id="text"></div>',
-        css=(ASSETS / "text.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "text.js").read_text(encoding="utf-8"),
-    )
 
 
 def has_logged_content(here: CasePage) -> bool:
@@ -100,7 +85,7 @@ def _draw_text(here: CasePage, text: LoggedText, found: WordEffects | None, name
         if end <= len(shown) and abs(effect) >= MIN_COLOURED_EFFECT * top
     ]
     caption = f"The logged {text.name}" + (", each word with its effect on the score" if words else "")
-    _text_component()(key=here.key(f"text-{name}"), data={"caption": caption, "text": shown, "words": words})
+    page_component("text")(key=here.key(f"text-{name}"), data={"caption": caption, "text": shown, "words": words})
     if len(text.text) > MAX_CHARACTERS:
         plain_caption(f"The first {MAX_CHARACTERS:,} of {len(text.text):,} characters.")
     if found is not None:

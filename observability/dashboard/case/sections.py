@@ -5,8 +5,6 @@ Addresses that end with the anchor of an earlier layout (`#conclude`) lead to th
 """
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any
 
 import streamlit as st
 
@@ -27,7 +25,7 @@ from observability.dashboard.case import (
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.charts import case as charts_case
 from observability.dashboard.choice_box import link_warning
-from observability.dashboard.table import ASSETS
+from observability.dashboard.components import page_component
 from observability.investigation.evidence_types import ErrorRule, LabelCheck
 from observability.investigation.label_types import with_unit
 from observability.investigation.latent_inputs import latent_bars_together
@@ -38,17 +36,6 @@ FIRST = "inputs"
 PARAMETER = "section"
 MOVED = {"happened": "said", "take": "said", "conclude": ""}
 """Where the parts of earlier anchors are now: a section, or "" for the first screen."""
-
-
-@cache
-def _sections_component() -> Callable[..., Any]:
-    """The registered component; once a process."""
-    return st.components.v2.component(
-        "sections",
-        html='<div id="sections"></div>',
-        css=(ASSETS / "sections.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "sections.js").read_text(encoding="utf-8"),
-    )
 
 
 def opened_section() -> str:
@@ -78,7 +65,7 @@ def sections_of_case(here: CasePage) -> None:
         rows.append({"to": anchor, "name": title, "word": words, "s": colour, "href": here.local_address(**{PARAMETER: anchor})})
     leads = {**{name: name for name in SECTIONS}, **MOVED}
     data = {"caption": "Sections of this case", "rows": rows, "opened": opened, "leads": leads}
-    _sections_component()(key=key, data=data, on_go_change=follow)
+    page_component("sections")(key=key, data=data, on_go_change=follow)
     with st.container(key="case-section"):  # as tall as the window, so that the row of sections stays on top of a short one
         SECTIONS[opened][2](here)
 
