@@ -346,7 +346,7 @@ def mean_shift(axis: ColumnAxis, reference: ColumnHistogram, current: ColumnHist
     Returns
     -------
     float | None
-        None for categories and constants.
+        None for categories and constants, and where a side has no values.
     """
     if not axis.ordered or not axis.scale or reference.values.sum() <= 0 or current.values.sum() <= 0:
         return None

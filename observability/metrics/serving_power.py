@@ -92,7 +92,7 @@ class EnergyAudit:
 
 
 def repeated_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Mean of repeated measurements with Student's interval; the ends are the mean where there is one, and never below 0.
+    """Mean of repeated measurements with Student's interval; the ends are the mean where there is one measurement, and never below 0.
 
     Parameters
     ----------

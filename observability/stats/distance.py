@@ -239,6 +239,7 @@ def l_infinity(reference: ArrayLike, current: ArrayLike) -> float:
     Returns
     -------
     float
+        NaN where a side has no rows.
     """
     p, q = _shares(reference), _shares(current)
     return NAN if p is None or q is None else float(np.abs(p - q).max())
@@ -257,6 +258,7 @@ def kolmogorov_smirnov(reference: ArrayLike, current: ArrayLike) -> float:
     Returns
     -------
     float
+        NaN where a side has no rows.
     """
     p, q = _shares(reference), _shares(current)
     return NAN if p is None or q is None else min(float(np.abs(np.cumsum(p - q)).max()), 1.0)
@@ -265,8 +267,9 @@ def kolmogorov_smirnov(reference: ArrayLike, current: ArrayLike) -> float:
 def kolmogorov_smirnov_p_value(d: float, n_reference: float, n_current: float) -> float:
     """Probability of a D of at least `d` under no change, for continuous values; conservative with ties.
 
-    The Kolmogorov limit with Stephens' correction for finite n, within a tenth of the exact p: λ = (√n + 0.12 + 0.11 / √n) d at n =
-    n₁ n₂ / (n₁ + n₂).
+    The Kolmogorov limit with Stephens' correction for finite n: λ = (√n + 0.12 + 0.11 / √n) d at n = n₁ n₂ / (n₁ + n₂). Above 0.001
+    and for sides of different sizes from 30 rows on, it is within a tenth of the exact p. The D of sides of equal size takes few values:
+    the exact p is larger there, by up to 37 % at 50 rows, 25 % at 100 and 11 % at 500.
 
     Parameters
     ----------
@@ -280,6 +283,7 @@ def kolmogorov_smirnov_p_value(d: float, n_reference: float, n_current: float) -
     Returns
     -------
     float
+        NaN where a side has no rows, or the statistic is NaN.
 
     References
     ----------

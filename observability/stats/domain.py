@@ -104,7 +104,7 @@ class ClassifierDesign:
 
 
 def rows_for_auc_gap(other: int, gap: float) -> float:
-    """Rows of a sample from which chance alone keeps the AUC within `gap` of 0.5 in 95 % of the cases.
+    """Rows of a sample from which chance alone keeps the AUC at most `gap` above 0.5 in 95 % of the cases.
 
     By the normal law of the Mann-Whitney statistic, a fifth wider for refitting.
 

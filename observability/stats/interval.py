@@ -93,6 +93,7 @@ def effective_n(n: float, n_squares: float | None = None) -> float:
     Returns
     -------
     float
+        0 without rows.
 
     References
     ----------
@@ -265,7 +266,7 @@ def wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tu
     Returns
     -------
     tuple[Floats, Floats]
-        (low, high).
+        (low, high); NaN without rows.
     """
     share, rows, z = np.asarray(rate, np.float64), np.asarray(n, np.float64), normal_quantile(confidence)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -289,7 +290,7 @@ def widened_wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.9
     Returns
     -------
     tuple[Floats, Floats]
-        (low, high).
+        (low, high); NaN without rows.
     """
     from scipy.special import betaincinv
 
