@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betainc, betaincinv, chdtrc, chdtri, ndtri, stdtr, stdtrit
 
-from observability.stats.difference_intervals import rate_difference_interval
-from observability.stats.interval import Interval, effective_n, two_sided_p_value
+from observability.stats.interval import effective_n
 
 MIN_HISTORY = 3
 """History points below which a count is not tested."""
@@ -34,17 +33,6 @@ class CountTest:
     dispersion: float | None
     overdispersed: bool | None
     n_history: int
-
-
-@dataclass(frozen=True)
-class ProportionTest:
-    """Two proportions: z and two-sided p of the pooled test, and a - b with Newcombe's interval. z and p are None where a side is
-    empty.
-    """
-
-    z: float | None
-    p_value: float | None
-    difference: Interval
 
 
 @dataclass(frozen=True)
@@ -122,43 +110,6 @@ def _negative_binomial_p_value(observed: float, mean: float, variance: float, fr
     return 2 * float(stdtr(freedom, score)) if np.isfinite(score) else 0.0
 
 
-def two_proportion_test(
-    successes_a: float,
-    n_a: float,
-    successes_b: float,
-    n_b: float,
-    n_squares_a: float | None = None,
-    n_squares_b: float | None = None,
-    confidence: float = 0.95,
-) -> ProportionTest:
-    """Two-sample z test of proportions with the pooled variance, without continuity correction.
-
-    Parameters
-    ----------
-    successes_a : float
-        Successes of side a (Σw).
-    n_a : float
-        Rows of side a (Σw).
-    successes_b : float
-        Successes of side b.
-    n_b : float
-        Rows of side b.
-    n_squares_a : float | None
-        Σw² of side a; None where it is unweighted.
-    n_squares_b : float | None
-        Σw² of side b; None where it is unweighted.
-    confidence : float
-        Coverage of the interval.
-
-    Returns
-    -------
-    ProportionTest
-    """
-    difference = rate_difference_interval(successes_a, n_a, successes_b, n_b, n_squares_a, n_squares_b, confidence)
-    z = proportion_score(successes_a, n_a, successes_b, n_b, n_squares_a, n_squares_b)
-    return ProportionTest(z, None if z is None else float(two_sided_p_value(z)), difference)
-
-
 def proportion_score(
     successes_a: float, n_a: float, successes_b: float, n_b: float, n_squares_a: float | None = None, n_squares_b: float | None = None
 ) -> float | None:
@@ -182,6 +133,7 @@ def proportion_score(
     Returns
     -------
     float | None
+        The p-value is `interval.two_sided_p_value` of it.
     """
     rows_a, rows_b = effective_n(n_a, n_squares_a), effective_n(n_b, n_squares_b)
     if not (n_a > 0 and n_b > 0 and rows_a > 0 and rows_b > 0):

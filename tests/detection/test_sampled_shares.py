@@ -5,8 +5,8 @@ import pytest
 
 from observability.detection.sampled_shares import SampledShare, sampled_share, shares_by_day
 from observability.metrics.column_counts import DailyShares
-from observability.stats.change import two_proportion_test
-from observability.stats.interval import rate_interval
+from observability.stats.change import proportion_score
+from observability.stats.interval import rate_interval, two_sided_p_value
 
 A_DAY, BUDGET, WEEKS = 500, 0.1 / 7, 200
 
@@ -28,7 +28,7 @@ def by_rows(now: DailyShares, past: DailyShares) -> tuple[float, bool]:
     """The p-value, and whether the interval holds 10 %, if rows were independent."""
     hits, n, then, before = (float(each.sum()) for each in (now.hits, now.total, past.hits, past.total))
     interval = rate_interval(hits, n)
-    return two_proportion_test(hits, n, then, before).p_value or 0.0, (interval.low or 0) <= 0.1 <= (interval.high or 0)
+    return float(two_sided_p_value(proportion_score(hits, n, then, before))), (interval.low or 0) <= 0.1 <= (interval.high or 0)
 
 
 def test_clean_weeks_whose_days_differ_are_silent_and_their_intervals_hold_the_truth() -> None:
