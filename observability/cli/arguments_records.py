@@ -1,6 +1,7 @@
 """Arguments of the command line. Records: files, sources, other tools, items to label, batches."""
 
 from observability.cli.arguments import DECIMAL_HELP, AddCommand, AllowRejected, absolute_path, folder_or_address
+from observability.importers.sources import OPENERS
 from observability.records.kinds import KINDS
 
 
@@ -59,9 +60,9 @@ def add_record_commands(add: AddCommand) -> None:
     )
     imported.add_argument(
         "what",
-        choices=("mlflow", "tensorboard", "optuna", "codecarbon", "zeus", "transformers", "tables", "wandb"),
+        choices=(*OPENERS, "tables", "wandb"),
         metavar="WHAT",
-        help="mlflow, tensorboard, optuna, codecarbon, zeus, transformers or tables",
+        help=f"{', '.join(OPENERS)} or tables",
     )
     imported.add_argument(
         "sources", nargs="+", type=absolute_path, metavar="PATH", help="the tool's file or folder; tables: reference and current"

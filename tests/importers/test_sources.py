@@ -12,7 +12,7 @@ import pytest
 from observability.core.errors import UsageError
 from observability.importers import tables
 from observability.importers.source_records import ReadOptions, write_record_lines
-from observability.importers.sources import OPENERS, open_source
+from observability.importers.sources import open_source
 from tests.support.imported_items import FIXTURES, unpacked_fixture
 
 DAMAGED = {
@@ -86,11 +86,3 @@ def test_a_compressed_table_is_read_up_to_a_size(tmp_path: Path, monkeypatch: py
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(UsageError, match="cannot be read"):
         tables.read_table(path)
-
-
-def test_every_tool_of_the_command_line_has_a_reader():
-    from observability.cli.parser import parser
-
-    command = next(each for each in parser()._actions if each.dest == "command").choices["import"]
-    tools = set(next(each for each in command._actions if each.dest == "what").choices)
-    assert tools == {*OPENERS, "tables", "wandb"}
