@@ -46,4 +46,5 @@ def test_the_rows_are_those_of_26_systems_as_the_document_counts_them() -> None:
 
 def test_every_analyzer_stands_in_the_table() -> None:
     named = {name for row in ROWS for name in row["Analyzer"].split(", ")} - {"–"}
-    assert named == {path.relative_to(ANALYZERS).with_suffix("").as_posix() for path in ANALYZERS.glob("*/[!_]*.py")}
+    found = {path.relative_to(ANALYZERS).with_suffix("").as_posix() for path in ANALYZERS.glob("*/[!_]*.py")}
+    assert named == found, f"docs/capabilities.md, column Analyzer: add {sorted(found - named)} to a row, take out {sorted(named - found)}"

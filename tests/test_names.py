@@ -52,7 +52,7 @@ def test_every_module_and_public_thing_has_a_docstring(path: Path) -> None:
             if isinstance(node, ast.ClassDef):
                 methods = [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
                 bare += [f"{node.name}.{each.name}" for each in methods if not each.name.startswith("_") and not ast.get_docstring(each)]
-    assert bare == []
+    assert bare == [], f"{path.relative_to(ROOT)}: write a docstring for each"
 
 
 def test_every_finding_names_a_known_metric() -> None:
