@@ -17,7 +17,7 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Conte
 from observability.core.catalog import Catalog, Model, Version, natural_order
 from observability.core.errors import NotFoundError
 from observability.core.finding import Finding, acknowledged_finding, needs_action
-from observability.core.formatting import format_day
+from observability.core.formatting import format_day, plural
 from observability.core.questions import Aggregate, By
 from observability.core.window import Environment, Slice, Window
 from observability.incidents.grouping import Incident, group_findings
@@ -131,6 +131,8 @@ def check(
         notes += [note] if note else []
         if each.rows_from is not None and window.start < each.rows_from:
             told = "come from the lake" if engine.lake_holds(each.name) else "are not kept: what needs single rows begins there"
+            if unread := [day for day in engine.unread_days(each.name) if day != "all"]:
+                told += f", which cannot be read for {plural(len(unread), 'day')}: {', '.join(unread[:3])}"
             notes.append(f"Rows of {each.name} before {format_day(each.rows_from)} {told}.")
         until, at = min(filter(None, (now, window.as_of, window.end))), evaluation_time(each, activity, window, now)
         compute = partial(model_findings, engine, each, window, at, only, reads, until=until)

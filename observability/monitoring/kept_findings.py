@@ -268,6 +268,7 @@ def check_keepers(store: "Store", now: datetime) -> Iterator[tuple[KeepModelFind
     They are read from the file beside the store, and written there in the end. A window that has not ended by `now` is computed: its end is
     the time of the check, so nobody asks for it again.
     """
+    store.note_lake_state()
     kept, generations = kept_findings_of(store, len(store.catalog().models)), dict(store.generations)
     kept.restore(store.home)
     keep_records = keeper_of_records(store, generations)

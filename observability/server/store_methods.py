@@ -52,6 +52,8 @@ METHODS: dict[str, StoreMethod] = {
     "newest_record": StoreMethod("read", "model"),
     "row": StoreMethod("read", "model"),
     "lake_holds": StoreMethod("read", "model"),
+    "unread_days": StoreMethod("read", "model"),
+    "note_lake_state": READ,
     "rows": StoreMethod("read", "window"),
     "search": StoreMethod("read", "window"),
     "rows_by_id_prefix": StoreMethod("read", answers="column"),

@@ -148,6 +148,7 @@ def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify |
 
 def check_live_models(store: "Store", state: Watching, config: configs.AlertConfig, now: datetime) -> None:
     """Check every live model and all other records, then store opened, worsened and resolved alerts with their messages."""
+    store.note_lake_state()
     models = live_models(store, now)
     about_records = {analyzer.name for analyzer in discover() if analyzer.about == "records"}
     kept = kept_findings_of(store, len(store.catalog().models))

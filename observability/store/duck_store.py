@@ -6,9 +6,9 @@ Only opener.py constructs it. Everything above observability/store names the pro
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from observability.core import telemetry
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Question, Records, Sample
@@ -36,6 +36,8 @@ from observability.store.query import (
 from observability.store.query.answer import AnswerCells
 from observability.store.types import decision_items, error_estimates, explanations, search_terms
 from observability.store.types.asked_questions import AskedQuestions
+
+Answer = TypeVar("Answer")
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -70,6 +72,19 @@ class DuckStore(Database, Store):
         """Whether a lake answers about the rows of a model that retention removed."""
         return self.removed_rows(self.catalog().model(model)) is not None
 
+    def unread_days(self, model: str) -> tuple[str, ...]:
+        """The days of the rows of a model that retention removed which the lake cannot give."""
+        return self._lake.unread_days(self.catalog().model(model))
+
+    def note_lake_state(self) -> None:
+        """Note, where the lake became readable otherwise than it was, that the models changed whose removed rows it has."""
+        if not self.read_only and any(model.rows_from is not None for model in self.catalog().models):
+            self._lake.note_state()
+
+    def _from_lake_too(self, model: str, ask: Callable[[], Answer]) -> Answer:
+        """An answer that may read the lake, without files of it that cannot be read."""
+        return self._lake.answer(self.catalog().by_name.get(model), ask)
+
     def snapshot(self) -> AbstractContextManager[object]:
         """Within the context, all answers in this thread come from one consistent state."""
         return source.snapshot_cursor(self)
@@ -77,7 +92,7 @@ class DuckStore(Database, Store):
     def ask(self, question: Question, window: Window) -> "DataFrame":
         """The answer to a question of any type over a window."""
         with telemetry.QUERY_SECONDS.timed(), self._query_log.timed(question, window):
-            return self._answer(question, window)
+            return self._from_lake_too(window.model, partial(self._answer, question, window))
 
     def _answer(self, question: Question, window: Window) -> "DataFrame":
         if isinstance(question, Records):
@@ -99,7 +114,7 @@ class DuckStore(Database, Store):
     def _aggregate_cells(self, question: Aggregate, window: Window) -> AnswerCells:
         """The cells of a joint question, measured."""
         with self._query_log.timed(question, window):
-            return aggregates.aggregate_cells(self, question, window)
+            return self._from_lake_too(window.model, partial(aggregates.aggregate_cells, self, question, window))
 
     @cached_property
     def _query_log(self) -> query_log.QueryLog:
@@ -152,11 +167,11 @@ class DuckStore(Database, Store):
         removed: bool = True,
     ) -> dict[str, Any]:
         """Everything that is stored about one prediction."""
-        return listing.prediction_record(self, model, id, version, environment, removed=removed)
+        return self._from_lake_too(model, partial(listing.prediction_record, self, model, id, version, environment, removed=removed))
 
     def rows(self, window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True) -> "DataFrame":
         """At most `limit` raw rows of a window."""
-        return listing.list_rows(self, window, columns, limit, order, outcomes=outcomes)
+        return self._from_lake_too(window.model, partial(listing.list_rows, self, window, columns, limit, order, outcomes=outcomes))
 
     def search(
         self,
@@ -167,7 +182,7 @@ class DuckStore(Database, Store):
         newly_labelled: tuple[datetime, datetime] | None = None,
     ) -> "DataFrame":
         """At most `limit` predictions of a window that meet every condition."""
-        return search.search_predictions(self, window, terms, limit, order, newly_labelled)
+        return self._from_lake_too(window.model, partial(search.search_predictions, self, window, terms, limit, order, newly_labelled))
 
     def rows_by_id_prefix(self, start: str, limit: int) -> "DataFrame":
         """Predictions whose id begins with a text, of every model, newest first."""
@@ -324,7 +339,7 @@ class DuckStore(Database, Store):
         """What a person should know of the store and its disk, as sentences. One small query."""
         from observability.store.registry import admin
 
-        return admin.storage_problems(self)
+        return [*admin.storage_problems(self), *self._lake.problems()]
 
     def repairs(self) -> list[dict[str, Any]]:
         """What was damaged or lost and mended, oldest first: {at, what, missing, set_aside, seen_at}."""

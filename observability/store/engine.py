@@ -89,6 +89,11 @@ class Engine(Protocol):
         del model
         return False
 
+    def unread_days(self, model: str) -> tuple[str, ...]:
+        """The days of the rows of a model that retention removed which the lake cannot give; `all` where it can give none."""
+        del model
+        return ()
+
     def counters(self, model: str, window: Window) -> dict[str, Any]:
         """What the loader counted about a model in a window. Of the lines that services sent: `lines`, `stored`, `duplicates`, `rejected`,
         `duplicate_hours` and `rejected_hours` (hours with such lines), and `rules` {rule that rejected lines broke: lines}; also
@@ -147,6 +152,10 @@ class Store(Engine, Protocol):
 
     def close(self) -> None:
         """Close the store. A second call does nothing."""
+        ...
+
+    def note_lake_state(self) -> None:
+        """Commit that models changed whose removed rows the lake gives otherwise than when this was last called."""
         ...
 
     def in_background(self) -> AbstractContextManager[None]:

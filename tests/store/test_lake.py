@@ -12,10 +12,13 @@ import pandas as pd
 import pytest
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.core.finding import FAILED
 from observability.core.questions import Records, Sample
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.lake.file_place import FolderPlace
+from observability.monitoring.check import check
+from observability.monitoring.kept_findings import check_keepers
 from observability.store import nightly
 from observability.store.db.schema import model_table
 from observability.store.lake import export, late_labels
@@ -443,6 +446,71 @@ def test_a_lake_that_is_gone_leaves_the_rows_that_the_store_keeps(aged, tmp_path
     finally:
         (tmp_path / "gone").rename(lake)
     assert len(after.rows(window, ("id",), 10_000)) == len(whole)
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "overwritten"])
+@pytest.mark.parametrize("table", ["predictions", "labels"])
+def test_a_file_that_cannot_be_read_has_no_rows_and_is_told(aged, tmp_path, damage, table):
+    before, after, lake = aged
+    window = Window("loan", START, START + DAYS * DAY)
+    sample = Sample("outcomes", ("id", "label"), 10_000)
+    whole = len(after.rows(window, ("id",), 10_000))
+    (file,) = lake.glob(f"{table}/model=loan/day=2026-03-02/*.parquet")
+    held = file.read_bytes()
+    file.unlink()
+    if damage != "missing":
+        file.write_bytes(held[:-30] if damage == "short" else held[:4] + bytes(len(held) - 400) + held[-396:])
+    rows = stored(before, "predictions", "loan")
+    day = rows[(rows["at"] >= naive_utc(START + DAY)) & (rows["at"] < naive_utc(START + 2 * DAY)) & (rows["stream"] > 0)]
+    try:
+        with open_store_again(after.home, tmp_path) as store:
+            assert len(store.rows(window, ("id",), 10_000)) == len(store.search(window, [], 10_000)) == len(store.ask(sample, window))
+            lacking = whole - len(store.rows(window, ("id",), 10_000))
+            assert 0 < lacking <= len(day) if table == "predictions" else lacking == 0
+            assert store.unread_days("loan") == ("2026-03-02",) and store.lake_holds("loan")
+            (told,) = [sentence for sentence in store.problems() if "loan" in sentence]
+            assert "1 day of the lake (2026-03-02) cannot be read" in told
+            report = check(store, model="loan", start=START, end=START + 6 * DAY, now=START + 30 * DAY, reads="rows", with_records=False)
+            assert any("which cannot be read for 1 day: 2026-03-02" in note for note in report.notes)
+            assert not any(FAILED in finding.because for finding in report.findings)
+    finally:
+        file.write_bytes(held)
+
+
+def open_store_again(home, folder):
+    """A copy of a home, opened, which reads the same lake."""
+    shutil.copytree(home, folder / "copy")
+    return new_store(folder / "copy")
+
+
+def test_findings_that_were_kept_while_the_lake_was_away_are_computed_again(aged, tmp_path):
+    _, after, lake = aged
+    now = START + 30 * DAY
+
+    def found(store):
+        with check_keepers(store, now) as keep:
+            asked = {"model": "loan", "start": START, "end": START + 6 * DAY, "now": now, "with_records": False, "reads": "rows"}
+            return sorted((each.claim, each.n, each.value) for each in check(store, **asked, keep=keep).findings)
+
+    lake.rename(tmp_path / "away")
+    try:
+        with open_store_again(after.home, tmp_path) as store:
+            away = found(store)
+            assert any("loan" in sentence and "the lake cannot be read" in sentence for sentence in store.problems())
+    finally:
+        (tmp_path / "away").rename(lake)
+    with new_store(tmp_path / "copy") as store:
+        there = found(store)
+        assert repr(there) != repr(away)
+        lake.rename(tmp_path / "away")
+        try:
+            assert repr(found(store)) == repr(away)
+        finally:
+            (tmp_path / "away").rename(lake)
+        generation = store.generation
+        assert repr(found(store)) == repr(there) and store.generation > generation
+        generation = store.generation
+        assert repr(found(store)) == repr(there) and store.generation == generation, "a lake that is as it was changes nothing"
 
 
 @pytest.mark.parametrize(("model", "seed"), some([("kind", 6), ("loan", 1), ("eta", 3)], 1))

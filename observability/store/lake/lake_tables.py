@@ -7,13 +7,12 @@ import duckdb
 
 from observability.core.catalog import Catalog, Model
 from observability.core.errors import UsageError
-from observability.core.time import naive_utc
 from observability.lake.file_place import FilePlace
 from observability.store.db.database import Database
 from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
 from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TABLES, PREDICTION_COLUMNS, create_table_sql, model_table
-from observability.store.lake.manifest import REFERENCE, TABLES, LakeFile, LakeManifest, LakeTable
+from observability.store.lake.manifest import TABLES, LakeFile, LakeManifest, LakeTable
 
 
 class LakeTables:
@@ -65,11 +64,13 @@ class LakeTables:
         """Close the database in memory."""
         self._connection.close()
 
-    def show(self, model: Model, predictions: Sequence[LakeFile] | None = None) -> None:
-        """Make the tables of a model; a second call changes nothing until its columns or files do. predictions: files, None for all."""
-        files = {table: self.manifest.of_model(model.name, table) for table in TABLES}
-        files["predictions"] = files["predictions"] if predictions is None else list(predictions)
-        state = model.columns, tuple(files["predictions"])
+    def show(self, model: Model, chosen: Sequence[LakeFile] | None = None) -> None:
+        """Make the tables of a model; a second call changes nothing until its columns or files do. chosen: files, None for all."""
+        files = {
+            table: self.manifest.of_model(model.name, table) if chosen is None else [file for file in chosen if file.table == table]
+            for table in TABLES
+        }
+        state = model.columns, *map(tuple, files.values())
         if self._shown.get(model.key) == state:
             return
         with self.store.cursor() as cursor:
@@ -85,15 +86,6 @@ class LakeTables:
                 self._connection.execute(f"DROP TABLE IF EXISTS {name}")
                 self._connection.execute(create_table_sql(name, columns))
         self._shown[model.key] = state
-
-    def show_removed(self, model: Model) -> bool:
-        """Make the tables of a model with its rows from before `Model.rows_from`; whether there are any."""
-        assert model.rows_from is not None
-        first = naive_utc(model.rows_from).date().isoformat()
-        older = [file for file in self.manifest.of_model(model.name, "predictions") if file.day != REFERENCE and file.day < first]
-        if older:
-            self.show(model, older)
-        return bool(older)
 
     def removed_rows(self, model: Model) -> None:
         """None: these tables are the rows that the lake has."""

@@ -1,25 +1,43 @@
 """The rows of days that retention removed from a store, from the lake that `[lake_export]` of HOME/keeping.toml names.
 
-The store holds the references and every day from `Model.rows_from` on; the lake answers for the days before. So no row is in both.
+The store holds the references and every day from `Model.rows_from` on; the lake answers for the days before. So no row is in both. A
+lake, or a file of it, that cannot be read has no rows: the log, the banner of every page and the note of a check say so, and findings that
+were kept are computed again when it changes.
 """
 
+import hashlib
+import json
 import logging
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
+from observability.core.formatting import plural
+from observability.core.time import naive_utc
 from observability.lake.addresses import checked_address
 from observability.lake.file_place import FolderPlace
+from observability.records.private_file import replace_private_file
 from observability.store.db.database import Database
+from observability.store.db.expressions import sql_literal
 from observability.store.db.keeping import read_keeping
 from observability.store.db.results import Cursor
 from observability.store.lake.lake_tables import LakeTables
-from observability.store.lake.manifest import read_manifest
+from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest, read_manifest
 
 LOG = logging.getLogger(__name__)
 THREADS, MEMORY_LIMIT = 2, "1GB"
+LOOKED_FOR = 10.0
+"""Seconds for which a file that was there is taken to be there."""
+STATES = "lake-state.json"
+"""In the home: by model, a digest of what could be read of its removed rows when findings were last asked for."""
+Answer = TypeVar("Answer")
 
 
 class RemovedRows:
@@ -27,8 +45,11 @@ class RemovedRows:
 
     def __init__(self, store: Database) -> None:
         self._store = store
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._state: tuple[tuple[str, int], LakeTables] | None = None
+        self._damaged: dict[str, tuple[int, int]] = {}
+        self._looked: dict[str, tuple[float, frozenset[str]]] = {}
+        self._unread: dict[str, tuple[str, ...]] = {}
 
     def cursor(self, model: Model) -> Cursor | None:
         """A cursor whose tables of a model hold its rows from before `Model.rows_from`; None where the lake has none of them."""
@@ -36,11 +57,73 @@ class RemovedRows:
             return None
         try:
             with self._lock:
-                tables = self._present_tables()
-                return tables.cursor() if tables is not None and tables.show_removed(model) else None
+                return self._cursor(model)
         except (ObservabilityError, OSError, duckdb.Error) as error:
             LOG.warning("the lake cannot be read: %s", error)
+            self._unread[model.name] = ("all",)
             return None
+
+    def _cursor(self, model: Model) -> Cursor | None:
+        if (tables := self._present_tables()) is None:
+            if is_folder_named(self._store.home):
+                self._unread[model.name] = ("all",)
+            return None
+        files = removed_files(tables.manifest, model)
+        for _ in range(2):
+            gone = self._unreadable(tables, model, files)
+            shown = [file for file in files if file.name not in gone]
+            if not any(file.table == "predictions" for file in shown):
+                return None
+            try:
+                tables.show(model, shown)
+                break
+            except duckdb.Error:  # of a file whose end, which names its columns, is damaged
+                if not self._finds_damage(model):
+                    raise
+        return tables.cursor()
+
+    def answer(self, model: Model | None, ask: Callable[[], Answer]) -> Answer:
+        """An answer that may read the lake. Where a file of it cannot be read, it is left out, and the answer given without it."""
+        try:
+            return ask()
+        except duckdb.Error:
+            if model is None or model.rows_from is None or not self._finds_damage(model):
+                raise
+            return ask()
+
+    def unread_days(self, model: Model) -> tuple[str, ...]:
+        """The days of a model's removed rows, or of their labels, that the lake names and that cannot be read; `all` for the whole lake."""
+        if model.rows_from is None or read_keeping(self._store.home).lake is None:
+            return ()
+        with self._lock:
+            self._unread.pop(model.name, None)
+            return self._unread.get(model.name, ()) if self.cursor(model) is not None else self._unread.get(model.name, ("all",))
+
+    def problems(self) -> list[str]:
+        """What could not be read when it was last asked for, as sentences. Reads nothing."""
+        told = []
+        for name, days in sorted(self._unread.items()):
+            if days:
+                what = "the lake" if days == ("all",) else f"{plural(len(days), 'day')} of the lake ({', '.join(days[:3])})"
+                told.append(f"Removed rows of {name} are missing in figures: {what} cannot be read. Bring it back from a copy of the lake.")
+        return told
+
+    def note_state(self) -> None:
+        """Commit that models changed whose removed rows are readable otherwise than when this was last called."""
+        models = [model for model in self._store.catalog().models if model.rows_from is not None]
+        present = {model.name: self._digest(model) for model in models}
+        path, known = self._store.home / STATES, dict[str, str]()
+        with suppress(OSError, ValueError):
+            known = json.loads(path.read_text(encoding="utf-8"))
+        if changed := [name for name, digest in present.items() if known.get(name) != digest]:
+            with self._store.write():
+                self._store.note_changed_models(changed)
+            replace_private_file(path, json.dumps(present))
+
+    def _digest(self, model: Model) -> str:
+        unread = self.unread_days(model)
+        files = [] if self._state is None else [file.name for file in removed_files(self._state[1].manifest, model)]
+        return hashlib.sha256(json.dumps([files, unread]).encode()).hexdigest()[:16]
 
     def _present_tables(self) -> LakeTables | None:
         """The tables of the present state of the lake; None where there is none."""
@@ -51,4 +134,57 @@ class RemovedRows:
         manifest = read_manifest(place := FolderPlace(folder))
         if self._state is None or self._state[0] != (text, manifest.number):
             self._state = (text, manifest.number), LakeTables(self._store, place, manifest, THREADS, MEMORY_LIMIT)
+            self._looked.clear()
         return self._state[1]
+
+    def _unreadable(self, tables: LakeTables, model: Model, files: list[LakeFile]) -> frozenset[str]:
+        """The names of files of a model that are missing, have another size than when they were written, or were found damaged."""
+        at, gone = self._looked.get(model.name, (0.0, frozenset[str]()))
+        if time.monotonic() - at > LOOKED_FOR or at == 0.0:
+            gone = frozenset(file.name for file in files if not self._is_whole(tables.folder, file))
+            self._looked[model.name] = time.monotonic(), gone
+            if gone:
+                LOG.warning("the lake cannot be read: %s", ", ".join(sorted(gone)))
+        self._unread[model.name] = tuple(sorted({file.day for file in files if file.name in gone}))
+        return gone
+
+    def _is_whole(self, folder: Path, file: LakeFile) -> bool:
+        try:
+            found = (folder / file.name).stat()
+        except OSError:
+            return False
+        return found.st_size == file.bytes and self._damaged.get(file.name) != (found.st_size, found.st_mtime_ns)
+
+    def _finds_damage(self, model: Model) -> bool:
+        """Read all files of a model's removed rows; whether any cannot be read that was taken to be whole."""
+        with self._lock:
+            if (tables := self._present_tables()) is None:
+                return True
+            before = self._looked.pop(model.name, (0.0, frozenset()))[1]
+            files = removed_files(tables.manifest, model)
+            for file in files:
+                if not self._is_whole(tables.folder, file):
+                    continue
+                try:
+                    path = sql_literal(str(tables.folder / file.name))
+                    tables.cursor().execute(f"SELECT bit_xor(hash(r)) FROM read_parquet({path}, hive_partitioning = false) r").fetchall()
+                except duckdb.Error as error:
+                    LOG.warning("the lake cannot be read: %s: %s", file.name, error)
+                    with suppress(OSError):
+                        found = (tables.folder / file.name).stat()
+                        self._damaged[file.name] = found.st_size, found.st_mtime_ns
+            return self._unreadable(tables, model, files) != before
+
+
+def is_folder_named(home: Path) -> bool:
+    """Whether the settings of a home name a lake in a folder."""
+    text = read_keeping(home).lake
+    return text is not None and checked_address(text).path is not None
+
+
+def removed_files(manifest: LakeManifest, model: Model) -> list[LakeFile]:
+    """The files of a state of a lake that hold rows of a model from before `Model.rows_from`, and all of its labels."""
+    assert model.rows_from is not None
+    first = naive_utc(model.rows_from).date().isoformat()
+    older = [file for file in manifest.of_model(model.name, "predictions") if file.day != REFERENCE and file.day < first]
+    return older + (manifest.of_model(model.name, "labels") if older else [])
