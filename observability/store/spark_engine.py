@@ -19,10 +19,12 @@ from observability.core.window import Window
 from observability.store.beside_store import EngineBesideStore
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import Database
+from observability.store.db.results import Cursor
 from observability.store.db.schema import LABEL_COLUMNS, SLICE_LEVELS, model_table
 from observability.store.engine import BoundQuestion, Store
 from observability.store.lake import spark_tasks
-from observability.store.lake.land_rollups import land_rollups
+from observability.store.lake.export import days_held_otherwise
+from observability.store.lake.land_rollups import EPOCH_DAY, land_rollups
 from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest, read_manifest
 from observability.store.lake.spark_tasks import CURRENT, DELTA_COLUMNS, FIGURES, KEYS, PART_COLUMNS, REVISIONS, TaskModel
 from observability.store.query import aggregates, source
@@ -187,15 +189,24 @@ class SparkEngine(EngineBesideStore):
             chosen = self._with_current_labels(manifest, model, chosen, None if window.environment == "reference" else window.as_of)
         return cast("DataFrame", spark_tasks.sample_frame(task, sample, window, chosen.toArrow()))
 
-    def compute_rollups(self, name: str, first: date, last: date) -> dict[str, int]:
+    def compute_rollups(self, name: str, first: date, last: date) -> dict[str, Any]:
         """Compute the rollups of some days of a model (both included) from the lake, late labels with them, and put them in place of those
-        that the store has, in one transaction: {rows, counts, sums}. Killed before it, the store is as it was.
+        that the store has, in one transaction: {rows, counts, sums, left}. Killed before it, the store is as it was.
+
+        left: days that stay as they are, with the reason: the lake does not hold them as the store knows them.
         """
-        manifest, model = read_manifest(self.place), self.catalog().model(name)
+        manifest, model, database = read_manifest(self.place), self.catalog().model(name), cast("Database", self.store)
         task = self._task(model)
         streams = [number for number, _, environment in task.streams if environment != "reference"]
+        asked = self._known_days(model, manifest, streams, first, last)
+
+        def held_otherwise(cursor: Cursor) -> dict[str, str]:
+            return days_held_otherwise(database, cursor, self.place, manifest, model, asked)
+
+        with database.cursor() as cursor:
+            left = held_otherwise(cursor)
         types = spark_tasks.stored_types(model.columns)
-        days = {file.day for file in manifest.of_model(name, "predictions") if first.isoformat() <= file.day <= last.isoformat()}
+        days = [day for day in asked if day not in left]
         files = [file for file in manifest.of_model(name, "predictions") if file.day in days]
         rows = self._read(files, types).where(f"stream IN ({', '.join(map(str, streams))})" if streams else "false")
         task = replace(task, slices=(*task.slices, *self._new_slices(model, task, rows)))
@@ -209,8 +220,22 @@ class SparkEngine(EngineBesideStore):
             rows.join(ladders, "id", "left").mapInArrow(deltas, _schema(DELTA_COLUMNS)).groupBy("sums", *COUNT_KEYS).agg(*_added_figures())
         )
         table = added.toArrow()
-        landed = land_rollups(cast("Database", self.store), model, table, streams, first, last + timedelta(days=1), task.slices)
-        return {"rows": sum(file.rows for file in files), **landed}
+
+        def changed_meanwhile(cursor: Cursor) -> list[date]:
+            left.update(held_otherwise(cursor))
+            return [date.fromisoformat(day) for day in left]
+
+        landed = land_rollups(database, model, table, streams, [*map(date.fromisoformat, days)], task.slices, changed_meanwhile)
+        return {"rows": sum(file.rows for file in files if file.day not in left), **landed, "left": dict(sorted(left.items()))}
+
+    def _known_days(self, model: Model, manifest: LakeManifest, streams: Sequence[int], first: date, last: date) -> list[str]:
+        """The days from first to last of which the lake has rows or the store has counts."""
+        mine = f"stream IN ({', '.join(map(str, streams)) or 'NULL'})"
+        with cast("Database", self.store).cursor() as cursor:
+            counted = f"SELECT DISTINCT floor(period / 24)::INTEGER FROM {model_table('counts', model.key)} WHERE {mine}"
+            days = {str(EPOCH_DAY + timedelta(days=number)) for (number,) in cursor.execute(counted).fetchall()}
+        days |= {file.day for file in manifest.of_model(model.name, "predictions")}
+        return sorted(day for day in days if first.isoformat() <= day <= last.isoformat())
 
     def _new_slices(self, model: Model, task: TaskModel, rows: "SparkFrame") -> list[tuple[int, str, str]]:
         """Slices of levels that the rollups do not have yet, numbered on, at most SLICE_LEVELS a column."""

@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -365,6 +366,20 @@ def test_what_a_killed_export_left_half_written_goes_with_the_next_and_with_an_e
                 (folder / ".x.parquet.99999.part").write_bytes(b"rows of a person")
             again()
             assert not [path for path in lake.rglob("*") if path.name.startswith(".")]
+
+
+def test_a_removed_day_is_held_as_the_store_knows_it_where_the_lake_has_it(aged):
+    _, after, lake = aged
+    for _ in range(2):  # of days of labels that lost some; the second removes the files of the state before
+        export.export_lake(after, str(lake))
+    place, model = FolderPlace(lake), after.catalog().model("loan")
+    state, days = read_manifest(place), [f"2026-03-0{day}" for day in range(1, DAYS + 1)]
+    assert model.rows_from.date().isoformat() == days[3]
+    with after.cursor() as cursor:
+        assert export.days_held_otherwise(after, cursor, place, state, model, days) == {}
+        for day in (days[1], days[4]):
+            fewer = replace(state, files=tuple(file for file in state.files if (file.table, file.day) != ("predictions", day)))
+            assert export.days_held_otherwise(after, cursor, place, fewer, model, days) == {day: "the lake does not have it"}
 
 
 def same_answers(asked, reference, model, seed, every):

@@ -16,7 +16,7 @@ from observability.core.questions import Sample
 from observability.core.window import Window
 from observability.store.lake.export import export_lake
 from observability.store.query import listing
-from tests.store.conftest import rollups
+from tests.store.conftest import land, rollups
 from tests.support import reference_engine
 from tests.support.engine_world import DAYS, START, copied
 from tests.support.length import every_second, repeats, some
@@ -89,3 +89,35 @@ def test_rollups_from_the_lake_are_those_of_the_store_with_late_labels(world):
     report = engine.compute_rollups("loan", START.date(), (START + DAYS * DAY).date())
     assert report["rows"] > 500
     assert_same_rollups(rollups(store, key), wanted)
+
+
+def test_days_that_the_lake_does_not_hold_as_the_store_knows_them_keep_their_counts_and_are_told(world, tmp_path):
+    from observability.store.spark_engine import SparkEngine
+
+    _, engine = world
+    with copied(tmp_path / "home") as store:
+        export_lake(store, str(tmp_path / "lake"))
+        late = {
+            "kind": "prediction",
+            "id": "late",
+            "at": "2026-03-02T05:00:00Z",
+            "model": "eta",
+            "version": "1",
+            "score": 3.0,
+            "features": {},
+        }
+        key, beyond = store.catalog().model("eta").key, {**late, "id": "beyond", "at": "2026-03-29T05:00:00Z"}
+        with store.cursor() as cursor:
+            ((old,),) = cursor.execute(f"SELECT min(id) FROM predictions_{key} WHERE \"at\"::DATE = DATE '2026-03-04'").fetchall()
+        land(store, late, beyond, {"kind": "label", "id": old, "at": "2026-04-01T00:00:00Z", "model": "eta", "value": 7})
+        assert store.load_landing().stored == 3
+        wanted = rollups(store, key)
+        report = SparkEngine(store, str(tmp_path / "lake"), engine.spark).compute_rollups("eta", START.date(), START.date() + 40 * DAY)
+        assert report["left"].keys() >= {"2026-03-02", "2026-03-04", "2026-03-29"} and report["rows"] > 100
+        assert report["left"]["2026-03-02"] == "its rows are not those of the store"
+        assert report["left"]["2026-03-04"] == "its labels are not those of the store"
+        assert report["left"]["2026-03-29"] == "the lake does not have it"
+        assert "2026-03-03" not in report["left"]
+        assert_same_rollups(rollups(store, key), wanted)
+        export_lake(store, str(tmp_path / "lake"))
+        assert SparkEngine(store, str(tmp_path / "lake"), engine.spark).compute_rollups("eta", START.date(), START.date())["left"] == {}

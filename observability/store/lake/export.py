@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -194,6 +194,37 @@ def is_lake_of_home(home: Path, place: FilePlace) -> bool:
     """Whether a place is the folder that the settings of a home name, from which its removed rows are read and late labels are counted."""
     text = read_keeping(home).lake
     return text is not None and place.folder is not None and checked_address(text).path == place.folder
+
+
+def days_held_otherwise(
+    store: Database, cursor: Cursor, place: FilePlace, state: LakeManifest, model: Model, days: Collection[str]
+) -> dict[str, str]:
+    """Those of some days whose rows, or their labels, a lake does not hold as the store knows them, each with the reason.
+
+    Of a day that retention removed the lake's file is what the store knows.
+    """
+    token, since = _erasure_token(store.home), None if model.rows_from is None else naive_utc(model.rows_from).date().isoformat()
+    files = {(file.table, file.day): file for file in state.files if file.model == model.name}
+    chosen = f'list_contains({sorted(days)}::VARCHAR[], "at"::DATE::VARCHAR)'
+    parts = {part.day: part for part in _parts(cursor, model, "predictions", token, f"{_is_production(cursor, model)} AND {chosen}")}
+    found = {}
+    for day in days:
+        file, part = files.get(("predictions", day)), parts.get(day)
+        if file is None:
+            found[day] = "the lake does not have it"
+        elif (since is None or day >= since) and (part is None or part.content != file.content):
+            found[day] = "its rows are not those of the store"
+    with_prediction = _has_prediction(model) if since is not None and is_lake_of_home(store.home, place) else "true"
+    labels = {part.day: part for part in _parts(cursor, model, "labels", token, with_prediction)}
+    stale = [day for day, part in labels.items() if (file := files.get(("labels", day))) is None or file.content != part.content]
+    if since is None and any(table == "labels" and day not in labels for table, day in files):
+        return {**dict.fromkeys(days, "the lake has labels that the store does not have"), **found}
+    if stale:
+        late = f'SELECT id_hash FROM {model_table("labels", model.key)} WHERE list_contains({stale}::VARCHAR[], "at"::DATE::VARCHAR)'
+        rows = f"FROM {model_table('predictions', model.key)} WHERE {chosen} AND id_hash IN ({late})"
+        for (day,) in cursor.execute(f'SELECT DISTINCT "at"::DATE::VARCHAR {rows}').fetchall():
+            found.setdefault(day, "its labels are not those of the store")
+    return found
 
 
 def _has_prediction(model: Model) -> str:
