@@ -488,6 +488,9 @@ def test_a_file_that_cannot_be_read_has_no_rows_and_is_told(aged, tmp_path, dama
             report = check(store, model="loan", start=START, end=START + 6 * DAY, now=START + 30 * DAY, reads="rows", with_records=False)
             assert any("which cannot be read for 1 day: 2026-03-02" in note for note in report.notes)
             assert not any(FAILED in finding.because for finding in report.findings)
+            file.write_bytes(held)
+            assert len(store.rows(window, ("id",), 10_000)) == whole and store.unread_days("loan") == ()
+            assert not any("loan" in sentence for sentence in store.problems())
     finally:
         file.write_bytes(held)
 

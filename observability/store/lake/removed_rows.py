@@ -34,7 +34,7 @@ from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest,
 LOG = logging.getLogger(__name__)
 THREADS, MEMORY_LIMIT = 2, "1GB"
 LOOKED_FOR = 10.0
-"""Seconds for which a file that was there is taken to be there."""
+"""Seconds for which a file that was there is taken to be there; one that was not is looked for again each time."""
 STATES = "lake-state.json"
 """In the home: by model, a digest of what could be read of its removed rows when findings were last asked for."""
 Answer = TypeVar("Answer")
@@ -140,7 +140,8 @@ class RemovedRows:
     def _unreadable(self, tables: LakeTables, model: Model, files: list[LakeFile]) -> frozenset[str]:
         """The names of files of a model that are missing, have another size than when they were written, or were found damaged."""
         at, gone = self._looked.get(model.name, (0.0, frozenset[str]()))
-        if time.monotonic() - at > LOOKED_FOR or at == 0.0:
+        mended = any(file.name in gone and self._is_whole(tables.folder, file) for file in files)
+        if time.monotonic() - at > LOOKED_FOR or at == 0.0 or mended:
             gone = frozenset(file.name for file in files if not self._is_whole(tables.folder, file))
             self._looked[model.name] = time.monotonic(), gone
             if gone:
