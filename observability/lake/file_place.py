@@ -5,6 +5,7 @@ A file is there whole or not at all: a folder gets it by a rename after a sync, 
 
 import os
 import shutil
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -51,8 +52,10 @@ class FilePlace(ABC):
         """Delete a file. One that is not there is left."""
 
     @abstractmethod
-    def remove_unfinished(self, folder: str) -> None:
-        """Remove what writers left below a folder that were killed before their file had its name. No writer may be at work there."""
+    def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
+        """Remove what writers left below a folder that were killed before their file had its name. older_than: seconds, longer than any
+        writer that may be at work there needs for a file.
+        """
 
     def read(self, name: str) -> bytes:
         """The content of a file that must be there; StoreBrokenError where it is not."""
@@ -139,11 +142,13 @@ class FolderPlace(FilePlace):
             found = (path for path in (self.root / folder).rglob("*") if path.is_file() and not path.name.startswith("."))
             return sorted(str(path.relative_to(self.root)) for path in found)
 
-    def remove_unfinished(self, folder: str) -> None:
+    def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
         """Remove the files that no list shows."""
         with self._failures_named():
             for path in [*(self.root / folder).rglob(".*.part")]:
-                path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # it got its name meanwhile
+                    if time.time() - path.stat().st_mtime >= older_than:
+                        path.unlink()
 
     def move(self, name: str, to: str) -> None:
         """A rename."""
@@ -206,7 +211,7 @@ class BucketPlace(FilePlace):
             pages = list(obstore.list(self.bucket, f"{self.root}{folder}/", chunk_size=1000))
         return sorted(each["path"][len(self.root) :] for page in pages for each in page)
 
-    def remove_unfinished(self, folder: str) -> None:
+    def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
         """Nothing: an object is there when all of it is."""
 
     def move(self, name: str, to: str) -> None:

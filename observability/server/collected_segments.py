@@ -101,9 +101,11 @@ class SegmentIntake:
             _write_synced(landing / "ready" / name, content)
 
     def _purge(self) -> None:
-        """Delete taken segments a week after they were loaded. The time in a name is of another machine's clock: it counts only for a
-        segment that the store does not know, as after a restore.
+        """Delete taken segments a week after they were loaded, and what killed collectors left. The time in a name is of another machine's
+        clock: it counts only for a segment that the store does not know, as after a restore.
         """
+        for folder in (SEGMENTS, TAKEN):
+            self.place.remove_unfinished(folder, PURGE_EVERY)
         names, before = segment_names(self.place, TAKEN), datetime.now(UTC) - KEPT
         loaded = self.store.loaded_segments(names)
         for name in names:

@@ -8,6 +8,9 @@ from observability.lake.config import FILE, read_lake_config
 from observability.lake.file_place import FilePlace
 from observability.lake.segment_place import SEGMENTS, TAKEN, open_segment_place, segment_names
 
+WRITTEN_WITHIN = 60.0
+"""Seconds after which a segment that has no name yet is one of a collector that was killed: it was not acknowledged."""
+
 
 def collected_segments(home: Path) -> Iterator[bytes]:
     """The segments that wait in the place of collectors; none where no place is named or it cannot be used."""
@@ -19,9 +22,12 @@ def collected_segments(home: Path) -> Iterator[bytes]:
 
 
 def rewrite_collected(home: Path, change: Callable[[bytes], bytes]) -> dict[str, list[str]]:
-    """Write the segments anew that `change` changes: {rewritten: [name], unreachable: [place]}."""
+    """Write the segments anew that `change` changes, and remove what killed collectors left: {rewritten: [name], unreachable: [place]}."""
     found: dict[str, list[str]] = {"rewritten": [], "unreachable": []}
     try:
+        if (address := read_lake_config(home).place) is not None:
+            for folder in (SEGMENTS, TAKEN):
+                open_segment_place(address).remove_unfinished(folder, WRITTEN_WITHIN)
         for place, name in _segments_of(home, SEGMENTS, TAKEN):  # one that is moved to TAKEN meanwhile is found there
             before = place.get(name)
             if before is not None and (after := change(before)) != before:

@@ -315,6 +315,29 @@ def test_a_forgotten_subject_and_a_removed_model_leave_the_segments_of_collector
         assert any("did not finish" in problem for problem in store.problems())
 
 
+def test_what_a_killed_collector_left_half_written_goes_with_an_erasure_and_with_the_hourly_purge(home, place, tmp_path):
+    (home / "lake.toml").write_text(f'[collectors]\nplace = "{place.address}"\n', encoding="utf-8")
+    folder = tmp_path / "shared" / SEGMENTS
+    folder.mkdir(parents=True)
+
+    def left(seconds):
+        part = folder / f".20990101T000000-c{'1' * 16}-0000000001.jsonl.4242.part"
+        part.write_text(lines(prediction(2, subject="jane-77.Q")))
+        os.utime(part, (time.time() - seconds,) * 2)
+        return part
+
+    with open_store(home) as store:
+        part = left(5)
+        store.forget("nobody")
+        assert part.exists(), "a collector may be writing it"
+        part = left(120)
+        store.forget("jane-77.Q")
+        assert not part.exists()
+        part = left(2 * 3600)
+        SegmentIntake(store, place).round()
+        assert not part.exists()
+
+
 def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothing_twice(home, shared):
     """Clients send to any of three collectors, again where no answer came; the owner brings meanwhile and is killed too."""
     place, settings = shared
