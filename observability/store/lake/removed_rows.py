@@ -92,12 +92,20 @@ class RemovedRows:
             return ask()
 
     def unread_days(self, model: Model) -> tuple[str, ...]:
-        """The days of a model's removed rows, or of their labels, that the lake names and that cannot be read; `all` for the whole lake."""
-        if model.rows_from is None or read_keeping(self._store.home).lake is None:
+        """The days of a model's removed rows, or of their labels, that the lake names and that cannot be read; `all` for the whole lake.
+
+        Looks for the files and opens none: damage is known once a query met it.
+        """
+        if model.rows_from is None or not is_folder_named(self._store.home):
             return ()
-        with self._lock:
-            self._unread.pop(model.name, None)
-            return self._unread.get(model.name, ()) if self.cursor(model) is not None else self._unread.get(model.name, ("all",))
+        try:
+            with self._lock:
+                if (tables := self._present_tables()) is None:
+                    return ("all",)
+                self._unreadable(tables, model, removed_files(tables.manifest, model))
+                return self._unread[model.name]
+        except (ObservabilityError, OSError, duckdb.Error):
+            return ("all",)
 
     def problems(self) -> list[str]:
         """What could not be read when it was last asked for, as sentences. Reads nothing."""
