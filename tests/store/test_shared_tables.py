@@ -113,7 +113,6 @@ def test_a_shared_model_gives_the_answers_of_one_with_tables_of_its_own_and_keep
         assert len(store.rows_by_id_prefix("p", 50)) == len(other.rows_by_id_prefix("p", 50)), "all lines were duplicates"
 
 
-@pytest.mark.long  # test_a_shared_model_gives_the_answers_of_one_with_tables_of_its_own_…
 def test_models_that_are_stored_together_give_the_answers_of_each_stored_alone(tmp_path, monkeypatch):
     """Also where one is wider, has other kinds under the same numbers, or has labels only, and where all is loaded again."""
     names = ("loan", "a'b", "a/b", "odd", "wide")
