@@ -51,7 +51,6 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
     if settled:
         with st.expander(f"{formatting.plural(len(settled), 'incident')} snoozed or resolved", icon=":material/unfold_more:"):
             draw_table("settled", "Incidents that are snoozed or resolved", incidents.INBOX, settled, compact=True, **asks)
-    read_incidents.keep_read_incidents()
     if alert_precision(list(alerts.values())).judged:
         plain_caption(precision_words(list(alerts.values())))
 

@@ -54,7 +54,8 @@ def draw_palette(page: str, summary: str) -> None:
 
 def changed_cookies() -> dict[str, Any]:
     """What this session changed of that which the browser keeps, by the name of the cookie."""
-    kept = {favourites.COOKIE: favourites.changed_cookie(), start_page.COOKIE: start_page.changed_start_page()}
+    kept: dict[str, Any] = {favourites.COOKIE: favourites.changed_cookie(), start_page.COOKIE: start_page.changed_start_page()}
+    kept[read_incidents.COOKIE] = read_incidents.changed_marks()
     return {name: value for name, value in kept.items() if value is not None}
 
 

@@ -1,7 +1,7 @@
 """Which incidents a person has read. Kept in a cookie of the browser, as favourites are; an incident that got worse is unread again."""
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
+from urllib.parse import unquote
 
 import streamlit as st
 
@@ -15,11 +15,6 @@ KEY = "u"
 HELD, CHANGED = "read-incidents", "read-incidents-changed"
 ID_LENGTH = 12
 """Characters of an incident's id that are kept."""
-KEEP = (
-    "<script>document.cookie = '{name}={value}; path=' + new URL('./', location.href).pathname + '; max-age=34560000; SameSite=Lax'"
-    "</script>"
-)
-"""A script that writes a cookie for 400 days."""
 
 
 def incident_mark(incident: Incident) -> str:
@@ -38,7 +33,7 @@ def read_marks() -> tuple[str, ...]:
 
 def marks_in_cookie(cookie: str | None) -> tuple[str, ...]:
     """The marks in a cookie; what is no mark is left out."""
-    marks = [mark for mark in (cookie or "").split(".") if len(mark) == ID_LENGTH + 1 and mark.isalnum()]
+    marks = [mark for mark in unquote(cookie or "").strip('"').split(".") if len(mark) == ID_LENGTH + 1 and mark.isalnum()]
     return tuple(dict.fromkeys(marks))[:MAX_READ]
 
 
@@ -55,10 +50,9 @@ def mark_incidents(found: Iterable[Incident], *, read: bool) -> None:
         st.session_state.update({HELD: changed, CHANGED: True})
 
 
-def keep_read_incidents() -> None:
-    """Let the browser keep what this session changed."""
-    if st.session_state.get(CHANGED):
-        st.html(KEEP.format(name=COOKIE, value=quote(".".join(read_marks()))), unsafe_allow_javascript=True)
+def changed_marks() -> str | None:
+    """The marks to write to the cookie, which the script of the palette does with the next page; None where this session changed none."""
+    return ".".join(read_marks()) if st.session_state.get(CHANGED) else None
 
 
 def asked_marks(does: str, named: Iterable[str], found: Mapping[str, Incident]) -> bool | None:

@@ -76,7 +76,6 @@ def open_incident(scope: Scope) -> OpenIncident:
         incidents.incidents_table("incidents", "Incidents, new first", load.scope_report(scope).incidents, scope)
         st.stop()
     read_incidents.mark_incidents([here.incident], read=True)
-    read_incidents.keep_read_incidents()
     return here
 
 
