@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from observability.core import telemetry
+from observability.core.errors import NotFoundError
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Question, Records, Sample
 from observability.core.window import Window
 from observability.store.db import repairs
@@ -167,7 +168,14 @@ class DuckStore(Database, Store):
         removed: bool = True,
     ) -> dict[str, Any]:
         """Everything that is stored about one prediction."""
-        return self._from_lake_too(model, partial(listing.prediction_record, self, model, id, version, environment, removed=removed))
+        try:
+            return self._from_lake_too(model, partial(listing.prediction_record, self, model, id, version, environment, removed=removed))
+        except NotFoundError as error:
+            if not removed or model not in self.catalog().by_name or not (unread := self.unread_days(model)):
+                raise
+            days = "" if unread == ("all",) else f", days {', '.join(unread[:3])}"
+            attempt = f"It may be in the lake, which cannot be read{days}: bring it back from a copy of the lake"
+            raise NotFoundError(error.what, attempt=attempt) from None
 
     def rows(self, window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True) -> "DataFrame":
         """At most `limit` raw rows of a window."""

@@ -483,6 +483,9 @@ def test_a_file_that_cannot_be_read_has_no_rows_and_is_told(aged, tmp_path, dama
             lacking = whole - len(store.rows(window, ("id",), 10_000))
             assert 0 < lacking <= len(day) if table == "predictions" else lacking == 0
             assert store.unread_days("loan") == ("2026-03-02",) and store.lake_holds("loan")
+            if table == "predictions":
+                with pytest.raises(NotFoundError, match="may be in the lake, which cannot be read, days 2026-03-02"):
+                    store.row("loan", day["id"].iloc[0])
             (told,) = [sentence for sentence in store.problems() if "loan" in sentence]
             assert "1 day of the lake (2026-03-02) cannot be read" in told
             report = check(store, model="loan", start=START, end=START + 6 * DAY, now=START + 30 * DAY, reads="rows", with_records=False)
