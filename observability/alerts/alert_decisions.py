@@ -145,9 +145,18 @@ def alert_news(incident: Incident, alert: Alert | None) -> str | None:
 
 
 def answers_fell(incident: Incident, alert: Alert) -> bool:
-    """Whether the primary metric became critical after the last message: an input incident already reported now affects the predictions."""
-    fell = (finding for finding in incident.findings if finding.evidence.get("primary") and finding.severity == "act")
-    return bool(alert.claims) and any(finding.claim not in alert.claims for finding in fell)
+    """Whether the primary metric became critical after the last message: an input incident already reported now affects the predictions.
+
+    A fall that was told before is told again where the metric had recovered since: it was better in the time before the window, and the
+    last message is older than the window. A snoozed alert waits.
+    """
+    fell = [finding for finding in incident.findings if finding.evidence.get("primary") and finding.severity == "act"]
+    return bool(alert.claims) and any(finding.claim not in alert.claims or _fell_again(finding, alert) for finding in fell)
+
+
+def _fell_again(finding: Finding, alert: Alert) -> bool:
+    before = alert.told_at is not None and alert.told_at < finding.start
+    return before and alert.state != "snoozed" and finding.news in ("new", "worse")
 
 
 def is_worse_than_told(lead: Finding, alert: Alert) -> bool:

@@ -34,7 +34,7 @@ class Alert:
     useful: None until someone rated it. by: author of the last record. told: number of messages (opened, worse, woken), part of
     their keys. rule: analyzer/metric of the lead. claims: claim keys of the last message, lead first; value: of the lead.
     woke: the snooze expired and no message was sent yet. reason: why a person resolved it, one of REASONS. assignee: who takes it.
-    changed_at, changed_by: when the state was set last, and by whom.
+    changed_at, changed_by: when the state was set last, and by whom. told_at: time of the last message.
     """
 
     incident: str
@@ -57,6 +57,7 @@ class Alert:
     reason: str | None = None
     assignee: str | None = None
     changed_by: str | None = None
+    told_at: datetime | None = None
 
     def is_held(self, now: datetime) -> bool:
         """Whether a person resolved it with a reason in the last HELD days, so that its incident asks for nothing while it is present."""
@@ -92,6 +93,7 @@ def opened_alert(record: Mapping[str, Any]) -> Alert:
         rule=record.get("rule"),
         claims=tuple(record.get("claims") or ()),
         value=record.get("value"),
+        told_at=record["at"],
     )
 
 
@@ -112,10 +114,12 @@ def alert_after(alert: Alert, record: Mapping[str, Any]) -> Alert:
     if says == "resolved":
         reason = record.get("reason")
         return replace(moved, state="resolved", reason=reason, useful=USEFUL.get(str(reason), alert.useful))
+    is_message = says in ("opened", "worse", "woken")
     return replace(
         moved,
         state="open",
-        told=alert.told + (says in ("opened", "worse", "woken")),
+        told=alert.told + is_message,
+        told_at=at if is_message else alert.told_at,
         severity=record.get("severity") or alert.severity,
         title=record.get("title") or alert.title,
         claims=tuple(record.get("claims") or alert.claims),

@@ -191,6 +191,22 @@ def test_a_fall_of_the_primary_metric_is_news_of_a_drift_that_was_told():
     assert told((), (replace(fall, severity="watch"),)) == ["Critical: m"]
 
 
+def test_answers_that_fall_again_after_they_had_recovered_are_told_again():
+    drift = incident(lead=finding("age", "serving/drift", "psi"))
+    fall = replace(finding("model", "serving/performance", "accuracy", value=0.7), evidence={"primary": True}, news="new")
+    later = replace(fall, start=NOW + 5 * 24 * HOUR)
+
+    def messages(*looks):
+        return len(told_over([[replace(drift, collateral=beside)] for beside in looks])[0])
+
+    week = [()] * 6
+    assert messages((fall,), *week, (later,), (later,)) == 2, "once more, and once"
+    assert messages((fall,), *week, (replace(later, news="ongoing"),)) == 1, "it never recovered"
+    assert messages((), *week, (later,), (replace(later, news="worse"),)) == 2, "in the window of the last message"
+    snoozed = [*decided([replace(drift, collateral=(fall,))])[:1], person("snoozed", NOW + HOUR, until=NOW + 500 * HOUR)]
+    assert not told_over([[replace(drift, collateral=(later,))]], snoozed)[0]
+
+
 def test_two_faults_that_are_told_as_one_for_a_day_are_both_still_there():
     age, income = finding("age"), finding("income")
     apart = [incident("i1", lead=age), incident("i2", lead=income)]
