@@ -39,7 +39,7 @@ class ModelSettings:
     `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written (records/protection.py).
     kill_switch: of a model by which the product steers itself (`explanation-scheduler`), true leaves its decisions to the old rule.
     column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns]. risk_owners: who accepts a risk of the
-    model by a signature; without them, its owner does.
+    model by a signature; without them, anybody does.
     """
 
     threshold: float = 0.5
@@ -84,14 +84,9 @@ class ModelSettings:
     protect: dict[str, Any] = field(default_factory=dict)
     column_tags: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def signers(self) -> tuple[str, ...]:
-        """Who may accept a risk of the model: its risk owners, else its owner; empty where the settings name nobody, and anybody may."""
-        return self.risk_owners or ((self.owner,) if self.owner else ())
-
     def may_sign(self, name: str) -> bool:
-        """Whether a person may accept a risk of the model. Case and spaces do not distinguish people."""
-        return not self.signers or plain_name(name) in map(plain_name, self.signers)
+        """Whether a person may accept a risk of the model: anybody where no risk owner is stated. Case and spaces do not matter."""
+        return not self.risk_owners or plain_name(name) in map(plain_name, self.risk_owners)
 
 
 def plain_name(name: str) -> str:

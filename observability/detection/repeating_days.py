@@ -14,20 +14,24 @@ from observability.stats import distance
 from observability.stats.dispersion import SHARE_FLOOR
 
 SURE = math.log(1000)
-"""Logarithm of the likelihood ratio from which the reference surely lacks such days: less than one natural pattern in 1,000 reaches it."""
+"""Logarithm of the likelihood ratio from which the reference surely lacks such days."""
+NEARER = 4
+"""How many times nearer to the other days the reference is than a mixture with such days would be: all days may have drifted a little."""
 
 
 def lacks_such_days(reference: Floats, others: Floats, earlier: Floats, such: Floats, share: float, row_share: float, limit: float) -> bool:
     """Whether a reference surely holds no days of a kind (one weekday), but is like the other days, from which earlier ones differ.
 
-    reference, others, earlier, such: counts by group: the other days of the past, those of that kind, and the last. share: of days of that
-    kind. row_share: part of the variance of the reference's shares that is of rows, since rows of a day are no independent draws. limit:
-    PSI from which two sides differ.
+    False too where it cannot be told: such days are so few, or so little apart, that a reference with them would be as near to the other
+    days as one that drifted within its limit. reference, others, earlier, such: counts by group: the other days of the past, those of that
+    kind, and the last. share: of days of that kind. row_share: part of the variance of the reference's shares that is of rows, since rows
+    of a day are no independent draws. limit: PSI from which two sides differ.
     """
-    if min(others.sum(), earlier.sum(), such.sum()) <= 0:
-        return False
-    if not distance.psi(reference, others) < limit <= distance.psi(others, earlier):
+    if min(others.sum(), earlier.sum(), such.sum()) <= 0 or distance.psi(others, earlier) < limit:
         return False
     without = np.maximum(others / others.sum(), SHARE_FLOOR)
     natural = (1 - share) * without + share * np.maximum(such / such.sum(), SHARE_FLOOR)
+    apart = distance.psi(others, natural * others.sum())
+    if apart < limit or distance.psi(reference, others) * NEARER >= apart:
+        return False
     return row_share * float(reference @ np.log(without / natural)) >= SURE

@@ -15,7 +15,7 @@ from observability.monitoring import check, check_windows
 from observability.records.values import AFTER_LAST, FIRST
 from observability.review import freeze, meeting
 from observability.review.action_items import CLOSED
-from observability.review.agenda_items import records_until
+from observability.review.agenda_items import is_by_risk_owner, records_until, standing_signatures
 from observability.store.engine import Store
 
 Body = dict[str, Any]
@@ -156,10 +156,12 @@ def training_runs_words(store: Store, model: Model) -> Iterable[str]:
 
 def latest_signatures(store: Store, name: str) -> Iterable[str]:
     """The newest signature of a risk owner about each subject, in words."""
-    newest = {row["subject"]: row for row in records_until(store, "signature") if row["model"] == name}
-    for subject, row in newest.items():
+    models = store.catalog().models
+    for row in standing_signatures((row for row in records_until(store, "signature") if row["model"] == name), models):
+        if not is_by_risk_owner(row, models):
+            continue
         note = f" {row['note']}" if row["note"] else ""
-        yield f"{row['author']} accepts {subject} until {formatting.format_day(row['until'])}.{note}"
+        yield f"{row['author']} accepts {row['subject']} until {formatting.format_day(row['until'])}.{note}"
 
 
 def card_caveats(model: Model, findings: Sequence[Body]) -> Iterable[str]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from observability.core.catalog import Model
 from observability.core.formatting import format_day, format_iso_day, with_full_stop
 from observability.core.questions import Aggregate, By, Records
 from observability.core.time import naive_utc
@@ -100,9 +101,11 @@ def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known
     outcome.
     """
     seen = ended_items(store, week, known)
-    for row in standing_signatures(row for row in records_until(store, "signature", known) if from_earlier_week(row["review"], week)):
+    signed = (row for row in records_until(store, "signature", known) if from_earlier_week(row["review"], week))
+    models = store.catalog().models
+    for row in standing_signatures(signed, models):
         model, subject, until = row["model"], row["subject"], row["until"]
-        if until >= naive_utc(week.end + DAYS):
+        if not is_by_risk_owner(row, models) or until >= naive_utc(week.end + DAYS):
             continue
         over = until < naive_utc(week.end)
         end = f"{'ended' if over else 'ends'} on {format_day(until)}"
@@ -122,12 +125,22 @@ def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known
             yield item
 
 
-def standing_signatures(signed: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The newest signature of each state of each model, from records oldest first. Case and spaces do not distinguish states."""
+def standing_signatures(signed: Iterable[dict[str, Any]], models: Sequence[Model]) -> list[dict[str, Any]]:
+    """The newest signature of each state of each model, from records oldest first; one that does not count takes the place of none that
+    does. Case and spaces do not distinguish states.
+    """
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in signed:
-        newest[row["model"], normalized_subject(row["subject"])] = row
+        state = row["model"], normalized_subject(row["subject"])
+        if state not in newest or is_by_risk_owner(row, models) or not is_by_risk_owner(newest[state], models):
+            newest[state] = row
     return list(newest.values())
+
+
+def is_by_risk_owner(signature: Mapping[str, Any], models: Sequence[Model]) -> bool:
+    """Whether the author of a signature may accept a risk of its model, by the model's present settings."""
+    settings = next((model.settings for model in models if model.name == signature["model"]), None)
+    return settings is None or settings.may_sign(str(signature["author"]))
 
 
 def normalized_subject(subject: str) -> str:

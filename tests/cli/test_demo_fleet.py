@@ -84,12 +84,12 @@ def test_prices_and_batches_of_the_sample_are_not_those_of_another_model(store: 
 
 
 def test_the_sample_is_removed_with_all_that_came_with_it(store: DuckStore) -> None:
-    said = commands.demo(store, argparse.Namespace(remove=True, if_empty=False, live=False), lambda text: None)
+    said = commands.demo(store, argparse.Namespace(remove=True, if_empty=False, live=False, large=False), lambda text: None)
     assert said.exit_code == 0 and said.out == "Removed the sample fleet: the models sample, 300 predictions, 300 labels, 6 records."
     assert [model.name for model in store.catalog().models] == ["loan"]
     left = {kind: rows for kind, rows in store.status()["records"].items() if rows}
     assert left == LEFT
-    again = commands.demo(store, argparse.Namespace(remove=True, if_empty=False, live=False), lambda text: None)
+    again = commands.demo(store, argparse.Namespace(remove=True, if_empty=False, live=False, large=False), lambda text: None)
     assert again.out == "Removed the sample fleet: no model, 0 predictions, 0 labels, 0 records."
 
 

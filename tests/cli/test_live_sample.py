@@ -201,7 +201,7 @@ def test_a_delivery_that_was_stopped_is_caught_up_exactly_once(store: DuckStore,
 
 def test_what_a_person_removed_does_not_come_back(store: DuckStore, listing: Path, tmp_path: Path) -> None:
     live_sample.begin_live_sample(store, listing, NOW, no_progress)
-    done = commands.demo(store, argparse.Namespace(remove=True, if_empty=False, live=False), no_progress)
+    done = commands.demo(store, argparse.Namespace(remove=True, if_empty=False, live=False, large=False), no_progress)
     assert done.exit_code == 0 and counts(store) == {"prediction": 0, "label": 0}
     assert live_sample.read_live_sample(store.home) is None
     assert live_sample.deliver_live_sample(store, listing, NOW + WEEK, no_progress).lines == 0
@@ -213,16 +213,16 @@ def test_what_a_person_removed_does_not_come_back(store: DuckStore, listing: Pat
 
 
 def test_a_live_home_is_caught_up_by_a_second_command_and_not_removed_by_the_same(store: DuckStore, listing: Path) -> None:
-    both = argparse.Namespace(remove=True, if_empty=False, live=True)
+    both = argparse.Namespace(remove=True, if_empty=False, live=True, large=False)
     with pytest.raises(UsageError, match="exclude each other"):
         commands.demo(store, both, no_progress)
     live_sample.begin_live_sample(store, listing, NOW, no_progress)
     with pytest.raises(UsageError, match=r"holds the sample already.*Run demo --remove, then demo again"):
-        commands.demo(store, argparse.Namespace(remove=False, if_empty=False, live=False), no_progress)
+        commands.demo(store, argparse.Namespace(remove=False, if_empty=False, live=False, large=False), no_progress)
     state = live_sample.read_live_sample(store.home)
     assert state is not None
     live_sample.write_live_sample(store.home, replace(state, delivered=datetime.now(UTC) + DAY))
-    said = commands.demo(store, argparse.Namespace(remove=False, if_empty=True, live=True), no_progress)
+    said = commands.demo(store, argparse.Namespace(remove=False, if_empty=True, live=True, large=False), no_progress)
     assert said.out == "The sample is live; 0 records arrived since the last delivery."
 
 
@@ -231,7 +231,7 @@ def test_a_load_that_was_killed_while_it_registered_is_healed_by_the_next_one(
     tmp_path: Path, store: DuckStore, listing: Path, monkeypatch: pytest.MonkeyPatch, live: bool, if_empty: bool
 ) -> None:
     monkeypatch.setattr(commands, "SAMPLE", listing.parent)
-    args = argparse.Namespace(remove=False, if_empty=if_empty, live=live)
+    args = argparse.Namespace(remove=False, if_empty=if_empty, live=live, large=False)
 
     def killed(*_args: object, **_options: object) -> None:
         raise KeyboardInterrupt
@@ -248,7 +248,7 @@ def test_a_load_that_was_killed_while_it_registered_is_healed_by_the_next_one(
     assert (live_sample.read_live_sample(store.home) is not None) == live and counts(store)["prediction"] > 0
     assert not (store.home / demo_fleet.MARK).exists()
     with demo_fleet.sample_loading(store), pytest.raises(UsageError, match="holds the sample already"):
-        commands.demo(store, argparse.Namespace(remove=False, if_empty=False, live=False), no_progress)
+        commands.demo(store, argparse.Namespace(remove=False, if_empty=False, live=False, large=False), no_progress)
 
 
 def test_what_a_person_registered_beside_a_half_loaded_sample_stays(store: DuckStore, listing: Path) -> None:

@@ -247,7 +247,7 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
     if worst.standing and not change.whole:
         return (
             f"`{name}` differs from the reference{when}, as on such weekdays before: PSI {psi:.2f} {limit} over {rows}; {largest}; "
-            "the reference holds no such days."
+            "the reference is like the other days."
         )
     if worst.standing:
         weeks = standing_weeks(drift, worst)

@@ -114,7 +114,7 @@ def change_ledger(model: str | None, start: datetime, end: datetime) -> list[Ent
 @cached_by_state(4, copied=True)
 def risk_acceptances() -> list[dict[str, Any]]:
     """The newest signature of each accepted state of each model."""
-    return standing_signatures(records_until(load.store(), "signature"))
+    return standing_signatures(records_until(load.store(), "signature"), load.catalog().models)
 
 
 def today_naive_utc() -> datetime:

@@ -17,7 +17,7 @@ def _settings_of(name: str) -> ModelSettings:
 
 def signer_words(model: str) -> str:
     """Who may accept a risk of a model, in a sentence."""
-    names = _settings_of(model).signers
+    names = _settings_of(model).risk_owners
     if not names:
         return "No risk owner is stated, so anybody may sign: set `risk_owners`."
     return f"Risk owner: {formatting.join_words([formatting.escape_markdown(name) for name in names], 6)}."

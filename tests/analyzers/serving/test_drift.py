@@ -188,24 +188,33 @@ def test_a_single_day_is_not_told_for_its_weekday_and_a_day_that_repeats_itself_
     assert named.severity == "unknown" and "a day is too few" in named.because, "data/quality names the unseen level"
 
 
-@pytest.mark.parametrize("bad_weeks", [0, 2, 4])
-def test_a_fault_of_one_weekday_is_told_on_each_of_them_and_a_natural_pattern_on_none(bad_weeks: int) -> None:
+def with_sundays(frame: pd.DataFrame, factor: float, weeks: int = 9, drift: float = 0.0) -> pd.DataFrame:
+    """The rows with the ages of the last Sundays times a factor, and all ages moved by some years."""
+    bad = (frame["at"].dt.dayofweek == 6) & (frame["at"] >= frame["at"].max() - pd.Timedelta(weeks=weeks))
+    return frame.assign(age=np.where(bad, frame["age"] * factor, frame["age"]) + drift)
+
+
+@pytest.mark.parametrize("bad_weeks", [0, 1, 2, 3, 4])
+def test_a_unit_that_changes_on_sundays_is_told_on_each_of_them(bad_weeks: int) -> None:
     """From the third or fourth Sunday on such Sundays are usual; the reference, which has no dates, holds none of them."""
-
-    def with_sundays(frame: pd.DataFrame, weeks: int) -> pd.DataFrame:
-        bad = (frame["at"].dt.dayofweek == 6) & (frame["at"] >= frame["at"].max() - pd.Timedelta(weeks=weeks))
-        return frame.assign(age=np.where(bad, frame["age"] * 1.25, frame["age"]))
-
     reference, current, past = before(4000, 60), rows(3500, 61), before(14_000, 62)
-    bad = findings(with_sundays(current, 1), reference, with_sundays(past, bad_weeks))["age"]
+    bad = findings(with_sundays(current, 10.0), reference, with_sundays(past, 10.0, bad_weeks))["age"]
     assert bad.severity == "act" and bad.evidence["look_days"] == 1
-    assert news_of(bad) == ("ongoing" if bad_weeks else "new")
-    assert ("the reference holds no such days" in bad.because) == (bad_weeks > 0)
-    natural = findings(with_sundays(current, 1), with_sundays(reference, 9), with_sundays(past, 4))["age"]
-    assert natural.severity == "ok", natural.because
-    elsewhere = with_sundays(past, 4).assign(age=lambda frame: frame["age"] + 6)
-    moved = findings(with_sundays(current, 1).assign(age=lambda frame: frame["age"] + 6), reference, elsewhere)["age"]
-    assert moved.evidence["look_days"] == 7, "where every day is far from the reference, the drift of all days is told"
+    assert news_of(bad) == "new" or bad_weeks
+    assert ("the reference is like the other days" in bad.because) == (news_of(bad) == "ongoing")
+    elsewhere = with_sundays(past, 10.0, 4, drift=6)
+    moved = findings(with_sundays(current, 10.0, drift=6), reference, elsewhere)["age"]
+    assert "the reference is like the other days" not in moved.because, (
+        "where every day is far from the reference, the drift of all days is told"
+    )
+
+
+@pytest.mark.parametrize("drift", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("factor", [1.15, 1.25, 10.0])
+def test_a_natural_pattern_of_the_week_is_told_on_no_sunday_though_all_days_drift_a_little(factor: float, drift: float) -> None:
+    sides = with_sundays(before(4000, 60), factor), with_sundays(before(14_000, 62), factor, drift=drift)
+    natural = findings(with_sundays(rows(3500, 61), factor, drift=drift), *sides)["age"]
+    assert natural.evidence["look_days"] == 7 and "the reference is like the other days" not in natural.because, natural.because
 
 
 def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() -> None:
