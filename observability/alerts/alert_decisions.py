@@ -94,7 +94,8 @@ def shared_alerts(
     """The incidents with one sentence for a fault that models share, and the ids of those that open no alert.
 
     A shared fault opens one alert for each owner of its models: of the incident that has one already, else of the worst. An incident that
-    the fleet has not confirmed speaks for no other: an alarm that another model raises alone would be lost. alerts: current state by id.
+    the fleet has not confirmed, and that has no alert, speaks for no other: an alarm that another model raises alone would be lost. alerts:
+    current state by id.
     """
     told: dict[str, Incident] = {}
     quiet = set(fleet.unconfirmed)
@@ -102,7 +103,7 @@ def shared_alerts(
     for fault in fleet.shared:
         by_owner: dict[str | None, list[Incident]] = {}
         for incident in fault.incidents:
-            if incident.id not in fleet.unconfirmed:
+            if incident.id not in fleet.unconfirmed or same_fault(incident, standing):
                 by_owner.setdefault(owners.get(incident.model), []).append(incident)
         for own in by_owner.values():
             first = next((incident for incident in own if same_fault(incident, standing)), own[0])

@@ -101,11 +101,17 @@ class CollectingStore:
             LOG.warning("the configuration could not be read: %s", self.failure)
 
     def _look_for_owner(self) -> None:
-        """Note when the owner was last there. The first sign counts by this machine's clock, later ones from when they were seen."""
+        """Note when the owner was last there. The first sign counts by this machine's clock, later ones from when they were seen; one that
+        cannot be read is none.
+        """
         sign = self.place.get(OWNER)
         if sign is None or sign == self.owner_sign:
             return
-        age = 0.0 if self.owner_sign is not None else (datetime.now(UTC) - datetime.fromisoformat(json.loads(sign)["at"])).total_seconds()
+        try:
+            age = (datetime.now(UTC) - datetime.fromisoformat(json.loads(sign)["at"])).total_seconds() if self.owner_sign is None else 0.0
+        except (ValueError, KeyError, TypeError) as error:
+            LOG.warning("the sign of the owner cannot be read: %s", error)
+            return
         self.owner_sign, self.owner_at = sign, time.monotonic() - max(age, 0.0)
 
     def require_space(self) -> None:

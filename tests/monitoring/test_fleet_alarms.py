@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from observability.alerts.alert_decisions import decide_alerts, shared_alerts
+from observability.alerts.alert_decisions import alert_record, decide_alerts, shared_alerts
+from observability.alerts.alert_state import alerts_from_records
 from observability.alerts.config import AlertConfig
 from observability.core.finding import Finding
 from observability.incidents.grouping import Incident
@@ -88,6 +89,19 @@ def test_an_alarm_of_one_model_is_told_beside_weak_ones_of_the_same_input(rank: 
     weak = [drift_incident(name, rank=rank, evidence={"p_value": 1.4e-5, "p_adjusted": 1.4e-5}) for name in ("weak", "weaker")]
     assert opened_models([sure], 1000) == ["sure"]
     assert opened_models([*weak, sure], 1000) == ["sure"]
+
+
+def test_an_alert_that_is_open_speaks_for_its_shared_fault_though_it_is_no_longer_confirmed() -> None:
+    sure, weak = with_p("sure", 1.4e-6), [with_p(name, 1.4e-5) for name in ("weak", "weaker")]
+    found = [*weak, sure]
+    owners: dict[str | None, str | None] = dict.fromkeys(("sure", "weak", "weaker"), "one owner")
+    open_alert = alert_record(weak[0], weak[0].id, "opened", "one owner", NOW)
+    alerts = alerts_from_records([open_alert], NOW)
+    told, quiet = shared_alerts(found, fleet_alarms(found, quiet_fleet(1000, found), ANALYZERS), alerts, owners)
+    assert sure.id in quiet
+    assert not [
+        each for each in decide_alerts(told, alerts, {}, [], owners, AlertConfig(), NOW, quiet).records if each.get("says") == "opened"
+    ]
 
 
 def opened_models(found: list[Incident], models: int) -> list[str]:

@@ -268,6 +268,9 @@ def test_a_collector_takes_nothing_a_day_after_its_owner_was_last_there(home, pl
     late.look()
     with pytest.raises(StoreBrokenError, match="away"):
         late.require_space()
+    place.put(OWNER, b"half of it")
+    late.look()
+    assert late.failure is None, "the configuration is known all the same"
     publish(home, place)
     late.look()
     late.require_space()

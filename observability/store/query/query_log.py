@@ -28,7 +28,7 @@ MAX_LOG_DAYS = 28
 """Days that are kept, the present one included."""
 MAX_KEPT_QUESTIONS = 500
 """Different questions of a day that are kept while it lasts; the one that was asked least recently is dropped first."""
-MAX_QUESTIONS_OF_DAY, MAX_QUESTIONS_OF_MODEL = 300, 10
+MAX_QUESTIONS_OF_DAY, MAX_QUESTIONS_OF_MODEL = 100, 10
 """Questions of a day, and of one model on it, that the file keeps: the slowest."""
 MAX_NAMED_COLUMNS = 40
 """Columns of a question that are named; the number of the others follows."""
@@ -47,7 +47,7 @@ class QueryLog:
         self._days: dict[str, OrderedDict[Key, AskedQuestion]] = {}
         self._read: dict[str, dict[str, str]] = {}
         """By model and column: the last day on which a question read it."""
-        self._mutex = threading.Lock()
+        self._mutex, self._saving = threading.Lock(), threading.Lock()
         self._changed, self._save_at = False, time.monotonic() + SAVE_SECONDS
         if path is not None:
             with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -110,11 +110,13 @@ class QueryLog:
 
     def save(self) -> None:
         """Write the file where a question was asked since it was last written. A home that cannot be written is left without."""
-        with self._mutex:
-            if self._path is None or not self._changed:
-                return
-            self._changed, self._save_at = False, time.monotonic() + SAVE_SECONDS
-            text = json.dumps(self._content(), separators=(",", ":"))
+        with self._saving:  # a question waits for what is copied, not for the file
+            with self._mutex:
+                if self._path is None or not self._changed:
+                    return
+                self._changed, self._save_at = False, time.monotonic() + SAVE_SECONDS
+                content = self._content()
+            text = json.dumps(content, separators=(",", ":"))
             draft = self._path.with_name(f".{self._path.name}.draft")
             with suppress(OSError):
                 with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
@@ -142,9 +144,9 @@ class QueryLog:
             asked = days.setdefault(date.fromisoformat(day).isoformat(), OrderedDict())
             for table, model, columns, times, seconds, slowest, last in entries:
                 entry = AskedQuestion(str(table), str(model), tuple(map(str, columns)), int(times), float(seconds), float(slowest))
-                asked[entry.table, entry.model, entry.columns] = replace(entry, last=datetime.fromisoformat(last))
+                asked[entry.table, entry.model, entry.columns] = replace(entry, last=datetime.fromisoformat(last).astimezone(UTC))
         read = {model: {column: day for day, names in of.items() for column in names} for model, of in content["read"].items()}
-        since, dropped = datetime.fromisoformat(content["since"]), int(content["dropped"])
+        since, dropped = datetime.fromisoformat(content["since"]).astimezone(UTC), int(content["dropped"])
         self.since, self._dropped, self._days, self._read = since, dropped, days, read
         self._forget_before(datetime.now(UTC).date() - timedelta(days=MAX_LOG_DAYS - 1))
 
