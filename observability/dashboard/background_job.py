@@ -46,6 +46,10 @@ class BackgroundJob:
             raise JobCancelled
         self.share, self.words = share, words
 
+    def cancel(self) -> None:
+        """Cancel this job at its next sign of progress; nothing where it has ended, though another runs by then."""
+        self.stop.set()
+
 
 class JobSlot:
     """The place of one kind of job. The last results are kept, so that a link to one shows it at once.
@@ -101,11 +105,6 @@ class JobSlot:
         self.failures.pop(job.choice, None)
         threading.Thread(target=self._run, args=(job,), name=self.name, daemon=True).start()
 
-    def cancel(self) -> None:
-        """Cancel the running job at its next sign of progress."""
-        if self.job is not None:
-            self.job.stop.set()
-
     def leave(self, choice: Hashable) -> None:
         """Take a choice out of the line."""
         with self.lock:
@@ -154,4 +153,4 @@ def _job_progress(slot: JobSlot, key: str, job: BackgroundJob) -> None:
     st.progress(min(job.share, 1.0), formatting.escape_markdown(f"{job.title}: {job.words}"))
     if waiting := list(slot.waiting):
         st.caption(formatting.escape_markdown(f"In line: {', '.join(f'{place}. {each.title}' for place, each in enumerate(waiting, 1))}"))
-    st.button("Cancel", icon=":material/close:", key=f"{key}-cancel", on_click=slot.cancel, disabled=job.stop.is_set())
+    st.button("Cancel", icon=":material/close:", key=f"{key}-cancel", on_click=job.cancel, disabled=job.stop.is_set())

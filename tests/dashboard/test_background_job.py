@@ -57,7 +57,7 @@ def test_a_run_that_fails_or_is_cancelled_lets_the_next_begin_and_says_why(slot:
     slot.start("a", "a", held(gate, "a"))
     slot.start("b", "b", lambda note: 1 // 0)
     slot.start("c", "c", held(last, "c"))
-    slot.cancel()
+    slot.current().cancel()
     until(lambda: slot.place("c") == 0)
     assert slot.failure("a") == "Cancelled." and slot.failure("b").startswith("Failed: ZeroDivisionError") and slot.failure("c") is None
     last.set()
@@ -94,3 +94,36 @@ def test_a_session_sees_what_runs_and_its_place_in_line(slot: JobSlot, monkeypat
     assert slot.place("own") is None and not app.button(key="lab-run").disabled
     gate.set()
     until(lambda: slot.result("mine"))
+
+
+def test_cancel_stops_the_job_that_was_drawn_and_not_the_next_one(slot: JobSlot, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.dashboard.lab import lab
+
+    monkeypatch.setattr(lab, "LAB", slot)
+    gates = {name: threading.Event() for name in "ab"}
+    for name, gate in gates.items():
+        slot.start(name, name, held(gate, name * 2))
+    app = AppTest.from_function(lab_of_another, kwargs={"choice": "a"}).run(timeout=30)
+    gates["a"].set()
+    until(lambda: slot.place("b") == 0)
+    app.button(key="lab-cancel").click().run()
+    gates["b"].set()
+    until(lambda: slot.current() is None)
+    assert slot.result("b") == "bb" and slot.failure("b") is None
+
+
+def test_a_session_is_told_why_its_run_ended_also_after_the_run_of_another(slot: JobSlot, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.dashboard.lab import lab
+
+    monkeypatch.setattr(lab, "LAB", slot)
+    slot.start("own", "own", lambda note: 1 // 0)
+    until(lambda: slot.failure("own"))
+
+    def said(choice: str) -> list[str]:
+        return [each.value for each in AppTest.from_function(lab_of_another, kwargs={"choice": choice}).run(timeout=30).warning]
+
+    assert len(said("own")) == 1 and "ZeroDivisionError" in said("own")[0]
+    assert said("other") == [], "it is no failure of this choice"
+    slot.start("next", "next", lambda note: "done")
+    until(lambda: slot.result("next"))
+    assert len(said("own")) == 1 and "ZeroDivisionError" in said("own")[0]

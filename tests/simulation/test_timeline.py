@@ -173,7 +173,7 @@ def test_one_job_at_a_time_that_can_be_cancelled(store: Database, monkeypatch: p
     job = LAB.current()
     assert job is not None and job.choice == CHOICE and (LAB.place(CHOICE), LAB.place(other)) == (0, 1)
     LAB.leave(other)
-    LAB.cancel()
+    job.cancel()
     until = time.monotonic() + 600
     while not job.done and time.monotonic() < until:
         time.sleep(0.05)

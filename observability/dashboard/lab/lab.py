@@ -147,10 +147,10 @@ def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: 
             st.caption(f"{takes}; the dashboard is slower meanwhile. Your store does not change.")
     if pressed and LAB.start(choice, title, tell):
         st.rerun()
-    failure = LAB.failure(choice)
-    if failure and place is None and ahead:  # of a run before the one that is drawn below
+    if place is None and (failure := LAB.failure(choice)):
         st.warning(formatting.escape_markdown(failure), icon=":material/info:")
-    draw_job(LAB, "lab")
+    if ahead:
+        draw_job(LAB, "lab")
 
 
 def fault_timeline_section(told: "FaultTimeline") -> None:
