@@ -33,6 +33,7 @@ BULK = {
 
 def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedIncident], scope: Scope) -> None:
     """Draw the open tasks, those that are snoozed or resolved folded. counted: the incidents of the models and of other records."""
+    read_incidents.write_marks()
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     listed, settled = incident_inbox_rows(counted, scope, alerts, now)
     rows = [*listed, *itertools.islice(unregistered_version_rows(statuses), MAX_TASKS)]

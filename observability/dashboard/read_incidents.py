@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import streamlit as st
 
+from observability.dashboard import figure_capture
 from observability.incidents.grouping import Incident
 
 COOKIE = "observability-read-incidents"
@@ -12,7 +13,7 @@ MAX_READ = 250
 """Incidents that are kept as read, the latest first: a browser keeps 4 kB of a cookie."""
 KEY = "u"
 """The key that turns the chosen incident from unread to read, and back."""
-HELD, CHANGED = "read-incidents", "read-incidents-changed"
+HELD, CHANGED, UNWRITTEN = "read-incidents", "read-incidents-changed", "read-incidents-unwritten"
 ID_LENGTH = 12
 """Characters of an incident's id that are kept."""
 
@@ -47,12 +48,18 @@ def mark_incidents(found: Iterable[Incident], *, read: bool) -> None:
     marks, held = [incident_mark(incident) for incident in found], read_marks()
     changed = tuple(dict.fromkeys([*marks, *held]))[:MAX_READ] if read else tuple(mark for mark in held if mark not in marks)
     if set(changed) != set(held):
-        st.session_state.update({HELD: changed, CHANGED: True})
+        st.session_state.update({HELD: changed, CHANGED: True, UNWRITTEN: True})
 
 
 def changed_marks() -> str | None:
-    """The marks to write to the cookie, which the script of the palette does with the next page; None where this session changed none."""
+    """The marks to write to the cookie, which the script of the palette does when it is drawn; None where this session changed none."""
     return ".".join(read_marks()) if st.session_state.get(CHANGED) else None
+
+
+def write_marks() -> None:
+    """Draw the page again where marks changed after its palette was drawn, which writes them: a tab may be closed before the next page."""
+    if st.session_state.pop(UNWRITTEN, False) and figure_capture.COLLECTOR.get() is None:
+        st.rerun()
 
 
 def asked_marks(does: str, named: Iterable[str], found: Mapping[str, Incident]) -> bool | None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from observability.dashboard import open_tasks, palette, read_incidents
+from observability.dashboard import figure_capture, open_tasks, palette, read_incidents
 from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
 from observability.incidents.grouping import Incident
@@ -19,6 +20,13 @@ def incident(name: str, severity: str = "watch") -> Incident:
     """An incident with an id of this letter."""
     found = of_one("m", "Nulls rose.")
     return replace(found, id=name * 16, severity=severity, lead=replace(found.lead, severity=severity))
+
+
+def written(page: AppTest) -> str | None:
+    """What the palette of a page writes to the cookie."""
+    (cookies,) = [data["cookies"] for each in page.get("bidi_component") if "cookies" in (data := json.loads(each.proto.json))]
+    found: str | None = cookies.get(read_incidents.COOKIE)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -74,7 +82,7 @@ def test_opening_an_incident_reads_it_and_the_next_session_knows(current: World,
     page = opened("incident", id=name, **WHOLE)
     (mark,) = page.session_state[read_incidents.HELD]
     assert mark.startswith(name[: read_incidents.ID_LENGTH])
-    assert page.session_state[read_incidents.CHANGED], "the next page writes the cookie"
+    assert written(page) == mark, "the page itself writes it: the tab may be closed then"
 
     monkeypatch.setattr(read_incidents, "marks_in_cookie", lambda cookie: (mark,))  # of the next session
     app = opened("health", **WHOLE)
@@ -98,3 +106,20 @@ def test_marking_asks_for_no_dialog_and_other_actions_do(monkeypatch: pytest.Mon
     assert read_incidents.is_read(one) and asked == []
     acts[0]([one.id], "snooze")
     assert asked == ["snooze"]
+
+
+def test_marks_of_a_part_of_a_page_are_written_by_the_whole_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(read_incidents.st, "session_state", {read_incidents.HELD: ()})
+    monkeypatch.setattr(read_incidents.st, "rerun", lambda: asked.append("whole page"))
+    read_incidents.write_marks()
+    assert asked == [], "nothing changed"
+    read_incidents.mark_incidents([incident("a")], read=True)
+    read_incidents.write_marks()
+    read_incidents.write_marks()
+    assert asked == ["whole page"]
+    read_incidents.mark_incidents([incident("b")], read=True)
+    token = figure_capture.COLLECTOR.set(figure_capture.FigureCollector(("incident-days",)))
+    read_incidents.write_marks()
+    figure_capture.COLLECTOR.reset(token)
+    assert asked == ["whole page"], "a pinned figure of an incident has no palette"

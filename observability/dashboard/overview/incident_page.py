@@ -76,6 +76,7 @@ def open_incident(scope: Scope) -> OpenIncident:
         incidents.incidents_table("incidents", "Incidents, new first", load.scope_report(scope).incidents, scope)
         st.stop()
     read_incidents.mark_incidents([here.incident], read=True)
+    read_incidents.write_marks()
     return here
 
 
