@@ -72,3 +72,32 @@ def test_a_column_that_a_reader_hides_stays_hidden_and_a_dot_has_a_word(chromium
     page.keyboard.press("u")
     assert page.evaluate("window.asked") == [["act", {"on": ["i1"], "does": "turn"}]]
     page.close()
+
+
+SEVERAL = """async ([script, style]) => {
+  document.body.innerHTML = `<details><summary>Settled</summary><div id="a"><div id="ledger"></div></div></details>
+    <div id="b"><div id="ledger"></div></div><div id="c"><div id="ledger"></div></div>`
+  window.asked = []
+  for (const name of ['a', 'b', 'c']) {
+    const draw = (await import(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })))).default
+    const columns = [{ key: 'name', label: 'Name', phone: true }, { key: 'act', label: '', phone: true }]
+    const rows = [{ cells: { name: { t: name, href: '#' + name }, act: { act: name, t: 'Act' } } }]
+    const data = { caption: name, size: '', columns, rows, keys: { s: 'snooze' } }
+    const parentElement = document.getElementById(name)
+    draw({ data, parentElement, setTriggerValue: (_, value) => window.asked.push(value.on[0]) })
+  }
+}"""
+
+
+def test_a_key_acts_in_one_table_that_can_be_seen(chromium: Browser) -> None:
+    """A key asked for an action on the chosen row of every table, also of one that was folded."""
+    page = chromium.contexts[0].new_page()
+    page.evaluate(SEVERAL, [SCRIPT, STYLE])
+    page.keyboard.press("j")
+    page.keyboard.press("s")
+    assert page.evaluate("window.asked") == ["b"], "the first is folded"
+    page.locator("#c a").focus()
+    page.keyboard.press("j")
+    page.keyboard.press("s")
+    assert page.evaluate("window.asked") == ["b", "c"], "the focus chooses"
+    page.close()

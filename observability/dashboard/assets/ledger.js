@@ -330,7 +330,12 @@ function filter(grid, data, state) {
 }
 
 // j and k move between the rows that are shown, Enter opens one, and the table's own keys ask for an action on it. They work while the table
-// has the focus, and elsewhere on the page while no field has it.
+// has the focus, and elsewhere on the page while no field has it. Of several tables the one with the focus takes a key, else the first that
+// can be seen.
+const takesKey = (root, event) => {
+  const seen = [...document.tablesWithKeys].filter((each) => each.isConnected && each.checkVisibility())
+  return (seen.find((each) => event.composedPath().includes(each)) ?? seen[0]) === root
+}
 
 // What a key's action is called where its name says too little.
 const WORDS = { turn: "read or unread" }
@@ -342,8 +347,10 @@ function keys(root, data, act) {
   const rows = () => rowsOf(root.querySelector("table")).filter((body) => !body.hidden)
   root.keys?.abort()
   root.keys = new AbortController()
+  document.tablesWithKeys = new Set([...(document.tablesWithKeys ?? []), root].filter((each) => each.isConnected))
   document.addEventListener("keydown", (event) => {
     if (!root.isConnected) return root.keys.abort()
+    if (!takesKey(root, event)) return
     const field = (event.composedPath()[0] ?? event.target)?.closest?.("input, textarea, select, [contenteditable], [role=dialog], [role=combobox]")
     if (field || event.metaKey || event.ctrlKey || event.altKey || document.querySelector("[role=dialog]")) return
     const shown = rows()
