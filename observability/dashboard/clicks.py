@@ -86,8 +86,12 @@ class DateSelection:
 
     key: str
     periods: "pd.Series[Any]"
-    hint: str = "Box-select dates"
     then: Callable[[str], None] | None = None
+
+    @property
+    def hint(self) -> str:
+        """What can be done, shown beside the chart."""
+        return "Click a mark to choose it, or box-select dates" if self.then else "Box-select dates"
 
     @property
     def drawn(self) -> str:

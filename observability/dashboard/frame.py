@@ -35,6 +35,8 @@ PIN_ASKED = "pin-asked"
 SHARE_ASKED = "share-asked"
 """The state that holds the view that a person asked to share (dashboard/boards/shared_views.py)."""
 WHOLE_PAGE = "whole page"
+CLICK = "Click a mark"
+"""Where the words begin that say what a click on a figure does."""
 PAGE_BLOCK: ContextVar[Any] = ContextVar("skeleton of a page", default=None)
 """The block of `page_skeleton`, which gives way to a skeleton in the place of what is computed."""
 COLUMN_WORDS = {
@@ -374,7 +376,12 @@ def chart_with_table(
                 beside()
             if words := getattr(on_select, "hint", None):
                 with st.container(key=f"{key}-hint", width="content"):
-                    st.markdown(":gray[:material/ads_click: :small[Click a mark]]", width="content", help=words)
+                    st.markdown(f":gray[:material/ads_click: :small[{hint_label(words)}]]", width="content", help=words)
+
+
+def hint_label(words: str) -> str:
+    """What stands beside a figure of the words in its tooltip: that a mark takes a click, where one does; else the words."""
+    return CLICK if words.startswith(CLICK) else words
 
 
 def ask_to_pin(figure: str) -> None:

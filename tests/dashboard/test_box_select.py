@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from streamlit.proto.PlotlyChart_pb2 import PlotlyChart
 
-from observability.dashboard import box_select, clicks, load
+from observability.dashboard import box_select, clicks, frame, load
 from observability.dashboard.scope import Scope
 from tests.support.dashboard_pages import WHOLE, opened
 from tests.support.dashboard_world import World
@@ -72,3 +72,11 @@ def test_charts_over_time_take_a_drag(current: World, page: str, model: str | No
     named = {"model": model} if model else {"id": load.scope_report(Scope()).incidents[0].id}
     charts = opened(page, **named, **WHOLE).get("plotly_chart")
     assert any(PlotlyChart.BOX in chart.proto.selection_mode for chart in charts)
+
+
+def test_a_chart_says_click_only_where_a_click_does_something() -> None:
+    """A chart that only takes a drag said "Click a mark"."""
+    drags, both = clicks.DateSelection("days", DAYS), clicks.DateSelection("days", DAYS, then=lambda key: None)
+    assert frame.hint_label(drags.hint) == drags.hint == "Box-select dates"
+    assert frame.hint_label(both.hint) == frame.hint_label(clicks.cases_on_click("days", lambda point: None).hint) == "Click a mark"
+    assert frame.hint_label(clicks.AreaSelection("map").hint) == "Lasso or box-select points"
