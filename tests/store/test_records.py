@@ -16,6 +16,7 @@ from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.questions import CONTROLLER_DECISION, Records
 from observability.core.window import Window
+from observability.metrics.own_exports import own_export
 from observability.monitoring import check
 from observability.simulation.memory_engine import MemoryEngine
 from observability.store.db.database import Database
@@ -254,3 +255,14 @@ def test_a_model_that_only_a_file_of_the_sample_names_is_of_the_sample(tmp_path:
             path.write_text(json.dumps(line | {"model": name}) + "\n", encoding="utf-8")
             store.load_files([path], LoadDefaults(sample=sample))
         assert {model.name: model.sample for model in store.catalog().models} == {"of-the-sample": True, "own": False}
+
+
+def test_an_export_by_the_product_itself_dates_no_window(tmp_path: Path) -> None:
+    deploy = {"kind": "event", "what": "deploy", "text": "v2", "model": "loan", "at": live_world.START.isoformat()}
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records([deploy, deploy | {"what": "export", "recipient": "acme", "at": "2020-01-01T00:00:00Z"}])
+        now = live_world.END + timedelta(days=4000)
+        before = store.newest_record(["event"], "", now)
+        store.write_records([own_export("SQL query", "ann", rows=3, model="loan")])
+        assert len(store.ask(Records("event", ever=True), Window("", live_world.START, now))) == 3
+        assert store.newest_record(["event"], "", now) == store.newest_record(["event"], "loan", now) == before is not None

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from observability.core import formatting
 from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure
-from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import empty_states, frame, load, person_name, sample_figures
@@ -88,7 +86,7 @@ CHECK_WORDS = {True: ("ok", "Met"), False: ("act", "Unmet"), None: ("unknown", "
 
 @dataclass(frozen=True)
 class ExportsPage:
-    """What the page shows. recent: exports of the window; own: files of the product in it."""
+    """What the page shows. recent: exports of the window; own: files of the product since its start, which date no window."""
 
     scope: Scope
     window: Window
@@ -107,22 +105,15 @@ class ExportsPage:
 
 def load_exports(scope: Scope) -> ExportsPage:
     """Exports up to the end of the window, and the findings about them."""
-    window = load.window_of_records(scope, judged.ANALYZER, newest_export(scope))
     models = {each.name: each for each in load.catalog().models}
-    rows = load.ask_store(EXPORTS, window)
-    ledger = export_ledger(rows, load.ask_store(LEVELS, window), models, f"{judged.NAME}/{judged.K}")
+    ever = export_events(load.ask_store(EXPORTS, Window(scope.model or "", EPOCH, scope.end or load.page_clock())), models)
+    newest = max((each.at for each in ever if not each.own), default=None)
+    window = load.window_of_records(scope, judged.ANALYZER, newest)
+    ledger = export_ledger(load.ask_store(EXPORTS, window), load.ask_store(LEVELS, window), models, f"{judged.NAME}/{judged.K}")
     found = load.scope_record_findings(scope, judged.NAME)
-    own = [each for each in export_events(rows, models) if each.own and each.at >= window.start]
+    own = [each for each in ever if each.own and each.at >= window.start]
     recent = [each for each in ledger.events if each.at >= window.start]
     return ExportsPage(scope, window, ledger, recent, own, found)
-
-
-def newest_export(scope: Scope) -> datetime | None:
-    """Time of the newest export of the scope's model, or of all."""
-    last = load.ask_store(
-        Records("event", ("at",), ever=True, rows=1, only=EXPORTS.only), Window(scope.model or "", EPOCH, load.page_clock())
-    )
-    return last["at"].iloc[-1].to_pydatetime().replace(tzinfo=EPOCH.tzinfo) if len(last) else None
 
 
 def no_exports() -> None:

@@ -12,7 +12,7 @@ from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
 from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
-from observability.records.kinds import KINDS, OF_ALL_MODELS, OF_RUNS
+from observability.records.kinds import KINDS, OF_ALL_MODELS, OF_RUNS, OWN_SOURCE
 from observability.records.validation import RecordField
 from observability.store.db.expressions import sql_literal
 from observability.store.db.kept_numbers import KEPT_NUMBERS
@@ -263,14 +263,19 @@ def _current_label(key: int, until: bool) -> tuple[str, str]:
     )
 
 
-DATED = {"cleaning": "json_extract_string(extra, '$.proposed') IS DISTINCT FROM 'true'"}
-"""By kind: which of its records date a window. A rule that an audit proposed did not run."""
+DATED = {
+    "cleaning": "json_extract_string(extra, '$.proposed') IS DISTINCT FROM 'true'",
+    "event": f"NOT (what = 'export' AND json_extract_string(extra, '$.source') IS NOT DISTINCT FROM '{OWN_SOURCE}')",
+}
+"""By kind: which of its records date a window. A rule that an audit proposed did not run; an export by the product itself tells when the
+product was used, not what models did.
+"""
 
 
 def newest_record_time(
     store: "Database", kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None
 ) -> datetime | None:
-    """Event time of the newest record of some kinds before an instant, of one model ("" for all), or None; proposed rules are left out."""
+    """Event time of the newest record of some kinds before an instant, of one model ("" for all), or None; see DATED for those left out."""
     found: list[datetime] = []
     scope = RecordScope(model, _is_sample(store, model))
     with snapshot_cursor(store) as cursor:
