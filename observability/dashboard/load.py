@@ -385,6 +385,14 @@ def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -
     return causes_first(worst_first([each for name in names for each in _record_findings(name, scope.model, *dates)]))
 
 
+def fleet_record_findings(scope: Scope) -> list[Finding]:
+    """What `scope_record_findings` gives of all models, whichever is chosen: the choice of one moves the dates of no other. None of the
+    chosen model where a part of it is chosen.
+    """
+    part = scope.slice or scope.version or scope.environment
+    return [each for each in scope_record_findings(scope.about(None)) if not part or each.model != scope.model]
+
+
 @cached_by_state(512, copied=True, computed=False)
 def _record_findings(
     name: str, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None

@@ -25,12 +25,13 @@ def overview() -> None:
     frame.store_banner("health")
     with frame.loading_skeleton(320):
         statuses = frame.answer_or_stop(lambda: large_fleet.fleet_statuses(scope))
-    statuses, others = fleet.with_records(statuses, load.scope_record_findings(scope))
+    statuses, others = fleet.with_records(statuses, load.fleet_record_findings(scope))
     found = [*(incident for status in statuses for incident in status.incidents), *others]
     counted = counted_incidents(found)
     counts = total_action_counts(counted)
     pending = sum(status.pending for status in statuses)
-    shared = f" Counted once: {counts.shared} of several models." if counts.shared else ""
+    once = f"Counted once: {counts.shared} of several models, so that {len(found):,} incidents in the rows are {len(counted):,}."
+    shared = f" {once}" if counts.shared else ""
     drawn = view.group is None and not large_fleet.is_large(statuses)
     logs = [status for status in statuses if drawn and fleet.is_call_log(status)]
     aside = {status.model.name for status in logs}

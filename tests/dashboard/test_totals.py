@@ -57,11 +57,39 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
         ):
             counts[word] += int(number)
     total = dict.fromkeys(("critical", "warning"), 0) | {word: int(n) for n, word in re.findall(r"(\d+) (critical|warning)", line)}
-    (once,) = re.findall(r"Counted once: (\d+) of several models", told.proto.help)
+    ((once, listed, are),) = re.findall(
+        r"Counted once: (\d+) of several models, so that (\d+) incidents in the rows are (\d+)\.", told.proto.help
+    )
+    assert (int(listed), int(are)) == (counts["critical"] + counts["warning"], sum(total.values()))
     assert sum(total.values()) == counts["critical"] + counts["warning"] - counts["shared"] + int(once)
     assert total["critical"] == counts["critical"] - 1, "the run of two models is one"
     found = load.scope_report(Scope(span="all")).incidents
     assert action_counts(each.lead for each in counted_incidents(found)).words in line, "Findings count as Home does"
+
+
+def test_the_choice_of_a_model_changes_no_other_row_of_home(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records of all were then dated by that model's newest, so that the others lost incidents."""
+
+    def found(scope: Scope, *names: str, beside: bool = False) -> list[Finding]:
+        return [] if scope.model or scope.slice else [RUN, replace(RUN, model="loan")]
+
+    def shown(**chosen: str) -> dict[str, str]:
+        rows = tables(opened("health", window="Everything", **chosen))["Models, most severe first"]["rows"]
+        return {row["cells"]["model"]["t"]: f"{row['cells']['status']['t']} {row['cells']['status']['sub']}" for row in rows}
+
+    monkeypatch.setattr(load, "scope_record_findings", found)
+    everything = shown()
+    assert "critical" in everything["price"] and "critical" in everything["loan"]
+    assert shown(model="loan") == everything
+    assert shown(model="loan", slice="sex=F")["price"] == everything["price"]
+
+
+def test_the_list_of_incidents_has_as_many_rows_as_home_counts(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An incident of two models had a row for each."""
+    monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan")])
+    rows = tables(opened("incident", window="Everything"))["Incidents, new first"]["rows"]
+    counted = counted_incidents(load.scope_report(Scope(span="all")).incidents)
+    assert len(rows) == len(counted) < len(load.scope_report(Scope(span="all")).incidents)
 
 
 @pytest.mark.parametrize(("page", "analyzer"), [("drift", "serving/drift"), ("multivariate_drift", "serving/multivariate_drift")])

@@ -15,7 +15,7 @@ from observability.dashboard.overview.trend import TREND, trend_cell
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
-from observability.incidents.action_counts import CountedIncident, incident_action_counts, merge_equal_incidents
+from observability.incidents.action_counts import CountedIncident, counted_incidents, incident_action_counts
 from observability.incidents.grouping import Incident
 from observability.incidents.incident_size import incident_size
 from observability.incidents.shared_faults import SharedFault
@@ -217,11 +217,11 @@ def shared_fault_row(
 def incidents_table(
     key: str, caption: str, found: Sequence[Incident], scope: Scope, *, most: int = 12, models: bool = True, once: bool = False
 ) -> None:
-    """Draw a table of incidents in their order. once: equal incidents of several models share one row."""
+    """Draw a table of incidents in their order. once: as Home lists them, what several models share in one row."""
     if not found:
         empty_states.no_findings_state()
         return
-    counted = merge_equal_incidents(found) if once else [CountedIncident((incident,)) for incident in found]
+    counted = counted_incidents(found) if once else [CountedIncident((incident,)) for incident in found]
     rows = [incident_row(each.lead, scope, models=each.models) for each in counted]
     draw_table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], rows[:most], sort=True)
     show_all_button(key, most, len(rows), scope)
