@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from observability.core.bundle import bundle_folder
 from observability.core.version import VERSION
+from observability.dashboard import load
 from observability.dashboard.operations import store
 from observability.lake.open_source import open_data_source
 from observability.server.lake_schedule import load_due_sources
@@ -20,6 +21,18 @@ def test_the_page_lists_what_is_new_in_the_newest_versions(current: World) -> No
     labels = [each.label for each in opened("store").expander]
     newest = store.changelog_versions((bundle_folder() / "CHANGELOG.md").read_text(encoding="utf-8"))[0][0]
     assert newest.startswith(VERSION) and labels.count(newest) == 1
+
+
+def test_the_figures_of_the_store_are_the_sums_of_its_table(current: World) -> None:
+    """The table lists controllers, which the figures left out."""
+    status = load.store_summary()
+    steering = {**status["models"][0], "model": "valve", "predictions": 7, "labels": 3}
+    status["controllers"] = [steering]
+    rows = [row["cells"] for row in store.stored_model_rows(status)]
+    told = [words for _, _, words in store.store_figures(status)]
+    for place, column in enumerate(("predictions", "labels")):
+        total = sum(int(row[column]["t"].replace(",", "")) for row in rows)
+        assert told[place].startswith(f"{total:,} "), column
 
 
 def test_the_page_lists_sources_with_rows_and_failures(current: World, tmp_path) -> None:

@@ -44,14 +44,13 @@ LONGEST_RAW = 400
 
 def store_figures(status: dict[str, Any]) -> list[tuple[str, str, str]]:
     """The key figures: label, value, help."""
-    rows = sum(each["predictions"] for each in status["models"])
-    labels = sum(each["labels"] for each in status["models"])
+    rows, labels = (sum(each[name] for each in [*status["models"], *status["controllers"]]) for name in ("predictions", "labels"))
     waiting, disk, refused = status["landing"], status["disk"], status["rejected"]
     free, floor = formatting.format_bytes(disk["free_bytes"]), formatting.format_bytes(disk["floor_bytes"])
     size, landed = formatting.format_bytes(status["database"]["bytes"]), formatting.format_bytes(waiting["bytes"] or 0)
     segments, rejected = _count_or_dash(waiting["segments"]), _count_or_dash(refused["total"])
     return [
-        ("Predictions", formatting.compact_count(rows), f"{rows:,} served predictions stored, of all models"),
+        ("Predictions", formatting.compact_count(rows), f"{rows:,} served predictions stored, of all models and controllers"),
         ("Labels", formatting.compact_count(labels), f"{labels:,} labels and corrections stored"),
         ("Store on disk", size, f"Database and its log; {free} free, loading stops below {floor}"),
         ("Waiting", segments, f"Segments in landing, {landed}; {waiting['open'] or 0} more are being written"),
