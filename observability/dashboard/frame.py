@@ -223,12 +223,13 @@ def model_caption(page: str, scope: Scope, model: Model) -> None:
 
 
 def freshness_note(model: str, environment: Environment = "production") -> str:
-    """The time of a model's newest record in an environment, in words."""
+    """The hour of a model's newest record in an environment, in words: counts are kept by hour."""
     newest = load.newest_record(model, environment)
     if newest is None:
         return "No predictions yet"
     where = "" if environment == "production" else f" in {environment}"
-    words = f"Newest record{where} {formatting.format_minute(newest)} UTC, {formatting.time_ago(newest, datetime.now(UTC))}"
+    hour, ago = formatting.format_minute(newest), formatting.time_ago(newest, datetime.now(UTC))
+    words = f"Newest record{where} in the hour from {hour} UTC, {ago}"
     return formatting.escape_markdown(words)
 
 
