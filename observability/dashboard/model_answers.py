@@ -13,7 +13,7 @@ from observability.core.finding import SEVERITIES, Finding, worst_first
 from observability.dashboard import clicks, frame, links, time_series
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.overview import fleet, fleet_events
+from observability.dashboard.overview import fleet, fleet_events, timeline
 from observability.dashboard.overview.findings import BASELINES
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.table import draw_table
@@ -52,8 +52,7 @@ def are_inputs_normal(here: ModelPage, status: ModelStatus) -> None:
     """Draw data quality and drift."""
     quality = [finding for finding in status.of("data/quality") if finding.metric not in ARRIVAL]
     drift = status.of("serving/drift")
-    slices = [finding for finding in findings_needing_action(status, "serving/slices") if finding.likely_source == "input"]
-    found = worst_first([*quality, *drift, *findings_needing_action(status, "serving/multivariate_drift"), *slices])
+    found = worst_first([*quality, *drift, *findings_needing_action(status, "serving/multivariate_drift")])
     issues = sum(finding.needs_action for finding in quality)
     measured = {finding.subject for finding in drift if finding.value is not None}
     words = f"{drift_counts(drift).words('inputs and scores')}; {formatting.plural(issues, 'data-quality issue')}."
@@ -87,8 +86,7 @@ def is_it_right(here: ModelPage, status: ModelStatus) -> None:
     measured = status.of("serving/performance")
     main = next((finding for finding in measured if finding.metric == HEADLINE.get(here.model.task or "")), None)
     maturity = next((finding.because for finding in measured if finding.metric == "label_maturity"), None)
-    slices = [finding for finding in findings_needing_action(status, "serving/slices") if finding.likely_source != "input"]
-    found = worst_first([*measured, *findings_needing_action(status, *OUTCOMES), *slices])
+    found = worst_first([*measured, *findings_needing_action(status, *OUTCOMES, "serving/slices")])
     words = main.because if main else measured[0].because if measured else "Nothing could be measured."
     after = maturity
     if main and found[0].needs_action and SEVERITIES.index(found[0].severity) < SEVERITIES.index(main.severity):
@@ -158,7 +156,10 @@ def what_changed(here: ModelPage, status: ModelStatus) -> None:
     """Draw events and new findings; that none is new is known where anything could be judged."""
     fresh, events = len(status.fresh), len(status.events)
     new = formatting.plural(fresh, "new finding") if fresh else "No new findings"
-    words = f"{new} since the previous window, {formatting.plural(events, 'event') if events else 'no events'}."
+    registered = len(timeline.registration_marks(status))
+    told = [formatting.plural(events, "event")] if events else [] if registered else ["no events"]
+    told += [timeline.count_words("registered", registered)] if registered else []
+    words = f"{new} since the previous window, {', '.join(told)}."
     quiet = [finding for finding in status.findings if not finding.needs_action]
     answer_heading("What changed?", status.fresh or quiet, words, "findings", here)
     rows = fleet_events.change_rows([status], here.scope)

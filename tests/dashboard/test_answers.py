@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from observability.core.finding import Finding, Severity
+from observability.core.window import Window
 from observability.dashboard import model_answers
 from observability.dashboard.overview import fleet
 from observability.dashboard.serving import why_changed
 from tests.support.dashboard_world import END
+
+UNREGISTERED: dict[str, Any] = {
+    "window": Window("late", END - timedelta(days=7), END),
+    "model": SimpleNamespace(versions=()),
+}
 
 
 def finding(analyzer: str, metric: str, because: str, severity: Severity, **more: Any) -> Finding:
@@ -49,9 +55,38 @@ def test_what_nobody_judged_is_unknown_and_what_stayed_is_ok(monkeypatch: pytest
         finding("operations/cost", "cost_per_thousand", "The cost is high.", "act", news="ongoing"),
     )
     for found in ([], [stayed], [stands, stayed], [replace(stayed, severity="unknown")]):
-        status: Any = SimpleNamespace(findings=found, fresh=(), events=())
+        status: Any = SimpleNamespace(findings=found, fresh=(), events=(), **UNREGISTERED)
         model_answers.what_changed(SimpleNamespace(scope=None), status)
     assert drawn == ["unknown", "ok", "ok", "unknown"]
+
+
+def test_a_slice_that_is_often_wrong_answers_whether_a_model_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst about its inputs was an accuracy."""
+    drawn: list[list[str]] = []
+    monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, *rest, **more: drawn.append([each.because for each in found]))
+    drift = finding("serving/drift", "psi", "The size drifted.", "watch")
+    part = finding("serving/slices", "accuracy", "Where `sex` = F, accuracy is 59.5 %.", "act", likely_source="input")
+
+    def of(*analyzers: str) -> list[Finding]:
+        return [each for each in (drift, part) if each.analyzer in analyzers]
+
+    here, status = (SimpleNamespace(model=SimpleNamespace(task="binary")), SimpleNamespace(of=of))
+    for question in (model_answers.are_inputs_normal, model_answers.is_it_right):
+        question(here, status)  # type: ignore[arg-type]
+    assert drawn == [[drift.because], [part.because]]
+
+
+def test_a_registration_is_a_change_of_the_models_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It said `no events` where Home said `1 version registered`."""
+    drawn: list[str] = []
+    monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, words, *rest, **more: drawn.append(words))
+    monkeypatch.setattr(model_answers.fleet_events, "change_rows", lambda *_: [])
+    new = SimpleNamespace(name="2", registered_at=END - timedelta(days=1))
+    for versions, events in (((new,), ()), ((), ()), ((new,), ("deploy",))):
+        about = UNREGISTERED | {"model": SimpleNamespace(versions=versions)}
+        status: Any = SimpleNamespace(findings=[], fresh=(), events=events, **about)
+        model_answers.what_changed(SimpleNamespace(scope=None), status)
+    assert [words.partition(" window, ")[2] for words in drawn] == ["1 version registered.", "no events.", "1 event, 1 version registered."]
 
 
 @pytest.mark.parametrize(("severity", "split"), [("unknown", "24.0. Unreliable split: covariate"), ("ok", "24.0: covariate")])

@@ -45,12 +45,17 @@ def _marks(status: ModelStatus) -> Iterator[TimelineMark]:
     start, end = status.window.start, status.window.end
     for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):
         yield TimelineMark(aware_utc(at.to_pydatetime()), str(what), str(words))
-    for version in status.model.versions:
-        if version.registered_at is not None and start <= version.registered_at < end:
-            yield TimelineMark(version.registered_at, "registered", f"version {version.name} registered")
+    yield from registration_marks(status)
     for incident in status.incidents:
         if incident.onset is not None and start <= incident.onset < end:
             yield TimelineMark(incident.onset, "incident", incidents.incident_headline(incident).replace("`", ""), incident.shown_severity)
+
+
+def registration_marks(status: ModelStatus) -> list[TimelineMark]:
+    """The versions that were registered in the model's window."""
+    start, end = status.window.start, status.window.end
+    known = [(version.registered_at, version.name) for version in status.model.versions]
+    return [TimelineMark(at, "registered", f"version {name} registered") for at, name in known if at is not None and start <= at < end]
 
 
 def timeline_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str, Any]]:
@@ -76,8 +81,9 @@ def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scop
     for mark in marks:
         counts[mark.what] = counts.get(mark.what, 0) + 1
     name = status.model.name
+    logged = any(mark.state is None for mark in marks)  # the page of changes has no beginnings of incidents
     return table_row(
-        model=links.link_cell(name, "changes", scope.about(name)),
+        model=links.link_cell(name, "changes" if logged else "incident", scope.about(name)),
         marks={
             "marks": {"of": drawn, "label": "; ".join(str(mark["t"]) for mark in drawn)},
             "sub": formatting.format_span(window.start, window.end),
