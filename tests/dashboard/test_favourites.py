@@ -33,7 +33,7 @@ def test_favourites_come_before_the_models_viewed_in_this_session(monkeypatch: p
 
 def test_the_star_makes_a_model_a_favourite_and_the_browser_is_told_to_keep_it(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    monkeypatch.setattr(palette, "page_component", lambda _name: lambda **given: drawn.append(given["data"]))
     app = opened("changes", model="price", **WHOLE)
     assert drawn[-1]["cookies"] == {}, "nothing changed, so that the cookie stays as it is"
     app.button(key="favourite").click().run()

@@ -90,7 +90,7 @@ def test_a_cookie_that_names_no_page_leaves_home_first(cookie: str | None, targe
 
 def test_the_chosen_view_opens_first_at_the_bare_address_only(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[dict] = []
-    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    monkeypatch.setattr(palette, "page_component", lambda _name: lambda **given: drawn.append(given["data"]))
     app = opened("quality", model="loan", window="Last 28 days")
     app.button("start-page-button").click().run()
     target = {"page": "quality", "parameters": {"model": "loan", "window": "Last 28 days"}}
