@@ -122,3 +122,11 @@ def test_one_answer_is_said_in_the_singular() -> None:
         "1 answer" in (found := charts_latency.latency_percentile_lines(one, limit=None, log=True).data[-1].customdata[0])
         and "answers" not in found
     )
+
+
+def test_answers_without_a_latency_are_told_beside_the_percentiles() -> None:
+    """1,875 predictions succeeded and the percentiles were of 1,819, without a word why."""
+    rows = [("ok", -1, 56), ("ok", 3, 1700), ("timeout", 9, 119), ("error", -1, 40)]
+    latencies = pd.DataFrame(rows, columns=["status", "bin", "n"])
+    assert latency.untimed_words(latencies) == "56 of 1,875 answers logged no latency; the percentiles are of the others."
+    assert latency.untimed_words(latencies[latencies["bin"] >= 0]) is None

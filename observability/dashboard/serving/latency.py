@@ -21,7 +21,15 @@ from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, cut_note, finding_line, plain_paragraph
 from observability.detection.latency_sentences import share_words as fine_share
-from observability.metrics.traffic import PERCENTILE_WORDS, QUANTILES, RequestCounts, missing_requests, request_counts, requests_by_level
+from observability.metrics.traffic import (
+    ANSWERED,
+    PERCENTILE_WORDS,
+    QUANTILES,
+    RequestCounts,
+    missing_requests,
+    request_counts,
+    requests_by_level,
+)
 
 HOW_MEASURED = f"{PERCENTILE_WORDS} Errors and rejections are excluded, timeouts included. The p99 interval needs 500 responses."
 FIELDS = {"replica": "Replica", "version": "Version", "device": "Device"}
@@ -142,6 +150,13 @@ def cases_slower_than(here: ModelPage, point: clicks.Point, shown: pd.DataFrame)
     return clicks.cases_of_period(here, point, shown["period"], q, clicks.NEWEST)
 
 
+def untimed_words(latencies: pd.DataFrame) -> str | None:
+    """How many of the requests whose latency counts logged none, which therefore miss in the percentiles; None where all did."""
+    counting = latencies[latencies["status"].isin(ANSWERED)]
+    total, untimed = int(counting["n"].sum()), int(counting.loc[counting["bin"] < 0, "n"].sum())
+    return f"{untimed:,} of {formatting.plural(total, 'answer')} logged no latency; the percentiles are of the others." if untimed else None
+
+
 def latency_section(here: ModelPage, alt: str) -> None:
     """Draw percentiles by hour or day; without latencies, how to log them."""
     latencies = requests_by_period(here, histogram=True)
@@ -153,6 +168,8 @@ def latency_section(here: ModelPage, alt: str) -> None:
             "the ASGI and WSGI middleware log it automatically.",
         )
         return
+    if words := untimed_words(latencies):
+        st.caption(words)
     log = st.toggle("Logarithmic scale", key="log", bind=BIND)
     limit, marks = here.model.settings.service_level_latency_ms, time_series.chart_event_marks(here.model.name, here.window)
     figure = charts_latency.latency_percentile_lines(shown, limit=limit, log=log, marks=marks)
