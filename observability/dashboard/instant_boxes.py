@@ -30,6 +30,18 @@ def chosen_instant(day: date | None, at: time | None, *, ends: bool = False) -> 
     return start + DAY if ends and at is None else start
 
 
+def _box_keys(key: str, shown: datetime | None) -> tuple[str, str]:
+    """The keys of the box for a day and of the one for a time, which are new boxes for another instant."""
+    return f"{key}-day {shown}", f"{key}-time {shown}"
+
+
+def instant_in_boxes(key: str, shown: datetime | None, *, ends: bool = False) -> datetime | None:
+    """What the boxes that show an instant hold now: another one where a person changed it, and no page was drawn since."""
+    before = day_and_time(shown, ends=ends) if shown else (None, None)
+    held = tuple(st.session_state.get(box, was) for box, was in zip(_box_keys(key, shown), before))
+    return shown if held == before else chosen_instant(*held, ends=ends)
+
+
 def instant_boxes(
     label: str,
     key: str,
@@ -46,7 +58,7 @@ def instant_boxes(
     latest: the end of the records, where the calendar of an empty box opens; no later day can be chosen in it.
     """
     day, at = day_and_time(shown, ends=ends) if shown else (None, None)
-    boxes = f"{key}-day {shown}", f"{key}-time {shown}"
+    boxes = _box_keys(key, shown)
     last = day_and_time(latest, ends=True)[0] if latest and not shown else LAST.date()
 
     def write() -> None:

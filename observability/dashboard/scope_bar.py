@@ -19,7 +19,7 @@ from observability.core.errors import ObservabilityError
 from observability.core.time import naive_utc
 from observability.core.window import Slice
 from observability.dashboard import favourites, links, load, palette, replica_line, slice_builder
-from observability.dashboard.instant_boxes import FIRST, LAST, instant_boxes
+from observability.dashboard.instant_boxes import FIRST, LAST, instant_boxes, instant_in_boxes
 from observability.dashboard.scope import (
     BIND,
     DAYS,
@@ -202,11 +202,14 @@ def choose_preset(span: Span) -> None:
 
 
 def change_date(key: str, start: datetime | None, end: datetime | None, length: timedelta | None, chosen: datetime | None) -> None:
-    """Set the date that was changed in its boxes; the other stays. Where both were empty, or the window would become more than twice as
-    long as the relative one chosen before, the other date is set so that the window has that length.
+    """Set the date that was changed in its boxes; the other stays, as its own boxes hold it: both may have been changed before the page was
+    drawn again. Where both were empty, or the window would become more than twice as long as the relative one chosen before, the other date
+    is set so that the window has that length, unless it was changed too.
     """
-    start, end = (chosen, end) if key == "from" else (start, chosen)
-    if chosen and length and (start is None or end is None or end - start > 2 * length):
+    shown = end if key == "from" else start
+    other = instant_in_boxes("to" if key == "from" else "from", shown, ends=key == "from")
+    start, end = (chosen, other) if key == "from" else (other, chosen)
+    if chosen and length and other == shown and (start is None or end is None or end - start > 2 * length):
         start, end = (chosen, chosen + length) if key == "from" else (chosen - length, chosen)
     set_dates(start, end)
 

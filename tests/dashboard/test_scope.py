@@ -246,6 +246,17 @@ def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: Worl
     assert (app.session_state["from"], app.session_state["to"]) == (naive_utc(END - timedelta(days=3)), naive_utc(END))
 
 
+@pytest.mark.parametrize("window", ["7d", "28d"])
+def test_two_dates_that_are_changed_before_the_page_is_drawn_again_are_both_taken(window: str, current: World) -> None:
+    """The second was set beside the old first one: valid dates gave a window that ends before it starts."""
+    app = opened("drift", model="loan", window=window)
+    for label, days in (("From (UTC)", 60), ("To (UTC)", 40)):
+        next(each for each in app.date_input if each.label == label).set_value((END - timedelta(days=days)).date())
+    app.run()
+    assert app.session_state["from"] == naive_utc(END - timedelta(days=60))
+    assert app.session_state["to"] == naive_utc(END - timedelta(days=39)), "the day is included"
+
+
 @pytest.mark.parametrize("key", ["from", "to"])
 def test_one_date_alone_makes_a_window_of_the_length_that_was_chosen(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the models' windows differ no date is shown; the first one that is chosen does not ask for everything on its other side."""
