@@ -20,7 +20,7 @@ from observability.dashboard import empty_states, figure_capture, links, load, o
 from observability.dashboard import scope as scopes
 from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.page_figures import FigurePlace, file_of_page
-from observability.dashboard.scope import Scope
+from observability.dashboard.scope import SPANS, Scope
 from observability.export.csv import inert_csv
 from observability.server.access import may_do_somewhere
 
@@ -176,7 +176,7 @@ def page_title(page: str, scope: Scope, window: Window | None, heading: str | No
             with st.popover("About", type="tertiary", icon=":material/info:"):
                 st.markdown(help_text)
             with st.popover("Copy link", type="tertiary", icon=":material/link:"):
-                st.caption("Opens this view with absolute times." if window else "Opens this view.")
+                st.caption(link_words(scope, window))
                 st.code(address or links.absolute_address(page, scope, window, own_parameters()), language=None, wrap_lines=True)
                 if figure_capture.COLLECTOR.get() is None:
                     view_buttons(page, scope)
@@ -184,6 +184,13 @@ def page_title(page: str, scope: Scope, window: Window | None, heading: str | No
         st.caption(formatting.escape_markdown(note))
     if page != "health" or not load.catalog().models:
         store_banner(page)  # the health page draws it where it refreshes by itself
+
+
+def link_words(scope: Scope, window: Window | None) -> str:
+    """What the link to copy opens: the view as it is, or one that moves with its records."""
+    if window or scope.span in ("all", "dates"):
+        return f"Opens this view{' with absolute times' if window else ''}."
+    return f"Opens this view with “{SPANS[scope.span]}” as of then. For a link to these days, choose dates first."
 
 
 def store_banner(page: str) -> None:
