@@ -52,6 +52,13 @@ def test_what_reads_raw_rows_is_left_out_of_what_a_page_waits_for(current: World
     assert sampled and not sampled & {each.analyzer for each in counted.findings}
 
 
+def test_a_table_that_is_cut_hides_no_critical_incident() -> None:
+    """What is new comes first, whatever its severity: six new warnings hid a critical incident that stands."""
+    found = [replace(of_one("late", "`wind` is null."), severity=severity) for severity in ("watch", "watch", "act", "watch", "act")]
+    assert incidents.places_with_critical(found, 3) == [0, 2, 4]
+    assert incidents.places_with_critical(found, 9) == [0, 1, 2, 3, 4]
+
+
 def test_equal_incidents_of_two_models_share_a_row() -> None:
     both = [of_one("late", "`wind` is null in 85 %."), of_one("delay", "`wind` is null in 85 %."), of_one("delay", "`rain` is null.")]
     told = merge_equal_incidents(both)

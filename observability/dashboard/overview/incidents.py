@@ -223,8 +223,15 @@ def incidents_table(
         return
     counted = counted_incidents(found) if once else [CountedIncident((incident,)) for incident in found]
     rows = [incident_row(each.lead, scope, models=each.models) for each in counted]
-    draw_table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], rows[:most], sort=True)
+    shown = [rows[place] for place in places_with_critical([each.lead for each in counted], most)]
+    draw_table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], shown, sort=True)
     show_all_button(key, most, len(rows), scope)
+
+
+def places_with_critical(found: Sequence[Incident], most: int) -> list[int]:
+    """The places of the incidents that a table of so many rows shows, in their order: a critical one is never among the others."""
+    first = sorted(range(len(found)), key=lambda place: found[place].shown_severity != "act")
+    return sorted(first[:most])
 
 
 def incident_counts(found: Sequence[Incident]) -> str | None:
