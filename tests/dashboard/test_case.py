@@ -157,6 +157,10 @@ def test_a_verdict_with_an_action_is_written_and_shown_and_can_be_taken_back(min
     name = wrong(mine)
     app = opened("case", id=name, model="loan", section="said")
     key = next(each.key for each in app.text_area if each.key and each.key.endswith("-note")).removesuffix("-note")
+    app.selectbox(key=f"{key}-source").set_value(None)
+    next(each for each in app.button if each.label == "Save").click().run()
+    (error,) = app.error
+    assert "Choose a source" in error.value and "Enter your name" in error.value, "all that is missing, at once"
     app.text_area(key=f"{key}-note").input("the size <b>cannot</b> be =1+1")
     app.selectbox(key=f"{key}-source").select("input")
     app.selectbox(key=f"{key}-do").select("fix_feed")

@@ -115,13 +115,16 @@ def _verdict_form(here: CasePage, suspected: str | None) -> None:
             owner = st.text_input("Owner", value=here.row.model.settings.owner or "", key=f"{key}-owner")
             later = datetime.now(UTC).date() + timedelta(days=DAYS_UNTIL_DUE)
             due = st.date_input("Due", value=later, key=f"{key}-due", format="YYYY-MM-DD")
+        problem = st.empty()  # in sight of the button
         if not st.form_submit_button("Save", icon=":material/save:", key=f"{key}-submit"):
             return
-    if wrong is None:
-        st.error("State whether the prediction was wrong.", icon=":material/help:")
-        return
-    if source is None:
-        st.error("Choose a source, or “Cannot tell”.", icon=":material/help:")
+    if wrong is None or source is None or not author:
+        asked = (
+            (wrong, "State whether the prediction was wrong."),
+            (source, "Choose a source, or “Cannot tell”."),
+            (author, person_name.MISSING),
+        )
+        problem.error(" ".join(words for given, words in asked if not given), icon=":material/help:")
         return
     verdict: dict[str, Any] = {"source": source, "wrong": wrong, "severity": severity, "note": note.strip()}
     records = [case_decisions.case_record(here, "verdict", author, **verdict)]
