@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 DASHBOARD = "the dashboard"
 """Author of automatic records."""
+OPENED_BEFORE = timedelta(milliseconds=1)
+"""How long before a person's first entry the alert is opened that it is about."""
 GREW = 1.5
 """A known alert repeats once its leading value is this many times the value of the last message; of metrics that should be high,
 the distance from 1.
@@ -210,7 +212,7 @@ def person_records(
     """
     opened: list[dict[str, Any]] = []
     if alert is None:
-        opened = [alert_record(incident, incident.id, "opened", model_owner, now - timedelta(milliseconds=1))]
+        opened = [alert_record(incident, incident.id, "opened", model_owner, now - OPENED_BEFORE)]
         opened[0] |= {"author": author, "severity": incident.shown_severity}
     entry = {"kind": "alert", "incident": alert.incident if alert else incident.id, "at": now, "author": author, "says": says}
     return [*opened, entry | {"model": incident.model} | more]

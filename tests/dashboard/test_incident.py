@@ -130,6 +130,7 @@ def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     assert said == [("Ann", "opened"), ("Ann", "assigned"), ("Ann", "note"), ("Ann", "resolved")]
     later = opened("incident", id=incident.id, **WHOLE)
     assert "Resolved: expected change" in words(later)
+    assert "Opened" not in words(later), "Ann assigned it; the alert was opened for that"
     home = opened("health", **WHOLE)
     (row,) = [row for row in tables(home)["Incidents that are snoozed or resolved"]["rows"] if row["cells"]["act"]["act"] == incident.id]
     assert (row["cells"]["owner"]["t"], row["cells"]["state"]["t"]) == ("Bob", "Resolved: expected change")

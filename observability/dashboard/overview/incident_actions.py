@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 import streamlit as st
 
-from observability.alerts.alert_decisions import GREW, person_records, same_fault
+from observability.alerts.alert_decisions import GREW, OPENED_BEFORE, person_records, same_fault
 from observability.alerts.alert_state import REASONS, Alert
 from observability.core import formatting
 from observability.dashboard import load, person_name
@@ -78,10 +79,13 @@ def save_incident_entry(incident: Incident, alert: Alert | None, author: str, sa
 
 
 def incident_history(alert: Alert | None) -> None:
-    """Every entry about an incident with author and time, oldest first."""
+    """Every entry about an incident with author and time, oldest first. That a person's entry also opened the alert is not told apart."""
     if alert is None:
         return
-    for entry in load_review.alert_history(alert.incident):
+    entries = load_review.alert_history(alert.incident)
+    for entry, after in zip_longest(entries, entries[1:]):
+        if after and entry["says"] == "opened" and after["author"] == entry["author"] and after["at"] - entry["at"] <= OPENED_BEFORE:
+            continue
         until = f" until {formatting.format_day(entry['until'])}" if entry.get("until") else ""
         reason = f": {REASONS[entry['reason']].lower()}" if entry.get("reason") else ""
         to = f" to {entry['owner']}" if entry["says"] == "assigned" and entry.get("owner") else ""
