@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from observability.core.errors import UsageError
 from observability.dashboard import links
 from observability.dashboard.operations import intake
 from observability.store.db.database import Database
 from observability.store.ingest.files import IMPORTERS
+from observability.worker import score_reference
 
 SHELL = str(Path(__file__).parents[2] / "observability" / "dashboard" / "shell.py")
 
@@ -182,6 +184,40 @@ def test_a_wrong_file_gets_one_sentence_and_leaves_nothing(name: str, body: byte
     assert empty.catalog().models == () and not [each for each in app.button if each.label.startswith("Register")]
 
 
+def test_a_column_is_called_the_time_only_where_its_times_can_be_read(empty: Database) -> None:
+    """It had a green tick, and the registration then failed with three sentences in one, in a closed bar."""
+    app = opened("when")
+    frame = held_out().rename(columns={"repaid_or_not": "label", "p_default": "score"}).replace({"default": 1, "paid": 0})
+    app.file_uploader(key="new-reference").upload("own file.csv", csv(frame.assign(when="24/06/2013 10:00"))).run()
+    pick(app, "Time", "when")
+    press(app, "Apply")
+    assert "the time column 'when' cannot be read; got" in said(app) and "Write its dates as year-month-day" in said(app)
+    assert "is the time of each prediction" not in said(app) and not [each for each in app.button if each.label.startswith("Register")]
+
+
+def test_a_third_value_of_the_label_is_named_without_options_of_the_command_line(empty: Database) -> None:
+    app = opened("maybe")
+    frame = held_out().rename(columns={"repaid_or_not": "label", "p_default": "score"})
+    frame.loc[0, "label"] = "maybe"
+    app.file_uploader(key="new-reference").upload("own file.csv", csv(frame)).run()
+    assert "3 values of the label" in said(app) and "maybe" in said(app) and "own file.csv" in said(app)
+    assert "--" not in said(app) and "class=column for each class" in said(app)
+
+
+def test_a_registration_that_fails_says_so_in_the_open(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise UsageError("the disk is full")
+
+    monkeypatch.setattr(score_reference, "register_and_compare", fails)
+    app = opened("fails")
+    frame = held_out().rename(columns={"repaid_or_not": "label", "p_default": "score"}).replace({"default": 1, "paid": 0})
+    frame["customer"] = [f"c{max(row, 2)}" for row in range(len(frame))]
+    app.file_uploader(key="new-reference").upload("own file.csv", csv(frame)).run()
+    assert "customer looks like an id (598 different values in 600 rows)" in said(app)
+    press(app, "Register version 1")
+    assert [each.value.replace("\\", "") for each in app.error] == ["the disk is full."] and not app.get("status")
+
+
 def test_a_file_without_a_model_name_waits(empty: Database) -> None:
     app = AppTest.from_file(SHELL, default_timeout=300)
     app.switch_page(str(links.page_files()["add_model"])).run()
@@ -189,7 +225,7 @@ def test_a_file_without_a_model_name_waits(empty: Database) -> None:
     assert [each.value for each in app.info] == ["Enter a model name to continue."]
 
 
-def test_the_copy_has_a_name_of_our_own(empty: Database) -> None:
+def test_the_copy_is_named_as_the_file_and_lies_in_a_folder_of_our_own(empty: Database) -> None:
     from io import BytesIO
     from types import SimpleNamespace
 
@@ -197,7 +233,7 @@ def test_the_copy_has_a_name_of_our_own(empty: Database) -> None:
         name = "../../etc/passwd.csv"
 
     path = intake.keep_upload(Upload(b"a\n1\n"))
-    assert path.name == "upload.csv" and path.parent.parent == empty.home / "uploads" and path.read_bytes() == b"a\n1\n"
+    assert path.name == "passwd.csv" and path.parent.parent == empty.home / "uploads" and path.read_bytes() == b"a\n1\n"
     intake.discard_upload(path)
     assert not path.exists()
     intake.discard_upload(Path(empty.home / "store.duckdb"))

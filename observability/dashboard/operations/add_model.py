@@ -15,7 +15,7 @@ from observability.dashboard import empty_states, load
 from observability.dashboard.operations import intake
 from observability.dashboard.operations.add_model_settings import PART, ZONE_HELP, FileAndSettings, file_and_settings
 from observability.dashboard.state_cache import store_stamp
-from observability.dashboard.widgets import plain_error, progress_bar
+from observability.dashboard.widgets import progress_bar
 
 if TYPE_CHECKING:
     from observability.store.types.registration import Inference, RegistrationRequest
@@ -27,6 +27,7 @@ SCORE_HELP = (
 )
 OPTION = re.compile(r"with --([a-z-]+)")
 """An option in sentences shared with the command line; the page has a form instead."""
+SCORE_OF_EACH_CLASS = "--score class=COLUMN for each class"
 STATE = "adding"
 """Session key of the draft: {"name", "size", "path", "columns", "changes", "model", "version", "beside", "done"}."""
 
@@ -88,8 +89,9 @@ def inference_step() -> "Inference | None":
         with st.spinner("Reading the file"):
             found = _inference(adding)
     except ObservabilityError as error:
-        attempt = f"Correct it under {PART}" if "time zone" in error.what else "Enter it below"
-        said = ObservabilityError(error.what, where=error.where, got=error.got, expected=error.expected, attempt=attempt)
+        own = error.attempt if error.attempt and "--" not in error.attempt else "Enter it below"
+        attempt = f"Correct it under {PART}" if "time zone" in error.what else own
+        said = ObservabilityError(error.what, where=error.where, got=error.got, expected=_words_of_page(error.expected), attempt=attempt)
         st.warning(formatting.escape_markdown(said), title="The file is incomplete", icon=":material/edit:")
     if found is not None:
         for sentence in intake.inference_sentences(found):
@@ -99,6 +101,11 @@ def inference_step() -> "Inference | None":
     with st.expander("Corrections", icon=":material/edit:", expanded=found is None):
         _correction_form(adding, found)
     return found
+
+
+def _words_of_page(expected: object) -> object:
+    """What an error expects, without the command line's way to write it."""
+    return None if expected is None else str(expected).replace(SCORE_OF_EACH_CLASS, "class=column for each class, as Score")
 
 
 def _place_on_page(option: re.Match[str]) -> str:
@@ -225,21 +232,24 @@ def registration_step(found: "Inference") -> bool:
     """The button that registers the version. Whether it is registered."""
     adding = _draft()
     if adding.get("done") == _registered_state(adding):
-        words = f"{found.model} version {found.version} is registered with {found.usable:,} reference rows."
+        words = f"{found.model} version {found.version} is registered with {formatting.plural(found.usable, 'reference row')}."
         st.success(formatting.escape_markdown(words), icon=":material/check_circle:")
         return True
     if not st.button(f"Register version {formatting.escape_markdown(found.version)}", icon=":material/add_task:"):
         return False
     from observability.worker.score_reference import register_and_compare
 
-    with st.status("Registering", expanded=True) as status:
+    place = st.empty()
+    with place.status("Registering", expanded=True) as status:
         try:
             register_and_compare(load.store(), _request(adding, artifact=True), lambda words: status.update(label=f"Registering: {words}"))
         except ObservabilityError as error:
-            status.update(label="Not registered", state="error")
-            plain_error(error)
-            return False
-        status.update(label="Registered", state="complete", expanded=False)
+            failure: ObservabilityError | None = error
+        else:
+            failure = None
+    if failure is not None:
+        place.error(formatting.escape_markdown(failure), title="Not registered", icon=":material/error:")
+        return False
     adding["done"] = _registered_state(adding)
     intake.discard_upload(adding["path"])
     st.rerun()

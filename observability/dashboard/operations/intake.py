@@ -27,6 +27,7 @@ OLD_SECONDS = 24 * 3600
 """Copies left by closed tabs are deleted after a day."""
 CHUNK = 1 << 20
 MAX_VALUES = 20
+LONGEST_NAME = 60
 
 
 def _upload_folder() -> Path:
@@ -40,8 +41,8 @@ def _upload_folder() -> Path:
 
 
 def keep_upload(upload: "UploadedFile") -> Path:
-    """Copy an upload to disk under a generated name with its ending. Raises UsageError for another ending, and where only the owner of the
-    store can load it.
+    """Copy an upload to disk under its own name, without special characters, in a folder with a generated name. Raises UsageError for
+    another ending, and where only the owner of the store can load it.
     """
     require_owner()
     suffix = next((each for each in SUFFIXES if upload.name.lower().endswith(f".{each}")), None)
@@ -50,17 +51,19 @@ def keep_upload(upload: "UploadedFile") -> Path:
         raise UsageError("this kind of file cannot be read", got=Path(upload.name).suffix or "no ending", expected=expected)
     folder = _upload_folder() / secrets.token_hex(8)
     folder.mkdir(mode=0o700)
-    return _copied(upload, folder / f"upload.{suffix}")
+    name = re.sub(r"[^\w .()-]", "_", Path(upload.name).name[: -len(suffix) - 1])[:LONGEST_NAME]  # errors name the file
+    return _copied(upload, folder / f"{name.strip(' .') or 'upload'}.{suffix}")
 
 
 def keep_artifact(upload: "UploadedFile", reference: Path) -> Path:
     """Copy a model file beside the copy of its reference, with which it is deleted."""
     ending = re.sub(r"[^a-z0-9.]", "", Path(upload.name).suffix.lower())[:16]
-    return _copied(upload, reference.parent / f"model{ending}")
+    return _copied(upload, reference.parent / "artifact" / f"model{ending}")
 
 
 def _copied(upload: "UploadedFile", path: Path) -> Path:
     """The path of the copy."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     upload.seek(0)
     with path.open("wb") as file:
         shutil.copyfileobj(upload, file, CHUNK)

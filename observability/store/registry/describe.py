@@ -1,6 +1,7 @@
 """Describe in plain sentences what was inferred from a reference."""
 
 from observability.core.catalog import band_names
+from observability.core.formatting import plural
 from observability.store.registry.score_columns import name_list, quoted_name
 from observability.store.registry.sensitive import CODE_VALUES
 from observability.store.types.registration import FeatureColumn, Inference
@@ -32,7 +33,7 @@ def _rows_sentence(inference: Inference) -> str:
     """The model, its task and the rows."""
     kind = "in-sample, so its figures are optimistic" if inference.in_sample else "assumed held out"
     task = {"binary": "binary", "multiclass": f"multiclass ({len(inference.classes)} classes)", "regression": "regression"}[inference.task]
-    return f"{inference.model} version {inference.version}: {task}, {inference.usable:,} reference rows ({kind})."
+    return f"{inference.model} version {inference.version}: {task}, {plural(inference.usable, 'reference row')} ({kind})."
 
 
 def _outcome_sentences(inference: Inference) -> list[str]:

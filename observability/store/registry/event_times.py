@@ -1,5 +1,6 @@
 """Event times of a reference as instants."""
 
+import re
 from datetime import UTC, datetime, tzinfo
 
 import pyarrow as pa
@@ -7,10 +8,14 @@ import pyarrow.compute as pc
 
 from observability.core.errors import UsageError
 from observability.core.time import naive_utc
-from observability.records.values import Rejected, parse_time
+from observability.records.values import Rejected, bad_time, parse_time, quoted_value
 from observability.store.registry.column_profile import is_text_type
 
 STAMP = pa.timestamp("us")
+MAX_CHECKED = 1000
+"""Different texts of a column that are read before it is called the time."""
+SLASHED = re.compile(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}")
+"""A date as 24/06/2013, whose day and month are not guessed."""
 
 
 def event_times(table: pa.Table, name: str | None, now: datetime, zone: tzinfo) -> pa.Array:
@@ -34,9 +39,23 @@ def event_times(table: pa.Table, name: str | None, now: datetime, zone: tzinfo) 
     return pc.fill_null(pa.array(found, STAMP).take(encoded.indices), filler)
 
 
+def check_event_times(table: pa.Table, name: str, zone: tzinfo) -> None:
+    """Raise UsageError where the column holds no times, by the first MAX_CHECKED different texts of it."""
+    column = table[name]
+    some = column.cast(pa.string()).unique().slice(0, MAX_CHECKED) if is_text_type(column.type) else column[:1]
+    event_times(pa.table({name: some}), name, datetime.now(UTC), zone)
+
+
 def _instant(name: str, text: str, zone: tzinfo) -> datetime:
     """One time; without an offset it is of the zone."""
     try:
         return naive_utc(parse_time(name, text, zone))
     except Rejected as error:
-        raise UsageError(f"the time column {name!r} holds no times", got=str(error)) from None
+        if str(error) != str(bad_time(name, text)):
+            raise UsageError(str(error)) from None
+        raise UsageError(
+            f"the time column {name!r} cannot be read",
+            got=quoted_value(text),
+            expected="2013-07-01T10:00:00Z, or a date like 2013-07-01",
+            attempt="Write its dates as year-month-day" if SLASHED.match(text) else "Choose another time column",
+        ) from None

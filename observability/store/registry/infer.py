@@ -6,6 +6,7 @@ Takes an Arrow table and a RegistrationRequest and returns an Inference. Only `i
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from observability.store.ingest.parse_exact import time_zone
 from observability.store.ingest.parse_plan import MAX_FEATURES
 from observability.store.ingest.record_columns import INDEX_COLUMNS
 from observability.store.registry.column_profile import ColumnProfile, profile_column
+from observability.store.registry.event_times import check_event_times
 from observability.store.registry.leakage_checks import leakage_warnings
 from observability.store.registry.personal_columns import personal_data_warnings
 from observability.store.registry.plausibility import column_notes, column_warnings, metric_warnings, row_warnings
@@ -74,6 +76,8 @@ def infer_with_outcomes(
     at, zone = _event_time_column(table, request, where), time_zone(request.timezone)
     taken = {target.label: "the label", **{column: "a score" for _, column in target.scores}}
     taken |= {name: use for name, use in ((target.prediction, "the prediction"), (at, "the time")) if name is not None}
+    if at is not None:
+        check_event_times(table, at, zone or UTC)
     features, groups, profiles, left_out = _choose_columns(table, request, nested, taken, where)
     features, groups, suggested = mark_sensitive(table, request, features, groups, where, flat=nested is None)
     _require_kinds(request, (*features, *groups), where)

@@ -14,6 +14,8 @@ from observability.store.types.registration import FeatureColumn
 FEW_ROWS = 100
 MAX_LEVELS = 200
 MAX_GROUPS = 50
+NEARLY_ALL = 0.95
+"""Share of rows with a value of their own from which a category looks like an id."""
 
 
 def column_notes(features: tuple[FeatureColumn, ...], profiles: Mapping[str, ColumnProfile]) -> list[str]:
@@ -44,6 +46,10 @@ def column_warnings(
     if wide:
         rule = f"the {MAX_LEVELS} most frequent are kept, the others count as unseen"
         warnings.append(f"More than {MAX_LEVELS} different categories: {', '.join(wide[:8])}; {rule}.")
+    for each in categories:
+        if each.rows >= FEW_ROWS and each.distinct >= NEARLY_ALL * each.rows:
+            values = f"{each.distinct:,} different values in {each.rows:,} rows"
+            warnings.append(f"{quoted_name(each.name)} looks like an id ({values}): leave it out unless the model reads it.")
     for column in (*features, *groups):
         if column.sensitive and column.kind != "number" and column.name in profiles and profiles[column.name].distinct > MAX_GROUPS:
             count = profiles[column.name].distinct

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Task
 from observability.core.errors import UsageError
+from observability.core.formatting import plural
 from observability.store.ingest.class_scores import split_score_option
 from observability.store.registry.column_profile import arrow_kind, float_values, is_text_type
 
@@ -94,8 +95,12 @@ def _probability_objects(column: pa.ChunkedArray, name: str, where: str | None) 
     return list(places), matrix
 
 
-def score_matrix(table: pa.Table, pairs: ScoreColumns, task: Task, where: str | None) -> tuple[ScoreColumns, NDArray[np.float64]]:
-    """The scores as numbers, one column per pair. A single column of objects gives a pair for each of its classes."""
+def score_matrix(
+    table: pa.Table, pairs: ScoreColumns, task: Task, where: str | None, labels: Sequence[str] = ()
+) -> tuple[ScoreColumns, NDArray[np.float64]]:
+    """The scores as numbers, one column per pair. A single column of objects gives a pair for each of its classes. labels: values of the
+    label, for errors.
+    """
     if not pairs:
         return (), np.empty((table.num_rows, 0))
     if task == "multiclass" and len(pairs) == 1 and pairs[0][0] is None:
@@ -104,6 +109,7 @@ def score_matrix(table: pa.Table, pairs: ScoreColumns, task: Task, where: str | 
             raise UsageError(
                 f"the score column {pairs[0][1]!r} holds one number a row",
                 where=where,
+                got=f"{len(labels)} values of the label: {name_list(labels)}" if labels else None,
                 expected="--score class=COLUMN for each class, or one column of {class: probability}",
             )
         names, matrix = _probability_objects(column, pairs[0][1], where)
@@ -130,7 +136,7 @@ def refuse_outside(matrix: NDArray[np.float64], pairs: ScoreColumns, where: str 
         if wrong.size:
             percent = np.nanmin(values) >= 0 and 2 < np.nanmax(values) <= 100
             raise UsageError(
-                f"the score column {column!r} has {wrong.size:,} values outside 0 to 1",
+                f"the score column {column!r} has {plural(wrong.size, 'value')} outside 0 to 1",
                 where=where,
                 got=f"{values[wrong[0]]:g} in row {wrong[0] + 1}",
                 expected="a probability",

@@ -123,7 +123,7 @@ def read_outcomes(table: pa.Table, request: RegistrationRequest, where: str | No
     if not given and prediction is None:
         given = (_usual_column(columns, SCORE_NAMES, "score", "--score"),)
     wanted = score_option_pairs(given, columns, renames, task, classes, where)
-    pairs, matrix = score_matrix(table, wanted, task, where)
+    pairs, matrix = score_matrix(table, wanted, task, where, [name for name, _ in levels])
     if not pairs and task == "regression" and prediction is not None:
         pairs, matrix = score_matrix(table, ((None, prediction),), task, where)
     if task != "regression":
