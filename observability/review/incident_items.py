@@ -34,14 +34,30 @@ def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
         worse = HIGHER_IS_WORSE.get(METRICS[incident["metric"]].better or "")
         stands = key not in before and incident.get("standing", False)
         change = "as before" if stands else incident_change(severity, incident["value"], before.get(key), worse)
+        fall = new_fall_within(incident, part)
+        if fall:
+            stands, change = False, "worse" if key in before else "new"
         rows, weight = affected_share(incident, findings), exposure_weight(incident, part)
         why = rank_reasons(change, last is not None, part, share, len(incident["findings"]) - 1, rows, weight, stands=stands)
         about = {"incident": incident["incident"], "finding": incident["lead"], "source": incident["source"] or ""}
         about |= {name: incident[name] for name in ("analyzer", "metric", "subject")}
         about |= {name: incident[name] for name in ("slice", "onset") if incident[name]}
+        about |= {"fall": part["strip"]["performance"]["metric"]} if fall else {}
         name, exposure, model = f"incident:{part['model']}:{key}", round(share * rows, 6), part["model"]
         ranks = {"weight": weight, "rank": incident["rank"]}
-        yield Item(name, "incident", incident["sentence"], severity, change, exposure, model, why, about=about, **ranks)
+        title = f"{fall} Beside it: {incident['sentence']}" if fall else incident["sentence"]
+        yield Item(name, "incident", title, severity, change, exposure, model, why, about=about, **ranks)
+
+
+def new_fall_within(incident: Body, part: Body) -> str:
+    """The sentence of the model's main metric where it got worse this week within an incident that another finding leads; else empty."""
+    cell = part["strip"]["performance"]
+    if not needs_action(cell["severity"]) or cell["differs"] != "yes":
+        return ""
+    own = {finding["id"] for finding in part["findings"] if (finding["metric"], finding["because"]) == (cell["metric"], cell["because"])}
+    higher = HIGHER_IS_WORSE.get(METRICS[cell["metric"]].better or "")
+    worse = higher is not None and (cell["value"] > cell["before"]["value"]) == higher
+    return str(cell["because"]) if worse and incident["lead"] not in own and own.intersection(incident["findings"]) else ""
 
 
 FIRST_WEEK = "No earlier week is frozen."
@@ -81,10 +97,11 @@ def share_increase(finding: Body) -> float:
 
 
 def exposure_weight(incident: Body, part: Body) -> float:
-    """1 where outcomes are affected; less where only inputs or explanations changed."""
-    if not QUIET.issuperset(incident["stages"]):
+    """1 where outcomes are affected, or performance fell in the same week; less where only inputs or explanations changed."""
+    measured = part["strip"]["performance"]
+    if not QUIET.issuperset(incident["stages"]) or needs_action(measured["severity"]):
         return 1.0
-    return AHEAD if part["strip"]["performance"]["value"] is None else BESIDE
+    return AHEAD if measured["value"] is None else BESIDE
 
 
 def incidents_of(body: Body | None, model: str) -> Mapping[str, Body]:
@@ -114,10 +131,10 @@ def shared_incidents(items: Sequence[Item]) -> list[Item]:
 
 
 def one_feed(a: Item, b: Item) -> bool:
-    """Whether two incidents concern the same input, or the same requests, with the same claim and onset."""
+    """Whether two incidents concern the same input, or the same requests, with the same claim and onset, and no fall of one model alone."""
     same = all(a.about.get(name) == b.about.get(name) for name in ("source", "analyzer", "subject", "metric", "slice"))
     of_requests = a.about["analyzer"] == OF_REQUESTS and a.title == b.title
-    if not same or a.about["source"] != "input" or (a.about["subject"] == "model" and not of_requests):
+    if not same or "fall" in {*a.about, *b.about} or a.about["source"] != "input" or (a.about["subject"] == "model" and not of_requests):
         return False
     began = [item.about.get("onset") for item in (a, b)]
     if began[0] is None or began[1] is None:

@@ -55,7 +55,7 @@ def part(model, *incidents, measured=30.5, baseline=0.1):
         "served": 1000,
         "incidents": list(incidents),
         "findings": findings,
-        "strip": {"performance": {"value": measured}},
+        "strip": {"performance": {"value": measured, "severity": "ok"}},
     }
 
 
@@ -91,6 +91,32 @@ def test_where_no_answer_can_be_measured_an_input_weighs_more():
     (blind,), (seen,) = (found(part("m", incident("null_rate", "dew", 0.9), measured=value)) for value in (None, 30.0))
     assert blind.score > seen.score
     assert "cannot be measured" in " ".join(blind.reasons)
+
+
+def fallen(each, was=0.76):
+    """A part whose accuracy fell from `was` to 0.61 in an incident that its first column leads."""
+    cell = {"metric": "accuracy", "value": 0.61, "because": "Accuracy 61 %.", "severity": "act", "differs": "yes", "before": {"value": was}}
+    own = {"id": "fell", "metric": "accuracy", "subject": "model", "value": 0.61, "because": "Accuracy 61 %.", "evidence": {}}
+    rest = [{"because": ""} | finding for finding in each["findings"]]
+    return each | {"strip": {"performance": cell}, "findings": [own, *rest]}
+
+
+def test_no_incident_of_a_model_whose_performance_fell_says_that_it_did_not():
+    """The agenda said so about a model whose error had doubled."""
+    (item,) = found(fallen(part("m", incident("psi", "dew"))))
+    assert item.weight == 1.0
+    assert "No measured performance loss" not in " ".join(item.reasons)
+
+
+def test_a_fall_of_this_week_within_what_stands_is_named_and_new():
+    """The accuracy fell by 15 points, and the agenda named only a column that had stood for weeks, of another model."""
+    stands = incident("psi", "dew", stages=("input", "outcome")) | {"standing": True}
+    late = fallen(part("late", stands | {"findings": [*stands["findings"], "fell"]}))
+    first, second = found(part("delay", stands), late)
+    assert (first.model, first.change, first.title) == ("late", "new", "Accuracy 61 %. Beside it: dew psi.")
+    assert (second.models, second.change) == (("delay",), "as before")
+    better = fallen(part("late", stands | {"findings": [*stands["findings"], "fell"]}), was=0.5)
+    assert [each.change for each in found(better)] == ["as before"]
 
 
 def test_a_rate_concerns_the_rows_by_which_it_rose():
