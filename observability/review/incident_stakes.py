@@ -1,9 +1,9 @@
 """Stakes of each incident of a week: affected predictions, cost of their errors, and groups that are affected more than others.
 
-The cost is estimated: the mean loss of labelled affected predictions, at the owner's error costs, times the number of affected
-predictions. It is shown next to the loss of the other predictions of the week. A group is named where its share among affected
-predictions differs significantly from its share among the others (false discovery rate 5 % over the incident's groups) and by at least
-MIN_SHARE_DIFFERENCE.
+The cost is estimated: how much more labelled affected predictions lost on average than those of the reference, at the owner's error
+costs, times the number of affected predictions. Ordinary errors belong to no incident, and neither do those of a service or its energy. A
+group is named where its share among affected predictions differs significantly from its share among the others (false discovery rate 5 %
+over the incident's groups) and by at least MIN_SHARE_DIFFERENCE.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,12 @@ from observability.core.finding import Finding, needs_action
 from observability.core.questions import Aggregate, By
 from observability.core.window import Slice, Window
 from observability.incidents.grouping import Incident
+from observability.incidents.grouping_rules import pipeline_stage
 from observability.metrics.error_cost import UNPRICED_TASK, decision_loss
 from observability.metrics.groups import attribute_levels, sensitive_attributes
 from observability.metrics.performance import confusion_matrix
 from observability.review.incident_items import share_increase
+from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import Interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -35,6 +37,8 @@ MAX_STAKES = 10
 """Incidents of a model whose stakes are computed, worst first."""
 MIN_SHARE_DIFFERENCE, MIN_ROWS = 0.05, 100
 """Minimum difference of a group's shares, and minimum predictions on each side."""
+WITHOUT_ERRORS = frozenset(("run", "arrival", "service", "energy"))
+"""Stages of the pipeline whose faults make no answer wrong."""
 GROUPS = 4
 """Groups that are named, largest difference first."""
 OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
@@ -60,7 +64,10 @@ def incident_stake(ask: Ask, model: Model, window: Window, incident: Incident) -
     share = 1.0 if part else share_increase(lead.to_json())
     rows, served = float(touched["w"].sum()) * share, float(whole["w"].sum())
     made: Body = {"rows": rows, "of": served, "since": began.isoformat(), "slice": str(part) if part else None}
-    return made | touched_error_cost(model, whole, touched, rows) | overrepresented_groups(ask, model, window, began, lead, part)
+    cost: Body = {"money": None, "no_money": ""}
+    if pipeline_stage(lead) not in WITHOUT_ERRORS:
+        cost = touched_error_cost(model, touched, rows, lambda: reference_outcomes(ask, window, lead, part))
+    return made | cost | overrepresented_groups(ask, model, window, began, lead, part)
 
 
 def touched_slice(lead: Finding) -> Slice | None:
@@ -70,8 +77,17 @@ def touched_slice(lead: Finding) -> Slice | None:
     return Slice(((lead.subject, "null"),)) if lead.metric == "null_rate" and lead.subject != "model" else None
 
 
-def touched_error_cost(model: Model, whole: "DataFrame", touched: "DataFrame", rows: float) -> Body:
-    """Estimated cost of errors on affected predictions, from the labelled ones; `an_answer` and `elsewhere` are per prediction."""
+def reference_outcomes(ask: Ask, window: Window, lead: Finding, part: Slice | None) -> "DataFrame":
+    """Counts of the reference by decision and label: of the same slice where it has MIN_ROWS labelled decisions, else of all rows."""
+    whole = replace(window, version=lead.version, slice=None).reference()
+    within = ask(OUTCOMES, replace(whole, slice=part)) if part else None
+    if within is not None and float(labelled_decisions(within)["n"].sum()) >= MIN_ROWS:
+        return within
+    return ask(OUTCOMES, whole)
+
+
+def touched_error_cost(model: Model, touched: "DataFrame", rows: float, reference: Callable[[], "DataFrame"]) -> Body:
+    """Estimated cost of errors on affected predictions beyond that of the reference; `an_answer` and `usual` are per prediction."""
     settings = model.settings
     if model.task != "binary":
         return {"money": None, "no_money": UNPRICED_TASK}
@@ -80,26 +96,27 @@ def touched_error_cost(model: Model, whole: "DataFrame", touched: "DataFrame", r
     here, labelled = loss_per_answer(model, touched)
     if here is None or here.value is None:
         return {"money": None, "no_money": "No affected prediction is labelled yet."}
-    elsewhere = loss_per_answer(model, rows_outside(whole, touched))[0]
-    low, high = (None if end is None else end * rows for end in (here.low, here.high))
-    money: Body = {"value": here.value * rows, "low": None if low is None else max(low, 0.0), "high": high}
-    money |= {"currency": settings.cost_currency or "", "n": labelled, "an_answer": here.value, "basis": "estimated"}
-    return {"money": money | {"elsewhere": elsewhere.value if elsewhere else None}}
+    usual = loss_per_answer(model, reference())[0]
+    if usual is None or usual.value is None:
+        return {"money": None, "no_money": "Cost of errors unknown: the reference has no labelled decision to compare with."}
+    more = difference_interval(here, usual)
+    low, high = (None if end is None else end * rows for end in (more.low, more.high))
+    money: Body = {"value": (here.value - usual.value) * rows, "low": low, "high": high, "basis": "estimated"}
+    money |= {"currency": settings.cost_currency or "", "n": labelled, "an_answer": here.value, "usual": usual.value}
+    return {"money": money}
+
+
+def labelled_decisions(counts: "DataFrame") -> "DataFrame":
+    """The counts of decisions whose label is known."""
+    return counts[(counts["label"] >= 0) & (counts["decision"] >= 0)]
 
 
 def loss_per_answer(model: Model, counts: "DataFrame") -> tuple[Interval | None, float]:
     """Mean loss per labelled prediction, and their number."""
-    known = counts[(counts["label"] >= 0) & (counts["decision"] >= 0)]
+    known = labelled_decisions(counts)
     if not float(known["w"].sum()) > 0:
         return None, 0.0
     return decision_loss(model, confusion_matrix(model, counts), float(known["w2"].sum()))[0], float(known["w"].sum())
-
-
-def rows_outside(whole: "DataFrame", part: "DataFrame") -> "DataFrame":
-    """Counts of the rows outside a part."""
-    keys = [name for name in whole.columns if name not in ("n", "w", "w2")]
-    left = whole.groupby(keys, dropna=False)[["n", "w", "w2"]].sum()
-    return left.sub(part.groupby(keys, dropna=False)[["n", "w", "w2"]].sum(), fill_value=0.0).clip(lower=0.0).reset_index()
 
 
 def overrepresented_groups(ask: Ask, model: Model, window: Window, began: datetime, lead: Finding, part: Slice | None) -> Body:

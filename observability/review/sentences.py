@@ -44,16 +44,33 @@ def affected_words(found: Body) -> str:
 
 
 def error_cost_sentence(found: Body) -> str:
-    """Estimated cost of errors on affected predictions, or why it is unknown."""
+    """Estimated cost of errors on affected predictions, or why it is unknown. Weeks frozen by an earlier version have the cost of all
+    errors, of the affected predictions and of the others.
+    """
     cost = found["money"]
     if cost is None:
         return str(found["no_money"])
     unit = f" {cost['currency']}".rstrip()
+    if "usual" in cost:
+        return excess_cost_sentence(cost)
     reach = "" if None in (cost["low"], cost["high"]) else f" ({format_number(cost['low'])} to {format_number(cost['high'])})"
     elsewhere = f", {format_number(cost['elsewhere'])} on other predictions" if cost["elsewhere"] is not None else ""
     return (
         f"Estimated cost of errors: {format_number(cost['value'])}{unit}{reach}, from {format_count(cost['n'])} labelled predictions "
         f"at {format_number(cost['an_answer'])}{unit} each{elsewhere}."
+    )
+
+
+def excess_cost_sentence(cost: Body) -> str:
+    """Estimated cost of errors beyond that of the reference, or that none is measured."""
+    unit = f" {cost['currency']}".rstrip()
+    each, usual = format_number(cost["an_answer"]), format_number(cost["usual"])
+    if cost["low"] is None or cost["low"] <= 0:
+        return f"No cost of errors beyond the reference is measured: {each}{unit} per labelled prediction, {usual} in the reference."
+    value, low, high = (format_number(cost[name]) for name in ("value", "low", "high"))
+    return (
+        f"Estimated cost of errors beyond the reference: {value}{unit} ({low} to {high}), from {format_count(cost['n'])} labelled "
+        f"predictions at {each}{unit} each, {usual} in the reference."
     )
 
 

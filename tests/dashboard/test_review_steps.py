@@ -98,22 +98,47 @@ def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(cu
     made = incident_stakes.incident_stake(store.ask, model, Window("loan", START, END), each)
     rows = current.loan[current.loan["carrier"] == "AA"]
     labelled = rows[rows["labelled"]]
-    cost = (
-        2.0 * ((labelled["score"] >= 0.5) & (labelled["label"] == 0)) + 5.0 * ((labelled["score"] < 0.5) & (labelled["label"] == 1))
-    ).mean()
+    usual = current.loan_reference[current.loan_reference["carrier"] == "AA"]
+    cost, before = (
+        (2.0 * ((each["score"] >= 0.5) & (each["label"] == 0)) + 5.0 * ((each["score"] < 0.5) & (each["label"] == 1))).mean()
+        for each in (labelled, usual)
+    )
     assert (made["rows"], made["of"]) == (len(rows), len(current.loan))
-    assert made["money"]["value"] == pytest.approx(cost * len(rows))
+    assert made["money"]["value"] == pytest.approx((cost - before) * len(rows))
     assert made["money"]["low"] < made["money"]["value"] < made["money"]["high"]
     assert made["money"]["n"] == len(labelled) and made["money"]["basis"] == "estimated"
     assert made["groups"] == []
     said = sentences.stake_sentences({"stakes": {"incidents": {"i1": made}}}, "i1")
-    assert said is not None and "Estimated cost of errors" in said[0] and "carrier is AA" in said[0]
+    assert said is not None and "carrier is AA" in said[0]
+    assert "cost of errors beyond the reference" in said[0]
+    energy = incident(finding(analyzer="operations/energy", metric="sci"))
+    assert incident_stakes.incident_stake(store.ask, model, Window("loan", START, END), energy)["money"] is None
     free = incident_stakes.incident_stake(store.ask, known, Window("loan", START, END), each)
     assert free["money"] is None and "No error costs" in free["no_money"]
     amounts = replace(known, task="regression")
     unpriced = incident_stakes.incident_stake(store.ask, amounts, Window("loan", START, END), each)
     assert sentences.error_cost_sentence(unpriced).startswith("Cost of errors unknown: settings state it for false positives and")
     assert sentences.stake_sentences({}, "i1") == (sentences.OLDER, "")
+
+
+def test_ordinary_errors_are_no_cost_of_an_incident() -> None:
+    """An incident was charged 814 USD at 2.91 each, where ordinary decisions cost 2.81. A week that an earlier version froze is read."""
+    cost = {
+        "value": 28.0,
+        "low": -60.0,
+        "high": 116.0,
+        "currency": "USD",
+        "n": 280.0,
+        "an_answer": 2.91,
+        "usual": 2.81,
+        "basis": "estimated",
+    }
+    said = sentences.error_cost_sentence({"money": cost})
+    assert said == "No cost of errors beyond the reference is measured: 2.91 USD per labelled prediction, 2.81 in the reference."
+    more = sentences.error_cost_sentence({"money": cost | {"low": 5.0}})
+    assert more.startswith("Estimated cost of errors beyond the reference: 28.0 USD (5.00 to 116), from 280 labelled predictions")
+    older = {name: value for name, value in cost.items() if name != "usual"} | {"elsewhere": None}
+    assert sentences.error_cost_sentence({"money": older}).startswith("Estimated cost of errors: 28.0 USD")
 
 
 def test_a_group_is_named_where_its_share_differs_as_the_z_test_says() -> None:
