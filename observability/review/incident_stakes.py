@@ -16,6 +16,8 @@ import numpy as np
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, needs_action
+from observability.core.formatting import format_number
+from observability.core.metric_definitions import LABEL_UNIT
 from observability.core.questions import Aggregate, By
 from observability.core.window import Slice, Window
 from observability.incidents.grouping import Incident
@@ -67,6 +69,8 @@ def incident_stake(ask: Ask, model: Model, window: Window, incident: Incident) -
     cost: Body = {"money": None, "no_money": ""}
     if pipeline_stage(lead) not in WITHOUT_ERRORS:
         cost = touched_error_cost(model, touched, rows, lambda: reference_outcomes(ask, window, lead, part))
+        if words := excess_error_words(incident, model.settings.unit):
+            cost = {"money": cost["money"], "no_money": words}
     return made | cost | overrepresented_groups(ask, model, window, began, lead, part)
 
 
@@ -75,6 +79,23 @@ def touched_slice(lead: Finding) -> Slice | None:
     if lead.slice:
         return Slice.parse(lead.slice)
     return Slice(((lead.subject, "null"),)) if lead.metric == "null_rate" and lead.subject != "model" else None
+
+
+def excess_error_words(incident: Incident, unit: str | None) -> str:
+    """How much more absolute error the labelled predictions have than at the reference's mean, in the label's unit; empty where the
+    incident has no such finding.
+    """
+    about = (each for each in incident.findings if each.metric == "mae" and not each.slice and each.against == "reference")
+    finding = next((each for each in about if each.value is not None and isinstance(each.evidence.get("baseline"), int | float)), None)
+    if finding is None or finding.value is None or finding.value <= finding.evidence["baseline"]:
+        return ""
+    more, low, high = (
+        None if end is None else (end - finding.evidence["baseline"]) * finding.n for end in (finding.value, finding.low, finding.high)
+    )
+    span = f" ({format_number(low)} to {format_number(high)})" if low is not None and high is not None else ""
+    return (
+        f"{format_number(more)} {unit or LABEL_UNIT} of absolute error beyond the reference{span}, on {finding.n:,} labelled predictions."
+    )
 
 
 def reference_outcomes(ask: Ask, window: Window, lead: Finding, part: Slice | None) -> "DataFrame":

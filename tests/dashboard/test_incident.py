@@ -21,6 +21,7 @@ from observability.incidents.action_counts import action_counts, counted_inciden
 from observability.incidents.daily_values import comparison_band
 from observability.incidents.grouping import Incident, incident_order
 from observability.incidents.next_steps import general_steps, is_about_predictions, pipeline_chain, runbook_of
+from observability.review import incident_stakes
 from observability.server import process_lock
 from tests.support.dashboard_pages import WHOLE, opened, tables, words
 from tests.support.dashboard_world import END, START, World, build
@@ -153,10 +154,10 @@ def test_the_facts_name_the_worst_part_and_what_the_errors_add_up_to(current: Wo
     lead = finding("model", "serving/performance", "mae", low=0.3, high=0.5, evidence={"baseline": 0.2})
     part = replace(finding("model", "serving/slices", "mae", severity="watch", value=0.9, n=101), slice="carrier=AA")
     here = incident_page.OpenIncident(incident_of(lead, finding(), part), Scope("m"), None, None)
-    said = incident_page.excess_error_words(here)
+    said = incident_stakes.excess_error_words(here.incident, None)
     assert said == "100 units of the label of absolute error beyond the reference (50.0 to 150), on 500 labelled predictions."
     assert incident_page.worst_part(here.incident) is part and incident_page.worst_part(incident_of(part, lead)) is None
-    assert incident_page.excess_error_words(replace(here, incident=incident_of(finding()))) is None
+    assert incident_stakes.excess_error_words(incident_of(finding()), None) == ""
 
 
 def test_the_chain_begins_at_the_suspected_source() -> None:

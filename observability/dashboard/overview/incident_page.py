@@ -12,7 +12,6 @@ from observability.alerts.alert_state import Alert
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, claim_period
-from observability.core.metric_definitions import LABEL_UNIT
 from observability.core.standing_since import standing_since
 from observability.core.time import aware_utc
 from observability.core.weeks import Week
@@ -213,9 +212,7 @@ def incident_facts_table(here: OpenIncident) -> None:
         rows.append(("Worst part", {"t": formatting.slice_in_words(str(part.slice)), "sub": words}))
     rows.append(("Value", {**findings.finding_value_cell(lead), "sub": _compared_with(lead)}))
     rows.append(("How sure", how_sure(lead, here.incident.onset)))
-    affected = list(incident_stake_words(here))
-    affected[1] = excess_error_words(here) or affected[1]
-    rows += [(name, words) for name, words in zip(("Affected", "Cost", "Groups"), affected) if words]
+    rows += [(name, words) for name, words in zip(("Affected", "Cost", "Groups"), incident_stake_words(here)) if words]
     rows.append(("Source", {**incidents.source_cell(incident), "t": f"{incident.source} (suspected)"}))
     draw_table("facts", "Facts of the incident", FACTS, [table_row(name=name, value=value) for name, value in rows], compact=True)
 
@@ -225,22 +222,6 @@ def worst_part(incident: Incident) -> Finding | None:
     if incident.lead.slice:
         return None
     return next((finding for finding in incident.collateral if finding.slice and finding.value is not None and finding.needs_action), None)
-
-
-def excess_error_words(here: OpenIncident) -> str | None:
-    """How much more absolute error the labelled predictions have than at the reference's mean, in the label's unit; None where the incident
-    has no such finding.
-    """
-    about = (each for each in here.incident.findings if each.metric == "mae" and not each.slice and each.against == "reference")
-    finding = next((each for each in about if each.value is not None and isinstance(each.evidence.get("baseline"), int | float)), None)
-    if finding is None or finding.value is None or finding.value <= finding.evidence["baseline"]:
-        return None
-    unit = load.label_unit(here.incident.model) or LABEL_UNIT
-    more, low, high = (
-        None if end is None else (end - finding.evidence["baseline"]) * finding.n for end in (finding.value, finding.low, finding.high)
-    )
-    span = f" ({formatting.format_number(low)} to {formatting.format_number(high)})" if low is not None and high is not None else ""
-    return f"{formatting.format_number(more)} {unit} of absolute error beyond the reference{span}, on {finding.n:,} labelled predictions."
 
 
 def _compared_with(lead: Finding) -> str:
