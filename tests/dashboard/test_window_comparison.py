@@ -76,6 +76,28 @@ def test_an_unchanged_window_says_so(standing: bool, said: str | None) -> None:
     assert status.get("sub") == said and (status["t"] == "Ongoing" and "s" not in status) is standing, "beyond its limit is no OK"
 
 
+@pytest.mark.parametrize(
+    ("value", "own", "said"), [(40.7, 57.9, "Unknown"), (25.0, 57.9, "OK"), (0.687, 0.439, "Unknown"), (0.75, 0.439, "OK")]
+)
+def test_a_day_beyond_the_limit_of_the_window_that_cannot_decide_is_not_ok(value: float, own: float, said: str) -> None:
+    """An error of 40.7 was OK below a limit of one day of 57.9, where the chart drew 28.3."""
+    whole = {"days": 7, "value": value, "edge": 28.3 if value > 1 else 0.713, "severity": "act", "n": 2000}
+    day = {
+        "days": 1,
+        "value": value,
+        "low": value,
+        "high": value,
+        "n": 200,
+        "edge": own,
+        "p_adjusted": 0.2,
+        "standing": False,
+        "severity": "ok",
+    }
+    found = replace(of_looks(day, "act"), evidence={"windows": [day, whole], "look_days": 7})
+    status = window_comparison.window_row(day, found, whole=False)["cells"]["status"]
+    assert (status["t"], status.get("sub")) == (said, "cannot tell from so few days" if said == "Unknown" else None)
+
+
 def test_the_analyzed_days_are_named_where_labels_are_missing() -> None:
     late = replace(of_looks({"days": 7}, "ok"), evidence={"measured": ["2026-03-01", "2026-03-07"]})
     assert window_comparison.analyzed_days_note(late) == "Days with labels: 1 to 7 Mar 2026."

@@ -51,7 +51,9 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
     days = f"{window['days']:g}"
     claimed = window["days"] == finding.evidence.get("look_days")
     status = severity_cell(window["severity"])
-    if window.get("standing"):
+    if not whole and is_undecided_by_length(window, finding):
+        status = {**severity_cell("unknown"), "sub": "cannot tell from so few days"}
+    elif window.get("standing"):
         beyond = window["severity"] == "ok"  # last days are reported only where they are new: that is no OK
         status = {**({"t": "Ongoing"} if beyond else status), "sub": "unchanged from its past"}
     elif window["severity"] == "ok" and finding.needs_action and claimed:
@@ -67,6 +69,15 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
         },
         selected=claimed,
     )
+
+
+def is_undecided_by_length(window: dict[str, Any], finding: Finding) -> bool:
+    """Whether last days are beyond the limit of the whole window, but within their own, which is wider as short windows vary more."""
+    value, own = window["value"], window.get("edge")
+    of_whole = max(finding.evidence["windows"], key=lambda each: float(each["days"])).get("edge")
+    if window["severity"] != "ok" or window.get("standing") or value is None or own is None or of_whole is None:
+        return False
+    return min(own, of_whole) < value < max(own, of_whole)
 
 
 MAX_DAYS = 100_000
