@@ -326,6 +326,8 @@ def review_markdown(store: "Store", review: str, now: datetime) -> str:
     for number, item in enumerate(agenda.items, 1):
         end = ended.get(item.item)
         lines.append(f"{number}. {chat_text(item_title(item.models, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
+        notes = (entry for entry in words if entry["item"] == item.item and entry["does"] == "note" and entry.get("text"))
+        lines += [f"   - {chat_text(str(entry['author']))}: {chat_text(' '.join(str(entry['text']).split()))}" for entry in notes]
     statements = [decision["statement"] for decision in decisions_of_review(store, review) if decision["statement"]]
     lines += ["", "Decisions:", *(f"- {chat_text(statement)}" for statement in statements)] if statements else []
     lines += action_lines(f"Actions, as of {formatting.format_day(now)}", meeting.agreed_actions(store, review, now.date()))

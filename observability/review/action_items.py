@@ -60,7 +60,10 @@ def promised_actions(store: Store, week: Week, earlier: Sequence[Body], known: d
             "review": item.first.fields.get("review"),
             "entries": [{"at": iso(entry.at), "author": entry.author, "said": sorted(entry.fields)} for entry in item.entries],
         }
-        body |= action_answer(store, target_of(body, frozen_findings(earlier, body["review"])), since, done_week(item), week)
+        if item.state == "cancelled":
+            body |= {"moved": None, "why": "Cancelled: its effect is not judged."}
+        else:
+            body |= action_answer(store, target_of(body, frozen_findings(earlier, body["review"])), since, done_week(item), week)
         body["stage"] = action_stage(body["state"], body["owner"], body["moved"])
         weeks = reviews_waited(body, earlier)
         found.append(body | {"weeks": weeks, "escalated": is_escalated(body, weeks, week.end)})

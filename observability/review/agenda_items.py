@@ -52,7 +52,7 @@ def of_promises(promised: Sequence[Body], exposure: Mapping[str, float]) -> Iter
         if action["escalated"]:
             why.append(f"Not done for {action['weeks']} weeks: escalated.")
         if (action["moved"] or {}).get("answer") == "no":
-            why.append("Done, but the target metric did not improve.")
+            why.append(f"{action['state'].capitalize()}, but the target metric did not improve.")
         if len(why) > 1:
             critical = action["overdue"] or action["escalated"] or action["state"] == "escalated"
             about = {"action": action["action"]}

@@ -60,7 +60,7 @@ def new_fall_within(incident: Body, part: Body) -> str:
     return str(cell["because"]) if worse and incident["lead"] not in own and own.intersection(incident["findings"]) else ""
 
 
-FIRST_WEEK = "No earlier week is frozen."
+FIRST_WEEK = "The week before is not frozen, so what is new cannot be told."
 """Why it is not known whether an item is new."""
 
 

@@ -9,6 +9,7 @@ from observability.alerts.delivery import deliver_messages
 from observability.dashboard.overview import changes
 from observability.review import freeze
 from observability.review.action_items import action_stage
+from observability.review.agenda_items import of_promises
 from observability.review.change_log import change_entries
 from observability.review.escalation import action_verifications, escalation_messages, pass_up
 from observability.review.snapshot import week_snapshot
@@ -207,3 +208,10 @@ def test_a_decision_is_found_by_its_words_decider_dissent_and_evidence(store, wo
     found = changes.matching_entries(everything, ["decision"], words)
     assert [each.title for each in found] == ["Keep version 1"]
     assert changes.matching_entries(everything, ["decision"], "nobody said this") == []
+
+
+def test_a_verified_action_without_effect_is_named_by_its_state():
+    """The agenda said `Done, but the target metric did not improve` of an action that somebody had verified."""
+    promise = {"action": "a1", "text": "Mend it", "owner": "bob", "since": "2026-W01", "overdue": False, "escalated": False, "weeks": 0}
+    (item,) = of_promises([promise | {"model": "eta", "due": None, "state": "verified", "moved": {"answer": "no"}}], {})
+    assert item.reasons[-1] == "Verified, but the target metric did not improve."

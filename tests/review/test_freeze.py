@@ -314,6 +314,7 @@ def test_a_meeting_is_closed_and_opened_again(store, broken):
     assert held["agenda"][-1]["does"] == "close" and held["closed"] == {"author": "zoe", "at": iso(NOW + timedelta(days=3))}
     note = about | {"item": broken["agenda"][0]["item"], "does": "note", "text": "=1+1 the depot says so", "at": NOW + timedelta(days=1)}
     store.write_records([note])
+    assert "   - zoe: =1+1 the depot says so" in export_review.review_markdown(store, str(BROKEN), NOW), "notes were missing"
     table = list(csv.reader(io.StringIO(export_review.minutes(store, str(BROKEN), NOW))))
     assert table[0][:10] == ["review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric"], "people read by place"
     rows = [dict(zip(table[0], row, strict=True)) for row in table[1:]]
@@ -325,6 +326,27 @@ def test_a_meeting_is_closed_and_opened_again(store, broken):
     store.write_records([about | {"does": "reopen", "at": NOW + timedelta(days=4)}])
     assert ",closing," not in export_review.minutes(store, str(BROKEN), NOW)
     assert closed_by(freeze.said_about(store, str(BROKEN))) is None
+
+
+def test_an_answer_stands_once_beside_its_action(broken):
+    promise = {
+        "action": "a1",
+        "text": "Mend it",
+        "owner": "bob",
+        "due": None,
+        "overdue": False,
+        "state": "open",
+        "why": None,
+        "since": "2026-W01",
+    }
+    promise |= {
+        "moved": {"answer": "not done yet", "sentence": "Not done yet. The error was not measured."},
+        "weeks": 1,
+        "escalated": False,
+    }
+    promise |= {"model": "eta", "reason": None, "stage": "assigned"}
+    html = export_review.rendered_week(broken | {"promises": [promise]}, export_review.arranged_agenda([], []), (), (), ())
+    assert "<strong>Not done yet</strong>. The error was not measured." in html
 
 
 def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
