@@ -106,6 +106,11 @@ def how_to_log_state(message: str, step: str, how: str, example: Example | None 
         sample_figures.draw_sample_figure(*example)
 
 
+def nothing_judged_state() -> None:
+    """Say that nothing could be judged."""
+    st.markdown(f"{formatting.status_label('unknown')}: nothing could be judged in this window.")
+
+
 def no_findings_state() -> None:
     """Say that no finding needs attention."""
     st.markdown(f"{formatting.status_label('ok')}: nothing needs attention in this window.")

@@ -110,7 +110,11 @@ def open_findings_tables(caption: str, findings: Sequence[Finding], scope: Scope
     """Draw the findings that are not OK; of several that cannot be judged, the table is folded."""
     unknown = [finding for finding in findings if finding.severity == "unknown"]
     few = unknown if len(unknown) <= FEW_UNKNOWN else []
-    findings_table("findings", caption, [*(finding for finding in findings if finding.needs_action), *few], scope, models=models)
+    shown = [*(finding for finding in findings if finding.needs_action), *few]
+    if shown or any(finding.severity == "ok" for finding in findings):
+        findings_table("findings", caption, shown, scope, models=models)
+    else:
+        empty_states.nothing_judged_state()
     if unknown and not few:
         with st.expander(f"{len(unknown)} cannot be judged", icon=":material/help:", key="unknown-findings"):
             findings_table("unknown", f"{caption}, unknown", unknown, scope, models=models)
