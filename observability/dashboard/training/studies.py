@@ -101,7 +101,7 @@ def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -
     repeats = sum(parameters_text(each.run) == parameters_text(best.run) for each in study.done)
     plain_paragraph(
         f"{formatting.plural(len(study.trials), 'run')}, {formatting.plural(len(study.settings), 'setting')} with {study.metric} "
-        f"({study.better} is better); the best is {value}."
+        f"({study.better} is better); the setting that the search chose has {value}, the mean of its runs."
     )
     points = pd.DataFrame([vars(point) for point in best_by_budget(study)])
     alt = f"Best {study.metric} so far by trial: {value} after {len(points)} runs and {duration_words(float(points['seconds'].iloc[-1]))}."
