@@ -265,9 +265,7 @@ def test_the_gap_of_the_loss_is_said_with_what_an_attacker_gains_from_it() -> No
 
 
 def test_the_group_that_differs_most_clearly_is_named_on_the_page_and_missing_canaries_are_told(audited: Database) -> None:
-    easiest = (
-        "RELP=child outside differs most clearly: at cost 0.25, 24.2 % of 190 rows are wrong or changed, 4 % in the other groups of RELP=child."
-    )
+    easiest = "RELP=child outside differs most clearly: at cost 0.25, 24.2 % of 190 rows are wrong or changed, 4 % in the other groups of RELP=child."
     assert easiest in words(opened("audits", model="employment"))
     said = words(opened("audits", model="employment", kind="Membership"))
     found = "2.2 % of 1,483 training records are found at 1 % false positives, 0.7 % in the other groups of class."

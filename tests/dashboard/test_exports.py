@@ -60,6 +60,18 @@ def test_the_page_shows_recipients_ledger_checklist_and_own_files(exported: Data
     assert "zq-canary-77" not in said, "a canary that is shown is none any more"
 
 
+def test_a_budget_is_that_of_the_recipient_whichever_model_is_chosen(exported: Database, tmp_path: Path) -> None:
+    """A finding said `90 % of the budget of 1.3`, and the table of the same page `no budget`."""
+    row = noised(5, recipient="city", dataset="counts", model="chat")
+    line = {"kind": "event", "what": "export", **row, "at": row["at"].replace(tzinfo=UTC).isoformat()}
+    (tmp_path / "more").mkdir()
+    land(exported, [{name: value for name, value in line.items() if value is not None}], tmp_path / "more")
+    level = level_decision(("city", "counts"), {"epsilon": 1.3}, "weekly counts", "ann")
+    exported.write_records([level | {"at": "2026-03-01T00:00:00Z"}])
+    (only,) = tables(opened("exports", model="chat", window="Everything"))["Recipients of exports"]["rows"]
+    assert only["cells"]["recipient"]["t"] == "city" and only["cells"]["epsilon"]["sub"] == "of 1.3"
+
+
 def test_a_stated_level_is_read_as_it_was_saved(exported: Database) -> None:
     known = recipient_levels(exported.ask(LEVELS, Window("", EPOCH, END.replace(tzinfo=UTC, year=2100))))
     assert known["acme", "counts"].epsilon == 1.0 and known["acme", "customers"].k == 5

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,8 @@ def load_exports(scope: Scope) -> ExportsPage:
     ever = export_events(load.ask_store(EXPORTS, Window(scope.model or "", EPOCH, scope.end or load.page_clock())), models)
     newest = max((each.at for each in ever if not each.own), default=None)
     window = load.window_of_records(scope, judged.ANALYZER, newest)
-    ledger = export_ledger(load.ask_store(EXPORTS, window), load.ask_store(LEVELS, window), models, f"{judged.NAME}/{judged.K}")
+    levels = load.ask_store(LEVELS, replace(window, model=""))  # a level is of a recipient, whichever model is chosen
+    ledger = export_ledger(load.ask_store(EXPORTS, window), levels, models, f"{judged.NAME}/{judged.K}")
     found = load.scope_record_findings(scope, judged.NAME)
     own = [each for each in ever if each.own and each.at >= window.start]
     recent = [each for each in ledger.events if each.at >= window.start]
