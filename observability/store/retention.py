@@ -12,6 +12,7 @@ from typing import Any
 
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
+from observability.lake.file_place import open_file_place
 from observability.store.db.catalog_store import keep_rows_from, require_model, stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.keeping import Keeping, note_done, read_keeping
@@ -19,7 +20,7 @@ from observability.store.db.record_tables import kind_tables
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import model_table
 from observability.store.db.shared_tables import give_own_tables, shares_tables
-from observability.store.lake.export import WRITING, export_leaving
+from observability.store.lake.export import WRITING, export_leaving, is_lake_of_home
 from observability.store.lake.late_labels import count_late_labels
 from observability.store.lake.reported_export import export_reported_lake
 
@@ -28,7 +29,10 @@ EXPLANATIONS = {"attributions": '"at"', "estimates": '"at"', "computed": '"at"'}
 
 @dataclass(frozen=True)
 class Expired:
-    """One thing that is kept no longer. what: rows, explanations, rejected, or a kind of records. statement: deletes it."""
+    """One thing that is kept no longer. what: rows, explanations, rejected, or a kind of records. statement: deletes it.
+
+    lone: SQL, which labels without a prediction in the store go with it.
+    """
 
     what: str
     model: str | None
@@ -36,6 +40,7 @@ class Expired:
     count: int
     statements: tuple[tuple[str, tuple[object, ...]], ...]
     key: int | None = None
+    lone: str = "false"
 
     def to_json(self) -> dict[str, Any]:
         """{what, model, before (date), rows}."""
@@ -60,7 +65,7 @@ def apply_retention(
     keeping, now = read_keeping(store.home), now or datetime.now(UTC)
     late = count_late_labels(store, keeping.lake) if keeping.lake is not None and not dry_run else {}
     with store.cursor() as cursor:
-        expired = list(_expired(cursor, store.catalog().models, keeping, now))
+        expired = list(_expired(cursor, store, keeping, now))
     if not dry_run:
         for each in expired:
             with WRITING, store.write() as writer:
@@ -68,8 +73,8 @@ def apply_retention(
                     give_own_tables(writer, each.key)
                 if each.key is None or not shares_tables(writer, each.key):
                     if keeping.lake is not None and each.what == "rows" and each.model is not None:
-                        model, lone = require_model(writer, each.model), f"\"at\" < TIMESTAMP '{each.before}'"
-                        export_leaving(store, writer, keeping.lake, model, before=each.before, lone=lone)
+                        model = require_model(writer, each.model)
+                        export_leaving(store, writer, keeping.lake, model, before=each.before, lone=each.lone)
                     for statement, parameters in each.statements:
                         writer.execute(statement, list(parameters))
                 if each.what == "rows" and each.key is not None:
@@ -88,7 +93,7 @@ def export_before_removal(store: Database, address: str, now: datetime | None = 
     """
     keeping, now = read_keeping(store.home), now or datetime.now(UTC)
     with store.cursor() as cursor:
-        expired = [each for each in _expired(cursor, store.catalog().models, keeping, now) if each.what == "rows" and each.count]
+        expired = [each for each in _expired(cursor, store, keeping, now) if each.what == "rows" and each.count]
     small = {model.key for model in store.catalog().models if model.shared} & {each.key for each in expired}
     if small:
         with store.write() as writer:
@@ -97,11 +102,12 @@ def export_before_removal(store: Database, address: str, now: datetime | None = 
     return export_reported_lake(store, address)
 
 
-def _expired(cursor: Cursor, models: tuple[Model, ...], keeping: Keeping, now: datetime) -> Iterator[Expired]:
+def _expired(cursor: Cursor, store: Database, keeping: Keeping, now: datetime) -> Iterator[Expired]:
     """Everything that has days of its own, with the number of rows that are older; also where there are none."""
-    for model in models:
+    counts_late = keeping.lake is not None and is_lake_of_home(store.home, open_file_place(keeping.lake))
+    for model in store.catalog().models:
         if (days := keeping.of_model("rows", model.name)) is not None:
-            yield _expired_rows(cursor, model, _first_kept_day(now, days))
+            yield _expired_rows(cursor, model, _first_kept_day(now, days), with_lone=not counts_late or model.shared)
         if (days := keeping.of_model("explanations", model.name)) is not None:
             yield _expired_explanations(cursor, model, _first_kept_day(now, days))
     if (days := keeping.days.get("rejected")) is not None:
@@ -115,15 +121,15 @@ def _first_kept_day(now: datetime, days: int) -> datetime:
     return naive_utc(now).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
 
 
-def _expired_rows(cursor: Cursor, model: Model, before: datetime) -> Expired:
+def _expired_rows(cursor: Cursor, model: Model, before: datetime, *, with_lone: bool) -> Expired:
     """Predictions outside of references from before an instant, the labels of these ids alone, and labels from before it that have none:
-    their prediction would be refused.
+    their prediction would be refused. with_lone: false where a lake may have it; late_labels.py moves such labels there.
     """
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     old = f'"at" < ? AND NOT {_in_references(cursor, model)}'
     (count,) = single_row(cursor, f"SELECT count(*) FROM {predictions} WHERE {old}", [before])
-    lone = f'"at" < ? AND id NOT IN (SELECT id FROM {predictions})'
-    (lone_count,) = single_row(cursor, f"SELECT count(*) FROM {labels} WHERE {lone}", [before])
+    lone = f"\"at\" < TIMESTAMP '{before}' AND id NOT IN (SELECT id FROM {predictions})" if with_lone else "false"
+    (lone_count,) = single_row(cursor, f"SELECT count(*) FROM {labels} WHERE {lone}")
     younger = f"SELECT id FROM {predictions} WHERE NOT ({old})"
     return Expired(
         "rows",
@@ -133,9 +139,10 @@ def _expired_rows(cursor: Cursor, model: Model, before: datetime) -> Expired:
         (
             (f"DELETE FROM {labels} WHERE id IN (SELECT id FROM {predictions} WHERE {old}) AND id NOT IN ({younger})", (before, before)),
             (f"DELETE FROM {predictions} WHERE {old}", (before,)),
-            (f"DELETE FROM {labels} WHERE {lone}", (before,)),
+            (f"DELETE FROM {labels} WHERE {lone}", ()),
         ),
         model.key,
+        lone,
     )
 
 

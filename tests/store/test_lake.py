@@ -20,7 +20,8 @@ from observability.core.window import Window
 from observability.lake.file_place import FolderPlace
 from observability.monitoring.check import check
 from observability.monitoring.kept_findings import check_keepers
-from observability.store import nightly
+from observability.store import nightly, retention
+from observability.store.db.catalog_store import add_model
 from observability.store.db.schema import model_table
 from observability.store.lake import export, late_labels
 from observability.store.lake.lake_owner import known_lakes
@@ -303,6 +304,96 @@ def test_a_label_of_a_removed_prediction_is_counted_by_the_next_night_and_once(t
         loaded(store, *late[:3])  # given again: they are in the lake already
         store.nightly(START + 9 * DAY)
         assert counted_outcomes(store, model) == counted_outcomes(whole, model)
+
+
+@pytest.fixture
+def late(tmp_path):
+    """A store whose lake alone has the predictions of 1 March, the lake, and their ids."""
+    with new_store(tmp_path / "home") as store:
+        with store.write() as writer:
+            add_model(writer, "m", task="binary", classes=("0", "1"))
+        keep_three_days(store, tmp_path / "lake")
+        first = [{**prediction(number, 1), "received_at": "2026-03-01T02:00:00Z"} for number in range(9)]
+        loaded(store, *first, *(prediction(0, day) for day in (2, 4, 6)))
+        assert store.nightly(START + 6 * DAY)["failures"] == []
+        yield store, tmp_path / "lake", [each["id"] for each in first]
+
+
+def late_records(ids, day, value=1):
+    return [{**label(id_, day), "value": value, "received_at": f"2026-03-{day:02}T05:00:00Z"} for id_ in ids]
+
+
+def labels_counted(store):
+    """How many outcomes of 1 March have a label, by label."""
+    key, hours = store.catalog().model("m").key, f"BETWEEN {int(START.timestamp() // 3600)} AND {int(START.timestamp() // 3600) + 23}"
+    with store.cursor() as cursor:
+        found = cursor.execute(
+            f"""SELECT label, sum(n) FROM counts_{key} WHERE period {hours} AND slice = 0 AND label >= 0
+            AND measure = (SELECT min(measure) FROM counts_{key} WHERE label >= 0) GROUP BY 1 HAVING sum(n) <> 0"""
+        ).fetchall()
+    return {label: int(n) for label, n in found}
+
+
+def test_labels_that_an_older_version_wrote_into_the_lake_are_counted(late, monkeypatch):
+    store, lake, ids = late
+    loaded(store, *late_records(ids, 20))
+    with monkeypatch.context() as patch:  # as before 0.30: all labels are written, and no manifest names its store
+        patch.setattr(export, "_has_prediction", lambda model: "true")
+        export.export_lake(store, str(lake))
+    newest = max((lake / "_manifest").iterdir())
+    newest.write_text(json.dumps({**json.loads(newest.read_text()), "store": ""}))
+    assert labels_counted(store) == {}
+    assert store.nightly(START + 7 * DAY)["failures"] == []
+    assert labels_counted(store) == {1: len(ids)} and len(stored(store, "labels", "m")) == 0
+
+
+@pytest.mark.parametrize("table", ["predictions", "labels"])
+def test_late_labels_wait_while_a_file_of_the_lake_cannot_be_read(late, tmp_path, table):
+    store, lake, ids = late
+    if table == "labels":  # a correction, whose earlier label cannot be read
+        loaded(store, *late_records(ids, 2))
+        store.nightly(START + 7 * DAY)
+        assert labels_counted(store) == {1: len(ids)}
+    (file,) = [file.name for file in read_manifest(FolderPlace(lake)).files if file.table == table and file.day <= "2026-03-02"][:1]
+    loaded(store, *late_records(ids, 3, value=0))
+    before = labels_counted(store)
+    (lake / file).rename(tmp_path / "held")
+    assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {}
+    assert labels_counted(store) == before and len(stored(store, "labels", "m")) == len(ids)
+    (tmp_path / "held").rename(lake / file)
+    assert store.nightly(START + 9 * DAY)["retention"]["late_labels"] == {"m": len(ids)}
+    assert labels_counted(store) == {0: len(ids)}
+
+
+def test_a_label_that_arrives_during_retention_is_counted_by_the_next_night(late, monkeypatch):
+    store, _, ids = late
+    with monkeypatch.context() as patch:
+
+        def followed_by_labels(*args):
+            done = late_labels.count_late_labels(*args)
+            loaded(store, *late_records(ids, 2))
+            return done
+
+        patch.setattr(retention, "count_late_labels", followed_by_labels)
+        store.nightly(START + 7 * DAY)
+    assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {"m": len(ids)}
+    assert labels_counted(store) == {1: len(ids)}
+
+
+def test_labels_without_any_prediction_leave_the_store_with_their_days(late):
+    store, lake, _ = late
+    loaded(store, *late_records(["nobody"], 5))
+    for night in (7, 8, 9):
+        store.nightly(START + night * DAY)
+    assert "nobody" not in set(stored(store, "labels", "m")["id"]) and (in_lake(lake, "labels", "m")["id"] == "nobody").sum() == 1
+    assert labels_counted(store) == {}
+
+
+def test_a_lake_is_that_of_the_home_under_every_name_of_its_folder(late, tmp_path):
+    store, lake, _ = late
+    (tmp_path / "other").symlink_to(lake)
+    assert export.is_lake_of_home(store.home, FolderPlace(tmp_path / "other"))
+    assert not export.is_lake_of_home(store.home, FolderPlace(tmp_path))
 
 
 def test_a_lake_of_another_store_is_refused_and_taken_with_the_flag(tmp_path, store):

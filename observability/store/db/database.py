@@ -164,6 +164,11 @@ class Database:
         del model
         return None
 
+    def unread_days(self, model: str) -> tuple[str, ...]:
+        """The days of the rows of a model that retention removed which a lake names and that cannot be read."""
+        del model
+        return ()
+
     def catalog(self) -> Catalog:
         """Every model, version, column and edge in the store. The same object until the next commit, after which only models that it
         concerns are read again.

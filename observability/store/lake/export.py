@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ from observability.store.lake.manifest import (
     read_manifest,
     remove_unnamed,
 )
+from observability.store.lake.uncounted_labels import note_ids_of_former_lake
 from observability.store.query.source import snapshot_cursor
 
 ROW_GROUP = 61_440
@@ -75,6 +77,8 @@ def _export(store: Database, address: str, say: Progress, replace: bool) -> dict
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch)
     before = read_manifest(place)
+    if is_lake_of_home(store.home, place):
+        note_ids_of_former_lake(store, before)
     try:
         files, written = _present_files(store, place, before, scratch, say, replace)
         same = files == sorted(before.files, key=_order) and is_own_lake(store.home, place.address, before)
@@ -193,7 +197,12 @@ def _older_file(model: Model, part: _Part, file: LakeFile | None) -> LakeFile | 
 def is_lake_of_home(home: Path, place: FilePlace) -> bool:
     """Whether a place is the folder that the settings of a home name, from which its removed rows are read and late labels are counted."""
     text = read_keeping(home).lake
-    return text is not None and place.folder is not None and checked_address(text).path == place.folder
+    own = None if text is None else checked_address(text).path
+    if own is None or place.folder is None:
+        return False
+    with suppress(OSError):  # one folder may have several names
+        return own.samefile(place.folder)
+    return own.resolve() == place.folder.resolve()
 
 
 def days_held_otherwise(
