@@ -139,7 +139,7 @@ def _chosen_week(frozen: list[FrozenWeek], offered: list[str]) -> str | None:
             served = weeks_to_freeze(load.stream_activity(), Week.before_now(datetime.now(UTC)))
             states = week_calendar.week_states(known, set(offered) - known, served, load_review.meetings_written())
             week_calendar.draw_calendar(states, chosen)
-        with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
+        with st.popover("Freeze a week", icon=":material/ac_unit:", width="content", key=f"freeze-after-{len(frozen)}"):  # closed once done
             _freeze_form(frozen)
     draft.draft_progress()
     return chosen
