@@ -8,7 +8,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.weeks import Week
-from observability.dashboard import empty_states, links, person_name
+from observability.dashboard import empty_states, links, load, person_name
 from observability.dashboard.drafts import draft_arguments
 from observability.dashboard.review import load_review, shared_meeting
 from observability.dashboard.review.review import ReviewPage, form_turn, next_form_turn
@@ -188,7 +188,7 @@ def _close_action_item(room: ReviewPage, item: DecisionItem) -> None:
     reason = st.text_input("Result" if does == "done" else "Reason", max_chars=1000, **draft_arguments(f"promise-reason-{key}"))
     due, owner = None, None
     if does == "extended":
-        later = Week.parse(room.body["week"]).end + timedelta(days=14)
+        later = max(Week.parse(room.body["week"]).end, load.page_clock()) + timedelta(days=14)
         due = st.date_input("Due", **draft_arguments(f"promise-due-{key}", later.date()))
     if does == "escalated":
         owner = st.text_input("To", max_chars=80, **draft_arguments(f"promise-owner-{key}")).strip() or None

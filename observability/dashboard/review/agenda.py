@@ -8,7 +8,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.metric_definitions import METRICS
 from observability.core.weeks import Week
-from observability.dashboard import frame, links
+from observability.dashboard import frame, links, load
 from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.drafts import draft_arguments
@@ -211,7 +211,7 @@ def _outcome_form(room: ReviewPage, item: Item) -> None:
         names = _movable_metrics(room.finding(item.of(model).get("finding")), task)
         left, middle, right = st.columns(3)
         owner = left.text_input("Owner", max_chars=80, **draft_arguments(f"owner-{key}", _model_owner(room, model))).strip()
-        due = middle.date_input("Due", **draft_arguments(f"due-{key}", (week.end + timedelta(days=7)).date()))
+        due = middle.date_input("Due", **draft_arguments(f"due-{key}", (max(week.end, load.page_clock()) + timedelta(days=7)).date()))
         box = draft_arguments(f"metric-{key}", names[0], names)
         metric = right.selectbox("Target metric", names, format_func=formatting.metric_title, **box)
         goal = left.number_input("Goal (optional)", value=None, format="%g", **draft_arguments(f"goal-{key}"))
