@@ -17,6 +17,7 @@ from observability.store.db.connection import DATABASE
 from observability.store.db.database_copy import remove_rewritten
 from observability.store.db.erasures import merged_erasures, write_erasures
 from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice
+from observability.store.db.noted_lakes import disown_lakes, known_lakes
 from observability.store.db.repairs import note_known_store
 from observability.store.duck_store import DuckStore
 from observability.store.erase import apply_erasures
@@ -109,8 +110,11 @@ def restore_home(home: Path, folder: Path | str, progress: Progress | None = Non
     try:
         make_private_folder(home)
         recovery.require_room(home, sum(file["bytes"] for file in files.values()))
+        lakes = known_lakes(home)
+        disown_lakes(home)  # also where this is killed
         replaced = recovery.set_database_aside(home, "replaced")
         body = backup.copy_backup(chosen, home, progress=progress)
+        disown_lakes(home, lakes)
         if erased:
             write_erasures(home, erased)
         sync_folder(home)

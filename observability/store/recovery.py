@@ -15,6 +15,7 @@ from observability.store.backup import copy_backup
 from observability.store.db import database
 from observability.store.db.connection import DATABASE, log_path
 from observability.store.db.failures import error_summary
+from observability.store.db.noted_lakes import disown_lakes
 from observability.store.db.repairs import known_store, note_repair
 from observability.store.ingest.landing import complete_since, segment_files
 from observability.store.kept_backups import kept_backups
@@ -34,6 +35,7 @@ def note_missing_store(home: Path) -> bool:
         kept = segment_files(home / "landing" / "loaded")
         if path.exists() or (known_store(home) is None and not kept and not log.exists()):
             return False
+        disown_lakes(home)
         aside = _set_aside([log] if log.exists() else [])
         replacement, missing = _replacement(home)
         note_repair(home, f"The database file was missing. {replacement}", missing, aside)
@@ -51,6 +53,7 @@ def mend_store(home: Path, error: StoreDamagedError) -> None:
     log = log_path(path)
     try:
         require_room(home, 0)
+        disown_lakes(home)
         if "WAL" in str(error.got) and log.exists():
             _cut_log(home, log, str(error.got))
             return

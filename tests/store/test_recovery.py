@@ -10,6 +10,7 @@ import pytest
 from observability.client.log import Logger
 from observability.core.errors import StoreBrokenError
 from observability.store.db import database
+from observability.store.db.noted_lakes import known_lakes, note_lake
 from observability.store.db.repairs import mark_repairs_seen, repairs
 from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store
@@ -60,10 +61,12 @@ def test_a_flipped_bit_in_the_log_loses_nothing_that_landed(home, seed):
 @pytest.mark.parametrize("share", some([0.0, 0.2, 0.6, 0.95], 2))
 def test_a_log_that_was_cut_or_lost_loses_nothing_that_landed(home, share):
     log = home / "store.duckdb.wal"
+    note_lake(home, "/lake", 3, 3)
     os.truncate(log, int(share * log.stat().st_size)) if share else log.unlink()
     found, noted = everything(home)
     assert found == (400, 400, SEGMENTS)
     assert len(noted) == 1 and "kept in landing and are loaded again" in noted[0]["what"]
+    assert known_lakes(home) == {"/lake": (3, 0)}, "what the lake has is the store's no longer, until it was compared"
 
 
 def damage_header(path):

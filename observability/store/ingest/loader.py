@@ -29,6 +29,7 @@ from observability.store.db.catalog_store import find_model
 from observability.store.db.database import FLOOR_BYTES, Database
 from observability.store.db.expressions import EPOCH
 from observability.store.db.failures import broken_disk, error_summary, store_failure
+from observability.store.db.noted_lakes import disown_lakes
 from observability.store.db.repairs import note_known_store, note_repair
 from observability.store.ingest import landing
 from observability.store.ingest.block import store_parsed_block
@@ -177,6 +178,7 @@ def _reconcile_landing(store: Database) -> LoadReport:
         known = {name for (name,) in cursor.execute("SELECT segment FROM manifest").fetchall()}
     lost, report = landing.lost_segments(store.landing, known), LoadReport()
     if lost and not store.mended:
+        disown_lakes(store.home)
         note_repair(
             store.home,
             f"The store lacked {plural(len(lost), 'segment')} that it had loaded. They were kept in landing and are loaded again.",

@@ -15,13 +15,14 @@ import duckdb
 
 from observability.core.catalog import Model
 from observability.core.errors import StoreBrokenError, UsageError
-from observability.lake.file_place import FilePlace, open_file_place
+from observability.lake.file_place import FilePlace
 from observability.records.private_file import make_private_folder
 from observability.store.db.database import Database
 from observability.store.db.erasures import ErasedMatcher
 from observability.store.db.expressions import sql_literal
+from observability.store.db.noted_lakes import known_lakes
 from observability.store.lake.export import ROW_GROUP, WRITING, export_lake
-from observability.store.lake.lake_owner import known_lakes, require_own_lake, write_own_state
+from observability.store.lake.lake_owner import open_known_lake, require_own_lake, write_own_state
 from observability.store.lake.manifest import TABLES, LakeFile, LakeManifest, read_manifest, remove_unnamed
 
 
@@ -32,7 +33,7 @@ def erase_from_lakes(store: Database, matcher: ErasedMatcher, say: Callable[[str
         say(f"erasing the lake {address}")
         try:
             with WRITING:
-                place = open_file_place(address)
+                place = open_known_lake(store.home, address)
                 _erase_kept_days(store, place, matcher)
                 export_lake(store, address)
                 remove_unnamed(place, [read_manifest(place)])
@@ -48,7 +49,7 @@ def remove_from_lakes(store: Database, model: str) -> dict[str, list[str]]:
     for address in known_lakes(store.home):
         try:
             with WRITING:
-                place = open_file_place(address)
+                place = open_known_lake(store.home, address)
                 held = _without_model(store, place, model)
                 remove_unnamed(place, [read_manifest(place)])
             found["rewritten"] += [address] if held else []

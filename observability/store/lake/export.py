@@ -20,15 +20,22 @@ from typing import Any
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
 from observability.lake.addresses import checked_address
-from observability.lake.file_place import FilePlace, open_file_place
+from observability.lake.file_place import FilePlace
 from observability.records.private_file import make_private_folder
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.erasures import erasures
 from observability.store.db.keeping import read_keeping
+from observability.store.db.noted_lakes import note_lake
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import model_table
-from observability.store.lake.lake_owner import is_own_lake, lake_writer, note_lake, require_own_lake, write_own_state
+from observability.store.lake.lake_owner import (
+    is_own_lake,
+    is_written_here,
+    open_known_lake,
+    require_own_lake,
+    write_own_state,
+)
 from observability.store.lake.manifest import (
     REFERENCE,
     LakeFile,
@@ -73,7 +80,7 @@ def export_lake(store: Database, address: str, *, progress: Progress | None = No
 
 def _export(store: Database, address: str, say: Progress, replace: bool) -> dict[str, Any]:
     begun = time.monotonic()
-    place, scratch = open_file_place(address), store.home / "tmp" / "lake"
+    place, scratch = open_known_lake(store.home, address, replace=replace), store.home / "tmp" / "lake"
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch)
     before = read_manifest(place)
@@ -106,7 +113,7 @@ def export_leaving(
 
     The caller holds WRITING. Raises what `export_lake` does.
     """
-    place, scratch, token = open_file_place(address), store.home / "tmp" / "lake", _erasure_token(store.home)
+    place, scratch, token = open_known_lake(store.home, address), store.home / "tmp" / "lake", _erasure_token(store.home)
     state = read_manifest(place)
     require_own_lake(store.home, place, state)
     held = {(file.table, file.day): file for file in state.files if file.model == model.name}
@@ -120,6 +127,7 @@ def export_leaving(
         return
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch)
+    note_lake(store.home, place.address, state.number, state.number)
     try:
         for part in stale:
             held[part.table, part.day] = _written(writer, place, part, scratch, _older_file(model, part, held.get((part.table, part.day))))
@@ -135,6 +143,11 @@ def _present_files(
     """The files of the new state in order, and those of them that were written for it."""
     known = {(file.model, file.table, file.day): file for file in before.files}
     token, counts_late = _erasure_token(store.home), is_lake_of_home(store.home, place)
+    own, ours = is_own_lake(store.home, place.address, before), is_written_here(store.home, place.address, before)
+
+    def older(part: _Part) -> LakeFile | None:
+        return _older_file(part.model, part, known.get((part.model.name, part.table, part.day))) if ours else None
+
     kept: list[LakeFile] = []
     parts: list[_Part] = []
     with snapshot_cursor(store) as cursor:
@@ -142,38 +155,50 @@ def _present_files(
             if model.shared:
                 continue
             labels = _has_prediction(model) if counts_late and model.rows_from is not None else "true"
-            own = [*_parts(cursor, model, "predictions", token), *_parts(cursor, model, "labels", token, labels)]
-            there = {(part.table, part.day) for part in own}
-            kept += [
-                file for file in before.files if file.model == model.name and (file.table, file.day) not in there and _is_kept(model, file)
-            ]
-            parts += own
-        if (lost := _lost_files(before, kept, parts, lake_writer(store.home))) and not replace:
+            found = [*_parts(cursor, model, "predictions", token), *_parts(cursor, model, "labels", token, labels)]
+            there = {(part.table, part.day) for part in found}
+            of_model = [file for file in before.files if file.model == model.name] if ours else []
+            kept += [file for file in of_model if (file.table, file.day) not in there and _is_kept(model, file)]
+            parts += found
+        if not own and not replace and (lost := _lost_files(cursor, place, before, kept, parts, scratch, ours)):
             require_own_lake(store.home, place, before, lost)
-        note_lake(store.home, place.address, before.number)
+        note_lake(store.home, place.address, before.number, before.number)
         remove_unnamed(place, [before])
-        found, written = list(kept), list[LakeFile]()
+        files, written = list(kept), list[LakeFile]()
         for part in parts:
             file = known.get((part.model.name, part.table, part.day))
             if file is None or file.content != part.content:
                 say(f"writing {part.rows:,} {part.table} of {part.model.name}, {part.day}")
-                file = _written(cursor, place, part, scratch, _older_file(part.model, part, file))
+                file = _written(cursor, place, part, scratch, older(part))
                 written.append(file)
-            found.append(file)
-    return sorted(found, key=_order), written
+            files.append(file)
+    return sorted(files, key=_order), written
 
 
-def _lost_files(before: LakeManifest, kept: list[LakeFile], parts: list[_Part], own: str) -> list[LakeFile]:
-    """The files of a state that the next one would remove, would replace by fewer rows, or, of another store, would replace at all."""
+def _lost_files(
+    cursor: Cursor, place: FilePlace, before: LakeManifest, kept: list[LakeFile], parts: list[_Part], scratch: Path, ours: bool
+) -> list[LakeFile]:
+    """The files of a state with rows that the next one would not have; of another store, every file that it would replace or remove."""
     stay, days = set(kept), {(part.model.name, part.table, part.day): part for part in parts}
     found = []
     for file in before.files:
         part = days.get((file.model, file.table, file.day))
-        if file in stay or (part is not None and (part.content == file.content or _older_file(part.model, part, file) is not None)):
+        if file in stay or (part is not None and part.content == file.content):
             continue
-        if part is None or part.rows < file.rows or before.store != own:
+        if part is None or not ours or not (_older_file(part.model, part, file) or _has_rows_of(cursor, place, part, file, scratch)):
             found.append(file)
     return found
+
+
+def _has_rows_of(cursor: Cursor, place: FilePlace, part: _Part, file: LakeFile, scratch: Path) -> bool:
+    """Whether the store has every row of a file, also one that arrived again. Reads the file."""
+    if part.rows < file.rows:
+        return False
+    path, columns = scratch / "held.parquet", IDENTITY[part.table].replace("arrived", '"at"' if part.table == "predictions" else "number")
+    path.write_bytes(place.read(file.name))
+    held = f"SELECT {columns} FROM read_parquet('{_quoted(path)}', hive_partitioning = false)"
+    stored = f"SELECT {columns} FROM {model_table(part.table, part.model.key)} WHERE {part.where}"
+    return bool(single_row(cursor, f"SELECT count(*) FROM ({held} EXCEPT ALL {stored})")[0] == 0)
 
 
 def _order(file: LakeFile) -> tuple[str, str, str]:

@@ -1,57 +1,67 @@
-"""Which store a lake belongs to. A store replaces and removes files only in a lake that it wrote last.
+"""Which store a lake belongs to, and whether it is there. A store replaces and removes files only in a lake that it wrote last.
 
-The manifest has the id of the store that wrote it. The home has its id and, by address, the number of the last state that it wrote, noted
-before that is written. A lake whose state has the id of another store, or a greater number (the home was restored from an older backup), is
-another's: an export that would take rows from it is refused.
+The manifest has the id of the store that wrote it. The home has its id and, by address, two numbers: of the last state that stands there,
+and of the last that is this store's, noted before it is written. A lake whose state has the id of another store, or a greater number (the
+home was restored from an older backup), is another's: an export that would take rows from it is refused. So is every state once the
+database was mended or restored. A lake whose state has a smaller number than the one that stood there is not mounted, or an old copy.
 """
 
-import json
-import secrets
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
-from observability.core.errors import UsageError
+from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.formatting import plural
-from observability.lake.file_place import FilePlace
-from observability.records.private_file import replace_private_file
-from observability.store.lake.manifest import LakeFile, LakeManifest, write_manifest
-
-LAKES = "lakes.json"
-"""In the home: {store: its id, lakes: {address: number of the last state}}; before 0.30 a list of addresses."""
+from observability.lake.addresses import checked_address
+from observability.lake.file_place import FilePlace, open_file_place
+from observability.store.db.noted_lakes import NotedLake, known_lakes, lake_writer, note_lake
+from observability.store.lake.manifest import TABLES, LakeFile, LakeManifest, manifest_numbers, write_manifest
 
 
-def known_lakes(home: Path) -> dict[str, int | None]:
-    """The addresses of lakes that rows of this home were written to, with the number of the last state; None where it was not noted."""
-    with suppress(OSError, ValueError):
-        body = json.loads((home / LAKES).read_text(encoding="utf-8"))
-        return dict.fromkeys(map(str, body)) if isinstance(body, list) else dict(body["lakes"])
-    return {}
+def lake_address(text: str) -> str:
+    """The address by which a lake is noted; the lake is not opened. Raises UsageError."""
+    address = checked_address(text)
+    return address.text if address.path is None else str(address.path)
 
 
-def lake_writer(home: Path) -> str:
-    """The id of the store of a home in its lakes; empty before its first export."""
-    with suppress(OSError, ValueError):
-        body = json.loads((home / LAKES).read_text(encoding="utf-8"))
-        return "" if isinstance(body, list) else str(body["store"])
-    return ""
+def open_known_lake(home: Path, text: str, *, replace: bool = False) -> FilePlace:
+    """The place of a lake; its folder is made only where the home wrote no state there. replace: whatever is or is not there.
+
+    Raises UsageError for files without a manifest that are not of this home, StoreBrokenError where the state that it wrote is not there.
+    """
+    address = lake_address(text)
+    noted, path = known_lakes(home).get(address), checked_address(text).path
+    there = 0 if noted is None else noted.there
+    attempt = f"Mount it or bring back a copy; or write it anew from the store alone: observability export-lake {address} --replace"
+    missing = StoreBrokenError(f"the lake is not there, or is older than the state {there} of this home", where=address, attempt=attempt)
+    if there and not replace and path is not None and not path.is_dir():
+        raise missing
+    place = open_file_place(text)
+    number = max(manifest_numbers(place), default=0)
+    if replace or number >= max(there, 1):
+        return place
+    if number < there:
+        raise missing
+    if noted is None and (files := [name for table in TABLES for name in place.list_names(table)]):
+        raise UsageError(
+            "the lake has files and no manifest",
+            where=address,
+            got=plural(len(files), "file"),
+            expected="an empty folder, or a lake with its folder _manifest",
+            attempt=f"Bring the manifest back from a copy; or remove these files: observability export-lake {address} --replace",
+        )
+    return place
 
 
-def note_lake(home: Path, address: str, number: int) -> None:
-    """Note an address that rows are written to, before the first of them is, and the number of the state that is about to be written."""
-    known = known_lakes(home)
-    if known.get(address) != number or not lake_writer(home):
-        body = {"store": lake_writer(home) or secrets.token_hex(8), "lakes": {**known, address: number}}
-        replace_private_file(home / LAKES, json.dumps(body))
+def is_written_here(home: Path, address: str, state: LakeManifest) -> bool:
+    """Whether the store of a home wrote a state of a lake, also one that its database does not know."""
+    noted = known_lakes(home).get(address, NotedLake(0, 0))
+    return state.store == lake_writer(home) if state.store else noted.there > 0  # before 0.30 manifests did not have it
 
 
 def is_own_lake(home: Path, address: str, state: LakeManifest) -> bool:
     """Whether this store wrote the present state of a lake, or nothing stands there yet."""
-    if not state.number:
-        return True
-    if not state.store:  # written before manifests had it
-        return address in known_lakes(home)
-    return state.store == lake_writer(home) and state.number <= (known_lakes(home).get(address) or 0)
+    own = known_lakes(home).get(address, NotedLake(0, 0)).own
+    return not state.number or (is_written_here(home, address, state) and state.number <= own)
 
 
 def require_own_lake(home: Path, place: FilePlace, state: LakeManifest, lost: Iterable[LakeFile] = ()) -> None:
@@ -62,7 +72,7 @@ def require_own_lake(home: Path, place: FilePlace, state: LakeManifest, lost: It
     if files:
         days, models = sorted({file.day for file in files}), sorted({file.model for file in files})
         held = [f"{plural(len(files), 'file')} of {', '.join(models[:3])}, {days[0]} to {days[-1]}"]
-    writer = "a later state of this store" if state.store == lake_writer(home) else "another store"
+    writer = "a later state of this store" if is_written_here(home, place.address, state) else "another store"
     raise UsageError(
         "the lake has rows that this store would take from it" if files else "the lake is not of this store",
         where=place.address,
@@ -74,5 +84,7 @@ def require_own_lake(home: Path, place: FilePlace, state: LakeManifest, lost: It
 
 def write_own_state(home: Path, place: FilePlace, before: LakeManifest, files: Iterable[LakeFile], scratch: Path) -> LakeManifest:
     """Write the state that follows another one as this store's."""
-    note_lake(home, place.address, before.number + 1)
-    return write_manifest(place, before, files, scratch, lake_writer(home))
+    note_lake(home, place.address, before.number, before.number + 1)
+    state = write_manifest(place, before, files, scratch, lake_writer(home))
+    note_lake(home, place.address, state.number, state.number)
+    return state

@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
 from observability.core.view_names import quoted_identifier
-from observability.lake.file_place import open_file_place
 from observability.store.db.database import Database
 from observability.store.db.results import Cursor, arrow_result, single_row
 from observability.store.db.schema import model_table
 from observability.store.ingest.dedupe import LABEL_KEY
 from observability.store.lake.export import WRITING, export_leaving, is_lake_of_home
+from observability.store.lake.lake_owner import open_known_lake
 from observability.store.lake.manifest import read_manifest
 from observability.store.lake.uncounted_labels import ids_begun, lone_labels, note_begun, note_ids_of_former_lake
 from observability.store.rollup.outcomes import outcome_columns
@@ -30,7 +30,7 @@ def count_late_labels(store: Database, address: str) -> dict[str, int]:
     Raises StoreBrokenError where the lake cannot be used. A lake in a bucket is not read, so labels of its predictions are not counted.
     """
     counted: dict[str, int] = {}
-    if not is_lake_of_home(store.home, place := open_file_place(address)):
+    if not is_lake_of_home(store.home, place := open_known_lake(store.home, address)):
         return counted
     note_ids_of_former_lake(store, read_manifest(place))
     for model in store.catalog().models:

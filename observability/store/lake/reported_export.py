@@ -9,6 +9,7 @@ from observability.lake.file_place import FilePlace, open_file_place
 from observability.store.db.database import Database
 from observability.store.ingest.record_writer import write_records
 from observability.store.lake.export import Progress, export_lake
+from observability.store.lake.lake_owner import lake_address
 from observability.store.lake.manifest import REFERENCE, read_manifest
 
 LOG = logging.getLogger(__name__)
@@ -21,13 +22,16 @@ def export_reported_lake(store: Database, address: str, *, progress: Progress | 
 
     The place is the lake's address. Raises what `export_lake` raises; a report that cannot be kept is logged.
     """
-    begun, place = datetime.now(UTC), open_file_place(address)
+    begun, name = datetime.now(UTC), lake_address(address)
     try:
         done = export_lake(store, address, progress=progress, replace=replace)
     except (StoreBrokenError, OSError):
-        _keep_report(store, {"place": place.address, "writes": 1, "write_errors": 1})
+        _keep_report(store, {"place": name, "writes": 1, "write_errors": 1})
         raise
-    _keep_report(store, {"complete_to": begun.isoformat(), "writes": done["written"]["files"] + 1, "write_errors": 0, **_held(place)})
+    _keep_report(
+        store,
+        {"complete_to": begun.isoformat(), "writes": done["written"]["files"] + 1, "write_errors": 0, **_held(open_file_place(address))},
+    )
     return done
 
 

@@ -1,0 +1,77 @@
+"""What a home notes about lakes that its rows were written to: its id in them, and by address which states stand there and are its own.
+
+It lies outside of the database, which may be what is damaged or older than the lake.
+"""
+
+import json
+import secrets
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from observability.records.private_file import replace_private_file
+
+LAKES = "lakes.json"
+"""In the home: {store: its id, lakes: {address: [there, own]}}; before 0.30 a list of addresses."""
+
+
+class NotedLake(NamedTuple):
+    """there: the number of the last state that was written for sure; 0 before the first. own: states up to this number are this store's."""
+
+    there: int
+    own: int
+
+
+OLD = NotedLake(1, sys.maxsize)
+"""Of a lake that was written before numbers were noted."""
+
+
+def known_lakes(home: Path) -> dict[str, NotedLake]:
+    """What a home noted about the lakes that its rows were written to, by address."""
+    with suppress(OSError, ValueError):
+        body = json.loads((home / LAKES).read_text(encoding="utf-8"))
+        if isinstance(body, list):
+            return dict.fromkeys(map(str, body), OLD)
+        return {address: _noted(numbers) for address, numbers in body["lakes"].items()}
+    return {}
+
+
+def _noted(numbers: list[int] | int | None) -> NotedLake:
+    """The numbers of a lake; an older home has the one that was about to be written, or None."""
+    if isinstance(numbers, list):
+        return NotedLake(*numbers)
+    return OLD if numbers is None else NotedLake(max(numbers - 1, 0), numbers)
+
+
+def lake_writer(home: Path) -> str:
+    """The id of the store of a home in its lakes; empty before its first export."""
+    with suppress(OSError, ValueError):
+        body = json.loads((home / LAKES).read_text(encoding="utf-8"))
+        return "" if isinstance(body, list) else str(body["store"])
+    return ""
+
+
+def note_lake(home: Path, address: str, there: int, own: int) -> None:
+    """Note an address that rows are written to, before the first of them is, and its numbers."""
+    known = known_lakes(home)
+    if known.get(address) != (there, own) or not lake_writer(home):
+        _note_lakes(home, {**known, address: NotedLake(there, own)})
+
+
+def disown_lakes(home: Path, before: Mapping[str, NotedLake] | None = None) -> None:
+    """Note that no state of a lake is what the store has, since its database was mended or replaced. before: noted in this home earlier.
+
+    Raises OSError.
+    """
+    known, found = known_lakes(home), dict(before or {})
+    for address, noted in known.items():
+        found[address] = max(noted, found.get(address, noted))
+    found = {address: NotedLake(noted.there, 0) for address, noted in found.items()}
+    if found != known:
+        _note_lakes(home, found)
+
+
+def _note_lakes(home: Path, lakes: dict[str, NotedLake]) -> None:
+    replace_private_file(home / LAKES, json.dumps({"store": lake_writer(home) or secrets.token_hex(8), "lakes": lakes}))
