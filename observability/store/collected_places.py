@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from observability.core.errors import StoreBrokenError, UsageError
+from observability.lake.addresses import checked_address
 from observability.lake.config import FILE, read_lake_config
 from observability.lake.file_place import FilePlace
 from observability.lake.segment_place import SEGMENTS, TAKEN, open_segment_place, segment_names
@@ -25,9 +26,9 @@ def rewrite_collected(home: Path, change: Callable[[bytes], bytes]) -> dict[str,
     """Write the segments anew that `change` changes, and remove what killed collectors left: {rewritten: [name], unreachable: [place]}."""
     found: dict[str, list[str]] = {"rewritten": [], "unreachable": []}
     try:
-        if (address := read_lake_config(home).place) is not None:
+        if (place := _present_place(home)) is not None:
             for folder in (SEGMENTS, TAKEN):
-                open_segment_place(address).remove_unfinished(folder, WRITTEN_WITHIN)
+                place.remove_unfinished(folder, WRITTEN_WITHIN)
         for place, name in _segments_of(home, SEGMENTS, TAKEN):  # one that is moved to TAKEN meanwhile is found there
             before = place.get(name)
             if before is not None and (after := change(before)) != before:
@@ -40,9 +41,18 @@ def rewrite_collected(home: Path, change: Callable[[bytes], bytes]) -> dict[str,
     return found
 
 
+def _present_place(home: Path) -> FilePlace | None:
+    """The place that a home names. Raises StoreBrokenError where its folder is not there: one that is not mounted must not be made."""
+    if (address := read_lake_config(home).place) is None:
+        return None
+    path = checked_address(address).path
+    if path is not None and not path.is_dir():
+        raise StoreBrokenError("the place of collectors is not there", where=str(path), attempt="Mount it")
+    return open_segment_place(address)
+
+
 def _segments_of(home: Path, *folders: str) -> Iterator[tuple[FilePlace, str]]:
     """The segments in some folders of the place that a home names, in order, each with the place."""
-    if (address := read_lake_config(home).place) is not None:
-        place = open_segment_place(address)
+    if (place := _present_place(home)) is not None:
         for folder in folders:
             yield from ((place, f"{folder}/{name}") for name in segment_names(place, folder))

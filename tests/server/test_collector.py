@@ -312,6 +312,9 @@ def test_a_forgotten_subject_and_a_removed_model_leave_the_segments_of_collector
         assert store.load_landing().stored == 0, "neither what waited there nor its label"
         store.remove_model("loan")
         assert b"loan" not in held() and b'"other"' in held()
+        away = shared.rename(tmp_path / "away")
+        assert store.forget("nobody")["collected"]["unreachable"] == [str(shared)] and not shared.exists()
+        away.rename(shared)
         (home / "lake.toml").write_text(f'[collectors]\nplace = "{home / "lake.toml" / "x"}"\n', encoding="utf-8")
         body = store.forget("somebody")
         assert len(body["collected"]["unreachable"]) == 1 and any("segments of collectors" in line for line in forgotten_lines(body))
