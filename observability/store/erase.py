@@ -24,7 +24,7 @@ from observability.store.db.written_forms import written_forms
 from observability.store.erase_rows import ErasedRows, erase_rows, prediction_ids
 from observability.store.ingest import landing
 from observability.store.ingest.erased_lines import clean_segment, cleaned_segment
-from observability.store.lake.erase_lake import erase_from_lakes
+from observability.store.lake.erase_lake import erase_from_lakes, erased_ids_in_lakes
 from observability.store.rewritten_backups import remove_set_aside, rewrite_backups
 
 Progress = Callable[[str], object]
@@ -72,7 +72,7 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
             store.rewrite(lambda done, total: say(f"rewriting the store: {done:,} of {total:,} rows"))
             say("erasing backups")
             backups = _erase_backups(store.home, matcher, subject, ids, say)
-            lakes = erase_from_lakes(store, matcher, say)
+            lakes = erase_from_lakes(store, matcher, names, say)
             left = _mentions_left(store.home, subject)
             counts = {"rows": dict(+rows.rows), "texts": rows.texts, "landing": lines, "backups": len(backups["rewritten"])}
             finished = not any(place["unreachable"] for place in (backups, lakes, collected))
@@ -121,6 +121,8 @@ def _begun(store: Database, key: bytes, subject: str, by: str) -> tuple[Erasure,
     matcher = ErasedMatcher(key, [erasure])
     with store.cursor() as cursor:
         ids = {model.name: prediction_ids(cursor, model, matcher, subject) for model in store.catalog().models}
+    for name, found in erased_ids_in_lakes(store, matcher).items():
+        ids.setdefault(name, []).extend(found)
     ids = _with_waiting_ids(store.home, matcher, subject, ids)
     for name, found in (store.waiting.ids_about(matcher) if store.waiting else {}).items():
         ids.setdefault(name, []).extend(found)

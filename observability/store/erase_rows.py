@@ -3,26 +3,22 @@
 The rollups of the touched days are computed again. Counts of arrivals stay: they name nobody.
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from observability.core.catalog import Model
 from observability.store.db.catalog_store import read_catalog, stream_numbers
+from observability.store.db.erased_texts import cleaned_value, mentions_sql
 from observability.store.db.erasures import SHORTEST_WORD, ErasedMatcher, text_core
-from observability.store.db.expressions import sql_literal
 from observability.store.db.kept_numbers import kept_columns
 from observability.store.db.record_tables import kind_columns, kind_tables
 from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table, quoted_identifier
 from observability.store.db.shared_tables import give_own_tables
-from observability.store.db.written_forms import mention_patterns
 from observability.store.erased_images import named_images, remove_images
 from observability.store.rollup.rollup import rebuild_days
 
@@ -158,7 +154,9 @@ def _delete_labelling(writer: Cursor, models: Sequence[Model], erased: ErasedMat
 
 def _delete_rejected(writer: Cursor, erased: ErasedMatcher, subject: str | None, done: ErasedRows) -> None:
     """Delete rejected lines that are about erased subjects or mention them."""
-    searched = "" if subject is None or erased.predictions else f"WHERE {_mentions('raw', [subject])} OR {_mentions('message', [subject])}"
+    searched = (
+        "" if subject is None or erased.predictions else f"WHERE {mentions_sql('raw', [subject])} OR {mentions_sql('message', [subject])}"
+    )
     rows = writer.execute(f"SELECT rowid, raw, message FROM rejected {searched}").fetchall()
     gone = [
         rowid
@@ -189,7 +187,7 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
             continue
         name, quoted = quoted_identifier(table), quoted_identifier(column)
         sought = [] if names is None or table in people else names if table in records or column == "extra" else names[:1]
-        searched = f"AND {_mentions(quoted, sought)}" if sought else ""
+        searched = f"AND {mentions_sql(quoted, sought)}" if sought else ""
         if kind == "VARCHAR[]":  # features in the shared tables
             done.texts += _mark_list_texts(writer, erased, name, quoted)
             continue
@@ -197,7 +195,7 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
         for text in _column(
             writer, f"SELECT DISTINCT {quoted}::VARCHAR FROM {name} WHERE length({quoted}::VARCHAR) >= {SHORTEST_WORD} {searched}"
         ):
-            cleaned = _cleaned(erased, text, kind, marks_review=(table, column) == ("reviews", "body"))
+            cleaned = cleaned_value(erased, text, kind, marks_review=(table, column) == ("reviews", "body"))
             if cleaned != text:
                 changed[text] = cleaned
         if not changed:
@@ -237,28 +235,6 @@ def _mark_list_texts(writer: Cursor, erased: ErasedMatcher, name: str, column: s
             list_transform(places, lambda place: {column}[place]), $old)""",
         values,
     )
-
-
-def _cleaned(erased: ErasedMatcher, text: str, kind: str, *, marks_review: bool) -> str:
-    """A stored text with its marks. A review's body also notes in `erased` on which days something was erased from it."""
-    if kind != "JSON":
-        return erased.cleaned_text(text)
-    try:
-        body: Any = json.loads(text)
-    except ValueError:
-        return erased.cleaned_text(text)
-    cleaned = erased.cleaned_json(body)
-    if cleaned == body:
-        return text
-    if marks_review and isinstance(cleaned, dict):
-        cleaned["erased"] = sorted({*cleaned.get("erased", ()), datetime.now(UTC).date().isoformat()})
-    return json.dumps(cleaned, ensure_ascii=False)
-
-
-def _mentions(column: str, names: Sequence[str]) -> str:
-    """SQL: whether a text contains one of some names, as it may be written."""
-    matches = (f"regexp_matches({column}::VARCHAR, {sql_literal(pattern)})" for pattern in mention_patterns(names))
-    return f"({' OR '.join(matches)})"
 
 
 def _column(cursor: Cursor, query: str, *parameters: object) -> list[str]:

@@ -850,6 +850,35 @@ def test_a_forgotten_subject_leaves_the_lake_also_days_that_the_store_removed(tm
         assert export.export_lake(store, str(lake))["written"]["files"] == 0
 
 
+def test_a_late_label_of_a_forgotten_prediction_that_the_lake_alone_has_goes_and_is_refused(late):
+    store, lake, _ = late
+    loaded(store, {**prediction("x", 5), "id": "req-77", "subject": "anna-7f3a9c"})
+    assert store.nightly(START + 9 * DAY)["failures"] == [] and "req-77" in set(in_lake(lake, "predictions", "m")["id"])
+    loaded(store, label("req-77", 6), label("2-0", 6))
+    assert store.forget("anna-7f3a9c")["lakes"] == {"rewritten": [str(lake)], "unreachable": []}
+    assert "req-77" not in set(stored(store, "labels", "m")["id"])
+    assert not any(b"req-77" in path.read_bytes() for path in (store.home / "landing").rglob("*.jsonl"))
+    land(store, label("req-77", 20))
+    assert store.load_landing().rejected == 1
+    store.nightly(START + 10 * DAY)
+    assert "req-77" not in {*in_lake(lake, "predictions", "m")["id"], *in_lake(lake, "labels", "m")["id"]}
+
+
+def test_texts_of_the_lake_that_mention_a_forgotten_subject_get_a_mark(late):
+    store, lake, _ = late
+    told = {"note": "told by anna-7f3a9c"}
+    loaded(store, *({**prediction(0, day), "id": f"o-{day}", "remark": "see anna-7f3a9c"} for day in (5, 8)))
+    loaded(store, {**label("o-5", 8), **told}, {**label("o-8", 8), **told})
+    loaded(store, {**prediction("x", 5), "id": "req-77", "subject": "anna-7f3a9c"})
+    assert store.nightly(START + 9 * DAY)["failures"] == [] and set(stored(store, "labels", "m")["id"]) == {"o-8"}
+    store.forget("anna-7f3a9c")
+    for table, text in (("predictions", "see [erased]"), ("labels", "told by [erased]")):
+        rows = in_lake(lake, table, "m")
+        rows = rows[rows["id"].str.startswith("o-")]
+        assert sorted(rows["id"]) == ["o-5", "o-8"] and all(text in extra for extra in rows["extra"])
+    assert not any(b"anna" in path.read_bytes() for path in lake.rglob("*.parquet"))
+
+
 def test_the_night_writes_the_lake_before_rows_are_removed_and_keeps_them_where_it_fails(tmp_path, monkeypatch):
     home, lake = tmp_path / "home", tmp_path / "lake"
     with copied(home) as store:

@@ -2,39 +2,64 @@
 
 Of a subject the store was erased before. Its days are then written anew (export.py: an erasure changes every fingerprint). Here the files
 of days that the store does not keep any more, and of labels, lose the rows of the erased predictions; what the former states of the lake
-name is removed at once.
+name is removed at once. Texts of other rows get a mark, as in the store.
 """
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from observability.core.catalog import Model
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.lake.file_place import FilePlace
 from observability.records.private_file import make_private_folder
 from observability.store.db.database import Database
-from observability.store.db.erasures import ErasedMatcher
+from observability.store.db.erased_texts import cleaned_value, mentions_sql
+from observability.store.db.erasures import SHORTEST_WORD, ErasedMatcher
 from observability.store.db.expressions import sql_literal
 from observability.store.db.noted_lakes import known_lakes
+from observability.store.db.schema import quoted_identifier
 from observability.store.lake.export import ROW_GROUP, WRITING, export_lake
 from observability.store.lake.lake_owner import open_known_lake, require_own_lake, write_own_state
 from observability.store.lake.manifest import TABLES, LakeFile, LakeManifest, read_manifest, remove_unnamed
 
 
-def erase_from_lakes(store: Database, matcher: ErasedMatcher, say: Callable[[str], object]) -> dict[str, list[str]]:
-    """Erase predictions about erased subjects and their labels from every known lake: {rewritten: [address], unreachable: [address]}."""
+def erased_ids_in_lakes(store: Database, matcher: ErasedMatcher) -> dict[str, list[str]]:
+    """By model, the ids of predictions about erased subjects in the known lakes that can be read, of models with removed days."""
+    models, found = {model.name for model in store.catalog().models if model.rows_from is not None}, dict[str, list[str]]()
+    scratch = store.home / "tmp" / "lake"
+    for address in known_lakes(store.home) if models else ():
+        # one that cannot be read leaves the erasure unfinished, and the next try looks again
+        with suppress(StoreBrokenError, UsageError, OSError, duckdb.Error), WRITING:
+            shutil.rmtree(scratch, ignore_errors=True)
+            make_private_folder(scratch)
+            place = open_known_lake(store.home, address)
+            with duckdb.connect(config={"threads": store.threads, "memory_limit": "1GB"}) as connection:
+                for file in read_manifest(place).files:
+                    if file.table == "predictions" and file.model in models:
+                        found.setdefault(file.model, []).extend(_erased_ids(connection, _fetched(place, file, scratch), file, matcher))
+    shutil.rmtree(scratch, ignore_errors=True)
+    return found
+
+
+def erase_from_lakes(
+    store: Database, matcher: ErasedMatcher, names: Sequence[str] | None, say: Callable[[str], object]
+) -> dict[str, list[str]]:
+    """Erase predictions about erased subjects and their labels from every known lake: {rewritten: [address], unreachable: [address]}.
+
+    names: the subject, then its ids, which texts must hold to be looked at; None: every text is.
+    """
     found: dict[str, list[str]] = {"rewritten": [], "unreachable": []}
     for address in known_lakes(store.home):
         say(f"erasing the lake {address}")
         try:
             with WRITING:
                 place = open_known_lake(store.home, address)
-                _erase_kept_days(store, place, matcher)
+                _erase_kept_days(store, place, matcher, names)
                 export_lake(store, address)
                 remove_unnamed(place, [read_manifest(place)])
             found["rewritten"].append(address)
@@ -81,8 +106,8 @@ def _without_model(store: Database, place: FilePlace, model: str) -> bool:
     return True
 
 
-def _erase_kept_days(store: Database, place: FilePlace, matcher: ErasedMatcher) -> None:
-    """Write the files anew that hold rows of erased predictions of models whose older days the store does not keep."""
+def _erase_kept_days(store: Database, place: FilePlace, matcher: ErasedMatcher, names: Sequence[str] | None) -> None:
+    """Write the files anew that hold rows of erased predictions, or mention them, of models whose older days the store does not keep."""
     scratch = store.home / "tmp" / "lake"
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch)
@@ -100,7 +125,13 @@ def _erase_kept_days(store: Database, place: FilePlace, matcher: ErasedMatcher) 
                 connection.execute("CREATE OR REPLACE TABLE gone (id VARCHAR)")
                 if gone:
                     connection.executemany("INSERT INTO gone VALUES (?)", [[name] for name in sorted(gone)])
-                    _rewrite(connection, place, model, files, scratch, sorted(gone))
+                for file in [file for file in files.values() if file.model == model.name]:
+                    path = _fetched(place, file, scratch)
+                    if (own := _cleaned_file(connection, path, file, matcher, names, scratch / "part.parquet")) != file:
+                        del files[file.name]
+                        if own is not None:
+                            place.publish(scratch / "part.parquet", own.name)
+                            files[own.name] = own
         if set(files.values()) != set(before.files):
             write_own_state(store.home, place, before, sorted(files.values(), key=lambda file: file.name), scratch)
     finally:
@@ -130,24 +161,38 @@ def _erased_ids(connection: duckdb.DuckDBPyConnection, path: str, file: LakeFile
     return [name for (name,) in rows]
 
 
-def _rewrite(
-    connection: duckdb.DuckDBPyConnection, place: FilePlace, model: Model, files: dict[str, LakeFile], scratch: Path, gone: list[str]
-) -> None:
-    """Write the files of a model anew that hold rows of these ids."""
-    for name, file in [item for item in files.items() if item[1].model == model.name]:
-        source = f"read_parquet({_fetched(place, file, scratch)}, hive_partitioning = false)"
-        ((held,),) = connection.execute(f"SELECT count(*) FROM {source} WHERE id IN (FROM gone)").fetchall()
-        if not held:
+def _cleaned_file(
+    connection: duckdb.DuckDBPyConnection, path: str, file: LakeFile, matcher: ErasedMatcher, names: Sequence[str] | None, to: Path
+) -> LakeFile | None:
+    """Write a file without the rows of the table `gone`, and with marks in its texts. The file itself where nothing changes, None where
+    no row stays.
+    """
+    source = f"(SELECT * FROM read_parquet({path}, hive_partitioning = false) WHERE id NOT IN (FROM gone))"
+    ((rows,),) = connection.execute(f"SELECT count(*) FROM {source}").fetchall()
+    if not rows:
+        return None
+    changed, replaced = list[tuple[str, str, str]](), list[str]()
+    for column, kind, *_ in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall():
+        if column == "id" or kind not in {"VARCHAR", "JSON"}:
             continue
-        del files[name]
-        if held == file.rows:
-            continue
-        path = scratch / "part.parquet"
-        options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}"
-        connection.execute(
-            f"COPY (SELECT * FROM {source} WHERE id NOT IN (FROM gone) ORDER BY id_hash, id) TO {sql_literal(str(path))} ({options})"
-        )
-        content = hashlib.sha256(f"{file.content} {gone}".encode()).hexdigest()[:24]
-        own = replace(file, content=content, rows=file.rows - held, bytes=path.stat().st_size)
-        place.publish(path, own.name)
-        files[own.name] = own
+        text = f"{quoted_identifier(column)}::VARCHAR"
+        searched = "" if names is None else f"AND {mentions_sql(text, names if column == 'extra' else names[:1])}"
+        texts = connection.execute(f"SELECT DISTINCT {text} FROM {source} WHERE length({text}) >= {SHORTEST_WORD} {searched}").fetchall()
+        of_column = [
+            (column, old, new) for (old,) in sorted(texts) if (new := cleaned_value(matcher, old, kind, marks_review=False)) != old
+        ]
+        if of_column:
+            changed += of_column
+            mark = f"SELECT new FROM changed_texts WHERE place = {sql_literal(column)} AND old = {text}"
+            replaced.append(f"coalesce(({mark}), {text})::{kind} AS {quoted_identifier(column)}")
+    if rows == file.rows and not changed:
+        return file
+    connection.execute("CREATE OR REPLACE TABLE changed_texts (place VARCHAR, old VARCHAR, new VARCHAR)")
+    if changed:
+        connection.executemany("INSERT INTO changed_texts VALUES (?, ?, ?)", changed)
+    marked = f"* REPLACE ({', '.join(replaced)})" if replaced else "*"
+    options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}"
+    connection.execute(f"COPY (SELECT {marked} FROM {source} ORDER BY id_hash, id) TO {sql_literal(str(to))} ({options})")
+    ((gone,),) = connection.execute("SELECT list(id ORDER BY id) FROM gone").fetchall()
+    content = hashlib.sha256(f"{file.content} {gone} {changed}".encode()).hexdigest()[:24]
+    return replace(file, content=content, rows=rows, bytes=to.stat().st_size)

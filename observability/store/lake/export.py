@@ -28,7 +28,8 @@ from observability.store.db.erasures import erasures
 from observability.store.db.keeping import read_keeping
 from observability.store.db.noted_lakes import note_lake
 from observability.store.db.results import Cursor, single_row
-from observability.store.db.schema import model_table
+from observability.store.db.schema import model_table, quoted_identifier
+from observability.store.ingest.dedupe import LABEL_KEY
 from observability.store.lake.lake_owner import (
     is_own_lake,
     is_written_here,
@@ -297,7 +298,9 @@ def _written(cursor: Cursor, place: FilePlace, part: _Part, scratch: Path, older
     if older is not None:
         kept = scratch / "older.parquet"
         kept.write_bytes(place.read(older.name))
-        rows = f"SELECT DISTINCT * FROM ({rows} UNION ALL BY NAME FROM read_parquet('{_quoted(kept)}'))"
+        same = " AND ".join(f"s.{name} IS NOT DISTINCT FROM o.{name}" for name in map(quoted_identifier, [*LABEL_KEY, "arrived"]))
+        others = f"SELECT * FROM read_parquet('{_quoted(kept)}') o WHERE NOT EXISTS (SELECT 1 FROM ({rows}) s WHERE {same})"
+        rows = f"{rows} UNION ALL BY NAME {others}"
     options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}"
     (count,) = single_row(cursor, f"COPY (SELECT * FROM ({rows}) ORDER BY id_hash, id) TO '{_quoted(path)}' ({options})")
     file = LakeFile(part.model.name, part.table, part.day, part.content, int(count), path.stat().st_size)
