@@ -26,7 +26,8 @@ from observability.store.backup import make_backup
 from observability.store.db.catalog_store import add_model
 from observability.store.db.noted_lakes import known_lakes
 from observability.store.db.schema import model_table
-from observability.store.lake import export, late_labels
+from observability.store.lake import export, late_labels, removed_rows
+from observability.store.lake.lake_owner import known_lakes
 from observability.store.lake.manifest import read_manifest
 from observability.store.lake_engine import LakeEngine
 from observability.store.opener import restore_home
@@ -751,6 +752,37 @@ def test_a_file_that_cannot_be_read_has_no_rows_and_is_told(aged, tmp_path, dama
             assert not any("loan" in sentence for sentence in store.problems())
     finally:
         file.write_bytes(held)
+
+
+def test_a_lake_that_is_no_longer_named_or_needed_is_no_problem(late, tmp_path):
+    store, lake, _ = late
+    lake.rename(tmp_path / "away")
+    settings = (store.home / "keeping.toml").read_text()
+
+    def told():
+        return [sentence for sentence in store.problems() if "Removed rows of" in sentence]
+
+    assert not store.lake_holds("m") and len(told()) == 1
+    (store.home / "keeping.toml").write_text("[retention]\nrows = 3\n")
+    assert told() == []
+    (store.home / "keeping.toml").write_text(settings)
+    assert not store.lake_holds("m") and len(told()) == 1
+    store.remove_model("m")
+    assert told() == []
+
+
+def test_the_manifest_is_read_once_until_it_changes(late, monkeypatch):
+    store, lake, _ = late
+    read, places = removed_rows.read_manifest, []
+    monkeypatch.setattr(removed_rows, "read_manifest", lambda place: places.append(place) or read(place))
+    with open_store_again(store.home, lake.parent) as other:
+        for _ in range(3):
+            assert other.lake_holds("m") and other.unread_days("m") == ()
+        other.note_lake_state()
+        assert len(places) == 1
+        loaded(store, prediction(1, 6))
+        export.export_lake(store, str(lake))
+        assert other.lake_holds("m") and len(places) == 2
 
 
 def open_store_again(home, folder):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -55,7 +56,15 @@ class LakeManifest:
 
     def of_model(self, model: str, table: LakeTable) -> list[LakeFile]:
         """The files of a model's table, oldest day first."""
-        return sorted((file for file in self.files if file.model == model and file.table == table), key=lambda file: file.day)
+        return self._by_table.get((model, table), [])[:]
+
+    @cached_property
+    def _by_table(self) -> dict[tuple[str, str], list[LakeFile]]:
+        """The files by model and table, oldest day first."""
+        found: dict[tuple[str, str], list[LakeFile]] = {}
+        for file in sorted(self.files, key=lambda file: file.day):
+            found.setdefault((file.model, file.table), []).append(file)
+        return found
 
 
 def read_manifest(place: FilePlace) -> LakeManifest:
@@ -63,7 +72,7 @@ def read_manifest(place: FilePlace) -> LakeManifest:
     numbers = manifest_numbers(place)
     if not numbers:
         return LakeManifest()
-    name = f"{FOLDER}/{numbers[-1]:010d}.json"
+    name = manifest_name(numbers[-1])
     try:
         body = json.loads(place.read(name))
         if body["format"] != FORMAT:
@@ -71,6 +80,11 @@ def read_manifest(place: FilePlace) -> LakeManifest:
         return LakeManifest(body["number"], body["at"], tuple(LakeFile(**file) for file in body["files"]), body.get("store", ""))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreBrokenError("the manifest of the lake cannot be read", where=f"{place.address}/{name}", got=error) from None
+
+
+def manifest_name(number: int) -> str:
+    """The name of the manifest of a state below the lake."""
+    return f"{FOLDER}/{number:010d}.json"
 
 
 def manifest_numbers(place: FilePlace) -> list[int]:
@@ -84,7 +98,7 @@ def write_manifest(place: FilePlace, before: LakeManifest, files: Iterable[LakeF
     body = {"format": FORMAT, "number": state.number, "at": state.at, "store": store, "files": [asdict(file) for file in state.files]}
     path = scratch / "manifest.json"
     path.write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
-    place.publish(path, f"{FOLDER}/{state.number:010d}.json")
+    place.publish(path, manifest_name(state.number))
     return state
 
 
@@ -100,5 +114,5 @@ def remove_unnamed(place: FilePlace, states: Iterable[LakeManifest]) -> int:
     for name in gone:
         place.delete(name)
     for number in set(manifest_numbers(place)) - {state.number for state in held}:
-        place.delete(f"{FOLDER}/{number:010d}.json")
+        place.delete(manifest_name(number))
     return len(gone)

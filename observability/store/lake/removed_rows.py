@@ -29,7 +29,7 @@ from observability.store.db.expressions import sql_literal
 from observability.store.db.keeping import read_keeping
 from observability.store.db.results import Cursor
 from observability.store.lake.lake_tables import LakeTables
-from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest, read_manifest
+from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest, manifest_name, manifest_numbers, read_manifest
 
 LOG = logging.getLogger(__name__)
 THREADS, MEMORY_LIMIT = 2, "1GB"
@@ -46,7 +46,7 @@ class RemovedRows:
     def __init__(self, store: Database) -> None:
         self._store = store
         self._lock = threading.RLock()
-        self._state: tuple[tuple[str, int], LakeTables] | None = None
+        self._state: tuple[tuple[str, int, int, int], LakeTables] | None = None
         self._damaged: dict[str, tuple[int, int]] = {}
         self._looked: dict[str, tuple[float, frozenset[str]]] = {}
         self._unread: dict[str, tuple[str, ...]] = {}
@@ -108,10 +108,13 @@ class RemovedRows:
             return ("all",)
 
     def problems(self) -> list[str]:
-        """What could not be read when it was last asked for, as sentences. Reads nothing."""
-        told = []
+        """What could not be read when it was last asked for, as sentences. Reads no file of the lake."""
+        told, models = [], self._store.catalog().by_name
+        with suppress(ObservabilityError):
+            if not is_folder_named(self._store.home):
+                self._unread.clear()
         for name, days in sorted(self._unread.items()):
-            if days:
+            if days and name in models and models[name].rows_from is not None:
                 what = "the lake" if days == ("all",) else f"{plural(len(days), 'day')} of the lake ({', '.join(days[:3])})"
                 told.append(f"Removed rows of {name} are missing in figures: {what} cannot be read. Bring it back from a copy of the lake.")
         return told
@@ -139,9 +142,11 @@ class RemovedRows:
         folder = None if text is None else checked_address(text).path
         if text is None or folder is None or not folder.is_dir():  # a folder that is not mounted must not be made
             return None
-        manifest = read_manifest(place := FolderPlace(folder))
-        if self._state is None or self._state[0] != (text, manifest.number):
-            self._state = (text, manifest.number), LakeTables(self._store, place, manifest, THREADS, MEMORY_LIMIT)
+        number = max(manifest_numbers(place := FolderPlace(folder)), default=0)
+        found = (folder / manifest_name(number)).stat() if number else None
+        mark = (text, number, found.st_mtime_ns, found.st_size) if found else (text, 0, 0, 0)
+        if self._state is None or self._state[0] != mark:  # a manifest of many days takes long to parse
+            self._state = mark, LakeTables(self._store, place, read_manifest(place), THREADS, MEMORY_LIMIT)
             self._looked.clear()
         return self._state[1]
 
