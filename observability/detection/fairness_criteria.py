@@ -248,7 +248,7 @@ def criterion_level(
         weights[[sure_high, sure_low]] = 1.0, -1.0
         pair = by_day(surest, weights)
     rows_before = 0.0 if before is None else float(before.metrics[surest].n[[sure_low, sure_high]].sum())
-    error = DifferenceError(spread.surest.error) if pair is None else pair.error(spread.surest.error, days, rows_before)
+    error = DifferenceError(spread.surest.error) if pair is None else pair.error(spread.surest.error, days, rows_before, level=True)
     if before is not None and earlier.sum() >= 2:
         then = max(largest_gap(before, rate, earlier)[0] for rate in criterion.rates)
         ratio_then = ratio_of(before, earlier).value if criterion.name == "demographic_parity" else None

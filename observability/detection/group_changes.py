@@ -177,14 +177,15 @@ def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places:
     changes = []
     for i, (place, by_day) in enumerate(zip(places.tolist(), side.contrasts(metric, weights), strict=True)):
         grown = float(found.grown[i])
-        error = by_day.error(float(found.error[i]), window.days, float(then.n.sum()))
+        error = by_day.error(float(found.error[i]), window.days, float(then.n.sum()), level=window.whole)
         varies, standing = by_day.varies(error), False
         if own is not None:
             own_grown, own_error = float(own.grown[i]), by_day.error(float(own.error[i]), window.days, own_rows)
             standing = growth_p_value(own_error, own_grown) > NEWS or own_grown < max(stated[0], by_day.varies(own_error))
         p_value = growth_p_value(error, grown)
         if with_past := month is not None and bool(as_before[i]):
-            p_value = growth_p_value(by_day.error(float(longer.error[i]), window.days, float(month.n.sum())), float(longer.grown[i]))
+            settled = by_day.error(float(longer.error[i]), window.days, float(month.n.sum()), level=window.whole)
+            p_value = growth_p_value(settled, float(longer.grown[i]))
         changes.append(
             GapChange(
                 days=window.days,

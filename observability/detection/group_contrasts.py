@@ -1,7 +1,8 @@
 """Follow a difference between groups by day: its natural variation and its onset.
 
 A contrast is a weighted sum of the groups' rates whose weights add up to zero: a group less the others, one group less another. Days of
-the own past give the variance that days add to that of rows (stats/dispersion.py).
+the own past give the variance that days add to that of rows (stats/dispersion.py). They may hold the fault that is judged: how far days
+differ tells what is new, and how far consecutive days differ whether the level of a window is chance.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from observability.detection.change import DifferenceError
 from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import Floats, reference_days
-from observability.stats.dispersion import MIN_DAYS, DayVariation, estimate_day_variation, fast_median
+from observability.stats.dispersion import MIN_DAYS, DayVariation, consecutive_day_variation, estimate_day_variation, fast_median
 
 MIN_ROWS = 5
 """Smallest number of rows of a group on a day; a smaller group has no value on that day."""
@@ -51,12 +52,19 @@ class GroupContrast:
             return DayVariation(np.zeros(1), 0.0, 0)
         return estimate_day_variation(self.values[kept], self.variances[kept], self.days[kept])
 
-    def error(self, rows: float, days: float, n_reference: float) -> DifferenceError:
+    @cached_property
+    def variation_of_level(self) -> DayVariation:
+        """The variance that days add to the level of a window, from consecutive days of the past and the window: a lasting change leaves it
+        as it was. With too few days of the past it is `variation`.
+        """
+        return consecutive_day_variation(self.values, self.variances, self.days) if self.days_known else self.variation
+
+    def error(self, rows: float, days: float, n_reference: float, *, level: bool = False) -> DifferenceError:
         """Return the standard error of the change of the contrast between some days and the reference.
 
-        rows: that from rows alone; n_reference: rows of the reference.
+        rows: that from rows alone; n_reference: rows of the reference; level: of the days' own level, and not of what is new in them.
         """
-        known = self.variation
+        known = self.variation_of_level if level else self.variation
         from_days = known.of_mean(days) + known.of_mean(reference_days(n_reference, self.usual_rows))
         return DifferenceError(rows, float(from_days[0]), known.freedom)
 

@@ -158,6 +158,16 @@ def test_what_stood_in_the_past_month_is_as_critical_and_no_news() -> None:
     assert (since := standing_since(found)) is not None and since.earlier
 
 
+@pytest.mark.parametrize("weeks", [0, 1, 2, 3, 4])
+def test_a_gap_that_lasts_is_as_critical_in_each_week(weeks: int) -> None:
+    """The days of the fault in the past month widen no error of the level that is judged."""
+    base, rows, clean = people(20_000, 51), people(14_000, 52, tpr={"F": 0.68}), month(53, 28, rows=2000)
+    ill = people(len(clean), 54, tpr={"F": 0.68}).assign(at=clean["at"])
+    bad = clean["at"] >= pd.Timestamp("2026-03-02", tz="UTC") - pd.Timedelta(weeks=weeks)
+    found = findings(rows, base, pd.concat([clean[~bad], ill[bad]], ignore_index=True))
+    assert found[("sex=F", "true_positive_rate")].severity == found[("sex", "equalized_odds_difference")].severity == "act"
+
+
 def test_a_month_as_the_reference_was_settles_what_a_small_reference_leaves_open() -> None:
     """400 positives of a group in the reference leave 11 points of TPR open; the month has as many in two days."""
     rows, base, past = people(7000, 42, tpr={"F": 0.69}), people(1600, 50), month(44, 28, rows=1000)
