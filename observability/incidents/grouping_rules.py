@@ -200,8 +200,8 @@ def is_joint_drift(finding: Finding) -> bool:
 
 
 def are_joint_drift(findings: Sequence[Finding]) -> bool:
-    """Whether findings are about one drift of all inputs together. Requests far from the reference are part of it, and alone they are none:
-    a few strange requests are no drift.
+    """Whether findings are about one drift of all inputs together, requests far from the reference included; alone these are none: a few
+    strange requests are no drift.
     """
     joint = [finding for finding in findings if is_joint_drift(finding)]
     far = [finding for finding in findings if finding.metric == "far_request_share" and specific_subject(finding) is None]

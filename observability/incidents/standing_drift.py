@@ -38,6 +38,8 @@ Continuing = Callable[[Sequence[Finding], Sequence[Finding]], tuple[list[Finding
 """Of some findings those that go on with others, which stand, and of these those that do so with one about their subject."""
 MUCH_FARTHER = 10.0
 """How many times as far from the reference as what stands a column must move to be an incident of its own."""
+CRITICAL_PSI = 0.25
+"""The PSI that stands in for that of what stands, where only all inputs together drift."""
 
 
 @dataclass
@@ -191,12 +193,13 @@ def is_drift_fault(fault: FaultGroup) -> bool:
 def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
     """Whether a fault is the drift that stands, going on: each of its source's findings is, and no answers became as bad with it.
 
-    A drift of all inputs together, and one that began before the analysed days, stand beside whatever else stands. While inputs drift,
-    the slices whose answers are worst change from week to week: one without a date is no event.
+    A drift of all inputs together, and one that began before the analysed days, stand beside whatever else stands; not one on a date that
+    brings requests far from the reference. While inputs drift, the slices whose answers are worst change from week to week: one without a
+    date is no event.
     """
     if has_harm(fault):
         return False
-    if are_joint_drift(fault.root):
+    if all(is_joint_drift(root) for root in fault.root):
         return True
     if is_drift_fault(fault) and any(onset_certainty(root) == "open" for root in fault.root):
         return True
@@ -208,15 +211,15 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
         return False
     if fault.stage == "outcome":
         return all(map(is_undated_slice, worst))
-    farthest = max((finding.value or 0.0 for finding in standing if finding.metric == "psi"), default=0.0)
+    farthest = max((finding.value or 0.0 for finding in standing if finding.metric == "psi"), default=CRITICAL_PSI)
     about = FindingsBySubject(standing)
     return fault.stage in ("input", "slice", "score") and all(is_move(root, farthest, about) for root in worst)
 
 
 def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool:
     """Whether a finding about a column is a move of its distribution like those that stand: not values that are broken or in another unit,
-    and not much farther from the reference. farthest: the largest PSI of what stands. Where no column stands by itself, one that leaves its
-    range at once is a fault.
+    and not much farther from the reference. farthest: the largest PSI of what stands. One that leaves its range at once is a fault
+    unless the column stands itself.
     """
     if is_joint_drift(root) or is_undated_drift(root):
         return True
@@ -226,8 +229,8 @@ def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool
     if root.evidence.get("factor") is not None or not (leaves or root.metric == "psi"):
         return False
     if leaves:
-        return bool(farthest) or not left_at_once(root)
-    return not farthest or (root.value or 0.0) <= MUCH_FARTHER * farthest
+        return not left_at_once(root) or any(is_undated_drift(old) for old in standing.of_subject(root))
+    return (root.value or 0.0) <= MUCH_FARTHER * farthest
 
 
 def has_harm(fault: FaultGroup) -> bool:

@@ -376,28 +376,41 @@ def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks
     assert len(broken) == 2 and weeks[0][0].id not in {each.id for each in broken}, "another input broke, and may explain it"
 
 
-def test_requests_far_from_the_reference_are_part_of_a_joint_drift_and_alone_none() -> None:
-    """A live guard counts the rows of the drift once more: its share has no date and joins the drift of all inputs."""
-    stands = finding("ece", day=None, news="ongoing", evidence={"standing": True})
-    joint, far = finding("domain_auc", day=1, news="new"), finding("far_request_share", day=None, severity="watch")
-    (one,) = incidents(stands, joint, far)
-    assert one.standing and one.id == incidents(stands)[0].id
-    (apart,) = incidents(joint, far)
+def test_requests_far_from_the_reference_belong_to_a_joint_drift_and_are_no_part_of_what_stands() -> None:
+    """A live guard counts the rows of the drift once more. Both at once on a date are an event, whatever else stands."""
+    stands = finding("ece", day=None, severity="watch", news="ongoing", evidence={"standing": True})
+    joint, far = finding("domain_auc", day=3, value=0.9, news="new"), finding("far_request_share", day=None, value=0.6, news="new")
+    for first, second in ((joint, far), (joint, replace(far, severity="watch")), (replace(joint, severity="watch"), far)):
+        flood, old = incidents(stands, first, second)
+        assert not flood.standing and flood.severity == "act" and len(flood.findings) == 2, "a sudden flood"
+        assert old.standing and old.severity == "watch"
+    (apart,) = incidents(joint, replace(far, severity="watch"))
     assert apart.id == incidents(joint)[0].id, "the drift without what stands has one id, too"
-    alone = incidents(stands, far)
-    assert [each.standing for each in alone] == [False, True], "a few strange requests are no drift"
-    broken = incidents(stands, joint, far, finding("null_rate", "income", day=1))
-    assert len(broken) == 2 and broken[0].lead.metric == "null_rate", "and not where an input broke"
+    for old in (stands, finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})):
+        alone = incidents(old, far)
+        assert [each.standing for each in alone] == [False, True], "a few strange requests are no drift"
+    broken = incidents(stands, joint, replace(far, severity="watch"), finding("null_rate", "income", day=1))
+    assert next(each.lead.metric for each in broken if not each.standing) == "null_rate", "an input that broke comes first"
 
 
-def test_a_column_that_leaves_its_range_at_once_is_told_where_only_a_joint_drift_stands() -> None:
-    """No factor names its unit, and no column drifts by itself: the drift of all inputs together is no reason for it."""
+def test_a_column_that_leaves_its_range_at_once_is_told_unless_it_stands_itself() -> None:
+    """No factor names its unit: the drift of all inputs together, or of another column, is no reason for it."""
     stands = finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})
-    beyond = finding("out_of_range_rate", "age", day=3, value=0.38, news="new", evidence={"past": 0.0})
+    beyond = finding("out_of_range_rate", "age", day=3, value=0.85, news="new", evidence={"past": 0.0})
     assert [each.standing for each in incidents(stands, beyond)] == [False, True]
     assert len(incidents(stands, replace(beyond, evidence={"past": 0.02}))) == 1, "it left slowly"
-    column = finding("psi", "zip", day=None, value=3.0, news="ongoing", evidence={"standing": True})
-    assert len(incidents(stands, column, beyond)) == 1, "columns drift"
+    for severity, value in (("watch", 0.21), ("act", 3.0)):
+        column = finding("psi", "zip", day=None, value=value, severity=severity, news="ongoing", evidence={"standing": True})
+        found = incidents(stands, column, beyond)
+        assert [(each.standing, len(each.findings)) for each in found] == [(False, 1), (True, 2)], "another column drifts"
+        assert len(incidents(stands, replace(column, subject="age"), beyond)) == 1, "the column itself drifts"
+
+
+def test_a_column_that_moves_very_far_is_told_where_only_a_joint_drift_stands() -> None:
+    stands = finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})
+    moved = finding("psi", "age", day=3, value=100.0, news="new")
+    assert [each.standing for each in incidents(stands, moved)] == [False, True]
+    assert len(incidents(stands, replace(moved, value=2.0))) == 1, "as columns move while inputs drift"
 
 
 def test_what_a_model_has_had_since_its_first_day_is_one_incident() -> None:
