@@ -12,7 +12,7 @@ from typing import Any
 
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
-from observability.lake.file_place import open_file_place
+from observability.lake.addresses import checked_address
 from observability.store.db.catalog_store import keep_rows_from, require_model, stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.keeping import Keeping, note_done, read_keeping
@@ -20,7 +20,7 @@ from observability.store.db.record_tables import kind_tables
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import model_table
 from observability.store.db.shared_tables import give_own_tables, shares_tables
-from observability.store.lake.export import WRITING, export_leaving, is_lake_of_home
+from observability.store.lake.export import WRITING, export_leaving
 from observability.store.lake.late_labels import count_late_labels
 from observability.store.lake.reported_export import export_reported_lake
 
@@ -104,7 +104,7 @@ def export_before_removal(store: Database, address: str, now: datetime | None = 
 
 def _expired(cursor: Cursor, store: Database, keeping: Keeping, now: datetime) -> Iterator[Expired]:
     """Everything that has days of its own, with the number of rows that are older; also where there are none."""
-    counts_late = keeping.lake is not None and is_lake_of_home(store.home, open_file_place(keeping.lake))
+    counts_late = keeping.lake is not None and checked_address(keeping.lake).path is not None
     for model in store.catalog().models:
         if (days := keeping.of_model("rows", model.name)) is not None:
             yield _expired_rows(cursor, model, _first_kept_day(now, days), with_lone=not counts_late or model.shared)

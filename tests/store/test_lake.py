@@ -27,7 +27,6 @@ from observability.store.db.catalog_store import add_model
 from observability.store.db.noted_lakes import known_lakes
 from observability.store.db.schema import model_table
 from observability.store.lake import export, late_labels, removed_rows
-from observability.store.lake.lake_owner import known_lakes
 from observability.store.lake.manifest import read_manifest
 from observability.store.lake_engine import LakeEngine
 from observability.store.opener import restore_home

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from observability.core.errors import ObservabilityError, StoreBrokenError
-from observability.lake.file_place import FilePlace, open_file_place
+from observability.lake.file_place import FilePlace
 from observability.store.db.database import Database
 from observability.store.ingest.record_writer import write_records
 from observability.store.lake.export import Progress, export_lake
-from observability.store.lake.lake_owner import lake_address
+from observability.store.lake.lake_owner import lake_address, open_known_lake
 from observability.store.lake.manifest import REFERENCE, read_manifest
 
 LOG = logging.getLogger(__name__)
@@ -30,7 +30,12 @@ def export_reported_lake(store: Database, address: str, *, progress: Progress | 
         raise
     _keep_report(
         store,
-        {"complete_to": begun.isoformat(), "writes": done["written"]["files"] + 1, "write_errors": 0, **_held(open_file_place(address))},
+        {
+            "complete_to": begun.isoformat(),
+            "writes": done["written"]["files"] + 1,
+            "write_errors": 0,
+            **_held(open_known_lake(store.home, address)),
+        },
     )
     return done
 
