@@ -91,8 +91,13 @@ chromium:
 	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || \
 	  { echo "The browser tests need Debian's chromium: apt-get install chromium chromium-headless-shell"; exit 1; }
 
+# BENCHES="check load" runs some of them; BENCH_SECONDS is the most that one may take.
+BENCH_SECONDS ?= 3600
 bench: $(BIN)/.installed-tests  ## speed and memory as ratios, with machine and versions
-	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@failed=; for file in $(or $(BENCHES:%=tests/benchmarks/bench_%.py),$(sort $(wildcard tests/benchmarks/bench_*.py))); do \
+		echo "== $$file"; timeout $(BENCH_SECONDS) $(BIN)/python $$file; \
+		case $$? in 0) ;; 2) echo "   not run: it needs arguments";; 124) echo "   ended after $(BENCH_SECONDS) s";; *) failed="$$failed $$file";; esac; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 format: $(BIN)/.installed-tests  ## format and mend what can be mended
 	$(BIN)/ruff format .
