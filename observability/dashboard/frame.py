@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
@@ -235,8 +235,8 @@ def freshness_note(model: str, environment: Environment = "production") -> str:
     if newest is None:
         return "No predictions yet"
     where = "" if environment == "production" else f" in {environment}"
-    hour, ago = formatting.format_minute(newest), formatting.time_ago(newest, datetime.now(UTC))
-    words = f"Newest record{where} in the hour from {hour} UTC, {ago}"
+    hour, ago = f"{formatting.format_minute(newest)}–{newest + timedelta(hours=1):%H:%M}", formatting.time_ago(newest, datetime.now(UTC))
+    words = f"Newest record{where} {hour} UTC, {ago}"
     return formatting.escape_markdown(words)
 
 
