@@ -21,7 +21,7 @@ def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) 
     newest = {each["audit"]: each for each in records if each["model"] == "employment"}
     rows = {row["Audit"]["text"]: row for row in tables(page)["Audits of this model"]}
     share = newest["robustness"]["results"]["headline"]["value"]
-    assert f"{100 * share:.1f} %" in rows["Robustness"]["Result"]["text"]
+    assert f"{round(100 * share, 1):g} %" in rows["Robustness"]["Result"]["text"]
     cheapest = newest["robustness"]["results"]["flips"][0]["id"]
     assert tables(page)["Cheapest changes"][0]["Prediction"]["text"] == cheapest
     page.get_by_role("button", name="Accept as risk owner").click()
