@@ -33,7 +33,7 @@ if not LONG:
 LONGEST = (
     "test_laws.py", "test_check.py", "test_spark_cluster.py", "test_recovery.py", "test_proofs.py", "test_page_budgets.py", "test_pages.py",
     "test_engine_questions.py", "test_erase.py", "test_explain.py", "test_worker.py", "test_review.py", "test_rollup.py", "test_collector.py",
-    "test_loader.py", "test_lake.py", "test_killed.py", "test_crash.py",
+    "test_loader.py", "test_lake_questions.py", "test_killed.py", "test_crash.py",
 )  # fmt: skip
 """The files that take longest, those of some 20 seconds and more. The second one loads the sample fleet, which
 the first one and the two after it do not need.

@@ -70,9 +70,10 @@ def test_a_slice_that_is_often_wrong_answers_whether_a_model_is_right(monkeypatc
     def of(*analyzers: str) -> list[Finding]:
         return [each for each in (drift, part) if each.analyzer in analyzers]
 
-    here, status = (SimpleNamespace(model=SimpleNamespace(task="binary")), SimpleNamespace(of=of))
+    here: Any = SimpleNamespace(model=SimpleNamespace(task="binary"))
+    status: Any = SimpleNamespace(of=of)
     for question in (model_answers.are_inputs_normal, model_answers.is_it_right):
-        question(here, status)  # type: ignore[arg-type]
+        question(here, status)
     assert drawn == [[drift.because], [part.because]]
 
 

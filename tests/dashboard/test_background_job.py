@@ -23,7 +23,7 @@ def until(true: Callable[[], Any]) -> None:
     end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end
-        time.sleep(0.005)
+        time.sleep(0.005)  # between two looks at what another thread does
 
 
 def held(gate: threading.Event, result: str) -> Callable[[Note], str]:

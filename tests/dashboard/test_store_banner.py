@@ -10,8 +10,8 @@ from observability.server.access import Person
 from observability.store.db.repairs import note_repair
 from observability.store.ingest import landing
 from observability.worker import confine, permission
-from tests.store.conftest import land
 from tests.support.dashboard_pages import opened, words
+from tests.support.landing import land
 from tests.support.record_lines import prediction
 
 

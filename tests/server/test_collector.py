@@ -96,7 +96,7 @@ with open_store(Path(sys.argv[1])) as store:
         """Kill it once it has brought something, within the time of a load; then another one begins."""
         while self.process.stdout.readline().strip() in (b"", b"0"):
             assert self.process.poll() is None
-        time.sleep(dice.uniform(0, 0.1))
+        time.sleep(dice.uniform(0, 0.1))  # a kill at any step of a load is right: nothing waits for this one
         self.kill()
         self.kills += 1
         self.start()

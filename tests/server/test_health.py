@@ -12,8 +12,8 @@ from observability.server import api, health, process_lock, tokens
 from observability.store.db import database
 from observability.store.ingest import landing
 from observability.store.registry import admin
-from tests.store.conftest import land
 from tests.support.http_routes import ask_routes
+from tests.support.landing import land
 from tests.support.new_store import new_store
 from tests.support.record_lines import prediction
 

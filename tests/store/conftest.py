@@ -1,29 +1,20 @@
 """Fixtures: a new store for each test, and lines that are written to its landing folder."""
 
-import itertools
-import json
-
 import pytest
 
+from observability.store.db.catalog_store import add_model
+from observability.store.lake import export
+from observability.store.lake_engine import LakeEngine
+from tests.support.engine_world import START, copied
+from tests.support.lake_home import DAY, keep_three_days, loaded, prediction
+from tests.support.landing import land
 from tests.support.new_store import new_store
-
-_numbers = itertools.count()
 
 
 @pytest.fixture
 def store(tmp_path):
     with new_store(tmp_path / "home") as opened:
         yield opened
-
-
-def land(store, *records, name=None):
-    """Publishes records (dictionaries, or raw bytes) as one segment; return its path."""
-    ready = store.landing / "ready"
-    ready.mkdir(parents=True, exist_ok=True)
-    lines = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in records]
-    path = ready / (name or f"20240101T000000-1-{next(_numbers):012x}.jsonl")
-    path.write_bytes(b"".join(line + b"\n" for line in lines))
-    return path
 
 
 @pytest.fixture
@@ -60,3 +51,27 @@ def rollups(store, key=1):
         FROM sums_{key} GROUP BY ALL HAVING sum(n) <> 0 OR abs(sum(total)) > 1e-7 OR abs(sum(squares)) > 1e-7 ORDER BY ALL""",
     )
     return counts, [tuple(0.0 if value == 0 else value for value in row) for row in sums]
+
+
+@pytest.fixture(scope="module")
+def lake_world(tmp_path_factory):
+    """A store with its whole lake, the engine that answers from the lake, and its folder."""
+    folder = tmp_path_factory.mktemp("world")
+    with copied(folder / "home") as store:
+        export.export_lake(store, str(folder / "lake"))
+        engine = LakeEngine(store, str(folder / "lake"))
+        yield store, engine, folder / "lake"
+        engine.close()
+
+
+@pytest.fixture
+def late(tmp_path):
+    """A store whose lake alone has the predictions of 1 March, the lake, and their ids."""
+    with new_store(tmp_path / "home") as store:
+        with store.write() as writer:
+            add_model(writer, "m", task="binary", classes=("0", "1"))
+        keep_three_days(store, tmp_path / "lake")
+        first = [{**prediction(number, 1), "received_at": "2026-03-01T02:00:00Z"} for number in range(9)]
+        loaded(store, *first, *(prediction(0, day) for day in (2, 4, 6)))
+        assert store.nightly(START + 6 * DAY)["failures"] == []
+        yield store, tmp_path / "lake", [each["id"] for each in first]

@@ -21,7 +21,8 @@ from observability.store.migrations import STEPS, arrivals_by_sender
 from observability.store.registry import admin
 from observability.store.rollup import rollup
 from observability.store.types.loading import LoadDefaults
-from tests.store.conftest import land, query
+from tests.store.conftest import query
+from tests.support.landing import land
 from tests.support.new_store import new_store
 from tests.support.record_lines import OTHERS, label, prediction
 

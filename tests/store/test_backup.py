@@ -26,7 +26,8 @@ from observability.store.ingest.landing import purge_loaded_segments, segment_fi
 from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store, restore_home
 from observability.store.types.loading import LoadDefaults
-from tests.store.conftest import land, query
+from tests.store.conftest import query
+from tests.support.landing import land
 from tests.support.length import some
 from tests.support.record_lines import AT, OTHERS, label, prediction
 

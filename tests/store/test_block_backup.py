@@ -18,7 +18,8 @@ from observability.store.backup import backup_addresses, remove_old_backups
 from observability.store.block_backup import fetch_backup, sent_backups
 from observability.store.db.keeping import read_keeping
 from observability.store.opener import open_store, restore_home
-from tests.store.conftest import land, query
+from tests.store.conftest import query
+from tests.support.landing import land
 from tests.support.ports import free_port
 from tests.support.record_lines import prediction
 

@@ -25,8 +25,9 @@ from observability.store.registry import admin
 from observability.store.rollup import rollup
 from observability.store.types.erasing import elsewhere_lines
 from observability.store.types.loading import LoadDefaults
-from tests.store.conftest import land, query, rollups
+from tests.store.conftest import query, rollups
 from tests.support.bytes_of_home import found_in
+from tests.support.landing import land
 from tests.support.record_lines import AT, OTHERS, label, prediction
 
 SUBJECT = "jane-77.Q@mail"

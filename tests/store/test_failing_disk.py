@@ -13,9 +13,10 @@ from observability.store.db import database
 from observability.store.ingest import landing, loader
 from observability.store.ingest.loader import load_landing
 from observability.store.opener import open_store
-from tests.store.conftest import land, query
+from tests.store.conftest import query
 from tests.support.commanding import spawn
 from tests.support.failing_disk import fill_disk, run_limited, small_disk
+from tests.support.landing import land
 from tests.support.record_lines import prediction
 
 

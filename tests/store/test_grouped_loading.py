@@ -15,7 +15,8 @@ from observability.store.ingest import stage
 from observability.store.ingest.loader import load_landing
 from observability.store.rollup import grouped_outcomes
 from observability.store.types.registration import RegistrationRequest
-from tests.store.conftest import land, query, rollups
+from tests.store.conftest import query, rollups
+from tests.support.landing import land
 from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

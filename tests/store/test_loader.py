@@ -18,7 +18,8 @@ from observability.store.ingest import landing, loader
 from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults, LoadReport
-from tests.store.conftest import land, query, rollups
+from tests.store.conftest import query, rollups
+from tests.support.landing import land
 from tests.support.length import repeats, some
 from tests.support.record_lines import AT, OTHERS, label, prediction
 

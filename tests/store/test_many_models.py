@@ -13,7 +13,7 @@ from observability.store.db.catalog_store import add_model, read_catalog
 from observability.store.db.database import Database
 from observability.store.duck_store import DuckStore
 from observability.store.ingest.loader import compact_large_rollups, load_landing
-from tests.store.conftest import land
+from tests.support.landing import land
 from tests.support.new_store import new_store
 from tests.support.record_lines import prediction
 

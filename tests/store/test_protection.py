@@ -15,8 +15,9 @@ from observability.server import intake, process_lock
 from observability.store.ingest.loader import load_files, load_landing
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
-from tests.store.conftest import land, query
+from tests.store.conftest import query
 from tests.support.bytes_of_home import found_in
+from tests.support.landing import land
 from tests.support.record_lines import AT
 
 RULES = "[protect]\nemail = 'hash'\nname = 'drop'\nage = 10\nincome = [0, 1000, 5000]\nsubject = 'hash'\n"

@@ -15,9 +15,10 @@ from observability.store.db.repairs import mark_repairs_seen, repairs
 from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
-from tests.store.conftest import land, query
+from tests.store.conftest import query
 from tests.support.damage import SEGMENTS, crashed_home, damaged_home, flip_any, flip_bit, rows_of
 from tests.support.failing_disk import fill_disk, run_limited, small_disk
+from tests.support.landing import land
 from tests.support.length import repeats, some
 from tests.support.record_lines import prediction
 

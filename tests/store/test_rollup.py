@@ -19,7 +19,8 @@ from observability.store.db.schema import STATUS_CODES, SUM_MEASURES
 from observability.store.ingest.loader import load_landing
 from observability.store.migrations import STEPS, outcomes_by_day, rebuild_every_rollup
 from observability.store.rollup import rollup
-from tests.store.conftest import land, query, rollups
+from tests.store.conftest import query, rollups
+from tests.support.landing import land
 from tests.support.length import repeats, some
 
 START = datetime(2024, 3, 1, 20, tzinfo=UTC)

@@ -20,8 +20,9 @@ from observability.store.query.source import snapshot_cursor
 from observability.store.retention import apply_retention
 from observability.store.rollup import rollup
 from observability.store.types.registration import RegistrationRequest
-from tests.store.conftest import land, query, rollups
+from tests.store.conftest import query, rollups
 from tests.support.bytes_of_home import found_in
+from tests.support.landing import land
 from tests.support.new_store import new_store
 from tests.support.record_lines import label, prediction
 

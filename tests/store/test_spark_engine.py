@@ -16,9 +16,10 @@ from observability.core.questions import Sample
 from observability.core.window import Window
 from observability.store.lake.export import export_lake
 from observability.store.query import listing
-from tests.store.conftest import land, rollups
+from tests.store.conftest import rollups
 from tests.support import reference_engine
 from tests.support.engine_world import DAYS, START, copied
+from tests.support.landing import land
 from tests.support.length import every_second, repeats, some
 from tests.support.question_shapes import shapes, windows
 from tests.support.store_comparison import assert_same, assert_same_rollups

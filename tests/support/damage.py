@@ -16,8 +16,8 @@ from observability.store.duck_store import DuckStore
 from observability.store.ingest.loader import load_landing
 from observability.store.opener import open_store
 from observability.store.types.registration import RegistrationRequest
-from tests.store.conftest import land
 from tests.support.held_out import write_held_out
+from tests.support.landing import land
 from tests.support.record_lines import OTHERS, label, prediction
 
 SEGMENTS, EACH = 8, 50

@@ -79,7 +79,7 @@ def save_incident_entry(incident: Incident, alert: Alert | None, author: str, sa
 
 
 def incident_history(alert: Alert | None) -> None:
-    """Every entry about an incident with author and time, oldest first. That a person's entry also opened the alert is not told apart."""
+    """Every entry about an incident with author and time, oldest first. One that also opened the alert stands once."""
     if alert is None:
         return
     entries = load_review.alert_history(alert.incident)

@@ -1,0 +1,269 @@
+"""Answers from the files of a lake: those of the store before rows were removed, and told where a file cannot be read."""
+
+import itertools
+import json
+import random
+from dataclasses import replace
+from functools import partial
+
+import pandas as pd
+import pytest
+
+from observability.core.errors import NotFoundError, UsageError
+from observability.core.finding import FAILED
+from observability.core.questions import Sample
+from observability.core.time import naive_utc
+from observability.core.window import Window
+from observability.lake.file_place import FolderPlace
+from observability.monitoring.check import check
+from observability.monitoring.kept_findings import check_keepers
+from observability.store.lake import export, removed_rows
+from observability.store.lake.manifest import read_manifest
+from observability.store.query import listing
+from observability.store.query.aggregates import answer_aggregate
+from observability.store.types.search_terms import SearchTerm
+from tests.support import reference_engine
+from tests.support.engine_world import DAYS, HOSTILE, START, copied
+from tests.support.lake_home import (
+    DAY,
+    loaded,
+    open_store_again,
+    prediction,
+    stored,
+)
+from tests.support.length import some
+from tests.support.new_store import new_store
+from tests.support.question_shapes import shapes, windows
+from tests.support.store_comparison import assert_same
+
+SAMPLES = [
+    ("loan", Sample("predictions", ("id", "at", "subject", "score", "feature.income", "feature.vip", f"feature.{HOSTILE}"), 40)),
+    ("loan", Sample("outcomes", ("id", "label", "decision", "score_bin", "log_loss", "version", "status"), 1000)),
+    ("eta", Sample("outcomes", ("id", "error", "label_value", "absolute_error", "label"), 30)),
+    ("kind", Sample("outcomes", ("id", "score.1", "brier", "latency_ms", "replica"), 30)),
+]
+
+
+def test_a_removed_day_is_held_as_the_store_knows_it_where_the_lake_has_it(aged):
+    _, after, lake = aged
+    for _ in range(2):  # of days of labels that lost some; the second removes the files of the state before
+        export.export_lake(after, str(lake))
+    place, model = FolderPlace(lake), after.catalog().model("loan")
+    state, days = read_manifest(place), [f"2026-03-0{day}" for day in range(1, DAYS + 1)]
+    assert model.rows_from.date().isoformat() == days[3]
+    with after.cursor() as cursor:
+        assert export.days_held_otherwise(after, cursor, place, state, model, days) == {}
+        for day in (days[1], days[4]):
+            fewer = replace(state, files=tuple(file for file in state.files if (file.table, file.day) != ("predictions", day)))
+            assert export.days_held_otherwise(after, cursor, place, fewer, model, days) == {day: "the lake does not have it"}
+
+
+def same_answers(asked, reference, model, seed, every):
+    """Compare the answers, or the refusals, to every so many shapes of question; gives how many were not empty."""
+    filled = 0
+    for aggregate, window in zip(itertools.islice(shapes(model), seed % every, None, every), windows(model, random.Random(seed))):
+        try:
+            wanted = reference(aggregate, window)
+        except (NotFoundError, UsageError) as error:
+            with pytest.raises(type(error)):
+                asked(aggregate, window)
+            continue
+        got = asked(aggregate, window)
+        assert_same(got, wanted, about=(aggregate, window))
+        filled += len(got) > 0
+    return filled
+
+
+@pytest.fixture(scope="module")
+def aged(tmp_path_factory):
+    """A store before retention and after it, with a lake that has the removed rows."""
+    folder = tmp_path_factory.mktemp("aged")
+    with copied(folder / "before") as before, copied(folder / "home") as after:
+        (after.home / "keeping.toml").write_text(f'[retention]\nrows = 3\n[lake_export]\nfolder = "{folder / "lake"}"\n')
+        assert after.nightly(START + 6 * DAY)["failures"] == []
+        for model in ("loan", "eta", "kind"):
+            assert len(stored(after, "predictions", model)) < len(stored(before, "predictions", model))
+        yield before, after, folder / "lake"
+
+
+@pytest.mark.parametrize(("model", "seed"), [("loan", 2), ("eta", 4), ("kind", 5)])
+def test_questions_about_rows_that_retention_removed_have_the_answers_of_before(aged, model, seed):
+    before, after, _ = aged
+    assert same_answers(after.ask, before.ask, model, seed, every=3) >= 3
+    for sample_of, sample in SAMPLES:
+        window = Window(model, START, START + DAYS * DAY)
+        if sample_of == model:
+            pd.testing.assert_frame_equal(after.ask(sample, window), before.ask(sample, window))
+
+
+@pytest.mark.parametrize("order", ["-at", "score", "-score", "id", "-subject", "correct"])
+def test_lists_of_rows_are_joined_from_the_store_and_the_lake(aged, order):
+    before, after, _ = aged
+    window = Window("loan", START, START + DAYS * DAY)
+    for limit in (7, 10_000):
+        wanted = before.rows(window, ("id", "at", "score", "label", "feature.income"), limit, order)
+        pd.testing.assert_frame_equal(after.rows(window, ("id", "at", "score", "label", "feature.income"), limit, order), wanted)
+    term = [SearchTerm("score", ">", "0.4")]
+    pd.testing.assert_frame_equal(after.search(window, term, 50, "-at"), before.search(window, term, 50, "-at"))
+
+
+def test_a_prediction_that_retention_removed_is_found_in_the_lake_which_is_named(aged):
+    before, after, _ = aged
+    removed = 0
+    for model in ("loan", "eta", "kind"):
+        since = naive_utc(after.catalog().model(model).rows_from)
+        for id_ in stored(before, "predictions", model)["id"].drop_duplicates()[::40]:
+            wanted, got = before.row(model, id_), after.row(model, id_)
+            day = got.pop("from_lake", None)
+            assert json.dumps(got, default=str) == json.dumps(wanted, default=str)
+            assert (day is not None) == (wanted["environment"] != "reference" and wanted["at"] < since)
+            if day is not None:
+                removed += 1
+                assert day == wanted["at"].date()
+                with pytest.raises(NotFoundError):
+                    after.row(model, id_, removed=False)
+    assert removed > 5
+
+
+def test_a_lake_that_is_gone_leaves_the_rows_that_the_store_keeps(aged, tmp_path):
+    _, after, lake = aged
+    window = Window("loan", START, START + DAYS * DAY)
+    assert after.lake_holds("loan")
+    whole = after.rows(window, ("id",), 10_000)
+    lake.rename(tmp_path / "gone")
+    try:
+        assert not after.lake_holds("loan") and not lake.exists(), "a folder that is not mounted is not made"
+        assert 0 < len(after.rows(window, ("id",), 10_000)) < len(whole)
+    finally:
+        (tmp_path / "gone").rename(lake)
+    assert len(after.rows(window, ("id",), 10_000)) == len(whole)
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "overwritten"])
+@pytest.mark.parametrize("table", ["predictions", "labels"])
+def test_a_file_that_cannot_be_read_has_no_rows_and_is_told(aged, tmp_path, damage, table):
+    before, after, lake = aged
+    window = Window("loan", START, START + DAYS * DAY)
+    sample = Sample("outcomes", ("id", "label"), 10_000)
+    whole = len(after.rows(window, ("id",), 10_000))
+    (file,) = lake.glob(f"{table}/model=loan/day=2026-03-02/*.parquet")
+    held = file.read_bytes()
+    file.unlink()
+    if damage != "missing":
+        file.write_bytes(held[:-30] if damage == "short" else held[:4] + bytes(len(held) - 400) + held[-396:])
+    rows = stored(before, "predictions", "loan")
+    day = rows[(rows["at"] >= naive_utc(START + DAY)) & (rows["at"] < naive_utc(START + 2 * DAY)) & (rows["stream"] > 0)]
+    try:
+        with open_store_again(after.home, tmp_path) as store:
+            assert len(store.rows(window, ("id",), 10_000)) == len(store.search(window, [], 10_000)) == len(store.ask(sample, window))
+            lacking = whole - len(store.rows(window, ("id",), 10_000))
+            assert 0 < lacking <= len(day) if table == "predictions" else lacking == 0
+            assert store.unread_days("loan") == ("2026-03-02",) and store.lake_holds("loan")
+            if table == "predictions":
+                with pytest.raises(NotFoundError, match="may be in the lake, which cannot be read, days 2026-03-02"):
+                    store.row("loan", day["id"].iloc[0])
+            (told,) = [sentence for sentence in store.problems() if "loan" in sentence]
+            assert "1 day of the lake (2026-03-02) cannot be read" in told
+            report = check(store, model="loan", start=START, end=START + 6 * DAY, now=START + 30 * DAY, reads="rows", with_records=False)
+            assert any("which cannot be read for 1 day: 2026-03-02" in note for note in report.notes)
+            assert not any(FAILED in finding.because for finding in report.findings)
+            file.write_bytes(held)
+            assert len(store.rows(window, ("id",), 10_000)) == whole and store.unread_days("loan") == ()
+            assert not any("loan" in sentence for sentence in store.problems())
+    finally:
+        file.write_bytes(held)
+
+
+def test_a_lake_that_is_no_longer_named_or_needed_is_no_problem(late, tmp_path):
+    store, lake, _ = late
+    lake.rename(tmp_path / "away")
+    settings = (store.home / "keeping.toml").read_text()
+
+    def told():
+        return [sentence for sentence in store.problems() if "Removed rows of" in sentence]
+
+    assert not store.lake_holds("m") and len(told()) == 1
+    (store.home / "keeping.toml").write_text("[retention]\nrows = 3\n")
+    assert told() == []
+    (store.home / "keeping.toml").write_text(settings)
+    assert not store.lake_holds("m") and len(told()) == 1
+    store.remove_model("m")
+    assert told() == []
+
+
+def test_the_manifest_is_read_once_until_it_changes(late, monkeypatch):
+    store, lake, _ = late
+    read, places = removed_rows.read_manifest, []
+    monkeypatch.setattr(removed_rows, "read_manifest", lambda place: places.append(place) or read(place))
+    with open_store_again(store.home, lake.parent) as other:
+        for _ in range(3):
+            assert other.lake_holds("m") and other.unread_days("m") == ()
+        other.note_lake_state()
+        assert len(places) == 1
+        loaded(store, prediction(1, 6))
+        export.export_lake(store, str(lake))
+        assert other.lake_holds("m") and len(places) == 2
+
+
+def test_findings_that_were_kept_while_the_lake_was_away_are_computed_again(aged, tmp_path):
+    _, after, lake = aged
+    now = START + 30 * DAY
+
+    def found(store):
+        with check_keepers(store, now) as keep:
+            asked = {"model": "loan", "start": START, "end": START + 6 * DAY, "now": now, "with_records": False, "reads": "rows"}
+            return sorted((each.claim, each.n, each.value) for each in check(store, **asked, keep=keep).findings)
+
+    lake.rename(tmp_path / "away")
+    try:
+        with open_store_again(after.home, tmp_path) as store:
+            away = found(store)
+            assert any("loan" in sentence and "the lake cannot be read" in sentence for sentence in store.problems())
+    finally:
+        (tmp_path / "away").rename(lake)
+    with new_store(tmp_path / "copy") as store:
+        there = found(store)
+        assert repr(there) != repr(away)
+        lake.rename(tmp_path / "away")
+        try:
+            assert repr(found(store)) == repr(away)
+        finally:
+            (tmp_path / "away").rename(lake)
+        generation = store.generation
+        assert repr(found(store)) == repr(there) and store.generation > generation
+        generation = store.generation
+        assert repr(found(store)) == repr(there) and store.generation == generation, "a lake that is as it was changes nothing"
+
+
+@pytest.mark.parametrize(("model", "seed"), some([("kind", 6), ("loan", 1), ("eta", 3)], 1))
+def test_every_shape_of_question_has_the_answer_of_the_reference_engine_from_the_files(lake_world, model, seed):
+    store, engine, _ = lake_world
+    assert same_answers(engine.ask, partial(reference_engine.ask, store), model, seed, every=2) >= 5
+
+
+@pytest.mark.parametrize(("model", "sample"), SAMPLES)
+def test_samples_are_those_of_the_store(lake_world, model, sample):
+    store, engine, _ = lake_world
+    for fields in ({}, {"as_of": START + 2 * DAY}, {"environment": "reference"}):
+        window = Window(model, START, START + DAYS * DAY, **fields)
+        pd.testing.assert_frame_equal(engine.ask(sample, window), listing.answer_sample(store, sample, window))
+
+
+def test_a_prediction_is_found_by_its_id_in_one_partition(lake_world):
+    store, engine, _ = lake_world
+    for model in ("loan", "eta", "kind"):
+        for id_ in stored(store, "predictions", model)["id"].drop_duplicates()[::40]:
+            wanted = store.row(model, id_)
+            assert json.dumps(engine.row(model, id_), default=str) == json.dumps(wanted, default=str)
+            if wanted["environment"] != "reference" and not wanted["other_answers"]:
+                assert engine.row(model, id_, day=wanted["at"].date())["id"] == id_
+                with pytest.raises(NotFoundError):
+                    engine.row(model, id_, day=wanted["at"].date() + DAY)
+
+
+def test_small_models_that_share_tables_are_answered_by_the_store(lake_world):
+    store, engine, _ = lake_world
+    assert not engine.has_rows_of("stray")
+    aggregate = next(shapes("stray"))
+    window = next(windows("stray", random.Random(1)))
+    assert engine.ask(aggregate, window).equals(answer_aggregate(store, aggregate, window))

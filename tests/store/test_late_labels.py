@@ -1,0 +1,118 @@
+"""Labels that arrive after their predictions went from the store to the lake: each counted once, whatever cannot be read."""
+
+import json
+
+import pytest
+
+from observability.core.time import naive_utc
+from observability.lake.file_place import FolderPlace
+from observability.store import retention
+from observability.store.lake import export, late_labels
+from observability.store.lake.manifest import read_manifest
+from tests.support.engine_world import START, copied
+from tests.support.lake_home import DAY, KilledError, in_lake, keep_three_days, label, labels_counted, late_records, loaded, stored
+
+
+def counted_outcomes(store, model):
+    """Counts and sums of a model whose measures depend on labels, by their keys; what cancelled is left out."""
+    key = store.catalog().model(model).key
+    with store.cursor() as cursor:
+        counts = cursor.execute(
+            f"""SELECT stream, period, slice, measure, bin, decision, label, status, arrived, sum(n), round(sum(w), 6) FROM counts_{key}
+            GROUP BY ALL HAVING sum(n) <> 0 ORDER BY ALL"""
+        ).fetchall()
+        sums = cursor.execute(
+            f"""SELECT stream, period, slice, measure, arrived, sum(n), round(sum(total), 6) FROM sums_{key}
+            GROUP BY ALL HAVING sum(n) <> 0 ORDER BY ALL"""
+        ).fetchall()
+    return counts, sums
+
+
+@pytest.mark.parametrize("model", ["loan", "eta"])
+def test_a_label_of_a_removed_prediction_is_counted_by_the_next_night_and_once(tmp_path, monkeypatch, model):
+    lake = tmp_path / "lake"
+    with copied(tmp_path / "whole") as whole, copied(tmp_path / "home") as store:
+        keep_three_days(store, lake)
+        assert store.nightly(START + 6 * DAY)["failures"] == []
+        assert counted_outcomes(store, model) == counted_outcomes(whole, model)
+        since = naive_utc(store.catalog().model(model).rows_from)
+        rows = stored(whole, "predictions", model)
+        old = rows[rows["at"] < since]
+        labelled = set(stored(whole, "labels", model)["id"])
+        fresh, revised = [sorted({id_ for id_ in old["id"] if (id_ in labelled) == known})[:9] for known in (False, True)]
+        assert len(fresh) == len(revised) == 9
+        late = [{**label(id_, 20, model), "received_at": "2026-03-20T05:00:00Z"} for id_ in (*fresh, *revised)]
+        for each in (whole, store):
+            loaded(each, *late)
+        assert counted_outcomes(store, model) != counted_outcomes(whole, model)
+        with monkeypatch.context() as patch:  # killed after the lake was written, before the store was
+
+            def killed(*args, **fields):
+                export.export_leaving(*args, **fields)
+                raise KilledError
+
+            patch.setattr(late_labels, "export_leaving", killed)
+            assert len(store.nightly(START + 7 * DAY)["failures"]) == 1
+        assert set(fresh) <= set(in_lake(lake, "labels", model)["id"])
+        assert store.nightly(START + 7 * DAY)["retention"]["late_labels"] == {model: len(late)}
+        assert counted_outcomes(store, model) == counted_outcomes(whole, model)
+        assert not set(stored(store, "labels", model)["id"]) & set(fresh)
+        assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {}
+        loaded(store, *late[:3])  # given again: they are in the lake already
+        store.nightly(START + 9 * DAY)
+        assert counted_outcomes(store, model) == counted_outcomes(whole, model)
+
+
+def test_labels_that_an_older_version_wrote_into_the_lake_are_counted(late, monkeypatch):
+    store, lake, ids = late
+    loaded(store, *late_records(ids, 20))
+    with monkeypatch.context() as patch:  # as before 0.30: all labels are written, and no manifest names its store
+        patch.setattr(export, "_has_prediction", lambda model: "true")
+        export.export_lake(store, str(lake))
+    newest = max((lake / "_manifest").iterdir())
+    newest.write_text(json.dumps({**json.loads(newest.read_text()), "store": ""}))
+    assert labels_counted(store) == {}
+    assert store.nightly(START + 7 * DAY)["failures"] == []
+    assert labels_counted(store) == {1: len(ids)} and len(stored(store, "labels", "m")) == 0
+
+
+@pytest.mark.parametrize("table", ["predictions", "labels"])
+def test_late_labels_wait_while_a_file_of_the_lake_cannot_be_read(late, tmp_path, table):
+    store, lake, ids = late
+    if table == "labels":  # a correction, whose earlier label cannot be read
+        loaded(store, *late_records(ids, 2))
+        store.nightly(START + 7 * DAY)
+        assert labels_counted(store) == {1: len(ids)}
+    (file,) = [file.name for file in read_manifest(FolderPlace(lake)).files if file.table == table and file.day <= "2026-03-02"][:1]
+    loaded(store, *late_records(ids, 3, value=0))
+    before = labels_counted(store)
+    (lake / file).rename(tmp_path / "held")
+    assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {}
+    assert labels_counted(store) == before and len(stored(store, "labels", "m")) == len(ids)
+    (tmp_path / "held").rename(lake / file)
+    assert store.nightly(START + 9 * DAY)["retention"]["late_labels"] == {"m": len(ids)}
+    assert labels_counted(store) == {0: len(ids)}
+
+
+def test_a_label_that_arrives_during_retention_is_counted_by_the_next_night(late, monkeypatch):
+    store, _, ids = late
+    with monkeypatch.context() as patch:
+
+        def followed_by_labels(*args):
+            done = late_labels.count_late_labels(*args)
+            loaded(store, *late_records(ids, 2))
+            return done
+
+        patch.setattr(retention, "count_late_labels", followed_by_labels)
+        store.nightly(START + 7 * DAY)
+    assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {"m": len(ids)}
+    assert labels_counted(store) == {1: len(ids)}
+
+
+def test_labels_without_any_prediction_leave_the_store_with_their_days(late):
+    store, lake, _ = late
+    loaded(store, *late_records(["nobody"], 5))
+    for night in (7, 8, 9):
+        store.nightly(START + night * DAY)
+    assert "nobody" not in set(stored(store, "labels", "m")["id"]) and (in_lake(lake, "labels", "m")["id"] == "nobody").sum() == 1
+    assert labels_counted(store) == {}
