@@ -17,7 +17,7 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
 from observability.incidents.action_counts import CountedIncident, counted_incidents, incident_action_counts
 from observability.incidents.grouping import Incident
-from observability.incidents.incident_size import incident_size
+from observability.incidents.incident_size import RATES, incident_size
 from observability.incidents.shared_faults import SharedFault
 from observability.incidents.since_words import incident_since, news_since
 
@@ -32,7 +32,14 @@ INBOX = (
     {**MODEL, "width": "7.5rem", "phone": False},
     column("what", "Incident", wide=True),
     TREND,
-    column("size", "Size", width="4.6rem", help="Affected rows, and their share of the rows of the finding", phone=False, short=True),
+    column(
+        "size",
+        "Size",
+        width="4.6rem",
+        help="Affected rows (of a rate, those beyond the baseline), and their share",
+        phone=False,
+        short=True,
+    ),
     column("since", "Since", phone=False),
     SOURCE,
     column("owner", "Owner", width="7rem", phone=False),
@@ -181,11 +188,12 @@ def size_cell(found: Sequence[Incident]) -> Cell:
         return {"t": formatting.DASH}
     rows, share = sum(size.rows for size in sizes), sizes[0].share if len(sizes) == 1 else None
     models = formatting.plural(len(sizes), "model")
+    beyond = " beyond the baseline's share" if all(incident.lead.metric in RATES for incident in found) else ""
     return {
         "t": formatting.compact_count(rows),
         "k": rows,
         "sub": formatting.format_share(share) if share is not None else None,
-        "title": f"{formatting.format_count(rows)} rows{f' of {models}' if len(sizes) > 1 else ''}",
+        "title": f"{formatting.format_count(rows)} rows{beyond}{f' of {models}' if len(sizes) > 1 else ''}",
     }
 
 
