@@ -32,6 +32,7 @@ def lacks_such_days(reference: Floats, others: Floats, earlier: Floats, such: Fl
     without = np.maximum(others / others.sum(), SHARE_FLOOR)
     natural = (1 - share) * without + share * np.maximum(such / such.sum(), SHARE_FLOOR)
     apart = distance.psi(others, natural * others.sum())
-    if apart < limit or distance.psi(reference, others) * NEARER >= apart:
+    near = distance.psi(reference, others)
+    if apart < limit or near >= limit or near * NEARER >= apart:
         return False
     return row_share * float(reference @ np.log(without / natural)) >= SURE

@@ -1,0 +1,22 @@
+"""When a reference without dates surely holds no days of a kind, and when that cannot be told."""
+
+import numpy as np
+import pytest
+
+from observability.detection.repeating_days import lacks_such_days
+
+OTHERS = np.array([400.0, 300.0, 200.0, 100.0, 0.0])
+FAR = np.array([0.0, 0.0, 0.0, 0.0, 150.0])
+
+
+@pytest.mark.parametrize(
+    ("reference", "such", "lacks"),
+    [
+        (OTHERS * 4, FAR, True),
+        (OTHERS * 4 + FAR * 4, FAR, False),  # it holds such days
+        (np.array([260.0, 290.0, 260.0, 190.0, 0.0]) * 4, FAR, False),  # every day is far from it: that is a drift of all days
+        (OTHERS * 4, np.array([30.0, 45.0, 45.0, 30.0, 0.0]), False),  # a seventh of such days would hardly show
+    ],
+)
+def test_a_reference_lacks_days_that_would_show_in_it_while_it_is_like_the_others(reference, such, lacks) -> None:
+    assert lacks_such_days(reference, OTHERS, such, such, share=1 / 7, row_share=1.0, limit=0.1) == lacks
