@@ -43,6 +43,7 @@ COMMITS = {
     "0.27.0": "5b50ee76",
     "0.28.0": "15238937",
     "0.29.0": "4a09be8a",
+    "0.30.0": "0f7bcc85",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
