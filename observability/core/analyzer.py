@@ -87,6 +87,11 @@ class Context:
         until = end if self.now >= end - NIGHT else max(self.now, start)
         return -((EPOCH - start) // DAY), (until - EPOCH) // DAY - 1
 
+    @property
+    def due_time(self) -> datetime:
+        """The instant as of which what was promised with a date is due or has expired: one clock for batches and for every audit."""
+        return self.until or self.now
+
     def most_important(self, names: Sequence[str]) -> tuple[str, ...]:
         """At most MOST_INPUTS features, the most important ones by the model's settings; see `most_important_names`."""
         return most_important_names(names, self.model.settings.importance)

@@ -140,8 +140,8 @@ augmentation_affinity | Affinity of an augmentation | ratio | high | Accuracy on
   | accuracy on copies / accuracy | Gontijo-Lopes et al. 2020
 augmentation_diversity | Diversity of an augmentation | ratio | | Final training loss with an augmentation over that without. | loss with /
   loss without | Gontijo-Lopes et al. 2020
-audit_age_days | Age of an audit | days | low | Days since the newest audit of a model version, which expires after a stated time. | now -
-  at | ours
+audit_age_days | Age of an audit | days | low | Days since the newest audit of a model version. Only reviews frozen before audit_days_left
+  stood for all audits hold it. | now - at | ours
 controller_regret | Regret of a controller | share | low | By what share the mean outcome of a steering model's decisions is above that of
   the old rule. Both are of the same decisions where both outcomes are logged; otherwise the old rule's are from the time when it
   steered. | model / heuristic - 1 | Cochran 1977; Welch 1947

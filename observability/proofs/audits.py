@@ -22,7 +22,7 @@ def validity_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the days until an audit expires, negative since then; of a version without one, of the days since it was registered, and
     of one whose file was replaced, since the audit.
     """
-    where, now = audit_conditions(finding, context), time_literal(context.now)
+    where, now = audit_conditions(finding, context), time_literal(context.due_time)
     if where is None:
         return None
     if finding.evidence.get("audited_version") == finding.version and not finding.evidence.get("file_replaced"):

@@ -5,7 +5,6 @@ from datetime import datetime
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
-from observability.proofs.audits import A_DAY
 from observability.proofs.rows import known_record_conditions, text_literal, time_literal, where_clause
 
 
@@ -41,13 +40,6 @@ def fallbacks_proof(finding: Finding, context: Context) -> str | None:
 SELECT count(*) FILTER (form->>'provider' <> form->>'used_provider') AS form_fallbacks FROM forms"""
 
 
-def audit_age_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the days since an audit."""
-    at = instant_from_text(finding.evidence.get("audited"), "audited")
-    days = f"greatest(date_diff('microsecond', \"at\", {time_literal(context.now)}) / {A_DAY}, 0)"
-    return None if at is None else f"SELECT DISTINCT {days} AS audit_age_days FROM audits\n{_of_audit(finding, context, at)}"
-
-
 def _of_audit(finding: Finding, context: Context, at: datetime) -> str:
     """The WHERE clause of the audit of a model version at an instant."""
     named = {"model": finding.model or "", "version": finding.version or "", "audit": "precision"}
@@ -60,5 +52,4 @@ TRADE_OFF_PROOFS: Proofs = {
     "form_slice_gap": form_proof,
     "form_unstable_rate": form_proof,
     "form_fallbacks": fallbacks_proof,
-    "audit_age_days": audit_age_proof,
 }

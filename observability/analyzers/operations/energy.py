@@ -118,10 +118,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 def of_batches(frames: Frames, context: Context) -> list[Finding]:
     """Return findings about batch sizes and forms, of the newest audit of kind `energy` of the version. Reads batches and forms."""
-    audits = [each for each in energy_audits(frames["batches"]) if each.model == context.model.name and each.at <= context.now]
+    audits = [each for each in energy_audits(frames["batches"]) if each.model == context.model.name and each.at <= context.due_time]
     chosen = served_form_decisions(frames["forms"]).get((context.model.name, context.version.name)) if audits else None
     form, limits = chosen.form if chosen else SERVED_FORM, context.model.settings.limits
-    claims = batch_claims(audits, context.version.name, form, limits, context.now)
+    claims = batch_claims(audits, context.version.name, form, limits, context.due_time)
     known = [(claim, energy_basis(str(claim.evidence.get("source", SOURCES[0])))) for claim in claims]
     return [replace(claimed_finding(context, claim, basis), version=context.version.name) for claim, basis in known]
 

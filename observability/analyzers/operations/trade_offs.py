@@ -2,7 +2,7 @@
 
 Reads audits of kind `precision` and the decisions on a form. The newest audit of each model version counts. Only the form in use asks for
 attention, because forms that were merely compared serve nobody; a form that ran on another device than requested is reported anyway, as
-its times are those of the other device.
+its times are those of the other device. Whether the audit has expired is told with that of every other audit, by trust/audits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,6 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, iso
 from observability.core.formatting import format_day
 from observability.core.numerals import percent
-from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_severity, missing_rows, slice_excesses, worst_slice
 from observability.metrics.form_decisions import FORM_DECISIONS, FormDecision, served_form_decisions
@@ -24,7 +23,7 @@ from observability.stats.interval import rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "operations/trade_offs"
-FLIPS, GAP, UNSTABLE, FALLBACKS, AGE = "form_flip_rate", "form_slice_gap", "form_unstable_rate", "form_fallbacks", "audit_age_days"
+FLIPS, GAP, UNSTABLE, FALLBACKS = "form_flip_rate", "form_slice_gap", "form_unstable_rate", "form_fallbacks"
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -50,7 +49,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         else:
             found += [flip_finding(context, audit, form, earlier_form(known, audit, name)), *slice_findings(context, audit, form, slices)]
             found += unstable_findings(context, audit, form)
-        found += [*fallback_findings(context, audit, name), *age_findings(context, audit)]
+        found += fallback_findings(context, audit, name)
     return found
 
 
@@ -195,24 +194,6 @@ def fallback_findings(context: Context, audit: TradeOffAudit, used: str) -> Iter
     because = f"Form `{worst.name}` ran on {device} although {wanted} was requested, without an error; its times are those of the {device}."
     severity: Severity = "act" if worst.name == used else "watch"
     yield replace(blank, severity=severity, because=because, likely_source="system")
-
-
-def age_findings(context: Context, audit: TradeOffAudit) -> Iterator[Finding]:
-    """Yield the finding about an audit that has expired, or that is valid until a date."""
-    if audit.expires is None:
-        return
-    now = aware_utc(context.now)
-    days = max((now - audit.at).total_seconds() / 86_400, 0.0)
-    valid = max((audit.expires - audit.at).total_seconds() / 86_400, 0.0)
-    blank = replace(undecided_form(context, audit, audit.in_use, AGE, len(audit.forms), ""), subject="precision audit")
-    blank = replace(blank, value=days, low=days, high=days, limit=valid)
-    if now >= audit.expires:
-        because = f"The precision audit of {format_day(audit.at)} expired on {format_day(audit.expires)}; {again_words(audit)}."
-        yield replace(blank, severity="watch", because=because, likely_source="system")
-        return
-    yield replace(
-        blank, severity="ok", because=f"The precision audit of {format_day(audit.at)} is valid until {format_day(audit.expires)}."
-    )
 
 
 ANALYZER = Analyzer(

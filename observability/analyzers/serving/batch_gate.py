@@ -129,7 +129,7 @@ def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[Expect
         first, end = np.searchsorted(began, np.array([moments[batch] - timedelta(days=PAST_DAYS), moments[batch]], began.dtype))
         earlier = scores.between(int(first), int(end))
         n = counts.get(batch, 0) + begun.get(batch, 0)
-        yield wanted, gate_checks(wanted, own, n, earlier, naive_utc(context.until or context.now), holds, slices), decided.get(batch)
+        yield wanted, gate_checks(wanted, own, n, earlier, naive_utc(context.due_time), holds, slices), decided.get(batch)
 
 
 def rows_by_batch(counts: "DataFrame") -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 Reads records of the kind `audit` (robustness, membership, explanations, fairness, leakage). An audit is about one version and its model
 file: a new version has none, nor has one whose file was replaced. Of an audit of kind `precision`, whose figures
-operations/trade_offs judges, that is told here, and that none was ever run.
+operations/trade_offs judges, that and its age are told here, and that none was ever run.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return []
     rows = frames["audits"].to_dict("records")
     known, others, forms = (
-        [audit for audit in read(rows) if audit.model == context.model.name and audit.at <= context.now]
+        [audit for audit in read(rows) if audit.model == context.model.name and audit.at <= context.due_time]
         for read in (stored_audits, other_audits, precision_audits)
     )
     found: list[Finding] = []
@@ -89,7 +89,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             found += audit_findings(told[-1], None, context)
         elif of_kind:
             found.append(never_for_version(of_kind[-1], context))
-    if forms and not any(is_of_version(audit, context) for audit in forms):
+    compared = [audit for audit in forms if is_of_version(audit, context)]
+    if compared and has_expired(compared[-1], context):
+        found.append(expired_finding(compared[-1], context))
+    elif forms and not compared:
         found.append(never_for_version(forms[-1], context))
     told_of = {audit.kind for audit in (*known, *others, *forms)}
     groups = context.model.task == "binary" and any(column.sensitive for column in context.model.columns)
@@ -98,7 +101,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if never and context.version.artifact:
         because = (
             f"Of version {context.version.name}, {join_words(never)} {'is' if len(never) == 1 else 'are'} not known: no audit had been run "
-            f"by {context.now:%Y-%m-%d}."
+            f"by {context.due_time:%Y-%m-%d}."
         )
         found.append(context.undecided(NAME, "model", METRIC, 0, because, against="level"))
     return found
@@ -117,12 +120,16 @@ def is_of_version(audit: StoredAudit, context: Context) -> bool:
 
 def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Context) -> list[Finding]:
     """Return the findings about an audit's figures, and one where it has expired; those of an expired one only where they are bad."""
-    expired = now.expires is not None and now.expires <= context.now
     earlier = {} if before is None else {audit.metric: audit for audit in (before, *before.further)}
     values = [audit_headline_finding(audit, earlier.get(audit.metric), context) for audit in (now, *now.further)]
-    if not expired:
+    if not has_expired(now, context):
         return values
     return [expired_finding(now, context), *(value for value in values if needs_action(value.severity))]
+
+
+def has_expired(audit: StoredAudit, context: Context) -> bool:
+    """Return whether the date until which an audit is valid has passed."""
+    return audit.expires is not None and audit.expires <= context.due_time
 
 
 def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
@@ -172,8 +179,9 @@ def no_value_sentence(audit: StoredAudit) -> str:
 def expired_finding(audit: StoredAudit, context: Context) -> Finding:
     """Return the finding about an audit whose date has passed."""
     assert audit.expires is not None
-    days = (audit.expires - context.now) / DAY
-    because = f"The {audit.kind} audit of version {audit.version} expired on {format_day(audit.expires)}: run it again."
+    days = (audit.expires - context.due_time) / DAY
+    again = "measure it on that hardware and import the results" if audit.results.get("imported_from") else "run it again"
+    because = f"The {audit.kind} audit of version {audit.version} expired on {format_day(audit.expires)}: {again}."
     return validity_finding(audit, days, because, context)
 
 
@@ -189,7 +197,7 @@ def never_for_version(last: StoredAudit, context: Context) -> Finding:
         because = (
             f"The {last.kind} audit of {format_day(last.at)} ran another model file than version {last.version} has now: run it again."
         )
-    made = validity_finding(last, min(-(context.now - since) / DAY, 0.0), because, context)
+    made = validity_finding(last, min(-(context.due_time - since) / DAY, 0.0), because, context)
     return replace(made, evidence=made.evidence | {"file_replaced": replaced})
 
 

@@ -115,12 +115,10 @@ def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
 
 def _state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:
     """Severity and word of an audit: that of its findings; of earlier versions, whether it has expired."""
+    own = [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version]
+    expired = any(each.metric == "audit_days_left" for each in own)
     if audit.kind == form_audits.KIND:
         own = [each for each in found if (each.analyzer, each.version) == (judged_forms.NAME, audit.version)]
-        expired = any(each.metric == judged_forms.AGE and each.needs_action for each in own)
-    else:
-        own = [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version]
-        expired = any(each.metric == "audit_days_left" for each in own)
     if expired:
         return "watch", "Expired"
     if own:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from observability.core.finding import Finding
-from tests.support.form_audits import AT, audit_row, clean_form, trade_off_findings
+from tests.support.form_audits import audit_row, clean_form, trade_off_findings
 
 RNG = np.random.default_rng
 
@@ -29,7 +29,7 @@ def test_no_audit_gives_no_finding() -> None:
 
 def test_a_clean_form_is_ok_in_every_respect() -> None:
     found = judged({})
-    assert set(found) == {"form_flip_rate", "form_slice_gap", "form_unstable_rate", "form_fallbacks", "audit_age_days"}
+    assert set(found) == {"form_flip_rate", "form_slice_gap", "form_unstable_rate", "form_fallbacks"}
     assert {each.severity for each in found.values()} == {"ok"}
     assert found["form_flip_rate"].subject == "form=int8" and found["form_flip_rate"].model == "loan"
 
@@ -110,19 +110,12 @@ def test_the_newest_standing_decision_names_the_form_in_use() -> None:
     assert found.severity == "unknown" and "did not measure it" in found.because
 
 
-def test_an_expired_audit_is_a_warning() -> None:
-    found = by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "int8")])], now=AT + timedelta(days=181)))["audit_age_days"]
-    assert found.severity == "watch" and found.limit == 180 and found.value == 181 and "expired on 31 Aug 2026" in found.because
-
-
 def test_forms_that_were_measured_elsewhere_are_measured_there_again() -> None:
-    late, elsewhere = {"now": AT + timedelta(days=181)}, {"imported_from": "edge.json"}
-    row = audit_row([clean_form(RNG(1), "int8")], in_use="gone", **elsewhere)
-    found = by_metric(trade_off_findings([row], **late))
-    for each in (found["form_flip_rate"], found["audit_age_days"]):
-        assert each.because.endswith("; measure it on that hardware and import the results.") and "run" not in each.because
-    found = by_metric(trade_off_findings([audit_row([], in_use="gone")], **late))
-    assert found["audit_age_days"].because.endswith("; run the audit again.")
+    row = audit_row([clean_form(RNG(1), "int8")], in_use="gone", imported_from="edge.json")
+    found = by_metric(trade_off_findings([row]))["form_flip_rate"]
+    assert found.because.endswith("; measure it on that hardware and import the results.") and "run" not in found.because
+    found = by_metric(trade_off_findings([audit_row([], in_use="gone")]))["form_flip_rate"]
+    assert found.because.endswith("; run the audit again.")
 
 
 def test_three_hundred_clean_audits_ask_for_nothing_critical() -> None:

@@ -257,6 +257,26 @@ def test_forms_that_were_measured_elsewhere_are_to_be_measured_there_again() -> 
     assert found.because.endswith("Measure the new version on that hardware and import the results.")
 
 
+@pytest.mark.parametrize(("source", "again"), [({}, "run it again"), ({"imported_from": "edge.json"}, "import the results")])
+def test_an_audit_of_forms_expires_as_the_others_do(source: dict[str, str], again: str) -> None:
+    made = record("precision", {}, days=200, valid=180) | {"results": {"forms": [{"form": "int8"}], **source}}
+    (found,) = judged(made)
+    assert (found.subject, found.metric, found.severity) == ("precision", "audit_days_left", "watch")
+    assert found.value == pytest.approx(-20.0) and found.because.endswith(f"{again}.")
+    assert judged(made | {"expires": NOW.replace(tzinfo=None) + timedelta(days=1)}) == []
+
+
+@pytest.mark.parametrize("kind", ["robustness", "precision"])
+def test_every_audit_is_held_against_the_end_of_the_window_and_not_against_the_newest_record(kind: str) -> None:
+    """Of a model that ended on the window's last day the clock of silence stands still; what was promised with a date runs out."""
+    headline = {} if kind == "precision" else interval_json(rate_interval(200, 240)) | {"at": 0.25}
+    made = record(kind, headline, days=90.5) | {"results": {"forms": [{"form": "int8"}]} if kind == "precision" else {"headline": headline}}
+    frame = pd.DataFrame([made], columns=["model", "version", "at", "audit", "results", "expires"])
+    ended = replace(context(), now=NOW - timedelta(days=1), until=NOW)
+    left = [each for each in analyze({"audits": frame}, ended) if each.metric == "audit_days_left" and each.subject == kind]
+    assert [each.value for each in left] == [pytest.approx(-0.5)]
+
+
 def test_planted_regressions_of_middle_strength_are_named() -> None:
     rng = np.random.default_rng(9)
     named = 0
