@@ -193,17 +193,18 @@ def is_drift_fault(fault: FaultGroup) -> bool:
 def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
     """Whether a fault is the drift that stands, going on: each of its source's findings is, and no answers became as bad with it.
 
-    A drift of all inputs together, and one that began before the analysed days, stand beside whatever else stands; not one on a date that
-    brings requests far from the reference. While inputs drift, the slices whose answers are worst change from week to week: one without a
-    date is no event.
+    A drift of all inputs together goes on with a distribution that stands. Without a date, as one that began before the analysed days, it
+    stands beside whatever else stands; on a date it is an event where no inputs drifted before. While inputs drift, the slices whose
+    answers are worst change from week to week: one without a date is no event.
     """
     if has_harm(fault):
         return False
+    drifts = any(is_joint_drift(finding) or finding.metric == "psi" for finding in standing)
     if all(is_joint_drift(root) for root in fault.root):
-        return True
+        return drifts or all(onset_certainty(root) != "dated" for root in fault.root)
     if is_drift_fault(fault) and any(onset_certainty(root) == "open" for root in fault.root):
         return True
-    if not any(is_joint_drift(finding) or finding.metric == "psi" for finding in standing):
+    if not drifts:
         return False
     severity = worst_first(list(standing))[0].severity
     worst = fault.worst_roots

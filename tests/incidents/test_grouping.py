@@ -389,8 +389,22 @@ def test_requests_far_from_the_reference_belong_to_a_joint_drift_and_are_no_part
     for old in (stands, finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})):
         alone = incidents(old, far)
         assert [each.standing for each in alone] == [False, True], "a few strange requests are no drift"
-    broken = incidents(stands, joint, replace(far, severity="watch"), finding("null_rate", "income", day=1))
+    ranked = replace(joint, rank=2 * 0.9 - 1)
+    broken = incidents(stands, ranked, replace(far, severity="watch", rank=3.0), finding("null_rate", "income", day=1))
     assert next(each.lead.metric for each in broken if not each.standing) == "null_rate", "an input that broke comes first"
+
+
+def test_a_joint_drift_on_a_date_is_told_where_no_inputs_drifted_before() -> None:
+    """Its onset lies inside the window: a calibration that stands is no reason to call it standing."""
+    joint = finding("domain_auc", day=3, value=0.9, news="new")
+    watched = finding("ece", day=None, severity="watch", news="ongoing", evidence={"standing": True})
+    event, old = incidents(watched, joint)
+    assert (event.standing, event.lead.metric, event.onset) == (False, "domain_auc", START + 3 * DAY)
+    assert old.standing and [each.metric for each in old.findings] == ["ece"]
+    for since in ({"onset_known": "open"}, {"onset_known": "vague"}):
+        assert len(incidents(watched, replace(joint, evidence=since))) == 1, "nothing says that it began in the window"
+    drifts = finding("psi", "age", day=None, value=0.2, severity="watch", news="ongoing", evidence={"standing": True})
+    assert len(incidents(watched, drifts, joint)) == 1, "inputs drifted before"
 
 
 def test_a_column_that_leaves_its_range_at_once_is_told_unless_it_stands_itself() -> None:
