@@ -182,6 +182,16 @@ def far_requests(space: InputSpace, points: Floats) -> Bools:
     return np.asarray(neighbour_distances(space, points) > space.far, np.bool_)
 
 
+def far_by_day(space: InputSpace, rows: "DataFrame") -> tuple[Integers, Integers, Integers]:
+    """The days of requests (numbers since 1970, rising), the requests of each, and how many of them are far.
+
+    rows: `at` and the features.
+    """
+    points = space.encode({name: rows[name].to_numpy() for name in (*space.numbers, *space.categories)})
+    days, place = np.unique(rows["at"].to_numpy("datetime64[D]").astype(np.int64), return_inverse=True)
+    return days, np.bincount(place), np.bincount(place, weights=far_requests(space, points)).astype(np.int64)
+
+
 def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
     """By feature, its share of the squared distances of far requests to their fifth neighbour, largest first; empty without any."""
     points = points[far_requests(space, points)]

@@ -4,17 +4,22 @@ Requests far from the reference, subjects that copy the model or search its boun
 
 Requests of the window are a bounded sample. Distances are compared with the reference's own, a subject with all others. A subject is
 named with the probability that any subject of a clean window is (detection/live_guard.py). What is named is on the block list of the page.
+A share of far requests that the week before had too stands, unless it is surely MUCH_MORE times that of each of the past weeks.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.formatting import format_share, join_words, plural
 from observability.core.owner_level import beyond_level, held_against_level, level_name
 from observability.core.questions import Sample
+from observability.core.window import EPOCH
+from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.live_guard import (
     FAR_FACTOR,
     MAX_SENDERS,
@@ -23,11 +28,14 @@ from observability.detection.live_guard import (
     FarSender,
     GuardClaim,
     GuardedRequests,
+    far_by_day,
     far_features,
     guard_columns,
     guarded_requests,
 )
+from observability.detection.windows import WEEK
 from observability.metrics.reliance import acted_pairs, reliance_of
+from observability.proofs.rank_correlations import PAST_DAYS, PAST_ROWS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,6 +47,8 @@ ACTIONS, MIN_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), 
 """What people did, and the fewest errors or right answers for a finding about reliance."""
 FAR_WATCH = 0.03
 """Share of far requests that is a warning: three times that of the reference's own rows."""
+MUCH_MORE = 2.0
+"""How many times the largest share of the past weeks a share of far requests must be to be new where such requests stand."""
 METRIC_OF = {
     "extraction": "input_coverage",
     "unfamiliar": FAR_RATE,
@@ -59,7 +69,8 @@ def needs(context: Context) -> dict[str, Ask]:
     if not features or not context.version.reference_rows:
         return {}
     asked, known = Sample("predictions", guard_columns(context.model), REQUESTS), Sample("predictions", ("id", *features), REFERENCE)
-    asks = {"current": Ask(asked), "reference": Ask(known, span="reference")}
+    past = Ask(Sample("predictions", ("id", "at", *features), PAST_ROWS), span="past", days=PAST_DAYS)
+    asks = {"current": Ask(asked), "reference": Ask(known, span="reference"), "past": past}
     return asks | ({"actions": Ask(ACTIONS)} if context.model.classes else {})
 
 
@@ -82,11 +93,14 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         because = f"Requests cannot be compared: that needs {MIN_ASKED} of them, here are {len(now):,}, and as many rows of the reference."
         return [context.undecided(NAME, "model", FAR_RATE, len(now), because)]
     people = reliance_findings(frames["actions"], context) if "actions" in frames else ()
-    return [far_finding(guard, context), *subject_findings(guard, context), *people]
+    return [far_finding(guard, frames["past"], context), *subject_findings(guard, context), *people]
 
 
-def far_finding(guard: GuardedRequests, context: Context) -> Finding:
-    """Return the share of requests that are far from the reference, against that of its own rows or the owner's level."""
+def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -> Finding:
+    """Return the share of requests that are far from the reference, against that of its own rows or the owner's level.
+
+    before: requests of the past weeks, which say whether it stands.
+    """
     n, share, hits = len(guard.distances), guard.far, guard.far_count
     base = context.undecided(NAME, "model", FAR_RATE, n, "")
     base = replace(base, value=share.value, low=share.low, high=share.high, rank=3.0)
@@ -107,6 +121,7 @@ def far_finding(guard: GuardedRequests, context: Context) -> Finding:
     if severity != "ok" and guard.main_senders:
         because += f". {senders_sentence(guard.main_senders, hits, n)}"
     asks = severity in ("act", "watch")
+    past = far_in_past(guard, before, base, limit, context) if asks else {}
     return replace(
         base,
         severity=severity,
@@ -114,11 +129,31 @@ def far_finding(guard: GuardedRequests, context: Context) -> Finding:
         against="reference" if level is None else "level",
         because=f"{because}.",
         likely_source="input" if asks else None,
-        evidence={
+        news="new" if past.get("standing") is False else None,
+        evidence=past
+        | {
             "far": [{"feature": name, "share": part} for name, part in far[:5]],
             "senders": [asdict(each) | {"share": each.far / hits} for each in guard.senders[:MAX_SENDERS]] if severity != "ok" else [],
         },
     )
+
+
+def far_in_past(guard: GuardedRequests, before: "DataFrame", base: Finding, limit: float, context: Context) -> dict[str, Any]:
+    """Return, as evidence, whether a share of far requests stands, and since when; empty where the week before has too few requests."""
+    if before.empty:
+        return {}
+    days, n, far = far_by_day(guard.space, before)
+    ages = ((context.window.start - EPOCH).days - 1 - days) // WEEK
+    weeks = [(n[ages == age].sum(), far[ages == age].sum()) for age in range(PAST_DAYS // WEEK)]
+    shares = [float(hits / asked) if asked >= MIN_ASKED else None for asked, hits in weeks]
+    last = shares[0]
+    if last is None:
+        return {}
+    highest = max(share for share in shares if share is not None)
+    stands = last > limit and (base.low or 0.0) <= MUCH_MORE * highest
+    rates = (far + 1) / (n + 2)
+    since = evidence_of_days_beyond(days, far / n - limit, np.sqrt(rates * (1 - rates) / n)) if stands else {}
+    return {"standing": stands, "week_before": last} | since
 
 
 def senders_sentence(senders: Sequence[FarSender], far: int, requests: int) -> str:

@@ -12,6 +12,7 @@ from observability.core.analyzer import Context
 from observability.core.catalog import Model, Version
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
+from observability.core.standing_since import StandingSince, standing_since
 from observability.core.window import Window
 from observability.detection import live_guard
 from observability.detection.live_guard import input_space
@@ -60,18 +61,31 @@ def context(**limits: float) -> Context:
     return Context(model, version, Window("credit", START, START + pd.Timedelta(days=7), version="1"), START + pd.Timedelta(days=7))
 
 
-def findings(rows: LogRows, actions: pd.DataFrame | None = None, **limits: float) -> list[Finding]:
-    """What the analyzer says about these rows."""
+def findings(rows: LogRows, actions: pd.DataFrame | None = None, past: LogRows | None = None, **limits: float) -> list[Finding]:
+    """What the analyzer says about these rows. past: those of the four weeks before, a week that is repeated; None for none."""
     about, frames = context(**limits), {}
     for name, ask in ANALYZER.needs(about).items():
         source = BASE.reference if name == "reference" else rows
         if name == "actions":
             frames[name] = pd.DataFrame(columns=["decision", "label", "extra"]) if actions is None else actions
             continue
+        if name == "past":
+            frames[name] = past_rows(past, ask.aggregate.columns)
+            continue
         ids = [f"r{place:05}" for place in range(len(source))] if name == "reference" else source["id"]
         frames[name] = pd.DataFrame({column: ids if column == "id" else source[column] for column in ask.aggregate.columns})
         frames[name] = frames[name].sample(min(ask.aggregate.rows, len(source)), random_state=1)
     return ANALYZER.analyze(frames, about)
+
+
+def past_rows(rows: LogRows | None, columns: tuple[str, ...]) -> pd.DataFrame:
+    """The rows of a week on each of the four weeks before the window, 100 a day."""
+    if rows is None:
+        return pd.DataFrame(columns=list(columns))
+    made = pd.DataFrame({column: rows[column] for column in columns if column not in ("id", "at")}).sample(2800, random_state=2)
+    day = np.arange(2800) // 100
+    at = pd.to_datetime(START.replace(tzinfo=None)) - pd.to_timedelta(28 - day, unit="D")
+    return made.assign(id=[f"p{place:05}" for place in range(2800)], at=at)
 
 
 @cache
@@ -124,6 +138,24 @@ def test_far_requests_are_a_warning_and_critical_only_beyond_the_owner_s_level()
     assert (owned.severity, owned.limit, owned.against) == ("act", 0.05, "level")
     clean = {each.metric: each for each in findings(log(2))}
     assert clean["far_request_share"].severity == clean["odd_subjects"].severity == "ok" and clean["odd_subjects"].n > 0
+
+
+def test_far_requests_stand_where_the_week_before_had_as_many_and_a_flood_is_new() -> None:
+    """A drift that goes on sends far requests each week: told once, it stands. Three times as many are a fault of their own."""
+    some, many = log(2, "strange_requests"), log(2, "strange_requests", "strong")
+
+    def far(now: LogRows, past: LogRows | None, **limits: float) -> Finding:
+        return next(each for each in findings(now, past=past, **limits) if each.metric == "far_request_share")
+
+    new, stands = far(some, log(2)), far(some, some)
+    assert (new.severity, new.news, new.evidence["standing"]) == ("watch", "new", False)
+    assert (stands.severity, stands.news, stands.evidence["standing"]) == ("watch", None, True), "the severity is that of the level"
+    assert standing_since(stands) == StandingSince((START - pd.Timedelta(days=28)).date(), earlier=True)
+    assert far(some, some, far_request_share=0.05).severity == "act"
+    flood = far(many, some)
+    assert flood.value > 2.5 * stands.value and (flood.news, flood.evidence["standing"]) == ("new", False)
+    unknown = far(some, None)
+    assert unknown.news is None and "standing" not in unknown.evidence, "no past, no news"
 
 
 def test_few_subjects_that_send_most_far_requests_are_told_however_few_requests_they_have() -> None:
