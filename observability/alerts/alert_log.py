@@ -55,9 +55,10 @@ def alerts_by_incident(store: "Store", now: datetime) -> dict[str, Alert]:
 def acknowledged_claims(store: "Store", now: datetime) -> AcknowledgedClaims:
     """The claims of alerts that a person has acknowledged, snoozed or resolved with a reason, each with its model: an incident led by one
     of them is watched, and not asked about again. Leads of one fault may take turns (`alert_decisions.same_fault`), so all claims of an
-    alert count.
+    alert count. Records after `now` do not.
     """
-    held = (alert for alert in alerts_by_incident(store, now).values() if alert.state in ("acknowledged", "snoozed") or alert.is_held(now))
+    alerts = alerts_from_records([record for record in alert_records(store) if record["at"] <= now], now)
+    held = (alert for alert in alerts.values() if alert.state in ("acknowledged", "snoozed") or alert.is_held(now))
     return frozenset((alert.model, claim) for alert in held for claim in alert.claims)
 
 

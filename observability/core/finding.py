@@ -88,8 +88,8 @@ class Finding:
 
     @property
     def claim(self) -> str:
-        """What it is a claim about, in any window: analyzer, subject, metric and slice, joined by `|`."""
-        return "|".join([self.analyzer, self.subject, self.metric, self.slice or ""])
+        """What it is a claim about: see `claim_text`."""
+        return claim_text(self.analyzer, self.subject, self.metric, self.slice)
 
     @property
     def needs_action(self) -> bool:
@@ -143,6 +143,11 @@ def with_window_value(finding: Finding) -> Finding:
         return finding
     whole = max(finding.evidence["windows"], key=lambda window: window["days"])
     return replace(finding, value=whole["value"], low=whole["low"], high=whole["high"], n=whole.get("n", finding.n), proof=None)
+
+
+def claim_text(analyzer: str, subject: str, metric: str, part: str | None) -> str:
+    """What a claim is about, in any window: analyzer, subject, metric and slice (empty for all rows), joined by `|`."""
+    return "|".join([analyzer, subject, metric, part or ""])
 
 
 def claim_period(finding: Finding) -> str | None:

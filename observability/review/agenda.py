@@ -1,4 +1,4 @@
-"""Agenda of the weekly review: what is new before what stands, ranked by severity, change since last week, and exposure.
+"""Agenda of the weekly review: critical items that nobody has acted on first, each by change since last week and exposure.
 
 The ranking is fixed when the week is frozen. Pins, removals and added items are recorded later and only rearrange it.
 """
@@ -33,7 +33,8 @@ class Item:
     exposure × weight, which orders the items. exposure: share of the fleet's weekly predictions that it may affect. weight: 1 where
     outcomes are wrong, late or unequal, less where only inputs changed. rank: of the leading finding, for ties. weeks: consecutive weeks
     on an agenda without a decision, this one included. about: ids of what it is based on (incident, finding, action, slice). also:
-    further models with the same fault: model, item (its id if it stood alone), incident, finding.
+    further models with the same fault: model, item (its id if it stood alone), incident, finding. acknowledged: its incident is critical
+    and a person had acted on it before the week was frozen, so its severity is watch.
     """
 
     item: str
@@ -50,11 +51,17 @@ class Item:
     weight: float = 1.0
     rank: float = 0.0
     also: tuple[dict[str, str], ...] = ()
+    acknowledged: bool = False
 
     @property
     def state(self) -> State:
-        """How what it is about stands, as of an incident."""
-        return STATE_OF[self.severity]
+        """How what it is about stands, as of an incident: what is acknowledged stays critical."""
+        return "critical" if self.acknowledged else STATE_OF[self.severity]
+
+    @property
+    def shown_severity(self) -> Severity:
+        """The severity whose word, icon and colour pages and files show: that of the state."""
+        return "act" if self.acknowledged else self.severity
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -93,14 +100,14 @@ class Item:
 
 
 def ranked_agenda(items: Iterable[Item]) -> list[Item]:
-    """Items with their scores in agenda order: overdue ones first, then what is new or due before what stands, then by score, weight and
-    rank.
+    """Items with their scores in agenda order: overdue ones first, then critical ones that nobody has acted on, then the others; of each
+    what is new or due before what stands, then by score, weight and rank.
     """
     scored = [replace(item, score=agenda_score(item)) for item in items]
 
-    def key(item: Item) -> tuple[bool, bool, float, float, float, str, str]:
+    def key(item: Item) -> tuple[bool, bool, bool, float, float, float, str, str]:
         stands = item.change in ("as before", "better")
-        return not item.overdue, stands, -item.score, -item.weight, -item.rank, item.model or "", item.item
+        return not item.overdue, item.severity != "act", stands, -item.score, -item.weight, -item.rank, item.model or "", item.item
 
     return sorted(scored, key=key)
 

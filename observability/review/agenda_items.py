@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from observability.alerts.alert_log import acknowledged_claims
 from observability.core.catalog import Model
 from observability.core.formatting import format_day, format_iso_day, with_full_stop
 from observability.core.questions import Aggregate, By, Records
@@ -26,13 +27,15 @@ def agenda_candidates(
 ) -> list[Item]:
     """All candidates, not ranked. models: their parts of the frozen week; earlier: frozen weeks, newest first.
 
-    known: records up to this instant count, and records of reviews of earlier weeks: so freezing a week again gives the same result.
+    known: records up to this instant count, acknowledgements among them, and records of reviews of earlier weeks: so freezing a week again
+    gives the same result.
     """
     total = sum(part["served"] for part in models) or 1
     exposure = {part["model"]: part["served"] / total for part in models}
     last = next((part for part in earlier if part["week"] == str(week.back())), None)
+    held = acknowledged_claims(store, known)
     found = [
-        *shared_incidents([item for part in models for item in of_incidents(part, exposure[part["model"]], last)]),
+        *shared_incidents([item for part in models for item in of_incidents(part, exposure[part["model"]], last, held)]),
         *of_promises(promised, exposure),
         *of_decisions(store, week, exposure, known),
         *of_signatures(store, week, exposure, known),

@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from observability.core.finding import SEVERITIES, needs_action
+from observability.core.finding import SEVERITIES, claim_text, needs_action
 from observability.core.formatting import join_words, plural
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping_rules import NEAR
 from observability.incidents.incident_size import risen_share
+from observability.monitoring.check import AcknowledgedClaims
 from observability.review.agenda import WEIGHT_OF_CHANGE, Item, incident_change
 
 Body = dict[str, Any]
@@ -23,8 +24,10 @@ BESIDE, AHEAD = 0.15, 0.6
 """Weights of incidents at those stages only: where performance was measured and did not fall; where it cannot be measured yet."""
 
 
-def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
-    """Agenda items of incidents that need action. share: the model's share of the fleet's predictions; last: last week's frozen body."""
+def of_incidents(part: Body, share: float, last: Body | None, acknowledged: AcknowledgedClaims = frozenset()) -> Iterable[Item]:
+    """Agenda items of incidents that need action. share: the model's share of the fleet's predictions; last: last week's frozen body;
+    acknowledged: claims that a person has acted on.
+    """
     before = incidents_of(last, part["model"])
     findings = {finding["id"]: finding for finding in part["findings"]}
     for incident in part["incidents"]:
@@ -45,8 +48,12 @@ def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
         about |= {"fall": part["strip"]["performance"]["metric"]} if fall else {}
         name, exposure, model = f"incident:{part['model']}:{key}", round(share * rows, 6), part["model"]
         ranks = {"weight": weight, "rank": incident["rank"]}
+        claim = claim_text(*(incident[name] for name in ("analyzer", "subject", "metric", "slice")))
+        answered = severity == "act" and (model, claim) in acknowledged
+        if answered:
+            severity, why = "watch", ("Acknowledged.", *why)
         title = f"{fall} Beside it: {incident['sentence']}" if fall else incident["sentence"]
-        yield Item(name, "incident", title, severity, change, exposure, model, why, about=about, **ranks)
+        yield Item(name, "incident", title, severity, change, exposure, model, why, about=about, acknowledged=answered, **ranks)
 
 
 def new_fall_within(incident: Body, part: Body) -> str:
@@ -145,10 +152,12 @@ def one_feed(a: Item, b: Item) -> bool:
 def shared_feed_item(group: Sequence[Item]) -> Item:
     """One item for the incidents of a shared feed."""
     first, names = group[0], [str(item.model) for item in group[1:]]
+    severity = next(name for name in SEVERITIES if name in {item.severity for item in group})
     return replace(
         first,
         title=f"{first.title.rstrip('.')}; also in {join_words([f'`{name}`' for name in names])}.",
-        severity=next(name for name in SEVERITIES if name in {item.severity for item in group}),
+        severity=severity,
+        acknowledged=severity != "act" and any(item.acknowledged for item in group),
         change=max((item.change for item in group), key=lambda name: WEIGHT_OF_CHANGE[name]),
         exposure=round(min(sum(item.exposure for item in group), 1.0), 6),
         weight=max(item.weight for item in group),

@@ -69,7 +69,7 @@ def agenda_text(body: Body, agenda: Arranged, actions: Mapping[str, Body], dashb
 def item_headline(item: Item) -> str:
     """State, models and sentence of an item."""
     models = f"{', '.join(item.models)}: " if item.models else ""
-    return f"{formatting.STATUS_WORDS[item.severity]}: {models}{plain_line(item.title)}"
+    return f"{formatting.STATUS_WORDS[item.shown_severity]}: {models}{plain_line(item.title)}"
 
 
 def item_summary(body: Body, item: Item) -> list[str]:

@@ -21,9 +21,9 @@ def said(does, name, text=None):
     return {"item": name, "does": does, "author": "ann", "text": text}
 
 
-def test_what_is_new_is_before_what_stands_and_then_the_order_is_severity_times_change_times_exposure():
-    items = [item("small", exposure=0.01), item("old", change="as before"), item("watch", severity="watch"), item("new")]
-    assert [each.item for each in ranked_agenda(items)] == ["new", "watch", "small", "old"]
+def test_what_is_critical_comes_before_warnings_and_what_is_new_before_what_stands():
+    items = [item("watch", severity="watch"), item("old", change="as before"), item("small", exposure=0.01), item("new")]
+    assert [each.item for each in ranked_agenda(items)] == ["new", "small", "old", "watch"]
     by_name = {each.item: each.score for each in ranked_agenda(items)}
     assert by_name["new"] == pytest.approx(0.5)
     assert by_name["old"] == pytest.approx(0.3 * 0.5)
@@ -34,8 +34,16 @@ def test_what_is_new_is_before_what_stands_and_then_the_order_is_severity_times_
 def test_what_somebody_promised_weighs_as_much_where_the_traffic_is_small():
     items = [item("busy", change="as before", exposure=0.9), item("promise", change="due", exposure=0.0), item("soon", "watch", "due", 0.0)]
     ordered = ranked_agenda(items)
-    assert [each.item for each in ordered] == ["promise", "soon", "busy"]
+    assert [each.item for each in ordered] == ["promise", "busy", "soon"]
     assert ordered[0].score == pytest.approx(0.8 * 0.5)
+
+
+def test_a_critical_item_that_stands_is_below_new_warnings_only_where_somebody_acknowledged_it():
+    stands, news = item("stands", change="as before", exposure=0.01), item("news", severity="watch", exposure=0.9)
+    assert [each.item for each in ranked_agenda([news, stands])] == ["stands", "news"]
+    answered = replace(stands, severity="watch", acknowledged=True)
+    assert [each.item for each in ranked_agenda([answered, news])] == ["news", "stands"]
+    assert (answered.state, answered.shown_severity) == ("critical", "act")
 
 
 def test_what_nobody_decided_for_three_weeks_comes_first():

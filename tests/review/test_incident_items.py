@@ -70,15 +70,36 @@ def found(*parts, last=None):
 def test_what_stands_is_not_new_in_the_first_week_nor_where_another_column_leads_it():
     old, new = incident("psi", "age") | {"standing": True}, incident("null_rate", "zip", value=0.02, severity="watch")
     first, second = found(part("m", old, new))
-    assert (first.about["subject"], first.change, second.change) == ("zip", "new", "as before")
-    assert second.reasons[0] == "Standing: not new to this model."
+    assert (first.about["subject"], first.change, second.change) == ("age", "as before", "new")
+    assert first.reasons[0] == "Standing: not new to this model."
     again = found(part("m", old), last=week(part("m", incident("psi", "plan") | {"standing": True})))
     assert again[0].change == "as before"
 
 
+def test_an_acknowledged_incident_is_still_critical_and_asks_for_watching_only():
+    old, new = incident("psi", "age") | {"standing": True}, incident("null_rate", "zip", value=0.02, severity="watch")
+    held = frozenset({("m", "data/quality|age|psi|")})
+    first, second = ranked_agenda(of_incidents(part("m", old, new), 1.0, None, held))
+    assert (first.about["subject"], second.about["subject"]) == ("zip", "age")
+    assert (second.severity, second.state, second.acknowledged, second.reasons[0]) == ("watch", "critical", True, "Acknowledged.")
+    assert not first.acknowledged
+
+
+def test_one_feed_is_critical_as_long_as_one_model_has_not_acknowledged_it():
+    parts = [part(name, incident("null_rate", "dew", 0.9)) for name in ("a", "b")]
+
+    def shared(*models):
+        held = frozenset((name, "data/quality|dew|null_rate|") for name in models)
+        return shared_incidents([each for one in parts for each in of_incidents(one, 0.5, None, held)])
+
+    (half,), (both,) = shared("a"), shared("a", "b")
+    assert (half.severity, half.acknowledged) == ("act", False)
+    assert (both.severity, both.acknowledged, both.state) == ("watch", True, "critical")
+
+
 def test_the_error_of_a_model_stands_before_columns_that_moved_by_themselves():
     columns = [incident("out_of_range_rate", name, 1.0) for name in ("dew", "heat")]
-    names = [(each.model, each.about["subject"]) for each in found(part("delay", *columns, error()), part("late", *columns))]
+    names = [(each.model, each.about["subject"]) for each in found(part("delay", *columns, error(severity="act")), part("late", *columns))]
     assert names == [("delay", "model"), ("delay", "dew"), ("delay", "heat")]
 
 

@@ -105,7 +105,7 @@ def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, An
     }
     return table_row(
         place=str(place) if place else "",
-        what={"s": item.severity, **target, "sub": f"{flag}{pinned}{' '.join(filter(None, reasons))}"},
+        what={"s": item.shown_severity, **target, "sub": f"{flag}{pinned}{' '.join(filter(None, reasons))}"},
         model=", ".join(item.models) or None,
         end=outcome,
         act={"act": item.item, "t": f"Act on item {place}"} if place else None,
