@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -96,6 +96,21 @@ class Finding:
         """Whether the finding asks something of people: act or watch."""
         return needs_action(self.severity)
 
+    def revised(self, **changes: Any) -> "Finding":
+        """The finding with other values of these fields, as `dataclasses.replace` gives it, which sets all of them one by one.
+
+        A check revises each of very many findings several times. The id is kept where nothing that it is made of changes. Raises TypeError
+        for what is no field.
+        """
+        if not changes.keys() <= FIELDS:
+            raise TypeError(f"a finding has no {', '.join(sorted(changes.keys() - FIELDS))}")
+        made = object.__new__(Finding)
+        vars(made).update(vars(self))
+        if not IDENTITY.isdisjoint(changes):
+            vars(made).pop("id", None)
+        vars(made).update(changes)
+        return made
+
     def to_json(self) -> dict[str, Any]:
         """The finding as the contract's JSON object (section 3)."""
         body = asdict(self)
@@ -109,6 +124,11 @@ class Finding:
             "window": {"start": iso(self.start), "end": iso(self.end)},
             "onset": iso(self.onset) if self.onset else None,
         }
+
+
+FIELDS = frozenset(each.name for each in fields(Finding))
+IDENTITY = frozenset({"analyzer", "model", "version", "subject", "metric", "slice", "against", "start", "end"})
+"""The fields that the id of a finding is made of."""
 
 
 class WithEvidence(Protocol):
@@ -142,7 +162,12 @@ def with_window_value(finding: Finding) -> Finding:
     if claim_period(finding) is None:
         return finding
     whole = max(finding.evidence["windows"], key=lambda window: window["days"])
-    return replace(finding, value=whole["value"], low=whole["low"], high=whole["high"], n=whole.get("n", finding.n), proof=None)
+    return finding.revised(value=whole["value"], low=whole["low"], high=whole["high"], n=whole.get("n", finding.n), proof=None)
+
+
+def value_in_window(finding: Finding) -> float | None:
+    """The metric's value over the whole window, as `with_window_value` has it."""
+    return finding.value if claim_period(finding) is None else max(finding.evidence["windows"], key=lambda window: window["days"])["value"]
 
 
 def claim_text(analyzer: str, subject: str, metric: str, part: str | None) -> str:
@@ -166,7 +191,7 @@ def worst_first(findings: list[Finding]) -> list[Finding]:
 
 def acknowledged_finding(finding: Finding) -> Finding:
     """The same claim after a person has acted on it: a critical value stays critical and asks for watching only."""
-    return replace(finding, severity="watch", acknowledged=True) if finding.severity == "act" else finding
+    return finding.revised(severity="watch", acknowledged=True) if finding.severity == "act" else finding
 
 
 def news_of(finding: Finding) -> News | None:

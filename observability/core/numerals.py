@@ -54,6 +54,8 @@ def measured_value_text(value: object) -> str:
 
 def with_minus_signs(sentence: str) -> str:
     """A sentence for people whose negative numbers have a real minus sign. Names in backticks, dates and ranges stay as they are."""
+    if "-" not in sentence:
+        return sentence
     parts = sentence.split("`")
     return "`".join(part if place % 2 else NEGATIVE.sub(MINUS, part) for place, part in enumerate(parts))
 

@@ -1,7 +1,7 @@
 """Adjust the severities of data-quality claims for multiple testing."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from observability.core.analyzer import Context
@@ -52,8 +52,7 @@ def settled_finding(claim: QualityClaim, adjusted: float, budget: float) -> Find
     because = finding.because
     if severity == "unknown" != finding.severity:
         because = f"{because} {claim.missing if isinstance(claim.missing, str) else claim.missing()}"
-    return replace(
-        finding,
+    return finding.revised(
         severity=severity,
         because=because,
         news=finding.news if alarming else None,

@@ -1,7 +1,7 @@
 """Check the values of a column: missing, of another type, of unseen categories, or out of range."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -34,7 +34,7 @@ from observability.detection.significant_claims import (
 from observability.detection.unit_changes import MOSTLY, UnitChange, change_of_all_days, change_of_some_days, usual_values
 from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, DailyShares, DailySums, column_checks
 from observability.stats.change import needed_n_for_proportion
-from observability.stats.interval import Interval, rate_interval, rate_intervals
+from observability.stats.interval import Interval, rate_intervals
 
 WATCH, ACT = 0.02, 0.05
 """Growth of a rate for `watch` (2 points, where imputation begins to affect a model's errors) and `act` (5 points, the change that
@@ -175,15 +175,8 @@ def value_rate_claim(rate: ComparedRate, known: Interval, own: RateVariation, le
     severity = by_size(growth, at)
     when = None if severity == "ok" or standing else value_onset(rate.days, past_days, before, context)
     stands = value_standing(rate.days, before.value + at[severity == "act"]) if standing and severity != "ok" else {}
-    finding = replace(
-        undecided_quality(
-            context,
-            column.subject,
-            metric,
-            now.rows,
-            value_sentence(column, metric, now, before, past if standing else None, None if by_size(news, at) == "ok" else up_to),
-            against=column.baseline,
-        ),
+    because = value_sentence(column, metric, now, before, past if standing else None, None if by_size(news, at) == "ok" else up_to)
+    finding = undecided_quality(context, column.subject, metric, now.rows, because, against=column.baseline).revised(
         value=known.value,
         low=known.low,
         high=known.high,
@@ -354,15 +347,22 @@ def baseline_had_words(column: CheckedColumn) -> str:
     return "the reference had" if column.baseline == "reference" else f"the {PAST_DAYS} days before had"
 
 
-def values_summary(column: CheckedColumn, context: Context) -> Finding:
-    """Return the finding about a column none of whose rates is beyond its limit: OK, or unknown."""
+def values_summaries(columns: Sequence[CheckedColumn], context: Context) -> list[Finding]:
+    """Return the findings about columns none of whose rates is beyond its limit; their intervals are computed together."""
+    if not columns:
+        return []
+    nulls = [column.rates["null_rate"][0] for column in columns]
+    known = rate_intervals([share.hits for share in nulls], [share.total for share in nulls], [share.squares for share in nulls])
+    return [values_summary(column, interval, context) for column, interval in zip(columns, known, strict=True)]
+
+
+def values_summary(column: CheckedColumn, known: Interval, context: Context) -> Finding:
+    """Return the finding about a column none of whose rates is beyond its limit: OK, or unknown. known: the rate of nulls now."""
     metric = "null_rate"
     rates = column.rates
     now, before = rates[metric]
     at = quality_limits(context, metric, WATCH, ACT)
-    known = rate_interval(now.hits, now.total, now.squares)
-    base = replace(
-        undecided_quality(context, column.subject, metric, now.rows, "", against=column.baseline),
+    base = undecided_quality(context, column.subject, metric, now.rows, "", against=column.baseline).revised(
         value=known.value,
         low=known.low,
         high=known.high,
@@ -373,7 +373,7 @@ def values_summary(column: CheckedColumn, context: Context) -> Finding:
     if min(before.n, now.n) < MINIMUM_ROWS or now.n < needed:
         small = "a larger reference" if column.baseline == "reference" else "more of a past"
         more = small if before.n < MINIMUM_ROWS else f"about {max(round(needed - now.n), 1):,} more"
-        return replace(base, because=f"{column.text} cannot be judged yet on {rounded_count(now.rows, 'prediction')}: that needs {more}.")
+        return base.revised(because=f"{column.text} cannot be judged yet on {rounded_count(now.rows, 'prediction')}: that needs {more}.")
     evidence = base.evidence | {
         "baseline": before.value,
         "baseline_n": before.rows,
@@ -388,7 +388,7 @@ def values_summary(column: CheckedColumn, context: Context) -> Finding:
     whole = "in the reference" if column.baseline == "reference" else f"in the {PAST_DAYS} days before"
     who = column.text if column.feature else "the score"
     because = f"No rate of {who} grew beyond its limit (rates {whole} in brackets): {', '.join(said)}."
-    return replace(base, severity="ok", limit=value_edge(before, at[0]), evidence=evidence, because=because)
+    return base.revised(severity="ok", limit=value_edge(before, at[0]), evidence=evidence, because=because)
 
 
 def value_rows_needed(before: ColumnShare, growth: float) -> float:

@@ -135,7 +135,7 @@ def member_of(finding: Finding, incident: Incident) -> Finding:
     evidence = {name: value for name, value in finding.evidence.items() if name != LEADS}
     if finding is incident.lead:
         evidence[LEADS] = True
-    return replace(finding, incident=incident.id, likely_source=incident.source, evidence=evidence)
+    return finding.revised(incident=incident.id, likely_source=incident.source, evidence=evidence)
 
 
 def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incident]) -> list[Finding]:

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,8 @@ CHECKS = {
     "out_of_range_rate": None,
 }
 """Rates that are checked, and the special bin of each; out of range are the bins of a number beyond the range of its reference."""
+BLOCK = 256
+"""Columns that are counted together at most, which bounds the memory."""
 FIRST_BIN = min(NULL, NAN, ABSENT, WRONG_TYPE, UNSEEN)
 OF_NUMBERS, OF_CATEGORIES = ("null_rate", "nan_rate", "absent_rate", "wrong_type_rate"), ("null_rate", "absent_rate", "wrong_type_rate")
 
@@ -240,22 +242,31 @@ def counts_by_column(frame: "DataFrame") -> dict[str, ColumnCounts]:
 
     places, names = pd.factorize(frame["column"].to_numpy(object), sort=True)
     order = np.argsort(places, kind="stable")
-    ends = np.cumsum(np.bincount(places, minlength=len(names))).tolist()
+    starts = [0, *np.cumsum(np.bincount(places, minlength=len(names))).tolist()]
     timeless = np.zeros(len(frame), np.int64), np.array(["NaT"], "datetime64[D]")
     at, days = pd.factorize(frame["period"].to_numpy(), sort=True) if "period" in frame else timeless
-    dates, day, bins = np.asarray(days, "datetime64[D]"), at[order], frame["bin"].to_numpy(np.int64)[order]
+    dates, column, day, bins = np.asarray(days, "datetime64[D]"), places[order], at[order], frame["bin"].to_numpy(np.int64)[order]
     figures = [frame[name].to_numpy(np.float64)[order] for name in ("w", "w2", "n")]
-    parts = zip(map(str, names), map(slice, [0, *ends], ends))
-    return {name: count_table(dates, day[part], bins[part], [figure[part] for figure in figures]) for name, part in parts}
+    found: dict[str, ColumnCounts] = {}
+    for first in range(0, len(names), BLOCK):
+        block = names[first : first + BLOCK]
+        part = slice(starts[first], starts[first + len(block)])
+        tables = count_tables(dates, column[part] - first, day[part], bins[part], [figure[part] for figure in figures])
+        found.update(zip(map(str, block), tables, strict=True))
+    return found
 
 
-def count_table(dates: NDArray[np.datetime64], day: NDArray[np.int64], bins: NDArray[np.int64], figures: Sequence[Floats]) -> ColumnCounts:
-    """Rows in any order as a table by day and bin.
+def count_tables(
+    dates: NDArray[np.datetime64], column: NDArray[np.int64], day: NDArray[np.int64], bins: NDArray[np.int64], figures: Sequence[Floats]
+) -> list[ColumnCounts]:
+    """Rows of some columns as tables by day and bin, counted together.
 
     Parameters
     ----------
     dates : NDArray[np.datetime64]
         Dates.
+    column : NDArray[np.int64]
+        Place of each row's column, from 0 and rising by at most one.
     day : NDArray[np.int64]
         Place of each row's day among the dates.
     bins : NDArray[np.int64]
@@ -265,14 +276,29 @@ def count_table(dates: NDArray[np.datetime64], day: NDArray[np.int64], bins: NDA
 
     Returns
     -------
-    ColumnCounts
+    list[ColumnCounts]
+        Of each column, the days that have rows.
     """
-    numbers = np.arange(FIRST_BIN, bins.max() + 1)
-    shape = dates.size, numbers.size
-    cell = day * numbers.size + bins - FIRST_BIN
-    table = np.array([np.bincount(cell, figure, dates.size * numbers.size).reshape(shape) for figure in figures])
-    there = table[2].any(axis=1)
-    return ColumnCounts(dates, numbers, table) if there.all() else ColumnCounts(dates[there], numbers, table[:, there])
+    count = int(column[-1]) + 1
+    width = np.maximum.reduceat(bins, np.searchsorted(column, np.arange(count))) + 1 - FIRST_BIN
+    ends = np.concatenate([[0], np.cumsum(width * dates.size)])
+    cell = ends[column] + day * width[column] + bins - FIRST_BIN
+    tables = np.stack([np.bincount(cell, figure, int(ends[-1])) for figure in figures])
+    there = np.bincount(column * dates.size + day, figures[2], count * dates.size).reshape(count, dates.size) > 0
+    whole, found = there.all(axis=1).tolist(), []
+    for place, (size, start, end) in enumerate(zip(width.tolist(), ends[:-1].tolist(), ends[1:].tolist(), strict=True)):
+        table = tables[:, start:end].reshape(len(figures), dates.size, size)
+        kept = slice(None) if whole[place] else there[place]
+        found.append(ColumnCounts(dates[kept], _bin_numbers(size), table[:, kept]))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _bin_numbers(size: int) -> NDArray[np.int64]:
+    """The numbers of so many bins, from FIRST_BIN on; they are shared and cannot be written to."""
+    numbers = np.arange(FIRST_BIN, FIRST_BIN + size)
+    numbers.flags.writeable = False
+    return numbers
 
 
 def _check_bins(metric: str, bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:

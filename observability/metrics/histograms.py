@@ -1,5 +1,6 @@
 """Histograms of one column: the reference, the window, and each of its days."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 RARE_SHARE = 0.01
 """Categories below this share of the reference are merged: alone, each would be a bin of noise in the PSI."""
 GROUPS = 10
+BLOCK = 256
+"""Columns that are counted together at most, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +150,12 @@ def histogram_rows_by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dic
 
 def _dense_counts(rows: "DataFrame | Columns", size: int) -> NDArray[np.float64]:
     """Weighted counts of `size` ordinary bins, then unseen, then missing."""
-    return np.bincount(_bin_places(rows, size), np.asarray(rows["w"], np.float64), size + 2).astype(np.float64)
+    places = _bin_places(np.asarray(rows["bin"], np.int64), size)
+    return np.bincount(places, np.asarray(rows["w"], np.float64), size + 2).astype(np.float64)
 
 
-def _bin_places(rows: "DataFrame | Columns", size: int) -> NDArray[np.int64]:
+def _bin_places(bins: NDArray[np.int64], size: int | NDArray[np.int64]) -> NDArray[np.int64]:
     """Place of each row of a histogram answer among `size` ordinary bins, unseen and missing."""
-    bins = np.asarray(rows["bin"], np.int64)
     return np.where(bins >= 0, np.minimum(bins, size - 1), np.where(bins == UNSEEN, size, size + 1))
 
 
@@ -227,11 +230,39 @@ def daily_histogram(days: NDArray[np.int64], rows: Columns, size: int) -> DailyH
     -------
     DailyHistogram
     """
-    day = rows["day"]
-    counts = np.bincount(day * (size + 2) + _bin_places(rows, size), rows["w"], days.size * (size + 2)).reshape(days.size, size + 2)
-    w2, n = (np.bincount(day, rows[name], days.size) for name in ("w2", "n"))
-    found = DailyHistogram(days, counts, counts.sum(axis=1), w2, n.astype(np.int64))
-    return found if found.rows.all() else found.at(found.rows > 0)
+    return daily_histograms(days, [rows], [size])[0]
+
+
+def daily_histograms(days: NDArray[np.int64], rows: Sequence[Columns], sizes: Sequence[int]) -> list[DailyHistogram]:
+    """Histograms of many columns by day, counted together, each for the days that have rows.
+
+    Parameters
+    ----------
+    days : NDArray[np.int64]
+        Days of the answer (`histogram_rows_by_column`).
+    rows : Sequence[Columns]
+        Rows of each column in a histogram answer.
+    sizes : Sequence[int]
+        Number of ordinary bins of each column.
+
+    Returns
+    -------
+    list[DailyHistogram]
+    """
+    found = []
+    for first in range(0, len(rows), BLOCK):
+        some, widths = rows[first : first + BLOCK], np.asarray(sizes[first : first + BLOCK], np.int64) + 2
+        column = np.repeat(np.arange(len(some)), [part["day"].size for part in some])
+        day, bins, w, w2, n = (np.concatenate([part[name] for part in some]) for name in ("day", "bin", "w", "w2", "n"))
+        ends = np.concatenate([[0], np.cumsum(widths * days.size)])
+        cell = ends[column] + day * widths[column] + _bin_places(bins.astype(np.int64), widths[column] - 2)
+        counts, dated = np.bincount(cell, w, int(ends[-1])), column * days.size + day
+        squares, numbers = (np.bincount(dated, each, len(some) * days.size).reshape(len(some), days.size) for each in (w2, n))
+        for place, (start, end) in enumerate(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)):
+            own = counts[start:end].reshape(days.size, widths[place])
+            one = DailyHistogram(days, own, own.sum(axis=1), squares[place], numbers[place].astype(np.int64))
+            found.append(one if one.rows.all() else one.at(one.rows > 0))
+    return found
 
 
 CALENDAR_SHARE, CALENDAR_ROWS, CALENDAR_DAYS = 0.95, 5, 7

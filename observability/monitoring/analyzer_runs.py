@@ -69,7 +69,7 @@ def _with_proof(finding: Finding, analyzer: Analyzer, context: Context) -> Findi
         proof = analyzer.proof(finding, context)
     except Exception:
         LOG.exception("no proof of %s %s", finding.analyzer, finding.metric)
-    return replace(finding, because=with_minus_signs(finding.because), proof=proof)
+    return finding.revised(because=with_minus_signs(finding.because), proof=proof)
 
 
 def _analyzer_frame(engine: "Engine", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:

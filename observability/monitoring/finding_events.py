@@ -1,6 +1,5 @@
 """Which event came before a finding, and since when does it hold?"""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,10 +23,10 @@ def dated_finding(finding: Finding) -> Finding:
     Without a dated onset, the window's start is taken and marked as vague.
     """
     news = news_of(finding)
-    finding = with_short_claim(finding if news == finding.news else replace(finding, news=news))
+    finding = with_short_claim(finding if news == finding.news else finding.revised(news=news))
     if finding.severity != "act" or finding.onset is not None:
         return finding
-    return replace(finding, onset=finding.start, evidence=finding.evidence | {"onset_known": "vague"})
+    return finding.revised(onset=finding.start, evidence=finding.evidence | {"onset_known": "vague"})
 
 
 def with_nearest_event(finding: Finding, marks: "DataFrame") -> Finding:
@@ -47,4 +46,4 @@ def with_nearest_event(finding: Finding, marks: "DataFrame") -> Finding:
     if near.empty:
         return finding
     row = near.iloc[-1].to_dict()
-    return replace(finding, event={"at": iso(aware_utc(row["at"].to_pydatetime())), "what": row["what"], "text": row["text"]})
+    return finding.revised(event={"at": iso(aware_utc(row["at"].to_pydatetime())), "what": row["what"], "text": row["text"]})

@@ -66,16 +66,17 @@ def coarsen_bins(reference_counts: ArrayLike, target: int = 20, protected: Array
     Integers
     """
     counts = np.asarray(reference_counts, np.float64)
-    size = counts.sum() / target
+    size = float(counts.sum()) / target
     alone = np.zeros(counts.size, bool) if protected is None else np.asarray(protected, bool) & (counts >= size / 2)
-    group, held, current = np.zeros(counts.size, np.int64), 0.0, 0
-    for i, count in enumerate(counts):
+    group: list[int] = []
+    held, current, apart = 0.0, 0, False
+    for count, own in zip(counts.tolist(), alone.tolist(), strict=True):
         nearer_without = held > 0 and held + count > size and held + count - size > size - held
-        if i and (alone[i] or alone[i - 1] or nearer_without):
+        if group and (own or apart or nearer_without):
             current, held = current + 1, 0.0
-        group[i] = current
-        held += count
-    return group
+        group.append(current)
+        held, apart = held + count, own
+    return np.array(group, np.int64)
 
 
 def occupied_bins(reference: ArrayLike, current: ArrayLike) -> int:

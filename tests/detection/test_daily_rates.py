@@ -10,7 +10,7 @@ from observability.core.catalog import Edges
 from observability.core.finding import Finding
 from observability.core.questions import NULL
 from observability.detection import daily_rates
-from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, count_table
+from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, count_tables
 from tests.support.analyzer_worlds import START, context_for, frames_for
 from tests.support.length import allowed, repeats
 
@@ -97,7 +97,7 @@ def counts(days: np.ndarray, hits: np.ndarray) -> ColumnCounts:
     """Days of A_DAY rows, of which some are null."""
     n = np.concatenate([hits, A_DAY - hits]).astype(float)
     bins, day = np.repeat([NULL, 1], hits.size), np.tile(np.arange(hits.size), 2)
-    return count_table(days.astype("datetime64[D]"), day, bins, (n, n, n))
+    return count_tables(days.astype("datetime64[D]"), np.zeros_like(day), day, bins, (n, n, n))[0]
 
 
 def test_a_dry_week_after_wet_and_dry_days_is_not_constant_and_one_after_mixed_days_is() -> None:

@@ -19,7 +19,7 @@ from observability.detection.hourly_volume import volume_hours
 from observability.detection.rejected_lines import line_claims
 from observability.detection.significant_claims import NAME, PAST_DAYS, settled_findings, worst_of_each
 from observability.detection.stuck_values import still_claims
-from observability.detection.value_checks import MINIMUM_ROWS, CheckedColumn, no_reference, no_rows, rate_claims, values_summary
+from observability.detection.value_checks import MINIMUM_ROWS, CheckedColumn, no_reference, no_rows, rate_claims, values_summaries
 from observability.metrics.column_counts import NO_ROWS, ColumnCounts, counts_by_column, sums_by_column
 from observability.proofs.values import QUALITY_PROOFS
 
@@ -70,7 +70,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     elif "reference" not in frames:
         said.append(no_reference(context, rows))
     named = {each.subject for each in beyond}
-    fine = [values_summary(each, context) for each in columns if each.subject not in named]
+    fine = values_summaries([each for each in columns if each.subject not in named], context)
     return [*worst_of_each(judged[: len(arriving)]), *said, *beyond, *fine]
 
 

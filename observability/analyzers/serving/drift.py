@@ -8,7 +8,6 @@ standard deviation (detection/mean_shifts.py), are reported however small the PS
 Drift that no single feature shows is found by serving/multivariate_drift.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -38,7 +37,7 @@ from observability.detection.windows import window_phrase
 from observability.metrics.histograms import (
     column_axis,
     column_histogram,
-    daily_histogram,
+    daily_histograms,
     group_cuts,
     histogram_rows_by_column,
 )
@@ -108,10 +107,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         swaps = swapped_categories.swap_claims(drift, levels, [next(adjusted) for _ in levels], context)
         column = column_finding(drift, verdicts, falls, values, context)
         if mean is not None:
-            column = replace(column, evidence=column.evidence | {"mean_shift": mean.shift, "mean_shift_p_value": mean.p_value})
+            column = column.revised(evidence=column.evidence | {"mean_shift": mean.shift, "mean_shift_p_value": mean.p_value})
         moved = mean_shifts.mean_shift_claims(drift, mean, None if mean is None else next(adjusted), context)
         alone = moved if column.severity == "ok" else []
-        found += [replace(column, because=column.because.replace(STABLE, BELOW_PSI)) if alone else column, *swaps, *alone]
+        found += [column.revised(because=column.because.replace(STABLE, BELOW_PSI)) if alone else column, *swaps, *alone]
     return found
 
 
@@ -121,18 +120,16 @@ def compared_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
     window = context.window
     days = WindowDays((window.start - EPOCH).days, *context.whole_days, window.days)
     stated = stated_limits(context.model.settings, f"{NAME}/psi", WATCH, ACT)
-    found = []
-    for column in drift_columns(context):
-        if column not in now or column not in then:
-            continue
-        axis = column_axis(context.version.edges.get(column), then[column])
-        if axis is None:
-            continue
-        before = column_histogram(then[column], axis.size)
-        of = daily_histogram(now_days, now[column], axis.size)
-        earlier = daily_histogram(past_days, past[column], axis.size) if column in past else None
-        found.append(ComparedColumn(column, context.model.subject(column), axis, before, of, earlier))
-    return column_drifts(found, days, stated)
+    of_both = [column for column in drift_columns(context) if column in now and column in then]
+    found = {column: axis for column in of_both if (axis := column_axis(context.version.edges.get(column), then[column])) is not None}
+    sizes, seen = [axis.size for axis in found.values()], [column for column in found if column in past]
+    of = daily_histograms(now_days, [now[column] for column in found], sizes)
+    earlier = dict(zip(seen, daily_histograms(past_days, [past[column] for column in seen], [found[column].size for column in seen])))
+    columns = [
+        ComparedColumn(column, context.model.subject(column), axis, column_histogram(then[column], axis.size), by_day, earlier.get(column))
+        for (column, axis), by_day in zip(found.items(), of, strict=True)
+    ]
+    return column_drifts(columns, days, stated)
 
 
 def column_finding(
@@ -155,8 +152,7 @@ def column_finding(
     stands = drift_standing(drift, change, worst.limit) if alarming and worst.standing and change.whole else {}
     share, unit = importance.get(drift.name), values.unit_change(drift) if alarming else None
     weight = share if share is not None else 1 / max(len(importance), 1) if importance else 1.0
-    finding = replace(
-        undecided_drift(context, drift.name, change.after.rows, ""),
+    finding = undecided_drift(context, drift.name, change.after.rows, "").revised(
         value=change.effect,
         low=low,
         high=high,
@@ -170,7 +166,7 @@ def column_finding(
         | {"value_shift": values.shift(drift, change), **({"factor": unit.factor} if unit else {})}
         | (onset.evidence if onset else stands),
     )
-    finding = replace(finding, because=drift_sentence(drift, worst, finding, needed, unit))
+    finding = finding.revised(because=drift_sentence(drift, worst, finding, needed, unit))
     return with_worth(finding, drift, worst, falls, context) if severity == "act" and drift.reference != "score" else finding
 
 
@@ -179,7 +175,7 @@ def with_worth(finding: Finding, drift: ColumnDrift, worst: Verdict, falls: list
     moved = [value >= worst.limit for value in drift.weeks]
     record = move_record([*moved, *[None] * (len(falls) - len(moved))], falls, context)
     because = f"{finding.because.removesuffix('.')}; {record.in_words}."
-    return replace(finding, because=because, evidence=finding.evidence | record.evidence)
+    return finding.revised(because=because, evidence=finding.evidence | record.evidence)
 
 
 def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:

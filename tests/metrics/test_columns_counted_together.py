@@ -1,0 +1,68 @@
+"""Columns that are counted together have the counts that each has alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.catalog import Edges
+from observability.core.questions import ABSENT, NULL, UNSEEN
+from observability.metrics import column_counts, histograms
+
+FIRST = pd.Timestamp("2026-03-02")
+
+
+def answer(columns: int = 11, days: int = 6) -> pd.DataFrame:
+    """A histogram answer by day in any order, weighted. Column 3 lacks the first day, column 4 has one day."""
+    random = np.random.default_rng(7)
+    rows = []
+    for place in range(columns):
+        bins = [NULL, ABSENT, UNSEEN, *range(int(random.integers(1, 9)))]
+        for day in range(days):
+            if (place == 3 and day == 0) or (place == 4 and day != 2):
+                continue
+            for bin_ in random.choice(bins, random.integers(1, len(bins) + 1), replace=False):
+                n = int(random.integers(1, 50))
+                rows.append((f"feature.c{place}", FIRST + pd.Timedelta(days=day), int(bin_), n * 1.5, n * 2.25, n))
+    frame = pd.DataFrame(rows, columns=["column", "period", "bin", "w", "w2", "n"])
+    return frame.sample(frac=1, random_state=3).reset_index(drop=True)
+
+
+@pytest.mark.parametrize("block", [1, 4, 256])
+def test_tables_by_day_and_bin(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(column_counts, "BLOCK", block)
+    frame = answer()
+    found = column_counts.counts_by_column(frame)
+    assert set(found) == set(frame["column"])
+    for name, part in frame.groupby("column"):
+        own = found[name]
+        assert own.days.tolist() == sorted({at.date() for at in part["period"]})
+        assert own.bins[0] == column_counts.FIRST_BIN and own.bins[-1] == max(part["bin"].max(), own.bins[0])
+        assert own.table.sum(axis=(1, 2)) == pytest.approx(part[["w", "w2", "n"]].sum().to_numpy())
+        for day, at in enumerate(own.days):
+            for place, bin_ in enumerate(own.bins):
+                rows = part[(part["period"] == pd.Timestamp(at)) & (part["bin"] == bin_)]
+                assert own.table[:, day, place].tolist() == rows[["w", "w2", "n"]].sum().tolist()
+        nulls = own.share("null_rate", Edges())
+        assert nulls.hits == pytest.approx(part.loc[part["bin"] == NULL, "w"].sum()) and nulls.rows == part["n"].sum()
+
+
+@pytest.mark.parametrize("block", [1, 4, 256])
+def test_histograms_by_day(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histograms, "BLOCK", block)
+    frame, size = answer(), 5
+    days, rows = histograms.histogram_rows_by_column(frame)
+    sizes = [size + place % 3 for place in range(len(rows))]
+    for (name, part), wide, own in zip(rows.items(), sizes, histograms.daily_histograms(days, list(rows.values()), sizes), strict=True):
+        every = frame[frame["column"] == name]
+        assert own.numbers.tolist() == sorted({(at - pd.Timestamp("1970-01-01")).days for at in every["period"]})
+        assert own.counts.shape == (own.numbers.size, wide + 2) and own.rows.sum() == every["n"].sum()
+        place = every["bin"].map(lambda bin_, wide=wide: min(bin_, wide - 1) if bin_ >= 0 else wide if bin_ == UNSEEN else wide + 1)
+        expected = every.assign(place=place).pivot_table(index="period", columns="place", values="w", aggfunc="sum", fill_value=0.0)
+        assert own.counts == pytest.approx(expected.reindex(columns=range(wide + 2), fill_value=0.0).to_numpy())
+        assert own.w2 == pytest.approx(every.groupby("period")["w2"].sum().to_numpy())
+        alone = histograms.daily_histogram(days, part, wide)
+        assert all(np.array_equal(getattr(own, each), getattr(alone, each)) for each in ("numbers", "counts", "w", "w2", "rows"))
+
+
+def test_an_answer_without_rows_has_no_column() -> None:
+    assert column_counts.counts_by_column(answer().iloc[:0]) == {}
