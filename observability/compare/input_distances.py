@@ -5,8 +5,9 @@ sample of each side is binned on the edges of one version; each difference state
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +18,15 @@ from observability.core.errors import ObservabilityError
 from observability.core.questions import NULL, UNSEEN, Aggregate, Sample
 from observability.core.window import Window
 from observability.detection import histogram_distance
-from observability.metrics.histograms import ColumnAxis, column_axis, column_histogram, grouped_counts
+from observability.metrics.histograms import (
+    ColumnAxis,
+    ColumnHistogram,
+    column_axis,
+    column_histogram,
+    grouped_counts,
+    histogram_rows_by_column,
+)
+from observability.metrics.performance import Columns
 from observability.stats import distance
 from observability.stats.interval import Interval
 from observability.stats.scores import SCORE_EDGES
@@ -36,15 +45,38 @@ SCORE_EDGES_FIXED = Edges(edges=tuple(SCORE_EDGES.tolist()))
 class HistogramPair:
     """One column on both sides, on the same edges.
 
-    a, b: bin, n, w, w2. basis "counts": every row; "sample": a bounded sample of each side.
+    a, b: arrays of bin, n, w, w2. basis "counts": every row; "sample": a bounded sample of each side.
     """
 
     column: str
     name: str
     edges: Edges
-    a: "DataFrame"
-    b: "DataFrame"
+    a: Columns
+    b: Columns
     basis: Literal["counts", "sample"]
+
+
+class ColumnEvidence(Mapping[str, Any]):
+    """What is known of the distance of one column besides its PSI, computed where it is read: a page shows a few of very many columns."""
+
+    def __init__(self, compute: Callable[[], Mapping[str, Any]]) -> None:
+        self._compute = compute
+
+    @cached_property
+    def _known(self) -> Mapping[str, Any]:
+        return self._compute()
+
+    def __getitem__(self, name: str) -> Any:
+        """What is known by that name. Raises KeyError."""
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        """How many names there are."""
+        return len(self._known)
 
 
 def input_differences(
@@ -86,7 +118,8 @@ def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, version
     counted = [column for column in columns if edges[column] is not None]
     broken: dict[str, Exception] = {}
     frames = {side: _histogram_counts(ask, window, counted, broken) for side, window in (("a", a), ("b", b))}
-    rows = {side: dict(tuple(frame.groupby("column", sort=False))) for side, frame in frames.items()}
+    rows = [histogram_rows_by_column(frame)[1] for frame in frames.values()]
+    empty: Columns = {name: np.zeros(0) for name in ("bin", "n", "w", "w2")}
     drawn = _sampled_values(ask, a, b, [column for column in columns if edges[column] is None], broken)
     found: list[HistogramPair | Difference] = []
     for column in columns:
@@ -94,8 +127,7 @@ def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, version
         if column in broken:
             found.append(_refused_column(column, name, f"it could not be read: {broken[column]}"))
         elif known is not None:
-            parts = [rows[side].get(column, frame.iloc[:0]) for side, frame in frames.items()]
-            found.append(HistogramPair(column, name, known, parts[0], parts[1], "counts"))
+            found.append(HistogramPair(column, name, known, *(side.get(column, empty) for side in rows), "counts"))
         else:
             found.append(_binned_samples(model, column, name, versions, *(frame[column] for frame in drawn)))
     return found
@@ -169,14 +201,14 @@ def _edges_from_values(values: "Series[Any]", number: bool) -> Edges:
     )
 
 
-def _number_bins(values: "Series[Any]", edges: Edges) -> "DataFrame":
+def _number_bins(values: "Series[Any]", edges: Edges) -> Columns:
     """Counts of numbers by left-closed bin; missing values are null."""
     given = values.to_numpy(np.float64)
     bins = np.where(np.isnan(given), NULL, np.searchsorted(np.asarray(edges.edges), np.nan_to_num(given), side="right"))
     return _bin_counts(bins)
 
 
-def _level_bins(values: "Series[Any]", edges: Edges) -> "DataFrame":
+def _level_bins(values: "Series[Any]", edges: Edges) -> Columns:
     """Counts of levels by place; unseen and null have bins of their own."""
     from observability.stats.edges import level_label
 
@@ -185,12 +217,10 @@ def _level_bins(values: "Series[Any]", edges: Edges) -> "DataFrame":
     return _bin_counts(np.array([NULL if each is None else places.get(each, UNSEEN) for each in names], np.int64))
 
 
-def _bin_counts(bins: np.ndarray) -> "DataFrame":
+def _bin_counts(bins: np.ndarray) -> Columns:
     """bin, n, w, w2 of single rows."""
-    import pandas as pd
-
     found, n = np.unique(bins.astype(np.int64), return_counts=True)
-    return pd.DataFrame({"bin": found, "n": n.astype(np.int64), "w": n.astype(np.float64), "w2": n.astype(np.float64)})
+    return {"bin": found, "n": n.astype(np.int64), "w": n.astype(np.float64), "w2": n.astype(np.float64)}
 
 
 def _distance_difference(held: HistogramPair) -> Difference:
@@ -208,19 +238,25 @@ def _distance_difference(held: HistogramPair) -> Difference:
     base, now = grouped_counts(before, axis.group), grouped_counts(after, axis.group)
     value, groups = distance.psi(base, now), distance.occupied_bins(base, now)
     p_value = distance.psi_p_value(value, before.n, after.n, groups)
-    low, high = histogram_distance.interval_of(axis, before, after)
-    evidence = {"null_95": distance.psi_null_quantile(before.n, after.n, groups), **histogram_distance.other_distances(axis, before, after)}
-    kept: Mapping[str, Any] = {
-        name: evidence.get(name)
-        for name in ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity", "wasserstein", "mean_shift")
-    } | {"missing_a": after.missing_share, "missing_b": before.missing_share, "basis": held.basis}
+    low, high = histogram_distance.interval_around(value, groups, (base, now), (before.n, after.n))
     needed = histogram_distance.psi_rows_needed(groups, before.n, MINIMUM_PSI)
     found = Difference(
         section, held.name, "psi", "nats", sides[0], sides[1], Interval(value, low, high, min(after.n, before.n)), MINIMUM_PSI, p_value,
-        distance=True, evidence=kept,
+        distance=True, evidence=ColumnEvidence(partial(_column_evidence, axis, before, after, groups, held.basis)),
     )  # fmt: skip
     if after.n >= needed:
         return found
     if np.isinf(needed):
         return replace(found, why="side B has too few rows to distinguish its distances from chance")
     return replace(found, why="too few rows on side A to distinguish a distance from chance", more=max(int(np.ceil(needed - after.n)), 1))
+
+
+def _column_evidence(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram, groups: int, basis: str) -> Mapping[str, Any]:
+    """The other distances of a column, the 95 % point of its PSI's null distribution, its missing values, and what was counted."""
+    known = {"null_95": distance.psi_null_quantile(before.n, after.n, groups), **histogram_distance.other_distances(axis, before, after)}
+    names = ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity", "wasserstein", "mean_shift")
+    return {name: known.get(name) for name in names} | {
+        "missing_a": after.missing_share,
+        "missing_b": before.missing_share,
+        "basis": basis,
+    }

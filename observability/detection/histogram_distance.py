@@ -21,12 +21,6 @@ def psi_rows_needed(groups: int, n_reference: float, limit: float) -> float:
     return float("inf") if needed is None else max(MINIMUM_ROWS, needed)
 
 
-def interval_of(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram) -> tuple[float, float]:
-    """Return a 95 % interval of the PSI of two sides."""
-    base, now = grouped_counts(before, axis.group), grouped_counts(after, axis.group)
-    return interval_around(distance.psi(base, now), distance.occupied_bins(base, now), (base, now), (before.n, after.n))
-
-
 def other_distances(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram) -> dict[str, float | None]:
     """Return the other distances by name: of numbers KS, Wasserstein and the shift of the mean, of categories the largest change of a
     share.

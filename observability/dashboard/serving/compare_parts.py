@@ -290,7 +290,7 @@ def distance_overlay(here: ModelPage, found: WindowComparison, difference: Diffe
     words = f"{difference.subject}: {', '.join(distances)}; {rows}."
     plain_paragraph(words)
     sides = {"reference": "b", "current": "a", "n_reference": "n_b", "n_current": "n_a"}
-    twin = distributions.overlay_frame(held.edges, held.a, held.b).rename(columns=sides)
+    twin = distributions.overlay_frame(held.edges, pd.DataFrame(held.a), pd.DataFrame(held.b)).rename(columns=sides)
     figure = distribution_overlay(twin, name=difference.subject, sides=charts_compare.SIDES)
     on_mark = clicks.cases_on_click("overlay", lambda point: cases_of_side(here, found, held, twin, point))
     frame.chart_with_table(figure, twin, key="overlay", alt=words, on_select=on_mark)
