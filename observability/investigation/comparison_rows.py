@@ -3,13 +3,15 @@
 Bounded samples (smallest hash of the id first, the same on every engine), so the cost does not grow with the store.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.catalog import Model
+from observability.core.analyzer import most_important_names
+from observability.core.catalog import Column, Model
 from observability.core.formatting import format_span
 from observability.core.numerals import format_figure
 from observability.core.questions import Aggregate, By, Sample
@@ -98,10 +100,27 @@ def day_start(instant: datetime) -> datetime:
     return instant.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def sample_columns(model: Model) -> tuple[str, ...]:
-    """The columns of samples."""
+def sample_columns(model: Model, columns: Sequence[Column] | None = None) -> tuple[str, ...]:
+    """The columns of samples. columns: the inputs and groups among them; by default all of the model."""
     facts = ("id", "at", "decision", "label", "label_value", "score", "replica", "device")
-    return (*facts, *probability_columns(model), *(column.reference for column in model.columns))
+    return (*facts, *probability_columns(model), *(column.reference for column in (model.columns if columns is None else columns)))
+
+
+def compared_columns(model: Model) -> tuple[Column, ...]:
+    """The columns by which rows are compared: groups, sensitive columns and features, of very many the most important ones."""
+    wanted = set(most_important_names([column.name for column in model.features()], model.settings.importance))
+    return tuple(column for column in model.columns if column.role != "feature" or column.sensitive or column.name in wanted)
+
+
+@computed_once
+def read_columns(case: CaseInProgress) -> tuple[Column, ...]:
+    """The columns that samples of the case hold: `compared_columns`, and of flagged inputs as many as are compared at most."""
+    model, columns = case.row.model, compared_columns(case.row.model)
+    if len(columns) == len(model.columns):
+        return columns
+    flagged = [each.feature for each in case.part("inputs") or () if each.flagged]
+    held = {column.name for column in columns} | set(most_important_names(flagged, model.settings.importance))
+    return tuple(column for column in model.columns if column.role != "feature" or column.name in held)
 
 
 def row_limit(model: Model, rows: int = MAX_ROWS, cells: int = MAX_CELLS) -> int:
@@ -121,7 +140,7 @@ def labelled_rows_about(case: CaseInProgress) -> "DataFrame":
 def labelled_rows_of(case: CaseInProgress) -> "DataFrame":
     """Labelled rows around the case, without itself; may be empty."""
     model = case.row.model
-    frame = case.store.ask(Sample("outcomes", sample_columns(model), row_limit(model)), window_around(case))
+    frame = case.store.ask(Sample("outcomes", sample_columns(model, read_columns(case)), row_limit(model)), window_around(case))
     return frame[(frame["label"] >= 0) & (frame["id"] != case.row.id)].reset_index(drop=True)
 
 
@@ -157,7 +176,8 @@ def reference(case: CaseInProgress) -> "DataFrame":
     """Rows of the version's reference, without the case itself, at most REFERENCE_ROWS; empty without a reference."""
     model = case.row.model
     rows = row_limit(model, REFERENCE_ROWS, MAX_CELLS // 2)
-    frame = case.store.ask(Sample("outcomes", sample_columns(model), rows), replace(window_around(case), slice=None).reference())
+    asked = Sample("outcomes", sample_columns(model, read_columns(case)), rows)
+    frame = case.store.ask(asked, replace(window_around(case), slice=None).reference())
     return frame[frame["id"] != case.row.id].reset_index(drop=True)
 
 

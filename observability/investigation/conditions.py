@@ -21,12 +21,12 @@ FIELDS = ("replica", "device")
 
 
 def conditions_met(model: Model, frame: "DataFrame", given: dict[str, Any]) -> list[Condition]:
-    """All conditions that the case meets: its level, its side of each cut, or that the value is missing.
+    """All conditions on columns of a frame that the case meets: its level, its side of each cut, or that the value is missing.
 
     given: the case's values by column reference or field.
     """
     found: list[Condition] = []
-    for column in model.columns:
+    for column in (column for column in model.columns if column.reference in frame):
         value = given.get(column.reference)
         if value is None or (isinstance(value, float) and np.isnan(value)):
             found.append(Condition(column.reference, f"{column.name} is missing", null=True))

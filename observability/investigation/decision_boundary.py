@@ -34,7 +34,7 @@ LONGEST = 5000
 
 def margin(store: Store, row: Row) -> Margin:
     """Distance of the score from another decision, and the share of reference rows at least as near. No model is needed."""
-    return margin_of(row, real_rows(store, row, production=False) if row.version.reference_rows else None)
+    return margin_of(row, real_rows(store, row, production=False, features=()) if row.version.reference_rows else None)
 
 
 def top_features(store: Store, row: Row, number: int = CURVES) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from observability.investigation.conditions import slice_level
 from observability.investigation.counterfactuals import decimals_of
 from observability.investigation.error_rule import enough_labelled_rows, search_half
 from observability.investigation.evidence_types import NotGivenError
-from observability.investigation.neighbours import case_frame
+from observability.investigation.neighbours import own_frame
 from observability.stats.arrays import Bools, Floats
 from observability.stats.interval import rate_interval
 from observability.store.types.search_terms import SEARCH_NAMES
@@ -105,7 +105,7 @@ def error_tree_nodes(case: CaseInProgress) -> tuple[Node, ...]:
         said = f"is {'an' if wrong[half].any() else 'no'} error (an error is {error.text})"
         raise NotGivenError(f"every labelled {which} in the half that the tree is grown on {said}")
     columns = encoded_columns(case, frame)
-    matrix, own = (np.stack([each.values(part) for each in columns], axis=1) for part in (frame, case_frame(case.row)))
+    matrix, own = (np.stack([each.values(part) for each in columns], axis=1) for part in (frame, own_frame(case)))
     grown = fitted_tree(matrix[half], wrong[half])
     inside, path = (np.asarray(grown.decision_path(part.astype(np.float32)).todense(), bool) for part in (matrix[~half], own))
     return tuple(tree_nodes(grown.tree_, columns, matrix, inside, wrong[~half], path[0]))
@@ -114,7 +114,7 @@ def error_tree_nodes(case: CaseInProgress) -> tuple[Node, ...]:
 def encoded_columns(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
     """Columns of the tree: numbers as they are, one column per level, and missing categories."""
     found: list[Encoded] = []
-    for column in case.row.model.columns:
+    for column in comparison_rows.compared_columns(case.row.model):
         held = frame[column.reference]
         if column.kind == "number":
             found.append(Encoded(column))

@@ -16,6 +16,7 @@ from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import slice_level
 from observability.investigation.evidence_types import Flag, Input
 from observability.investigation.outcome_facts import duration_text, reading_instant
+from observability.metrics.histograms import histogram_rows_by_column
 from observability.stats.edges import atom_bins
 
 if TYPE_CHECKING:
@@ -59,10 +60,8 @@ def reference_histograms(case: CaseInProgress, columns: list[Column]) -> dict[st
     if not known or not case.row.version.reference_rows:
         return {}
     frame = case.store.ask(Aggregate("predictions", histogram=known), comparison_rows.window_around(case).reference())
-    found: dict[str, dict[int, int]] = {}
-    for name, place, n in zip(frame["column"], frame["bin"], frame["n"], strict=True):
-        found.setdefault(str(name), {})[int(place)] = found.get(str(name), {}).get(int(place), 0) + int(n)
-    return found
+    _, rows = histogram_rows_by_column(frame)
+    return {name: dict(zip(part["bin"].tolist(), part["n"].tolist(), strict=True)) for name, part in rows.items()}
 
 
 def checked_input(case: CaseInProgress, column: Column, counts: dict[int, int], usual: "NDArray[np.float64] | None") -> Input:

@@ -46,10 +46,11 @@ def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
     model cannot know it.
     """
     edges = case.row.version.edges.get(f"feature.{given.feature}")
-    frame = comparison_rows.labelled_rows_of(case)
-    if flag != "out_of_range" or edges is None or edges.limits is None or not isinstance(given.value, int | float) or frame.empty:
+    if flag != "out_of_range" or edges is None or edges.limits is None or not isinstance(given.value, int | float):
         return False
-    values = frame[f"feature.{given.feature}"]
+    values = comparison_rows.labelled_rows_of(case).get(f"feature.{given.feature}")
+    if values is None or values.empty:
+        return False
     lowest, highest = edges.limits
     if max(given.value - highest, lowest - given.value) > highest - lowest:
         return False
@@ -67,7 +68,7 @@ def importance_weight(case: CaseInProgress, feature: str) -> float:
 
 def missing_together(case: CaseInProgress) -> str | None:
     """A sentence where more values are missing at once than in nearly all of the reference."""
-    columns = neighbours.features_of_case(case.row)
+    columns = neighbours.compared_features(case.row)
     own = comparison_rows.values_by_reference(case.row)
     mine = sum(own[each.reference] is None for each in columns)
     frame: DataFrame = comparison_rows.reference(case)
@@ -78,4 +79,5 @@ def missing_together(case: CaseInProgress) -> str | None:
     if share >= RARE:
         return None
     rows = comparison_rows.reference_sample(case.row, len(frame))
-    return f"{mine} of {len(columns)} inputs are missing at once, as in {percent(share, 2)} of {rows}."
+    which = "inputs" if len(columns) == len(neighbours.features_of_case(case.row)) else "compared inputs"
+    return f"{mine} of {len(columns)} {which} are missing at once, as in {percent(share, 2)} of {rows}."

@@ -163,6 +163,8 @@ def similar_rows(case: CaseInProgress, columns: list[Column]) -> "DataFrame":
     import pandas as pd
 
     frame = pd.concat([comparison_rows.reference(case), comparison_rows.labelled_rows_of(case)], ignore_index=True)
+    if any(each.reference not in frame for each in columns):
+        raise NotGivenError("too many inputs are suspected to be repaired together")
     frame = frame[good_rows(case, frame, columns)].reset_index(drop=True)
     own = {each.reference for each in columns}
     others = [each for each in neighbours.compared_features(case.row) if each.reference not in own]

@@ -145,7 +145,7 @@ def copied_rows(case: CaseInProgress, frame: "DataFrame", rows: "DataFrame") -> 
     """Which rows of a reference are rows of another frame: of the same instant and with the same inputs. A reference has ids of its own."""
     import pandas as pd
 
-    names = ["at", *(column.reference for column in case.row.model.columns)]
+    names = ["at", *(column.reference for column in comparison_rows.compared_columns(case.row.model))]
     found = np.array(frame["at"].isin(rows["at"]), bool)
     if found.any():
         held = rows[names].astype(frame[names].dtypes.to_dict())
@@ -174,16 +174,17 @@ def features_of_case(row: Row) -> list[Column]:
 
 @computed_once
 def own_frame(case: CaseInProgress) -> "DataFrame":
-    """The case as a frame of one row, made once."""
-    return case_frame(case.row)
+    """The case as a frame of one row with the columns by which rows are compared, made once."""
+    return case_frame(case.row, comparison_rows.compared_columns(case.row.model))
 
 
-def case_frame(row: Row) -> "DataFrame":
-    """The case as a frame of one row, with its instant."""
+def case_frame(row: Row, columns: Sequence[Column] | None = None) -> "DataFrame":
+    """The case as a frame of one row, with its instant. columns: those that it holds; by default all of the model."""
     import pandas as pd
 
     given = comparison_rows.values_by_reference(row)
-    kinds = {column.reference: "float64" if column.kind == "number" else "object" for column in row.model.columns}
+    held_columns = row.model.columns if columns is None else columns
+    kinds = {column.reference: "float64" if column.kind == "number" else "object" for column in held_columns}
     held = {name: pd.Series([given[name]], dtype=kind) for name, kind in kinds.items()}
     return pd.DataFrame({"at": pd.Series([naive_utc(row.at)], dtype="datetime64[us]"), **held})
 

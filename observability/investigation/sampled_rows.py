@@ -117,15 +117,16 @@ def stored_input(row: "Row", version: Version | None = None) -> "DataFrame":
     return model_ready_values(version_features(row.model, version or row.version), [row.features])
 
 
-def real_rows(store: "Store", row: "Row", *, production: bool = True) -> RealRows:
+def real_rows(store: "Store", row: "Row", *, production: bool = True, features: Sequence[Column] | None = None) -> RealRows:
     """A bounded sample of the reference and, with `production`, of the version's predictions in the 90 days before, without the row
     itself.
 
-    The rows with the smallest id hashes, so the sample is always the same. Raises NotGivenError where there are none.
+    The rows with the smallest id hashes, so the sample is always the same. features: those of the inputs that are read; by default all of
+    the version. Raises NotGivenError where there are no rows.
     """
     import pandas as pd
 
-    model, columns = row.model, version_features(row.model, row.version)
+    model, columns = row.model, version_features(row.model, row.version) if features is None else features
     parts = []
     if row.version.reference_rows:
         parts.append(

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,6 +22,7 @@ from observability.dashboard.case import load_case
 from observability.dashboard.case.load_case import OpenedCase
 from observability.dashboard.choice_box import link_warning
 from observability.dashboard.data.batches import batch_links
+from observability.dashboard.paged_names import MOST_ROWS
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, unavailable_note
@@ -226,8 +228,12 @@ def case_details(here: CasePage) -> None:
                 )
         for place, target in enumerate(batch_links([str(named)], here.scope) if (named := found.stored.get("batch")) else ()):
             link_button(target["t"][:80], target, key=f"to-batch-{place}", icon="inventory_2")
+    record = found.record()
+    if len(record["features"]) > MOST_ROWS:
+        plain_caption(f"The first {MOST_ROWS} of {len(record['features']):,} inputs; the section of inputs and the export have all.")
+        record |= {"features": dict(islice(record["features"].items(), MOST_ROWS))}
     st.code(
-        formatting.escape_direction_marks(json.dumps(_json_value(found.record()), indent=1, ensure_ascii=False)),
+        formatting.escape_direction_marks(json.dumps(_json_value(record), indent=1, ensure_ascii=False)),
         language=None,
         wrap_lines=True,
         height=320,

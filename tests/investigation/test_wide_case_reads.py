@@ -1,0 +1,82 @@
+"""A case of a model of very many features reads the most important ones of other rows, and those of its own that are flagged."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from observability.core import analyzer
+from observability.core.questions import Sample
+from observability.investigation import comparison_rows, input_faults, neighbours
+from observability.investigation.case import case, open_case
+from observability.investigation.case_parts import CaseInProgress
+from observability.store.db.database import Database
+from tests.support.new_store import new_store
+from tests.support.wide_model import END, wide_model
+
+COLUMNS, FEW = 60, 10
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    folder = tmp_path_factory.mktemp("wide-case")
+    with new_store(folder / "home") as held:
+        wide_model(held, folder, COLUMNS)
+        yield held
+
+
+@pytest.fixture
+def wide(store: Database, monkeypatch: pytest.MonkeyPatch) -> CaseInProgress:
+    """A prediction of the model, of whose features FEW are compared."""
+    monkeypatch.setattr(analyzer, "MOST_INPUTS", FEW)
+    return open_case(store, "p390", model=f"of {COLUMNS}", now=END)
+
+
+def features_in(frame) -> list[str]:
+    return [name for name in frame if str(name).startswith("feature.")]
+
+
+def test_samples_hold_the_compared_and_the_flagged_features(wide: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
+    flagged = [each.feature for each in wide.part("inputs") if each.flagged]
+    compared = {column.reference for column in neighbours.compared_features(wide.row)}
+    assert len(compared) == FEW
+    for frame in (comparison_rows.reference(wide), comparison_rows.labelled_rows_of(wide)):
+        held = set(features_in(frame))
+        assert compared <= held and len(held) <= 2 * FEW
+        assert held - compared <= {f"feature.{name}" for name in flagged}
+        assert bool(flagged) <= bool(held & {f"feature.{name}" for name in flagged})
+
+
+def test_no_part_of_a_case_reads_more_than_it_compares(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analyzer, "MOST_INPUTS", FEW)
+    read, ask = [], type(store).ask
+
+    def asked(self, question, window):
+        if isinstance(question, Sample):
+            read.append(len([name for name in question.columns if name.startswith("feature.")]))
+        return ask(self, question, window)
+
+    monkeypatch.setattr(type(store), "ask", asked)
+    found = case(store, "p390", model=f"of {COLUMNS}", now=END)
+    assert read and max(read) <= 2 * FEW
+    assert len(found.inputs) == COLUMNS and found.neighbours and found.triage
+
+
+def test_a_margin_reads_no_feature(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.investigation import decision_boundary
+
+    read, ask = [], type(store).ask
+    monkeypatch.setattr(type(store), "ask", lambda self, question, window: read.append(question) or ask(self, question, window))
+    row = open_case(store, "p390", model=f"of {COLUMNS}", now=datetime(2026, 3, 20, tzinfo=UTC) + timedelta(0)).row
+    found = decision_boundary.margin(store, row)
+    samples = [each for each in read if isinstance(each, Sample)]
+    assert len(samples) == 1 and not any(name.startswith("feature.") for name in samples[0].columns)
+    assert found.rows == 400 and found.share_nearer is not None
+
+
+def test_missing_values_are_counted_among_the_compared_features(wide: CaseInProgress) -> None:
+    """Features that are chosen because they are missing here are missing in few other rows: these would not be compared alike."""
+    names = [column.name for column in neighbours.compared_features(wide.row)]
+    wide.row.features.update(dict.fromkeys(names[:3]))
+    said = input_faults.missing_together(wide)
+    assert said is not None and said.startswith(f"3 of {FEW} compared inputs are missing at once, as in 0 %")
