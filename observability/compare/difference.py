@@ -68,22 +68,22 @@ def unavailable_difference(
 def with_verdicts(found: Sequence[Difference], q: float = FALSE_DISCOVERY_RATE) -> list[Difference]:
     """The differences with their verdicts. The false discovery rate is held over all of them."""
     adjusted, _ = benjamini_hochberg([float("nan") if each.why else each.p_value for each in found], q)
-    return [_with_verdict(replace(each, adjusted=float(p)), q) for each, p in zip(found, adjusted, strict=True)]
+    return [replace(each, adjusted=float(p), **_verdict(each, float(p), q)) for each, p in zip(found, adjusted, strict=True)]
 
 
-def _with_verdict(each: Difference, q: float) -> Difference:
-    """The difference with its verdict."""
+def _verdict(each: Difference, adjusted: float, q: float) -> dict[str, Any]:
+    """The verdict of a difference with that corrected p-value, and where it is undecided the reason, as fields."""
     value, low, high = each.change.value, each.change.low, each.change.high
-    if each.why or value is None or np.isnan(each.adjusted):
-        return replace(each, verdict="unknown")
-    if each.adjusted <= q:
-        return replace(each, verdict="differs" if abs(value) >= each.least else "slight")
+    if each.why or value is None or np.isnan(adjusted):
+        return {"verdict": "unknown"}
+    if adjusted <= q:
+        return {"verdict": "differs" if abs(value) >= each.least else "slight"}
     if each.distance:
         small = value < each.least
-        return replace(each, verdict="alike" if small else "unknown", why=None if small else "not distinguishable from chance")
+        return {"verdict": "alike" if small else "unknown", "why": None if small else "not distinguishable from chance"}
     if low is not None and high is not None and -each.least < low and high < each.least:
-        return replace(each, verdict="alike")
-    return replace(each, verdict="unknown", more=_additional_rows(each), why="too few rows to detect a difference that matters")
+        return {"verdict": "alike"}
+    return {"verdict": "unknown", "more": _additional_rows(each), "why": "too few rows to detect a difference that matters"}
 
 
 def _additional_rows(each: Difference) -> int | None:

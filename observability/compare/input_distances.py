@@ -127,7 +127,8 @@ def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, version
         if column in broken:
             found.append(_refused_column(column, name, f"it could not be read: {broken[column]}"))
         elif known is not None:
-            found.append(HistogramPair(column, name, known, *(side.get(column, empty) for side in rows), "counts"))
+            one, other = (side.get(column, empty) for side in rows)
+            found.append(HistogramPair(column, name, known, one, other, "counts"))
         else:
             found.append(_binned_samples(model, column, name, versions, *(frame[column] for frame in drawn)))
     return found
