@@ -8,6 +8,7 @@ taken/NAME         segments that the store has, kept for a week
 
 import re
 
+from observability.core.errors import StoreBrokenError
 from observability.lake.file_place import FilePlace, open_file_place
 
 SEGMENTS, TAKEN, CONFIG, OWNER = "segments", "taken", "config.json", "owner.json"
@@ -24,3 +25,11 @@ def segment_names(place: FilePlace, folder: str) -> list[str]:
     """The names of the segments of a folder of the place, sorted; anything else is left out."""
     names = (name.removeprefix(f"{folder}/") for name in place.list_names(folder))
     return [name for name in names if NAME.fullmatch(name)]
+
+
+def require_mounted(place: FilePlace, *names: str, attempt: str = "Mount it") -> None:
+    """Raise StoreBrokenError where a folder has none of these files, one of which stands in the shared place: it is an empty mount point.
+    A bucket is there, or refuses.
+    """
+    if place.folder is not None and not any((place.folder / name).is_file() for name in names):
+        raise StoreBrokenError("the shared place is not there", where=place.address, expected=" or ".join(names), attempt=attempt)

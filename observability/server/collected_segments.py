@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 from observability.core.errors import ObservabilityError, UsageError
 from observability.lake.config import read_lake_config
 from observability.lake.file_place import FilePlace
-from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS, TAKEN, open_segment_place, segment_names
+from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS, TAKEN, segment_names
 from observability.records.private_file import make_private_folder, sync_folder
 from observability.server.collector_config import config_content
+from observability.store.collected_places import note_collected_place, open_collected_place, require_collected_place
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -60,6 +61,7 @@ class SegmentIntake:
 
         Raises ObservabilityError where the place, the disk or the store cannot be used.
         """
+        require_collected_place(self.store.home, self.place)
         self._leave_config()
         names = segment_names(self.place, SEGMENTS)
         known = self.store.loaded_segments(names)
@@ -76,6 +78,8 @@ class SegmentIntake:
         """Leave the configuration where it changed, and every minute a sign that there is an owner and that its configuration is known."""
         content, now = config_content(self.store), time.monotonic()
         sign = now - self.present_at > PRESENT_EVERY
+        if self.published is None:
+            note_collected_place(self.store.home, self.place)
         if content != self.published or (sign and self.place.get(CONFIG) != content):
             self.place.put(CONFIG, content)
             self.published = content
@@ -145,7 +149,7 @@ def run_segment_intake(store: "Store", state: CollectedState, stopping: threadin
             if address is None:
                 state.failure, failures = None, 0
                 continue
-            intake = intake or SegmentIntake(store, open_segment_place(address))
+            intake = intake or SegmentIntake(store, open_collected_place(store.home, address))
             state.waiting = intake.round()
             state.failure, failures, state.last_success = None, 0, time.time()
         except UsageError as error:

@@ -25,7 +25,7 @@ from observability.core.catalog import Catalog
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.core.limits import limits_in_force
 from observability.lake.file_place import FilePlace
-from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS
+from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS, TAKEN, require_mounted
 from observability.records.keyed_hash import stored_key
 from observability.server import process_lock
 from observability.server.collector_config import CollectorConfig, apply_config
@@ -69,7 +69,10 @@ class SegmentCommit(GroupCommit):
         del count
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-c{self.number}-{self.groups:010}.jsonl"
         try:
+            require_mounted(self.place, CONFIG)
             self.place.put(f"{SEGMENTS}/{name}", lines)
+            require_mounted(self.place, CONFIG)
+            require_mounted(self.place, f"{SEGMENTS}/{name}", f"{TAKEN}/{name}")  # not beneath what was mounted meanwhile
         except ObservabilityError as error:
             self.number = secrets.token_hex(8)  # the place may hold it all the same: its name is not used again
             return str(error)

@@ -19,10 +19,12 @@ from pathlib import Path
 import pytest
 
 from observability.core.errors import StoreBrokenError
+from observability.lake.file_place import FolderPlace
 from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS, TAKEN, open_segment_place, segment_names
 from observability.server import collected_segments, tokens
 from observability.server.collected_segments import SegmentIntake
-from observability.server.collector import AWAY_AFTER, CollectingStore, collector_folder, remove_left_folders
+from observability.server.collector import AWAY_AFTER, Collecting, CollectingStore, collector_folder, remove_left_folders
+from observability.store.collected_places import PLACES, open_collected_place
 from observability.store.opener import open_store
 from observability.store.types.erasing import forgotten_lines
 from observability.store.types.loading import LoadDefaults
@@ -277,6 +279,63 @@ def test_a_collector_takes_nothing_a_day_after_its_owner_was_last_there(home, pl
     taking.owner_at -= AWAY_AFTER + 1
     with pytest.raises(StoreBrokenError, match="no sign of it for 24 hours"):
         taking.require_space()
+
+
+def test_a_collector_acknowledges_nothing_into_a_folder_that_is_not_mounted(home, place, tmp_path, monkeypatch):
+    """The share is renamed away, and an empty folder stands in its place, as after an unmount; then it comes back during a write."""
+    publish(home, place)
+    owner, shared, away = Collecting(tmp_path, place), tmp_path / "shared", tmp_path / "away"
+    owner.store.look()
+    owner.records.commit(b"{}\n", 1)
+    shared.rename(away)
+    shared.mkdir()
+    owner.store.require_space()  # the configuration was read a moment ago
+    with pytest.raises(StoreBrokenError, match="the shared place is not there"):
+        owner.records.commit(b"{}\n", 1)
+    assert not list(shared.iterdir())
+    put = FolderPlace.put
+
+    def mounted_after(self, name, content):
+        shared.rename(tmp_path / "beneath")
+        (tmp_path / "beneath" / name).parent.mkdir()
+        (tmp_path / "beneath" / name).write_bytes(content)
+        away.rename(shared)
+
+    (shared / CONFIG).write_bytes(b"{}")  # what the local folder may hold
+    monkeypatch.setattr(FolderPlace, "put", mounted_after)
+    with pytest.raises(StoreBrokenError, match="the shared place is not there"):
+        owner.records.commit(b"{}\n", 1)
+    monkeypatch.setattr(FolderPlace, "put", put)
+    owner.records.commit(b"{}\n", 1)
+    assert len(segment_names(place, SEGMENTS)) == 2
+
+
+def test_an_owner_leaves_no_configuration_in_a_folder_that_is_not_mounted(home, place, tmp_path):
+    shared, away = tmp_path / "shared", tmp_path / "away"
+    (home / "lake.toml").write_text(f'[collectors]\nplace = "{place.address}"\n', encoding="utf-8")
+    with open_store(home) as store:
+        intake = SegmentIntake(store, place)
+        intake.round()
+        intake.present_at = -math.inf  # as after a minute
+        shared.rename(away)
+        shared.mkdir()
+        with pytest.raises(StoreBrokenError, match="the shared place is not there"):
+            intake.round()
+        with pytest.raises(StoreBrokenError, match="the shared place is not there"):
+            SegmentIntake(store, place).round()  # of another process
+        assert not list(shared.iterdir())
+        assert store.forget("somebody")["collected"]["unreachable"] == [str(shared)]
+        shared.rmdir()
+        with pytest.raises(StoreBrokenError, match="the place of collectors is not there"):
+            open_collected_place(home, place.address)
+        assert not shared.exists()
+        away.rename(shared)
+        assert intake.round() == 0 and store.forget("somebody")["collected"]["unreachable"] == []
+        (home / PLACES).unlink()
+        for name in (CONFIG, OWNER):
+            place.delete(name)
+        SegmentIntake(store, place).round()
+        assert place.get(CONFIG) is not None, "a place that was emptied on purpose is taken again"
 
 
 @pytest.fixture(params=["folder", "bucket"] if LONG else ["bucket"])
