@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Catalog
 from observability.core.window import Window
-from observability.lake.file_place import open_file_place
 from observability.store.engine import Engine, Store
+from observability.store.lake.lake_owner import open_written_lake
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 class EngineBesideStore(Engine):
     """An engine whose raw rows stand in a lake. The store has the catalog, records, events, and what the loader counted; it need not hold
-    the rows that the lake has.
+    the rows that the lake has. Raises UsageError for an address that cannot be used, StoreBrokenError where no lake is there.
     """
 
     def __init__(self, store: Store, address: str) -> None:
-        self.store, self.place = store, open_file_place(address)
+        self.store, self.place = store, open_written_lake(store.home, address)
 
     def catalog(self) -> Catalog:
         """The catalog of the store."""

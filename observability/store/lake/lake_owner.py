@@ -52,6 +52,17 @@ def open_known_lake(home: Path, text: str, *, replace: bool = False) -> FilePlac
     return place
 
 
+def open_written_lake(home: Path, text: str) -> FilePlace:
+    """The place of a lake that is there, to be read: nothing is made. Raises UsageError, StoreBrokenError where it is not."""
+    path = checked_address(text).path
+    if path is not None and not path.is_dir():
+        raise StoreBrokenError("the lake is not there", where=str(path), attempt="Mount it, or write it: observability export-lake")
+    place = open_known_lake(home, text)
+    if not manifest_numbers(place):
+        raise StoreBrokenError("the folder has no lake", where=place.address, attempt="Write it first: observability export-lake")
+    return place
+
+
 def is_written_here(home: Path, address: str, state: LakeManifest) -> bool:
     """Whether the store of a home wrote a state of a lake, also one that its database does not know."""
     noted = known_lakes(home).get(address, NotedLake(0, 0))
