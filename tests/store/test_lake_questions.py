@@ -4,21 +4,23 @@ import itertools
 import json
 import random
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pandas as pd
 import pytest
 
-from observability.core.errors import NotFoundError, UsageError
+from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
 from observability.core.finding import FAILED
-from observability.core.questions import Sample
+from observability.core.questions import Aggregate, Bucket, Sample
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.lake.file_place import FolderPlace
 from observability.monitoring.check import check
 from observability.monitoring.kept_findings import check_keepers
-from observability.store.lake import export, removed_rows
+from observability.store.lake import export, lake_tables, removed_rows
 from observability.store.lake.manifest import read_manifest
+from observability.store.lake_engine import LakeEngine
 from observability.store.query import listing
 from observability.store.query.aggregates import answer_aggregate
 from observability.store.types.search_terms import SearchTerm
@@ -42,6 +44,9 @@ SAMPLES = [
     ("eta", Sample("outcomes", ("id", "error", "label_value", "absolute_error", "label"), 30)),
     ("kind", Sample("outcomes", ("id", "score.1", "brier", "latency_ms", "replica"), 30)),
 ]
+HOUR = timedelta(hours=1)
+OUTCOMES = Aggregate("outcomes", (Bucket("hour"),), sums=("log_loss",))
+SPANS = [(START, START + DAY), (START + HOUR, START + 2 * DAY - HOUR), (START + DAY, START + DAYS * DAY), (START, START + 3 * DAY)]
 
 
 def test_a_removed_day_is_held_as_the_store_knows_it_where_the_lake_has_it(aged):
@@ -259,6 +264,52 @@ def test_a_prediction_is_found_by_its_id_in_one_partition(lake_world):
                 assert engine.row(model, id_, day=wanted["at"].date())["id"] == id_
                 with pytest.raises(NotFoundError):
                     engine.row(model, id_, day=wanted["at"].date() + DAY)
+
+
+def day_files(store, span):
+    """The days of the files of predictions that a question about a span reads."""
+    model = store.catalog().model("loan")
+    query = f'SELECT DISTINCT "at"::DATE::VARCHAR FROM predictions_{model.key} ORDER BY 1'
+    return [day for (day,) in store.removed_rows(model, span).execute(query).fetchall()]
+
+
+def test_a_question_reads_the_files_of_its_days_alone(aged):
+    _, after, _ = aged
+    assert day_files(after, (START, START + DAY - HOUR)) == ["2026-03-01"]
+    assert day_files(after, (START + HOUR, START + 2 * DAY - HOUR)) == ["2026-03-01", "2026-03-02"]
+    assert day_files(after, None) == ["2026-03-01", "2026-03-02", "2026-03-03"]
+
+
+@pytest.mark.parametrize("held", [0, 2_000_000])
+def test_answers_are_those_of_a_store_that_kept_its_rows(aged, tmp_path, monkeypatch, held):
+    before, after, _ = aged
+    monkeypatch.setattr(lake_tables, "HELD_LABELS", held)
+    with open_store_again(after.home, tmp_path) as store:
+        for start, end in SPANS:
+            for fields in ({}, {"as_of": START + 2 * DAY + timedelta(minutes=7)}):
+                window = Window("loan", start, end, **fields)
+                for question in (OUTCOMES, Sample("outcomes", ("id", "at", "label", "score"), 50)):
+                    assert_same(store.ask(question, window), before.ask(question, window), about=(question, window))
+        tables = store._lake._present_tables()
+        assert (sum(tables._held.values()) > 0) == (held > 0)
+
+
+def test_an_engine_over_a_lake_that_is_not_there_is_refused_and_makes_no_folder(lake_world, tmp_path):
+    store, _, lake = lake_world
+    with pytest.raises(StoreBrokenError, match="the lake is not there"):
+        LakeEngine(store, str(tmp_path / "away"))
+    assert not (tmp_path / "away").exists()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StoreBrokenError, match="has no lake"):
+        LakeEngine(store, str(tmp_path / "empty"))
+    lake.rename(tmp_path / "mounted")
+    lake.mkdir()
+    try:
+        with pytest.raises(StoreBrokenError, match="is older than the state 1"):
+            LakeEngine(store, str(lake))
+    finally:
+        lake.rmdir()
+        (tmp_path / "mounted").rename(lake)
 
 
 def test_small_models_that_share_tables_are_answered_by_the_store(lake_world):

@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -159,9 +159,9 @@ class Database:
             own.add(cursor)
             return cursor
 
-    def removed_rows(self, model: Model) -> Cursor | None:
-        """A cursor whose tables of a model hold the rows that retention removed; None where no lake has them."""
-        del model
+    def removed_rows(self, model: Model, span: tuple[datetime, datetime] | None = None) -> Cursor | None:
+        """A cursor whose tables of a model hold the rows that retention removed, at least those of a span; None where no lake has them."""
+        del model, span
         return None
 
     def unread_days(self, model: str) -> tuple[str, ...]:

@@ -1,18 +1,23 @@
 """The tables of the models of a lake as a database in memory: views of its Parquet files, for the queries that the store uses."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import duckdb
 
 from observability.core.catalog import Catalog, Model
 from observability.core.errors import UsageError
+from observability.core.time import naive_utc
 from observability.lake.file_place import FilePlace
 from observability.store.db.database import Database
 from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
 from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TABLES, PREDICTION_COLUMNS, create_table_sql, model_table
 from observability.store.lake.manifest import TABLES, LakeFile, LakeManifest, LakeTable
+
+HELD_LABELS = 2_000_000
+"""Labels that are held in memory, in all models together: every question about outcomes reads all labels of a model, in a file a day."""
 
 
 class LakeTables:
@@ -40,6 +45,8 @@ class LakeTables:
         self._connection.execute("CREATE TABLE rollups (key INTEGER, merged_rows BIGINT, compacted_before INTEGER)")
         self._shown: dict[int, object] = {}
         """What the views of a model show, by its key."""
+        self._held: dict[int, int] = {}
+        """How many labels of a model are in memory, by its key."""
 
     @property
     def models(self) -> list[Model]:
@@ -54,6 +61,18 @@ class LakeTables:
     def cursor(self) -> Cursor:
         """A new connection for one thread."""
         return self._connection.cursor()
+
+    def cursor_within(self, model: Model, shown: Sequence[LakeFile], span: tuple[datetime, datetime] | None) -> Cursor:
+        """A new connection for one thread whose predictions of a model are those of the files that may hold a span (None: all), so that a
+        question about a week opens the files of a week. shown: the files that `show` was given.
+        """
+        cursor, files = self.cursor(), [file for file in shown if file.table == "predictions"]
+        first, last = (naive_utc(instant).date().isoformat() for instant in span) if span else ("", "9999")
+        within = [file for file in files if first <= file.day <= last]
+        if len(within) < len(files):
+            name = model_table("predictions", model.key)
+            cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {self.rows_sql(model, 'predictions', within)}")
+        return cursor
 
     def model_commit(self, model: str) -> int:
         """The state of the lake."""
@@ -81,15 +100,27 @@ class LakeTables:
         for table, columns in MODEL_TABLES.items():
             name = model_table(table, model.key)
             if table in TABLES:
-                self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self.rows_sql(model, table, files[table])}")
+                rows = self._labels_sql(model, files[table]) if table == "labels" else self.rows_sql(model, table, files[table])
+                self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {rows}")
             else:
                 self._connection.execute(f"DROP TABLE IF EXISTS {name}")
                 self._connection.execute(create_table_sql(name, columns))
         self._shown[model.key] = state
 
-    def removed_rows(self, model: Model) -> None:
+    def _labels_sql(self, model: Model, files: Sequence[LakeFile]) -> str:
+        """The labels of some files as a query: of a table in memory where they are few."""
+        rows, others = sum(file.rows for file in files), sum(count for key, count in self._held.items() if key != model.key)
+        query, table = self.rows_sql(model, "labels", files), f"held_labels_{model.key}"
+        if not files or rows + others > HELD_LABELS:
+            self._held.pop(model.key, None)
+            return query
+        self._connection.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * EXCLUDE (rowid) FROM ({query})")
+        self._held[model.key] = rows
+        return f"SELECT rowid, * FROM {table}"
+
+    def removed_rows(self, model: Model, span: tuple[datetime, datetime] | None = None) -> None:
         """None: these tables are the rows that the lake has."""
-        del model
+        del model, span
 
     def rows_sql(self, model: Model, table: LakeTable, files: Sequence[LakeFile]) -> str:
         """The rows of some files as a query, with the columns and types of the store's table and a `rowid`."""

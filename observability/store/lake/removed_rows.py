@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,6 +39,7 @@ LOOKED_FOR = 10.0
 STATES = "lake-state.json"
 """In the home: by model, a digest of what could be read of its removed rows when findings were last asked for."""
 Answer = TypeVar("Answer")
+Span = tuple[datetime, datetime]
 
 
 class RemovedRows:
@@ -51,19 +53,21 @@ class RemovedRows:
         self._looked: dict[str, tuple[float, frozenset[str]]] = {}
         self._unread: dict[str, tuple[str, ...]] = {}
 
-    def cursor(self, model: Model) -> Cursor | None:
-        """A cursor whose tables of a model hold its rows from before `Model.rows_from`; None where the lake has none of them."""
+    def cursor(self, model: Model, span: Span | None = None) -> Cursor | None:
+        """A cursor whose tables of a model hold its rows from before `Model.rows_from`, at least those of a span; None where the lake has
+        none of them.
+        """
         if model.rows_from is None:
             return None
         try:
             with self._lock:
-                return self._cursor(model)
+                return self._cursor(model, span)
         except (ObservabilityError, OSError, duckdb.Error) as error:
             LOG.warning("the lake cannot be read: %s", error)
             self._unread[model.name] = ("all",)
             return None
 
-    def _cursor(self, model: Model) -> Cursor | None:
+    def _cursor(self, model: Model, span: Span | None) -> Cursor | None:
         if (tables := self._present_tables()) is None:
             if is_folder_named(self._store.home):
                 self._unread[model.name] = ("all",)
@@ -76,11 +80,11 @@ class RemovedRows:
                 return None
             try:
                 tables.show(model, shown)
-                break
+                return tables.cursor_within(model, shown, span)
             except duckdb.Error:  # of a file whose end, which names its columns, is damaged
                 if not self._finds_damage(model):
                     raise
-        return tables.cursor()
+        return None
 
     def answer(self, model: Model | None, ask: Callable[[], Answer]) -> Answer:
         """An answer that may read the lake. Where a file of it cannot be read, it is left out, and the answer given without it."""

@@ -254,9 +254,11 @@ def rows_by_place(store: Database, cursor: Cursor, rows: WindowRows) -> list[tup
     cursor: of the store.
     """
     since = rows.model.rows_from
-    if since is None or rows.span is None or rows.span[0] >= since or (lake := store.removed_rows(rows.model)) is None:
+    if since is None or rows.span is None or rows.span[0] >= since:
         return [(cursor, rows)]
     start, end = rows.span
+    if (lake := store.removed_rows(rows.model, (start, min(end, since)))) is None:
+        return [(cursor, rows)]
     older = (lake, rows.within(start, min(end, since)))
     return [older] if end <= since else [older, (cursor, rows.within(since, end))]
 
