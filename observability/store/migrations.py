@@ -18,6 +18,7 @@ from observability.store.db.results import first_row, single_row
 from observability.store.db.schema import (
     BASE_TABLES,
     DAY_OUTCOMES,
+    LATE_ROUNDS,
     MODEL_TABLES,
     OUTCOMES,
     REFERENCE_COLUMNS,
@@ -134,6 +135,7 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
     )  # every step reads these two
     writer.execute("CREATE TABLE IF NOT EXISTS shared_models (key INTEGER PRIMARY KEY)")
     writer.execute(TAKEN_FILES)
+    writer.execute(LATE_ROUNDS)
     writer.execute(REFERENCE_COLUMNS)
     version = schema_version(writer)
     if version > len(STEPS):

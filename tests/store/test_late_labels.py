@@ -1,7 +1,9 @@
 """Labels that arrive after their predictions went from the store to the lake: each counted once, whatever cannot be read."""
 
 import json
+import shutil
 
+import pandas as pd
 import pytest
 
 from observability.core.time import naive_utc
@@ -11,6 +13,7 @@ from observability.store.lake import export, late_labels
 from observability.store.lake.manifest import read_manifest
 from tests.support.engine_world import START, copied
 from tests.support.lake_home import DAY, KilledError, in_lake, keep_three_days, label, labels_counted, late_records, loaded, stored
+from tests.support.new_store import new_store
 
 
 def counted_outcomes(store, model):
@@ -116,3 +119,35 @@ def test_labels_without_any_prediction_leave_the_store_with_their_days(late):
         store.nightly(START + night * DAY)
     assert "nobody" not in set(stored(store, "labels", "m")["id"]) and (in_lake(lake, "labels", "m")["id"] == "nobody").sum() == 1
     assert labels_counted(store) == {}
+
+
+def test_labels_that_a_lost_night_counted_are_counted_when_they_are_given_again(late, tmp_path):
+    """An older backup is restored beside the newer lake; the labels come again, one of them with another value before."""
+    store, lake, ids = late
+    shutil.copytree(store.home, tmp_path / "older")
+    loaded(store, *late_records(ids[:3], 7))
+    assert store.nightly(START + 7 * DAY)["retention"]["late_labels"] == {"m": 3} and labels_counted(store) == {1: 3}
+    loaded(store, *late_records(ids[:1], 8, value=0))
+    assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {"m": 1} and labels_counted(store) == {0: 1, 1: 2}
+    held = in_lake(lake, "labels", "m")
+    with new_store(tmp_path / "older") as older:
+        assert labels_counted(older) == {}
+        loaded(older, *late_records(ids[:3], 7), *late_records(ids[:1], 8, value=0))
+        night = older.nightly(START + 8 * DAY)
+        assert night["failures"] == [] and night["retention"]["late_labels"] == {"m": 4}
+        assert labels_counted(older) == {0: 1, 1: 2}
+        loaded(older, *late_records(ids[:3], 7))  # a third time: duplicates now
+        assert older.nightly(START + 8 * DAY)["retention"]["late_labels"] == {} and labels_counted(older) == {0: 1, 1: 2}
+        again = in_lake(lake, "labels", "m")
+        pd.testing.assert_frame_equal(again.drop(columns="counted_by"), held.drop(columns="counted_by"), check_dtype=False)
+
+
+def test_an_older_label_of_a_lost_night_is_counted_with_a_newer_one_of_its_prediction(late, tmp_path):
+    store, lake, ids = late
+    shutil.copytree(store.home, tmp_path / "older")
+    loaded(store, *late_records(ids[:1], 7))
+    assert store.nightly(START + 7 * DAY)["retention"]["late_labels"] == {"m": 1}
+    with new_store(tmp_path / "older") as older:
+        loaded(older, *late_records(ids[:1], 8, value=0))
+        assert older.nightly(START + 8 * DAY)["retention"]["late_labels"] == {"m": 2}
+        assert labels_counted(older) == {0: 1} and len(in_lake(lake, "labels", "m")) == 2

@@ -35,6 +35,9 @@ TAKEN_FILES = """CREATE TABLE IF NOT EXISTS taken_files (source VARCHAR, kind VA
 There is no primary key: `forget` puts marks into names of files, and two names may then be the same.
 """
 
+LATE_ROUNDS = "CREATE TABLE IF NOT EXISTS late_rounds (round VARCHAR NOT NULL)"
+"""The rounds of late labels that the rollups have (store/lake/late_labels.py). A label in the lake names its round."""
+
 REFERENCE_COLUMNS = "CREATE TABLE IF NOT EXISTS reference_columns (key INTEGER NOT NULL, version VARCHAR NOT NULL, columns JSON NOT NULL)"
 """What columns of a version's reference are beside its features: {"left_out": {name: reason}, "scores": [[class, column]]}."""
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from observability.core.catalog import Model
@@ -25,10 +26,11 @@ from observability.records.private_file import make_private_folder
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.erasures import erasures
+from observability.store.db.expressions import sql_literal
 from observability.store.db.keeping import read_keeping
 from observability.store.db.noted_lakes import note_lake
 from observability.store.db.results import Cursor, single_row
-from observability.store.db.schema import model_table, quoted_identifier
+from observability.store.db.schema import LABEL_COLUMNS, model_table, quoted_identifier
 from observability.store.ingest.dedupe import LABEL_KEY
 from observability.store.lake.lake_owner import (
     is_own_lake,
@@ -38,6 +40,7 @@ from observability.store.lake.lake_owner import (
     write_own_state,
 )
 from observability.store.lake.manifest import (
+    COUNTED_BY,
     REFERENCE,
     LakeFile,
     LakeManifest,
@@ -59,7 +62,7 @@ Progress = Callable[[str], object]
 
 @dataclass(frozen=True)
 class _Part:
-    """Rows of one day of a model's table, as the store has them. where: the condition that picks them."""
+    """Rows of one day of a model's table, as the store has them. where: the condition that picks them. picked: their columns, as SQL."""
 
     model: Model
     table: LakeTable
@@ -67,6 +70,7 @@ class _Part:
     rows: int
     content: str
     where: str
+    picked: str = "*"
 
 
 def export_lake(store: Database, address: str, *, progress: Progress | None = None, replace: bool = False) -> dict[str, Any]:
@@ -107,10 +111,17 @@ def _export(store: Database, address: str, say: Progress, replace: bool) -> dict
 
 
 def export_leaving(
-    store: Database, writer: Cursor, address: str, model: Model, *, before: datetime | None = None, lone: str = "false"
+    store: Database,
+    writer: Cursor,
+    address: str,
+    model: Model,
+    *,
+    before: datetime | None = None,
+    lone: str = "false",
+    counted_by: str | None = None,
 ) -> None:
     """Write what a transaction is about to remove from the store and the lake lacks: a model's labels, and its predictions from before an
-    instant. lone: SQL, which labels without a prediction in the store are written.
+    instant. lone: SQL, which labels without a prediction in the store are written. counted_by: the round of late labels that counts those.
 
     The caller holds WRITING. Raises what `export_lake` does.
     """
@@ -118,18 +129,19 @@ def export_leaving(
     state = read_manifest(place)
     require_own_lake(store.home, place, state)
     held = {(file.table, file.day): file for file in state.files if file.model == model.name}
-    parts = _parts(writer, model, "labels", token, f"({_has_prediction(model)} OR {lone})")
+    mark = None if counted_by is None else (lone, counted_by)
+    parts = _parts(writer, model, "labels", token, f"({_has_prediction(model)} OR {lone})", mark)
     if before is not None:
         parts += _parts(
             writer, model, "predictions", token, f"{_is_production(writer, model)} AND \"at\" < TIMESTAMP '{naive_utc(before)}'"
         )
-    stale = [part for part in parts if (file := held.get((part.table, part.day))) is None or file.content != part.content]
-    if not stale:
-        return
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch)
-    note_lake(store.home, place.address, state.number, state.number)
     try:
+        stale = [part for part in parts if not _is_held(writer, place, part, held.get((part.table, part.day)), scratch)]
+        if not stale:
+            return
+        note_lake(store.home, place.address, state.number, state.number)
         for part in stale:
             held[part.table, part.day] = _written(writer, place, part, scratch, _older_file(model, part, held.get((part.table, part.day))))
         others = [file for file in state.files if file.model != model.name]
@@ -168,7 +180,7 @@ def _present_files(
         files, written = list(kept), list[LakeFile]()
         for part in parts:
             file = known.get((part.model.name, part.table, part.day))
-            if file is None or file.content != part.content:
+            if file is None or not _is_held(cursor, place, part, file, scratch, ours=ours):
                 say(f"writing {part.rows:,} {part.table} of {part.model.name}, {part.day}")
                 file = _written(cursor, place, part, scratch, older(part))
                 written.append(file)
@@ -191,13 +203,36 @@ def _lost_files(
     return found
 
 
+def _is_held(cursor: Cursor, place: FilePlace, part: _Part, file: LakeFile | None, scratch: Path, *, ours: bool = True) -> bool:
+    """Whether a file has the rows of a day as the store has them. One of labels may have more, of predictions that were removed; it is read
+    where its fingerprint is another one. ours: whether this store wrote the lake.
+    """
+    if file is None or file.content == part.content:
+        return file is not None
+    if not ours or part.picked != "*" or part.rows > file.rows or _older_file(part.model, part, file) is None:
+        return False
+    held, stored = _file_rows(place, file, scratch), model_table(part.table, part.model.key)
+    there = {name for name, *_ in cursor.execute(f"DESCRIBE {held}").fetchall()}
+    if any(name not in there for name in LABEL_COLUMNS):
+        return False
+    columns = ", ".join(map(quoted_identifier, LABEL_COLUMNS))
+    more = f"SELECT {columns} FROM {stored} WHERE {part.where} EXCEPT ALL SELECT {columns} FROM ({held})"
+    return bool(single_row(cursor, f"SELECT count(*) FROM ({more})")[0] == 0)
+
+
+def _file_rows(place: FilePlace, file: LakeFile, scratch: Path) -> str:
+    """The rows of a file of a lake as a query, of a copy in a folder that the store may read; until the next file is asked for."""
+    path = scratch / "held.parquet"
+    path.write_bytes(place.read(file.name))
+    return f"SELECT * FROM read_parquet({sql_literal(str(path))}, hive_partitioning = false)"
+
+
 def _has_rows_of(cursor: Cursor, place: FilePlace, part: _Part, file: LakeFile, scratch: Path) -> bool:
     """Whether the store has every row of a file, also one that arrived again. Reads the file."""
     if part.rows < file.rows:
         return False
-    path, columns = scratch / "held.parquet", IDENTITY[part.table].replace("arrived", '"at"' if part.table == "predictions" else "number")
-    path.write_bytes(place.read(file.name))
-    held = f"SELECT {columns} FROM read_parquet('{_quoted(path)}', hive_partitioning = false)"
+    columns = IDENTITY[part.table].replace("arrived", '"at"' if part.table == "predictions" else "number")
+    held = f"SELECT {columns} FROM ({_file_rows(place, file, scratch)})"
     stored = f"SELECT {columns} FROM {model_table(part.table, part.model.key)} WHERE {part.where}"
     return bool(single_row(cursor, f"SELECT count(*) FROM ({held} EXCEPT ALL {stored})")[0] == 0)
 
@@ -251,7 +286,9 @@ def days_held_otherwise(
             found[day] = "its rows are not those of the store"
     with_prediction = _has_prediction(model) if since is not None and is_lake_of_home(store.home, place) else "true"
     labels = {part.day: part for part in _parts(cursor, model, "labels", token, with_prediction)}
-    stale = [day for day, part in labels.items() if (file := files.get(("labels", day))) is None or file.content != part.content]
+    make_private_folder(store.home / "tmp")
+    with TemporaryDirectory(dir=store.home / "tmp") as scratch:
+        stale = [day for day, part in labels.items() if not _is_held(cursor, place, part, files.get(("labels", day)), Path(scratch))]
     if since is None and any(table == "labels" and day not in labels for table, day in files):
         return {**dict.fromkeys(days, "the lake has labels that the store does not have"), **found}
     if stale:
@@ -275,41 +312,42 @@ def _is_production(cursor: Cursor, model: Model) -> str:
     return f"NOT list_contains({sorted(numbers)}::SMALLINT[], stream)"
 
 
-def _parts(cursor: Cursor, model: Model, table: LakeTable, token: str, chosen: str = "true") -> list[_Part]:
-    """The days of a model's table with the fingerprints of their rows. chosen: SQL, which rows."""
+def _parts(
+    cursor: Cursor, model: Model, table: LakeTable, token: str, chosen: str = "true", mark: tuple[str, str] | None = None
+) -> list[_Part]:
+    """The days of a model's table with the fingerprints of their rows. chosen: SQL, which rows. mark: SQL, which of them were counted by a
+    round of late labels, and its name; a day with such rows has another fingerprint in each round.
+    """
     name, condition = model_table(table, model.key), _is_production(cursor, model) if table == "predictions" else "true"
     rows = cursor.execute(
         f"""SELECT CASE WHEN {condition} THEN "at"::DATE END AS day, count(*), bit_xor(hash({IDENTITY[table]})),
-            sum(hash({IDENTITY[table]}, 1)::HUGEINT)::VARCHAR FROM {name} WHERE {chosen} GROUP BY 1 ORDER BY 1"""
+            sum(hash({IDENTITY[table]}, 1)::HUGEINT)::VARCHAR, count(*) FILTER (WHERE {mark[0] if mark else "false"})
+            FROM {name} WHERE {chosen} GROUP BY 1 ORDER BY 1"""
     ).fetchall()
     found = []
-    for day, count, mixed, total in rows:
+    for day, count, mixed, total, marked in rows:
         of_day = f"({condition}) AND \"at\" >= TIMESTAMP '{day}' AND \"at\" < TIMESTAMP '{day}' + INTERVAL 1 DAY"
-        content = hashlib.sha256(f"{count} {mixed} {total} {token}".encode()).hexdigest()[:24]
+        own = f"{token} {mark[1]}" if mark and marked else token
+        content = hashlib.sha256(f"{count} {mixed} {total} {own}".encode()).hexdigest()[:24]
+        picked = f"*, CASE WHEN {mark[0]} THEN {sql_literal(mark[1])} END AS {COUNTED_BY}" if mark and marked else "*"
         where = f"{of_day if day else f'NOT ({condition})'} AND {chosen}"
-        found.append(_Part(model, table, str(day) if day else REFERENCE, count, content, where))
+        found.append(_Part(model, table, str(day) if day else REFERENCE, count, content, where, picked))
     return found
 
 
 def _written(cursor: Cursor, place: FilePlace, part: _Part, scratch: Path, older: LakeFile | None) -> LakeFile:
     """Write the rows of a day into the lake. older: a file whose rows stay where the store does not have them any more."""
     path = scratch / "part.parquet"
-    rows = f"SELECT * FROM {model_table(part.table, part.model.key)} WHERE {part.where}"
+    rows = f"SELECT {part.picked} FROM {model_table(part.table, part.model.key)} WHERE {part.where}"
     if older is not None:
-        kept = scratch / "older.parquet"
-        kept.write_bytes(place.read(older.name))
         same = " AND ".join(f"s.{name} IS NOT DISTINCT FROM o.{name}" for name in map(quoted_identifier, [*LABEL_KEY, "arrived"]))
-        others = f"SELECT * FROM read_parquet('{_quoted(kept)}') o WHERE NOT EXISTS (SELECT 1 FROM ({rows}) s WHERE {same})"
+        others = f"SELECT * FROM ({_file_rows(place, older, scratch)}) o WHERE NOT EXISTS (SELECT 1 FROM ({rows}) s WHERE {same})"
         rows = f"{rows} UNION ALL BY NAME {others}"
     options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}"
-    (count,) = single_row(cursor, f"COPY (SELECT * FROM ({rows}) ORDER BY id_hash, id) TO '{_quoted(path)}' ({options})")
+    (count,) = single_row(cursor, f"COPY (SELECT * FROM ({rows}) ORDER BY id_hash, id) TO {sql_literal(str(path))} ({options})")
     file = LakeFile(part.model.name, part.table, part.day, part.content, int(count), path.stat().st_size)
     place.publish(path, file.name)
     return file
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _erasure_token(home: Path) -> str:

@@ -14,7 +14,7 @@ from observability.store.db.database import Database
 from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
 from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TABLES, PREDICTION_COLUMNS, create_table_sql, model_table
-from observability.store.lake.manifest import TABLES, LakeFile, LakeManifest, LakeTable
+from observability.store.lake.manifest import COUNTED_BY, TABLES, LakeFile, LakeManifest, LakeTable
 
 HELD_LABELS = 2_000_000
 """Labels that are held in memory, in all models together: every question about outcomes reads all labels of a model, in a file a day."""
@@ -126,7 +126,7 @@ class LakeTables:
         """The rows of some files as a query, with the columns and types of the store's table and a `rowid`."""
         wanted = {**PREDICTION_COLUMNS, **{column.column: COLUMN_TYPES[column.kind] for column in model.columns}}
         if table == "labels":
-            wanted = LABEL_COLUMNS
+            wanted = {**LABEL_COLUMNS, COUNTED_BY: "VARCHAR"}
         if not files:
             nothing = ", ".join(_typed_column(name, kind, None) for name, kind in wanted.items())
             return f"SELECT NULL::BIGINT AS rowid, {nothing} WHERE false"

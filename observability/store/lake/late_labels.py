@@ -1,10 +1,14 @@
 """Count labels that came after retention removed their predictions, whose rows the lake has.
 
 Such a label stands in the store without its prediction, and the export leaves it out. Here its prediction and the earlier labels of its id
-are read from the lake, the change of counts is that of any late label (rollup/ladder.py), and the label goes from the store to the lake. So
-a label that the lake has was counted: one that comes again is a duplicate. The ids are noted before the lake is written, so that those of a
-round that was killed are not taken for duplicates. Where a day of the lake cannot be read, the labels wait.
+are read from the lake, the change of counts is that of any late label (rollup/ladder.py), and the label goes from the store to the lake,
+with the name of the round. The store has the names of the rounds that its counts have. So a label in the lake was counted unless its round
+is unknown: the round was killed between the lake and the store, or an older backup was restored. Then it comes back into the store as soon
+as a label of its id waits there, and is counted; any other one that comes again is a duplicate. Where a day of the lake cannot be read, the
+labels wait.
 """
+
+import secrets
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,11 +18,11 @@ from observability.core.time import naive_utc
 from observability.core.view_names import quoted_identifier
 from observability.store.db.database import Database
 from observability.store.db.results import Cursor, arrow_result, single_row
-from observability.store.db.schema import model_table
+from observability.store.db.schema import LABEL_COLUMNS, model_table
 from observability.store.ingest.dedupe import LABEL_KEY
 from observability.store.lake.export import WRITING, export_leaving, is_lake_of_home
 from observability.store.lake.lake_owner import open_known_lake
-from observability.store.lake.manifest import read_manifest
+from observability.store.lake.manifest import COUNTED_BY, read_manifest
 from observability.store.lake.uncounted_labels import ids_begun, lone_labels, note_begun, note_ids_of_former_lake
 from observability.store.rollup.outcomes import outcome_columns
 from observability.store.rollup.rollup import add_to_rollups
@@ -47,6 +51,25 @@ def count_late_labels(store: Database, address: str) -> dict[str, int]:
     return counted
 
 
+SAME = " AND ".join(f"k.{name} IS NOT DISTINCT FROM l.{name}" for name in map(quoted_identifier, LABEL_KEY))
+
+
+def _is_uncounted(label: str) -> str:
+    """SQL: whether a label in the lake names a round that the counts do not have."""
+    return f"({label}.{COUNTED_BY} IS NOT NULL AND {label}.{COUNTED_BY} NOT IN (SELECT round FROM late_rounds))"
+
+
+def _bring_back_uncounted(writer: Cursor, model: Model, known: pa.Table) -> None:
+    """Put labels of the lake whose round the counts do not have back into the store, in place of the same that came again."""
+    labels, columns = model_table("labels", model.key), ", ".join(map(quoted_identifier, LABEL_COLUMNS))
+    writer.register("lake_labels", known)
+    counted_since = f"EXISTS (SELECT 1 FROM lake_labels l WHERE {SAME} AND NOT {_is_uncounted('l')})"
+    lost = f"(SELECT {columns} FROM lake_labels k WHERE {_is_uncounted('k')} AND NOT {counted_since})"
+    writer.execute(f"DELETE FROM {labels} l WHERE EXISTS (SELECT 1 FROM {lost} k WHERE {SAME})")
+    writer.execute(f"INSERT INTO {labels} ({columns}) SELECT {columns} FROM {lost}")
+    writer.unregister("lake_labels")
+
+
 def _count_from_lake(store: Database, writer: Cursor, address: str, model: Model) -> int:
     """Add the labels without a prediction in the store to the counts where the lake has it, and move them there; how many were new.
 
@@ -66,29 +89,30 @@ def _count_from_lake(store: Database, writer: Cursor, address: str, model: Model
     first = naive_utc(model.rows_from)
     if not ids and not pc.any(pc.less(lone["at"], pa.scalar(first, lone["at"].type))).as_py():
         return 0
+    _bring_back_uncounted(writer, model, known)
+    lone, round_ = arrow_result(writer, f"SELECT * FROM {lone_labels(model)}"), secrets.token_hex(8)
     chosen, own = "id IN (SELECT id FROM counted_ids)", 'id, "at", arrived, value, number'
-    same = " AND ".join(f"k.{name} IS NOT DISTINCT FROM l.{name}" for name in map(quoted_identifier, LABEL_KEY))
     tables = {"lone_labels": lone, "lake_labels": known, "counted_ids": pa.table({"id": ids})}
     tables["begun_ids"] = pa.table({"id": pa.array(ids_begun(store.home).get(model.name, []), pa.string())})
     for name, table in tables.items():
         writer.register(name, table)
     writer.execute(
-        f"""CREATE OR REPLACE TEMP TABLE known_labels AS SELECT * FROM lake_labels k WHERE {chosen} AND NOT (
-            id IN (SELECT id FROM begun_ids) AND EXISTS (SELECT 1 FROM lone_labels l WHERE {same} AND l.arrived = k.arrived))"""
+        f"""CREATE OR REPLACE TEMP TABLE known_labels AS SELECT * FROM lake_labels k WHERE {chosen} AND NOT {_is_uncounted("k")} AND NOT (
+            id IN (SELECT id FROM begun_ids) AND EXISTS (SELECT 1 FROM lone_labels l WHERE {SAME} AND l.arrived = k.arrived))"""
     )
-    is_known = f"EXISTS (SELECT 1 FROM known_labels k WHERE {same})"
+    is_known = f"EXISTS (SELECT 1 FROM known_labels k WHERE {SAME})"
     revisions = arrow_result(
         writer,
         f"""SELECT {own}, false AS is_new FROM known_labels
         UNION ALL SELECT {own}, true AS is_new FROM lone_labels l WHERE {chosen} AND NOT {is_known}""",
     )
     fresh = revisions.filter(revisions["is_new"])
-    note_begun(store.home, model.name, pc.unique(fresh["id"]).to_pylist())
     add_to_rollups(writer, model, None, older, revisions)
     writer.execute(f"DELETE FROM {labels} l WHERE {chosen} AND {is_known}")
     is_lone = "id_hash IN (SELECT id_hash FROM lone_labels)"
     leaving = f"({chosen} OR {is_lone} AND \"at\" < TIMESTAMP '{first}')"
-    export_leaving(store, writer, address, model, lone=leaving)
+    export_leaving(store, writer, address, model, lone=leaving, counted_by=round_)
+    writer.execute("INSERT INTO late_rounds VALUES (?)", [round_])
     writer.execute(f"DELETE FROM {labels} WHERE {leaving}")
     writer.execute("DROP TABLE known_labels")
     for name in tables:

@@ -25,6 +25,8 @@ TABLES: tuple[LakeTable, ...] = ("predictions", "labels")
 FOLDER, NAME = "_manifest", re.compile(r"_manifest/(\d{10})\.json")
 REFERENCE = "reference"
 """Stands in place of a day for the rows of references, which have no times."""
+COUNTED_BY = "counted_by"
+"""Column of labels in the lake: the round that counted a label which came after its prediction was removed (late_labels.py)."""
 FORMAT = 1
 
 
