@@ -20,7 +20,7 @@ import duckdb
 
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
-from observability.core.formatting import plural
+from observability.core.formatting import join_words, plural
 from observability.core.time import naive_utc
 from observability.lake.addresses import checked_address
 from observability.lake.file_place import FolderPlace
@@ -113,15 +113,18 @@ class RemovedRows:
 
     def problems(self) -> list[str]:
         """What could not be read when it was last asked for, as sentences. Reads no file of the lake."""
-        told, models = [], self._store.catalog().by_name
+        missing, models = dict[str, list[str]](), self._store.catalog().by_name
         with suppress(ObservabilityError):
             if not is_folder_named(self._store.home):
                 self._unread.clear()
         for name, days in sorted(self._unread.items()):
             if days and name in models and models[name].rows_from is not None:
                 what = "the lake" if days == ("all",) else f"{plural(len(days), 'day')} of the lake ({', '.join(days[:3])})"
-                told.append(f"Removed rows of {name} are missing in figures: {what} cannot be read. Bring it back from a copy of the lake.")
-        return told
+                missing.setdefault(what, []).append(name)
+        return [
+            f"Removed rows of {join_words(names, 6)} are missing in figures: {what} cannot be read. Bring it back from a copy of the lake."
+            for what, names in missing.items()
+        ]
 
     def note_state(self) -> None:
         """Commit that models changed whose removed rows are readable otherwise than when this was last called."""
