@@ -45,6 +45,20 @@ def add_operation_commands(add: AddCommand) -> None:
         "--replace", action="store_true", help="also a lake that another store, or a later state of this one, wrote: its other rows go"
     )
 
+    rollups = add(
+        "rollup-lake",
+        "Compute the counts of days again from a lake, with DuckDB or Spark, and put them in place of those of the store.",
+        "rollup-lake --model loan --from 2026-07-01 --to 2026-07-31",
+    )
+    rollups.add_argument(
+        "folder", nargs="?", type=folder_or_address, metavar="DIR", help="the lake; default: the one that keeping.toml of the home names"
+    )
+    rollups.add_argument("--model", action="append", default=[], metavar="MODEL", help="repeatable; default: every model of the lake")
+    rollups.add_argument("--from", dest="start", required=True, metavar="DAY", help="the first day, in UTC: 2026-07-01")
+    rollups.add_argument("--to", dest="end", required=True, metavar="DAY", help="the last day, included")
+    rollups.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb", help="what reads the lake; default: duckdb")
+    rollups.add_argument("--master", metavar="URL", help="of Spark, as spark://HOST:7077; default: this machine")
+
     remove = add("remove", "Remove a model and all of its records.", "remove loan")
     remove.add_argument("model", metavar="MODEL")
 

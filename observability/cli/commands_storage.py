@@ -1,10 +1,12 @@
-"""The commands `audit-storage`, `croissant`, `lineage` and `export-lake`: how data are stored, and what other tools read about them."""
+"""The commands `audit-storage`, `croissant`, `lineage`, `export-lake` and `rollup-lake`: how data are stored, and what other tools read
+about them.
+"""
 
 import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -303,3 +305,29 @@ def run_export_lake(store: Store, args: argparse.Namespace, say: Say) -> Outcome
         f"Written now: {written['rows']:,} rows, {written['files']:,} files, {size(written['bytes'])}.",
     ]
     return json_or_lines(body, lines, args.json)
+
+
+def run_rollup_lake(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Compute the rollups of some days from a lake."""
+    first, last = (_day_of(text, flag) for text, flag in ((args.start, "--from"), (args.end, "--to")))
+    if last < first:
+        raise UsageError("the last day is before the first", got=f"{first} to {last}")
+    lake = None if args.folder is None else str(args.folder)
+    body = store.compute_lake_rollups(lake, args.model, first, last, engine=args.engine, master=args.master, progress=say)
+    say("")
+    lines = [f"Lake {body['lake']}, state {body['number']}, read with {body['engine']}."]
+    for each in body["models"]:
+        lines.append(
+            f"{each['model']}: {formatting.plural(each['days'], 'day')} of {each['rows']:,} rows in place, {each['counts']:,} counts and "
+            f"{each['sums']:,} sums."
+        )
+        lines += [f"  {day} stays as it was: {reason}." for day, reason in each["left"].items()]
+    return json_or_lines(body, lines, args.json)
+
+
+def _day_of(text: str, flag: str) -> date:
+    """A day; UsageError for anything else."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{flag} is no day", got=text, expected="2026-07-01") from None

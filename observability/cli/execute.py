@@ -32,6 +32,7 @@ MODULES = {
     "lineage": "commands_storage.run_lineage",
     "audit-augmentation": "commands_augmentation.run_audit_augmentation",
     "export-lake": "commands_storage.run_export_lake",
+    "rollup-lake": "commands_storage.run_rollup_lake",
     "trade-offs": "commands_trade_offs.run_trade_offs",
     "exports": "commands_exports.run_exports",
     "energy": "commands_energy.run_energy",

@@ -183,6 +183,7 @@ COMMANDS: dict[str, Action] = {
     "restore": "backup",
     "verify": "backup",
     "export-lake": "backup",
+    "rollup-lake": "backup",
     "remove": "remove",
     "retention": "remove",
     "forget": "forget",

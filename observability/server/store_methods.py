@@ -110,6 +110,7 @@ METHODS: dict[str, StoreMethod] = {
     "verify": StoreMethod("backup"),
     "verify_backup": StoreMethod("backup"),
     "export_lake": StoreMethod("backup"),
+    "compute_lake_rollups": StoreMethod("backup"),
     "nightly": StoreMethod("backup"),
     "nightly_is_due": READ,
     "close": StoreMethod("backup"),

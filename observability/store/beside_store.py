@@ -1,15 +1,30 @@
-"""What an engine over a lake has of the store beside it: everything that is not a question about raw rows."""
+"""What every engine over a lake has: the store beside it, for all that is not a question about raw rows, and rollups that are computed from
+the lake and land in the store.
+"""
 
+from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 
-from observability.core.catalog import Catalog
+from observability.core.catalog import Catalog, Model, Version
 from observability.core.window import Window
+from observability.store.db.catalog_store import stream_numbers
+from observability.store.db.database import Database
+from observability.store.db.results import Cursor
+from observability.store.db.schema import SLICE_LEVELS, model_table
 from observability.store.engine import Engine, Store
+from observability.store.lake.export import days_held_otherwise
 from observability.store.lake.lake_owner import open_written_lake
+from observability.store.lake.land_rollups import EPOCH_DAY, land_rollups
+from observability.store.lake.manifest import LakeFile, LakeManifest, read_manifest
+from observability.store.lake.spark_tasks import TaskModel
+from observability.store.rollup.outcomes import sliced_columns
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pandas import DataFrame
 
 
@@ -44,3 +59,83 @@ class EngineBesideStore(Engine):
     def newest_record(self, kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
         """Event time of the newest record, from the store."""
         return self.store.newest_record(kinds, model, before, as_of)
+
+    def task_model(self, model: Model) -> TaskModel:
+        """A model with its streams and the slices of its rollups, as the tasks of an engine need it."""
+        with cast("Database", self.store).cursor() as cursor:
+            numbers = stream_numbers(cursor, model.key)
+            slices = cursor.execute(f"SELECT slice, reference, level FROM {model_table('slices', model.key)}").fetchall()
+        streams = tuple((number, version, environment) for (version, environment), number in numbers.items())
+        return TaskModel(model, streams, tuple((number, reference, level) for number, reference, level in slices))
+
+    @abstractmethod
+    def rollup_levels(self, model: Model, column: str, files: Sequence[LakeFile], streams: Sequence[int], limit: int) -> set[str | None]:
+        """The levels of a column in some files of predictions, at most a number of them. streams: of rows that count."""
+
+    @abstractmethod
+    def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
+        """What the predictions of some files add to the rollups, with all revisions of their labels: rows with the DELTA_COLUMNS, one for
+        each key. streams: of rows that count.
+        """
+
+    def compute_rollups(self, name: str, first: date, last: date) -> dict[str, Any]:
+        """Compute the rollups of some days of a model (both included) from the lake, late labels with them, and put them in place of those
+        that the store has, in one transaction: {rows, days, counts, sums, left}. Killed before it, the store is as it was.
+
+        left: days that stay as they are, with the reason: the lake does not hold them as the store knows them.
+        """
+        manifest, model, database = read_manifest(self.place), self.catalog().model(name), cast("Database", self.store)
+        task = self.task_model(model)
+        streams = [number for number, _, environment in task.streams if environment != "reference"]
+        asked = self._known_days(model, manifest, streams, first, last)
+
+        def held_otherwise(cursor: Cursor) -> dict[str, str]:
+            return days_held_otherwise(database, cursor, self.place, manifest, model, asked)
+
+        with database.cursor() as cursor:
+            left = held_otherwise(cursor)
+        days = [day for day in asked if day not in left]
+        files = [file for file in manifest.of_model(name, "predictions") if file.day in days]
+        task = replace(task, slices=(*task.slices, *self._new_slices(model, task, files, streams)))
+        table = self.rollup_deltas(task, files, manifest.of_model(name, "labels"), streams)
+
+        def changed_meanwhile(cursor: Cursor) -> list[date]:
+            left.update(held_otherwise(cursor))
+            return [date.fromisoformat(day) for day in left]
+
+        landed = land_rollups(database, model, table, streams, [*map(date.fromisoformat, days)], task.slices, changed_meanwhile)
+        counted = [file for file in files if file.day not in left]
+        return {"rows": sum(file.rows for file in counted), "days": len(counted), **landed, "left": dict(sorted(left.items()))}
+
+    def _known_days(self, model: Model, manifest: LakeManifest, streams: Sequence[int], first: date, last: date) -> list[str]:
+        """The days from first to last of which the lake has rows or the store has counts."""
+        mine = f"stream IN ({', '.join(map(str, streams)) or 'NULL'})"
+        with cast("Database", self.store).cursor() as cursor:
+            counted = f"SELECT DISTINCT floor(period / 24)::INTEGER FROM {model_table('counts', model.key)} WHERE {mine}"
+            days = {str(EPOCH_DAY + timedelta(days=number)) for (number,) in cursor.execute(counted).fetchall()}
+        days |= {file.day for file in manifest.of_model(model.name, "predictions")}
+        return sorted(day for day in days if first.isoformat() <= day <= last.isoformat())
+
+    def _new_slices(self, model: Model, task: TaskModel, files: Sequence[LakeFile], streams: Sequence[int]) -> list[tuple[int, str, str]]:
+        """Slices of levels that the rollups do not have yet, numbered on, at most SLICE_LEVELS a column."""
+        known: dict[str, set[str]] = defaultdict(set)
+        for _, reference, level in task.slices:
+            known[reference].add(level)
+        following = max((number for number, _, _ in task.slices), default=0) + 1
+        found: list[tuple[int, str, str]] = []
+        for reference, column in sliced_columns(model).items():
+            levels = _band_levels(model.versions, reference)
+            if levels is None:
+                levels = {text for text in self.rollup_levels(model, column, files, streams, 10 * SLICE_LEVELS) if text is not None}
+                levels |= {"null"} if reference.startswith(("feature.", "group.")) else set()
+            for level in sorted(levels - known[reference])[: SLICE_LEVELS - len(known[reference])]:
+                found.append((following, reference, level))
+                following += 1
+        return found
+
+
+def _band_levels(versions: Sequence[Version], reference: str) -> set[str] | None:
+    """The bands of a sensitive number by all versions; None of another column."""
+    if not reference.startswith("band."):
+        return None
+    return {name for version in versions if reference in version.edges for name in version.edges[reference].band_names} | {"null"}

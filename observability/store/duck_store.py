@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from observability.core import telemetry
 from observability.core.errors import NotFoundError
@@ -400,6 +400,22 @@ class DuckStore(Database, Store):
         from observability.store.lake import reported_export
 
         return reported_export.export_reported_lake(self, address, progress=progress, replace=replace)
+
+    def compute_lake_rollups(
+        self,
+        address: str | None,
+        models: Sequence[str],
+        first: date,
+        last: date,
+        *,
+        engine: Literal["duckdb", "spark"] = "duckdb",
+        master: str | None = None,
+        progress: StepProgress | None = None,
+    ) -> dict[str, Any]:
+        """Compute the rollups of some days of some models from a lake, in place of those that are kept."""
+        from observability.store import lake_rollups
+
+        return lake_rollups.compute_lake_rollups(self, address, models, first, last, engine=engine, master=master, progress=progress)
 
     def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:
         """Do what the settings of the home ask for every night: {lake, retention, metric_tables, backup, verified_restore, removed_backups,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from observability.core.questions import Question
 from observability.core.window import Window
@@ -369,6 +369,20 @@ class Store(Engine, Protocol):
 
         replace: also a lake that another store, or a later state of this one, wrote. Raises UsageError, StoreBrokenError.
         """
+        ...
+
+    def compute_lake_rollups(
+        self,
+        address: str | None,
+        models: Sequence[str],
+        first: date,
+        last: date,
+        *,
+        engine: Literal["duckdb", "spark"] = "duckdb",
+        master: str | None = None,
+        progress: StepProgress | None = None,
+    ) -> dict[str, Any]:
+        """Compute the rollups of some days of some models from a lake (store/lake_rollups.py): {lake, number, engine, models}."""
         ...
 
     def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:

@@ -5,23 +5,39 @@ hold the rows that the lake has.
 """
 
 import threading
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
+import duckdb
+import pyarrow as pa
+
+from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.questions import Aggregate, Question, Sample
+from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
 from observability.store.beside_store import EngineBesideStore
 from observability.store.db.database import Database
 from observability.store.engine import Store
 from observability.store.lake.lake_tables import LakeTables
-from observability.store.lake.manifest import read_manifest
+from observability.store.lake.manifest import LakeFile, read_manifest
+from observability.store.lake.spark_tasks import ARROW_TYPES, DELTA_COLUMNS, FIGURES, LADDER, REVISIONS, TaskModel, rollup_batches
 from observability.store.query import aggregates, listing
 from observability.store.query.source import snapshot_cursor
+from observability.store.rollup.rollup import COUNT_KEYS, REBUILD_ROWS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+ROWS_TOGETHER = 2_000_000
+"""Predictions whose labels are searched together when rollups are computed."""
+ADDED_AT_ONCE = 2_000_000
+"""Changes of rollups that are held before they are added up."""
+EXTREMES = {"low": "min", "high": "max"}
+ROLLING = threading.Lock()
+"""Held while rollups are computed: a process has one database for its tasks."""
 
 
 class LakeEngine(EngineBesideStore):
@@ -87,3 +103,61 @@ class LakeEngine(EngineBesideStore):
         labels = tables.rows_sql(known, "labels", tables.manifest.of_model(model, "labels"))
         sources = tables.rows_sql(known, "predictions", chosen), labels
         return listing.prediction_record(cast("Database", tables), model, id_, version, environment, sources=sources)
+
+    def rollup_levels(self, model: Model, column: str, files: Sequence[LakeFile], streams: Sequence[int], limit: int) -> set[str | None]:
+        """The levels of a column in some files."""
+        tables = self.tables
+        rows = f"FROM ({tables.rows_sql(model, 'predictions', files)}) WHERE {_of_streams(streams)}"
+        found = tables.cursor().execute(f"SELECT DISTINCT {quoted_identifier(column)}::VARCHAR {rows} LIMIT {int(limit)}").fetchall()
+        return {level for (level,) in found}
+
+    def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
+        """What the predictions of some files add to the rollups, a few days at a time, so that memory is bounded."""
+        tables, pending, held = self.tables, list[pa.RecordBatch](), 0
+        revisions = tables.rows_sql(task.model, "labels", labels)
+        with ROLLING:
+            for days in _days_together(files):
+                rows = f"(SELECT * EXCLUDE (rowid) FROM ({tables.rows_sql(task.model, 'predictions', days)}) WHERE {_of_streams(streams)})"
+                reader = tables.cursor().sql(_with_ladders(rows, revisions)).to_arrow_reader(REBUILD_ROWS)
+                for deltas in rollup_batches(task, reader, self._threads):
+                    pending.append(deltas)
+                    held += deltas.num_rows
+                    if held > ADDED_AT_ONCE:
+                        pending = _added(pending).to_batches()
+                        held = 0
+            return _added(pending)
+
+
+def _of_streams(streams: Sequence[int]) -> str:
+    return f"list_contains({sorted(streams)}::SMALLINT[], stream)"
+
+
+def _days_together(files: Sequence[LakeFile]) -> Iterator[list[LakeFile]]:
+    """Files in groups of at least a number of rows: of each group the labels are searched once."""
+    group: list[LakeFile] = []
+    for file in files:
+        group.append(file)
+        if sum(each.rows for each in group) >= ROWS_TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _with_ladders(rows: str, labels: str) -> str:
+    """SQL: predictions with all revisions of their labels as a list."""
+    revision = ", ".join(f"{quoted_identifier(name)} := {quoted_identifier(name)}" for name in LADDER[1:])
+    return f"""SELECT p.*, l.{REVISIONS} FROM {rows} p LEFT JOIN (
+        SELECT id, list(struct_pack({revision})) AS {REVISIONS} FROM ({labels}) WHERE id_hash IN (SELECT id_hash FROM {rows}) GROUP BY id
+        ) l ON l.id = p.id"""
+
+
+def _added(batches: Sequence["pa.RecordBatch"]) -> "pa.Table":
+    """Changes of rollups with equal keys as one row."""
+    schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in DELTA_COLUMNS.items()])
+    with duckdb.connect(config={"memory_limit": "1GB", "python_enable_replacements": False}) as connection:
+        connection.register("deltas", pa.Table.from_batches(batches, schema))
+        keys = ", ".join(("sums", *COUNT_KEYS))
+        figures = ", ".join(f"{EXTREMES.get(name, 'sum')}({name}) AS {name}" for name in FIGURES)
+        added = connection.sql(f"SELECT {keys}, sum(n)::BIGINT AS n, {figures} FROM deltas GROUP BY {keys}").to_arrow_table()
+        return added.cast(schema)

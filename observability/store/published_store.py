@@ -37,7 +37,8 @@ MARKER = "replica.json"
 """The file that says that a folder is a reader's own, and which settings were copied into it."""
 AT_OWNER = (
     "load_landing", "retry_set_aside", "load_files", "load_source", "register", "mark_repairs_seen", "remove_model", "remove_sample",
-    "apply_retention", "forget", "backup", "verify_backup", "publish", "export_lake", "nightly", "write_attributions",
+    "apply_retention", "forget", "backup", "verify_backup", "publish", "export_lake", "compute_lake_rollups", "nightly",
+    "write_attributions",
     "restart_attributions", "write_estimates", "restart_estimates",
 )  # fmt: skip
 """What a reader refuses, because only the owner of the store can do it."""

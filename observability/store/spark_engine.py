@@ -8,33 +8,27 @@ product must be installed where the tasks run.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from observability.core.catalog import Model, Version
+from observability.core.catalog import Model
 from observability.core.questions import Aggregate, Question, Sample
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.store.beside_store import EngineBesideStore
-from observability.store.db.catalog_store import stream_numbers
-from observability.store.db.database import Database
-from observability.store.db.results import Cursor
-from observability.store.db.schema import LABEL_COLUMNS, SLICE_LEVELS, model_table
+from observability.store.db.schema import LABEL_COLUMNS
 from observability.store.engine import BoundQuestion, Store
 from observability.store.lake import spark_tasks
-from observability.store.lake.export import days_held_otherwise
-from observability.store.lake.land_rollups import EPOCH_DAY, land_rollups
 from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest, read_manifest
-from observability.store.lake.spark_tasks import CURRENT, DELTA_COLUMNS, FIGURES, KEYS, PART_COLUMNS, REVISIONS, TaskModel
+from observability.store.lake.spark_tasks import CURRENT, DELTA_COLUMNS, FIGURES, KEYS, LADDER, PART_COLUMNS, REVISIONS, TaskModel
 from observability.store.query import aggregates, source
 from observability.store.query.answer import assemble_answer
 from observability.store.query.listing import PLAIN
 from observability.store.query.references import find_field
-from observability.store.rollup.outcomes import sliced_columns
 from observability.store.rollup.rollup import COUNT_KEYS
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pandas import DataFrame
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame as SparkFrame
@@ -99,13 +93,6 @@ class SparkEngine(EngineBesideStore):
                 jobs[window.model, window.environment, None if timeless else window.as_of].append((question, window))
         return {bound: frame for asked in jobs.values() for bound, frame in self._aggregates(manifest, asked).items()}
 
-    def _task(self, model: Model) -> TaskModel:
-        with cast("Database", self.store).cursor() as cursor:
-            numbers = stream_numbers(cursor, model.key)
-            slices = cursor.execute(f"SELECT slice, reference, level FROM {model_table('slices', model.key)}").fetchall()
-        streams = tuple((number, version, environment) for (version, environment), number in numbers.items())
-        return TaskModel(model, streams, tuple((number, reference, level) for number, reference, level in slices))
-
     def _read(self, files: Sequence[LakeFile], columns: dict[str, str]) -> "SparkFrame":
         """Some columns of some files; a file that lacks one has nulls."""
         schema = _schema({name: SPARK_TYPES[kind] for name, kind in columns.items()})
@@ -129,11 +116,10 @@ class SparkEngine(EngineBesideStore):
             rows = rows.where(f"at >= {_instant(start)} AND at < {_instant(end)}")
             if first.as_of is not None:
                 rows = rows.where(f"arrived <= {_instant(first.as_of)}")
-        return rows.where(f"stream IN ({', '.join(map(str, streams))})" if streams else "false")
+        return _of_streams(rows, streams)
 
     def _labels(self, manifest: LakeManifest, model: Model, as_of: datetime | None) -> "SparkFrame":
-        names = ("id", "at", "arrived", "value", "number")
-        rows = self._read(manifest.of_model(model.name, "labels"), {name: LABEL_COLUMNS[name] for name in names})
+        rows = self._read(manifest.of_model(model.name, "labels"), {name: LABEL_COLUMNS[name] for name in LADDER})
         return rows if as_of is None else rows.where(f"arrived <= {_instant(as_of)}")
 
     def _with_current_labels(self, manifest: LakeManifest, model: Model, rows: "SparkFrame", as_of: datetime | None) -> "SparkFrame":
@@ -146,7 +132,7 @@ class SparkEngine(EngineBesideStore):
     def _aggregates(self, manifest: LakeManifest, asked: Sequence[tuple[Aggregate, Window]]) -> "dict[BoundQuestion, DataFrame]":
         """The answers to questions that share model, environment and as_of, by one job."""
         model = self.catalog().model(asked[0][1].model)
-        task = self._task(model)
+        task = self.task_model(model)
         for aggregate, window in asked:
             _require_valid(task, aggregate, window)
         rows = self._predictions(manifest, task, [window for _, window in asked], spark_tasks.needed_columns(model, asked))
@@ -173,7 +159,7 @@ class SparkEngine(EngineBesideStore):
     def _sample(self, manifest: LakeManifest, sample: Sample, window: Window) -> "DataFrame":
         """The rows with the smallest stored hash: the best of each batch, and of these the best."""
         model = self.catalog().model(window.model)
-        task = self._task(model)
+        task = self.task_model(model)
         for name in sample.columns:
             if name not in PLAIN:
                 find_field(model, name, outcomes=sample.table == "outcomes", role="sample")
@@ -189,78 +175,27 @@ class SparkEngine(EngineBesideStore):
             chosen = self._with_current_labels(manifest, model, chosen, None if window.environment == "reference" else window.as_of)
         return cast("DataFrame", spark_tasks.sample_frame(task, sample, window, chosen.toArrow()))
 
-    def compute_rollups(self, name: str, first: date, last: date) -> dict[str, Any]:
-        """Compute the rollups of some days of a model (both included) from the lake, late labels with them, and put them in place of those
-        that the store has, in one transaction: {rows, counts, sums, left}. Killed before it, the store is as it was.
+    def rollup_levels(self, model: Model, column: str, files: Sequence[LakeFile], streams: Sequence[int], limit: int) -> set[str | None]:
+        """The levels of a column in some files, by a job; at most a number of them."""
+        rows = _of_streams(self._read(files, {"stream": "SMALLINT", column: spark_tasks.stored_types(model.columns)[column]}), streams)
+        distinct = rows.selectExpr(f"CAST(`{column}` AS STRING) AS level").distinct().limit(limit).toArrow()
+        return set(distinct["level"].to_pylist())
 
-        left: days that stay as they are, with the reason: the lake does not hold them as the store knows them.
-        """
-        manifest, model, database = read_manifest(self.place), self.catalog().model(name), cast("Database", self.store)
-        task = self._task(model)
-        streams = [number for number, _, environment in task.streams if environment != "reference"]
-        asked = self._known_days(model, manifest, streams, first, last)
-
-        def held_otherwise(cursor: Cursor) -> dict[str, str]:
-            return days_held_otherwise(database, cursor, self.place, manifest, model, asked)
-
-        with database.cursor() as cursor:
-            left = held_otherwise(cursor)
-        types = spark_tasks.stored_types(model.columns)
-        days = [day for day in asked if day not in left]
-        files = [file for file in manifest.of_model(name, "predictions") if file.day in days]
-        rows = self._read(files, types).where(f"stream IN ({', '.join(map(str, streams))})" if streams else "false")
-        task = replace(task, slices=(*task.slices, *self._new_slices(model, task, rows)))
-        revisions = self._labels(manifest, model, None).groupBy("id")
+    def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
+        """What the predictions of some files add to the rollups, with all revisions of their labels, by one job."""
+        rows = _of_streams(self._read(files, spark_tasks.stored_types(task.model.columns)), streams)
+        revisions = self._read(labels, {name: LABEL_COLUMNS[name] for name in LADDER}).groupBy("id")
         ladders = revisions.agg(_function("collect_list", "struct(at, arrived, value, number)").alias(REVISIONS))
 
         def deltas(batches: Iterable[Any]) -> Iterator[Any]:
             return spark_tasks.rollup_batches(task, batches)
 
-        added = (
-            rows.join(ladders, "id", "left").mapInArrow(deltas, _schema(DELTA_COLUMNS)).groupBy("sums", *COUNT_KEYS).agg(*_added_figures())
-        )
-        table = added.toArrow()
-
-        def changed_meanwhile(cursor: Cursor) -> list[date]:
-            left.update(held_otherwise(cursor))
-            return [date.fromisoformat(day) for day in left]
-
-        landed = land_rollups(database, model, table, streams, [*map(date.fromisoformat, days)], task.slices, changed_meanwhile)
-        return {"rows": sum(file.rows for file in files if file.day not in left), **landed, "left": dict(sorted(left.items()))}
-
-    def _known_days(self, model: Model, manifest: LakeManifest, streams: Sequence[int], first: date, last: date) -> list[str]:
-        """The days from first to last of which the lake has rows or the store has counts."""
-        mine = f"stream IN ({', '.join(map(str, streams)) or 'NULL'})"
-        with cast("Database", self.store).cursor() as cursor:
-            counted = f"SELECT DISTINCT floor(period / 24)::INTEGER FROM {model_table('counts', model.key)} WHERE {mine}"
-            days = {str(EPOCH_DAY + timedelta(days=number)) for (number,) in cursor.execute(counted).fetchall()}
-        days |= {file.day for file in manifest.of_model(model.name, "predictions")}
-        return sorted(day for day in days if first.isoformat() <= day <= last.isoformat())
-
-    def _new_slices(self, model: Model, task: TaskModel, rows: "SparkFrame") -> list[tuple[int, str, str]]:
-        """Slices of levels that the rollups do not have yet, numbered on, at most SLICE_LEVELS a column."""
-        known: dict[str, set[str]] = defaultdict(set)
-        for _, reference, level in task.slices:
-            known[reference].add(level)
-        following = max((number for number, _, _ in task.slices), default=0) + 1
-        found: list[tuple[int, str, str]] = []
-        for reference, column in sliced_columns(model).items():
-            levels = _band_levels(model.versions, reference)
-            if levels is None:
-                distinct = rows.selectExpr(f"CAST(`{column}` AS STRING) AS level").distinct().limit(10 * SLICE_LEVELS).toArrow()
-                levels = {text for text in distinct["level"].to_pylist() if text is not None}
-                levels |= {"null"} if reference.startswith(("feature.", "group.")) else set()
-            for level in sorted(levels - known[reference])[: SLICE_LEVELS - len(known[reference])]:
-                found.append((following, reference, level))
-                following += 1
-        return found
+        added = rows.join(ladders, "id", "left").mapInArrow(deltas, _schema(DELTA_COLUMNS))
+        return added.groupBy("sums", *COUNT_KEYS).agg(*_added_figures()).toArrow()
 
 
-def _band_levels(versions: Sequence[Version], reference: str) -> set[str] | None:
-    """The bands of a sensitive number by all versions; None of another column."""
-    if not reference.startswith("band."):
-        return None
-    return {name for version in versions if reference in version.edges for name in version.edges[reference].band_names} | {"null"}
+def _of_streams(rows: "SparkFrame", streams: Sequence[int]) -> "SparkFrame":
+    return rows.where(f"stream IN ({', '.join(map(str, streams))})" if streams else "false")
 
 
 def _require_valid(task: TaskModel, aggregate: Aggregate, window: Window) -> None:

@@ -471,6 +471,27 @@ def test_export_lake_writes_every_row_once(command: Command, tmp_path: Path) -> 
     assert "Written now: 0 rows" in command(home, "export-lake", lake).out
 
 
+def test_rollup_lake_computes_days_again_and_says_which_stay(command: Command, tmp_path: Path) -> None:
+    home, lake = tmp_path / "home", tmp_path / "lake"
+    for name, hour, first in (("some", 10, 0), ("late", 11, 1_200)):
+        lines = [
+            prediction(place, at=f"2024-03-0{1 + place % 3}T{hour}:00:00Z") for place in range(first, first + (1_200 if not first else 1))
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command(home, "load", tmp_path / "some.jsonl")
+    assert command(home, "rollup-lake", lake, "--from", "2024-03-01", "--to", "2024-03-03").code == 3, "no lake is there"
+    command(home, "export-lake", lake)
+    days = ("--from", "2024-03-01", "--to", "2024-03-02")
+    (done,) = command(home, "rollup-lake", lake, *days, "--json").json()["models"]
+    assert (done["days"], done["rows"], done["left"]) == (2, 800, {})
+    command(home, "load", tmp_path / "late.jsonl")
+    told = command(home, "rollup-lake", lake, *days, "--model", done["model"]).out
+    assert "1 day of 400 rows in place" in told and "2024-03-01 stays as it was: its rows are not those of the store." in told
+    assert "last day is before" in command(home, "rollup-lake", lake, "--from", "2024-03-02", "--to", "2024-03-01").error
+    assert "--from is no day" in command(home, "rollup-lake", lake, "--from", "March", "--to", "2024-03-01").error
+    assert "no lake is named" in command(home, "rollup-lake", *days).error
+
+
 def test_forget_answers_what_was_erased_and_never_names_the_subject(command: Command, tmp_path: Path) -> None:
     home, file = tmp_path / "home", tmp_path / "some.jsonl"
     lines = [prediction(0, subject="person-77x"), prediction(1, subject="another")]

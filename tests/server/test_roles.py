@@ -36,7 +36,7 @@ ROLE_OF = {
     "load_landing": "administrator", "retry_set_aside": "administrator", "load_files": "administrator", "load_source": "administrator",
     "mark_repairs_seen": "administrator", "register": "administrator", "remove_model": "administrator", "remove_sample": "administrator",
     "forget": "administrator", "waiting": "administrator", "erased": "administrator", "apply_retention": "administrator",
-    "backup": "administrator", "publish": "administrator", "verify": "administrator", "verify_backup": "administrator", "export_lake": "administrator",
+    "backup": "administrator", "publish": "administrator", "verify": "administrator", "verify_backup": "administrator", "export_lake": "administrator", "compute_lake_rollups": "administrator",
     "nightly": "administrator", "close": "administrator",
 }  # fmt: skip
 """Who may use what of the store, written out by hand; a viewer the rest."""

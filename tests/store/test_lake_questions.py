@@ -24,19 +24,23 @@ from observability.store.lake_engine import LakeEngine
 from observability.store.query import listing
 from observability.store.query.aggregates import answer_aggregate
 from observability.store.types.search_terms import SearchTerm
+from tests.store.conftest import rollups
 from tests.support import reference_engine
 from tests.support.engine_world import DAYS, HOSTILE, START, copied
 from tests.support.lake_home import (
     DAY,
+    keep_three_days,
+    label,
     loaded,
     open_store_again,
     prediction,
     stored,
 )
+from tests.support.landing import land
 from tests.support.length import some
 from tests.support.new_store import new_store
 from tests.support.question_shapes import shapes, windows
-from tests.support.store_comparison import assert_same
+from tests.support.store_comparison import assert_same, assert_same_rollups
 
 SAMPLES = [
     ("loan", Sample("predictions", ("id", "at", "subject", "score", "feature.income", "feature.vip", f"feature.{HOSTILE}"), 40)),
@@ -47,6 +51,26 @@ SAMPLES = [
 HOUR = timedelta(hours=1)
 OUTCOMES = Aggregate("outcomes", (Bucket("hour"),), sums=("log_loss",))
 SPANS = [(START, START + DAY), (START + HOUR, START + 2 * DAY - HOUR), (START + DAY, START + DAYS * DAY), (START, START + 3 * DAY)]
+
+
+def before_id(store, model):
+    """The smallest id of a model's kept predictions."""
+    with store.cursor() as cursor:
+        return cursor.execute(f"SELECT min(id) FROM predictions_{store.catalog().model(model).key} WHERE stream > 0").fetchone()[0]
+
+
+def test_days_of_labels_that_lost_some_to_retention_are_not_written_again(tmp_path):
+    with copied(tmp_path / "home") as store:
+        keep_three_days(store, tmp_path / "lake")
+        assert store.nightly(START + 6 * DAY)["failures"] == []
+        place = FolderPlace(tmp_path / "lake")
+        before = read_manifest(place)
+        assert store.nightly(START + 6 * DAY)["failures"] == []
+        done = export.export_lake(store, place.address)
+        assert done["written"] == {"files": 0, "rows": 0, "bytes": 0} and read_manifest(place) == before
+        land(store, {**label(before_id(store, "loan"), 5), "model": "loan"})
+        assert store.load_landing().stored == 1
+        assert export.export_lake(store, place.address)["written"]["files"] == 1
 
 
 def test_a_removed_day_is_held_as_the_store_knows_it_where_the_lake_has_it(aged):
@@ -196,6 +220,18 @@ def test_a_lake_that_is_no_longer_named_or_needed_is_no_problem(late, tmp_path):
     assert told() == []
 
 
+def test_a_lake_that_is_away_is_told_in_one_sentence_for_all_models(aged, tmp_path):
+    _, after, lake = aged
+    lake.rename(tmp_path / "away")
+    try:
+        with open_store_again(after.home, tmp_path) as store:
+            assert not any(store.lake_holds(model) for model in ("eta", "kind", "loan"))
+            (told,) = [sentence for sentence in store.problems() if "Removed rows" in sentence]
+            assert told.startswith("Removed rows of eta, kind and loan are missing in figures: the lake cannot be read.")
+    finally:
+        (tmp_path / "away").rename(lake)
+
+
 def test_the_manifest_is_read_once_until_it_changes(late, monkeypatch):
     store, lake, _ = late
     read, places = removed_rows.read_manifest, []
@@ -310,6 +346,35 @@ def test_an_engine_over_a_lake_that_is_not_there_is_refused_and_makes_no_folder(
     finally:
         lake.rmdir()
         (tmp_path / "mounted").rename(lake)
+
+
+def test_rollups_that_duckdb_computes_from_the_lake_are_those_of_the_store_with_late_labels(tmp_path):
+    """Some days are removed, each day is a group of its own, and the changes are added up in steps."""
+    with copied(tmp_path / "home") as store:
+        keep_three_days(store, tmp_path / "lake")
+        wanted = {model.name: rollups(store, model.key) for model in store.catalog().models}
+        assert store.nightly(START + 6 * DAY)["failures"] == []
+        for name in ("loan", "eta", "kind", "stray"):
+            key = store.catalog().model(name).key
+            with store.write() as writer:
+                for table in ("counts", "sums"):
+                    writer.execute(f"DELETE FROM {table}_{key} WHERE period > 0")
+            assert rollups(store, key) != wanted[name]
+        last = START.date() + DAYS * DAY
+        body = store.compute_lake_rollups(None, [], START.date(), last)
+        assert [each["model"] for each in body["models"]] == ["eta", "kind", "loan", "stray"] and body["engine"] == "duckdb"
+        for each in body["models"]:
+            assert each["left"] == {} and each["days"] == DAYS
+            assert_same_rollups(rollups(store, store.catalog().model(each["model"]).key), wanted[each["model"]])
+        again = store.compute_lake_rollups(str(tmp_path / "lake"), ["eta"], START.date(), START.date())
+        assert again["models"][0]["days"] == 1
+        assert_same_rollups(rollups(store, store.catalog().model("eta").key), wanted["eta"])
+        late = {**prediction("late", 4, "eta"), "score": 3.0}
+        loaded(store, late)
+        now = rollups(store, store.catalog().model("eta").key)
+        left = store.compute_lake_rollups(None, ["eta"], START.date(), last)["models"][0]["left"]
+        assert left == {"2026-03-04": "its rows are not those of the store"}
+        assert_same_rollups(rollups(store, store.catalog().model("eta").key), now)
 
 
 def test_small_models_that_share_tables_are_answered_by_the_store(lake_world):

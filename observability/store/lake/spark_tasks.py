@@ -1,8 +1,8 @@
-"""What a Spark task does with the rows of one partition: the store's own counting, in a DuckDB in the memory of the task's process.
+"""What a task does with the rows of one partition of a lake: the store's own counting, in a DuckDB in the memory of the task's process.
 
-Spark distributes the files, resolves labels, adds the parts up and repeats tasks that were lost. What a count means is not written a second
-time: a task puts each batch of rows into tables of the store's names and runs the modules that count for the store. Nothing here imports
-Spark.
+Spark distributes the files, resolves labels, adds the parts up and repeats tasks that were lost; `LakeEngine` gives batches of equal rows.
+What a count means is not written a second time: a task puts each batch of rows into tables of the store's names and runs the modules that
+count for the store. Nothing here imports Spark.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -53,6 +53,8 @@ CURRENT = {"current_at": "TIMESTAMP", "current_arrived": "TIMESTAMP", "current_v
 """The current label of a row, beside its own columns."""
 REVISIONS = "revisions"
 """All revisions of the label of a row, as a list of structs (at, arrived, value, number)."""
+LADDER = ("id", "at", "arrived", "value", "number")
+"""Columns of labels that their revisions are made of."""
 ALWAYS = ("stream", "id", "id_hash", "sample_hash", "at", "arrived", "weight", "absent", "wrong")
 Stream = tuple[int, str, str]
 """Number, version and environment."""
@@ -101,10 +103,10 @@ def stored_types(columns: Iterable[Column]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=8)
-def _task_database(number: int) -> Cursor:
+def _task_database(number: int, threads: int = 1) -> Cursor:
     """The database of this process. number: keeps those of different uses apart."""
     del number
-    connection = duckdb.connect(config={"threads": 1, "memory_limit": "1GB", "python_enable_replacements": False})
+    connection = duckdb.connect(config={"threads": threads, "memory_limit": "1GB", "python_enable_replacements": False})
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("CREATE TABLE streams (key INTEGER, stream SMALLINT, version VARCHAR, environment VARCHAR)")
     connection.execute("CREATE TABLE rollups (key INTEGER, merged_rows BIGINT, compacted_before INTEGER)")
@@ -215,9 +217,9 @@ def sample_frame(task: TaskModel, sample: Sample, window: Window, rows: pa.Table
     return listing.fetch_rows(cursor, found, fields, list(range(rows.num_rows)), SAMPLE_ORDER)
 
 
-def rollup_batches(task: TaskModel, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def rollup_batches(task: TaskModel, batches: Iterable[pa.RecordBatch], threads: int = 1) -> Iterator[pa.RecordBatch]:
     """What the predictions of each batch, with all revisions of their labels, add to the rollups; with the DELTA_COLUMNS."""
-    model, cursor = task.model, _task_database(2)
+    model, cursor = task.model, _task_database(2, threads)
     for batch in batches:
         if not batch.num_rows:
             continue
@@ -235,7 +237,7 @@ def rollup_batches(task: TaskModel, batches: Iterable[pa.RecordBatch]) -> Iterat
             FROM (SELECT id, unnest({REVISIONS}) AS r FROM batch WHERE {REVISIONS} IS NOT NULL)"""
         ).to_arrow_table()
         cursor.unregister("batch")
-        add_to_rollups(cursor, model, rows, None, revisions if revisions.num_rows else None, threads=1)
+        add_to_rollups(cursor, model, rows, None, revisions if revisions.num_rows else None, threads=threads)
         for table, own in (("counts", COUNT_COLUMNS), ("sums", SUM_COLUMNS)):
             picked = ", ".join(_delta_column(name, kind, table, own) for name, kind in DELTA_COLUMNS.items())
             deltas = cursor.sql(f"SELECT {picked} FROM {model_table(table, model.key)}").to_arrow_table()

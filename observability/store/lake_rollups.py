@@ -1,0 +1,73 @@
+"""Compute rollups from a lake by hand, with DuckDB or with Spark."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+from observability.core.errors import UsageError
+from observability.store.beside_store import EngineBesideStore
+from observability.store.db.keeping import read_keeping
+from observability.store.lake.manifest import read_manifest
+
+if TYPE_CHECKING:
+    from observability.store.duck_store import DuckStore
+
+LakeReader = Literal["duckdb", "spark"]
+
+
+def compute_lake_rollups(
+    store: "DuckStore",
+    address: str | None,
+    models: Sequence[str],
+    first: date,
+    last: date,
+    *,
+    engine: LakeReader = "duckdb",
+    master: str | None = None,
+    progress: Callable[[str], object] | None = None,
+) -> dict[str, Any]:
+    """Compute the rollups of some days (both included) of some models from a lake, and put them in place of those of the store, one
+    transaction a model: {lake, number, engine, models: [{model, rows, days, counts, sums, left: {day: reason}}]}.
+
+    address: None for the lake that the settings of the home name. models: empty for all that the lake has. number: of the lake's state.
+    master: of Spark, None for this machine. Raises UsageError, StoreBrokenError, NotFoundError for an unknown model.
+    """
+    say, named = progress or (lambda text: None), address or read_keeping(store.home).lake
+    if named is None:
+        raise UsageError("no lake is named", attempt="Give its folder, or name it in keeping.toml: [lake_export] folder = ...")
+    with _opened_engine(store, named, engine, master) as reader:
+        state = read_manifest(reader.place)
+        known = [model.name for model in store.catalog().models if state.of_model(model.name, "predictions")]
+        done = []
+        for name in models or known:
+            say(f"computing {name} with {engine}")
+            done.append({"model": store.catalog().model(name).name, **reader.compute_rollups(name, first, last)})
+        return {"lake": reader.place.address, "number": state.number, "engine": engine, "models": done}
+
+
+@contextmanager
+def _opened_engine(store: "DuckStore", address: str, engine: LakeReader, master: str | None) -> Iterator[EngineBesideStore]:
+    """The engine that reads a lake; a session of Spark that was begun for it ends with it."""
+    if engine == "duckdb":
+        from observability.store.lake_engine import LakeEngine
+
+        reader = LakeEngine(store, address, threads=store.threads)
+        try:
+            yield reader
+        finally:
+            reader.close()
+        return
+    from pyspark.sql import SparkSession
+
+    from observability.store.spark_engine import SparkEngine
+
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise UsageError("Spark needs Java", got="no java on the path", attempt="Install Java 17, or use --engine duckdb")
+    session = SparkSession.builder.master(master or "local[*]").appName("observability").getOrCreate()
+    try:
+        yield SparkEngine(store, address, session)
+    finally:
+        session.stop()
