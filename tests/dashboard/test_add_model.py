@@ -107,6 +107,24 @@ def test_columns_can_be_corrected(empty: Database) -> None:
     assert {each.name for each in empty.catalog().model("corrected").columns} == {"income", "region", "sex"}
 
 
+def test_the_id_of_a_row_is_no_feature_and_a_column_can_have_another_name_in_the_records(empty: Database) -> None:
+    frame = held_out().rename(columns={"repaid_or_not": "label", "p_default": "score"}).replace({"default": 1, "paid": 0})
+    frame.insert(0, "customer", np.arange(len(frame)) % 7)
+    app = opened("renamed")
+    app.file_uploader(key="new-reference").upload("a.csv", csv(frame)).run()
+    assert "customer" in list(app.data_editor[0].value["column"]), "numbers that repeat look like an input"
+    pick(app, "Id (names a row)", "customer")
+    press(app, "Apply")
+    editor = app.data_editor[0]
+    assert list(editor.value["column"]) == ["income", "region", "sex"] and list(editor.value["name"]) == ["income", "region", "sex"]
+    assert next(each for each in app.selectbox if each.label == "Id (names a row)").value == "customer"
+    app.session_state["adding"]["changes"]["renames"] |= {"income": "yearly_income"}  # AppTest types into no table
+    app.run()
+    assert list(app.data_editor[0].value["name"]) == ["yearly_income", "region", "sex"] and app.data_editor[0].value["feature"].all()
+    press(app, "Register version 1")
+    assert empty.catalog().model("renamed").versions[0].features == ("yearly_income", "region", "sex")
+
+
 def test_logs_of_several_classes_have_a_column_a_class(empty: Database) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"size": rng.random(90).round(3), "label": ["cat", "dog", "eel"] * 30})

@@ -25,6 +25,7 @@ TASKS = {"binary": "Binary classification", "regression": "Regression", "multicl
 SCORE_HELP = (
     "Binary: probability of the positive class. Regression: predicted value. Multiclass: class=column for each class, separated by commas."
 )
+ID_HELP = "It is no feature. The reference is stored without it; serving logs name their predictions by it."
 OPTION = re.compile(r"with --([a-z-]+)")
 """An option in sentences shared with the command line; the page has a form instead."""
 SCORE_OF_EACH_CLASS = "--score class=COLUMN for each class"
@@ -163,9 +164,12 @@ def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
         score = box(first, "Score", offered, score or None, accept_new_options=True, help=SCORE_HELP)
         prediction = box(second, "Decision, where logged", columns, said.get("prediction"), "None")
         at = box(first, "Time", columns, said.get("at"), "None")
+        names: dict[str, str] = adding["changes"].get("renames", {})
+        named = next((theirs for theirs, ours in names.items() if ours == "id"), "id")
+        row = box(second, "Id (names a row)", columns, named, "None", help=ID_HELP)
         classes = [str(each) for each in said.get("classes") or _label_levels(adding, said.get("label"))]
-        positive = box(second, "Positive class (binary)", classes, said.get("positive"), accept_new_options=True)
-        of_columns = _column_editor(columns, said, found is not None)
+        positive = box(first, "Positive class (binary)", classes, said.get("positive"), accept_new_options=True)
+        of_columns = _column_editor([each for each in columns if each != named], said, names, found is not None)
         in_sample = st.checkbox("The file contains training rows (estimates are marked accordingly)", value=bool(said.get("in_sample")))
         if st.form_submit_button("Apply", icon=":material/refresh:"):
             adding["changes"] = {
@@ -177,6 +181,7 @@ def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
                 "positive": None if task in ("regression", "multiclass") else positive,
                 "in_sample": in_sample,
                 **of_columns,
+                "renames": of_columns["renames"] | ({row: "id"} if row and row != "id" else {}),
             }
             st.rerun()
 
@@ -191,35 +196,42 @@ def _label_levels(adding: dict[str, Any], label: str | None) -> list[str]:
     return found
 
 
-def _column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> dict[str, Any]:
-    """The roles of the other columns in an editable table: feature, kind, sensitive; unchanged cells stay inferred.
+def _column_editor(columns: list[str], said: Mapping[str, Any], names: Mapping[str, str], known: bool) -> dict[str, Any]:
+    """The roles of the other columns in an editable table: name in the records, feature, kind, sensitive; unchanged cells stay inferred.
 
-    known: the file could be read that far, so that `said` holds what was inferred.
+    names: those in the records that were given, by column. known: the file could be read that far, so that `said` holds what was inferred.
     """
     used = {said.get("label"), said.get("prediction"), said.get("at"), *(each.rpartition("=")[2] for each in said.get("score") or [])}
     rest = [each for each in columns if each not in used]
+    ours = [names.get(each, each) for each in rest]
     kinds, sensitive, chosen = said.get("kinds") or {}, said.get("sensitive") or [], said.get("features") or []
     before = pd.DataFrame(
         {
             "column": rest,
-            "feature": [each in chosen or not chosen for each in rest],
-            "kind": [kinds.get(each) for each in rest],
-            "sensitive": [each in sensitive for each in rest],
+            "name": ours,
+            "feature": [each in chosen or not chosen for each in ours],
+            "kind": [kinds.get(each) for each in ours],
+            "sensitive": [each in sensitive for each in ours],
         }
     )
     boxes = {
+        "name": st.column_config.TextColumn("name in records", help="How your service logs it; empty: as in the file"),
         "feature": st.column_config.CheckboxColumn("feature", help="An input of the model"),
         "kind": st.column_config.SelectboxColumn("kind", options=list(KINDS)),
         "sensitive": st.column_config.CheckboxColumn("sensitive", help="Groups for fairness; need not be an input"),
     }
-    alt, height = "Other columns: feature, kind, sensitive", min(36 * len(rest) + 38, 330)
+    alt, height = "Other columns: name in records, feature, kind, sensitive", min(36 * len(rest) + 38, 330)
     after = st.data_editor(before, hide_index=True, disabled=["column"], height=height, alt=alt, column_config=boxes)
+    written = after["name"].fillna("").str.strip()
+    after["name"] = written.where(written != "", after["column"])
     same = before["feature"].equals(after["feature"])
     told = known and (said.get("left_out") or after["sensitive"].any())
+    changed = after["kind"].notna() & (after["kind"] != before["kind"])
     return {
-        "features": [] if same and not told else list(after.loc[after["feature"], "column"]),
-        "sensitive": list(after.loc[after["sensitive"], "column"]),
-        "kinds": {name: kind for name, kind in zip(after["column"], after["kind"]) if kind and kind == kind and kind != kinds.get(name)},
+        "features": [] if same and not told else list(after.loc[after["feature"], "name"]),
+        "sensitive": list(after.loc[after["sensitive"], "name"]),
+        "kinds": dict(zip(after.loc[changed, "name"], after.loc[changed, "kind"])),
+        "renames": {theirs: name for theirs, name in zip(after["column"], after["name"]) if name != theirs},
     }
 
 

@@ -166,13 +166,26 @@ class Inference:
         return len({column for _, column in self.scores}) < len(self.scores) or (self.task == "multiclass" and len(self.scores) == 1)
 
 
-CORRECTABLE = ("task", "label", "score", "prediction", "at", "timezone", "positive", "sensitive", "features", "kinds", "in_sample")
+CORRECTABLE = (
+    "task",
+    "label",
+    "score",
+    "prediction",
+    "at",
+    "timezone",
+    "positive",
+    "sensitive",
+    "features",
+    "kinds",
+    "renames",
+    "in_sample",
+)
 
 
 def corrected_request(request: RegistrationRequest, changes: Mapping[str, Any]) -> RegistrationRequest:
     """The request with a person's corrections: any of CORRECTABLE, in the form of `Inference.as_json`. Raises UsageError for other keys.
 
-    Empty texts and null mean "infer it".
+    Empty texts and null mean "infer it". renames: as of the request.
     """
     values: dict[str, Any] = {}
     for name, value in changes.items():
@@ -180,8 +193,8 @@ def corrected_request(request: RegistrationRequest, changes: Mapping[str, Any]) 
             raise UsageError(f"{name!r} cannot be corrected", expected=", ".join(CORRECTABLE))
         if name in ("score", "sensitive", "features"):
             values[name] = tuple(value or ())
-        elif name == "kinds":
-            values[name] = {**request.kinds, **(value or {})}
+        elif name in ("kinds", "renames"):
+            values[name] = {**getattr(request, name), **(value or {})}
         elif name == "in_sample":
             values[name] = bool(value)
         else:
