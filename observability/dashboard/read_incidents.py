@@ -1,6 +1,11 @@
-"""Which incidents a person has read. Kept in a cookie of the browser, as favourites are; an incident that got worse is unread again."""
+"""Which incidents a person has read. Kept in a cookie of the browser, which several tabs write: each writes its changes, not all of it.
 
+An incident that got worse since it was read is unread again; one that got better stays read.
+"""
+
+import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 import streamlit as st
@@ -14,6 +19,8 @@ MAX_READ = 250
 KEY = "u"
 """The key that turns the chosen incident from unread to read, and back."""
 HELD, CHANGED, UNWRITTEN = "read-incidents", "read-incidents-changed", "read-incidents-unwritten"
+MAX_CHANGES = 20
+"""Changes of a session that are sent with a page: those before were written by pages before."""
 ID_LENGTH = 12
 """Characters of an incident's id that are kept."""
 
@@ -24,7 +31,7 @@ def incident_mark(incident: Incident) -> str:
 
 
 def read_marks() -> tuple[str, ...]:
-    """The marks of the incidents that were read, the latest first."""
+    """The marks of the incidents that were read, one of each, the latest first."""
     state = st.session_state
     if HELD not in state:
         state[HELD] = marks_in_cookie(dict(st.context.cookies).get(COOKIE))
@@ -33,27 +40,46 @@ def read_marks() -> tuple[str, ...]:
 
 
 def marks_in_cookie(cookie: str | None) -> tuple[str, ...]:
-    """The marks in a cookie; what is no mark is left out."""
+    """The marks in a cookie; what is no mark is left out, and so is an older one of the same incident."""
     marks = [mark for mark in unquote(cookie or "").strip('"').split(".") if len(mark) == ID_LENGTH + 1 and mark.isalnum()]
-    return tuple(dict.fromkeys(marks))[:MAX_READ]
+    found: dict[str, str] = {}
+    for mark in marks:
+        found.setdefault(mark[:ID_LENGTH], mark)
+    return tuple(found.values())[:MAX_READ]
 
 
 def is_read(incident: Incident) -> bool:
-    """Whether the reader has read an incident as it is now."""
-    return incident_mark(incident) in read_marks()
+    """Whether the reader has read an incident when it was as it is now, or worse."""
+    mark = incident_mark(incident)
+    return any(held[:ID_LENGTH] == mark[:ID_LENGTH] and _rank(held) >= _rank(mark) for held in read_marks())
+
+
+def _rank(mark: str) -> int:
+    """How severe the incident of a mark was: the place of its severity, of which only the worst two stand above the others."""
+    return "wa".find(mark[-1])
 
 
 def mark_incidents(found: Iterable[Incident], *, read: bool) -> None:
     """Mark incidents as read or as unread."""
-    marks, held = [incident_mark(incident) for incident in found], read_marks()
-    changed = tuple(dict.fromkeys([*marks, *held]))[:MAX_READ] if read else tuple(mark for mark in held if mark not in marks)
-    if set(changed) != set(held):
-        st.session_state.update({HELD: changed, CHANGED: True, UNWRITTEN: True})
+    marks, held, state = [incident_mark(incident) for incident in found], read_marks(), st.session_state
+    names = [mark[:ID_LENGTH] for mark in marks]
+    others = tuple(mark for mark in held if mark[:ID_LENGTH] not in names)
+    changed = (*dict.fromkeys(marks), *others)[:MAX_READ] if read else others
+    if set(changed) == set(held):
+        return
+    changes = state.get(CHANGED, ())
+    turn = max(int(time.time() * 1000), changes[-1]["turn"] + 1 if changes else 0)
+    change = {"turn": turn, "add": marks if read else [], "drop": names}
+    state.update({HELD: changed, CHANGED: (*changes, change)[-MAX_CHANGES:], UNWRITTEN: True})
 
 
-def changed_marks() -> str | None:
-    """The marks to write to the cookie, which the script of the palette does when it is drawn; None where this session changed none."""
-    return ".".join(read_marks()) if st.session_state.get(CHANGED) else None
+def changed_marks() -> dict[str, Any] | None:
+    """The changes that the script of the palette makes to the cookie when it is drawn; None where this session made none.
+
+    It makes each once, by its turn: what another tab wrote since then stays.
+    """
+    changes = st.session_state.get(CHANGED)
+    return {"changes": list(changes), "most": MAX_READ, "length": ID_LENGTH} if changes else None
 
 
 def write_marks() -> None:

@@ -77,3 +77,26 @@ def test_the_list_of_shortcuts_names_the_keys_of_lists_and_pages(page: Page) -> 
     assert rows["s"] == "Snooze the incident" and rows["a w c"].endswith("act, watch, accept")
     assert {*incident_actions.KEYS} <= {*rows} and " ".join(agenda.KEYS) in rows, "as the lists take them"
     assert listed.locator("dl").evaluate("list => list.tabIndex") == 0, "a low screen scrolls it by keyboard"
+
+
+def test_two_tabs_change_the_marks_of_one_cookie_and_lose_none(page: Page) -> None:
+    marks = {"most": 3, "length": 1}
+
+    def held() -> str:
+        (cookie,) = [each for each in page.context.cookies(page.url) if each["name"] == "marks"]
+        return str(cookie["value"]).replace("%22", "")
+
+    def draw(*changes: dict[str, Any]) -> str:
+        page.evaluate("(given) => draw({ cookies: { marks: given } })", {**marks, "changes": list(changes)})
+        return held()
+
+    page.route("http://palette.test/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    page.goto("http://palette.test/")  # an empty page has no cookies
+    page.evaluate(SET_UP, SCRIPT)
+    first = {"turn": 1, "add": ["aw", "bw"], "drop": ["a", "b"]}
+    assert draw(first) == "aw.bw"
+    page.evaluate("document.cookie = 'marks=%22cw.bw%22; path=/'")  # another tab read c, and marked a as unread
+    assert draw(first) == "cw.bw", "each change is made once"
+    assert draw(first, {"turn": 2, "add": ["ba"], "drop": ["b"]}) == "ba.cw", "one mark a name"
+    assert draw({"turn": 3, "add": [], "drop": ["c"]}, {"turn": 4, "add": ["dw", "ew", "fw"], "drop": ["d", "e", "f"]}) == "dw.ew.fw"
+    page.context.clear_cookies(name="marks")

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from urllib.parse import quote
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -22,10 +22,10 @@ def incident(name: str, severity: str = "watch") -> Incident:
     return replace(found, id=name * 16, severity=severity, lead=replace(found.lead, severity=severity))
 
 
-def written(page: AppTest) -> str | None:
-    """What the palette of a page writes to the cookie."""
+def written(page: AppTest) -> dict[str, Any] | None:
+    """The changes that the palette of a page makes to the cookie."""
     (cookies,) = [data["cookies"] for each in page.get("bidi_component") if "cookies" in (data := json.loads(each.proto.json))]
-    found: str | None = cookies.get(read_incidents.COOKIE)
+    found: dict[str, Any] | None = cookies.get(read_incidents.COOKIE)
     return found
 
 
@@ -36,6 +36,7 @@ def written(page: AppTest) -> str | None:
         ("", ()),
         ("97971f2bf265a.0123456789abw", ("97971f2bf265a", "0123456789abw")),
         ("97971f2bf265a.97971f2bf265a", ("97971f2bf265a",)),
+        ("97971f2bf265w.0123456789aba.97971f2bf265a", ("97971f2bf265w", "0123456789aba")),
         ("short.<script>abcd;.97971f2bf265a", ("97971f2bf265a",)),
     ],
 )
@@ -55,8 +56,7 @@ def test_incidents_are_marked_as_read_and_unread_and_one_that_got_worse_is_unrea
     one, other = incident("a"), incident("b")
     assert read_incidents.changed_marks() is None
     read_incidents.mark_incidents([one, other], read=True)
-    written = palette.changed_cookies()[read_incidents.COOKIE]
-    assert read_incidents.marks_in_cookie(quote(json.dumps(written))) == read_incidents.read_marks(), "as the script writes it"
+    assert [change["add"] for change in palette.changed_cookies()[read_incidents.COOKIE]["changes"]] == [["a" * 12 + "w", "b" * 12 + "w"]]
     assert read_incidents.is_read(one) and read_incidents.is_read(other) and state[read_incidents.CHANGED]
     assert not read_incidents.is_read(incident("a", "act")), "it got worse"
     assert read_incidents.asked_marks("turn", [one.id], {one.id: one}) is False
@@ -65,6 +65,17 @@ def test_incidents_are_marked_as_read_and_unread_and_one_that_got_worse_is_unrea
     known = {each.id: each for each in (one, other)}
     asked = [read_incidents.asked_marks(does, list(known), known) for does in ("turn", "read", "unread", "snooze")]
     assert asked == [True, True, False, None], "one of two is unread: both become read"
+
+
+def test_an_incident_that_got_better_stays_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_incidents.st, "session_state", {read_incidents.HELD: ()})
+    read_incidents.mark_incidents([incident("a", "act")], read=True)
+    assert all(read_incidents.is_read(incident("a", severity)) for severity in ("act", "watch", "ok", "unknown"))
+    read_incidents.mark_incidents([incident("a", "watch")], read=True)
+    assert read_incidents.read_marks() == ("a" * 12 + "w",), "one mark of an incident, of when it was read last"
+    assert not read_incidents.is_read(incident("a", "act")), "worse than when it was read last"
+    read_incidents.mark_incidents([incident("a", "ok")], read=False)
+    assert not read_incidents.is_read(incident("a", "watch")), "unread, however severe it is now"
 
 
 def test_an_unread_row_has_a_dot_with_a_word_and_a_read_one_has_none() -> None:
@@ -82,7 +93,8 @@ def test_opening_an_incident_reads_it_and_the_next_session_knows(current: World,
     page = opened("incident", id=name, **WHOLE)
     (mark,) = page.session_state[read_incidents.HELD]
     assert mark.startswith(name[: read_incidents.ID_LENGTH])
-    assert written(page) == mark, "the page itself writes it: the tab may be closed then"
+    changes = written(page)
+    assert changes and [change["add"] for change in changes["changes"]] == [[mark]], "the page itself writes it: the tab may be closed then"
 
     monkeypatch.setattr(read_incidents, "marks_in_cookie", lambda cookie: (mark,))  # of the next session
     app = opened("health", **WHOLE)

@@ -49,6 +49,19 @@ function keep(cookie, values) {
   document.cookie = `${cookie}=${encodeURIComponent(JSON.stringify(values))}; path=${path}; max-age=${400 * 86400}; SameSite=Lax`
 }
 
+// Changes of a list of marks that several tabs write: each is made once to what the cookie holds then. A mark begins with its name.
+const made = {}
+function change(cookie, { changes, most, length }) {
+  const held = document.cookie.split("; ").find((each) => each.startsWith(`${cookie}=`))?.slice(cookie.length + 1)
+  let marks = decodeURIComponent(held ?? "").replaceAll('"', "").split(".").filter(Boolean)
+  const later = changes.filter((each) => each.turn > (made[cookie] ?? 0))
+  for (const { turn, add, drop } of later) {
+    marks = [...add, ...marks.filter((mark) => !drop.includes(mark.slice(0, length)))].slice(0, most)
+    made[cookie] = turn
+  }
+  if (later.length) keep(cookie, marks.join("."))
+}
+
 // How well a line fits the words that were typed: -1 where one of them is missing, else 0 (best) to 3.
 function fit(item, words) {
   const text = item.t.toLowerCase()
@@ -112,7 +125,7 @@ class Palette {
       this.more = data.items.filter((item) => LATER.includes(item.kind))
       this.answered = data.opened
     }
-    for (const [cookie, values] of Object.entries(data.cookies)) keep(cookie, values)
+    for (const [cookie, values] of Object.entries(data.cookies)) (values.changes ? change : keep)(cookie, values)
     this.summary.textContent = data.summary
     this.summary.setAttribute("aria-label", `Scope: ${data.summary}`)
     this.showBar(false)
