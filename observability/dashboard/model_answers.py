@@ -105,6 +105,7 @@ def metric_over_time_chart(here: ModelPage, finding: Finding, days: pd.DataFrame
         days,
         name=formatting.metric_title(finding.metric),
         unit=finding.unit,
+        of_label=here.model.settings.unit,
         limit=fleet.single_limit(finding),
         severity=finding.shown_severity,
         baseline=finding.evidence.get("baseline"),

@@ -25,6 +25,8 @@ LONG_TITLE = 34
 """Characters of an axis title that a phone shows on one line."""
 LINE = 26
 """Characters of a line of a longer title, about."""
+AROUND, CHARACTER = 60, 6
+"""Pixels above and below the axis that goes up, and of a character of its title, about."""
 DATES: dict[str, Any] = {"locale": "en-GB", "locales": {"en-GB": {"format": {"dayMonth": "%-d %b", "dayMonthYear": "%-d %b %Y"}}}}
 """Plotly's options that name days on axes as sentences do: 24 Jun 2013."""
 CONFIG: dict[str, Any] = {
@@ -54,7 +56,10 @@ def themed(
     across: dict[str, object] = {"tickfont": quiet, "showgrid": False, "zeroline": False, "automargin": True, "linecolor": QUIET}
     up: dict[str, object] = {"tickfont": quiet, "gridcolor": QUIET, "gridwidth": 0.5, "zeroline": False, "automargin": True}
     across |= {"title": axis_title(break_title(x))} if x else {}
-    up |= ({"title": axis_title(y)} if y else {}) | {"rangemode": "normal", **y_axis}
+    up |= ({"title": axis_title(break_title(y, max((height - AROUND) // CHARACTER, LINE)))} if y else {}) | {
+        "rangemode": "normal",
+        **y_axis,
+    }
     axes = {axis.plotly_name: across for axis in figure.select_xaxes()} | {axis.plotly_name: up for axis in figure.select_yaxes()}
     options = {
         "colorway": SERIES,
@@ -79,9 +84,9 @@ def _merged(held: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     return {**held, **options, **parts}
 
 
-def break_title(title: str) -> str:
-    """The title of an axis; a long one is broken into lines of about the same length, since a phone cuts off what does not fit."""
-    if len(title) <= LONG_TITLE:
+def break_title(title: str, longest: int = LONG_TITLE) -> str:
+    """The title of an axis; one of more than so many characters is broken into lines of about the same length: what does not fit is cut."""
+    if len(title) <= longest:
         return title
     lines = math.ceil(len(title) / LINE)
     tried = (

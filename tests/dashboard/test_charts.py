@@ -10,6 +10,7 @@ import pytest
 from plotly.subplots import make_subplots
 
 from observability.core import formatting
+from observability.core.metric_definitions import LABEL_UNIT
 from observability.core.window import Window
 from observability.dashboard import theme
 from observability.dashboard.charts import compare as charts_compare
@@ -334,3 +335,23 @@ def test_the_theme_is_laid_over_a_figure_as_plotlys_own_update_lays_it() -> None
     themed = theme.themed(figure(), x="day", y="rows", legend=True, rangemode="tozero", tickformat=None)
     assert themed.to_plotly_json() == expected.to_plotly_json()
     assert themed.layout.yaxis2.type == "log" and themed.layout.legend.font.color == theme.ACT
+
+
+def test_an_axis_names_the_unit_of_the_label_where_its_ticks_do_not() -> None:
+    days = metric_series()
+    error: dict[str, str] = {"name": "MAE", "unit": LABEL_UNIT}
+    drawn = [
+        charts_time.metric_lines(days, **error, of_label="minutes"),
+        charts_incident.incident_line(days, **error, of_label="minutes"),
+        charts_time.metric_lines(days, **error),
+        charts_time.metric_lines(days, name="Accuracy", unit="share", of_label="minutes"),
+    ]
+    assert [figure.layout.yaxis.title.text for figure in drawn] == ["MAE, minutes", "MAE, minutes", "MAE", "Accuracy"]
+
+
+def test_a_title_that_an_axis_has_no_room_for_takes_two_lines() -> None:
+    frame = pd.DataFrame({"at": pd.date_range("2026-03-01", periods=2), "value": [0.0, 1.0], "severity": "ok", "words": "x"})
+    drawn = charts_records.record_marks(frame, name="share of stuck values of surface_temperature_f", share=True)
+    assert drawn.layout.yaxis.title.text == "share of stuck values of<br>surface_temperature_f"
+    assert charts_records.record_marks(frame, name="share of rows changed").layout.yaxis.title.text == "share of rows changed"
+    assert drawn.data[0].cliponaxis is False, "a mark at zero is whole"

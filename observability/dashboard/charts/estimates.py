@@ -14,6 +14,7 @@ from observability.dashboard.charts import layout
 from observability.dashboard.charts.time import (
     add_event_marks,
     axis_format,
+    axis_name,
     horizontal_line,
     interval_band,
     is_mature,
@@ -22,7 +23,14 @@ from observability.dashboard.charts.time import (
 
 
 def estimated_metric_lines(
-    series: pd.DataFrame, *, name: str, unit: str, baseline: float | None = None, marks: pd.DataFrame | None = None, height: int = 340
+    series: pd.DataFrame,
+    *,
+    name: str,
+    unit: str,
+    of_label: str | None = None,
+    baseline: float | None = None,
+    marks: pd.DataFrame | None = None,
+    height: int = 340,
 ) -> go.Figure:
     """Measured (solid) and estimated (dashed, hatched band) by period; grey behind periods whose labels are mostly missing.
 
@@ -45,7 +53,7 @@ def estimated_metric_lines(
         layout.add_curve(figure, series["period"], values, layout.DAY_HOVER, texts=texts, **style)
     if baseline is not None:
         horizontal_line(figure, baseline, theme.NEUTRAL, "estimate in the reference", "dot", x=0)
-    theme.themed(figure, height=height, y=name, legend=True, tickformat=axis_format(unit))
+    theme.themed(figure, height=height, y=axis_name(name, unit, of_label), legend=True, tickformat=axis_format(unit))
     return add_event_marks(figure, marks, series["period"])
 
 
@@ -63,7 +71,9 @@ def _estimate_hover(name: str, side: str, unit: str, row: dict[object, float]) -
     return f"{theme.inert_label(name, 60)}, {side}: {value}<br>{int(row['labelled']):,} of {int(row['served']):,} predictions labelled"
 
 
-def estimate_error_dots(series: pd.DataFrame, *, name: str, unit: str, allowed: float | None = None) -> go.Figure:
+def estimate_error_dots(
+    series: pd.DataFrame, *, name: str, unit: str, of_label: str | None = None, allowed: float | None = None
+) -> go.Figure:
     """Estimate minus measurement by period, on the band of tolerated errors.
 
     series: period, error, error_low, error_high. allowed: half of that band.
@@ -80,4 +90,5 @@ def estimate_error_dots(series: pd.DataFrame, *, name: str, unit: str, allowed: 
     errors = theme.error_bars(known["error"], known["error_low"], known["error_high"], color=theme.PURPLE, thickness=1.1, width=3)
     style: dict[str, Any] = {"name": "error of the estimate", "marker": {"size": 7, "color": theme.PURPLE, "symbol": "diamond"}}
     layout.add_marks(figure, known["period"], known["error"], texts, hover=layout.DAY_HOVER, error_y=errors, **style)
-    return theme.themed(figure, height=340, y=f"estimate − truth, {theme.inert_label(name, 40)}", tickformat=axis_format(unit))
+    title = axis_name(f"estimate − truth, {theme.inert_label(name, 40)}", unit, of_label)
+    return theme.themed(figure, height=340, y=title, tickformat=axis_format(unit))

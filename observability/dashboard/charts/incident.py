@@ -17,6 +17,7 @@ def incident_line(
     *,
     name: str,
     unit: str,
+    of_label: str | None = None,
     limit: float | None = None,
     severity: str = "ok",
     baseline: float | None = None,
@@ -41,7 +42,7 @@ def incident_line(
         layout.add_note(figure, baseline_name, color=theme.NEUTRAL, x=0, xref="paper", xanchor="left", y=baseline, yanchor="top")
     if limit is not None:
         charts_time.limit_line(figure, limit, severity)
-    theme.themed(figure, height=270, y=theme.label_of_two_lines(name, 26), tickformat=charts_time.axis_format(unit))
+    theme.themed(figure, height=270, y=charts_time.axis_name(name, unit, of_label), tickformat=charts_time.axis_format(unit))
     if onset is not None and len(series) and naive_utc(onset) > series["period"].min():
         at = naive_utc(onset)
         figure.add_vline(x=at, line={"color": theme.STRONG, "width": 1.6})

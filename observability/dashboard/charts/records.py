@@ -32,7 +32,7 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
             marker = {"size": size, "symbol": SYMBOLS[severity], "color": colour}
             stems = theme.error_bars(part["value"], part["value"] * 0, part["value"], color=colour, thickness=1.2, width=0)
             style: dict[str, Any] = {"name": formatting.STATUS_WORDS[severity], "marker": marker, "error_y": {**stems, "visible": not many}}
-            layout.add_marks(figure, part["at"], part["value"], part["words"], **style)
+            layout.add_marks(figure, part["at"], part["value"], part["words"], cliponaxis=False, **style)
     if usual is not None:
         charts_time.horizontal_line(figure, usual, theme.NEUTRAL, "usual", "dot", x=0)
     several, tick_format = frame["severity"].nunique() > 1, ",.1~%" if share else ",.3~s"

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from observability.core import formatting
+from observability.core.metric_definitions import LABEL_UNIT
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.metrics.measured_windows import MATURE
@@ -18,6 +19,12 @@ PLOTLY_BUTTONS = 26
 SO_FAR = " so far"
 """Of a period that is not over."""
 IMMATURE_SHADE: dict[str, Any] = {"fillcolor": theme.QUIET, "opacity": 0.35, "line_width": 0, "layer": "below"}
+
+
+def axis_name(name: str, unit: str, of_label: str | None) -> str:
+    """The title of a value axis: the metric, and its unit where its ticks do not show it. of_label: the unit of the model's label."""
+    shown = of_label if unit == LABEL_UNIT else unit if unit in ("ms", "s", "h") else None
+    return f"{name}, {theme.inert_label(shown, 20)}" if shown else name
 
 
 def axis_format(unit: str) -> str:
@@ -59,11 +66,13 @@ def metric_lines(
     baseline_name: str = "reference",
     marks: pd.DataFrame | None = None,
     height: int = 320,
+    of_label: str | None = None,
 ) -> go.Figure:
     """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
     dotted.
 
-    baseline_name: what the baseline is of. severity: of the finding whose limit it is (`limit_line`). series: period, value, low, high,
+    baseline_name: what the baseline is of. severity: of the finding whose limit it is (`limit_line`). of_label: the unit of the model's
+    label. series: period, value, low, high,
     labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a dashed line in another colour.
     """
     figure = go.Figure()
@@ -81,7 +90,7 @@ def metric_lines(
         horizontal_line(figure, baseline, theme.NEUTRAL, baseline_name, "dot", x=0, below=apart and baseline < (limit or 0.0))
     if limit is not None:
         limit_line(figure, limit, severity, below=apart and limit <= (baseline or 0.0))
-    theme.themed(figure, height=height, y=name, legend=guessed, tickformat=axis_format(unit))
+    theme.themed(figure, height=height, y=axis_name(name, unit, of_label), legend=guessed, tickformat=axis_format(unit))
     figure.update_yaxes(range=readable_range(series, mature, [level for level in (baseline, limit) if level is not None]))
     return add_event_marks(figure, marks, series["period"])
 

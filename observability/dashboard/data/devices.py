@@ -374,7 +374,7 @@ def column_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
         for batch, at, value in zip(drawn["batch"], drawn["at"], drawn["value"], strict=True)
     ]
     low, high = (judged.value_words(metric, float(end)) for end in (drawn["value"].min(), drawn["value"].max()))
-    label = theme.inert_label(f"{noun} of {name}")
+    label = theme.inert_label(f"{noun} of {name}", 60)
     figure = charts_records.record_marks(
         drawn, name=label, usual=bad.evidence.get("baseline"), share=metric not in ("batch_mean", "batch_std")
     )

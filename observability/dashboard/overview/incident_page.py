@@ -184,6 +184,7 @@ def incident_figure(here: OpenIncident) -> None:
         days,
         name=name,
         unit=finding.unit,
+        of_label=load.label_unit(here.incident.model),
         limit=finding.limit if isinstance(finding.limit, int | float) else None,
         severity=finding.shown_severity,
         baseline=evidence.get("baseline"),

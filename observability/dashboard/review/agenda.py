@@ -150,6 +150,7 @@ def _item_figure(room: ReviewPage, item: Item) -> None:
             days,
             name=figure.title,
             unit=finding["unit"],
+            of_label=load.label_unit(figure.model),
             limit=figure.limit,
             severity=finding["severity"],
             baseline=figure.baseline,

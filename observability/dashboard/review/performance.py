@@ -8,7 +8,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.window import Slice
-from observability.dashboard import clicks, frame, links
+from observability.dashboard import clicks, frame, links, load
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.overview import findings
 from observability.dashboard.review.fleet import frozen_scope
@@ -59,6 +59,7 @@ def weekly_metric_chart(part: dict[str, Any], finding: dict[str, Any]) -> None:
         days,
         name=title,
         unit=finding["unit"],
+        of_label=load.label_unit(part["model"]),
         limit=limit,
         severity=finding["severity"],
         baseline=finding["evidence"].get("baseline"),

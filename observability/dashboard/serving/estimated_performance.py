@@ -114,7 +114,8 @@ def estimate_section(here: ModelPage, finding: Finding, rows: pd.DataFrame) -> N
     """Draw measurement and estimate over time."""
     name, baseline = formatting.metric_title(finding.metric), finding.evidence.get("baseline")
     marks = time_series.chart_event_marks(here.model.name, here.window)
-    figure = charts_estimates.estimated_metric_lines(rows, name=name, unit=finding.unit, baseline=baseline, marks=marks)
+    of_label = here.model.settings.unit
+    figure = charts_estimates.estimated_metric_lines(rows, name=name, unit=finding.unit, of_label=of_label, baseline=baseline, marks=marks)
     twin, alt = rows.drop(columns=["error", "error_low", "error_high"]), finding.because.replace("`", "")
     on_mark = clicks.periods_on_click("over-time", here, rows["period"], order=clicks.LARGEST)
     metrics = (finding.metric, "estimate_error", "label_maturity")
@@ -134,7 +135,7 @@ def estimate_error_section(here: ModelPage, finding: Finding, rows: pd.DataFrame
     words = f"Estimate above the measurement on {above}, below on {len(known) - above} of {len(known)} labelled {unit}."
     plain_paragraph(words)
     name = formatting.metric_title(finding.metric).lower()
-    figure = charts_estimates.estimate_error_dots(shown, name=name, unit=finding.unit, allowed=allowed)
+    figure = charts_estimates.estimate_error_dots(shown, name=name, unit=finding.unit, of_label=here.model.settings.unit, allowed=allowed)
     on_mark = clicks.periods_on_click("errors", here, shown["period"], "label != null", clicks.LARGEST)
     frame.chart_with_table(figure, shown, key="errors", alt=words, metrics=("estimate_error",), on_select=on_mark)
     if allowed:
