@@ -15,7 +15,7 @@ import streamlit as st
 
 from observability.core.time import aware_utc
 from observability.core.window import Slice
-from observability.dashboard import box_select, links
+from observability.dashboard import box_select, links, time_zone
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import Scope
 from observability.store.types.search_terms import SEARCH_NAMES
@@ -121,8 +121,7 @@ class AreaSelection:
 
 def chart_selection(key: str) -> Mapping[str, Any]:
     """What is selected on the chart that is drawn under `key`: points and boxes."""
-    selection: Mapping[str, Any] = (st.session_state.get(key) or {}).get("selection", {})
-    return selection
+    return time_zone.utc_selection(key, (st.session_state.get(key) or {}).get("selection", {}))
 
 
 def clicked_points(key: str) -> list[Point]:

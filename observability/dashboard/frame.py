@@ -16,7 +16,7 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Environment, Window
-from observability.dashboard import empty_states, figure_capture, links, load, own_files, sign_in, start_page, theme
+from observability.dashboard import empty_states, figure_capture, links, load, own_files, sign_in, start_page, theme, time_zone
 from observability.dashboard import scope as scopes
 from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.page_figures import FigurePlace, file_of_page
@@ -109,6 +109,7 @@ def begin_fleet_page(page: str, *, anyway: bool = False, heading: str | None = N
 def plain_chart(figure: Any, key: str, alt: str) -> None:
     """Draw a figure without its table. key: unique on the page. alt: its text for screen readers."""
     theme.mark_color_scheme(figure)
+    figure = time_zone.zoned_figure(figure, key)
     st.plotly_chart(figure, key=key, theme="streamlit", config=theme.CONFIG, alt=alt)
 
 
@@ -235,8 +236,8 @@ def freshness_note(model: str, environment: Environment = "production") -> str:
     if newest is None:
         return "No predictions yet"
     where = "" if environment == "production" else f" in {environment}"
-    hour, ago = f"{formatting.format_minute(newest)}–{newest + timedelta(hours=1):%H:%M}", formatting.time_ago(newest, datetime.now(UTC))
-    words = f"Newest record{where} {hour} UTC, {ago}"
+    hour = f"{time_zone.zoned_minute(newest)}–{time_zone.zoned(newest + timedelta(hours=1)):%H:%M} {time_zone.zone_sign(newest)}"
+    words = f"Newest record{where} {hour}, {formatting.time_ago(newest, datetime.now(UTC))}"
     return formatting.escape_markdown(words)
 
 
@@ -364,15 +365,18 @@ def chart_with_table(
         mode, config = ("points", "box", "lasso"), theme.AREA_CONFIG
     drawn: str = getattr(on_select, "drawn", key)
     theme.mark_color_scheme(figure)
+    shown = time_zone.zoned_figure(figure, drawn)
     with st.container(gap=None):
-        st.plotly_chart(figure, key=drawn, theme="streamlit", config=config, alt=alt, on_select=on_select or "ignore", selection_mode=mode)
+        st.plotly_chart(shown, key=drawn, theme="streamlit", config=config, alt=alt, on_select=on_select or "ignore", selection_mode=mode)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if metrics:
                 metric_help(*metrics)
             with st.popover("Table", type="tertiary", icon=":material/table:", key=f"{key}-table", width="content"):
                 titles = {name: words for name, words in COLUMN_WORDS.items() if name in twin} | (columns or {})
+                titles = {name: time_zone.zone_title(title) for name, title in titles.items()}
                 height = min(36 * len(twin) + 38, 420)
-                st.dataframe(twin, hide_index=True, alt=f"Table: {alt}", width=620, height=height, column_config=titles)
+                seen = time_zone.zoned_frame(twin)
+                st.dataframe(seen, hide_index=True, alt=f"Table: {alt}", width=620, height=height, column_config=titles)
             download_button(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv", has_groups=True)
             st.link_button("SVG", f"#svg-{quote(drawn)}", type="tertiary", icon=":material/download:", key=f"{key}-svg")
             if not alone and (st.session_state.get("shown") or DEFAULT_PAGE) not in figure_capture.WITHOUT_PINS:

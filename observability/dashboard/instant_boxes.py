@@ -1,45 +1,47 @@
-"""A box for a day and one for a time of it, which together name an instant (UTC). The day that ends a range is included in it."""
+"""A box for a day and one for a time of it, in a time zone, which together name an instant. The day that ends a range is included in it."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 import streamlit as st
 
-from observability.core.time import naive_utc
+from observability.core.time import aware_utc, naive_utc
 
 FIRST, LAST = datetime(1970, 1, 1), datetime(2100, 1, 1)
 DAY = timedelta(days=1)
 INCLUDED = "The day is included. With a time, the range ends at that time of the day."
 
 
-def day_and_time(instant: datetime, *, ends: bool = False) -> tuple[date, time | None]:
+def day_and_time(instant: datetime, *, ends: bool = False, zone: tzinfo = UTC) -> tuple[date, time | None]:
     """The day of an instant and its time, None at midnight. ends: of an instant that ends a range, where midnight is the end of the day
     before. What the boxes cannot hold becomes the first or the last day that they can.
     """
     held = min(max(naive_utc(instant).replace(second=0, microsecond=0), FIRST + DAY), LAST)
+    held = aware_utc(held).astimezone(zone).replace(tzinfo=None)
     if held.time() != time():
         return held.date(), held.time()
     return (held - DAY if ends else held).date(), None
 
 
-def chosen_instant(day: date | None, at: time | None, *, ends: bool = False) -> datetime | None:
+def chosen_instant(day: date | None, at: time | None, *, ends: bool = False, zone: tzinfo = UTC) -> datetime | None:
     """The instant (UTC) of a day and a time; None without a day. Without a time it is the start of the day, or its end (ends)."""
     if day is None:
         return None
-    start = datetime.combine(day, at or time(), UTC)
-    return start + DAY if ends and at is None else start
+    start = datetime.combine(day, at or time(), zone)
+    return (start + DAY if ends and at is None else start).astimezone(UTC)
 
 
-def _box_keys(key: str, shown: datetime | None) -> tuple[str, str]:
-    """The keys of the box for a day and of the one for a time, which are new boxes for another instant."""
-    return f"{key}-day {shown}", f"{key}-time {shown}"
+def _box_keys(key: str, shown: datetime | None, zone: tzinfo) -> tuple[str, str]:
+    """The keys of the box for a day and of the one for a time, which are new boxes for another instant or zone."""
+    named = shown if zone is UTC else f"{shown} {zone}"
+    return f"{key}-day {named}", f"{key}-time {named}"
 
 
-def instant_in_boxes(key: str, shown: datetime | None, *, ends: bool = False) -> datetime | None:
+def instant_in_boxes(key: str, shown: datetime | None, *, ends: bool = False, zone: tzinfo = UTC) -> datetime | None:
     """What the boxes that show an instant hold now: another one where a person changed it, and no page was drawn since."""
-    before = day_and_time(shown, ends=ends) if shown else (None, None)
-    held = tuple(st.session_state.get(box, was) for box, was in zip(_box_keys(key, shown), before))
-    return shown if held == before else chosen_instant(*held, ends=ends)
+    before = day_and_time(shown, ends=ends, zone=zone) if shown else (None, None)
+    held = tuple(st.session_state.get(box, was) for box, was in zip(_box_keys(key, shown, zone), before))
+    return shown if held == before else chosen_instant(*held, ends=ends, zone=zone)
 
 
 def instant_boxes(
@@ -50,19 +52,22 @@ def instant_boxes(
     *,
     ends: bool = False,
     latest: datetime | None = None,
+    zone: tzinfo = UTC,
 ) -> None:
     """Draw the two boxes with an instant, or empty, the time below the day: a calendar opens below its box, and covers no box beside it.
 
     changed: called with the instant that a person chose, None where it was removed.
 
     latest: the end of the records, where the calendar of an empty box opens; no later day can be chosen in it.
+
+    zone: of the day and the time.
     """
-    day, at = day_and_time(shown, ends=ends) if shown else (None, None)
-    boxes = _box_keys(key, shown)
+    day, at = day_and_time(shown, ends=ends, zone=zone) if shown else (None, None)
+    boxes = _box_keys(key, shown, zone)
     last = day_and_time(latest, ends=True)[0] if latest and not shown else LAST.date()
 
     def write() -> None:
-        changed(chosen_instant(*(st.session_state[box] for box in boxes), ends=ends))
+        changed(chosen_instant(*(st.session_state[box] for box in boxes), ends=ends, zone=zone))
 
     with st.container(width=156, gap="xsmall"):
         hint = INCLUDED if ends else None

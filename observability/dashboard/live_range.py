@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import load
+from observability.dashboard import load, time_zone
 from observability.dashboard.components import page_component
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import model_stamp, notes_stamp, store_stamp
@@ -51,5 +51,6 @@ def live_words(newest: datetime | None, now: datetime, every: int = EVERY) -> st
     """The seconds between two looks, and when the newest record is of."""
     if newest is None:
         return f"Live, every {every} s. No record yet."
-    when = f"{newest:%H:%M:%S}" if newest.date() == now.date() else formatting.format_minute(newest)
-    return f"Live, every {every} s. Newest record {when} UTC, {formatting.time_ago(newest, now)}."
+    sign = time_zone.zone_sign(newest)
+    when = f"{time_zone.zoned(newest):%H:%M:%S} {sign}" if newest.date() == now.date() else time_zone.named_minute(newest)
+    return f"Live, every {every} s. Newest record {when}, {formatting.time_ago(newest, now)}."

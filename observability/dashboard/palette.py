@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core.errors import ObservabilityError
-from observability.dashboard import favourites, links, load, menu, read_incidents, recent_views, start_page
+from observability.dashboard import favourites, links, load, menu, read_incidents, recent_views, start_page, time_zone
 from observability.dashboard.case import find_case
 from observability.dashboard.components import page_component
 from observability.dashboard.figure_capture import WITHOUT_SHARING
@@ -55,7 +55,7 @@ def draw_palette(page: str, summary: str) -> None:
 def changed_cookies() -> dict[str, Any]:
     """What this session changed of that which the browser keeps, by the name of the cookie."""
     kept: dict[str, Any] = {favourites.COOKIE: favourites.changed_cookie(), start_page.COOKIE: start_page.changed_start_page()}
-    kept[read_incidents.COOKIE] = read_incidents.changed_marks()
+    kept |= {read_incidents.COOKIE: read_incidents.changed_marks(), time_zone.COOKIE: time_zone.changed_zone()}
     return {name: value for name, value in kept.items() if value is not None}
 
 

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from observability.core.formatting import escape_markdown, format_minute, plural
+from observability.core.formatting import escape_markdown, plural
+from observability.dashboard import time_zone
 from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.state_cache import owned_store
 from observability.server.replica import Replica, current_replica
@@ -45,11 +46,11 @@ def lag_sentence(as_of: datetime, now: datetime) -> str:
     """Of when the data are, and how far that is behind the clock."""
     seconds = round((now - as_of).total_seconds())
     size, unit = (1, "second") if abs(seconds) < 120 else (60, "minute") if abs(seconds) < 7200 else (3600, "hour")
-    when = f"{as_of:%H:%M}" if as_of.date() == now.date() else format_minute(as_of)
+    when = f"{time_zone.zoned(as_of):%H:%M} {time_zone.zone_sign(as_of)}" if as_of.date() == now.date() else time_zone.named_minute(as_of)
     if seconds < -CLOCKS_APART:
         ahead = plural(-seconds // size, unit)
-        return f"Data as of {when} UTC by the owner's clock, {ahead} ahead of this machine's: how far it is behind is not known."
-    return f"Data as of {when} UTC, {plural(max(seconds, 0) // size, unit)} behind."
+        return f"Data as of {when} by the owner's clock, {ahead} ahead of this machine's: how far it is behind is not known."
+    return f"Data as of {when}, {plural(max(seconds, 0) // size, unit)} behind."
 
 
 def shown_as_of(reads: Replica) -> datetime:

@@ -5,10 +5,9 @@ replaced.
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -18,7 +17,7 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.time import naive_utc
 from observability.core.window import Slice
-from observability.dashboard import favourites, links, load, palette, replica_line, slice_builder
+from observability.dashboard import favourites, links, load, palette, replica_line, slice_builder, time_zone
 from observability.dashboard.instant_boxes import FIRST, LAST, instant_boxes, instant_in_boxes
 from observability.dashboard.scope import (
     BIND,
@@ -114,9 +113,9 @@ def take_time_range(page: str) -> None:
 
 def _time_range(model: Model | None) -> str:
     """Draw the time range, and the buttons that move it by its own length. Returns the time range in words."""
-    scope = scope_from_state(st.session_state)
+    scope, zone = scope_from_state(st.session_state), time_zone.zone_name()
     dates = scope_window_dates(scope)
-    span = f"{formatting.format_span(*dates)} UTC" if dates else None
+    span = time_zone.named_span(*dates) if dates else None
     words = " · ".join(filter(None, (SPANS[scope.span] if scope.span != "dates" or not span else None, span)))
     key = f"time-range-{st.session_state.get('chosen-presets', 0)}"
     with st.popover(formatting.escape_markdown(words), icon=":material/schedule:", key=key, wrap=False):
@@ -131,15 +130,14 @@ def _time_range(model: Model | None) -> str:
             length = timedelta(days=DAYS[scope.span]) if scope.span in DAYS else None
             latest = latest_window_end(scope)
             with st.container(horizontal=True, gap="small"):
-                for label, side, shown in (("From (UTC)", "from", start), ("To (UTC)", "to", end)):
+                for label, side, shown in ((f"From ({zone})", "from", start), (f"To ({zone})", "to", end)):
                     changed = partial(change_date, side, start, end, length)
-                    instant_boxes(label, side, shown, changed, ends=side == "to", latest=latest)
+                    instant_boxes(label, side, shown, changed, ends=side == "to", latest=latest, zone=time_zone.shown_zone())
             earlier = shifted_dates(dates, -1) if dates else None
             if dates and earlier:
                 longer = (earlier[0], dates[1])
                 st.button("Twice as long", icon=":material/zoom_out:", type="tertiary", key="zoom-out", on_click=set_dates, args=longer)
-            if dates and (elsewhere := dates_in_zone(dates, st.context.timezone)):
-                st.caption(elsewhere)
+            _zone_choice(dates)
             if model and dates:
                 comparison_links(scope, model.name, dates)
     turned = scope.start and scope.end and scope.start >= scope.end
@@ -165,16 +163,32 @@ def scope_window_dates(scope: Scope) -> Dates | None:
     return dates if dates and dates[0] < dates[1] else None
 
 
-def dates_in_zone(dates: Dates, zone: str | None) -> str | None:
-    """The dates in the time zone of the reader (an IANA name) in words; None where it is not known or reads the same as UTC."""
+def _zone_choice(dates: Dates | None) -> None:
+    """Draw the choice of UTC or the viewer's own zone for the times of all pages, where the two differ; with the dates in the own zone."""
+    own = time_zone.viewer_zone()
+    if own is None:
+        return
+    names = {False: "UTC", True: str(own).replace("_", " ")}
+    key, chosen = f"time-zone-{own}", time_zone.shown_zone() is not UTC
+
+    def keep() -> None:
+        time_zone.choose_zone(own=bool(st.session_state[key]))
+
+    st.segmented_control("Times in", list(names), default=chosen, format_func=names.__getitem__, key=key, on_change=keep, required=True)
+    if words := dates and dates_in_zone(dates, own):
+        st.caption(words)
+
+
+def dates_in_zone(dates: Dates, zone: tzinfo) -> str | None:
+    """The dates in the viewer's own zone in words; None where they read the same as in UTC."""
     try:
-        start, end = (instant.astimezone(ZoneInfo(zone or "UTC")) for instant in dates)
-    except (ZoneInfoNotFoundError, ValueError, OverflowError):
+        start, end = (instant.astimezone(zone) for instant in dates)
+    except OverflowError:
         return None
     if not (start.utcoffset() or end.utcoffset()):
         return None
     words = f"{formatting.format_minute(start)} to {formatting.format_minute(end)}"
-    return f"In your time zone ({formatting.escape_markdown(str(zone))}): {words}."
+    return f"In your time zone: {words}. Charts by day count UTC days."
 
 
 def latest_window_end(scope: Scope) -> datetime | None:
@@ -207,7 +221,7 @@ def change_date(key: str, start: datetime | None, end: datetime | None, length: 
     is set so that the window has that length, unless it was changed too.
     """
     shown = end if key == "from" else start
-    other = instant_in_boxes("to" if key == "from" else "from", shown, ends=key == "from")
+    other = instant_in_boxes("to" if key == "from" else "from", shown, ends=key == "from", zone=time_zone.shown_zone())
     start, end = (chosen, other) if key == "from" else (other, chosen)
     if chosen and length and other == shown and (start is None or end is None or end - start > 2 * length):
         start, end = (chosen, chosen + length) if key == "from" else (chosen - length, chosen)

@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import figure_capture, links
+from observability.dashboard import figure_capture, links, time_zone
 from observability.dashboard.components import page_component
 
 Cell = dict[str, Any]
@@ -115,7 +115,7 @@ def draw_table(
 
     data = {
         "caption": caption,
-        "columns": list(columns),
+        "columns": time_zone.zone_titles(columns),
         "rows": list(rows),
         "size": "large" if large else "compact" if compact else "",
         "sort": sort,

@@ -13,7 +13,7 @@ from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES, Finding, finding_details
 from observability.core.settings import ModelSettings
-from observability.dashboard import links, load, person_name
+from observability.dashboard import links, load, person_name, time_zone
 from observability.dashboard.frame import answer_or_stop, download_button
 from observability.export.csv import inert_csv
 from observability.incidents.since_words import finding_since, news_since
@@ -154,7 +154,7 @@ def logging_examples(examples: Mapping[str, str], *, expanded: bool = False) -> 
 
 def note_line(at: datetime, author: str, word: str, more: str = "", *, strong: bool = False) -> None:
     """One entry of a history: time, author, word and text. strong: the word is bold."""
-    when, words = formatting.escape_markdown(f"{formatting.format_minute(at)} {author}"), formatting.escape_markdown(word)
+    when, words = formatting.escape_markdown(f"{time_zone.zoned_minute(at)} {author}"), formatting.escape_markdown(word)
     st.markdown(f":gray[{when}] {f'**{words}**' if strong else words}{f': {formatting.escape_markdown(more)}' if more else ''}")
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, load, open_tasks
+from observability.dashboard import frame, load, open_tasks, time_zone
 from observability.dashboard.overview import fleet, fleet_events, fleet_view, large_fleet, timeline
 from observability.dashboard.review import action_items
 from observability.dashboard.table import draw_table
@@ -37,6 +37,8 @@ def overview() -> None:
     aside = {status.model.name for status in logs}
     judged = [status for status in statuses if not status.pending and status.model.name not in aside]
     unknown = sum(status.severity == "unknown" for status in judged)
+    now = datetime.now(UTC)
+    read = f"{time_zone.zoned(now):%H:%M} {time_zone.zone_sign(now)}"
     elsewhere = " Call logs are on the page Vendors." if logs else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         checked = f"{len(statuses) - pending:,} checked: " if pending else ""
@@ -45,7 +47,7 @@ def overview() -> None:
             f"{checked}{counts.words}"
             f"{f'; {unknown:,} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}"
             f"{large_fleet.oldest_check(statuses)}.",
-            help=f"Read at {datetime.now(UTC):%H:%M} UTC. Changes are against the previous period.{elsewhere}{shared}",
+            help=f"Read at {read}. Changes are against the previous period.{elsewhere}{shared}",
         )
         frame.sampling_notice([status.window for status in statuses])
         fleet_view.fleet_view_popover(view)

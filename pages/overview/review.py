@@ -10,7 +10,7 @@ from datetime import datetime
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, person_name
+from observability.dashboard import frame, person_name, time_zone
 from observability.dashboard.review import agenda, decisions, review, shared_meeting, steps
 from observability.review import sentences
 from observability.review.snapshot import FORMAT
@@ -18,9 +18,9 @@ from observability.review.snapshot import FORMAT
 frame.begin_fleet_page("review")
 room = review.open_review()
 week = formatting.escape_markdown(review.week_words(review.Week.parse(room.body["week"])))
-frozen = formatting.escape_markdown(formatting.format_minute(datetime.fromisoformat(room.body["frozen_at"])))
+frozen = formatting.escape_markdown(time_zone.named_minute(datetime.fromisoformat(room.body["frozen_at"])))
 settings = sentences.settings_of_when(room.body, "the draft" if room.is_draft else "the freezing")
-made = f"a draft of {frozen} UTC, not stored," if room.is_draft else f"frozen {frozen} UTC"
+made = f"a draft of {frozen}, not stored," if room.is_draft else f"frozen {frozen}"
 st.markdown(f"**Week {week}** ({room.body['zone']}), {made} with the records that had arrived by the week's end. {settings}")
 if erased := sentences.erased_when(room.body):
     st.caption(erased)

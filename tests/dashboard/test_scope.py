@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -135,18 +136,14 @@ def test_an_incident_of_another_environment_is_not_acted_on(shadowed: World) -> 
 @pytest.mark.parametrize(
     ("zone", "said"),
     [
-        ("Europe/Berlin", "In your time zone (Europe/Berlin): 9 Mar 2026 01:00 to 16 Mar 2026 01:00."),
-        ("America/New_York", "In your time zone (America/New_York): 8 Mar 2026 20:00 to 15 Mar 2026 20:00."),
-        ("UTC", None),
+        ("Europe/Berlin", "In your time zone: 9 Mar 2026 01:00 to 16 Mar 2026 01:00. Charts by day count UTC days."),
+        ("America/New_York", "In your time zone: 8 Mar 2026 20:00 to 15 Mar 2026 20:00. Charts by day count UTC days."),
         ("Africa/Abidjan", None),
-        ("Not/AZone", None),
-        (None, None),
     ],
 )
-def test_the_dates_in_the_readers_time_zone(zone: str | None, said: str | None) -> None:
+def test_the_dates_in_the_viewers_time_zone(zone: str, said: str | None) -> None:
     dates = (datetime(2026, 3, 9, tzinfo=UTC), datetime(2026, 3, 16, tzinfo=UTC))
-    found = scope_bar.dates_in_zone(dates, zone)
-    assert (found and found.replace("\\", "").replace("\u2060", "")) == said
+    assert scope_bar.dates_in_zone(dates, ZoneInfo(zone)) == said
 
 
 def test_addresses_are_relative_and_encoded() -> None:

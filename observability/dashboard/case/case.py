@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
@@ -16,7 +15,7 @@ from observability.core.errors import NotFoundError
 from observability.core.finding import iso
 from observability.core.time import aware_utc
 from observability.core.window import Slice
-from observability.dashboard import empty_states, frame, links, load, sign_in
+from observability.dashboard import empty_states, frame, links, load, sign_in, time_zone
 from observability.dashboard import scope as scopes
 from observability.dashboard.case import load_case
 from observability.dashboard.case.load_case import OpenedCase
@@ -206,7 +205,7 @@ def case_header(here: CasePage) -> None:
             for other in found.other_answers:
                 target = links.case_link("", found.id, found.model.name, here.scope, other.selector)
                 link_button(f"Open {other.words}", target, key=here.key(f"other-{other.selector}"))
-    own = [found.id[:80] + ("…" if len(found.id) > 80 else ""), f"{formatting.format_minute(found.at)} UTC"]
+    own = [found.id[:80] + ("…" if len(found.id) > 80 else ""), f"{time_zone.named_minute(found.at)}"]
     plain_caption(" · ".join([*own, f"{found.model.name[:60]} @ {found.version.name[:30]}"]))
     if found.lake_note:
         plain_caption(found.lake_note)
@@ -257,11 +256,11 @@ def _case_facts(here: CasePage, happened: Happened | None) -> list[tuple[str, st
     """Label and Markdown of each known fact."""
     found = here.row
     stored = found.stored
-    label = found.label
+    label, zone = found.label, time_zone.viewer_zone()
     pairs: list[tuple[str, object]] = [
         ("Id", found.id[:80] + ("…" if len(found.id) > 80 else "")),
         ("Time (UTC)", formatting.format_minute(found.at)),
-        (f"Your time ({_viewer_zone()})" if _viewer_zone() else "", _viewer_time(found.at)),
+        (f"Your time ({zone})", formatting.format_minute(found.at.astimezone(zone))) if zone else ("", ""),
         ("Model and version", f"{found.model.name[:60]} @ {found.version.name[:30]}"),
         ("Environment", found.environment if found.environment != "production" else ""),
         ("Score", score_digits(found) if found.score is not None else ""),
@@ -300,7 +299,7 @@ def case_timeline(here: CasePage) -> None:
     shown = sorted([*own, *others[:MAX_EVENTS]], key=lambda each: each.at)
     rows = [
         table_row(
-            at=formatting.format_minute(each.at),
+            at=time_zone.zoned_minute(each.at),
             far={"t": _time_offset(each.at - here.row.at), "quiet": True},
             what=_event_cell(here, each),
             text=each.text[:400],
@@ -331,20 +330,6 @@ def _time_offset(span: timedelta) -> str:
         return "same time"
     size, unit = next(((size, unit) for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")) if seconds >= size))
     return f"{formatting.plural(round(seconds / size), unit)} {'later' if span.total_seconds() > 0 else 'before'}"
-
-
-def _viewer_zone() -> str:
-    """The viewer's time zone; empty where it is UTC or unknown."""
-    name = st.context.timezone or ""
-    return "" if name in ("", "UTC", "Etc/UTC") else name
-
-
-def _viewer_time(instant: datetime) -> str:
-    """The time in the viewer's zone."""
-    try:
-        return formatting.format_minute(instant.astimezone(ZoneInfo(_viewer_zone() or "UTC")))
-    except (ZoneInfoNotFoundError, ValueError):
-        return ""
 
 
 def _json_value(value: Any) -> Any:

@@ -10,7 +10,7 @@ from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.numerals import format_figure
-from observability.dashboard import clicks, empty_states, frame, links, load, sign_in
+from observability.dashboard import clicks, empty_states, frame, links, load, sign_in, time_zone
 from observability.dashboard.case import find_case, load_case
 from observability.dashboard.case.bulk_verdicts import bulk_verdict_form
 from observability.dashboard.case.label import RELABEL_QUEUE
@@ -145,7 +145,7 @@ def _queue_row(model: Model, case: dict[Any, Any], scope: Scope) -> dict[str, Ce
     label = class_words(model, model.classes[case["label"]]) if 0 <= case["label"] < len(model.classes) else None
     return {
         "case": links.case_link(case["id"], case["id"], model.name, scope),
-        "at": {"t": formatting.format_minute(case["at"])},
+        "at": {"t": time_zone.zoned_minute(case["at"])},
         "said": {"t": _predicted_words(model, case["decision"], case["score"])},
         "truth": {"t": label or formatting.DASH},
         "because": {"t": case["because"]},
@@ -166,8 +166,8 @@ def _relabel_queue(scope: Scope, model: str | None) -> None:
         table_row(
             case=links.case_link(request.prediction, request.prediction, request.model, scope) | ({} if model else {"sub": request.model}),
             state={"s": STATES[request.state], "t": request.state.capitalize()},
-            since={"t": formatting.format_minute(request.since), "sub": request.author[:60]},
-            labels={"t": f"{request.labels} of {PEOPLE}", "sub": formatting.format_minute(request.newest) if request.newest else None},
+            since={"t": time_zone.zoned_minute(request.since), "sub": request.author[:60]},
+            labels={"t": f"{request.labels} of {PEOPLE}", "sub": time_zone.zoned_minute(request.newest) if request.newest else None},
             note=request.note[:400],
         )
         for request in held[:MAX_CASES]
@@ -221,7 +221,7 @@ def _results_by_id(scope: Scope, typed: str) -> None:
 
 def _found_row(prediction: str, at: Any, model: str, scope: Scope, answer: str | None = None) -> dict[str, Any]:
     """A row of a search by id or subject. answer: environment and version of the prediction."""
-    return table_row(case=links.case_link(prediction, prediction, model, scope, answer), at=formatting.format_minute(at), model=model)
+    return table_row(case=links.case_link(prediction, prediction, model, scope, answer), at=time_zone.zoned_minute(at), model=model)
 
 
 def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
@@ -241,7 +241,7 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
         empty_states.error_state(error)
         return
     part = formatting.slice_in_words(str(scope.slice)) if scope.slice else "all rows"
-    where = f"{formatting.format_span(window.start, window.end)} UTC, {part}"
+    where = f"{time_zone.named_span(window.start, window.end)}, {part}"
     if not len(found):
         empty_states.empty_state(
             formatting.escape_markdown(f"No prediction of {name} meets {typed[:120]} ({where})."),
@@ -286,7 +286,7 @@ def _matching_row(model: Model, each: dict[Any, Any], scope: Scope, named_column
     """A row of a search by conditions."""
     cells: dict[str, Cell] = {
         "case": links.case_link(each["id"], each["id"], model.name, scope),
-        "at": {"t": formatting.format_minute(each["at"])},
+        "at": {"t": time_zone.zoned_minute(each["at"])},
         "said": {"t": _predicted_words(model, each["decision"], each["score"])},
         "truth": {"t": _label_words(model, each)},
         "outcome": _outcome_cell(each.get("error") if model.task == "regression" else each.get("correct"), model),

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import links, load, person_name
+from observability.dashboard import links, load, person_name, time_zone
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
 from observability.dashboard.case.explanation import computed_with_progress
@@ -193,12 +193,12 @@ def _action_card(here: CasePage, item: DecisionItem) -> None:
 
 def _entry_history(item: DecisionItem) -> None:
     """Author and time of the first entry, and all entries where there are several."""
-    plain_caption(f"{item.first.author[:200]}, {formatting.format_minute(item.first.at)} UTC")
+    plain_caption(f"{item.first.author[:200]}, {time_zone.named_minute(item.first.at)}")
     if len(item.entries) > 1:
         with st.expander(f"{len(item.entries)} entries", icon=":material/history:"):
             for entry in item.entries:
                 words = "; ".join(f"{name} {value}" for name, value in entry.fields.items() if name not in ("model", "prediction"))
-                more = formatting.escape_markdown(f"{formatting.format_minute(entry.at)} UTC: {words}")
+                more = formatting.escape_markdown(f"{time_zone.named_minute(entry.at)}: {words}")
                 st.markdown(f"**{formatting.escape_markdown(entry.author[:200])}**, {more}")
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import Finding, needs_action
-from observability.dashboard import links
+from observability.dashboard import links, time_zone
 from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
 from observability.dashboard.overview import findings
@@ -144,7 +144,7 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
         "value": {
             "t": formatting.truncate(input_value_words(each.value), 40),
             "title": input_value_words(each.value),
-            "sub": f"read {formatting.format_minute(each.read_at)}" if each.read_at else None,
+            "sub": f"read {time_zone.zoned_minute(each.read_at)}" if each.read_at else None,
         },
         "because": {} if _is_told_by_columns(each) else {"t": each.because},
         "flag": {"t": formatting.DASH, "quiet": True},

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import links, person_name
+from observability.dashboard import links, person_name, time_zone
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
 from observability.dashboard.case.inputs import input_value_words
@@ -101,7 +101,7 @@ def _neighbour_row(each: Neighbour, own: str | None, here: CasePage) -> dict[str
     held: Cell = {"t": outcome_words(here.row.model, each.label) if each.label is not None else "no label yet", "quiet": each.label is None}
     if own is not None and each.label is not None and here.row.model.task != "regression":
         held |= {"s": "ok", "title": "the same label"} if each.label == own else {"s": "watch", "title": "another label"}
-    when = "the reference" if each.environment == "reference" else formatting.format_minute(each.at) if each.at else formatting.DASH
+    when = "the reference" if each.environment == "reference" else time_zone.zoned_minute(each.at) if each.at else formatting.DASH
     return table_row(
         case=links.case_link(each.id, each.id, here.row.model.name, here.scope),
         distance=formatting.format_number(each.distance),
@@ -118,8 +118,8 @@ def _label_revisions(here: CasePage) -> None:
         table_row(
             {name: getattr(label, name) or None for name in ("source", "annotator", "guideline")},
             value={"t": outcome_words(here.row.model, label.value), "mark": "current" if label.current else None},
-            at=formatting.format_minute(label.at),
-            arrived=formatting.format_minute(label.arrived),
+            at=time_zone.zoned_minute(label.at),
+            arrived=time_zone.zoned_minute(label.arrived),
             extra=", ".join(f"{name} {input_value_words(value)}" for name, value in list(label.extra.items())[:6])[:200] or None,
         )
         for label in here.row.revisions
@@ -140,7 +140,7 @@ def _relabel_request(here: CasePage) -> None:
     held = load_case.relabel_requests(here.row.model.name, here.row.id)
     newest = held[0] if held else None
     if newest is not None and newest.state == "open":
-        st.markdown(status_line("watch", f"in the relabel queue since {formatting.format_minute(newest.since)} UTC.", "Waiting"))
+        st.markdown(status_line("watch", f"in the relabel queue since {time_zone.named_minute(newest.since)}.", "Waiting"))
         target = links.link_cell("", "cases", here.scope, inbox=RELABEL_QUEUE)
         link_button("Open the relabel queue", target, key=here.key("queue"), icon="inbox")
         return

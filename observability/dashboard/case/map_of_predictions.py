@@ -11,7 +11,7 @@ from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.small_groups import FEWER, MIN_ROWS
 from observability.core.window import Slice
-from observability.dashboard import clicks, empty_states, frame, links, sign_in
+from observability.dashboard import clicks, empty_states, frame, links, sign_in, time_zone
 from observability.dashboard.case import load_case
 from observability.dashboard.case.bulk_verdicts import bulk_verdict_form
 from observability.dashboard.case.case import CasePage
@@ -119,7 +119,7 @@ def drawn_points(found: PredictionMap, *, by_score: bool) -> pd.DataFrame:
         for code, number in zip(rows["label"], rows["label_value"])
     ]
     drawn["text"] = [
-        f"{inert_label(name, 60)}<br>{formatting.format_minute(at)} UTC<br>predicted {inert_label(said, 60)}, {inert_label(label, 60)}"
+        f"{inert_label(name, 60)}<br>{time_zone.named_minute(at)}<br>predicted {inert_label(said, 60)}, {inert_label(label, 60)}"
         for name, at, said, label in zip(rows["id"], rows["at"], words, labels)
     ]
     return drawn

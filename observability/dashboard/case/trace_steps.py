@@ -13,7 +13,7 @@ from observability.core.numerals import format_figure
 from observability.core.questions import Sample
 from observability.core.time import aware_utc
 from observability.core.window import Window
-from observability.dashboard import links, load
+from observability.dashboard import links, load, time_zone
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.cells import UNKNOWN_CELL
 from observability.dashboard.scope import Scope
@@ -135,7 +135,7 @@ def draw_traces(found: pd.DataFrame, scope: Scope) -> None:
     for row in found.head(MAX_TRACES).to_dict("records"):
         cells: dict[str, Cell] = {
             "trace": links.link_cell(f"{row['trace'][:12]}…", "vendors", scope, trace=row["trace"]),
-            "at": {"t": formatting.format_minute(row["at"])},
+            "at": {"t": time_zone.zoned_minute(row["at"])},
             "models": {"t": ", ".join(row["models"])},
             "steps": {"t": f"{row['steps']:,}"},
             "failed": {"t": f"{row['failed']:,}"},

@@ -13,7 +13,7 @@ from observability.core import formatting
 from observability.core.catalog import Column
 from observability.core.errors import ObservabilityError
 from observability.core.numerals import format_figure
-from observability.dashboard import links, person_name
+from observability.dashboard import links, person_name, time_zone
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.case.inputs import input_value_words
@@ -128,7 +128,7 @@ def _what_if_row(here: CasePage, each: DecisionItem) -> dict[str, Any]:
     return table_row(
         what={**target, "sub": fields.get("note")},
         score={"t": score, "sub": f"instead of {before}"},
-        by={"t": each.first.author[:80], "sub": formatting.format_minute(each.first.at)},
+        by={"t": each.first.author[:80], "sub": time_zone.zoned_minute(each.first.at)},
     )
 
 

@@ -11,7 +11,7 @@ from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.questions import Records, Sample
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, links, load, person_name
+from observability.dashboard import choice_box, empty_states, links, load, person_name, time_zone
 from observability.dashboard.case import load_case
 from observability.dashboard.case.inputs import input_value_words
 from observability.dashboard.data.sample_data_figures import annotator_figure
@@ -437,7 +437,7 @@ def skipped_table(board: LabellingBoard) -> None:
     st.header("Skipped", anchor=False)
     lines = [
         table_row(
-            item=str(each["item"]), annotator=str(each["annotator"]), reason=str(each["reason"]), at=formatting.format_minute(each["at"])
+            item=str(each["item"]), annotator=str(each["annotator"]), reason=str(each["reason"]), at=time_zone.zoned_minute(each["at"])
         )
         for each in rows.head(MAX_SHOWN).to_dict("records")
     ]

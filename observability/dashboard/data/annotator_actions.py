@@ -11,7 +11,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import Finding
-from observability.dashboard import person_name
+from observability.dashboard import person_name, time_zone
 from observability.dashboard.case import load_case
 from observability.dashboard.widgets import NOT_SAVED, save_records, utc_midnight
 from observability.records.values import new_record_id
@@ -41,7 +41,7 @@ def annotator_action_form(project: str, who: str, found: Sequence[Finding]) -> N
     for action in _earlier_actions(project, who):
         due, owner = action.fields.get("due"), action.fields.get("owner")
         parts = [action.state, f"owner {owner}" if owner else None, f"due {formatting.format_day(due)}" if due else None]
-        by = f"by {action.first.author}, {formatting.format_minute(action.first.at)} UTC"
+        by = f"by {action.first.author}, {time_zone.named_minute(action.first.at)}"
         words = f"{action.fields['text']} ({', '.join(filter(None, parts))}; {by})"
         st.markdown(f":material/assignment: {formatting.escape_markdown(words)}")
     turn = st.session_state.get("person-written", 0)

@@ -17,7 +17,7 @@ from observability.core.finding import Finding
 from observability.core.numerals import hours_in_words
 from observability.core.questions import Aggregate, By, Records
 from observability.core.window import EPOCH, Slice, Window
-from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, sample_figures, theme
+from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, sample_figures, theme, time_zone
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -144,7 +144,7 @@ def sources_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
             "batches": {"t": f"{len(part):,}"},
             "rows": {"t": f"{int(part['rows'].sum()):,}"},
             "rejected": share_cell(rejected / total if total else None),
-            "last": {"t": formatting.format_minute(part["at"].iloc[-1]) if len(part) else "none in this window"},
+            "last": {"t": time_zone.zoned_minute(part["at"].iloc[-1]) if len(part) else "none in this window"},
         }
         lines.append(table_row(cells, attention_note(finding, target), selected=source == chosen))
     draw_table("sources", "Sources and their deliveries", SOURCES, lines)
@@ -192,7 +192,7 @@ def batch_chart(rows: pd.DataFrame, found: Sequence[Finding], source: str) -> No
     drawn = drawn[drawn["value"].notna()]
     words = [_batch_value_words(value, unit) for value in drawn["value"]]
     drawn["words"] = [
-        f"{theme.inert_label(batch)}<br>{formatting.format_minute(at)} UTC<br>{said}"
+        f"{theme.inert_label(batch)}<br>{time_zone.named_minute(at)}<br>{said}"
         for batch, at, said in zip(drawn["batch"], drawn["at"], words)
     ]
     usual = next((finding.evidence.get("baseline") for finding in found if finding.metric == metric), None)
@@ -252,14 +252,14 @@ def _batch_cells(batch: dict[Any, Any], outcomes: Sequence[BatchOutcome], scope:
     begin, end = _optional_instant(batch["captured_from"]), _optional_instant(batch["captured_to"])
     cells: dict[str, Cell] = {column["key"]: dict(UNKNOWN_CELL) for column in COLUMNS}
     cells["batch"] = {**links.link_cell(name, "batches", scope, source=source, batch=name), "sub": batch["device"]}
-    cells |= {"at": {"t": formatting.format_minute(arrived)}, "rows": {"t": f"{rows:,}"}}
+    cells |= {"at": {"t": time_zone.zoned_minute(arrived)}, "rows": {"t": f"{rows:,}"}}
     if begin and end:
         hours = hours_in_words((end - begin).total_seconds() / 3600)
-        cells["captured"] = {"t": f"{formatting.format_minute(begin)} to {formatting.format_minute(end)}", "sub": hours}
+        cells["captured"] = {"t": f"{time_zone.zoned_minute(begin)} to {time_zone.zoned_minute(end)}", "sub": hours}
     elif begin:
-        cells["captured"] = {"t": f"from {formatting.format_minute(begin)}"}
+        cells["captured"] = {"t": f"from {time_zone.zoned_minute(begin)}"}
     elif end:
-        cells["captured"] = {"t": f"to {formatting.format_minute(end)}"}
+        cells["captured"] = {"t": f"to {time_zone.zoned_minute(end)}"}
     if end:
         cells["delay"] = {"t": hours_in_words((arrived - end).total_seconds() / 3600)}
     if rejected is not None:

@@ -9,7 +9,7 @@ from observability.analyzers.data import cleaning as judged
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.window import Window
-from observability.dashboard import choice_box, empty_states, frame, links, load
+from observability.dashboard import choice_box, empty_states, frame, links, load, time_zone
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -125,7 +125,7 @@ def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: s
             "rows": {"t": f"{total:,}"},
             "dropped": count_and_share_cell(int(part["rows_dropped"].sum()), total),
             "changed": count_and_share_cell(int(part["rows_changed"].sum()), total),
-            "last": {"t": formatting.format_minute(part["at"].iloc[-1])},
+            "last": {"t": time_zone.zoned_minute(part["at"].iloc[-1])},
             "effect": effect_cell(effects.get(subject)),
         }
         lines.append(table_row(cells, attention_note(finding, target), selected=subject == chosen))
@@ -179,7 +179,7 @@ def cleaning_rate_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
     drawn = part[["at", "rows_in"]].assign(value=part[field].astype(float) / part["rows_in"].astype(float))
     drawn["severity"] = [finding.severity if finding and f"{at:%Y-%m-%dT%H:%M:%S.%f}" in unusual else "ok" for at in drawn["at"]]
     drawn["words"] = [
-        f"{formatting.format_minute(run['at'])} UTC<br>{formatting.format_share(run['value'])} of {run['rows_in']:,} rows {verb}"
+        f"{time_zone.named_minute(run['at'])}<br>{formatting.format_share(run['value'])} of {run['rows_in']:,} rows {verb}"
         for run in drawn.to_dict("records")
     ]
     low, high = (formatting.format_share(float(end)) for end in (drawn["value"].min(), drawn["value"].max()))
@@ -196,7 +196,7 @@ def cleaning_runs_table(own: pd.DataFrame) -> None:
     for run in own.iloc[::-1].head(MAX_TABLE_ROWS).to_dict("records"):
         rows, dropped, changed = (int(run[name]) for name in ("rows_in", "rows_dropped", "rows_changed"))
         cells: dict[str, Cell] = {
-            "at": {"t": formatting.format_minute(run["at"])},
+            "at": {"t": time_zone.zoned_minute(run["at"])},
             "version": {"t": run["version"] or formatting.DASH},
             "rows": {"t": f"{rows:,}"},
             "dropped": count_and_share_cell(dropped, rows),

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame
+from observability.dashboard import frame, time_zone
 from observability.dashboard.charts import collection as charts_collection
 from observability.dashboard.widgets import plain_caption
 from observability.detection import cleaning_history
@@ -129,9 +129,9 @@ def proposed_flow_section(proposed: pd.DataFrame) -> None:
 def _kept_words(table: pd.DataFrame, column: str | None, rules: str, times: pd.Series) -> str:
     """How many rows were kept, in a sentence. rules: which rules, in words; times: of their runs."""
     total, kept = int(table["rows"].sum()), int(table.loc[table["outcome"] == KEPT, "rows"].sum())
-    first, last = formatting.format_minute(times.min()), formatting.format_minute(times.max())
+    first, last = time_zone.named_minute(times.min()), time_zone.named_minute(times.max())
     when = f"at {last}" if first == last else f"from {first} to {last}"
-    return f"{kept:,} of {total:,} rows kept {rules}{f', shown by {column}' if column else ''}, {when} UTC."
+    return f"{kept:,} of {total:,} rows kept {rules}{f', shown by {column}' if column else ''}, {when}."
 
 
 def _draw_flow(table: pd.DataFrame, column: str | None, alt: str) -> None:

@@ -10,7 +10,7 @@ from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
 from observability.core.numerals import format_figure
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, frame, links, load
+from observability.dashboard import choice_box, frame, links, load, time_zone
 from observability.dashboard.cells import UNKNOWN_CELL, count_and_share_cell, severity_cell
 from observability.dashboard.charts import data_audits as charts_data_audits
 from observability.dashboard.data.audited_groups import audited_group_table, rules_proposed
@@ -64,7 +64,7 @@ def audits_summary(audits: Audits, found: Sequence[Finding]) -> str:
     """How many datasets were audited, and how many need attention, as Markdown."""
     names = {f"dataset:{audit.dataset}" for audit, _ in audits}
     needy = attention_count((finding for finding in found if finding.subject in names), "dataset")
-    return f"**{formatting.plural(len(audits), 'dataset')}** audited, the newest {formatting.format_minute(audits[0][0].at)} UTC; {needy}."
+    return f"**{formatting.plural(len(audits), 'dataset')}** audited, the newest {time_zone.named_minute(audits[0][0].at)}; {needy}."
 
 
 def chosen_audit(audits: Audits, found: Sequence[Finding]) -> tuple[AuditedData, AuditedData | None]:
@@ -88,7 +88,7 @@ def data_audit_section(audit: AuditedData, before: AuditedData | None, found: Se
     own = [finding for finding in found if finding.subject == f"dataset:{audit.dataset}"]
     main_finding_lines(own)
     link = links.page_address("datasets", scope, dataset=audit.dataset, version_of_data=audit.version)
-    made = f"{audit.rows:,} rows of version {audit.version}, audited {formatting.format_minute(audit.at)} UTC."
+    made = f"{audit.rows:,} rows of version {audit.version}, audited {time_zone.named_minute(audit.at)}."
     st.caption(f"{formatting.escape_markdown(made)} [The version]({link})")
     for note in audit_notes(audit):
         plain_caption(note)

@@ -13,7 +13,7 @@ from observability.core import formatting
 from observability.core.numerals import short_checksum
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, links, load
+from observability.dashboard import choice_box, empty_states, links, load, time_zone
 from observability.dashboard.cells import count_and_share_cell, filled_columns, severity_cell
 from observability.dashboard.data import batches, lineage_view
 from observability.dashboard.data.sample_data_figures import lineage_figure
@@ -132,7 +132,7 @@ def datasets_table(made: Sequence[DatasetVersion], chosen: str, scope: Scope) ->
             "versions": {"t": f"{len(own):,}"},
             "rows": {"t": f"{int(own[-1].row['rows']):,}"},
             "used": {"t": f"{len({run for each in own for run in each.runs}):,}"},
-            "last": {"t": formatting.format_minute(own[-1].row["at"])},
+            "last": {"t": time_zone.zoned_minute(own[-1].row["at"])},
         }
         lines.append(table_row(cells, _conflict_note(mixed[-1]) if mixed else None, selected=name == chosen))
     draw_table("datasets", "Datasets, most urgent first", DATASETS, lines)
@@ -163,7 +163,7 @@ def _version_cells(made: DatasetVersion, scope: Scope) -> dict[str, Cell]:
     size = said["bytes"]
     return {
         "version": links.link_cell(made.content.version, "datasets", scope, dataset=made.name, version_of_data=made.content.version),
-        "at": {"t": formatting.format_minute(said["at"])},
+        "at": {"t": time_zone.zoned_minute(said["at"])},
         "rows": {"t": f"{int(said['rows']):,}"},
         "changes": {"t": ", ".join(changes) or dash, "sub": _changed_columns_words(said)},
         "columns": {"t": f"{len(said['columns']):,}" if said["columns"] else dash},
@@ -226,7 +226,7 @@ def dataset_version_details(made: DatasetVersion, scope: Scope) -> None:
 def _version_sentences(made: DatasetVersion) -> Iterable[str]:
     """The size, origin and content of a version."""
     said = made.row
-    yield f"{int(said['rows']):,} rows, made {formatting.format_minute(said['at'])} UTC" + (
+    yield f"{int(said['rows']):,} rows, made {time_zone.named_minute(said['at'])}" + (
         f" from {formatting.escape_markdown(', '.join(map(str, said['parents'])))}." if said["parents"] else "."
     )
     if made.mixed:

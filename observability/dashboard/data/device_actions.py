@@ -13,7 +13,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.time import naive_utc
-from observability.dashboard import person_name
+from observability.dashboard import person_name, time_zone
 from observability.dashboard.case import load_case
 from observability.dashboard.cells import first_finding
 from observability.dashboard.data.devices import device_words
@@ -55,7 +55,7 @@ def device_action_form(subject: str, found: Sequence[Finding], batches: pd.DataF
     for action in earlier_device_actions(subject):
         owner = action.fields.get("owner")
         after = what_came_after(action.first.at, batches, found)
-        by = f"by {action.first.author}, {formatting.format_minute(action.first.at)} UTC"
+        by = f"by {action.first.author}, {time_zone.named_minute(action.first.at)}"
         words = f"{action.fields['text']} ({', '.join(filter(None, [action.state, f'owner {owner}' if owner else None]))}; {by}): {after}."
         st.markdown(f":material/assignment: {formatting.escape_markdown(words)}")
     bad = first_finding(finding for finding in found if finding.needs_action)

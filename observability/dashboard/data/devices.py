@@ -17,7 +17,7 @@ from observability.core.finding import Finding
 from observability.core.named_numbers import named_numbers, stacked_numbers
 from observability.core.numerals import hours_in_words, percent
 from observability.core.window import Window
-from observability.dashboard import choice_box, clicks, empty_states, frame, links, sample_figures, theme
+from observability.dashboard import choice_box, clicks, empty_states, frame, links, sample_figures, theme, time_zone
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -210,7 +210,7 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
             "batches": {"t": f"{each.batches:,}"},
             "rows": {"t": f"{each.rows:,}"},
             "complete": share_cell(each.completeness),
-            "last": {"t": formatting.format_minute(newest[subject])},
+            "last": {"t": time_zone.zoned_minute(newest[subject])},
         }
         if each.lags:
             cells |= {key: {"t": hours_in_words(max(lag, 0.0))} for key, lag in zip(("p50", "p95"), each.lags, strict=True)}
@@ -370,7 +370,7 @@ def column_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
     drawn = drawn[drawn["value"].notna()].sort_values("at")
     noun = judged.NOUNS[metric]
     drawn["words"] = [
-        f"{theme.inert_label(batch)}<br>{formatting.format_minute(at)} UTC<br>{judged.value_words(metric, value)}"
+        f"{theme.inert_label(batch)}<br>{time_zone.named_minute(at)}<br>{judged.value_words(metric, value)}"
         for batch, at, value in zip(drawn["batch"], drawn["at"], drawn["value"], strict=True)
     ]
     low, high = (judged.value_words(metric, float(end)) for end in (drawn["value"].min(), drawn["value"].max()))

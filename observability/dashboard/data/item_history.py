@@ -9,7 +9,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
-from observability.dashboard import links, load
+from observability.dashboard import links, load, time_zone
 from observability.dashboard.choice_box import address_writer
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
@@ -67,7 +67,7 @@ def _history_cells(entry: dict[Any, Any], scope: Scope, several: bool) -> dict[s
         label |= {"s": "ok", "title": "the known answer"} if right else {"s": "watch", "sub": f"known answer: {known['gold']}"}
     score = f"score {formatting.format_number(known['score'])}" if "score" in known else None
     confidence = f"confidence {formatting.format_share(known['suggestion_confidence'])}" if "suggestion_confidence" in known else None
-    times = {key: {"t": formatting.format_minute(known[key]) if key in known else formatting.DASH} for key in ("given", "at")}
+    times = {key: {"t": time_zone.zoned_minute(known[key]) if key in known else formatting.DASH} for key in ("given", "at")}
     return {
         "annotator": links.link_cell(name, "labelling", scope, project=project, annotator=name) | {"sub": project if several else None},
         "reason": {"t": str(known.get("reason", formatting.DASH)), "sub": " · ".join(filter(None, (known.get("policy"), score))) or None},

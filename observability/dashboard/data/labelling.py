@@ -16,7 +16,7 @@ from observability.core.finding import SEVERITIES, Finding
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, frame, links, load
+from observability.dashboard import choice_box, empty_states, frame, links, load, time_zone
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, share_cell
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
@@ -348,7 +348,7 @@ def accuracy_by_guideline(shown: ShownProject) -> None:
     lines = [
         table_row(
             guideline=str(each["guideline"]),
-            since=formatting.format_minute(each["since"]),
+            since=time_zone.zoned_minute(each["since"]),
             people=f"{each['people']:,}",
             n=f"{each['n']:,}",
             rate=share_cell(each["value"], each["low"], each["high"], f"{each['right']:,} of {each['n']:,}"),

@@ -15,7 +15,7 @@ from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, frame, links, load
+from observability.dashboard import choice_box, empty_states, frame, links, load, time_zone
 from observability.dashboard.cells import UNKNOWN_CELL, share_cell
 from observability.dashboard.charts import storage as charts_storage
 from observability.dashboard.data import storage_places
@@ -346,7 +346,7 @@ def store_columns_section(model: Model) -> None:
 
 def unread_words(columns: int, unread: Sequence[str], asked: AskedQuestions) -> str:
     """How many columns no question read, with their names where they are few."""
-    since = f"since {formatting.format_minute(asked.since.replace(tzinfo=None))} UTC"
+    since = f"since {time_zone.named_minute(asked.since)}"
     if not unread:
         return f"All {columns:,} columns were read {since}."
     names = formatting.join_words([name.partition(".")[2] or name for name in unread], 6)
@@ -364,7 +364,7 @@ def questions_table(asked: AskedQuestions, about: str) -> None:
             "times": {"t": f"{each.times:,}"},
             "slowest": {"t": f"{each.slowest * 1000:,.0f} ms"},
             "mean": {"t": f"{each.seconds / each.times * 1000:,.0f} ms"},
-            "last": {"t": formatting.format_minute(each.last.replace(tzinfo=None))},
+            "last": {"t": time_zone.zoned_minute(each.last)},
         }
         lines.append(table_row(cells))
     draw_table("questions", f"Slowest questions about {about} in the last four weeks", QUESTIONS, lines, compact=True)
@@ -375,7 +375,7 @@ def keeping_sentence(status: Mapping[str, Any]) -> str:
     done = status["keeping"]
 
     def last(name: str) -> str:
-        return formatting.format_minute(datetime.fromisoformat(done[name]["at"]).replace(tzinfo=None)) + " UTC" if done[name] else "never"
+        return time_zone.named_minute(datetime.fromisoformat(done[name]["at"])) if done[name] else "never"
 
     kept = f"retention last removed rows {last('retention')}" if done.get("retention") else "retention has removed nothing"
     return f"Last backup: {last('backup')}; last restore test: {last('verified_restore')}; {kept}."

@@ -15,7 +15,7 @@ from observability.alerts.delivery import TRIES, by_apprise
 from observability.alerts.rule_usefulness import rule_uses
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard import empty_states, links, load, open_tasks, person_name, sign_in
+from observability.dashboard import empty_states, links, load, open_tasks, person_name, sign_in, time_zone
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.operations import alarm_rule_settings
 from observability.dashboard.overview import incident_actions
@@ -59,7 +59,7 @@ def open_alerts_first(alerts: Sequence[Alert]) -> list[Alert]:
 
 def _alert_row(alert: Alert, scope: Scope) -> dict[str, Any]:
     """One alert."""
-    until = f"until {formatting.format_minute(alert.until)}" if alert.until else f"by {alert.by}" if alert.by else None
+    until = f"until {time_zone.zoned_minute(alert.until)}" if alert.until else f"by {alert.by}" if alert.by else None
     if alert.state == "snoozed" and alert.until is None:
         until = f"until it gets worse, by {alert.by}"
     severity = alert.severity if alert.state != "resolved" else "ok"
@@ -68,7 +68,7 @@ def _alert_row(alert: Alert, scope: Scope) -> dict[str, Any]:
         title={"s": severity, **target, "title": alert.title.replace("`", ""), "sub": f"suspected source: {alert.source}"},
         model={"t": alert.model or formatting.DASH, "sub": alert.owner},
         state={"t": incident_actions.STATES[alert.state], "sub": REASONS[alert.reason].lower() if alert.reason else until},
-        since=formatting.format_minute(alert.opened_at),
+        since=time_zone.zoned_minute(alert.opened_at),
         useful={None: formatting.DASH, True: "yes", False: "no"}[alert.useful],
         selected=st.query_params.get("incident") == alert.incident,
     )

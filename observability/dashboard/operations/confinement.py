@@ -6,7 +6,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError, StoreBrokenError
-from observability.dashboard import load, person_name, sign_in
+from observability.dashboard import load, person_name, sign_in, time_zone
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import plain_error, plain_paragraph
 from observability.server.audit_log import note_access
@@ -33,7 +33,7 @@ def confinement_section() -> None:
     if made := confinement_decisions(load.home()):
         rows = [
             table_row(
-                at=formatting.format_minute(datetime.fromisoformat(each.at)) if each.at else formatting.DASH,
+                at=time_zone.zoned_minute(datetime.fromisoformat(each.at)) if each.at else formatting.DASH,
                 decision="allowed" if each.allowed else "refused",
                 author=each.author or formatting.DASH,
                 reason=each.reason,

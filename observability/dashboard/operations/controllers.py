@@ -16,7 +16,7 @@ from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import clicks, empty_states, frame, links, load, sample_figures
+from observability.dashboard import clicks, empty_states, frame, links, load, sample_figures, time_zone
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -139,7 +139,7 @@ def controllers_table(controllers: Sequence[ControllerDecisions], found: Sequenc
         if len(each.rows):
             newest = each.rows.sort_values("at", kind="stable").iloc[-1]
             cells["steers"] = {"t": STEERERS[newest["by"]]}
-            cells["newest"] = {"t": formatting.format_minute(aware_utc(newest["at"].to_pydatetime()))}
+            cells["newest"] = {"t": time_zone.zoned_minute(aware_utc(newest["at"].to_pydatetime()))}
         for key, metric in (("regret", judged.REGRET), ("guardrail", judged.GUARD), ("bias", judged.BIAS)):
             if metric in known:
                 one = known[metric]

@@ -10,7 +10,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.bundle import bundle_folder
-from observability.dashboard import frame, links, load, person_name
+from observability.dashboard import frame, links, load, person_name, time_zone
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, table_row
 from observability.dashboard.widgets import answer_or_error, csv_button, plain_paragraph, progress_bar
@@ -87,7 +87,9 @@ def landing_section(status: dict[str, Any]) -> None:
     if repairs:
         with st.expander(f"Repairs ({len(repairs)})"):
             for entry in reversed(repairs):
-                plain_paragraph(f"{_status_instant(entry['at'])} UTC. {entry['what']} May be missing: {entry['missing']}")
+                plain_paragraph(
+                    f"{time_zone.named_minute(datetime.fromisoformat(entry['at']))}. {entry['what']} May be missing: {entry['missing']}"
+                )
                 st.caption(formatting.escape_markdown(f"Set aside: {', '.join(entry['set_aside']) or 'no file'}"))
 
 
@@ -170,7 +172,7 @@ def stored_model_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _status_instant(written: str | None) -> str:
     """An instant of the status as text."""
-    return formatting.format_minute(datetime.fromisoformat(written)) if written else formatting.DASH
+    return time_zone.zoned_minute(datetime.fromisoformat(written)) if written else formatting.DASH
 
 
 def rejected_lines_section(status: dict[str, Any]) -> None:

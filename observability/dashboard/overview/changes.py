@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.core import formatting
-from observability.dashboard import links
+from observability.dashboard import links, time_zone
 from observability.dashboard.overview.incidents import first_clause
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, table_row
@@ -61,7 +61,7 @@ def change_row(entry: Entry, scope: Scope) -> dict[str, Any]:
     model = links.link_cell(entry.model, "model", scope.about(entry.model)) if entry.model else {"t": "all"}
     return table_row(
         {
-            "at": {"t": formatting.format_minute(entry.at)},
+            "at": {"t": time_zone.zoned_minute(entry.at)},
             "sort": {"t": WORDS.get(entry.sort, entry.sort)},
             "title": title,
             "model": model,

@@ -9,7 +9,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import SEVERITIES, Finding, finding_details, needs_action
 from observability.core.small_groups import findings_for_files, rows_of_finding
-from observability.dashboard import empty_states, frame, links, load, sign_in
+from observability.dashboard import empty_states, frame, links, load, sign_in, time_zone
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import window_comparison
@@ -270,7 +270,7 @@ def finding_card(finding: Finding, scope: Scope) -> None:
             st.markdown(formatting.sentence_markdown(sentence))
         facts = {
             "Model": f"{finding.model}, version {finding.version}",
-            "Window": f"{formatting.format_span(finding.start, finding.end)} UTC",
+            "Window": time_zone.named_span(finding.start, finding.end),
             "Value": f"{formatting.format_value(finding.value, finding.unit)} ({', '.join(filter(None, (finding.unit, finding.basis)))})",
             "95 % interval": formatting.format_interval(finding.low, finding.high, finding.unit),
             "Limit": limit_in_words(finding) if finding.limit is not None else formatting.DASH,

@@ -6,6 +6,7 @@ from typing import Any
 
 from observability.core import formatting
 from observability.core.time import naive_utc
+from observability.dashboard import time_zone
 from observability.dashboard.overview import incidents
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.scope import Scope
@@ -23,7 +24,7 @@ def change_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str,
     for status in statuses:
         for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):
             when = at.to_pydatetime()
-            cells = {"at": {"t": formatting.format_minute(when)}, "what": {"t": str(words), "sub": f"{status.model.name}, {what}"}}
+            cells = {"at": {"t": time_zone.zoned_minute(when)}, "what": {"t": str(words), "sub": f"{status.model.name}, {what}"}}
             rows.append((when, table_row(cells)))
     starts = {incident.id: status.window.start for status in statuses for incident in status.incidents}
     new = (incident for status in statuses for incident in status.incidents if status.is_new(incident))
@@ -49,5 +50,5 @@ def event_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:
     rows = []
     for (at, what, words), models in sorted(found.items(), key=lambda item: item[0][0], reverse=True):
         cell = {"t": formatting.truncate(words, 120), "sub": f"{formatting.join_words(list(dict.fromkeys(models)))}, {what}"}
-        rows.append(table_row(at=formatting.format_minute(at), what=cell))
+        rows.append(table_row(at=time_zone.zoned_minute(at), what=cell))
     return rows

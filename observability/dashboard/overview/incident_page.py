@@ -16,7 +16,7 @@ from observability.core.standing_since import standing_since
 from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Slice, Window
-from observability.dashboard import clicks, frame, links, load, read_incidents
+from observability.dashboard import clicks, frame, links, load, read_incidents, time_zone
 from observability.dashboard.case import cases
 from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.data import lineage_view
@@ -88,8 +88,8 @@ def find_incident(named: str, scope: Scope) -> OpenIncident | None:
     for place, claim in _places_of(named):
         chosen = _same_incident(load.scope_report(place).incidents, named, claim)
         if chosen is not None and place.start and place.end:
-            span = formatting.format_span(place.start, place.end)
-            return _opened(chosen, place, f"Not in the chosen window; shown for {span} UTC, where it was found.")
+            span = time_zone.named_span(place.start, place.end)
+            return _opened(chosen, place, f"Not in the chosen window; shown for {span}, where it was found.")
     return None
 
 
@@ -293,12 +293,10 @@ def nearest_changes(here: OpenIncident) -> None:
     entries = [entry for entry in load_review.change_ledger(here.incident.model, start, end) if entry.sort not in ("alert", "review")]
     entries.sort(key=lambda entry: abs(entry.at - (onset or end)))
     if not entries:
-        st.caption(f"No change was logged from {formatting.format_span(start, end)}.")
+        st.caption(f"No change was logged from {time_zone.named_span(start, end)}.")
         return
     rows = [
-        table_row(
-            at={"t": formatting.format_minute(entry.at), "sub": _distance(entry.at, onset)}, what={"t": entry.title, "sub": entry.sort}
-        )
+        table_row(at={"t": time_zone.zoned_minute(entry.at), "sub": _distance(entry.at, onset)}, what={"t": entry.title, "sub": entry.sort})
         for entry in entries[:MAX_CHANGES]
     ]
     draw_table("near", "Changes nearest to the onset", CHANGES, rows, compact=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from observability.core import formatting
 from observability.core.time import aware_utc
-from observability.dashboard import links
+from observability.dashboard import links, time_zone
 from observability.dashboard.overview import incidents
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.scope import Scope
@@ -73,7 +73,7 @@ def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scop
             "x": round((mark.at - window.start).total_seconds() / length, 4),
             "shape": SHAPES.get(mark.what, "diamond"),
             "s": mark.state,
-            "t": f"{formatting.format_minute(mark.at)} UTC: {formatting.truncate(mark.words)}",
+            "t": f"{time_zone.named_minute(mark.at)}: {formatting.truncate(mark.words)}",
         }
         for mark in marks
     ]

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import links
+from observability.dashboard import links, time_zone
 from observability.dashboard.drafts import draft_arguments
 from observability.dashboard.overview import incidents as overview_incidents
 from observability.dashboard.review import load_review
@@ -134,7 +134,7 @@ def _postmortem_card(note: dict[str, Any]) -> None:
     """One postmortem with its author and time."""
     for name, words in _postmortem_lines(note).items():
         st.markdown(f":gray[{formatting.escape_markdown(name)}] {formatting.escape_markdown(words)}")
-    plain_caption(f"{note['author']}, {formatting.format_minute(note['at'])} UTC")
+    plain_caption(f"{note['author']}, {time_zone.named_minute(note['at'])}")
 
 
 def _postmortem_form(room: ReviewPage, known: dict[str, Any], texts: dict[str, list[dict[str, Any]]]) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from observability.core import formatting
-from observability.dashboard import person_name
+from observability.dashboard import person_name, time_zone
 from observability.dashboard.review import load_review, presence
 from observability.dashboard.review.review import STEP_TITLES, ReviewPage
 from observability.review import meeting
@@ -33,8 +33,8 @@ def meeting_line(room: ReviewPage, part: str) -> None:
     """Note that this person has a part of the review open, and say who else is in it and that it was closed. part: an item or a step."""
     presence.note_presence(room.review, _session(), person_name.person_name_or_default(), part)
     if closed := meeting.closed_by(room.said):
-        when = formatting.format_minute(closed["at"])
-        st.info(formatting.escape_markdown(f"The meeting was closed by {closed['author']}, {when} UTC. Open it again under Decisions."))
+        when = time_zone.named_minute(closed["at"])
+        st.info(formatting.escape_markdown(f"The meeting was closed by {closed['author']}, {when}. Open it again under Decisions."))
     others = presence.people_elsewhere(room.review, _session())
     if others:
         titles = {item.item: item.title.replace("`", "") for item in (*room.agenda.items, *room.agenda.folded)}

@@ -8,7 +8,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import needs_action
-from observability.dashboard import empty_states, links
+from observability.dashboard import empty_states, links, time_zone
 from observability.dashboard.cells import frozen_interval_words
 from observability.dashboard.operations import alarm_rule_settings
 from observability.dashboard.review import (
@@ -119,7 +119,7 @@ def alerts_step(room: ReviewPage) -> None:
 
 def _alert_row(alert: dict[str, Any]) -> dict[str, Any]:
     """One alert of the frozen week."""
-    sub = f"opened {formatting.format_minute(datetime.fromisoformat(alert['opened_at']))}, sent {formatting.plural(alert['told'], 'time')}"
+    sub = f"opened {time_zone.zoned_minute(datetime.fromisoformat(alert['opened_at']))}, sent {formatting.plural(alert['told'], 'time')}"
     return table_row(
         what={"s": alert["severity"], **links.link_cell(alert["title"], "alerts", None, incident=alert["incident"]), "sub": sub},
         model=alert["model"] or None,

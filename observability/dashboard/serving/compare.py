@@ -16,7 +16,7 @@ from observability.core import formatting
 from observability.core.errors import UsageError
 from observability.core.time import aware_utc
 from observability.core.window import Environment, Slice, Window
-from observability.dashboard import load, scope_bar, time_range
+from observability.dashboard import load, scope_bar, time_range, time_zone
 from observability.dashboard.choice_box import address_selectbox, address_writer, link_warning
 from observability.dashboard.frame import ModelPage, answer_or_stop
 from observability.dashboard.instant_boxes import instant_boxes
@@ -35,7 +35,7 @@ ENVIRONMENTS: dict[Environment, str] = {
 SIDES = columns_on_phone(
     "side dates n",
     column("side", "Side", strong=True),
-    *plain_columns(version="Version", dates="Dates (UTC)", rows="Slice"),
+    *plain_columns(version="Version", dates="Dates", rows="Slice"),
     column("n", "Predictions", align="right"),
     column("labelled", "Labelled", align="right", help="Predictions with a label"),
 )
@@ -163,7 +163,7 @@ def compared_sides_table(found: WindowComparison) -> None:
         table_row(
             side=f"{label}: {'this window' if label == 'A' else 'baseline'}",
             version=_side_versions(side),
-            dates="no dates" if side.window.environment == "reference" else formatting.format_span(side.window.start, side.window.end),
+            dates="no dates" if side.window.environment == "reference" else time_zone.named_span(side.window.start, side.window.end),
             rows=formatting.slice_in_words(str(side.window.slice)) if side.window.slice else ALL_ROWS,
             n=f"{side.rows:,}",
             labelled={"t": f"{side.labelled:,}", "sub": formatting.format_share(side.labelled_share) if side.rows else None},

@@ -15,7 +15,7 @@ from observability.core.numerals import format_figure
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, person_name, sample_figures, theme
+from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, person_name, sample_figures, theme, time_zone
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -157,7 +157,7 @@ def sets_table(
             "rounds": {"t": f"{len(rounds.times):,}"},
             "refused": share_cell(_mean(rounds.refused[last])),
             "version": {"t": rounds.versions[last] or "not declared"},
-            "last": {"t": formatting.format_minute(rounds.times[last])},
+            "last": {"t": time_zone.zoned_minute(rounds.times[last])},
         }
         if changes is not None and changes.against_baseline.n[last]:
             cells["changed"] = share_cell(changes.against_baseline.hits[last] / changes.against_baseline.n[last])
@@ -271,7 +271,7 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
     table = rounds_table(rounds, changes, metric, finding)
     written = [formatting.format_share(value) if unit == "share" else format_figure(value) for value in table["value"]]
     table["words"] = [
-        f"{formatting.format_minute(at)} UTC<br>{name}: {value}<br>version {theme.inert_label(version)}"
+        f"{time_zone.named_minute(at)}<br>{name}: {value}<br>version {theme.inert_label(version)}"
         for at, value, version in zip(table["at"], written, table["version"], strict=True)
     ]
     usual = finding.evidence.get("baseline") if finding is not None else None

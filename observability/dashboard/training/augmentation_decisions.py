@@ -7,7 +7,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import iso
 from observability.core.time import naive_utc
-from observability.dashboard import load, person_name
+from observability.dashboard import load, person_name, time_zone
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import NOT_SAVED, save_records
 from observability.detection.augmentation_verdict import AugmentationVerdict, Verdict
@@ -64,7 +64,7 @@ def decisions_about_augmentations(audits: Sequence[AugmentationAudit], verdicts:
     _decision_form(audits, verdicts)
     rows = [
         table_row(
-            at=formatting.format_minute(each.last.at),
+            at=time_zone.zoned_minute(each.last.at),
             what=str(each.fields.get("statement")),
             by=each.last.author,
             since=measured_since(each, audits),

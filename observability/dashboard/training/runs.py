@@ -14,7 +14,7 @@ from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES, finding_details, needs_action
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
-from observability.dashboard import empty_states, links, load
+from observability.dashboard import empty_states, links, load, time_zone
 from observability.dashboard.cells import UNKNOWN_CELL
 from observability.dashboard.choice_box import address_writer, link_warning
 from observability.dashboard.data.batches import batch_links
@@ -258,7 +258,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
         "run": {**target, "sub": each.study},
         "status": {"s": severity, "t": word} if severity else {"t": word, "mark": "live"},
         "model": {"t": each.model or formatting.DASH, "sub": f"version {each.version}" if each.version else None},
-        "started": {"t": formatting.format_minute(each.first)},
+        "started": {"t": time_zone.zoned_minute(each.first)},
         "duration": {"t": duration_words(each.seconds)},
         "steps": {"t": f"{each.steps:,}", "sub": f"{len(each.ranks)} ranks" if len(each.ranks) > 1 else None}
         if each.is_read
@@ -366,4 +366,4 @@ def run_facts(chosen: Sequence[RunVerdict], costs: dict[str, RunUse]) -> None:
 
 def _instant_with_seconds(instant: datetime) -> str:
     """A time with seconds."""
-    return f"{formatting.format_minute(instant)}:{instant:%S} UTC"
+    return f"{time_zone.zoned_minute(instant)}:{instant:%S} {time_zone.zone_sign(instant)}"

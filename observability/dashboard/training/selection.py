@@ -14,7 +14,7 @@ from observability.compare.selection import Recommendation, recommendation
 from observability.core import formatting
 from observability.core.catalog import Version
 from observability.core.window import Environment, Window
-from observability.dashboard import links, load, person_name
+from observability.dashboard import links, load, person_name, time_zone
 from observability.dashboard.cells import share_cell
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage, answer_or_stop
@@ -262,7 +262,7 @@ def past_decisions(here: ModelPage) -> None:
         rows.append(
             table_row(
                 {
-                    "at": formatting.format_minute(each.first.at),
+                    "at": time_zone.zoned_minute(each.first.at),
                     "choice": CHOICES.get(str(fields.get("choice")), str(fields.get("choice"))),
                     "version": str(fields.get("version")),
                     "reason": str(fields.get("statement")),

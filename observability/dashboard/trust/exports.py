@@ -16,7 +16,7 @@ from observability.core.finding import Finding
 from observability.core.numerals import format_figure
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import empty_states, frame, load, person_name, sample_figures
+from observability.dashboard import empty_states, frame, load, person_name, sample_figures, time_zone
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, severity_order
 from observability.dashboard.charts import exports as charts_exports
 from observability.dashboard.data.records_summary import dates_note
@@ -248,7 +248,7 @@ def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
     epsilon = privacy_loss([event], event.delta or DELTA).epsilon if event.is_private else None
     about = " · ".join(filter(None, (event.dataset, event.model, f"run {event.run}" if event.run else None)))
     return {
-        "at": {"t": formatting.format_minute(event.at), "k": event.at.timestamp()},
+        "at": {"t": time_zone.zoned_minute(event.at), "k": event.at.timestamp()},
         "recipient": {"t": event.recipient, "phone": formatting.format_day(event.at)},
         "what": {"t": event.text, "sub": about or None},
         "rows": None if event.rows is None else {"t": f"{event.rows:,}", "k": event.rows},

@@ -1,0 +1,136 @@
+"""The time zone of the times on pages: UTC, or the viewer's own where they chose it. The choice is kept in a cookie of the browser.
+
+Addresses, CSV files, findings and whatever is counted by day stay in UTC: the store counts by hour and by UTC day.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.time import aware_utc
+from observability.dashboard import figure_capture
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COOKIE = "observability-time-zone"
+OWN = "own"
+"""What the cookie holds where the viewer chose their own zone."""
+HELD, CHANGED = "time-zone", "time-zone-changed"
+DRAWN = "time-zone-of-"
+"""Begin of the state that holds the zone in which a chart was drawn."""
+UTC_SIGN = "(UTC)"
+"""How titles of columns name the zone of their times."""
+
+
+def viewer_zone() -> ZoneInfo | None:
+    """The time zone of the viewer's browser; None where it is unknown or has the times of UTC."""
+    name = st.context.timezone
+    try:
+        zone = ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+    return None if zone is None or name in ("UTC", "Etc/UTC", "GMT", "Etc/GMT") else zone
+
+
+def shown_zone() -> tzinfo:
+    """The zone of the times on the page: UTC, or the viewer's own where they chose it. Figures that are made for others are in UTC."""
+    if figure_capture.COLLECTOR.get() is not None or not _own_zone_is_chosen():
+        return UTC
+    return viewer_zone() or UTC
+
+
+def _own_zone_is_chosen() -> bool:
+    state = st.session_state
+    if HELD not in state:
+        state[HELD] = OWN if unquote(dict(st.context.cookies).get(COOKIE) or "").strip('"') == OWN else ""
+    return bool(state[HELD] == OWN)
+
+
+def changed_zone() -> str | None:
+    """The choice to write to the cookie; None where this session changed none."""
+    return str(st.session_state[HELD]) if st.session_state.get(CHANGED) else None
+
+
+def choose_zone(*, own: bool) -> None:
+    """Show times in the viewer's own zone, or in UTC."""
+    st.session_state.update({HELD: OWN if own else "", CHANGED: True})
+
+
+def zone_name() -> str:
+    """The shown zone as titles name it: `UTC`, or the place of an own zone, such as `Berlin`."""
+    return str(shown_zone()).rpartition("/")[2].replace("_", " ")
+
+
+def zoned(instant: datetime) -> datetime:
+    """An instant in the shown zone. A naive instant is in UTC."""
+    return aware_utc(instant).astimezone(shown_zone())
+
+
+def zoned_minute(instant: datetime) -> str:
+    """12 Jul 2013 14:05, in the shown zone, which the title beside it names."""
+    return formatting.format_minute(zoned(instant))
+
+
+def named_minute(instant: datetime) -> str:
+    """12 Jul 2013 14:05 UTC, in the shown zone."""
+    return f"{zoned_minute(instant)} {zone_sign(instant)}"
+
+
+def zone_sign(instant: datetime) -> str:
+    """The short name of the shown zone at an instant: `UTC`, `CEST`, or `UTC+03` where the zone has no name of its own."""
+    short = f"{zoned(instant):%Z}"
+    return f"UTC{short}" if short[:1] in "+-" else short
+
+
+def named_span(start: datetime, end: datetime) -> str:
+    """A half-open window in words with its zone. Whole UTC days stay UTC days: the store counts by them."""
+    ends = [aware_utc(start), aware_utc(end)]
+    if shown_zone() is UTC or all(instant.hour == instant.minute == instant.second == 0 for instant in ends):
+        return f"{formatting.format_span(ends[0], ends[1])} UTC"
+    return f"{formatting.format_span(zoned(start), zoned(end))} {zone_sign(end)}"
+
+
+def zone_titles(columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Columns of a table whose titles name the shown zone in place of UTC."""
+    return [zone_title(dict(column)) for column in columns]
+
+
+def zone_title(title: Any) -> Any:
+    """A title, or the settings of a column, with the shown zone in place of `(UTC)`; what is no text stays as it is."""
+    if isinstance(title, dict):
+        return {**title, "label": zone_title(title.get("label"))}
+    return title.replace(UTC_SIGN, f"({zone_name()})") if isinstance(title, str) else title
+
+
+def zoned_frame(frame: "DataFrame") -> "DataFrame":
+    """A frame to look at: its times in the shown zone; columns of whole UTC days stay as they are."""
+    from observability.dashboard.charts.time_axis import frame_in_zone
+
+    return frame if shown_zone() is UTC else frame_in_zone(frame, shown_zone())
+
+
+def zoned_figure(figure: Any, key: str) -> Any:
+    """A figure of plotly as it is drawn under `key`: its times in the shown zone (see `figure_in_zone`)."""
+    from observability.dashboard.charts.time_axis import figure_in_zone
+
+    st.session_state.pop(f"{DRAWN}{key}", None)
+    if shown_zone() is UTC:
+        return figure
+    drawn, moved = figure_in_zone(figure, shown_zone(), zone_name())
+    if moved:
+        st.session_state[f"{DRAWN}{key}"] = str(shown_zone())
+    return drawn
+
+
+def utc_selection(key: str, selection: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is selected on the chart drawn under `key`, with its times in UTC, as its data have them."""
+    from observability.dashboard.charts.time_axis import selection_in_utc
+
+    name = st.session_state.get(f"{DRAWN}{key}")
+    return selection if name is None else selection_in_utc(selection, ZoneInfo(name))
