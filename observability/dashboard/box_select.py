@@ -1,6 +1,7 @@
-"""Box Select along a chart over time chooses the periods in the box as the time range of the page.
+"""A drag along a chart over time chooses the periods it covers as the time range of the page; a drag across both axes zooms.
 
-Charts whose `on_select` names its periods (dashboard/clicks.py) take it. A box over no mark chooses nothing.
+Plotly's own selection would take the clicks on marks, so dashboard/assets/figures.js reports a zoom along the time axis as a box. Charts
+whose `on_select` names its periods (dashboard/clicks.py) take it. A drag over no mark chooses nothing.
 """
 
 from collections.abc import Mapping

@@ -49,7 +49,7 @@ class ChartPeriod:
 class ClickTarget:
     """A callback for clicks on the chart `key`: go to the predictions that `of` gives for the first clicked mark.
 
-    periods: of a chart over time, the start of the period of each mark; Box Select along it then chooses dates (dashboard/box_select.py).
+    periods: of a chart over time, the start of the period of each mark; a drag along it then chooses dates (dashboard/box_select.py).
     """
 
     key: str
@@ -59,7 +59,7 @@ class ClickTarget:
     @property
     def hint(self) -> str:
         """What can be done, shown beside the chart."""
-        return "Click a mark for its predictions" + (", or box-select dates" if self.periods is not None else "")
+        return "Click a mark for its predictions" + (", or drag across dates" if self.periods is not None else "")
 
     @property
     def drawn(self) -> str:
@@ -80,7 +80,7 @@ class ClickTarget:
 
 @dataclass(frozen=True)
 class DateSelection:
-    """A callback for Box Select along the chart `key`, whose marks lead to no predictions: it chooses dates. periods: the start of the
+    """A callback for a drag along the chart `key`, whose marks lead to no predictions: it chooses dates. periods: the start of the
     period of each mark. then: what a click on a mark does, from the key under which the chart is drawn.
     """
 
@@ -91,7 +91,7 @@ class DateSelection:
     @property
     def hint(self) -> str:
         """What can be done, shown beside the chart."""
-        return "Click a mark to choose it, or box-select dates" if self.then else "Box-select dates"
+        return "Click a mark to choose it, or drag across dates" if self.then else "Drag across dates"
 
     @property
     def drawn(self) -> str:

@@ -349,7 +349,7 @@ def chart_with_table(
     draws a further button. alone: the figure stands alone already.
 
     alt: the takeaway in one plain sentence. on_select: called after a click on a mark, which is in `st.session_state[key]`; its `hint`
-    (dashboard/clicks.py) is shown beside the chart. Where it names periods, Box Select along the chart chooses dates; where it takes areas,
+    (dashboard/clicks.py) is shown beside the chart. Where it names periods, a drag along the chart chooses dates; where it takes areas,
     Lasso and Box Select choose marks.
     """
     collector = figure_capture.COLLECTOR.get()
@@ -357,14 +357,15 @@ def chart_with_table(
         collector.take(figure_capture.PageFigure(key, figure, twin, alt, metrics, columns))
         collector.take_file(f"{key}-csv", lambda: inert_csv(twin))
         return
+    theme.mark_color_scheme(figure)
     mode: tuple[Literal["points", "box", "lasso"], ...] = ("points",)
     config = theme.CONFIG
     if getattr(on_select, "periods", None) is not None:
-        mode, config = ("points", "box"), theme.DATES_CONFIG
+        mode = ("points", "box")
+        theme.mark_date_drag(figure)
     elif getattr(on_select, "areas", False):
         mode, config = ("points", "box", "lasso"), theme.AREA_CONFIG
     drawn: str = getattr(on_select, "drawn", key)
-    theme.mark_color_scheme(figure)
     shown = time_zone.zoned_figure(figure, drawn)
     with st.container(gap=None):
         st.plotly_chart(shown, key=drawn, theme="streamlit", config=config, alt=alt, on_select=on_select or "ignore", selection_mode=mode)

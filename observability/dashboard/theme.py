@@ -36,11 +36,6 @@ CONFIG: dict[str, Any] = {
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
 """Plotly's own buttons: picture of the chart, zoom and reset, nothing else."""
-DATES_CONFIG: dict[str, Any] = {
-    **CONFIG,
-    "modeBarButtonsToRemove": [name for name in CONFIG["modeBarButtonsToRemove"] if name != "select2d"],
-}
-"""The same with Box Select, which chooses dates. A plain drag cannot: while it selects, Streamlit reports no click on a mark."""
 AREA_CONFIG: dict[str, Any] = {
     **CONFIG,
     "modeBarButtonsToRemove": [name for name in CONFIG["modeBarButtonsToRemove"] if name not in ("select2d", "lasso2d")],
@@ -141,3 +136,8 @@ def mark_color_scheme(figure: go.Figure) -> None:
     import streamlit as st
 
     figure.update_layout(meta={"color_scheme": st.context.theme.type})
+
+
+def mark_date_drag(figure: go.Figure) -> None:
+    """Note in a figure, after `mark_color_scheme`, that a drag along its time axis chooses dates: dashboard/assets/figures.js reads it."""
+    figure.layout.meta = {**(figure.layout.meta or {}), "drag": "dates"}

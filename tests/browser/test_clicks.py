@@ -49,13 +49,11 @@ def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Das
     assert asked["q"].startswith('"humidity_percent" >= ') and asked["from"].startswith("2013-06-24"), "side A is this window"
 
 
-def test_a_box_along_a_chart_chooses_its_days_and_then_its_hours(fleet: Dashboard, visit: Visit) -> None:
+def test_a_drag_along_a_chart_chooses_its_days_and_then_its_hours(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/quality?model={MODEL}&{DAYS}", height=1200)
     for (across, to), chosen in (((0.3, 0.75), ("2013-06-26T00:00", "2013-06-29T00:00")), ((0.34, 0.65), None)):
         plot = page.locator("[class*=st-key-volume] .nsewdrag").first
         plot.scroll_into_view_if_needed()
-        plot.hover()
-        page.locator("[class*=st-key-volume] .modebar-btn[data-title='Box Select']").click()
         box = plot.bounding_box()
         assert box is not None
         middle = box["y"] + box["height"] / 2
@@ -69,6 +67,17 @@ def test_a_box_along_a_chart_chooses_its_days_and_then_its_hours(fleet: Dashboar
         found = parameters(page)
         assert chosen is None or (found["from"], found["to"]) == chosen
         assert page.locator(".select-outline, .selectionlayer path").count() == 0, "no box stays on the chart"
+    box, before = plot.bounding_box(), page.url
+    assert box is not None
+    axis = "() => document.querySelector('[class*=st-key-volume] .js-plotly-plot')._fullLayout.yaxis.range[1]"
+    high = page.evaluate(axis)
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.8 * box["height"], steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"(high) => ({axis})() < high", arg=high)
+    settle(page)
+    assert page.url == before, "a box over both axes zooms"
     start, end = (datetime.fromisoformat(found[name]) for name in ("from", "to"))
     assert datetime(2013, 6, 26, 12) < start < end < datetime(2013, 6, 28, 12) and end.minute == start.minute == 0
     page.go_back()

@@ -254,7 +254,7 @@ def test_long_names_beside_the_heatmap_take_two_lines_so_that_a_phone_shows_the_
 
 
 def test_axes_name_days_as_sentences_do() -> None:
-    for config in (theme.CONFIG, theme.DATES_CONFIG, theme.AREA_CONFIG, standalone.CONFIG):
+    for config in (theme.CONFIG, theme.AREA_CONFIG, standalone.CONFIG):
         form = config["locales"][config["locale"]]["format"]
         assert form["dayMonth"] == "%-d %b" and form["dayMonthYear"] == "%-d %b %Y"
 

@@ -34,6 +34,24 @@
     })
   }, { passive: true })
 
+  // A drag along the time axis of a chart that chooses dates is told to Streamlit as a box; one across both axes zooms.
+  const ENDS = ["xaxis.range[0]", "xaxis.range[1]"]
+  function chosen(chart, change) {
+    const { xaxis, yaxis, dragmode } = chart._fullLayout
+    if (dragmode !== "zoom" || xaxis.type !== TIME || Object.keys(change).sort().join() !== ENDS.join()) return
+    const [y0, y1] = yaxis.range
+    const [x0, x1] = ENDS.map((end) => change[end])
+    chart.emit("plotly_selected", { points: [], selections: [{ type: "rect", xref: "x", yref: "y", x0, x1, y0, y1 }] })
+  }
+  addEventListener("pointerdown", (event) => {
+    const area = event.target instanceof Element ? event.target.closest(".nsewdrag") : null
+    const chart = area?.closest(".js-plotly-plot")
+    if (chart?.layout?.meta?.drag !== "dates") return
+    const told = (change) => chosen(chart, change)
+    chart.on("plotly_relayout", told)
+    addEventListener("pointerup", () => setTimeout(() => chart.removeListener("plotly_relayout", told), 1_000), { once: true })
+  }, { capture: true })
+
   // The layers of a chart as one picture, in the colours that it has; what WebGL draws is a picture in it.
   function picture(chart) {
     const { width, height } = chart._fullLayout
