@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.finding import Against, Severity
+from observability.detection.own_history import ROUNDING, Array
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -170,6 +171,33 @@ def capture_clocks(batches: "DataFrame") -> Iterator[CaptureClock]:
             str(names[worst]),
             at[late[0] if late else begin],
         )
+
+
+def statistics_from_scale(metric: str, scaled: Array, rows: Array, std: Array, *, side: int) -> Array:
+    """Return ends of ranges on the scale of a metric (`device_kinds`), in its own unit and a rounding wider.
+
+    rows: of the batch; std: the usual standard deviation of the column; side: -1 of low ends, 1 of high ones.
+    """
+    if metric == MEAN:
+        found = scaled
+    elif metric == STD:
+        found = np.maximum(np.exp(scaled) - ALMOST_CONSTANT * std, 0.0)
+    else:
+        n = np.maximum(rows, 2.0)
+        found = np.clip((np.sin(np.clip(scaled, 0.0, np.pi / 2)) ** 2 * (n + 3 / 4) - 3 / 8) / n, 0.0, 1.0)
+    return np.asarray(found + side * ROUNDING * np.abs(found))
+
+
+def limit_effects(metric: str, value: Array, usual: Array, std: Array) -> Array:
+    """Return differences in the unit of LIMITS: standard deviations, a factor (at least 1), or the increase of a share. std: above 0."""
+    if metric == MEAN:
+        return np.abs(value - usual) / std
+    if metric == STD:
+        usual = np.where((usual > 0) | (value <= 0), usual, std)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = np.maximum(value / usual, usual / value)
+        return np.where(value > 0, factor, np.where(usual > 0, np.inf, 1.0))
+    return value - usual
 
 
 def reaches_limit(metric: str, value: Any, usual: Any, effect: Any, place: int) -> Any:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
 
 from observability.core.named_numbers import NamedNumbers, named_numbers, number_tables
 from observability.detection.batch_statistics import (
@@ -35,7 +35,9 @@ from observability.detection.batch_statistics import (
     STD,
     JudgedDevice,
     StatisticComparison,
+    limit_effects,
     reaches_limit,
+    statistics_from_scale,
 )
 from observability.detection.own_history import (
     MAX_FREEDOM,
@@ -44,7 +46,6 @@ from observability.detection.own_history import (
     MIN_SPREAD_OF_SHARES,
     NATURAL,
     OF_A_MEDIAN,
-    ROUNDING,
     Array,
 )
 from observability.detection.usual_batches import (
@@ -55,6 +56,7 @@ from observability.detection.usual_batches import (
     median_of_window,
     past_batches,
     robust_spread,
+    student_quantiles,
     usual_batches,
 )
 from observability.records.kinds import BATCH_STATISTICS
@@ -64,6 +66,7 @@ from observability.stats.column_quantiles import (
     quantiles_of_others,
     quantiles_of_sorted,
     sorted_values,
+    value_at,
 )
 
 if TYPE_CHECKING:
@@ -79,19 +82,38 @@ class ComparisonTable:
     """The comparisons of one statistic of the devices of a kind: with their own past, or with each other.
 
     devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. varies: lowest and highest
-    usual values. make: the comparison of a device and a column, by place. watch_only: it is a warning at most.
+    usual values. names: under which batches have the statistic of each column. about: what only one comparison says, by place of the
+    device and of the column. watch_only: it is a warning at most.
     """
 
     metric: str
     devices: tuple[tuple[str, str | None], ...]
     columns: Sequence[str]
+    names: Sequence[str]
     p_values: Array
     value: Array
     usual: Array
     effect: Array
     varies: tuple[Array, Array]
-    make: Callable[[int, int], StatisticComparison]
+    about: Callable[[int, int], dict[str, Any]]
     watch_only: bool = False
+
+    def make(self, row: int, place: int) -> StatisticComparison:
+        """The comparison of a device and a column, by place."""
+        (source, device), (low, high) = self.devices[row], self.varies
+        return StatisticComparison(
+            source=source,
+            device=device,
+            metric=self.metric,
+            column=self.columns[place],
+            name=self.names[place],
+            value=float(self.value[row, place]),
+            usual=float(self.usual[row, place]),
+            effect=float(self.effect[row, place]),
+            p_value=float(self.p_values[row, place]),
+            varies=(float(low[row, place]), float(high[row, place])),
+            **self.about(row, place),
+        )
 
     def reaches(self, place: int) -> Array:
         """Where the effect reaches the limit for `watch` (place 0) or `act` (1)."""
@@ -128,14 +150,16 @@ class StatisticValues:
 class PastOfDevice:
     """The comparison of one statistic of a device with its own past. The arrays are by column.
 
-    p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; low, high: its natural range; tests:
-    batches with a p-value; earlier: past batches with a value; new: places of its batches in the window; unusual: which of them are
-    unusual, new × columns. past, rest: its past batches, all and without faults, and the same without what the others differ.
+    p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; low, high: its natural range; median: of
+    the past values; tests: batches with a p-value; earlier: past batches with a value; new: places of its batches in the window; unusual:
+    which of them are unusual, new × columns. past, rest: its past batches, all and without faults, and the same without what the others
+    differ.
     """
 
     p: Array
     value: Array
     usual: Array
+    median: Array
     effect: Array
     low: Array
     high: Array
@@ -342,47 +366,38 @@ class DeviceKind:
             np.array([getattr(each, name) for each in found]) for name in ("p", "value", "usual", "effect", "low", "high")
         )
 
-        def make(row: int, place: int) -> StatisticComparison:
+        def about(row: int, place: int) -> dict[str, Any]:
             own = found[row]
             worst, extreme = int(own.worst[place]), own.new[np.flatnonzero(own.unusual[:, place])]
-            return StatisticComparison(
-                source=who[row][0],
-                device=who[row][1],
-                metric=metric,
-                column=self.columns[place],
-                name=statistic.names[place],
-                batch=self.names[worst],
-                at=self.times[worst],
-                value=float(value[row, place]),
-                usual=float(usual[row, place]),
-                effect=float(effect[row, place]),
-                p_value=float(p[row, place]),
-                rows=int(self.rows[worst, 0]),
-                batches=int(own.tests[place]),
-                baseline_n=int(own.earlier[place]),
-                against="past",
-                first=self.times[min(extreme.min(initial=worst), worst)],
-                unusual=tuple(self.names[each] for each in extreme),
-                varies=(float(low[row, place]), float(high[row, place])),
-            )
+            return {
+                "batch": self.names[worst],
+                "at": self.times[worst],
+                "rows": int(self.rows[worst, 0]),
+                "batches": int(own.tests[place]),
+                "baseline_n": int(own.earlier[place]),
+                "against": "past",
+                "first": self.times[min(extreme.min(initial=worst), worst)],
+                "unusual": tuple(self.names[each] for each in extreme),
+            }
 
         return ComparisonTable(
             metric=metric,
             devices=who,
             columns=self.columns,
+            names=statistic.names,
             p_values=p,
             value=value,
             usual=usual,
             effect=effect,
             varies=(low, high),
-            make=make,
+            about=about,
         )
 
     def _past_of_unit(self, unit: int, statistic: StatisticValues, past: SortedValues) -> PastOfDevice:
         """The comparison of a device with its own past, by column. past: its earlier scaled values."""
         metric, upward, new, old = statistic.metric, statistic.metric not in LIMITS, self.current[unit], self.earlier[unit]
         usual_std, row, _ = self._usual_of_units
-        floor, columns = statistic.floor[row[new]], np.arange(len(self.columns))
+        floor, columns = statistic.floor[row[new[0]]], np.arange(len(self.columns))
         noise = self._noise(metric, statistic.n[new], self.std[new])
         own, rest = past_batches(statistic.scaled[old], past), past_batches(statistic.rest[old])
         of_own = usual_batches(statistic.scaled[new], own, noise, floor, upward=upward)
@@ -391,14 +406,15 @@ class DeviceKind:
         p = np.where(np.isfinite(relative), np.where(follows, relative, np.maximum(of_own, relative)), of_own)
         tests, lowest = np.isfinite(p).sum(0), np.argmin(np.where(np.isfinite(p), p, np.inf), axis=0)
         worst = new[lowest]
-        value, usual = statistic.values[worst, columns], own.middle if metric == MEAN else column_medians(statistic.values[old])
+        value, median = statistic.values[worst, columns], own.middle if metric == MEAN else column_medians(statistic.values[old])
+        usual = median
         shift = statistic.scaled[worst, columns] - statistic.rest[worst, columns]
         if metric == MEAN:
             shared = shift + rest.middle
             usual = np.where(np.isfinite(shared), shared, usual)
         rows, std = self.rows[worst, 0], usual_std[row[worst], columns]
         ordinary, ordinary_rest = (each.without(self._faulty(metric, each, self.rows[old], usual_std[row[new[0]]])) for each in (own, rest))
-        of_worst = np.broadcast_to(noise, p.shape)[lowest, columns], floor[lowest, columns], tests
+        of_worst = np.broadcast_to(noise, p.shape)[lowest, columns], floor, tests
         ends = zip(ordinary.reach(*of_worst), (shift + end for end in ordinary_rest.reach(*of_worst)), (np.fmin, np.fmax), strict=True)
         alone, beside = ~np.isfinite(relative[lowest, columns]), follows[lowest, columns]
         low, high = (np.where(alone, of_past, np.where(beside, of_rest, wider(of_past, of_rest))) for of_past, of_rest, wider in ends)
@@ -406,9 +422,10 @@ class DeviceKind:
             p=np.where(tests > 0, np.minimum(p[lowest, columns] * tests, 1.0), np.nan),
             value=value,
             usual=usual,
-            effect=_effect(metric, value, usual, std),
-            low=_from_scale(metric, low, rows, std, side=-1),
-            high=_from_scale(metric, high, rows, std, side=1),
+            median=median,
+            effect=limit_effects(metric, value, usual, std),
+            low=statistics_from_scale(metric, low, rows, std, side=-1),
+            high=statistics_from_scale(metric, high, rows, std, side=1),
             worst=worst,
             tests=tests,
             earlier=np.isfinite(statistic.values[old]).sum(0),
@@ -423,10 +440,19 @@ class DeviceKind:
 
         rows: of the batches; std: the usual standard deviation of each column.
         """
-        values = _from_scale(metric, past.values, rows, std, side=0)
-        usual = _from_scale(metric, past.middle, np.median(rows, 0), std, side=0)
-        found = np.asarray(reaches_limit(metric, values, usual, _effect(metric, values, usual, std), 1))
-        return found & (found.sum(0) <= MAX_FAULTY * past.ordered[1]) if metric in LIMITS else found
+        usual, (ordered, known) = statistics_from_scale(metric, past.middle, np.median(rows, 0), std, side=0), past.ordered
+        if not len(ordered):
+            return np.zeros(ordered.shape, bool)
+
+        def beyond(scaled: Array, n: Array) -> Array:
+            values = statistics_from_scale(metric, scaled, n, std, side=0)
+            return np.asarray(reaches_limit(metric, values, usual, limit_effects(metric, values, usual, std), 1))
+
+        ends = ordered[0], value_at(ordered, np.maximum(known - 1, 0))
+        if not any(beyond(end, n).any() for end in ends for n in (rows.min(0), rows.max(0))):
+            return np.zeros(ordered.shape, bool)  # nothing lies between that is further from the usual value
+        found = beyond(past.values, rows)
+        return found & (found.sum(0) <= MAX_FAULTY * known) if metric in LIMITS else found
 
     def _window_with_past(self, statistic: StatisticValues, of_units: Mapping[int, PastOfDevice]) -> ComparisonTable | None:
         """The comparison of each device's median over the window with its own past, a warning at most; None where no device has one.
@@ -443,45 +469,38 @@ class DeviceKind:
             np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect", "low", "high")
         )
 
-        def make(row: int, place: int) -> StatisticComparison:
+        def about(row: int, place: int) -> dict[str, Any]:
             new = self.current[units[row]]
-            return StatisticComparison(
-                source=who[row][0],
-                device=who[row][1],
-                metric=metric,
-                column=self.columns[place],
-                name=statistic.names[place],
-                batch=None,
-                at=self.times[new[0]],
-                value=float(value[row, place]),
-                usual=float(usual[row, place]),
-                effect=float(effect[row, place]),
-                p_value=float(p[row, place]),
-                rows=int(self.rows[new].sum()),
-                batches=len(new),
-                baseline_n=len(self.earlier[units[row]]),
-                against="past",
-                first=self.times[new[0]],
-                unusual=tuple(self.names[each] for each in new),
-                varies=(float(low[row, place]), float(high[row, place])),
-            )
+            return self._about_window(new) | {"baseline_n": len(self.earlier[units[row]]), "against": "past"}
 
         return ComparisonTable(
             metric=metric,
             devices=who,
             columns=self.columns,
+            names=statistic.names,
             p_values=p,
             value=value,
             usual=usual,
             effect=effect,
             varies=(low, high),
-            make=make,
+            about=about,
             watch_only=True,
         )
 
+    def _about_window(self, batches: Array) -> dict[str, Any]:
+        """What a comparison says that is about all batches of a device in the window."""
+        return {
+            "batch": None,
+            "at": self.times[batches[0]],
+            "rows": int(self.rows[batches].sum()),
+            "batches": len(batches),
+            "first": self.times[batches[0]],
+            "unusual": tuple(self.names[each] for each in batches),
+        }
+
     def _median_of_unit(self, unit: int, statistic: StatisticValues, past: PastOfDevice) -> dict[str, Array]:
         """The comparison of the median over a device's batches of the window with its earlier ones, by column. past: of `_past_of_unit`."""
-        metric, new, old = statistic.metric, self.current[unit], self.earlier[unit]
+        metric, new = statistic.metric, self.current[unit]
         usual_std, row, _ = self._usual_of_units
         std, floor = usual_std[row[new[0]]], statistic.floor[row[new[0]]]
         own, apart = (
@@ -497,17 +516,15 @@ class DeviceKind:
             for of_past, of_rest, wider in zip(own.ends, apart.ends, (np.fmin, np.fmax), strict=True)
         )
         value = own.median if metric == MEAN else column_medians(statistic.values[new])
-        usual = (
-            np.where(known, shift + past.rest[0].middle, past.past[0].middle) if metric == MEAN else column_medians(statistic.values[old])
-        )
+        usual = np.where(known, shift + past.rest[0].middle, past.median) if metric == MEAN else past.median
         rows = float(np.median(self.rows[new]))
         return {
             "p": p,
             "value": value,
             "usual": usual,
-            "effect": _effect(metric, value, usual, std),
-            "low": _from_scale(metric, low, np.asarray(rows), std, side=-1),
-            "high": _from_scale(metric, high, np.asarray(rows), std, side=1),
+            "effect": limit_effects(metric, value, usual, std),
+            "low": statistics_from_scale(metric, low, np.asarray(rows), std, side=-1),
+            "high": statistics_from_scale(metric, high, np.asarray(rows), std, side=1),
         }
 
     def _floor(self, metric: str) -> Array:
@@ -551,69 +568,23 @@ class DeviceKind:
         who = tuple(map(self.owners.__getitem__, units))
         for row, each in enumerate(who):
             p[row, told.get(each, np.zeros(len(self.columns), bool))] = np.nan
-        effect = _effect(metric, shown, usual, usual_std)
-        reach, n = stdtrit(freedom, 1 - NATURAL / 2) * error, self._usual_rows(batches)
-        low, high = (_from_scale(metric, centre + side * reach, n, usual_std, side=side) for side in (-1, 1))
+        effect = limit_effects(metric, shown, usual, usual_std)
+        reach, n = student_quantiles(freedom, 1 - NATURAL / 2) * error, self._usual_rows(batches)
+        low, high = (statistics_from_scale(metric, centre + side * reach, n, usual_std, side=side) for side in (-1, 1))
 
-        def make(row: int, place: int) -> StatisticComparison:
-            own = batches[row]
-            return StatisticComparison(
-                source=who[row][0],
-                device=who[row][1],
-                metric=metric,
-                column=self.columns[place],
-                name=statistic.names[place],
-                batch=None,
-                at=self.times[own[0]],
-                value=float(shown[row, place]),
-                usual=float(usual[row, place]),
-                effect=float(effect[row, place]),
-                p_value=float(p[row, place]),
-                rows=int(self.rows[own].sum()),
-                batches=len(own),
-                baseline_n=int(known[row, place]),
-                against="peers",
-                first=self.times[own[0]],
-                unusual=tuple(self.names[each] for each in own),
-                ongoing=bool(ongoing[row, place]),
-                varies=(float(low[row, place]), float(high[row, place])),
-            )
+        def about(row: int, place: int) -> dict[str, Any]:
+            others = {"baseline_n": int(known[row, place]), "against": "peers", "ongoing": bool(ongoing[row, place])}
+            return self._about_window(batches[row]) | others
 
         return ComparisonTable(
             metric=metric,
             devices=who,
             columns=self.columns,
+            names=statistic.names,
             p_values=np.where((known >= MIN_DEVICES - 1) & np.isfinite(middles), p, np.nan),
             value=shown,
             usual=usual,
             effect=effect,
             varies=(low, high),
-            make=make,
+            about=about,
         )
-
-
-def _from_scale(metric: str, scaled: Array, rows: Array, std: Array, *, side: int) -> Array:
-    """Ends of ranges on the scale of a metric, in its own unit and a rounding wider.
-
-    rows: of the batch; std: the usual standard deviation of the column; side: -1 of low ends, 1 of high ones.
-    """
-    if metric == MEAN:
-        found = scaled
-    elif metric == STD:
-        found = np.maximum(np.exp(scaled) - ALMOST_CONSTANT * std, 0.0)
-    else:
-        n = np.maximum(rows, 2.0)
-        found = np.clip((np.sin(np.clip(scaled, 0.0, np.pi / 2)) ** 2 * (n + 3 / 4) - 3 / 8) / n, 0.0, 1.0)
-    return np.asarray(found + side * ROUNDING * np.abs(found))
-
-
-def _effect(metric: str, value: Array, usual: Array, std: Array) -> Array:
-    """The differences in the unit of LIMITS: standard deviations, a factor (at least 1), or the increase of a share. std: above 0."""
-    if metric == MEAN:
-        return np.abs(value - usual) / std
-    if metric == STD:
-        usual = np.where((usual > 0) | (value <= 0), usual, std)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.maximum(value / usual, usual / value)
-        return np.where(value > 0, factor, np.where(usual > 0, np.inf, 1.0))
-    return value - usual

@@ -37,11 +37,11 @@ class PastBatches:
     def errors(self, noise: Array, floor: Array) -> Array:
         """Standard errors of new values around the median. noise: their sampling variance; floor: the smallest standard deviation."""
         known = self.ordered[1]
-        return np.sqrt(np.maximum(np.nan_to_num(self.spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
+        return np.sqrt(np.fmax(self.spread, floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
 
     def reach(self, noise: Array, floor: Array, tests: Array) -> tuple[Array, Array]:
         """The range that the most unusual of `tests` batches is within, but for NATURAL of the windows, by column."""
-        reach = stdtrit(self.freedom, 1 - NATURAL / (2 * np.maximum(tests, 1))) * self.errors(noise, floor)
+        reach = student_quantiles(self.freedom, 1 - NATURAL / (2 * np.maximum(tests, 1))) * self.errors(noise, floor)
         return self.middle - reach, self.middle + reach
 
     def without(self, faulty: Array) -> "PastBatches":
@@ -98,14 +98,14 @@ def median_of_window(values: Array, past: PastBatches, ordinary: PastBatches, fl
     error = errors_of_median(n, past, floor)
     t = (median - past.middle) / error
     p = stdtr(past.freedom, -t) if upward else np.minimum(2 * stdtr(past.freedom, -np.abs(t)), 1.0)
-    reach = stdtrit(ordinary.freedom, 1 - NATURAL / 2) * (error if ordinary is past else errors_of_median(n, ordinary, floor))
+    reach = student_quantiles(ordinary.freedom, 1 - NATURAL / 2) * (error if ordinary is past else errors_of_median(n, ordinary, floor))
     judged = (past.ordered[1] >= MIN_PAST_VALUES) & (n >= MIN_BATCHES)
     return WindowMedian(median, np.where(judged, p, np.nan), (ordinary.middle - reach, ordinary.middle + reach))
 
 
 def errors_of_median(n: Array, past: PastBatches, floor: Array) -> Array:
     """Return the standard errors of a median of n consecutive batches around the past median, by column."""
-    scale = np.maximum(np.nan_to_num(past.spread), floor)
+    scale = np.fmax(past.spread, floor)
     correlation = correlation_of_neighbours((past.values - past.middle) / scale)
     ratio = mean_variance_ratios(n, correlation) + mean_variance_ratios(past.ordered[1], correlation)
     return np.asarray(scale * np.sqrt(OF_A_MEDIAN * ratio))
@@ -113,16 +113,25 @@ def errors_of_median(n: Array, past: PastBatches, floor: Array) -> Array:
 
 def correlation_of_neighbours(scaled: Array) -> Array:
     """Return the correlation of consecutive rows of each column, from 0 to 0.95. scaled: about 0, in standard deviations."""
-    held = np.nan_to_num(np.clip(scaled, -2.5, 2.5))
+    held = np.clip(scaled, -2.5, 2.5)
+    held[np.isnan(held)] = 0.0
     return np.clip((held[1:] * held[:-1]).sum(0) / np.maximum((held**2).sum(0), 1e-12), 0.0, 0.95)
 
 
 def mean_variance_ratios(n: Array, correlation: Array) -> Array:
-    """Return the variance of a mean of n consecutive values over that of one, by column, for an AR(1) process."""
-    size = np.maximum(n, 1)
-    lags = np.arange(1, max(int(size.max()), 2))[:, None]
-    weights = np.maximum(1 - lags / size, 0.0) * correlation**lags
-    return np.asarray((1 + 2 * weights.sum(0)) / size)
+    """Return the variance of a mean of n consecutive values over that of one, by column, for an AR(1) process.
+
+    correlation: of neighbours, below 1. The sum over all lags k of (1 - k/n) times the correlation to the power k has a closed form.
+    """
+    size, rest = np.maximum(n, 1), 1 - correlation
+    return np.asarray((1 + 2 * correlation / rest * (1 - (1 - correlation**size) / (size * rest))) / size)
+
+
+def student_quantiles(freedom: Array, share: Array | float) -> Array:
+    """Return quantiles of Student's t by column, computed once where all columns have the same: the inverse is slow."""
+    share = np.broadcast_to(share, freedom.shape)
+    alike = freedom.size and (freedom == freedom.flat[0]).all() and (share == share.flat[0]).all()
+    return np.full(freedom.shape, stdtrit(freedom.flat[0], share.flat[0])) if alike else np.asarray(stdtrit(freedom, share))
 
 
 def median_and_spread(values: SortedValues) -> tuple[Array, Array]:

@@ -1,0 +1,24 @@
+"""Figures about consecutive batches against the sums and quantiles that they stand for."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from observability.detection.usual_batches import mean_variance_ratios, student_quantiles
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 113])
+def test_the_variance_of_a_mean_is_the_sum_over_all_lags(n):
+    """A mean of n consecutive values has the variance of one, by n, and twice each correlation times the share of pairs that have it."""
+    correlation = np.array([0.0, 0.3, 0.8, 0.95])
+    pairs = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    expected = [np.mean(each**pairs) for each in correlation]
+    np.testing.assert_allclose(mean_variance_ratios(np.full(4, n), correlation), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("freedom", [[12.0, 12.0, 12.0], [1.0, 5.0, 12.0]])
+def test_quantiles_are_those_of_each_column(freedom):
+    """Columns that are alike share one computation, others have their own, and no column has none."""
+    shares = np.array([0.99, 0.99, 0.99 if len(set(freedom)) == 1 else 0.9995])
+    np.testing.assert_allclose(student_quantiles(np.array(freedom), shares), stats.t.ppf(shares, freedom), rtol=1e-9)
+    assert student_quantiles(np.empty(0), 0.99).size == 0
