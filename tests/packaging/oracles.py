@@ -1,4 +1,4 @@
-"""Runs the tests that compare attacks, membership, privacy losses and pictures with the libraries that are named.
+"""Runs the tests that compare attacks, membership, privacy losses, pictures and annotators with the libraries that are named.
 
 `python tests/packaging/oracles.py` installs the libraries into an environment of their own, without what they bring along (torch is not needed), and
 fails where a test is skipped. Part of `make test-long`.
@@ -13,13 +13,18 @@ sys.path.insert(0, str(ROOT))
 
 from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
 
-LIBRARIES = ("adversarial-robustness-toolbox==1.20.*", "sacroml==2.0.*", "opacus==1.6.*", "dp-accounting==0.6.*", "scikit-image==0.26.*")
-BROUGHT = ("absl-py", "attrs", "dm-tree", "mpmath", "sortedcontainers", "imageio", "tifffile", "networkx", "lazy-loader")
+LIBRARIES = (
+    "adversarial-robustness-toolbox==1.20.*", "sacroml==2.0.*", "opacus==1.6.*", "dp-accounting==0.6.*", "scikit-image==0.26.*",
+    "crowd-kit==1.4.*", "krippendorff==0.9.*",
+)  # fmt: skip
+BROUGHT = ("absl-py", "attrs", "dm-tree", "mpmath", "sortedcontainers", "imageio", "tifffile", "networkx", "lazy-loader", "nltk", "regex")
 TESTS = (
     "tests/worker/test_audit_robustness.py",
     "tests/worker/test_audit_membership.py",
     "tests/stats/test_privacy_loss.py",
     "tests/stats/test_fidelity.py",
+    "tests/stats/test_crowd_labels.py",
+    "tests/stats/test_agreement.py",
 )
 
 

@@ -32,6 +32,17 @@ def test_on_complete_data_it_is_fleiss_kappa_but_for_the_small_sample_term() -> 
     assert found.low < kappa < found.high
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_alpha_is_that_of_the_package_of_its_name(missing: float) -> None:
+    krippendorff = pytest.importorskip("krippendorff", reason="an oracle of the tests")
+    rng = np.random.default_rng(7)
+    truth = rng.integers(0, 3, 150)
+    labels = np.where(rng.random((150, 5)) < 0.7, truth[:, None], rng.integers(0, 3, (150, 5))).astype(float)
+    labels[rng.random(labels.shape) < missing] = np.nan
+    found = krippendorff_alpha([unit[~np.isnan(unit)].tolist() for unit in labels])
+    assert found.value == pytest.approx(krippendorff.alpha(labels.T, level_of_measurement="nominal"), rel=1e-9)
+
+
 def test_what_cannot_be_told_is_not_told() -> None:
     assert krippendorff_alpha([["a"], ["b"]]).value is None
     assert krippendorff_alpha([["a", "a"]] * 30).value is None

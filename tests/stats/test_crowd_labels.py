@@ -1,6 +1,7 @@
 """Labels of several annotators: equal to cleanlab, crowd-kit and statsmodels, and ranks and gains as counted by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from cleanlab import multiannotator
 from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa, fleiss_kappa
@@ -58,6 +59,21 @@ def test_dawid_skene_gives_the_figures_of_crowd_kit() -> None:
     assert found.posterior.max(axis=1).sum() == pytest.approx(58.5045, abs=1e-3)
     assert found.confusion.sum(axis=2) == pytest.approx(1.0) and (found.posterior.argmax(axis=1) == truth).mean() >= 0.8
     assert found.accuracy.argmin() == 4
+
+
+@pytest.mark.filterwarnings("ignore:The copy keyword is deprecated")
+@pytest.mark.parametrize("seed", range(5))
+def test_dawid_skene_is_that_of_crowd_kit(seed: int) -> None:
+    aggregation = pytest.importorskip("crowdkit.aggregation", reason="an oracle of the tests")
+    votes, _ = crowd(seed, 80)
+    given = pd.DataFrame({"task": votes.item, "worker": votes.annotator, "label": votes.label})
+    theirs = aggregation.DawidSkene(n_iter=2000, tol=1e-12).fit(given)
+    ours = dawid_skene(votes, steps=2000, tolerance=1e-12)
+    assert ours.prior == pytest.approx(theirs.priors_.sort_index().to_numpy(), abs=1e-4)
+    assert ours.posterior == pytest.approx(theirs.probas_.sort_index()[[0, 1, 2]].to_numpy(), abs=1e-3)
+    for annotator, errors in theirs.errors_.groupby(level="worker"):  # rows: the label that was given; columns: the true class
+        expected = errors.droplevel("worker").reindex(index=range(3), columns=range(3)).fillna(0.0).to_numpy().T
+        assert ours.confusion[annotator] == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(3))
