@@ -55,6 +55,7 @@ PROMPT = re.compile(
 class GuardClaim:
     """One subject that stands out. check: extraction, unfamiliar, boundary, oversized or prompt. share: what was measured with its
     interval; usual: what it is compared with. ids: some of its requests. senders: of odd texts, the subjects that sent them, most first.
+    groups: of a search of the boundary, how many groups of near-identical requests there are, of three or more.
     """
 
     subject: str
@@ -65,6 +66,7 @@ class GuardClaim:
     p_value: float | None
     ids: tuple[str, ...]
     senders: tuple[str, ...] = ()
+    groups: int = 0
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -376,7 +378,7 @@ def _boundary_search(
     if p_value > limit or hits / n < BOUNDARY_FACTOR * usual:
         return []
     some = tuple(np.array(ids, dtype=object)[repeated & (margins <= near)][:10])
-    return [GuardClaim(subject, "boundary", rate_interval(hits, n), usual, n, p_value, some)]
+    return [GuardClaim(subject, "boundary", rate_interval(hits, n), usual, n, p_value, some, groups=len(groups))]
 
 
 def odd_texts(texts: Mapping[str, Array], reference: Mapping[str, Array], subjects: Array, ids: Sequence[str]) -> list[GuardClaim]:

@@ -68,6 +68,7 @@ def test_a_subject_far_from_the_reference_is_named_with_its_requests(space: Inpu
 def test_a_subject_that_searches_the_boundary_is_named(space: InputSpace) -> None:
     found = [each for each in claims(space, 3, dips=True) if each.check == "boundary"]
     assert [each.subject for each in found] == ["s3"]
+    assert 0 < 3 * found[0].groups <= found[0].requests, "groups of three or more"
 
 
 def test_clean_windows_name_nobody(space: InputSpace) -> None:

@@ -124,7 +124,7 @@ def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> lis
     if found:
         return found
     share = sampled_share(shares_by_day(event_days(now), groups["days"].iloc[0]), known)
-    said = f"the subject with the most of them sent {groups['n'].iloc[0]:,} of the {len(now):,} sampled requests"
+    said = most_copies_words(int(groups["n"].iloc[0]), len(now))
     because, open_still = f"No bursts of near-identical requests: {said}{whose}.", bool(doubts) or share.value > limits[0]
     if open_still:
         why = burst_doubt(doubts[0] if doubts else share, bool(doubts), usual, limits[0], context)
@@ -133,6 +133,13 @@ def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> lis
     base = context.undecided(NAME, "model", COPIES, len(now), because, against="past")
     decided = replace(base, value=share.value, low=share.interval.low, high=share.interval.high, limit=limits[0])
     return [replace(decided, severity="unknown" if open_still else "ok")]
+
+
+def most_copies_words(n: int, rows: int) -> str:
+    """Return how many near copies one subject sent at most, as a clause: those of groups of MIN_BURST, or else the largest group."""
+    if n < MIN_BURST:
+        return f"the largest group that one subject sent has {n:,} of the {rows:,} sampled requests"
+    return f"the subject with the most in groups of {MIN_BURST} or more sent {n:,} of the {rows:,} sampled requests"
 
 
 def burst_limits(settings: ModelSettings, usual: float, rows: int) -> Limits:

@@ -213,8 +213,8 @@ def claim_sentence(claim: GuardClaim, requests: int) -> str:
         )
     if claim.check == "boundary":
         return (
-            f"{who} searches the decision boundary: {share} of its {claim.requests:,} near-identical requests are at the boundary, {usual} "
-            "of the others' requests. Limit its requests, or block it."
+            f"{who} searches the decision boundary: {share} of {claim.requests:,} requests in {plural(claim.groups, 'group')} of "
+            f"near-identical ones are at the boundary, {usual} of the others' requests. Limit its requests, or block it."
         )
     if claim.check == "unfamiliar":
         return (

@@ -1,5 +1,7 @@
 """data/requests: are a burst, a default score, a wrong clock and coarse values named, each with its subject, and nothing on a usual week?"""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,6 +47,7 @@ def test_a_usual_week_says_nothing() -> None:
     for seed in range(20, 20 + repeats(10, 300)):
         found = said(rows(4000, seed))
         assert alarms(found) == set() and found["model", "near_duplicate_share"].severity == "ok"
+        assert re.search(r"the largest group that one subject sent has [1-9] of the 4,000", found["model", "near_duplicate_share"].because)
 
 
 def test_a_burst_of_one_subject_is_named_with_its_size() -> None:
