@@ -79,8 +79,7 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str, urgen
         empty_states.no_rows_state()
         return
     first, unit, title = rows.iloc[0], METRICS[metric].unit, formatting.metric_title(metric)
-    named = {finding.slice for finding in urgent if finding.metric == metric}
-    drawn = rows.assign(sure=(rows["p_adjusted"] <= SIGNIFICANT) | rows["slice"].isin(named))
+    drawn = with_significance(rows, metric, urgent)
     before, now = (formatting.format_value(first[side], unit, here.model.settings.unit) for side in ("before", "value"))
     significant = f"{int(drawn['sure'].sum())} of {len(rows)} significant"
     words = f"{first['name']}, {title[:1].lower()}{title[1:]} {before} → {now}. {significant}."
@@ -89,6 +88,18 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str, urgen
     on_dot = clicks.cases_on_click("changed", lambda point: cases_of_slice_dot(here, point, rows, metric))
     frame.chart_with_table(figure, rows, key="changed", alt=words, metrics=(metric,), on_select=on_dot)
     _slices_table(here, "changed-slices", f"{title}: slices that became worse than the rest", rows, metric, "before")
+
+
+def with_significance(rows: pd.DataFrame, metric: str, urgent: Sequence[Finding]) -> pd.DataFrame:
+    """The slices with `sure`: whether the search or a finding that needs action calls their change of the metric significant."""
+    named = {slice_of_finding(finding) for finding in urgent if finding.metric == metric}
+    return rows.assign(sure=(rows["p_adjusted"] <= SIGNIFICANT) | rows["slice"].isin(named))
+
+
+def slice_of_finding(finding: Finding) -> str | None:
+    """The slice that a finding is about, as the search writes it: a sensitive group, a replica or a device is its subject."""
+    name, sign, level = finding.subject.partition("=")
+    return str(Slice(((name, level),))) if sign else finding.slice
 
 
 def cases_of_slice_dot(here: ModelPage, point: clicks.Point, rows: pd.DataFrame, metric: str) -> clicks.CaseQuery | None:
