@@ -77,6 +77,28 @@ def test_an_unchanged_window_says_so(standing: bool, said: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("news", "said"),
+    [("worse", "worse"), ("improving", "improving"), ("ongoing", "unchanged from its past"), (None, "unchanged from its past")],
+)
+def test_a_window_that_is_worse_than_the_one_before_is_not_called_unchanged(news: str | None, said: str) -> None:
+    """The line above the table said worse, and the row of the same days unchanged from its past."""
+    week = {
+        "days": 7,
+        "value": 8.2,
+        "low": 5.0,
+        "high": 11.0,
+        "n": 334,
+        "edge": 0.1,
+        "p_adjusted": 0.0,
+        "standing": True,
+        "severity": "act",
+    }
+    found = replace(of_looks(week, "act"), news=news, evidence={"windows": [week], "look_days": 7})
+    status = window_comparison.window_row(week, found, whole=True)["cells"]["status"]
+    assert (status["t"], status["sub"]) == ("Critical", said)
+
+
+@pytest.mark.parametrize(
     ("value", "own", "said"), [(40.7, 57.9, "Unknown"), (25.0, 57.9, "OK"), (0.687, 0.439, "Unknown"), (0.75, 0.439, "OK")]
 )
 def test_a_day_beyond_the_limit_of_the_window_that_cannot_decide_is_not_ok(value: float, own: float, said: str) -> None:

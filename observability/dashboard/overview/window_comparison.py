@@ -55,7 +55,8 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
         status = {**severity_cell("unknown"), "sub": "cannot tell from so few days"}
     elif window.get("standing"):
         beyond = window["severity"] == "ok"  # last days are reported only where they are new: that is no OK
-        status = {**({"t": "Ongoing"} if beyond else status), "sub": "unchanged from its past"}
+        moved = finding.news if claimed and finding.news in ("worse", "improving") else None
+        status = {**({"t": "Ongoing"} if beyond else status), "sub": moved or "unchanged from its past"}
     elif window["severity"] == "ok" and finding.needs_action and claimed:
         status = {**severity_cell(finding.severity), "sub": "by the sequential test"}
     return table_row(
