@@ -11,6 +11,8 @@ from typing import Any, Protocol, TypeVar
 import streamlit as st
 
 from observability.core import formatting
+from observability.dashboard import paged_names
+from observability.dashboard.scope import BIND
 from observability.metrics.performance import HEADLINE
 
 
@@ -52,10 +54,12 @@ def address_selectbox(
     placeholder: str,
     missing: str,
     width: Any = "stretch",
+    search: str = "",
 ) -> str | None:
     """A box whose choice is the parameter `key` of the address; None where nothing is chosen.
 
-    missing: the warning where the address names something that is not offered, as "The link names the metric {}, which …".
+    missing: the warning where the address names something that is not offered, as "The link names the metric {}, which …". search: the
+    label of the field to search very many options, by default "Search" and the label of the box.
     """
     named = st.query_params.get(key)
     if named is not None and named not in options:
@@ -63,7 +67,9 @@ def address_selectbox(
     box = f"{key}-box"
     st.session_state[box] = named if named in options else None
     binding: dict[str, Any] = {"key": box, "on_change": address_writer(key, box)}
-    chosen: str | None = st.selectbox(label, options, None, words, placeholder=placeholder, width=width, **binding)
+    field = search or f"Search {label[:1].lower()}{label[1:]}"
+    offered = paged_names.searched_options(options, field, box, st.session_state[box], words=words)
+    chosen: str | None = st.selectbox(label, offered, None, words, placeholder=placeholder, width=width, **binding)
     return chosen
 
 
@@ -101,6 +107,16 @@ def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | Non
     if named and found is None:
         link_warning(f"The link names {named}, which is not among the {how} columns.")
     return found
+
+
+def column_selectbox(names: Sequence[str], placeholder: str) -> None:
+    """Draw the box to choose a column, which is the parameter `feature` of the address. Of very many it offers the first, with a search of
+    all.
+    """
+    chosen = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        offered = paged_names.searched_options(names, "Search columns", "feature", chosen)
+        st.selectbox("Column", offered, index=None, placeholder=placeholder, key="feature", bind=BIND, width=320)
 
 
 def select_column_on_click(key: str) -> Callable[[], None]:

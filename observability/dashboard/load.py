@@ -20,7 +20,7 @@ from observability.core.window import EPOCH, Environment, Window
 from observability.dashboard import background_findings, sign_in
 from observability.dashboard.kept_readings import judged_runs_of_window, labels_of_window
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
-from observability.dashboard.state_cache import Stamp, cached_by_state, displayed_state, model_stamp, owned_store, store
+from observability.dashboard.state_cache import Stamp, cached_by_state, displayed_state, model_stamp, owned_store, store, store_stamp
 from observability.incidents.grouping import Incident
 from observability.incidents.labelling_causes import causes_first
 from observability.monitoring.check import AcknowledgedClaims, CheckReport
@@ -263,17 +263,17 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
 
 
 class SameFindings:
-    """Findings that are equal where they are the same objects, as those are that are kept until their model changes."""
+    """Findings as a key: those that are kept until their model changes are the same objects, which are not compared field by field."""
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         self.findings = findings
-        self.places = tuple(map(id, findings))
+        self.claims = hash(tuple(finding.id for finding in findings))
 
     def __hash__(self) -> int:
-        return hash(self.places)
+        return self.claims
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SameFindings) and self.places == other.places
+        return isinstance(other, SameFindings) and self.findings == other.findings
 
 
 @lru_cache(maxsize=8)
@@ -284,6 +284,15 @@ def _findings_with_incidents(
     from observability.monitoring import check
 
     return check.findings_with_incidents(catalog(), list(found.findings), acknowledged)
+
+
+@lru_cache(maxsize=2)
+def _report_of_findings(_stamp: Stamp, found: SameFindings, acknowledged: AcknowledgedClaims) -> CheckReport:
+    """The report of a scope's findings, grouped once for all its pages."""
+    from observability.monitoring import check
+
+    marked, formed = check.findings_with_incidents(catalog(), list(found.findings), acknowledged)
+    return CheckReport(tuple(marked), formed)
 
 
 @cached_by_state(4, computed=False)
@@ -312,7 +321,13 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
         compute = partial(background_findings.window_findings, owned_store(), window, no_later_than_now(instant), reads)
         asked = Asked(window, reads, at)
         found += kept.find_or_compute(asked, asked_generation(displayed_state().models, asked), compute)
-    return tuple(worst_first(store().shown_findings(found)))
+    return _findings_worst_first(SameFindings(tuple(store().shown_findings(found))))
+
+
+@lru_cache(maxsize=8)
+def _findings_worst_first(found: SameFindings) -> tuple[Finding, ...]:
+    """The findings in their order, sorted once."""
+    return tuple(worst_first(list(found.findings)))
 
 
 def findings_pending(window: Window) -> bool:
@@ -354,12 +369,10 @@ def acknowledged_report(
 
 def scope_report(scope: Scope) -> CheckReport:
     """Findings and incidents of the scope's model, or of every model in its own window, and about other records; worst first."""
-    from observability.monitoring import check
-
     acknowledged = frozenset[Any]() if scope.environment else acknowledged_claims()
     found = [finding for model in scope_models(scope) for finding in findings_in_window(window(scope, model))]
-    marked, formed = check.findings_with_incidents(catalog(), [*found, *scope_record_findings(scope, beside=True)], acknowledged)
-    return CheckReport(tuple(marked), formed)
+    same = SameFindings((*found, *scope_record_findings(scope, beside=True)))
+    return _report_of_findings(store_stamp(computed=False), same, acknowledged)
 
 
 def incidents_of_findings(findings: Sequence[Finding], models: Sequence[Model]) -> tuple[Incident, ...]:

@@ -1,15 +1,20 @@
-"""A search and a choice of the page over very many names, of which a page lists some."""
+"""A search and a choice of the page over very many names, of which a page lists some, and a box some."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from observability.dashboard.widgets import plain_caption
 
+Option = TypeVar("Option")
 A_PAGE = 100
 """Names of one page."""
 MOST_ROWS = 250
 """Rows of the table behind a ranking of very many names, the first."""
+MOST_OPTIONS = 1000
+"""Choices that a box offers at most."""
 
 
 def listed_names(names: Sequence[str], find: str, page: int) -> tuple[list[str], int]:
@@ -23,6 +28,21 @@ def first_rows_note(total: int, what: str, order: str) -> None:
     """Say that the table of a ranking holds its first rows only, where it does. what: in the plural; order: which come first."""
     if total > MOST_ROWS:
         plain_caption(f"The table holds the {MOST_ROWS} of {total:,} {what} {order}.")
+
+
+def searched_options(
+    options: Sequence[Option], label: str, key: str, chosen: object = None, *, words: Callable[[Option], str] = str, **style: Any
+) -> list[Option]:
+    """The choices that a box offers: all of few. Of more than MOST_OPTIONS, the first whose words hold what a reader types in a field that
+    is drawn before the box, and `chosen`, where it is one of all.
+
+    label: of the field, as "Search columns". key: unique on the page. style: of the field.
+    """
+    if len(options) <= MOST_OPTIONS:
+        return list(options)
+    find = st.text_input(label, key=f"{key}-find", **{"width": 220, "placeholder": f"{len(options):,} in all", **style}).strip().lower()
+    offered = list(islice((each for each in options if find in words(each).lower()), MOST_OPTIONS))
+    return offered if chosen is None or chosen in offered else [*(each for each in options if each == chosen), *offered]
 
 
 def page_count(matching: int) -> int:

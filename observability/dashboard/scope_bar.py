@@ -19,6 +19,7 @@ from observability.core.time import naive_utc
 from observability.core.window import Slice
 from observability.dashboard import favourites, links, load, palette, replica_line, slice_builder, time_zone
 from observability.dashboard.instant_boxes import FIRST, LAST, instant_boxes, instant_in_boxes
+from observability.dashboard.paged_names import MOST_OPTIONS
 from observability.dashboard.scope import (
     BIND,
     DAYS,
@@ -316,10 +317,12 @@ def corrected_address() -> dict[str, list[str]] | None:
 
 
 def slice_options(model: Model) -> list[str]:
-    """Slices of one level, by columns with few levels, sensitive columns first."""
+    """Slices of one level, by columns with few levels, sensitive columns first; the first of very many, where others are typed or built."""
     found: list[str] = []
     edges = {reference: kept for version in model.versions for reference, kept in version.edges.items()}
     for column in sorted(model.columns, key=lambda column: (not column.sensitive, column.id)):
+        if len(found) >= MOST_OPTIONS:
+            break
         levels = edges[column.reference].levels if column.reference in edges else ()
         if column.kind != "number" and 1 < len(levels) <= MAX_LEVELS:
             found += [str(Slice(((column.name, level),))) for level in levels]

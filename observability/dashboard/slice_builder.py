@@ -11,6 +11,7 @@ from observability.core.errors import ObservabilityError
 from observability.core.questions import NULL, Aggregate, By
 from observability.core.window import Slice, Window
 from observability.dashboard import load
+from observability.dashboard.paged_names import searched_options
 from observability.dashboard.scope import scope_from_state
 from observability.dashboard.time_range import clear_dependent_boxes
 
@@ -35,7 +36,12 @@ def draw_slice_builder(model: Model) -> None:
         for name, value in held.items():
             label = formatting.escape_markdown(f"{name} = {value}")
             st.button(label, icon=":material/close:", key=f"slice-without-{name}", help="Remove", on_click=choose_value, args=(name, value))
-        column = st.selectbox("Column", list(columns), key=f"slice-column-{model.name}")
+        key = f"slice-column-{model.name}"
+        offered = searched_options(list(columns), "Search columns", key, st.session_state.get(key))
+        column = st.selectbox("Column", offered, key=key)
+        if column is None:
+            st.caption("No column matches.")
+            return
         try:
             counts = level_counts(load.window(replace(scope, slice=None), model.name), model, columns[column])
         except ObservabilityError:  # of the window: the page says why

@@ -74,7 +74,9 @@ class GuardedStore:
 
     def shown_findings(self, findings: "Iterable[Finding]") -> "list[Finding]":
         """Findings, without figures of groups of few rows where the person may not reveal masked values."""
-        return [finding_without_few(each) if self._hides_few(each.model) else each for each in findings]
+        held = list(findings)
+        hides = {model: self._hides_few(model) for model in {each.model for each in held}}
+        return [finding_without_few(each) if hides[each.model] else each for each in held]
 
     def require_shown_slice(self, window: Window) -> None:
         """Raise ForbiddenError where the window's slice is of few rows and the person may not reveal masked values."""

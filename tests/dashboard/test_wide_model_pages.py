@@ -1,12 +1,16 @@
 """Pages about a model of many columns list them in pages, the worst first, and find them by name."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from observability.core.catalog import Column, Edges, Model, Version
 from observability.core.finding import Finding, Severity
-from observability.dashboard import compared_features, load, paged_names
+from observability.core.window import Slice
+from observability.dashboard import compared_features, load, paged_names, scope_bar
+from observability.dashboard.case import case
 from observability.dashboard.data.quality import features_worst_first
 from observability.dashboard.serving import drift
 from observability.monitoring import check
@@ -104,6 +108,7 @@ def test_the_table_of_a_ranking_holds_its_first_rows(monkeypatch: pytest.MonkeyP
 
 
 def test_the_findings_of_a_model_are_grouped_once_for_all_openings(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened("slices", model=f"of {COLUMNS}")  # waits for what samples show
     grouped = []
     group = check.findings_with_incidents
     monkeypatch.setattr(check, "findings_with_incidents", lambda *given: grouped.append(len(given[1])) or group(*given))
@@ -111,3 +116,57 @@ def test_the_findings_of_a_model_are_grouped_once_for_all_openings(monkeypatch: 
     before = len(grouped)
     opened("drift", model=f"of {COLUMNS}")
     assert len(grouped) == before
+
+
+@pytest.mark.parametrize("page", ["drift", "compare"])
+def test_a_box_of_very_many_columns_offers_some_and_searches_all(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paged_names, "MOST_OPTIONS", 20)
+    app = opened(page, model=f"of {COLUMNS}", feature="category 9")
+    assert len(app.selectbox(key="feature").options) in (20, 21) and app.selectbox(key="feature").value == "category 9"
+    app.text_input(key="feature-find").set_value(" Category 5").run()
+    found = {"category 5", *(f"category {place}" for place in range(50, 55))}
+    assert set(app.selectbox(key="feature").options) == {*found, "category 9"}, "the choice stays, whatever is searched"
+    app.selectbox(key="feature").select("category 53").run()
+    app.text_input(key="feature-find").set_value("number 1").run()
+    assert app.selectbox(key="feature").value == "category 53" and not app.exception
+
+
+def test_findings_and_their_queries_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paged_names, "MOST_OPTIONS", 20)
+    app = opened("findings", model=f"of {COLUMNS}")
+    for key, box in (("finding-box", "finding-box"), ("subject-box", "subject-box"), ("findings-query", "findings-query-choice")):
+        assert len(app.selectbox(key=box).options) == 20
+        app.text_input(key=f"{key}-find").set_value("category 53").run()
+        offered = app.selectbox(key=box).options
+        assert 1 <= len(offered) < 20 and all("category 53" in each for each in offered)
+    app.selectbox(key="subject-box").select("category 53").run()
+    assert "category 53" in app.query_params["subject"] and not app.exception
+    rows = tables(app)["Findings, new first"]["rows"]
+    assert rows and all("category 53" in row["cells"]["because"]["t"] for row in rows)
+
+
+def test_slices_to_choose_from_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scope_bar, "MOST_OPTIONS", 3)
+    levels = tuple("abcde")
+    columns = tuple(Column(place, f"kind {place}", f"c{place}", "category") for place in range(4))
+    edges = {column.reference: Edges(levels=levels) for column in columns}
+    model = Model(1, "many", columns=columns, versions=(Version("1", edges=edges),))
+    assert scope_bar.slice_options(model) == [str(Slice((("kind 0", level),))) for level in levels]
+
+
+def test_the_findings_of_a_scope_are_grouped_once_for_all_openings(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened("slices", model=f"of {COLUMNS}")  # waits for what samples show
+    first = opened("findings", model=f"of {COLUMNS}")
+    grouped = []
+    group = check.findings_with_incidents
+    monkeypatch.setattr(check, "findings_with_incidents", lambda *given: grouped.append(len(given[1])) or group(*given))
+    again = opened("findings", model=f"of {COLUMNS}")
+    assert not grouped and tables(again)["Findings, new first"]["rows"] == tables(first)["Findings, new first"]["rows"]
+
+
+def test_a_case_of_very_many_inputs_shows_the_first_of_its_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case, "MOST_ROWS", 20)
+    app = opened("case", model=f"of {COLUMNS}", id="p7")
+    record = next(json.loads(each.value) for each in app.code if each.value.startswith("{"))
+    assert record["id"] == "p7" and len(record["features"]) == 20
+    assert f"The first 20 of {COLUMNS} inputs; the section of inputs and the export have all." in words(app)

@@ -14,6 +14,7 @@ from observability.dashboard.cells import severity_cell
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import window_comparison
 from observability.dashboard.overview.trend import TREND, trend_cell, without_empty_trend
+from observability.dashboard.paged_names import searched_options
 from observability.dashboard.scope import BIND, Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import finding_news, link_button
@@ -245,19 +246,22 @@ def severity_filter() -> list[str]:
 def finding_selectbox(findings: Sequence[Finding]) -> Finding | None:
     """A box to choose one finding; its id stands in the address."""
     label, missing = "Show the evidence of a finding", "The link names the finding {}, which is not in this list."
-    return claim_selectbox(
-        "finding", label, {each.id: (each.shown_severity, each.because, each) for each in findings}, "Choose a finding", missing
-    )
+    claims = {each.id: (each.shown_severity, each.because, each) for each in findings}
+    return claim_selectbox("finding", label, claims, "Choose a finding", missing, "Search findings")
 
 
-def claim_selectbox(key: str, label: str, claims: Mapping[str, tuple[str, str, Item]], placeholder: str, missing: str) -> Item | None:
-    """A box of claims whose choice, an id, is the parameter `key` of the address. claims: severity, sentence and item by id."""
+def claim_selectbox(
+    key: str, label: str, claims: Mapping[str, tuple[str, str, Item]], placeholder: str, missing: str, search: str
+) -> Item | None:
+    """A box of claims whose choice, an id, is the parameter `key` of the address. claims: severity, sentence and item by id. search: the
+    label of the field to search very many.
+    """
 
     def words(identifier: str) -> str:
         severity, sentence, _ = claims[identifier]
         return f"{formatting.STATUS_WORDS[severity]}: {sentence}".replace("`", "")[:140]
 
-    chosen = address_selectbox(key, label, list(claims), words=words, placeholder=placeholder, missing=missing)
+    chosen = address_selectbox(key, label, list(claims), words=words, placeholder=placeholder, missing=missing, search=search)
     return claims[chosen][2] if chosen else None
 
 
@@ -309,7 +313,9 @@ def query_popover(findings: Sequence[Finding], key: str) -> None:
     with st.popover("Show query", type="tertiary", icon=":material/database:", key=key, width="content"):
         chosen = proven[0]
         if len(proven) > 1:
-            place = st.selectbox("Finding", range(len(proven)), format_func=lambda place: query_choice(proven[place]), key=f"{key}-choice")
+            about = [f"{finding.subject} {finding.metric}" for finding in proven]
+            offered = searched_options(range(len(proven)), "Search findings", key, words=about.__getitem__)
+            place = st.selectbox("Finding", offered, format_func=lambda place: query_choice(proven[place]), key=f"{key}-choice") or 0
             chosen = proven[place]
         error = STATED_ERRORS.get(chosen.metric)
         bins = f" The value shown comes from bins and differs from the query's by at most {100 * error:.0f} %." if error else ""

@@ -251,7 +251,7 @@ def incident_selectbox(found: Sequence[Incident]) -> Incident | None:
     """A box to open one incident; its id stands in the address."""
     missing = "The link names the incident {}, which is not in this window."
     claims = {incident.id: (incident.shown_severity, incident.sentence, incident) for incident in found}
-    return claim_selectbox("incident", "Open an incident", claims, "All, folded", missing)
+    return claim_selectbox("incident", "Open an incident", claims, "All, folded", missing, "Search incidents")
 
 
 def next_step_links(incident: Incident, scope: Scope) -> list[Cell]:

@@ -21,7 +21,6 @@ from observability.dashboard.charts import compare as charts_compare
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.paged_names import MOST_ROWS, first_rows_note, paged_names
-from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, status_line
 from observability.metrics.traffic import PERCENTILE_WORDS, QUANTILES
@@ -233,8 +232,7 @@ def distances_section(here: ModelPage, found: WindowComparison) -> None:
         metrics, on_bar = ("psi", "jensen_shannon_distance"), choice_box.select_column_on_click("distances")
         frame.chart_with_table(figure, bars, key="distances", alt=words, metrics=metrics, on_select=on_bar)
         first_rows_note(len(held), "columns", "with the largest distance")
-    names, hint = [difference.subject for difference in held], "The one with the largest distance"
-    st.selectbox("Column", names, index=None, placeholder=hint, key="feature", bind=BIND, width=320)
+    choice_box.column_selectbox([difference.subject for difference in held], "The one with the largest distance")
     if chosen:
         distance_overlay(here, found, chosen, next((held for held in found.histograms.values() if held.name == chosen.subject), None))
     with st.expander("All distances"):

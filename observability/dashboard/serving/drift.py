@@ -6,14 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding, claim_period, with_window_value
+from observability.core.finding import SEVERITIES, Finding, claim_period, value_in_window, with_window_value
 from observability.core.settings import ModelSettings
 from observability.dashboard import choice_box, clicks, distributions, frame
 from observability.dashboard.charts.drift import MAX_BARS, bar_cap
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import window_comparison
-from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import finding_line, finding_lines, plain_caption
 from observability.detection.histogram_distance import ACT, WATCH
 from observability.incidents.model_state import drift_counts
@@ -30,8 +29,9 @@ MOST_LINES = 5
 
 def drift_summary(found: Sequence[Finding]) -> str:
     """How many columns drifted, how many cannot be judged, and which drifted most, in one sentence."""
-    drifted = [finding.subject for finding in most_drifted_first(found) if finding.needs_action and finding.metric == "psi"]
-    levels = [finding.subject for finding in found if finding.metric == "level_trade" and finding.subject not in drifted]
+    drifted = [finding.subject for finding in most_drifted_first([each for each in found if each.needs_action and each.metric == "psi"])]
+    known = set(drifted)
+    levels = [finding.subject for finding in found if finding.metric == "level_trade" and finding.subject not in known]
     parts = [drift_counts(found).words()]
     if drifted:
         parts.append(f"{drifted[0]} most")
@@ -99,7 +99,7 @@ def most_drifted_first(findings: Sequence[Finding]) -> list[Finding]:
 
     Their rank counts how important a column is too: it orders incidents, and says nothing of how far a column drifted.
     """
-    return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.shown_severity), -(with_window_value(finding).value or 0.0)))
+    return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.shown_severity), -(value_in_window(finding) or 0.0)))
 
 
 def chosen_drift_finding(columns: Sequence[Finding]) -> Finding:
@@ -110,10 +110,9 @@ def chosen_drift_finding(columns: Sequence[Finding]) -> Finding:
 
 
 def drift_column_box(columns: Sequence[Finding]) -> None:
-    """Draw the box to choose a column, bound to the address; clicks on the charts write to it."""
-    names = [finding.subject for finding in most_drifted_first(columns)]
+    """Draw the box to choose a column, bound to the address; clicks on the charts write to it. columns: those that drifted most first."""
     st.header("Reference and current", anchor=False)
-    st.selectbox("Column", names, index=None, placeholder="The one that drifted most", key="feature", bind=BIND, width=320)
+    choice_box.column_selectbox([finding.subject for finding in columns], "The one that drifted most")
 
 
 def drift_overlay(here: ModelPage, finding: Finding) -> None:

@@ -16,9 +16,8 @@ ANALYZER, METRIC, PAIRS = "serving/multivariate_drift", "domain_auc", "rank_corr
 def multivariate_drift_summary(here: ModelPage) -> None:
     """Draw the findings about all inputs together, with a link to their page, on the page about single columns."""
     st.header("Multivariate drift", anchor=False)
-    with frame.loading_skeleton(60, "together"):
-        found = [finding for finding in load.findings_in_window(here.window, wait=True) if finding.analyzer == ANALYZER]
-    finding_lines(found)
+    finding_lines([finding for finding in load.findings_in_window(here.window) if finding.analyzer == ANALYZER])
+    frame.sampling_notice([here.window])
     links.page_button("multivariate_drift", query_params=here.scope.parameters())
 
 

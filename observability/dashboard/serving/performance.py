@@ -19,6 +19,7 @@ from observability.dashboard.cells import severity_cell
 from observability.dashboard.charts import outcomes as charts_outcomes
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import findings
+from observability.dashboard.paged_names import searched_options
 from observability.dashboard.scope import BIND
 from observability.dashboard.serving import slices
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
@@ -178,7 +179,8 @@ def _ordinary_bins(rows: pd.DataFrame) -> pd.DataFrame:
 def slice_levels_section(here: ModelPage, finding: Finding) -> None:
     """Draw the box for a column and its worst levels by the metric, each a link that makes it the slice."""
     offered = slices.slice_columns(here.model)
-    name = st.selectbox("Column", list(offered), index=None, placeholder="Choose a column to slice by", key="by", bind=BIND, width=280)
+    names = searched_options(list(offered), "Search columns", "by", st.session_state.get("by") or st.query_params.get("by"))
+    name = st.selectbox("Column", names, index=None, placeholder="Choose a column to slice by", key="by", bind=BIND, width=280)
     if name is None and _worst_levels_anywhere(here, finding):
         return
     if name is None:
