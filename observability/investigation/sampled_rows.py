@@ -1,5 +1,6 @@
 """Bounded samples of real rows for a prediction (reference and earlier predictions of the version), and the prediction as a table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -84,14 +85,11 @@ def model_ready_values(columns: Sequence[Column], rows: Sequence[Mapping[str, An
     """Feature values in the model's types: numbers float64, others objects, None for missing."""
     import pandas as pd
 
-    found: dict[str, Any] = {}
-    for column in columns:
-        values = [row.get(column.name) for row in rows]
-        if column.kind == "number":
-            found[column.name] = np.array([np.nan if value is None else float(value) for value in values], np.float64)
-        else:
-            found[column.name] = pd.Series(values, dtype=object)
-    return pd.DataFrame(found)
+    names = {number: [column.name for column in columns if (column.kind == "number") is number] for number in (True, False)}
+    given = [[math.nan if (value := row.get(name)) is None else float(value) for name in names[True]] for row in rows]
+    others = [[row.get(name) for name in names[False]] for row in rows]
+    numbers = pd.DataFrame(np.array(given, np.float64).reshape(len(rows), len(names[True])), columns=names[True])
+    return numbers.join(pd.DataFrame(others, columns=names[False], dtype=object))[[column.name for column in columns]]
 
 
 def task_and_classes(model: Model) -> dict[str, Any]:

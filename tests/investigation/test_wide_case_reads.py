@@ -1,15 +1,16 @@
 """A case of a model of very many features reads the most important ones of other rows, and those of its own that are flagged."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from observability.core import analyzer
+from observability.core.catalog import Column
 from observability.core.questions import Sample
 from observability.investigation import comparison_rows, input_faults, neighbours
 from observability.investigation.case import case, open_case
 from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.sampled_rows import model_ready_values
 from observability.store.db.database import Database
 from tests.support.new_store import new_store
 from tests.support.wide_model import END, wide_model
@@ -36,7 +37,7 @@ def features_in(frame) -> list[str]:
     return [name for name in frame if str(name).startswith("feature.")]
 
 
-def test_samples_hold_the_compared_and_the_flagged_features(wide: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_hold_the_compared_and_the_flagged_features(wide: CaseInProgress) -> None:
     flagged = [each.feature for each in wide.part("inputs") if each.flagged]
     compared = {column.reference for column in neighbours.compared_features(wide.row)}
     assert len(compared) == FEW
@@ -67,7 +68,7 @@ def test_a_margin_reads_no_feature(store: Database, monkeypatch: pytest.MonkeyPa
 
     read, ask = [], type(store).ask
     monkeypatch.setattr(type(store), "ask", lambda self, question, window: read.append(question) or ask(self, question, window))
-    row = open_case(store, "p390", model=f"of {COLUMNS}", now=datetime(2026, 3, 20, tzinfo=UTC) + timedelta(0)).row
+    row = open_case(store, "p390", model=f"of {COLUMNS}", now=END).row
     found = decision_boundary.margin(store, row)
     samples = [each for each in read if isinstance(each, Sample)]
     assert len(samples) == 1 and not any(name.startswith("feature.") for name in samples[0].columns)
@@ -80,3 +81,17 @@ def test_missing_values_are_counted_among_the_compared_features(wide: CaseInProg
     wide.row.features.update(dict.fromkeys(names[:3]))
     said = input_faults.missing_together(wide)
     assert said is not None and said.startswith(f"3 of {FEW} compared inputs are missing at once, as in 0 %")
+
+
+def test_values_of_rows_have_the_types_of_their_columns_in_their_order() -> None:
+    columns = [
+        Column(1, "a", "c1", "number"),
+        Column(2, "b", "c2", "category"),
+        Column(3, "c", "c3", "number"),
+        Column(4, "d", "c4", "boolean"),
+    ]
+    frame = model_ready_values(columns, [{"a": 1, "b": "x", "c": None, "d": True}, {"a": None, "c": 2.5, "d": False}])
+    assert list(frame) == ["a", "b", "c", "d"] and [str(kind) for kind in frame.dtypes] == ["float64", "object", "float64", "object"]
+    assert frame["a"].tolist() == pytest.approx([1.0, float("nan")], nan_ok=True) and frame["b"].tolist() == ["x", None]
+    assert frame["c"].tolist() == pytest.approx([float("nan"), 2.5], nan_ok=True) and frame["d"].tolist() == [True, False]
+    assert model_ready_values(columns, []).shape == (0, 4) and list(model_ready_values(columns[1:2], [{}])["b"]) == [None]
