@@ -6,12 +6,19 @@ segments/NAME      whole segments, each written before its records are acknowled
 taken/NAME         segments that the store has, kept for a week
 """
 
+import json
 import re
+from contextlib import suppress
+from pathlib import Path
 
 from observability.core.errors import StoreBrokenError
+from observability.lake.addresses import checked_address
 from observability.lake.file_place import FilePlace, open_file_place
+from observability.records.private_file import replace_private_file
 
 SEGMENTS, TAKEN, CONFIG, OWNER = "segments", "taken", "config.json", "owner.json"
+PLACES = "collected-places.json"
+"""In the home: addresses of the places in which the configuration was left."""
 NAME = re.compile(r"\d{8}T\d{6}-c[0-9a-f]{16}-\d{10}\.jsonl")
 """When it was written (UTC), the collector's number, and the number of its segment."""
 
@@ -33,3 +40,32 @@ def require_mounted(place: FilePlace, *names: str, attempt: str = "Mount it") ->
     """
     if place.folder is not None and not any((place.folder / name).is_file() for name in names):
         raise StoreBrokenError("the shared place is not there", where=place.address, expected=" or ".join(names), attempt=attempt)
+
+
+def _noted_places(home: Path) -> list[str]:
+    with suppress(OSError, ValueError):
+        return list(map(str, json.loads((home / PLACES).read_text(encoding="utf-8"))))
+    return []
+
+
+def note_collected_place(home: Path, place: FilePlace) -> None:
+    """Note a place before the configuration is left there for the first time."""
+    if place.address not in (noted := _noted_places(home)):
+        replace_private_file(home / PLACES, json.dumps([*noted, place.address]))
+
+
+def require_collected_place(home: Path, place: FilePlace) -> None:
+    """Raise StoreBrokenError for a folder in which the configuration was left, and which has neither it nor the sign of the owner."""
+    if place.address in _noted_places(home):
+        attempt = f"Mount it; if it was emptied on purpose, remove {PLACES} of the home"
+        require_mounted(place, CONFIG, OWNER, attempt=attempt)
+
+
+def open_collected_place(home: Path, address: str) -> FilePlace:
+    """The place of collectors at an address; its folder is made where it is new. Raises UsageError, StoreBrokenError where it is away."""
+    path = checked_address(address).path
+    if path is not None and not path.is_dir() and str(path) in _noted_places(home):
+        raise StoreBrokenError("the place of collectors is not there", where=str(path), attempt="Mount it")
+    place = open_segment_place(address)
+    require_collected_place(home, place)
+    return place

@@ -19,10 +19,18 @@ from typing import TYPE_CHECKING
 from observability.core.errors import ObservabilityError, UsageError
 from observability.lake.config import read_lake_config
 from observability.lake.file_place import FilePlace
-from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS, TAKEN, segment_names
+from observability.lake.segment_place import (
+    CONFIG,
+    OWNER,
+    SEGMENTS,
+    TAKEN,
+    note_collected_place,
+    open_collected_place,
+    require_collected_place,
+    segment_names,
+)
 from observability.records.private_file import make_private_folder, sync_folder
 from observability.server.collector_config import config_content
-from observability.store.collected_places import note_collected_place, open_collected_place, require_collected_place
 
 if TYPE_CHECKING:
     from observability.store.engine import Store

@@ -1,21 +1,14 @@
-"""The place of a home's collectors: whether it is there, and what an erasure or a removal reaches of its segments, those that wait and
-those that are kept a week.
-"""
+"""What an erasure or a removal reaches of the segments that collectors left for a home: those that wait and those that are kept a week."""
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.lake.addresses import checked_address
 from observability.lake.config import FILE, read_lake_config
 from observability.lake.file_place import FilePlace
-from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS, TAKEN, open_segment_place, require_mounted, segment_names
-from observability.records.private_file import replace_private_file
+from observability.lake.segment_place import SEGMENTS, TAKEN, open_collected_place, segment_names
 
-PLACES = "collected-places.json"
-"""In the home: addresses of the places in which the configuration was left."""
 WRITTEN_WITHIN = 60.0
 """Seconds after which a segment that has no name yet is one of a collector that was killed: it was not acknowledged."""
 
@@ -46,35 +39,6 @@ def rewrite_collected(home: Path, change: Callable[[bytes], bytes]) -> dict[str,
     except (UsageError, ModuleNotFoundError):
         found["unreachable"].append(FILE)
     return found
-
-
-def _noted_places(home: Path) -> list[str]:
-    with suppress(OSError, ValueError):
-        return list(map(str, json.loads((home / PLACES).read_text(encoding="utf-8"))))
-    return []
-
-
-def note_collected_place(home: Path, place: FilePlace) -> None:
-    """Note a place before the configuration is left there for the first time."""
-    if place.address not in (noted := _noted_places(home)):
-        replace_private_file(home / PLACES, json.dumps([*noted, place.address]))
-
-
-def require_collected_place(home: Path, place: FilePlace) -> None:
-    """Raise StoreBrokenError for a folder in which the configuration was left, and which has neither it nor the sign of the owner."""
-    if place.address in _noted_places(home):
-        attempt = f"Mount it; if it was emptied on purpose, remove {PLACES} of the home"
-        require_mounted(place, CONFIG, OWNER, attempt=attempt)
-
-
-def open_collected_place(home: Path, address: str) -> FilePlace:
-    """The place of collectors at an address; its folder is made where it is new. Raises UsageError, StoreBrokenError where it is away."""
-    path = checked_address(address).path
-    if path is not None and not path.is_dir() and str(path) in _noted_places(home):
-        raise StoreBrokenError("the place of collectors is not there", where=str(path), attempt="Mount it")
-    place = open_segment_place(address)
-    require_collected_place(home, place)
-    return place
 
 
 def _present_place(home: Path) -> FilePlace | None:

@@ -20,11 +20,10 @@ import pytest
 
 from observability.core.errors import StoreBrokenError
 from observability.lake.file_place import FolderPlace
-from observability.lake.segment_place import CONFIG, OWNER, SEGMENTS, TAKEN, open_segment_place, segment_names
+from observability.lake.segment_place import CONFIG, OWNER, PLACES, SEGMENTS, TAKEN, open_collected_place, open_segment_place, segment_names
 from observability.server import collected_segments, tokens
 from observability.server.collected_segments import SegmentIntake
 from observability.server.collector import AWAY_AFTER, Collecting, CollectingStore, collector_folder, remove_left_folders
-from observability.store.collected_places import PLACES, open_collected_place
 from observability.store.opener import open_store
 from observability.store.types.erasing import forgotten_lines
 from observability.store.types.loading import LoadDefaults
