@@ -38,6 +38,8 @@ LOOKED_FOR = 10.0
 """Seconds for which a file that was there is taken to be there; one that was not is looked for again each time."""
 STATES = "lake-state.json"
 """In the home: by model, a digest of what could be read of its removed rows when findings were last asked for."""
+WHOLE = ("all",)
+"""In place of days that cannot be read: the whole lake."""
 Answer = TypeVar("Answer")
 Span = tuple[datetime, datetime]
 
@@ -64,13 +66,13 @@ class RemovedRows:
                 return self._cursor(model, span)
         except (ObservabilityError, OSError, duckdb.Error) as error:
             LOG.warning("the lake cannot be read: %s", error)
-            self._unread[model.name] = ("all",)
+            self._unread[model.name] = WHOLE
             return None
 
     def _cursor(self, model: Model, span: Span | None) -> Cursor | None:
         if (tables := self._present_tables()) is None:
             if is_folder_named(self._store.home):
-                self._unread[model.name] = ("all",)
+                self._unread[model.name] = WHOLE
             return None
         files = removed_files(tables.manifest, model)
         for _ in range(2):
@@ -105,11 +107,11 @@ class RemovedRows:
         try:
             with self._lock:
                 if (tables := self._present_tables()) is None:
-                    return ("all",)
+                    return WHOLE
                 self._unreadable(tables, model, removed_files(tables.manifest, model))
                 return self._unread[model.name]
         except (ObservabilityError, OSError, duckdb.Error):
-            return ("all",)
+            return WHOLE
 
     def problems(self) -> list[str]:
         """What could not be read when it was last asked for, as sentences. Reads no file of the lake."""
@@ -117,12 +119,15 @@ class RemovedRows:
         with suppress(ObservabilityError):
             if not is_folder_named(self._store.home):
                 self._unread.clear()
+        for name in [name for name, days in self._unread.items() if days == WHOLE and name in models]:
+            self._unread[name] = self.unread_days(models[name])  # the lake may be back
         for name, days in sorted(self._unread.items()):
             if days and name in models and models[name].rows_from is not None:
-                what = "the lake" if days == ("all",) else f"{plural(len(days), 'day')} of the lake ({', '.join(days[:3])})"
+                what = "the lake" if days == WHOLE else f"{plural(len(days), 'day')} of the lake ({', '.join(days[:3])})"
                 missing.setdefault(what, []).append(name)
         return [
-            f"Removed rows of {join_words(names, 6)} are missing in figures: {what} cannot be read. Bring it back from a copy of the lake."
+            f"Removed rows {'' if what == 'the lake' else f'of {join_words(names, 6)} '}are missing in figures: {what} cannot be read. "
+            "Bring it back from a copy of the lake."
             for what, names in missing.items()
         ]
 
