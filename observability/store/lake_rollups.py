@@ -5,21 +5,20 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, cast
 
 from observability.core.errors import UsageError
 from observability.store.beside_store import EngineBesideStore
+from observability.store.db.database import Database
 from observability.store.db.keeping import read_keeping
+from observability.store.engine import Store
 from observability.store.lake.manifest import read_manifest
-
-if TYPE_CHECKING:
-    from observability.store.duck_store import DuckStore
 
 LakeReader = Literal["duckdb", "spark"]
 
 
 def compute_lake_rollups(
-    store: "DuckStore",
+    store: Database,
     address: str | None,
     models: Sequence[str],
     first: date,
@@ -49,25 +48,24 @@ def compute_lake_rollups(
 
 
 @contextmanager
-def _opened_engine(store: "DuckStore", address: str, engine: LakeReader, master: str | None) -> Iterator[EngineBesideStore]:
+def _opened_engine(store: Database, address: str, engine: LakeReader, master: str | None) -> Iterator[EngineBesideStore]:
     """The engine that reads a lake; a session of Spark that was begun for it ends with it."""
+    beside = cast("Store", store)
     if engine == "duckdb":
         from observability.store.lake_engine import LakeEngine
 
-        reader = LakeEngine(store, address, threads=store.threads)
+        reader = LakeEngine(beside, address, threads=store.threads)
         try:
             yield reader
         finally:
             reader.close()
         return
-    from pyspark.sql import SparkSession
-
-    from observability.store.spark_engine import SparkEngine
+    from observability.store.spark_engine import SparkEngine, begin_session
 
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         raise UsageError("Spark needs Java", got="no java on the path", attempt="Install Java 17, or use --engine duckdb")
-    session = SparkSession.builder.master(master or "local[*]").appName("observability").getOrCreate()
+    session = begin_session(master or "local[*]")
     try:
-        yield SparkEngine(store, address, session)
+        yield SparkEngine(beside, address, session)
     finally:
         session.stop()

@@ -194,6 +194,13 @@ class SparkEngine(EngineBesideStore):
         return added.groupBy("sums", *COUNT_KEYS).agg(*_added_figures()).toArrow()
 
 
+def begin_session(master: str) -> "SparkSession":
+    """A session of Spark at a master, to be stopped by who began it."""
+    from pyspark.sql import SparkSession
+
+    return SparkSession.builder.master(master).appName("observability").getOrCreate()
+
+
 def _of_streams(rows: "SparkFrame", streams: Sequence[int]) -> "SparkFrame":
     return rows.where(f"stream IN ({', '.join(map(str, streams))})" if streams else "false")
 
