@@ -45,9 +45,7 @@ NOT_IN_GALLERY = (
     (
         "one page each, drawn there only: no test calls the figure",
         (
-            *("audits.attack_roc", "audits.distance_shares", "augmentation.affinity_scatter", "case.attribution_waterfall"),
-            *("energy_savings.power_cap_curve", "energy_savings.results_against_carbon_marks"),
-            *("energy_savings.start_hour_bars", "exports.budget_steps", "lab.fault_timeline", "outcomes.error_histogram"),
+            *("augmentation.affinity_scatter", "case.attribution_waterfall", "lab.fault_timeline", "outcomes.error_histogram"),
             *("storage.storage_forms_chart",),
         ),
     ),

@@ -19,8 +19,10 @@ from observability.dashboard.charts import (
     domain,
     edge_fleet,
     energy,
+    energy_savings,
     estimates,
     explanations,
+    exports,
     incident,
     labels,
     latency,
@@ -234,6 +236,38 @@ def _devices(state: str) -> go.Figure:
     return collection.device_day_heatmap(frame.assign(label=frame["subject"]), name="share of nulls", unit="share", selected=None)
 
 
+def _privacy_budgets(state: str) -> go.Figure:
+    frame = state_frame(state, budget=1.0).rename(columns={"name": "who", "period": "at", "value": "share"})
+    return exports.budget_steps(frame.assign(epsilon=frame["share"]))
+
+
+def _start_hours(state: str) -> go.Figure:
+    frame = state_frame(state).rename(columns={"value": "grams"})
+    return energy_savings.start_hour_bars(frame.assign(hour=range(len(frame))), usual=0.6, best=3)
+
+
+def _power_caps(state: str) -> go.Figure:
+    frame = state_frame(state, runs=3, wh=5.0, seconds=90.0)
+    shares = {f"{part}{end}": frame[end.strip("_") or "value"] for part in ("saved", "slower") for end in ("", "_low", "_high")}
+    return energy_savings.power_cap_curve(frame.assign(watts=np.arange(len(frame)) * 50 + 100, **shares), knee=150, source="measured")
+
+
+def _results_against_carbon(state: str) -> go.Figure:
+    frame = state_frame(state).rename(columns={"name": "run"})
+    best = np.arange(len(frame)) % 2 == 0
+    return energy_savings.results_against_carbon_marks(frame.assign(grams=frame["value"].abs() * 10, best=best), "accuracy")
+
+
+def _attacks(state: str) -> go.Figure:
+    frame = state_frame(state).rename(columns={"name": "attack", "value": "true_positive_rate"})
+    return audits.attack_roc(frame.assign(false_positive_rate=0.1))
+
+
+def _far_requests(state: str) -> go.Figure:
+    frame = state_frame(state).rename(columns={"value": "requests"})
+    return audits.distance_shares(frame.assign(distance=range(len(frame)), reference=0.5), 3.0)
+
+
 PAGE_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Incident": _incident,
     "Records": _records,
@@ -275,4 +309,10 @@ PAGE_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Anchoring": _anchoring,
     "Flow of a cleaning": _flow,
     "Devices by day": _devices,
+    "Privacy budgets": _privacy_budgets,
+    "Hour of the start": _start_hours,
+    "Power caps": _power_caps,
+    "Results against carbon": _results_against_carbon,
+    "Attacks on membership": _attacks,
+    "Requests far away": _far_requests,
 }

@@ -157,6 +157,8 @@ def add_names(
     share of the marks' range.
     """
     at = [math.log10(value) for value in x] if log else list(x)
+    if not at:
+        return
     ends = [math.log10(end) for end in axis] if axis and log else list(axis or (min(at), max(at)))
     middle, line = sum(ends) / 2, line * ((max(y) - min(y)) or 1.0)
     taken: list[float] = []
