@@ -36,6 +36,7 @@ else:
         st.header(formatting.escape_markdown(cleaning.cleaning_rule_words(str(chosen))), anchor=False)
         said = cleaning.findings_about_rule(found, str(chosen))
         finding_lines(said)
+        cleaning.cleaning_rule_actions(str(chosen), own, said)
         cleaning.cleaning_rate_chart(own, said)
         cleaning_flow.cleaning_flow_section(rows, str(chosen))
         cleaning.cleaning_runs_table(own)

@@ -44,4 +44,5 @@ def claims_and_ranks(now: list[RunVerdict]) -> None:
 
 
 runs.follow_runs([chosen], everything, claims_and_ranks)
+distributed.host_actions(chosen, everything)
 lineage_view.lineage_button(Thing("run", (chosen.run.name,)), scope, key="to-lineage")

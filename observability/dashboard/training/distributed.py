@@ -1,13 +1,16 @@
 """The efficiency of a distributed run: time by phase, goodput, scaling, FLOPs and the cost of waiting."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 import streamlit as st
 
 from observability.analyzers.training.runs import RunVerdict
 from observability.core import formatting
-from observability.core.finding import SEVERITIES
+from observability.core.finding import SEVERITIES, needs_action
 from observability.core.numerals import with_si_prefix
+from observability.dashboard.action_form import ActionChoices, action_form
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.training.runs import energy_and_cost_of_runs, run_claim_line, run_cost_words
 from observability.dashboard.training.sample_runs import phase_figure
@@ -30,6 +33,13 @@ HOW = """import observability as obs
 with obs.track_run(model="loan", run="night-7", rank=rank) as run:  # in each process
     run.step(step, phase_ms={"data": …, "compute": …, "communication": …}, train_loss=…)"""
 EXAMPLE = ("Time of each phase of a step by process", phase_figure)
+VERBS = {
+    "Drain": "schedule nothing on it until it is repaired",
+    "Inspect": "look at it while it goes on",
+    "Leave": "it is not the cause; give the reason",
+}
+MAX_DECIDED = 3
+"""Hosts of slow ranks with a form."""
 FIGURES = (
     column("name", "Figure", strong=True, width="13rem"),
     column("value", "Value", align="right"),
@@ -51,6 +61,30 @@ def rank_findings(judged: RunVerdict) -> None:
     claims = [each for each in judged.claims or () if each.metric == "straggler_score"]
     for each in sorted(claims, key=lambda one: (SEVERITIES.index(one.severity), -one.rank)):
         run_claim_line(each)
+
+
+def slow_hosts(judged: RunVerdict) -> list[str]:
+    """The hosts of the slow ranks of a run, as far as they are logged, the slowest rank's first."""
+    claims = [each for each in judged.claims or () if each.metric == "straggler_score" and needs_action(each.severity)]
+    ordered = sorted(claims, key=lambda one: (SEVERITIES.index(one.severity), -one.rank))
+    return list(dict.fromkeys(str(each.evidence["host"]) for each in ordered if "host" in each.evidence))
+
+
+def host_actions(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
+    """For each host of a slow rank the earlier decisions with what its runs did since, and a form for the next one."""
+    for place, host in enumerate(slow_hosts(judged)[:MAX_DECIDED]):
+        words = f"host {host}"
+        choices = ActionChoices(key=f"host-{place}", thing=words, verbs=VERBS, button=f"Decide about {words}", proposed="Inspect")
+        action_form(choices, partial(host_runs_since, host, everything))
+
+
+def host_runs_since(host: str, everything: Sequence[RunVerdict], made: datetime) -> str:
+    """How many runs began on a host after a time (aware UTC), and in how many of them a rank is slow there, in words."""
+    later = [each for each in everything if host in each.run.hosts.values() and each.run.started is not None and each.run.started > made]
+    if not later:
+        return "no run on it since"
+    slow = sum(host in slow_hosts(each) for each in later)
+    return f"{formatting.plural(len(later), 'run')} on it since, {f'{slow:,}' if slow else 'none'} with a slow rank there"
 
 
 def efficiency_section(judged: RunVerdict, times: RankTimes | None, everything: Sequence[RunVerdict]) -> None:

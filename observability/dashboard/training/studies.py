@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from observability.core import formatting
 from observability.core.finding import SEVERITIES, needs_action
 from observability.core.numerals import MINUS, with_si_prefix
 from observability.dashboard import frame, links
+from observability.dashboard.action_form import ActionChoices, action_form
 from observability.dashboard.cells import filled_columns, severity_cell
 from observability.dashboard.charts import studies as charts_studies
 from observability.dashboard.charts.runs import parallel_coordinates
@@ -66,6 +68,7 @@ STUDIES = columns_on_phone(
     column("cost", "Cost", align="right", help="Of all runs of the study"),
 )
 STUDIES_ALWAYS = ("study", "trials", "settings", "best", "gain", "pruned", "time")
+VERBS = {"Stop": "start no further trial", "Continue": "more trials are worth it; give the reason"}
 IMPORTANT = 0.05
 BEST = 5
 """Settings in the table of the best."""
@@ -114,7 +117,9 @@ def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -
         metrics=("best_metric", *(("seed_noise",) if chance else ())),
     )
     winner_line(study)
-    further_line(study)
+    further = further_trials(study)
+    further_line(study, further)
+    search_actions(study, further)
     plain_caption(
         f"Chosen by its first value: {best.run.name}, {first}. The mean of {formatting.plural(repeats, 'run')} of this setting is {value}."
     )
@@ -196,9 +201,21 @@ def winner_line(study: StudyResults) -> None:
     st.markdown(status_line("ok" if found.beyond_chance else "watch", sentence, word))
 
 
-def further_line(study: StudyResults) -> None:
+def search_actions(study: StudyResults, found: FurtherTrials | None) -> None:
+    """The earlier decisions about a search with the trials since, and a form for the next one. found: what further trials can gain."""
+    proposed = None if found is None else "Stop" if found.stop else "Continue"
+    choices = ActionChoices(key="search", thing=f"study {study.name}", verbs=VERBS, button=f"Decide about {study.name}", proposed=proposed)
+    action_form(choices, lambda made: trials_since(study, made))
+
+
+def trials_since(study: StudyResults, made: datetime) -> str:
+    """How many trials of a study began after a time (aware UTC), in words."""
+    later = sum(each.run.started is not None and each.run.started > made for each in study.trials)
+    return f"{formatting.plural(later, 'trial')} since" if later else "no trial since"
+
+
+def further_line(study: StudyResults, found: FurtherTrials | None) -> None:
     """What further trials can be expected to gain, in one sentence."""
-    found = further_trials(study)
     if found is None:
         more = MIN_TRIALS - len(study.settings)
         st.markdown(status_line("unknown", f"Whether to go on: about {more} more settings are needed.", "Cannot tell"))

@@ -1,0 +1,91 @@
+"""Actions about a thing that records name (a device, an annotator, a rule, a study, a host): earlier ones, and a form for the next.
+
+An action is a record of kind `action`: it is in the ledger of changes and, while open, among the action items of the weekly review.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.dashboard import person_name, time_zone
+from observability.dashboard.case import load_case
+from observability.dashboard.widgets import NOT_SAVED, save_records, utc_midnight
+from observability.records.values import new_record_id
+from observability.store.types.decision_items import DecisionItem
+
+DAYS_UNTIL_DUE = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionChoices:
+    """What can be done about a thing. key: begins the keys of the widgets; thing: in words, with which the text of an action begins after
+    its verb; verbs: what each means; button: what opens the form; proposed: the verb that is chosen at first; cause: id of the finding that
+    asks for it.
+    """
+
+    key: str
+    thing: str
+    verbs: Mapping[str, str]
+    button: str
+    proposed: str | None = None
+    cause: str | None = None
+
+    def text(self, verb: str, note: str = "") -> str:
+        """The text of an action: `Quarantine device d7 of greenhouse: drifted`."""
+        return f"{verb} {self.thing}" + (f": {note}" if note else "")
+
+    def earlier(self) -> list[DecisionItem]:
+        """The actions about the thing, newest first."""
+        begins = [self.text(verb) for verb in self.verbs]
+
+        def is_about(text: str) -> bool:
+            return any(text == begin or text.startswith(f"{begin}: ") for begin in begins)
+
+        return [action for action in load_case.case_actions() if is_about(str(action.fields.get("text") or ""))]
+
+
+def action_form(choices: ActionChoices, came_after: Callable[[datetime], str] | None = None) -> None:
+    """The earlier actions about a thing, and a form for the next one. came_after: what records say since a time (aware UTC), in words."""
+    for action in choices.earlier():
+        line = f"{_action_words(action)}: {came_after(action.first.at)}." if came_after else _action_words(action)
+        st.markdown(f":material/assignment: {formatting.escape_markdown(line)}")
+    key, turn = choices.key, st.session_state.get(f"{choices.key}-decided", 0)
+    with st.popover(formatting.escape_markdown(choices.button), icon=":material/gavel:", key=f"{key}-decide"):
+        author = person_name.person_name_box(f"{key}-author")
+        with st.form(f"{key}-{turn}"):
+            verbs = list(choices.verbs)
+            first = verbs.index(choices.proposed) if choices.proposed in verbs else 0
+            verb = st.radio("Action", verbs, first, captions=list(choices.verbs.values()), key=f"{key}-what-{turn}")
+            note = st.text_input("Note", key=f"{key}-note-{turn}", placeholder="Reason and details", max_chars=2_000).strip()
+            owner = st.text_input("Owner", key=f"{key}-owner-{turn}", max_chars=200).strip()
+            later = datetime.now(UTC).date() + timedelta(days=DAYS_UNTIL_DUE)
+            due = st.date_input("Due", value=later, key=f"{key}-due-{turn}", format="YYYY-MM-DD")
+            if not st.form_submit_button("Save", icon=":material/save:", key=f"{key}-submit-{turn}"):
+                return
+    if not author:
+        st.error(person_name.MISSING, icon=":material/person:")
+        return
+    record: dict[str, Any] = {
+        "kind": "action",
+        "action": new_record_id(),
+        "author": author,
+        "do": "other",
+        "text": choices.text(verb, note),
+    }
+    record |= {"owner": owner or None, "due": utc_midnight(due), "finding": choices.cause}
+    if save_records([{name: value for name, value in record.items() if value is not None}], NOT_SAVED):
+        st.session_state[f"{key}-decided"] = turn + 1
+        st.toast("Saved.", icon=":material/check_circle:")
+        st.rerun()
+
+
+def _action_words(action: DecisionItem) -> str:
+    """An action in words: its text, its state, its owner, until when, by whom and when."""
+    owner, due = action.fields.get("owner"), action.fields.get("due")
+    parts = [action.state, f"owner {owner}" if owner else None, f"due {formatting.format_day(due)}" if due else None]
+    by = f"by {action.first.author}, {time_zone.named_minute(action.first.at)}"
+    return f"{action.fields['text']} ({', '.join(filter(None, parts))}; {by})"
