@@ -10,9 +10,8 @@ def add_access_commands(add: AddCommand) -> None:
     token.add_argument("id", nargs="?", metavar="ID", help="id of the token to revoke")
     token.add_argument("--scope", choices=("read", "write"), help="read: status, findings, predictions; write: send records")
     token.add_argument("--name", default="", help="purpose of the token")
-    token.add_argument(
-        "--role", choices=("viewer", "analyst", "administrator"), help="default: read: viewer; write: records of services only"
-    )
+    without = "without it, a read token acts as a viewer, and a write token only sends records"
+    token.add_argument("--role", choices=("viewer", "analyst", "administrator"), help=without)
     token.add_argument("--model", action="append", default=[], metavar="MODEL", help="only this model; repeatable; default: every model")
 
     account = add(

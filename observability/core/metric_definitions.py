@@ -81,8 +81,8 @@ batch_default_rate | Default scores of a batch | share | low | Share of a batch'
   did not have that score as often. | most frequent score / rows | ours
 batch_score_drift | Score drift of a batch | PSI | low | Population stability index of the scores of a batch against the batches before
   it, of all rows or of a slice. | Σ (p - q) ln(p / q) | Siddiqi (2006)
-batch_gap_hours | Time between batches | h | low | Hours from one batch of a source to the next; open where the next has not arrived. | at
-  - at of the one before | Google SRE workbook, data processing
+batch_gap_hours | Time between batches | h | low | Hours from one batch of a source to the next. Hours so far where the next has not
+  arrived. | at - at of the one before | Google SRE workbook, data processing
 batch_delay_hours | Batch delay | h | low | Hours from the end of a batch's capture period to its arrival. | at - captured_to | Google SRE
   workbook, data processing
 batch_rows | Batch rows | rows | | Rows that a source delivered in one batch. | count | contract section 1
@@ -228,9 +228,9 @@ gold_accuracy | Accuracy on gold items | share | high | Share of correct first a
   answers to gold items | Wilson 1927; Fisher's exact test
 suggestion_acceptance | Suggestion acceptance rate | share | | Share of answers equal to the suggestion, among answers that were shown
   one. | answers equal to the suggestion / shown | ours
-suggestion_accuracy | Suggestion accuracy by confidence | share | high | Share of correct suggestions (by gold) from a confidence on, with
-  the share of all suggestions that reach it (coverage). | right / suggestions of gold items from that confidence on | El-Yaniv and Wiener
-  2010 (risk and coverage)
+suggestion_accuracy | Suggestion accuracy by confidence | share | high | Share of correct suggestions (by gold) among those with at least a
+  given confidence, with the share of all suggestions that have it (coverage). | right / suggestions of gold items with that confidence |
+  El-Yaniv and Wiener 2010 (risk and coverage)
 wrong_suggestions_taken | Accepted wrong suggestions | share | low | Share of wrong suggestions (by gold) that the annotator accepted. |
   taken / shown and wrong by gold | ours
 suggestion_anchoring | Anchoring by suggestions | share | low | Rate of a wrong answer where it is suggested, less its rate among other

@@ -1,10 +1,22 @@
 """Dense tables with status, sentences, sparklines, bars, intervals and links.
 
 An HTML table (observability/dashboard/assets/ledger.js) whose texts are set as text, so names and values from logs cannot become markup. A
-cell is a small dict: `t` text, `sub` a second line, `phone` a line that a phone shows instead of the columns that it leaves out, `s` a
-severity's icon, `dot` the word of a dot before the text, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`, `marks` on a
-line, `bar`, `interval`, `act` what its button acts on, the parts of `links.link_cell`, `plain` for a link in the colour of the text,
-`more` a link under `sub`, or several; `week` the state that fills a week of a calendar.
+cell is a small dict with the parts of `links.link_cell` and any of these keys:
+
+* `t`: its text.
+* `sub`: a second line.
+* `phone`: a line shown on a phone in place of the columns that are left out there.
+* `s`: a severity, shown as its icon.
+* `dot`: a word that chooses the colour of a dot before the text.
+* `mark`: a badge.
+* `changed`: whether the text is coloured as changed.
+* `title`: a tooltip.
+* `spark`, `bar`, `interval`: a small figure.
+* `marks`: marks on a line.
+* `act`: what its button acts on.
+* `plain`: whether a link has the colour of the text.
+* `more`: a link under `sub`, or several.
+* `week`: the state that fills a week of a calendar.
 """
 
 import math
@@ -91,14 +103,15 @@ def draw_table(
     bulk: Mapping[str, str] | None = None,
     remembers: str | None = None,
 ) -> None:
-    """Draw a table.
+    """Draw a table. Its links change the page without a reload.
 
-    caption: its name for screen readers; key: unique on the page; large: to be read from a distance. sort: a click on a column's title
-    sorts the rows, and a table of more than five has a box that filters them; a cell may carry what it sorts by as `k`. paged: the rows are
-    one page of more, which the page itself filters, so there is no box. Links need no reload. on_act: called with what the buttons of rows
-    name and the action: `act` of the button, else that of a key. keys: actions by the key that asks for one on the chosen row; j and k move
-    from row to row, Enter opens one. bulk: titles of actions on the rows that the reader selected, by action; `merge` needs two.
-    remembers: the name under which the browser keeps which columns the reader hid; without it none can be hidden.
+    key: unique on the page. caption: the table's name for screen readers. large: in large print, to be read from a distance.
+    sort: a click on a column's title sorts the rows, by the value `k` of a cell where it has one; more than five rows get a filter box.
+    paged: the rows are one page of more; the page filters them itself, so there is no filter box.
+    on_act: called with the names of the rows acted on and the action. A button names both in its cell's `act`.
+    keys: action by keyboard key; the key acts on the chosen row. j and k choose the next and the previous row, Enter opens the row.
+    bulk: titles of actions on the selected rows, by action; `merge` needs two rows.
+    remembers: the name under which the browser stores the columns that the reader hid; without it no column can be hidden.
     """
     if figure_capture.COLLECTOR.get() is not None:
         return  # nobody looks at the page
@@ -141,8 +154,8 @@ def sparkline(
 ) -> dict[str, Any]:
     """A sparkline. label is its text for screen readers; None values are gaps; zero keeps zero on the axis.
 
-    An interval that is far wider than the usual one, as that of a day whose labels are still to come, is cut, so that it flattens nothing.
-    Of more than MAX_POINTS values the means of groups are drawn, and the label says so.
+    An interval far wider than the usual one is cut, so that one day with few labels does not flatten the line. More than MAX_POINTS values
+    are drawn as means of groups, and the label says so.
     """
     if low is not None and high is not None:
         low, high = usual_ends(values, low, high)

@@ -36,14 +36,13 @@ def criterion_sentence(
     now: GroupMetrics,
     judged: CriterionDistance,
     severity: Severity,
-    looks: int | None = None,
+    comparisons: int | None = None,
     *,
     young: bool = False,
 ) -> str:
     """Return how far groups are from the criterion, whether that is significant, and whether it is pre-existing.
 
-    looks: how many comparisons the run made; None where no criterion is chosen and nothing is decided. young: most labels are still to
-    come.
+    comparisons: how many the run made; None where no criterion is chosen and nothing is decided. young: most labels are still to come.
     """
     spread, metric = judged.spread, judged.criterion.metric
     rate = now.metrics[judged.widest]
@@ -52,27 +51,24 @@ def criterion_sentence(
     )
     said = f"{METRICS[metric].title} by `{attribute.name}` is {group_difference(metric, spread.difference)}"
     rows = f"; {METRICS[judged.widest].title.lower()} {ends} over {spread.n:,.0f} rows"
-    held = f"{group_difference(metric, judged.limit)} accepted"
+    limit = group_difference(metric, judged.limit)
     if judged.ratio_breached and (spread.difference or 0.0) < judged.limit:
         said = f"{said}, a ratio of {judged.ratio.value:.2f}"
-        held = "0.80 accepted"
+        limit = "0.80"
     if judged.breached and (judged.surest, judged.sure_low, judged.sure_high) != (judged.widest, judged.lowest, judged.highest):
         pair = f"; most significant between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {sure_of(judged)}"
     else:
         pair = ""
     asked = "" if is_chosen(model) else f"; {ASK}"
     if needs_action(severity):
-        then = (
-            f", {group_difference(metric, judged.before)} in the reference{' already' if judged.stood else ''}"
-            if judged.before is not None
-            else ""
-        )
-        return f"{said}: {held}{then}{rows}{pair}{asked}."
+        already = " already" if judged.stood else ""
+        then = "" if judged.before is None else f", {group_difference(metric, judged.before)} in the reference{already}"
+        return f"{said} (limit {limit}){then}{rows}{pair}{asked}."
     if young:
         return f"{said}; too few labels yet{rows}{pair}."
     if judged.breached:
-        return f"{said}, {why_uncertain(judged, looks, held)}{rows}{pair}{asked}."
-    return f"{said}, within the {held}{rows}{asked}."
+        return f"{said}, {why_uncertain(judged, comparisons, limit)}{rows}{pair}{asked}."
+    return f"{said}, within its limit of {limit}{rows}{asked}."
 
 
 def sure_of(judged: CriterionDistance) -> str:
@@ -82,16 +78,16 @@ def sure_of(judged: CriterionDistance) -> str:
     return said if judged.surest == judged.widest else f"{said} of {METRICS[judged.surest].title.lower()}"
 
 
-def why_uncertain(judged: CriterionDistance, looks: int | None, held: str) -> str:
+def why_uncertain(judged: CriterionDistance, comparisons: int | None, limit: str) -> str:
     """Return why a difference beyond the limit is not certain: sampling noise, or multiple comparisons."""
     metric = judged.criterion.metric
     if judged.chance > ALONE:
-        limit = group_difference(metric, judged.spread.null_95)
-        return f"beyond the {held}, but not significant: sampling noise among equal groups up to {limit}"
-    if looks is None:
-        return f"beyond the {held}, and significant by itself"
-    counted = f"the {looks} comparisons of this run" if looks > 1 else "all tests of a week"
-    return f"beyond the {held}; significant by itself, but not after adjustment for {counted}"
+        noise = group_difference(metric, judged.spread.null_95)
+        return f"beyond its limit of {limit}, but not significant: sampling noise among equal groups up to {noise}"
+    if comparisons is None:
+        return f"beyond its limit of {limit}, and significant by itself"
+    counted = f"the {comparisons} comparisons of this run" if comparisons > 1 else "all tests of a week"
+    return f"beyond its limit of {limit}; significant by itself, but not after adjustment for {counted}"
 
 
 def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young: bool) -> str:

@@ -48,10 +48,10 @@ class MoveRecord:
     def in_words(self) -> str:
         """What such a move was worth, as a part of a sentence."""
         if not self.measured:
-            return "how far such a shift costs performance is not known: no past week has labels"
+            return "its effect on performance is unknown: no past week has labels"
         if not self.weeks:
             weeks = f"{self.measured} past weeks" if self.measured > 1 else "past week"
-            return f"how far such a shift costs performance is not known: none of the {weeks} with labels had one"
+            return f"its effect on performance is unknown: none of the {weeks} with labels had such a shift"
         return f"{self.fell} of {self.weeks} past week{'s' if self.weeks > 1 else ''} with such a move had {self.fall}"
 
     @property

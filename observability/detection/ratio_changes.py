@@ -206,12 +206,12 @@ def ratio_verdict(
 
 def past_comparison_words(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange, watch: float = WATCH) -> str:
     """Return the comparison with the past, as the end of a sentence."""
-    past, change = "that of the 28 days before", verdict.change
+    past, change = "the 28 days before", verdict.change
     if verdict.needs_action:
         over = "" if change.whole else f"; {whole.effect:.2g} times over the whole window"
-        return f"{change.effect:.2g} times {past}{window_phrase(change.days, whole=change.whole)}, beyond chance{over}"
+        return f"{change.effect:.2g} times the level of {past}{window_phrase(change.days, whole=change.whole)}, beyond chance{over}"
     if abs(whole.effect - 1) < 0.005:
-        return f"the same as {past}"
+        return f"unchanged from {past}"
     side = "above" if whole.effect > 1 else "below"
     significance = "" if whole.effect < verdict.limit else ", not significantly"
     varies = f" (expected daily range up to {whole.varies:.2g} times)" if whole.effect >= watch and whole.varies > watch else ""

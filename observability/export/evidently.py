@@ -213,10 +213,10 @@ def usable_columns(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[di
 
 
 def shown_levels(counts: "DataFrame") -> list[Any]:
-    """The levels of a category that a report names: the most frequent ones, less those of few rows on a side.
+    """The levels of a category that a report names: the most frequent ones that have enough rows on each side.
 
-    Where the others together have few rows on a side, the least frequent that was to be shown joins them. counts: rows by level (index)
-    and side.
+    The rest is counted as one level. Where that level itself has too few rows on a side, the least frequent named level joins it.
+    counts: rows by level (index) and side.
     """
     ordered = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     few = ((ordered > 0) & (ordered < small_groups.MIN_ROWS)).any(axis=1)

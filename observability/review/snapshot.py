@@ -42,10 +42,10 @@ KEPT_EVIDENCE = frozenset(("by_day", "baseline", "baseline_low", "baseline_high"
 KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column", "varies_up_to", DETAILS))
 """Evidence of findings that charts and comparisons of the review read."""
 AUDITS = "trust/audits"
-"""Its findings are about the model too, whose card shows them in any state; their subject is the kind of audit."""
+"""The analyzer whose findings a model's card shows in any state. Their subject is the kind of audit, not a column."""
 COMING_DAYS = 14
 MAX_FINDINGS = 200
-"""Findings of a model that are kept, worst first; `counts` has the total number."""
+"""Maximum number of findings kept per model, worst first; `counts` holds the total."""
 
 
 def week_snapshot(store: Store, week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None) -> Body:

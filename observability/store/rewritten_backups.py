@@ -70,7 +70,7 @@ def _rewrite_sent_backups(address: str, home: Path, erase: Erase, say: Callable[
 
 
 def _rewritten_backup(place: Path, erase: Erase) -> Path | None:
-    """Write a backup again without what is erased, under a new name; the old one goes. None, and it stays, where it holds nothing of it."""
+    """Rewrite a backup under a new name without the erased rows and remove the old one. None where it holds none of them."""
     body = backup.check_backup(place)
     stem = place.name.split("-erased-")[0]
     final = place.with_name(f"{stem}-erased-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z")

@@ -1,7 +1,7 @@
 """Storage :material/hard_drive:
-Places that store data: room, retention, failures and backups. Datasets: freshness, and size by codec and column; what less exact numbers
-do to a model's answers, and lossy forms to pictures and sound; whether the form in use keeps a model's decisions, the form that people
-chose, and rows that identify people. Columns of a model: their size in the database, which of them were read, and the slowest questions.
+Places that store data: free space, retention, failures and backups. Datasets: freshness, size by codec and column, and rows that identify
+people. Forms: what lower numeric precision does to a model's answers and lossy compression to pictures and sound, whether the form in use
+preserves a model's decisions, and the form that people chose. Columns of a model: size in the database, use, and the slowest questions.
 The command `audit-storage` measures a file, pictures, sound or a model's reference.
 """
 

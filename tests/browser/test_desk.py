@@ -47,7 +47,7 @@ def test_what_people_do_with_suggestions_stands_in_the_page(desk: Dashboard, vis
     (ann,) = tables(page)["Annotators"]
     assert (ann["Gold accuracy"]["text"], ann["Time per label"]["text"], ann["Suggestions accepted"]["text"]) == ("85.7 %", "40.0 s", "0 %")
     facts = {each["Figure"]["text"]: each["Value"]["text"] for each in tables(page)["Effect of accepting suggestions"]}
-    assert facts["Errors among accepted suggestions"] == "85.7 %measured" and facts["Annotator time saved"] == "5 minutesmeasured"
+    assert facts["Error rate of accepted suggestions"] == "85.7 %measured" and facts["Annotator time saved"] == "5 minutesmeasured"
     said(page, "7 of 7 suggestions (100 %) reach 90 %; 85.7 % of them are wrong")
 
 

@@ -1,4 +1,4 @@
-"""The browser looks for news by itself in the time range Live; a look that finds none leaves the page as it is."""
+"""In the time range Live the browser asks for changes by itself; where there are none, the page stays as it is."""
 
 import pytest
 

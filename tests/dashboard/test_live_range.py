@@ -1,4 +1,4 @@
-"""The time range Live ends with the clock, says when the newest record is of, and runs the page again only where something changed."""
+"""The time range Live ends at the current time and states the time of the newest record; the page reruns only after a change."""
 
 import json
 import re

@@ -58,9 +58,9 @@ def test_the_record_counts_weeks_with_such_a_move() -> None:
 
 def test_there_is_no_evidence_where_no_week_had_such_a_move_or_labels() -> None:
     assert record([False, False, None], [True, False, True]) == (
-        "how far such a shift costs performance is not known: none of the 2 past weeks with labels had one"
+        "its effect on performance is unknown: none of the 2 past weeks with labels had such a shift"
     )
-    assert record([True, True], [None, None]) == "how far such a shift costs performance is not known: no past week has labels"
+    assert record([True, True], [None, None]) == "its effect on performance is unknown: no past week has labels"
 
 
 def test_without_a_reference_or_task_nothing_is_asked() -> None:

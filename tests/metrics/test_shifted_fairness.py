@@ -1,4 +1,4 @@
-"""Gaps between groups on reweighted rows: as fairlearn and a count by hand have them; the worst is no chance result."""
+"""Gaps between groups on reweighted rows equal those of fairlearn and of a count by hand; the worst shift is not found by chance."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_a_group_with_few_effective_rows_is_not_compared() -> None:
     assert {gap.attribute for gap in group_gaps(rows, np.ones(200), RATES)} == {"sex"}
 
 
-def test_the_share_of_a_class_moves_no_rate_of_a_class() -> None:
+def test_reweighting_a_class_changes_no_rate_within_a_class() -> None:
     rows, _ = decided()
     before = {(gap.attribute, gap.rate): gap.difference.value for gap in group_gaps(rows, np.ones(3000), RATES)}
     for shift in part_shifts("label", "class", rows.label.astype(str).astype(object)):

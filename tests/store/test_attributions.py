@@ -235,7 +235,7 @@ def test_a_model_takes_its_attributions_along_and_forgotten_predictions_too(stor
     assert left.fetchall() == [("attributions_shared",), ("enrichment_shared",)]
 
 
-def test_a_store_of_before_gets_the_tables(tmp_path: Path) -> None:
+def test_an_older_store_gets_the_tables_of_attributions(tmp_path: Path) -> None:
     store = registered(tmp_path / "home")
     path = store.path
     store.close()

@@ -1,4 +1,4 @@
-"""A person's query runs in the confined process on the columns that it names, and gives what the owner's own query gives."""
+"""A person's query runs in the confined process, reads only the columns it names, and returns the rows of the same query in the owner's process."""
 
 import json
 import math

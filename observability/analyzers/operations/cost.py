@@ -285,8 +285,8 @@ def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         return replace(base, because="Accuracy is not significantly above 0, so the cost of a right decision is unknown.")
     because = (
         f"{price_of(each.value, spent.currency, 'A right decision', 'right decisions')}: {amount_words(spent.total, spent.currency)} for "
-        f"{spent.rows:,} predictions, of which "
-        f"{100 * (found.accuracy.value or 0):.1f} % are right where that is known ({found.n:,.0f} labelled){cost_shares_words(spent)}."
+        f"{spent.rows:,} predictions, at an accuracy of {100 * (found.accuracy.value or 0):.1f} % on {found.n:,.0f} labelled ones"
+        f"{cost_shares_words(spent)}."
     )
     measured = replace(
         base,

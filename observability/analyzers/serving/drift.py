@@ -166,7 +166,7 @@ def column_finding(
         | {"value_shift": values.shift(drift, change), **({"factor": unit.factor} if unit else {})}
         | (onset.evidence if onset else stands),
     )
-    finding = finding.revised(because=drift_sentence(drift, worst, finding, needed, unit))
+    finding = finding.revised(because=drift_sentence(drift, worst, finding, needed, unit, context.budget))
     return with_worth(finding, drift, worst, falls, context) if severity == "act" and drift.reference != "score" else finding
 
 
@@ -221,12 +221,12 @@ def standing_weeks(drift: ColumnDrift, worst: Verdict) -> int:
     return next((count for count, value in enumerate(drift.weeks) if value < worst.limit), len(drift.weeks))
 
 
-def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed: float, unit: UnitChange | None) -> str:
-    """Return the finding's sentence: the column, its PSI and the largest change."""
+def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed: float, unit: UnitChange | None, budget: float) -> str:
+    """Return the finding's sentence: the column, its PSI and the largest change. budget: the largest adjusted p that is significant."""
     name, change, psi = drift.name, worst.change, worst.change.effect
     rows = f"{change.after.rows:,} predictions"
     if finding.severity == "unknown" and psi >= worst.limit and change.after.n >= needed:
-        reason = undecided_drift_reason(drift, worst)
+        reason = undecided_drift_reason(drift, worst, budget)
         return f"`{name}` cannot be judged: PSI {psi:.2f} (warning from {worst.limit:.2g}) over {rows}, but {reason}."
     if finding.severity == "unknown":
         more = "a larger reference" if np.isinf(needed) else f"about {max(round(needed - change.after.n), 1):,} more predictions"
@@ -257,8 +257,8 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
     return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest}."
 
 
-def undecided_drift_reason(drift: ColumnDrift, worst: Verdict) -> str:
-    """Return why a distance beyond its limit is not decided."""
+def undecided_drift_reason(drift: ColumnDrift, worst: Verdict, budget: float) -> str:
+    """Return why a distance beyond its limit is not decided. budget: the largest adjusted p that is significant."""
     change = worst.change
     beyond = share_beyond(drift.axis, change.after)
     if change.usual is not None and beyond >= MAX_BEYOND:
@@ -274,13 +274,15 @@ def undecided_drift_reason(drift: ColumnDrift, worst: Verdict) -> str:
     if change.usual is not None:
         days = "a day is" if change.days == 1 else f"{change.days:g} days are"
         return f"rows of a day share its value, so {days} too few (adjusted p {worst.p_adjusted:.2g}): a longer window is needed to decide"
-    return f"that is not significant among all columns (adjusted p {worst.p_adjusted:.2g}): a longer window is needed to decide"
+    return (
+        f"that is not significant among all columns (adjusted p {worst.p_adjusted:.2g}, significant up to {budget:.2g}): "
+        "a longer window is needed to decide"
+    )
 
 
 def own_variation(worst: Verdict) -> str:
-    """Return the natural variation, where it sets the limit."""
-    varies = worst.change.varies
-    return f", expected daily range up to {varies:.2g}" if worst.limit == varies else ""
+    """Return that the natural variation sets the limit, where it does."""
+    return ", its expected daily range" if worst.limit == worst.change.varies else ""
 
 
 def largest_change(drift: ColumnDrift, change: DistributionChange, value_shift: float | None) -> str:

@@ -112,10 +112,10 @@ def too_few(rounds: ProbeRounds, last: int) -> str:
     usable = int((alike & (2 * rounds.answered.sum(axis=1) >= len(rounds.items))).sum())
     more = max(MIN_ROUNDS + 1 - usable, 1)
     other = int((~alike[:last]).sum())
-    encoder = f"`{rounds.encoders[last]}` encoded the newest round, and not {plural(other, 'earlier round')}. " if other else ""
+    encoder = f" {plural(other, 'earlier round')} used an encoder other than `{rounds.encoders[last]}`." if other else ""
     return (
-        f"{encoder}The answers to set `{rounds.name}` cannot be compared yet: a baseline needs {MIN_ROUNDS} rounds in which most questions "
-        f"were answered, and one more to compare; that needs about {plural(more, 'more round')}."
+        f"The answers to set `{rounds.name}` cannot be compared yet: about {plural(more, 'more round')} needed. A comparison needs "
+        f"{MIN_ROUNDS} earlier rounds in which most questions were answered.{encoder}"
     )
 
 

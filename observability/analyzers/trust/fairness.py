@@ -192,9 +192,9 @@ def about_level(
     judged: CriterionDistance,
     adjusted: float,
     young: bool,
-    looks: int,
+    comparisons: int,
 ) -> Finding:
-    """Return the finding about one attribute and the criterion. looks: how many comparisons were made."""
+    """Return the finding about one attribute and the criterion. comparisons: how many the run made."""
     criterion, spread = judged.criterion, judged.spread
     chosen = is_chosen(context.model)
     by_labels = criterion.rates != ("selection_rate",)
@@ -230,7 +230,7 @@ def about_level(
             high=judged.ratio.high,
             limit=0.8,
         )
-    return replace(base, because=criterion_sentence(context.model, attribute, now, judged, severity, looks, young=waiting))
+    return replace(base, because=criterion_sentence(context.model, attribute, now, judged, severity, comparisons, young=waiting))
 
 
 def fairness_evidence(

@@ -104,10 +104,10 @@ def _acceptance_effect(told: AcceptanceOutcome) -> None:
     """The figures that would change, each with its basis."""
     hours = None if told.seconds is None else told.seconds / 3600
     facts: list[tuple[str, Interval | None, str, str]] = [
-        ("Errors among accepted suggestions", told.error, f"{told.error.n:,.0f} accepted suggestions of gold items", "measured"),
-        ("Errors of annotators below the threshold", told.people, "their first answers to gold items", "measured"),
-        ("Errors among all labels, then", told.overall, "both, weighted by their shares", "estimated"),
-        ("Errors among all labels, now", told.today, "first answers to gold items with a suggestion and a confidence", "measured"),
+        ("Error rate of accepted suggestions", told.error, f"{told.error.n:,.0f} accepted suggestions of gold items", "measured"),
+        ("Error rate of annotators below the threshold", told.people, "their first answers to gold items", "measured"),
+        ("Error rate of all labels, with this threshold", told.overall, "the two rows above, weighted by their shares", "estimated"),
+        ("Error rate of all labels, today", told.today, "first answers to gold items with a suggestion and a confidence", "measured"),
     ]
     known = [(name, figure, of, basis) for name, figure, of, basis in facts if figure is not None]
     lines = [table_row(_effect_cells(name, figure, of, basis)) for name, figure, of, basis in known]

@@ -261,7 +261,7 @@ def alarm_rules_used(found: Sequence[Mapping[str, Any]]) -> None:
 def silent_alarm_rules(names: Sequence[str]) -> None:
     """Rules that never raised an alert."""
     with st.expander(f"Never fired: {formatting.plural(len(names), 'rule')}", icon=":material/notifications_off:"):
-        st.caption("These never opened an alert: no problem, or a threshold that is never reached.")
+        st.caption("Either their problem never occurred, or their threshold is too high to be reached.")
         titles = {name: formatting.escape_markdown(_alarm_rule_title(name)) for name in names}
         st.markdown("; ".join(f"{title} :gray[({formatting.escape_markdown(name)})]" for name, title in titles.items()))
 

@@ -86,12 +86,11 @@ MAX_DAYS = 100_000
 
 
 def sequential_test_note(finding: Finding) -> str | None:
-    """The result of the sequential test, which tests every day of the last four weeks; None for a metric without one."""
+    """The result of the sequential test of every day of the last four weeks, with one rate; None for a metric without the test."""
     once_in = finding.evidence.get("creep_once_in")
     if once_in is None:
         return None
-    rate = f"at most one false alarm in {once_in:,.0f} days; it needs five weeks of labelled days"
     if (days := finding.evidence.get("creep")) is None:
-        return f"Gradual-shift test of every day: no gradual shift ({rate})."
+        return f"Gradual-shift test: none found (at most one false alarm in {once_in:,.0f} days; needs five weeks of labelled days)."
     chance = f"less than once in {MAX_DAYS:,}" if days >= MAX_DAYS else f"about once in {days:,.0f}"
-    return f"Gradual-shift test of every day: by chance such a shift is seen {chance} days ({rate})."
+    return f"Gradual-shift test: by chance such a shift occurs {chance} days."

@@ -11,7 +11,7 @@ from observability.dashboard.widgets import status_line
 
 Body = dict[str, Any]
 MAX_REASONS = 6
-"""Most reasons."""
+"""Maximum number of reasons that are shown."""
 
 
 def coverage_note(room: ReviewPage, analyzers: Sequence[str], good: str | None) -> None:

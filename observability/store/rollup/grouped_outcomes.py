@@ -1,7 +1,7 @@
-"""Outcomes of several models of a block, counted by the same statements: planning one for each model takes longer than running it.
+"""Count outcomes of several models of a block with the same statements, since planning a statement takes longer than running it.
 
-Models of one task, with the same classes and the same columns that make slices, stand as one model with the key GROUP_KEY. A stream of it
-stands for a stream of one of them, and an id has its model's place before it. What is counted is given back by model.
+Models with the same task, the same classes and the same slicing columns are counted as one model with the key GROUP_KEY. In it every stream
+of a member has its own number, and every id has the member's key as a prefix. The counts are then split by member again.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -24,8 +24,9 @@ MOST_STREAMS = 30_000
 
 @dataclass(frozen=True)
 class AddedRows:
-    """What a block adds to one model: predictions, predictions stored earlier that get labels, and all labels of the ids of both.
+    """Rows that a block adds to one model.
 
+    new: its predictions. older: predictions stored earlier that this block labels. revisions: every label of the ids in new and older.
     versions: by stream. references: streams of the environment `reference`.
     """
 
@@ -38,19 +39,19 @@ class AddedRows:
 
     @property
     def streams(self) -> set[int]:
-        """The streams of its predictions; empty where it adds nothing, as labels of ids that are not known yet."""
+        """The streams of its predictions; empty where the block holds only labels of unknown ids."""
         tables = [table for table in (self.new, self.older) if table is not None]
         return {int(each) for table in tables for each in pc.unique(table["stream"]).to_pylist()}
 
 
 def outcome_form(model: Model) -> Hashable:
-    """What models have in common whose outcomes are counted together."""
+    """Task, classes and slicing columns: models with equal forms are counted together."""
     sliced = tuple((column.name, column.column, column.kind, column.role) for column in model.columns if column.sensitive)
     return model.task, model.classes, sliced
 
 
 def grouped_rows(added: Iterable[AddedRows]) -> list[list[AddedRows]]:
-    """The rows of models, in groups of one form. A model that shares tables stands alone."""
+    """Group the rows of models by form. A model that shares tables is a group of its own."""
     groups: dict[Hashable, list[AddedRows]] = {}
     for each in added:
         groups.setdefault(each.model.key if each.model.shared else outcome_form(each.model), []).append(each)
@@ -58,7 +59,7 @@ def grouped_rows(added: Iterable[AddedRows]) -> list[list[AddedRows]]:
 
 
 def grouped_outcome_counts(writer: Cursor, group: Sequence[AddedRows]) -> dict[str, dict[int, pa.Table]]:
-    """The rows that outcomes of models of one form add, by rollup table and key of the model."""
+    """Count the outcomes of a group of models: the rows to add, by rollup table and model key."""
     places = [(each.model.key, stream, each.versions[stream]) for each in group for stream in sorted(each.streams)]
     if len(places) > MOST_STREAMS and len(group) > 1:
         half = len(group) // 2
@@ -85,7 +86,7 @@ def grouped_outcome_counts(writer: Cursor, group: Sequence[AddedRows]) -> dict[s
 
 
 def _create_tables(writer: Cursor, places: Sequence[tuple[int, int, Version]]) -> None:
-    """Create the temporary tables of a group: of its streams, and of what is counted."""
+    """Create the temporary tables of a group: one lists its streams, the others take its counts."""
     for table, columns in ROLLUPS.items():
         writer.execute(create_table_sql(group_table(table), columns).replace("CREATE TABLE", "CREATE OR REPLACE TEMP TABLE", 1))
     keys, streams, _ = zip(*places, strict=True)
@@ -102,7 +103,7 @@ def _create_tables(writer: Cursor, places: Sequence[tuple[int, int, Version]]) -
 def _joined(
     parts: Sequence[tuple[int, pa.Table | None]], columns: list[str] | None, place_of: Mapping[tuple[int, int], int]
 ) -> pa.Table | None:
-    """The rows of several models as rows of the group; None where there are none. columns: those that are needed, None for all."""
+    """Join the rows of several models into one table; None where there are none. columns: the ones to keep, None for all."""
     tables = []
     for key, table in parts:
         if table is None or not table.num_rows:
@@ -119,7 +120,7 @@ def _joined(
 
 
 def _by_model(writer: Cursor, table: str) -> dict[int, pa.Table]:
-    """What was counted of a group, with the streams of each model, by its key."""
+    """Split the counts of a group by model key, with each model's own stream numbers."""
     columns = ", ".join("s.stream" if name == "stream" else f"c.{name}" for name in ROLLUPS[table])
     rows = arrow_result(
         writer,

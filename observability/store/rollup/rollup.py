@@ -24,7 +24,7 @@ from observability.store.rollup.outcomes import add_outcome_counts, outcome_colu
 REBUILD_ROWS = 200_000
 """Predictions per step of a rebuild, so that its memory is bounded."""
 MERGE_FROM = 200_000
-"""The rollups of a model are merged when they have this many rows more than twice the number after the last merge."""
+"""A model's rollups are merged once they hold more than twice the rows they had after the last merge, plus this many."""
 COMPACT_FROM = 500_000
 """Number of counts rows of a model from which old arrivals are coarsened."""
 COMPACT_DAYS = 30

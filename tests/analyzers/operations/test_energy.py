@@ -67,7 +67,7 @@ def test_growth_beyond_chance_and_a_minimum_is_told(times: float, severity: str)
     assert found.severity == severity
     assert found.evidence["times_the_past"] == pytest.approx(times, rel=0.1)
     if severity == "act":
-        assert "times that of the 28 days before" in found.because and found.limit < found.value
+        assert "times the level of the 28 days before" in found.because and found.limit < found.value
 
 
 def test_carbon_that_rose_is_told_apart_into_energy_and_the_grid() -> None:

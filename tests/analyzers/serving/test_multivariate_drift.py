@@ -239,8 +239,8 @@ def test_an_alarm_says_what_such_a_move_was_worth_before() -> None:
     for past, words in (
         (month_of_outcomes(-0.5, 0.7), "4 of 4 past weeks with such a move had a fall of accuracy of at least 5 points"),
         (month_of_outcomes(-0.5, 0.9), "0 of 4 past weeks with such a move had a fall"),
-        (month_of_outcomes(0.8, 0.9), "How far such a shift costs performance is not known: none of the 4 past weeks with labels had one"),
-        (month(500, -0.5), "How far such a shift costs performance is not known: no past week has labels"),
+        (month_of_outcomes(0.8, 0.9), "Its effect on performance is unknown: none of the 4 past weeks with labels had such a shift"),
+        (month(500, -0.5), "Its effect on performance is unknown: no past week has labels"),
     ):
         said = together(current, reference, past)
         assert said.severity == "act" and words in said.evidence["details"][-1] and "such_moves" in said.evidence

@@ -217,7 +217,7 @@ def test_a_tiny_group_beside_a_certain_gap_hides_it_not() -> None:
     assert found.evidence["surest"] == ["true_positive_rate", "F", "M"]
 
 
-def sentence(chance: float, growth: float | None, looks: int | None) -> str:
+def sentence(chance: float, growth: float | None, comparisons: int | None) -> str:
     """The sentence of a gap beyond the limit that raised nothing, with these p-values."""
     rows, base = people(4000, 41, tpr={"F": 0.66}), people(20_000, 42)
     asked = context(base)
@@ -226,7 +226,7 @@ def sentence(chance: float, growth: float | None, looks: int | None) -> str:
     judged = criterion_level(CRITERIA["equalized_odds"], now, before.aligned(now.levels), asked.model.settings)
     assert judged is not None
     judged = replace(judged, spread=replace(judged.spread, p_value=chance), growth=growth)
-    return criterion_sentence(asked.model, chosen[0], now, judged, "ok", looks)
+    return criterion_sentence(asked.model, chosen[0], now, judged, "ok", comparisons)
 
 
 def test_each_reason_why_a_wide_gap_raises_nothing_has_its_own_sentence() -> None:
