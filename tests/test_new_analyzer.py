@@ -8,9 +8,13 @@ from observability.analyzers import discover
 from observability.core.metric_definitions import METRICS
 from observability.dashboard.links import SHOWN_BESIDE
 from observability.incidents.grouping_rules import ANALYZER_STAGES, SECTION_STAGES
+from tests.support.capability_rows import capability_analyzers
+from tests.support.import_graph import imported_names, known_module, source_files
 
 ROOT = Path(__file__).parents[1]
 KEY = "tests/support/simulation_key.py"
+LINKS = "observability.dashboard.links"
+"""The module of SHOWN_BESIDE, which names analyzers and shows none."""
 WITHOUT_FAULT = {
     "data/batches": "no model's log holds batches",
     "data/cleaning": "no model's log holds cleaning runs",
@@ -42,8 +46,11 @@ def missing_parts(name: str, metrics: Collection[str], proven: Collection[str] =
     found = []
     if not (ROOT / f"tests/analyzers/{section}/test_{stem}.py").is_file():
         found.append(f"tests/analyzers/{section}/test_{stem}.py: its test")
-    if not (ROOT / f"pages/{section}/{SHOWN_BESIDE.get(name, stem)}.py").is_file():
-        found.append(f"pages/{section}/{stem}.py: its page, with `findings.analyzer_findings(here, {name!r})`")
+    page = SHOWN_BESIDE.get(name, stem)
+    if not (ROOT / f"pages/{section}/{page}.py").is_file():
+        found.append(f"pages/{section}/{page}.py: its page, with `findings.analyzer_findings(here, {name!r})`")
+    elif name in SHOWN_BESIDE and not shows_findings(page, name):
+        found.append(f"pages/{section}/{page}.py: the findings of {name!r}, which SHOWN_BESIDE of dashboard/links.py says it shows")
     found += [
         f"observability/core/metric_definitions.py, METRICS: `{metric} | title | unit | low | meaning | formula | source`"
         for metric in metrics
@@ -55,7 +62,21 @@ def missing_parts(name: str, metrics: Collection[str], proven: Collection[str] =
         found.append(f'observability/incidents/grouping_rules.py, ANALYZER_STAGES: `{name!r}: "…",`, its stage in the pipeline')
     if name not in WITHOUT_FAULT and f'"{name}"' not in (ROOT / KEY).read_text(encoding="utf-8"):
         found.append(f"{KEY}: {name!r} among the areas of a fault that it finds, or a line of WITHOUT_FAULT in tests/test_new_analyzer.py")
+    if name not in capability_analyzers():
+        found.append(f"docs/capabilities.md: a row of its system, with {name} in the column Analyzer")
     return found
+
+
+def shows_findings(page: str, analyzer: str) -> bool:
+    """Whether a page, or a dashboard module that it imports, names an analyzer: by its text or by NAME of its module."""
+    section, module, files = analyzer.partition("/")[0], f"observability.analyzers.{analyzer.replace('/', '.')}", source_files()
+    here = f"pages.{section}.{page}"
+    targets = {known_module(target, files) for target in imported_names(files[here])}
+    parts = [here, *(name for name in targets if name is not None and name.startswith("observability.dashboard.") and name != LINKS)]
+    return any(
+        {module, f"{module}.NAME"} & set(imported_names(files[name])) or f'"{analyzer}"' in files[name].read_text(encoding="utf-8")
+        for name in parts
+    )
 
 
 def stated_metrics(path: Path) -> set[str]:
@@ -95,8 +116,14 @@ def test_what_a_new_analyzer_needs_is_listed_with_the_place_to_write_it() -> Non
         "proofs",
         "ANALYZER_STAGES",
         KEY,
+        "docs/capabilities.md",
     )
     assert len(lines) == len(places) and all(place in line for place, line in zip(places, lines, strict=True)), lines
+
+
+def test_a_page_shows_an_analyzer_beside_another_only_where_it_asks_for_its_findings() -> None:
+    assert shows_findings("vendors", "serving/call_drift") and shows_findings("edge_fleet", "serving/device_agreement")
+    assert not shows_findings("vendors", "serving/device_agreement") and not shows_findings("latency", "serving/call_drift")
 
 
 def test_exceptions_are_of_analyzers_that_exist_and_have_no_fault() -> None:

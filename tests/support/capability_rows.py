@@ -18,6 +18,11 @@ def capability_rows() -> list[dict[str, str]]:
     return found
 
 
+def capability_analyzers() -> set[str]:
+    """Analyzers that a row names."""
+    return {name for row in capability_rows() for name in row["Analyzer"].split(", ")} - {"–"}
+
+
 def capability_pages() -> set[str]:
     """Titles of the pages on which systems are shown."""
     return {page for row in capability_rows() for page in row["Page"].split(", ")} - {"–", "every page"}
