@@ -8,13 +8,17 @@ PORT ?= 8501
 # The interpreters that the wheel is tried with: those of 3.11 and 3.13 that can make an environment, else the one above.
 WHEEL_PYTHONS ?= $(or $(foreach name,python3.11 python3.13,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys, venv, ensurepip' >/dev/null 2>&1 && command -v $(name))),$(PYTHON))
 
-# pip compiles 36,000 modules one after another, tests of libraries as well; this takes all cores, and leaves those tests out.
+# pip compiles 36,000 modules one after another; this takes all cores, and leaves out the tests of libraries and packages that nothing here imports.
+# Of plotly's 13,600 validators a figure imports a few: these are compiled then.
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile
-COMPILED = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 -x '/tests/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+# uv installs on all cores: the machine's, or the one that a new environment gets where the registry gives it. Where uv fails, pip installs.
+WITH_UV = $(shell command -v uv || command -v $(BIN)/uv)
+INSTALL = install() { $(if $(WITH_UV),$(WITH_UV) pip install -q --python $(BIN)/python "$$@" ||) $(PIP) "$$@"; }; install
+COMPILED = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 -x '/(tests|plotly/validators|faker|mypy|mypyc|hive_metastore)/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 
 # What Python compiles stays, also where the environment forbids that: the tests start some hundred processes, each of which would compile the project anew.
 export PYTHONDONTWRITEBYTECODE :=
-BYTECODE = $(BIN)/python -m compileall -q -j 2 app.py observability pages
+BYTECODE = $(BIN)/python -m compileall -q -j 2 app.py observability pages tests/support && $(BIN)/python -m tests.support.rewritten
 
 # Stores of the tests lie in memory where 10 GB of it are free for files: each commit is brought to the disk otherwise, thousands of times.
 SCRATCH := $(shell free=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); test "$${free:-0}" -gt 10000000 && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
@@ -113,27 +117,19 @@ ifneq ($(UV),)
 	@$(UV) venv -q --python "$$(command -v $(PYTHON))" $(VENV)
 else
 	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) uv || echo "The registry gives no uv; pip installs"
 endif
 
 $(BIN)/.installed: requirements.txt requirements-alone.txt constraints.txt | $(BIN)/python
 	@echo "Installing what the dashboard needs (a few minutes the first time)"
-ifneq ($(UV),)
-	@$(UV) pip install -q --python $(BIN)/python -r requirements.txt -c constraints.txt
-	@$(UV) pip install -q --python $(BIN)/python --no-deps -r requirements-alone.txt
-else
-	@$(PIP) -r requirements.txt -c constraints.txt
-	@$(PIP) --no-deps -r requirements-alone.txt
+	@$(INSTALL) -r requirements.txt -c constraints.txt
+	@$(INSTALL) --no-deps -r requirements-alone.txt
 	@$(COMPILED)
-endif
 	@touch $@
 
 $(BIN)/.installed-tests: tests/requirements.txt $(BIN)/.installed
-ifneq ($(UV),)
-	@$(UV) pip install -q --python $(BIN)/python -r tests/requirements.txt -c constraints.txt
-else
-	@$(PIP) -r tests/requirements.txt -c constraints.txt
+	@$(INSTALL) -r tests/requirements.txt -c constraints.txt
 	@$(COMPILED)
-endif
 	@touch $@
 
 clean:  ## remove the environment and caches

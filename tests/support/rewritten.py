@@ -1,0 +1,26 @@
+"""Rewrites the asserts of all tests once, before workers start: `python -m tests.support.rewritten`.
+
+On a fresh checkout each worker would do it anew for every file that it collects, at the same time as the others. pytest finds what is written here as its own.
+"""
+
+from multiprocessing import Pool
+from pathlib import Path
+
+from _pytest.assertion import rewrite
+
+TESTS = Path(__file__).parents[1]
+
+
+def write_rewritten(file: Path) -> None:
+    """Write the compiled form of a test file with rewritten asserts beside it, unless the one that is there was made of the same text."""
+    compiled = rewrite.get_cache_dir(file) / (file.stem + rewrite.PYC_TAIL)
+    if rewrite._read_pyc(file, compiled) is None:
+        compiled.parent.mkdir(exist_ok=True)
+        text_hash, code = rewrite._rewrite_test(file, None)
+        rewrite._write_pyc(None, code, text_hash, compiled)
+
+
+if __name__ == "__main__":
+    files = sorted([*TESTS.rglob("test_*.py"), *TESTS.rglob("conftest.py")], key=lambda each: -each.stat().st_size)
+    with Pool(2) as pool:
+        pool.map(write_rewritten, files, chunksize=8)
