@@ -121,16 +121,21 @@ def metric_over_time_chart(here: ModelPage, finding: Finding, days: pd.DataFrame
 def is_it_fair(here: ModelPage, status: ModelStatus) -> None:
     """Draw differences between groups."""
     found = status.of("trust/fairness")
-    attributes = list(dict.fromkeys(finding.subject.partition("=")[0] for finding in found))
     if not found:
         words = "No sensitive attribute is registered."
     elif all(finding.value is None for finding in found):
         words = found[0].because
     else:
-        problems = sum(finding.needs_action for finding in found)
-        issues = formatting.plural(problems, "fairness issue") if problems else "No fairness issues"
-        words = f"{issues} by {formatting.join_words(attributes)}."
+        words = fairness_issue_words(found)
     answer_heading("Is it fair?", found, words, "fairness", here, known=bool(found))
+
+
+def fairness_issue_words(found: Sequence[Finding]) -> str:
+    """How many fairness issues there are and by which attributes; where there are none, which attributes were judged."""
+    issues = [finding for finding in found if finding.needs_action]
+    attributes = list(dict.fromkeys(finding.subject.partition("=")[0] for finding in issues or found))
+    counted = formatting.plural(len(issues), "fairness issue") if issues else "No fairness issues"
+    return f"{counted} by {formatting.join_words(attributes)}."
 
 
 def what_drives_it(here: ModelPage, status: ModelStatus) -> None:

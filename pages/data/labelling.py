@@ -1,13 +1,13 @@
 """Labelling :material/groups:
 The annotators of a project: accuracy on gold items (items with a known answer), time per label, acceptance of suggestions, anchoring on
 wrong suggestions, the effect of accepting confident suggestions automatically, and assignments with their policies and reasons. With too
-few gold items an annotator is not judged, and the number needed is shown. Projects belong to no single model; agreement and the label
-queue are on the page Labels of a model.
+few gold items an annotator is not judged, and the number needed is shown. Agreement of a project that
+belongs to a model is judged with that model; the label queue is on the page Labels.
 """
 
 import streamlit as st
 
-from observability.core.finding import needs_action
+from observability.core.finding import needs_action, worst_first
 from observability.dashboard import frame
 from observability.dashboard.data import annotator_actions, assignments, item_history, labelling, lineage_view, suggestions
 from observability.dashboard.data.records_summary import begin_records_page
@@ -25,6 +25,7 @@ name = labelling.chosen_project(scope, projects)
 window = labelling.project_window(scope, name)
 shown = frame.answer_or_stop(lambda: labelling.project_labels(name, window))
 said = labelling.findings_about_project(labelling.findings_in_dates(scope, window), name)
+said = worst_first([*said, *labelling.model_agreement_findings(scope, name, window)])
 st.markdown(labelling.labelling_summary(shown, said))
 labelling.earlier_labels_link(name, "labelling", window, scope)
 labelling.missing_fields_note(shown)

@@ -240,6 +240,19 @@ def test_what_is_not_logged_is_named_with_what_it_would_show(owned: Database) ->
     assert "No assignment and no label of nothing-9" in words(opened("labelling", project="gestures", item="nothing-9", **DATES))
 
 
+def test_the_count_holds_what_the_page_labels_says_of_agreement(owned: Database) -> None:
+    """The page said that 0 findings need attention while Labels said of the same labels that annotators do not agree."""
+    model = load.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
+    of_labels = [each for each in model if each.metric in ("label_agreement", "annotator_agreement") and each.needs_action]
+    assert "annotator=ann-2" in {each.subject for each in of_labels}
+    own = load.scope_record_findings(SCOPE, "data/labelling")
+    needy = len(of_labels) + sum(each.needs_action and each.subject.startswith("project:moods") for each in own)
+    app = opened("labelling", project="moods", **DATES)
+    assert f"{formatting.plural(needy, 'finding needs attention', 'findings need attention')}." in words(app)
+    (row,) = [each["cells"] for each in tables(app)["Annotators"]["rows"] if each["cells"]["annotator"]["t"] == "ann-2"]
+    assert row["status"]["s"] in ("act", "watch")
+
+
 def test_other_dates_and_other_names_say_so(owned: Database) -> None:
     assert "No labels of annotators in this window" in words(
         opened("labelling", **{"window": "Chosen dates", "from": "2025-03-02T00:00", "to": "2025-03-09T00:00"})

@@ -27,6 +27,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
+from observability.detection import annotator_agreement
 from observability.metrics import annotators, assignments, gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import MIN_ANNOTATION_ROWS, PAST_DAYS
 from observability.metrics.labelling_projects import ProjectLabels, recent_labels
@@ -34,6 +35,8 @@ from observability.stats.agreement import krippendorff_alpha_of_counts
 from observability.stats.interval import Interval
 
 MAX_RECORDS, FEW_LABELS = 250_000, 30
+AGREEMENT = (annotator_agreement.METRIC, annotators.METRIC)
+"""Metrics of findings about how far annotators agree."""
 ASSIGNED = Records("assignment", assignments.ASSIGNMENT_FIELDS)
 HOW = """import observability as obs
 log = obs.Logger()
@@ -181,9 +184,25 @@ def _finding_project(finding: Finding) -> str:
     return finding.subject.removeprefix("project:").partition("/annotator:")[0].partition("/guideline:")[0]
 
 
+def _finding_annotator(finding: Finding) -> str:
+    """The annotator that a finding is about; empty where it is about none."""
+    own, sign, name = finding.subject.partition("/annotator:")
+    return name if sign else own.removeprefix("annotator=") if own.startswith("annotator=") else ""
+
+
 def findings_about_project(found: Sequence[Finding], name: str) -> list[Finding]:
     """Findings about one project, worst first."""
     return [finding for finding in found if _finding_project(finding) == name]
+
+
+def model_agreement_findings(scope: Scope, project: str, window: Window) -> list[Finding]:
+    """Findings about the agreement of a project's annotators, of the models that it belongs to: their page Labels has them as well. Empty
+    for a project of no model.
+    """
+    dated = scope if scope.start is not None or scope.span == "all" else scope.at(window.start, window.end)
+    models = [model.name for model in load.catalog().models if project in (model.settings.projects or (model.name,))]
+    found = [finding for name in models for finding in load.findings_in_window(load.window(dated.about(name), name))]
+    return [finding for finding in found if finding.metric in AGREEMENT]
 
 
 def labelling_summary(shown: ShownProject, found: Sequence[Finding]) -> str:
@@ -243,8 +262,7 @@ def annotator_figures(name: str, window: Window) -> pd.DataFrame:
 def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> pd.DataFrame:
     """The figures of each annotator with the severity of its findings, most urgent first; the columns of the CSV."""
     rows = annotator_figures(shown.name, shown.window)
-    about = [finding for finding in reversed(found) if "/annotator:" in finding.subject]
-    severity = {finding.subject.partition("/annotator:")[2]: finding.severity for finding in about}
+    severity = {name: finding.severity for finding in reversed(found) if (name := _finding_annotator(finding))}
     rows["severity"] = rows["annotator"].map(severity).astype(object).where(rows["annotator"].isin(list(severity)), None)
     order = rows["severity"].map(lambda severity: SEVERITIES.index(severity) if severity else len(SEVERITIES))
     rows = rows.assign(order=order, apart=rows["value"] - rows["others"])
