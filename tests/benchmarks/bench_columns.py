@@ -1,10 +1,11 @@
-"""How many columns does a model carry? Time and memory of registering, loading, checking and the data of the drift page.
+"""How many columns does a model carry? Time and memory of registering, loading, checking and opening pages.
 
-    python tests/benchmarks/bench_columns.py [COLUMNS ...] [--levels 200] [--rows 400]
+    python tests/benchmarks/bench_columns.py [COLUMNS ...] [--levels 200] [--rows 400] [--moved 0.0]
 
 For each number of COLUMNS (default 1000): a model of which half of the features are numbers and half are categories of --levels levels, registered with a reference of
---rows rows through the product, --rows predictions loaded over 14 days from a Parquet file, one input of each kind shifted. Prints wall and processor seconds, the peak of memory and the
-size of the file.
+--rows rows through the product, --rows predictions loaded over 14 days from a Parquet file, one input of each kind shifted, and --moved of the numbers. Prints wall and processor
+seconds, the peak of memory and the size of the file; then the processor seconds of the server for each page about the model, opened twice in a process that knows its findings,
+as the watcher of a running dashboard does. Of several COLUMNS also each figure of the last beside that of the first.
 """
 
 import argparse
@@ -29,44 +30,64 @@ logging.disable(logging.WARNING)
 import numpy as np
 import pandas as pd
 
+from observability.dashboard import load
+from observability.dashboard.scope import Scope
 from observability.monitoring import check
+from observability.server import process_lock
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.dashboard_pages import opened
 
 DAYS = 14
 END = datetime(2026, 3, 15, tzinfo=UTC)
 
 
-def rows_of(rng: np.random.Generator, rows: int, columns: int, levels: int, shift: float = 0.0) -> pd.DataFrame:
-    """Rows of the model: half of the columns numbers, half categories. shift: of the first number and category, in the second half."""
+PAGES = (
+    "health",
+    "model",
+    "drift",
+    "quality",
+    "performance",
+    "slices",
+    "explanations",
+    "why_changed",
+    "live_guard",
+    "calibration",
+    "compare",
+    "findings",
+    "case",
+)
+
+
+def rows_of(rng: np.random.Generator, rows: int, columns: int, levels: int, shift: float = 0.0, moved: float = 0.0) -> pd.DataFrame:
+    """Rows of the model: half of the columns numbers, half categories. shift: of the first number and category, and of a share `moved` of the numbers, in the second half."""
     late = np.arange(rows) >= rows / 2
     found: dict[str, Any] = {f"number_{place:05d}": rng.normal(size=rows).round(4) for place in range(columns // 2)}
     found |= {
         f"category_{place:05d}": np.array([f"level {each}" for each in rng.integers(0, levels, rows)]) for place in range(columns // 2)
     }
-    found["number_00000"] = found["number_00000"] + np.where(late, shift, 0.0)
+    for place in (0, *range(2, int(moved * (columns // 2)))):
+        found[f"number_{place:05d}"] = found[f"number_{place:05d}"] + np.where(late, shift, 0.0)
     found["category_00000"] = np.where(late & (shift > 0), "level 0", found["category_00000"])
     score = 1 / (1 + np.exp(-found["number_00001"]))
     return pd.DataFrame({**found, "score": score.round(4), "label": (rng.random(rows) < score).astype(int)})
 
 
-def measured(columns: int, levels: int, rows: int, folder: Path) -> None:
-    """Make the model and print the figures."""
+def measured(columns: int, levels: int, rows: int, moved: float, folder: Path) -> dict[str, float]:
+    """Make the model and print the figures; gives the processor seconds by their names."""
+    seconds: dict[str, float] = {}
 
     def note(name: str, work: Callable[[], Any]) -> Any:
         wall, cpu = time.perf_counter(), time.process_time()
         answer = work()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-        print(
-            f"  {name:<24} {time.perf_counter() - wall:9.2f} s wall {time.process_time() - cpu:9.2f} s CPU   peak {peak:,.0f} MiB",
-            flush=True,
-        )
+        peak, seconds[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10, time.process_time() - cpu
+        print(f"  {name:<24} {time.perf_counter() - wall:9.2f} s wall {seconds[name]:9.2f} s CPU   peak {peak:,.0f} MiB", flush=True)
         return answer
 
     rng = np.random.default_rng(1)
     rows_of(rng, rows, columns, levels).to_parquet(folder / "reference.parquet")
-    served = rows_of(rng, rows, columns, levels, 2.0)
+    served = rows_of(rng, rows, columns, levels, 2.0, moved).copy()
     served["id"] = [f"p{place}" for place in range(rows)]
     served["at"] = [END - timedelta(days=DAYS) * (1 - place / rows) for place in range(rows)]
     served.to_parquet(folder / "rows.parquet")
@@ -86,6 +107,14 @@ def measured(columns: int, levels: int, rows: int, folder: Path) -> None:
         note("catalog", store.catalog)
         drifted = [each.subject for each in found.findings if each.analyzer == "serving/drift" and each.needs_action]
         print(f"  {len(found.findings):,} findings, drifted: {drifted[:4]}; file {store.path.stat().st_size / 2**20:,.0f} MiB")
+        process_lock.current_store, load.page_clock = (lambda: store), (lambda: END)
+        window = load.window(Scope(model="wide"), "wide")
+        note("findings of pages", lambda: (load.findings_in_window(window, wait=True), load.findings_before(window)))
+        for page in PAGES:
+            about = {} if page == "health" else {"model": "wide", **({"id": f"p{rows - 1}"} if page == "case" else {})}
+            for again in ("", " again"):
+                note(f"page {page}{again}", lambda page=page, about=about: opened(page, **about))
+    return seconds
 
 
 def main() -> int:
@@ -94,14 +123,21 @@ def main() -> int:
     parser.add_argument("columns", type=int, nargs="*", default=[1000])
     parser.add_argument("--levels", type=int, default=200)
     parser.add_argument("--rows", type=int, default=400)
+    parser.add_argument("--moved", type=float, default=0.0)
     options = parser.parse_args()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, duckdb {version('duckdb')}"
     )
+    found = []
     for columns in options.columns:
         print(f"{columns:,} columns, {options.levels} levels, {options.rows:,} rows")
         with tempfile.TemporaryDirectory() as folder:
-            measured(columns, options.levels, options.rows, Path(folder))
+            found.append(measured(columns, options.levels, options.rows, options.moved, Path(folder)))
+    if len(found) > 1:
+        first, last = found[0], found[-1]
+        print(f"processor seconds at {options.columns[0]:,} and {options.columns[-1]:,} columns, and their ratio")
+        for name in first:
+            print(f"  {name:<24} {first[name]:9.2f} {last[name]:9.2f} {last[name] / first[name]:9.1f}")
     return 0
 
 
