@@ -37,10 +37,10 @@ def prediction_row(
         where = (
             f"in {own}{model}" if model else f"in any of the {len(models)} models" if models else "in the store, which holds no model yet"
         )
-        raise NotFoundError(
-            f"prediction {prediction_id[:200]!r} is not {where}",
-            attempt=f"Check the id{' and the model' if model else ''}; rejected lines are on the page Store",
-        )
+        attempt = f"Check the id{' and the model' if model else ''}; rejected lines are on the page Store"
+        if any(store.unread_days(candidate.name) for candidate in models):
+            attempt = "It may be in the lake, which cannot be read: bring it back from a copy of the lake"
+        raise NotFoundError(f"prediction {prediction_id[:200]!r} is not {where}", attempt=attempt)
     newest = max(found, key=lambda row: (row.environment == "production", row.at, row.model.name))
     others = tuple(row.model.name for row in found if row is not newest)
     return row_from(newest.stored, newest.model, as_of, others) if others else newest

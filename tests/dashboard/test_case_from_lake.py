@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
+import pytest
+
 from observability.cli.commands_case import case_lines
+from observability.core.errors import NotFoundError
 from observability.dashboard import load
 from observability.investigation.case import case
 from observability.server import process_lock
@@ -18,7 +21,9 @@ def test_a_removed_case_is_found_in_the_lake_and_shows_what_it_showed(tmp_path, 
         monkeypatch.setattr(load, "page_clock", lambda: START + timedelta(days=6))
         with store.cursor() as cursor:
             key = store.catalog().model("eta").key
-            ((name,),) = cursor.execute(f"SELECT min(id) FROM predictions_{key} WHERE \"at\"::DATE = DATE '2026-03-01'").fetchall()
+            ((name, other),) = cursor.execute(
+                f"SELECT min(id), max(id) FILTER (WHERE id LIKE 'eta-%') FROM predictions_{key} WHERE \"at\"::DATE = DATE '2026-03-01'"
+            ).fetchall()
         before = opened("case", id=name, model="eta")
         assert NOTE not in words(before)
         (store.home / "keeping.toml").write_text(f'[retention]\nrows = 3\n[lake_export]\nfolder = "{tmp_path / "lake"}"\n')
@@ -27,3 +32,8 @@ def test_a_removed_case_is_found_in_the_lake_and_shows_what_it_showed(tmp_path, 
         assert NOTE in words(after)
         assert words(after).replace(NOTE, "").split() == words(before).split(), "sentences, tables and charts"
         assert NOTE in list(case_lines(case(store, name, model="eta")))
+        (tmp_path / "lake").rename(tmp_path / "away")
+        for model in ("eta", None):
+            with pytest.raises(NotFoundError, match="It may be in the lake, which cannot be read"):
+                case(store, name, model=model)
+        assert "It may be in the lake, which cannot be read" in words(opened("case", id=other, model="eta")), "the first is remembered"
