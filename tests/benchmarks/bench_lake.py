@@ -1,13 +1,14 @@
 """A lake beside the store: DuckDB and Spark side by side on the same rows, and a real cluster whose parts are killed.
 
-    python tests/benchmarks/bench_lake.py [ROWS ...] [--cluster] [--whole] [--home FOLDER]
+    python tests/benchmarks/bench_lake.py [ROWS ...] [--direct] [--cluster] [--whole] [--home FOLDER]
 
 For each number of ROWS (default 200,000) of 20 numbers and 5 categories over 30 days, half of them with a label that came a day late: rows
 a second of loading into the store (with its rollups), of writing the lake, of computing all rollups again by DuckDB from the store and by
 Spark from the lake (and whether both are equal), seconds of the counts of 30 days x 25 features from the rollups, and of one prediction by
 its id from the lake. --cluster: starts a standalone master and two workers on loopback; computes the rollups there, once undisturbed, once
 with an executor killed, once with the driver killed and started again; nothing may be lost or counted twice. --whole: every shape of
-question of the tests' models on Spark, against the plain reference. Without Java it says so and ends with 0.
+question of the tests' models on Spark, against the plain reference. --direct: DuckDB writes such rows straight into the lake, so that more
+fit the time; their rollups are computed from there by DuckDB into a store that never held the rows. Without Java it says so and ends with 0.
 """
 
 import argparse
@@ -30,11 +31,12 @@ os.chdir(ROOT)
 import logging
 
 logging.disable(logging.WARNING)
+import duckdb
 import numpy as np
 
 from observability.core.questions import Aggregate, Bucket
 from observability.core.window import Window
-from observability.store.lake.export import export_lake
+from observability.store.lake.export import ROW_GROUP, export_lake
 from observability.store.lake_engine import LakeEngine
 from observability.store.opener import open_store
 from observability.store.rollup.rollup import rebuild_rollups
@@ -100,6 +102,109 @@ def load(store: Any, folder: Path, rows: int) -> tuple[float, float]:
     return seconds[0], seconds[1]
 
 
+def write_directly(store: Any, lake: Path, folder: Path, rows: int) -> int:
+    """Fill the lake with rows made by SQL, a file a day, and tell the store that it removed them; bytes of the files."""
+    from observability.lake.file_place import FolderPlace
+    from observability.store.db.catalog_store import keep_rows_from
+    from observability.store.lake.lake_owner import write_own_state
+    from observability.store.lake.manifest import LakeFile, LakeTable, read_manifest
+
+    load(store, folder, 2)
+    export_lake(store, str(lake))
+    place, model = FolderPlace(lake), store.catalog().model(MODEL)
+    before, files, per = read_manifest(place), [], rows // DAYS
+    first = {table: lake / before.of_model(MODEL, table)[0].name for table in ("predictions", "labels")}
+    columns = {column.name: column.column for column in model.columns}
+    instant = f"TIMESTAMP '{START:%Y-%m-%d}' + to_microseconds((i * {DAYS * 86_400_000_000 // rows})::BIGINT)"
+    made = {
+        "predictions": [
+            *(f"50 + 10 * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()) AS {columns[name]}" for name in NUMBERS),
+            *(f"printf('level %02d', (random() * 11.999)::INTEGER) AS {columns[name]}" for name in CATEGORIES),
+            "random() AS score",
+            "hash(i, 1) AS sample_hash",
+        ],
+        "labels": ["(random() < 0.3)::INTEGER::VARCHAR AS value"],
+    }
+    own = duckdb.connect(config={"threads": 2, "memory_limit": "6GB", "temp_directory": str(folder / "spill")})
+    for day in range(DAYS):
+        written: tuple[tuple[LakeTable, int, int], ...] = ("predictions", 1, 0), ("labels", 2, 1)
+        for table, step, later in written:
+            replaced = [
+                "printf('p%010d', i) AS id",
+                "hash(printf('p%010d', i)) AS id_hash",
+                f'{instant} + INTERVAL {later} DAY AS "at"',
+                f"{instant} + INTERVAL {later} DAY AS arrived",
+                *made[table],
+            ]
+            query = f"""SELECT t.* REPLACE ({", ".join(replaced)})
+                FROM range({day * per}, {(day + 1) * per}, {step}) r(i), read_parquet('{first[table]}', hive_partitioning = false) t"""
+            if table == "predictions":
+                query = f"SELECT * REPLACE ((score >= 0.5)::SMALLINT AS decision) FROM ({query})"
+            else:
+                query = f"SELECT * REPLACE (value::DOUBLE AS number) FROM ({query})"
+            part, date = folder / "part.parquet", (START + timedelta(days=day + later)).date().isoformat()
+            own.execute(f"COPY ({query} ORDER BY id_hash, id) TO '{part}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})")
+            files.append(LakeFile(MODEL, table, date, f"{rows:x}", len(range(0, per, step)), part.stat().st_size))
+            place.publish(part, files[-1].name)
+    kept = [file for file in before.files if file.day == "reference"]
+    (folder / "scratch").mkdir()
+    write_own_state(store.home, place, before, [*kept, *files], folder / "scratch")
+    with store.write() as writer:
+        for table in ("predictions", "labels"):
+            writer.execute(f"DELETE FROM {table}_{model.key} WHERE id LIKE 'p0%'")
+        keep_rows_from(writer, model.key, (START + timedelta(days=DAYS)).replace(tzinfo=None))
+    return sum(file.bytes for file in files)
+
+
+def measure_direct(rows: int, folder: Path) -> None:
+    """The figures of a lake whose rows the store never held."""
+    store, lake = open_store(folder / "home", threads=2), folder / "lake"
+    begun, used = time.perf_counter(), time.process_time()
+    size = write_directly(store, lake, folder, rows)
+    print(f"\n{rows:,} rows x 25 features and {rows // 2:,} labels straight into the lake: {size / rows:.0f} B a row", flush=True)
+    print(f"  make and write                      {processor(rows, begun, used)}", flush=True)
+    engine = LakeEngine(store, str(lake))
+    begun, used = time.perf_counter(), time.process_time()
+    report = engine.compute_rollups(MODEL, START.date(), START.date() + timedelta(days=DAYS))
+    assert report["rows"] == rows // DAYS * DAYS, report["left"]
+    print(f"  all rollups from the lake, DuckDB   {processor(rows, begun, used)}", flush=True)
+    ask_page(store)
+    find_ids(engine, rows)
+    engine.close()
+    store.close()
+
+
+def processor(rows: int, begun: float, used: float) -> str:
+    """Rows a second of the clock and of the processor since two instants."""
+    seconds = time.process_time() - used
+    return f"{rate(rows, time.perf_counter() - begun)}; processor {seconds:.1f} s, {rows / seconds:,.0f} rows/s"
+
+
+def ask_page(store: Any) -> None:
+    """Seconds of the counts of 30 days x 25 features from the rollups."""
+    page = Aggregate("predictions", (Bucket("day"),), histogram=tuple(f"feature.{name}" for name in (*NUMBERS, *CATEGORIES)))
+    window, taken = Window(MODEL, START, START + timedelta(days=DAYS)), []
+    for _ in range(5):
+        begun = time.perf_counter()
+        assert len(store.ask(page, window))
+        taken.append(time.perf_counter() - begun)
+    print(f"  30 days x 25 features, from rollups {min(taken):8.3f} s", flush=True)
+
+
+def find_ids(engine: LakeEngine, rows: int) -> None:
+    """Seconds of one prediction by its id, the best of three ids of one day each."""
+    engine.row(MODEL, "p0000000001")
+    per = rows // DAYS
+    for what, known in (("its day known", True), ("no day", False)):
+        taken = []
+        for day in (3, 11, 27):
+            begun = time.perf_counter()
+            found = engine.row(MODEL, f"p{day * per + 42:010d}", day=(START + timedelta(days=day)).date() if known else None)
+            taken.append(time.perf_counter() - begun)
+            assert found["score"] is not None
+        print(f"  one prediction by id, {what:14}{min(taken):8.3f} s", flush=True)
+
+
 def rollups(store: Any) -> Any:
     """Counts and sums by their keys, and what floats add up to."""
     key = store.catalog().model(MODEL).key
@@ -146,20 +251,15 @@ def compare(rows: int, folder: Path, cluster: bool) -> None:
         rebuild_rollups(writer, MODEL, threads=2)
     print(f"  all rollups again, DuckDB           {rate(rows, time.perf_counter() - begun)}", flush=True)
     wanted = rollups(store)
-    page = Aggregate("predictions", (Bucket("day"),), histogram=tuple(f"feature.{name}" for name in (*NUMBERS, *CATEGORIES)))
-    window = Window(MODEL, START, START + timedelta(days=DAYS))
-    taken = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        store.ask(page, window)
-        taken.append(time.perf_counter() - begun)
-    print(f"  30 days x 25 features, from rollups {min(taken):8.3f} s", flush=True)
+    ask_page(store)
     engine = LakeEngine(store, str(lake))
-    engine.row(MODEL, "p0000000001")
-    for what, day in (("its day known", START.date()), ("no day", None)):
-        begun = time.perf_counter()
-        assert engine.row(MODEL, "p0000000042", day=day)["score"] is not None
-        print(f"  one prediction by id, {what:14}{time.perf_counter() - begun:8.3f} s", flush=True)
+    find_ids(engine, rows)
+    begun = time.perf_counter()
+    engine.compute_rollups(MODEL, START.date(), START.date() + timedelta(days=DAYS))
+    print(
+        f"  all rollups from the lake, DuckDB   {rate(rows, time.perf_counter() - begun)}   equal: {same(wanted, rollups(store))}",
+        flush=True,
+    )
     engine.close()
     session = local_session("local[2]", spark__driver__memory="1g", spark__sql__shuffle__partitions="2")
     spark = SparkEngine(store, str(lake), session)
@@ -269,10 +369,11 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", type=int, default=[200_000])
     parser.add_argument("--cluster", action="store_true")
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--direct", action="store_true")
     parser.add_argument("--home", type=Path)
     parser.add_argument("--driver", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if shutil.which("java") is None:
+    if shutil.which("java") is None and not args.direct:
         print("skipped: Java is not installed (apt-get install openjdk-17-jre-headless)")
         return
     if args.driver:
@@ -284,7 +385,7 @@ def main() -> None:
     for rows in args.rows:
         folder = Path(tempfile.mkdtemp(dir=args.home))
         try:
-            compare(rows, folder, args.cluster)
+            measure_direct(rows, folder) if args.direct else compare(rows, folder, args.cluster)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
