@@ -108,7 +108,7 @@ def test_the_page_compares_this_window_with_the_one_before(current: World) -> No
     week = np.array([(at - START) >= timedelta(days=7) for at in rows["at"]])
     held = tables(app)["The two sides"]["rows"]
     assert [each["cells"]["n"]["t"] for each in held] == [f"{week.sum():,}", f"{(~week).sum():,}"]
-    assert held[1]["cells"]["dates"]["t"] == "2 to 8 Mar 2026"
+    assert held[1]["cells"]["dates"]["t"] == "2 to 8 Mar 2026 UTC"
     errors = {each["cells"]["what"]["t"]: each["cells"] for each in tables(app)["Errors"]["rows"]}
     labelled = rows["labelled"].to_numpy(bool)
     right = ((rows["score"] >= 0.5) == (rows["label"] == 1)).to_numpy()
