@@ -162,7 +162,7 @@ def test_a_cost_has_the_currency_that_its_records_state_and_a_budget_in_another_
 def test_what_is_too_young_or_not_asked_is_unknown_and_says_what_it_needs() -> None:
     rows = VendorNights(20).rows()
     young = judged(rows, 3)[probe_claims.CHANGED]
-    assert young.severity == "unknown" and "needs about 2 more rounds" in young.because
+    assert young.severity == "unknown" and "about 2 more rounds needed" in young.because
     silent = judged(rows, 30)[probe_claims.CHANGED]
     assert silent.severity == "unknown" and "the last round was on 24 Jan 2026" in silent.because
     assert judged(rows, 80) == {}
