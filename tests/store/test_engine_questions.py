@@ -1,4 +1,4 @@
-"""Every question of every analyzer has the same answer on the DuckDB store, on the simulation's memory engine and on the reference engine.
+"""Every question of every analyzer has the same answer on each engine of tests/support/engines.py.
 
 The worlds are clean simulated weeks of the synthetic model and of each model of the sample fleet, loaded as lines into a store and held as
 rows in memory.
@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,13 +21,12 @@ from observability.core.window import Window
 from observability.monitoring import check, check_windows
 from observability.simulation.clean_log import CleanStream, SimulationBase
 from observability.simulation.log_from_store import simulation_base
-from observability.simulation.memory_engine import MemoryEngine
 from observability.simulation.replay import ReplayLab
 from observability.simulation.temporary_store import load_days, temporary_store
 from observability.store.engine import BoundQuestion, Engine
 from observability.store.opener import open_store
+from tests.support.engines import ENGINES, OTHER_SUITES, engine_classes, without_suite
 from tests.support.length import LONG
-from tests.support.reference_engine import ReferenceEngine
 from tests.support.sample_home import lent
 from tests.support.simulation_world import credit
 from tests.support.store_comparison import assert_same
@@ -35,21 +35,22 @@ DAYS, ROWS_A_DAY, REFERENCE_ROWS = 12, 60, 600
 MODELS = ("credit", "flights-delay", "sentiment", *(("flights-late", "employment") if LONG else ()))
 """One of each task; the others are binary as well."""
 DAY = timedelta(days=1)
+DUCK, REFERENCE = "DuckStore", "ReferenceEngine"
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class World:
-    """One model on three engines, and the window that is asked about: its last seven days, some of whose labels are still to come."""
+    """One model on each engine, and the window that is asked about: its last seven days, some of whose labels are still to come."""
 
-    duck: Engine
-    memory: Engine
-    reference: Engine
+    engines: dict[str, Engine]
     window: Window
     known: dict[tuple[str, BoundQuestion], pd.DataFrame] = field(default_factory=dict)
 
     @property
-    def engines(self) -> dict[str, Engine]:
-        return {"duck": self.duck, "memory": self.memory, "reference": self.reference}
+    def compared(self) -> dict[str, Engine]:
+        """The engines that are compared with the reference engine."""
+        return {name: engine for name, engine in self.engines.items() if name != REFERENCE}
 
     def asked_alone(self, engine: str, question: BoundQuestion) -> pd.DataFrame:
         """What an engine answers to one question, asked once for all tests: nobody writes to these stores."""
@@ -82,16 +83,15 @@ def world(request: pytest.FixtureRequest, fleet: dict[str, SimulationBase]) -> I
     with temporary_store(base) as store:
         assert load_days(store, base, [stream.day(number) for number in range(DAYS)]).rejected == 0
         lab = ReplayLab.of(stream, store.catalog().model(base.name))
-        memory = MemoryEngine(lab.model, {}, lab.reference)
-        memory.add(part for parts in lab.clean.values() for part in parts)
-        yield World(store, memory, ReferenceEngine(store), Window(base.name, end - 7 * DAY, end, as_of=end))
+        yield World({name: make(store, lab) for name, make in ENGINES.items()}, Window(base.name, end - 7 * DAY, end, as_of=end))
 
 
 def contexts(world: World) -> Iterator[tuple[str, Context]]:
     """Of each kind of analyzer, the contexts in which a check runs it."""
-    model, window = world.duck.catalog().model(world.window.model), world.window
+    duck, window = world.engines[DUCK], world.window
+    model = duck.catalog().model(window.model)
     ragged = replace(window, start=window.start + timedelta(hours=5, minutes=40), end=window.end - timedelta(hours=3))
-    for version in check.serving_versions(world.duck, model, window):
+    for version in check.serving_versions(duck, model, window):
         yield from (("model", Context(model, version, replace(each, version=version.name), each.end)) for each in (window, ragged))
     yield "records", Context(EVERY_MODEL, NO_VERSION, replace(window, model=""), window.end)
 
@@ -129,14 +129,22 @@ def equal_values(one: object, other: object) -> bool:
     return one == other
 
 
+def test_every_engine_of_the_product_is_in_a_suite() -> None:
+    classes = engine_classes()
+    assert classes >= {"DuckStore", "MemoryEngine", "LakeEngine"}
+    assert without_suite(classes) == []
+    assert len(without_suite({*classes, "ToyEngine"})) == 1
+    assert set(OTHER_SUITES) <= classes and all((ROOT / file).is_file() for file in OTHER_SUITES.values())
+
+
 def test_every_question_of_every_analyzer_has_one_answer(world: World) -> None:
     asked = questions(world)
     assert len(asked) > 80
     filled = 0
     for question in asked:
-        wanted = world.asked_alone("reference", question)
+        wanted = world.asked_alone(REFERENCE, question)
         filled += len(wanted) > 0
-        for name in ("duck", "memory"):
+        for name in world.compared:
             assert_equal_answers(question, world.asked_alone(name, question), wanted, name)
     assert filled > 40
 
@@ -147,7 +155,7 @@ def test_answers_that_are_asked_together_are_those_asked_alone(world: World) -> 
     for name, engine in world.engines.items():
         found = engine.ask_many(asked)
         assert set(found) <= set(asked)
-        assert name != "duck" or len(found) > 20
+        assert name != DUCK or len(found) > 20
         for question, answer in found.items():
             assert_equal_answers(question, answer, world.asked_alone(name, question), name)
 
@@ -156,9 +164,8 @@ def test_answers_that_are_asked_together_are_those_asked_alone(world: World) -> 
 def test_activity_counters_events_and_newest_records_are_the_same(world: World, hours: float | None) -> None:
     window = world.window
     as_of: datetime | None = None if hours is None else window.start + timedelta(hours=hours)
-    wanted, model = world.reference, window.model
-    for name in ("duck", "memory"):
-        engine = world.engines[name]
+    wanted, model = world.engines[REFERENCE], window.model
+    for name, engine in world.compared.items():
         pd.testing.assert_frame_equal(
             *(each.activity(as_of, model).sort_values(["version", "environment"], ignore_index=True) for each in (engine, wanted))
         )
@@ -172,9 +179,9 @@ def test_activity_counters_events_and_newest_records_are_the_same(world: World, 
 def test_a_check_runs_on_every_engine_with_equal_findings(world: World) -> None:
     window = world.window
     reports = {name: check.check(engine, model=window.model, end=window.end, now=window.end) for name, engine in world.engines.items()}
-    wanted = {finding.id: finding.to_json() for finding in reports["reference"].findings}
+    wanted = {finding.id: finding.to_json() for finding in reports[REFERENCE].findings}
     assert len(wanted) > 40
-    for name in ("duck", "memory"):
+    for name in world.compared:
         got = {finding.id: finding.to_json() for finding in reports[name].findings}
         assert got.keys() == wanted.keys(), name
         assert [key for key in got if not equal_json(got[key], wanted[key])] == [], name

@@ -1,0 +1,69 @@
+"""The engines of the conformance suite (tests/store/test_engine_questions.py), and the files that run the others."""
+
+import ast
+import importlib
+from collections.abc import Callable, Iterator
+
+from observability.simulation.memory_engine import MemoryEngine
+from observability.simulation.replay import ReplayLab
+from observability.store.engine import Engine, Store
+from tests.support.import_graph import source_files
+from tests.support.reference_engine import ReferenceEngine
+
+
+def memory_engine(lab: ReplayLab) -> MemoryEngine:
+    """The rows of a simulated log in memory."""
+    memory = MemoryEngine(lab.model, {}, lab.reference)
+    memory.add(part for parts in lab.clean.values() for part in parts)
+    return memory
+
+
+ENGINES: dict[str, Callable[[Store, ReplayLab], Engine]] = {
+    "DuckStore": lambda store, lab: store,
+    "MemoryEngine": lambda store, lab: memory_engine(lab),
+    "ReferenceEngine": lambda store, lab: ReferenceEngine(store),
+}
+"""How the suite makes each engine, by its class, from a store and a simulated log that hold the same rows. A new engine is a line here."""
+OTHER_SUITES = {
+    "LakeEngine": "tests/store/test_lake_questions.py",
+    "PublishedStore": "tests/server/test_replica.py",
+    "SparkEngine": "tests/store/test_spark_engine.py",
+}
+"""Engines that need more than a store and a log, with the file that compares their answers."""
+
+
+def engine_classes() -> set[str]:
+    """Names of the classes of the product that answer questions: subclasses of `Engine` with an `ask` of their own or inherited."""
+    bases = {"Engine"}
+    places: set[str] = set()
+    parsed = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in source_files().items()}
+    while True:
+        found = {
+            (name, node.name)
+            for name, tree in parsed.items()
+            for node in tree.body
+            if isinstance(node, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id in bases for base in node.bases)
+        }
+        if {name for _, name in found} <= bases:
+            break
+        bases |= {name for _, name in found}
+        places |= {name for name, _ in found}
+    for name in places:
+        importlib.import_module(name)
+    own = (each for each in _subclasses(Engine) if each.__module__.startswith("observability."))
+    return {each.__name__ for each in own if each.ask is not Engine.ask}
+
+
+def without_suite(classes: set[str]) -> list[str]:
+    """The classes that no suite runs, each with the line to write."""
+    return [
+        f"tests/support/engines.py, ENGINES: how to make {name} from a store and a log; or OTHER_SUITES: the file that compares its answers"
+        for name in sorted(classes - ENGINES.keys() - OTHER_SUITES.keys())
+    ]
+
+
+def _subclasses(base: type[Engine]) -> Iterator[type[Engine]]:
+    """All subclasses of a class that are imported."""
+    for each in base.__subclasses__():
+        yield each
+        yield from _subclasses(each)
