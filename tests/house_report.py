@@ -1,6 +1,7 @@
 """Prints how the house stands: `python tests/house_report.py [ROOT]` for this checkout, or for another one to compare.
 
-Folders, loose modules, circles, imports upward, repeated names, `fmt: skip`, lines over 140 characters, code lines of `observability` and `pages`.
+Packages, loose modules, circles, imports upward, repeated names, `fmt: skip`, lines over 140 characters; then the size of `observability` and `pages`, which
+has no goal (docs/decisions/0192-the-size-of-the-product.md).
 """
 
 import ast
@@ -12,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.support.import_graph import circles, import_graph, module_names, package_graph, source_files  # noqa: E402 (after the line that makes `tests` importable)
+from tests.support.layers import upward  # noqa: E402 (the same)
 
 LONGEST_LINE = 140
 REPEATED_BY_CONTRACT = {"needs", "analyze"}
@@ -54,7 +56,7 @@ def repeated(names: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def figures(root: Path) -> dict[str, float]:
-    """Every figure of the report by its title, but for the lines of code, which have no goal."""
+    """Every figure that has a goal or describes one, by its title."""
     files = product_files(root)
     functions, classes = definitions(files, root)
     graph = import_graph(source_files(root))
@@ -66,7 +68,8 @@ def figures(root: Path) -> dict[str, float]:
         "loose modules beside __init__ and __main__": sum(path.name not in ("__init__.py", "__main__.py") for path in top.glob("*.py")),
         "circles of modules": len(circles(graph)),
         "circles of packages": len(circles({here: set(targets) for here, targets in packages.items()})),
-        "arrows between packages": sum(map(len, packages.values())),
+        "imports upward": len(upward(packages)),
+        "packages that import another, by pairs": sum(map(len, packages.values())),
         "public function names": len(functions),
         "of them in more than one module": len(repeated(functions)),
         "their share in per cent": round(100 * len(repeated(functions)) / len(functions), 1),
@@ -77,11 +80,21 @@ def figures(root: Path) -> dict[str, float]:
     }
 
 
+def sizes(root: Path) -> dict[str, float]:
+    """Code lines of the product: all of them, by public function, and in the longest module."""
+    lines = [code_lines(path) for path in product_files(root)]
+    functions = sum(len(module_names(path.read_text(encoding="utf-8")).functions) for path in product_files(root))
+    return {
+        "code lines": sum(lines),
+        "code lines per public function": round(sum(lines) / functions, 1),
+        "code lines of the longest module": max(lines),
+    }
+
+
 def main(arguments: list[str]) -> int:
     """Print the report of a checkout."""
     root = Path(arguments[0]).resolve() if arguments else ROOT
-    lines = sum(code_lines(path) for path in product_files(root))
-    for title, value in {**figures(root), "code lines": lines}.items():
+    for title, value in {**figures(root), **sizes(root)}.items():
         print(f"{value:>10,}  {title}")
     return 0
 

@@ -10,33 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.import_graph import ROOT, circles, import_graph, imported_names, package_graph, package_of, source_files
+from tests.support.layers import FLOOR_OF, upward
 
-FLOORS = (
-    ("core",),
-    ("stats", "records", "incidents"),
-    ("client",),
-    ("metrics", "store.types", "importers", "probing"),
-    ("detection", "store.db", "lake"),
-    ("proofs",),
-    ("analyzers", "store.query", "store.views"),
-    ("store.rollup",),
-    ("store.ingest",),
-    ("store.registry",),
-    ("store.lake",),
-    ("store",),
-    ("worker",),
-    ("monitoring",),
-    ("enrichment", "compare", "alerts", "simulation"),
-    ("investigation",),
-    ("review",),
-    ("export",),
-    ("server",),
-    ("cli",),
-    ("dashboard", "__main__", "observability"),
-    ("app", "pages", "sample_data"),
-)
-"""Packages from the ground up. A package imports from lower floors only. A package that stands on no floor fails the test."""
-FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
 NEVER = (
     ("metrics", ("detection", "analyzers", "store")),
     ("detection", ("analyzers", "store")),
@@ -120,16 +95,6 @@ def product_graph() -> dict[str, set[str]]:
 def product_packages() -> dict[str, dict[str, list[tuple[str, str]]]]:
     """The packages of this checkout with the packages that each imports."""
     return package_graph(product_graph())
-
-
-def upward(packages: dict[str, dict[str, list[tuple[str, str]]]]) -> list[str]:
-    """Imports of a package on the same floor or a higher one, as sentences."""
-    found = []
-    for here, targets in packages.items():
-        for there, pairs in targets.items():
-            if FLOOR_OF[there] >= FLOOR_OF[here]:
-                found += [f"{name} imports {target}" for name, target in pairs]
-    return sorted(found)
 
 
 def test_every_module_stands_on_a_floor() -> None:
