@@ -77,5 +77,4 @@ def environment(home: Path) -> dict[str, str]:
         "OBSERVABILITY_WATCH": "off",
         **inherited,
         "OBSERVABILITY_HOME": str(home),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
