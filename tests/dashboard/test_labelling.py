@@ -13,7 +13,7 @@ from observability.core import formatting
 from observability.dashboard import load
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
-from observability.dashboard.data import suggestions
+from observability.dashboard.data import assignments, suggestions
 from observability.dashboard.scope import Scope
 from observability.metrics import suggestions as _suggestions
 from observability.metrics.annotations import first_answers
@@ -216,6 +216,13 @@ def test_policies_and_reasons_stand_with_their_counts(owned: Database, rows: pd.
     assert found["second look"]["given"] == {"t": "1", "sub": "0 labelled"} and found["second look"]["gold"]["t"] == "–"
     reasons = {each["cells"]["reason"]["t"]: each["cells"]["n"]["t"] for each in tables(app)["Reasons for assignments"]["rows"]}
     assert reasons["they disagree"] == "1" and reasons["audit"] == f"{(inside(rows)['annotator'] == 'ann-1').sum():,}"
+
+
+def test_an_item_that_two_people_are_asked_about_is_two_assignments_and_one_item() -> None:
+    """The page said that 1,549 items were assigned, where 630 were, each to two or three people."""
+    work = pd.DataFrame({"annotator": ["x", "y"], "given": [2, 1], "labelled": [1, 0], "share": [2 / 3, 1 / 3]})
+    said = assignments.workload_sentence(work, 2)
+    assert said.startswith("3 assignments of 2 items to 2 annotators, 1 labelled in this window; most to x: 2")
 
 
 @pytest.mark.parametrize("page", ["labelling", "case"])

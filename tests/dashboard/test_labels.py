@@ -54,6 +54,13 @@ def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
     assert "for the 6 days that can be compared" in few and "for this window" in said, "a day without a usual share is not counted"
 
 
+def test_of_labels_that_are_no_outcomes_nothing_is_told_as_expected() -> None:
+    """Of a call log whose texts people rate the page said that no more labels are expected; every fourth call got one."""
+    of, here = world()
+    days = labels.label_maturity_by_day(of, here).assign(labelled=0.0, share=0.0, usual=0.0, final=0.0)
+    assert labels.label_completion_sentence(days, here) == "No prediction of these days has a label that counts as its outcome."
+
+
 def test_how_long_labels_take_and_the_charts_hold_the_same_figures() -> None:
     of, here = world()
     ages, days = labels.label_share_by_age(of), labels.label_maturity_by_day(of, here)

@@ -33,7 +33,7 @@ def assignments_section(assigned: pd.DataFrame, answers: pd.DataFrame) -> None:
         return
     st.header("Assignments", anchor=False)
     work = assignments.workload(assigned, answers)
-    plain_paragraph(_workload_sentence(work))
+    plain_paragraph(workload_sentence(work, assigned["item"].nunique()))
     rows = assignments.policy_outcomes(assigned, answers)
     if assigned["policy"].notna().any():
         _policies_table(rows)
@@ -41,12 +41,13 @@ def assignments_section(assigned: pd.DataFrame, answers: pd.DataFrame) -> None:
         _reasons_table(assignments.assignment_reasons(assigned))
 
 
-def _workload_sentence(work: pd.DataFrame) -> str:
-    """The distribution of work in one sentence."""
+def workload_sentence(work: pd.DataFrame, items: int) -> str:
+    """The distribution of work in one sentence. items: how many different ones were assigned, each to one person or to several."""
     most = work.sort_values(["given", "annotator"], ascending=[False, True]).iloc[0]
     total, done = int(work["given"].sum()), int(work["labelled"].sum())
     people = formatting.plural(len(work), "annotator")
-    words = f"{formatting.plural(total, 'item')} assigned to {people}, {done:,} labelled in this window"
+    given = f"{formatting.plural(total, 'assignment')} of {formatting.plural(items, 'item')} to {people}"
+    words = f"{given}, {done:,} labelled in this window"
     if len(work) < 2:
         return f"{words}."
     largest = f"{most['annotator']}: {int(most['given']):,} ({formatting.format_share(most['share'])})"

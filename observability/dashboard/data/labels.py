@@ -109,6 +109,8 @@ def label_completion_sentence(days: pd.DataFrame, here: ModelPage) -> str:
     coming = float((inside["final"] * inside["served"]).sum()) - labelled
     of = "this window" if len(inside) >= here.window.days else f"the {len(inside)} days that can be compared"
     by = inside["complete_by"].iloc[-1]
+    if days["labelled"].sum() == 0:
+        return "No prediction of these days has a label that counts as its outcome."
     if coming < 0.01 * served:
         return f"No more labels are expected for {of} (estimated from the weeks before)."
     when = f", {100 * COMPLETE:.0f} % of all labels by {by}" if by else "; by when is unknown: the history is too short"
@@ -139,7 +141,7 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
         figure, days, key="labels", alt=f"Labels by day of serving, {span}. {said}", metrics=metrics, columns=WORDS, on_select=on_bar
     )
     ages = label_share_by_age(of)
-    if len(ages) > 1:
+    if len(ages) > 1 and _final_share(of) > 0:
         st.header("Label delay", anchor=False)
         first = days_until_complete(of)
         when = f"{100 * COMPLETE:.0f} % of the labels of a day arrive within {formatting.plural(first, 'day')}; " if first else ""
