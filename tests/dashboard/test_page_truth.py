@@ -64,6 +64,38 @@ def test_a_page_that_contradicts_its_finding_its_limit_or_itself_is_told(view: P
     assert told(OK, view) == kinds
 
 
+def test_a_dash_has_no_status_a_share_is_no_date_and_a_frozen_week_has_its_own_dates() -> None:
+    dash = table(status={"s": "act", "t": "2 critical"}, drift={"t": "–", "title": "Nulls: 5 %."})
+    assert told(OK, replace(VIEW, tables={"Models": dash})) == []
+    assert told(OK, replace(VIEW, lines=("1,200 predictions in 2 to 8 Mar 2026", "3 Wh, 1,100 predictions, 97.0 % of those served"))) == []
+    assert told(OK, replace(VIEW, lines=("1,200 predictions in 2 to 8 Mar 2026",)), replace(VIEW, page="review", lines=OTHER_WEEK)) == []
+
+
+OTHER_WEEK = ("900 predictions in 2 to 8 Mar 2025",)
+
+
+@pytest.mark.parametrize(("rows", "kinds"), [("3 critical", []), ("2 critical", ["no sum"])])
+def test_a_count_above_rows_that_hold_less_is_told(rows: str, kinds: list[str]) -> None:
+    """The call logs, which stand on a page of their own, are in the words before the count."""
+    home = replace(VIEW, page="health", model=None, lines=("4 models (2 call logs with 1 critical), 4 critical, 2 warnings.",))
+    assert told(OK, replace(home, tables={"Models, most severe first": table(status={"s": "act", "t": rows})})) == kinds
+
+
+@pytest.mark.parametrize(("metric", "kinds"), [("Accuracy", ["not counted"]), ("Recall", [])])
+def test_a_count_of_no_significant_slice_beside_a_warning_about_one_is_told(metric: str, kinds: list[str]) -> None:
+    found = table(severity={"s": "watch", "t": "Warning"}, because={"t": "EV fell.", "sub": f"carrier=EV · {metric} · new"})
+    tables = {"Slices": table(slice={"t": "carrier = EV"}), "Findings about slices": found}
+    line = "carrier = EV, accuracy 65 % → 56 %. 0 of 4 significant."
+    assert told(OK, replace(VIEW, page="slices", lines=(line,), tables=tables)) == kinds
+
+
+@pytest.mark.parametrize(("sub", "kinds"), [("unchanged from its past", ["unchanged"]), ("worse", [])])
+def test_a_window_called_unchanged_below_a_line_that_calls_it_worse_is_told(sub: str, kinds: list[str]) -> None:
+    rows = table(days={"t": "all 7 days"}, status={"s": "act", "t": "Critical", "sub": sub})
+    view = replace(VIEW, statuses=(("act", "`age` moved. :gray[· worse · since 2 Mar 2026]"),), tables={"PSI by window": rows})
+    assert told(OK, view) == kinds
+
+
 @pytest.mark.parametrize(
     ("alt", "day", "kinds"),
     [

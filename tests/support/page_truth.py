@@ -115,8 +115,8 @@ def cell_sentences(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Severity and each text that it may belong to, of the cells of a table's row and of the line below it."""
     cells = row["cells"]
     own = [cell["s"] for cell in cells.values() if cell.get("s")]
-    for cell in cells.values():
-        severity = cell.get("s") or (own[0] if len(own) == 1 else None)
+    for cell in cells.values():  # a dash shows nothing, so the status of the row is not that of its reason
+        severity = cell.get("s") or (own[0] if len(own) == 1 and cell.get("t") != formatting.DASH else None)
         if severity:
             yield from ((severity, plain(cell[part])) for part in ("t", "sub", "title") if cell.get(part))
     note = row.get("note")
@@ -235,7 +235,7 @@ def chart_beside_its_dates(view: PageView) -> Iterator[str]:
 MEANS = ("Accuracy", "Mean absolute error", "ROC AUC", "Brier score", "Log loss", "R²")
 COUNTED = {
     "models": rf"^({NUMBER}) models?, (?:{NUMBER} checked: )?(?:{NUMBER} (?:critical|warning)|nothing needs)",
-    "predictions": rf"\b({NUMBER}) predictions(?: in|,) \d",
+    "predictions": rf"\b({NUMBER}) predictions(?: in|,) \d{{1,2}} (?:[A-Z]|to )",
     "labelled": rf"\b({NUMBER} of {NUMBER}) predictions (?:of this window )?are labelled",
     "critical incidents": rf"^({NUMBER}) critical\b",
     "warnings": rf"^(?:{NUMBER} critical )?({NUMBER}) warnings?$",
@@ -267,6 +267,54 @@ def stated_totals(view: PageView) -> Iterator[tuple[str | None, str, str, str]]:
                 yield model, name, found[1], text
 
 
+OTHER_DATES = ("review",)
+"""Pages that show dates of their own, whatever window is chosen: a frozen week."""
+
+
+def header_beside_rows(view: PageView) -> Iterator[str]:
+    """Home's count of critical incidents where it is not that of its rows and of the call logs beside them, unless some are counted once."""
+    header = next((line for line in view.lines if re.match(rf"{NUMBER} models? ?", line) and " critical" in line), None)
+    table = next((data for caption, data in view.tables.items() if caption.startswith("Models, ")), None)
+    if header is None or table is None or "Counted once" in "".join(view.lines):
+        return
+    logs, _, rest = header.rpartition(")")
+    told = re.search(rf"({NUMBER}) critical", rest)
+    rows = [str(row["cells"].get("status", {}).get("t") or "") for row in table["rows"] if "cells" in row]
+    numbers = [found[1] for text in (*rows, logs) if (found := re.search(rf"({NUMBER}) critical", text))]
+    total = sum(int(each.replace(",", "")) for each in numbers)
+    if told and int(told[1].replace(",", "")) > total:
+        yield f"{told[1]} critical above, {total} in the rows"
+
+
+def significant_but_not_counted(view: PageView) -> Iterator[str]:
+    """A page that calls none of its slices significant beside a warning about one of them and the same metric."""
+    said = next((line for line in view.lines if re.search(r"\b0 of \d+ significant", line)), None)
+    if said is None:
+        return
+    metric = next((metric.title for metric in METRICS.values() if f", {metric.title.lower()} " in said.lower()), None)
+    listed = {cells["slice"]["t"].replace(" = ", "=") for cells in _rows_with(view, "slice")}
+    for cells in _rows_with(view, "because"):
+        severity = next((cell["s"] for cell in cells.values() if cell.get("s")), None)
+        about, _, rest = str(cells["because"].get("sub") or "").partition(" · ")
+        if severity in ("act", "watch") and metric and rest.startswith(metric) and about in listed:
+            yield f"{said} beside {plain(cells['because']['t'])}"
+
+
+def unchanged_beside_worse(view: PageView) -> Iterator[str]:
+    """A table of windows that calls the whole window unchanged below a line that calls it worse."""
+    worse = [sentence for _, sentence in view.statuses if "· worse" in sentence]
+    for caption, table in view.tables.items():
+        if caption.endswith(" by window"):
+            last = table["rows"][-1]["cells"]
+            if worse and last["status"].get("sub") == "unchanged from its past" and last["status"].get("s") in ("act", "watch"):
+                yield f"{caption}: {last['days']['t']} unchanged from its past, beside {worse[0][:160]}"
+
+
+def _rows_with(view: PageView, key: str) -> Iterator[Mapping[str, Any]]:
+    for table in view.tables.values():
+        yield from (row["cells"] for row in table["rows"] if key in row.get("cells", {}))
+
+
 def untrue(
     findings: Mapping[str | None, Sequence[Finding]], views: Sequence[PageView], settings: Mapping[str, ModelSettings]
 ) -> Iterator[tuple[str, str]]:
@@ -282,6 +330,11 @@ def untrue(
         yield from (("other status", f"{view.place}: {line}") for line in sorted(other_status(view, own)))
         yield from (("OK row beyond", f"{view.place}: {line}") for line in ok_row_beyond_limit(view))
         yield from (("dates", f"{view.place}: {line}") for line in chart_beside_its_dates(view))
+    for view in views:
+        yield from (("no sum", f"{view.place}: {line}") for line in header_beside_rows(view))
+        yield from (("not counted", f"{view.place}: {line}") for line in significant_but_not_counted(view))
+        yield from (("unchanged", f"{view.place}: {line}") for line in unchanged_beside_worse(view))
+    views = [view for view in views if view.page not in OTHER_DATES]
     stated: dict[tuple[str, str | None], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for view in views:
         for model, name, number, text in stated_totals(view):
