@@ -1,4 +1,4 @@
-"""Status of the store, rejected lines, load counters, and removal of models."""
+"""Status of the store and of each model, rejected lines, load counters, and sizes."""
 
 import platform
 import time
