@@ -20,7 +20,6 @@ from observability.incidents.action_counts import CountedIncident, counted_incid
 from observability.incidents.grouping import Incident
 from observability.incidents.shared_faults import SharedFault
 from observability.incidents.since_words import incident_since, news_since
-from observability.server.guarded_store import GuardedStore
 from observability.store.engine import Store
 
 SAMPLE = bundle_folder() / "sample_data"
@@ -223,7 +222,7 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.monitoring.kept_findings import check_keepers
 
     now = datetime.now(UTC)
-    with nullcontext() if isinstance(store, GuardedStore) else check_keepers(store, now) as keep:  # kept are those that see every model
+    with nullcontext() if store.guarded else check_keepers(store, now) as keep:  # kept are those that see every model
         report = check.check(
             store,
             acknowledged=acknowledged_claims(store, now),

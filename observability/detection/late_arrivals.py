@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
+from observability.core.numerals import hours_in_words
 from observability.core.owner_level import owner_limit_words
 from observability.core.time import aware_utc
 from observability.core.window import HOUR
@@ -106,10 +107,3 @@ def late_onset(rows: "DataFrame", late: NDArray[np.bool_], limit: float, context
     if not fine.size or fine[-1] + 1 == days.size:
         return context.window.start
     return max(aware_utc(days[fine[-1] + 1].astype("datetime64[s]").item()), context.window.start)
-
-
-def hours_in_words(hours: float) -> str:
-    """Return a duration in hours or days."""
-    if round(hours, 1) >= 48:
-        return f"{hours / 24:.3g} days"
-    return f"{hours:.3g} hour" + ("" if round(hours, 2) == 1 else "s")

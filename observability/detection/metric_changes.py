@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.analyzer import Context
-from observability.core.finding import Severity
+from observability.core.finding import Severity, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import ModelSettings
 from observability.detection.change import ChangeVerdict, DifferenceError, WindowChange, at_least, judge_change, stated_limits
@@ -176,7 +176,7 @@ def metric_verdict(
         sure = change.by_rows <= PRIMARY_CHANCE and change.p_value <= PRIMARY_CHANCE_BY_DAYS
         beyond: Severity = "act" if change.effect >= change.limits[1] else "watch" if change.effect >= change.limits[0] else "ok"
         severity: Severity = beyond if sure or beyond == "ok" else "unknown"
-        standing = severity in ("act", "watch") and not change.is_new(severity, budget)
+        standing = needs_action(severity) and not change.is_new(severity, budget)
         verdict = ChangeVerdict(change, severity, p_adjusted, standing)
     elif not primary and change.level and verdict.severity == "act" and change.effect < SECONDARY_TIMES * change.limits[1]:
         verdict = ChangeVerdict(change, "watch", p_adjusted, verdict.standing)

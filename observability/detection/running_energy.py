@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from observability.core.finding import needs_action
 from observability.core.numerals import with_si_prefix
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc
@@ -68,7 +69,7 @@ def forecast_claim(run: Mapping[Any, Any], ahead: RunEnergyForecast, earlier: li
         return RunClaim(metric, ahead.done, "unknown", because, value, against="past", subject=subject, evidence=evidence)
     low, high = wh * ahead.low, wh * ahead.high
     surely = run_energy_change(low, earlier, settings)
-    beyond = surely.severity in ("act", "watch")
+    beyond = needs_action(surely.severity)
     return RunClaim(
         metric,
         ahead.done,

@@ -22,6 +22,7 @@ from observability.core.catalog import Column, Model, Version
 from observability.core.errors import UsageError
 from observability.core.finding import iso
 from observability.core.questions import Sample
+from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.enrichment.audit_rows import column_levels
 from observability.enrichment.audit_steps import AuditSteps, Progress
@@ -290,7 +291,7 @@ def priced_forms(
 
     The price of a processor hour counts, which includes its energy; without one that of the energy alone.
     """
-    at = np.array([now.replace(tzinfo=None)], "datetime64[us]")
+    at = np.array([naive_utc(now)], "datetime64[us]")
     (hour,), (hours_in,) = prices_at(prices, "amount", at, place, resource="cpu_hour")
     (kwh,), (kwh_in,) = prices_at(prices, "amount", at, place, resource="kwh")
     by_hour = bool(np.isfinite(hour))

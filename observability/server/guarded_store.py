@@ -54,6 +54,8 @@ def guarded_store(store: "Store", person: Person) -> "Store":
 class GuardedStore:
     """A store that checks each call for one person. Equal guards of one store count as one key of a cache."""
 
+    guarded = True
+
     def __init__(self, store: "Store", person: Person, *, whole: bool = False) -> None:
         self._store, self._person, self._whole = store, person, whole
 

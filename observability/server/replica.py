@@ -31,6 +31,7 @@ from observability.store.published_store import MARKER, PublishedStore, copy_set
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from observability.store.engine import Store
     from observability.store.types.published_state import PublishedState
 
 LOG = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Replica:
         self._older: list[tuple[float, weakref.ref[PublishedStore]]] = []
         self._unsure_since: float | None = None
         self._signs_in = read_access_settings(home).method != "none"
-        state = published(folder)
+        state = newest_published_state(folder)
         self._newest: PublishedStore | None = self._opened(state)
         self.as_of, self.newer_at = state.as_of, time.monotonic()
         self._lock = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
@@ -83,9 +84,9 @@ class Replica:
             raise StoreBrokenError("what was published is withdrawn, or cannot be read", got=self.failure, attempt=attempt)
         return self._newest
 
-    def as_of_state(self, shown: object) -> "datetime":
+    def as_of_state(self, shown: "Store") -> "datetime":
         """The instant up to which nothing had changed in one of its states, given its store: the newest, or one that a run still reads."""
-        return self.as_of if shown is self.store or not isinstance(shown, PublishedStore) else shown.state.as_of
+        return self.as_of if shown is self.store or shown.published_as_of is None else shown.published_as_of
 
     def look(self) -> None:
         """Take the newest state over where there is a newer one, and close older ones that were read for long enough.
@@ -249,7 +250,7 @@ def prepared_home(folder: Path) -> Path:
     home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX))
     take_home(home)
     try:
-        copy_settings(published(folder), home)
+        copy_settings(newest_published_state(folder), home)
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
@@ -279,7 +280,7 @@ def is_own_home(home: Path) -> bool:
     return home.name.startswith(HOME_PREFIX) and own and home.is_dir() and not home.is_symlink() and (home / MARKER).is_file()
 
 
-def published(folder: Path) -> "PublishedState":
+def newest_published_state(folder: Path) -> "PublishedState":
     """The newest state of a folder. Raises StoreBrokenError where there is none."""
     state = newest_state(folder)
     if state is None:

@@ -25,6 +25,8 @@ METHODS: dict[str, StoreMethod] = {
     "home": READ,
     "generation": READ,
     "generations": READ,
+    "guarded": READ,
+    "published_as_of": READ,
     "unhurried": READ,
     "rewrites": READ,
     "loading": READ,

@@ -136,6 +136,10 @@ class Store(Engine, Protocol):
     """`generation` after the last commit about a model's own rows, by its name; under "" after the last that may concern all; under
     `computed_values` of its name after the last that changed nothing but what is computed from its rows (explanations, estimates).
     """
+    guarded: bool = False
+    """Whether each call is checked for one person, so that answers may leave something out."""
+    published_as_of: datetime | None = None
+    """The instant up to which a published state is complete; None for the store of the owner."""
     unhurried: int
     """How many of those commits were made inside `in_background`."""
     rewrites: int

@@ -64,6 +64,7 @@ class PublishedStore(DuckStore):
     def __init__(self, state: "PublishedState", home: Path, owner: SendsToOwner, earlier: int = 0) -> None:
         self.state, self.owner = state, owner
         super().__init__(home, MEMORY, None)
+        self.published_as_of = state.as_of
         self.generation, self.rewrites = earlier + state.generation, earlier + state.rewrites
         self.generations = {name: earlier + number for name, number in state.generations.items()}
         self.counted_models = {key: (earlier + number, count) for key, (number, count) in read_counts(state.folder).items()}

@@ -40,8 +40,8 @@ ROLE_OF = {
     "nightly": "administrator", "close": "administrator",
 }  # fmt: skip
 """Who may use what of the store, written out by hand; a viewer the rest."""
-OF_THE_GUARD = {"whole_groups", "shown_findings", "require_shown_slice"}
-"""Methods of the guard itself: they refuse nobody, and give less to some (test_small_groups_on_pages.py)."""
+OF_THE_GUARD = {"guarded", "whole_groups", "shown_findings", "require_shown_slice"}
+"""What the guard itself has: it refuses nobody, and gives less to some (test_small_groups_on_pages.py)."""
 WINDOW = Window("loan", EPOCH, EPOCH)
 ARGUMENTS: dict[str, Any] = {
     "window": WINDOW,

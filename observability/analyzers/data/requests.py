@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.core.formatting import plural
 from observability.core.owner_level import owner_limit_words
 from observability.core.questions import Aggregate, Sample
@@ -198,7 +198,7 @@ def near_identical_requests(rows: "DataFrame", context: Context) -> "DataFrame |
     for place, subject in best["subject"].head(LARGEST_GROUPS).items():
         if many[subject] >= MIN_BURST:
             mine = frame["subject"] == subject
-            copies = near_copies(named[mine], frame.loc[mine, "code"], numbers, context)
+            copies = near_copy_bursts(named[mine], frame.loc[mine, "code"], numbers, context)
             if copies:
                 hours = pd.concat(copies)["at"].dt.floor("h").value_counts()
                 best.loc[place, ["n", "groups", "peak"]] = sum(map(len, copies)), len(copies), int(hours.max())
@@ -206,7 +206,7 @@ def near_identical_requests(rows: "DataFrame", context: Context) -> "DataFrame |
     return best.drop(columns="code").assign(days=pd.Series(days, dtype=object)).sort_values(["n", "subject"], ascending=[False, True])
 
 
-def near_copies(rows: "DataFrame", code: "Series[Any]", numbers: "dict[str, float]", context: Context) -> "list[DataFrame]":
+def near_copy_bursts(rows: "DataFrame", code: "Series[Any]", numbers: "dict[str, float]", context: Context) -> "list[DataFrame]":
     """Return the groups of at least MIN_BURST near-identical rows of one subject, largest cell first."""
     groups: list[DataFrame] = []
     while len(rows) >= MIN_BURST:
@@ -279,7 +279,7 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     )
     subject = context.model.subject("score")
     base = context.undecided(NAME, subject, DEFAULTS, len(scored), because, against="past")
-    asks = severity in ("act", "watch")
+    asks = needs_action(severity)
     return [
         replace(
             base,

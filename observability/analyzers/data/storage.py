@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Against, Finding, Severity, Source, iso
+from observability.core.finding import Against, Finding, Severity, Source, iso, needs_action
 from observability.core.formatting import format_bytes, format_day, plural
 from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.settings import ModelSettings
@@ -178,7 +178,7 @@ def level_severity(value: float, watch: float, act: float | None) -> Severity:
 
 def judged_place(blank: Finding, interval: Interval, severity: Severity, limit: float, because: str, **evidence: Any) -> Finding:
     """Return a finding with its figure, its limit and its sentence."""
-    source: Source | None = "system" if severity in ("act", "watch") else None
+    source: Source | None = "system" if needs_action(severity) else None
     told = replace(blank, **interval.fields, severity=severity, limit=limit, because=because, likely_source=source)
     return replace(told, evidence=blank.evidence | evidence)
 
@@ -398,7 +398,7 @@ def stored_form_findings(
         blank = context.undecided(NAME, f"dataset:{audit.dataset}", claim.metric, round(claim.interval.n), "", against="level")
         blank = replace(blank, model=model, version=version, limit=claim.limit, slice=claim.slice)
         blank = replace(blank, evidence=evidence | {"next": NEXT[claim.metric]} | claim.evidence, rank=float(claim.slice is not None))
-        source: Source | None = "system" if claim.severity in ("act", "watch") else None
+        source: Source | None = "system" if needs_action(claim.severity) else None
         yield replace(blank, **claim.interval.fields, severity=claim.severity, because=claim.because, likely_source=source)
 
 

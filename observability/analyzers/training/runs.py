@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, needs_action
+from observability.core.finding import SEVERITIES, Finding, needs_action
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.detection.curve_checks import claims_of, of_search_trial
@@ -191,8 +191,7 @@ def run_finding(context: Context, claim: RunClaim, run: TrainingRun) -> Finding:
 
 def worst_claim(claims: Sequence[RunClaim]) -> RunClaim | None:
     """Return the most severe claim, the highest rank first; None without claims."""
-    order = ("act", "watch", "unknown", "ok")
-    return min(claims, key=lambda each: (order.index(each.severity), -each.rank), default=None)
+    return min(claims, key=lambda each: (SEVERITIES.index(each.severity), -each.rank), default=None)
 
 
 ANALYZER = Analyzer(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.core.formatting import format_share, join_words, plural
 from observability.core.owner_level import beyond_level, held_against_level, level_name
 from observability.core.questions import Sample
@@ -120,7 +120,7 @@ def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -
         because += f". Most of the distance is in {' and '.join(f'`{name}` ({format_share(part)})' for name, part in far[:2])}"
     if severity != "ok" and guard.main_senders:
         because += f". {senders_sentence(guard.main_senders, hits, n)}"
-    asks = severity in ("act", "watch")
+    asks = needs_action(severity)
     past = far_in_past(guard, before, base, limit, context) if asks else {}
     return replace(
         base,

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
+from observability.core.finding import SEVERITIES
 from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.widgets import status_line
 
@@ -58,4 +59,4 @@ def _severity_counts(part: Body, analyzer: str) -> dict[str, int]:
     if "judged" in part:
         return dict(part["judged"].get(analyzer, {}))
     found = [each["severity"] for each in part["findings"] if each["analyzer"] == analyzer]
-    return {name: found.count(name) for name in ("act", "watch", "unknown", "ok")} if found else {}
+    return {name: found.count(name) for name in SEVERITIES} if found else {}
