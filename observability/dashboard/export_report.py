@@ -11,7 +11,7 @@ from observability.core import formatting
 from observability.core.window import Window
 from observability.dashboard import distributions, load, own_files
 from observability.dashboard.widgets import answer_or_error, plain_caption, plain_paragraph, progress_bar, status_line
-from observability.export.evidently import ROWS, SECONDS, Export, export
+from observability.export.evidently import ROWS, SECONDS, Export, evidently_export
 
 HELD = "evidently-export"
 
@@ -40,7 +40,7 @@ def make_report(current: Window, reference: Window) -> None:
     st.session_state.pop(HELD, None)
     with progress_bar("Waiting for the worker") as note:
         store, worker = load.store(), process.warm_worker()
-        made = answer_or_error(lambda: export(store, worker, current, reference, progress=note), "The report failed")
+        made = answer_or_error(lambda: evidently_export(store, worker, current, reference, progress=note), "The report failed")
     if made is not None:
         st.session_state[HELD] = current, reference, made
 

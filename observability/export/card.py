@@ -10,7 +10,7 @@ from observability.core.finding import iso
 from observability.core.questions import Records
 from observability.core.small_groups import is_body_about_few
 from observability.core.window import Window
-from observability.export.review import environment
+from observability.export.review import template_environment
 from observability.monitoring import check, check_windows
 from observability.records.values import AFTER_LAST, FIRST
 from observability.review import freeze, meeting
@@ -40,7 +40,7 @@ def model_card_html(store: Store, name: str, now: datetime) -> str:
     findings = [*findings, *findings_about_forms(store, name, review, now)]
     findings = [finding for finding in findings if not is_body_about_few(finding)]
     measured = [finding for finding in findings if finding["value"] is not None]
-    template = environment().get_template("card.html")
+    template = template_environment().get_template("card.html")
     return template.render(
         model=model,
         settings=model.settings,

@@ -79,12 +79,12 @@ def masked_names(model: Model) -> frozenset[str]:
 
 def case_html(frozen: FrozenCase) -> str:
     """The case as one HTML file."""
-    from observability.export.review import environment
+    from observability.export.review import template_environment
 
     case, masked = frozen.case, frozen.masked
     contrast = shown_contrast(frozen.contrast, masked)
     rule = shown_rule(case.rule, masked)
-    template = environment().get_template("case.html")
+    template = template_environment().get_template("case.html")
     return template.render(
         case=case,
         row=case.row,

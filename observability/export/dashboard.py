@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from observability.export.review import environment
+from observability.export.review import template_environment
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,10 +37,10 @@ class ExportedItem:
 
 def dashboard_html(name: str, scope: str, items: Sequence[ExportedItem], script: str, made_at: datetime) -> str:
     """The file. scope: that of the dashboard, in words. script: that of plotly."""
-    draw = environment().get_template("dashboard.js").render()
+    draw = template_environment().get_template("dashboard.js").render()
     scripts = [script, draw]
     return (
-        environment()
+        template_environment()
         .get_template("dashboard.html")
         .render(
             name=name,

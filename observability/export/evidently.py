@@ -36,7 +36,7 @@ MIN_ROWS, MIN_LABELLED = 20, 30
 MAX_LEVELS, MAX_COLUMNS = 50, 150
 OTHER = "(other)"
 SCORE, DECISION, LABEL = "model score", "model decision", "label"
-JOB = "observability.export.evidently:report"
+JOB = "observability.export.evidently:write_evidently_report"
 LOOK_ALIKE = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "”", "'": "’", "`": "‘", "\\": "＼", "{": "❴", "}": "❵"})
 
 
@@ -67,7 +67,7 @@ class Columns:
     categories: tuple[str, ...]
 
 
-def export(
+def evidently_export(
     store: "Store", worker: "Worker", current: Window, reference: Window, *, rows: int = ROWS, progress: "Progress | None" = None
 ) -> Export:
     """The report of a window against another: the stored reference of its version, or any other window of the model.
@@ -266,7 +266,7 @@ def evidently_file_name(model: Model, window: Window, sizes: tuple[int, int]) ->
     return f"evidently-{plain}-{days}-{sizes[0]}-current-{sizes[1]}-reference-rows"
 
 
-def report(frames: "dict[str, DataFrame]", arguments: dict[str, Any], files: dict[str, Path], say: Report) -> Output:
+def write_evidently_report(frames: "dict[str, DataFrame]", arguments: dict[str, Any], files: dict[str, Path], say: Report) -> Output:
     """The worker's job: frames "current" and "reference" with inert names to `report.html` and `snapshot.json`.
 
     arguments: numbers, categories (names of columns), task (binary, multiclass, regression or None), positive (the positive

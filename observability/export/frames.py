@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from observability.core.errors import UsageError
-from observability.core.finding import SEVERITIES
-from observability.export.review import environment
+from observability.core.finding import SEVERITIES, needs_action
+from observability.export.review import template_environment
 from observability.export.svg import paired_bars
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def frames_html(
     drawn: dict[str, Markup] = {}
     for finding in findings:
         column = finding["subject"]
-        if finding["severity"] in ("act", "watch") and column in reference and column in current and len(drawn) < MAX_DRAWN:
+        if needs_action(finding["severity"]) and column in reference and column in current and len(drawn) < MAX_DRAWN:
             drawn.setdefault(column, column_drawing(column, reference[column], current[column]))
     told = [finding for finding in findings if finding["severity"] != "unknown" or finding["analyzer"] in TOLD_UNKNOWN]
     counts = {severity: sum(finding["severity"] == severity for finding in told) for severity in SEVERITIES}
     return (
-        environment()
+        template_environment()
         .get_template("frames.html")
         .render(
             incidents=incidents,

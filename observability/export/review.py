@@ -110,7 +110,7 @@ def rendered_week(
     """The HTML of a week. agreed: the actions of its meeting. later: current stages of all actions by id. day: of these actions and stages,
     as 8 Jul 2013. Equal arguments give equal bytes.
     """
-    template = environment().get_template("review.html")
+    template = template_environment().get_template("review.html")
     return template.render(
         body=body,
         agenda={"items_": agenda.items, "folded": agenda.folded},
@@ -149,7 +149,7 @@ def rendered_week(
 
 
 @cache
-def environment() -> "Environment":
+def template_environment() -> "Environment":
     """The Jinja2 environment: everything escaped, with the formatters of the pages."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

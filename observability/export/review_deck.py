@@ -36,9 +36,9 @@ def review_deck(store: "Store", review: str, now: datetime) -> str:
     agenda, agreed = arranged_agenda(export_review.items_of(body), words), meeting.agreed_actions(store, review, now.date())
     figures = {item.item: figure for item in agenda.items if (figure := agenda_figures.item_figure(body, item))}
     present = {action["action"]: action for action in meeting.all_actions(store, now.date())}
-    script = export_review.environment().get_template("deck.js").render()
+    script = export_review.template_environment().get_template("deck.js").render()
     return (
-        export_review.environment()
+        export_review.template_environment()
         .get_template("deck.html")
         .render(
             body=body,

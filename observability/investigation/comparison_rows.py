@@ -172,7 +172,7 @@ def days_of(frame: "DataFrame") -> str:
 
 
 @computed_once
-def reference(case: CaseInProgress) -> "DataFrame":
+def rows_of_reference(case: CaseInProgress) -> "DataFrame":
     """Rows of the version's reference, without the case itself, at most REFERENCE_ROWS; empty without a reference."""
     model = case.row.model
     rows = row_limit(model, REFERENCE_ROWS, MAX_CELLS // 2)
@@ -195,7 +195,7 @@ def error_definition(case: CaseInProgress) -> ErrorDefinition:
     """
     if case.row.model.task != "regression":
         return ErrorDefinition("a decision that is not the label")
-    frame, where = reference(case), ""
+    frame, where = rows_of_reference(case), ""
     if not (frame["label"] >= 0).any():
         frame, where = labelled_rows_about(case), "the labelled rows"
     errors = (frame["score"] - frame["label_value"]).abs().dropna()

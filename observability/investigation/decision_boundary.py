@@ -49,7 +49,7 @@ def top_features(store: Store, row: Row, number: int = CURVES) -> tuple[str, ...
     return tuple(ranked[:number])
 
 
-def curves(
+def ice_curves(
     store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None, features: Sequence[str] | None = None
 ) -> tuple[Curve, ...]:
     """Individual conditional expectation (ICE): the score along single features, over the reference's range or levels. One call of the
@@ -102,7 +102,7 @@ def scores_from_model(store: Store, row: Row, worker: Worker | None, table: "Dat
     return cached_scores(store, row, row.version, table, worker, progress, SECONDS)
 
 
-def opposite(store: Store, row: Row) -> Opposite:
+def nearest_opposite_row(store: Store, row: Row) -> Opposite:
     """The nearest real row with another decision (regression: with a score that reaches the goal), in a bounded sample of the reference
     and of the 90 days before. No model is needed.
 

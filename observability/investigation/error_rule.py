@@ -43,7 +43,7 @@ EARNED = 1.15
 MAX_GROUPS, MAX_WEEKS = 12, 26
 
 
-def rule(case: CaseInProgress) -> ErrorRule:
+def error_rule_of_case(case: CaseInProgress) -> ErrorRule:
     """The rule. Raises NotGivenError where the case is correct, too few rows are labelled, or no rule has a higher error rate."""
     row = case.row
     error = comparison_rows.error_definition(case)

@@ -176,7 +176,7 @@ def reference_errors(case: CaseInProgress, value: float, error: float) -> Bools 
     """Which of the reference rows with the nearest predicted values, the nearest first, have an error at least as large on the same side;
     None where too few are labelled.
     """
-    frame = comparison_rows.reference(case)
+    frame = comparison_rows.rows_of_reference(case)
     frame = frame[frame["score"].notna() & frame["label_value"].notna()]
     if len(frame) < NEAREST:
         return None
@@ -192,7 +192,7 @@ def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
     what = found.size or ("an error" if found.errors == 1 else "errors")
     because = f"{found.errors:,} of {found.n:,} other {found.text} were {what} ({percent(found.low)} to {percent(found.high)})"
     if found.stated is not None:
-        rows = f"of the {MAX_SURE} nearest of {comparison_rows.reference_sample(case.row, len(comparison_rows.reference(case)))}"
+        rows = f"of the {MAX_SURE} nearest of {comparison_rows.reference_sample(case.row, len(comparison_rows.rows_of_reference(case)))}"
         because += f"; {rows if found.size else 'their scores state'} {percent(found.stated)}"
     if found.wider is not None and found.wider.stated is not None:
         states = "of as near reference rows" if found.size else "their scores state"
@@ -206,7 +206,7 @@ def unseen_sentence(case: CaseInProgress) -> str:
     found = similar_scores(case)
     if found is None or not found.unseen:
         return ""
-    rank, sample = error_rank(case), comparison_rows.reference_sample(case.row, len(comparison_rows.reference(case)))
+    rank, sample = error_rank(case), comparison_rows.reference_sample(case.row, len(comparison_rows.rows_of_reference(case)))
     return f"None of the {found.unseen:,} rows with the nearest predicted values in {sample} is {found.size}.{f' {rank}' if rank else ''}"
 
 

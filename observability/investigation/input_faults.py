@@ -71,7 +71,7 @@ def missing_together(case: CaseInProgress) -> str | None:
     columns = neighbours.compared_features(case.row)
     own = comparison_rows.values_by_reference(case.row)
     mine = sum(own[each.reference] is None for each in columns)
-    frame: DataFrame = comparison_rows.reference(case)
+    frame: DataFrame = comparison_rows.rows_of_reference(case)
     if mine < 2 or frame.empty:
         return None
     theirs = frame[[each.reference for each in columns]].isna().sum(axis=1)

@@ -49,7 +49,7 @@ class Donors:
     key: str | None = None
 
 
-def repair(case: CaseInProgress) -> InputRepair | None:
+def answer_with_repaired_inputs(case: CaseInProgress) -> InputRepair | None:
     """The answer with repaired inputs; None where no input is suspected. Raises NotGivenError where it cannot be tried."""
     features = suspected_features(case)
     if not features:
@@ -162,7 +162,7 @@ def similar_rows(case: CaseInProgress, columns: list[Column]) -> "DataFrame":
     """The nearest rows by the other features that have good values of these."""
     import pandas as pd
 
-    frame = pd.concat([comparison_rows.reference(case), comparison_rows.labelled_rows_of(case)], ignore_index=True)
+    frame = pd.concat([comparison_rows.rows_of_reference(case), comparison_rows.labelled_rows_of(case)], ignore_index=True)
     if any(each.reference not in frame for each in columns):
         raise NotGivenError("too many inputs are suspected to be repaired together")
     frame = frame[good_rows(case, frame, columns)].reset_index(drop=True)

@@ -124,7 +124,7 @@ def nearest_labelled(case: CaseInProgress) -> Near:
     """
     import pandas as pd
 
-    kept, period = comparison_rows.reference(case), comparison_rows.labelled_rows_of(case)
+    kept, period = comparison_rows.rows_of_reference(case), comparison_rows.labelled_rows_of(case)
     kept = kept[~(copied_rows(case, kept, own_frame(case)) | copied_rows(case, kept, period))]
     rows = ((kept, "reference"), (period, "production"))
     candidates = [part for frame, environment in rows if len(part := with_labels(frame, environment))]
@@ -134,7 +134,7 @@ def nearest_labelled(case: CaseInProgress) -> Near:
     columns = compared_features(case.row)
     if not columns:
         raise NotGivenError("this version has no features to compare rows by")
-    space = space_of(comparison_rows.reference(case) if len(comparison_rows.reference(case)) else frame, columns)
+    space = space_of(comparison_rows.rows_of_reference(case) if len(comparison_rows.rows_of_reference(case)) else frame, columns)
     own = space.place(own_frame(case))
     distance = space.place(frame).distances(own)
     order = np.lexsort((frame["id"].to_numpy(str), distance))[:NEAREST]
@@ -211,7 +211,7 @@ def reference_distance(case: CaseInProgress) -> Far:
     """Distance to the reference, compared with that of reference rows and of current rows. Raises NotGivenError where the reference is
     too small.
     """
-    frame = comparison_rows.reference(case)
+    frame = comparison_rows.rows_of_reference(case)
     columns = compared_features(case.row)
     if len(frame) < MIN_REFERENCE or not columns:
         raise NotGivenError(f"the reference has {len(frame)} rows, too few to judge distances")

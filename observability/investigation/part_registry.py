@@ -43,15 +43,15 @@ PARTS: Mapping[str, CasePart] = {
     "happened": imported_part("observability.investigation.outcome_facts:outcome_story"),
     "label": current_label,
     "inputs": imported_part("observability.investigation.input_checks:checked_inputs"),
-    "repair": imported_part("observability.investigation.input_repair:repair"),
+    "repair": imported_part("observability.investigation.input_repair:answer_with_repaired_inputs"),
     "findings": imported_part("observability.investigation.same_day_findings:same_day_findings"),
     "explanation": imported_with_worker("observability.investigation.score_explanation:explain"),
     "counterfactuals": imported_with_worker("observability.investigation.counterfactuals:counterfactuals"),
     "neighbours": imported_part("observability.investigation.neighbours:neighbours"),
     "label_check": imported_part("observability.investigation.label_evidence:label_check"),
-    "rule": imported_part("observability.investigation.error_rule:rule"),
+    "rule": imported_part("observability.investigation.error_rule:error_rule_of_case"),
     "versions": imported_with_worker("observability.investigation.version_replay:version_scores"),
-    "triage": imported_part("observability.investigation.source_triage:triage"),
+    "triage": imported_part("observability.investigation.source_triage:rank_sources"),
     "verdicts": imported_part("observability.investigation.verdicts:verdicts_about"),
 }
 """All parts, in reading order."""

@@ -57,7 +57,7 @@ def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", fra
     """
     if any(each.reference in FIELDS for each in conditions) or not len(frame):
         return SliceHistory()
-    past = comparison_rows.reference(case)
+    past = comparison_rows.rows_of_reference(case)
     if case.row.decision >= 0:
         past = past[past["decision"] == case.row.decision]
     past = past.reset_index(drop=True)
@@ -70,7 +70,7 @@ def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", fra
     excess = excess_errors(past, before, comparison_rows.similar_error(case).of(past))
     if excess is not None and excess.low > 0:
         return SliceHistory(sentence="Such reference rows have more errors than others of the same scores as well.")
-    decided, every = comparison_rows.decided_words(case), comparison_rows.reference(case)
+    decided, every = comparison_rows.decided_words(case), comparison_rows.rows_of_reference(case)
     were, are = percent(float(before.mean()), 2), percent(share, 2)
     rows = comparison_rows.reference_sample(case.row, len(every))
     among = f"the {len(past):,} {decided}rows among {rows}" if decided else rows

@@ -60,7 +60,7 @@ that of an ordinary error, as one request shows nothing about a version.
 """
 
 
-def triage(case: CaseInProgress) -> tuple[Triage, ...]:
+def rank_sources(case: CaseInProgress) -> tuple[Triage, ...]:
     """Sources with evidence, and `unknown`, best first; ties in the order of SOURCES. `unknown` is first where the best source has less
     weight than UNKNOWN, or the next one less than CLOSE below it.
     """
@@ -216,7 +216,7 @@ def slice_errors(case: CaseInProgress) -> SliceErrors | None:
     return None if excess is None else SliceErrors(rule, excess, frame, inside, int(odd.sum()))
 
 
-def expected(case: CaseInProgress) -> Iterator[Triage]:
+def expected_error_source(case: CaseInProgress) -> Iterator[Triage]:
     """The error as a rare one that the scores of similar rows state; the more frequent such errors are, the less it says. Where rows like
     the case err more than others of the same scores, whatever made them do so, the scores do not state that part.
     """
@@ -248,7 +248,7 @@ def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
     return more.low is not None and more.low > 0
 
 
-def boundary(case: CaseInProgress) -> Iterator[Triage]:
+def decision_boundary_source(case: CaseInProgress) -> Iterator[Triage]:
     """Closeness of the score to another decision."""
     row = case.row
     if row.score is None or row.decision < 0 or not np.isfinite(row.score):
@@ -267,7 +267,7 @@ def boundary(case: CaseInProgress) -> Iterator[Triage]:
         yield Triage("boundary", round(AT_EDGE * max(0.0, 1 - margin / NEAR_EDGE), 3), f"{text}: {near}.")
 
 
-def version(case: CaseInProgress) -> Iterator[Triage]:
+def other_version_source(case: CaseInProgress) -> Iterator[Triage]:
     """Another version with a better score of the same input."""
     row = case.row
     if row.label is None:
@@ -333,10 +333,10 @@ SOURCES: tuple[Callable[[CaseInProgress], Iterator[Triage]], ...] = (
     degraded_path,
     input_sources,
     label_sources,
-    version,
+    other_version_source,
     weak_slice,
     far_from_reference,
-    boundary,
-    expected,
+    decision_boundary_source,
+    expected_error_source,
 )
 """Sources in the order that breaks ties."""

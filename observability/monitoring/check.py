@@ -41,7 +41,7 @@ from observability.monitoring.check_windows import (
     records_name_a_model,
 )
 from observability.monitoring.finding_events import EVENT_DAYS, dated_finding, with_nearest_event
-from observability.monitoring.late_labels import labelled_window, with_analyzed_dates
+from observability.monitoring.late_labels import newest_labelled_window, with_analyzed_dates
 from observability.stats.multiple_testing import fdr_per_look
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def model_findings(
 def _late_window(engine: "Engine", window: Window) -> Window | None:
     """The newest days with complete labels; None where they cannot be read, which the analyzers of labels report."""
     try:
-        return labelled_window(engine.ask, window)
+        return newest_labelled_window(engine.ask, window)
     except Exception:
         LOG.exception("the labels of %s cannot be read", window.model)
         return None

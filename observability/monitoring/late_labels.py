@@ -32,7 +32,7 @@ DAY = timedelta(days=1)
 OUTCOMES = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
 
 
-def labelled_window(ask: AskCounts, window: Window) -> Window | None:
+def newest_labelled_window(ask: AskCounts, window: Window) -> Window | None:
     """As many whole days as the window has, ending with the newest day whose labels are complete. None where the window's own labels are
     complete, or there are none.
 

@@ -15,7 +15,7 @@ REPORTED = ("incident", "complaint")
 """Kinds of events by which people report a fault."""
 
 
-def monitoring(store: Store, week: Week, models: Sequence[Body], happened: Sequence[Entry]) -> Body:
+def week_monitoring(store: Store, week: Week, models: Sequence[Body], happened: Sequence[Entry]) -> Body:
     """Alerts of the week as of its end (changed in it, or still open), their precision, rules that fired or not, and missed incidents."""
     records = [record for record in alert_log.alert_records(store) if record["at"] < week.end]
     standing = list(alert_state.alerts_from_records(records, week.end).values())

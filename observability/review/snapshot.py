@@ -30,7 +30,7 @@ from observability.review.change_log import change_entries
 from observability.review.fairness_status import newest_audits
 from observability.review.fleet_strip import COMPARED, strip_cells
 from observability.review.judged_model import JudgedModel
-from observability.review.monitoring_quality import monitoring
+from observability.review.monitoring_quality import week_monitoring
 from observability.review.weekly_details import weekly_details
 from observability.store.engine import Store
 
@@ -89,7 +89,7 @@ def snapshot_under_settings(
         "models": models,
         "promises": promised,
         "records": [frozen_finding(finding) for finding in records if finding.severity != "ok"],
-        "alerts": monitoring(store, week, models, happened),
+        "alerts": week_monitoring(store, week, models, happened),
         "ledger": [entry.to_json() for entry in happened],
         "challengers": challengers(store, week),
         "audits": newest_audits(records_until(store, "audit", min(frozen_at, week.end))),

@@ -188,7 +188,7 @@ def whole_file(store: Database, _rows: int) -> None:
         }
         steps |= {
             "waterfall": lambda: known_attributions.logged_or_stored_contrast(store, look.row), "margin": lambda: decision_boundary.margin(store, look.row), "tree": lambda: error_tree.error_tree_nodes(look),
-            "opposite": lambda: decision_boundary.opposite(store, look.row), "said": lambda: (store.verdicts("big", look.row.id), store.actions("big", look.row.id)),
+            "opposite": lambda: decision_boundary.nearest_opposite_row(store, look.row), "said": lambda: (store.verdicts("big", look.row.id), store.actions("big", look.row.id)),
         }  # fmt: skip
         last = began
         for name, work in steps.items():

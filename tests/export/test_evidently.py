@@ -22,8 +22,8 @@ from observability.export.evidently import (
     MIN_ROWS,
     OTHER,
     SCORE,
+    evidently_export,
     evidently_file_name,
-    export,
     inert_name,
     report_columns,
     sample_sentence,
@@ -94,7 +94,9 @@ def test_the_report_is_made_in_the_worker_and_its_snapshot_loads(store: Database
 
     worker, steps = Worker(), []
     try:
-        made = export(store, worker, WINDOW, WINDOW.reference(), rows=SAMPLED, progress=lambda share, words: steps.append((share, words)))
+        made = evidently_export(
+            store, worker, WINDOW, WINDOW.reference(), rows=SAMPLED, progress=lambda share, words: steps.append((share, words))
+        )
     finally:
         worker.close()
     assert made.rows == (SAMPLED, SAMPLED) and made.of_rows == (N, 700) and made.left_out == ()
@@ -129,7 +131,7 @@ def test_the_report_is_made_in_the_worker_and_its_snapshot_loads(store: Database
 def test_too_few_rows_are_refused_before_the_worker_is_asked(store: Database) -> None:
     short = Window("loan <b>", START, START + timedelta(minutes=20), version="1")
     with pytest.raises(UsageError, match=f"too few rows for a report .in this window.; got 13 predictions; expected at least {MIN_ROWS}"):
-        export(store, Broken(), short, short.reference())
+        evidently_export(store, Broken(), short, short.reference())
 
 
 class Broken:
@@ -143,7 +145,7 @@ class Broken:
 
 def test_a_worker_that_fails_says_what_and_what_to_try(store: Database) -> None:
     with pytest.raises(WorkerError, match=r"took too long.*Ask for fewer rows"):
-        export(store, Broken(), WINDOW, WINDOW.reference())
+        evidently_export(store, Broken(), WINDOW, WINDOW.reference())
 
 
 @pytest.mark.parametrize("text", [EVIL, EVIL_LEVEL, "a\nb\x00", "\"'`\\{}", "&lt;b&gt;", "x" * 500, "", "\u202e"])

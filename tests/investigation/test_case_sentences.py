@@ -120,7 +120,7 @@ def test_a_score_in_a_table_says_of_which_class_it_is() -> None:
 def test_a_regression_reaches_a_score_and_has_no_decision(model_world: Any) -> None:
     """Of a regression it was said that no value "changes the decision", and that the case is the nearest of all sampled rows."""
     row = find(model_world.store, "r-9", model="rent")
-    near = decision_boundary.opposite(model_world.store, row)
+    near = decision_boundary.nearest_opposite_row(model_world.store, row)
     rows = real_rows(model_world.store, row)
     other = meets_goal(goal_of(row, rows), rows.facts["score"].to_numpy(float))
     assert (near.others, near.searched) == (int(other.sum()), len(rows)) and near.goal.startswith("a score ")
@@ -150,7 +150,7 @@ def test_where_no_row_has_another_score_nothing_is_said_of_a_decision(model_worl
     alike = replace(rows, facts=rows.facts.assign(score=row.score))
     monkeypatch.setattr(decision_boundary, "real_rows", lambda *_, **__: alike)
     with pytest.raises(NotGivenError) as told:
-        decision_boundary.opposite(model_world.store, row)
+        decision_boundary.nearest_opposite_row(model_world.store, row)
     assert str(told.value).startswith(f"None of {len(rows):,} sampled rows has a score ") and "decision" not in str(told.value)
 
 

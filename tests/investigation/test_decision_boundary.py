@@ -84,7 +84,7 @@ def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
 def test_curves_are_the_models_own_scores(model_world, model_worker):
     for name, model in (("c-5", "credit"), ("m-2", "mood"), ("r-3", "rent")):
         row = row_of(model_world, name, model)
-        found = decision_boundary.curves(model_world.store, row, worker=model_worker)
+        found = decision_boundary.ice_curves(model_world.store, row, worker=model_worker)
         assert 1 <= len(found) <= decision_boundary.CURVES
         held = model_world.frames[f"{model} held"]
         goal = goal_of(row, real_rows(model_world.store, row))
@@ -100,14 +100,14 @@ def test_curves_are_the_models_own_scores(model_world, model_worker):
                 own = row.features[curve.feature]
                 inner = [value for value in curve.values if value != own]
                 assert min(inner) >= held[curve.feature].min() and max(inner) <= held[curve.feature].max()
-    one = decision_boundary.curves(model_world.store, row_of(model_world, "c-5", "credit"), worker=model_worker, features=["rooms"])
+    one = decision_boundary.ice_curves(model_world.store, row_of(model_world, "c-5", "credit"), worker=model_worker, features=["rooms"])
     assert [curve.feature for curve in one] == ["rooms"] and one[0].values == (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 
 
 def test_the_nearest_opposite_is_the_nearest_by_brute_force_and_needs_no_model(model_world):
     for name, model in (("c-5", "credit"), ("m-2", "mood"), ("l-3", "logged")):
         row = row_of(model_world, name, model)
-        found = decision_boundary.opposite(model_world.store, row)
+        found = decision_boundary.nearest_opposite_row(model_world.store, row)
         rows = real_rows(model_world.store, row)
         far = row_distances(stored_input(row), rows.inputs, version_features(row.model, row.version), rows.scale)
         other = ((rows.facts["decision"] != row.decision) & (rows.facts["decision"] >= 0)).to_numpy()
@@ -118,7 +118,7 @@ def test_the_nearest_opposite_is_the_nearest_by_brute_force_and_needs_no_model(m
             assert (row.features[feature], theirs.features[feature]) == (mine, its) and mine != its
         assert set(found.changes) == {each for each in row.features if row.features[each] != theirs.features[each] and each != "tenure"}
     rent = row_of(model_world, "r-9", "rent")
-    found = decision_boundary.opposite(model_world.store, rent)
+    found = decision_boundary.nearest_opposite_row(model_world.store, rent)
     assert abs(found.score - rent.score) > median_error(real_rows(model_world.store, rent))
 
 
@@ -128,9 +128,9 @@ def test_when_all_were_answered_alike_there_is_no_opposite(model_world, monkeypa
     alike = dataclasses.replace(rows, facts=rows.facts.assign(decision=row.decision))
     monkeypatch.setattr(decision_boundary, "real_rows", lambda *_, **__: alike)
     with pytest.raises(NotGivenError, match="has another decision"):
-        decision_boundary.opposite(model_world.store, row)
+        decision_boundary.nearest_opposite_row(model_world.store, row)
     with pytest.raises(NotGivenError, match="no answer was logged"):
-        decision_boundary.opposite(model_world.store, dataclasses.replace(row, score=None, decision=-1, status="timeout"))
+        decision_boundary.nearest_opposite_row(model_world.store, dataclasses.replace(row, score=None, decision=-1, status="timeout"))
 
 
 def checked(world, row, model, found, table_features):

@@ -258,7 +258,7 @@ def test_a_number_far_outside_is_odd_however_many_rows_have_it(
 def test_an_error_that_the_reference_hardly_has_is_not_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a regression nothing is stated by a score: the reference says how often values of this size are as wrong."""
     case = open_case(case_world.store, "price-50")
-    frame, held = (rows(case).copy() for rows in (comparison_rows.labelled_rows_of, comparison_rows.reference))
+    frame, held = (rows(case).copy() for rows in (comparison_rows.labelled_rows_of, comparison_rows.rows_of_reference))
     frame.loc[frame.index % 5 == 0, "label_value"] = frame["score"] + 200
     monkeypatch.setattr(comparison_rows, "labelled_rows_of", lambda _case: frame)
     found = expected_error.similar_values(case, frame)
@@ -266,7 +266,7 @@ def test_an_error_that_the_reference_hardly_has_is_not_expected(case_world: Worl
     assert found.stated_part == 0
     assert f"; of the 200 nearest of {len(held):,} reference rows 0 %" in expected_error.expected_sentence(case, found)
     held.loc[held.index % 5 == 0, "label_value"] = held["score"] + 200
-    monkeypatch.setattr(comparison_rows, "reference", lambda _case: held)
+    monkeypatch.setattr(comparison_rows, "rows_of_reference", lambda _case: held)
     again = expected_error.similar_values(case, frame)
     assert again is not None and again.stated == pytest.approx(0.2, abs=0.08) and again.stated_part == 1
 
@@ -314,7 +314,7 @@ def test_a_rule_whose_excess_is_not_significant_is_no_clear_pattern(case_world: 
     for note, clear in (("", True), (" 1 % of 9 rows are such errors: too few days to tell.", False)):
         monkeypatch.setattr(error_rule, "excess_note", lambda *_, words=note: words)
         monkeypatch.setattr(error_rule, "best_rule", lambda *_: (NORTH,))
-        found = error_rule.rule(case)
+        found = error_rule.error_rule_of_case(case)
         assert found.weak and found.confirmed is clear and found.clear is clear and found.because.endswith(note or ".")
 
 
@@ -322,4 +322,4 @@ def test_a_search_that_found_no_slice_does_not_claim_that_there_is_none(case_wor
     """It said "no slice of this case has a higher error rate"; a reader found one of 719 rows."""
     monkeypatch.setattr(error_rule, "best_rule", lambda options, frame, wrong: ())
     with pytest.raises(NotGivenError, match="the search found no slice of this case with a higher error rate"):
-        error_rule.rule(wrong_case(case_world))
+        error_rule.error_rule_of_case(wrong_case(case_world))

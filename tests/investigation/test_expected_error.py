@@ -83,7 +83,7 @@ def test_where_the_two_best_are_close_no_source_is_named(
 ) -> None:
     found = (Triage("label", weights[0], "One."), Triage("weak_slice", weights[1], "Two."))
     monkeypatch.setattr(source_triage, "SOURCES", tuple((lambda _case, one=one: iter([one])) for one in found))
-    ranked = source_triage.triage(open_case(case_world.store, f"loan-{wrong_loans(case_world)[0]}"))
+    ranked = source_triage.rank_sources(open_case(case_world.store, f"loan-{wrong_loans(case_world)[0]}"))
     assert ranked[0].source == first
     assert [each.score for each in ranked] == sorted((each.score for each in ranked), reverse=True)
     assert ranked[0].because.startswith("Cannot tell: ") == (weights == (0.6, 0.55))
@@ -107,7 +107,7 @@ def price_case(case_world: World, monkeypatch: pytest.MonkeyPatch, now: pd.DataF
     case.row = dataclasses.replace(case.row, score=200.0, revisions=(revision,))
     assert case.row.error == 100.0
     monkeypatch.setattr(comparison_rows, "labelled_rows_of", lambda _case: now)
-    monkeypatch.setattr(comparison_rows, "reference", lambda _case: past)
+    monkeypatch.setattr(comparison_rows, "rows_of_reference", lambda _case: past)
     return case
 
 
@@ -119,7 +119,7 @@ def test_an_error_that_no_reference_row_has_is_not_called_expected(case_world: W
     case = price_case(case_world, monkeypatch, price_rows(scores, large), price_rows(scores, np.full(400, 10.0)))
     found = expected_error.similar_scores(case)
     assert found.stated_part == 0.0 and found.unseen == 200
-    assert next(source_triage.expected(case)).score == 0.0
+    assert next(source_triage.expected_error_source(case)).score == 0.0
     assert expected_error.unseen_sentence(case).startswith("None of the 200 rows with the nearest predicted values in")
     case.known["label_check"] = None
     said = source_triage.ordinary_error_source(case).because
@@ -152,11 +152,11 @@ def test_large_errors_that_became_more_frequent_among_many_near_rows_are_not_sta
 def test_what_rows_like_the_case_err_beyond_their_scores_is_not_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     case = open_case(case_world.store, f"loan-{wrong_loans(case_world)[40]}")
     monkeypatch.setattr(source_triage, "slice_errors", lambda _case: None)
-    alone = next(source_triage.expected(case))
+    alone = next(source_triage.expected_error_source(case))
     assert "counts less" not in alone.because
     among = source_triage.SliceErrors(None, ExcessErrors(200, 100, 40.0, 40.0, 0), None, None, 0)
     monkeypatch.setattr(source_triage, "slice_errors", lambda _case: among)
-    less = next(source_triage.expected(case))
+    less = next(source_triage.expected_error_source(case))
     assert less.score == pytest.approx(alone.score / 2, abs=0.001), "half of the errors of such rows are in excess"
     assert less.because.endswith("so this counts less.")
 

@@ -18,7 +18,7 @@ from observability.core.window import Slice
 from observability.investigation import comparison_rows, conditions, label_evidence, neighbours, offline_values
 from observability.investigation.case import case, open_case
 from observability.investigation.case_parts import CaseInProgress
-from observability.investigation.error_rule import best_rule, rates_by_group, rule, rule_figures, search_half
+from observability.investigation.error_rule import best_rule, error_rule_of_case, rates_by_group, rule_figures, search_half
 from observability.investigation.error_tree import error_tree_nodes
 from observability.investigation.evidence_types import Condition, Flag, Input, LabelCheck, NotGivenError
 from observability.investigation.find_prediction import prediction_row
@@ -103,13 +103,13 @@ def test_neighbours_are_scikit_learns(case_world: World) -> None:
     found = case.part("neighbours")
     candidates = pd.concat(
         [
-            neighbours.with_labels(comparison_rows.reference(case), "r"),
+            neighbours.with_labels(comparison_rows.rows_of_reference(case), "r"),
             neighbours.with_labels(comparison_rows.labelled_rows_about(case), "p"),
         ],
         ignore_index=True,
     )
     assert len(candidates) > 2500
-    space = neighbours.space_of(comparison_rows.reference(case), neighbours.compared_features(case.row))
+    space = neighbours.space_of(comparison_rows.rows_of_reference(case), neighbours.compared_features(case.row))
     matrix, own = space.place(candidates), space.place(neighbours.case_frame(case.row))
     levels = max(len(each) for each in space.levels.values())
     peer = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(one_hot(matrix, levels))
@@ -122,9 +122,9 @@ def test_neighbours_are_scikit_learns(case_world: World) -> None:
 def test_a_distance_by_hand(case_world: World) -> None:
     case = open_case(case_world.store, "loan-100")
     near = case.part("neighbours")[0]
-    every = pd.concat([comparison_rows.reference(case), comparison_rows.labelled_rows_about(case)])
+    every = pd.concat([comparison_rows.rows_of_reference(case), comparison_rows.labelled_rows_about(case)])
     other = every[every["id"] == near.id].iloc[0]
-    reference, row = comparison_rows.reference(case), case.row
+    reference, row = comparison_rows.rows_of_reference(case), case.row
     squares = 0.0
     for name in ("age", "income", "debt"):
         values, mine, theirs = reference[f"feature.{name}"].dropna(), row.features[name], other[f"feature.{name}"]
@@ -216,7 +216,7 @@ def wrong_north(world: World) -> str:
 
 def test_the_rules_figures_equal_a_count_by_hand(case_world: World) -> None:
     case = open_case(case_world.store, wrong_north(case_world))
-    found = rule(case)
+    found = error_rule_of_case(case)
     assert found.weak
     assert any(each.levels == ("north",) for each in found.conditions)
     # By hand, from the rows that were logged and not from the store: the half that was not searched, in the order of the ids' hash.
@@ -434,7 +434,7 @@ def test_a_replica_is_a_degraded_path_only_where_it_errs_more(case_world: World)
 
 def test_all_like_this_are_found_by_the_rules_own_text(case_world: World) -> None:
     case = open_case(case_world.store, wrong_north(case_world))
-    found = rule(case)
+    found = error_rule_of_case(case)
     assert found.search is not None
     listed = case_world.store.search(comparison_rows.window_around(case), search_terms.parse_search_terms(found.search), 10_000)
     every = comparison_rows.labelled_rows_about(case)
@@ -509,7 +509,7 @@ def test_too_few_labels_make_no_tree(case_world: World) -> None:
     with pytest.raises(NotGivenError, match=f"{same} other “[01]” predictions of this version"):
         error_tree_nodes(case)
     with pytest.raises(NotGivenError, match=f"{same} other “[01]” predictions of this version"):
-        rule(case)
+        error_rule_of_case(case)
 
 
 def test_values_of_the_same_request_are_held_against_those_logged_offline(tmp_path: Path) -> None:

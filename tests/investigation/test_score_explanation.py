@@ -153,7 +153,7 @@ def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_nee
         row = prediction_row(store, "c-5", model="credit")
         asked = {
             "why": lambda: score_explanation.explain(store, row, worker=model_worker),
-            "curves": lambda: decision_boundary.curves(store, row, worker=model_worker),
+            "curves": lambda: decision_boundary.ice_curves(store, row, worker=model_worker),
             "flips": lambda: counterfactuals.counterfactuals(store, row, worker=model_worker),
             "what-if": lambda: decision_boundary.what_if(store, row, {"rooms": 1}, worker=model_worker),
         }
@@ -174,7 +174,7 @@ def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_nee
                 with pytest.raises(ObservabilityError) as caught:
                     each()
                 assert str(caught.value)
-        assert decision_boundary.opposite(store, row).searched > 100 and decision_boundary.margin(store, row).edge == 0.4
+        assert decision_boundary.nearest_opposite_row(store, row).searched > 100 and decision_boundary.margin(store, row).edge == 0.4
         others = {each.version: each for each in version_replay.replayed_answers(store, row, worker=model_worker)}
         assert others["1"].source == "logged" and others["2"].source == "shadow"
         found = score_explanation.attribution_contrasts(store, row, worker=model_worker)

@@ -39,7 +39,7 @@ def case(case_world: World) -> CaseInProgress:
 def named(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, now: pd.DataFrame, reference: pd.DataFrame) -> Triage:
     """The slice `north` as a source, where these are the current rows and those of the reference."""
     monkeypatch.setattr(comparison_rows, "same_decision_rows", lambda _case: now)
-    monkeypatch.setattr(comparison_rows, "reference", lambda _case: reference)
+    monkeypatch.setattr(comparison_rows, "rows_of_reference", lambda _case: reference)
     held = now[~search_half(len(now))].reset_index(drop=True)
     wrong = comparison_rows.similar_error(case).of(held)
     case.known["rule"] = rule_figures(case.row.model, (NORTH,), held, wrong, comparison_rows.ErrorDefinition("an error"))

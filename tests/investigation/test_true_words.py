@@ -216,16 +216,16 @@ def test_class_names_are_a_table_of_words() -> None:
 def test_the_nearest_rows_are_others_and_each_is_counted_once(case_world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The rows of the period, the case among them, stand in the reference as well, with ids of the reference."""
     case = open_case(case_world.store, name)
-    kept, period = comparison_rows.reference(case), comparison_rows.labelled_rows_of(case)
+    kept, period = comparison_rows.rows_of_reference(case), comparison_rows.labelled_rows_of(case)
     before, far = neighbours.nearest_labelled(case), neighbours.reference_distance(case)
     monkeypatch.setattr(neighbours, "space_of", lambda *_: before.space)
     own = neighbours.case_frame(case.row).assign(id="own", label=case.row.label_code, decision=case.row.decision, score=case.row.score)
     twice = pd.concat([kept, pd.concat([period, own]).assign(id=lambda rows: [f"reference/1/{place}" for place in range(len(rows))])])
-    monkeypatch.setattr(comparison_rows, "reference", lambda _case: twice.reset_index(drop=True))
+    monkeypatch.setattr(comparison_rows, "rows_of_reference", lambda _case: twice.reset_index(drop=True))
     again = open_case(case_world.store, name)
     found = neighbours.nearest_labelled(again).frame
     assert found["id"].tolist() == before.frame["id"].tolist() and (found["distance"] > 0).all()
-    monkeypatch.setattr(comparison_rows, "reference", lambda _case: pd.concat([kept, own], ignore_index=True))
+    monkeypatch.setattr(comparison_rows, "rows_of_reference", lambda _case: pd.concat([kept, own], ignore_index=True))
     assert neighbours.reference_distance(again).distance == far.distance
 
 
@@ -322,7 +322,7 @@ def test_only_a_small_margin_is_said_to_be_changed_by_a_small_change(case_world:
         case.row = replace(
             case.row, decision=(case.row.label_code + 1) % 3, probabilities=dict(zip(names, (0.5, second, 0.5 - second), strict=True))
         )
-        (found,) = source_triage.boundary(case)
+        (found,) = source_triage.decision_boundary_source(case)
         assert found.because.endswith(f": {said}.") and found.score > 0
 
 

@@ -32,7 +32,7 @@ def told_of_version(monkeypatch: pytest.MonkeyPatch, both: int, first: str = "20
     store = SimpleNamespace(activity=lambda as_of, model: active)
     answers = [SimpleNamespace(version="2", prediction="yes", score=0.9)]
     case: Any = SimpleNamespace(row=row, store=store, part=lambda name: answers)  # the source reads no more of a case
-    (found,) = source_triage.version(case)
+    (found,) = source_triage.other_version_source(case)
     return found
 
 

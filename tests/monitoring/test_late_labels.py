@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from observability.core.window import Window
-from observability.monitoring.late_labels import labelled_window, with_analyzed_dates
+from observability.monitoring.late_labels import newest_labelled_window, with_analyzed_dates
 from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
@@ -35,27 +35,27 @@ def world(share_by_age, days=40, served=100):
 
 
 def test_labels_that_are_in_need_no_other_days() -> None:
-    assert labelled_window(world(lambda age: 1.0), WINDOW) is None
-    assert labelled_window(world(lambda age: 0.3), WINDOW) is None
+    assert newest_labelled_window(world(lambda age: 1.0), WINDOW) is None
+    assert newest_labelled_window(world(lambda age: 0.3), WINDOW) is None
 
 
 def test_late_labels_move_the_window_back() -> None:
-    found = labelled_window(world(lambda age: float(age > 10)), WINDOW)
+    found = newest_labelled_window(world(lambda age: float(age > 10)), WINDOW)
     assert found == replace(WINDOW, start=END - 17 * DAY, end=END - 10 * DAY)
-    partly = labelled_window(world(lambda age: 0.9 if age > 12 else 0.5), WINDOW)
+    partly = newest_labelled_window(world(lambda age: 0.9 if age > 12 else 0.5), WINDOW)
     assert partly is not None and partly.end == END - 12 * DAY
 
 
 def test_a_window_with_most_of_its_labels_says_it_itself() -> None:
-    assert labelled_window(world(lambda age: float(age > 2)), WINDOW) is None  # 5 of 7 days
-    found = labelled_window(world(lambda age: float(age > 3)), WINDOW)
+    assert newest_labelled_window(world(lambda age: float(age > 2)), WINDOW) is None  # 5 of 7 days
+    found = newest_labelled_window(world(lambda age: float(age > 3)), WINDOW)
     assert found is not None and found.end == END - 3 * DAY
 
 
 def test_nothing_can_be_said_without_labels() -> None:
-    assert labelled_window(world(lambda age: 0.0), WINDOW) is None
-    assert labelled_window(world(lambda age: float(age > 10), served=2), WINDOW) is None
-    assert labelled_window(world(lambda age: 1.0, days=0), WINDOW) is None
+    assert newest_labelled_window(world(lambda age: 0.0), WINDOW) is None
+    assert newest_labelled_window(world(lambda age: float(age > 10), served=2), WINDOW) is None
+    assert newest_labelled_window(world(lambda age: 1.0, days=0), WINDOW) is None
 
 
 def test_a_fall_that_only_late_labels_show_is_told_with_its_days() -> None:

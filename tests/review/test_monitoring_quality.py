@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from observability.alerts import alert_log
 from observability.core.weeks import Week
 from observability.review.change_log import Entry
-from observability.review.monitoring_quality import missed_incidents, monitoring
+from observability.review.monitoring_quality import missed_incidents, week_monitoring
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -48,5 +48,5 @@ def test_an_alert_of_an_earlier_week_that_was_resolved_in_this_one_is_shown(monk
         word("just over", "resolved", 1),
     ]
     monkeypatch.setattr(alert_log, "alert_records", lambda store: said)
-    shown = monitoring(None, week, [], [])["alerts"]
+    shown = week_monitoring(None, week, [], [])["alerts"]
     assert [(each["incident"], each["state"]) for each in shown] == [("just over", "resolved"), ("stands", "open")]

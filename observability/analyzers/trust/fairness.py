@@ -115,14 +115,14 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     p_values = [judged.p_value for *_, judged in levels] + [one.p_value for *_, several in movers for one in several]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
     tests = int(np.count_nonzero(~np.isnan(p_values)))
-    found += [about_level(context, *each, next(adjusted), young, tests) for each in levels]
+    found += [criterion_finding(context, *each, next(adjusted), young, tests) for each in levels]
     by_rate: dict[tuple[str, str], list[list[Finding]]] = {}
     for side, metric, window, changes in movers:
         of_p = {change.place: next(adjusted) for change in changes}
         surely = {change.place for change in changes if of_p[change.place] <= context.budget and change.effect >= change.limits[0]}
         named = groups_that_moved(side, metric, window, surely, context.budget) if surely else []
         if shown := [change for change in named if window.whole or not change.standing]:
-            of_window = [about_moved(context, side, change, of_p[change.place], young) for change in shown]
+            of_window = [moved_group_finding(context, side, change, of_p[change.place], young) for change in shown]
             by_rate.setdefault((side.attribute.name, metric), []).append(of_window)
     return found + [finding for of_windows in by_rate.values() for finding in most_telling(of_windows)]
 
@@ -184,7 +184,7 @@ def labelled_windows(side: ComparedGroups, labels: LabelledDays) -> list[GroupWi
     return [replace(window, days=max(labels.days, 1)) for window in side.windows if window.whole]
 
 
-def about_level(
+def criterion_finding(
     context: Context,
     attribute: Attribute,
     now: GroupMetrics,
@@ -277,7 +277,7 @@ def base_rates_differ(now: GroupMetrics, judged: CriterionDistance) -> bool | No
     return None if np.isnan(spread.p_value) else spread.p_value < 0.05
 
 
-def about_moved(context: Context, moved: ComparedGroups, one: GapChange, adjusted: float, young: bool) -> Finding:
+def moved_group_finding(context: Context, moved: ComparedGroups, one: GapChange, adjusted: float, young: bool) -> Finding:
     """Return the finding about one group that moved away from the others."""
     verdict = judge_change(one, adjusted, context.budget)
     severity: Severity = verdict.severity if is_chosen(context.model) else "watch"

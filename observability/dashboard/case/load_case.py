@@ -187,7 +187,7 @@ def case_margin(held: OpenedCase) -> Margin:
 
 def opposite_case(held: OpenedCase) -> Opposite:
     """The nearest logged row with another decision."""
-    return _computed_once(held, "opposite", lambda: decision_boundary.opposite(held.look.store, held.look.row))
+    return _computed_once(held, "opposite", lambda: decision_boundary.nearest_opposite_row(held.look.store, held.look.row))
 
 
 def _computed_once(held: OpenedCase, name: str, ask: Callable[[], Answer]) -> Answer:
@@ -235,7 +235,7 @@ def try_repair(held: OpenedCase, progress: Progress) -> None:
 
 def response_curves(held: OpenedCase, progress: Progress) -> tuple[Curve, ...]:
     """Response curves of the most important features."""
-    return decision_boundary.curves(held.look.store, held.look.row, worker=_shared_worker(), progress=progress)
+    return decision_boundary.ice_curves(held.look.store, held.look.row, worker=_shared_worker(), progress=progress)
 
 
 def case_counterfactuals(held: OpenedCase, progress: Progress) -> Found:
