@@ -41,7 +41,7 @@ def test_samples_hold_the_compared_and_the_flagged_features(wide: CaseInProgress
     flagged = [each.feature for each in wide.part("inputs") if each.flagged]
     compared = {column.reference for column in neighbours.compared_features(wide.row)}
     assert len(compared) == FEW
-    for frame in (comparison_rows.reference(wide), comparison_rows.labelled_rows_of(wide)):
+    for frame in (comparison_rows.rows_of_reference(wide), comparison_rows.labelled_rows_of(wide)):
         held = set(features_in(frame))
         assert compared <= held and len(held) <= 2 * FEW
         assert held - compared <= {f"feature.{name}" for name in flagged}
