@@ -38,7 +38,7 @@ def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: i
     gone = "" if old is None else f"; elsewhere it stayed at {rest}" if old == rest else f"; elsewhere it went from {old} to {rest}"
     covered = slice_percent(found.coverage)
     return (
-        f"{said}, {slice_figure(before.mean, spec)} {then}{gone}. The slice has {rows} and "
+        f"{said}, {slice_figure(before.mean, spec)} {then}{gone}; the slice has {rows} and "
         f"{'the whole change' if covered == '100 %' else f'{covered} of the change'}."
     )
 
