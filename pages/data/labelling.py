@@ -7,12 +7,12 @@ belongs to a model is judged with that model; the label queue is on the page Lab
 
 import streamlit as st
 
-from observability.core.finding import needs_action, worst_first
+from observability.core.finding import worst_first
 from observability.dashboard import frame
 from observability.dashboard.data import annotator_actions, assignments, item_history, labelling, lineage_view, suggestions
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
-from observability.dashboard.widgets import finding_lines
+from observability.dashboard.widgets import finding_lines, leading_finding_line
 from observability.metrics.lineage import Thing
 
 scope = begin_records_page("labelling")
@@ -29,7 +29,7 @@ said = worst_first([*said, *labelling.model_agreement_findings(scope, name, wind
 st.markdown(labelling.labelling_summary(shown, said))
 labelling.earlier_labels_link(name, "labelling", window, scope)
 labelling.missing_fields_note(shown)
-finding_lines([each for each in said if needs_action(each.severity) or each.metric == "gold_accuracy"])
+leading_finding_line(said)
 
 st.header("Annotators", anchor=False)
 people = labelling.annotator_frame(shown, said)
@@ -39,6 +39,7 @@ if who:
     annotator_actions.annotator_action_form(name, who, said)
 lineage_view.lineage_button(Thing("annotator", (name, who)) if who else Thing("project", (name,)), scope, key="to-lineage")
 labelling.gold_accuracy_chart(people)
+finding_lines([each for each in said if each.metric == "gold_accuracy" and not each.needs_action])
 labelling.accuracy_by_class(shown, who)
 labelling.accuracy_by_guideline(shown)
 labelling.fatigue_section(shown, said)

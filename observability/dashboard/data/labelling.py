@@ -220,7 +220,7 @@ def agreement_words(alpha: Interval) -> str:
     """The agreement of a project's annotators as a part of a sentence."""
     if alpha.value is None:
         return "agreement unknown (no item has two labels, or all are equal)"
-    of = formatting.plural(int(alpha.n), "item with two labels or more", "items with two labels or more")
+    of = formatting.plural(int(alpha.n), "item with several labels", "items with several labels")
     return f"Krippendorff's alpha {formatting.value_with_interval(*alpha.triple)} on {of}"
 
 
