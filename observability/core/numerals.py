@@ -73,11 +73,12 @@ def short_percent(share: float) -> str:
 
 
 def hours_in_words(hours: float) -> str:
-    """Hours in the largest fitting unit: 0.5 is `30 minutes`, 26.04 `26 hours`, 80 `3.3 days`."""
+    """Hours in the largest fitting unit: 0.5 is `30 minutes`, 1 `1 hour`, 26.04 `26 hours`, 80 `3.3 days`."""
     for size, unit in ((72.0, "days"), (2.0, "hours")):
         if abs(hours) >= size:
             return f"{format_figure(hours / (24 if unit == 'days' else 1), 2 if unit == 'days' else 3)} {unit}"
-    return f"{format_figure(round(60 * hours), 4)} minutes"
+    minutes = round(60 * hours)
+    return "1 hour" if minutes == 60 else f"{format_figure(minutes, 4)} minutes"
 
 
 def with_si_prefix(value: float | None, unit: str) -> str:

@@ -70,7 +70,7 @@ def test_a_batch_stands_with_all_that_was_logged_of_it_and_what_became_of_its_pr
     cells = newest["cells"]
     assert cells["batch"]["t"] == "b59" and cells["batch"]["s"] == "act" and cells["batch"]["sub"] == "scanner 9"
     assert (cells["rows"]["t"], cells["kept"]["t"], cells["rejected"]["t"], cells["rejected"]["sub"]) == ("330", "323", "7", "2.1 %")
-    assert cells["captured"]["sub"] == "24 hours" and cells["delay"]["t"] == "60 minutes"
+    assert cells["captured"]["sub"] == "24 hours" and cells["delay"]["t"] == "1 hour"
     assert (cells["predictions"]["t"], cells["failed"]["t"], cells["cost"]["t"]) == ("20", "3", "5.00")
     assert cells["predictions"]["go"]["parameters"]["slice"] == "batch=b59" and cells["predictions"]["go"]["page"] == "cases"
     assert before["cells"]["predictions"]["t"] == "–" and "s" not in before["cells"]["batch"]

@@ -12,8 +12,9 @@ from observability.core.questions import Aggregate
 from observability.core.window import Window
 from observability.monitoring.check import check
 from observability.store.db.catalog_store import add_columns, add_model, read_catalog, save_edges, save_version
-from observability.store.db.schema import COLUMN_TYPES
+from observability.store.db.schema import COLUMN_TYPES, PREDICTION_COLUMNS
 from observability.store.ingest.stage import with_null_columns
+from observability.store.query.source import WindowRows, from_clause
 from observability.store.registry import infer
 from tests.support.new_store import new_store
 from tests.support.wide_model import END, wide_model
@@ -156,3 +157,19 @@ def test_a_model_of_twelve_thousand_features_is_checked_in_bounded_memory(tmp_pa
         found = work_of_a_check(store, "of 12000")[1]
     judged = {each.subject for each in found if each.analyzer == "serving/drift" and each.metric == "psi"}
     assert len(judged) == 12_001 and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 * 2**20
+
+
+def test_a_statement_about_rows_reads_only_the_features_that_it_names(tmp_path):
+    with new_store(tmp_path / "home") as store:
+        with store.write() as writer:
+            key = add_model(writer, "wide")
+            add_columns(writer, key, wanted(40), [])
+        model = store.catalog().model("wide")
+        rows = WindowRows(model, {1: Version("1")}, None, None)
+        cursor = store.cursor()
+        read = {}
+        for expressions in (["p.f3", "coalesce(p.f17, 0)", "p.score"], []):
+            _, source, parameters = from_clause(cursor, rows, expressions, False, placed=True)
+            shown = cursor.execute(f"SELECT p.* {source}", parameters).description
+            read[len(expressions)] = {name for name, *_ in shown}
+        assert read[3] - read[0] == {"f3", "f17"} and read[0] == {"place", *PREDICTION_COLUMNS}

@@ -141,8 +141,7 @@ def first_rows(
     labelled = by.labelled or any("l." in condition for condition in where)
     ranked: list[list[Any]] = []
     for cursor, rows in places:
-        clause, source, parameters = from_clause(cursor, rows, [by.sql, *where], labelled)
-        source = source.replace("(SELECT *", "(SELECT rowid AS place, *", 1)
+        clause, source, parameters = from_clause(cursor, rows, [by.sql, *where], labelled, placed=True)
         chosen = f"{by.sql}, p.id, p.stream, p.place {source} WHERE {' AND '.join(where) or 'true'} ORDER BY {ordering} LIMIT {int(limit)}"
         statement = f"{clause} SELECT {chosen}"
         ranked.append(cursor.execute(statement, used_parameters(statement, {**parameters, **(values or {})})).fetchall())

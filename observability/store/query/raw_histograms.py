@@ -100,7 +100,9 @@ def _version_histograms(query: RawQuery, version: Version, items: Sequence[tuple
     plans = [fine_plan(column_bins(query.model, version, field.reference).edges) for _, field in items]
     rows = query.rows.of_version(version)
     labelled = any(key.labelled for key in query.keys) or any(field.labelled for _, field in items)
-    clause, source, parameters = from_clause(query.cursor, rows, [field.sql for _, field in items], labelled)
+    clause, source, parameters = from_clause(
+        query.cursor, rows, [*(key.sql for key in query.keys), *(field.sql for _, field in items)], labelled
+    )
     keys = [f"{'p.score' if key.score_bin else key.sql} AS k{place}" for place, key in enumerate(query.keys)]
     weight = [f"{query.weight}::DOUBLE AS w"] if query.weighted else []
     values = [f"({field.sql})::DOUBLE AS x{item}" for item, field in items]

@@ -5,6 +5,7 @@ revisions that had arrived by `as_of`, the one with the greatest (at, arrived, v
 """
 
 import math
+import re
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,12 +23,13 @@ from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.expressions import decision_sql, label_code_sql, probability_list_sql
 from observability.store.db.results import Cursor
-from observability.store.db.schema import model_table
+from observability.store.db.schema import PREDICTION_COLUMNS, model_table
 from observability.store.query.references import known_field
 
 HOUR = timedelta(hours=1)
 SAMPLE_ORDER = 'p.sample_hash, p.id, p."at", p.stream'
 """The order of a sample of rows `p`. Several versions may answer one request under its id."""
+COLUMN_NAME = re.compile(r"\bp\.(\w+)")
 Parameters = dict[str, object]
 MODELS_A_QUERY = 50
 """Models with tables of their own that one query counts: planning a query of many tables costs more than running it. Those that share
@@ -204,19 +206,18 @@ def _slice_condition(model: Model, reference: str, value: str, name: str) -> tup
 
 
 def from_clause(
-    cursor: Cursor, rows: WindowRows, columns: Sequence[str] | None, labelled: bool, *, held: int | None = None
+    cursor: Cursor, rows: WindowRows, columns: Sequence[str], labelled: bool, *, held: int | None = None, placed: bool = False
 ) -> tuple[str, str, Parameters]:
     """(WITH clause or nothing, FROM clause, parameters) of the rows.
 
-    columns: selected expressions; they tell whether probabilities are needed. labelled: join the current labels. held: number of rows, if
-    known.
+    columns: the expressions of the statement, which tell what of the rows is read: of `p`, only the features that they name. labelled: join
+    the current labels. held: number of rows, if known. placed: `p.place` is the row number.
     """
     table, parameters = model_table("predictions", rows.model.key), rows.values
-    decided = f" REPLACE ({decision_sql(rows.model)} AS decision)" if rows.model.redecided else ""
-    by_class = ""
-    if rows.model.task == "multiclass" and rows.model.classes and (columns is None or any("by_class" in column for column in columns)):
-        by_class = f", {probability_list_sql(rows.model)} AS by_class"
-    predictions = f"(SELECT *{decided}{by_class} FROM {table} WHERE {rows.where}) p"
+    picked = [*(["rowid AS place"] if placed else []), *_predicted_columns(rows.model, columns)]
+    if rows.model.task == "multiclass" and rows.model.classes and any("by_class" in column for column in columns):
+        picked.append(f"{probability_list_sql(rows.model)} AS by_class")
+    predictions = f"(SELECT {', '.join(picked)} FROM {table} WHERE {rows.where}) p"
     if not labelled:
         return "", f"FROM {predictions}", parameters
     return (
@@ -224,6 +225,17 @@ def from_clause(
         f"FROM {predictions} LEFT JOIN current_labels l ON l.id_hash = p.id_hash AND l.id = p.id",
         parameters,
     )
+
+
+def _predicted_columns(model: Model, expressions: Sequence[str]) -> list[str]:
+    """What is selected of a table of predictions: the columns that each has, and the model's own that the expressions name as `p.name`.
+
+    DuckDB takes longer to bind the names of thousands of columns than to answer most questions.
+    """
+    named = {name for expression in expressions for name in COLUMN_NAME.findall(expression)}
+    fixed = [f'"{name}"' for name in PREDICTION_COLUMNS if name != "decision" or not model.redecided]
+    decided = [f"{decision_sql(model)} AS decision"] if model.redecided else []
+    return [*fixed, *decided, *(column.column for column in model.columns if column.column in named)]
 
 
 def _current_labels(cursor: Cursor, rows: WindowRows, held: int | None = None) -> str:
