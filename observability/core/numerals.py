@@ -78,7 +78,7 @@ def hours_in_words(hours: float) -> str:
         if abs(hours) >= size:
             return f"{format_figure(hours / (24 if unit == 'days' else 1), 2 if unit == 'days' else 3)} {unit}"
     minutes = round(60 * hours)
-    return "1 hour" if minutes == 60 else f"{format_figure(minutes, 4)} minutes"
+    return "1 hour" if minutes == 60 else f"{format_figure(minutes, 4)} minute{'' if minutes == 1 else 's'}"
 
 
 def with_si_prefix(value: float | None, unit: str) -> str:

@@ -106,16 +106,32 @@ def sample_columns(model: Model, columns: Sequence[Column] | None = None) -> tup
     return (*facts, *probability_columns(model), *(column.reference for column in (model.columns if columns is None else columns)))
 
 
-def compared_columns(model: Model) -> tuple[Column, ...]:
-    """The columns by which rows are compared: groups, sensitive columns and features, of very many the most important ones."""
-    wanted = set(most_important_names([column.name for column in model.features()], model.settings.importance))
+def compared_columns(row: Row) -> tuple[Column, ...]:
+    """The columns by which rows are compared: groups, sensitive columns, and `compared_features`; of a model that is not wide, all."""
+    model, wanted = row.model, {column.name for column in compared_features(row)}
+    names = [column.name for column in model.features()]
+    if len(most_important_names(names, model.settings.importance)) == len(names):
+        return tuple(model.columns)
     return tuple(column for column in model.columns if column.role != "feature" or column.sensitive or column.name in wanted)
+
+
+def compared_features(row: Row) -> list[Column]:
+    """The features that the distance uses: those of the case, of very many the most important ones."""
+    features = features_of_case(row)
+    wanted = set(most_important_names([column.name for column in features], row.model.settings.importance))
+    return [column for column in features if column.name in wanted]
+
+
+def features_of_case(row: Row) -> list[Column]:
+    """The features of the version, else all of the model."""
+    wanted = set(row.version.features) or {column.name for column in row.model.features()}
+    return [column for column in row.model.features() if column.name in wanted]
 
 
 @computed_once
 def read_columns(case: CaseInProgress) -> tuple[Column, ...]:
     """The columns that samples of the case hold: `compared_columns`, and of flagged inputs as many as are compared at most."""
-    model, columns = case.row.model, compared_columns(case.row.model)
+    model, columns = case.row.model, compared_columns(case.row)
     if len(columns) == len(model.columns):
         return columns
     flagged = [each.feature for each in case.part("inputs") or () if each.flagged]

@@ -114,7 +114,7 @@ def error_tree_nodes(case: CaseInProgress) -> tuple[Node, ...]:
 def encoded_columns(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
     """Columns of the tree: numbers as they are, one column per level, and missing categories."""
     found: list[Encoded] = []
-    for column in comparison_rows.compared_columns(case.row.model):
+    for column in comparison_rows.compared_columns(case.row):
         held = frame[column.reference]
         if column.kind == "number":
             found.append(Encoded(column))

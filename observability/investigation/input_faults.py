@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from observability.core.numerals import percent
-from observability.investigation import comparison_rows, neighbours
+from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import Input
 
@@ -68,7 +68,7 @@ def importance_weight(case: CaseInProgress, feature: str) -> float:
 
 def missing_together(case: CaseInProgress) -> str | None:
     """A sentence where more values are missing at once than in nearly all of the reference."""
-    columns = neighbours.compared_features(case.row)
+    columns = comparison_rows.compared_features(case.row)
     own = comparison_rows.values_by_reference(case.row)
     mine = sum(own[each.reference] is None for each in columns)
     frame: DataFrame = comparison_rows.rows_of_reference(case)
@@ -79,5 +79,5 @@ def missing_together(case: CaseInProgress) -> str | None:
     if share >= RARE:
         return None
     rows = comparison_rows.reference_sample(case.row, len(frame))
-    which = "inputs" if len(columns) == len(neighbours.features_of_case(case.row)) else "compared inputs"
+    which = "inputs" if len(columns) == len(comparison_rows.features_of_case(case.row)) else "compared inputs"
     return f"{mine} of {len(columns)} {which} are missing at once, as in {percent(share, 2)} of {rows}."

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.core.analyzer import most_important_names
 from observability.core.catalog import Column
 from observability.core.time import naive_utc
 from observability.investigation import comparison_rows
@@ -131,7 +130,7 @@ def nearest_labelled(case: CaseInProgress) -> Near:
     if not candidates:
         raise NotGivenError("there are no labelled rows to search for neighbours", attempt="Register a reference, or load labels")
     frame = pd.concat(candidates, ignore_index=True)
-    columns = compared_features(case.row)
+    columns = comparison_rows.compared_features(case.row)
     if not columns:
         raise NotGivenError("this version has no features to compare rows by")
     space = space_of(comparison_rows.rows_of_reference(case) if len(comparison_rows.rows_of_reference(case)) else frame, columns)
@@ -145,7 +144,7 @@ def copied_rows(case: CaseInProgress, frame: "DataFrame", rows: "DataFrame") -> 
     """Which rows of a reference are rows of another frame: of the same instant and with the same inputs. A reference has ids of its own."""
     import pandas as pd
 
-    names = ["at", *(column.reference for column in comparison_rows.compared_columns(case.row.model))]
+    names = ["at", *(column.reference for column in comparison_rows.compared_columns(case.row))]
     found = np.array(frame["at"].isin(rows["at"]), bool)
     if found.any():
         held = rows[names].astype(frame[names].dtypes.to_dict())
@@ -159,23 +158,10 @@ def with_labels(frame: "DataFrame", environment: str) -> "DataFrame":
     return frame[frame["label"] >= 0].assign(environment=environment)
 
 
-def compared_features(row: Row) -> list[Column]:
-    """The features that the distance uses: those of the case, of very many the most important ones."""
-    features = features_of_case(row)
-    wanted = set(most_important_names([column.name for column in features], row.model.settings.importance))
-    return [column for column in features if column.name in wanted]
-
-
-def features_of_case(row: Row) -> list[Column]:
-    """The features of the version, else all of the model."""
-    wanted = set(row.version.features) or {column.name for column in row.model.features()}
-    return [column for column in row.model.features() if column.name in wanted]
-
-
 @computed_once
 def own_frame(case: CaseInProgress) -> "DataFrame":
     """The case as a frame of one row with the columns by which rows are compared, made once."""
-    return case_frame(case.row, comparison_rows.compared_columns(case.row.model))
+    return case_frame(case.row, comparison_rows.compared_columns(case.row))
 
 
 def case_frame(row: Row, columns: Sequence[Column] | None = None) -> "DataFrame":
@@ -212,7 +198,7 @@ def reference_distance(case: CaseInProgress) -> Far:
     too small.
     """
     frame = comparison_rows.rows_of_reference(case)
-    columns = compared_features(case.row)
+    columns = comparison_rows.compared_features(case.row)
     if len(frame) < MIN_REFERENCE or not columns:
         raise NotGivenError(f"the reference has {len(frame)} rows, too few to judge distances")
     frame = frame[~copied_rows(case, frame, own_frame(case))].reset_index(drop=True)

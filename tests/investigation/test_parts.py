@@ -109,7 +109,7 @@ def test_neighbours_are_scikit_learns(case_world: World) -> None:
         ignore_index=True,
     )
     assert len(candidates) > 2500
-    space = neighbours.space_of(comparison_rows.rows_of_reference(case), neighbours.compared_features(case.row))
+    space = neighbours.space_of(comparison_rows.rows_of_reference(case), comparison_rows.compared_features(case.row))
     matrix, own = space.place(candidates), space.place(neighbours.case_frame(case.row))
     levels = max(len(each) for each in space.levels.values())
     peer = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(one_hot(matrix, levels))
@@ -361,7 +361,7 @@ def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> 
         found = case.part("rule")
         shared = {
             name: case.known[name]
-            for name in ("shared:window_around", "shared:reference", "shared:error_definition", "shared:labelled_rows_of")
+            for name in ("shared:window_around", "shared:rows_of_reference", "shared:error_definition", "shared:labelled_rows_of")
         }
         weak += bool(found and found.weak)
     assert len(large) >= 20

@@ -7,11 +7,13 @@ import pytest
 from observability.core import analyzer
 from observability.core.catalog import Column
 from observability.core.questions import Sample
-from observability.investigation import comparison_rows, input_faults, neighbours
+from observability.investigation import comparison_rows, input_faults
 from observability.investigation.case import case, open_case
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.sampled_rows import model_ready_values
 from observability.store.db.database import Database
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 from tests.support.new_store import new_store
 from tests.support.wide_model import END, wide_model
 
@@ -39,7 +41,7 @@ def features_in(frame) -> list[str]:
 
 def test_samples_hold_the_compared_and_the_flagged_features(wide: CaseInProgress) -> None:
     flagged = [each.feature for each in wide.part("inputs") if each.flagged]
-    compared = {column.reference for column in neighbours.compared_features(wide.row)}
+    compared = {column.reference for column in comparison_rows.compared_features(wide.row)}
     assert len(compared) == FEW
     for frame in (comparison_rows.rows_of_reference(wide), comparison_rows.labelled_rows_of(wide)):
         held = set(features_in(frame))
@@ -77,10 +79,26 @@ def test_a_margin_reads_no_feature(store: Database, monkeypatch: pytest.MonkeyPa
 
 def test_missing_values_are_counted_among_the_compared_features(wide: CaseInProgress) -> None:
     """Features that are chosen because they are missing here are missing in few other rows: these would not be compared alike."""
-    names = [column.name for column in neighbours.compared_features(wide.row)]
+    names = [column.name for column in comparison_rows.compared_features(wide.row)]
     wide.row.features.update(dict.fromkeys(names[:3]))
     said = input_faults.missing_together(wide)
     assert said is not None and said.startswith(f"3 of {FEW} compared inputs are missing at once, as in 0 %")
+
+
+def test_a_version_with_other_features_is_compared_by_its_own(
+    store: Database, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The most important features of the model and of a version differ where versions do: the parts failed with a KeyError."""
+    folder = tmp_path_factory.getbasetemp()
+    reference, served = (next(folder.glob(f"wide-case*/{name}.parquet")) for name in ("reference", "served"))
+    model, own = f"of {COLUMNS}", tuple(f"category {place}" for place in range(COLUMNS // 2))
+    store.register(RegistrationRequest(model, "2", reference, task="binary", label="label", score=("score",), features=own))
+    assert store.load_files([served], LoadDefaults("prediction", model, "2", own)).rejected == 0
+    monkeypatch.setattr(analyzer, "MOST_INPUTS", FEW)
+    of_case = open_case(store, "p390", model=model, version="2", now=END)
+    assert [column.name for column in comparison_rows.compared_features(of_case.row)] == list(own[:FEW])
+    found = case(store, "p390", model=model, version="2", now=END)
+    assert found.neighbours and found.triage and not found.why.keys() & {"neighbours", "triage"}
 
 
 def test_values_of_rows_have_the_types_of_their_columns_in_their_order() -> None:

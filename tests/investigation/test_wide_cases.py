@@ -11,7 +11,7 @@ from observability.core.analyzer import MOST_INPUTS
 from observability.core.catalog import Column
 from observability.core.questions import Sample
 from observability.core.window import EPOCH, Window
-from observability.investigation import churn, neighbours, sampled_rows
+from observability.investigation import churn, comparison_rows, neighbours, sampled_rows
 from observability.investigation.known_attributions import largest_and_others
 from observability.investigation.latent_inputs import TOGETHER, latent_bars_by_side
 from observability.investigation.model_answers import Bar
@@ -27,9 +27,9 @@ def row_of(importance: dict[str, float]) -> SimpleNamespace:
 
 def test_nearest_rows_compare_the_most_important_features() -> None:
     last = dict.fromkeys(NAMES[-50:], 0.02)
-    compared = [column.name for column in neighbours.compared_features(row_of(last))]
+    compared = [column.name for column in comparison_rows.compared_features(row_of(last))]
     assert compared == [*NAMES[: MOST_INPUTS - 50], *NAMES[-50:]]
-    assert [column.name for column in neighbours.features_of_case(row_of(last))] == NAMES
+    assert [column.name for column in comparison_rows.features_of_case(row_of(last))] == NAMES
 
 
 def test_levels_have_the_same_places_in_every_frame_of_a_space() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 from observability.detection import histogram_distance
-from observability.metrics.histograms import ColumnAxis, ColumnHistogram
-from observability.stats import calibration, confusion, difference_intervals, group, interval, quantile, ratio, score_intervals
+from observability.metrics.histograms import ColumnAxis, ColumnHistogram, grouped_counts
+from observability.stats import calibration, confusion, difference_intervals, distance, group, interval, quantile, ratio, score_intervals
 from observability.stats.interval import Interval, Moments
 from observability.stats.quantile import LOG_EDGES
 
@@ -174,7 +174,9 @@ def distances() -> Iterator[Cell]:
                     ColumnHistogram(np.concatenate([rng.multinomial(size, chance), [0, 0]]).astype(float), float(size), size)
                     for size, chance in ((m, p), (n, q))
                 ]
-                return histogram_distance.interval_of(axis, *sides)
+                base, now = (grouped_counts(each, axis.group) for each in sides)
+                groups = distance.occupied_bins(base, now)
+                return histogram_distance.interval_around(distance.psi(base, now), groups, (base, now), (sides[0].n, sides[1].n))
 
             yield Cell("PSI", f"n {n} and {m}, shift {shift}", float(np.sum((q - p) * np.log(q / p))), psi, bounded=shift == 0)
     scores = (np.arange(100) + 0.5) / 100
