@@ -374,9 +374,9 @@ def chart_with_table(
                 metric_help(*metrics)
             with st.popover("Table", type="tertiary", icon=":material/table:", key=f"{key}-table", width="content"):
                 titles = {name: words for name, words in COLUMN_WORDS.items() if name in twin} | (columns or {})
-                titles = {name: time_zone.zone_title(title) for name, title in titles.items()}
                 height = min(36 * len(twin) + 38, 420)
                 seen = time_zone.zoned_frame(twin)
+                titles = time_zone.table_titles(titles, twin, seen)
                 st.dataframe(seen, hide_index=True, alt=f"Table: {alt}", width=620, height=height, column_config=titles)
             download_button(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv", has_groups=True)
             st.link_button("SVG", f"#svg-{quote(drawn)}", type="tertiary", icon=":material/download:", key=f"{key}-svg")

@@ -64,7 +64,7 @@ def instant_boxes(
     """
     day, at = day_and_time(shown, ends=ends, zone=zone) if shown else (None, None)
     boxes = _box_keys(key, shown, zone)
-    last = day_and_time(latest, ends=True)[0] if latest and not shown else LAST.date()
+    last = day_and_time(latest, ends=True, zone=zone)[0] if latest and not shown else LAST.date()
 
     def write() -> None:
         changed(chosen_instant(*(st.session_state[box] for box in boxes), ends=ends, zone=zone))

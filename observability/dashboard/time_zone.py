@@ -33,7 +33,7 @@ def viewer_zone() -> ZoneInfo | None:
     name = st.context.timezone
     try:
         zone = ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or a name that no file can have
         return None
     return None if zone is None or name in ("UTC", "Etc/UTC", "GMT", "Etc/GMT") else zone
 
@@ -106,6 +106,16 @@ def zone_title(title: Any) -> Any:
     if isinstance(title, dict):
         return {**title, "label": zone_title(title.get("label"))}
     return title.replace(UTC_SIGN, f"({zone_name()})") if isinstance(title, str) else title
+
+
+def table_titles(titles: Mapping[str, Any], frame: "DataFrame", seen: "DataFrame") -> dict[str, Any]:
+    """The titles of a chart's table. seen: the frame as `zoned_frame` shows it; a column that it leaves in UTC keeps its title."""
+    return {name: title if frame[name].equals(seen[name]) else zone_title(title) for name, title in titles.items() if name in frame}
+
+
+def zoned_second(instant: datetime) -> str:
+    """2013-07-12 14:05:09, in the shown zone, which the title beside it names."""
+    return f"{zoned(instant):%Y-%m-%d %H:%M:%S}"
 
 
 def zoned_frame(frame: "DataFrame") -> "DataFrame":

@@ -60,6 +60,24 @@ def test_a_time_is_in_the_chosen_zone_and_names_it(
     ]
 
 
+def test_the_table_of_a_chart_names_the_zone_of_the_columns_that_moved(browser: Browser) -> None:
+    browser.opens(BERLIN)
+    frame = pd.DataFrame(
+        {"day": pd.to_datetime(["2013-07-01", "2013-07-02"]), "period": pd.to_datetime(["2013-07-01 01:00", "2013-07-01 02:00"])}
+    )
+    seen = time_zone.zoned_frame(frame)
+    titles = time_zone.table_titles({"day": "Day (UTC)", "period": "When (UTC)", "gone": "Gone (UTC)"}, frame, seen)
+    assert titles == {"day": "Day (UTC)", "period": "When (Berlin)"}
+    assert seen["day"].equals(frame["day"]) and str(seen["period"].iloc[0]) == "2013-07-01 03:00:00"
+    assert time_zone.zoned_second(SUMMER) == "2013-07-01 00:30:00"
+
+
+@pytest.mark.parametrize("name", ["Europe", "America/Indiana", "x" * 300])
+def test_a_name_that_is_no_zone_leaves_utc(browser: Browser, name: str) -> None:
+    browser.opens(name)
+    assert time_zone.shown_zone() is UTC
+
+
 def test_the_choice_is_written_to_the_browser_once_it_changed(browser: Browser) -> None:
     browser.opens(BERLIN)
     assert time_zone.changed_zone() is None

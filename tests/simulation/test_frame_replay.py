@@ -110,7 +110,8 @@ def acted(seed: int) -> tuple[Frames, Context]:
     extra = [json.dumps({"action": str(each)}) for each in np.where(followed, decision, 1 - decision)]
     actions = pd.DataFrame({"id": [f"a{place}" for place in range(600)], "decision": decision, "label": label, "extra": extra})
     current = now.assign(subject=None, score=rng.random(400))
-    return {"current": current, "reference": known, "actions": actions}, replace(CONTEXT, model=model)
+    past = current.drop(columns=["subject", "score"]).assign(at=pd.NaT)[:0]
+    return {"current": current, "reference": known, "past": past, "actions": actions}, replace(CONTEXT, model=model)
 
 
 WORLDS: dict[str, Callable[[int], tuple[Frames, Context]]] = {

@@ -51,9 +51,16 @@ function keep(cookie, values) {
 
 // Changes of a list of marks that several tabs write: each is made once to what the cookie holds then. A mark begins with its name.
 const made = {}
+function readable(text) {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return "" // what another program wrote there
+  }
+}
 function change(cookie, { changes, most, length }) {
   const held = document.cookie.split("; ").find((each) => each.startsWith(`${cookie}=`))?.slice(cookie.length + 1)
-  let marks = decodeURIComponent(held ?? "").replaceAll('"', "").split(".").filter(Boolean)
+  let marks = readable(held ?? "").replaceAll('"', "").split(".").filter(Boolean)
   const later = changes.filter((each) => each.turn > (made[cookie] ?? 0))
   for (const { turn, add, drop } of later) {
     marks = [...add, ...marks.filter((mark) => !drop.includes(mark.slice(0, length)))].slice(0, most)

@@ -1,5 +1,6 @@
 """The page about access: the person, the password, accounts and the audit log."""
 
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -7,6 +8,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
+from observability.dashboard import time_zone
 from observability.dashboard.frame import answer_or_stop
 from observability.dashboard.sign_in import current_person, require_owner, sign_out_link
 from observability.dashboard.table import column, draw_table, plain_columns, table_row
@@ -126,7 +128,7 @@ def audit_section() -> None:
         st.caption("No entry.")
         return
     rows = [
-        table_row(**{**dict.fromkeys(_names()), **entry, "at": str(entry["at"])[:19].replace("T", " ")})
+        table_row(**{**dict.fromkeys(_names()), **entry, "at": time_zone.zoned_second(datetime.fromisoformat(str(entry["at"])))})
         for entry in found[:MAX_AUDIT_ENTRIES]
     ]
     draw_table("audit-log", "Audit log", ENTRY_COLUMNS, rows, compact=True)

@@ -203,6 +203,8 @@ def _column_editor(columns: list[str], said: Mapping[str, Any], names: Mapping[s
     """
     used = {said.get("label"), said.get("prediction"), said.get("at"), *(each.rpartition("=")[2] for each in said.get("score") or [])}
     rest = [each for each in columns if each not in used]
+    if not rest:
+        return {"features": [], "sensitive": [], "kinds": {}, "renames": {}}
     ours = [names.get(each, each) for each in rest]
     kinds, sensitive, chosen = said.get("kinds") or {}, said.get("sensitive") or [], said.get("features") or []
     before = pd.DataFrame(

@@ -161,7 +161,9 @@ def changes_step(room: ReviewPage) -> None:
             continue
         rows = [
             table_row(
-                at=entry["at"][:16].replace("T", " "), what={"t": entry["title"], "sub": entry["sort"]}, model=entry["model"] or "all"
+                at=time_zone.zoned_minute(datetime.fromisoformat(entry["at"])),
+                what={"t": entry["title"], "sub": entry["sort"]},
+                model=entry["model"] or "all",
             )
             for entry in room.body[name]
         ]
