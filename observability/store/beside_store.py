@@ -61,12 +61,13 @@ class EngineBesideStore(Engine):
         return self.store.newest_record(kinds, model, before, as_of)
 
     def task_model(self, model: Model) -> TaskModel:
-        """A model with its streams and the slices of its rollups, as the tasks of an engine need it."""
+        """A model with its streams, the slices of its rollups and the counted rounds of late labels, as the tasks of an engine need it."""
         with cast("Database", self.store).cursor() as cursor:
             numbers = stream_numbers(cursor, model.key)
             slices = cursor.execute(f"SELECT slice, reference, level FROM {model_table('slices', model.key)}").fetchall()
+            rounds = tuple(name for (name,) in cursor.execute("SELECT round FROM late_rounds ORDER BY round").fetchall())
         streams = tuple((number, version, environment) for (version, environment), number in numbers.items())
-        return TaskModel(model, streams, tuple((number, reference, level) for number, reference, level in slices))
+        return TaskModel(model, streams, tuple((number, reference, level) for number, reference, level in slices), rounds)
 
     @abstractmethod
     def rollup_levels(self, model: Model, column: str, files: Sequence[LakeFile], streams: Sequence[int], limit: int) -> set[str | None]:
@@ -74,8 +75,8 @@ class EngineBesideStore(Engine):
 
     @abstractmethod
     def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
-        """What the predictions of some files add to the rollups, with all revisions of their labels: rows with the DELTA_COLUMNS, one for
-        each key. streams: of rows that count.
+        """What the predictions of some files add to the rollups, with all revisions of their counted labels: rows with the DELTA_COLUMNS,
+        one for each key. streams: of rows that count.
         """
 
     def compute_rollups(self, name: str, first: date, last: date) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class LakeEngine(EngineBesideStore):
     def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
         """What the predictions of some files add to the rollups, a few days at a time, so that memory is bounded."""
         tables, pending, held = self.tables, list[pa.RecordBatch](), 0
-        revisions = tables.rows_sql(task.model, "labels", labels)
+        revisions = f"SELECT * FROM ({tables.rows_sql(task.model, 'labels', labels)}) WHERE {task.counted_label}"
         with ROLLING:
             for days in _days_together(files):
                 rows = f"(SELECT * EXCLUDE (rowid) FROM ({tables.rows_sql(task.model, 'predictions', days)}) WHERE {_of_streams(streams)})"

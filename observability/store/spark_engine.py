@@ -19,7 +19,7 @@ from observability.store.beside_store import EngineBesideStore
 from observability.store.db.schema import LABEL_COLUMNS
 from observability.store.engine import BoundQuestion, Store
 from observability.store.lake import spark_tasks
-from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest, read_manifest
+from observability.store.lake.manifest import COUNTED_BY, REFERENCE, LakeFile, LakeManifest, read_manifest
 from observability.store.lake.spark_tasks import CURRENT, DELTA_COLUMNS, FIGURES, KEYS, LADDER, PART_COLUMNS, REVISIONS, TaskModel
 from observability.store.query import aggregates, source
 from observability.store.query.answer import assemble_answer
@@ -184,8 +184,8 @@ class SparkEngine(EngineBesideStore):
     def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
         """What the predictions of some files add to the rollups, with all revisions of their labels, by one job."""
         rows = _of_streams(self._read(files, spark_tasks.stored_types(task.model.columns)), streams)
-        revisions = self._read(labels, {name: LABEL_COLUMNS[name] for name in LADDER}).groupBy("id")
-        ladders = revisions.agg(_function("collect_list", "struct(at, arrived, value, number)").alias(REVISIONS))
+        revisions = self._read(labels, {**{name: LABEL_COLUMNS[name] for name in LADDER}, COUNTED_BY: "VARCHAR"}).where(task.counted_label)
+        ladders = revisions.groupBy("id").agg(_function("collect_list", "struct(at, arrived, value, number)").alias(REVISIONS))
 
         def deltas(batches: Iterable[Any]) -> Iterator[Any]:
             return spark_tasks.rollup_batches(task, batches)

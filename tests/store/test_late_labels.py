@@ -31,6 +31,25 @@ def counted_outcomes(store, model):
     return counts, sums
 
 
+def kill_after_the_lake(store, monkeypatch, night):
+    """Run a night that is killed after the lake was written and before the store was."""
+
+    def killed(*args, **fields):
+        export.export_leaving(*args, **fields)
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(late_labels, "export_leaving", killed)
+        assert len(store.nightly(START + night * DAY)["failures"]) == 1
+
+
+def rolled_up(store):
+    """Compute the rollups of 1 March from the lake; give how many outcomes have a label, by label."""
+    (done,) = store.compute_lake_rollups(None, ["m"], START.date(), START.date())["models"]
+    assert done["left"] == {} and done["days"] == 1
+    return labels_counted(store)
+
+
 @pytest.mark.parametrize("model", ["loan", "eta"])
 def test_a_label_of_a_removed_prediction_is_counted_by_the_next_night_and_once(tmp_path, monkeypatch, model):
     lake = tmp_path / "lake"
@@ -48,14 +67,7 @@ def test_a_label_of_a_removed_prediction_is_counted_by_the_next_night_and_once(t
         for each in (whole, store):
             loaded(each, *late)
         assert counted_outcomes(store, model) != counted_outcomes(whole, model)
-        with monkeypatch.context() as patch:  # killed after the lake was written, before the store was
-
-            def killed(*args, **fields):
-                export.export_leaving(*args, **fields)
-                raise KilledError
-
-            patch.setattr(late_labels, "export_leaving", killed)
-            assert len(store.nightly(START + 7 * DAY)["failures"]) == 1
+        kill_after_the_lake(store, monkeypatch, 7)
         assert set(fresh) <= set(in_lake(lake, "labels", model)["id"])
         assert store.nightly(START + 7 * DAY)["retention"]["late_labels"] == {model: len(late)}
         assert counted_outcomes(store, model) == counted_outcomes(whole, model)
@@ -151,3 +163,13 @@ def test_an_older_label_of_a_lost_night_is_counted_with_a_newer_one_of_its_predi
         loaded(older, *late_records(ids[:1], 8, value=0))
         assert older.nightly(START + 8 * DAY)["retention"]["late_labels"] == {"m": 2}
         assert labels_counted(older) == {0: 1} and len(in_lake(lake, "labels", "m")) == 2
+
+
+def test_rollups_from_the_lake_leave_labels_whose_round_was_killed_to_the_next_night(late, monkeypatch):
+    store, lake, ids = late
+    loaded(store, *late_records(ids[:3], 7))
+    kill_after_the_lake(store, monkeypatch, 7)
+    assert set(in_lake(lake, "labels", "m")["id"]) == set(ids[:3]) and labels_counted(store) == {}
+    assert rolled_up(store) == {}
+    assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {"m": 3} and labels_counted(store) == {1: 3}
+    assert rolled_up(store) == {1: 3}

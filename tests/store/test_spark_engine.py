@@ -19,6 +19,7 @@ from observability.store.query import listing
 from tests.store.conftest import rollups
 from tests.support import reference_engine
 from tests.support.engine_world import DAYS, START, copied
+from tests.support.lake_home import labels_counted, late_records, loaded
 from tests.support.landing import land
 from tests.support.length import every_second, repeats, some
 from tests.support.question_shapes import shapes, windows
@@ -122,3 +123,16 @@ def test_days_that_the_lake_does_not_hold_as_the_store_knows_them_keep_their_cou
         assert_same_rollups(rollups(store, key), wanted)
         export_lake(store, str(tmp_path / "lake"))
         assert SparkEngine(store, str(tmp_path / "lake"), engine.spark).compute_rollups("eta", START.date(), START.date())["left"] == {}
+
+
+def test_labels_of_a_round_that_the_store_has_not_counted_add_nothing(late, spark):
+    from observability.store.spark_engine import SparkEngine
+
+    store, lake, ids = late
+    loaded(store, *late_records(ids[:3], 7))
+    assert store.nightly(START + 7 * DAY)["retention"]["late_labels"] == {"m": 3}
+    engine = SparkEngine(store, str(lake), spark)
+    assert engine.compute_rollups("m", START.date(), START.date())["left"] == {} and labels_counted(store) == {1: 3}
+    with store.write() as writer:
+        writer.execute("DELETE FROM late_rounds")
+    assert engine.compute_rollups("m", START.date(), START.date())["left"] == {} and labels_counted(store) == {}

@@ -17,6 +17,7 @@ import pyarrow as pa
 from observability.core.catalog import Column, Model
 from observability.core.questions import Aggregate, Bucket, Sample
 from observability.core.window import Window
+from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
 from observability.store.db.schema import (
     COLUMN_TYPES,
@@ -28,6 +29,7 @@ from observability.store.db.schema import (
     create_table_sql,
     model_table,
 )
+from observability.store.lake.manifest import COUNTED_BY
 from observability.store.query import aggregates, listing
 from observability.store.query.answer import Part, part_arrays
 from observability.store.query.source import SAMPLE_ORDER, window_rows
@@ -62,16 +64,24 @@ Stream = tuple[int, str, str]
 
 @dataclass(frozen=True)
 class TaskModel:
-    """What a task knows of a model: its catalog entry, its streams, and the slices of its rollups (number, reference, level)."""
+    """What a task knows of a model: its catalog entry, its streams, the slices of its rollups (number, reference, level), and the rounds of
+    late labels that the store has counted.
+    """
 
     model: Model
     streams: tuple[Stream, ...]
     slices: tuple[tuple[int, str, str], ...] = ()
+    rounds: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> dict[tuple[str, str], int]:
         """The number of each stream by its version and environment."""
         return {(version, environment): number for number, version, environment in self.streams}
+
+    @property
+    def counted_label(self) -> str:
+        """SQL of DuckDB and of Spark: whether the store has counted a label of the lake."""
+        return f"({COUNTED_BY} IS NULL OR {COUNTED_BY} IN ({', '.join(map(sql_literal, self.rounds)) or 'NULL'}))"
 
 
 def needed_columns(model: Model, questions: Iterable[tuple[Aggregate | Sample, Window]]) -> tuple[str, ...]:
