@@ -12,7 +12,18 @@ from observability.store import retention
 from observability.store.lake import export, late_labels
 from observability.store.lake.manifest import read_manifest
 from tests.support.engine_world import START, copied
-from tests.support.lake_home import DAY, KilledError, in_lake, keep_three_days, label, labels_counted, late_records, loaded, stored
+from tests.support.lake_home import (
+    DAY,
+    KilledError,
+    in_lake,
+    keep_three_days,
+    label,
+    labels_counted,
+    late_records,
+    loaded,
+    prediction,
+    stored,
+)
 from tests.support.new_store import new_store
 
 
@@ -173,3 +184,44 @@ def test_rollups_from_the_lake_leave_labels_whose_round_was_killed_to_the_next_n
     assert rolled_up(store) == {}
     assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {"m": 3} and labels_counted(store) == {1: 3}
     assert rolled_up(store) == {1: 3}
+
+
+@pytest.mark.parametrize("day", [6, 7])  # the store of the backup has a label of that day, or none
+def test_days_of_which_the_lake_has_labels_that_a_restored_store_lost_keep_their_counts(late, tmp_path, day):
+    store, lake, _ = late
+    asked = ["m"], (START + 5 * DAY).date(), (START + 5 * DAY).date()
+    loaded(store, prediction(1, 6), *late_records(["6-0"], 6))
+    assert store.nightly(START + 6 * DAY)["failures"] == []
+    shutil.copytree(store.home, tmp_path / "older")
+    lost = late_records(["6-1"], day)
+    loaded(store, *lost)
+    assert store.nightly(START + 7 * DAY)["failures"] == []
+    wanted, files = counted_outcomes(store, "m"), read_manifest(FolderPlace(lake)).files
+    assert store.compute_lake_rollups(None, *asked)["models"][0]["left"] == {} and counted_outcomes(store, "m") == wanted
+    with new_store(tmp_path / "older") as older:
+        before = counted_outcomes(older, "m")
+        assert before != wanted
+        for _ in range(2):  # and after a night that found the lake as it is
+            (done,) = older.compute_lake_rollups(None, *asked)["models"]
+            assert done["left"] == {"2026-03-06": "its labels are not those of the store"} and counted_outcomes(older, "m") == before
+            assert older.nightly(START + 7 * DAY)["failures"] == [] and read_manifest(FolderPlace(lake)).files == files
+        loaded(older, *lost)
+        assert counted_outcomes(older, "m") == wanted
+        assert older.compute_lake_rollups(None, *asked)["models"][0]["left"] == {} and counted_outcomes(older, "m") == wanted
+
+
+def test_a_file_of_labels_with_the_fingerprint_of_the_store_and_more_rows_is_read(late, tmp_path):
+    """The restored store wrote another label of the day into the file, beside the one that it lost."""
+    store, lake, _ = late
+    asked = ["m"], (START + 5 * DAY).date(), (START + 5 * DAY).date()
+    loaded(store, prediction(1, 6), prediction(2, 6), *late_records(["6-0"], 6))
+    assert store.nightly(START + 6 * DAY)["failures"] == []
+    shutil.copytree(store.home, tmp_path / "older")
+    loaded(store, *late_records(["6-1"], 6))
+    assert store.nightly(START + 7 * DAY)["failures"] == []
+    with new_store(tmp_path / "older") as older:
+        loaded(older, *late_records(["6-2"], 6))
+        assert older.nightly(START + 7 * DAY)["failures"] == [] and list(in_lake(lake, "labels", "m")["id"]) == ["6-0", "6-1", "6-2"]
+        before = counted_outcomes(older, "m")
+        (done,) = older.compute_lake_rollups(None, *asked)["models"]
+        assert done["left"] == {"2026-03-06": "its labels are not those of the store"} and counted_outcomes(older, "m") == before

@@ -289,14 +289,32 @@ def days_held_otherwise(
     make_private_folder(store.home / "tmp")
     with TemporaryDirectory(dir=store.home / "tmp") as scratch:
         stale = [day for day, part in labels.items() if not _is_held(cursor, place, part, files.get(("labels", day)), Path(scratch))]
+        lacking = [
+            _days_lacking_labels(cursor, place, model, chosen, file, Path(scratch))
+            for file in state.of_model(model.name, "labels")
+            if since is not None and ((part := labels.get(file.day)) is None or (part.content, part.rows) != (file.content, file.rows))
+        ]
     if since is None and any(table == "labels" and day not in labels for table, day in files):
         return {**dict.fromkeys(days, "the lake has labels that the store does not have"), **found}
-    if stale:
-        late = f'SELECT id_hash FROM {model_table("labels", model.key)} WHERE list_contains({stale}::VARCHAR[], "at"::DATE::VARCHAR)'
-        rows = f"FROM {model_table('predictions', model.key)} WHERE {chosen} AND id_hash IN ({late})"
-        for (day,) in cursor.execute(f'SELECT DISTINCT "at"::DATE::VARCHAR {rows}').fetchall():
-            found.setdefault(day, "its labels are not those of the store")
-    return found
+    late = f'SELECT id_hash FROM {model_table("labels", model.key)} WHERE list_contains({stale}::VARCHAR[], "at"::DATE::VARCHAR)'
+    otherwise = set().union(_days_of(cursor, model, chosen, late) if stale else set(), *lacking)
+    return {**dict.fromkeys(sorted(otherwise), "its labels are not those of the store"), **found}
+
+
+def _days_lacking_labels(cursor: Cursor, place: FilePlace, model: Model, chosen: str, file: LakeFile, scratch: Path) -> set[str]:
+    """The days of those chosen predictions of the store of which a file has a label that the store does not have. Reads the file."""
+    held = _file_rows(place, file, scratch)
+    there = {name for name, *_ in cursor.execute(f"DESCRIBE {held}").fetchall()}
+    columns = ", ".join(quoted_identifier(name) for name in LABEL_COLUMNS if name in there)
+    stored = f"SELECT {columns} FROM {model_table('labels', model.key)} WHERE \"at\"::DATE = DATE '{file.day}'"
+    lacking = f"SELECT {columns} FROM ({held}) WHERE {_has_prediction(model)} EXCEPT ALL {stored}"
+    return _days_of(cursor, model, chosen, f"SELECT id_hash FROM ({lacking})")
+
+
+def _days_of(cursor: Cursor, model: Model, chosen: str, hashes: str) -> set[str]:
+    """The days of the chosen predictions whose ids have some hashes."""
+    rows = f"FROM {model_table('predictions', model.key)} WHERE {chosen} AND id_hash IN ({hashes})"
+    return {day for (day,) in cursor.execute(f'SELECT DISTINCT "at"::DATE::VARCHAR {rows}').fetchall()}
 
 
 def _has_prediction(model: Model) -> str:
