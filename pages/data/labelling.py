@@ -12,7 +12,7 @@ from observability.dashboard import frame
 from observability.dashboard.data import annotator_actions, assignments, item_history, labelling, lineage_view, suggestions
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
-from observability.dashboard.widgets import finding_lines, leading_finding_line
+from observability.dashboard.widgets import leading_finding_line
 from observability.metrics.lineage import Thing
 
 scope = begin_records_page("labelling")
@@ -39,7 +39,6 @@ if who:
     annotator_actions.annotator_action_form(name, who, said)
 lineage_view.lineage_button(Thing("annotator", (name, who)) if who else Thing("project", (name,)), scope, key="to-lineage")
 labelling.gold_accuracy_chart(people)
-finding_lines([each for each in said if each.metric == "gold_accuracy" and not each.needs_action])
 labelling.accuracy_by_class(shown, who)
 labelling.accuracy_by_guideline(shown)
 labelling.fatigue_section(shown, said)

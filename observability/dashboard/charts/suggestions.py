@@ -30,7 +30,7 @@ def accuracy_coverage_curve(frame: pd.DataFrame, at: float, today: Interval) -> 
         people: dict[str, Any] = {"name": "people today", "color": theme.STRONG, "dash": "dot", "width": 1.3}
         layout.add_curve(figure, ends, [right, right], "people today: %{y:.1%} correct", **people)
     figure.add_vline(x=at, line={"color": theme.NEUTRAL, "width": 1.4})
-    theme.themed(figure, height=320, x="confidence from", y="share", legend=True, tickformat=".0%", range=[0, 1.02])
+    theme.themed(figure, height=260, x="confidence from", y="share", legend=True, tickformat=".0%", range=[0, 1.02])
     return figure.update_xaxes(tickformat=".0%", range=[max(min(float(frame["confidence"].min()), at) - 0.01, 0.0), 1.005])
 
 

@@ -111,7 +111,9 @@ def _band_sql(rows: WindowRows, column: Column) -> str:
 def _source(query: RawQuery, fields: Sequence[FieldExpression]) -> tuple[str, str, Parameters]:
     """The rows as SQL, with labels and score bins if the keys or fields need them."""
     labelled = any(key.labelled for key in query.keys) or any(field.labelled for field in fields)
-    clause, source, parameters = from_clause(query.cursor, query.rows, [each.sql for each in (*query.keys, *fields)], labelled)
+    clause, source, parameters = from_clause(
+        query.cursor, query.rows, [*(key.sql for key in query.keys), *(field.sql for field in fields)], labelled
+    )
     if any(key.score_bin for key in query.keys):
         source, parameters = source + SCORE_JOIN, parameters | {"score_edges": list(SCORE_BINS.edges)}
     return clause, source, parameters
