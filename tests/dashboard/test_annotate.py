@@ -217,7 +217,7 @@ def test_a_project_without_a_model_shows_its_agreement_on_labelling(landed: Data
     landed.write_records([base | {"item": item, "annotator": who, "label": label} for item, who, label in votes])
     page = words(opened("labelling", project="letters"))
     # 18 labels, 10 of them keep: 2 of the 6 pairs of t0 agree, so that 4 / 2 of 18 differ, where chance has 2 · 10 · 8 / 17
-    assert f"alpha {1 - 2 / (160 / 17):.3f}"[:10] in page and "on 6 items with two labels or more" in page
+    assert f"alpha {1 - 2 / (160 / 17):.3f}"[:10] in page and "on 6 items with several labels" in page
 
 
 def test_a_long_queue_shows_its_first_items_and_counts_all(owned: Database, monkeypatch: pytest.MonkeyPatch) -> None:
