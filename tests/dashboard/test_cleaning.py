@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from observability.dashboard import load
+from observability.dashboard.data import cleaning
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables
@@ -35,3 +37,17 @@ def test_the_effect_that_the_newest_run_states_stands_beside_the_rule(
         assert shown["adults"]["t"] == "Accuracy +0.0625"
         assert shown["adults"]["sub"] == "interval 0.0500 to 0.0750; 0.750 without it, 0.812 with it"
     assert shown["complete"]["t"] == "–"
+
+
+def test_the_group_that_loses_most_is_said_with_digits_that_differ() -> None:
+    """A share that went from 0.193 to 0.173 % stood as `from 0.2 % to 0.2 %`."""
+    groups = pd.DataFrame(
+        {"group": ["OO", "YV"], "value": [1 / 7, 0.127], "before": [8e-5, 0.00193], "after": [7e-5, 0.00173], "enough": [False, True]}
+    )
+    said = cleaning.most_dropped_words("carrier", groups)
+    assert said == "carrier = YV loses most: 12.7 % dropped; its share of the rows goes from 0.193 % to 0.173 %."
+    few = cleaning.most_dropped_words("carrier", groups.assign(enough=False, after=float("nan")))
+    assert (
+        few
+        == "carrier = OO loses most: 14.3 % dropped; its share of the rows goes from 0.008 % to –. All groups have too few rows to judge."
+    )

@@ -46,6 +46,21 @@ def test_dots_are_blue_or_grey_and_names_are_inert() -> None:
     assert "unknown" in of["below minimum n"].customdata[0]
 
 
+def test_an_axis_of_small_shares_is_about_them() -> None:
+    """Shares from 1.6 to 3.5 % were drawn from -2 to 7.5 %."""
+    columns = ["group", "value", "low", "high", "n", "what", "enough", "reference"]
+    small = [
+        ["LGA", 0.033, 0.031, 0.035, 9_000, "rows", True, float("nan")],
+        ["JFK", 0.0174, 0.016, 0.019, 9_000, "rows", True, float("nan")],
+    ]
+    low, high = charts_fairness.group_dots(pd.DataFrame(small, columns=columns), name="dropped", unit="share").layout.xaxis.range
+    assert 0 < low < 0.016 and 0.035 < high < 0.045
+    low, _ = charts_fairness.group_dots(
+        pd.DataFrame(small, columns=columns).assign(low=0.0), name="dropped", unit="share"
+    ).layout.xaxis.range
+    assert -0.005 < low < 0, "a mark at zero is whole, and hardly a share below it is drawn"
+
+
 def test_ratios_are_against_the_largest_group_with_koopmans_interval_on_the_band() -> None:
     rows = ratio_frame(NOW, None)
     assert rows is not None

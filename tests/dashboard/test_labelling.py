@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -13,7 +14,7 @@ from observability.core import formatting
 from observability.dashboard import load
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
-from observability.dashboard.data import assignments, suggestions
+from observability.dashboard.data import assignments, labelling, suggestions
 from observability.dashboard.scope import Scope
 from observability.metrics import suggestions as _suggestions
 from observability.metrics.annotations import first_answers
@@ -134,7 +135,7 @@ def test_each_person_stands_with_figures_of_a_count_by_hand_and_who_is_below_com
     assert {each["cells"]["status"]["s"] for each in others} <= {"ok", "unknown"} and len(others) == 6
     page = words(app)
     alpha = krippendorff_by_pairs(inside(rows))
-    assert f"Krippendorff's alpha {formatting.format_value(alpha, '')} (" in page, "a project without a model has its agreement"
+    assert f"Krippendorff's alpha {alpha:.2f} on" in page and f"alpha {formatting.format_value(alpha, '')} (" not in page, "said once"
     assert f"**{len(inside(rows)):,} labels** by 6 annotators in moods" in page and "Annotator ann-2 of moods is right on" in page
     assert cells["annotator"]["go"]["parameters"]["annotator"] == "ann-2"
 
@@ -281,3 +282,14 @@ def test_the_chart_of_people_is_drawn_with_its_own_title() -> None:
         }
     )
     assert charts_labels.annotator_dots(frame, x="right on gold items").layout.xaxis.title.text == "right on gold items"
+
+
+def test_agreement_is_said_once(owned: Database) -> None:
+    """The summary said the value that the warning below it says, with another number of digits."""
+    shown = labelling.project_labels("moods", labelling.project_window(SCOPE, "moods"))
+    found = load.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
+    told = replace(found[0], metric="label_agreement", severity="watch")
+    assert "alpha" in labelling.labelling_summary(shown, [replace(told, severity="ok")])
+    assert "alpha" not in labelling.labelling_summary(shown, [told]) and "1 finding needs attention." in labelling.labelling_summary(
+        shown, [told]
+    )

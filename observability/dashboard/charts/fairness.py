@@ -91,4 +91,6 @@ def _share_axis_range(rows: pd.DataFrame) -> list[float]:
     ends = ends[ends == ends]
     if not ends.size:
         return [0.0, 1.0]
-    return [max(-0.02, float(ends.min()) - 0.04), min(1.02, float(ends.max()) + 0.04)]
+    low, high = float(ends.min()), float(ends.max())
+    margin = min(max(0.06 * (high - low), 0.004), 0.04)
+    return [max(-margin / 2, low - margin), min(1 + margin / 2, high + margin)]

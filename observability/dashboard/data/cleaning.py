@@ -254,6 +254,19 @@ def cleaning_groups(own: pd.DataFrame) -> None:
         _group_section(name, levels, found)
 
 
+def most_dropped_words(name: str, groups: pd.DataFrame) -> str:
+    """Which group of a column loses most, and its share of all rows before and after. groups: group, value, before, after (shares) and
+    enough, the group that loses most first.
+    """
+    judged = groups[groups["enough"]]
+    most = (judged if len(judged) else groups).iloc[0]
+    lost, before, after = (
+        percent(share) if share == share else formatting.DASH for share in most[["value", "before", "after"]].astype(float)
+    )
+    few = "" if len(judged) else " All groups have too few rows to judge."
+    return f"{name} = {most['group']} loses most: {lost} dropped; its share of the rows goes from {before} to {after}.{few}"
+
+
 def _group_section(name: str, levels: dict[str, tuple[float, float]], found: CleaningRule) -> None:
     """The groups of one column: a dot with its interval for each, and a table. levels: rows in and rows dropped of each."""
     total, dropped_in_all = (sum(counts[place] for counts in levels.values()) for place in (0, 1))
@@ -277,10 +290,7 @@ def _group_section(name: str, levels: dict[str, tuple[float, float]], found: Cle
         drawn.append([level, rate.value, rate.low, rate.high, rows, "rows in", enough, None, before, after])
     twin = pd.DataFrame(drawn, columns=["group", "value", "low", "high", "n", "what", "enough", "reference", "before", "after"])
     twin["reference"] = twin["reference"].astype(float)
-    judged = [line for line, enough in zip(lines, twin["enough"], strict=True) if enough]
-    most = {key: cell["t"] for key, cell in (judged or lines)[0]["cells"].items()}
-    few = "" if judged else " All groups have too few rows to judge."
-    alt = f"{most['group']} loses most: {most['rate']} dropped; its share goes from {most['before']} to {most['after']}.{few}"
+    alt = most_dropped_words(name, twin)
     plain_paragraph(alt)
     overall = dropped_in_all / total if total else None
     figure = charts_fairness.group_dots(twin, name="share of the group's rows that were dropped", unit="share", overall=overall)

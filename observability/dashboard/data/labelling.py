@@ -206,14 +206,18 @@ def model_agreement_findings(scope: Scope, project: str, window: Window) -> list
 
 
 def labelling_summary(shown: ShownProject, found: Sequence[Finding]) -> str:
-    """Numbers of labels, annotators and gold answers, and how many findings need attention, as Markdown."""
+    """Numbers of labels, annotators and gold answers, their agreement where no finding says it, and how many findings need attention, as
+    Markdown.
+    """
     annotators_ = formatting.plural(shown.now["annotator"].nunique(), "annotator")
     gold, needy = int(shown.now["known"].sum()), sum(finding.needs_action for finding in found)
     where = f"{formatting.escape_markdown(shown.name)}{dates_note(shown.window, ' in ')}"
     known = f"{formatting.plural(gold, 'gold answer')}" if gold else "no gold answers"
     attention = formatting.plural(needy, "finding needs attention", "findings need attention")
     labels = formatting.plural(len(shown.now), "label")
-    return f"**{labels}** by {annotators_} in {where}; {agreement_words(shown.agreement)}; {known}; {attention}."
+    told = any(finding.needs_action and finding.metric == annotator_agreement.METRIC for finding in found)
+    parts = [f"**{labels}** by {annotators_} in {where}", *([] if told else [agreement_words(shown.agreement)]), known, attention]
+    return f"{'; '.join(parts)}."
 
 
 def agreement_words(alpha: Interval) -> str:
