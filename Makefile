@@ -28,7 +28,7 @@ UNIT_WORKERS ?= 3
 UNIT := $(BIN)/python -m pytest -n $(UNIT_WORKERS) --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 BROWSER_WORKERS ?= 3
 # A busy machine may delay a browser beyond any patience: a browser test that fails runs once more, and says so.
-BROWSER := $(BIN)/python -m pytest --reruns 1 -n $(BROWSER_WORKERS) --dist loadfile --no-loadscope-reorder --durations 12 tests/browser
+BROWSER := $(BIN)/python -m pytest --reruns 1 -rR -n $(BROWSER_WORKERS) --dist loadfile --no-loadscope-reorder --durations 12 tests/browser
 
 .PHONY: run live test checks tests-in-turn test-long tests wheel wheel-check bench format lint types unit browser chromium lock clean help
 

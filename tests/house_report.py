@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.support.import_graph import circles, import_graph, module_names, package_graph, source_files  # noqa: E402 (after the line that makes `tests` importable)
-from tests.support.layers import upward  # noqa: E402 (the same)
+from tests.support.layers import upward  # noqa: E402 (after the line that makes `tests` importable)
 
 LONGEST_LINE = 140
 REPEATED_BY_CONTRACT = {"needs", "analyze"}
