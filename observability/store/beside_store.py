@@ -86,7 +86,7 @@ class EngineBesideStore(Engine):
         left: days that stay as they are, with the reason: the lake does not hold them as the store knows them.
         """
         manifest, model, database = read_manifest(self.place), self.catalog().model(name), cast("Database", self.store)
-        task = self.task_model(model)
+        before = task = self.task_model(model)
         streams = [number for number, _, environment in task.streams if environment != "reference"]
         asked = self._known_days(model, manifest, streams, first, last)
 
@@ -102,11 +102,23 @@ class EngineBesideStore(Engine):
 
         def changed_meanwhile(cursor: Cursor) -> list[date]:
             left.update(held_otherwise(cursor))
+            if reason := self._what_grew(before, manifest):
+                left.update(dict.fromkeys(asked, reason))
             return [date.fromisoformat(day) for day in left]
 
         landed = land_rollups(database, model, table, streams, [*map(date.fromisoformat, days)], task.slices, changed_meanwhile)
         counted = [file for file in files if file.day not in left]
         return {"rows": sum(file.rows for file in counted), "days": len(counted), **landed, "left": dict(sorted(left.items()))}
+
+    def _what_grew(self, before: TaskModel, manifest: LakeManifest) -> str | None:
+        """Why rollups that were computed from this state of store and lake must not replace those of the store; None if they may."""
+        now, name = self.task_model(before.model), before.model.name
+        if set(now.slices) != set(before.slices):
+            return "the store got new slices while its rollups were computed: compute them again"
+        labels = read_manifest(self.place).of_model(name, "labels") if now.rounds != before.rounds else []
+        if now.rounds != before.rounds and labels != manifest.of_model(name, "labels"):
+            return "late labels were counted while its rollups were computed: compute them again"
+        return None
 
     def _known_days(self, model: Model, manifest: LakeManifest, streams: Sequence[int], first: date, last: date) -> list[str]:
         """The days from first to last of which the lake has rows or the store has counts."""

@@ -11,6 +11,7 @@ from observability.lake.file_place import FolderPlace
 from observability.store import retention
 from observability.store.lake import export, late_labels
 from observability.store.lake.manifest import read_manifest
+from observability.store.lake_engine import LakeEngine
 from tests.support.engine_world import START, copied
 from tests.support.lake_home import (
     DAY,
@@ -184,6 +185,41 @@ def test_rollups_from_the_lake_leave_labels_whose_round_was_killed_to_the_next_n
     assert rolled_up(store) == {}
     assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {"m": 3} and labels_counted(store) == {1: 3}
     assert rolled_up(store) == {1: 3}
+
+
+def during_the_computation(monkeypatch, happens):
+    """Let something happen once, between the reading of the lake and the landing of what was computed."""
+    deltas, todo = LakeEngine.rollup_deltas, [happens]
+
+    def computed(*args):
+        found = deltas(*args)
+        for each in todo[:]:
+            todo.remove(each)
+            each()
+        return found
+
+    monkeypatch.setattr(LakeEngine, "rollup_deltas", computed)
+
+
+def test_late_labels_that_a_night_counts_while_rollups_are_computed_stay_counted(late, monkeypatch):
+    store, _, ids = late
+    loaded(store, *late_records(ids, 20))
+    during_the_computation(monkeypatch, lambda: store.nightly(START + 7 * DAY))
+    (done,) = store.compute_lake_rollups(None, ["m"], START.date(), START.date())["models"]
+    assert labels_counted(store) == {1: len(ids)}
+    assert done["days"] == 0 and "late labels were counted" in done["left"][str(START.date())]
+    assert rolled_up(store) == {1: len(ids)}
+
+
+def test_rollups_are_not_replaced_where_a_load_adds_a_slice_while_they_are_computed(tmp_path, monkeypatch):
+    """The new level has the number that a level found in the lake would have got."""
+    with copied(tmp_path / "home") as store:
+        keep_three_days(store, tmp_path / "lake")
+        assert store.nightly(START + 6 * DAY)["failures"] == []
+        other = {**prediction(0, 9, "loan"), "features": {}, "groups": {"race": "another"}}
+        during_the_computation(monkeypatch, lambda: loaded(store, other))
+        (done,) = store.compute_lake_rollups(None, ["loan"], START.date(), START.date())["models"]
+        assert done["days"] == 0 and "new slices" in done["left"][str(START.date())]
 
 
 @pytest.mark.parametrize("day", [6, 7])  # the store of the backup has a label of that day, or none
