@@ -11,7 +11,7 @@ import pytest
 
 from observability.core.errors import UsageError
 from observability.worker.requests import explain_scores, predict_scores
-from tests.support.length import some
+from tests.support.length import repeats, some
 from tests.support.worker_models import CLASSES, SAMPLE, mixed_table, numeric_table, save_skops
 
 # Libraries that fit and explain here for comparison may warn; the product's own code runs in another process.
@@ -297,7 +297,7 @@ def test_onnx_by_sampling(worker, tmp_path):
 
 def test_the_notes_are_json_and_progress_rises(worker):
     said = []
-    rows = pd.read_parquet(SAMPLE / "flights-late.predictions.parquet").head(3000)
+    rows = pd.read_parquet(SAMPLE / "flights-late.predictions.parquet").head(repeats(600, 3000))
     found = explain_scores(
         worker,
         SAMPLE / "flights-late.lightgbm.txt",

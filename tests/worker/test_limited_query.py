@@ -146,7 +146,7 @@ def test_what_is_wrong_is_one_sentence(world: Store, worker: Worker, query: str,
 
 def test_limits_of_memory_and_time_end_the_query_and_nothing_else(world: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ObservabilityError, match="more memory"):
-        text = "SELECT string_agg(i::VARCHAR || repeat('x', 100)) AS t FROM range(50000000) a(i)"
+        text = "SELECT string_agg(i::VARCHAR || repeat('x', 1000000)) AS t FROM range(5000) a(i)"
         answer_in_worker(worker, world, f"SELECT max(length(t)) FROM ({text})")
     monkeypatch.setattr(limited_query, "QUERY_SECONDS", 1.0)
     with pytest.raises(UsageError, match="took too long"):
