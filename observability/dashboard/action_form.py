@@ -67,7 +67,7 @@ def action_form(choices: ActionChoices, came_after: Callable[[datetime], str] | 
             if not st.form_submit_button("Save", icon=":material/save:", key=f"{key}-submit-{turn}"):
                 return
     if not author:
-        st.error(person_name.MISSING, icon=":material/person:")
+        st.error(person_name.why_not_saved(), icon=":material/person:")
         return
     record: dict[str, Any] = {
         "kind": "action",

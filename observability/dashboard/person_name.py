@@ -1,4 +1,4 @@
-"""The author's name of everything that is written: of the sign-in, else from one box, asked once a session."""
+"""The author saved with every record: from the sign-in, else from one text box, asked once per session."""
 
 from collections.abc import Sequence
 
@@ -6,28 +6,15 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard.sign_in import current_person
-from observability.server.access import may_do
+from observability.server.access import Person, may_do
 
 NAME_KEY = "name-of-person"
 LONGEST = 80
-MISSING_ROLE = "Your role does not allow to save."
-MISSING: str
-"""Why nothing can be saved, in words; see `__getattr__`."""
+MISSING_ROLE = "Your role is read-only."
 
 
-def __getattr__(name: str) -> str:
-    """MISSING: where people sign in, a role that does not allow to write is what is missing, not a name."""
-    if name != "MISSING":
-        raise AttributeError(name)
-    return _what_is_missing()
-
-
-def _what_is_missing() -> str:
-    return "Enter your name to save." if current_person().source == "here" else MISSING_ROLE
-
-
-def missing_words(actions: Sequence[str]) -> str:
-    """MISSING, with what a name allows where a name is what is missing: `Enter your name to assign or resolve.`"""
+def why_not_saved(actions: Sequence[str] = ("save",)) -> str:
+    """Why nothing can be saved: the role, where people sign in, else the missing name: `Enter your name to assign or resolve.`"""
     if current_person().source != "here":
         return MISSING_ROLE
     *first, last = actions
@@ -41,8 +28,7 @@ def person_name_box(key: str = "person") -> str | None:
 
     key: unique on the page. The box cannot be in a form, because it saves the name when it changes.
     """
-    person = current_person()
-    if person.source != "here":
+    if current_person().source != "here":
         return _signed_in_author()
     own = f"{key}-box"
     st.session_state[own] = st.session_state.get(NAME_KEY, "")
@@ -55,9 +41,9 @@ def person_name_box(key: str = "person") -> str | None:
 
 
 def decision_author(author: str | None, reason: str) -> str | None:
-    """The author of a decision; None where it has no author or no reason, and what lacks is said on the page."""
+    """The author of a decision; None if the author or the reason is missing, and the page says which."""
     if not author:
-        st.error(_what_is_missing(), icon=":material/person:")
+        st.error(why_not_saved(), icon=":material/person:")
     elif not reason.strip():
         st.warning("A decision needs a reason.")
     else:
@@ -65,9 +51,12 @@ def decision_author(author: str | None, reason: str) -> str | None:
     return None
 
 
-def person_name_or_none() -> str | None:
-    """The name given in this session; None where none was given."""
-    return st.session_state.get(NAME_KEY) or None
+def known_author() -> str | None:
+    """The author of what is saved, without a box: who signed in and may write, else the name given in this session; None if neither."""
+    person = current_person()
+    if person.source == "here":
+        return st.session_state.get(NAME_KEY) or None
+    return person.name if _may_write(person) else None
 
 
 def person_name_or_default() -> str:
@@ -75,12 +64,16 @@ def person_name_or_default() -> str:
     return current_person().name or str(st.session_state.get(NAME_KEY) or "Somebody at the dashboard")
 
 
+def _may_write(person: Person) -> bool:
+    """Whether the role of a person may write to any model."""
+    return may_do(person, "write") or any(may_do(person, "write", model) for model, _ in person.models)
+
+
 def _signed_in_author() -> str | None:
-    """The name of the sign-in, shown; None, with the reason, where the role does not allow to write to any model."""
+    """The person who signed in, shown as the author; None, with the reason, where the role may not write to any model."""
     person = current_person()
-    writes = may_do(person, "write") or any(may_do(person, "write", model) for model, _ in person.models)
-    if not writes:
-        st.caption(f"Your role ({person.role or 'viewer'}) allows to read only.")
+    if not _may_write(person):
+        st.caption(f"Your role ({person.role or 'viewer'}) is read-only.")
         return None
     st.caption(formatting.escape_markdown(f"Saved as {person.name}."))
     return person.name

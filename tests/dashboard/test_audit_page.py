@@ -16,7 +16,7 @@ from observability.core.questions import Records
 from observability.core.settings import ModelSettings
 from observability.core.small_groups import finding_without_few
 from observability.core.window import EPOCH, Window
-from observability.dashboard import load, person_name, sign_in
+from observability.dashboard import load
 from observability.dashboard.trust import scheduled_audits
 from observability.dashboard.trust.audit_figures import attack_terms_words, gap_words
 from observability.dashboard.trust.audits import model_audits, signed_subject
@@ -39,6 +39,7 @@ from tests.support.audited_model import register_with_file
 from tests.support.dashboard_pages import opened, tables, unfolded_words, words
 from tests.support.form_audits import audit_row, clean_form
 from tests.support.raw_rows import SAMPLE
+from tests.support.signed_in import sign
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -160,8 +161,7 @@ def test_leakage_is_drawn_by_feature_beside_the_model_with_the_rows_found_again(
 
 @pytest.mark.parametrize(("role", "sets"), [("viewer", False), ("analyst", False), ("administrator", True)])
 def test_the_schedule_is_set_by_administrators_alone(audited: Database, monkeypatch: pytest.MonkeyPatch, role: str, sets: bool) -> None:
-    for module in (sign_in, person_name):
-        monkeypatch.setattr(module, "current_person", lambda: Person("ann", role))
+    sign(monkeypatch, Person("ann", role))
     app = opened("audits", model="employment")
     assert ("Save the schedule" in [button.label for button in app.button]) is sets
 

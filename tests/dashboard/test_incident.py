@@ -23,8 +23,10 @@ from observability.incidents.grouping import Incident, incident_order
 from observability.incidents.next_steps import general_steps, is_about_predictions, pipeline_chain, runbook_of
 from observability.review import incident_stakes
 from observability.server import process_lock
+from observability.server.access import Person
 from tests.support.dashboard_pages import WHOLE, opened, tables, words
 from tests.support.dashboard_world import END, START, World, build
+from tests.support.signed_in import sign
 
 WORDS, ABOVE_FIGURE = 250, 60
 
@@ -109,6 +111,17 @@ def test_the_figure_begins_a_window_earlier(current: World) -> None:
     (days,) = (each.value for each in app.dataframe if "period" in each.value)
     assert days["period"].min() == naive_utc(START) and days["period"].max() == naive_utc(END - timedelta(days=1))
     assert days["period"].is_monotonic_increasing and days["period"].is_unique
+
+
+def test_who_signed_in_comments_under_that_name_and_a_viewer_cannot(own: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    incident = worst()
+    for person, kept in ((Person("vic", "viewer"), []), (Person("ada", "administrator"), [("ada", "note")])):
+        sign(monkeypatch, person)
+        app = page_of(incident)
+        app.text_area(key="incident-comment-0").input("The depot changed its scanner")
+        app.button(key="incident-comment-save-0").click().run()
+        said = [(each["author"], each["says"]) for each in alert_log.alert_records(own.store, incident.id)]
+        assert [each for each in said if each[1] == "note"] == kept
 
 
 def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:

@@ -17,11 +17,13 @@ from observability.dashboard.scope import Scope
 from observability.export import review as export_review
 from observability.review import freeze
 from observability.server import process_lock
+from observability.server.access import Person
 from observability.store.db.database import Database
 from tests.support import review_world
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.html_rules import invalid
 from tests.support.review_world import BETTER, BROKEN, MENDED
+from tests.support.signed_in import sign
 
 NOW = BETTER.end + timedelta(days=7)
 
@@ -280,6 +282,16 @@ def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Da
     assert "Add an item" not in {each.label for each in there.expander}
     press(enter("Ann", BROKEN, step="decide"), "Open the meeting again")
     assert "The meeting was closed" not in words(enter("Bob", BROKEN, item=item))
+
+
+def test_who_signed_in_closes_a_meeting_and_a_viewer_cannot(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for person, closes in ((Person("vic", "viewer"), False), (Person("ada", "administrator"), True)):
+        sign(monkeypatch, person)
+        app = opened("review", review=str(BROKEN), step="decide")
+        (button,) = [each for each in app.button if each.label == "Close the meeting"]
+        assert button.disabled is not closes
+    assert "The meeting was closed by ada" in words(button.click().run())
+    press(app, "Open the meeting again")
 
 
 def test_an_item_shows_its_line_and_leads_to_its_incident(store: Database) -> None:

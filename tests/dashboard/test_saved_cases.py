@@ -6,13 +6,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.core.errors import ForbiddenError
-from observability.dashboard import load, person_name, sign_in
+from observability.dashboard import load
 from observability.dashboard.case.saved_cases import saved_case_record
 from observability.server import process_lock
 from observability.server.access import Person
 from observability.server.guarded_store import guarded_store
 from tests.support.dashboard_pages import WHOLE, opened, tables, words
 from tests.support.dashboard_world import END, World, build
+from tests.support.signed_in import sign
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +106,9 @@ def test_people_see_what_was_saved_about_models_that_they_see_and_viewers_save_n
     assert [item.fields["title"] for item in seen.saved_cases()] == ["of loan"]
     with pytest.raises(ForbiddenError):
         seen.write_records([saved_case_record({"model": "loan", "prediction": "l60"}, "vic", title="mine")])
-    for module in (sign_in, person_name):
-        monkeypatch.setattr(module, "current_person", lambda: one)
+    sign(monkeypatch, one)
     said = words(opened("cases"))
-    assert "of loan" in said and "of price" not in said and "allows to read only" in said
+    assert "of loan" in said and "of price" not in said and "is read-only" in said
 
 
 def test_an_entry_of_another_prediction_with_the_same_id_changes_nothing(mine: World) -> None:

@@ -14,15 +14,10 @@ from observability.server.access import Person
 from tests.support.dashboard_pages import PAGES, by_name, opened, words
 from tests.support.dashboard_world import World
 from tests.support.length import LONG, a_third
+from tests.support.signed_in import sign
 
 ONE = Person("ann", None, (("loan", "viewer"),), "oidc")
 VIEWER, ANALYST, ADMINISTRATOR = Person("vic", "viewer"), Person("ann", "analyst"), Person("ada", "administrator")
-
-
-def sign(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
-    """Every page is drawn for this person."""
-    for module in (sign_in, person_name, access_page):
-        monkeypatch.setattr(module, "current_person", lambda: person)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
@@ -70,10 +65,8 @@ def test_the_name_is_that_of_the_sign_in_and_a_viewer_has_none(current: World, m
         assert person_name.person_name_box() == name
         app = opened("review")
         assert "Your name" not in [box.label for box in app.text_input]
-        assert ("Saved as ann" if name else "allows to read only") in words(app)
-    assert person_name.MISSING == "Your role does not allow to save."
-    with pytest.raises(AttributeError):
-        _ = person_name.NOT_THERE
+        assert ("Saved as ann" if name else "is read-only") in words(app)
+    assert person_name.why_not_saved() == "Your role is read-only."
 
 
 def test_the_page_of_access_shows_the_log_to_administrators_alone(current: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ A world with a group of four rows and one of twelve, whose names stand nowhere e
 frames and charts.
 """
 
+import functools
 import io
 import json
 import re
@@ -18,10 +19,9 @@ from streamlit.testing.v1 import AppTest
 from observability.core.errors import ForbiddenError, NotFoundError
 from observability.core.small_groups import FEWER
 from observability.core.window import Slice
-from observability.dashboard import load, own_files, page_figures, person_name, sign_in
+from observability.dashboard import load, own_files, page_figures, sign_in
 from observability.dashboard.boards.board_export import board_html
 from observability.dashboard.boards.boards import Board, Pin
-from observability.dashboard.operations import access as access_page
 from observability.dashboard.page_figures import FigurePlace
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
@@ -30,7 +30,7 @@ from observability.server.access import HERE, Person
 from observability.server.guarded_store import guarded_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
-from tests.support import dashboard_world
+from tests.support import dashboard_world, signed_in
 from tests.support.dashboard_pages import PAGES, WHOLE, by_name, opened
 from tests.support.dashboard_world import END, START, World
 from tests.support.length import every_second
@@ -74,11 +74,7 @@ def sign(small: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
 
-    def work(person: Person) -> None:
-        for module in (sign_in, person_name, access_page):
-            monkeypatch.setattr(module, "current_person", lambda: person)
-
-    return work
+    return functools.partial(signed_in.sign, monkeypatch)
 
 
 def rendered(app: AppTest) -> list[str]:

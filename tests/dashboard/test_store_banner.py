@@ -3,7 +3,7 @@
 import pytest
 
 from observability.core.errors import ForbiddenError
-from observability.dashboard import load, person_name, sign_in
+from observability.dashboard import load
 from observability.dashboard.operations import confinement
 from observability.server import health
 from observability.server.access import Person
@@ -13,6 +13,7 @@ from observability.worker import confine, permission
 from tests.support.dashboard_pages import opened, words
 from tests.support.landing import land
 from tests.support.record_lines import prediction
+from tests.support.signed_in import sign
 
 
 @pytest.mark.parametrize("page", ["store", "health", "performance"])
@@ -65,11 +66,10 @@ def test_models_without_confinement_are_allowed_by_a_person_with_a_reason_and_ev
     assert [(each.allowed, each.author) for each in permission.confinement_decisions(empty.home)] == [(True, "ada"), (False, "ada")]
     assert "allowed models without confinement" in words(opened("changes", window="Everything"))
     for person, offered in ((Person("vic", "viewer"), False), (Person("ada", "administrator"), True)):
-        for module in (sign_in, person_name):
-            monkeypatch.setattr(module, "current_person", lambda who=person: who)
+        sign(monkeypatch, person)
         shown = opened("store")
         assert any(each.label == "Allow models without confinement" for each in shown.button) is offered
         assert "a file came from outside" in words(shown), "everybody reads who allowed it"
-    monkeypatch.setattr(sign_in, "current_person", lambda: Person("vic", "viewer"))
+    sign(monkeypatch, Person("vic", "viewer"))
     with pytest.raises(ForbiddenError):
         confinement.save_decision(True, "vic", "please")

@@ -71,7 +71,7 @@ def _new_board_form(scope: Scope) -> None:
         name = st.text_input("New dashboard", key="board-name", max_chars=120, placeholder="Name", width=300).strip()
         made = st.button("Create", icon=":material/add:", key="board-create", disabled=author is None or not name)
     if author is None:
-        st.caption(person_name.missing_words(["create one"]))
+        st.caption(person_name.why_not_saved(["create one"]))
     if made and author:
         board = new_record_id()
         if save_records([board_record(board, author, name=name, scope=scope_text(scope))]):

@@ -25,7 +25,7 @@ def settings_popover(board: Board) -> None:
             shared = st.toggle("Shared with everybody who may see its models", board.shared, key=f"board-shared-{board.id}")
         schedule = _schedule_boxes(board)
         if author is None:
-            st.caption(person_name.missing_words(["change the settings"]))
+            st.caption(person_name.why_not_saved(["change the settings"]))
         if st.button("Save", icon=":material/save:", key="board-settings-save", disabled=author is None) and author and name:
             fields = {"name": name, "visibility": "shared" if shared else "private", **schedule}
             if save_records([board_record(board.id, author, **fields)]):

@@ -78,7 +78,7 @@ def _board_tools(board: Board, scope: Scope) -> bool:
         board_export.export_button(board, scope)
     author = person_name.person_name_box("board-person") if arranging else None
     if arranging and author is None:
-        st.caption(person_name.missing_words(["arrange"]))
+        st.caption(person_name.why_not_saved(["arrange"]))
     if scope != board.scope:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             words = scope_words(board.scope, scope_dates_words(board.scope))

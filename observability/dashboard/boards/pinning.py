@@ -58,7 +58,7 @@ def _pin_dialog(asked: AskedPin) -> None:
     st.caption(formatting.escape_markdown(f"Its own scope: {scope_words(asked.scope)}."))
     width = st.segmented_control("Width", list(WIDTHS), default="half", format_func=WIDTHS.__getitem__, required=True, key="pin-width")
     if author is None:
-        st.caption(person_name.missing_words(["pin"]))
+        st.caption(person_name.why_not_saved(["pin"]))
     if st.button("Pin", icon=":material/keep:", key="pin-save", disabled=author is None or not chosen) and author and chosen:
         board = boards.get(chosen)
         records, name = pin_records(board, chosen, author, place, asked.figure)

@@ -91,7 +91,7 @@ def _share_dialog(asked: AskedShare) -> None:
     who = "Everybody here" if current_person().source == "here" else "Everybody who may see its model"
     st.caption(formatting.escape_markdown(f"{who} finds it in the search and under Dashboards: {title}, {words}."))
     if author is None:
-        st.caption(person_name.missing_words(["share"]))
+        st.caption(person_name.why_not_saved(["share"]))
     off = author is None or not name.strip()
     if st.button("Share", icon=":material/share:", key="share-save", disabled=off) and author:
         record = shared_view_record(asked.place, name, author)
@@ -124,7 +124,7 @@ def _removal_form(views: dict[str, SharedView]) -> None:
         chosen = st.selectbox("Which", list(views), format_func=lambda each: views[each].name, key="shared-view-which")
         author = person_name.person_name_box("shared-view-person")
         if author is None:
-            st.caption(person_name.missing_words(["remove"]))
+            st.caption(person_name.why_not_saved(["remove"]))
         asked = st.button("Remove for everybody", icon=":material/delete:", key="shared-view-remove", disabled=author is None)
         if asked and author and save_records([board_record(chosen, author, state="withdrawn")]):
             st.rerun()

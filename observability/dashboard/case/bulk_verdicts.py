@@ -26,7 +26,7 @@ def bulk_verdict_form(model: Model, predictions: Sequence[str], key: str, label:
         note = st.text_area("Note", key=f"{key}-note", placeholder="Observations", max_chars=20_000)
         if st.button(f"Save {formatting.plural(len(chosen), 'verdict')}", icon=":material/save:", key=f"{key}-save", disabled=not chosen):
             if not author:
-                st.error(person_name.MISSING, icon=":material/person:")
+                st.error(person_name.why_not_saved(), icon=":material/person:")
             elif wrong is None or source is None:
                 plain_error("State whether the predictions were wrong, and choose a source or “Cannot tell”.")
             else:

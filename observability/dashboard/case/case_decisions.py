@@ -23,7 +23,7 @@ def save_case_records(
 ) -> None:
     """Write records and rerun the page; where that fails, show why and keep the form. first: what is done before, and may fail too."""
     if not author:
-        st.error(person_name.MISSING, icon=":material/person:")
+        st.error(person_name.why_not_saved(), icon=":material/person:")
         return
     try:
         if first is not None:

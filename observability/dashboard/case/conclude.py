@@ -122,7 +122,7 @@ def _verdict_form(here: CasePage, suspected: str | None) -> None:
         asked = (
             (wrong, "State whether the prediction was wrong."),
             (source, "Choose a source, or “Cannot tell”."),
-            (author, person_name.MISSING),
+            (author, person_name.why_not_saved()),
         )
         problem.error(" ".join(words for given, words in asked if not given), icon=":material/help:")
         return

@@ -111,7 +111,7 @@ def bulk_save_form(model: Model, predictions: Sequence[str], key: str) -> None:
         if not st.button(words, icon=":material/bookmark_add:", key=f"{own}-go", disabled=not chosen):
             return
         if not author:
-            st.error(person_name.MISSING, icon=":material/person:")
+            st.error(person_name.why_not_saved(), icon=":material/person:")
             return
         if not collection:
             plain_error("Cases that are saved together need a collection.")
@@ -180,7 +180,7 @@ def change_form(items: Sequence[DecisionItem]) -> None:
         if not (saved or removed):
             return
         if not author:
-            st.error(person_name.MISSING, icon=":material/person:")
+            st.error(person_name.why_not_saved(), icon=":material/person:")
             return
         if saved and not title:
             plain_error("A saved case needs a title.")

@@ -177,7 +177,7 @@ def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], La
         helped = st.toggle("Show suggestions", key="suggestions", help="Off: you answer blind. On: every fifth item stays blind.")
         guideline = st.text_input("Guideline version", board.guideline or "", key="annotate-guideline", width=180).strip() or None
     if not who:
-        st.info(person_name.missing_words(["label"]), icon=":material/person:")
+        st.info(person_name.why_not_saved(["label"]), icon=":material/person:")
         return
     task = _task(board, who)
     if task is None:

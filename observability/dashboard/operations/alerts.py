@@ -96,7 +96,7 @@ def alert_details(alerts: Sequence[Alert], scope: Scope) -> None:
         if author:
             _alert_actions(alert, author)
         else:
-            st.caption(person_name.MISSING)
+            st.caption(person_name.why_not_saved())
 
 
 def _alert_actions(alert: Alert, author: str) -> None:

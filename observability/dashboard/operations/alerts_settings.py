@@ -114,7 +114,7 @@ def _as_list(value: Any) -> list[str]:
 def _save_settings(before: edit_config.Body, wanted: edit_config.Body, read: str, author: str | None) -> None:
     """Write the file, and record the change in the ledger without addresses."""
     if author is None:
-        st.error(person_name.MISSING)
+        st.error(person_name.why_not_saved())
         return
     changed = _settings_changes(before, wanted)
     if not changed:

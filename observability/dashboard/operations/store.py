@@ -238,7 +238,7 @@ def forget_form() -> None:
     if not asked:
         return
     if author is None:
-        st.error(f"{person_name.MISSING} Nothing was erased.")
+        st.error(f"{person_name.why_not_saved()} Nothing was erased.")
     elif not subject.strip() or typed.strip() != subject.strip():
         st.error("The two subjects differ or are empty; nothing was erased.")
     else:

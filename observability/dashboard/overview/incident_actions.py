@@ -129,7 +129,7 @@ def incident_action_buttons(incident: Incident, alert: Alert | None, key: str) -
                 entry = _entry_box(incident, alert, does, own)
                 note = st.text_input("Note", key=f"{own}-note", max_chars=1000, placeholder="Optional")
                 if author is None:
-                    st.caption(person_name.missing_words([ACTIONS[does].lower()]))
+                    st.caption(person_name.why_not_saved([ACTIONS[does].lower()]))
                 elif _is_saved(((incident, alert),), author, does, entry, note, own):
                     st.session_state[f"{key}-acts"] = turn + 1
                     st.rerun()
@@ -154,7 +154,7 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
     note = st.text_input("Note", key=f"{key}-note", max_chars=1000, placeholder="Optional")  # a Tab behind the name, before it is saved
     offered = offered_actions(alert)
     if author is None:
-        st.caption(person_name.missing_words([ACTIONS[name].lower() for name in offered]))
+        st.caption(person_name.why_not_saved([ACTIONS[name].lower() for name in offered]))
         return
     does = st.segmented_control(
         "Action", offered, format_func=ACTIONS.__getitem__, default=chosen if chosen in offered else None, key=f"{key}-does"
@@ -173,7 +173,7 @@ def merge_form(kept: Spoken, others: Sequence[Spoken], headline: str, key: str) 
     author = person_name.person_name_box(f"{key}-person")
     st.caption("The first stays; the others are resolved as its duplicates, and each entry names the other.")
     if author is None:
-        st.caption(person_name.missing_words(["merge"]))
+        st.caption(person_name.why_not_saved(["merge"]))
     elif st.button("Merge", icon=":material/merge:", key=f"{key}-merge") and merge_incidents(kept, others, author, headline):
         st.rerun()
 
@@ -211,10 +211,10 @@ def comment_form(incident: Incident, alert: Alert | None, key: str) -> None:
         return
     turn = int(st.session_state.setdefault(f"{key}-turn", 0))
     words = st.text_area("Comment", key=f"{key}-comment-{turn}", max_chars=4000, height=80)
-    author = st.session_state.get(person_name.NAME_KEY)
+    author = person_name.known_author()
     if st.button("Add comment", icon=":material/chat:", key=f"{key}-comment-save-{turn}"):
         if not author:
-            st.warning(person_name.MISSING)
+            st.warning(person_name.why_not_saved())
         elif words.strip() and save_incident_entry(incident, alert, author, "note", text=words.strip()):
             st.session_state[f"{key}-turn"] = turn + 1
             st.rerun()

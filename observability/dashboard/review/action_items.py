@@ -162,7 +162,7 @@ def _edit_action_item(room: ReviewPage, actions: Sequence[dict[str, Any]]) -> No
         st.subheader(formatting.escape_markdown(found[item.id]["text"]), anchor=False)
         shared_meeting.shared_part(room, "action", lambda now: _action_history(now, item.id))
         if room.author is None:
-            st.caption(person_name.MISSING)
+            st.caption(person_name.why_not_saved())
             return
         _close_action_item(room, item)
 

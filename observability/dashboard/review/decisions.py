@@ -63,7 +63,7 @@ def _standing_decisions_table(room: ReviewPage) -> None:
 def _close_meeting(room: ReviewPage) -> None:
     """Close the meeting, so that nothing is written by accident, or open it again."""
     closed = meeting.closed_by(room.said)
-    author = person_name.person_name_or_none()
+    author = person_name.known_author()
     if closed:
         if st.button("Open the meeting again", icon=":material/lock_open:", key="reopen-meeting", disabled=author is None):
             _save_meeting(room, author, "reopen")

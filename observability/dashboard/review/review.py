@@ -89,7 +89,7 @@ class ReviewPage:
         """Why nothing can be written here without an author."""
         if self.is_draft:
             return "This is a draft: freeze the week to decide and to write."
-        return "The meeting is closed." if meeting.closed_by(self.said) else person_name.MISSING
+        return "The meeting is closed." if meeting.closed_by(self.said) else person_name.why_not_saved()
 
     def model(self, name: str | None) -> Body | None:
         """The part of one model."""

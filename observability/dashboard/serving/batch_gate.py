@@ -194,7 +194,7 @@ def decision_form(model: str, batch: str, own: Mapping[str, Any] | None) -> None
             if not st.form_submit_button("Save", icon=":material/save:", key=f"batch-submit-{turn}"):
                 return
     if not author:
-        st.error(person_name.MISSING, icon=":material/person:")
+        st.error(person_name.why_not_saved(), icon=":material/person:")
         return
     record = judged.batch_decision(model, batch, "promote" if choice == "Release" else "hold", author, reason or None)
     if save_records([record], NOT_SAVED):

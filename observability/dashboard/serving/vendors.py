@@ -351,7 +351,7 @@ def accept_form(rounds: ProbeRounds) -> None:
             if not st.form_submit_button("Save", icon=":material/save:", key=f"accept-submit-{turn}"):
                 return
     if not author:
-        st.error(person_name.MISSING, icon=":material/person:")
+        st.error(person_name.why_not_saved(), icon=":material/person:")
         return
     text = f"Answers of {rounds.model} to {rounds.name} accepted as the baseline by {author}" + (f": {note}" if note else "")
     record: dict[str, Any] = {"kind": "event", "at": pd.Timestamp(since, tz="UTC").isoformat(), "what": "deploy", "text": text}

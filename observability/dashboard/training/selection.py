@@ -216,7 +216,11 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
         revisit = right.date_input("Revisit on", value=None, key=f"selection-revisit-{turn}")
         reason = st.text_input("Reason", max_chars=400, key=f"selection-reason-{turn}", placeholder=told.because.replace("`", "")[:200])
         if st.button(
-            "Save", icon=":material/save:", key="selection-save", disabled=author is None, help=None if author else person_name.MISSING
+            "Save",
+            icon=":material/save:",
+            key="selection-save",
+            disabled=author is None,
+            help=None if author else person_name.why_not_saved(),
         ):
             author = person_name.decision_author(author, reason)
             if author is None:

@@ -234,7 +234,7 @@ def sign_off_form(audit: StoredAudit) -> None:
             if not st.form_submit_button("Sign", icon=":material/draw:", key=f"audit-submit-{turn}"):
                 return
     if not author:
-        st.error(person_name.MISSING, icon=":material/person:")
+        st.error(person_name.why_not_saved(), icon=":material/person:")
         return
     if risk_owners.refuses_signature(audit.model, author):
         return

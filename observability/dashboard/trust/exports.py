@@ -336,7 +336,7 @@ def level_form(page: ExportsPage) -> None:
             if not st.form_submit_button("Save", icon=":material/save:", key=f"export-save-{turn}"):
                 return
     if not author:
-        st.error(person_name.MISSING, icon=":material/person:")
+        st.error(person_name.why_not_saved(), icon=":material/person:")
         return
     if key and (problem := key_problem(key)) is not None:
         st.warning(problem)

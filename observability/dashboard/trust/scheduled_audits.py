@@ -53,7 +53,7 @@ def schedule_button(here: ModelPage) -> None:
         if not st.button("Save the schedule", icon=":material/save:", key="audit-schedule-save", disabled=wanted == planned):
             return
         if not author:
-            st.error(person_name.MISSING, icon=":material/person:")
+            st.error(person_name.why_not_saved(), icon=":material/person:")
             return
         settings = replace(here.model.settings, audit_schedule=wanted)
         saved = answer_or_error(lambda: alarm_rules.save_settings(load.store(), here.model.name, settings, author=author), NOT_SAVED)
