@@ -72,6 +72,7 @@ from observability.stats.column_quantiles import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+PastPair = tuple[PastBatches, PastBatches]
 FOLLOWED, FOLLOWS = 3, 0.5
 """Other devices of a day, and the part of its own spread that the difference from them has at most: from there a device follows them. Two
 others are too few: the fault of one moves their median by half of it."""
@@ -150,16 +151,14 @@ class StatisticValues:
 class PastOfDevice:
     """The comparison of one statistic of a device with its own past. The arrays are by column.
 
-    p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; low, high: its natural range; median: of
-    the past values; tests: batches with a p-value; earlier: past batches with a value; new: places of its batches in the window; unusual:
-    which of them are unusual, new × columns. past, rest: its past batches, all and without faults, and the same without what the others
-    differ.
+    p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; low, high: its natural range; tests:
+    batches with a p-value; earlier: past batches with a value; new: places of its batches in the window; unusual: which of them are
+    unusual, new × columns. window: the comparison of the median over the window; None where batches are too few. Past values are not kept.
     """
 
     p: Array
     value: Array
     usual: Array
-    median: Array
     effect: Array
     low: Array
     high: Array
@@ -168,8 +167,7 @@ class PastOfDevice:
     earlier: Array
     new: Array
     unusual: Array
-    past: tuple[PastBatches, PastBatches]
-    rest: tuple[PastBatches, PastBatches]
+    window: dict[str, Array] | None
 
 
 def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], list[JudgedDevice]]:
@@ -418,11 +416,13 @@ class DeviceKind:
         ends = zip(ordinary.reach(*of_worst), (shift + end for end in ordinary_rest.reach(*of_worst)), (np.fmin, np.fmax), strict=True)
         alone, beside = ~np.isfinite(relative[lowest, columns]), follows[lowest, columns]
         low, high = (np.where(alone, of_past, np.where(beside, of_rest, wider(of_past, of_rest))) for of_past, of_rest, wider in ends)
+        window = None
+        if len(new) >= MIN_BATCHES and len(old) >= MIN_PAST_VALUES:
+            window = self._median_of_unit(statistic, new, median, (own, ordinary), (rest, ordinary_rest))
         return PastOfDevice(
             p=np.where(tests > 0, np.minimum(p[lowest, columns] * tests, 1.0), np.nan),
             value=value,
             usual=usual,
-            median=median,
             effect=limit_effects(metric, value, usual, std),
             low=statistics_from_scale(metric, low, rows, std, side=-1),
             high=statistics_from_scale(metric, high, rows, std, side=1),
@@ -431,8 +431,7 @@ class DeviceKind:
             earlier=np.isfinite(statistic.values[old]).sum(0),
             new=new,
             unusual=np.nan_to_num(p * tests, nan=1.0) <= SIGNIFICANT,
-            past=(own, ordinary),
-            rest=(rest, ordinary_rest),
+            window=window,
         )
 
     def _faulty(self, metric: str, past: PastBatches, rows: Array, std: Array) -> Array:
@@ -460,10 +459,10 @@ class DeviceKind:
         It sees what every batch of the window shares, and none has alone. Consecutive batches are correlated: a season is no fault.
         of_units: of `_past_of_unit`.
         """
-        units = [unit for unit in of_units if len(self.current[unit]) >= MIN_BATCHES and len(self.earlier[unit]) >= MIN_PAST_VALUES]
-        if not units:
+        medians = {unit: past.window for unit, past in of_units.items() if past.window is not None}
+        if not medians:
             return None
-        found = [self._median_of_unit(unit, statistic, of_units[unit]) for unit in units]
+        units, found = list(medians), list(medians.values())
         who, metric = tuple(map(self.owners.__getitem__, units)), statistic.metric
         p, value, usual, effect, low, high = (
             np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect", "low", "high")
@@ -498,16 +497,20 @@ class DeviceKind:
             "unusual": tuple(self.names[each] for each in batches),
         }
 
-    def _median_of_unit(self, unit: int, statistic: StatisticValues, past: PastOfDevice) -> dict[str, Array]:
-        """The comparison of the median over a device's batches of the window with its earlier ones, by column. past: of `_past_of_unit`."""
-        metric, new = statistic.metric, self.current[unit]
+    def _median_of_unit(self, statistic: StatisticValues, new: Array, usual: Array, past: PastPair, rest: PastPair) -> dict[str, Array]:
+        """The comparison of the median over a device's batches of the window with its earlier ones, by column.
+
+        new: places of its batches in the window; usual: the median of its past values; past: its past batches, all and without faults;
+        rest: the same without what the others differ.
+        """
+        metric = statistic.metric
         usual_std, row, _ = self._usual_of_units
         std, floor = usual_std[row[new[0]]], statistic.floor[row[new[0]]]
         own, apart = (
             median_of_window(each[new], *before, floor, upward=metric not in LIMITS)
-            for each, before in ((statistic.scaled, past.past), (statistic.rest, past.rest))
+            for each, before in ((statistic.scaled, past), (statistic.rest, rest))
         )
-        beside = bool((self._others[new] >= FOLLOWED).all()) & (past.rest[0].spread <= FOLLOWS * past.past[0].spread)
+        beside = bool((self._others[new] >= FOLLOWED).all()) & (rest[0].spread <= FOLLOWS * past[0].spread)
         known = np.isfinite(apart.p_value)
         p = np.where(known, np.where(beside, apart.p_value, np.maximum(own.p_value, apart.p_value)), own.p_value)
         shift = own.median - apart.median
@@ -516,7 +519,7 @@ class DeviceKind:
             for of_past, of_rest, wider in zip(own.ends, apart.ends, (np.fmin, np.fmax), strict=True)
         )
         value = own.median if metric == MEAN else column_medians(statistic.values[new])
-        usual = np.where(known, shift + past.rest[0].middle, past.median) if metric == MEAN else past.median
+        usual = np.where(known, shift + rest[0].middle, usual) if metric == MEAN else usual
         rows = float(np.median(self.rows[new]))
         return {
             "p": p,
