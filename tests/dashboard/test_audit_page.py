@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import Finding
 from observability.core.formatting import format_day
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
@@ -19,7 +20,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import load
 from observability.dashboard.trust import scheduled_audits
 from observability.dashboard.trust.audit_figures import attack_terms_words, gap_words
-from observability.dashboard.trust.audits import model_audits, signed_subject
+from observability.dashboard.trust.audits import audit_state, model_audits, signed_subject
 from observability.dashboard.trust.leakage_figures import known_label_rows, later_words, model_note
 from observability.dashboard.trust.live_guard import block_list, far_sender_words, request_bursts, usual_subjects
 from observability.dashboard.trust.shift_figures import shift_gap_rows
@@ -193,6 +194,19 @@ def test_an_acceptance_that_ended_or_was_given_for_an_earlier_run_says_so(audite
         rows = tables(opened("audits", model="employment"))["Audits of this model"]["rows"]
         said += [row["cells"]["signed"]["sub"] for row in rows if (row["cells"].get("signed") or {}).get("t") == "Ada"]
     assert said == ["until 1 Apr 2026, of an earlier run", "until 1 Apr 2026", "ended on 1 Mar 2026"]
+
+
+def test_an_audit_of_another_version_is_not_expired(audited: Database) -> None:
+    """Audits that were valid for months read `Expired` where a version without one was shown."""
+    audit = model_audits("employment")[-1]
+    told = Finding(
+        "trust/audits", audit.model, "2", audit.kind, "audit_days_left", -5.0, 1, "watch", "Version 2 has none.", NOON, NOON, "level",
+        evidence={"audited_version": audit.version},
+    )  # fmt: skip
+    assert audit_state(audit, [told]) == ("unknown", "Other version")
+    assert audit_state(audit, [replace(told, version=audit.version)]) == ("watch", "Expired")
+    replaced = replace(told, version=audit.version, evidence=told.evidence | {"file_replaced": True})
+    assert audit_state(audit, [replaced]) == ("watch", "Other model file")
 
 
 def test_what_an_attack_paid_and_was_allowed_is_said() -> None:

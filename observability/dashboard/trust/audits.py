@@ -84,7 +84,7 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
     known = [version.name for version in here.model.versions]
     age = {name: place for place, name in enumerate(reversed(known))}
     for audit in sorted(newest.values(), key=lambda audit: (age.get(audit.version, len(age)), RUN_HERE.index(audit.kind))):
-        severity, word = _state(audit, found)
+        severity, word = audit_state(audit, found)
         row = signed.get(signed_subject(audit))
         accepted: Cell | None = None if row is None else {"t": str(row["author"]), "sub": _accepted_until(row, audit)}
         rows.append(
@@ -113,14 +113,14 @@ def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
     return f"until {formatting.format_day(until)}{', of an earlier run' if signature['at'] < naive_utc(audit.at) else ''}"
 
 
-def _state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:
-    """Severity and word of an audit: that of its findings; of earlier versions, whether it has expired."""
-    own = [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version]
-    expired = any(each.metric == "audit_days_left" for each in own)
+def audit_state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:
+    """Severity and word of an audit: those of the findings of its version. That another version has no such audit does not end it."""
+    own = [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version == each.version]
+    ended = next((each for each in own if each.metric == "audit_days_left"), None)
     if audit.kind == form_audits.KIND:
         own = [each for each in found if (each.analyzer, each.version) == (judged_forms.NAME, audit.version)]
-    if expired:
-        return "watch", "Expired"
+    if ended is not None:
+        return "watch", "Other model file" if ended.evidence.get("file_replaced") else "Expired"
     if own:
         return worst_first(own)[0].shown_severity, None
     return "unknown", "Other version"
@@ -173,7 +173,7 @@ def chosen_audit(audits: Sequence[StoredAudit], version: str | None) -> StoredAu
 def audit_result(audit: StoredAudit, found: Sequence[Finding]) -> None:
     """What the audit found, with its state."""
     if audit.value is not None:
-        severity, word = _state(audit, found)
+        severity, word = audit_state(audit, found)
         st.markdown(status_line(severity, f"{audit_value_words(audit)}.", word))
 
 
