@@ -149,6 +149,13 @@ def needs_action(severity: str | None) -> bool:
     return severity in ("act", "watch")
 
 
+def urgency(severity: Severity, stands: bool) -> tuple[int, bool]:
+    """Sort key of incidents and agenda items, most urgent first: what is critical and nobody has acknowledged, then warnings with what is
+    critical and acknowledged, then the rest; of each what is new before what stands (docs/decisions/0194).
+    """
+    return SEVERITIES.index(severity), stands
+
+
 def iso(instant: datetime) -> str:
     """RFC 3339 in UTC with a Z."""
     return instant.isoformat().replace("+00:00", "Z")

@@ -17,7 +17,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import draw_table, table_row
 from observability.dashboard.widgets import plain_caption
 from observability.incidents.action_counts import CountedIncident, counted_incidents
-from observability.incidents.grouping import Incident, incident_order
+from observability.incidents.grouping import Incident, most_urgent_first
 
 MAX_TASKS, MAX_TAKEN = 5, 3
 ASKED = "incident-asked"
@@ -40,7 +40,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
     asks = acting_options([each.lead for each in counted], marks=True) | {"remembers": "incidents"}
     if rows:
         shown = first_inbox_rows(rows)
-        draw_table("tasks", "Incidents, new first", incidents.INBOX, shown, compact=True, sort=True, bulk=BULK, **asks)
+        draw_table("tasks", "Incidents, most urgent first", incidents.INBOX, shown, compact=True, sort=True, bulk=BULK, **asks)
         incidents.show_all_button("tasks", min(len(shown), len(listed)), len(listed), scope)
     elif not settled:
         unknown = sum(status.severity == "unknown" for status in statuses)
@@ -111,7 +111,7 @@ def incident_inbox_rows(
 def asked_dialog(found: Sequence[Incident]) -> None:
     """Draw the dialog of the action that the table asked for. found: the incidents of the page."""
     names, does = st.session_state.pop(ASKED, ((), ""))
-    chosen = sorted((incident for incident in found if incident.id in names), key=incident_order)
+    chosen = most_urgent_first(incident for incident in found if incident.id in names)
     if chosen:
         _incident_dialog(chosen, equal_incidents(chosen, found), does)
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from observability.core.finding import Severity, State
 from observability.core.formatting import DASH, plural
-from observability.incidents.grouping import Incident, incident_order
+from observability.incidents.grouping import Incident, incident_urgency, most_urgent_first
 from observability.incidents.shared_faults import SharedFault, shared_faults
 
 
@@ -91,11 +91,12 @@ def merge_equal_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
 
 
 def counted_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
-    """Incidents as lists show and totals count them: faults that models share first, then the others, new before standing, worst first."""
-    ordered = sorted(found, key=incident_order)
+    """Incidents as lists show and totals count them, most urgent first; of those that are as urgent, faults that models share first."""
+    ordered = most_urgent_first(found)
     faults = [CountedIncident(fault.incidents, fault) for fault in shared_faults(ordered)]
     under = {incident.id for fault in faults for incident in fault.incidents}
-    return [*faults, *merge_equal_incidents(incident for incident in ordered if incident.id not in under)]
+    others = merge_equal_incidents(incident for incident in ordered if incident.id not in under)
+    return sorted([*faults, *others], key=lambda each: incident_urgency(each.lead))
 
 
 def incident_action_counts(found: Iterable[Incident]) -> ActionCounts:

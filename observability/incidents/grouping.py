@@ -7,12 +7,12 @@ Pure: takes findings, returns the same findings with `incident` and `likely_sour
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from observability.core.finding import LEADS, SEVERITIES, STATE_OF, Finding, News, Severity, Source, State, worst_first
+from observability.core.finding import LEADS, SEVERITIES, STATE_OF, Finding, News, Severity, Source, State, urgency, worst_first
 from observability.core.formatting import join_words
 from observability.core.metric_definitions import METRICS
 from observability.incidents.finding_groups import FindingsBySubject, OnsetGroup, without_findings
@@ -108,7 +108,7 @@ class Incident:
 def group_findings(
     findings: Sequence[Finding], importance: Mapping[str, Importance] | None = None
 ) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """The findings, marked with their incident, and the incidents; both what is new first, the findings of an incident together.
+    """The findings, marked with their incident, and the incidents; both most urgent first, the findings of an incident together.
 
     importance: by model, where its owner stated it; else it is read from findings about attributions. Findings of two models never form one
     incident.
@@ -126,7 +126,7 @@ def group_findings(
                 marked[id(finding)] = member_of(finding, incident)
             lead, *collateral = (marked[id(finding)] for finding in incident.findings)
             incidents.append(replace(incident, lead=lead, collateral=tuple(collateral)))
-    ordered = incidents_by_cause(sorted(incidents, key=incident_order))
+    ordered = most_urgent_first(incidents)
     return findings_by_incident([marked.get(id(finding), finding) for finding in findings], ordered), ordered
 
 
@@ -151,27 +151,34 @@ def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incide
     return found + worst_first([finding for left in own.values() for finding in left])
 
 
-def incidents_by_cause(incidents: Sequence[Incident]) -> tuple[Incident, ...]:
-    """The incidents in their order; one whose lead follows a finding of another, of a project and of its model, stands behind that one."""
+def most_urgent_first(found: Iterable[Incident]) -> tuple[Incident, ...]:
+    """The incidents by `incident_order`; one whose lead follows a finding of another that is as urgent, of a project and of its model,
+    stands behind that one.
+    """
+    incidents = sorted(found, key=incident_order)
     everything = [finding for incident in incidents for finding in incident.findings]
     causes = []
     for incident in incidents:
         cause = suspected_cause(incident.lead, everything)
         home = next((each for each in incidents if cause is not None and any(finding is cause for finding in each.findings)), None)
-        causes.append(None if home is None or home is incident or home.standing else home)
+        apart = home is None or home is incident or home.standing or incident_urgency(home) != incident_urgency(incident)
+        causes.append(None if apart else home)
     return tuple(behind_their_causes(incidents, causes))
 
 
-def incident_order(incident: Incident) -> tuple[bool, int, int, bool, int, float, str]:
-    """Sort key: what is new before what stands, whatever its severity; then the worst severity first, what is critical and acknowledged
-    before warnings, what goes on after what is new, then by the number of stages of the pipeline that it reaches, and the highest rank of
-    its findings of that severity.
+def incident_urgency(incident: Incident) -> tuple[int, bool]:
+    """The `urgency` of an incident."""
+    return urgency(incident.severity, incident.standing)
+
+
+def incident_order(incident: Incident) -> tuple[tuple[int, bool], bool, bool, int, float, str]:
+    """Sort key: the most urgent first (`urgency`), then what is critical and acknowledged before warnings, what goes on after what is new,
+    then by the number of stages of the pipeline that it reaches, and the highest rank of its findings of that severity.
     """
     worst = [finding.rank for finding in incident.findings if finding.severity == incident.severity]
     reach = len({pipeline_stage(finding) for finding in incident.findings})
     goes_on = incident.news in ("ongoing", "improving")
-    asked, shown = (SEVERITIES.index(severity) for severity in (incident.severity, incident.shown_severity))
-    return incident.standing, asked, shown, goes_on, -reach, -max(worst), incident.id
+    return incident_urgency(incident), incident.state != "critical", goes_on, -reach, -max(worst), incident.id
 
 
 def attribution_importance(findings: Sequence[Finding]) -> Importance:

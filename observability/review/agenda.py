@@ -1,4 +1,4 @@
-"""Agenda of the weekly review: critical items that nobody has acted on first, each by change since last week and exposure.
+"""Agenda of the weekly review: most urgent items first, each by change since last week and exposure.
 
 The ranking is fixed when the week is frozen. Pins, removals and added items are recorded later and only rearrange it.
 """
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from observability.core.finding import STATE_OF, Severity, State
+from observability.core.finding import STATE_OF, Severity, State, urgency
 
 MAX_ITEMS = 7
 """Items on the agenda; the rest is folded below it."""
 OUTCOMES = ("accept", "watch", "act")
 """Changes that give an item its outcome."""
 UNDECIDED = 3
-"""Consecutive weeks without a decision after which an item moves to the top with a flag."""
+"""Consecutive weeks without a decision after which an item moves to the top of those as severe, with a flag."""
 Change = Literal["new", "worse", "as before", "better", "due"]
 Sort = Literal["incident", "action", "decision", "signature", "audit", "added"]
 WEIGHT_OF_CHANGE: dict[str, float] = {"new": 1.0, "worse": 0.8, "due": 0.8, "as before": 0.3, "better": 0.2}
@@ -100,14 +100,15 @@ class Item:
 
 
 def ranked_agenda(items: Iterable[Item]) -> list[Item]:
-    """Items with their scores in agenda order: overdue ones first, then critical ones that nobody has acted on, then the others; of each
-    what is new or due before what stands, then by score, weight and rank.
+    """Items with their scores in agenda order, that of incidents on Home: most urgent first (`urgency`). What is overdue stands no longer:
+    it is first among what is as severe. Equals are ordered by score, weight and rank.
     """
     scored = [replace(item, score=agenda_score(item)) for item in items]
 
-    def key(item: Item) -> tuple[bool, bool, bool, float, float, float, str, str]:
-        stands = item.change in ("as before", "better")
-        return not item.overdue, item.severity != "act", stands, -item.score, -item.weight, -item.rank, item.model or "", item.item
+    def key(item: Item) -> tuple[tuple[int, bool], bool, float, float, float, str, str]:
+        stands = item.change in ("as before", "better") and not item.overdue
+        urgent = urgency(item.severity, stands)
+        return urgent, not item.overdue, -item.score, -item.weight, -item.rank, item.model or "", item.item
 
     return sorted(scored, key=key)
 

@@ -1,5 +1,5 @@
 """Findings :material/checklist:
-All findings of the window: of the chosen model, or of all. New findings come before ongoing ones, the worst first. Findings of one fault
+All findings of the window: of the chosen model, or of all. What is critical and not acknowledged comes first. Findings of one fault
 are one incident: its lead, the finding nearest to the source, is listed, and related findings are folded until the incident is opened or
 a filter is set. Filter by severity, analyzer and subject; choose a finding for its evidence. Filters are in the address; downloads
 contain the listed findings, folded or not.
@@ -72,7 +72,7 @@ rows = [
 if rows:
     columns = trend.without_empty_trend(columns, rows)
     acts = open_tasks.acting_options(report.incidents)
-    draw_table("list", "Findings, new first", columns, rows, sort=True, remembers="findings", **acts)
+    draw_table("list", "Findings, most urgent first", columns, rows, sort=True, remembers="findings", **acts)
 cut_note(len(listed), 100, "The first {0} of {1}; all are in the downloads.")
 findings.findings_downloads(shown, "findings")
 open_tasks.asked_dialog(report.incidents)

@@ -20,7 +20,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         lineage_view.lineage_button(Thing("version", (here.model.name, version.name)), here.scope, key="to-lineage")
     frame.sampling_notice([status.window])
 if status.incidents or status.predictions:
-    incidents.incidents_table("incidents", f"Incidents of {here.model.name}, new first", status.incidents, here.scope, models=False)
+    incidents.incidents_table("incidents", f"Incidents of {here.model.name}, most urgent first", status.incidents, here.scope, models=False)
 for question in model_answers.QUESTIONS if status.predictions else model_answers.WITHOUT_PREDICTIONS:
     with st.container(border=True):
         question(here, status)

@@ -7,7 +7,7 @@ from tests.support import tasks
 from tests.support.task_player import Player
 from tests.support.tasks import Facts, Task
 
-FLEET, INCIDENTS = "Models, most severe first", "Incidents, new first"
+FLEET, INCIDENTS = "Models, most severe first", "Incidents, most urgent first"
 
 
 def cell(player: Player, model: str, column: int, place: int = 0, goes: str = "") -> None:

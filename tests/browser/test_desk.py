@@ -68,7 +68,7 @@ def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
 
 def test_an_incident_is_resolved_from_the_first_page_by_keys_and_told_on_its_own(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/?{DATES}")
-    before = until(page, "Incidents, new first", lambda rows: len(rows) > 0)
+    before = until(page, "Incidents, most urgent first", lambda rows: len(rows) > 0)
     page.keyboard.press("j")
     page.keyboard.press("e")
     dialog = page.get_by_role("dialog")

@@ -128,7 +128,7 @@ def model(page: Page) -> dict[str, Any]:
 
 
 def findings(page: Page) -> dict[str, Any]:
-    found = row(page, "Findings, new first", "What", "temperature_f is null")
+    found = row(page, "Findings, most urgent first", "What", "temperature_f is null")
     exact = next(each for each in json.loads(download(page, "findings-json")) if each["metric"] == "null_rate")
     return {"value": found["Value"]["text"], "n": found["n"]["text"], "exact": exact["value"]}
 

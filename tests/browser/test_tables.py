@@ -65,10 +65,10 @@ def test_a_table_sorts_by_a_click_on_a_title_and_filters_by_a_box(fleet: Dashboa
 @pytest.mark.long  # tests/dashboard/test_finding_lines.py
 def test_fine_findings_are_folded_until_they_are_asked_for(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/findings?model=sentiment")
-    assert "OK" not in column_of(page, "Findings, new first", 0)
+    assert "OK" not in column_of(page, "Findings, most urgent first", 0)
     page.locator(".st-key-severity button").filter(has_text="OK").first.click()
     settle(page)
-    assert set(column_of(page, "Findings, new first", 0)) == {"OK"}
+    assert set(column_of(page, "Findings, most urgent first", 0)) == {"OK"}
 
 
 def test_the_first_page_is_short_and_stays_still_while_it_refreshes(fleet: Dashboard, visit: Visit) -> None:

@@ -70,7 +70,7 @@ def test_controllers_are_no_models_of_the_fleet(steering: Database, tmp_path: Pa
     home = opened("health")
     assert "**1 model** and 1 controller" in words(home)
     assert [row["cells"]["model"]["t"] for row in tables(home)["Models, most severe first"]["rows"]] == ["loan", "Pipeline"]
-    tasks = tables(home)["Incidents, new first"]["rows"]
+    tasks = tables(home)["Incidents, most urgent first"]["rows"]
     assert [row["cells"]["model"]["sub"] for row in tasks if row["cells"]["model"]["t"] == OWN_CONTROLLER] == ["controller"], "in trouble"
     assert list(home.selectbox(key="model").options) == ["loan", "route-cache"]
     asked = opened("controllers", model=OWN_CONTROLLER)

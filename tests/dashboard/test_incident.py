@@ -19,7 +19,7 @@ from observability.dashboard.overview import incident_actions, incident_page
 from observability.dashboard.scope import Scope
 from observability.incidents.action_counts import action_counts, counted_incidents
 from observability.incidents.daily_values import comparison_band
-from observability.incidents.grouping import Incident, incident_order
+from observability.incidents.grouping import Incident, most_urgent_first
 from observability.incidents.next_steps import general_steps, is_about_predictions, pipeline_chain, runbook_of
 from observability.review import incident_stakes
 from observability.server import process_lock
@@ -93,7 +93,7 @@ def test_an_incident_is_told_on_one_page(current: World) -> None:
 def test_an_incident_that_is_nowhere_is_said_and_the_others_are_listed(current: World) -> None:
     app = opened("incident", id="0123456789abcdef", model="price", **WHOLE)
     assert "is not in this window, in a frozen week or among the alerts" in words(app)
-    assert "Incidents, new first" in tables(app)
+    assert "Incidents, most urgent first" in tables(app)
 
 
 def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
@@ -148,7 +148,7 @@ def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     home = opened("health", **WHOLE)
     (row,) = [row for row in tables(home)["Incidents that are snoozed or resolved"]["rows"] if row["cells"]["act"]["act"] == incident.id]
     assert (row["cells"]["owner"]["t"], row["cells"]["state"]["t"]) == ("Bob", "Resolved: expected change")
-    listed = tables(home).get("Incidents, new first", {"rows": []})["rows"]
+    listed = tables(home).get("Incidents, most urgent first", {"rows": []})["rows"]
     assert incident.id not in {row["cells"].get("act", {}).get("act") for row in listed}
     assert "cannot tell yet" in words(home) and "1 expected change" in words(home)
 
@@ -282,4 +282,4 @@ def test_an_incident_that_somebody_took_stays_in_sight_with_the_name_behind_what
     assert len(rows) == open_tasks.MAX_TASKS + 1, "the last open one and the warning are behind `show all`"
     cells = rows[-1]["cells"]
     assert (cells["act"]["act"], cells["state"]["t"], cells["severity"]["t"]) == ("t", "Acknowledged by Ann", "Critical")
-    assert [incident.id for incident in sorted(found, key=incident_order)][-2:] == ["t", "w"]
+    assert [incident.id for incident in most_urgent_first(found)][-2:] == ["t", "w"]

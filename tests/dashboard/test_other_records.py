@@ -46,7 +46,7 @@ def test_a_page_about_predictions_says_what_is_there_and_leads_to_it(runs_only: 
 
 
 def test_findings_and_changes_show_what_there_is(runs_only: Database) -> None:
-    found = tables(opened("findings"))["Findings, new first"]["rows"]
+    found = tables(opened("findings"))["Findings, most urgent first"]["rows"]
     assert any("bad" in row["cells"]["because"]["t"] and row["cells"]["severity"]["s"] == "act" for row in found)
     listed = tables(opened("changes"))["Changes, newest first"]["rows"]
     assert [row["cells"]["title"]["t"] for row in listed] == ["the first one"]

@@ -141,14 +141,14 @@ def test_the_health_page_names_the_one_in_trouble_first(current: World) -> None:
     assert outcome["sub"].startswith("Mean absolute error") and f", {share} labelled" in outcome["title"]
     traffic = fleet[0]["cells"]["traffic"]
     assert sum(traffic["spark"]["y"]) == len(current.price)
-    assert "Models, most severe first" in tables(app) and "Incidents, new first" in tables(app)
+    assert "Models, most severe first" in tables(app) and "Incidents, most urgent first" in tables(app)
 
 
 def test_links_of_the_health_page_open_pages_with_the_scope(current: World) -> None:
     found = tables(opened("health", window="Everything"))
     cell = found["Models, most severe first"]["rows"][0]["cells"]["model"]
     assert cell["href"] == "./model?model=price&window=Everything"
-    incident = next(row["cells"]["what"] for row in found["Incidents, new first"]["rows"] if row["cells"]["model"]["t"] == "price")
+    incident = next(row["cells"]["what"] for row in found["Incidents, most urgent first"]["rows"] if row["cells"]["model"]["t"] == "price")
     address = urlsplit(incident["href"])
     assert address.path.removeprefix("./") in links.page_files()
     assert parse_qs(address.query)["model"] == ["price"]
@@ -182,13 +182,13 @@ def test_a_click_on_the_drift_page_opens_the_overlay_of_that_column(current: Wor
 
 def test_findings_are_filtered_and_one_shows_what_it_rests_on(current: World) -> None:
     app = opened("findings", model="price", severity="act", **WHOLE)
-    rows = tables(app)["Findings, new first"]["rows"]
+    rows = tables(app)["Findings, most urgent first"]["rows"]
     assert rows and {row["cells"]["severity"]["t"] for row in rows} == {"Critical"}
     target = rows[0]["cells"]["because"]["go"]
     assert target["page"] == "findings"
     app = opened("findings", model="price", finding=target["parameters"]["finding"], **WHOLE)
     assert (app.table and "95 % point of the null" in str(app.table[0].value)) or "Baseline" in str(app.table[0].value)
-    assert [row["selected"] for row in tables(app)["Findings, new first"]["rows"]].count(True) == 1
+    assert [row["selected"] for row in tables(app)["Findings, most urgent first"]["rows"]].count(True) == 1
     assert "which is not in this list" in words(opened("findings", finding="0123456789abcdef"))
 
 
@@ -205,13 +205,13 @@ def test_the_query_that_a_page_shows_gives_the_value_of_the_chosen_finding(curre
 
 def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(current: World) -> None:
     app = opened("findings", model="price", **WHOLE)
-    folded = tables(app)["Findings, new first"]["rows"]
+    folded = tables(app)["Findings, most urgent first"]["rows"]
     leads = [row for row in folded if row["note"]]
     assert leads and "under incidents" in words(app)
     target = leads[0]["note"]["go"]
     assert target["page"] == "findings" and " related finding" in leads[0]["note"]["t"]
     app = opened("findings", model="price", incident=target["parameters"]["incident"], **WHOLE)
-    unfolded = tables(app)["Findings, new first"]["rows"]
+    unfolded = tables(app)["Findings, most urgent first"]["rows"]
     assert len(unfolded) == 1 + int(leads[0]["note"]["t"].split()[0]) and not any(row["note"] for row in unfolded)
     assert unfolded[0]["cells"]["because"]["t"] == leads[0]["cells"]["because"]["t"], "the lead comes first"
     assert "Suspected source" in words(app)
@@ -221,7 +221,7 @@ def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(curr
 def test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from(current: World) -> None:
     found = tables(opened("health", **WHOLE))
     row = next(each for each in found["Models, most severe first"]["rows"] if each["cells"]["model"]["t"] == "price")
-    said = found["Incidents, new first"]["rows"]
+    said = found["Incidents, most urgent first"]["rows"]
     mine = [each for each in said if each["cells"]["model"]["t"] == "price" and each["cells"]["severity"]["s"] == "act"]
     assert mine and row["cells"]["status"]["t"] == f"{len(mine)} critical"
     assert {each["cells"]["source"]["source"] for each in mine} <= {"input", "label", "model", "system"}
@@ -312,7 +312,7 @@ def test_a_page_is_found_by_its_section_and_the_first_one_by_its_name(asked: str
 
 
 def test_findings_of_one_analyzer_that_are_all_ok_are_listed_and_those_of_all_stay_folded(current: World) -> None:
-    found = tables(opened("findings", model="loan", analyzer="serving/calibration", **WHOLE))["Findings, new first"]["rows"]
+    found = tables(opened("findings", model="loan", analyzer="serving/calibration", **WHOLE))["Findings, most urgent first"]["rows"]
     assert found and {row["cells"]["severity"]["t"] for row in found} == {"OK"}
-    every = tables(opened("findings", model="loan", **WHOLE)).get("Findings, new first", {"rows": []})["rows"]
+    every = tables(opened("findings", model="loan", **WHOLE)).get("Findings, most urgent first", {"rows": []})["rows"]
     assert "OK" not in {row["cells"]["severity"]["t"] for row in every}

@@ -85,7 +85,7 @@ def test_an_unread_row_has_a_dot_with_a_word_and_a_read_one_has_none() -> None:
 
 
 def test_opening_an_incident_reads_it_and_the_next_session_knows(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = tables(opened("health", **WHOLE))["Incidents, new first"]["rows"]
+    rows = tables(opened("health", **WHOLE))["Incidents, most urgent first"]["rows"]
     acted = [row for row in rows if row["cells"].get("act")]
     assert acted and all(row["tone"] == "unread" for row in acted)
     name = acted[0]["cells"]["act"]["act"]
@@ -98,7 +98,7 @@ def test_opening_an_incident_reads_it_and_the_next_session_knows(current: World,
 
     monkeypatch.setattr(read_incidents, "marks_in_cookie", lambda cookie: (mark,))  # of the next session
     app = opened("health", **WHOLE)
-    table = tables(app)["Incidents, new first"]
+    table = tables(app)["Incidents, most urgent first"]
     assert [row["cells"]["act"]["act"] for row in table["rows"] if row["cells"].get("act") and row.get("tone") != "unread"] == [name]
     assert table["keys"]["u"] == "turn" and {"read", "unread"} <= {*table["bulk"]} and "u" in {row["key"] for row in palette.key_rows()}
     assert read_incidents.CHANGED not in app.session_state, "nothing changed"

@@ -34,11 +34,12 @@ def test_home_a_models_page_and_findings_count_the_same_incidents(current: World
         each["cells"] for each in tables(opened("health", window="Everything"))["Models, most severe first"]["rows"]
         if each["cells"]["model"]["t"] == "price"
     )  # fmt: skip
-    shown = tables(opened("model", model="price", window="Everything"))["Incidents of price, new first"]["rows"]
+    shown = tables(opened("model", model="price", window="Everything"))["Incidents of price, most urgent first"]["rows"]
     assert any("Run slow stands still" in each["cells"]["what"]["t"].replace("`", "") for each in shown)
     critical = sum(each["cells"]["severity"]["t"] == STATUS_WORDS["act"] for each in shown)
     assert row["status"]["t"] == f"{critical} critical"
-    leads = tables(opened("findings", model="price", window="Everything", severity=STATUS_WORDS["act"]))["Findings, new first"]["rows"]
+    listed = tables(opened("findings", model="price", window="Everything", severity=STATUS_WORDS["act"]))
+    leads = listed["Findings, most urgent first"]["rows"]
     assert len(leads) == critical, words(opened("findings", model="price", window="Everything"))
 
 
@@ -87,7 +88,7 @@ def test_the_choice_of_a_model_changes_no_other_row_of_home(current: World, monk
 def test_the_list_of_incidents_has_as_many_rows_as_home_counts(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """An incident of two models had a row for each."""
     monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan")])
-    rows = tables(opened("incident", window="Everything"))["Incidents, new first"]["rows"]
+    rows = tables(opened("incident", window="Everything"))["Incidents, most urgent first"]["rows"]
     counted = counted_incidents(load.scope_report(Scope(span="all")).incidents)
     assert len(rows) == len(counted) < len(load.scope_report(Scope(span="all")).incidents)
 

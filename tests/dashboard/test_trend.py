@@ -17,7 +17,7 @@ def test_the_trend_is_the_line_of_the_incident(current: World) -> None:
     app = opened("health", **WHOLE)
     incidents = load.scope_report(scope_from_state(app.session_state)).incidents
     drawn = {incident.id: drawn_finding(incident) for incident in incidents}
-    rows = [row for row in tables(app)["Incidents, new first"]["rows"] if row["cells"].get("act")]
+    rows = [row for row in tables(app)["Incidents, most urgent first"]["rows"] if row["cells"].get("act")]
     seen = 0
     for row in rows:
         finding, spark = drawn[row["cells"]["act"]["act"]], row["cells"]["trend"].get("spark")
@@ -42,7 +42,7 @@ def test_a_trend_needs_two_days_and_sorts_by_the_last_day_over_the_limit() -> No
 
 
 def test_a_finding_that_leads_an_incident_is_acted_on_where_it_is_listed(current: World) -> None:
-    table = tables(opened("findings", **WHOLE))["Findings, new first"]
+    table = tables(opened("findings", **WHOLE))["Findings, most urgent first"]
     acted = [row["cells"]["act"]["act"] for row in table["rows"] if row["cells"]["act"].get("act")]
     assert acted and len({*acted}) == len(acted) and {*table["keys"]} == {"a", "e", "s"} and table["remembers"] == "findings"
     assert "trend" in [column["key"] for column in table["columns"]]

@@ -141,7 +141,7 @@ def test_findings_and_their_queries_are_searched(monkeypatch: pytest.MonkeyPatch
         assert 1 <= len(offered) < 20 and all("category 53" in each for each in offered)
     app.selectbox(key="subject-box").select("category 53").run()
     assert "category 53" in app.query_params["subject"] and not app.exception
-    rows = tables(app)["Findings, new first"]["rows"]
+    rows = tables(app)["Findings, most urgent first"]["rows"]
     assert rows and all("category 53" in row["cells"]["because"]["t"] for row in rows)
 
 
@@ -161,7 +161,7 @@ def test_the_findings_of_a_scope_are_grouped_once_for_all_openings(monkeypatch: 
     group = check.findings_with_incidents
     monkeypatch.setattr(check, "findings_with_incidents", lambda *given: grouped.append(len(given[1])) or group(*given))
     again = opened("findings", model=f"of {COLUMNS}")
-    assert not grouped and tables(again)["Findings, new first"]["rows"] == tables(first)["Findings, new first"]["rows"]
+    assert not grouped and tables(again)["Findings, most urgent first"]["rows"] == tables(first)["Findings, most urgent first"]["rows"]
 
 
 def test_a_case_of_very_many_inputs_shows_the_first_of_its_record(monkeypatch: pytest.MonkeyPatch) -> None:

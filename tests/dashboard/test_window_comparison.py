@@ -54,7 +54,7 @@ def test_the_pages_show_them(page: str, more: dict[str, str], current: World, mo
     monkeypatch.setattr(window_comparison, "window_comparison_table", drawn.append)
     app = opened(page, model="price", **more, **WHOLE)
     if page == "findings":
-        target = tables(app)["Findings, new first"]["rows"][0]["cells"]["because"]["go"]
+        target = tables(app)["Findings, most urgent first"]["rows"][0]["cells"]["because"]["go"]
         app = opened(target["page"], **target["parameters"])
     assert {(each.subject, each.metric) for each in drawn} == {("age", "psi")}
 

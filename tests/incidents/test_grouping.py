@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from observability.core.finding import LEADS, Finding
+from observability.core.finding import LEADS, Finding, acknowledged_finding
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping import Incident, group_findings
 from observability.incidents.grouping_rules import CAUSES, STAGES, pipeline_stage
@@ -310,7 +310,7 @@ def test_what_goes_on_with_a_drift_that_stands_is_no_further_incident() -> None:
         finding("null_rate", "income", day=1, severity="watch"),
     ]
     found = incidents(stands, *going_on)
-    assert [(each.standing, len(each.findings)) for each in found] == [(False, 1), (True, 4)], "the nulls of another column are a fault"
+    assert [(each.standing, len(each.findings)) for each in found] == [(True, 4), (False, 1)], "the nulls of another column are a fault"
     assert len(incidents(stands, replace(beyond, value=0.97))) == 2, "nearly all of a column beyond its range is another unit"
     assert len(incidents(stands, replace(beyond, evidence={**beyond.evidence, "factor": 10.0}))) == 2, "and so is a factor"
     assert len(incidents(stands, replace(beyond, severity="watch", value=0.03))) == 2, "outliers are no drift"
@@ -458,14 +458,17 @@ def test_a_column_that_left_its_range_slowly_is_in_no_other_unit() -> None:
         assert len(incidents(stands, replace(gone, evidence={"past": 0.05, "factor": 10.0}))) == 2
 
 
-def test_what_is_new_comes_before_what_stands_whatever_its_severity() -> None:
+def test_what_is_critical_comes_before_warnings_and_what_is_new_before_what_stands() -> None:
+    """A critical incident that stood and nobody had acknowledged was below a new warning."""
     stands = finding("psi", "age", day=None, news="ongoing", evidence={"standing": True})
     weak = finding("latency_p99", "replica=r1", severity="watch", news="new")
     goes_on = finding("null_rate", "income", day=1, rank=99.0, news="ongoing", evidence={"onset_known": "dated"})
     new = finding("label_maturity", day=4, news="new", rank=1.0)
     found, formed = group_findings([stands, weak, goes_on, new])
-    assert [each.lead.metric for each in formed] == ["label_maturity", "null_rate", "latency_p99", "psi"]
-    assert [each.metric for each in found] == ["label_maturity", "null_rate", "latency_p99", "psi"]
+    assert [each.lead.metric for each in formed] == ["label_maturity", "null_rate", "psi", "latency_p99"]
+    assert [each.metric for each in found] == ["label_maturity", "null_rate", "psi", "latency_p99"]
+    _, formed = group_findings([acknowledged_finding(stands), weak])
+    assert [each.lead.metric for each in formed] == ["latency_p99", "psi"], "acknowledged, it is below what is new"
 
 
 def test_details_of_a_fall_that_stands_are_no_further_incident() -> None:

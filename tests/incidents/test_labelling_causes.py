@@ -84,3 +84,5 @@ def test_the_incident_of_a_models_agreement_stands_before_that_of_its_project() 
     assert [each.lead.metric for each in incidents] == ["label_agreement", "gold_accuracy"]
     _, incidents = group_findings([effect, agreement(5)])
     assert incidents[0].lead.metric == "gold_accuracy"
+    _, incidents = group_findings([effect, replace(cause, severity="watch")])
+    assert [each.severity for each in incidents] == ["act", "watch"], "a warning leads no critical incident"

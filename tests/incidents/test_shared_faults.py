@@ -1,6 +1,6 @@
 """Incidents of several models with something in common are one fault; by chance two are not."""
 
-from observability.incidents.action_counts import incident_action_counts
+from observability.incidents.action_counts import counted_incidents, incident_action_counts
 from observability.incidents.shared_faults import shared_faults
 from tests.support.fleet_incidents import DAY, START, drift_incident
 
@@ -37,3 +37,11 @@ def test_an_incident_is_in_the_largest_fault_that_it_fits() -> None:
     found = [drift_incident(name, event=event) for name in ("a", "b", "c", "d")] + [drift_incident("e")]
     (fault,) = shared_faults(found)
     assert fault.kind == "input" and len(fault.models) == 5
+
+
+def test_a_fault_that_models_share_stands_before_what_is_as_urgent() -> None:
+    """Shared warnings stood above a critical incident of one model."""
+    shared = [drift_incident(name, severity="watch") for name in ("a", "b", "c")]
+    alone, mild = drift_incident("a", subject="age"), drift_incident("b", subject="age", severity="watch")
+    found = counted_incidents([mild, *shared, alone])
+    assert [(each.lead.severity, len(each.models)) for each in found] == [("act", 1), ("watch", 3), ("watch", 1)]

@@ -88,10 +88,10 @@ def test_no_finding_is_ok_beyond_its_limit_and_totals_agree(checked: Checked, na
 
 
 @pytest.mark.parametrize("name", CHECKED)
-def test_what_is_new_comes_before_what_stands_and_findings_follow_their_incidents(checked: Checked, name: str) -> None:
+def test_what_is_most_urgent_comes_first_and_findings_follow_their_incidents(checked: Checked, name: str) -> None:
     report = checked.report(name)
-    stands = [each.standing for each in report.incidents]
-    assert stands == sorted(stands)
+    urgent = [(each.severity != "act", each.standing) for each in report.incidents]
+    assert urgent == sorted(urgent)
     place = {each.id: number for number, each in enumerate(report.incidents)}
     listed = [place[each.incident] if each.incident else len(place) for each in report.findings]
     assert listed == sorted(listed)

@@ -46,11 +46,12 @@ def test_a_critical_item_that_stands_is_below_new_warnings_only_where_somebody_a
     assert (answered.state, answered.shown_severity) == ("critical", "act")
 
 
-def test_what_nobody_decided_for_three_weeks_comes_first():
-    first, second = ranked_agenda([item("new"), item("waits", severity="watch", change="as before", weeks=3)])
-    assert first.item == "waits"
-    assert first.overdue
-    assert not second.overdue
+def test_what_nobody_decided_for_three_weeks_comes_first_of_what_is_as_severe():
+    """A warning that waited stood above a critical item that nobody had acted on."""
+    items = [item("new"), item("warns", "watch"), item("waits", "watch", "as before", weeks=3), item("stands", change="as before", weeks=3)]
+    ordered = ranked_agenda(items)
+    assert [each.item for each in ordered] == ["stands", "new", "waits", "warns"]
+    assert [each.overdue for each in ordered] == [True, False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,10 @@ def give_name(player: Player, box: Locator) -> None:
 
 def first_incident(player: Player) -> tuple[dict[str, Any], str]:
     """The first incident of Home as it is read there, and its id."""
-    table = player.page.get_by_role("table", name="Incidents, new first")
+    table = player.page.get_by_role("table", name="Incidents, most urgent first")
     player.see(table.get_by_role("link").first)
     address = str(table.get_by_role("link").first.get_attribute("href"))
-    return tables(player.page)["Incidents, new first"][0], parse_qs(urlsplit(address).query)["id"][0]
+    return tables(player.page)["Incidents, most urgent first"][0], parse_qs(urlsplit(address).query)["id"][0]
 
 
 def worst_now(player: Player, facts: Facts) -> None:
@@ -155,7 +155,7 @@ def acknowledge(player: Player, facts: Facts) -> None:
     player.press("j", "a")
     type_name(player)
     player.click(player.page.get_by_role("dialog").get_by_test_id("stBaseButton-secondary").filter(has_text="Acknowledge"))
-    until(player.page, "Incidents, new first", lambda rows: rows[0]["Incident"]["title"] != row["Incident"]["title"])
+    until(player.page, "Incidents, most urgent first", lambda rows: rows[0]["Incident"]["title"] != row["Incident"]["title"])
 
 
 def worst_part(player: Player, facts: Facts) -> None:

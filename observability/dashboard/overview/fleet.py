@@ -111,7 +111,7 @@ NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is reg
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """One model in its window: findings and their incidents, what is new first, traffic by day, events, and findings that the window
+    """One model in its window: findings and their incidents, most urgent first, traffic by day, events, and findings that the window
     before did not have; before: findings of that window, traffic_before: its predictions, None where it has none. pending: it was not
     checked yet. elsewhere: findings about its decisions in a system and its answers to probes, which other pages show. failure: the kind of
     error for which it cannot be computed. checked_at: when it was last checked, where that is not now.

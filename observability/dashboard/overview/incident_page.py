@@ -72,7 +72,7 @@ def open_incident(scope: Scope) -> OpenIncident:
         if named:
             words = "is not in this window, in a frozen week or among the alerts."
             st.warning(formatting.escape_markdown(f"The incident {named[:40]} {words}"), icon=":material/link_off:")
-        incidents.incidents_table("incidents", "Incidents, new first", load.scope_report(scope).incidents, scope, once=True)
+        incidents.incidents_table("incidents", "Incidents, most urgent first", load.scope_report(scope).incidents, scope, once=True)
         st.stop()
     read_incidents.mark_incidents([here.incident], read=True)
     read_incidents.write_marks()
