@@ -41,6 +41,7 @@ def test_an_ok_finding_beyond_its_limit_or_judged_by_nothing_is_told() -> None:
     assert told(OK) == []
     assert told(replace(OK, value=0.2)) == ["OK beyond"] and told(replace(OK, value=0.2, severity="watch")) == []
     assert told(replace(OK, limit=None)) == ["OK by nothing"]
+    assert told(replace(OK, limit=None, metric="controller_off_share")) == [], "it tells who steers now"
     assert told(replace(OK, limit=None), **{"data/quality/null_rate": 0.1}) == ["OK beyond"], "the owner's level is not applied"
     windows = [{"days": 1, "value": 0.3, "edge": 0.2, "severity": "ok"}]
     assert told(replace(OK, evidence={"windows": windows})) == ["OK beyond"]
@@ -51,6 +52,7 @@ def test_an_ok_finding_beyond_its_limit_or_judged_by_nothing_is_told() -> None:
     [
         (replace(VIEW, statuses=(("ok", "Nulls: 5 %."),)), []),
         (replace(VIEW, statuses=(("act", "Nulls: 5 %."),)), ["other status"]),
+        (replace(VIEW, page="alerts", statuses=(("act", "Nulls: 5 %."),)), []),
         (replace(VIEW, tables={"Null rate by window": table(status={"s": "ok", "t": "OK"}, value={"t": "5 %"}, edge={"t": "10 %"})}), []),
         (
             replace(VIEW, tables={"Null rate by window": table(status={"s": "ok", "t": "OK"}, value={"t": "20 %"}, edge={"t": "10 %"})}),
@@ -104,6 +106,8 @@ def test_a_window_called_unchanged_below_a_line_that_calls_it_worse_is_told(sub:
         ("Traffic of this window", 30, ["dates"]),
         ("Traffic, 2 to 3 Mar 2026", 5, ["dates"]),
         ("Cost by week, 2 to 15 Mar 2026", 7, []),
+        ("Cost by week, 5 to 15 Mar 2026", 7, []),
+        ("Cost by day, 5 to 15 Mar 2026", 12, ["dates"]),
         ("Cost by day, 2 to 15 Mar 2026", 7, ["dates"]),
     ],
 )

@@ -91,6 +91,10 @@ def ok_beyond_level(finding: Finding, settings: ModelSettings) -> str | None:
     return None
 
 
+OF_NOW = ("controller_off_share",)
+"""Metrics whose finding judges how it is at the end of the window, beside the share of the whole: whether the kill switch is on."""
+
+
 def judged_by_nothing(finding: Finding) -> bool:
     """Whether an OK finding has a value, and no limit, baseline, test or peers to judge it by.
 
@@ -102,6 +106,7 @@ def judged_by_nothing(finding: Finding) -> bool:
         and finding.value is not None
         and finding.limit is None
         and finding.against != "peers"
+        and finding.metric not in OF_NOW
         and better is not None
         and not (better == "low" and finding.value == 0)
         and not known & {name for name, value in finding.evidence.items() if value is not None}
@@ -126,6 +131,8 @@ def cell_sentences(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def other_status(view: PageView, findings: Iterable[Finding]) -> Iterator[str]:
     """Rows and status lines whose sentence is that of a finding, with another severity than the finding's."""
+    if view.page == "alerts":  # a row shows the state of its alert
+        return
     by_sentence = defaultdict(set)
     for finding in findings:
         by_sentence[plain(finding.because)].add(finding.shown_severity)
@@ -224,7 +231,8 @@ def chart_beside_its_dates(view: PageView) -> Iterator[str]:
         if not spans and view.start and view.end and WINDOW_NAMED.search(alt):
             spans = [(view.start, view.end)]
         for first, end in spans:
-            if days[0] < first or days[1] >= end:
+            before = first - timedelta(days=6) if "by week" in alt else first  # a bar of a week stands at its Monday
+            if days[0] < before or days[1] >= end:
                 yield f"chart “{alt}” has {days[0]:%Y-%m-%d %H:%M} to {days[1]:%Y-%m-%d %H:%M}"
             elif days[0] - first > bar or end - days[1] > bar + timedelta(days=1):
                 yield f"chart “{alt}” covers only {days[0]:%Y-%m-%d %H:%M} to {days[1]:%Y-%m-%d %H:%M}"
