@@ -34,10 +34,10 @@ class OwnPast:
     def words(self, days: str) -> str:
         """The distance, as the continuation of a sentence. days: of the own past, as in \u201c 28 days\u201d."""
         if self.beyond < HELD_TOGETHER:
-            return f", {self.psi:.2f} against its own past{days}"
+            return f"; PSI {self.psi:.2f} against its own past{days}"
         where = f"{100 * self.beyond:.0f} % of whose values lie beyond one end of the reference’s range, in one bin"
         if self.is_known:
-            return f", at least {math.floor(100 * self.psi) / 100:.2f} against its own past{days}, {where}"
+            return f"; PSI at least {math.floor(100 * self.psi) / 100:.2f} against its own past{days}, {where}"
         return f"; its bins cannot tell whether it moved since its own past{days}, {where}"
 
 

@@ -222,7 +222,7 @@ def standing_weeks(drift: ColumnDrift, worst: Verdict) -> int:
 
 
 def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed: float, unit: UnitChange | None, budget: float) -> str:
-    """Return the finding's sentence: the column, its PSI and the largest change. budget: the largest adjusted p that is significant."""
+    """Return the finding's sentence: the column, the largest change and its PSI. budget: the largest adjusted p that is significant."""
     name, change, psi = drift.name, worst.change, worst.change.effect
     rows = f"{change.after.rows:,} predictions"
     if finding.severity == "unknown" and psi >= worst.limit and change.after.n >= needed:
@@ -242,7 +242,7 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
     when = window_phrase(change.days, whole=change.whole)
     if worst.standing and not change.whole:
         return (
-            f"`{name}` differs from the reference{when}, as on such weekdays before: PSI {psi:.2f} {limit} over {rows}; {largest}; "
+            f"`{name}` differs from the reference{when}, as on such weekdays before: {largest}; PSI {psi:.2f} {limit} over {rows}; "
             "the reference is like the other days."
         )
     if worst.standing:
@@ -251,10 +251,10 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
             f", as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else ", without a significant change from its own past"
         )
         past = own.words(f" {PAST_DAYS} days") if own else ""
-        return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest}."
+        return f"`{name}` differs from the reference{since}: {largest}; PSI {psi:.2f} {limit} over {rows}{past}."
     whole = "" if change.whole else f" ({drift.whole.effect:.2f} over all {drift.whole.days} days)"
     past = own.words("") if own else ""
-    return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest}."
+    return f"`{name}` moved{when}: {largest}; PSI {psi:.2f} {limit} over {rows}{whole}{past}."
 
 
 def undecided_drift_reason(drift: ColumnDrift, worst: Verdict, budget: float) -> str:
@@ -273,9 +273,9 @@ def undecided_drift_reason(drift: ColumnDrift, worst: Verdict, budget: float) ->
         )
     if change.usual is not None:
         days = "a day is" if change.days == 1 else f"{change.days:g} days are"
-        return f"rows of a day share its value, so {days} too few (adjusted p {worst.p_adjusted:.2g}): a longer window is needed to decide"
+        return f"rows of a day share its value, so {days} too few: a longer window is needed to decide"
     return (
-        f"that is not significant among all columns (adjusted p {worst.p_adjusted:.2g}, significant up to {budget:.2g}): "
+        f"it may be chance (p {worst.p_adjusted:.2g} with all columns counted, an alarm needs {budget:.2g}): "
         "a longer window is needed to decide"
     )
 
