@@ -51,9 +51,12 @@ def severity_order(finding: Finding | None) -> int:
     return SEVERITIES.index(finding.severity) if finding else len(SEVERITIES)
 
 
-def attention_note(finding: Finding | None, target: Cell) -> Cell | None:
-    """The line under a table's row: the finding that needs attention, as a link; None where none does."""
-    if finding is None or not finding.needs_action:
+def attention_note(finding: Finding | None, target: Cell, *, selected: bool) -> Cell | None:
+    """The line under a table's row: the finding that needs attention, as a link; None where none does.
+
+    selected: the row whose findings the page says below the table; it has no line, so that nothing is said twice.
+    """
+    if selected or finding is None or not finding.needs_action:
         return None
     return {**target, "t": finding.because.replace("`", ""), "s": finding.shown_severity}
 

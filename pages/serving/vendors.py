@@ -8,7 +8,6 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import worst_first
 from observability.dashboard import frame, load
-from observability.dashboard.cells import first_finding
 from observability.dashboard.data.records_summary import attention_count, begin_records_page, dates_note
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import model_calls, vendors
@@ -36,8 +35,7 @@ vendors.sets_table(sets, found, chosen, scope)
 rounds, changes = next(each for each in sets if vendors.set_key(each[0]) == chosen)
 own = vendors.judged.set_findings(found, rounds.model, rounds.name)
 st.header(formatting.escape_markdown(f"{rounds.model}: {rounds.name}"), anchor=False)
-noted = first_finding(own)
-finding_lines(finding for finding in own if finding.severity != "ok" and finding is not noted)
+finding_lines(finding for finding in own if finding.severity != "ok")
 vendors.similarity_caption(rounds)
 vendors.rounds_chart(rounds, changes, own)
 if changes is not None:

@@ -108,7 +108,8 @@ def test_a_rule_shows_what_it_took_and_of_whom(delivered: Database) -> None:
     assert women["cells"]["before"]["t"] == "50 %" and women["cells"]["after"]["t"] == "48.7 %" and men["cells"]["after"]["t"] == "51.3 %"
     assert women["cells"]["gap"]["t"] == "5.1 %" and men["cells"]["gap"]["t"] == "−5.1 %"
     (rule,) = tables(app)["Cleaning rules and their effect"]["rows"]
-    assert rule["cells"]["status"]["s"] == "act" and rule["note"]["go"]["parameters"]["rule"] == "dataset:people/rule:adults"
+    assert rule["cells"]["status"]["s"] == "act" and rule["cells"]["rule"]["go"]["parameters"]["rule"] == "dataset:people/rule:adults"
+    assert rule["selected"] and rule["note"] is None, "the section below says it"
 
 
 def test_dates_without_any_say_so_and_an_empty_store_says_how_to_log(delivered: Database) -> None:

@@ -146,7 +146,8 @@ def sources_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
             "rejected": share_cell(rejected / total if total else None),
             "last": {"t": time_zone.zoned_minute(part["at"].iloc[-1]) if len(part) else "none in this window"},
         }
-        lines.append(table_row(cells, attention_note(finding, target), selected=source == chosen))
+        selected = source == chosen
+        lines.append(table_row(cells, attention_note(finding, target, selected=selected and len(part) > 0), selected=selected))
     draw_table("sources", "Sources and their deliveries", SOURCES, lines)
 
 

@@ -137,7 +137,8 @@ def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: s
             "last": {"t": time_zone.zoned_minute(part["at"].iloc[-1])},
             "effect": effect_cell(effects.get(subject)),
         }
-        lines.append(table_row(cells, attention_note(finding, target), selected=subject == chosen))
+        selected = subject == chosen
+        lines.append(table_row(cells, attention_note(finding, target, selected=selected), selected=selected))
     draw_table("rules", "Cleaning rules and their effect", (*RULE_COLUMNS, *((EFFECT_COLUMN,) if effects else ())), lines)
 
 

@@ -216,7 +216,8 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
             cells |= {key: {"t": hours_in_words(max(lag, 0.0))} for key, lag in zip(("p50", "p95"), each.lags, strict=True)}
         for key, (bad, known) in (("rejected", rejected.get(subject, (0.0, 0.0))), ("outside", outside.get(subject, (0.0, 0.0)))):
             cells[key] = share_cell(bad / known if known else None)
-        lines.append(table_row(cells, attention_note(finding, target), selected=subject == chosen))
+        selected = subject == chosen
+        lines.append(table_row(cells, attention_note(finding, target, selected=selected), selected=selected))
     draw_table("devices", "Devices and what they delivered", filled_columns(COLUMNS, lines, ("device", "batches", "rows")), lines)
     cut_note(len(order), MAX_TABLE_ROWS, "devices, most urgent first")
     csv_of_table("devices", lambda: _deliveries_frame(deliveries), len(order), MAX_TABLE_ROWS, "most urgent")

@@ -167,7 +167,8 @@ def sets_table(
         cells |= {name: {"t": format_figure(value)} for name, value in values.items() if value is not None}
         if values["cost"] is not None:
             cells["cost"]["sub"] = cost_currency(rounds.model, rounds) or NO_CURRENCY
-        lines.append(table_row(cells, attention_note(finding, target), selected=key == chosen))
+        selected = key == chosen
+        lines.append(table_row(cells, attention_note(finding, target, selected=selected), selected=selected))
     draw_table(
         "vendors", "Sets of fixed questions and their newest round", filled_columns(COLUMNS, lines, ("model", "questions", "rounds")), lines
     )
