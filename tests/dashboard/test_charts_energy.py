@@ -22,7 +22,8 @@ def test_bars_of_an_assumption_are_hatched_and_those_of_a_reading_are_not() -> N
     measured = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="measured")
     assert assumed.data[0].marker.pattern.shape == "x" and not measured.data[0].marker.pattern.shape
     assert list(assumed.data[0].y) == [1, 2, 3, 0.0021] and assumed.data[0].customdata[3] == "2.10 mWh"
-    assert assumed.layout.annotations[0].text == "past" and not measured.layout.annotations
+    assert [line.name for line in assumed.layout.shapes if line.showlegend] == ["past"] and not measured.layout.shapes
+    assert assumed.layout.showlegend and not assumed.layout.annotations, "a bar reached through a name beside the line"
 
 
 def test_runs_stand_by_source_with_inert_names() -> None:

@@ -99,6 +99,7 @@ def test_bars_carry_the_column_and_the_null_point() -> None:
     figure = charts_compare.distance_bars(distance_frame([each]), least=0.1, selected="<i>size</i>")
     assert figure.data[0].customdata[0][0] == "<i>size</i>" and list(figure.data[1].x) == [0.05]
     assert "<i>" not in figure.layout.yaxis.ticktext[0]
+    assert [line.name for line in figure.layout.shapes if line.showlegend] == ["smallest relevant change"]
     assert differences_frame([each])["null_95"][0] == 0.05
 
 

@@ -184,6 +184,9 @@ def test_the_axis_of_one_period_shows_days() -> None:
     for name in ("Column by day", "Devices by day"):
         left, right = gallery.FIGURES[name]("one point").data[0].x
         assert right - left == pd.Timedelta(days=1), "a cell without a width is not seen"
+    day = pd.Timedelta(days=1) / pd.Timedelta(milliseconds=1)
+    bars = [trace.width for name in ("Consumption", "Who steered") for trace in gallery.FIGURES[name]("one point").data]
+    assert bars and set(bars) == {day}, "plotly draws a single bar as a hairline"
 
 
 def test_the_name_of_the_range_stands_apart_from_that_of_the_limit() -> None:

@@ -77,4 +77,20 @@ def test_forms_on_the_front_are_named_where_names_do_not_cover_each_other_and_ma
     figure = form_scatter(points, x="ms", y="changed", share=True, budget=None, most_flips=None)
     assert {note.text for note in figure.layout.annotations} == {"small", "near", "slow"}
     assert sorted(note.x for note in figure.layout.annotations) == pytest.approx([math.log10(x) for x in (0.008, 0.0149, 0.02)])
+    assert {note.text: note.y for note in figure.layout.annotations}["small"] == 0.06, "nothing stands beside it"
     assert figure.layout.yaxis.range[0] < 0 and list(figure.layout.xaxis.ticktext) == ["0.01", "0.02", "0.05", "0.1"]
+
+
+def test_a_name_stands_above_the_intervals_that_it_would_cover() -> None:
+    """The name of the fastest form was written over the marks of two others."""
+    columns = ["form", "x", "value", "low", "high", "group", "text"]
+    fast, slow = ("fast", 0.01, 0.025, 0.02, 0.03, "Pareto front", ""), ("slow", 0.05, 0.0, 0.0, 0.001, "Pareto front", "")
+    beside, above, far = (
+        (name, x, value, value - 0.005, value + 0.007, "dominated", "")
+        for name, x, value in (("b", 0.0105, 0.025), ("c", 0.0108, 0.066), ("d", 0.03, 0.025))
+    )
+    for others, height in (((), 0.025), ((far,), 0.025), ((beside, above), 0.032)):
+        points = pd.DataFrame([fast, slow, *others], columns=columns)
+        figure = form_scatter(points, x="ms", y="changed", share=True, budget=None, most_flips=None)
+        heights = {note.text: note.y for note in figure.layout.annotations}
+        assert heights == pytest.approx({"fast": height, "slow": 0.0})

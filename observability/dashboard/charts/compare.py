@@ -66,7 +66,8 @@ def distance_bars(frame: pd.DataFrame, *, least: float, selected: str | None = N
     tick = {"symbol": "line-ns-open", "size": 14, "color": theme.STRONG, "line": {"width": 1.6, "color": theme.STRONG}}
     style: dict[str, Any] = {"marker": tick, "hoverinfo": "skip", "unselected": {"marker": {"opacity": 1}}}
     layout.add_marks(figure, rows["null_95"], rows.index, name="95 % point of the null distribution", hover=None, **style)
-    figure.add_vline(x=least, line={"color": theme.WATCH, "width": 1.2, "dash": "dash"})
+    dashes = {"color": theme.WATCH, "width": 1.2, "dash": "dash"}
+    figure.add_vline(x=least, line=dashes, name=WORDS["slight"].removeprefix("below the "), showlegend=True)
     names, room = layout.row_names(list(rows["column"]), selected=selected), {"height": max(150, 26 * len(rows) + 90), "top": 44}
     x = "population stability index (nats)"
     return layout.row_chart(figure, names, x, **room, legend=True, rangemode="tozero", tickformat=",.3~g")

@@ -62,7 +62,8 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
         for place, days, value in zip(recent.index, recent["worst_look"], values):
             if value > edge:
                 there = f"{days} {formatting.format_number(value)}"
-                layout.add_note(figure, there, color=theme.NEUTRAL, x=edge, xanchor="right", xshift=-8, y=place)
+                place_of_note = {"x": edge, "xanchor": "right", "xshift": -8, "y": place, "bgcolor": theme.SURFACE}  # over a bar on a phone
+                layout.add_note(figure, there, color=theme.NEUTRAL, **place_of_note)
     lines = _add_limits(figure, rows, edge)
     names, x = layout.row_names(list(rows["subject"]), selected=selected), "population stability index (nats)"
     figure = layout.row_chart(

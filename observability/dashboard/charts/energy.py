@@ -27,12 +27,12 @@ def consumption_bars(frame: pd.DataFrame, *, name: str, say: Say, source: str, b
     frame: period, value. say: writes a value with its unit, also at ticks. source: of all values. baseline: of the past.
     """
     figure = go.Figure()
-    charts_time.period_axis(figure, frame["period"])
-    texts = [say(value) for value in frame["value"]]
-    layout.add_bars(figure, frame["period"], frame["value"], texts, hover=layout.TIME_HOVER, name=f"{name} ({source})", **_hatched(source))
+    texts, style = [say(value) for value in frame["value"]], {"name": f"{name} ({source})", "showlegend": False, **_hatched(source)}
+    layout.add_bars(figure, frame["period"], frame["value"], texts, hover=layout.TIME_HOVER, **style)
     if baseline is not None:
-        charts_time.horizontal_line(figure, baseline, theme.NEUTRAL, "past", "dot", x=0)
-    theme.themed(figure, height=260, y=name, rangemode="tozero")
+        charts_time.usual_line(figure, baseline, "past")
+    charts_time.period_axis(figure, frame["period"])
+    theme.themed(figure, height=260, y=name, legend=baseline is not None, rangemode="tozero")
     return figure.update_yaxes(said_ticks(float(frame["value"].max()), say, 4))
 
 

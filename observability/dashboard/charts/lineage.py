@@ -23,7 +23,7 @@ SYMBOLS = {
 """Marker and colour by kind of thing; the label names the kind as well."""
 LABEL = 36
 """Characters of a label, longer ones are cut; the table has them whole."""
-ROOM = 0.36
+ROOM = 0.32
 """Share of the width for the marks; the rest is for the labels."""
 
 

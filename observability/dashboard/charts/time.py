@@ -210,6 +210,11 @@ def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, das
     )
 
 
+def usual_line(figure: go.Figure, value: float, name: str) -> None:
+    """Add a dotted line of what is usual, named in the legend: bars and stems reach through a name beside the line."""
+    figure.add_hline(y=value, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dot"}, name=name, showlegend=True)
+
+
 def limit_line(figure: go.Figure, limit: float, severity: str, *, below: bool = False) -> None:
     """Add the limit of a finding, named by what begins there: a critical finding passed that of Critical; any other has that of Warning."""
     begins = "act" if severity == "act" else "watch"
@@ -258,12 +263,13 @@ def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.
 
 
 def period_axis(figure: go.Figure, periods: "pd.Series[Any]") -> None:
-    """Let the axis of a single period span a day on either side, and that of none have no ticks."""
+    """Let the axis of a single period span a day on either side, with bars of a day, and that of none have no ticks."""
     if periods.empty:
         figure.update_xaxes(showticklabels=False)
     elif periods.nunique() == 1:
         day = pd.Timedelta(days=1)
         figure.update_xaxes(range=[periods.iloc[0] - day, periods.iloc[0] + day])
+        figure.update_traces(width=day / pd.Timedelta(milliseconds=1), selector={"type": "bar"})  # plotly makes a hairline of a single bar
 
 
 def _mark_labels(shown: pd.DataFrame, periods: "pd.Series[Any]") -> list[str]:

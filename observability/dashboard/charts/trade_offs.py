@@ -14,6 +14,8 @@ GROUPS = (("Pareto front", theme.PRIMARY, "circle"), ("dominated", theme.NEUTRAL
 """Kinds of forms, and how they are drawn."""
 LINE = 0.055
 """Height of a line of text, as a share of the vertical axis."""
+NAME_WIDTH = 0.2
+"""Width of a name, as a share of the horizontal axis: more than a name takes on a wide screen, about as much as on a phone."""
 
 
 def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: float | None, most_flips: float | None) -> go.Figure:
@@ -45,7 +47,8 @@ def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: f
     top = max(float(points["high"].max()), most_flips or 0.0) * 1.06 or 1.0
     named = named_points(front, top)
     if len(named):
-        layout.add_names(figure, list(named["form"]), list(named["x"]), list(named["value"]), log=True, axis=(first, last))
+        heights = [clear_height(points, mark, value, (first, last), top) for mark, value in zip(named["x"], named["value"], strict=True)]
+        layout.add_names(figure, list(named["form"]), list(named["x"]), heights, log=True, axis=(first, last))
     line = {"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}
     if budget is not None:
         figure.add_vline(x=budget, line=line, layer="below")
@@ -66,6 +69,22 @@ def named_points(front: pd.DataFrame, top: float) -> pd.DataFrame:
         if not kept or abs(value - values[kept[-1]]) >= LINE * top:
             kept.append(place)
     return front.iloc[kept]
+
+
+def clear_height(points: pd.DataFrame, x: float, value: float, axis: tuple[float, float], top: float) -> float:
+    """The height from which a name beside the mark at (x, value) covers no other interval: the mark's own, or the end of those it met.
+
+    points: all marks. axis: ends of the logarithmic axis, towards whose middle the name is written. top: height of the vertical axis.
+    """
+    first, last, here = (math.log(end) for end in (*axis, x))
+    towards = 1 if here <= (first + last) / 2 else -1
+    across = (points["x"].astype(float).map(math.log) - here) * towards / (last - first)
+    height, line = value, LINE * top
+    met = points[(across > 0) & (across <= NAME_WIDTH)].sort_values("low")
+    for low, high in zip(met["low"], met["high"], strict=True):
+        if low <= height + line and high >= height:
+            height = float(high)
+    return height
 
 
 def log_ticks(first: float, last: float) -> Sequence[float]:
