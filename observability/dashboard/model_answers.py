@@ -159,7 +159,7 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
 
 
 def what_changed(here: ModelPage, status: ModelStatus) -> None:
-    """Draw events and new findings; that none is new is known where anything could be judged."""
+    """Draw events, and count new findings, which the incidents above name; that none is new is known where anything could be judged."""
     fresh, events = len(status.fresh), len(status.events)
     new = formatting.plural(fresh, "new finding") if fresh else "No new findings"
     registered = len(timeline.registration_marks(status))
@@ -167,10 +167,10 @@ def what_changed(here: ModelPage, status: ModelStatus) -> None:
     told += [timeline.count_words("registered", registered)] if registered else []
     words = f"{new} since the previous window, {', '.join(told)}."
     quiet = [finding for finding in status.findings if not finding.needs_action]
-    answer_heading("What changed?", status.fresh or quiet, words, "findings", here)
-    rows = fleet_events.change_rows([status], here.scope)
+    answer_heading("What changed?", status.fresh or quiet, words, "findings", here, name_worst=False)
+    rows = fleet_events.event_rows([status])
     if rows:
-        draw_table("changed", "Events and new findings", fleet_events.CHANGE_COLUMNS, rows[:12], compact=True)
+        draw_table("changed", "Events", fleet_events.CHANGE_COLUMNS, rows[:12], compact=True)
 
 
 def answer_heading(
@@ -183,10 +183,11 @@ def answer_heading(
     *,
     known: bool = True,
     details: Sequence[str] = (),
+    name_worst: bool = True,
 ) -> None:
     """Draw the question, the answer with its status, the worst finding where it needs action, and the link.
 
-    known: whether there is a verdict. details: further sentences, behind a question mark.
+    known: whether there is a verdict. details: further sentences, behind a question mark. name_worst: say the worst finding.
     """
     worst = found[0] if found else None
     severity = worst.shown_severity if worst and worst.needs_action else fleet.severity_without_action(found) if known else "unknown"
@@ -194,7 +195,7 @@ def answer_heading(
         st.header(question, anchor=False, width="content")
         links.page_button(page, query_params=here.scope.parameters())
     claim_line(sentence, before=f"{formatting.status_label(severity)}: ", details=details)
-    if worst and worst.because != sentence:
+    if name_worst and worst and worst.because != sentence:
         if worst.needs_action:
             claim_line(worst.because, before=":gray[Worst:] ")
         elif severity == "unknown":

@@ -6,12 +6,14 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from observability.core.finding import Finding, Severity
 from observability.core.window import Window
 from observability.dashboard import model_answers
 from observability.dashboard.overview import fleet
+from observability.dashboard.scope import Scope
 from observability.dashboard.serving import why_changed
 from tests.support.dashboard_world import END
 
@@ -49,7 +51,7 @@ def test_what_nobody_judged_is_unknown_and_what_stayed_is_ok(monkeypatch: pytest
         drawn.append(fleet.severity_without_action(found))
 
     monkeypatch.setattr(model_answers, "answer_heading", keep)
-    monkeypatch.setattr(model_answers.fleet_events, "change_rows", lambda *_: [])
+    monkeypatch.setattr(model_answers.fleet_events, "event_rows", lambda *_: [])
     stayed, stands = (
         finding("operations/cost", "cost_per_thousand", "The cost stayed.", "ok"),
         finding("operations/cost", "cost_per_thousand", "The cost is high.", "act", news="ongoing"),
@@ -81,13 +83,29 @@ def test_a_registration_is_a_change_of_the_models_page(monkeypatch: pytest.Monke
     """It said `no events` where Home said `1 version registered`."""
     drawn: list[str] = []
     monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, words, *rest, **more: drawn.append(words))
-    monkeypatch.setattr(model_answers.fleet_events, "change_rows", lambda *_: [])
+    monkeypatch.setattr(model_answers.fleet_events, "event_rows", lambda *_: [])
     new = SimpleNamespace(name="2", registered_at=END - timedelta(days=1))
     for versions, events in (((new,), ()), ((), ()), ((new,), ("deploy",))):
         about = UNREGISTERED | {"model": SimpleNamespace(versions=versions)}
         status: Any = SimpleNamespace(findings=[], fresh=(), events=events, **about)
         model_answers.what_changed(SimpleNamespace(scope=None), status)
     assert [words.partition(" window, ")[2] for words in drawn] == ["1 version registered.", "no events.", "1 event, 1 version registered."]
+
+
+def test_what_changed_counts_new_findings_and_leaves_their_words_to_the_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst of them stood on the page four times."""
+    claims: list[str] = []
+    monkeypatch.setattr(model_answers, "claim_line", lambda words, **more: claims.append(words))
+    monkeypatch.setattr(model_answers.links, "page_button", lambda *args, **more: None)
+    events = pd.DataFrame({"at": [pd.Timestamp(END)], "what": ["deploy"], "text": ["version 2"]})
+    tables: list[list[dict[str, Any]]] = []
+    monkeypatch.setattr(model_answers, "draw_table", lambda key, caption, columns, rows, **more: tables.append(rows))
+    new = finding("serving/drift", "psi", "The size drifted.", "act", news="new")
+    about = UNREGISTERED | {"model": SimpleNamespace(name="loan", versions=())}
+    status: Any = SimpleNamespace(findings=[new], fresh=(new,), events=events, **about)
+    model_answers.what_changed(SimpleNamespace(scope=Scope()), status)
+    assert claims == ["1 new finding since the previous window, 1 event."]
+    assert [row["cells"]["what"]["t"] for row in tables[0]] == ["version 2"]
 
 
 @pytest.mark.parametrize(("severity", "split"), [("unknown", "24.0. Unreliable split: covariate"), ("ok", "24.0: covariate")])
