@@ -132,7 +132,7 @@ def _choose_case() -> None:
     """The address names no case: how to find one."""
     empty_states.empty_state(
         "This page is about one prediction. Which one?",
-        "Paste its id into the field above, or search by conditions.",
+        "Paste its id into Search above, or search by conditions.",
         "cases",
         "Find a case",
     )
