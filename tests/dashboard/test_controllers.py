@@ -14,6 +14,7 @@ from observability.core.weeks import Week
 from observability.dashboard import load
 from observability.dashboard.charts.controllers import outcome_calibration, quantile_lines, regret_line, steering_bars
 from observability.dashboard.charts.time import PERCENT
+from observability.dashboard.operations import controllers
 from observability.metrics.controller_series import (
     decisions_against_rule,
     outcome_quantiles,
@@ -131,6 +132,16 @@ def test_tables_of_the_charts_are_counted_again_by_hand(decided: ControllerDecis
     steers = steering_by_day(decided)
     assert steers.groupby("day")["share"].sum().round(9).eq(1).all()
     assert steers["n"].sum() == len(decided.rows) + len(decided.past)
+
+
+def test_one_group_of_outcomes_is_said_and_not_drawn(decided: ControllerDecisions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One mark stood in the middle of an axis from 2.4 to 2.6."""
+    groups, drawn = predicted_against_actual(decided), []
+    monkeypatch.setattr(controllers.frame, "chart_with_table", lambda figure, *args, **more: drawn.append(figure))
+    for shown in (groups.head(1), groups):
+        monkeypatch.setattr(controllers, "predicted_against_actual", lambda _, shown=shown: shown)
+        controllers.calibration_section(decided, ())
+    assert [len(figure.data[-1].x) for figure in drawn] == [len(groups)] and len(groups) > 1
 
 
 def test_charts_draw_what_their_tables_say(decided: ControllerDecisions) -> None:

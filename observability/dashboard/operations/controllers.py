@@ -52,7 +52,7 @@ log.label(id="k17", model="cache-admission", value=3.4, baseline_outcome=5.0)"""
 COLUMNS = (
     column("controller", "Controller", strong=True),
     column("status", "Status", width="7rem"),
-    column("steers", "Steers now"),
+    column("steers", "Steers now", phone=False),
     column("decisions", "Decisions", align="right", phone=False),
     column("regret", "Regret", align="right", help="Mean cost of its decisions against the heuristic's; below 0 is better"),
     column("tail", "Tail", align="right", phone=False, help="Highest quantile that can be measured, over that of the heuristic"),
@@ -64,7 +64,7 @@ VERSUS = columns_on_phone(
     "decision baseline n",
     column("decision", "Model", strong=True),
     column("baseline", "Heuristic"),
-    column("n", "Decisions", align="right"),
+    column("n", "n", align="right", help="Decisions"),
     *number_columns(better="Better", worse="Worse"),
 )
 MAX_ROWS = 12
@@ -147,7 +147,8 @@ def controllers_table(controllers: Sequence[ControllerDecisions], found: Sequenc
         tail = known.get(judged.TAIL)
         if tail is not None and tail.value is not None:
             cells["tail"] = {"t": f"{format_figure(tail.value, 3)} ×", "sub": f"p{100 * tail.evidence['quantile']:g}"}
-        lines.append(table_row(cells, attention_note(finding, target), selected=each.model == chosen))
+        selected = each.model == chosen
+        lines.append(table_row(cells, attention_note(finding, target, selected=selected), selected=selected))
     draw_table("controllers", "Models that steer a system", filled_columns(COLUMNS, lines, ("controller", "status", "decisions")), lines)
 
 
@@ -202,7 +203,7 @@ def tail_section(found: ControllerDecisions) -> None:
 
 
 def calibration_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
-    """Draw predicted against actual outcomes."""
+    """Say how actual outcomes differ from predicted ones, and draw both where there is more than one group of them."""
     groups = predicted_against_actual(found)
     if groups.empty:
         return
@@ -210,6 +211,8 @@ def calibration_section(found: ControllerDecisions, own: Sequence[Finding]) -> N
     for each in own:
         if each.metric in (judged.BIAS, judged.COVERAGE):
             plain_paragraph(each.because)
+    if len(groups) < 2:
+        return
     highest = groups.iloc[-1]
     alt = f"Mean outcome {format_figure(highest['rate'], 3)} at the highest predictions (mean {format_figure(highest['score'], 3)})."
     twin = groups.rename(columns={"score": "predicted", "rate": "actual"})
