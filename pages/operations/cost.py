@@ -23,13 +23,14 @@ if known:
     cost.month_forecast_chart(here, found)
     cost.cost_sentences(found, first=False)
 
-    left, right = st.columns(2, gap="large")
+    runs, outside = cost.priced_training_runs(here)
+    left, right = st.columns(2, gap="large") if len(runs) else (st.container(), st.container())
     with left:
         st.header("Cost by part", anchor=False)
         cost.cost_by_period_charts(spent)
     with right:
         st.header("Training runs", anchor=False)
-        cost.training_run_costs(here)
+        cost.training_run_costs(runs, outside)
 else:
     empty_states.empty_state("Cost is unknown.", "Log one price, or a cost with each prediction.")
     logging_examples(cost.EXAMPLES, expanded=True)

@@ -23,7 +23,7 @@ def test_a_run_priced_by_assumed_watts_is_not_called_measured(price: dict, sourc
         mock.patch.object(cost.load, "page_clock", return_value=0), mock.patch.object(cost.load, "ask_store", return_value=prices(price)),
         mock.patch.object(cost.frame, "chart_with_table") as chart,
     ):  # fmt: skip
-        cost.training_run_costs(here)
+        cost.training_run_costs(*cost.priced_training_runs(here))
     figure, twin = chart.call_args.args
     assert [trace.name for trace in figure.data] == [source] and f"({source})" in figure.data[0].customdata[0]
     assert list(twin["source"]) == [source] and list(twin["method"]) == [price["resource"]]

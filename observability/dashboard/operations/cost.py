@@ -188,16 +188,20 @@ def _units_words(units: float, unit: str) -> str:
     return f"{units:.3g} {unit}s"
 
 
-def training_run_costs(here: ModelPage) -> None:
-    """The cost of each training run, as bars."""
+def priced_training_runs(here: ModelPage) -> tuple[pd.DataFrame, bool]:
+    """The training runs that have a price, and whether they ended outside the window."""
     found = energy_of_training_runs(here)
     prices = load.ask_store(PRICES, replace(window_without_slice(here), version=None, end=max(here.window.end, load.page_clock())))
     _, costed = training_cost(found.rows.head(MAX_RUNS), prices, price_place(here))
-    rows = costed[costed["amount"].notna()]
+    return costed[costed["amount"].notna()], found.outside
+
+
+def training_run_costs(rows: pd.DataFrame, outside: bool) -> None:
+    """Draw the cost of each training run as bars. rows, outside: what `priced_training_runs` gives."""
     if rows.empty:
         st.caption("No training run can be priced: log runs with duration and cores, and an hourly price.")
         return
-    when = "No run ended in this window; the newest are shown. " if found.outside else ""
+    when = "No run ended in this window; the newest are shown. " if outside else ""
     for number, (currency, part) in enumerate(rows.groupby("currency", sort=True)):
         said = f"{when}{formatting.plural(len(part), 'run')} cost {amount_words(float(part['amount'].sum()), str(currency))}."
         plain_paragraph(said)
