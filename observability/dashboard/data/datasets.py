@@ -218,7 +218,8 @@ def dataset_version_details(made: DatasetVersion, scope: Scope) -> None:
     _version_rules_table(made, scope)
     stats = {name: value for name, value in (made.row["columns"] or {}).items() if isinstance(value, dict)}
     if any(stats.values()):
-        batches.column_statistics_table("columns", f"Columns of {made.name} {made.content.version}", stats)
+        with st.expander(formatting.plural(len(stats), "column"), icon=":material/table_rows:"):
+            batches.column_statistics_table("columns", f"Columns of {made.name} {made.content.version}", stats)
     elif stats:
         plain_paragraph(f"Columns: {', '.join(sorted(stats))}.")
 
