@@ -131,7 +131,7 @@ def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     app.text_input(key="incident-assign-0-person-box").input("Ann").run()
     app.text_input(key="incident-assign-0-to").input("Bob").run()
     app.button(key="incident-assign-0-save").click().run()
-    assert "Bob" in words(app)
+    assert "assigned to Bob" in words(app), "the name alone was the same before and after, where the owner of the model takes it"
     app.text_area(key="incident-comment-0").input("The <b>depot</b> changed its scanner")
     app.button(key="incident-comment-save-0").click().run()
     assert "The <b>depot</b> changed its scanner" in words(app)

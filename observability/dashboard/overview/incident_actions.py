@@ -71,6 +71,14 @@ def incident_owner(incident: Incident, alert: Alert | None) -> str | None:
     return model.settings.owner if model else None
 
 
+def incident_owner_words(incident: Incident, alert: Alert | None) -> str:
+    """`assigned to Ben`, else `owner arrivals desk` of the model, else `no owner`."""
+    owner = incident_owner(incident, alert)
+    if owner is None:
+        return "no owner"
+    return f"assigned to {owner}" if alert is not None and alert.assignee else f"owner {owner}"
+
+
 def save_incident_entry(incident: Incident, alert: Alert | None, author: str, says: str, **more: Any) -> bool:
     """Save what a person says about an incident; False, with the reason on the page, where it cannot be saved."""
     model = load.catalog().by_name.get(incident.model or "")

@@ -21,7 +21,7 @@ from observability.dashboard.case import cases
 from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.data import lineage_view
 from observability.dashboard.overview import findings, incidents
-from observability.dashboard.overview.incident_actions import alert_of_incident, alerts_here, incident_owner, incident_state_words
+from observability.dashboard.overview.incident_actions import alert_of_incident, alerts_here, incident_owner_words, incident_state_words
 from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -137,7 +137,7 @@ def incident_heading(here: OpenIncident) -> None:
     st.subheader(f"{formatting.status_label(incident.shown_severity)} {headline}", anchor=False)
     since = incident_since(incident)
     parts = [incident.model, *news_since(incident.news, since), None if since or incident.standing else "onset unknown"]
-    parts += [incident_state_words(here.alert), incident_owner(incident, here.alert) or "no owner"]
+    parts += [incident_state_words(here.alert), incident_owner_words(incident, here.alert)]
     st.markdown(f":gray[{formatting.escape_markdown(' · '.join(filter(None, parts)))}]")
     if here.moved:
         plain_caption(here.moved)
