@@ -29,7 +29,8 @@ if room.body["format"] < FORMAT:
 review.step_navigation(room)
 st.header(review.STEP_TITLES[room.step], anchor=False)
 if room.step in review.STEPS_WITH_FORMS and not room.is_draft:
-    room = replace(room, author=person_name.person_name_box())
+    if room.is_open or room.step in review.STEPS_WITH_FORMS_WHEN_CLOSED:
+        room = replace(room, author=person_name.person_name_box())
     part = shared_meeting.part_in_address(room)
     shared_meeting.shared_part(room, "meeting", lambda now: shared_meeting.meeting_line(now, part))
     if not room.is_open:

@@ -275,7 +275,8 @@ def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Da
     press(app, "Close the meeting")
     assert "The meeting was closed by Ann" in words(app) and not [each for each in app.text_input if each.label == "Decision"]
     item = freeze.stored_week(store, str(BROKEN))["agenda"][0]["item"]
-    there = enter("Bob", BROKEN, item=item)
+    there = opened("review", review=str(BROKEN), item=item)
+    assert not [each for each in there.text_input if each.key == "person-box"], "nothing can be saved here"
     assert "The meeting is closed." in words(there) and not [each for each in there.button if each.label == "Pin"]
     listed = tables(there)["Agenda"]
     assert listed["keys"] is None and "act" not in {each["key"] for each in listed["columns"]}, "nothing asks to decide"
