@@ -59,13 +59,12 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
         symbols = ["triangle-right-open" if value > edge else "circle-open" for value in values]
         ring = {"symbol": symbols, "size": 9, "color": recent["color"], "line": {"width": 2}}
         layout.add_marks(figure, values.clip(upper=edge), recent.index, texts, hover="%{customdata[1]}", marker=ring, showlegend=False)
-        for place, days, value in zip(recent.index, recent["worst_look"], values):
-            if value > edge:
-                there = f"{days} {formatting.format_number(value)}"
-                place_of_note = {"x": edge, "xanchor": "right", "xshift": -8, "y": place, "bgcolor": theme.SURFACE}  # over a bar on a phone
-                layout.add_note(figure, there, color=theme.NEUTRAL, **place_of_note)
+        for place, value in zip(recent.index, values):
+            if value > edge:  # its days are in the hover text: on a phone they would cover the bar
+                layout.add_note(figure, formatting.format_number(value), color=theme.NEUTRAL, x=edge, xanchor="right", xshift=-8, y=place)
     lines = _add_limits(figure, rows, edge)
     names, x = layout.row_names(list(rows["subject"]), selected=selected), "population stability index (nats)"
+    x += "; hollow: of the last days" if len(recent) else ""
     figure = layout.row_chart(
         figure, names, x, height=max(140, 26 * len(rows) + 58 + NAME_LINE * lines), top=14 + NAME_LINE * lines, tickformat=",.3~g"
     )

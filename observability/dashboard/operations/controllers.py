@@ -61,10 +61,10 @@ COLUMNS = (
     column("newest", "Newest (UTC)", short=True, phone=False),
 )
 VERSUS = columns_on_phone(
-    "decision baseline n",
+    "decision baseline",
     column("decision", "Model", strong=True),
     column("baseline", "Heuristic"),
-    column("n", "n", align="right", help="Decisions"),
+    column("n", "Decisions", align="right"),
     *number_columns(better="Better", worse="Worse"),
 )
 MAX_ROWS = 12
