@@ -5,7 +5,7 @@
 The labs of bench_scoreboard.py (the same seeds give the same days) are written to a folder (kept where one is named, and taken up again), each peer judges them in an environment of its own
 (peer_alarms.py), and what it says is held against the same key: the right thing, in the right area, within seven days of the first evidence. A peer's columns beyond
 the features are given to it as well (latency, energy, cost, status), and count as the service's figure. It is judged at the end of days 1, 3 and 7 after the first evidence.
-Ordered are its alarms by how far they are beyond their limit, performance first. `--ours` prints the product's figures on the same scenarios.
+Its alarms are ordered by their distance beyond the limit, performance first. `--ours` prints the product's figures on the same scenarios.
 """
 
 import argparse
@@ -50,7 +50,7 @@ OF_MODEL = {
 """What an alarm without a column is about."""
 VARIANTS = {
     "Evidently: drift and classification presets": ("evidently", ("ValueDrift", "DriftedColumnsCount", "performance")),
-    "Evidently: and the data summary preset": ("evidently", None),
+    "Evidently: all three presets": ("evidently", None),
     "NannyML: drift, quality, performance": ("nannyml", None),
 }
 """What of a peer is counted."""
@@ -103,7 +103,7 @@ def written(bases, cell, names, folder):
 
 
 def frame(parts, base):
-    """Rows as a person would hand them to a library: a column a feature, group and figure of the service, text that came as a number's value is missing, copies are rows."""
+    """Rows as a user would pass them to a library: one column per feature, group and service figure; text in a numeric column becomes missing; duplicate requests become rows."""
     rows = joined_rows(parts)
     columns = {}
     for name, values in rows.columns.items():
@@ -154,7 +154,7 @@ def fits(alarm, key):
 
 
 def scored(key, said, kinds):
-    """Where, after how many days, and beside how many others one scenario was named: the first day on which it is in the top three, else the best."""
+    """The rank, the delay in days and the number of other alarms of one scenario: of the first day in the top three, else of the best day."""
     best, when, others = "missed", None, 0
     for day, alarms in sorted((int(day), each) for day, each in said.items()):
         standing = [each for each in alarms if kinds is None or each[0] in kinds]
@@ -218,7 +218,7 @@ def tell(folder, ours):
         for board in boards.values():
             mine = [place for (_, scenario), (place, _, _) in board.items() if scenario == fault]
             cells.append(f"{sum(each != 'missed' for each in mine)} of {len(mine)}" if mine else "")
-        print(f"{fault:<24}" + "".join(f"{each:>26}" for each in cells) + ("   a peer has no word for where" if fault in unsaid else ""))
+        print(f"{fault:<24}" + "".join(f"{each:>26}" for each in cells) + ("   peers cannot name this location" if fault in unsaid else ""))
 
 
 def main():
