@@ -42,7 +42,9 @@ def add_operation_commands(add: AddCommand) -> None:
     )
     lake.add_argument("folder", type=folder_or_address, metavar="DIR", help="a folder, or an address as s3://BUCKET/FOLDER")
     lake.add_argument(
-        "--replace", action="store_true", help="also a lake that another store, or a later state of this one, wrote: its other rows go"
+        "--replace",
+        action="store_true",
+        help="write also into a lake that another store, or a later state of this store, wrote; its rows that this store lacks are deleted",
     )
 
     rollups = add(
@@ -101,4 +103,4 @@ def add_operation_commands(add: AddCommand) -> None:
     )
     collect.add_argument("--to", required=True, type=folder_or_address, metavar="PLACE", help="a folder, s3://, gs:// or az://")
     collect.add_argument("--port", type=int, default=8600)
-    collect.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="interface to listen on; TLS ends before it")
+    collect.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="interface to listen on; terminate TLS in front of it")

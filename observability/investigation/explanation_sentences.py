@@ -41,7 +41,7 @@ def explanation_sentences(
 def pushing_features(bars: Sequence[Bar], where: str, link: str, label_unit: str = "") -> str:
     """The features that move the score in one direction: the largest by name, the rest as a sum."""
     if not bars:
-        return f"No feature pushes it {where}."
+        return f"No feature {'raises' if where == 'up' else 'lowers'} the output."
     shown, others = named_and_other_bars(bars, NAMED)
     named = [f"{bar.feature}{_equals(bar)} ({format_figure(bar.attribution, 3, sign=True)})" for bar in shown]
     rest = [bar.attribution for bar in others]
@@ -57,13 +57,16 @@ def _equals(bar: Bar) -> str:
 
 
 def link_unit(link: str, label_unit: str = "") -> str:
-    """The unit after a number in the link space; of the values themselves that of the label."""
+    """The unit after a number in the link space; for the identity link, the unit of the label."""
     words = label_unit if link == "identity" else UNITS.get(link)
     return f" {words}" if words else ""
 
 
 def ends_as_scores(base: float, output: float, link: str) -> str:
-    """Both ends as scores: probabilities of log-odds, values of logarithms. That of a mean of log-odds is not the mean probability."""
+    """Base value and output as scores: a probability for log-odds, a value for logarithms; else empty.
+
+    The probability of the mean log-odds is not the mean probability.
+    """
     if link == "logit":
         return f": a probability of {probability_of_logit(output)}, where the base value stands for {probability_of_logit(base)}"
     if link == "log":

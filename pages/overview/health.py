@@ -30,7 +30,7 @@ def overview() -> None:
     counted = counted_incidents(found)
     counts = total_action_counts(counted)
     pending = sum(status.pending for status in statuses)
-    once = f"Counted once: {counts.shared} of several models, so that {len(found):,} incidents in the rows are {len(counted):,}."
+    once = f"The {len(found):,} incidents in the rows are {len(counted):,} distinct ones: {counts.shared} shared by several models."
     shared = f" {once}" if counts.shared else ""
     drawn = view.group is None and not large_fleet.is_large(statuses)
     logs = [status for status in statuses if drawn and fleet.is_call_log(status)]

@@ -181,7 +181,7 @@ def test_the_figure_of_an_audit_stands_below_few_words(audited: Database) -> Non
     app = opened("audits", model="employment")
     assert unfolded_words(app, before="plotly_chart") <= 60
     assert tables(app)["Cheapest changes"]["columns"][1]["label"] == "Cost", "the newest audit has costs of its own"
-    assert "One direction: SCHL only rises. Cost of a change, else 1: DIS 3, MAR 3, MIL 4, RELP 2, SCHL 2." in words(app)
+    assert "One direction: SCHL only rises. Cost of a change: DIS 3, MAR 3, MIL 4, RELP 2, SCHL 2; 1 for any other feature." in words(app)
     assert scheduled_audits.when_words("7 days") == "Every 7 days"
 
 
@@ -212,7 +212,7 @@ def test_an_audit_of_another_version_is_not_expired(audited: Database) -> None:
 def test_what_an_attack_paid_and_was_allowed_is_said() -> None:
     terms = {"locked": ["age"], "costs": {"income": 2.0, "job": 3.5}, "directions": {"tenure": "up", "debt": "down"}}
     assert attack_terms_words(terms) == (
-        "Locked: age. One direction: debt only falls, tenure only rises. Cost of a change, else 1: income 2, job 3.5."
+        "Locked: age. One direction: debt only falls, tenure only rises. Cost of a change: income 2, job 3.5; 1 for any other feature."
     )
     assert attack_terms_words({"locked": [], "costs": {}, "directions": {}}) == "" == attack_terms_words({})
 
@@ -272,10 +272,13 @@ def test_the_gap_of_the_loss_is_said_with_what_an_attacker_gains_from_it() -> No
     rng, members = np.random.default_rng(2), np.repeat([True, False], 500)
     gap = generalisation_gap(np.concatenate([rng.normal(2, 1, 500), rng.normal(1, 1, 500)]), members, "binary")
     said, gain = gap_words(gap), gap["advantage"]
-    assert said.startswith(f"Loss gap {gap['difference']['value']:.3g} (") and f"{100 * gain['value']:.2g} points more of" in said
-    assert "points more of" not in gap_words({name: part for name, part in gap.items() if name != "advantage"})
+    assert (
+        said.startswith(f"Loss gap {gap['difference']['value']:.3g} (")
+        and f"more often on training records, by {100 * gain['value']:.2g} points" in said
+    )
+    assert "more often on training records" not in gap_words({name: part for name, part in gap.items() if name != "advantage"})
     none = gap_words(generalisation_gap(rng.normal(1, 1, 1000), members, "binary"))
-    assert ", not significant): that is what an attacker gains" in none
+    assert ", not significant). That is the advantage of an attacker" in none
 
 
 def test_the_group_that_differs_most_clearly_is_named_on_the_page_and_missing_canaries_are_told(audited: Database) -> None:

@@ -58,8 +58,8 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
         ):
             counts[word] += int(number)
     total = dict.fromkeys(("critical", "warning"), 0) | {word: int(n) for n, word in re.findall(r"(\d+) (critical|warning)", line)}
-    ((once, listed, are),) = re.findall(
-        r"Counted once: (\d+) of several models, so that (\d+) incidents in the rows are (\d+)\.", told.proto.help
+    ((listed, are, once),) = re.findall(
+        r"The (\d+) incidents in the rows are (\d+) distinct ones: (\d+) shared by several models\.", told.proto.help
     )
     assert (int(listed), int(are)) == (counts["critical"] + counts["warning"], sum(total.values()))
     assert sum(total.values()) == counts["critical"] + counts["warning"] - counts["shared"] + int(once)

@@ -232,12 +232,12 @@ def test_the_words_say_up_down_and_the_probability():
     assert down == "Pushed down by 0.5 log-odds: age = 41 (\u22120.5)."
     assert end == "Base value \u22121.25 (the average), output 0 log-odds: a probability of 50.0 %, where the base value stands for 22.3 %."
     assert explanation_sentences([Bar("a", True, 2.0)], 1.0, 3.0, "identity", "similar cases")[1:] == (
-        "No feature pushes it down.",
+        "No feature lowers the output.",
         "Base value 1 (similar cases), output 3.",
     )
     assert explanation_sentences([Bar("a", True, 2.0)], 1.0, 3.0, "identity", "similar cases", None, "minutes") == (
         "Pushed up by 2 minutes: a = true (+2).",
-        "No feature pushes it down.",
+        "No feature lowers the output.",
         "Base value 1 (similar cases), output 3 minutes.",
     )
 

@@ -283,7 +283,7 @@ def header_beside_rows(view: PageView) -> Iterator[str]:
     """Home's count of critical incidents where it is not that of its rows and of the call logs beside them, unless some are counted once."""
     header = next((line for line in view.lines if re.match(rf"{NUMBER} models? ?", line) and " critical" in line), None)
     table = next((data for caption, data in view.tables.items() if caption.startswith("Models, ")), None)
-    if header is None or table is None or "Counted once" in "".join(view.lines):
+    if header is None or table is None or "shared by several models" in "".join(view.lines):
         return
     logs, _, rest = header.rpartition(")")
     told = re.search(rf"({NUMBER}) critical", rest)

@@ -59,7 +59,7 @@ RULE_COLUMNS = columns_on_phone(
     column("last", "Newest run (UTC)", short=True),
 )
 EFFECT_COLUMN = column(
-    "effect", "Effect on a model", align="right", help="As the newest run that states one says, with its interval", phone=False
+    "effect", "Effect on a model", align="right", help="From the newest run that logged one, with its 95 % interval", phone=False
 )
 RUN_COLUMNS = columns_on_phone(
     "at dropped changed",

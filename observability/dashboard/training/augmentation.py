@@ -36,7 +36,7 @@ COLUMNS = (
         "gain",
         "Gain",
         align="right",
-        help="Accuracy with minus without the augmentation, points; of a regression what the mean absolute error falls, %",
+        help="Accuracy with the augmentation minus accuracy without it, in points; for regression, the fall of the mean absolute error, %",
     ),
     column(
         "affinity",
@@ -46,7 +46,13 @@ COLUMNS = (
         help="Accuracy on augmented copies over that on the rows, or error on the rows over that on copies, trained without augmentation",
     ),
     column("diversity", "Diversity", align="right", phone=False, help="Final training loss with the augmentation over that without"),
-    column("labels", "Labels changed", align="right", phone=False, help="Of checked copies, or as all seeds decide"),
+    column(
+        "labels",
+        "Labels changed",
+        align="right",
+        phone=False,
+        help="Share of checked copies with another label; without checks, of copies that all seeds put into the same other class",
+    ),
 )
 
 

@@ -105,7 +105,7 @@ def attack_terms_words(results: Mapping[str, Any]) -> str:
     only = [f"{name} only {ways.get(way, way)}" for name, way in sorted((results.get("directions") or {}).items())]
     costs = [f"{name} {cost:g}" for name, cost in sorted((results.get("costs") or {}).items())]
     parts += [f"One direction: {', '.join(only)}."] if only else []
-    parts += [f"Cost of a change, else 1: {', '.join(costs)}."] if costs else []
+    parts += [f"Cost of a change: {', '.join(costs)}; 1 for any other feature."] if costs else []
     return " ".join(parts)
 
 
@@ -220,9 +220,8 @@ def gap_words(gap: Mapping[str, Mapping[str, Any]]) -> str:
         points, least, most = (format_figure(100 * advantage[name], 2) for name in ("value", "low", "high"))
         sure = "" if advantage["low"] > 0 else ", not significant"
         said += (
-            " The model gives the true label a probability above 50 % in "
-            f"{points} points more of the training records than of the others ({least} to {most}{sure}): that is what an attacker gains "
-            "who calls such records training records."
+            f" The true label gets a probability above 50 % more often on training records, by {points} points ({least} to {most}{sure}). "
+            "That is the advantage of an attacker who calls such records training records."
         )
     return said
 

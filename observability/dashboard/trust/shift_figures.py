@@ -51,7 +51,7 @@ def shift_figure(here: ModelPage, audit: StoredAudit) -> None:
     metrics = (HEADLINES["fairness"],)
     frame.chart_with_table(figure, shown, key="shifts", alt=f"{audit_value_words(audit)}.", metrics=metrics)
     facts = results["rows"]
-    served = f", among them to the inputs of {facts['served']:,} requests of {facts['served_days']} days" if facts["served"] else ""
+    served = f", also to the inputs of {facts['served']:,} served requests of {facts['served_days']} days" if facts["served"] else ""
     plain_caption(
         f"{facts['reference']:,} rows of the reference, reweighted by {len(results['shifts']) - 1} shifts{served}. "
         f"The worst lies within {results['divergence']} nats; it is chosen on one half of the rows and measured on the other."
