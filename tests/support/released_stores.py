@@ -44,6 +44,7 @@ COMMITS = {
     "0.28.0": "15238937",
     "0.29.0": "4a09be8a",
     "0.30.0": "0f7bcc85",
+    "0.31.0": "75a5d33d",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
