@@ -61,7 +61,7 @@ def name_of(base, seed, rows, delay):
     return f"{base}-{seed}-{rows}-{delay}"
 
 
-def written(bases, cell, names, folder):
+def write_lab(bases, cell, names, folder):
     """Writes one lab: its clean past and each scenario's days."""
     base = bases.of(cell.base, cell.seed)
     stream, scene = CleanStream(base, **cell.stream), fault_targets(base, cell.seed)
@@ -133,7 +133,7 @@ def claim(alarm):
     return ("serving/drift" if kind in ("drift", "ValueDrift") else "data/quality", column, kind)
 
 
-def ordered(alarms):
+def claims_by_excess(alarms):
     """What is said, each once as (area, subject): performance first, then by how far beyond its limit."""
     best = {}
     for each in alarms:
@@ -147,18 +147,18 @@ def nameable(key):
     return key["place"] is None and key["version"] is None
 
 
-def fits(alarm, key):
+def names_the_fault(alarm, key):
     """Whether an alarm names the fault."""
     area, subject, metric = claim(alarm)
     return nameable(key) and subject in key["subjects"] and area in key["areas"] and (not key["metrics"] or metric in key["metrics"])
 
 
-def scored(key, said, kinds):
+def best_rank(key, said, kinds):
     """The rank, the delay in days and the number of other alarms of one scenario: of the first day in the top three, else of the best day."""
     best, when, others = "missed", None, 0
     for day, alarms in sorted((int(day), each) for day, each in said.items()):
         standing = [each for each in alarms if kinds is None or each[0] in kinds]
-        hits, order = {claim(each)[:2] for each in standing if fits(each, key)}, ordered(standing)
+        hits, order = {claim(each)[:2] for each in standing if names_the_fault(each, key)}, claims_by_excess(standing)
         others = len(order) - len(hits)
         place = min((order.index(each) for each in hits), default=len(order) + 3)
         place = "missed" if not hits else "first" if place == 0 else "top three" if place < 3 else "named"
@@ -169,7 +169,7 @@ def scored(key, said, kinds):
     return best, when, others
 
 
-def tell(folder, ours):
+def print_board(folder, ours):
     """Prints the board: each variant of each peer, and the product on the same scenarios."""
     labs_known = {place.parent.name: json.loads(place.read_text()) for place in sorted(folder.glob("*/lab.json"))}
     results = [json.loads(each) for each in ours.read_text().splitlines()] if ours else []
@@ -187,7 +187,7 @@ def tell(folder, ours):
                 claims = {claim(each)[:2] for alarms in line["said"].values() for each in alarms if kinds is None or each[0] in kinds}
                 clean.setdefault(variant, []).append(len(claims))
             else:
-                boards.setdefault(variant, {})[lab, scenario] = scored(labs_known[lab]["keys"][scenario], line["said"], kinds)
+                boards.setdefault(variant, {})[lab, scenario] = best_rank(labs_known[lab]["keys"][scenario], line["said"], kinds)
     for lab, each in labs_known.items():
         for scenario, key in each["keys"].items():
             for variant in boards:
@@ -248,12 +248,12 @@ def main():
             rows, delays = ([int(each) for each in text.split(",")] for text in (options.rows, options.delays))
             bases = Bases(scratch)
             for turn, cell in labs(options.bases.split(","), rows, delays, options.labs, options.first, options.varied):
-                written(bases, cell, part(list(FAULTS), turn, options.share), folder)
+                write_lab(bases, cell, part(list(FAULTS), turn, options.share), folder)
             bases.close()
             for name, python in (each.split("=", 1) for each in options.peer_python or [f"evidently={sys.executable}"]):
                 command = [python, str(Path(__file__).parent / "peer_alarms.py"), name, str(folder)]
                 subprocess.run(command, check=False, env={**os.environ, "DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"})
-        tell(folder, options.ours)
+        print_board(folder, options.ours)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def test_the_page_shows_recipients_ledger_checklist_and_own_files(exported: Data
     assert (checks["contract"], checks["deletion"], checks["region"]) == ("Met", "Unmet", "Not logged")
     (own,) = found["Files of this product, newest first"]["rows"]
     assert (own["cells"]["recipient"]["t"], own["cells"]["rows"]["t"]) == ("ann", "4")
-    assert "zq-canary-77" not in said, "a canary that is shown is none any more"
+    assert "zq-canary-77" not in said, "a canary shown on a page is no longer secret"
 
 
 def test_a_budget_is_that_of_the_recipient_whichever_model_is_chosen(exported: Database, tmp_path: Path) -> None:

@@ -21,10 +21,10 @@ from tests.support.dashboard_world import END, World
 from tests.support.record_lines import OTHERS
 
 LIVE = Scope("loan", span="live")
-LINE = {"kind": "prediction", "model": "m", "version": "1", "score": 0.5, "features": {"x": 1.0}}
+RECORD = {"kind": "prediction", "model": "m", "version": "1", "score": 0.5, "features": {"x": 1.0}}
 
 
-def line(app: AppTest) -> str | None:
+def live_text(app: AppTest) -> str | None:
     """What the line of the time range says; None where it is not drawn."""
     found = [data["said"] for each in app.get("bidi_component") if "said" in (data := json.loads(each.proto.json))]
     return found[0] if found else None
@@ -44,22 +44,22 @@ def test_pages_say_live_and_the_newest_record_to_the_second(current: World) -> N
     assert load.newest_live_record(LIVE) == newest
     for page, parameters, every in (("health", {}, 15), ("performance", {"model": "loan"}, 5)):
         app = opened(page, window="Live", **parameters)
-        said = line(app)
+        said = live_text(app)
         assert said is not None and said.startswith(f"Live, every {every} s. Newest record "), page
         assert app.session_state[live_range.DRAWN] == live_range.shown_state(Scope(parameters.get("model"), span="live"))
-    assert line(opened("performance", model="loan", window="Last hour")) is None
+    assert live_text(opened("performance", model="loan", window="Last hour")) is None
 
 
 def test_an_hour_without_records_says_so_and_when_the_last_one_was(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=90))
     assert load.newest_live_record(LIVE) == load.newest_record("loan"), "only its hour is known without a query of rows"
     app = opened("performance", model="loan", window="Live")
-    assert "Newest record 15 Mar 2026 23:00 UTC" in (line(app) or "")
+    assert "Newest record 15 Mar 2026 23:00 UTC" in (live_text(app) or "")
     assert "Newest record" not in words(app), "it is said once"
 
 
 def test_the_overview_of_an_hour_without_records_says_so_once(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of its six questions said it."""
+    """Regression: each of the six answers repeated "no predictions"."""
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=2))
     shown = words(opened("model", model="loan", window="Live"))
     assert "Is it up?" in shown and "What changed?" in shown
@@ -100,13 +100,13 @@ def test_the_page_runs_again_where_rows_of_its_model_came_or_the_window_moved(
         return bool(reruns)
 
     at = (clock - timedelta(minutes=10)).isoformat()
-    land(own, [LINE | {"id": "a", "at": at}, LINE | {"id": "b", "at": at, "model": "other"}], tmp_path)
+    land(own, [RECORD | {"id": "a", "at": at}, RECORD | {"id": "b", "at": at, "model": "other"}], tmp_path)
     one, fleet = Scope("m", span="live"), Scope(span="live")
     for scope in (one, fleet):
         assert looks_again(scope) and not looks_again(scope)
-    land(own, [LINE | {"id": "c", "at": at, "model": "other"}], tmp_path)
+    land(own, [RECORD | {"id": "c", "at": at, "model": "other"}], tmp_path)
     assert looks_again(fleet) and not looks_again(one), "rows of another model leave a page of one model as it is"
-    land(own, [LINE | {"id": "d", "at": at}], tmp_path)
+    land(own, [RECORD | {"id": "d", "at": at}], tmp_path)
     assert looks_again(one) and not looks_again(one)
     own.write_records([{"kind": "verdict", **OTHERS["verdict"]}])
     assert looks_again(one) and not looks_again(one), "what another person wrote down is shown"

@@ -24,7 +24,7 @@ def test_the_page_lists_what_is_new_in_the_newest_versions(current: World) -> No
 
 
 def test_the_figures_of_the_store_are_the_sums_of_its_table(current: World) -> None:
-    """The table lists controllers, which the figures left out."""
+    """Regression: the totals left out controllers, which the table lists."""
     status = load.store_summary()
     steering = {**status["models"][0], "model": "valve", "predictions": 7, "labels": 3}
     status["controllers"] = [steering]

@@ -1,4 +1,6 @@
-"""An extractor, a stranger and a boundary search are named; clean windows (300 in a long run) name nobody; texts and reliance are counted."""
+"""Model copying, far requests and boundary search are attributed to a subject; clean windows (300 in a long run) name none; odd texts are
+counted.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Audits of a registered model are records with intervals; an interrupted one goes on where it stopped; what cannot be told is said; planted
+"""Audits of a registered model are records with intervals; an interrupted one goes on where it stopped; what is unknown is said; planted
 canaries expose a model that remembers them.
 """
 
