@@ -8,6 +8,8 @@ from observability.core.errors import UsageError
 
 AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
 """Adds a command: its name, what it does, an example."""
+TABLE_FILES = ".jsonl, .csv (both also as .gz) or .parquet"
+TIMEZONE_HELP = "time zone of times without an offset, for example Europe/Paris"
 DECIMAL_HELP = "decimal sign of the numbers in a .csv file; with a comma, points may group thousands"
 
 

@@ -1,7 +1,10 @@
 """Arguments of the command line. Audits of models, data, storage, energy; probes and the gate of a batch."""
 
-from observability.cli.arguments import DECIMAL_HELP, AddCommand, absolute_path, file_or_model
+from observability.cli.arguments import DECIMAL_HELP, TABLE_FILES, AddCommand, absolute_path, file_or_model
 from observability.core.settings import AUDITS
+
+NEWEST_FILE_HELP = "default: the newest with a model file"
+NO_NETWORK_HELP = "train no small network that imitates the model"
 
 
 def add_audit_commands(add: AddCommand) -> None:
@@ -14,7 +17,7 @@ def add_audit_commands(add: AddCommand) -> None:
     model_audit.add_argument("model", metavar="MODEL", help="the model")
     model_audit.add_argument("--version", help="its version; default: the newest that is registered")
     model_audit.add_argument("--kind", action="append", choices=AUDITS, help="repeatable; default: all")
-    model_audit.add_argument("--rows", type=int, metavar="N", help="at most so many rows of each sample")
+    model_audit.add_argument("--rows", type=int, metavar="N", help="maximum rows per sample")
     model_audit.add_argument("--in-sample", action="store_true", help="the reference holds training rows (membership, leakage)")
     model_audit.add_argument("--shadows", type=int, default=16, metavar="N", help="shadow models of membership, an even number; default 16")
     model_audit.add_argument("--seed", type=int, default=0, help="seed of samples and models")
@@ -23,7 +26,7 @@ def add_audit_commands(add: AddCommand) -> None:
         nargs="?",
         const="",
         metavar="WHEN",
-        help="let the dashboard run it: '30 days' after the last, 'new version', 'expired', or 'never'; alone: list the schedule",
+        help="schedule the audit: '30 days' after the last, 'new version', 'expired', or 'never'; without a value, list the schedule",
     )
 
     audit = add(
@@ -36,11 +39,13 @@ def add_audit_commands(add: AddCommand) -> None:
         nargs="*",
         type=absolute_path,
         metavar="FILE",
-        help=".jsonl, .csv (both also as .gz) or .parquet; none: the reference of --model",
+        help=f"{TABLE_FILES}; none: the reference of --model",
     )
     audit.add_argument("--label", metavar="COLUMN", help="column with the label; of --held-out too (default there: label)")
     audit.add_argument("--held-out", type=absolute_path, metavar="FILE", help="held-out rows with the same columns")
-    audit.add_argument("--group", action="append", default=[], metavar="COLUMN", help="compare drop rates of its levels; repeatable")
+    audit.add_argument(
+        "--group", action="append", default=[], metavar="COLUMN", help="compare the drop rates of this column's levels; repeatable"
+    )
     audit.add_argument("--exclude", metavar="a,b", help="columns that are no features, as ids")
     audit.add_argument("--dataset", help="name of the dataset; default: that of the file")
     audit.add_argument("--data-version", metavar="V", help="version of the dataset; default: the time of the audit")
@@ -58,7 +63,7 @@ def add_audit_commands(add: AddCommand) -> None:
     )
     probe.add_argument("what", type=file_or_model, metavar="FILE.toml|MODEL", help="a probe file, or a model whose set is scheduled")
     probe.add_argument("--schedule", action="store_true", help="keep the file, so that the dashboard asks it every `every_hours`")
-    probe.add_argument("--unschedule", action="store_true", help="ask the sets of MODEL no longer; answers stay")
+    probe.add_argument("--unschedule", action="store_true", help="stop asking the sets of MODEL; keep the answers")
     probe.add_argument(
         "--encoder",
         type=absolute_path,
@@ -90,7 +95,7 @@ def add_audit_commands(add: AddCommand) -> None:
         nargs="*",
         type=absolute_path,
         metavar="FILE",
-        help=".jsonl, .csv (both also as .gz) or .parquet, pictures or sound, or their folder; none: the reference of --model",
+        help=f"{TABLE_FILES}, pictures or sound, or their folder; none: the reference of --model",
     )
     stored.add_argument("--media", metavar="COLUMN", help="column of the table with the paths of pictures or sound, relative to the table")
     stored.add_argument("--least-psnr", type=float, metavar="DB", help="the least mean PSNR that each group of files should keep")
@@ -103,9 +108,12 @@ def add_audit_commands(add: AddCommand) -> None:
     stored.add_argument("--sensitive", metavar="a,b", help="sensitive columns")
     stored.add_argument("--quasi", metavar="a,b", help="columns that together single out a person")
     stored.add_argument(
-        "--before", type=absolute_path, metavar="FILE", help="the rows of the version before: those added, changed and deleted are kept"
+        "--before",
+        type=absolute_path,
+        metavar="FILE",
+        help="file with the previous version; the numbers of added, changed and deleted rows are recorded",
     )
-    stored.add_argument("--before-version", metavar="V", help="its version, which the new one is made from")
+    stored.add_argument("--before-version", metavar="V", help="name of the previous version; it is recorded as the parent")
     stored.add_argument("--key", metavar="COLUMN", help="column that identifies a row in both versions; default: id")
     stored.add_argument("--in-use", metavar="FORM", help="the form that the data are stored in, as float16; default: exact")
     stored.add_argument("--decimal", choices=(",", "."), help=DECIMAL_HELP)
@@ -113,13 +121,13 @@ def add_audit_commands(add: AddCommand) -> None:
 
     place = add(
         "report-storage",
-        "Measure a folder as a place that stores data: room, small and equal files, what nothing reads, and the oldest. Keeps the report.",
+        "Measure a folder that stores data: free space, small files, duplicate files, unread files, oldest files. Keeps the report.",
         "report-storage /data/raw --place raw --keep-days 400",
     )
     place.add_argument("folder", type=absolute_path, metavar="FOLDER", help="the folder, with all folders in it")
     place.add_argument("--place", metavar="NAME", help="name of the place; default: that of the folder")
     place.add_argument("--keep-days", type=float, metavar="N", help="days after which data are to be removed")
-    place.add_argument("--tier", choices=("hot", "cold", "archive"), help="how fast and how dear the place is")
+    place.add_argument("--tier", choices=("hot", "cold", "archive"), help="storage tier of the place: speed and price")
     place.add_argument("--skip-contents", action="store_true", help="do not compare the contents of files of one size")
     place.add_argument("--dry-run", action="store_true", help="print the report without keeping it")
 
@@ -130,13 +138,13 @@ def add_audit_commands(add: AddCommand) -> None:
     )
     croissant.add_argument("file", type=absolute_path, metavar="FILE", help=".csv, .parquet or .jsonl")
     croissant.add_argument("--dataset", help="name of the dataset; default: that of the file")
-    croissant.add_argument("--data-version", metavar="V", help="the logged version that the file must be")
-    croissant.add_argument("--license", metavar="URL", help="address of its licence")
-    croissant.add_argument("--url", metavar="URL", help="address of its page")
+    croissant.add_argument("--data-version", metavar="V", help="logged version that the file must match")
+    croissant.add_argument("--license", metavar="URL", help="address of the dataset's licence")
+    croissant.add_argument("--url", metavar="URL", help="address of the dataset's page")
     croissant.add_argument("--out", type=absolute_path, metavar="FILE", help="write to a file")
 
-    lineage = add("lineage", "Write runs and datasets as OpenLineage run events, one a line.", "lineage --out events.jsonl")
-    lineage.add_argument("--model", help="its runs alone; default: every run")
+    lineage = add("lineage", "Write runs and datasets as OpenLineage run events, one per line.", "lineage --out events.jsonl")
+    lineage.add_argument("--model", help="only the runs of this model; default: every run")
     lineage.add_argument("--out", type=absolute_path, metavar="FILE", help="write to a file")
 
     trade = add(
@@ -145,15 +153,15 @@ def add_audit_commands(add: AddCommand) -> None:
         "trade-offs loan --provider cuda",
     )
     trade.add_argument("model", metavar="MODEL")
-    trade.add_argument("--version", help="default: the newest with a model file")
+    trade.add_argument("--version", help=NEWEST_FILE_HELP)
     trade.add_argument("--forms", metavar="a,b", help="only these forms, by name, and the served one; default: all")
-    trade.add_argument("--without-network", action="store_true", help="train no small network that imitates the model")
+    trade.add_argument("--without-network", action="store_true", help=NO_NETWORK_HELP)
     trade.add_argument(
         "--provider", action="append", default=[], choices=("cuda",), help="ask ONNX Runtime for this device too; repeatable"
     )
-    trade.add_argument("--in-use", metavar="FORM", help="the form that is served; default: as served")
+    trade.add_argument("--in-use", metavar="FORM", help="name of the form in production; default: the registered file")
     trade.add_argument("--rows", type=int, default=4_000, metavar="N", help="rows to compare; default 4,000")
-    trade.add_argument("--seconds", type=float, default=1.0, metavar="S", help="seconds of load a form; default 1")
+    trade.add_argument("--seconds", type=float, default=1.0, metavar="S", help="seconds of load per form; default 1")
     trade.add_argument("--days", type=int, default=180, metavar="N", help="days until the audit expires; default 180")
     trade.add_argument("--seed", type=int, default=0, help="seed of the network")
     trade.add_argument(
@@ -175,23 +183,29 @@ def add_audit_commands(add: AddCommand) -> None:
     augmented.add_argument("--model", required=True, help="the model that is trained")
     augmented.add_argument("--version", help="its version; default: the newest that is registered")
     augmented.add_argument("--name", required=True, help="the augmentation")
-    augmented.add_argument("--group", action="append", default=[], metavar="COLUMN", help="compare its levels; repeatable")
-    augmented.add_argument("--tried", action="store_true", help="the version was not trained with it: it asks for no attention")
-    augmented.add_argument("--checked", metavar="CHANGED/CHECKED", help="copies whose label people found changed, of those they checked")
+    augmented.add_argument("--group", action="append", default=[], metavar="COLUMN", help="compare the levels of this column; repeatable")
+    augmented.add_argument(
+        "--tried", action="store_true", help="the augmentation was only tried, not used in training; its findings ask for no attention"
+    )
+    augmented.add_argument(
+        "--checked", metavar="CHANGED/CHECKED", help="number of copies whose label people found changed / number of copies checked"
+    )
     augmented.add_argument("--days", type=int, default=180, metavar="N", help="days until the audit expires; default 180")
     augmented.add_argument("--dry-run", action="store_true", help="print the audit without keeping it")
 
     energy = add(
         "energy",
-        "Measure joules of a thousand predictions by batch size and form, or calibrate the power of this machine.",
+        "Measure joules per thousand predictions by batch size and form, or calibrate the power of this machine.",
         "energy measure loan --batches 1,10,100,1000",
     )
     energy.add_argument("action", choices=("measure", "calibrate"))
     energy.add_argument("model", nargs="?", metavar="MODEL", help="with `calibrate`: the model whose settings get the power")
-    energy.add_argument("--version", help="default: the newest with a model file")
+    energy.add_argument("--version", help=NEWEST_FILE_HELP)
     energy.add_argument("--batches", default="1,10,100,1000", metavar="a,b", help="batch sizes; default 1,10,100,1000")
     energy.add_argument("--forms", metavar="a,b", help="only these forms, by name, and the served one; default: all")
-    energy.add_argument("--without-network", action="store_true", help="train no small network that imitates the model")
-    energy.add_argument("--seconds", type=float, default=3.0, metavar="S", help="seconds of load a form, or of the calibration; default 3")
+    energy.add_argument("--without-network", action="store_true", help=NO_NETWORK_HELP)
+    energy.add_argument(
+        "--seconds", type=float, default=3.0, metavar="S", help="seconds of load per form, or seconds of the calibration; default 3"
+    )
     energy.add_argument("--cores", type=int, metavar="N", help="cores of the machine whose readings are stored; default: of this one")
     energy.add_argument("--dry-run", action="store_true", help="print the measurement without keeping it")

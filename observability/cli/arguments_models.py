@@ -1,6 +1,6 @@
 """Arguments of the command line. Models: the sample fleet, registration, settings."""
 
-from observability.cli.arguments import DECIMAL_HELP, AddCommand, absolute_path
+from observability.cli.arguments import DECIMAL_HELP, TABLE_FILES, TIMEZONE_HELP, AddCommand, absolute_path
 
 
 def add_model_commands(add: AddCommand) -> None:
@@ -26,9 +26,7 @@ def add_model_commands(add: AddCommand) -> None:
     register.add_argument("--model", required=True, help="the model's name in the records")
     register.add_argument("--version", required=True, help="the version that produced the scores in the reference")
     register.add_argument("--task", required=True, choices=("binary", "regression", "multiclass"))
-    register.add_argument(
-        "--reference", required=True, type=absolute_path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet"
-    )
+    register.add_argument("--reference", required=True, type=absolute_path, metavar="FILE", help=TABLE_FILES)
     register.add_argument("--label", required=True, metavar="COL", help="the column with the true labels")
     register.add_argument(
         "--score",
@@ -39,7 +37,7 @@ def add_model_commands(add: AddCommand) -> None:
     )
     register.add_argument("--prediction", metavar="COL", help="the predicted class, where the score does not determine it")
     register.add_argument("--at", metavar="COL", help="event time")
-    register.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, as Europe/Paris; default: UTC")
+    register.add_argument("--timezone", metavar="ZONE", help=f"{TIMEZONE_HELP}; default: UTC")
     register.add_argument("--sensitive", action="append", default=[], metavar="COL", help="a sensitive attribute, for fairness; repeatable")
     register.add_argument("--features", metavar="a,b", help="default: every remaining column")
     register.add_argument(
@@ -64,7 +62,7 @@ def add_model_commands(add: AddCommand) -> None:
 
     apply = add(
         "apply",
-        "Make models, settings, alerts, limits and retention what a configuration file says; what it does not name stays.",
+        "Change models, settings, alerts, limits and retention to match a configuration file; everything else is unchanged.",
         "apply observability.toml --dry-run",
     )
     apply.add_argument("file", type=absolute_path, metavar="FILE.toml")

@@ -1,6 +1,14 @@
 """Arguments of the command line. Records: files, sources, other tools, items to label, batches."""
 
-from observability.cli.arguments import DECIMAL_HELP, AddCommand, AllowRejected, absolute_path, folder_or_address
+from observability.cli.arguments import (
+    DECIMAL_HELP,
+    TABLE_FILES,
+    TIMEZONE_HELP,
+    AddCommand,
+    AllowRejected,
+    absolute_path,
+    folder_or_address,
+)
 from observability.importers.sources import OPENERS
 from observability.records.kinds import KINDS
 
@@ -20,7 +28,7 @@ def add_record_commands(add: AddCommand) -> None:
         default=[],
         type=folder_or_address,
         metavar="FILE",
-        help=".jsonl, .csv (both also as .gz) or .parquet; a folder of such files; s3://, gs://, az:// or https://; "
+        help=f"{TABLE_FILES}; a folder of such files; s3://, gs://, az:// or https://; "
         "a Delta or Iceberg table, iceberg://CATALOG/NAMESPACE.TABLE",
     )
     load.add_argument("--again", action="store_true", help="read every file of the sources, also those that were taken before")
@@ -43,14 +51,14 @@ def add_record_commands(add: AddCommand) -> None:
         help="score column of a .csv or .parquet file; multiclass: class=COL for each class; default: `score`, or the columns of each "
         "class as registered",
     )
-    load.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
+    load.add_argument("--timezone", metavar="ZONE", help=TIMEZONE_HELP)
     load.add_argument("--decimal", choices=(",", "."), help=DECIMAL_HELP)
     load.add_argument(
         "--allow-rejected",
         nargs="?",
         metavar="SHARE",
         action=AllowRejected,
-        help="exit with 1 only where more than this share of the lines was rejected, 0 to 1; without a share never",
+        help="exit with 1 only if more than this share (0 to 1) of the lines was rejected; without a value, rejected lines never give 1",
     )
 
     imported = add(
@@ -67,9 +75,11 @@ def add_record_commands(add: AddCommand) -> None:
     imported.add_argument(
         "sources", nargs="+", type=absolute_path, metavar="PATH", help="the tool's file or folder; tables: reference and current"
     )
-    imported.add_argument("--model", help="for runs without a model; of tables and a model folder, its name")
-    imported.add_argument("--version", help="for runs without a version; of tables and a model folder, its version; of tables by default 1")
-    imported.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
+    imported.add_argument("--model", help="the model of runs that name none; for tables and a model folder, the model's name")
+    imported.add_argument(
+        "--version", help="the version of runs that name none; for tables and a model folder, the model's version; default for tables: 1"
+    )
+    imported.add_argument("--timezone", metavar="ZONE", help=TIMEZONE_HELP)
     imported.add_argument("--at", metavar="T", help="transformers: end of the training; tables: time of rows without one")
     imported.add_argument(
         "--run", metavar="RUN", help="zeus: the run whose energy the file holds; default: named after the file or its folder"
@@ -81,13 +91,13 @@ def add_record_commands(add: AddCommand) -> None:
         "--artifact", type=absolute_path, metavar="FILE", help="mlflow model folder: a converted model file instead of its own"
     )
     imported.add_argument("--task", choices=("binary", "regression", "multiclass"), help="default: inferred")
-    imported.add_argument("--label", metavar="COL", help="the column with the true labels; default: by its usual name")
-    imported.add_argument("--score", action="append", default=[], metavar="COL", help="as of register; default: by its usual name")
+    imported.add_argument("--label", metavar="COL", help="the column with the true labels; default: found by its usual name")
+    imported.add_argument("--score", action="append", default=[], metavar="COL", help="as in `register`; default: found by its usual name")
     imported.add_argument("--prediction", metavar="COL", help="the predicted class")
     imported.add_argument("--features", metavar="a,b", help="default: those of the signature, or every remaining column")
     imported.add_argument("--sensitive", action="append", default=[], metavar="COL", help="a sensitive attribute; repeatable")
     imported.add_argument("--positive", metavar="VALUE", help="the positive class, if labels are text")
-    imported.add_argument("--settings", type=absolute_path, metavar="FILE.toml", help="as of register")
+    imported.add_argument("--settings", type=absolute_path, metavar="FILE.toml", help="as in `register`")
     imported.add_argument("--in-sample", action="store_true", help="the reference includes training rows")
 
     items = add(
@@ -95,9 +105,7 @@ def add_record_commands(add: AddCommand) -> None:
         "Land items to be labelled on the page Annotate, without any model; or write the settled labels of a project to a file.",
         "items tweets.csv --project moods --id tweet --classes negative,neutral,positive",
     )
-    items.add_argument(
-        "file", nargs="?", type=absolute_path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet; an item a row"
-    )
+    items.add_argument("file", nargs="?", type=absolute_path, metavar="FILE", help=f"{TABLE_FILES}; one item per row")
     items.add_argument("--project", required=True, help="the labelling project")
     items.add_argument("--id", metavar="COLUMN", help="column that names the item; default: a name made of its content")
     items.add_argument("--columns", metavar="a,b", help="columns that annotators see: texts, paths of images, values; default: all others")
@@ -114,12 +122,12 @@ def add_record_commands(add: AddCommand) -> None:
         "Make the batch record of a file, with the statistics of its columns, and keep it.",
         "profile day.csv --source greenhouse --device d7 --at time --range temperature=-40:60",
     )
-    profile.add_argument("file", type=absolute_path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet")
+    profile.add_argument("file", type=absolute_path, metavar="FILE", help=TABLE_FILES)
     profile.add_argument("--source", required=True, help="where the data come from")
     profile.add_argument("--device", help="the device that captured them")
     profile.add_argument("--batch", help="name of the batch; default: that of the file")
     profile.add_argument("--at", metavar="COLUMN", help="column with the times of capture")
-    profile.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
+    profile.add_argument("--timezone", metavar="ZONE", help=TIMEZONE_HELP)
     profile.add_argument("--rejected", type=int, metavar="N", help="rows that were rejected before")
     profile.add_argument(
         "--range",

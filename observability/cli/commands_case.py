@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from observability.investigation.evidence_types import Case
     from observability.store.engine import Store
 
-MAX_SIGNS, MAX_BARS = 1200, 8
+MAX_CHARACTERS, MAX_BARS = 1200, 8
 
 
 def run_case(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
@@ -102,12 +102,12 @@ def given_text(value: Any) -> str:
 
 
 def inert_line(text: str) -> str:
-    """The line with control and formatting characters written out, cut at `MAX_SIGNS`: text from logs cannot control the terminal."""
+    """The line with control and formatting characters written out, cut at `MAX_CHARACTERS`: text from logs cannot control the terminal."""
     shown = "".join(
-        sign if unicodedata.category(sign) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{ord(sign):04x}"
-        for sign in text[:MAX_SIGNS]
+        character if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{ord(character):04x}"
+        for character in text[:MAX_CHARACTERS]
     )
-    return truncate(shown, MAX_SIGNS)
+    return truncate(shown, MAX_CHARACTERS)
 
 
 def run_relabel(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:

@@ -79,7 +79,7 @@ def _changes(args: argparse.Namespace, stored: RowsToStore) -> dict[str, Any]:
 
     if not args.before:
         if args.before_version or args.key:
-            raise UsageError("--before-version and --key are of the version before", expected="--before FILE")
+            raise UsageError("--before-version and --key need --before", expected="--before FILE")
         return {}
     found = row_changes(read_table(Path(args.before), args.decimal), stored.frame, args.key or "id")
     parents = {"parents": [f"{stored.name}@{args.before_version}"]} if args.before_version else {}
@@ -248,7 +248,7 @@ def form_words(form: dict[str, Any]) -> str:
 
 
 def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Write runs and datasets as OpenLineage run events, one a line."""
+    """Write runs and datasets as OpenLineage run events, one per line."""
     from observability.export.open_lineage import open_lineage_events
     from observability.export.own_exports import note_own_exports
     from observability.metrics.own_exports import own_export

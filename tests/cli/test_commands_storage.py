@@ -126,7 +126,7 @@ def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, 
         (("audit-storage", "FILE", "--model", "none"), "none"),
         (("audit-storage", "FILE", "--before", "FILE"), "the version before lacks the key"),
         (("audit-storage", "FILE", "--before", "FILE", "--key", "age"), "the key does not identify a row of the version before (in age)"),
-        (("audit-storage", "FILE", "--key", "age"), "--before-version and --key are of the version before"),
+        (("audit-storage", "FILE", "--key", "age"), "--before-version and --key need --before"),
     ],
 )
 def test_wrong_use_is_one_sentence(store: Store, people: Path, argv: tuple[str, ...], said: str) -> None:

@@ -1,4 +1,4 @@
-"""`apply` makes a home what a configuration file says, shows it before, and changes nothing that the file does not name."""
+"""`apply` changes a home to match a configuration file, shows the changes before, and changes nothing that the file does not name."""
 
 import json
 from datetime import datetime
