@@ -71,7 +71,7 @@ from tests.support.simulated_runs import STEPS, run_that_can_have, simulated_run
 from tests.support.simulated_studies import simulated_study
 from tests.support.simulation_key import LABEL_KEY, RUN_KEY
 from tests.support.storage_reports import PLACES, place_reports, storage_findings, storage_frame
-from tests.support.vendor_nights import VendorNights, morning_findings
+from tests.support.vendor_nights import VendorNights, asked_nights, morning_findings
 
 END, LOAN, SHARES = datetime(2026, 5, 1), Model(1, "loan", "binary", ("no", "yes")), {"no": 0.7, "yes": 0.3}
 
@@ -181,7 +181,7 @@ FAMILIES = {
     "vendors": Family(
         faults_vendors.FAULTS,
         lambda fault, strength, seed: vendor_replay.replay_vendor_fault(
-            VendorNights(20, noise=0.02, seed=seed).rows(), fault, strength, seed
+            asked_nights(VendorNights(20, noise=0.02, seed=seed), fault.metric).rows(), fault, strength, seed
         ),
         lambda seed: of(morning_findings(VendorNights(20, noise=0.02, seed=1000 + seed).rows(), 19)),
     ),

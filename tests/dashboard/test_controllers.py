@@ -111,6 +111,20 @@ def test_the_worst_controller_is_shown_with_its_figures_and_turned_off(steering:
     assert not any(each.key == "controller-switch" for each in app.button)
 
 
+def test_of_controllers_without_trouble_that_with_most_decisions_is_shown(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page opened on the product's own scheduler, of whose few decisions little can be said, and not on the cache beside it."""
+    week = controller_decisions(np.random.default_rng(4), an_hour=6, before=7)
+    few = controller_decisions(np.random.default_rng(5), an_hour=6, before=7).tail(8)
+    land(empty, records_of(week, "route-cache") + records_of(few, OWN_CONTROLLER), tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END.replace(tzinfo=UTC))
+    page = opened("controllers")
+    rows = tables(page)["Models that steer a system"]["rows"]
+    assert [row["cells"]["controller"]["t"] for row in rows] == ["route-cache", OWN_CONTROLLER]
+    assert page.header[0].value.replace("\\", "") == "route-cache"
+
+
 def test_tables_of_the_charts_are_counted_again_by_hand(decided: ControllerDecisions) -> None:
     versus = decisions_against_rule(decided)
     pairs = decided.pairs

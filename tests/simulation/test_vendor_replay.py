@@ -7,23 +7,16 @@ import pytest
 from observability.analyzers.serving.vendors import findings_about_rounds
 from observability.core.errors import UsageError
 from observability.core.finding import needs_action
-from observability.detection.probe_claims import CHANGED, RUBRIC, SHIFT, SIMILAR
+from observability.detection.probe_claims import CHANGED, RUBRIC, SIMILAR
 from observability.detection.probe_rounds import probe_rounds
 from observability.simulation.faults_vendors import FAULTS, VendorFaultPlant, vendor_rewords, vendor_scores_fall
 from observability.simulation.vendor_replay import replay_vendor_fault
 from tests.support.length import LONG, allowed, repeats, some
 from tests.support.named_share import NamedShare
-from tests.support.vendor_nights import MANY_WORDS, VendorNights, first_nights, morning
+from tests.support.vendor_nights import VendorNights, asked_nights, first_nights, morning
 
 NIGHTS = VendorNights(20, noise=0.01, seed=2)
 DRAWS = repeats(2, 20)
-
-
-def asked_nights(nights: VendorNights, metric: str) -> VendorNights:
-    """Nights whose answers can have the fault of a metric: prices; free texts, which a judge rates from 1 to 5."""
-    if metric in (SIMILAR, RUBRIC):
-        return replace(nights, items=30, text=True, judged=0.6, words=MANY_WORDS)
-    return replace(nights, numbers=0.01) if metric == SHIFT else nights
 
 
 @pytest.mark.parametrize("name", list(FAULTS) if LONG else list(FAULTS)[:1])

@@ -12,6 +12,7 @@ from observability.analyzers.serving import vendors
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
+from observability.detection.probe_claims import RUBRIC, SHIFT, SIMILAR
 from observability.detection.probe_rounds import ProbeRounds
 
 START = datetime(2026, 1, 5, 2)
@@ -95,6 +96,13 @@ class VendorNights:
                 lines.append(row)
         frame = pd.DataFrame(lines, columns=COLUMNS)
         return frame.astype({"at": "datetime64[us]", "cost": "float64", "latency_ms": "float64"})
+
+
+def asked_nights(nights: VendorNights, metric: str) -> VendorNights:
+    """Nights whose answers can have the fault of a metric: prices; free texts, which a judge rates from 1 to 5."""
+    if metric in (SIMILAR, RUBRIC):
+        return replace(nights, items=30, text=True, judged=0.6, words=MANY_WORDS)
+    return replace(nights, numbers=0.01) if metric == SHIFT else nights
 
 
 def first_nights(rounds: ProbeRounds, nights: int) -> ProbeRounds:

@@ -111,11 +111,20 @@ def leading_finding(found: Sequence[Finding], model: str) -> Finding | None:
     return first_finding([each for each in own if each.needs_action] or [each for each in own if each.metric == judged.REGRET])
 
 
+def _most_urgent_first(controllers: Sequence[ControllerDecisions], found: Sequence[Finding]) -> list[ControllerDecisions]:
+    """The controllers that need attention, worst first, then the others, that with most decisions first: few of them say little."""
+
+    def urgency(each: ControllerDecisions) -> tuple[int, int, str]:
+        finding = leading_finding(found, each.model)
+        return severity_order(finding if finding and finding.needs_action else None), -len(each.rows), each.model
+
+    return sorted(controllers, key=urgency)
+
+
 def chosen_controller(controllers: Sequence[ControllerDecisions], found: Sequence[Finding]) -> ControllerDecisions:
     """The controller in the address, else the most urgent one."""
     names = [each.model for each in controllers]
-    first = {name: leading_finding(found, name) for name in names}
-    urgent = min(names, key=lambda name: (severity_order(first[name]), name))
+    urgent = _most_urgent_first(controllers, found)[0].model
     missing = "The link names the controller {}, which decided nothing in these dates."
     chosen = urgent
     if len(names) > 1:
@@ -126,9 +135,8 @@ def chosen_controller(controllers: Sequence[ControllerDecisions], found: Sequenc
 def controllers_table(controllers: Sequence[ControllerDecisions], found: Sequence[Finding], chosen: str, scope: Scope) -> None:
     """Draw a row for each controller, most urgent first."""
     lines = []
-    first = {each.model: leading_finding(found, each.model) for each in controllers}
-    for each in sorted(controllers, key=lambda one: (severity_order(first[one.model]), one.model)):
-        finding, target = first[each.model], links.link_cell(each.model, "controllers", scope, controller=each.model)
+    for each in _most_urgent_first(controllers, found):
+        finding, target = leading_finding(found, each.model), links.link_cell(each.model, "controllers", scope, controller=each.model)
         known = {one.metric: one for one in own_findings(found, each.model)}
         cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
         cells |= {
