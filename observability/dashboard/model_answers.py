@@ -141,8 +141,9 @@ def fairness_issue_words(found: Sequence[Finding]) -> str:
 def what_drives_it(here: ModelPage, status: ModelStatus) -> None:
     """Draw which features the predictions rest on."""
     found = status.of("trust/explanations")
-    main = next((finding.because for finding in found if finding.subject == "model"), "No explanations yet.")
-    answer_heading("What drives it?", found, main, "explanations", here, known=bool(found))
+    main = next((finding for finding in found if finding.subject == "model"), None)
+    known = main is not None and main.severity != "unknown"
+    answer_heading("What drives it?", found, main.because if main else "No explanations yet.", "explanations", here, known=known)
 
 
 def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:

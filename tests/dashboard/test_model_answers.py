@@ -1,11 +1,20 @@
 """The answers of a model's page: do their words name what their findings are about?"""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 
+from observability.core.catalog import Model
 from observability.core.finding import Finding, Severity
+from observability.core.formatting import status_label
+from observability.core.window import Window
+from observability.dashboard import model_answers
+from observability.dashboard.frame import ModelPage
 from observability.dashboard.model_answers import fairness_issue_words
+from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.scope import Scope
 
 
 def gap(attribute: str, severity: Severity) -> Finding:
@@ -26,3 +35,17 @@ def gap(attribute: str, severity: Severity) -> Finding:
 def test_an_issue_is_said_to_be_by_the_attributes_that_have_one(sex: Severity, age: Severity, said: str) -> None:
     """One issue by carrier was told as an issue by carrier and origin, which was within its level."""
     assert fairness_issue_words([gap("sex", sex), gap("age", age)]) == said
+
+
+@pytest.mark.parametrize("severity", ["unknown", "ok"])
+def test_drivers_that_are_not_known_are_not_ok_beside_a_feature_that_is(severity: Severity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a slice the page said `OK: The main drivers of the scores are not known yet`."""
+    main = replace(gap("model", severity), analyzer="trust/explanations", metric="attribution_share", because="Said of all.")
+    told: list[str] = []
+    monkeypatch.setattr(model_answers, "claim_line", lambda sentence, before="", **_more: told.append(f"{before}{sentence}"))
+    monkeypatch.setattr(model_answers.links, "page_button", lambda *_about, **_more: None)
+    window = Window("loan", main.start, main.end)
+    model, none = Model(1, "loan"), pd.DataFrame()
+    status = ModelStatus(model, window, (main, replace(main, subject="age", severity="ok", because="Of age.")), none, none, ())
+    model_answers.what_drives_it(ModelPage("model", Scope(model="loan"), model, window), status)
+    assert told[0] == f"{status_label(severity)}: Said of all."
