@@ -39,11 +39,11 @@ def beyond_level(finding: Finding, level: float) -> Severity:
     return "act" if high is not None and high < level else "watch" if value < level else "ok"
 
 
-def held_against_level(measured: Finding, limits: Mapping[str, float]) -> Finding:
+def held_against_level(measured: Finding, limits: Mapping[str, float], words: Callable[[float], str] | None = None) -> Finding:
     """A measured value judged by its owner's level alone; unknown, with the limit to set, where none is stated.
 
     A metric without a better side is unknown whatever is stated. measured: its sentence states the value, and nothing more. limits: of the
-    model's settings.
+    model's settings. words: how the level is written, where not as `level_words` has it.
     """
     level, said = limits.get(level_name(measured)), measured.because.removesuffix(".")
     if METRICS[measured.metric].better is None:
@@ -52,5 +52,6 @@ def held_against_level(measured: Finding, limits: Mapping[str, float]) -> Findin
     if level is None:
         because = f"{said}; no level set: set `{level_name(measured)}`."
         return replace(measured, severity="unknown", against="level", because=because)
-    because = f"{said}; {level_words(measured.metric, level)}."
+    stated = level_words(measured.metric, level) if words is None else f"the owner's level is {words(level)}"
+    because = f"{said}; {stated}."
     return replace(measured, severity=beyond_level(measured, level), limit=level, against="level", because=because)

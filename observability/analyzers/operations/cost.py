@@ -6,6 +6,7 @@ that of serving), and the others are listed.
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Basis, Finding, needs_action
@@ -154,6 +155,12 @@ def price_of(each: float, currency: str | None, one: str, many: str) -> str:
     return f"A {number} {many} cost {amount_words(price, currency)}" if number else f"{one} costs {amount_words(price, currency)}"
 
 
+def level_price_words(each: float | None, currency: str | None, level: float) -> str:
+    """Return a level of the price of one thing for as many of them as `price_of` names for that price."""
+    price, _ = bulk_price(each or 0.0)
+    return amount_words(level * price / each if each else level, currency)
+
+
 def amount_words(amount: float | None, currency: str | None) -> str:
     """Return an amount with its currency, as `USD 1.23` or `USD 0.0123`; below 0.0001 only that it is less."""
     if amount is None:
@@ -297,7 +304,7 @@ def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         basis=basis_of_all(spent),
         evidence={"currency": spent.currency, "parts": spent.by_part, "method": spent.parts[2].method, **priced_alike(spent)},
     )
-    return held_against_level(measured, context.model.settings.limits)
+    return held_against_level(measured, context.model.settings.limits, partial(level_price_words, each.value, spent.currency))
 
 
 def cost_shares_words(spent: Spent) -> str:
@@ -347,7 +354,7 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
             **priced_alike(spent),
         },
     )
-    return held_against_level(measured, context.model.settings.limits)
+    return held_against_level(measured, context.model.settings.limits, partial(level_price_words, each.value, spent.currency))
 
 
 def priced_alike(spent: Spent) -> dict[str, str | bool | None]:

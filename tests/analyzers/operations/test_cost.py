@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzers.operations.cost import ANALYZER, amount_words, price_of, served_price
+from observability.analyzers.operations.cost import ANALYZER, amount_words, level_price_words, price_of, served_price
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice
@@ -216,6 +216,8 @@ def test_a_small_price_is_that_of_a_thousand_or_a_million() -> None:
         "A thousand right decisions cost USD 0.268",
         "A million right decisions cost USD 0.0925",
     ]
+    levels = [level_price_words(each, "USD", 2 * each) for each in (1.2, 0.000268)]
+    assert levels == ["USD 2.40", "USD 0.536"], "a level of as many: beside USD 0.268 a level read 0.0005"
     served = [served_price(thousand, "USD") for thousand in (0.0, 0.25, 0.000092478611)]
     assert [words.removeprefix("Serving a ") for words in served] == [
         "thousand predictions costs USD 0.00",
