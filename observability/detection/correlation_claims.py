@@ -8,6 +8,7 @@ import numpy as np
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
+from observability.core.formatting import plural
 from observability.detection.change import ChangeVerdict, judge_change
 from observability.detection.correlation_changes import CorrelationChange, Correlations
 from observability.detection.windows import window_phrase
@@ -96,11 +97,15 @@ def correlation_sentence(first: Verdict, also: Sequence[Verdict], finding: Findi
         compared = f"{pairs} {'pair' if pairs == 1 else 'pairs'} compared{f', {left} numbers left out' if left else ''}"
         most = f"largest change {names}, {change.before:z.2f} to {change.after:z.2f}"
         return f"No correlation changed significantly by more than {first.limit:.2g}: {compared}; {most}."
+    verb = "may have changed" if finding.severity == "unknown" else "changed"
     said = (
-        f"{names} changed their correlation{window_phrase(change.days, whole=change.whole)}: rank correlation {change.after:.2f}, "
+        f"{names} {verb} their correlation{window_phrase(change.days, whole=change.whole)}: rank correlation {change.after:.2f}, "
         f"{change.before:.2f} in the "
         f"reference (limit of the change {first.limit:.2g}), over {change.n:,} sampled predictions; neither drifted alone"
     )
+    if finding.severity == "unknown":
+        pairs = plural(finding.evidence["looked_at"], "pair")
+        return f"{said}; it may be chance among {pairs} (p {first.p_adjusted:.2g} with all counted)."
     if change.standing and change.past is not None:
         return f"{said}; as in the past four weeks ({change.past:.2f})."
     more = [verdict.change.names for verdict in also if verdict.change.names != change.names]

@@ -57,6 +57,13 @@ def week(seed: int, tie: float, last: float) -> pd.DataFrame:
     return frame.sample(frac=1.0, random_state=2, ignore_index=True)
 
 
+def test_a_change_of_correlation_that_may_be_chance_is_not_told_as_a_change() -> None:
+    """A budget of false discoveries that the change does not meet: the sentence said that the correlation changed."""
+    _, pair = both(tied(2000, 91, 0.4), tied(3000, 90, 0.7), budget=1e-300)
+    assert pair.severity == "unknown" and "may have changed their correlation" in pair.because, pair.because
+    assert f"it may be chance among 1 pair (p {pair.evidence['p_adjusted']:.2g} with all counted)" in pair.because
+
+
 def test_a_correlation_that_broke_on_the_last_day_is_told_on_that_day_by_its_features() -> None:
     reference, current, past = tied(3000, 90, 0.7), week(91, 0.7, 0.1), month(500, 0.7)
     whole, pair = both(current, reference, past)
