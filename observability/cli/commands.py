@@ -253,8 +253,7 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         lines.append(f"{formatting.plural(ok, 'finding')} OK{'' if args.all or not ok else ' (list with --all)'}.")
     else:
         lines.append("No data: the store holds no predictions yet.")
-    worst = sorted(report.findings, key=lambda finding: SEVERITIES.index(finding.severity))  # the contract; new ones first among equals
-    return json_or_lines([finding.to_json() for finding in worst], lines, args.json, exit_code)
+    return json_or_lines([finding.to_json() for finding in report.findings_by_severity], lines, args.json, exit_code)
 
 
 def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

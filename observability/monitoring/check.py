@@ -16,7 +16,7 @@ from observability.analyzers import discover
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Context
 from observability.core.catalog import Catalog, Model, Version, natural_order
 from observability.core.errors import NotFoundError
-from observability.core.finding import Finding, acknowledged_finding, needs_action
+from observability.core.finding import SEVERITIES, Finding, acknowledged_finding, needs_action
 from observability.core.formatting import format_day, plural
 from observability.core.questions import Aggregate, By
 from observability.core.window import Environment, Slice, Window
@@ -61,14 +61,19 @@ RUNS_A_WEEK = 7
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The result of a check: findings and incidents, both worst first, the window of each model, and one note for each window that was
-    chosen.
+    """The result of a check: incidents, most urgent first, and the findings in their order; the window of each model, and one note for each
+    window that was chosen.
     """
 
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
     windows: dict[str, Window] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def findings_by_severity(self) -> list[Finding]:
+        """The findings as the contract lists them: worst first, those of the most urgent incident first among equals."""
+        return sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
     def worst(self, model: str) -> Finding | None:
         """The first finding of a model whose severity is act or watch; None where there is none."""
@@ -149,7 +154,7 @@ def check(
 def findings_with_incidents(
     catalog: Catalog, findings: list[Finding], acknowledged: AcknowledgedClaims = frozenset()
 ) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """Findings, each marked with the incident that it belongs to, and the incidents; both worst first.
+    """Findings, each marked with the incident that it belongs to, and the incidents, most urgent first.
 
     acknowledged: an incident whose lead is among these claims is watched: its critical findings stay critical and ask for nothing more.
     """

@@ -16,9 +16,10 @@ from observability.core.window import Slice, Window
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.enrichment.enrich import enrich_models
 from observability.enrichment.explanations import explain_rows
-from observability.incidents.action_counts import action_counts
+from observability.incidents.action_counts import action_counts, counted_incidents
 from observability.monitoring import check
 from observability.server import process_lock
+from observability.server.assistant import incident_list
 from observability.store.engine import Engine
 from tests.support.length import LONG
 from tests.support.levels import beyond_limit
@@ -96,6 +97,20 @@ def test_what_is_most_urgent_comes_first_and_findings_follow_their_incidents(che
     listed = [place[each.incident] if each.incident else len(place) for each in report.findings]
     assert listed == sorted(listed)
     assert [report.findings[listed.index(number)].id for number in range(len(place))] == [each.lead.id for each in report.incidents]
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_who_reads_the_findings_as_json_finds_the_same_incidents(checked: Checked, name: str) -> None:
+    """Assistants, and whoever counts incidents from `check --json` or over HTTP."""
+    report = checked.report(name)
+    listed = incident_list([each.to_json() for each in report.findings_by_severity])
+    found = {each.id: (each.model, each.severity, each.state, each.news, each.lead.because) for each in report.incidents}
+    assert {each["incident"]: tuple(each[part] for part in ("model", "severity", "state", "news", "because")) for each in listed} == found
+    severe = [each["severity"] for each in listed]
+    assert severe == sorted(severe), "act before watch"
+    urgent = [(each.lead.severity, each.lead.standing) for each in counted_incidents(report.incidents)]
+    assert urgent == sorted(urgent), "Home lists them in the same order"
+    assert action_counts(report.incidents).critical == severe.count("act")
 
 
 def test_the_fleet_has_something_new_and_something_worse_that_stands(checked: Checked) -> None:

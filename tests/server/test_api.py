@@ -5,15 +5,19 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from starlette.routing import Route
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.core.finding import Finding
 from observability.dashboard import application
 from observability.investigation.case import case
+from observability.monitoring import check
+from observability.monitoring.check import CheckReport
 from observability.server import api, process_lock, tokens
 from observability.store.db.database import Database
 from observability.store.opener import open_store
@@ -135,6 +139,16 @@ def test_findings_and_status_are_those_of_the_commands(site: Site, command: Comm
     assert [each["id"] for each in answer] == [each["id"] for each in said]
     assert len(answer) > 5
     assert {each["model"] for each in status["models"]} == {"loan", "price", "kind", "stray"}
+
+
+def test_findings_are_worst_first_whatever_leads_their_incident(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning that led a critical incident came before its critical findings."""
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    lead = Finding("data/labels", "loan", "1", "model", "label_agreement", 0.5, 90, "watch", "They differ.", at, at, "level")
+    report = CheckReport((lead, replace(lead, subject="age", severity="act")))
+    monkeypatch.setattr(check, "check", lambda *_of, **_more: report)
+    answer = site.ask("GET", "/api/v1/findings", site.read).json()
+    assert [each["severity"] for each in answer] == ["act", "watch"]
 
 
 def test_records_are_on_disk_before_the_answer_and_bad_lines_are_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
