@@ -189,11 +189,13 @@ def test_the_axis_of_one_period_shows_days() -> None:
     assert bars and set(bars) == {day}, "plotly draws a single bar as a hairline"
 
 
-def test_the_name_of_the_range_stands_apart_from_that_of_the_limit() -> None:
-    """They stood over each other, at the right end of the range and of the limit beside it."""
-    notes = {note.text: note for note in gallery.FIGURES["Incident"]("usual").layout.annotations}
-    band, limit = notes["range of its own past"], notes["Critical limit"]
-    assert abs(band.y - limit.y) > 0.05 and band.yanchor == "bottom"
+def test_the_legend_names_the_range_and_the_limit_of_an_incident() -> None:
+    """Their names stood over each other, over the curve and over the onset."""
+    figure = gallery.FIGURES["Incident"]("usual")
+    named = [shape.name for shape in figure.layout.shapes if shape.showlegend]
+    assert figure.layout.showlegend and {"range of its own past", "Critical limit"} <= set(named)
+    assert not {note.text for note in figure.layout.annotations} & set(named)
+    assert {trace.showlegend for trace in figure.data} == {False}, "the axis names the curve"
 
 
 def test_the_gallery_is_there_for_developers_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,8 +239,9 @@ def test_the_figure_draws_an_onset_only_where_the_days_hold_it() -> None:
     style = {"name": "Null rate", "unit": "share", "band": (0.1, 0.2, "range of its own past"), "limit": 0.3, "baseline": 0.15}
     style |= {"baseline_name": "own past"}
     for onset, drawn in ((START + timedelta(days=2), 1), (START, 0), (None, 0)):
-        notes = [each.text for each in incident_line(series, onset=onset, **style).layout.annotations]
-        assert notes.count("onset") == drawn and {"range of its own past", "Warning limit", "own past"} <= set(notes)
+        layout = incident_line(series, onset=onset, **style).layout
+        assert [each.text for each in layout.annotations].count("onset") == drawn
+        assert [each.name for each in layout.shapes if each.showlegend] == ["range of its own past", "own past", "Warning limit"]
 
 
 def test_an_onset_before_the_analyzed_days_is_not_drawn_in_their_middle() -> None:

@@ -30,7 +30,7 @@ def consumption_bars(frame: pd.DataFrame, *, name: str, say: Say, source: str, b
     texts, style = [say(value) for value in frame["value"]], {"name": f"{name} ({source})", "showlegend": False, **_hatched(source)}
     layout.add_bars(figure, frame["period"], frame["value"], texts, hover=layout.TIME_HOVER, **style)
     if baseline is not None:
-        charts_time.usual_line(figure, baseline, "past")
+        charts_time.legend_line(figure, baseline, "past")
     charts_time.period_axis(figure, frame["period"])
     theme.themed(figure, height=260, y=name, legend=baseline is not None, rangemode="tozero")
     return figure.update_yaxes(said_ticks(float(frame["value"].max()), say, 4))

@@ -43,7 +43,7 @@ def start_hour_bars(rows: pd.DataFrame, *, usual: float, best: int) -> go.Figure
     texts = [f"{hour:02d}:00 UTC<br>{with_si_prefix(grams, 'gCO₂e')}" for hour, grams in zip(rows["hour"], rows["grams"], strict=True)]
     pattern = {"shape": "/", "size": 5, "solidity": 0.25}
     layout.add_bars(figure, rows["hour"], rows["grams"], texts, color=colours, marker_pattern=pattern, showlegend=False)
-    charts_time.usual_line(figure, usual, "as started")
+    charts_time.legend_line(figure, usual, "as started")
     theme.themed(figure, height=260, x="hour of the start, UTC", y="gCO₂e", legend=True, rangemode="tozero", tickformat=".3~s")
     return figure.update_xaxes(tickvals=list(range(0, 24, 6)), ticktext=[f"{hour:02d}:00" for hour in range(0, 24, 6)])
 

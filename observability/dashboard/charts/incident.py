@@ -33,16 +33,18 @@ def incident_line(
     """
     figure = go.Figure()
     if band is not None and len(series):
-        figure.add_hrect(y0=band[0], y1=band[1], fillcolor=theme.NEUTRAL, opacity=0.14, line_width=0, layer="below")
-        layout.add_note(figure, band[2], color=theme.NEUTRAL, x=1, xref="paper", xanchor="right", y=band[0], yanchor="bottom")
+        shade = {"fillcolor": theme.NEUTRAL, "opacity": 0.14, "line_width": 0, "layer": "below", "name": band[2], "showlegend": True}
+        figure.add_hrect(y0=band[0], y1=band[1], **shade)
     charts_time.interval_band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "95 % interval")
     charts_time.add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)
     if baseline is not None:
-        figure.add_hline(y=baseline, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dot"})
-        layout.add_note(figure, baseline_name, color=theme.NEUTRAL, x=0, xref="paper", xanchor="left", y=baseline, yanchor="top")
+        charts_time.legend_line(figure, baseline, baseline_name)
     if limit is not None:
-        charts_time.limit_line(figure, limit, severity)
-    theme.themed(figure, height=270, y=charts_time.axis_name(name, unit, of_label), tickformat=charts_time.axis_format(unit))
+        begins, words = charts_time.limit_begins(severity)
+        charts_time.legend_line(figure, limit, words, colour=theme.TONES[begins], dash="dash")
+    figure.update_traces(showlegend=False)
+    named = bool(figure.layout.shapes)
+    theme.themed(figure, height=290, y=charts_time.axis_name(name, unit, of_label), legend=named, tickformat=charts_time.axis_format(unit))
     if onset is not None and len(series) and naive_utc(onset) > series["period"].min():
         at = naive_utc(onset)
         figure.add_vline(x=at, line={"color": theme.STRONG, "width": 1.6})

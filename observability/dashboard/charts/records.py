@@ -34,7 +34,7 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
             style: dict[str, Any] = {"name": formatting.STATUS_WORDS[severity], "marker": marker, "error_y": {**stems, "visible": not many}}
             layout.add_marks(figure, part["at"], part["value"], part["words"], cliponaxis=False, **style)
     if usual is not None:
-        charts_time.usual_line(figure, usual, "usual")
+        charts_time.legend_line(figure, usual, "usual")
     legend, tick_format = frame["severity"].nunique() > 1 or usual is not None, ",.1~%" if share else ",.3~s"
     theme.themed(figure, height=260, y=name, legend=legend, rangemode="tozero", tickformat=tick_format)
     top = max(float(frame["value"].max()), usual or 0.0)

@@ -210,15 +210,21 @@ def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, das
     )
 
 
-def usual_line(figure: go.Figure, value: float, name: str) -> None:
-    """Add a dotted line of what is usual, named in the legend: bars and stems reach through a name beside the line."""
-    figure.add_hline(y=value, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dot"}, name=name, showlegend=True)
+def legend_line(figure: go.Figure, value: float, name: str, *, colour: str = theme.NEUTRAL, dash: str = "dot") -> None:
+    """Add a horizontal line that the legend names: bars, stems and curves reach through a name beside the line."""
+    figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash}, name=name, showlegend=True)
 
 
 def limit_line(figure: go.Figure, limit: float, severity: str, *, below: bool = False) -> None:
     """Add the limit of a finding, named by what begins there: a critical finding passed that of Critical; any other has that of Warning."""
+    begins, name = limit_begins(severity)
+    horizontal_line(figure, limit, theme.TONES[begins], name, "dash", below=below)
+
+
+def limit_begins(severity: str) -> tuple[str, str]:
+    """The severity that begins at the limit of a finding of a severity, and the limit's name."""
     begins = "act" if severity == "act" else "watch"
-    horizontal_line(figure, limit, theme.TONES[begins], f"{formatting.STATUS_WORDS[begins]} limit", "dash", below=below)
+    return begins, f"{formatting.STATUS_WORDS[begins]} limit"
 
 
 def shade_immature_periods(figure: go.Figure, series: pd.DataFrame, mature: "pd.Series[Any]") -> None:
