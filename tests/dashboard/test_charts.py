@@ -168,6 +168,13 @@ def test_the_limit_of_a_warning_has_the_colour_of_a_warning(severity: str, colou
         assert (line.y0, line.line.color) == (5.0, colour), draw
 
 
+def test_the_legend_names_baseline_and_limit_of_a_metric() -> None:
+    """The name of the baseline was written over the curve."""
+    layout = charts_time.metric_lines(metric_series(), name="x", unit="", limit=5.0, severity="act", baseline=3.0).layout
+    assert layout.showlegend and [line.name for line in layout.shapes if line.showlegend] == ["reference", "Critical limit"]
+    assert not layout.annotations and not charts_time.metric_lines(metric_series(), name="x", unit="").layout.showlegend
+
+
 @pytest.mark.parametrize("limit", [0.35, 12.5])
 def test_lines_over_time_draw_the_limit_of_their_finding(limit: float) -> None:
     for figure in (

@@ -40,8 +40,7 @@ def incident_line(
     if baseline is not None:
         charts_time.legend_line(figure, baseline, baseline_name)
     if limit is not None:
-        begins, words = charts_time.limit_begins(severity)
-        charts_time.legend_line(figure, limit, words, colour=theme.TONES[begins], dash="dash")
+        charts_time.legend_limit(figure, limit, severity)
     figure.update_traces(showlegend=False)
     named = bool(figure.layout.shapes)
     theme.themed(figure, height=290, y=charts_time.axis_name(name, unit, of_label), legend=named, tickformat=charts_time.axis_format(unit))

@@ -85,12 +85,14 @@ def metric_lines(
     if not mature.all() and series["value"].notna().any():
         add_line(figure, series, name=f"{name}, labels still arriving", colour=theme.NEUTRAL, unit=unit, dash="dot")
     add_line(figure, series.assign(value=series["value"].where(mature)), name=name, colour=theme.PRIMARY, unit=unit)
-    apart = limit is not None and baseline is not None  # the name of the lower line stands below it, so that neither crosses a name
     if baseline is not None:
-        horizontal_line(figure, baseline, theme.NEUTRAL, baseline_name, "dot", x=0, below=apart and baseline < (limit or 0.0))
+        legend_line(figure, baseline, baseline_name)
     if limit is not None:
-        limit_line(figure, limit, severity, below=apart and limit <= (baseline or 0.0))
-    theme.themed(figure, height=height, y=axis_name(name, unit, of_label), legend=guessed, tickformat=axis_format(unit))
+        legend_limit(figure, limit, severity)
+    if not guessed:
+        figure.update_traces(showlegend=False)
+    legend = guessed or baseline is not None or limit is not None
+    theme.themed(figure, height=height, y=axis_name(name, unit, of_label), legend=legend, tickformat=axis_format(unit))
     figure.update_yaxes(range=readable_range(series, mature, [level for level in (baseline, limit) if level is not None]))
     return add_event_marks(figure, marks, series["period"])
 
@@ -202,12 +204,10 @@ def interval_band(
         figure.add_scatter(**strokes, mode="lines", line=line, opacity=0.3, name=name, hoverinfo="skip", showlegend=False)
 
 
-def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, dash: str, x: int = 1, *, below: bool = False) -> None:
-    """Add a horizontal line with its name at its right end (x 1) or its left (x 0), above it or below."""
+def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, dash: str, x: int = 1) -> None:
+    """Add a horizontal line with its name above its right end (x 1) or its left (x 0)."""
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash})
-    layout.add_note(
-        figure, name, color=colour, x=x, xref="paper", xanchor="right" if x else "left", y=value, yanchor="top" if below else "bottom"
-    )
+    layout.add_note(figure, name, color=colour, x=x, xref="paper", xanchor="right" if x else "left", y=value, yanchor="bottom")
 
 
 def legend_line(figure: go.Figure, value: float, name: str, *, colour: str = theme.NEUTRAL, dash: str = "dot") -> None:
@@ -215,10 +215,16 @@ def legend_line(figure: go.Figure, value: float, name: str, *, colour: str = the
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash}, name=name, showlegend=True)
 
 
-def limit_line(figure: go.Figure, limit: float, severity: str, *, below: bool = False) -> None:
+def limit_line(figure: go.Figure, limit: float, severity: str) -> None:
     """Add the limit of a finding, named by what begins there: a critical finding passed that of Critical; any other has that of Warning."""
     begins, name = limit_begins(severity)
-    horizontal_line(figure, limit, theme.TONES[begins], name, "dash", below=below)
+    horizontal_line(figure, limit, theme.TONES[begins], name, "dash")
+
+
+def legend_limit(figure: go.Figure, limit: float, severity: str) -> None:
+    """Add the limit of a finding as `limit_line` does, named in the legend."""
+    begins, name = limit_begins(severity)
+    legend_line(figure, limit, name, colour=theme.TONES[begins], dash="dash")
 
 
 def limit_begins(severity: str) -> tuple[str, str]:
