@@ -106,7 +106,7 @@ def class_rate_differences(model: Model, counts: "DataFrame", then: "DataFrame")
 
 
 def watched_slice_differences(ask: AskEngine, model: Model, a: Window, b: Window) -> list[Difference]:
-    """The main metric in each slice that the owner watches, one difference a slice, within the windows' own slices."""
+    """The main metric in each slice that the owner watches, one difference per slice, within the windows' own slices."""
     if model.task is None:
         return []
     asked, metric, found = outcome_aggregates(model), HEADLINE[model.task], []

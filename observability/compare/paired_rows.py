@@ -1,9 +1,9 @@
 """Rows that both sides predicted, and how the two sides differ on exactly these rows.
 
 Two rows match where two versions answered one request (a challenger in shadow of the serving version, or two versions that score one file):
-the same id, or else equal values of every feature that both sides read, and of the subject where both log one, at the same instant. Of the
-rest, rows match whose features are unique on each side and less than an hour apart. A pair has the label known on either side, because a
-shadow's rows rarely have labels of their own. Pairs whose labels contradict each other are left out.
+the same id, or else equal values of every feature that both sides read, and of the subject where both log one, at the same instant. Among
+the remaining rows, two match if their feature values occur once on each side and their times are less than an hour apart. A pair has the
+label known on either side, because a shadow's rows rarely have labels of their own. Pairs whose labels contradict each other are left out.
 """
 
 from collections.abc import Sequence
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 PAIR_ROWS = 50_000
 """Rows of each side that are searched for matches."""
-APART = timedelta(hours=1)
-SMALLEST = float(np.finfo(np.float64).eps)
+MAX_TIME_APART = timedelta(hours=1)
+SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class PairSummary:
     """Rows that both sides predicted. n: pairs; labelled: those whose label is known; contradicting: left out because their labels differ.
 
-    looked_at: rows of each side that were searched. flips: pairs with different decisions (of a regression None); only_a, only_b: labelled
+    looked_at: rows of each side that were searched. flips: pairs with different decisions (None for regression); only_a, only_b: labelled
     pairs that are right on one side only (regression: with the smaller error there). score_gap: mean absolute difference of the scores.
     """
 
@@ -66,7 +66,7 @@ class MatchedRows:
 
 
 def _can_match(a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> bool:
-    """Whether two versions, or a version and its shadow, can have answered the same requests: the dates overlap, and the rows differ."""
+    """Whether both sides can have answered the same requests: their dates overlap, and version or environment differs."""
     if "reference" in (a.environment, b.environment) or min(a.end, b.end) <= max(a.start, b.start):
         return False
     shared = {each.name for each in versions_a} & {each.name for each in versions_b}
@@ -128,11 +128,11 @@ def matching_places(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> 
 
 
 def _joined_places(a: "DataFrame", b: "DataFrame", on: list[str]) -> list[tuple[int, int]]:
-    """Pairs of places whose key is unique on each side, less than APART from each other."""
+    """Pairs of places whose key is unique on each side, less than MAX_TIME_APART from each other."""
     once = [frame[~frame.duplicated(on, keep=False)] for frame in (a, b)]
     both = once[0].merge(once[1], on=on, suffixes=("_a", "_b"))
     if "at" not in on:
-        both = both[(both["at_a"] - both["at_b"]).abs() < APART]
+        both = both[(both["at_a"] - both["at_b"]).abs() < MAX_TIME_APART]
     return list(zip(both["place_a"].tolist(), both["place_b"].tolist(), strict=True))
 
 
@@ -157,7 +157,7 @@ def label_numbers(model: Model, frame: "DataFrame") -> Floats:
 
 
 def pair_labels(model: Model, a: "DataFrame", b: "DataFrame") -> tuple[Floats, Bools]:
-    """The label of each pair (class index, of a regression the number; NaN unknown), and a mask of the pairs whose labels agree."""
+    """The label of each pair (class index, for regression the number; NaN unknown), and a mask of the pairs whose labels agree."""
     one, other = label_numbers(model, a), label_numbers(model, b)
     agree = np.isnan(one) | np.isnan(other) | (one == other)
     return np.where(np.isnan(one), other, one), np.asarray(agree, np.bool_)
@@ -207,11 +207,11 @@ def paired_differences(model: Model, a: "DataFrame", b: "DataFrame", label: Floa
         positive = truth[usable] == 1
         auc = paired.paired_roc_auc(scores[0][usable], scores[1][usable], positive)
         found.append(_paired_difference("roc_auc", auc, LIMITS["roc_auc"][1], MINIMUM_LABELS))
-        chances = [np.stack([1 - each[usable], each[usable]], axis=1) for each in scores]
-        return found + _loss_differences(chances, positive.astype(np.int64), binary=True)
-    chances = [frame[[f"score.{k}" for k in range(len(model.classes))]].to_numpy(np.float64) for frame in (a, b)]
-    usable = known & np.isfinite(chances[0]).all(axis=1) & np.isfinite(chances[1]).all(axis=1)
-    return found + _loss_differences([each[usable] for each in chances], truth[usable].astype(np.int64), binary=False)
+        probabilities = [np.stack([1 - each[usable], each[usable]], axis=1) for each in scores]
+        return found + _loss_differences(probabilities, positive.astype(np.int64), binary=True)
+    probabilities = [frame[[f"score.{k}" for k in range(len(model.classes))]].to_numpy(np.float64) for frame in (a, b)]
+    usable = known & np.isfinite(probabilities[0]).all(axis=1) & np.isfinite(probabilities[1]).all(axis=1)
+    return found + _loss_differences([each[usable] for each in probabilities], truth[usable].astype(np.int64), binary=False)
 
 
 def _ratio_differences(one: Bools, other: Bools, positive: Bools) -> list[Difference]:
@@ -229,15 +229,15 @@ def _ratio_differences(one: Bools, other: Bools, positive: Bools) -> list[Differ
     return found
 
 
-def _loss_differences(chances: Sequence[Floats], truth: Integers, *, binary: bool) -> list[Difference]:
+def _loss_differences(probabilities: Sequence[Floats], truth: Integers, *, binary: bool) -> list[Difference]:
     """Log loss and Brier score from the probabilities of the classes (rows × classes)."""
     if not truth.size:
         return []
     rows = np.arange(truth.size)
-    own = [np.clip(each[rows, truth], SMALLEST, 1 - SMALLEST) for each in chances]
+    own = [np.clip(each[rows, truth], SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY) for each in probabilities]
     log = paired.paired_means(-np.log(own[0]), -np.log(own[1]))
-    hit = np.eye(chances[0].shape[1])[truth]
-    squares = [((each - hit) ** 2).sum(axis=1) / (2 if binary else 1) for each in chances]
+    hit = np.eye(probabilities[0].shape[1])[truth]
+    squares = [((each - hit) ** 2).sum(axis=1) / (2 if binary else 1) for each in probabilities]
     brier = paired.paired_means(squares[0], squares[1])
     return [
         _paired_difference(metric, each, LIMITS[metric][1] * abs(each.b or 0.0), MINIMUM_LABELS)
@@ -259,15 +259,17 @@ def _regression_differences(one: Floats, other: Floats, label: Floats) -> list[D
     return [_paired_difference(metric, each, LIMITS[metric][1] * scale[metric], MINIMUM_LABELS) for metric, each in of.items()]
 
 
-def _paired_difference(metric: str, each: PairedComparison, least: float, enough: float) -> Difference:
+def _paired_difference(metric: str, comparison: PairedComparison, least: float, enough: float) -> Difference:
     """One paired figure. enough: pairs that it needs for a verdict."""
-    n, unit = each.difference.n, METRICS[metric].unit
-    sides = [Interval(value, None, None, n) for value in (each.a, each.b)]
+    difference, unit = comparison.difference, METRICS[metric].unit
+    n = difference.n
+    sides = [Interval(value, None, None, n) for value in (comparison.a, comparison.b)]
     if n < enough:
-        why = f"{n:,.0f} labelled pairs, at least {enough:,.0f} are needed"
+        pairs = "pairs" if metric == "selection_rate" else "labelled pairs"
+        why = f"{n:,.0f} {pairs}, at least {enough:,.0f} are needed"
         return Difference(
-            "pairs", "model", metric, unit, sides[0], sides[1], each.difference, least, float("nan"), why=why, more=round(enough - n)
+            "pairs", "model", metric, unit, sides[0], sides[1], difference, least, float("nan"), why=why, more=round(enough - n)
         )
-    if each.difference.value is None:
+    if difference.value is None:
         return unavailable_difference("pairs", "model", metric, unit, "it is not defined on these pairs", sides[0], sides[1])
-    return Difference("pairs", "model", metric, unit, sides[0], sides[1], each.difference, least, each.p_value)
+    return Difference("pairs", "model", metric, unit, sides[0], sides[1], difference, least, comparison.p_value)

@@ -108,7 +108,7 @@ def recommendation(model: Model, found: WindowComparison, regressed_slices: int 
         why = head.why or (
             f"about {head.more:,} more labelled pairs would tell" if head.more else "its interval holds both no and a relevant change"
         )
-        return Recommendation("hold", f"Hold: whether {title} changes cannot be told: {why}.", criteria, head.more)
+        return Recommendation("hold", f"Hold: whether {title} changes is unknown: {why}.", criteria, head.more)
     worse = [each for each in criteria if each.state == "worse"]
     if worse:
         said = "; ".join(f"{each.name.lower()}: {each.words}" for each in worse)

@@ -20,7 +20,7 @@ from observability.core.window import Slice
 from observability.export import svg as export_svg
 from observability.export.csv import inert_csv
 from observability.investigation.evidence_types import Case, ErrorRule, Input, Mark, Triage
-from observability.investigation.explanation_sentences import explanation_sentences, left_over, method_name
+from observability.investigation.explanation_sentences import explanation_sentences, method_name, residual_words
 from observability.investigation.known_attributions import base_words
 from observability.investigation.label_types import answer_score_text, outcome_words, version_answer_text
 from observability.investigation.model_answers import AGAINST, AttributionContrast
@@ -109,7 +109,7 @@ def case_html(frozen: FrozenCase) -> str:
         what_ifs=[(what_if, changes_text(what_if, masked)) for what_if in frozen.what_ifs],
         spoken=value_text,
         method=method_name,
-        left_over=left_over,
+        residual_words=residual_words,
         number=formatting.format_number,
         share=formatting.format_share,
         worded=partial(outcome_in_words, case.row.model),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from observability.compare.paired_rows import APART, label_numbers, matching_places, pair_labels
+from observability.compare.paired_rows import MAX_TIME_APART, label_numbers, matching_places, pair_labels
 from observability.core.catalog import Version
 from observability.core.formatting import format_day, format_span, plural, slice_in_words
 from observability.core.numerals import format_figure
@@ -132,7 +132,7 @@ def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> Chu
     if theirs.empty or not columns:
         return None
     # Only the time in which the other version answered is read, so that its requests are not left out of a sample.
-    first, last = (aware_utc(each.to_pydatetime()) for each in (theirs["at"].min() - APART, theirs["at"].max() + APART))
+    first, last = (aware_utc(each.to_pydatetime()) for each in (theirs["at"].min() - MAX_TIME_APART, theirs["at"].max() + MAX_TIME_APART))
     own = stream_sample(store, replace(window, start=max(window.start, first), end=min(window.end, last)), columns, SHADOW_ROWS)
     if own.empty:
         return None
@@ -272,7 +272,7 @@ def churn_sentence(
     if not labelled:
         text += "; none of them has a label yet."
     elif number:
-        text += f"; of {labelled:,} labelled ones, {worse} come to miss the label by more than {far} and {better} no longer do."
+        text += f"; of {labelled:,} labelled ones, {worse} newly miss the label by more than {far}, and {better} no longer miss it."
     else:
         text += f"; of {labelled:,} labelled ones, {worse} become wrong and {better} become right."
     if 0 < both.days < FEW_DAYS:

@@ -29,7 +29,7 @@ RANKED = 100
 @dataclass(frozen=True)
 class SimilarScores:
     """Labelled rows of a similar score and the same decision, without the case. errors: of them in the direction of the case's error, and
-    of a regression at least as large. stated: the error rate that their scores state, of a regression that of reference rows of similar
+    of a regression at least as large. stated: the error rate that their scores state, for regression that of reference rows of similar
     values; None where unknown. low, high: of the error rate. text: which rows. size: of a regression's errors, in words. wider: the same of
     more rows, where their error rate is significantly above the stated one. unseen: reference rows of similar values, where a regression's
     error is larger than any of theirs: nothing states such an error; else 0.
@@ -195,14 +195,15 @@ def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
         rows = f"of the {MAX_SURE} nearest of {comparison_rows.reference_sample(case.row, len(comparison_rows.rows_of_reference(case)))}"
         because += f"; {rows if found.size else 'their scores state'} {percent(found.stated)}"
     if found.wider is not None and found.wider.stated is not None:
-        states = "of as near reference rows" if found.size else "their scores state"
-        because += f"; of {found.wider.n:,} {found.wider.text} {percent(found.wider.rate)} were, {states} {percent(found.wider.stated)}"
+        states = f"{percent(found.wider.stated)} of equally near reference rows were"
+        states = states if found.size else f"their scores state {percent(found.wider.stated)}"
+        because += f"; {percent(found.wider.rate)} of {found.wider.n:,} {found.wider.text} were; {states}"
     rank = error_rank(case)
     return f"{because}.{f' {rank}' if rank else ''}"
 
 
 def unseen_sentence(case: CaseInProgress) -> str:
-    """That the error of a regression is larger than those of reference rows of similar values, with its rank; empty where it is not."""
+    """The sentence that a regression error is larger than those of reference rows of similar values, with its rank; else empty."""
     found = similar_scores(case)
     if found is None or not found.unseen:
         return ""

@@ -31,14 +31,14 @@ def explanation_sentences(
     """
     up, down = latent_bars_by_side(bars)
     return (
-        pushing_features(up, "up", link, label_unit),
-        pushing_features(down, "down", link, label_unit),
+        pushing_features_sentence(up, "up", link, label_unit),
+        pushing_features_sentence(down, "down", link, label_unit),
         f"Base value {format_figure(base)} ({against}), output {format_figure(output)}{link_unit(link, label_unit)}"
-        f"{ends_as_scores(base, output, link)}{f', for the class {of_class}' if of_class else ''}.",
+        f"{scores_clause(base, output, link)}{f', for the class {of_class}' if of_class else ''}.",
     )
 
 
-def pushing_features(bars: Sequence[Bar], where: str, link: str, label_unit: str = "") -> str:
+def pushing_features_sentence(bars: Sequence[Bar], where: str, link: str, label_unit: str = "") -> str:
     """The features that move the score in one direction: the largest by name, the rest as a sum."""
     if not bars:
         return f"No feature {'raises' if where == 'up' else 'lowers'} the output."
@@ -62,7 +62,7 @@ def link_unit(link: str, label_unit: str = "") -> str:
     return f" {words}" if words else ""
 
 
-def ends_as_scores(base: float, output: float, link: str) -> str:
+def scores_clause(base: float, output: float, link: str) -> str:
     """Base value and output as scores: a probability for log-odds, a value for logarithms; else empty.
 
     The probability of the mean log-odds is not the mean probability.
@@ -87,7 +87,7 @@ def method_name(name: str) -> str:
     return METHODS.get(name, name)
 
 
-def left_over(residual: float) -> str:
+def residual_words(residual: float) -> str:
     """The residual in words."""
     return "no residual" if abs(residual) < 1e-4 else f"residual {format_figure(residual)}"
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FENCE = 3.0
-"""A number is out of range if it lies outside the reference's range, isolated outliers excluded, or farther than this many widths of the
-central 99 % beyond the central 99 %. An impossible value in the reference therefore does not widen the range.
+"""A number is out of range if it is outside the reference's range (without isolated outliers), or more than this many interval widths
+outside the central 99 % interval. An impossible value in the reference therefore does not widen the range.
 """
 STALE_SHARE, STALE_TIMES, MIN_LAGS = 0.99, 2.0, 50
 """A value is stale if it is older than the share STALE_SHARE of earlier values and older than STALE_TIMES their median age. At least
@@ -33,7 +33,7 @@ MIN_LAGS earlier values are needed.
 
 
 @dataclass(frozen=True)
-class Place:
+class ReferencePosition:
     """Position of a number in percent of the reference's numbers. percentile: those below and half of the equal ones. exact: counted, not
     interpolated in a bin. below, equal: those below, and those equal where that is known.
     """
@@ -92,7 +92,14 @@ def missing_input(case: CaseInProgress, column: Column, counts: dict[int, int]) 
         flag, place, text = "absent", ABSENT, "The value was not sent"
     elif column.reference in row.wrong_type:
         flag, place, text, value = "wrong_type", WRONG_TYPE, f"Wrong type, expected {column.kind}", wrong_value(row.stored, column.name)
-    return Input(column.name, value, None, (flag,), bin_share(counts, place, total), because=f"{text}; {said_of(counts, place, total)}.")
+    return Input(
+        column.name,
+        value,
+        None,
+        (flag,),
+        bin_share(counts, place, total),
+        because=f"{text}; {reference_frequency_text(counts, place, total)}.",
+    )
 
 
 def number_input(column: Column, value: float, edges: Edges, counts: dict[int, int]) -> Input:
@@ -104,7 +111,7 @@ def number_input(column: Column, value: float, edges: Edges, counts: dict[int, i
     return Input(column.name, value, place.percentile, flags, exact=place.exact, because=because, below=place.below, equal=place.equal)
 
 
-def place_text(place: Place) -> str:
+def place_text(place: ReferencePosition) -> str:
     """Where a number lies in the reference, as a sentence."""
     if place.below is None:
         return "There is no reference."
@@ -135,31 +142,31 @@ def bin_share(counts: dict[int, int], place: int, total: int) -> float | None:
     return counts.get(place, 0) / total if total else None
 
 
-def said_of(counts: dict[int, int], place: int, total: int) -> str:
+def reference_frequency_text(counts: dict[int, int], place: int, total: int) -> str:
     """Frequency of this kind of missing value in the reference."""
     if not total:
         return "there is no reference for comparison"
     return f"reference: {percent(counts.get(place, 0) / total)} ({counts.get(place, 0):,} of {total:,})"
 
 
-def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> Place:
+def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> ReferencePosition:
     """Position of a number in the reference: counted where its bin has one value or none, else interpolated in its bin."""
     limits = np.asarray(edges.edges, np.float64)
     if not limits.size or math.isnan(value):
-        return Place(None, True)
+        return ReferencePosition(None, True)
     held = np.array([counts.get(place, 0) for place in range(limits.size + 1)], np.float64)
     if held.sum() <= 0:
-        return Place(None, True)
+        return ReferencePosition(None, True)
     place = int(np.searchsorted(limits, value, side="right"))
     total = held.sum()
     below, inside = 100 * held[:place].sum() / total, 100 * held[place] / total
     if held[place] == 0 or place in (0, limits.size):
-        return Place(float(below), bool(held[place] == 0), float(below), 0.0 if held[place] == 0 else None)
+        return ReferencePosition(float(below), bool(held[place] == 0), float(below), 0.0 if held[place] == 0 else None)
     if atom_bins(limits)[place]:
-        return Place(float(below + inside / 2), True, float(below), float(inside))
+        return ReferencePosition(float(below + inside / 2), True, float(below), float(inside))
     low, high = limits[place - 1], limits[place]
     part = float(below + inside * (value - low) / (high - low))
-    return Place(part, bool(value == low), part)
+    return ReferencePosition(part, bool(value == low), part)
 
 
 def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:
@@ -198,4 +205,5 @@ def staleness_reason(age: float, usual: "NDArray[np.float64] | None") -> str:
     if age <= limit or age <= STALE_TIMES * max(middle, 0.0):
         return ""
     read, usually = (duration_text(timedelta(seconds=seconds)) for seconds in (age, limit))
-    return f"Read {read} before; {100 * STALE_SHARE:.0f} % of {usual.size:,} earlier values were read within {usually}."
+    earlier = f"{100 * STALE_SHARE:.0f} % of {usual.size:,} earlier values were read within {usually} of theirs"
+    return f"Read {read} before the prediction; {earlier}."

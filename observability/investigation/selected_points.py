@@ -83,7 +83,7 @@ class SelectionRule:
 
 
 def error_sizes(model: Model, frame: "DataFrame") -> Floats:
-    """By row 1 for a wrong decision and 0 for a right one, of a regression the absolute error; NaN without a label or a decision."""
+    """By row 1 for a wrong decision and 0 for a right one, for regression the absolute error; NaN without a label or a decision."""
     if model.task == "regression":
         return np.abs(frame["score"].to_numpy(np.float64) - frame["label_value"].to_numpy(np.float64))
     decision, label = frame["decision"].to_numpy(np.int64), frame["label"].to_numpy(np.int64)

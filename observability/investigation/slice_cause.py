@@ -44,7 +44,7 @@ def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", fra
     conditions : tuple[Condition, ...]
         Those of the slice.
     frame : DataFrame
-        Current rows with the decision of the case (of a regression all).
+        Current rows with the decision of the case (for regression all).
     inside : Bools
         Which of them are in the slice.
 

@@ -308,7 +308,7 @@ def degraded_path(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def ordinary_error_source(case: CaseInProgress, ranked: Sequence[Triage] = ()) -> Triage:
-    """That no source is known: how frequent errors are. ranked: the sources with evidence."""
+    """The sentence for an unknown source: how frequent errors are. ranked: the sources with evidence."""
     frame = comparison_rows.labelled_rows_of(case)
     because = "Nothing measured distinguishes it from an ordinary error."
     try:

@@ -8,6 +8,7 @@ import pytest
 
 from observability.compare.comparison_types import ComparisonSide, WindowComparison
 from observability.compare.difference import Difference, with_verdicts
+from observability.compare.outcomes import MINIMUM_ROWS
 from observability.compare.paired_rows import MatchedRows, paired_differences
 from observability.compare.selection import challenger_state, recommendation
 from observability.core.catalog import Column, Model
@@ -48,6 +49,13 @@ def compared(rows: MatchedRows) -> WindowComparison:
 def told(rows: MatchedRows):
     slices = find_regressed_slices(MODEL, rows)
     return recommendation(MODEL, compared(rows), len(slices["rows"]), slices["looked_at"]), slices
+
+
+def test_a_rate_of_decisions_counts_pairs_without_labels_too() -> None:
+    rows = matched({"north": 0.85, "south": 0.85, "east": 0.85}, 0.8, n=20)
+    found = {each.metric: each.why for each in paired_differences(MODEL, rows.a, rows.b, np.full(20, np.nan))}
+    assert found["selection_rate"] == f"20 pairs, at least {MINIMUM_ROWS:,} are needed"
+    assert str(found["accuracy"]).startswith("0 labelled pairs, ")
 
 
 def test_a_better_challenger_is_promoted() -> None:

@@ -129,7 +129,7 @@ def test_a_regression_reaches_a_score_and_has_no_decision(model_world: Any) -> N
     curve = Curve("rooms", "number", (1.0, 2.0), (11.32, 17.78), None, 20.1, (False, False), goal="a score within 14.2 of the label 112")
     said = curve_sentence(curve, replace(row.model, settings=replace(row.model.settings, unit="minutes")), "score")
     assert said == (
-        "rooms moves the score between 11.3 and 17.8 minutes; missing, as here, it is 20.1 minutes; "
+        "rooms moves the score between 11.3 and 17.8 minutes; without a value, as in this case, the score is 20.1 minutes; "
         "none of 2 values gives a score within 14.2 of the label 112."
     )
     known = replace(curve, at=1.0, flips=(True, True))
@@ -210,7 +210,7 @@ def test_churn_of_a_regression_has_no_decisions_that_become_wrong(model_world: A
     both = churn.ChurnRows(["a", "b"], np.array([10.0, 10]), np.array([14.0, 10]), np.full(2, -1), np.full(2, -1), np.array([10.0, 10]))
     said = churn.churn_figures(row, row.version, both, 2.0, "computed", None).because
     assert "differ by more than 2 minutes from version" in said
-    assert "come to miss the label by more than 2 minutes and 0 (" in said and said.endswith("no longer do.")
+    assert "newly miss the label by more than 2 minutes, and 0 (" in said and said.endswith("no longer miss it.")
     assert "wrong" not in said and "decision" not in said
 
 

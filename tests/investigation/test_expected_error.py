@@ -143,8 +143,9 @@ def test_large_errors_that_became_more_frequent_among_many_near_rows_are_not_sta
     assert (found.errors, found.stated) == (8, 0.025) and found.low < 0.025, "alone, the nearest rows state it"
     assert (found.wider.n, found.wider.errors, found.wider.stated) == (1_000, 80, 0.025)
     assert found.stated_part == pytest.approx(25 / 80)
-    assert "of 1,000 rows with the nearest predicted values" in expected_error.expected_sentence(case, found)
-    assert "8 % were, of as near reference rows 2.5 %" in expected_error.expected_sentence(case, found)
+    said = expected_error.expected_sentence(case, found)
+    assert "; 8 % of 1,000 rows with the nearest predicted values (" in said
+    assert ") were; 2.5 % of equally near reference rows were" in said
     same = price_case(case_world, monkeypatch, rows(8, 30), rows(5, 25))
     assert expected_error.similar_scores(same).wider is None
 

@@ -91,7 +91,7 @@ def cases_side_by_side(here: CasePage) -> None:
         for name in names[:MAX_DIFFERENCES]
     ]
     draw_table("beside", "This case and the other case", columns, rows, compact=True)
-    cut_note(len(names), MAX_DIFFERENCES, "The first {0} of {1} inputs that differ, those that moved either score most first.")
+    cut_note(len(names), MAX_DIFFERENCES, "The first {0} of {1} differing inputs, sorted by their largest effect on either score.")
     if hidden := len(differing) - len(names):
         st.caption(f"{hidden} latent inputs differ as well.")
     if same_model and not differing:
@@ -127,7 +127,7 @@ def _attributions(page: CasePage) -> dict[str, float]:
 
 
 def _differing_inputs(here: CasePage, other: CasePage) -> Sequence[str]:
-    """The inputs with other values, those that moved either score most first."""
+    """The inputs with other values, sorted by their largest effect on either score."""
     names = dict.fromkeys((*here.row.features, *other.row.features))
     differing = [name for name in names if here.row.features.get(name) != other.row.features.get(name)]
     moved, moved_other = _attributions(here), _attributions(other)

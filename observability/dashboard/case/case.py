@@ -240,7 +240,7 @@ def case_details(here: CasePage) -> None:
 
 
 def _outcome_status(found: Row) -> str:
-    """Right, wrong or no label yet, as icon and word; of a regression the error."""
+    """Right, wrong or no label yet, as icon and word; for regression the error."""
     if found.model.task == "regression":
         return (
             formatting.status_label("unknown", "No label yet") + ":"

@@ -295,7 +295,7 @@ def _matching_row(model: Model, each: dict[Any, Any], scope: Scope, named_column
 
 
 def _predicted_words(model: Model, decision: int, score: float | None) -> str:
-    """The decision and its score; of a regression the value."""
+    """The decision and its score; for regression the value."""
     return prediction_with_score(model, model.classes[decision] if 0 <= decision < len(model.classes) else None, score)
 
 
@@ -308,7 +308,7 @@ def _label_words(model: Model, each: dict[Any, Any]) -> str:
 
 
 def _outcome_cell(figure: float | None, model: Model) -> Cell:
-    """Right, wrong or no label yet; of a regression the error."""
+    """Right, wrong or no label yet; for regression the error."""
     if figure is None or figure != figure:
         return {"s": "unknown", "t": "No label yet"}
     if model.task == "regression":

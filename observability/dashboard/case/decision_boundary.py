@@ -169,7 +169,11 @@ def curve_sentence(each: Curve, model: Model, what: str) -> str:
     """Between which scores a feature moves the model, and how many of its values reach the goal. what: what the score is of."""
     low, high = min(each.scores), max(each.scores)
     ends = f"{formatting.format_number(low)} and {with_unit(model, formatting.format_number(high))}"
-    missing = "" if each.at is not None else f"; missing, as here, it is {with_unit(model, formatting.format_number(each.score))}"
+    missing = (
+        ""
+        if each.at is not None
+        else f"; without a value, as in this case, the score is {with_unit(model, formatting.format_number(each.score))}"
+    )
     flipping, of = sum(each.flips), len(each.flips)
     count = f"{flipping} of {of} values" if flipping else f"none of {of} values"
     one = flipping == 1 or not flipping

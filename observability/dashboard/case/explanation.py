@@ -152,7 +152,7 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
     share = logged_share_words(found, (here.row.probabilities or {}).get(found.class_name or ""))
     plain_caption(
         f"Base value {formatting.format_number(found.base_value, 4)}: {found.background}{rows_}. "
-        f"Output {formatting.format_number(found.output, 4)}, {explanation_sentences.left_over(found.residual)}. "
+        f"Output {formatting.format_number(found.output, 4)}, {explanation_sentences.residual_words(found.residual)}. "
         f"{found.source.capitalize()}, {found.basis}, by {explanation_sentences.method_name(found.method)}."
         + (f" Of the class {found.class_name}{share}." if found.class_name else "")
     )

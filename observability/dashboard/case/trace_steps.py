@@ -30,7 +30,7 @@ STEPS = columns_on_phone(
     "step status latency",
     column("step", "Step", strong=True, help="The operation of the span, else its id"),
     column("model", "Model"),
-    column("outcome", "Answer", help="The logged prediction: of a call of a language model, why it finished"),
+    column("outcome", "Answer", help="The logged prediction; for a call of a language model, its finish reason"),
     column("status", "Status"),
     *number_columns(begins="Begins at ms", latency="ms"),
 )

@@ -201,7 +201,7 @@ def better_side(difference: Difference) -> str | None:
 
 
 def differences_frame(found: Sequence[Difference]) -> pd.DataFrame:
-    """All numbers of each difference, one a row, for the CSV."""
+    """All numbers of each difference, one per row, for the CSV."""
     rows = []
     for difference in found:
         row: dict[str, Any] = {name: getattr(difference, name) for name in ("section", "subject", "metric", "unit")}
@@ -316,7 +316,7 @@ def paired_rows_section(here: ModelPage, found: WindowComparison) -> None:
         return
     st.header("On the same rows", anchor=False)
     looked = " and ".join(f"{count:,}" for count in held.looked_at)
-    words = [f"{held.n:,} rows served by both sides, of {looked} examined; matched by equal features and time."]
+    words = [f"{held.n:,} rows served by both sides, of {looked} examined; matched by id, else by equal features and time."]
     if held.flips is not None and held.flips.value is not None:
         flips = formatting.value_with_interval(held.flips.value, held.flips.low, held.flips.high, "share")
         words.append(f"{flips} of the decisions differ.")
