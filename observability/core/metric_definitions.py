@@ -121,22 +121,22 @@ audited_duplicates | Duplicate rows | share | low | Share of the rows of a datas
 audited_suspects | Suspect labels | share | low | Share of the rows whose label a model that was not fitted on them contradicts with
   confidence. | suspect rows / rows | Northcutt et al. 2021
 form_flip_rate | Changed decisions of a form | share | low | Share of the same rows that a form of a model decides otherwise than the model
-  as registered; of a regression, answers that differ by more than 5 % of their standard deviation. | changed / rows | Hooker et al. 2020
+  as registered; for regression, answers that differ by more than 5 % of their standard deviation. | changed / rows | Hooker et al. 2020
 form_slice_gap | Changed decisions in a slice | share | low | Share of decisions that a form changes in a slice minus that in the other
   rows. | changed / rows of the slice - of the others | Newcombe 1998; Hooker et al. 2020
 form_unstable_rate | Unstable decisions of a form | share | low | Share of rows that a form decides differently in another pass over the
   same rows. | differing / rows | ours
 form_fallbacks | Forms on another device | count | low | Forms that ran on another device than requested. | count | ours
 augmentation_gain | Gain of an augmentation | share | high | Accuracy of trainings with an augmentation minus that of trainings
-  without, on the same validation rows, mean over seeds; of a regression the share by
+  without, on the same validation rows, mean over seeds; for regression the share by
   which the mean absolute error falls. | (gained - lost) / rows | Bouthillier et al. 2021
-augmentation_slice_gain | Gain of an augmentation in a class or group | share | high | Gain in accuracy (of a regression, fall of the
+augmentation_slice_gain | Gain of an augmentation in a class or group | share | high | Gain in accuracy (for regression, fall of the
   error) on the validation rows of one class or group. | (gained - lost) / rows of the slice | Bouthillier et al. 2021
 augmentation_label_changes | Labels changed by an augmentation | share | low | Share of the copies checked by people whose label differs
   from the original's; without checks, among copies of rows that every seed classifies correctly, the share that all seeds put in the
   same other class. | changed / copies | ours
 augmentation_affinity | Affinity of an augmentation | ratio | high | Accuracy on augmented validation rows over that on the rows themselves,
-  both of trainings without the augmentation; of a regression the error on the rows over that on copies.
+  both of trainings without the augmentation; for regression the error on the rows over that on copies.
   | accuracy on copies / accuracy | Gontijo-Lopes et al. 2020
 augmentation_diversity | Diversity of an augmentation | ratio | | Final training loss with an augmentation over that without. | loss with /
   loss without | Gontijo-Lopes et al. 2020
@@ -166,7 +166,7 @@ device_memory_share | Devices out of memory | share | low | Share of devices who
 device_disagree_share | Devices that differ from the server | share | low | Share of devices that answered more than 2 % of compared inputs
   otherwise than the server. | devices / devices with 50 compared answers | ours
 device_answer_disagreement | Answers unlike the server's | share | low | Share of a version's answers on devices that differ from
-  the server's under the same id; of a regression by more than a tenth of the server's standard deviation. | differing / compared | ours
+  the server's under the same id; for regression by more than a tenth of the server's standard deviation. | differing / compared | ours
 device_count_gap | Devices' own count | share | | Share of differing answers in the rows minus the share that the devices
   report. | by rows - by devices | ours
 device_latency_ratio | Slower devices | ratio | low | Geometric mean over devices of their p99 latency over that of their own past, or of
@@ -199,7 +199,7 @@ storage_behind_hours | Copy behind its source | h | low | Hours from the time up
   report. | at - complete_to | ours
 storage_silence_hours | Silence of a place | h | low | Hours since the newest report of a place that stores data. | now - newest | ours
 stored_flip_rate | Decisions changed by a stored form | share | low | Share of the same rows that a model decides otherwise when they are
-  read from the lossy form in use; of a regression, answers that differ by more than 5 % of their standard deviation. |
+  read from the lossy form in use; for regression, answers that differ by more than 5 % of their standard deviation. |
   changed / rows | ours
 stored_slice_gap | Changed decisions in a slice, stored form | share | low | Share of decisions that the lossy form in use changes in a
   slice minus that in the other rows. | changed / rows of the slice - of the others | Newcombe 1998; Hooker et al. 2020
@@ -367,7 +367,7 @@ attribution_share | Attribution share | share | | Share of a feature in the mean
 attribution_distance | Attribution distance | share | low | Share of attribution that moved between features (total variation distance of
   the shares). | ½ Σ abs(s - s') | ours; total variation distance
 robust_accuracy | Robust accuracy | share | high | Share of rows that are right and stay right under every change found within an
-  attacker's budget; of a regression, whose prediction moves at most the tolerance. | right and cheapest change above the budget /
+  attacker's budget; for regression, rows whose prediction moves by at most the tolerance. | right and cheapest change above the budget /
   rows | Carlini et al. 2019, On evaluating adversarial robustness
 membership_exposure | Exposure of training records | share | low | Share of training records that a membership attack finds at 1 % false
   positives; about 1 % where it finds none. | true positive rate at a false positive rate of 1 % | Carlini et al. 2022 (LiRA)
@@ -375,7 +375,7 @@ shifted_fairness_gap | Largest gap under shift | share | low | Difference betwee
   shift of the population within a stated divergence. | highest - lowest rate on reweighted rows |
   Hardt, Price and Srebro 2016; Hainmueller 2012
 label_leakage | Label known by one feature | share | low | How far the strongest single feature alone knows the label on rows that it was
-  not fitted on: 0 is chance, 1 is perfect; by ROC AUC, of several classes by accuracy, of a regression by MAE. |
+  not fitted on: 0 is chance, 1 is perfect; by ROC AUC, of several classes by accuracy, for regression by MAE. |
   (score - chance) / (perfect - chance) | Kaufman et al. 2012, Leakage in data mining
 training_overlap | Held-out rows in the training rows | share | low | Share of held-out rows whose features a training row has, exactly or
   nearly. | held-out rows with such a row / held-out rows | Kaufman et al. 2012, Leakage in data mining
@@ -384,7 +384,7 @@ explanation_stability | Stability of explanations | -1 to 1 | high | Rank correl
 challenger_gain | Loss that a challenger avoids | share | low | Share of the loss of the version that serves (the owner's cost of errors,
   errors, absolute errors) that a version in shadow avoids on the same rows; negative where it adds to it. | 1 - loss of the challenger /
   loss of the champion | ours, from McNemar 1947 and the paired t interval
-challenger_slice_loss | Loss that a challenger adds in a slice | units of the metric | low | Mean loss (error rate, of a regression absolute
+challenger_slice_loss | Loss that a challenger adds in a slice | units of the metric | low | Mean loss (error rate, for regression absolute
   error) of a version in shadow less that of the version that serves, on the same rows of the slice in which it surely adds most;
   0 without one. | mean difference | ours, from McNemar 1947 and the paired t interval
 audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since

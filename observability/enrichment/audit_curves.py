@@ -40,7 +40,7 @@ def held_share(right: Bools) -> Interval:
 
 
 def measured_mean(values: Floats, task: str) -> Interval:
-    """Accuracy from flags with its interval; of a regression the mean absolute error."""
+    """Accuracy from flags with its interval; for regression the mean absolute error."""
     return mean_of(values) if task == "regression" else held_share(values > 0.5)
 
 
@@ -90,9 +90,9 @@ def exposure_results(statistic: Floats, members: Bools) -> dict[str, Any]:
 
 
 def generalisation_gap(confidence: Floats, members: Bools, task: str) -> dict[str, Any]:
-    """Mean loss of members, of others and the difference, as JSON: log loss, of a regression the absolute error.
+    """Mean loss of members, of others and the difference, as JSON: log loss, for regression the absolute error.
 
-    confidence: log odds of the truth, of a regression less the absolute error. advantage, of a classification: how much more often the
+    confidence: log odds of the truth, for regression less the absolute error. advantage, of a classification: how much more often the
     truth of members has more than half of the probability. An attacker who calls those rows members gains so much (Yeom and others 2018).
     """
     loss = -confidence if task == "regression" else np.logaddexp(0.0, -confidence)

@@ -111,7 +111,7 @@ def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
 
 
 def _calibrated(steps: AuditSteps, table: "DataFrame", given: Mapping[str, Any], own: Floats, shadows: int) -> Floats:
-    """LiRA's statistic from shadow models, one a step."""
+    """LiRA's statistic from shadow models, one per step."""
 
     def shadow(seed: int) -> dict[str, list[float]]:
         answer = steps.call("audit_membership_job:shadow_confidences", {"rows": table}, **given, seed=steps.request.seed * 1000 + seed)

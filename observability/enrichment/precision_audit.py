@@ -192,7 +192,7 @@ def _unreadable(error: Exception) -> WorkerError:
 
 
 def all_parts(answer: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers of all parts, one a form and one of the network's forms. answer: that of the part from a place on."""
+    """The answers of all parts, one per form and one of the network's forms. answer: that of the part from a place on."""
     parts: list[dict[str, Any]] = []
     while True:
         place = sum(len(part["forms"]) + len(part["missing"]) for part in parts)
@@ -344,7 +344,7 @@ def imported_audit(path: Path, model: str, version: str, days: int) -> dict[str,
 
 
 def mlperf_forms(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Forms from published results of MLPerf inference: one a platform and software, with its latency and throughput by scenario.
+    """Forms from published results of MLPerf inference: one per platform and software, with its latency and throughput by scenario.
 
     A result in milliseconds is a percentile of latency, the 99th of MultiStream and the 90th of SingleStream; one in samples per second
     is a throughput.

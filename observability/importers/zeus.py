@@ -48,7 +48,7 @@ def open_zeus(path: Path, options: ReadOptions) -> SourceReading:
     names, _ = csv_head(path, NEEDED, TITLE)
     measured = names[len(NEEDED) :]
     if tuple(names[: len(NEEDED)]) != NEEDED or not measured or not all(name.endswith(ENERGY) for name in measured):
-        expected = f"columns {', '.join(NEEDED)} and one an accelerator, such as gpu0{ENERGY}"
+        expected = f"columns {', '.join(NEEDED)} and one per accelerator, such as gpu0{ENERGY}"
         raise UsageError("this log of Zeus holds no energy", where=path.name, got=", ".join(names)[:100], expected=expected)
     run = options.run or zeus_run_name(path)
     title = f"Zeus measurements of run {run}"

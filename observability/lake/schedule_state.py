@@ -7,7 +7,7 @@ from typing import Any
 from observability.core.errors import UsageError
 from observability.core.formatting import with_full_stop
 from observability.lake.config import read_lake_config
-from observability.records.outcome_file import note_outcome, read_outcomes
+from observability.records.outcome_file import merge_outcome, read_outcomes
 
 STATE = "lake.json"
 
@@ -19,7 +19,7 @@ def source_states(home: Path) -> dict[str, dict[str, Any]]:
 
 def note_source_state(home: Path, name: str, outcome: Mapping[str, Any]) -> None:
     """Keep what became of a source. Raises OSError."""
-    note_outcome(home / STATE, name, outcome)
+    merge_outcome(home / STATE, name, outcome)
 
 
 def source_rows(home: Path, taken: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

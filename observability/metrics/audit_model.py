@@ -31,9 +31,9 @@ MAX_CLASSES = 50
 MAX_LEVELS = 200
 """Levels of a category that the model keeps separate; the rarer ones are one."""
 KNOWS = 0.98
-"""Share of the way from chance to perfection from which a feature alone knows the label."""
+"""Label predictability from which a feature alone gives the label: 0 is chance, 1 is perfect."""
 MAX_ALONE = 40
-"""Columns of which a record keeps what each alone tells of the label."""
+"""Columns of which a record keeps how well each alone predicts the label."""
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -138,7 +138,7 @@ class AuditModel:
     def known_share(self, answers: Array) -> Interval:
         """Return the share of the way from chance to perfection that answers for all rows go, with its 95 % interval.
 
-        Of two classes by the AUC, of more by the accuracy, of a regression by the mean absolute error. Chance is an AUC of 0.5, the most
+        Of two classes by the AUC, of more by the accuracy, for regression by the mean absolute error. Chance is an AUC of 0.5, the most
         frequent class, or the median of the labels; it counts as known.
         """
         n, chance = len(self.y), self._chance()

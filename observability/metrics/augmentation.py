@@ -1,7 +1,7 @@
 """Augmentations of training data: what they do to accuracy or error, overall and by class and group, and their affinity and diversity.
 
 An audit of kind `augmentation` holds, for several seeds, counts of a training with the augmentation and of one without, on the same
-validation rows; of a regression sums of errors in place of counts (docs/augmentation.md).
+validation rows; for regression sums of errors in place of counts (docs/augmentation.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ AUGMENTATION_AUDITS = Records(
     "audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "augmentation"),)
 )
 MIN_SEEDS = 3
-"""Seeds below which the effect of an augmentation cannot be told from chance."""
+"""Seeds below which the effect of an augmentation cannot be separated from chance."""
 MIN_ROWS = 30
 """Validation rows of a class or group below which it is not compared."""
 MAX_LEVELS = 30
@@ -140,7 +140,7 @@ def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = 
     Raises
     ------
     ValueError
-        Where a row is missing or doubled for a seed; of a regression where a value is no finite number, or no error is above 0.
+        Where a row is missing or doubled for a seed; for regression where a value is no finite number, or no error is above 0.
     """
     import pandas as pd
 

@@ -32,7 +32,7 @@ class ChallengerGain:
 class ChallengerPairs:
     """Labelled answers of a challenger (a) and of the champion (b) to the same requests, row by row, both with the champion's features.
 
-    label: class index, of a regression the number.
+    label: class index, for regression the number.
     """
 
     version: str

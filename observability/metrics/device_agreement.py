@@ -1,7 +1,7 @@
 """Answers of devices and of the server to the same requests: predictions under one id, one with a `device` and one without.
 
 The server's answer is that in production. Where production has none, it is that of the version in shadow, if only one answered there:
-of several, a challenger cannot be told from the server.
+of several, a challenger cannot be distinguished from the server.
 """
 
 from dataclasses import dataclass

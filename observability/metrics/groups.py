@@ -45,7 +45,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class GroupMetric:
-    """One metric of several groups, one a place. n: effective rows. successes: effective, of a rate; variance: of one row.
+    """One metric of several groups, one per place. n: effective rows. successes: effective, of a rate; variance: of one row.
 
     value, low and high are NaN for a group without rows.
     """
@@ -153,7 +153,7 @@ class GroupTotals:
         return np.where(held, of.total, np.nan) / np.where(held, of.w, 1.0), n
 
     def course(self, metric: str, place: int) -> GroupMetric:
-        """One metric of one group, a day a place."""
+        """One metric of one group, one day per place."""
         return _metrics_of_sums({metric: self.sums[metric].each(lambda values: values[:, place])})[metric]
 
 
@@ -192,7 +192,7 @@ def _attribute_of(column: Column, version: Version | None) -> Attribute | None:
 
 
 def group_question(model: Model, chosen: Sequence[Attribute], *, by_day: bool = False) -> Aggregate:
-    """Question for the counts (of a regression the sums) that `group_metrics` reads, by the levels of some attributes.
+    """Question for the counts (for regression the sums) that `group_metrics` reads, by the levels of some attributes.
 
     Parameters
     ----------

@@ -363,7 +363,7 @@ def grouped_counts(side: ColumnHistogram, group: NDArray[np.int64]) -> NDArray[n
 
 
 def mean_shift(axis: ColumnAxis, reference: ColumnHistogram, current: ColumnHistogram) -> float | None:
-    """Shift of the mean in reference standard deviations, on winsorised positions: values beyond the reference's range count at its ends.
+    """Shift of the mean in reference standard deviations, on winsorised positions: values beyond the reference's range are clipped to it.
 
     Parameters
     ----------

@@ -221,7 +221,7 @@ class NextLabels:
 
 
 def next_labels_value(crowd: Crowd, n: int = NEXT) -> NextLabels:
-    """Expected number of consensus labels that the next `n` labels correct, one for an item, by the model of the labels so far (estimated).
+    """Expected number of consensus labels that the next `n` labels correct, one per item, by the model of the labels so far (estimated).
 
     An item whose next label cannot change its consensus gains nothing.
     """

@@ -61,7 +61,7 @@ class LossyForm:
 class PredictionChange:
     """Answers of a model to a lossy form against those to the rows as they are.
 
-    largest, high, mean: the maximum, 99th percentile and mean of |Δ score|. flips: decisions that are others; of a regression, answers that
+    largest, high, mean: the maximum, 99th percentile and mean of |Δ score|. flips: decisions that are others; for regression, answers that
     differ by more than 5 % of their standard deviation. slices: rows and flips by level of each column (`slice_counts`).
     """
 
@@ -226,7 +226,7 @@ def prediction_change(
     Parameters
     ----------
     before : ndarray of float
-        Scores: one a row, or in multiclass one a row and class.
+        Scores: one per row, or in multiclass one per row and class.
     after : ndarray of float
         Scores of the same rows afterwards.
     task : str

@@ -1,7 +1,7 @@
 """Which incidents of a fleet open an alert: one for a fault that models share, and those of single models that the fleet's budget confirms.
 
 Pure. Nothing here changes a state or a severity: a model beyond its level is shown as that. A fleet of a thousand models, each with a few
-false alarms a year, has one a day, so what a single model's test finds is held against the budget of the whole fleet before people are
+false alarms a year, has one a day, so what a single model's test finds is compared with the budget of the whole fleet before people are
 told. The reasons and the simulation are in docs/decisions/0073.
 """
 

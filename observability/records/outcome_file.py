@@ -1,4 +1,4 @@
-"""What became of things that run on a schedule, by name: one private JSON file for each schedule."""
+"""Last outcome of each scheduled task, by name: one private JSON file per schedule."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,11 @@ def read_outcomes(path: Path) -> dict[str, dict[str, Any]]:
     return {name: entry for name, entry in known.items() if isinstance(entry, dict)} if isinstance(known, dict) else {}
 
 
-def note_outcome(path: Path, name: str, outcome: Mapping[str, Any]) -> None:
-    """Keep fields of one outcome; its others, and other outcomes, stay. The file is there whole or not at all. Raises OSError."""
+def merge_outcome(path: Path, name: str, outcome: Mapping[str, Any]) -> None:
+    """Save some fields of one outcome; its other fields and all other outcomes are unchanged.
+
+    The file is replaced atomically. Raises OSError.
+    """
     known = read_outcomes(path)
     make_private_folder(path.parent)
     replace_private_file(path, json.dumps({**known, name: {**known.get(name, {}), **outcome}}, indent=1))

@@ -23,8 +23,8 @@ RunCommand = Callable[[list[str]], Awaitable[tuple[int, str, str]]]
 """Runs one command line beside the event loop; returns its exit code, what it printed, and its error."""
 
 INSTRUCTIONS = """The health of machine-learning models: findings, incidents, single predictions, and SQL over the logged records.
-A finding's `because` says it in one sentence; `severity` is act, watch, ok or unknown. Unknown means that it cannot be told, not that it is
-well.
+A finding's `because` says it in one sentence; `severity` is act, watch, ok or unknown. Unknown means undecided for want of
+data, not that all is well.
 Times are UTC. Quote figures as they are given, with their interval."""
 
 

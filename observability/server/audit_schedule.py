@@ -21,7 +21,7 @@ from observability.core.errors import ObservabilityError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.detection.audit_history import StoredAudit, audits_for_schedule
-from observability.records.outcome_file import note_outcome, read_outcomes
+from observability.records.outcome_file import merge_outcome, read_outcomes
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -183,7 +183,7 @@ def run_due_audit(
     except Exception as error:
         LOG.exception("the %s audit of %s failed", due.kind, due.model)
         outcome["failure"] = f"{type(error).__name__}: {error}"
-    note_outcome(store.home / FOLDER / STATE, due.key, outcome)
+    merge_outcome(store.home / FOLDER / STATE, due.key, outcome)
     return "failed" if outcome["failure"] else "done"
 
 

@@ -262,7 +262,7 @@ def _model_name(attributes: Mapping[str, str]) -> str:
 
 
 def _joined_records(half: Half, other: Half, catalog: Catalog) -> list[dict[str, Any]]:
-    """The records of a pair, one an instance. Raises PayloadError."""
+    """The records of a pair, one per instance. Raises PayloadError."""
     request, response = (half, other) if half.part == "request" else (other, half)
     if len(request.lines) != len(response.lines):
         raise PayloadError(f"the request has {len(request.lines)} instances and the response {len(response.lines)} answers")

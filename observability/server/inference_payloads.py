@@ -66,7 +66,7 @@ def answer_rows(body: Any) -> list[Any]:
 def answer_fields(answer: Any, model: Model | None) -> dict[str, Any]:
     """The fields `score` and `prediction` of one answer, and `outputs`, those that are neither. model: None where the store has none.
 
-    Raises PayloadError where neither can be told.
+    Raises PayloadError where neither can be derived.
     """
     if not isinstance(answer, Mapping):
         return _value_fields(answer, model)

@@ -98,7 +98,7 @@ def expanded_body(body: bytes, encoding: str, most: int) -> bytes:
 
 
 def record_lines(body: bytes) -> list[bytes]:
-    """The records of a body, one a line; blank lines stay, so that the place in the list is the line's number or the place in the array.
+    """The records of a body, one per line; blank lines stay, so that the place in the list is the line's number or the place in the array.
 
     Raises IntakeRefusedError for an array that is no JSON.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from observability.core.errors import NotFoundError, ObservabilityError
 from observability.enrichment.encoded_answers import ask_and_encode
 from observability.probing.probe_file import ProbeSet, read_probe_set
-from observability.records.outcome_file import note_outcome, read_outcomes
+from observability.records.outcome_file import merge_outcome, read_outcomes
 from observability.records.private_file import replace_private_file
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def ask_due_sets(store: "Store", now: datetime, stopping: threading.Event) -> li
     state = schedule_state(store.home)
     asked = []
     for path, outcome in _outcomes(store, state, now, stopping):
-        note_outcome(store.home / FOLDER / STATE, path.name, outcome)
+        merge_outcome(store.home / FOLDER / STATE, path.name, outcome)
         asked += [path.name] if "asked" in outcome else []
     return asked
 

@@ -87,7 +87,7 @@ class CodedRows:
         return np.full(score.size, UNKNOWN)
 
     def matrix(self) -> Array:
-        """Probabilities of a multiclass model, a column a class."""
+        """Probabilities of a multiclass model, one column per class."""
         return np.column_stack([self.rows[f"score.{k}"] for k in range(len(self.model.classes))])
 
     def bins(self, reference: str, as_of: Any) -> tuple[Array, Bools]:

@@ -128,7 +128,7 @@ def less_robust_version(plant: FramesPlant) -> PlantedFrames:
 
 
 def more_exposed_records(plant: FramesPlant) -> PlantedFrames:
-    """A repeated audit finds that more training records can be told from others than before."""
+    """A repeated audit finds that more training records can be distinguished from others than before."""
     return _worse_audit(plant, "membership", 1)
 
 

@@ -21,7 +21,7 @@ def _row_thresholds(rows: LogRows, plant: FaultPlant) -> Array:
 
 
 def _error_measure(rows: LogRows, plant: FaultPlant, score: Array, label: Array) -> float:
-    """The share of wrong decisions, of a regression the mean absolute error, on labelled rows."""
+    """The share of wrong decisions, for regression the mean absolute error, on labelled rows."""
     known = np.isfinite(label) & np.isfinite(score)
     if plant.scene.base.task == "regression":
         return float(np.abs(score - label)[known].mean())

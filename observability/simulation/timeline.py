@@ -109,7 +109,7 @@ class FaultTimeline:
         return said if first.names else f"{said} {whom} was named on day {self.first_named}."
 
     def rows(self) -> list[dict[str, Any]]:
-        """The timeline as rows of a table, one an incident and day; a day without incidents has one row."""
+        """The timeline as rows of a table, one per incident and day; a day without incidents has one row."""
         found = []
         said = list(self.reported())
         for day in self.planted:

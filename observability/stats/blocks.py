@@ -139,7 +139,7 @@ def design_effect(flags: ArrayLike, blocks: ArrayLike) -> float:
     Returns
     -------
     float
-        1 where it cannot be told.
+        1 where it is unknown.
 
     References
     ----------

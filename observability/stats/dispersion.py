@@ -36,7 +36,7 @@ SHARE_FLOOR = 1e-4
 class DayVariation:
     """Variance that days add to one or several quantities measured by day.
 
-    between: variance between days beyond that of their rows, one a quantity, with the prior mixed in. correlation: of consecutive
+    between: variance between days beyond that of their rows, one per quantity, with the prior mixed in. correlation: of consecutive
     days. days: days observed (0: nothing is known, `between` is the prior alone).
     """
 
@@ -88,7 +88,7 @@ def estimate_day_variation(
     Parameters
     ----------
     values : ArrayLike
-        Days × quantities (or one a day), NaN where a day is unknown.
+        Days × quantities (or one per day), NaN where a day is unknown.
     row_variances : ArrayLike
         Variance of the values from rows alone, of a shape that broadcasts to theirs.
     days : ArrayLike
@@ -169,7 +169,7 @@ def consecutive_day_variation(values: ArrayLike, row_variances: ArrayLike, days:
     Parameters
     ----------
     values : ArrayLike
-        Days × quantities (or one a day), NaN where a day is unknown.
+        Days × quantities (or one per day), NaN where a day is unknown.
     row_variances : ArrayLike
         Variance of the values from rows alone, of a shape that broadcasts to theirs.
     days : ArrayLike

@@ -30,7 +30,7 @@ SEED = 20190704
 class Calibrator:
     """Probability of the event in each score bin, and `draws` of it as other references of this size would give it.
 
-    rates: one a bin, increasing. draws: DRAWS × bins. n: effective rows of the reference.
+    rates: one per bin, increasing. draws: DRAWS × bins. n: effective rows of the reference.
     """
 
     rates: Floats

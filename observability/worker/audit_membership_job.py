@@ -48,7 +48,7 @@ def truth_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, An
 
 
 def true_class_log_odds(task: Task, scores: Floats, labels: Floats) -> Floats:
-    """The log odds of the true class; of a regression less the absolute error."""
+    """The log odds of the true class; for regression less the absolute error."""
     if task.name == "regression":
         return np.asarray(-np.abs(scores - labels), np.float64)
     if task.multiclass:

@@ -75,7 +75,7 @@ def disturb_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], f
     """What the model answers to the frame `rows` with noise, and without some features.
 
     arguments: as of `attack_rows`, and levels (of noise, in standard deviations), labels (class index, or the value of a regression), seed.
-    Frames: `right` (a column a curve's point: 1 where the decision is the label; of a regression the absolute error): `clean`,
+    Frames: `right` (one column per point of the curve: 1 where the decision is the label; for regression the absolute error): `clean`,
     `noise/LEVEL`, `without/K` (the K features whose absence costs most). Values: `order` (the features in that order), `filled` (features
     that are filled with a usual value, since the model takes no missing one).
     """

@@ -153,7 +153,7 @@ def _is_whole(column: Floats) -> bool:
 
 @dataclass(frozen=True)
 class AnswerChange:
-    """What counts as another answer. threshold: of a binary score. tolerance: of a regression, in its unit."""
+    """What counts as another answer. threshold: of a binary score. tolerance: for regression, in its unit."""
 
     task: Task
     threshold: float = 0.5

@@ -84,7 +84,7 @@ def erasure_problems(home: Path) -> list[str]:
         known = erasures(home)
         key = stored_key(home) if known else None
     except (StoreBrokenError, OSError, ValueError) as error:
-        return [f"Erased subjects cannot be told: {error}"]
+        return [f"Erased subjects are unknown: {error}"]
     name = None if key is None else key_name(key)
     found = [
         f"An erasure that began at {format_minute(datetime.fromisoformat(erasure.at))} UTC did not finish. Run forget again "
