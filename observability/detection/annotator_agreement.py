@@ -145,7 +145,7 @@ def about_agreement(
         return replace(
             level,
             severity="unknown",
-            because=f"Whether annotators agree less than in the {weeks} weeks before cannot be told yet: Krippendorff's alpha "
+            because=f"Whether annotators agree less than in the {weeks} weeks before is not yet known: Krippendorff's alpha "
             f"{now.value:.3f} on {now.n:,} items, {change.before:.3f} before. That is below the limit of {limit:.3f}, but not significant "
             "and may be chance: it needs more items that two annotators label.",
         )

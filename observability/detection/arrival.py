@@ -38,7 +38,7 @@ SILENT_WATCH, SILENT_ACT, STOPPED_ACT = 3.0, 12.0, 6.0
 LONGER_THAN_PAST = 1.5
 """Factor by which the log-probability of a gap must exceed that of the least likely past gap."""
 HOURS_KEPT = 31 * DAY
-CHANCE = "That may be chance, given how past days differ: it cannot be told yet and needs a longer window."
+CHANCE = "That may be chance, given how past days differ: a decision needs a longer window."
 """What is missing where volume or silence are beyond their limit, but not significantly."""
 
 

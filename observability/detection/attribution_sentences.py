@@ -22,8 +22,8 @@ def attribution_split_sentence(
     share, unit = context.model.task != "regression", context.model.settings.unit
     assert found.before.value is not None and found.now.value is not None
     whole = (
-        f"the {loss_in_words(share)} went from {plain_factor(found.before.value, share)} {SAMPLED[against]} to "
-        f"{plain_factor(found.now.value, share)}{f' {unit}' if unit and not share else ''} "
+        f"the {loss_in_words(share)} went from {mean_loss_text(found.before.value, share)} {SAMPLED[against]} to "
+        f"{mean_loss_text(found.now.value, share)}{f' {unit}' if unit and not share else ''} "
         f"({signed_loss(found.change, share)}; samples of {found.before.n:,.0f} and {found.now.n:,.0f} labelled rows)"
     )
     said = f"{signed_loss(value.value, share)} ({signed_loss(value.low, share)} to {signed_loss(value.high, share)})"
@@ -33,27 +33,27 @@ def attribution_split_sentence(
     if metric == "change_from_inputs":
         told = f"Covariate shift {'has no significant effect' if nothing else 'explains a part'}, {said}"
         most = "" if nothing or not carried else f", most by `{carried[0]['name']}`"
-        return f"{whole[0].upper()}{whole[1:]}. {told}{most}{single_factor_sentence(found, against)}."
+        return f"{whole[0].upper()}{whole[1:]}. {told}{most}{rows_without_counterpart_clause(found, against)}."
     told = "no significant difference" if nothing else f"a {'higher' if value.value > 0 else 'lower'} {loss_in_words(share)}"
     most = "" if nothing or not carried else f", most where `{carried[0]['name']}` is {outcome_level(carried[0])}"
     return f"{'No evidence of concept drift' if nothing else 'Concept drift'}: {told} at equal inputs, {said}{most}; {whole}."
 
 
 def outcome_level(carrier: dict[str, Any]) -> str:
-    """Return a level, with its shares of the part and of the rows."""
+    """Return a level, with its shares of the drift and of the rows."""
     name = "missing" if carrier["level"] == "null" else f"`{carrier['level']}`"
-    return f"{name} ({slice_percent(carrier['of_part'])} of it in {slice_percent(carrier['share'])} of the rows)"
+    return f"{name} ({slice_percent(carrier['of_part'])} of the drift, {slice_percent(carrier['share'])} of the rows)"
 
 
-def single_factor_sentence(found: Decomposition, against: Against) -> str:
-    """Return that some rows have no counterpart."""
+def rows_without_counterpart_clause(found: Decomposition, against: Against) -> str:
+    """Return the clause about rows without a counterpart; empty below FEW."""
     if found.alone_now < FEW:
         return ""
     return f"; {slice_percent(found.alone_now)} of the window has no counterpart {HAD[against]}, and counts as covariate shift"
 
 
-def split_sentence(found: Decomposition, against: Against) -> str:
-    """Return that both sides overlap too little to be compared."""
+def too_little_overlap_sentence(found: Decomposition, against: Against) -> str:
+    """Return the sentence that both sides overlap too little to be compared."""
     return (
         f"{slice_percent(found.alone_now)} of the window has inputs that did not occur {HAD[against]}, so covariate shift and concept "
         f"drift cannot be separated: that needs a reference with such rows."
@@ -65,7 +65,7 @@ def loss_in_words(share: bool) -> str:
     return "share of wrong decisions" if share else "mean absolute error"
 
 
-def plain_factor(value: float, share: bool) -> str:
+def mean_loss_text(value: float, share: bool) -> str:
     """Return a mean loss as text."""
     return slice_percent(value) if share else f"{value:.3g}"
 
@@ -75,13 +75,8 @@ def signed_loss(value: float, share: bool) -> str:
     return f"{100 * value:+.1f} points" if share else f"{value:+.3g}"
 
 
-def young_labels_sentence(because: str) -> str:
-    """Return the sentence with the remark that labels are young."""
-    return f"{because.removesuffix('.')}; too few of the labels are in to decide."
-
-
 def too_few_for_attribution(now: int, before: int, wanted: int) -> str:
-    """Return that a side lacks labelled rows."""
+    """Return the sentence that one side has too few labelled rows."""
     if before < wanted:
         return (
             f"Attributing a performance change needs {wanted:,} labelled baseline rows, not {before:,}: register this version with "

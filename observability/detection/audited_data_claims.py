@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.finding import News, Severity, needs_action
+from observability.core.formatting import join_words
 from observability.core.metric_definitions import METRICS
 from observability.core.numerals import format_figure, percent
 from observability.metrics.audit_model import KNOWS
@@ -27,7 +28,7 @@ LEVELS: dict[str, tuple[float, float]] = {
 CHECK_METRICS = {CONFLICTS: CONFLICTING, DUPLICATES: REPEATED, SUSPECTS: SUSPECT}
 """The metric of each check that is judged by its share of rows."""
 COARSE = 0.5
-"""Share of equal rows that is expected by chance from which it cannot be told whether there are too many."""
+"""Share of equal rows that is expected by chance from which whether there are too many is unknown."""
 MIN_CHANGE = 0.01
 """Smallest change of a share from one audit to the next that is reported."""
 
@@ -107,14 +108,16 @@ def _level_tail(severity: Severity, limit: float, chance: float) -> str:
     """What a share is held against, as the end of a sentence."""
     natural = f"; its columns hold few values, so that about {percent(chance, 2)} of equal rows are chance" if chance >= 0.05 else ""
     if severity == "unknown" and chance >= COARSE:
-        return f"{natural}: more than that cannot be told"
+        return f"{natural}: whether there are more is unknown"
     if severity == "unknown":
-        return f"{natural}; whether that exceeds {percent(limit)} cannot be told yet: it needs more rows"
+        return f"{natural}; whether that exceeds {percent(limit)} is not yet known: it needs more rows"
     return f"{natural}; the limit is {percent(limit)}"
 
 
 def _overlap_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
-    """That held-out rows are known to the training data, where these were given; of a model's data its audit of leakage says that."""
+    """The share of held-out rows that are training rows, where held-out rows were given; empty for data of a model, which its leakage
+    audit judges.
+    """
     if audit.leakage_of is not None or not (said := _overlap_words(audit)):
         return
     held = audit.held_out or {}
@@ -138,19 +141,23 @@ def _overlap_words(audit: AuditedData) -> str:
 
 
 def _leak_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
-    """That a column alone gives the label, of the column that tells most of it; of a model's data its audit of leakage says that."""
+    """Whether the column that predicts the label best gives it alone; empty for data of a model, which its leakage audit judges."""
     if audit.leakage_of is not None:
         return
     for name, share in list(audit.columns_alone.items())[:1]:
         severity, limit = share_severity(LEAK, share)
         ends = f"{percent(share.low or 0.0)} to {percent(share.high or 0.0)}"
-        way = f"{percent(share.value or 0.0)} of the way from chance to perfection ({ends})"
+        way = f"label predictability {percent(share.value or 0.0)} ({ends}; 0 % chance, 100 % perfect)"
         others = [column for column, each in audit.columns_alone.items() if needs_action(share_severity(LEAK, each)[0]) and column != name]
-        more = f" So {'does' if len(others) == 1 else 'do'} {', '.join(f'`{other}`' for other in others[:3])}." if others else ""
+        asked = "Were they" if others else "Was it"
+        more = f" Also {join_words([f'`{other}`' for other in others[:3]])}." if others else ""
         because = {
-            "ok": f"No column of `{audit.dataset}` alone gives the label: `{name}` comes {way}; the limit is {percent(limit)}.",
-            "unknown": f"Whether `{name}` of `{audit.dataset}` alone gives the label cannot be told yet: {way}; it needs more rows.",
-        }.get(severity, f"`{name}` of `{audit.dataset}` alone gives the label, {way}: was it known at prediction time?{more}")
+            "ok": f"No column of `{audit.dataset}` alone gives the label: `{name}` has the highest {way}; the limit is {percent(limit)}.",
+            "unknown": f"Whether `{name}` of `{audit.dataset}` alone gives the label is unknown: {way}; more rows are needed.",
+        }.get(
+            severity,
+            f"`{name}` of `{audit.dataset}` alone gives the label, {way}.{more} {asked} known at prediction time?",
+        )
         yield DataAuditClaim(LEAK, share, severity, limit, because, evidence={"column": name})
 
 
@@ -196,7 +203,7 @@ def data_audit_lines(audit: AuditedData) -> list[str]:
     lines += [f"{rule.name}: {rule_effect_words(rule)}." for rule in effects]
     if audit.leakage_of is not None:
         lines += [f"{said[0].upper()}{said[1:]}."] if (said := _overlap_words(audit)) else []
-        lines.append(f"What each column alone tells of the label is in the audit of leakage of {' '.join(audit.leakage_of)}.")
+        lines.append(f"The leakage audit of {' '.join(audit.leakage_of)} judges how well each column alone predicts the label.")
     return [f"  {line}" for line in (*lines, *audit_notes(audit))]
 
 

@@ -15,12 +15,12 @@ NOT_ESTIMATED = (
 
 
 def small_reference(rows: int) -> str:
-    """Return that the reference is too small."""
+    """Return the sentence that the reference is too small."""
     return f"The reference holds too few labelled predictions to calibrate scores: it needs {rows:,} of them."
 
 
 def too_few_rows_sentence(metric: str, n: float, least: int) -> str:
-    """Return that there are too few rows."""
+    """Return the sentence that there are too few rows."""
     return f"{estimate_title(metric)} cannot be estimated on {n:,.0f} predictions: it needs about {max(round(least - n), 1):,} more."
 
 
@@ -73,7 +73,7 @@ def checked_sentence(check: EstimateCheck) -> str:
 
 
 def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str:
-    """Return that the estimate is not to be trusted, and why."""
+    """Return the sentence that the estimate is unreliable, with the reason."""
     assert now.value is not None
     return f"Estimated {metric_name_mid_sentence(metric)} {metric_number(metric, now.value)} is not trusted: {checked_sentence(check)}."
 
@@ -81,7 +81,7 @@ def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str
 def extrapolation_sentence(
     metric: str, now: Interval, far: list[FarInput], fall: float, needed: int | None, labelled: int, served: int
 ) -> str:
-    """Return that the estimate extrapolates, because of which inputs, and how many labels of the window would settle it.
+    """Return the sentence that the estimate extrapolates: because of which inputs, and how many labels would settle it.
 
     fall: the fall that they would find, in points or relative. labelled, served: of the window.
     """

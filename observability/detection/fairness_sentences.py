@@ -118,7 +118,7 @@ def other_groups(one: GapChange) -> str:
 
 
 def small_group_sentence(attribute: Attribute, now: GroupMetrics, metric: str, place: int, more: int) -> str:
-    """Return that a group is too small, and how many rows more it needs."""
+    """Return the sentence that a group is too small, with the number of further rows that it needs."""
     rows = ROWS.get(metric, "labelled rows" if metric in ("accuracy", "mae") else "decisions")
     n = float(now.metrics[metric].n[place])
     return f"`{attribute.name}={now.names[place]}` is too small to compare: {n:,.0f} {rows}, it needs about {more:,} more."

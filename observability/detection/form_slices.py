@@ -72,7 +72,7 @@ class WorstSlice:
 
     @property
     def more(self) -> str:
-        """That further slices are reported, as a sentence after a space; nothing where none is."""
+        """The sentence with the number of further slices, after a space; empty where there is none."""
         return f" Also in {plural(self.others, 'more slice')}." if self.others else ""
 
 

@@ -59,7 +59,7 @@ class ComparedGroups:
     past_days: GroupTotals | None = None
 
     def contrast(self, metric: str, weights: Floats) -> GroupContrast:
-        """Return a difference between the groups by day, of the past and of the window. weights: one a group, adding up to 0."""
+        """Return a difference between the groups by day, of the past and of the window. weights: one per group, adding up to 0."""
         return self.contrasts(metric, weights[None])[0]
 
     def contrasts(self, metric: str, weights: Floats) -> list[GroupContrast]:

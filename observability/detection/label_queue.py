@@ -38,7 +38,7 @@ OWN = 0.5
 
 @dataclass(frozen=True)
 class Assignments:
-    """Assignments to annotators, one a row. begin, end: days before the window's end at assignment and at the label (−inf: not yet)."""
+    """Assignments to annotators, one per row. begin, end: days before the window's end at assignment and at the label (−inf: not yet)."""
 
     annotator: Array
     begin: Array
@@ -169,7 +169,7 @@ def about_queue(blank: Finding, work: Assignments, each: Queue, severity: Severi
         return replace(
             found,
             severity="unknown",
-            because=f"Whether {whose[0].lower()}{whose[1:]} is older than usual cannot be told yet: {n:,} labels wait, {each.age:.2f} days "
+            because=f"Whether {whose[0].lower()}{whose[1:]} is older than usual is not yet known: {n:,} labels wait, {each.age:.2f} days "
             f"on average and {each.usual:.2f} at the end of the {each.days} days before. That is beyond the limit of {limit:.2f} days, but "
             "not significant and may be chance: it needs more labels that wait, or more days.",
         )

@@ -54,12 +54,12 @@ def late_claims(now: "DataFrame", past: "DataFrame", without: Sequence[str], con
         return []
     sure = share.p_value <= context.budget / 100
     because = (
-        f"{quality_percent(share.value)} of the predictions arrive more than {hours_in_words(limit)} after the time they carry, "
-        f"half of those {hours_in_words(float(np.median(delay[late])))} or more after it ({delay.size:,} rows of the sample); in the month "
-        f"before {quality_percent(share.before)} did"
+        f"{quality_percent(share.value)} of the predictions arrive more than {hours_in_words(limit)} after their timestamp, "
+        f"half of these {hours_in_words(float(np.median(delay[late])))} or more ({delay.size:,} rows of the sample); "
+        f"{quality_percent(share.before)} in the month before"
     )
     because += "" if sure else f"; more than the limit of {quality_percent(at[0])}, {share.doubt(context.budget / 100)}"
-    because += f"{owner_limit_words(settings.limits, name)}. Figures of the newest days are incomplete until they are here."
+    because += f"{owner_limit_words(settings.limits, name)}. Figures of the newest days are incomplete until late predictions arrive."
     base = context.undecided("data/requests", "model", METRIC, delay.size, because, against="past", whole_model=True)
     act = sure and share.value >= at[1]
     return [

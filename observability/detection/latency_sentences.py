@@ -53,12 +53,12 @@ def because_latency(metric: str, value: Interval, n: int, side: ServiceChange | 
 
 
 def small_increase_sentence(side: ServiceChange, least_ms: float) -> str:
-    """Return that a rise is too small to matter, in milliseconds."""
+    """Return the clause that a rise is too small to matter, in milliseconds."""
     return f"The rise of {in_ms(side.grown)} is below the {in_ms(least_ms)} that matter."
 
 
 def not_significant_sentence(side: ServiceChange, limit: float) -> str:
-    """Return that a value is beyond its limit, and why it is not known whether that is more than chance."""
+    """Return the sentence that a value is beyond its limit, and why it is unknown whether that exceeds chance."""
     beyond = f"That is beyond the limit of {service_value(side.metric, limit)}, but"
     if side.metric in QUANTILES and side.odds < ODDS_WATCH:
         return f"{beyond} too few requests are slower than usual to decide: choose a longer window."

@@ -147,12 +147,12 @@ def mean_shift_sentence(drift: ColumnDrift, moved: MeanShift, *, standing: bool)
         f"`{drift.name}` is {abs(moved.shift):.2f} reference standard deviations {side} on average{since} "
         f"({moved.shift - reach:+.2f} to {moved.shift + reach:+.2f}; limit {moved.limits[0]:.2g}) "
         f"over {drift.whole.after.rows:,} predictions; "
-        f"values beyond the reference's range count at its ends; PSI {drift.whole.effect:.3f}."
+        f"values beyond the reference's range are clipped to it; PSI {drift.whole.effect:.3f}."
     )
 
 
 def _positions(axis: ColumnAxis) -> Floats:
-    """The place of each bin in reference standard deviations; bins beyond the reference's range count at its ends."""
+    """The place of each bin in reference standard deviations; bins beyond the reference's range are clipped to it."""
     at = axis.positions if axis.winsorise is None else np.clip(axis.positions, *axis.winsorise)
     return np.asarray(at / (axis.scale or 1.0), np.float64)
 

@@ -35,10 +35,10 @@ class OwnPast:
         """The distance, as the continuation of a sentence. days: of the own past, as in \u201c 28 days\u201d."""
         if self.beyond < HELD_TOGETHER:
             return f"; PSI {self.psi:.2f} against its own past{days}"
-        where = f"{100 * self.beyond:.0f} % of whose values lie beyond one end of the reference’s range, in one bin"
+        where = f"{100 * self.beyond:.0f} % of those values are beyond the reference’s range, in a single bin"
         if self.is_known:
-            return f"; PSI at least {math.floor(100 * self.psi) / 100:.2f} against its own past{days}, {where}"
-        return f"; its bins cannot tell whether it moved since its own past{days}, {where}"
+            return f"; PSI at least {math.floor(100 * self.psi) / 100:.2f} against its own past{days}: {where}"
+        return f"; change from its own past{days} unknown: {where}"
 
 
 def own_past(axis: ColumnAxis, change: DistributionChange) -> OwnPast | None:

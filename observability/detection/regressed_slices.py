@@ -29,7 +29,7 @@ MIN_ROWS, MAX_LEVELS, MAX_NAMED_SLICES = 30, 20, 5
 
 
 class PairedAnswers(Protocol):
-    """Answers of two versions to the same requests, row by row; label: class index, of a regression the number, NaN unknown."""
+    """Answers of two versions to the same requests, row by row; label: class index, for regression the number, NaN unknown."""
 
     @property
     def a(self) -> "DataFrame":

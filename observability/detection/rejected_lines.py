@@ -67,12 +67,12 @@ def line_rate_claim(metric: str, hits: int, lines: int, hours: int, context: Con
         finding = replace(
             base,
             likely_source=None,
-            because=f"{because}. They came in {rounded_count(hours, 'hour')}: whether they keep coming cannot be told yet, that needs such "
+            because=f"{because}. They came in {rounded_count(hours, 'hour')}: whether they keep coming is not yet known, that needs such "
             f"lines in {KEEPS_COMING} hours.",
         )
     elif by_size(hits / lines, at) != "ok" == by_size(known.low, at):
         finding = replace(
-            base, because=f"{because}. Whether that is beyond {quality_percent(at[0])} cannot be told yet, it needs more lines."
+            base, because=f"{because}. Whether that is beyond {quality_percent(at[0])} is not yet known, it needs more lines."
         )
     else:
         finding = replace(base, severity=by_size(known.low, at), because=f"{because}.")

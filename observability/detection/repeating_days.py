@@ -22,7 +22,7 @@ NEARER = 4
 def lacks_such_days(reference: Floats, others: Floats, earlier: Floats, such: Floats, share: float, row_share: float, limit: float) -> bool:
     """Whether a reference surely holds no days of a kind (one weekday), but is like the other days, from which earlier ones differ.
 
-    False too where it cannot be told: such days are so few, or so little apart, that a reference with them would be as near to the other
+    False too where it is unknown: such days are so few, or so little apart, that a reference with them would be as near to the other
     days as one that drifted within its limit. reference, others, earlier, such: counts by group: the other days of the past, those of that
     kind, and the last. share: of days of that kind. row_share: part of the variance of the reference's shares that is of rows, since rows
     of a day are no independent draws. limit: PSI from which two sides differ.

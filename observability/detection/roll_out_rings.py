@@ -52,7 +52,7 @@ class RingCriterion:
 
     @property
     def reason(self) -> str:
-        """Why the ring stops or goes on; where that cannot be told, about how many more devices it needs."""
+        """Why the ring stops or goes on; where that is unknown, about how many more devices it needs."""
         gap, (_, n), (_, old_n) = self.difference, self.new, self.old
         if old_n < MIN_RING:
             return f"{plural(old_n, 'device')} on earlier versions; it needs about {MIN_RING - old_n} more."

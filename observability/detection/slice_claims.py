@@ -118,7 +118,7 @@ def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, you
     shown = held.described(found)
     made = slice_finding(held, shown, spec, context)
     if spec.labelled and young:
-        return replace(made, because=words.slice_labels_young(made.because))
+        return replace(made, because=words.young_labels_sentence(made.because))
     moved = spec.metric == "rank_shift" and abs(found.rest_change) >= watch
     severity: Severity = "act" if found.p_adjusted <= ACT_SHARE * budget and size >= act and not moved else "watch"
     because = made.because

@@ -174,7 +174,7 @@ def weak_slice_claims(
             limit = slice_limit(shown, weaker.spec, watch)
             finding = replace(finding, severity="watch", limit=limit, likely_source=source, rank=7.0)
             finding = dated_slice(finding, held, found, weaker.spec, past, watch)
-        made.append(replace(finding, because=words.slice_labels_young(finding.because)) if young else finding)
+        made.append(replace(finding, because=words.young_labels_sentence(finding.because)) if young else finding)
     return made
 
 

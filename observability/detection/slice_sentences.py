@@ -104,13 +104,13 @@ def slice_text_words(text: str) -> str:
     return slice_words(parsed.conditions) if parsed else text
 
 
-def slice_labels_young(because: str) -> str:
-    """Return the sentence with the remark that labels are young."""
-    return f"{because.removesuffix('.')}; too few of the labels are in to decide."
+def young_labels_sentence(because: str) -> str:
+    """Return the sentence with the clause that too few labels have arrived to decide."""
+    return f"{because.removesuffix('.')}; too few labels have arrived to decide."
 
 
 def too_few_rows(n: int, wanted: int) -> str:
-    """Return that the window has too few rows."""
+    """Return the sentence that the window has too few rows."""
     return f"Slices cannot be compared on {n:,} predictions: that needs about {max(wanted - n, 1):,} more."
 
 
@@ -142,7 +142,7 @@ def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, 
 
 
 def no_baseline_sentence(new: Sequence[ChangedSlice], against: Against) -> str:
-    """Return that slices beyond the level of the other rows have no baseline, so that nobody can tell whether they became so; an empty text
+    """Return the sentence that slices beyond the level of the other rows have no baseline, so a change is unknown; an empty text
     where all have one.
     """
     if not new:

@@ -84,7 +84,7 @@ def _decision_claim(audit: StorageAudit, decided: FormDecision) -> StoredFormCla
 
 
 def _exact_claims(audit: StorageAudit) -> Iterator[StoredFormClaim]:
-    """That no decision changes, and how many of the compared forms would change few."""
+    """The claim that no decision changes, with how many of the compared forms would change few."""
     rates = [form.answers.flip_rate for form in audit.forms if form.answers]
     known = [rate for rate in rates if rate is not None and rate.value is not None]
     if not known:
@@ -105,7 +105,7 @@ def _fidelity_claims(audit: StorageAudit, form: StoredForm) -> Iterator[StoredFo
         worst = min(known[1:] or known, key=lambda each: each.figures[figure].value or 0.0)
         interval, begin = worst.figures[figure], f"The {figure.upper()} of `{audit.dataset}` as `{form.name}`"
         if worst.n < MIN_FILES or interval.value is None or interval.low is None or interval.high is None:
-            because = f"{begin} cannot be told yet: it needs about {plural(max(MIN_FILES - worst.n, 1), 'more file')}."
+            because = f"{begin} is not yet known: it needs about {plural(max(MIN_FILES - worst.n, 1), 'more file')}."
             yield StoredFormClaim(metric, Interval(None, None, None, worst.n), "unknown", because)
             continue
         ends = f"{format_figure(interval.low)} to {format_figure(interval.high)}"
@@ -136,7 +136,7 @@ def _flip_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
             FLIPS,
             Interval(None, None, None, rows),
             severity,
-            f"{said}; whether that is below {percent(FLIP_LIMIT)} cannot be told yet, {more}.",
+            f"{said}; whether that is below {percent(FLIP_LIMIT)} is not yet known, {more}.",
         )
     largest = f" Scores change by at most {format_figure(answers.max_delta)}." if answers.max_delta is not None else ""
     return StoredFormClaim(FLIPS, rate, severity, f"{said}; the limit is {percent(FLIP_LIMIT)}.{largest}", FLIP_LIMIT)

@@ -408,8 +408,8 @@ def unexplained_wait(run: TrainingRun, times: RankTimes) -> RunClaim | None:
     return cannot_tell(
         run,
         times,
-        f"At the median rank's speed run `{run.name}` would take {100 * share:.0f} % less rank time, and it cannot be told which rank "
-        f"holds up the others: none of {len(times.ranks)} is significantly slower over {len(times.steps):,} steps. "
+        f"At the median rank's speed run `{run.name}` would take {100 * share:.0f} % less rank time, and which rank "
+        f"holds up the others is unknown: none of {len(times.ranks)} is significantly slower over {len(times.steps):,} steps. "
         f"Rank {times.ranks[often]} is most often the slowest, in {100 * slowest[often] / len(times.steps):.0f} % of the steps.",
         {"most_often_slowest": times.ranks[often], "lost_share": share},
     )

@@ -45,7 +45,7 @@ STEPS = {
 
 @dataclass(frozen=True)
 class SearchFigure:
-    """A figure of a study. needs: what is missing where it cannot be told, else empty. words: the figure in a sentence, without limits.
+    """A figure of a study. needs: what is missing where it is unknown, else empty. words: the figure in a sentence, without limits.
 
     tested: whether it is beyond what other settings show, by a test of its own; None where its interval decides.
     """

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaincinv, stdtrit
 
+from observability.core.formatting import plural
 from observability.detection.run_claims import RunClaim, run_figure
 from observability.metrics.training_curves import TrainingRun, data_part, data_prefix
 
@@ -162,8 +163,9 @@ def claim_about(band: Band, several: Sequence[Band]) -> RunClaim:
         best = min(others, key=lambda each: sign * each.mean)
         gain = sign * (band.mean - best.mean)
         beyond = gain > band.reach(len(best.values), len(others))
-        because += f" The best of {len(others)} other settings ({run_figure(best.mean)}, run `{best.runs[0].name}`) " + (
-            "is better than chance among so many explains." if beyond else "is not significantly better than chance among so many."
+        because += (
+            f" The best of {plural(len(others), 'other setting')} ({run_figure(best.mean)}, run `{best.runs[0].name}`) is "
+            f"{'' if beyond else 'not significantly '}better than expected from chance among so many settings."
         )
         evidence |= {"best_other": best.mean, "beyond_chance": beyond}
     return RunClaim("seed_noise", n, "ok", because, band.sd, low, high, subject=subject, against="peers", evidence=evidence)

@@ -283,6 +283,8 @@ def claims_of_alerts(run: TrainingRun) -> list[RunClaim]:
     at, text = max(run.alerts)
     others = len(run.alerts) - 1
     said = text.strip().rstrip(".").replace("`", "'")
-    because = f"Run `{run.name}` says: {said[:300]}." + (f" It said {counted_things(others, 'more thing')} before." if others else "")
+    because = f"Run `{run.name}` logged the alert: {said[:300]}." + (
+        f" It logged {counted_things(others, 'earlier alert')}." if others else ""
+    )
     n = len(run.alerts)
     return [RunClaim("run_alerts", n, "watch", because, value=n, low=n, high=n, limit=0.0, onset=at, source="model", rank=6.9)]

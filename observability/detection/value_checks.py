@@ -260,7 +260,7 @@ def missing_days(column: CheckedColumn, test: RateTest, tests: Sequence[RateVari
         if enough
         else f"{'a reference' if column.baseline == 'reference' else 'a past'} of more days"
     )
-    return f"That may be chance, given how days differ: it cannot be told yet and needs {needs}."
+    return f"That may be chance, given how days differ: a decision needs {needs}."
 
 
 def usual_rate(column: CheckedColumn, metric: str) -> ColumnShare | None:

@@ -67,7 +67,7 @@ def new_fall_within(incident: Body, part: Body) -> str:
     return str(cell["because"]) if worse and incident["lead"] not in own and own.intersection(incident["findings"]) else ""
 
 
-FIRST_WEEK = "The week before is not frozen, so what is new cannot be told."
+FIRST_WEEK = "The week before is not frozen, so what is new is unknown."
 """Why it is not known whether an item is new."""
 
 

@@ -154,8 +154,8 @@ def test_what_columns_of_a_models_data_tell_of_the_label_is_a_link(
     monkeypatch.setattr(load, "page_clock", lambda: END)
     app = opened("cleaning")
     assert "](./audits?model=loan&version=2&kind=leakage)" in words(app)
-    assert "What each column alone tells of the label" not in [each.label for each in app.expander]
-    assert "which held-out rows are training rows, is judged by the [audit of leakage" in words(app)
+    assert "Label predictability of each column alone" not in [each.label for each in app.expander]
+    assert "judges how well each column alone predicts the label, and which held-out rows are training rows." in words(app)
     assert {"audited_leak", "audited_overlap"}.isdisjoint(
         {finding.metric for finding in load.scope_record_findings(Scope(), "data/cleaning")}
     )

@@ -161,7 +161,7 @@ def with_alarm(standing: fleet.ModelStatus, alarm: Finding) -> fleet.ModelStatus
 
 def test_an_unknown_metric_does_not_hide_a_known_one(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     early = replace(
-        of_looks({}, "unknown"), analyzer="serving/performance", metric="recall", because="Recall cannot be told yet.", evidence={}
+        of_looks({}, "unknown"), analyzer="serving/performance", metric="recall", because="Recall is not yet known.", evidence={}
     )
     usual = fleet.load_model_status
     monkeypatch.setattr(fleet, "load_model_status", lambda scope, model: with_alarm(usual(scope, model), early))

@@ -146,7 +146,7 @@ def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]
                 f"before this window, it needs about {more} more."
             )
             if source.batches > MIN_PAST_VALUES:
-                because += f" Of its {batch_count(source.batches)} in this window the later ones can be judged in a shorter window."
+                because += f" Choose a shorter window to judge the later ones of its {batch_count(source.batches)}."
             yield undecided_batches(context, source, ROWS, because)
         return
     for metric in (GAP, ROWS, REJECTED, DELAY):
@@ -232,7 +232,7 @@ def batch_metric_sentence(source: BatchSource, look: BatchComparison, n: int, se
     if severity == "unknown":
         noun = {GAP: "gap between batches", ROWS: "size of a batch", REJECTED: "rejection rate of a batch", DELAY: "delay of a batch"}
         return (
-            f"Whether a {noun[look.metric]} of source {name} is unusual cannot be told yet: {value_in_words(look.metric, look.value)}"
+            f"Whether a {noun[look.metric]} of source {name} is unusual is not yet known: {value_in_words(look.metric, look.value)}"
             f"{' rows' if look.metric == ROWS else ''} in the most unusual of {n:,}, usually {usual}. That is beyond the limit of "
             f"{value_in_words(look.metric, look.limit(severity))}, but may be chance, given how many batches were compared: it needs more "
             "batches."

@@ -122,7 +122,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
         return replace(
             found,
             because=f"Rule {cleaning_rule_name(rule)} {verb} {said_then}; {usual}. That is beyond the limit of "
-            f"{percent(look.limit(severity))}, but may be chance, given how many runs were compared: it cannot be told yet and needs "
+            f"{percent(look.limit(severity))}, but may be chance, given how many runs were compared: a decision needs "
             f"{'larger runs' if look.rows < ENOUGH_ROWS else 'more runs'}.",
         )
     more_or_less = "less" if less else "more"
@@ -166,7 +166,7 @@ def about_group(rule: CleaningRule, base: Finding, group: CleanedGroup, p: float
     words = {
         "watch": f"Rule {cleaning_rule_name(rule)} drops more rows of {who}: {how}.",
         "ok": f"Rule {cleaning_rule_name(rule)} drops similar shares of all groups of `{group.column}`: the highest for {who}, {how}.",
-        "unknown": f"Whether rule {cleaning_rule_name(rule)} drops more rows of {who} cannot be told yet: {how}; it needs "
+        "unknown": f"Whether rule {cleaning_rule_name(rule)} drops more rows of {who} is not yet known: {how}; it needs "
         f"{missing_group_rows(group)}.",
     }[severity]
     return replace(

@@ -167,7 +167,7 @@ def about_statistic(source: str, judged: Sequence[JudgedComparisons], context: C
         f"usually {value_words(worst.metric, worst.usual)}"
     )
     because = (
-        f"Whether the {noun} of {where} is usual cannot be told yet: the most unusual is {most_unusual}. That is beyond the limit of "
+        f"Whether the {noun} of {where} is usual is not yet known: the most unusual is {most_unusual}. That is beyond the limit of "
         f"{value_words(worst.metric, limit)}, but not significant and may be chance: a decision needs more batches."
         if beyond
         else f"The {noun} of {where} is within its usual range; the most unusual is {most_unusual}."

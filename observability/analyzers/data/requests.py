@@ -268,7 +268,7 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     said = "."
     nature = "" if severity == "ok" else natural_reason(value, shared, highest, usual, now, known, context)
     if nature:
-        severity, said, limit = "ok", f". It is the model's own: {nature}.", None
+        severity, said, limit = "ok", f". This is an ordinary score, not a default value: {nature}.", None
     elif severity != "ok" and share.p_value > context.budget / 100:
         severity, said = "unknown", ". It may be a default value: a decision needs more predictions or days."
     elif severity != "ok":

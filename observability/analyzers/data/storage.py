@@ -197,7 +197,7 @@ def level_findings(context: Context, place: StoragePlace, prices: "DataFrame") -
         blank = undecided_place(context, place.name, level.metric, newest.n, "")
         if newest.n < MIN_REPORTS:
             more = plural(MIN_REPORTS - newest.n, "more report")
-            because = f"The {level.noun} of `{place.name}` cannot be told yet: {plural(newest.n, 'report')}, needs about {more}."
+            because = f"The {level.noun} of `{place.name}` is not yet known: {plural(newest.n, 'report')}, needs about {more}."
             yield replace(blank, because=because)
             continue
         severity = level_severity(newest.value, level.watch, level.act)
@@ -240,16 +240,14 @@ def full_findings(context: Context, place: StoragePlace, faster: bool) -> Iterat
     blank = replace(undecided_place(context, place.name, DAYS_LEFT, steps, ""), basis="estimated")
     if found is None or (steps < MIN_STEPS and not faster):
         more = plural(max(MIN_STEPS - steps, 1), "more day")
-        yield replace(
-            blank, because=f"When `{place.name}` is full cannot be told yet: {plural(steps, 'day')} of growth, needs about {more}."
-        )
+        yield replace(blank, because=f"When `{place.name}` is full is not yet known: {plural(steps, 'day')} of growth, needs about {more}.")
         return
     value, low, high = (float(each or 0.0) for each in found.days.triple)
     mean, least = found.growth.value or 0.0, found.growth.low or 0.0
     if 0 < value <= FULL_DAYS[0] and least <= 0 and not found.observed:
         more = plural(max(int(np.ceil(steps * (((mean - least) / mean) ** 2 - 1))), 1), "more day")
         size = f"{format_bytes(mean)} a day, {format_bytes(mean - least)} more or less"
-        yield replace(blank, because=f"When `{place.name}` is full cannot be told yet: it grows by {size}; needs about {more}.")
+        yield replace(blank, because=f"When `{place.name}` is full is not yet known: it grows by {size}; needs about {more}.")
         return
     severity: Severity = "ok" if value > FULL_DAYS[0] else "act" if high <= FULL_DAYS[1] else "watch"
     limit = FULL_DAYS[severity == "act"]
@@ -282,7 +280,7 @@ def change_finding(context: Context, change: StorageChange, p_adjusted: float) -
     usual = change_text(change.metric, change.usual) if np.isfinite(change.usual) else "unknown"
     if severity == "unknown":
         more = plural(change.missing_days, "more day")
-        return replace(blank, because=f"{figures}; whether that is usual cannot be told yet: it needs about {more}.")
+        return replace(blank, because=f"{figures}; whether that is usual is not yet known: it needs about {more}.")
     limit = change.limit if change.compared else 0.01
     if severity != "ok" and not change.rose(p_adjusted, context.budget):
         limit, blank = 0.01, replace(blank, against="level")

@@ -302,10 +302,7 @@ def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> 
     if worst == "ok":
         because = f"No input differs significantly between model and heuristic ({plural(len(inputs), 'input')}; `{name}` most)."
     else:
-        because = (
-            f"`{name}` is {where} while the model steers: compare a decision of the model with one of the heuristic, and it is {where} in "
-            f"{chance} of such pairs."
-        )
+        because = f"`{name}` is {where} while the model steers: in {chance} of pairs of a decision of the model and one of the heuristic."
         others = sum(each[0] != "ok" for each in judged) - 1
         because += f" {plural(others, 'more input differs', 'more inputs differ')}." if others else ""
     ends, limit = estimate.interval(), FEEDBACK_LIMITS[worst == "act"]

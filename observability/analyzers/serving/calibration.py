@@ -365,7 +365,7 @@ def p_words(p: float) -> str:
 
 
 def too_early(mature: float) -> str:
-    """Return that most labels are still to come."""
+    """Return the sentence that most labels have not arrived yet."""
     return f"; only {100 * mature:.0f} % of the labels are in: too early to tell"
 
 

@@ -1,4 +1,4 @@
-"""Find what the logged calls of a language model ask and answer otherwise than in the eight weeks before.
+"""Find changes of the inputs and outputs of a language model's logged calls from the eight weeks before.
 
 Such a model has no reference: serving/drift cannot judge it. All of its versions are judged together, on a sample of the calls. A column
 has one finding; the false discovery rate is controlled over all of them. There must be three earlier weeks for a critical
@@ -102,7 +102,7 @@ def drift_sentence(verdict: ChangeVerdict[CallDrift], severity: Severity) -> str
 
 ANALYZER = Analyzer(
     NAME,
-    "Do the calls of a language model ask and answer otherwise than in the weeks before?",
+    "Did the inputs or outputs of a language model's calls change from the weeks before?",
     needs,
     analyze,
     limits={METRIC: MOVED[1]},

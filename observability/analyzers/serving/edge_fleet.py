@@ -274,7 +274,7 @@ def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mappi
         days = -(-(GRACE - known) // timedelta(days=1))
         what = plural(more, "more device") if more else f"{plural(int(days), 'more day')} of reports"
         yield undecided_fleet(
-            context, model, "devices", STALE, len(spans), f"The share of old versions cannot be told yet; it needs about {what}.", "level"
+            context, model, "devices", STALE, len(spans), f"The share of old versions is not yet known; it needs about {what}.", "level"
         )
         return
     current = max(settled, key=lambda version: (settled[version], version))
@@ -304,7 +304,7 @@ def stop_criterion(known: Mapping[str, Model], model: str) -> float:
 
 
 def ring_findings(context: Context, model: str, parts: "tuple[DataFrame, DataFrame]", seen: Mapping[str, datetime]) -> Iterator[Finding]:
-    """Yield the finding about each ring of the newest version: it should stop, may go on, or cannot be told; and of a ring that it left.
+    """Yield the finding about each ring of the newest version: it should stop, may go on, or is undecided; and of a ring that it left.
 
     parts: the reports of the four weeks before the window, and of the window. seen: when each version was first reported.
     """
@@ -329,7 +329,7 @@ def ring_finding(context: Context, model: str, ring: RingCriterion, parts: "tupl
     n = ring.new[1]
     about = f"version `{ring.version}` in `{ring.ring}`"
     if gap is None:
-        return undecided_fleet(context, model, subject, RING_GAP, n, f"Whether {about} may go on cannot be told: {ring.reason}", LEVEL)
+        return undecided_fleet(context, model, subject, RING_GAP, n, f"Whether {about} may go on is unknown: {ring.reason}", LEVEL)
     onset = None
     if severity == "act":
         began = crashes_since(parts, ring)
@@ -340,7 +340,7 @@ def ring_finding(context: Context, model: str, ring: RingCriterion, parts: "tupl
     elif severity == "ok":
         because = f"{about[0].upper()}{about[1:]} may go on: {ring.shares}."
     else:
-        because = f"Whether {about} may go on cannot be told: {ring.shares}. {ring.reason}"
+        because = f"Whether {about} may go on is unknown: {ring.shares}. {ring.reason}"
     evidence = {"version": ring.version, "ring": ring.ring, "baseline": ring.old[0] / ring.old[1], "baseline_n": ring.old[1]}
     dated = {"onset_known": "dated"} if onset else {}
     return replace(

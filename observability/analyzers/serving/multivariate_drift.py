@@ -421,7 +421,7 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
         why = f"adjusted p {judged.adjusted:.2g}"
         if days is not None and not judged.beyond_days:
             why = f"single days reach AUC {days.null_mean + ONE_SIDED_95 * days.null_sd:.2f}"
-        return f"Joint drift of the inputs cannot be told from chance ({auc}): {why}, {rows}."
+        return f"Whether the joint drift of the inputs exceeds chance is unknown ({auc}): {why}, {rows}."
     alike = not judged.news and days is not None and standing_since(finding) is None
     past = "; not clearly different from the past four weeks" if alike else ""
     apart = f"(domain-classifier AUC {found.auc:.2f}, limit {finding.limit:g})"

@@ -262,7 +262,7 @@ def daily_range(change: MetricChange, allowed: float) -> str:
 
 
 def past_words(change: MetricChange) -> str:
-    """Return that the metric is about as in the past month."""
+    """Return the clause that the metric is about as in the past month."""
     past = change.past
     return (
         f"; unchanged from last month ({metric_number(change.metric, past.before.value)})"

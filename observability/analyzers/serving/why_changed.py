@@ -17,6 +17,7 @@ from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding
 from observability.core.questions import UNKNOWN, Aggregate
 from observability.detection import attribution_sentences as words
+from observability.detection.slice_sentences import young_labels_sentence
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.stats.decompose import MIN_LABELLED_ROWS, Decomposition, decompose_loss_change, kitagawa_mix_effect
@@ -136,9 +137,9 @@ def attribution_severity(held: ComparedRows, found: Decomposition, context: Cont
         )
         apart = found.alone_now > APART and metric != PARTS[2]
         if apart:
-            made = replace(made, because=words.split_sentence(found, held.against))
+            made = replace(made, because=words.too_little_overlap_sentence(found, held.against))
         said.append(made if young or apart else replace(made, severity="watch" if metric == PARTS[1] and is_drift_hidden(found) else "ok"))
-    return [replace(each, because=words.young_labels_sentence(each.because)) if young else each for each in said]
+    return [replace(each, because=young_labels_sentence(each.because)) if young else each for each in said]
 
 
 def is_drift_hidden(found: Decomposition) -> bool:

@@ -147,7 +147,7 @@ def gain_finding(context: Context, audit: AugmentationAudit, change: RepeatedDif
         "harms": f"Augmentation `{audit.name}` {unit.lowers}: {words}.",
         "none": f"Augmentation `{audit.name}` has no significant effect on {unit.noun}: {words}.",
         "small": f"Augmentation `{audit.name}` changes {unit.noun} by less than {100 * EFFECT:g} {unit.unit}: {words}.",
-        "unknown": f"Whether augmentation `{audit.name}` helps cannot be told: {words}; {matters}. Train with more seeds or rows.",
+        "unknown": f"Whether augmentation `{audit.name}` helps is unknown: {words}; {matters}. Train with more seeds or rows.",
     }[word]
     blank = undecided_augmentation(context, audit, GAIN, change.n, sentence)
     blank = replace(blank, evidence=blank.evidence | {"effect": word, "p_adjusted": p_harm})

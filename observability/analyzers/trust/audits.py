@@ -100,8 +100,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     never = [words for kind, words in NEVER_RUN.items() if kind not in told_of | idle]
     if never and context.version.artifact:
         because = (
-            f"Of version {context.version.name}, {join_words(never)} {'is' if len(never) == 1 else 'are'} not known: no audit had been run "
-            f"by {context.due_time:%Y-%m-%d}."
+            f"No audit had been run by {context.due_time:%Y-%m-%d}: {join_words(never)} of version {context.version.name} "
+            f"{'is' if len(never) == 1 else 'are'} unknown."
         )
         found.append(context.undecided(NAME, "model", METRIC, 0, because, against="level"))
     return found
@@ -166,7 +166,7 @@ def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context
 
 
 def no_value_sentence(audit: StoredAudit) -> str:
-    """Return that an audit gave no value to judge, with the numbers that it has."""
+    """Return the finding about an audit without a value to judge, with the numbers that it has."""
     numbers = [] if audit.headline else recorded_numbers(audit)
     if not numbers:
         return f"The {audit.kind} audit gave no value."
@@ -273,8 +273,8 @@ def audit_value_words(audit: StoredAudit) -> str:
         own = audit.results.get("model")
         beside = f"; the model itself {percent(own['value'])}" if isinstance(own, Mapping) and own.get("value") is not None else ""
         return (
-            f"{audit.headline.get('feature')} alone predicts the label {percent(value)} of the way from chance to perfection "
-            f"({percent(low)} to {percent(high)}){beside}"
+            f"Label predictability from {audit.headline.get('feature')} alone: {percent(value)} "
+            f"({percent(low)} to {percent(high)}; 0 % chance, 100 % perfect){beside}"
         )
     if audit.kind == "fairness":
         worst = audit.results.get("worst")

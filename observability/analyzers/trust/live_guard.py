@@ -113,7 +113,7 @@ def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -
     far = (
         [(names.get(reference, reference), part) for reference, part in far_features(guard.space, guard.points)] if severity != "ok" else []
     )
-    because = f"{format_share(share.value or 0.0)} of {n:,} requests are far from the reference, where 1 % of its own rows are as far"
+    because = f"{format_share(share.value or 0.0)} of {n:,} requests are far from the reference; 1 % of the reference rows are"
     if severity == "unknown":
         because += f". Whether that is more than {format_share(limit)} needs more requests"
     elif far:

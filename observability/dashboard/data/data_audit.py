@@ -160,8 +160,8 @@ def _columns_alone(audit: AuditedData, scope: Scope) -> None:
         name, version = audit.leakage_of
         link = links.page_address("audits", scope.about(name), version=version, kind="leakage")
         words = formatting.escape_markdown(f"{name} {version}")
-        overlap = ", and which held-out rows are training rows," if audit.held_out else ""
-        st.caption(f"What each column alone tells of the label{overlap} is judged by the [audit of leakage of {words}]({link}).")
+        overlap = ", and which held-out rows are training rows" if audit.held_out else ""
+        st.caption(f"The [leakage audit of {words}]({link}) judges how well each column alone predicts the label{overlap}.")
         return
     alone = audit.columns_alone
     if not alone:
@@ -172,10 +172,10 @@ def _columns_alone(audit: AuditedData, scope: Scope) -> None:
         lines.append([name, *share.triple, limit, severity, int(share.n)])
     rows = pd.DataFrame(lines, columns=["name", "value", "low", "high", "limit", "severity", "n"])
     first = rows.iloc[0]
-    alt = f"{first['name']} alone comes {formatting.format_share(first['value'])} of the way from chance to perfection, the farthest."
-    with st.expander("What each column alone tells of the label", icon=":material/key:", expanded=bool((rows["severity"] != "ok").any())):
-        figure = charts_data_audits.audited_share_bars(rows, x="way from chance (0) to perfection (100 %)")
-        columns = {"name": "Column", "value": "Share of the way", "severity": "Status", "n": "Rows"}
+    alt = f"{first['name']} alone predicts the label best: {formatting.format_share(first['value'])} (0 % chance, 100 % perfect)."
+    with st.expander("Label predictability of each column alone", icon=":material/key:", expanded=bool((rows["severity"] != "ok").any())):
+        figure = charts_data_audits.audited_share_bars(rows, x="label predictability: 0 % chance, 100 % perfect")
+        columns = {"name": "Column", "value": "Label predictability", "severity": "Status", "n": "Rows"}
         frame.chart_with_table(figure, rows, key="audit-columns", alt=alt, metrics=(LEAK,), columns=columns)
 
 

@@ -137,7 +137,7 @@ def headline_words(audit: StoredAudit) -> str:
     if audit.kind == form_audits.KIND:
         return form_audits.form_words(audit)
     if audit.kind == "leakage":
-        return f"known of the label by {audit.headline.get('feature') or 'one feature'} alone"
+        return f"label predictability from {audit.headline.get('feature') or 'one feature'} alone"
     if audit.kind == "fairness":
         return f"largest gap between groups, shift of {at} nats" if at is not None else "largest gap between groups"
     return "rank correlation of attributions against other backgrounds"

@@ -25,7 +25,7 @@ OVERLAPS = (
     column("held", "Held-out rows", strong=True),
     column("exact", "Exact", align="right"),
     column("near", "Nearly", align="right"),
-    column("same", "Same label", align="right", phone=False, help="Of the exact ones, those with the label of such a training row"),
+    column("same", "Same label", align="right", phone=False, help="Exact matches that also have the label of an equal training row"),
     column("usual", "Among training rows", align="right", phone=False, help="Training rows that equal another training row"),
 )
 
@@ -48,8 +48,8 @@ def leakage_figure(here: ModelPage, audit: StoredAudit) -> None:
     metrics = (HEADLINES["leakage"], *results["further"])
     frame.chart_with_table(figure, rows, key="leakage", alt=f"{audit_value_words(audit)}.", metrics=metrics)
     plain_caption(
-        f"By {MEASURES.get(results['measure'], results['measure'])} on {results['rows']['n']:,} rows of {results['rows']['from']}, each "
-        f"answered by trees of one feature that were fitted on other rows. {model_note(results)}"
+        f"Measure: {MEASURES.get(results['measure'], results['measure'])} of trees on a single feature, on {results['rows']['n']:,} rows "
+        f"of {results['rows']['from']}; each tree was fitted on other rows. {model_note(results)}"
     )
     if said := later_words(results):
         plain_paragraph(said)

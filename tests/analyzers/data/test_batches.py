@@ -170,7 +170,7 @@ def test_a_window_with_everything_in_it_says_that_a_shorter_one_can_tell(rows: l
     evenings = [{**each, "batch": f"{each['batch']}, evening", "at": each["at"] + timedelta(hours=9)} for each in week]
     (few,), (many,) = (list(judged(each).values()) for each in (week, [*week, *evenings]))
     assert few.severity == many.severity == "unknown" and "shorter" not in few.because
-    assert many.because.endswith("Of its 14 batches in this window the later ones can be judged in a shorter window.")
+    assert many.because.endswith("Choose a shorter window to judge the later ones of its 14 batches.")
 
 
 def from_devices(rng: np.random.Generator, days: range, *, devices: int = 6, named: bool = True) -> list[dict]:

@@ -169,7 +169,7 @@ def test_a_run_beyond_how_runs_differ_is_unknown_where_it_is_not_significant(row
         each["rows_in"], each["rows_dropped"] = 30, 1
     rows[-1]["rows_dropped"] = 6
     found = judged(rows, budget=1e-9)[RULE, "cleaning_drop_rate"]
-    assert found.severity == "unknown" and found.value > found.limit and "it cannot be told yet and needs larger runs" in found.because
+    assert found.severity == "unknown" and found.value > found.limit and "a decision needs larger runs" in found.because
 
 
 def weekly_runs(shares: list[float]) -> list[dict]:

@@ -264,4 +264,4 @@ def test_the_days_and_batches_of_a_fault_are_those_of_single_batches() -> None:
 )
 def test_bad_days_of_the_past_make_no_bad_day_ok(past: list[float], now: list[float], every: int, fleet: int) -> None:
     (found, *_) = null_shares(now, past, every=every, fleet=fleet)
-    assert found.severity == "unknown" and found.value == now[0] and beyond_limit(found) and "cannot be told yet" in found.because
+    assert found.severity == "unknown" and found.value == now[0] and beyond_limit(found) and "is not yet known" in found.because

@@ -105,7 +105,7 @@ def test_a_score_that_the_inputs_explain_is_no_default_score() -> None:
     past["score"], moved["score"] = (trees.predict_proba(inputs(each))[:, 1] for each in (past, moved))
     claim = said(moved, past)["score", "default_score_rate"]
     assert claim.severity == "ok" and claim.value is not None and claim.value > 0.5 and claim.limit is None
-    assert claim.because.endswith("It is the model's own: such inputs had scores near it before.")
+    assert claim.because.endswith("This is an ordinary score, not a default value: such inputs had scores near it before.")
     moved.loc[::4, "score"] = 0.5
     moved.loc[1::4, "score"] = 0.5
     claim = said(moved, past)["score", "default_score_rate"]
@@ -364,4 +364,6 @@ def test_a_default_of_one_bad_past_day_is_not_the_models_own_where_there_is_a_re
     claim = said(current, past, rows(4000, 8))["score", "default_score_rate"]
     assert claim.severity == "act" and "default value given without calling the model" in claim.because
     known = said(current, past, past)["score", "default_score_rate"]
-    assert known.severity == "ok" and known.because.endswith("It is the model's own: different inputs had it before.")
+    assert known.severity == "ok" and known.because.endswith(
+        "This is an ordinary score, not a default value: different inputs had it before."
+    )

@@ -121,7 +121,7 @@ def test_few_reports_raise_nothing_and_say_what_is_needed() -> None:
     rows = [each | bad for each in place_reports(RNG(2), before=0)[:2]]
     found = {each.metric: each for each in storage_findings(rows)}
     assert not [each.because for each in found.values() if each.needs_action]
-    assert found["storage_used_share"].because.endswith("cannot be told yet: 2 reports, needs about 1 more report.")
+    assert found["storage_used_share"].because.endswith("is not yet known: 2 reports, needs about 1 more report.")
     assert found["storage_days_left"].because.endswith("1 day of growth, needs about 9 more days.")
     assert "it needs about 14 more days" in found["storage_read_p99_ms"].because
     assert found["storage_corrupt_rate"].because == ("No checksum of 40 in `lake` failed; to exclude 1 % it needs about 260 more blocks.")

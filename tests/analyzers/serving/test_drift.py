@@ -138,9 +138,9 @@ def test_a_move_beyond_the_range_of_the_reference_is_never_said_to_be_none(past_
     tenths[[0, -1]] = -np.inf, np.inf
     p, q = (pd.cut(side["age"], tenths).value_counts(normalize=True, sort=False).clip(lower=1e-4) for side in (past, current))
     exact = float(((q - p) * np.log(q / p)).sum())
-    share = f"{100 * (past['age'] > reference['age'].max()).mean():.0f} % of whose values lie beyond one end of the reference’s range, in one bin"
+    share = f"{100 * (past['age'] > reference['age'].max()).mean():.0f} % of those values are beyond the reference’s range, in a single bin"
     assert exact > 0.3 and own.evidence["past_psi"] < 0.1 and share in own.because, own.because
-    assert ("cannot tell whether it moved since its own past 28 days" in own.because) is not known
+    assert ("change from its own past 28 days unknown" in own.because) is not known
     if known:
         said = float(own.because.split("at least ")[1].split(" against its own past 28 days")[0])
         assert own.evidence["past_psi"] < said <= exact

@@ -372,7 +372,7 @@ def test_young_labels_make_it_unknown_and_few_rows_too() -> None:
     current.loc[np.random.default_rng(4).random(6000) < 0.5, "label"] = np.nan
     found = said(current, reference, past)
     assert alarms(found) == {} and found["model", "mae", "region=east"].severity == "unknown"
-    assert "too few of the labels are in" in found["model", "mae", "region=east"].because
+    assert "too few labels have arrived" in found["model", "mae", "region=east"].because
     (few,) = said(current.head(150), reference, past).values()
     assert few.severity == "unknown" and "about 50 more" in few.because
     (alone,) = said(current, None).values()

@@ -79,7 +79,7 @@ def test_nothing_changed_and_what_cannot_be_told() -> None:
     current.loc[np.random.default_rng(1).random(3500) < 0.4, "label"] = np.nan
     young = said(current, priced(3500, 8))
     assert {each.severity for each in young.values()} == {"unknown"} and all(
-        "too few of the labels" in each.because for each in young.values()
+        "too few labels have arrived" in each.because for each in young.values()
     )
 
 

@@ -151,7 +151,7 @@ def test_what_the_job_says_is_a_finding() -> None:
     }
     other = {**alert, "text": "about a deployment", "run": None}
     found = only(said([*a_run({"train_loss": loss()}), alert, other]), "run_alerts")
-    assert found.severity == "watch" and "Run `one` says: Restarted from step 40." in found.because and found.value == 1
+    assert found.severity == "watch" and "Run `one` logged the alert: Restarted from step 40." in found.because and found.value == 1
 
 
 def test_names_tell_what_a_metric_is() -> None:
