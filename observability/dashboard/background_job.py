@@ -152,5 +152,5 @@ def _job_progress(slot: JobSlot, key: str, job: BackgroundJob) -> None:
         return
     st.progress(min(job.share, 1.0), formatting.escape_markdown(f"{job.title}: {job.words}"))
     if waiting := list(slot.waiting):
-        st.caption(formatting.escape_markdown(f"In line: {', '.join(f'{place}. {each.title}' for place, each in enumerate(waiting, 1))}"))
+        st.caption(formatting.escape_markdown(f"Queue: {', '.join(f'{place}. {each.title}' for place, each in enumerate(waiting, 1))}"))
     st.button("Cancel", icon=":material/close:", key=f"{key}-cancel", on_click=job.cancel, disabled=job.stop.is_set())

@@ -97,12 +97,18 @@ def measure_selectbox(measures: Mapping[str, tuple[str, str]], offered: Sequence
     return address_selectbox("measure", "Measure", offered, words=words, placeholder=words(default), missing=warning, width=420) or default
 
 
+def feature_in_address() -> str | None:
+    """The column that the address (or a click, which writes to it) names; None where it names none."""
+    named: str | None = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
+    return named
+
+
 def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | None:
     """The item about the column that the address (or a click, which writes to it) names; None where it names none.
 
-    how: for the warning about a column that is not among them: it was not `how`, as "analyzed".
+    how: the adjective in the warning about an unknown column, as "analyzed".
     """
-    named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
+    named = feature_in_address()
     found = next((item for item in among if item.subject == named), None)
     if named and found is None:
         link_warning(f"The link names {named}, which is not among the {how} columns.")
@@ -110,12 +116,12 @@ def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | Non
 
 
 def column_selectbox(names: Sequence[str], placeholder: str) -> None:
-    """Draw the box to choose a column, which is the parameter `feature` of the address. Of very many it offers the first, with a search of
-    all.
+    """Draw the box to choose a column, which is the parameter `feature` of the address.
+
+    If there are very many columns, the box lists the first ones, and a search covers all.
     """
-    chosen = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        offered = paged_names.searched_options(names, "Search columns", "feature", chosen)
+        offered = paged_names.searched_options(names, "Search columns", "feature", feature_in_address())
         st.selectbox("Column", offered, index=None, placeholder=placeholder, key="feature", bind=BIND, width=320)
 
 

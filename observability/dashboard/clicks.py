@@ -177,7 +177,7 @@ def row_of_mark(point: Point, axis: str, count: int) -> int | None:
 
 
 def wrong_outcome_condition(here: ModelPage) -> str:
-    """The condition that a labelled prediction is wrong; of a regression, that it has an error."""
+    """The condition that a labelled prediction is wrong; for regression, that it has an error."""
     return error_condition(here.model.task)
 
 

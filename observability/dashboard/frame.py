@@ -191,7 +191,7 @@ def link_words(scope: Scope, window: Window | None) -> str:
     """What the link to copy opens: the view as it is, or one that moves with its records."""
     if window or scope.span in ("all", "dates"):
         return f"Opens this view{' with absolute times' if window else ''}."
-    return f"Opens this view with “{SPANS[scope.span]}” as of then. For a link to these days, choose dates first."
+    return f"Opens this view with “{SPANS[scope.span]}”, counted from when the link is opened. For fixed dates, choose dates first."
 
 
 def store_banner(page: str) -> None:

@@ -99,7 +99,7 @@ def file_of_page(place: FigurePlace, key: str, person: Person) -> str | bytes:
         _run_until_collected(place, collector, person)
     if collector.content is None:
         why = " ".join(dict.fromkeys(collector.said)) or None
-        raise NotFoundError("the file cannot be made without figures of groups of few rows", where=place.page, got=why)
+        raise NotFoundError("the page offers no such file without figures of small groups", where=place.page, got=why)
     return collector.content
 
 

@@ -49,7 +49,7 @@ def lag_sentence(as_of: datetime, now: datetime) -> str:
     when = f"{time_zone.zoned(as_of):%H:%M} {time_zone.zone_sign(as_of)}" if as_of.date() == now.date() else time_zone.named_minute(as_of)
     if seconds < -CLOCKS_APART:
         ahead = plural(-seconds // size, unit)
-        return f"Data as of {when} by the owner's clock, {ahead} ahead of this machine's: how far it is behind is not known."
+        return f"Data as of {when} by the owner's clock, which is {ahead} ahead of this machine. The delay is unknown."
     return f"Data as of {when}, {plural(max(seconds, 0) // size, unit)} behind."
 
 

@@ -142,7 +142,9 @@ def _time_range(model: Model | None) -> str:
             if model and dates:
                 comparison_links(scope, model.name, dates)
     turned = scope.start and scope.end and scope.start >= scope.end
-    why = "The dates end before they start." if turned else "The models end on different days: choose a model, or dates."
+    why = (
+        "The dates end before they start." if turned else "The newest records of the models have different dates: choose a model, or dates."
+    )
     for key, label, icon, moved in (
         ("earlier", "Earlier: one window back", "arrow_back", dates and shifted_dates(dates, -1)),
         ("later", "Later: one window forward", "arrow_forward", dates and shifted_dates(dates, 1)),
@@ -193,7 +195,7 @@ def dates_in_zone(dates: Dates, zone: tzinfo) -> str | None:
 
 
 def latest_window_end(scope: Scope) -> datetime | None:
-    """When the last window of the scope's models ends; None where a window cannot be told."""
+    """When the last window of the scope's models ends; None where a window is unknown."""
     try:
         return load.scope_dates(replace(scope, start=None, end=None))[1]
     except ObservabilityError:

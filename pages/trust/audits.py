@@ -1,9 +1,9 @@
 """Audits :material/verified_user:
 Tests of a model version that were run on purpose: robustness against cheap changes, noise, absent features and changed texts; membership,
-whether training records can be told from others; explanations, whether they are stable and faithful; fairness under shift, how far groups
-would be apart in another population; data leakage, whether one feature alone predicts the label and held-out rows are among the training
-rows; forms, what other precisions and threads change. Each result has an interval and an expiry date, and holds for one version. Run one
-here or with the command `audit`, let the dashboard run them on a schedule, and accept results as risk owner.
+whether training records can be distinguished from others; explanations, whether they are stable and faithful; fairness under shift, how
+far groups would be apart in another population; data leakage, whether one feature alone predicts the label and held-out rows are among the
+training rows; forms, what other precisions and threads change. Each result has an interval and an expiry date, and holds for one version.
+Run one here or with the command `audit`, let the dashboard run them on a schedule, and accept results as risk owner.
 """
 
 import streamlit as st

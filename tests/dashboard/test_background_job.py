@@ -85,10 +85,10 @@ def test_a_session_sees_what_runs_and_its_place_in_line(slot: JobSlot, monkeypat
     gate = threading.Event()
     slot.start("mine", "fault of another", held(gate, "x"))
     app = AppTest.from_function(lab_of_another, kwargs={"choice": "own"}).run(timeout=30)
-    assert app.button(key="lab-run").label == "Plant when it is free"
+    assert app.button(key="lab-run").label == "Join the queue"
     app.button(key="lab-run").click().run()
     said = [each.value.replace("\\", "") for each in app.caption]
-    assert any("Place 1 of 1 in line" in words for words in said) and "In line: 1. fault own" in said
+    assert any("Place 1 of 1 in the queue" in words for words in said) and "Queue: 1. fault own" in said
     assert app.button(key="lab-run").disabled
     app.button(key="lab-leave").click().run()
     assert slot.place("own") is None and not app.button(key="lab-run").disabled

@@ -192,7 +192,7 @@ def test_a_summary_names_what_others_pinned_without_its_figures(current: World, 
     scheduler = Person("bob", "administrator")
     text = board_mail.dashboard_summary(board, AlertConfig(), scheduler)[0]
     figure = page_figures.figures_of_page(LOAN, ["overlay"]).found["overlay"]
-    assert figure.alt not in text and "Age of loans: pinned by ann, so it stands on the page only." in text
+    assert figure.alt not in text and "Age of loans: not in this mail, because ann pinned it, not " in text
     text, drawn = board_mail.dashboard_summary(board, AlertConfig(), Person("ann", "administrator"))
     assert figure.alt in text
     for line in drawn:

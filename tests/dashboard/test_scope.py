@@ -311,5 +311,5 @@ def test_dates_that_no_box_can_hold_are_said_and_break_no_page(start: str, end: 
 
 def test_a_link_that_moves_with_its_records_says_so() -> None:
     """A link with `Last 7 days` opens other days later."""
-    assert "as of then" in frame.link_words(Scope(span="7d"), None)
+    assert "counted from when the link is opened" in frame.link_words(Scope(span="7d"), None)
     assert frame.link_words(Scope(span="dates", start=END, end=END), None) == "Opens this view."

@@ -584,7 +584,7 @@ def test_files_that_were_made_at_a_reader_are_noted_for_whoever_asked(owner: Duc
         (-5, "Data as of 10:41 UTC, 0 seconds behind."),
         (
             -600,
-            "Data as of 10:41 UTC by the owner's clock, 10 minutes ahead of this machine's: how far it is behind is not known.",
+            "Data as of 10:41 UTC by the owner's clock, which is 10 minutes ahead of this machine. The delay is unknown.",
         ),
     ],
 )

@@ -111,7 +111,10 @@ def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tupl
                 lines += ["", *filter(None, (pin.title, pin.text))]
                 continue
             if pin.id not in runs:
-                lines += ["", f"{pin.title or pin.figure}: pinned by {pin.author}, so it stands on the page only."]
+                lines += [
+                    "",
+                    f"{pin.title or pin.figure}: not in this mail, because {pin.author} pinned it, not {person.name}. See the page.",
+                ]
                 continue
             figure = runs[pin.id].found.get(pin.figure)
             said = figure.alt if figure else runs[pin.id].why_missing(pin.figure)

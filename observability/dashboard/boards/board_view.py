@@ -82,9 +82,9 @@ def _board_tools(board: Board, scope: Scope) -> bool:
     if scope != board.scope:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             words = scope_words(board.scope, scope_dates_words(board.scope))
-            st.caption(formatting.escape_markdown(f"Not the dashboard's own scope ({words})."), width="content")
-            link_button("Back to it", board_link(board), key="board-scope-back", icon="undo")
-            if writes and st.button("Make this its own", type="tertiary", icon=":material/save:", key="board-scope-save"):
+            st.caption(formatting.escape_markdown(f"Not the dashboard's saved scope ({words})."), width="content")
+            link_button("Back to the saved scope", board_link(board), key="board-scope-back", icon="undo")
+            if writes and st.button("Save this scope", type="tertiary", icon=":material/save:", key="board-scope-save"):
                 _save(board_record(board.id, person_name.person_name_or_default(), scope=scope_text(scope)))
     return arranging and author is not None
 

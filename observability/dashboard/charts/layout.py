@@ -151,7 +151,7 @@ def add_names(
     axis: tuple[float, float] | None = None,
     line: float = 0.08,
 ) -> None:
-    """Write the name beside each mark, towards the middle of the axis: above the mark, or below where that covers no other name.
+    """Write the name beside each mark, towards the middle of the axis: above the mark, or below it if there is more room below.
 
     log: whether the horizontal axis is logarithmic. axis: its ends, by default those of the marks. line: height of a line of text, as a
     share of the marks' range.

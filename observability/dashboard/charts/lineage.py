@@ -35,9 +35,9 @@ def hover_lines(lines: Sequence[str]) -> list[str]:
 def lineage_tree(frame: pd.DataFrame, others: pd.DataFrame) -> go.Figure:
     """Things as marks with their labels, each under the thing that it is linked to; a click gives `customdata[0]`, the thing's address.
 
-    frame: address, kind, label, hover, distance (0 of the centre), place (row from the top, the centre's between both directions), above
-    (place of the thing that it is linked to, missing for the centre), hidden (0, or how many things the row stands for). others: from, to
-    (places of further links).
+    frame: address, kind, label, hover, distance (0 of the centre), place (row number from the top; the centre lies between upstream and
+    downstream), above (place of the linked thing; missing for the centre), hidden (0, or how many things the row stands for). others:
+    from, to (places of further links).
     """
     figure = go.Figure()
     depth = frame["distance"].abs()

@@ -62,7 +62,7 @@ def training_curve_lines(frame: pd.DataFrame, marks: pd.DataFrame, *, name: str,
 def parallel_coordinates(frame: pd.DataFrame, *, metric: str) -> go.Figure:
     """Parameters of runs as parallel axes, the last one the metric, which also colours the lines.
 
-    frame: run, one column a parameter, metric.
+    frame: run, one column per parameter, metric.
     """
     dimensions = []
     for column in frame.columns[1:]:

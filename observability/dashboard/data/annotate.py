@@ -394,7 +394,7 @@ def assignment_form(board: LabellingBoard) -> None:
     open_work = ", ".join(f"{who} {n}" for who, n in sorted(board.load.items())) or "none"
     plain_paragraph(
         "Each item goes to the annotator with the highest accuracy on similar items, among those with at most "
-        f"{LOAD_STEP} open items above the minimum. Open assignments: {open_work}."
+        f"{LOAD_STEP} open items more than the annotator with the fewest. Open assignments: {open_work}."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         people = st.multiselect("Annotators", board.people, accept_new_options=True, key="annotate-people", width=420)

@@ -70,7 +70,7 @@ def _policies_table(rows: pd.DataFrame) -> None:
         lines.append(table_row(cells))
     draw_table("policies", "Policies and their outcomes", POLICIES, lines, compact=True)
     csv_button("policies", rows, has_groups=False)
-    st.caption("A policy that selects hard items differs more often by design.")
+    st.caption("Labels of a policy that selects hard items differ more often, by design.")
 
 
 def _reasons_table(rows: pd.DataFrame) -> None:

@@ -21,7 +21,7 @@ COLUMNS = columns_on_phone(
     "check group share",
     column("check", "Check", strong=True),
     column("group", "Group"),
-    column("share", "Share found", align="right", help="Of the group's own rows, with its 95 % interval"),
+    column("share", "Share found", align="right", help="Share of the group's own rows, with its 95 % interval"),
     *number_columns(found="Rows found", rows="Rows"),
 )
 

@@ -69,12 +69,12 @@ COLUMNS = columns_on_phone(
     column("batch", "Batch", strong=True),
     column("at", "Arrived (UTC)", width="9rem", short=True),
     column("captured", "Captured (UTC)", help="Start and end of the capture of its data, and its duration"),
-    column("delay", "Delay", align="right", help="From the end of the capture to the arrival"),
+    column("delay", "Delay", align="right", help="Time from the end of the capture to the arrival"),
     column("rows", "Rows in", align="right"),
     column("kept", "Kept", align="right", help="Rows minus rejected rows"),
     column("rejected", "Rejected", align="right"),
     column("predictions", "In window", align="right", help="Predictions of this window that name the batch"),
-    column("failed", "Failed", align="right", help="Of those, how many have another status than ok"),
+    column("failed", "Failed", align="right", help="Predictions in the window with a status other than ok"),
     column("cost", "Cost", align="right", help="Sum of the logged cost of those predictions, in the currency of the log"),
 )
 REQUIRED = ("batch", "at", "rows")

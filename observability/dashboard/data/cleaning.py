@@ -71,7 +71,7 @@ GROUP_COLUMNS = columns_on_phone(
     "group rate gap",
     column("group", "Group", strong=True),
     *number_columns(rows="Rows in", dropped="Dropped"),
-    column("rate", "Share dropped", align="right", help="Of the group's own rows, with its 95 % interval"),
+    column("rate", "Share dropped", align="right", help="Share of the group's own rows, with its 95 % interval"),
     column("gap", "Beyond the others", align="right", help="Share dropped minus that of all other groups, with its 95 % interval"),
     column("before", "Share before", align="right", help="The group's share of all input rows"),
     column("after", "Share after", align="right", help="The group's share of the rows that were kept"),

@@ -49,7 +49,7 @@ DATASETS = columns_on_phone(
     column("dataset", "Dataset", strong=True),
     column("status", "Status", width="7rem"),
     column("versions", "Versions", align="right"),
-    column("rows", "Rows", align="right", help="Of the newest version"),
+    column("rows", "Rows", align="right", help="Rows of the newest version"),
     column("used", "Training runs", align="right"),
     column("last", "Newest (UTC)", short=True),
 )

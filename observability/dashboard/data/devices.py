@@ -120,7 +120,7 @@ def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def few_peers_note(rows: pd.DataFrame) -> None:
-    """What cannot be told of devices with fewer than three others of their kind in these dates; nothing where all have more."""
+    """What is unknown about devices with fewer than three others of their kind in these dates; nothing where all have more."""
     kinds = units_of_kinds(rows["subject"].tolist(), rows["stats"].tolist())
     few = sum(len(each) for each in kinds.values() if len(each) <= FOLLOWED)
     if few:

@@ -33,16 +33,18 @@ MIN_ITEMS = 30
 PEOPLE_COLUMNS = (
     column("annotator", "Annotator", strong=True),
     column("labels", "Labels", align="right", phone=False),
-    column("accuracy", "Accuracy", align="right", help="By Dawid and Skene's model of all labels; needs no known answers"),
+    column("accuracy", "Accuracy", align="right", help="Accuracy by Dawid and Skene's model of all labels; needs no known answers"),
     column("crowdlab", "CROWDLAB", align="right", help="Quality with the model's suggestions; its scale is biased, so compare ranks"),
-    column("rank", "Rank", align="right", help="By CROWDLAB, without suggestions by accuracy; below, the 95 % range"),
+    column("rank", "Rank", align="right", help="Rank by CROWDLAB, without suggestions by accuracy; below it, the 95 % range"),
 )
 SUSPECT_COLUMNS = columns_on_phone(
     "item label likely quality",
     column("item", "Item", strong=True),
     column("label", "Label in use"),
     column("likely", "Likelier"),
-    column("quality", "Probability", align="right", help="That the label in use is correct; below, that the most likely label is"),
+    column(
+        "quality", "Probability", align="right", help="Probability that the label in use is correct; below it, that of the likelier label"
+    ),
     *number_columns(labels="Labels"),
     column("case", "Neighbours"),
     column("again", "Label it"),
@@ -123,7 +125,7 @@ def labels_summary(shown: QualityOfLabels, window: Window) -> bool:
     if several >= MIN_ITEMS:
         return True
     plain_paragraph(
-        f"Quality cannot be told yet: {formatting.plural(several, 'item was', 'items were')} labelled by two annotators or more, about "
+        f"Quality is not yet known: {formatting.plural(several, 'item was', 'items were')} labelled by two annotators or more, about "
         f"{MIN_ITEMS - several} more are needed."
     )
     return False
@@ -156,7 +158,7 @@ def agreement_section(shown: QualityOfLabels) -> None:
         lines.append(table_row(what="Cohen's kappa", figure=formatting.format_number(found.cohen), of=of))
     for each in crowd_quality.class_agreement(shown.crowd).to_dict("records"):
         if each["n"]:
-            of = f"other labels of items with one of {each['n']:,} such labels"
+            of = f"the other labels on items that have this label ({formatting.plural(each['n'], 'label')})"
             lines.append(table_row(what=f"Same label: {each['class']}", figure=formatting.format_share(each["share"]), of=of))
     draw_table("agreement", "Agreement by other measures and by class", FACTS, lines, compact=True)
     weeks = crowd_quality.agreement_over(shown.answers, "week")

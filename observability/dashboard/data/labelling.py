@@ -51,8 +51,10 @@ ANNOTATOR_COLUMNS = columns_on_phone(
     column("gold", "Gold accuracy", align="right", help="Share right of the items with a known answer, with its 95 % interval"),
     column("agrees", "Agreement", align="right", help="Share of labels that equal the majority of the other annotators of the item"),
     column("median", "Time per label", align="right", help="Median and 90th percentile"),
-    column("an_hour", "Labels per hour", align="right", help="Of labelling time, without breaks"),
-    column("taken", "Suggestions accepted", align="right", help="Of the suggestions shown, and of those that are wrong by gold"),
+    column("an_hour", "Labels per hour", align="right", help="Labels per hour of labelling time, without breaks"),
+    column(
+        "taken", "Suggestions accepted", align="right", help="Share accepted of all shown suggestions, and of those that are wrong by gold"
+    ),
     column("given", "Assigned", align="right", help="Items assigned in this window, and their share of all"),
 )
 CLASS_COLUMNS = (

@@ -47,12 +47,12 @@ OFFERED = ("version", "dataset", "run", "source", "device", "project")
 MAX_OFFERED = 300
 DEPTH = 6
 """Links that are followed in each direction."""
-BESIDE = 6
+MAX_SIBLINGS = 6
 """Things of one kind that are drawn beside one thing."""
 COLUMNS = (
     column("thing", "Name", strong=True),
     column("kind", "Kind", short=True),
-    column("link", "Link", help="To the next one towards the centre", phone=False),
+    column("link", "Link", help="Relation to the next thing towards the centre", phone=False),
     column("facts", "Facts", phone=False),
     column("around", "Lineage", short=True),
 )
@@ -235,7 +235,7 @@ def _link_sentence(step: LineageStep) -> str:
 def lineage_section(centre: Thing, depth: int, scope: Scope) -> None:
     """The picture around a thing, what it leaves out, and the table with a link to the page of each thing."""
     found = links_around(centre)
-    view = lineage_around(found, centre, depth, BESIDE)
+    view = lineage_around(found, centre, depth, MAX_SIBLINGS)
     rows = drawn_rows(view, found.facts)
     whole = rows[rows["hidden"] == 0]
     places = dict(zip(whole["address"], whole["place"], strict=True))

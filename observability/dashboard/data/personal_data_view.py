@@ -17,7 +17,7 @@ COLUMNS = (
     column("kind", "Found"),
     column("why", "Why", wide=True),
     *number_columns(texts="Texts", searched="Searched"),
-    column("share", "Share", align="right", help="Of the searched texts of the column"),
+    column("share", "Share", align="right", help="Share of the searched texts of the column"),
     column("protection", "Protection", help="Under [protect] in the settings, applied before anything is written", phone=False),
 )
 

@@ -34,7 +34,7 @@ PLACES = (
     column("read", "Read p99", align="right", phone=False, help="Median over the days of the window"),
     column("failed", "Failed", align="right", phone=False, help="Share of reads and writes that failed"),
     column("blocks", "Bad blocks", align="right", phone=False, help="Checked blocks whose checksum does not match"),
-    column("behind", "Behind", align="right", phone=False, help="Of a copy: hours of its source that the newest report lacks"),
+    column("behind", "Behind", align="right", phone=False, help="For a copy: hours of its source that the newest report lacks"),
     column("backup", "Backup", align="right", phone=False, help="Age of the newest backup, and of the last restore test"),
 )
 NEXT_STEPS = (column("because", "Finding and next step", wide=True),)

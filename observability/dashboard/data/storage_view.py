@@ -38,7 +38,7 @@ FRESHNESS = (
     column("versions", "Versions", align="right", phone=False),
     *number_columns(rows="Rows"),
     column("changes", "Newest version", help="Rows added, changed and deleted, as logged", phone=False),
-    column("age", "Age", align="right", help="From the newest version to now"),
+    column("age", "Age", align="right", help="Time from the newest version to now"),
     column("usual", "Usual gap", align="right", help="Median time between versions; needs three versions", phone=False),
     column(
         "unused",
@@ -55,12 +55,12 @@ FORMS = columns_on_phone(
     column("share", "Of uncompressed", align="right"),
     column("encode", "Encode", align="right", help="Time ÷ time without compression, measured in memory"),
     column("decode", "Decode", align="right", help="Time ÷ time without compression, measured in memory"),
-    column("change", "Largest change", align="right", help="Of the model's score on the same rows"),
+    column("change", "Largest change", align="right", help="Largest change of the model's score on the same rows"),
     column(
         "flips",
         "Decisions that flip",
         align="right",
-        help="With the 95 % interval of their share; of a regression, answers that move by more than 5 % of their standard deviation",
+        help="With the 95 % interval of the share. For regression: predictions that move by more than 5 % of their standard deviation",
     ),
 )
 STORE_COLUMNS = (

@@ -129,19 +129,19 @@ def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: 
     ahead = 0 if job is None or job.done else 1 + len(LAB.waiting)
     place = LAB.place(choice)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        label = "Plant when it is free" if ahead else "Plant"
+        label = "Join the queue" if ahead else "Plant"
         pressed = st.button(
             label, icon=":material/science:", key="lab-run", disabled=place is not None or ahead > LAB.line or why is not None
         )
         if place:
-            st.button("Leave the line", icon=":material/close:", key="lab-leave", on_click=LAB.leave, args=(choice,))
-            st.caption(f"Place {place} of {len(LAB.waiting)} in line. You may leave this page.")
+            st.button("Leave the queue", icon=":material/close:", key="lab-leave", on_click=LAB.leave, args=(choice,))
+            st.caption(f"Place {place} of {len(LAB.waiting)} in the queue. You may leave this page.")
         elif place == 0:
             st.caption("Running. You may leave this page.")
         elif why is not None:
             plain_caption(f"Not possible on this model: {why}.")
         elif ahead:
-            line = "The line is full." if ahead > LAB.line else f"{formatting.plural(ahead, 'run')} before it."
+            line = "The queue is full." if ahead > LAB.line else f"{formatting.plural(ahead, 'run')} before it."
             st.caption(f"Another fault is being planted. {line} {takes}.")
         else:
             st.caption(f"{takes}; the dashboard is slower meanwhile. Your store does not change.")

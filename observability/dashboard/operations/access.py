@@ -120,7 +120,7 @@ def audit_section() -> None:
         who = st.selectbox("Who", _values(every, "author"), None, placeholder="Everybody", key="audit-who", width=220)
         did = st.selectbox("Did", _values(every, "does"), None, placeholder="Anything", key="audit-did", width=200)
         model = st.selectbox("Model", _values(every, "model"), None, placeholder="Any", key="audit-model", width=200)
-        subject = st.text_input("Subject", key="audit-subject", width=220, help="As it stands in the records. The log keeps a keyed hash.")
+        subject = st.text_input("Subject", key="audit-subject", width=220, help="Subject as in the records. The log keeps a keyed hash.")
         prediction = st.text_input("Prediction", key="audit-prediction", width=220, help="The id. The log keeps a keyed hash.")
     wanted = {"author": who, "does": did, "model": model, "prediction": prediction.strip()}
     found = audit_log.access_entries(home, most=100_000, subject=subject.strip(), **wanted)

@@ -25,7 +25,7 @@ TASKS = {"binary": "Binary classification", "regression": "Regression", "multicl
 SCORE_HELP = (
     "Binary: probability of the positive class. Regression: predicted value. Multiclass: class=column for each class, separated by commas."
 )
-ID_HELP = "It is no feature. The reference is stored without it; serving logs name their predictions by it."
+ID_HELP = "Not a feature, and not stored with the reference. Serving logs use it as the prediction id."
 OPTION = re.compile(r"with --([a-z-]+)")
 """An option in sentences shared with the command line; the page has a form instead."""
 SCORE_OF_EACH_CLASS = "--score class=COLUMN for each class"

@@ -170,7 +170,7 @@ def regret_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
     if days.empty:
         return
     last = days.iloc[-1]
-    alt = f"On the last day decisions cost {percent(last['value'])} more than the heuristic's (below 0 is less)."
+    alt = f"Cost against the heuristic on the last day: {percent(last['value'])} (negative: cheaper)."
     on_drag = clicks.DateSelection("controller-regret", days["day"])
     figure = charts_controllers.regret_line(days)
     frame.chart_with_table(figure, days, key="controller-regret", alt=alt, metrics=(judged.REGRET,), on_select=on_drag)
@@ -250,5 +250,5 @@ def kill_switch(found: ControllerDecisions) -> None:
         st.caption("The environment variable OBSERVABILITY_SCHEDULE turns this model off.")
         return
     words, icon = ("Turn the model on", ":material/play_arrow:") if off else ("Turn the model off", ":material/block:")
-    if st.button(words, key="controller-switch", icon=icon, help="While it is off, jobs and models take turns."):
+    if st.button(words, key="controller-switch", icon=icon, help="While it is off, explanation jobs and models run in a fixed rotation."):
         save_model_settings(OWN_CONTROLLER, replace(model.settings, kill_switch=not off))

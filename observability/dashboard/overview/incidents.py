@@ -36,7 +36,7 @@ INBOX = (
         "size",
         "Size",
         width="4.6rem",
-        help="Affected rows (of a rate, those beyond the baseline), and their share",
+        help="Affected rows and their share. For a rate, only rows above the baseline",
         phone=False,
         short=True,
     ),

@@ -19,7 +19,7 @@ COLUMNS = columns_on_phone(
     "days value edge status",
     column("days", "Window", width="9rem", strong=True),
     column("value", "Value", align="right", help="With its 95 % interval"),
-    column("edge", "Limit", align="right", help="The limit of its severity: of Critical, else of Warning"),
+    column("edge", "Limit", align="right", help="The critical limit if the value is critical, else the warning limit"),
     column("chance", "p-value", align="right", help="Corrected for all tests of this run"),
     column("n", "n", align="right", help="Rows behind the value"),
     column("status", "Status", width="9rem"),

@@ -142,7 +142,7 @@ def _earlier_actions(room: ReviewPage, found: Sequence[dict[str, Any]]) -> None:
 
 
 def _escalation_note(item: dict[str, Any]) -> str:
-    """That an item has not been done for too long; empty where it is not so."""
+    """The words for an item that has been open for too long; empty for others."""
     return f"Escalated: not done for {item['weeks']} weeks. " if item.get("escalated") else ""
 
 

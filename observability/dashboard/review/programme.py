@@ -20,9 +20,9 @@ PROGRAMME_COLUMNS = (
         "kept",
         "Actions in time",
         short=True,
-        help="Done by the first due date, of those that were due in the month; cancelled ones are left out",
+        help="Share of the actions due in the month that were done by their first due date; cancelled actions are left out",
     ),
-    column("useful", "Alerts useful", help="Of the alerts resolved in the month that were rated, the share rated useful"),
+    column("useful", "Alerts useful", help="Share rated useful, among the rated alerts that were resolved in the month"),
     column(
         "detect",
         "To detect",
@@ -36,7 +36,7 @@ PROGRAMME_COLUMNS = (
     column(
         "resolve",
         "To resolve",
-        help="Median time. In brackets: alerts resolved, of those opened in the month. Open ones would make it longer",
+        help="Median time of resolved alerts; open ones would make it longer. In brackets: alerts resolved, of those opened in the month",
     ),
 )
 

@@ -14,10 +14,10 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 
 COLUMNS = (
     column("version", "Version", strong=True),
-    column("rows", "Differ, by rows", align="right", help="Answers of devices that differ from the server's under the same id"),
+    column("rows", "Differing answers (rows)", align="right", help="Answers of devices that differ from the server's under the same id"),
     column("compared", "Compared", align="right", phone=False),
     column("state", "State"),
-    column("counted", "Differ, as devices count", align="right", phone=False, help="From `compared` and `agreed` of the reports"),
+    column("counted", "Differing answers (device counts)", align="right", phone=False, help="From `compared` and `agreed` of the reports"),
     column("same", "Count", phone=False, help="Whether the devices' count agrees with the rows"),
 )
 WORDS = {"watch": "Wrong", "ok": "Agrees", "unknown": "Cannot tell yet", "act": "Wrong"}

@@ -88,7 +88,7 @@ def drift_bars_note(bars: pd.DataFrame) -> str:
     if bars["value_there"].notna().any():
         parts.append("Rings: the last days, where they drifted further.")
     if (bars["limit_of"] == "the column's own daily range").any():
-        parts.append("Strokes: the limit of a column whose days vary more than the common limit.")
+        parts.append("Strokes: the limit of a column whose daily range exceeds the common limit.")
     if (bars["value"].head(MAX_BARS) > bar_cap(bars.head(MAX_BARS))).any():
         parts.append("▸: cut, with the value written.")
     return " ".join(parts)

@@ -227,7 +227,8 @@ def ring_section(reports: pd.DataFrame, model: str, seen: Mapping[str, datetime]
         return
     criterion = judged.stop_criterion(load.catalog().by_name, model)
     st.header(f"Roll-out of version {formatting.escape_markdown(newest)}", anchor=False)
-    plain_paragraph(f"A ring stops where {100 * criterion:g} points more of its devices crash than of the earlier versions' devices.")
+    gap = f"{100 * criterion:g} point{'' if 100 * criterion == 1 else 's'}"
+    plain_paragraph(f"A ring stops if its crash rate is significantly more than {gap} above that of earlier versions.")
     lines = []
     for ring in ring_criteria(reports, newest, criterion):
         (hits, n), (old_hits, old_n) = ring.new, ring.old

@@ -39,7 +39,7 @@ COLUMNS = columns_on_phone(
     column("status", "Status"),
 )
 ASSUMPTION = (
-    "An estimate, not a measurement. It assumes that scores (of a regression: inputs) still mean what they meant in the reference, "
+    "An estimate, not a measurement. It assumes that scores (for regression: inputs) still mean what they meant in the reference, "
     "so it cannot detect concept drift. Check its past errors below."
 )
 UNKNOWN = Interval(None, None, None, 0.0)

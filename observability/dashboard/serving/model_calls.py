@@ -38,9 +38,9 @@ TRAFFIC = columns_on_phone(
     column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them, and its most frequent value"),
 )
 STATUS_HELP = (
-    f"A column is marked where its PSI is above its limit, is significant, and is at least {BEYOND[0]:g} times that of the most unusual "
-    f"earlier week ({factors_beyond(MANY_WEEKS, False)[0]:g} times with {MANY_WEEKS} or more earlier weeks). For a number with that many "
-    "weeks, the average difference between weeks is used instead."
+    f"A column is marked if its PSI is significant, above its limit, and at least {BEYOND[0]:g} times that of the most unusual earlier "
+    f"week ({factors_beyond(MANY_WEEKS, False)[0]:g} times with {MANY_WEEKS} or more earlier weeks). For a number with {MANY_WEEKS} or "
+    "more earlier weeks, the average difference between weeks replaces that of the most unusual week."
 )
 DRIFT = columns_on_phone(
     "model column status",
@@ -165,7 +165,7 @@ def call_drift_findings(scope: Scope) -> list[Finding]:
 
 
 def drift_section(found: Sequence[Finding]) -> None:
-    """Draw what the calls of language models ask and answer otherwise than in the eight weeks before; nothing without findings."""
+    """Draw the changes of language models' inputs and outputs from the eight weeks before; nothing without findings."""
     if not found:
         return
     st.header("Drift of inputs and outputs", anchor=False)

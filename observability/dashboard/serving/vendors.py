@@ -71,8 +71,8 @@ COLUMNS = (
     column("refused", "Refusals", align="right", phone=False),
     column("latency", "p50 ms", align="right", phone=False),
     column("tokens", "Tokens", align="right", phone=False, help="Mean output tokens per answer"),
-    column("cost", "Cost", align="right", help="Of the newest round, in the currency of the probe file, else of the model's settings"),
-    column("version", "Version", phone=False, help="As the vendor declares it"),
+    column("cost", "Cost", align="right", help="Cost of the newest round, in the currency of the probe file, else of the model's settings"),
+    column("version", "Version", phone=False, help="Version that the vendor declares"),
     column("last", "Newest (UTC)", short=True, phone=False),
 )
 NO_CURRENCY = "no currency stated"

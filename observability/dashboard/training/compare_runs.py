@@ -43,7 +43,7 @@ def compared_runs(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict])
 
 
 def parameter_values(chosen: Sequence[RunVerdict]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """Parameters (and the seed) that differ between runs, by name, one value a run; and those that all runs share."""
+    """Parameters (and the seed) that differ between runs, by name, one value per run; and those that all runs share."""
     names = dict.fromkeys(name for judged in chosen for name in judged.run.params)
     values = {name: [judged.run.params.get(name) for judged in chosen] for name in names}
     if any(judged.run.seed for judged in chosen):

@@ -64,8 +64,8 @@ STUDIES = columns_on_phone(
     column("gain", "Gain", align="right", help="Over the repeated setting, else over the first trial"),
     column("pruned", "Pruned", align="right"),
     column("time", "Time", align="right"),
-    column("energy", "Energy", align="right", help="Of all runs of the study"),
-    column("cost", "Cost", align="right", help="Of all runs of the study"),
+    column("energy", "Energy", align="right", help="Energy of all runs of the study"),
+    column("cost", "Cost", align="right", help="Cost of all runs of the study"),
 )
 STUDIES_ALWAYS = ("study", "trials", "settings", "best", "gain", "pruned", "time")
 VERBS = {"Stop": "start no further trial", "Continue": "more trials are worth it; give the reason"}
@@ -184,7 +184,7 @@ def winner_line(study: StudyResults) -> None:
         st.markdown(
             status_line(
                 "unknown",
-                f"Whether the winner is better than chance: no other setting ran with {MIN_REPEATS} seeds or more.",
+                f"No other setting ran with {MIN_REPEATS} seeds or more, so whether the winner beats chance is unknown.",
                 "Cannot tell",
             )
         )
@@ -218,7 +218,13 @@ def further_line(study: StudyResults, found: FurtherTrials | None) -> None:
     """What further trials can be expected to gain, in one sentence."""
     if found is None:
         more = MIN_TRIALS - len(study.settings)
-        st.markdown(status_line("unknown", f"Whether to go on: about {more} more settings are needed.", "Cannot tell"))
+        st.markdown(
+            status_line(
+                "unknown",
+                f"Whether more trials would help is unknown: a forecast needs about {formatting.plural(more, 'more setting')}.",
+                "Cannot tell",
+            )
+        )
         return
     sentence = further_words(found, study.metric)
     st.markdown(status_line("ok" if found.stop else "watch", sentence, "Stop now" if found.stop else "Go on"))

@@ -19,7 +19,7 @@ from observability.core.window import Window
 from observability.dashboard import clicks, distributions, empty_states, frame, load
 from observability.dashboard.case import find_case, load_case
 from observability.dashboard.charts import explanations as charts_explanations
-from observability.dashboard.choice_box import address_selectbox, link_warning
+from observability.dashboard.choice_box import address_selectbox, feature_in_address, link_warning
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph
@@ -273,7 +273,7 @@ def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
 def dependence_section(here: ModelPage, view: ExplanationView) -> None:
     """The attribution of one feature by its value; the feature is in the address."""
     order = view.single_features()
-    named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
+    named = feature_in_address()
     if named and named not in order:
         link_warning(unexplained_feature_words(view, named))
     st.selectbox("Feature", order, index=None, placeholder="Most important", key="feature", bind=BIND, width=320)
@@ -295,7 +295,7 @@ def dependence_section(here: ModelPage, view: ExplanationView) -> None:
 
 
 def unexplained_feature_words(view: ExplanationView, named: str) -> str:
-    """That a feature in the address is not explained, or not by itself."""
+    """Draw the note that a feature in the address is not explained, or not by itself."""
     others = set(view.now.names) - set(view.single_features())
     if others and named in view.version.features:
         return f"The link names {named}, one of the {min(others)}, which are explained as one sum."

@@ -148,7 +148,7 @@ def _group_rate_cell(groups: GroupMetrics, metric: str, place: int) -> Cell:
 
 
 def long_rate_frame(now: GroupMetrics, before: GroupMetrics | None, metrics: Sequence[str]) -> pd.DataFrame:
-    """Every group and rate, one a row, for the CSV."""
+    """Every group and rate, one per row, for the CSV."""
     return pd.concat([rate_frame(now, before, each).assign(metric=each) for each in metrics], ignore_index=True)
 
 
