@@ -40,6 +40,8 @@ RULE_SETTINGS = frozenset(
 """Settings of a model that an analyst may change."""
 ANSWERS = ("annotation", "skip")
 """Records of a person's own labelling: their annotator is the sign-in."""
+AMENDED = {"action": "actions", "decision": "decisions", "verdict": "verdicts", "saved_case": "saved_cases"}
+"""Kinds whose records change an earlier one by its id, which need not name its model again; and the method that reads the earlier ones."""
 AUTOMATIC_AUTHOR = "the dashboard"
 """The author of records that follow from others; a person's own are written in the name of the sign-in."""
 
@@ -113,7 +115,8 @@ class GuardedStore:
         about: Any = given.arguments.get(method.model) if method.model else None
         names = list(_models_of(about))
         if name == "write_records":
-            names += [model for model in self._models_of_projects(about) if model not in names]
+            also = (*self._models_of_projects(about), *self._models_of_amended(about))
+            names += [model for model in dict.fromkeys(also) if model not in names]
         concerned: list[str | None] = [*names] or [self._any_written_model() if name == "write_records" and _is_personal(about) else None]
         for model in concerned:
             self._require(self._action(name, method, model, given.arguments), model, name)
@@ -216,6 +219,15 @@ class GuardedStore:
         if not projects:
             return []
         return [model.name for model in self._store.catalog().models if projects & {*(model.settings.projects or (model.name,))}]
+
+    def _models_of_amended(self, records: Iterable[Mapping[str, object]]) -> list[str]:
+        """The models of the earlier records that some records change. None are looked up for people whose role is the same for all."""
+        found: list[str] = []
+        for kind, read in AMENDED.items() if self._person.models else ():
+            ids = {record.get(kind) for record in records if record.get("kind") == kind}
+            items: Sequence[DecisionItem] = getattr(self._store, read)() if ids else ()
+            found += [str(item.fields["model"]) for item in items if item.id in ids and item.fields.get("model")]
+        return found
 
     def _recorded(self, name: str, models: Sequence[str], about: Any, work: Callable[[], Any]) -> Any:
         """Do a change and log it; what fails is not logged as done."""

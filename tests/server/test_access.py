@@ -262,6 +262,22 @@ def test_records_carry_the_name_of_the_sign_in(store: Database) -> None:
     assert logged[0]["prediction"] == audit_log.prediction_mark(store.home, "loan-1")
 
 
+def test_who_changes_an_earlier_entry_needs_the_role_for_its_model(store: Database) -> None:
+    """The record of a change names no model: its id says which one it is about."""
+    opened = {"kind": "action", "action": "a-loan", "at": NOON, "author": "bo", "model": "loan", "text": "look at it"}
+    store.write_records([opened, {**opened, "action": "a-price", "model": "price"}])
+    closed = {"kind": "action", "action": "a-loan", "author": "ann", "state": "done"}
+    viewer_of_loan = Person("vic", "analyst", (("loan", "viewer"),), "oidc")
+    with pytest.raises(ForbiddenError, match="viewer for loan"):
+        guarded_store(store, viewer_of_loan).write_records([closed])
+    with pytest.raises(NotFoundError):
+        guarded_store(store, ONE).write_records([{**closed, "action": "a-price"}])
+    assert {item.state for item in store.actions()} == {"open"}
+    guarded_store(store, ONE).write_records([closed])
+    guarded_store(store, viewer_of_loan).write_records([{**closed, "action": "a-price"}])
+    assert {item.id: (item.state, item.last.author) for item in store.actions()} == {"a-loan": ("done", "ann"), "a-price": ("done", "vic")}
+
+
 def test_an_answer_is_that_of_the_sign_in_and_a_project_is_as_visible_as_its_model(store: Database) -> None:
     """ONE may work on loan alone: a label given in another's name is theirs, and the project of the hidden model does not exist for them."""
     answer = {"kind": "annotation", "project": "loan", "item": "loan-1", "annotator": "somebody else", "label": "x"}
