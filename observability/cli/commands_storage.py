@@ -14,6 +14,7 @@ from observability.cli.commands_data import files_checksum, read_table, register
 from observability.cli.outcome import Outcome, Say, json_or_lines, write_output
 from observability.core import formatting
 from observability.core.errors import UsageError
+from observability.core.json_values import json_plain
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
@@ -258,7 +259,7 @@ def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         store.catalog().model(args.model)
     events = list(open_lineage_events(store, Window(args.model or "", EPOCH, FOREVER)))
     say("")
-    lines = [json.dumps(event, ensure_ascii=False) for event in events]
+    lines = [json.dumps(json_plain(event), ensure_ascii=False) for event in events]
     if args.out:
         write_output(Path(args.out), "".join(f"{line}\n" for line in lines).encode())
         note_own_exports(store, [own_export("lineage", f"file {Path(args.out).name}", model=args.model, rows=len(events))])
@@ -285,7 +286,7 @@ def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         raise UsageError("the file is not this version", where=path.name, got=checksum, expected=str(rows[-1]["checksum"]))
     body = croissant_of_file(path, table, name, checksum, same[-1] if same else None, license_url=args.license, url=args.url)
     say("")
-    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(json_plain(body), indent=2, ensure_ascii=False) + "\n"
     if args.out:
         write_output(Path(args.out), text.encode())
         note_own_exports(

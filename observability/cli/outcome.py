@@ -8,6 +8,7 @@ from typing import Any
 
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.formatting import STATUS_WORDS
+from observability.core.json_values import json_plain
 
 Say = Callable[[str], None]
 """Shows one line of progress."""
@@ -33,7 +34,7 @@ def refused_by_disk(error: OSError) -> Outcome:
 
 def json_or_lines(body: Any, lines: list[str], as_json: bool, exit_code: int = 0) -> Outcome:
     """An outcome that prints JSON where `as_json` is set, else lines."""
-    return Outcome(exit_code, json.dumps(body, ensure_ascii=False, indent=2, default=str) if as_json else "\n".join(lines))
+    return Outcome(exit_code, json.dumps(json_plain(body), ensure_ascii=False, indent=2, default=str) if as_json else "\n".join(lines))
 
 
 def percent_progress(say: Say) -> Callable[[float, str], None]:

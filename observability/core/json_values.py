@@ -9,7 +9,7 @@ from observability.core.finding import iso
 
 
 def json_plain(value: Any) -> Any:
-    """Values in JSON types: instants as RFC 3339, tuples as lists, NaN and infinities as the contract's strings."""
+    """Values in JSON types: instants as RFC 3339, tuples and arrays as lists, NaN and infinities as the contract's strings."""
     if isinstance(value, Mapping):
         return {str(key): json_plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -18,4 +18,4 @@ def json_plain(value: Any) -> Any:
         return iso(value) if value.tzinfo else iso(value) + "Z"
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value.item() if hasattr(value, "item") and not isinstance(value, str) else value
+    return json_plain(value.tolist()) if hasattr(value, "tolist") else value
