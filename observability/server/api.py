@@ -70,8 +70,8 @@ def failure_response(error: ObservabilityError) -> JSONResponse:
     return error_response(status, f"{error.what.rstrip('.')}{f'; {detail}' if detail else ''}", error.attempt or "See the README")
 
 
-def guarded_handler(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
-    """Wrap a handler: one method, a token of one scope, and every failure as an error response."""
+def guarded_handler(method: str | None, scope: tokens.Scope | None, answer: Answer) -> Answer:
+    """Wrap a handler: one method, a token of one scope (None: any), and every failure as an error response."""
 
     async def work(request: Request) -> Response:
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
@@ -82,11 +82,11 @@ def guarded_handler(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
                 else None
             )
             if known is None:
-                attempt = f"Send Authorization: Bearer TOKEN; create one with: python -m observability token create --scope {scope}"
+                attempt = f"Send Authorization: Bearer TOKEN; create one with: python -m observability token create --scope {scope or 'read'}"
                 return error_response(401, "missing or invalid token", attempt, {"WWW-Authenticate": "Bearer"})
-            if request.method != method:
+            if method is not None and request.method != method:
                 return error_response(405, f"method {request.method} is not allowed", f"Use {method}", {"Allow": method})
-            if known.scope != scope:
+            if scope is not None and known.scope != scope:
                 return error_response(403, f"the token has the scope {known.scope}", f"Use a token with the scope {scope}")
             require_quota(known.id)
             request.state.token = known.id
@@ -311,7 +311,7 @@ async def unknown_address(_request: Request) -> Response:
     return error_response(
         404,
         "unknown address",
-        "Use /api/v1/records, labels, cloudevents, lineage, status, findings or predictions/ID",
+        "Use /api/v1/records, labels, cloudevents, lineage, status, findings or predictions/ID, /v1/traces or /metrics",
     )
 
 
@@ -329,7 +329,7 @@ def routes_elsewhere(owner: str) -> list[BaseRoute]:
 def routes() -> list[BaseRoute]:
     """The routes, each for every method, so that a wrong method gets an error response too."""
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    found: list[tuple[str, str, tokens.Scope, Answer]] = [
+    found: list[tuple[str, str | None, tokens.Scope | None, Answer]] = [
         ("/api/v1/records", "POST", "write", records),
         ("/api/v1/labels", "POST", "write", labels),
         ("/api/v1/cloudevents", "POST", "write", model_server_events),
@@ -340,6 +340,7 @@ def routes() -> list[BaseRoute]:
         ("/api/v1/findings", "GET", "read", findings),
         ("/api/v1/predictions/{id:path}", "GET", "read", prediction),
         ("/metrics", "GET", "read", metrics),
-        ("/api/{rest:path}", "GET", "read", unknown_address),
+        ("/api/{rest:path}", None, None, unknown_address),
+        ("/v1/{rest:path}", None, None, unknown_address),
     ]
     return [Route(path, guarded_handler(method, scope, answer), methods=methods) for path, method, scope, answer in found]

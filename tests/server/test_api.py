@@ -80,6 +80,15 @@ def test_nobody_is_let_in_without_a_token_of_the_right_scope(site: Site) -> None
     assert site.ask("GET", "/api/v1/status", site.read).status == 200
 
 
+@pytest.mark.parametrize("path", ["/api/v1/recrods", "/api/v2/records", "/v1/metrics", "/v1/logs"])
+def test_an_address_that_is_not_served_is_not_found_whatever_the_method_and_the_token(site: Site, path: str) -> None:
+    for method, token in (("POST", site.write), ("POST", site.read), ("GET", site.write), ("GET", site.read)):
+        answer = site.ask(method, path, token, b"{}")
+        assert (answer.status, answer.json()["error"]) == (404, "unknown address"), (method, path)
+        assert "/api/v1/records" in answer.json()["try"]
+    assert site.ask("POST", path).status == 401
+
+
 def test_tokens_are_kept_hashed_and_private(tmp_path: Path) -> None:
     kept, text = tokens.create_token(tmp_path, "read", "grafana")
     file = tmp_path / tokens.FILE
