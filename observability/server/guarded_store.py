@@ -286,8 +286,19 @@ class GuardedStore:
             shown = {
                 name: [each for each in answer[name] if visible(each["model"] or None)] for name in ("models", "controllers", "sources")
             }
-            return {**answer, **shown}
+            return {**answer, **shown, "keeping": _keeping_of(answer["keeping"], visible)}
         return answer
+
+
+def _keeping_of(keeping: Mapping[str, Any], visible: Callable[[Any], bool]) -> dict[str, Any]:
+    """What was done last to keep the store, without the rows of hidden models that retention removed."""
+
+    def reduced(done: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        return None if done is None else {**done, "removed": [each for each in done["removed"] if visible(each["model"])]}
+
+    night = keeping["night"]
+    of_night = None if night is None else {**night, "retention": reduced(night.get("retention"))}
+    return {**keeping, "retention": reduced(keeping["retention"]), "night": of_night}
 
 
 def _is_personal(records: Iterable[Mapping[str, object]]) -> bool:

@@ -23,6 +23,7 @@ from observability.server.access import ACTIONS, COMMANDS, HERE, Person, may_do,
 from observability.server.guarded_store import AUTOMATIC_AUTHOR, guarded_store
 from observability.server.store_methods import METHODS
 from observability.store.db.database import Database
+from observability.store.db.keeping import note_done
 from observability.store.engine import Store
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
@@ -260,6 +261,16 @@ def test_records_carry_the_name_of_the_sign_in(store: Database) -> None:
     logged = audit_log.access_entries(store.home, most=2)
     assert [(each["author"], each["does"], each["model"]) for each in logged] == [("ann", "changed", "loan"), ("vic", "refused", "loan")]
     assert logged[0]["prediction"] == audit_log.prediction_mark(store.home, "loan-1")
+
+
+def test_the_rows_of_a_hidden_model_that_retention_removed_are_not_told(store: Database) -> None:
+    removed = [{"what": "rows", "model": model, "before": "2026-01-01", "rows": 5} for model in ("loan", "price")]
+    note_done(store.home, "retention", {"removed": removed})
+    note_done(store.home, "night", {"retention": {"removed": removed}, "failures": []})
+    for person, models in ((ONE, ["loan"]), (Person("vic", "viewer"), ["loan", "price"])):
+        keeping = guarded_store(store, person).status()["keeping"]
+        told = [[each["model"] for each in done["removed"]] for done in (keeping["retention"], keeping["night"]["retention"])]
+        assert told == [models, models]
 
 
 def test_who_changes_an_earlier_entry_needs_the_role_for_its_model(store: Database) -> None:
