@@ -14,9 +14,11 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.dashboard.frame import answer_or_stop
-from observability.dashboard.sign_in import require_owner
+from observability.dashboard.sign_in import require_owner, role_allows
 
 Note = Callable[[float, str], None]
+HIDDEN_JOB = "A job about another model"
+"""What stands in place of a job's title for people who may not see its model."""
 
 
 class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
@@ -25,7 +27,8 @@ class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
 
 @dataclass
 class BackgroundJob:
-    """One run. choice, title: what was chosen, and that in words. work: gives the result. share, words: the progress.
+    """One run. choice, title: what was chosen, and that in words. work: gives the result. share, words: the progress. model: that it is
+    about; None for none.
 
     failure: why it ended without a result; None while it runs, or when it succeeded.
     """
@@ -33,6 +36,7 @@ class BackgroundJob:
     choice: Hashable
     title: str
     work: Callable[[Note], Any]
+    model: str | None = None
     began: float = field(default_factory=time.monotonic)
     share: float = 0.0
     words: str = "starting"
@@ -45,6 +49,11 @@ class BackgroundJob:
         if self.stop.is_set():
             raise JobCancelled
         self.share, self.words = share, words
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether the person who is signed in may see the model that it is about."""
+        return self.model is None or role_allows("read", self.model)
 
     def cancel(self) -> None:
         """Cancel this job at its next sign of progress; nothing where it has ended, though another runs by then."""
@@ -84,19 +93,19 @@ class JobSlot:
             here = [] if self.job is None or self.job.done else [self.job]
             return next((place for place, job in enumerate([*here, *self.waiting]) if job.choice == choice), None)
 
-    def start(self, choice: Hashable, title: str, work: Callable[[Note], Any]) -> bool:
+    def start(self, choice: Hashable, title: str, work: Callable[[Note], Any], *, model: str | None = None) -> bool:
         """Start a job, or put it in line behind the one that runs; False where the line is full or has this choice already. work: gives
-        the result, and reports its progress. Where this process only reads, an error stops the page: work that takes minutes is done at the
-        owner of the store.
+        the result, and reports its progress. model: people who may not see it are shown no word of the job. Where this process only reads,
+        an error stops the page: work that takes minutes is done at the owner of the store.
         """
         answer_or_stop(require_owner)
         with self.lock:
             if self.job is not None and not self.job.done:
                 if len(self.waiting) >= self.line or choice in [job.choice for job in (self.job, *self.waiting)]:
                     return False
-                self.waiting.append(BackgroundJob(choice, title, work))
+                self.waiting.append(BackgroundJob(choice, title, work, model))
             else:
-                self._begin(BackgroundJob(choice, title, work))
+                self._begin(BackgroundJob(choice, title, work, model))
             return True
 
     def _begin(self, job: BackgroundJob) -> None:
@@ -140,7 +149,7 @@ def draw_job(slot: JobSlot, key: str) -> None:
     job = slot.current()
     if job is not None and not job.done:
         _job_progress(slot, key, job)
-    elif job is not None and job.failure:
+    elif job is not None and job.failure and job.is_visible:
         st.warning(formatting.escape_markdown(job.failure), icon=":material/info:")
 
 
@@ -150,7 +159,9 @@ def _job_progress(slot: JobSlot, key: str, job: BackgroundJob) -> None:
     if job.done:
         st.rerun()
         return
-    st.progress(min(job.share, 1.0), formatting.escape_markdown(f"{job.title}: {job.words}"))
-    if waiting := list(slot.waiting):
-        st.caption(formatting.escape_markdown(f"Queue: {', '.join(f'{place}. {each.title}' for place, each in enumerate(waiting, 1))}"))
-    st.button("Cancel", icon=":material/close:", key=f"{key}-cancel", on_click=job.cancel, disabled=job.stop.is_set())
+    shown = job.is_visible
+    st.progress(min(job.share, 1.0), formatting.escape_markdown(f"{job.title}: {job.words}" if shown else HIDDEN_JOB))
+    if waiting := [each.title if each.is_visible else HIDDEN_JOB for each in list(slot.waiting)]:
+        st.caption(formatting.escape_markdown(f"Queue: {', '.join(f'{place}. {title}' for place, title in enumerate(waiting, 1))}"))
+    if shown:
+        st.button("Cancel", icon=":material/close:", key=f"{key}-cancel", on_click=job.cancel, disabled=job.stop.is_set())

@@ -10,6 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from observability.dashboard import background_job
 from observability.dashboard.background_job import JobSlot, Note
+from observability.server.access import Person
+from tests.support.signed_in import sign
 
 
 @pytest.fixture
@@ -94,6 +96,23 @@ def test_a_session_sees_what_runs_and_its_place_in_line(slot: JobSlot, monkeypat
     assert slot.place("own") is None and not app.button(key="lab-run").disabled
     gate.set()
     until(lambda: slot.result("mine"))
+
+
+def test_a_job_about_a_hidden_model_is_neither_named_nor_cancelled(slot: JobSlot, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.dashboard.lab import lab
+
+    monkeypatch.setattr(lab, "LAB", slot)
+    gate = threading.Event()
+    slot.start("x", "drift on price", held(gate, "x"), model="price")
+    slot.start("y", "delay on price", held(gate, "y"), model="price")
+    for person, shown in ((Person("ann", None, (("loan", "viewer"),)), False), (Person("vic", "viewer"), True)):
+        sign(monkeypatch, person)
+        app = AppTest.from_function(lab_of_another, kwargs={"choice": "own"}).run(timeout=30)
+        said = " ".join([*(each.proto.text for each in app.get("progress")), *(each.value for each in app.caption)])
+        assert ("price" in said) is shown and "In line" in said
+        assert ("lab-cancel" in [each.key for each in app.button]) is shown
+    gate.set()
+    until(lambda: slot.result("y"))
 
 
 def test_cancel_stops_the_job_that_was_drawn_and_not_the_next_one(slot: JobSlot, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,11 +120,14 @@ def plant_prediction_fault(scene: "FaultTargets", choice: "TimelineRequest", why
     from observability.simulation.timeline import build_fault_timeline
 
     title = f"{choice.fault.replace('_', ' ')} on {choice.model}"
-    plant_fault(choice, title, lambda note: build_fault_timeline(scene, choice, note), why, "Takes half a minute to some minutes")
+    takes = "Takes half a minute to some minutes"
+    plant_fault(choice, title, lambda note: build_fault_timeline(scene, choice, note), why, takes, model=choice.model)
 
 
-def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: str | None, takes: str) -> None:
-    """The button that starts the job, and the running job. why: why it cannot be planted; takes: the duration in words."""
+def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: str | None, takes: str, model: str | None = None) -> None:
+    """The button that starts the job, and the running job. why: why it cannot be planted; takes: the duration in words; model: whose
+    it is.
+    """
     job = LAB.current()
     ahead = 0 if job is None or job.done else 1 + len(LAB.waiting)
     place = LAB.place(choice)
@@ -145,7 +148,7 @@ def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: 
             st.caption(f"Another fault is being planted. {line} {takes}.")
         else:
             st.caption(f"{takes}; the dashboard is slower meanwhile. Your store does not change.")
-    if pressed and LAB.start(choice, title, tell):
+    if pressed and LAB.start(choice, title, tell, model=model):
         st.rerun()
     if place is None and (failure := LAB.failure(choice)):
         st.warning(formatting.escape_markdown(failure), icon=":material/info:")

@@ -86,7 +86,8 @@ def plant_record_fault(here: ModelPage, choice: RecordFaultChoice) -> None:
         note(0.5, "judging each day with and without the fault")
         return labelling_replay.replay_labelling_fault(project, here.model, fault, choice.strength, choice.seed)
 
-    lab.plant_fault(choice, f"{choice.fault.replace('_', ' ')} on {choice.run or choice.model}", tell, None, "Takes some seconds")
+    title = f"{choice.fault.replace('_', ' ')} on {choice.run or choice.model}"
+    lab.plant_fault(choice, title, tell, None, "Takes some seconds", model=choice.model)
 
 
 def record_fault_result(choice: RecordFaultChoice, told: "RecordDetection") -> None:

@@ -47,8 +47,9 @@ def start_draft(week: Week, now: datetime) -> bool:
 
 
 def draft_progress() -> None:
-    """Draw the progress of the draft that is being computed, or why the last one failed."""
-    draw_job(DRAFTS, "draft")
+    """Draw the progress of the draft that is being computed, or why the last one failed; nothing for people who may not see drafts."""
+    if may_draft():
+        draw_job(DRAFTS, "draft")
 
 
 def _drafted(week: str) -> Drafted:

@@ -23,4 +23,4 @@ def start_audit(store: "Store", request: "AuditRequest") -> bool:
         finally:
             worker.close()
 
-    return AUDIT.start(request, f"{request.kind} of {request.model} {request.version}", work)
+    return AUDIT.start(request, f"{request.kind} of {request.model} {request.version}", work, model=request.model)
