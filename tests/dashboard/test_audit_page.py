@@ -33,6 +33,7 @@ from observability.export.card import latest_signatures
 from observability.review.agenda_items import records_until
 from observability.server import process_lock
 from observability.server.access import Person
+from observability.server.access_settings import Role
 from observability.server.audit_schedule import FOLDER, STATE, ScheduledAudit
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
@@ -160,11 +161,14 @@ def test_leakage_is_drawn_by_feature_beside_the_model_with_the_rows_found_again(
     assert "cannot be compared" in model_note(without)
 
 
-@pytest.mark.parametrize(("role", "sets"), [("viewer", False), ("analyst", False), ("administrator", True)])
-def test_the_schedule_is_set_by_administrators_alone(audited: Database, monkeypatch: pytest.MonkeyPatch, role: str, sets: bool) -> None:
+@pytest.mark.parametrize(("role", "starts", "sets"), [("viewer", False, False), ("analyst", True, False), ("administrator", True, True)])
+def test_an_audit_is_started_by_analysts_and_the_schedule_is_set_by_administrators(
+    audited: Database, monkeypatch: pytest.MonkeyPatch, role: Role, starts: bool, sets: bool
+) -> None:
     sign(monkeypatch, Person("ann", role))
     app = opened("audits", model="employment")
     assert ("Save the schedule" in [button.label for button in app.button]) is sets
+    assert ("audit-go" in [button.key for button in app.button]) is starts
 
 
 def test_the_changes_that_flip_a_prediction_open_its_case_with_the_changed_values(audited: Database) -> None:

@@ -35,6 +35,16 @@ def test_repairs_are_read_and_hidden_on_the_store_page(empty):
     assert empty.problems() == []
 
 
+def test_who_may_neither_load_nor_change_settings_reads_the_store_page_without_buttons(empty, monkeypatch):
+    note_repair(empty.home, "The database was missing. A new one was made.", "records of last year", [])
+    offered = {"Load now", "Hide repairs"}
+    for person, shown in ((Person("vic", "viewer"), set()), (Person("ann", "analyst"), set()), (Person("ada", "administrator"), offered)):
+        sign(monkeypatch, person)
+        app = opened("store")
+        assert offered & {each.label for each in app.button} == shown
+        assert "records of last year" in words(app)
+
+
 def test_segments_that_were_set_aside_are_taken_again(empty):
     land(empty, prediction())
     landing.set_segment_aside(empty.landing, landing.published_segments(empty.landing)[0], "a reason")

@@ -168,7 +168,9 @@ def channels_section() -> None:
     if not config.channels and not config.trackers:
         empty_states.empty_state(
             "No channel is set: alerts are listed here and not sent.",
-            "Add one below: mail, Slack, Teams or webhooks, as apprise addresses; then routes and quiet hours.",
+            "Add one below: mail, Slack, Teams or webhooks, as apprise addresses; then routes and quiet hours."
+            if sign_in.role_allows("settings")
+            else "An administrator adds one.",
         )
         return
     sent = list(load_review.alert_messages().values())
@@ -178,7 +180,7 @@ def channels_section() -> None:
     if config.quiet:
         start, end = config.quiet
         st.caption(f"Quiet from {start:%H:%M} to {end:%H:%M} ({formatting.escape_markdown(config.zone.key)}): messages wait until then.")
-    if not config.channels:
+    if not config.channels or not sign_in.role_allows("settings"):
         return
     with st.popover("Send a test message", icon=":material/send:"):
         name = st.selectbox("Channel", list(config.channels), key="test-channel")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.bundle import bundle_folder
-from observability.dashboard import frame, links, load, person_name, time_zone
+from observability.dashboard import frame, links, load, person_name, sign_in, time_zone
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, table_row
 from observability.dashboard.widgets import answer_or_error, csv_button, plain_paragraph, progress_bar
@@ -76,12 +76,14 @@ def landing_section(status: dict[str, Any]) -> None:
             f"Collectors: {formatting.plural(status['collectors']['waiting'], 'segment')} waiting in {status['collectors']['place']}."
         )
     with st.container(horizontal=True):
-        if st.button("Load now", icon=":material/download_for_offline:", disabled=not waiting):
+        loads = sign_in.role_allows("load")
+        if loads and st.button("Load now", icon=":material/download_for_offline:", disabled=not waiting):
             _load_landing()
-        if status["set_aside"] and st.button("Retry what was set aside", icon=":material/replay:"):
+        if loads and status["set_aside"] and st.button("Retry what was set aside", icon=":material/replay:"):
             _load_landing(again=True)
         repairs = load.store().repairs()
-        if any(not entry.get("seen_at") for entry in repairs) and st.button("Hide repairs", icon=":material/visibility_off:"):
+        unseen = sign_in.role_allows("settings") and any(not entry.get("seen_at") for entry in repairs)
+        if unseen and st.button("Hide repairs", icon=":material/visibility_off:"):
             load.store().mark_repairs_seen()
             st.rerun()
     if repairs:

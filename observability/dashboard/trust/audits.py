@@ -16,7 +16,7 @@ from observability.core.questions import Records
 from observability.core.settings import AUDITS as RUN_HERE
 from observability.core.time import naive_utc
 from observability.core.window import Window
-from observability.dashboard import empty_states, load, person_name
+from observability.dashboard import empty_states, load, person_name, sign_in
 from observability.dashboard.background_job import draw_job
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import audits as charts_audits
@@ -183,7 +183,9 @@ def running_audit() -> None:
 
 
 def start_button(here: ModelPage) -> None:
-    """The button that starts an audit."""
+    """The button that starts an audit; nothing for people whose role computes no explanations."""
+    if not sign_in.role_allows("explain", here.model.name):
+        return
     job = audit_job.AUDIT.current()
     busy = job is not None and not job.done
     with st.popover("Run an audit", icon=":material/play_arrow:", key="audit-start", disabled=busy):

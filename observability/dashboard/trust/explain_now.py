@@ -11,7 +11,7 @@ from observability.core.errors import ObservabilityError
 from observability.dashboard import empty_states, load
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.replica_line import is_done_at_owner
-from observability.dashboard.sign_in import require_owner
+from observability.dashboard.sign_in import require_owner, role_allows
 from observability.dashboard.trust.explanations import ExplanationView
 from observability.dashboard.widgets import plain_caption, plain_error, progress_bar
 
@@ -39,7 +39,9 @@ def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
         return
     if now.days < now.served_days or (view.before is None and view.version.artifact):
         _background_work_note()
-        if not is_done_at_owner("Predictions are explained", "explanations") and st.button("Explain now", icon=":material/bolt:"):
+        if is_done_at_owner("Predictions are explained", "explanations") or not role_allows("explain", here.model.name):
+            return
+        if st.button("Explain now", icon=":material/bolt:"):
             _explain_with_progress(here, view)
 
 
