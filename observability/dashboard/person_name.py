@@ -6,7 +6,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard.sign_in import current_person
-from observability.server.access import Person, may_do
+from observability.server.access import may_do_somewhere
 
 NAME_KEY = "name-of-person"
 LONGEST = 80
@@ -56,7 +56,7 @@ def known_author() -> str | None:
     person = current_person()
     if person.source == "here":
         return st.session_state.get(NAME_KEY) or None
-    return person.name if _may_write(person) else None
+    return person.name if may_do_somewhere(person, "write") else None
 
 
 def person_name_or_default() -> str:
@@ -64,15 +64,10 @@ def person_name_or_default() -> str:
     return current_person().name or str(st.session_state.get(NAME_KEY) or "Somebody at the dashboard")
 
 
-def _may_write(person: Person) -> bool:
-    """Whether the role of a person may write to any model."""
-    return may_do(person, "write") or any(may_do(person, "write", model) for model, _ in person.models)
-
-
 def _signed_in_author() -> str | None:
     """The person who signed in, shown as the author; None, with the reason, where the role may not write to any model."""
     person = current_person()
-    if not _may_write(person):
+    if not may_do_somewhere(person, "write"):
         st.caption(f"Your role ({person.role or 'viewer'}) is read-only.")
         return None
     st.caption(formatting.escape_markdown(f"Saved as {person.name}."))

@@ -9,6 +9,7 @@ import streamlit as st
 from observability.core.errors import ForbiddenError
 from observability.dashboard import frame, load, person_name, sign_in
 from observability.dashboard.operations import access as access_page
+from observability.records.values import new_record_id
 from observability.server import audit_log
 from observability.server.access import Person
 from tests.support.dashboard_pages import PAGES, by_name, opened, words
@@ -93,6 +94,28 @@ def test_masked_values_are_for_administrators_and_revealing_them_is_logged(curre
         with contextlib.nullcontext() if allowed else pytest.raises(ForbiddenError, match="reveal masked values"):
             sign_in.reveal_masked_values("loan", "l40", None)
     assert logged == [("ada", "revealed")]
+
+
+def test_the_settings_of_alerts_are_for_administrators(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for person, offered in ((VIEWER, False), (ANALYST, False), (ADMINISTRATOR, True)):
+        sign(monkeypatch, person)
+        app = opened("alerts")
+        assert ("Change channels, routes and quiet hours" in [each.label for each in app.expander]) is offered
+        assert ("An administrator adds one" in words(app)) is not offered
+
+
+def test_who_only_reads_single_models_arranges_no_dashboard(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = new_record_id()
+    about = {"kind": "dashboard", "dashboard": board, "author": "ada"}
+    current.store.write_records([{**about, "name": "Ours", "visibility": "shared", "scope": "model=loan"}])
+    try:
+        for person, arranges in ((ONE, False), (Person("ann", "viewer", (("loan", "analyst"),)), True)):
+            sign(monkeypatch, person)
+            app = opened("dashboards", dashboard=board)
+            assert "Nothing is pinned yet" in words(app)
+            assert ("board-arrange" in [each.key for each in app.toggle]) is arranges
+    finally:
+        current.store.write_records([{**about, "state": "withdrawn"}])
 
 
 def test_a_viewer_changes_no_setting(current: World, monkeypatch: pytest.MonkeyPatch) -> None:

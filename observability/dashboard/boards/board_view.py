@@ -24,6 +24,7 @@ from observability.dashboard.boards.load_boards import scope_dates_words, visibl
 from observability.dashboard.page_figures import CollectedFigures, figures_of_page
 from observability.dashboard.scope import KEYS, SPANS, TIME_KEYS, Scope
 from observability.dashboard.widgets import link_button, plain_paragraph, save_records
+from observability.server.access import may_do_somewhere
 
 OPENED = "dashboard-opened"
 HEIGHT = 330
@@ -69,10 +70,10 @@ def draw_board(board: Board, scope: Scope) -> None:
 
 def _board_tools(board: Board, scope: Scope) -> bool:
     """Draw what can be done with the whole dashboard; returns whether its items are to be arranged."""
-    writes = sign_in.role_allows("write") or sign_in.current_person().models
+    writes = may_do_somewhere(sign_in.current_person(), "write")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         link_button("All dashboards", links.link_cell("", "dashboards", scope), key="all-dashboards", icon="arrow_back")
-        arranging = bool(writes) and st.toggle("Arrange", key="board-arrange")
+        arranging = writes and st.toggle("Arrange", key="board-arrange")
         if writes:
             board_settings.settings_popover(board)
         board_export.export_button(board, scope)
