@@ -82,7 +82,8 @@ def guarded_handler(method: str | None, scope: tokens.Scope | None, answer: Answ
                 else None
             )
             if known is None:
-                attempt = f"Send Authorization: Bearer TOKEN; create one with: python -m observability token create --scope {scope or 'read'}"
+                create = f"python -m observability token create --scope {scope or 'read'}"
+                attempt = f"Send Authorization: Bearer TOKEN; create one with: {create}"
                 return error_response(401, "missing or invalid token", attempt, {"WWW-Authenticate": "Bearer"})
             if method is not None and request.method != method:
                 return error_response(405, f"method {request.method} is not allowed", f"Use {method}", {"Allow": method})
@@ -166,7 +167,7 @@ async def findings(request: Request) -> Response:
             slice=Slice.parse(given.get("slice")),
         )
     )
-    return JSONResponse(json_plain([finding.to_json() for finding in report.findings_by_severity]))
+    return JSONResponse(json_plain([finding.to_json() for finding in report.findings]))
 
 
 async def prediction(request: Request) -> Response:
