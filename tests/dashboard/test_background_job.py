@@ -109,7 +109,7 @@ def test_a_job_about_a_hidden_model_is_neither_named_nor_cancelled(slot: JobSlot
         sign(monkeypatch, person)
         app = AppTest.from_function(lab_of_another, kwargs={"choice": "own"}).run(timeout=30)
         said = " ".join([*(each.proto.text for each in app.get("progress")), *(each.value for each in app.caption)])
-        assert ("price" in said) is shown and "In line" in said
+        assert ("price" in said) is shown and "Queue" in said
         assert ("lab-cancel" in [each.key for each in app.button]) is shown
     gate.set()
     until(lambda: slot.result("y"))
