@@ -30,7 +30,9 @@ class ObservabilityError(Exception):
         if self.expected is not None:
             parts.append(f"expected {self.expected}")
         line = "; ".join(parts).rstrip(".") + "."
-        return f"{line} {self.attempt.rstrip('.')}." if self.attempt else line
+        if not self.attempt:
+            return line
+        return f"{line} {self.attempt}" if self.attempt.endswith("?") else f"{line} {self.attempt.rstrip('.')}."
 
     def __reduce__(self) -> tuple[type[Self], tuple[str], dict[str, object]]:
         return type(self), (self.what,), self.__dict__

@@ -74,7 +74,8 @@ class Window:
                 raise UsageError(f"{name} has no time zone", got=instant, expected="an instant with an offset", attempt="Add Z for UTC")
             object.__setattr__(self, name, instant.astimezone(UTC))
         if self.end < self.start:
-            raise UsageError("the window ends before it starts", got=f"{self.start} to {self.end}")
+            got = f"{self.start:%Y-%m-%dT%H:%M:%SZ} to {self.end:%Y-%m-%dT%H:%M:%SZ}"
+            raise UsageError("the window ends before it starts", got=got, expected="a start before the end", attempt="Change one of them")
 
     @property
     def days(self) -> float:
