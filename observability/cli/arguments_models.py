@@ -33,7 +33,8 @@ def add_model_commands(add: AddCommand) -> None:
         required=True,
         action="append",
         metavar="COL",
-        help="binary: probability of the positive class; regression: the value; multiclass: class=COL for each class",
+        help="binary: probability of the positive class; regression: the value; multiclass: class=COL for each class, or one column of "
+        "{class: probability}",
     )
     register.add_argument("--prediction", metavar="COL", help="the predicted class, where the score does not determine it")
     register.add_argument("--at", metavar="COL", help="event time")

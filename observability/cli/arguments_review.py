@@ -1,6 +1,7 @@
 """Arguments of the command line. Checks, reviews, cases, planted faults."""
 
 from observability.cli.arguments import AddCommand, absolute_path
+from observability.records.kinds import ENVIRONMENTS
 
 
 def add_review_commands(add: AddCommand) -> None:
@@ -53,7 +54,7 @@ def add_review_commands(add: AddCommand) -> None:
     case.add_argument("id", metavar="ID", help="the prediction's id")
     case.add_argument("--model", help="needed only if several models have this id")
     case.add_argument("--version", help="needed only if several versions answered under this id; by default the one in production")
-    case.add_argument("--environment", help="production, shadow or validation; by default production if it has the id")
+    case.add_argument("--environment", help=f"{', '.join(ENVIRONMENTS)}; by default production if it has the id")
     case.add_argument("--as-of", metavar="T", help="only records that had arrived by this time")
 
     relabel = add(

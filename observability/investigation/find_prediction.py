@@ -34,9 +34,8 @@ def prediction_row(
                     found.append(row)
     if not found:
         own = "".join([f"version {version} of " if version else "", f"{environment} of " if environment else ""])
-        where = (
-            f"in {own}{model}" if model else f"in any of the {len(models)} models" if models else "in the store, which holds no model yet"
-        )
+        one = models[0].name if len(models) == 1 else None
+        where = f"in {own}{one}" if one else f"in any of the {len(models)} models" if models else "in the store, which holds no model yet"
         attempt = f"Check the id{' and the model' if model else ''}; rejected lines are on the page Store"
         if any(store.unread_days(candidate.name) for candidate in models):
             attempt = "It may be in the lake, which cannot be read: bring it back from a copy of the lake"

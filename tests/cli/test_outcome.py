@@ -1,4 +1,4 @@
-"""What commands print as JSON is JSON, whatever the numbers in it."""
+"""What commands print as JSON is JSON, whatever the numbers in it; and what they say of a wrong use."""
 
 import json
 from datetime import UTC, datetime
@@ -39,3 +39,13 @@ def test_a_profile_of_numbers_near_the_largest_is_json(tmp_path: Path) -> None:
         outcome = execute(store, ["profile", str(file), "--source", "s", "--dry-run", "--json"], lambda _: None)
     assert outcome.exit_code == 0, outcome.error
     assert strict_json(outcome.out)["stats"]["x"]["std"] == "Infinity"
+
+
+def test_a_case_that_the_only_model_lacks_names_the_model(tmp_path: Path) -> None:
+    file = tmp_path / "day.jsonl"
+    file.write_text(
+        '{"kind":"prediction","id":"a","at":"2026-07-01T00:00:00Z","model":"loan","version":"1","features":{"x":1},"score":1}\n'
+    )
+    with new_store(tmp_path / "home") as store:
+        assert execute(store, ["load", str(file)], lambda _: None).exit_code == 0
+        assert execute(store, ["case", "b"], lambda _: None).error.startswith("prediction 'b' is not in loan. ")
