@@ -15,7 +15,10 @@ import pytest
 from pyarrow import parquet
 
 from observability.cli.main import main
+from observability.cli.parser import WITHOUT_JSON
 from observability.server.access import COMMANDS
+from observability.store.ingest.importer import MAX_DECOMPRESSED
+from observability.store.ingest.parse_json import MAX_LINE_BYTES
 from tests.support.held_out import write_held_out
 from tests.support.sample_home import ROOT
 
@@ -71,6 +74,13 @@ def test_every_command_of_the_readme_is_run_by_a_test_or_says_why_not() -> None:
     for place in RUN_BY.values():
         file, _, name = place.partition("::")
         assert f"def {name or 'test_'}" in (ROOT / file).read_text(encoding="utf-8"), place
+
+
+def test_the_readme_names_the_commands_that_print_no_json_and_the_limits_of_a_file() -> None:
+    (listed,) = re.findall(r"; all but (.*?) answer in JSON", README)
+    assert sorted(re.findall(r"`(.*?)`", listed)) == sorted(WITHOUT_JSON)
+    assert f"of at most {MAX_LINE_BYTES // 2**20} MiB." in README
+    assert f"A compressed file holds at most {MAX_DECOMPRESSED / 1e9:.1f} GB." in README
 
 
 def test_every_command_of_the_table_is_given_by_a_test() -> None:
