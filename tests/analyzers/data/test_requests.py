@@ -209,10 +209,26 @@ def test_the_border_of_a_cell_does_not_split_a_burst() -> None:
     width = 0.1 * np.subtract(*np.quantile(current["age"], [0.75, 0.25])) / 1.349
     burst, rng = slice(1000, 1100), np.random.default_rng(2)
     current.loc[current.index[burst], ["subject", "region"]] = ["ab12", "north"]
-    current.loc[current.index[burst], "age"] = 400 * width + rng.normal(0, width / 10, 100)
+    current.loc[current.index[burst], "age"] = 400.5 * width + rng.normal(0, width / 10, 100)
     current.loc[current.index[burst], "income"] = 22_000.0
     claim = said(current)["subject=ab12", "near_duplicate_share"]
     assert claim.value == pytest.approx(100 / 4000, abs=0.0005) and claim.evidence["near_duplicates"] >= 99
+
+
+def test_near_copies_that_differ_a_little_in_a_number_that_is_nearly_always_0_are_a_burst() -> None:
+    """An amount of rain: half of its values are equal, so that its quartiles give no width."""
+
+    def rainy(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        return frame.assign(income=np.where(rng.random(len(frame)) < 0.05, rng.exponential(0.3, len(frame)), 0.0))
+
+    current, rng = rainy(rows(4000, 47), 1), np.random.default_rng(3)
+    burst = current.index[1000:1150]
+    current.loc[burst, ["subject", "region", "age"]] = ["ab12", "north", 41.0]
+    current.loc[burst, "income"] = rng.normal(0, 0.001, 150)
+    found = said(current, rainy(rows(4000, 2), 2))
+    assert alarms(found) == {("subject=ab12", "near_duplicate_share")}
+    assert found["subject=ab12", "near_duplicate_share"].evidence["near_duplicates"] == 150
 
 
 def test_three_in_a_hundred_requests_with_one_new_score_are_a_watch() -> None:
