@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from observability.core.catalog import Version
 from observability.core.window import Window
@@ -25,8 +26,11 @@ from observability.dashboard.trust.explanations import (
 )
 from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.metrics.attributions import explained_sample
+from observability.server.access import Person
 from observability.store.types.explanations import ExplanationState
 from tests.support.attribution_frames import NAMES, attributions, served
+from tests.support.dashboard_world import World
+from tests.support.signed_in import sign
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -172,3 +176,21 @@ def test_a_feature_of_the_sum_is_neither_linked_nor_called_unexplained(view: Exp
     found = AttributionContrast("average", "rows", None, 0.0, 2.0, 0.0, True, "logit", bars, "shap tree", "computed")
     assert first_explained_feature(found, names) == "rain" and first_explained_feature(found, ()) == "distance"
     assert first_explained_feature(found, ("carrier",)) is None
+
+
+def unexplained() -> None:
+    """The script of a page about a version with a model file, none of whose predictions is explained."""
+    from types import SimpleNamespace
+
+    from observability.dashboard.trust import explain_now
+
+    now = SimpleNamespace(served=5, explained=0, days=0, served_days=1)
+    view = SimpleNamespace(now=now, state=None, before=None, version=SimpleNamespace(name="1", artifact="model"))
+    explain_now.unexplained_note(SimpleNamespace(model=SimpleNamespace(name="loan")), view)  # type: ignore[arg-type]  # what it reads
+
+
+def test_explanations_are_computed_by_analysts(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for role, offered in (("viewer", False), ("analyst", True)):
+        sign(monkeypatch, Person("ann", role))  # type: ignore[arg-type]  # names of roles as text
+        app = AppTest.from_function(unexplained).run(timeout=30)
+        assert not app.exception and ("Explain now" in [each.label for each in app.button]) is offered

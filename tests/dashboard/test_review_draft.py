@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from observability.core.weeks import Week
 from observability.dashboard import load, sign_in
-from observability.dashboard.background_job import JobSlot
+from observability.dashboard.background_job import BackgroundJob, JobSlot
 from observability.dashboard.review import draft
 from observability.dashboard.review.review import STEP_NAMES, usual_week
 from observability.review import freeze
@@ -74,9 +74,12 @@ def test_nothing_can_be_written_in_a_draft(mine: World) -> None:
 def test_who_sees_some_models_sees_no_draft(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drafted()
     assert draft.drafted_weeks() == [str(WEEK)]
+    draft.DRAFTS.job = BackgroundJob("x", "Draft of a week", lambda note: None, failure="price cannot be read", done=True)
+    assert "price cannot be read" in words(opened("review", review=str(WEEK)))
     monkeypatch.setattr(sign_in, "current_person", lambda: Person("bob", None, (("loan", "viewer"),)))
     assert draft.draft_of_week(str(WEEK)) is None and draft.drafted_weeks() == []
-    assert "draft-now" not in {each.key for each in opened("review", review=str(WEEK)).button}
+    app = opened("review", review=str(WEEK))
+    assert "draft-now" not in {each.key for each in app.button} and "price cannot be read" not in words(app)
 
 
 @pytest.mark.parametrize(
