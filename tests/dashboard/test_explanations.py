@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,10 @@ from observability.dashboard.trust.explanations import (
     unexplained_feature_words,
     view_of_class,
 )
+from observability.enrichment.enrich import EnrichmentState
 from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.metrics.attributions import explained_sample
+from observability.server import process_lock
 from observability.server.access import Person
 from observability.store.types.explanations import ExplanationState
 from tests.support.attribution_frames import NAMES, attributions, served
@@ -194,3 +197,12 @@ def test_explanations_are_computed_by_analysts(current: World, monkeypatch: pyte
         sign(monkeypatch, Person("ann", role))  # type: ignore[arg-type]  # names of roles as text
         app = AppTest.from_function(unexplained).run(timeout=30)
         assert not app.exception and ("Explain now" in [each.label for each in app.button]) is offered
+
+
+def test_the_background_work_on_a_hidden_model_is_not_told(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = EnrichmentState(busy=True, model="price", share=0.5, sentence="3 of 6 days")
+    monkeypatch.setattr(process_lock, "current_owner", lambda: SimpleNamespace(enriching=busy))
+    for person, told in ((Person("ann", None, (("loan", "viewer"),)), False), (Person("vic", "viewer"), True)):
+        sign(monkeypatch, person)
+        app = AppTest.from_function(unexplained).run(timeout=30)
+        assert not app.exception and any("50 % of price" in each.value.replace("\u00a0", " ") for each in app.caption) is told

@@ -46,7 +46,7 @@ def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
 
 
 def _background_work_note() -> None:
-    """The state of the background thread that explains."""
+    """The state of the background thread that explains; nothing while it is at a model that the person may not see."""
     from observability.core.errors import StoreBusyError
     from observability.server import process_lock
 
@@ -54,9 +54,11 @@ def _background_work_note() -> None:
         state = process_lock.current_owner().enriching
     except StoreBusyError:
         return
-    if state is not None and state.busy:
+    if state is None or (state.model and not role_allows("read", state.model)):
+        return
+    if state.busy:
         plain_caption(f"In progress: {state.sentence} ({formatting.format_share(state.share)} of {state.model}).")
-    elif state is not None and state.failure:
+    elif state.failure:
         plain_caption(f"Background run failed: {state.failure}")
 
 
