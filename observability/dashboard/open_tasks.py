@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.alerts.alert_state import Alert, alert_precision
 from observability.core import formatting
-from observability.dashboard import links, read_incidents
+from observability.dashboard import links, read_incidents, sign_in
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incident_actions, incidents
 from observability.dashboard.overview.fleet import ModelStatus
@@ -125,13 +125,19 @@ def equal_incidents(chosen: Sequence[Incident], found: Sequence[Incident]) -> li
 
 @st.dialog("Incident", width="medium")
 def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does: str) -> None:
-    """The forms of some incidents, worst first. equal: the same of other models. does: the action that is open at first."""
+    """The forms of some incidents, worst first. equal: the same of other models. does: the action that is open at first. Incidents of
+    models about which the person may not write are left out, and counted.
+    """
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     for incident in chosen:
         words = formatting.sentence_markdown(incidents.incident_headline(incident))
         st.markdown(f"{formatting.status_label(incident.shown_severity)} {words}")
+    every = [*chosen, *equal]
+    own = [each for each in every if sign_in.role_allows("write", each.model)] or every  # of none: the form says why nothing is saved
+    if left := len(every) - len(own):
+        st.caption(f"Without {formatting.plural(left, 'incident')} of models that your role only reads.")
     key = f"inbox-{chosen[0].id}-{len(chosen)}"
-    (first, alert), *others = [(each, incident_actions.alert_of_incident(each, alerts, now)) for each in (*chosen, *equal)]
+    (first, alert), *others = [(each, incident_actions.alert_of_incident(each, alerts, now)) for each in own]
     if does == "merge":
         incident_actions.merge_form((first, alert), others, incidents.incident_headline(first), key)
     else:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from observability.core.catalog import Model
 from observability.core.finding import Finding
@@ -14,8 +15,10 @@ from observability.dashboard.overview import fleet, fleet_view, incident_actions
 from observability.dashboard.overview.fleet_view import FleetView, fleet_view_of, model_groups
 from observability.dashboard.scope import Scope
 from observability.incidents.grouping import Incident, group_findings
-from tests.support.dashboard_pages import opened, tables
+from observability.server.access import Person
+from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import END, World
+from tests.support.signed_in import sign
 
 MODEL = Model(1, "loan", "binary", settings=ModelSettings(owner="credit desk", tags=("risk", "retail")))
 
@@ -89,6 +92,33 @@ def test_an_action_on_several_incidents_holds_for_the_same_of_other_models() -> 
         of_one(*each) for each in (("late", "`wind` is null."), ("delay", "`wind` is null."), ("delay", "`rain` is null."))
     )
     assert open_tasks.equal_incidents([late, rain], [late, delay, rain]) == [delay]
+
+
+def acting() -> None:
+    """The script of a page on which somebody acknowledges an incident that two models share."""
+    from observability.dashboard import open_tasks
+    from tests.support.one_finding_incident import of_one
+
+    both = [of_one(model, "`wind` is null.") for model in ("loan", "price")]
+    open_tasks._incident_dialog(both[:1], both[1:], "acknowledge")
+
+
+def test_an_action_on_a_shared_incident_is_saved_for_the_models_that_the_role_writes_about(
+    current: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str | None] = []
+    monkeypatch.setattr(incident_actions, "save_incident_entry", lambda incident, *_about, **_more: said.append(incident.model) or True)
+    for role, models, kept in (
+        (None, (("loan", "viewer"), ("price", "analyst")), ["price"]),
+        ("analyst", (("price", "viewer"),), ["loan"]),
+        ("analyst", (), ["loan", "price"]),
+    ):
+        said.clear()
+        sign(monkeypatch, Person("ann", role, models))
+        app = AppTest.from_function(acting).run(timeout=30)
+        assert not app.exception and ("your role only reads" in words(app)) is (len(kept) == 1)
+        next(each for each in app.button if each.label == "Acknowledge").click().run()
+        assert said == kept
 
 
 def test_merging_resolves_the_others_as_duplicates_and_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
