@@ -89,7 +89,7 @@ class TrackedRun:
 
     def step(
         self,
-        step: int,
+        number: int | None = None,
         /,
         *,
         rank: int | None = None,
@@ -98,17 +98,19 @@ class TrackedRun:
         phase_ms: Mapping[str, Number] | None = None,
         at: Moment | None = None,
         batch: object = None,
-        **metrics: object,
+        **metrics: Any,
     ) -> bool:
-        """Log the metrics of one step. True once it is written.
+        """Log the metrics of one step, whose number stands first or as `step`. True once it is written.
 
         phase_ms: {compute, data, communication} in milliseconds. batch: the id of the batch of data that the step read. host, device: this
         machine and the run's `device` where they are not given.
         """
+        if number is None:
+            number = metrics.pop("step", None)
         rank = self.rank if rank is None else rank
         read = {} if batch is None else {"batch": str(batch)}
         where = {"host": host or self._where["host"], "device": device or self._where["device"]}
-        return self.log.record("step", run=self.run, step=step, metrics=metrics, rank=rank, phase_ms=phase_ms, at=at, **where, **read)
+        return self.log.record("step", run=self.run, step=number, metrics=metrics, rank=rank, phase_ms=phase_ms, at=at, **where, **read)
 
     def alert(self, text: str) -> bool:
         """Log a sentence about this run that a person should read; it becomes a finding. True once it is written."""

@@ -38,6 +38,14 @@ def test_a_finished_run(tmp_path: Path, records: Records) -> None:
     assert list((tmp_path / "landing" / "open").iterdir()) == []
 
 
+def test_the_number_of_a_step_may_be_given_by_its_name(tmp_path: Path, records: Records) -> None:
+    with obs.track_run(home=tmp_path) as run:
+        assert run.step(step=3, loss=0.3)
+        assert run.step(4, step=0.5)
+    _, named, metric, _ = records()
+    assert (named["step"], named["metrics"], metric["step"], metric["metrics"]) == (3, {"loss": 0.3}, 4, {"step": 0.5})
+
+
 class Unprintable(RuntimeError):
     def __str__(self) -> str:
         raise ValueError
