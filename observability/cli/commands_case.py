@@ -93,7 +93,7 @@ def case_lines(found: "Case") -> Iterator[str]:
     for finding in found.findings or ():
         yield f"  {finding.severity.upper()} {finding.analyzer}: {finding.because}"
     for part, sentence in found.why.items():
-        yield f"No {part}: {sentence}" if part != "prediction" else sentence
+        yield f"No {part.replace('_', ' ')}: {sentence}" if part != "prediction" else sentence
 
 
 def given_text(value: Any) -> str:

@@ -307,8 +307,11 @@ class Case:
             "triage": None if self.triage is None else [triage_json(source) for source in self.triage],
             "findings": None if self.findings is None else [finding.to_json() for finding in self.findings],
             "verdicts": self.verdicts,
-            "why": self.other_scores() | {NAMES.get(part, part): said for part, said in self.why.items() if part not in UNNAMED},
         }
+        said = self.why.get("explanation") or (explained.note if explained else "")
+        parts = {name: said for name in OF_ATTRIBUTIONS if body[name] is None and said}
+        parts |= {NAMES.get(part, part): sentence for part, sentence in self.why.items() if part not in UNNAMED}
+        body["why"] = self.other_scores() | parts
         found = json_plain(body)
         assert isinstance(found, dict)
         return found
@@ -321,6 +324,8 @@ class Case:
 
 NAMES = {"explanation": "attributions"}
 """Parts with another name in the JSON."""
+OF_ATTRIBUTIONS = ("base_value", "attributions_link", "residual")
+"""Parts that belong to the attributions: they are null for the same reason."""
 UNNAMED = ("happened", "label_check", "repair")
 """Parts that are not in the JSON."""
 
