@@ -232,8 +232,8 @@ def near_the_middle(rows: "DataFrame", seed: "DataFrame", numbers: "dict[str, fl
 
 
 def cell_width(every: "NDArray[np.float64]") -> float:
-    """Return a tenth of the robust standard deviation of a number, from the quartiles of all rows; where these are equal, as for an amount of
-    rain, from the quantiles that leave out one row in a thousand on either side. 0 where these are equal too.
+    """Return a tenth of the robust standard deviation of a number, from the quartiles of all rows. Where these are equal, as for an amount
+    of rain, it is taken from the quantiles that leave out one row in a thousand on either side; 0 where these are equal too.
     """
     finite = every[np.isfinite(every)]
     if not finite.size:
