@@ -111,10 +111,13 @@ def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSetting
 def parse_settings(body: dict[str, Any], base: ModelSettings | None = None, where: str | None = None) -> ModelSettings:
     """Settings from a parsed TOML body."""
     base = base or ModelSettings()
-    unknown = set(body) - {"settings", "importance", "limits", "protect", "columns"}
-    if unknown:
-        expected = "[settings], [importance], [limits], [protect] or [columns]"
-        raise UsageError("unknown table", where=where, got=", ".join(sorted(unknown)), expected=expected)
+    expected = "[settings], [importance], [limits], [protect] or [columns]"
+    if unknown := sorted(set(body) - {"settings", "importance", "limits", "protect", "columns"}):
+        attempt = "Write it below a line [settings]" if set(unknown) <= set(setting_names()) else None
+        raise UsageError("unknown table", where=where, got=", ".join(unknown), expected=expected, attempt=attempt)
+    for name, table in body.items():
+        if not isinstance(table, dict):
+            raise UsageError("a table was expected", where=where, got=f"{name} = {table!r}"[:200], expected=f"[{name}]")
     values = {name: getattr(base, name) for name in setting_names()}
     for name, value in dict(body.get("settings", {})).items():
         values[name] = checked_setting(name, value, where)

@@ -1,0 +1,23 @@
+"""A settings file whose tables are wrong is refused with what to write."""
+
+import pytest
+
+from observability.core.errors import UsageError
+from observability.core.settings import parse_settings
+
+
+def test_a_setting_outside_its_table_is_told_where_it_belongs() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_settings({"threshold": 0.3})
+    assert refused.value.attempt == "Write it below a line [settings]"
+    with pytest.raises(UsageError) as refused:
+        parse_settings({"tresh": 0.3})
+    assert refused.value.attempt is None
+
+
+@pytest.mark.parametrize("name", ["settings", "importance", "limits", "protect", "columns"])
+@pytest.mark.parametrize("value", [3, "x", [1]])
+def test_a_value_in_place_of_a_table_is_wrong_use(name: str, value: object) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_settings({name: value})
+    assert (refused.value.what, refused.value.expected) == ("a table was expected", f"[{name}]")
