@@ -348,9 +348,9 @@ def unread_words(columns: int, unread: Sequence[str], asked: AskedQuestions) -> 
     """How many columns no question read, with their names where they are few."""
     since = f"since {time_zone.named_minute(asked.since)}"
     if not unread:
-        return f"All {columns:,} columns were read {since}."
+        return f"All {columns:,} logged columns were read {since}."
     names = formatting.join_words([name.partition(".")[2] or name for name in unread], 6)
-    return f"{len(unread):,} of {columns:,} columns were not read {since}: {names}."
+    return f"{len(unread):,} of {columns:,} logged columns were not read {since}: {names}."
 
 
 def questions_table(asked: AskedQuestions, about: str) -> None:
