@@ -167,7 +167,7 @@ async def findings(request: Request) -> Response:
             slice=Slice.parse(given.get("slice")),
         )
     )
-    return JSONResponse(json_plain([finding.to_json() for finding in report.findings]))
+    return JSONResponse(json_plain([finding.to_json() for finding in report.findings_by_severity]))
 
 
 async def prediction(request: Request) -> Response:

@@ -376,7 +376,7 @@ def test_the_page_of_a_study_answers_its_questions(page: Database) -> None:
     app = opened("studies", study="s")
     assert app.header[0].value == "s" and "4 runs, 3 settings with val_loss (low is better)" in words(app)
     assert "the setting that the search chose has" in words(app), "its mean may be worse than another's, so it was no `best`"
-    assert "no other setting ran with 3 seeds or more" in words(app) and "about 7 more settings are needed" in words(app)
+    assert "No other setting ran with 3 seeds or more" in words(app) and "a forecast needs about 7 more settings" in words(app)
     figures = {row["cells"]["name"]["t"]: row["cells"]["value"]["t"] for row in tables(app)["Figures of s"]["rows"]}
     assert figures["Saved by pruning"] == formatting.DASH
     best = min((float(loss(60, seed)[-1]), f"plain-{seed}") for seed in (1, 2, 3))

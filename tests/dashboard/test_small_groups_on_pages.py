@@ -205,7 +205,7 @@ def test_a_csv_has_no_figure_of_few_though_its_page_shows_them(buttons: dict[str
     assert whole > 0
     buttons.clear()
     opened("performance", model="loan", slice=f"sex={RARE}", **WHOLE)
-    with pytest.raises(NotFoundError, match="few rows"):
+    with pytest.raises(NotFoundError, match="small groups"):
         next(iter(buttons.values()))()
 
 

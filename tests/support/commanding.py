@@ -55,7 +55,7 @@ def one_sentence(done: Done, code: int, *words: str) -> None:
     assert done.code == code, done
     assert done.out == ""
     lines = done.error.strip().splitlines()
-    assert len(lines) == 1 and lines[0].endswith("."), done.error
+    assert len(lines) == 1 and lines[0].endswith((".", "?")), done.error
     assert "Traceback" not in lines[0] and "Unexpected" not in lines[0]
     for word in words:
         assert word in lines[0], lines[0]
