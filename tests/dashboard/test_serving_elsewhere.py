@@ -193,7 +193,10 @@ def test_the_status_of_a_column_of_calls_says_the_factor_that_is_used() -> None:
     (status,) = [each for each in model_calls.DRIFT if each["key"] == "status"]
     for weeks, number in ((MIN_WEEKS, False), (MIN_WEEKS, True), (MANY_WEEKS, False)):
         assert f"{factors_beyond(weeks, number)[0]:g} times" in status["help"]
-    assert f"with {MANY_WEEKS} or more earlier weeks). For a number with {MANY_WEEKS} or more earlier weeks, the average difference" in status["help"]
+    assert (
+        f"with {MANY_WEEKS} or more earlier weeks). For a number with {MANY_WEEKS} or more earlier weeks, the average difference"
+        in status["help"]
+    )
 
 
 def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
