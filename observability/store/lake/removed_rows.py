@@ -114,15 +114,19 @@ class RemovedRows:
             return WHOLE
 
     def problems(self) -> list[str]:
-        """What could not be read when it was last asked for, as sentences. Reads no file of the lake."""
-        missing, models = dict[str, list[str]](), self._store.catalog().by_name
+        """What cannot be read, as sentences: the whole lake, or the files that were missing or damaged when they were last asked for. Looks
+        for the lake and reads no file of rows in it.
+        """
+        missing, removed = dict[str, list[str]](), {each.name: each for each in self._store.catalog().models if each.rows_from is not None}
         with suppress(ObservabilityError):
             if not is_folder_named(self._store.home):
                 self._unread.clear()
-        for name in [name for name, days in self._unread.items() if days == WHOLE and name in models]:
-            self._unread[name] = self.unread_days(models[name])  # the lake may be back
+            elif removed and self._is_away():
+                self._unread.update(dict.fromkeys(removed, WHOLE))
+        for name in [name for name, days in self._unread.items() if days == WHOLE and name in removed]:
+            self._unread[name] = self.unread_days(removed[name])  # the lake may be back
         for name, days in sorted(self._unread.items()):
-            if days and name in models and models[name].rows_from is not None:
+            if days and name in removed:
                 what = "the lake" if days == WHOLE else f"{plural(len(days), 'day')} of the lake ({', '.join(days[:3])})"
                 missing.setdefault(what, []).append(name)
         return [
@@ -130,6 +134,14 @@ class RemovedRows:
             "Bring it back from a copy of the lake."
             for what, names in missing.items()
         ]
+
+    def _is_away(self) -> bool:
+        """Whether the lake, or the list of its files, cannot be read now."""
+        try:
+            with self._lock:
+                return self._present_tables() is None
+        except (ObservabilityError, OSError):
+            return True
 
     def note_state(self) -> None:
         """Commit that models changed whose removed rows are readable otherwise than when this was last called."""
