@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.import_graph import circles, import_graph, module_names, package_graph, source_files  # noqa: E402 (after the line that makes `tests` importable)
-from tests.support.layers import upward  # noqa: E402 (after the line that makes `tests` importable)
+from tests.support.import_graph import circles, import_graph, module_names, package_graph, source_files
+from tests.support.layers import upward
 
 LONGEST_LINE = 140
 REPEATED_BY_CONTRACT = {"needs", "analyze"}

@@ -189,12 +189,12 @@ def unexplained() -> None:
 
     now = SimpleNamespace(served=5, explained=0, days=0, served_days=1)
     view = SimpleNamespace(now=now, state=None, before=None, version=SimpleNamespace(name="1", artifact="model"))
-    explain_now.unexplained_note(SimpleNamespace(model=SimpleNamespace(name="loan")), view)  # type: ignore[arg-type]  # what it reads
+    explain_now.unexplained_note(SimpleNamespace(model=SimpleNamespace(name="loan")), view)
 
 
 def test_explanations_are_computed_by_analysts(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for role, offered in (("viewer", False), ("analyst", True)):
-        sign(monkeypatch, Person("ann", role))  # type: ignore[arg-type]  # names of roles as text
+        sign(monkeypatch, Person("ann", role))
         app = AppTest.from_function(unexplained).run(timeout=30)
         assert not app.exception and ("Explain now" in [each.label for each in app.button]) is offered
 

