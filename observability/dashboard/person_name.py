@@ -6,7 +6,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard.sign_in import current_person
-from observability.server.access import may_do_somewhere
+from observability.server.access import Action, Person, may_do, may_do_somewhere
 
 NAME_KEY = "name-of-person"
 LONGEST = 80
@@ -21,15 +21,16 @@ def why_not_saved(actions: Sequence[str] = ("save",)) -> str:
     return f"Enter your name to {' or '.join(filter(None, (', '.join(first), last)))}."
 
 
-def person_name_box(key: str = "person") -> str | None:
+def person_name_box(key: str = "person", model: str | None = None, action: Action = "write") -> str | None:
     """A box for the name; the name, or None until one is given. It is kept for the session on every page.
 
-    Where people sign in there is no box: the name is the person's, and None where the role does not allow to write.
+    Where people sign in there is no box: the name is the person's, and None where the role does not allow the action for the model.
 
-    key: unique on the page. The box cannot be in a form, because it saves the name when it changes.
+    key: unique on the page. The box cannot be in a form, because it saves the name when it changes. model: that the entry is about; None
+    where it is about none or several: the role for any model is enough then.
     """
     if current_person().source != "here":
-        return _signed_in_author()
+        return _signed_in_author(model, action)
     own = f"{key}-box"
     st.session_state[own] = st.session_state.get(NAME_KEY, "")
 
@@ -64,11 +65,17 @@ def person_name_or_default() -> str:
     return current_person().name or str(st.session_state.get(NAME_KEY) or "Somebody at the dashboard")
 
 
-def _signed_in_author() -> str | None:
-    """The person who signed in, shown as the author; None, with the reason, where the role may not write to any model."""
+def _signed_in_author(model: str | None, action: Action) -> str | None:
+    """The person who signed in, shown as the author; None, with the reason, where the role does not allow the action for the model."""
     person = current_person()
-    if not may_do_somewhere(person, "write"):
-        st.caption(f"Your role ({person.role or 'viewer'}) is read-only.")
+    if not _may_save(person, model, action):
+        st.caption(
+            f"Your role ({person.role_for(model) or 'viewer'}) is read-only{f' for {formatting.escape_markdown(model)}' if model else ''}."
+        )
         return None
     st.caption(formatting.escape_markdown(f"Saved as {person.name}."))
     return person.name
+
+
+def _may_save(person: Person, model: str | None, action: Action) -> bool:
+    return may_do(person, action, model) if model else may_do_somewhere(person, action)

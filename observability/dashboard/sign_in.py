@@ -15,6 +15,7 @@ from observability.core import formatting
 from observability.server import audit_log, process_lock
 from observability.server.access import ACTING, HERE, Action, Person, may_do, require_action
 from observability.server.access_settings import AccessSettings, read_access_settings
+from observability.server.guarded_store import action_of_settings
 from observability.server.replica import current_replica
 from observability.server.sign_in import OIDC_COOKIE, signed_in_person
 
@@ -122,6 +123,11 @@ def require_owner() -> None:
 def role_allows(action: Action, model: str | None = None) -> bool:
     """Whether the person may do an action, about a model or in general."""
     return may_do(current_person(), action, model)
+
+
+def may_change(model: str, *settings: str) -> bool:
+    """Whether the person may change these settings of a model."""
+    return role_allows(action_of_settings(set(settings)), model)
 
 
 def reveal_masked_values(model: str, prediction: str, subject: str | None) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -44,6 +45,11 @@ AMENDED = {"action": "actions", "decision": "decisions", "verdict": "verdicts", 
 """Kinds whose records change an earlier one by its id, which need not name its model again; and the method that reads the earlier ones."""
 AUTOMATIC_AUTHOR = "the dashboard"
 """The author of records that follow from others; a person's own are written in the name of the sign-in."""
+
+
+def action_of_settings(names: AbstractSet[str]) -> Action:
+    """The action that a change of these settings of a model is."""
+    return "rules" if names <= RULE_SETTINGS else "settings"
 
 
 def guarded_store(store: "Store", person: Person) -> "Store":
@@ -161,10 +167,10 @@ class GuardedStore:
             raise
 
     def _action(self, name: str, method: StoreMethod, model: str | None, given: Mapping[str, Any]) -> Action:
-        """The action of a call: of settings that are no rules, `settings`."""
+        """The action of a call; of settings, by which of them change."""
         if name != "update_settings" or model is None:
             return method.action
-        return "rules" if changed_settings(self._store.catalog().model(model).settings, given["settings"]) <= RULE_SETTINGS else "settings"
+        return action_of_settings(changed_settings(self._store.catalog().model(model).settings, given["settings"]))
 
     def _require_whole_view_for_reviews(self, records: Iterable[Mapping[str, object]]) -> None:
         """A frozen week says that it is about every model."""

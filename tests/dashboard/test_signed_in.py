@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from observability.core.errors import ForbiddenError
 from observability.dashboard import frame, load, person_name, sign_in
@@ -68,6 +69,39 @@ def test_the_name_is_that_of_the_sign_in_and_a_viewer_has_none(current: World, m
         assert "Your name" not in [box.label for box in app.text_input]
         assert ("Saved as ann" if name else "is read-only") in words(app)
     assert person_name.why_not_saved() == "Your role is read-only."
+
+
+def test_a_role_for_one_model_counts_for_entries_about_it(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign(monkeypatch, Person("ann", "analyst", (("loan", "viewer"),)))
+    assert [person_name.person_name_box(model=model) for model in ("loan", "price", None)] == [None, "ann", "ann"]
+    app = opened("case", id="l1", model="loan")
+    assert "is read-only for loan" in words(app) and "Saved as ann" not in words(app)
+
+
+def settings_of_loan() -> None:
+    """The script of a page with the forms of a model's budget and service level."""
+    from types import SimpleNamespace
+
+    from observability.dashboard import load
+    from observability.dashboard.operations import cost
+    from observability.dashboard.serving import service_level
+
+    here = SimpleNamespace(model=load.catalog().model("loan"))
+    cost.budget_form(here, SimpleNamespace(currencies=()))
+    service_level.service_level_form(here, here.model.settings)
+
+
+def test_settings_are_offered_to_who_may_change_them(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for person, boxes in ((VIEWER, set()), (ANALYST, {"p99 latency, in ms"}), (ADMINISTRATOR, {"p99 latency, in ms", "Budget per month"})):
+        sign(monkeypatch, person)
+        app = AppTest.from_function(settings_of_loan).run(timeout=30)
+        assert not app.exception and {box.label for box in app.number_input} - {"Successful requests, in %"} == boxes
+
+
+def test_the_criterion_of_fairness_is_offered_to_analysts(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for person, offered in ((VIEWER, False), (ANALYST, True)):
+        sign(monkeypatch, person)
+        assert any(button.label.startswith("Use ") for button in opened("fairness", model="loan").button) is offered
 
 
 def test_the_page_of_access_shows_the_log_to_administrators_alone(current: World, monkeypatch: pytest.MonkeyPatch) -> None:

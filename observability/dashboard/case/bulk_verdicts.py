@@ -20,7 +20,7 @@ def bulk_verdict_form(model: Model, predictions: Sequence[str], key: str, label:
     with st.popover(label, icon=":material/gavel:", key=f"{key}-several"):
         every = st.checkbox(f"All {len(listed)} listed", key=f"{key}-all")
         chosen = listed if every else st.multiselect("Cases", listed, key=f"{key}-cases", placeholder="Choose")
-        author = person_name.person_name_box(f"{key}-author")
+        author = person_name.person_name_box(f"{key}-author", model.name)
         wrong = st.radio("Were the predictions wrong?", list(WRONG), None, format_func=WRONG.__getitem__, key=f"{key}-wrong")
         source = st.selectbox("Source", list(SOURCES), None, format_func=SOURCES.__getitem__, placeholder="Choose", key=f"{key}-source")
         note = st.text_area("Note", key=f"{key}-note", placeholder="Observations", max_chars=20_000)

@@ -96,7 +96,7 @@ def _source_cell(here: CasePage, source: str) -> Cell:
 def _verdict_form(here: CasePage, suspected: str | None) -> None:
     """The form of a verdict and an action; an empty one after each save. suspected: the preselected source; None: none."""
     key = f"{here.key('form')}-{case_decisions.form_round(here)}"
-    author = person_name.person_name_box(f"{key}-author")
+    author = person_name.person_name_box(f"{key}-author", here.row.model.name)
     with st.form(key, enter_to_submit=False):
         left, right = st.columns(2, gap="large")
         with left:
@@ -206,7 +206,7 @@ def _amend_popover(here: CasePage, item: DecisionItem, undo: tuple[str, str], ot
     """Amend an item by one more entry; nothing is deleted. undo, others: states and the words of their buttons."""
     key = f"{item.kind}-{item.id}"
     with st.popover("Amend", type="tertiary", icon=":material/edit:", key=f"{key}-change"):
-        author = person_name.person_name_box(f"{key}-author")
+        author = person_name.person_name_box(f"{key}-author", here.row.model.name)
         field, label = ("note", "Note") if item.kind == "verdict" else ("reason", "Reason")
         words = st.text_area(label, key=f"{key}-words", max_chars=20_000).strip()
         wanted: dict[str, Any] | None = None

@@ -151,7 +151,7 @@ def _relabel_request(here: CasePage) -> None:
         st.markdown(
             "Requests two blind labels: annotators see neither this label nor each other's. The request is an open action of this case."
         )
-        author = person_name.person_name_box(here.key("relabel-author"))
+        author = person_name.person_name_box(here.key("relabel-author"), here.row.model.name)
         note = st.text_input("Note", key=here.key("relabel-note"), placeholder="What to look at")
         if st.button("Send", icon=":material/send:", key=here.key("relabel-send")):
             wanted = "Label it again, blind, by two people." + (f" {note.strip()}" if note.strip() else "")

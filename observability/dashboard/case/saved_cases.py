@@ -46,7 +46,7 @@ def save_case_form(here: CasePage) -> None:
         if item.fields["prediction"] == here.row.id:
             note_line(item.first.at, item.first.author, title_of(item), note_of(item), strong=True)
     key = f"saved-case-{case_decisions.form_round(here)}"
-    author = person_name.person_name_box(here.key("saved-case-author"))
+    author = person_name.person_name_box(here.key("saved-case-author"), here.row.model.name)
     title = st.text_input("Title", key=here.key(f"{key}-title"), max_chars=LONGEST_TITLE, placeholder="What the case shows").strip()
     note = st.text_area("Note", key=here.key(f"{key}-note"), max_chars=LONGEST_NOTE, height=90, placeholder="Why it is worth keeping")
     collection = _collection_box(here.key(f"{key}-collection"), load_case.saved_case_items(), None)
@@ -104,7 +104,7 @@ def bulk_save_form(model: Model, predictions: Sequence[str], key: str) -> None:
     with st.popover("Save several", icon=":material/bookmark_add:", key=f"{own}-several"):
         every = st.checkbox(f"All {len(listed)} of the list", key=f"{own}-all")
         chosen = listed if every else st.multiselect("Cases to save", listed, key=f"{own}-cases", placeholder="Choose")
-        author = person_name.person_name_box(f"{own}-author")
+        author = person_name.person_name_box(f"{own}-author", model.name)
         collection = _collection_box(f"{own}-collection", load_case.saved_case_items(), None)
         note = st.text_area("Note", key=f"{own}-note", max_chars=LONGEST_NOTE, height=90, placeholder="What they have in common").strip()
         words = f"Save {formatting.plural(len(chosen), 'case')}"

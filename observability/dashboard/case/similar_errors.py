@@ -220,7 +220,7 @@ def _watch_popover(here: CasePage, found: ErrorRule, part: Slice | None) -> None
     with st.popover(label, icon=":material/visibility_off:" if watched else ":material/visibility:", key=here.key("monitor")):
         words = formatting.slice_in_words(str(part))
         plain_paragraph(f"Checks stop reporting {words}; earlier results remain." if watched else f"Every check will report {words}.")
-        author = person_name.person_name_box(here.key("monitor-author"))
+        author = person_name.person_name_box(here.key("monitor-author"), here.row.model.name, "rules")
         action, icon = ("Stop", ":material/undo:") if watched else ("Start", ":material/send:")
         if st.button(action, icon=icon, key=here.key("monitor-send")):
             record = _watch_record(here, found, author, on=not watched)

@@ -96,7 +96,7 @@ def _linked_values(here: CasePage) -> dict[str, Any]:
 def _save_popover(here: CasePage, found: WhatIf) -> None:
     """Save the input to the case."""
     with st.popover("Save to this case", type="tertiary", icon=":material/bookmark_add:", key=here.key("save-what-if")):
-        author = person_name.person_name_box(here.key("what-if-author"))
+        author = person_name.person_name_box(here.key("what-if-author"), here.row.model.name)
         note = st.text_input("Note", key=here.key("what-if-note"), placeholder="Observations", max_chars=2000)
         if st.button("Save", icon=":material/save:", key=here.key("what-if-save")):
             changes = {name: after for name, (_, after) in found.changes.items()}
@@ -113,7 +113,7 @@ def saved_what_if_table(here: CasePage) -> None:
     draw_table("saved-what-ifs", "Saved what-if inputs", SAVED, [_what_if_row(here, each) for each in held[:MAX_SAVED]], compact=True)
     with st.popover("Withdraw", type="tertiary", icon=":material/undo:", key=here.key("withdraw-what-if")):
         chosen = st.selectbox("Which", held[:MAX_SAVED], 0, lambda each: _changes_words(each)[:120], key=here.key("withdraw-which"))
-        author = person_name.person_name_box(here.key("withdraw-author"))
+        author = person_name.person_name_box(here.key("withdraw-author"), here.row.model.name)
         if st.button("Withdraw", icon=":material/undo:", key=here.key("withdraw-send")):
             record = case_decisions.case_record(here, "what_if", author, chosen.id, state="withdrawn")
             case_decisions.save_case_records(here, [record], author, done="Withdrawn.")

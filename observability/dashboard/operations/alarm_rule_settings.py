@@ -20,6 +20,7 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.review import load_review
 from observability.dashboard.table import column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import answer_or_error, progress_bar
+from observability.server.guarded_store import action_of_settings, changed_settings
 
 COLUMNS = (
     column("week", "Week", width="12rem"),
@@ -228,7 +229,8 @@ def _finding_words(finding: Finding) -> str:
 def _save_change(here: ModelPage, settings: ModelSettings, said: Sequence[str], key: str) -> None:
     """The form that saves the change with author and reason in the ledger."""
     with st.container(border=True):
-        author = person_name.person_name_box()
+        action = action_of_settings(changed_settings(here.model.settings, settings))
+        author = person_name.person_name_box(model=here.model.name, action=action)
         why = st.text_input("Reason", max_chars=400, key="why-rules")
         if st.button("Save the change", icon=":material/save:", disabled=author is None) and author:
             store, name = load.store(), here.model.name

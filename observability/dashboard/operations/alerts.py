@@ -92,7 +92,7 @@ def alert_details(alerts: Sequence[Alert], scope: Scope) -> None:
             link_button("Open the incident", page, key="go-incident", icon="crisis_alert")
             if alert.model:
                 link_button("Findings of the model", links.link_cell("", "findings", scope.about(alert.model)), key="go-findings")
-        author = person_name.person_name_box()
+        author = person_name.person_name_box(model=alert.model)
         if author:
             _alert_actions(alert, author)
         else:

@@ -16,7 +16,7 @@ from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import clicks, empty_states, frame, links, load, sample_figures, time_zone
+from observability.dashboard import clicks, empty_states, frame, links, load, sample_figures, sign_in, time_zone
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -241,13 +241,17 @@ def steering_section(found: ControllerDecisions) -> None:
 
 
 def kill_switch(found: ControllerDecisions) -> None:
-    """Draw the button that turns the product's own controller off or on; other controllers have their switch in their own system."""
+    """Draw the button that turns the product's own controller off or on, where the role allows it; other controllers have their switch in
+    their own system.
+    """
     model = next((each for each in load.catalog().models if each.name == OWN_CONTROLLER), None)
     if found.model != OWN_CONTROLLER or model is None:
         return
     off = model.settings.kill_switch
     if not off and is_switched_off(False):
         st.caption("The environment variable OBSERVABILITY_SCHEDULE turns this model off.")
+        return
+    if not sign_in.may_change(OWN_CONTROLLER, "kill_switch"):
         return
     words, icon = ("Turn the model on", ":material/play_arrow:") if off else ("Turn the model off", ":material/block:")
     if st.button(words, key="controller-switch", icon=icon, help="While it is off, explanation jobs and models run in a fixed rotation."):

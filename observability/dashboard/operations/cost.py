@@ -13,7 +13,7 @@ from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.time import naive_utc
 from observability.core.window import Window
-from observability.dashboard import clicks, empty_states, frame, load
+from observability.dashboard import clicks, empty_states, frame, load, sign_in
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.operations.energy import MAX_RUNS, basis_badge, energy_of_training_runs, price_place, window_without_slice
@@ -120,7 +120,9 @@ def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:
 
 
 def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
-    """The form that sets the monthly budget."""
+    """The form that sets the monthly budget; nothing where the role does not allow it."""
+    if not sign_in.may_change(here.model.name, "budget_per_month", "budget_currency"):
+        return
     settings = here.model.settings
     known = list(dict.fromkeys(filter(None, (settings.budget_currency, *spent.currencies, settings.cost_currency, "EUR", "USD"))))
     budget, label = settings.budget_per_month, "Set a budget"

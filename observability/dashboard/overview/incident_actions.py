@@ -133,7 +133,7 @@ def incident_action_buttons(incident: Incident, alert: Alert | None, key: str) -
         for does in offered_actions(alert):
             own = f"{key}-{does}-{turn}"
             with st.popover(ACTIONS[does], icon=f":material/{ICONS[does]}:", key=own):
-                author = person_name.person_name_box(f"{own}-person")
+                author = person_name.person_name_box(f"{own}-person", incident.model)
                 entry = _entry_box(incident, alert, does, own)
                 note = st.text_input("Note", key=f"{own}-note", max_chars=1000, placeholder="Optional")
                 if author is None:
@@ -158,7 +158,7 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
     if not about_production():
         st.caption(ELSEWHERE)
         return
-    author = person_name.person_name_box(f"{key}-person")
+    author = person_name.person_name_box(f"{key}-person", incident.model)
     note = st.text_input("Note", key=f"{key}-note", max_chars=1000, placeholder="Optional")  # a Tab behind the name, before it is saved
     offered = offered_actions(alert)
     if author is None:

@@ -187,7 +187,7 @@ def decision_form(model: str, batch: str, own: Mapping[str, Any] | None) -> None
         st.markdown(f":material/gavel: {formatting.escape_markdown(str(own['statement']))} {judged.decided_words(own)}")
     turn = st.session_state.get("batch-decided", 0)
     with st.popover("Decide about this batch", icon=":material/gavel:", key="batch-decide"):
-        author = person_name.person_name_box("batch-author")
+        author = person_name.person_name_box("batch-author", model)
         with st.form(f"batch-{turn}"):
             choice = st.radio("Decision", ["Release", "Hold"], key=f"batch-choice-{turn}")
             reason = st.text_input("Reason", key=f"batch-reason-{turn}", max_chars=2_000).strip()

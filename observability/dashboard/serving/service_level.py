@@ -9,7 +9,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
-from observability.dashboard import frame
+from observability.dashboard import frame, sign_in
 from observability.dashboard.cells import interval_cell, severity_cell
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import findings
@@ -123,7 +123,12 @@ def _hours_or_days(hours: int) -> str:
 
 
 def service_level_form(here: ModelPage, settings: ModelSettings) -> None:
-    """Draw the form that sets the service level in the model's settings; an empty field means none."""
+    """Draw the form that sets the service level in the model's settings; an empty field means none.
+
+    Draws nothing where the role does not allow it.
+    """
+    if not sign_in.may_change(here.model.name, "service_level_availability", "service_level_latency_ms"):
+        return
     available, limit = settings.service_level_availability, settings.service_level_latency_ms
     words = "Change the service level" if available is not None or limit is not None else "Set a service level"
     with st.popover(words, icon=":material/flag:"), st.form("service-level", border=False):

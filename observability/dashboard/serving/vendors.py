@@ -345,7 +345,7 @@ def accept_form(rounds: ProbeRounds) -> None:
     turn = st.session_state.get("answers-accepted", 0)
     with st.popover("Accept these answers", icon=":material/check:", key="accept-answers"):
         st.markdown("The rounds from the chosen day on become the baseline. Five rounds are needed before the next comparison.")
-        author = person_name.person_name_box("accept-author")
+        author = person_name.person_name_box("accept-author", rounds.model)
         with st.form(f"accept-{turn}"):
             since = st.date_input("From", value=rounds.times[-1].date(), key=f"accept-from-{turn}", format="YYYY-MM-DD")
             note = st.text_input("Reason", key=f"accept-note-{turn}", max_chars=2_000).strip()

@@ -204,7 +204,7 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
     """The boxes of the decision, which lands as a record with its reason; a reason is needed."""
     st.header("Decision", anchor=False)
     turn = int(st.session_state.get("selection-turn", 0))
-    author = person_name.person_name_box("selection-person")
+    author = person_name.person_name_box("selection-person", here.model.name)
     version = str(sides.challenger.version)
     with st.container(border=True):
         left, right = st.columns([1, 1])

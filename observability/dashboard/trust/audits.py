@@ -228,7 +228,7 @@ def sign_off_form(audit: StoredAudit) -> None:
     turn = st.session_state.get("audit-signed", 0)
     with st.popover("Accept as risk owner", icon=":material/draw:", key="audit-sign"):
         st.caption(risk_owners.signer_words(audit.model))
-        author = person_name.person_name_box("audit-author")
+        author = person_name.person_name_box("audit-author", audit.model)
         with st.form(f"audit-sign-{turn}"):
             later = datetime.now(UTC).date() + timedelta(days=SIGNED_DAYS)
             until = st.date_input("Until", value=later, key=f"audit-until-{turn}", format="YYYY-MM-DD")

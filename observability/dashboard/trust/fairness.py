@@ -9,7 +9,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import Finding, needs_action
 from observability.core.window import Window
-from observability.dashboard import distributions, empty_states, frame, load
+from observability.dashboard import distributions, empty_states, frame, load, sign_in
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.widgets import finding_line, plain_paragraph, save_model_settings
@@ -183,7 +183,7 @@ def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
     st.caption(formatting.escape_markdown(words), help=formatting.escape_markdown(" ".join(filter(None, (about, owner)))) or None)
     if here.model.task != "binary":
         return
-    if settled == criterion.name:
+    if settled == criterion.name or not sign_in.may_change(here.model.name, "fairness_criterion"):
         return
     words, name = f"Criterion: {CRITERIA[settled].title.lower()}" if settled in CRITERIA else "No criterion chosen", criterion.title.lower()
     with st.popover(f"{words}. Change to {name}?", icon=":material/gavel:"):
