@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from observability.compare.comparison_types import ComparisonSide, WindowComparison
 from observability.compare.difference import SECTIONS, Difference
 from observability.core.metric_definitions import METRICS
-from observability.core.numerals import MINUS, with_si_prefix
+from observability.core.numerals import MINUS, change_in_words, with_si_prefix
 from observability.core.window import Slice
 
 NAMED_DIFFERENCES = 4
@@ -64,9 +64,9 @@ def change_words(each: Difference) -> str:
         return f"PSI {each.change.value:.2f}"
     value = each.change.value or 0.0
     if each.unit in ("share", "0 to 1", "up to 1") and each.metric != "brier":
-        moved = f"{100 * value:+.1f} points"
+        moved = change_in_words(100 * value, "points", 1)
     elif each.b.value and each.metric != "bias":
-        moved = f"{100 * value / abs(each.b.value):+.0f} %"
+        moved = change_in_words(100 * value / abs(each.b.value), "%")
     else:
         moved = f"{value:+.3g}"
     return f"{_unit_value(each.a.value, each.unit)} against {_unit_value(each.b.value, each.unit)}, {moved.replace('-', MINUS)}"

@@ -15,7 +15,15 @@ def format_figure(value: float, digits: int = 4, *, sign: bool = False) -> str:
     sign: numbers that are not negative get a plus.
     """
     form = ",.0f" if 10**digits - 0.5 <= abs(value) < WHOLE else f".{digits}g"
-    return f"{value:{'+' if sign else ''}{form}}".replace("-", MINUS)
+    return f"{value + 0.0:{'+' if sign else ''}{form}}".replace("-", MINUS)  # a negative zero is zero
+
+
+def change_in_words(change: float, unit: str, decimals: int = 0) -> str:
+    """A change in percent or points with its sign: 4.1 is `+4 %`. One below 1 has a decimal, as `−0.4 %`; what rounds to 0.0 then is
+    `about the same`.
+    """
+    text = f"{change:+,.{decimals if abs(change) >= 0.95 else 1}f}".replace("-", MINUS)
+    return f"{text} {unit}" if text.strip(f"+{MINUS}0.") else "about the same"
 
 
 def score_beside_threshold(score: float, threshold: float, text: str) -> str:

@@ -3,6 +3,7 @@
 import math
 
 from observability.core.metric_definitions import LABEL_UNIT, METRICS
+from observability.core.numerals import change_in_words
 from observability.stats.interval import Interval
 
 PARTS = {"precision": "predicted positives", "recall": "positives", "pr_auc": "positives"}
@@ -61,8 +62,8 @@ def points_difference(change: float, error: float) -> str:
     if error > 0 and abs(change) <= error:
         return "no change beyond the error of bins"
     if error >= FINE:
-        return f"about {100 * change:+.0f} points"
-    return f"{round(100 * change, 1) + 0.0:+.1f} points"
+        return f"about {change_in_words(100 * change, 'points').removeprefix('about ')}"
+    return change_in_words(100 * change, "points", 1)
 
 
 def labels_needed(metric: str, now: Interval, labelled: int, least: int, *, binary: bool) -> str:

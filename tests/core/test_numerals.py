@@ -11,6 +11,7 @@ from observability.core import numerals
         (-0.15, 3, True, "\u22120.15"),
         (0.63312, 3, True, "+0.633"),
         (0.0, 3, True, "+0"),
+        (-0.0, 3, False, "0"),
         (-1234.567, 3, False, "\u22121,235"),
         (1234567.0, 6, False, "1,234,567"),
         (5.0, 6, False, "5"),
@@ -21,6 +22,25 @@ from observability.core import numerals
 )
 def test_a_number_in_a_sentence(value: float, digits: int, sign: bool, text: str) -> None:
     assert numerals.format_figure(value, digits, sign=sign) == text
+
+
+@pytest.mark.parametrize(
+    ("change", "decimals", "text"),
+    [
+        (4.1, 0, "+4 %"),
+        (-1234.4, 0, "\u22121,234 %"),
+        (-0.4, 0, "\u22120.4 %"),
+        (0.949, 0, "+0.9 %"),
+        (0.951, 0, "+1 %"),
+        (-10.04, 1, "\u221210.0 %"),
+        (-0.04, 0, "about the same"),
+        (0.04, 1, "about the same"),
+        (0.0, 0, "about the same"),
+    ],
+)
+def test_a_change_is_never_a_zero_with_a_sign(change: float, decimals: int, text: str) -> None:
+    """A log loss that fell by 0.4 % was `+0 %`."""
+    assert numerals.change_in_words(change, "%", decimals) == text
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,12 @@ def test_changes_have_signs_and_say_which_side_is_better() -> None:
     assert (
         signed_change(-0.0312, "share") == "−3.1 pts"
         and signed_change(0.2, "nats") == "+0.200"
-        and signed_change(0.0, "share") == "0.0 pts"
+        and signed_change(0.0, "share") == signed_change(-0.0001, "share") == "0.0 pts"
         and signed_change(None, "ms") == "–"
     )
+    assert "48.0 % against 50.0 %, \u22122.0 points" in sentences.change_words(difference("accuracy", -0.02))
+    assert sentences.change_words(difference("accuracy", -0.0003)).endswith("50.0 %, about the same")
+    assert sentences.change_words(difference("log_loss", -0.002, unit="nats")).endswith("against 0.5, \u22120.4 %"), "it was −0 %"
     assert better_side(difference("accuracy", 0.05)) == "better on side A" and better_side(difference("mae", 0.05)) == "better on side B"
     assert (
         better_side(difference("latency_p95", -1.0, section="latency")) == "better on side A"

@@ -13,6 +13,7 @@ from typing import Any
 from observability.core.analyzer import DAYS_DRAWN, Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding
 from observability.core.metric_definitions import METRICS
+from observability.core.numerals import change_in_words
 from observability.core.owner_level import held_against_level
 from observability.core.questions import Aggregate, Bucket
 from observability.detection.change import ChangeVerdict
@@ -326,7 +327,7 @@ def metric_difference(change: MetricChange, error: float) -> str:
     if kind == "of mae":
         return f" ({100 * change.effect:+.0f} % of its mean absolute error)" if abs(change.effect) >= 0.01 else ""
     if kind == "relative":
-        return f" ({round(100 * (now / before - 1)):+d} %)" if before else ""
+        return f" ({change_in_words(100 * (now / before - 1), '%')})" if before else ""
     return f" ({points_difference(now - before, error)})"
 
 

@@ -171,7 +171,7 @@ def signed_change(value: float | None, unit: str) -> str:
     if value is None:
         return formatting.DASH
     text = f"{abs(100 * value):.1f} pts" if unit == "share" else difference_amount(abs(value), unit)
-    return text if value == 0 else f"{formatting.MINUS if value < 0 else '+'}{text}"
+    return text if text.startswith("0.0 ") or value == 0 else f"{formatting.MINUS if value < 0 else '+'}{text}"
 
 
 def difference_verdict_cell(difference: Difference) -> Cell:

@@ -64,6 +64,19 @@ def test_regression_equals_scikit_learn() -> None:
     assert said["bias"].value == pytest.approx((s - y).mean(), rel=1e-9)
 
 
+def test_a_change_of_less_than_a_percent_has_its_sign_and_a_digit() -> None:
+    """A fall of 0.4 % was `+0 %`."""
+    base = regressed(3000, 4)
+
+    def of_errors(factor: float) -> str:
+        return str(
+            findings(base.assign(score=base["label"] + factor * (base["score"] - base["label"])), base, task="regression")["mae"].because
+        )
+
+    assert "(\u22120.4 %)" in of_errors(0.996) and "(+0.4 %)" in of_errors(1.004) and "(+3 %)" in of_errors(1.03)
+    assert "(about the same)" in of_errors(1.0)
+
+
 def before(rows: pd.DataFrame, days: int = 28) -> pd.DataFrame:
     """Rows spread over the days before the window."""
     return rows.assign(at=spread(len(rows), days) - pd.Timedelta(days=days))
