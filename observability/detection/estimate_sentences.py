@@ -73,9 +73,12 @@ def checked_sentence(check: EstimateCheck) -> str:
 
 
 def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str:
-    """Return the sentence that the estimate is unreliable, with the reason."""
+    """Return the sentence that the estimate is unreliable, with the reason. check: of this metric, or of the main one."""
     assert now.value is not None
-    return f"Estimated {metric_name_mid_sentence(metric)} {metric_number(metric, now.value)} is not trusted: {checked_sentence(check)}."
+    said = f"Estimated {metric_name_mid_sentence(metric)} {metric_number(metric, now.value)} is not trusted"
+    if check.metric != metric:
+        said += f", as that of {metric_name_mid_sentence(check.metric)} is not"
+    return f"{said}: {checked_sentence(check)}."
 
 
 def extrapolation_sentence(

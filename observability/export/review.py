@@ -23,6 +23,7 @@ from observability.export.csv import inert_text
 from observability.review import agenda_figures, decision_evidence, meeting
 from observability.review import sentences as review_words
 from observability.review.agenda import Arranged, Item, arranged_agenda
+from observability.review.fleet_strip import main_metric_cell
 from observability.review.freeze import item_outcomes, said_about, stored_week
 from observability.review.incident_items import FIRST_WEEK
 from observability.review.model_actions import model_action_counts, model_week_severity
@@ -165,6 +166,7 @@ def template_environment() -> "Environment":
         icons=ICONS,
         words=formatting.STATUS_WORDS,
         ends=ENDS,
+        main_metric=main_metric_cell,
         amount=formatting.format_value,
         count=formatting.format_count,
         interval=formatting.format_interval,

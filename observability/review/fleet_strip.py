@@ -3,7 +3,7 @@
 A cell is a small JSON dictionary made from one finding; nothing is computed again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from observability.core.catalog import Model
@@ -45,6 +45,14 @@ def strip_cells(model: Model, now: Sequence[Finding], before: Sequence[Finding])
     counts = drift_counts(now)
     cells["drift"] |= {"bad": len(counts.drifted), "of": counts.columns, "undecided": counts.undecided}
     return cells
+
+
+def main_metric_cell(strip: Mapping[str, Cell]) -> Cell:
+    """The cell of the main metric, measured, else estimated. An unknown estimate has no value, as on Home. strip: of a frozen week."""
+    measured, estimated = strip["performance"], strip["estimated"]
+    if measured["value"] is not None:
+        return measured
+    return estimated if estimated["severity"] != "unknown" else estimated | {"value": None, "before": None}
 
 
 def strip_cell(analyzer: str, metric: str, now: Sequence[Finding], before: Sequence[Finding]) -> Cell:

@@ -7,9 +7,21 @@ from observability.dashboard.review import fleet
 from observability.export.review import TEMPLATES, model_statuses
 from observability.incidents.action_counts import ActionCounts
 from observability.review.agenda import Arranged, Item, Sort, arranged_agenda
+from observability.review.fleet_strip import main_metric_cell
 from observability.review.model_actions import model_action_counts, model_week_severity
 
-FIGURE = {"value": None, "metric": None, "because": None, "unit": "", "n": 0, "basis": "measured", "before": None}
+FIGURE = {
+    "value": None,
+    "metric": None,
+    "because": None,
+    "unit": "",
+    "n": 0,
+    "basis": "measured",
+    "severity": "unknown",
+    "before": None,
+    "low": None,
+    "high": None,
+}
 COUNT = {"bad": 0, "of": 0, "severity": "unknown", "because": None}
 STRIP = dict.fromkeys(("performance", "estimated", "latency", "error_budget", "labels", "energy"), FIGURE)
 
@@ -51,6 +63,19 @@ def test_the_row_of_the_fleet_says_the_counts_and_the_status_of_its_agenda() -> 
         ("watch", "1 warning; agenda 2"),
         ("unknown", None),
     ]
+
+
+def test_an_estimate_that_is_called_off_is_no_figure_of_the_week() -> None:
+    """The row, the file and the slides gave it; Home says that there is none."""
+    guess = FIGURE | {"metric": "accuracy", "value": 0.755, "unit": "share", "n": 900, "basis": "estimated", "because": "Not trusted."}
+    body = week()
+    room: Any = SimpleNamespace(body=body, agenda=arranged(body))
+    part = body["models"][0] | {"strip": body["models"][0]["strip"] | {"estimated": guess}}
+    assert fleet._fleet_row(room, part)["cells"]["outcome"]["t"] != "75.5 %"
+    trusted = part | {"strip": part["strip"] | {"estimated": guess | {"severity": "ok"}}}
+    assert fleet._fleet_row(room, trusted)["cells"]["outcome"]["t"] == "75.5 %"
+    measured = guess | {"value": 0.9, "basis": "measured"}
+    assert main_metric_cell(part["strip"] | {"performance": measured})["value"] == 0.9, "a measurement stays, whatever its severity"
 
 
 def test_an_overdue_action_is_no_state_of_its_model() -> None:

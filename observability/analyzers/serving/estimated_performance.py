@@ -2,9 +2,10 @@
 
 The results are estimates, not measurements: confidence-based (CBPE) for classifiers, direct loss estimation (DLE) on a bounded sample for
 regressions. Both assume that scores mean what they meant in the reference, and cannot detect concept drift. So each estimate is reported
-with its last measured error, on days whose labels are in; an estimate that failed there is marked as not trusted. An estimate whose inputs
-are far from the reference extrapolates (detection/extrapolation.py): it is unknown, and the finding says how many labels of the window
-would settle it. An estimate needs action only where labels are missing; otherwise serving/performance decides.
+with its last measured error, on days whose labels are in; an estimate that failed there is marked as not trusted, and with the main one
+all others, which rest on the same scores. An estimate whose inputs are far from the reference extrapolates (detection/extrapolation.py):
+it is unknown, and the finding says how many labels of the window would settle it. An estimate needs action only where labels are missing;
+otherwise serving/performance decides.
 """
 
 from dataclasses import dataclass, replace
@@ -224,8 +225,8 @@ def estimate_finding(
     )
     if now.value is None or now.n < MINIMUM_ROWS:
         return replace(base, because=words.too_few_rows_sentence(metric, now.n, MINIMUM_ROWS))
-    if check is not None and check.failed:
-        return replace(base, because=words.distrusted_sentence(metric, now, check))
+    if (wrong := failed_check(found, metric, context)) is not None:
+        return replace(base, because=words.distrusted_sentence(metric, now, wrong))
     limits = change.limits if change else estimate_limits(metric, context)
     missing = labelled < MATURE * served
     if found.far:
@@ -252,6 +253,14 @@ def estimate_finding(
         limit=None if then is None or then.value is None else limit_value(metric, then.value, limits[severity == "act"]),
         rank=6.0 + min(max(change.effect if change else 0.0, 0.0) / limits[1], 5.0) if limits[1] > 0 else 6.0,
     )
+
+
+def failed_check(found: Estimates, metric: str, context: Context) -> EstimateCheck | None:
+    """Return the check because of which an estimate is not trusted: its own, or that of the main metric, which all others rest on; None
+    where neither failed.
+    """
+    checks = (found.checks.get(metric), found.checks.get(HEADLINE.get(context.model.task or "", "")))
+    return next((check for check in checks if check is not None and check.failed), None)
 
 
 def estimated_severity(change: WindowChange, check: EstimateCheck | None, adjusted: float, context: Context, *, missing: bool) -> Severity:

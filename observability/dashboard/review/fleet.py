@@ -12,6 +12,7 @@ from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.review import sentences as review_words
+from observability.review.fleet_strip import main_metric_cell
 from observability.review.model_actions import model_action_counts, model_week_severity
 
 FLEET = columns_on_phone(
@@ -59,7 +60,7 @@ def _fleet_row(room: ReviewPage, part: dict[str, Any]) -> dict[str, Any]:
     notes = [asked.words] if asked.critical or asked.warnings else []
     notes += [f"agenda {', '.join(agenda)}"] if agenda else []
     strip = part["strip"]
-    main = strip["performance"] if strip["performance"]["value"] is not None else strip["estimated"]
+    main = main_metric_cell(strip)
     cost, energy = frozen_figure_cell(strip["cost"], None, f" {strip['cost']['currency'] or ''}"), strip["energy"]["value"]
     cells: dict[str, Cell] = {
         "model": links.link_cell(part["model"], "model", frozen_scope(room, part["model"])),

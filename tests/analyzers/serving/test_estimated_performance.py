@@ -149,6 +149,17 @@ def test_an_estimate_that_labels_contradict_is_not_trusted() -> None:
     assert accuracy.evidence["check"]["measured"] == pytest.approx(truth, abs=1e-9) and accuracy.evidence["check"]["n"] == 4000
 
 
+def test_where_the_main_estimate_is_called_off_all_are() -> None:
+    """Precision and F1 were OK beside an accuracy that was not trusted; they are estimated from the same scores."""
+    base, past = people(10_000, 7), people(4000, 8, power=0.8, days_before=21)
+    found = findings(people(2000, 9, power=0.8, labelled=0.0), base, past)
+    own = [metric for metric, each in found.items() if (each.evidence.get("check") or {}).get("failed")]
+    assert "accuracy" in own and len(own) < len(found) - 1, "some held by themselves"
+    assert {each.severity for each in found.values()} == {"unknown"}
+    for metric in found.keys() - {*own, "estimate_error"}:
+        assert "is not trusted, as that of accuracy is not: on the 14 days" in found[metric].because
+
+
 def test_a_window_whose_own_labels_contradict_it_is_not_trusted() -> None:
     base, past = people(10_000, 7), people(4000, 8, days_before=21)
     assert findings(people(3000, 10, power=0.25), base, past)["log_loss"].severity == "unknown"
