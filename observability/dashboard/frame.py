@@ -308,7 +308,7 @@ def mark_page_change(page: str) -> None:
 
 
 def sampling_notice(windows: Sequence[Window]) -> None:
-    """Say that findings from samples are still being computed for some windows, and rerun the page once they are there."""
+    """Say of how many models findings from samples are still being computed, and rerun the page once all are there."""
     if any(load.findings_pending(window) for window in windows):
         _refresh_when_sampled(windows)
 
@@ -316,10 +316,11 @@ def sampling_notice(windows: Sequence[Window]) -> None:
 @st.fragment(run_every="2s")
 def _refresh_when_sampled(windows: Sequence[Window]) -> None:
     """See `sampling_notice`."""
-    if not any(load.findings_pending(window) for window in windows):
+    pending = sum(load.findings_pending(window) for window in windows)
+    if not pending:
         st.rerun()
     with st.container(key="still-looking"):
-        st.caption(":material/hourglass_top: Row samples pending.")
+        st.caption(f":material/hourglass_top: {formatting.plural(pending, 'model')} still being analyzed: counts are not final.")
 
 
 def metric_help(*metrics: str) -> None:

@@ -46,7 +46,7 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 def test_tasks_of_each_role_are_done_within_their_budget(fleet: Dashboard, visit: Visit) -> None:
     facts, budgets = tasks.Facts(command(fleet)), tasks.budgets()
     assert sorted(budgets) == [task.number for task in tasks.TASKS]
-    visit(fleet.url, **LAPTOP).get_by_text("Row samples pending.").wait_for(state="hidden")  # of a dashboard that just began
+    visit(fleet.url, **LAPTOP).get_by_text("still being analyzed").wait_for(state="hidden")  # of a dashboard that just began
     for task in (task for task in tasks.TASKS if task.number in READ):
         player = Player(visit(fleet.url, **LAPTOP))
         player.look()

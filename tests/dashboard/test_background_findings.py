@@ -24,6 +24,7 @@ from observability.server.access import Person
 from observability.store.db.database import Database
 from observability.store.engine import Store
 from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, words
 from tests.support.dashboard_world import END, World
 from tests.support.record_lines import OTHERS, prediction
 
@@ -65,6 +66,19 @@ def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
     assert [each.value for each in load.findings_in_window(window, wait=True)] == [10.0]
     assert [each.value for each in load.findings_in_window(window)] == [10.0]
     assert not load.findings_pending(window)
+    st.cache_data.clear()
+
+
+def test_home_says_of_how_many_models_its_counts_are_not_final(slow: World) -> None:
+    """It counted 15 critical incidents of 18 without a word about the models that were being analyzed."""
+    models = [model.name for model in load.catalog().fleet]
+    home = opened("health")
+    assert f"{len(models)} models still being analyzed: counts are not final." in words(home)
+    GATE.set()
+    for name in models:
+        load.findings_in_window(load.window(Scope(), name), wait=True)
+    home.run()
+    assert "still being analyzed" not in words(home)
     st.cache_data.clear()
 
 
