@@ -49,8 +49,8 @@ def overview() -> None:
             f"{large_fleet.oldest_check(statuses)}.",
             help=f"Read at {read}. Changes are against the previous period.{elsewhere}{shared}",
         )
-        frame.sampling_notice([status.window for status in statuses])
         fleet_view.fleet_view_popover(view)
+        frame.sampling_notice([status.window for status in statuses])  # last, so that nothing moves when it goes
     shown = [status for status in statuses if status.model.name not in aside]
     whose = ""
     if large_fleet.is_large(statuses):
