@@ -53,7 +53,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.export.own_exports import note_own_exports
     from observability.metrics.own_exports import own_export
     from observability.review import freeze, pre_read
-    from observability.review.agenda import MAX_ITEMS
+    from observability.review.agenda import arranged_agenda
 
     if args.to and not args.pre_read:
         raise UsageError("--to sends the pre-read", attempt="Add --pre-read")
@@ -67,8 +67,9 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     body = freeze.freeze(store, week, author=author, now=now, progress=percent_progress(say))
     say("")
     items = export_review.items_of(body)
-    lines = [f"Week {week} is frozen: {formatting.plural(len(items), 'item')}, {min(len(items), MAX_ITEMS)} on the agenda."]
-    lines += [f"  {severity_column(item.severity)} {export_review.item_title(item.models, item.title)}" for item in items[:MAX_ITEMS]]
+    agenda = arranged_agenda(items, freeze.said_about(store, str(week))).items
+    lines = [f"Week {week} is frozen: {formatting.plural(len(items), 'item')}, {len(agenda)} on the agenda."]
+    lines += [f"  {severity_column(item.shown_severity)} {export_review.item_title(item.models, item.title)}" for item in agenda]
     if args.out:
         target = Path(args.out)
         writers = {

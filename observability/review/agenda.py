@@ -10,7 +10,7 @@ from typing import Any, Literal
 from observability.core.finding import STATE_OF, Severity, State, urgency
 
 MAX_ITEMS = 7
-"""Items on the agenda; the rest is folded below it."""
+"""Items on the agenda; of the rest, what is overdue follows them, and the others are folded."""
 OUTCOMES = ("accept", "watch", "act")
 """Changes that give an item its outcome."""
 UNDECIDED = 3
@@ -88,6 +88,11 @@ class Item:
         """Whether it has been undecided for UNDECIDED weeks."""
         return self.weeks >= UNDECIDED
 
+    @property
+    def late(self) -> bool:
+        """Whether it is never folded: overdue, or due and its date is over."""
+        return self.overdue or (self.change == "due" and self.severity == "act")
+
     def to_json(self) -> dict[str, Any]:
         """The item as JSON for the frozen week."""
         return asdict(self) | {"reasons": list(self.reasons), "also": list(self.also)}
@@ -146,8 +151,8 @@ class Arranged:
 def arranged_agenda(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arranged:
     """The agenda after the changes in `said`, oldest first: {"item", "does": pin, unpin, rank or add, "text", "author", "model"}.
 
-    Pinned and added items come first, in the order of their changes; then ranked ones, up to MAX_ITEMS in all. Unpinned items are folded,
-    and `rank` returns an item to its rank. The last change of an item counts.
+    Pinned and added items come first, in the order of their changes; then ranked ones, up to MAX_ITEMS in all, and after them those that
+    are late. Unpinned items are folded, and `rank` returns an item to its rank. The last change of an item counts.
     """
     known = {item.item: item for item in items}
     pinned: list[str] = []
@@ -165,6 +170,6 @@ def arranged_agenda(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) ->
             pinned = [other for other in pinned if other != name]
     first = [known[name] for name in pinned]
     rest = [item for item in known.values() if item.item not in pinned and item.item not in removed]
-    kept = [*first, *rest][: max(MAX_ITEMS, len(first))]
+    kept = [*first, *(item for place, item in enumerate(rest, len(first)) if place < MAX_ITEMS or item.late)]
     folded = [item for item in known.values() if item not in kept]
     return Arranged(tuple(kept), tuple(folded), frozenset(pinned), frozenset(removed))

@@ -77,6 +77,18 @@ def test_the_agenda_has_at_most_seven_items_and_folds_the_rest():
     assert [each.item for each in found.folded] == ["i7", "i8", "i9"]
 
 
+def test_what_is_late_is_not_folded_below_seven_critical_items():
+    """A warning that nobody had decided for three weeks, and an action past its date, were folded away."""
+    late = item("late", "watch", "as before", weeks=3)
+    due = [replace(item(name, severity, "due", exposure=0.0), sort="action") for name, severity in (("over", "act"), ("soon", "watch"))]
+    items = ranked_agenda([*(item(f"i{n}", exposure=0.9 - n / 100) for n in range(9)), late, *due, item("calm", "watch")])
+    found = arranged_agenda(items, [])
+    assert [each.item for each in found.items] == [*(f"i{n}" for n in range(MAX_ITEMS)), "over", "late"]
+    assert {each.item for each in found.folded} == {"i7", "i8", "soon", "calm"}
+    removed = arranged_agenda(items, [said("unpin", "late")])
+    assert "late" in [each.item for each in removed.folded], "people may still remove it"
+
+
 def test_people_pin_unpin_and_add():
     items = ranked_agenda([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
     found = arranged_agenda(
