@@ -57,7 +57,7 @@ def save_alert_tables(home: Path, wanted: Body, read: str) -> AlertConfig:
 
 
 def other_tables(text: str) -> dict[str, Any]:
-    """The tables of a file that are edited by hand: trackers, and the pre-read of the review and dashboards, which name channels."""
+    """The tables of the file that only people edit: issue trackers, and the channels of the weekly pre-read and of dashboards."""
     try:
         return {name: table for name, table in tomllib.loads(text).items() if name not in TABLES}
     except tomllib.TOMLDecodeError as error:

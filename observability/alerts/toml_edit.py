@@ -7,8 +7,8 @@ from typing import Any
 def edited_toml(old: str, tables: Mapping[str, Any]) -> str:
     """The text of a file whose named tables hold exactly the wanted values.
 
-    Other tables stay as they are; a table that is wanted empty is taken out. `old` is the present text, empty for a new file.
-    Raises ValueError where it is not TOML.
+    Other tables stay as they are; a table without values is removed. `old` is the present text, empty for a new file. Raises ValueError
+    where it is not TOML.
     """
     import tomlkit
 
@@ -25,7 +25,7 @@ def edited_toml(old: str, tables: Mapping[str, Any]) -> str:
 
 
 def _set_values(table: MutableMapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Make a table hold exactly these values; those that hold already keep their line."""
+    """Make a table hold exactly these values. Lines whose value does not change stay as they are."""
     for name in [name for name in table if name not in wanted]:
         del table[name]
     for name, value in wanted.items():

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from observability.core.catalog import Model
 
 LOOK_EVERY = 10.0
-"""Seconds between two looks at whether the findings of the first page are those of the present state."""
+"""Seconds between two checks whether the findings of the first page are up to date."""
 AHEAD = Scope(span="all")
 """What is computed while nothing changes: the window that takes longest."""
 
 
 def keep_findings_known(holder: process_lock.Owner) -> None:
-    """Compute the findings of the first page whenever something has changed, and while nothing does, those of Everything one model after
-    the other, until the server ends.
+    """Compute findings until the server ends: those of the first page after each change; between changes those of Everything, model by
+    model.
 
-    A tenth of the time at most. A failure here is reported by the page that needs them.
+    The work takes at most a tenth of the time. A failure is reported by the page that needs the findings.
     """
     from observability.dashboard import load
 
@@ -43,8 +43,8 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
 
 
 def compute_findings(scope: Scope) -> Iterator[str]:
-    """Compute the findings that Home shows in a scope, of one model after the other and then of records, and say of which they are. None of
-    a fleet that Home shows page by page: the watcher checks it.
+    """Compute the findings that Home shows in a scope: model by model, then those of records. Yields the name of each model, then
+    "records". Computes none for a fleet that Home shows page by page: the watcher checks that.
     """
     from observability.dashboard import load
     from observability.dashboard.overview import fleet, large_fleet

@@ -36,9 +36,9 @@ SHARE_ASKED = "share-asked"
 """The state that holds the view that a person asked to share (dashboard/boards/shared_views.py)."""
 WHOLE_PAGE = "whole page"
 CLICK = "Click a mark"
-"""Where the words begin that say what a click on a figure does."""
+"""The first words of a tooltip where a mark of the figure takes a click."""
 PAGE_BLOCK: ContextVar[Any] = ContextVar("skeleton of a page", default=None)
-"""The block of `page_skeleton`, which gives way to a skeleton in the place of what is computed."""
+"""The skeleton block of `page_skeleton`. It is emptied when a part of the page draws a skeleton in its own place."""
 COLUMN_WORDS = {
     "period": "When (UTC)",
     "day": "Day (UTC)",
@@ -181,14 +181,14 @@ def page_title(page: str, scope: Scope, window: Window | None, heading: str | No
                 st.code(address or links.absolute_address(page, scope, window, own_parameters()), language=None, wrap_lines=True)
                 if figure_capture.COLLECTOR.get() is None:
                     view_buttons(page, scope)
-    if window is None and (note := load.live_sample_note(scope.model)):  # of a model it stands beside its newest record
+    if window is None and (note := load.live_sample_note(scope.model)):  # on a model's page it stands beside the newest record
         st.caption(formatting.escape_markdown(note))
     if page != "health" or not load.catalog().models:
         store_banner(page)  # the health page draws it where it refreshes by itself
 
 
 def link_words(scope: Scope, window: Window | None) -> str:
-    """What the link to copy opens: the view as it is, or one that moves with its records."""
+    """What the copied link opens, in words: this view at fixed times, or a window relative to when the link is opened."""
     if window or scope.span in ("all", "dates"):
         return f"Opens this view{' with absolute times' if window else ''}."
     return f"Opens this view with “{SPANS[scope.span]}”, counted from when the link is opened. For fixed dates, choose dates first."
@@ -216,13 +216,13 @@ def own_parameters() -> dict[str, list[str]]:
 
 
 def model_caption(page: str, scope: Scope, model: Model) -> None:
-    """Draw how fresh the model's records are, and what it is: behind a question mark, but on its own page. The scope stands in its bar."""
+    """Draw how fresh the model's records are, with the model's description in the tooltip (on its own page, in the open)."""
     about = formatting.escape_markdown(model.settings.description or "")
     about += f" Owner: {formatting.escape_markdown(model.settings.owner)}." if about and model.settings.owner else ""
     if about and page == "model":
         st.caption(about)
     moved = load.moved_window_note(scope, model.name) if scope.span != "dates" else None
-    # in the live range the range's own line has the newest record, to the second
+    # in the live range, the line of the range shows the newest record to the second
     fresh = [] if scope.span == "live" else [freshness_note(model.name, scope.environment or "production")]
     live = load.live_sample_note(model.name)
     notes = [about if page != "model" else None, formatting.escape_markdown(moved) if moved else None]
@@ -261,8 +261,8 @@ def offer_models(page: str, scope: Scope) -> None:
 
 @contextlib.contextmanager
 def page_skeleton() -> Iterator[None]:
-    """A sentence and a skeleton at the end of a page that was just opened, until all of it is drawn; nothing on a rerun. They are drawn
-    first, since the scope bar may need the findings of all models, and stand last by the style of `page-waiting`.
+    """A sentence and a skeleton at the end of a page that was just opened, until the page is complete; nothing on a rerun. They are drawn
+    first, because the scope bar may need the findings of all models; the style `page-waiting` moves them to the end.
     """
     with st.container(key="page-waiting"):
         sentence, block = st.empty(), st.empty()
@@ -302,7 +302,7 @@ def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
 
 
 def mark_page_change(page: str) -> None:
-    """Note the current page; after a change of page nothing of it counts as drawn."""
+    """Note the current page. After a change of page its parts count as not drawn yet."""
     if st.session_state.get("shown") != page:
         st.session_state.update(shown=page, drawn=set())
 
@@ -394,7 +394,7 @@ def chart_with_table(
 
 
 def hint_label(words: str) -> str:
-    """What stands beside a figure of the words in its tooltip: that a mark takes a click, where one does; else the words."""
+    """The label of a figure's tooltip: "Click a mark" where its words begin so, else the words themselves."""
     return CLICK if words.startswith(CLICK) else words
 
 
@@ -405,7 +405,7 @@ def ask_to_pin(figure: str) -> None:
 
 
 def view_buttons(page: str, scope: Scope) -> None:
-    """Draw the buttons that share the view of a page, and that let this browser open it first."""
+    """Draw two buttons: share the view of a page, and make it the start page of this browser."""
     with st.container(horizontal=True, gap="small"):
         if page not in figure_capture.WITHOUT_SHARING:
             st.button("Share this view", type="tertiary", icon=":material/share:", key="share-view", on_click=ask_to_share)
@@ -441,8 +441,8 @@ def download_button(
 ) -> None:
     """Draw a quiet download button; the data are made when it is pressed, and the file is noted as an export.
 
-    has_groups: the data may hold figures of groups of few rows. For a person whose pages show these, the page is then computed once more
-    without them, and the file is that one's.
+    has_groups: the data may contain figures of small groups. The file leaves them out: for a person whose pages show them, the page is
+    computed once more without them.
     """
     if (collector := figure_capture.COLLECTOR.get()) is not None:
         collector.take_file(key, data)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def judged_runs_of_window(window: Window) -> "JudgedRuns":
-    """All runs of a window's model by their records up to its end: those that are kept, for people who see every model."""
+    """All runs of a window's model by their records up to its end. People who may see every model share one reading that is kept up to
+    date.
+    """
     from observability.monitoring.kept_runs import keeper_of_runs
 
     if sign_in.current_person().sees_all:
@@ -23,14 +25,16 @@ def judged_runs_of_window(window: Window) -> "JudgedRuns":
 
 @cached_by_state(4, computed=False)
 def _visible_judged_runs(model: str, end: datetime) -> "JudgedRuns":
-    """See `judged_runs_of_window`; of the models that the person who is signed in may see."""
+    """The runs of `judged_runs_of_window` for a person who may see only some models."""
     from observability.analyzers.training.runs import judged_runs
 
     return judged_runs(store().ask, model, end)
 
 
 def labels_of_window(window: Window) -> "LabelledWindow":
-    """Labels of a window and of the four weeks before it by project, read-only: those that are kept, for people who see every model."""
+    """Labels of a window and of the four weeks before it by project, read-only. People who may see every model share one reading that is
+    kept up to date.
+    """
     from observability.monitoring.kept_labels import keeper_of_labels
 
     if sign_in.current_person().sees_all:
@@ -40,7 +44,7 @@ def labels_of_window(window: Window) -> "LabelledWindow":
 
 @cached_by_state(2, computed=False)
 def _visible_labels_of_window(window: Window) -> "LabelledWindow":
-    """See `labels_of_window`; of the models that the person who is signed in may see."""
+    """The labels of `labels_of_window` for a person who may see only some models."""
     from observability.analyzers.data.labelling import read_labelled_window
 
     return read_labelled_window(store().ask, window)

@@ -28,7 +28,7 @@ LEVELS: dict[str, tuple[float, float]] = {
 CHECK_METRICS = {CONFLICTS: CONFLICTING, DUPLICATES: REPEATED, SUSPECTS: SUSPECT}
 """The metric of each check that is judged by its share of rows."""
 COARSE = 0.5
-"""Share of equal rows that is expected by chance from which whether there are too many is unknown."""
+"""Expected share of rows that are equal by chance above which it is unknown whether there are too many."""
 MIN_CHANGE = 0.01
 """Smallest change of a share from one audit to the next that is reported."""
 

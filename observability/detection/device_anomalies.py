@@ -33,7 +33,9 @@ MIXED_HOURS = 1.0
 """If the event times that arrive within one hour (of one device or of all) have an interquartile range above this many hours, the hour is
 that of a load or transfer and says nothing about clocks."""
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
-"""Distinct values relative to as many rows of other devices; z from which it is significant; minimum distinct values of a feature."""
+"""Ratio of distinct values to those in as many rows of other devices, for `watch` and `act`; z for significance; minimum distinct values of
+a feature.
+"""
 
 
 def device_claims(rows: "DataFrame", past: "DataFrame", features: Sequence[str], context: Context) -> list[Finding]:
@@ -59,7 +61,8 @@ def clock_findings(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
 def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context, when: str = "") -> list[Finding]:
     """Return findings about devices whose clock differs from those of the others, and from its own in the past month if that is known.
 
-    One finding of severity `unknown` where arrival times say nothing about clocks. when: which days the rows are of, where not all.
+    One finding of severity `unknown` where arrival times say nothing about clocks. when: the days of the rows in words, empty for the whole
+    window.
     """
     if len(devices) < MIN_DEVICES:
         return []
@@ -113,8 +116,8 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
 
 @dataclass(frozen=True)
 class DeviceDelays:
-    """Seconds from event time to arrival of the rows of a device. first: the usual delay of those that arrive first in each hour: waiting
-    adds to a delay, a wrong clock moves all of them.
+    """Seconds from event time to arrival of the rows of a device. first: the median over hours of the shortest delay in an hour. Queuing
+    makes some delays longer; a wrong clock shifts all of them, the shortest too.
     """
 
     delays: "NDArray[np.float64]"

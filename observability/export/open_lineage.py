@@ -25,13 +25,13 @@ FACETS = {
 }
 """Version and name of the facets of the specification that are written."""
 RUNS = uuid.uuid5(uuid.NAMESPACE_URL, PRODUCER)
-"""Namespace of the UUIDs that runs get, which the specification asks for; their own id stands in the run facet of the product."""
+"""Namespace of the runs' UUIDs: the specification asks for UUIDs. The id as logged is in the run facet."""
 STATES = {"failed": "FAIL", "aborted": "ABORT"}
 
 
 def open_lineage_events(store: "Store", window: "Window") -> Iterator[dict[str, Any]]:
-    """Every run of the window as a START and, once it ended, a COMPLETE, FAIL or ABORT event; each dataset version with its parents as a
-    COMPLETE event of a job named after the dataset. Oldest first.
+    """The run events of a window, oldest first. A run is a START and, once it ended, a COMPLETE, FAIL or ABORT event. A dataset version
+    that no run wrote is a COMPLETE event of a job named after the dataset, with its parents as inputs.
     """
     runs, datasets, cleanings = (store.ask(Records(kind, ever=True), window) for kind in ("run", "dataset", "cleaning"))
     extra = {kind: store.ask(Records(kind, FURTHER[kind], ever=True), window) for kind in FURTHER}

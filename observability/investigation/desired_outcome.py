@@ -20,7 +20,7 @@ TIE = 1e-9
 
 
 def decided_class(row: Row, scores: Floats | None = None) -> int:
-    """Class index of a decision: of the first of the model's scores where given, else as logged; −1 where unknown."""
+    """Class index of the decision that the model's scores give (their first row), or the logged one without scores; −1 where unknown."""
     if scores is not None and row.model.classes:
         return int(scores[0].argmax()) if scores.ndim == 2 else int(scores[0] >= row.threshold)
     return row.decision
@@ -39,7 +39,7 @@ def median_error(rows: RealRows | None) -> float | None:
 
 
 def usual_error_words(rows: RealRows | None) -> str:
-    """What the band of usual errors of a regression is, with the number of rows that it is of."""
+    """How the band of usual errors of a regression was measured, and on how many rows, in words."""
     if rows is None:
         return "a tenth of the score"
     labelled = int(np.isfinite(rows.absolute_error).sum())

@@ -28,9 +28,9 @@ MIN_ROWS = 30
 """Validation rows of a class or group below which it is not compared."""
 MAX_LEVELS = 30
 ERROR = "mae"
-"""What the results of a regression are of, in place of accuracy."""
+"""The measure of a regression's results, in place of accuracy."""
 CLASS = "class"
-"""Column under which the levels of the label stand among the slices."""
+"""Name of the column for slices that are classes of the label."""
 CORE_COLUMNS = ("row", "seed", "label", "without", "with")
 """Columns that a table of predictions needs; `copy`, `loss_without` and `loss_with` are read where it has them."""
 
@@ -39,7 +39,8 @@ CORE_COLUMNS = ("row", "seed", "label", "without", "with")
 class AugmentationSlice:
     """The validation rows of a class or group: rows that the augmentation turned right and wrong, one count for each seed.
 
-    Of a regression, the sums of what absolute errors fell and rose, over the slice's mean absolute error without augmentation.
+    For a regression: the sums of the decreases and of the increases of absolute errors, divided by the slice's mean absolute error without
+    augmentation.
     """
 
     column: str
@@ -72,10 +73,11 @@ class CheckedCopies:
 class AugmentationAudit:
     """One audit of kind `augmentation`. The counts and losses have one number for each seed.
 
-    in_use: the version was trained with it. whole: all validation rows. right, copies_right: validation rows, and their augmented copies,
-    that the training without augmentation decides rightly. loss, loss_with: final training loss. consensus: copies of rows that every seed
-    decides rightly; changed are those which all seeds decide as one same other class. checked: copies that people read. of: "accuracy", or
-    ERROR; error, copies_error: mean absolute errors on validation rows and on their copies, trained without augmentation.
+    in_use: the version was trained with it. whole: all validation rows. right, copies_right: validation rows, and augmented copies, that
+    the training without augmentation decides correctly. loss, loss_with: final training losses without and with it. consensus: copies of
+    rows that every seed decides correctly; a copy counts as changed if all seeds give it the same other class. checked: copies that people
+    checked. of: the measure, "accuracy" or ERROR. error, copies_error: mean absolute errors on validation rows and on their copies, trained
+    without augmentation.
     """
 
     model: str
@@ -103,8 +105,8 @@ class AugmentationAudit:
 
     @property
     def affinity(self) -> Interval | None:
-        """Accuracy on augmented copies over that on the rows themselves, both of the training without augmentation; the error on the rows
-        over that on copies of a regression.
+        """Accuracy on augmented copies divided by accuracy on the rows themselves, trained without augmentation. For a regression: the
+        error on the rows divided by the error on the copies.
         """
         if self.of == ERROR:
             return seed_ratio(self.error, self.copies_error) if self.copies_error else None
@@ -112,7 +114,7 @@ class AugmentationAudit:
 
     @property
     def diversity(self) -> Interval | None:
-        """Final training loss with the augmentation over that without."""
+        """Final training loss with the augmentation divided by that without."""
         return seed_ratio(self.loss_with, self.loss) if self.loss_with else None
 
 
@@ -184,17 +186,17 @@ def _losses(ordered: "DataFrame", shape: tuple[int, int]) -> dict[str, Any]:
 
 
 def _finite_grid(values: "Series[Any]", shape: tuple[int, int]) -> Any:
-    """Numbers by seed and row. Raises ValueError where one is none."""
+    """Numbers by seed and row. Raises ValueError where one is not finite."""
     import pandas as pd
 
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
     if not np.isfinite(numbers).all():
-        raise ValueError(f"{int((~np.isfinite(numbers)).sum()):,} values of {values.name} are no finite numbers")
+        raise ValueError(f"{int((~np.isfinite(numbers)).sum()):,} values of {values.name} are not finite numbers")
     return numbers.reshape(shape)
 
 
 def _error_results(numbers: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The results of a regression. Each slice's changes are over its own mean absolute error without augmentation."""
+    """The results of a regression. Each slice's changes are divided by its own mean absolute error without augmentation."""
     errors = {key: np.abs(values - numbers["label"]) for key, values in numbers.items() if key != "label"}
 
     def gains(own: Any) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def corrupt_rate_proof(finding: Finding, context: Context) -> str:
 
 
 def storage_age_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the age of a backup, of a test of a restore or of what a copy holds, at the newest report of a place."""
+    """The SQL of an age at the newest report of a place: of its last backup, its last restore test, or the newest data in its copy."""
     since, unit = AGES[finding.metric]
     if finding.evidence.get("never"):
         since = 'min("at")' if finding.metric == "storage_backup_age_hours" else 'least(min(backup_at), min("at"))'
@@ -88,7 +88,7 @@ def silence_proof(finding: Finding, context: Context) -> str:
 
 
 def stored_form_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a figure of the form that a dataset is stored in, from the newest audit; None of data that are stored exactly."""
+    """The SQL of a figure of the form that a dataset is stored in, from the newest audit; None for data that are stored exactly."""
     form, at = str(finding.evidence["form"]), instant_from_text(finding.evidence.get("audited"), "audited")
     if form == EXACT or at is None:
         return None

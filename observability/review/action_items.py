@@ -1,8 +1,7 @@
 """Action items: owner, due date, stage (assigned, done, verified), and whether the target metric improved after the action was done.
 
-An action belongs to the week of its review; one that was created outside a review belongs to the week in which it was written. It is done
-in the week of the review in which it was closed, else in the week in which that was written. So past weeks can be reviewed later, one
-after another.
+An entry belongs to the week of its review; an entry written outside a review belongs to the week of its time. An action belongs to the week
+of its first entry, and is done in the week of the entry that closed it. So past weeks can be reviewed later, one after another.
 """
 
 from collections.abc import Sequence
@@ -82,7 +81,7 @@ def is_settled_action(item: decision_items.DecisionItem, week: Week, earlier: Se
 
 
 def is_closed_and_judged(action: Body) -> bool:
-    """Whether a review showed an action as closed, and not only as done in that very week."""
+    """Whether a review showed an action as closed, and not as too early to judge."""
     return action["state"] in CLOSED and (action.get("moved") or {}).get("answer") != "too early"
 
 
@@ -132,7 +131,9 @@ def reviews_waited(action: Body, earlier: Sequence[Body]) -> int:
 
 
 def is_action_settled(action: Body) -> bool:
-    """Whether an action is closed; in weeks frozen by an earlier version also whether its effect was told before it was done."""
+    """Whether an action is closed. Earlier versions judged the effect of open actions too: in weeks that they froze, a judged action counts
+    as closed.
+    """
     return action["state"] in CLOSED or (action["moved"] or {}).get("answer") in ("yes", "no")
 
 

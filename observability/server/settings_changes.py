@@ -1,6 +1,6 @@
-"""Settings of a model as they are after a change that a process that only reads has sent (store/published_store.py).
+"""Apply a change of a model's settings that was sent by a read-only process (store/published_store.py).
 
-A change has, by the name of each setting, what it was where the person saw it and what it is to be; of a table only the entries that
+A change holds for each setting the value that the person saw (`before`) and the new value (`after`); for a table only the entries that
 differ.
 """
 
@@ -17,7 +17,7 @@ TABLES = {"importance": "importance", "limits": "limits", "protect": "protect", 
 
 
 def settings_with_changes(stored: ModelSettings, changed: Mapping[str, Mapping[str, Any]]) -> ModelSettings:
-    """The stored settings with a change, checked as a file of settings is. What is so already stays.
+    """The stored settings with a change, checked like a file of settings. Settings that have the new value already stay as they are.
 
     Raises UsageError for a value that is wrong, and where a setting is no longer what the person saw.
     """

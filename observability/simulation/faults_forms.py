@@ -1,5 +1,5 @@
-"""Faults of a form of a model: it decides otherwise, everywhere, in one group or since the audit before, does not repeat itself, or runs on
-another device.
+"""Faults of a form of a model (such as fp16 or int8): changed decisions everywhere, in one group or since the previous audit; answers that
+are not repeatable; another device than requested.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class FormFaultPlant:
 
 @dataclass(frozen=True)
 class FormFault(NamedFault):
-    """A fault of a form of a model. repeated: it is planted on a later audit, and the one without it comes before."""
+    """A fault of a form of a model. repeated: an audit without the fault comes first, and the fault is planted in a later one."""
 
     section: str = "operations"
     repeated: bool = False
@@ -67,7 +67,7 @@ def unstable_form(plant: FormFaultPlant) -> FormRow:
 
 
 def silent_fallback(plant: FormFaultPlant) -> FormRow:
-    """A form runs on the processor although an accelerator was requested, and takes some times as long."""
+    """A form runs on the CPU although an accelerator was requested, and takes a multiple of the time."""
     slower = {name: plant.amount * plant.form[name] for name in ("latency_p50_ms", "latency_p99_ms") if name in plant.form}
     return {**plant.form, **slower, "provider": "cuda", "used_provider": "cpu"}
 

@@ -2,7 +2,8 @@
 
 Reads records of kind `cleaning`. Each run of the window is compared with the same rule's runs of the year before. Groups are compared with
 each other within the window: a rule that drops more rows of one group than of the others changes the composition of the training data.
-Audits stand in records of kind `dataset` (`audit-data`); the newest one of a dataset counts whatever its age, against levels.
+Audits are in records of kind `dataset` (`audit-data`). The newest audit of a dataset counts, whatever its age; it is compared with fixed
+limits.
 """
 
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ PAST_DAYS = 365
 NOTHING = 0.005
 """Usual share below which a rule that drops (or changes) no rows now has no finding about that share."""
 ENOUGH_ROWS = 1_000
-"""Rows of a run from which chance among its rows is smaller than how runs differ."""
+"""From this many rows of a run, the variation between runs exceeds the sampling noise of one run."""
 CLEANINGS = Records("cleaning", ("rule", "at", "rows_in", "rows_changed", "rows_dropped", "dataset", "version", "groups", "extra"))
 
 
@@ -70,7 +71,7 @@ def undecided_cleaning(context: Context, rule: CleaningRule, metric: str, n: int
 
 
 def about_shares(rule: CleaningRule, looks: list[tuple[CleaningComparison, float]], context: Context) -> Iterator[Finding]:
-    """Yield the findings about the shares of rows that a rule drops and changes, for those that it does."""
+    """Yield a finding about the share of rows that a rule drops, and one about the share that it changes, where it does so at all."""
     both = {metric: [each for each in looks if each[0].metric == metric] for metric in (DROPPED, CHANGED)}
     does = [metric for metric, own in both.items() if any(each.hits or each.usual > NOTHING for each, _ in own)]
     for metric in does or ([DROPPED] if both[DROPPED] else []):
@@ -111,7 +112,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
         limit=look.limit(severity),
         evidence=found.evidence | {"baseline": look.usual, "baseline_n": rule.earlier, "p_adjusted": p},
     )
-    usual = f"usually it is {percent(look.usual)}, by {run_count(rule.earlier)} before this window"
+    usual = f"usually it is {percent(look.usual)} ({run_count(rule.earlier)} before this window)"
     if severity == "ok":
         return replace(
             found,
@@ -187,14 +188,14 @@ def about_group(rule: CleaningRule, base: Finding, group: CleanedGroup, p: float
 
 
 def missing_group_rows(group: CleanedGroup) -> str:
-    """Return the rows of a group that are missing to tell its drop rate from that of the others, in words."""
+    """Return in words how many more rows of a group are needed to distinguish its drop rate from that of the others."""
     others, gap = group.others_dropped / group.others, group.gap.value or 0.0
     needed = needed_n_for_proportion(others, gap) or 0
     return f"about {needed - group.rows:,.0f} more rows of it" if needed > group.rows else "more rows"
 
 
 def data_audit_findings(audit: AuditedData, before: AuditedData | None, context: Context) -> Iterator[Finding]:
-    """Yield the findings of an audit of data. They name the model that is trained on it, where the audit does."""
+    """Yield the findings of an audit of data. They name the model that is trained on the dataset if the audit names it."""
     model, version = audit.model or (None, None)
     if context.window.model and model not in (None, context.window.model):
         return

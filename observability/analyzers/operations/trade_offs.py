@@ -54,7 +54,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def again_words(audit: TradeOffAudit) -> str:
-    """How to repeat an audit: its hardware is elsewhere where its results were imported."""
+    """How to repeat an audit, in words. Imported results were measured on other hardware, so the audit is repeated there."""
     return "measure it on that hardware and import the results" if audit.imported else "run the audit again"
 
 
@@ -65,7 +65,9 @@ def served_form(audit: TradeOffAudit, chosen: Mapping[tuple[str, str], FormDecis
 
 
 def earlier_form(known: Sequence[TradeOffAudit], audit: TradeOffAudit, name: str) -> tuple[TradeOffAudit, FormResult] | None:
-    """The newest earlier audit of the model, of any version, whose answers of a form were compared, and that form; None without one."""
+    """The newest earlier audit of the model (any version) that compared the answers of a form, and its result for that form; None without
+    one.
+    """
     for earlier in reversed(known):
         form = earlier.form(name) if earlier.model == audit.model and earlier.at < audit.at else None
         if form is not None and form.probes and form.flips is not None:

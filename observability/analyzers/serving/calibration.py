@@ -53,8 +53,9 @@ WATCH, ACT = 0.02, 0.05
 week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limits of `ece` and
 `ecce`. Variation between days does not raise a limit; it widens the uncertainty, so an error beyond the limit may be `unknown`."""
 CRITICAL_SHARE = 0.01
-"""An act may spend a hundredth of the budget of false discoveries: 4.5 standard errors in a check of a model by 20 analyzers, so that
-fewer than one clean model-week in a thousand has one."""
+"""Share of the false-discovery budget that an act may spend. With 20 analyzers this means 4.5 standard errors: fewer than one in a thousand
+weeks of a model without fault has an act.
+"""
 SURE_BY_ROWS = 1e-4
 """An error beyond the act limit that day-to-day variation might explain is still a watch if its row-based p-value is at most this, as in
 serving/performance."""
@@ -249,7 +250,7 @@ def ecce_finding(
         said += own_days(of_days.reach, limit) + verdict.reason
     elif adjusted <= context.budget:
         said += f"; significant, but too small to matter (below {in_points(limit, ' %')} of all labelled predictions)"
-    said += f"; so in {before.word} too" if beyond and stood and before is not None else ""
+    said += f"; the same in {before.word}" if beyond and stood and before is not None else ""
     said += owner_limit_words(settings.limits, f"{NAME}/ecce", in_points)
     return replace(
         context.undecided(NAME, "model", "ecce", now.scored.n, "", against="level"),
@@ -311,9 +312,9 @@ def labels_to_tell(error: CalibrationError, p_value: float) -> int:
 
 
 def daily_error(past: DailyScoredRows, by_day: DailyScoredRows, now: CalibrationErrors, before: Baseline | None) -> DifferenceError:
-    """Return the error that days add to score less outcome; none where too few days are known.
+    """Return the error of the mean of score minus outcome that variation between days adds; zero where too few days are known.
 
-    Estimated from the mean of outcome less score of consecutive days: the effect that all rows of a day share.
+    Estimated from the differences between consecutive days: an effect that all rows of a day share.
     """
     total, squares, positive, numbers = (np.concatenate([getattr(each, name) for each in (past, by_day)]) for name in PARTS)
     rows = total.sum(axis=1)

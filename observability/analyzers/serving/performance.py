@@ -166,8 +166,8 @@ def metric_finding(
 ) -> Finding:
     """Return the finding about one metric, from its most informative window.
 
-    too_young: the share of labels that are in, where that is too little to alarm. before_errors: how far metrics of the baseline that come
-    from score bins can be from those of the rows.
+    too_young: the share of labels that are in, where that is too low for an alarm; else None. before_errors: for baseline metrics that are
+    computed from score bins, their largest difference from the metrics of the rows.
     """
     worst = verdicts[0] if verdicts else None
     window = worst.change.window if worst else whole

@@ -32,7 +32,7 @@ from observability.stats.repeated_runs import RepeatedDifference
 NAME = "training/studies"
 AFFINITY, DIVERSITY = "augmentation_affinity", "augmentation_diversity"
 EFFECT, SLICE_EFFECT = 0.01, 0.02
-"""Smallest changes that matter, of all rows, and of a class or group: of accuracy, or of the mean absolute error as a share of it."""
+"""Smallest changes that matter, on all rows and on a class or group: of accuracy, or relative changes of the mean absolute error."""
 NOT_IN_USE = "the augmentation is not in use, so it is not judged."
 AUDITS: Records = AUGMENTATION_AUDITS
 Tested = tuple[AugmentationSlice, RepeatedDifference]
@@ -63,7 +63,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def with_verdict(found: list[Finding]) -> list[Finding]:
-    """The findings about one augmentation, that about its gain with the verdict, and the deciding one with the next step."""
+    """The findings about one augmentation: the finding about its gain gets the verdict, the finding that decides gets the next step."""
     told = augmentation_verdict(found)
     if told is None:
         return found
@@ -197,7 +197,7 @@ def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Teste
 
 
 def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Finding]:
-    """Yield the finding about copies whose label changed: as people said who checked them, else as all seeds decide."""
+    """Yield the finding about copies whose label changed, as judged by the people who checked them, else by the agreement of all seeds."""
     counted = audit.checked or audit.consensus
     if counted is None:
         return
@@ -215,14 +215,14 @@ def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Findi
     if people:
         because = f"Augmentation `{audit.name}` changes the label of {figures} of the copies that people checked{many}."
     else:
-        because = f"Augmentation `{audit.name}` changes the label of {figures} of copies of surely classified rows, by all seeds{many}."
+        because = f"Augmentation `{audit.name}` changes the label of {figures} of copies of rows that all seeds classify correctly{many}."
         because += " It may change labels: let people check copies." if beyond else ""
     told = replace(blank, **rate.fields, severity=severity, because=because, rank=3.5, likely_source="label" if beyond else None)
     yield not_in_use(told) if beyond and not audit.in_use else told
 
 
 def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Finding]:
-    """Yield affinity and diversity, which only the levels of the model's owner judge."""
+    """Yield affinity and diversity. They have a verdict only where the model's owner set a limit."""
     model = (context.counters.get("models") or {}).get(audit.model)
     limits = model.settings.limits if model is not None else {}
     compared = {ERROR: "the error on the rows is {} times that on its copies"}.get(

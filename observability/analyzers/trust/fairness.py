@@ -166,7 +166,7 @@ def most_telling(of_windows: Sequence[list[Finding]]) -> list[Finding]:
 
 
 def reference_of(frames: Frames, attribute: Attribute, now: GroupMetrics, context: Context) -> GroupMetrics | None:
-    """Return the groups in the reference, at their present places; None where there is no reference."""
+    """Return the groups in the reference, in the order of the current groups; None where there is no reference."""
     frame = frames.get(f"reference {attribute.name}")
     return None if frame is None or frame.empty else group_metrics(context.model, frame, [attribute]).aligned(now.levels)
 
@@ -180,7 +180,7 @@ def label_state(frames: Frames) -> LabelledDays:
 
 
 def labelled_windows(side: ComparedGroups, labels: LabelledDays) -> list[GroupWindow]:
-    """Return the whole window with as many days as have labels: its last days have too few of them."""
+    """Return only the whole window, with its number of days that have enough labels: the last days have too few."""
     return [replace(window, days=max(labels.days, 1)) for window in side.windows if window.whole]
 
 

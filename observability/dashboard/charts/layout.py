@@ -151,7 +151,8 @@ def add_names(
     axis: tuple[float, float] | None = None,
     line: float = 0.08,
 ) -> None:
-    """Write the name beside each mark, towards the middle of the axis: above the mark, or below it if there is more room below.
+    """Write the name beside each mark, towards the middle of the axis. It stands above the mark if a line fits there or there is at least
+    as much room as below; else below.
 
     log: whether the horizontal axis is logarithmic. axis: its ends, by default those of the marks. line: height of a line of text, as a
     share of the marks' range.

@@ -228,7 +228,7 @@ def legend_limit(figure: go.Figure, limit: float, severity: str) -> None:
 
 
 def limit_begins(severity: str) -> tuple[str, str]:
-    """The severity that begins at the limit of a finding of a severity, and the limit's name."""
+    """The severity that starts at the limit of a finding (act for an act, else watch), and the limit's name."""
     begins = "act" if severity == "act" else "watch"
     return begins, f"{formatting.STATUS_WORDS[begins]} limit"
 

@@ -112,7 +112,7 @@ def leading_finding(found: Sequence[Finding], model: str) -> Finding | None:
 
 
 def _most_urgent_first(controllers: Sequence[ControllerDecisions], found: Sequence[Finding]) -> list[ControllerDecisions]:
-    """The controllers that need attention, worst first, then the others, that with most decisions first: few of them say little."""
+    """The controllers that need attention, worst first; then the others by number of decisions, because few decisions say little."""
 
     def urgency(each: ControllerDecisions) -> tuple[int, int, str]:
         finding = leading_finding(found, each.model)

@@ -295,7 +295,7 @@ def dependence_section(here: ModelPage, view: ExplanationView) -> None:
 
 
 def unexplained_feature_words(view: ExplanationView, named: str) -> str:
-    """Draw the note that a feature in the address is not explained, or not by itself."""
+    """The sentence that the feature in the address has no explanation, or none of its own."""
     others = set(view.now.names) - set(view.single_features())
     if others and named in view.version.features:
         return f"The link names {named}, one of the {min(others)}, which are explained as one sum."

@@ -134,7 +134,7 @@ def error_p_value(found: Finding, n: float) -> float:
 def test_what_stood_in_the_reference_is_as_bad_and_no_news() -> None:
     found = findings(people(4000, 5, 0.1), people(20_000, 6, 0.1))
     assert found["ece"].severity == "ok" and found["ecce"].severity == "act" and news_of(found["ecce"]) == "ongoing"
-    assert "so in the reference too" in found["ecce"].because and found["ecce"].evidence["p_value"] < 1e-6
+    assert "; the same in the reference" in found["ecce"].because and found["ecce"].evidence["p_value"] < 1e-6
 
 
 def test_a_small_fault_of_many_rows_is_sure_and_does_not_matter() -> None:

@@ -159,7 +159,7 @@ def test_results_of_another_form_are_left_out() -> None:
 def test_a_text_among_the_numbers_of_a_regression_is_refused() -> None:
     table = numeric_predictions(np.random.default_rng(4), rows=50, seeds=3).astype({"with": object})
     table.loc[3, "with"] = "high"
-    with pytest.raises(ValueError, match="1 values of with are no finite numbers"):
+    with pytest.raises(ValueError, match="1 values of with are not finite numbers"):
         augmentation_results(table, "jitter", regression=True)
 
 
