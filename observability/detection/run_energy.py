@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from observability.core.finding import Severity
 from observability.core.settings import ModelSettings
@@ -35,8 +36,6 @@ def run_energy_change(wh: float, earlier: Sequence[float], settings: ModelSettin
     A rise is reported from a multiple on (`operations/energy/run_energy` for act) that is also beyond the 95 % prediction interval of the
     earlier runs (Student's t on logarithms).
     """
-    from scipy import stats
-
     before = np.array([each for each in earlier if each > 0])
     n = len(before)
     if n < MIN_RUNS or not wh > 0:
@@ -45,7 +44,7 @@ def run_energy_change(wh: float, earlier: Sequence[float], settings: ModelSettin
         return RunEnergyChange(n, None, f"no comparison yet: it needs about {more} more earlier {runs} with the same parameters")
     logs = np.log(before)
     usual = float(np.exp(logs.mean()))
-    reach = float(np.exp(stats.t.ppf(0.975, n - 1) * logs.std(ddof=1) * np.sqrt(1 + 1 / n)))
+    reach = float(np.exp(stdtrit(n - 1, 0.975) * logs.std(ddof=1) * np.sqrt(1 + 1 / n)))
     watch, act = stated_limits(settings, f"{NAME}/run_energy", WATCH, ACT)
     times = wh / usual
     severity: Severity = "act" if times >= max(act, reach) else "watch" if times >= max(watch, reach) else "ok"

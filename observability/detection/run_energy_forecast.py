@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from observability.detection.run_state import INTERVALS, MIN_SILENCE_S
 from observability.detection.study_noise import MIN_RUNS
@@ -102,8 +103,6 @@ def run_energy_forecast(run: RunProgress, earlier: Sequence[RunProgress], stated
     the same step; the geometric mean of its errors corrects this run's, and their spread gives the 95 % prediction interval (Student's t on
     logarithms). A run draws no less than it has drawn.
     """
-    from scipy import stats
-
     done, so_far = run.done, float(run.joules.sum())
     total = stated or (round(float(np.median([each.done for each in earlier]))) if earlier else None)
     lacks = ""
@@ -121,6 +120,6 @@ def run_energy_forecast(run: RunProgress, earlier: Sequence[RunProgress], stated
     if n < MIN_RUNS:
         return RunEnergyForecast(n, done, total, plain)
     middle = plain * float(np.exp(errors.mean()))
-    reach = float(np.exp(stats.t.ppf(0.975, n - 1) * errors.std(ddof=1) * np.sqrt(1 + 1 / n)))
+    reach = float(np.exp(stdtrit(n - 1, 0.975) * errors.std(ddof=1) * np.sqrt(1 + 1 / n)))
     value, low, high = (max(each, so_far) for each in (middle, middle / reach, middle * reach))
     return RunEnergyForecast(n, done, total, value, low, high)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -126,8 +127,6 @@ def cost_at(study: StudyResults, curve: MetricCurve, step: int) -> float | None:
 
 def bound_figure(study: StudyResults) -> SearchFigure | None:
     """How many of the best settings lie at the edge of what was tried of one parameter."""
-    from scipy.stats import fisher_exact
-
     trials = sorted(study.settings, key=study.cost)
     best = trials[: max(int(np.ceil(BEST_SHARE * len(trials))), MIN_BEST)]
     if len(trials) < 2 * MIN_BEST:
@@ -150,9 +149,16 @@ def bound_figure(study: StudyResults) -> SearchFigure | None:
     others = len(trials) - len(best)
     words = f"{hits} of the {len(best)} best settings of study `{study.name}` lie at the {side} edge of what was tried of `{name}`"
     words += f", and {percent(usual / others)} of the others"
-    p_value = fisher_exact([[hits, len(best) - hits], [usual, others - usual]], alternative="greater").pvalue
+    p_value = fisher_upper_p_value(hits, len(best), usual, others)
     apart = usual / others < 0.5 * hits / len(best) and p_value * len(found) <= SURE
     return SearchFigure(BOUND, wilson_interval(hits, len(best)), words, detail=name, tested=bool(apart))
+
+
+def fisher_upper_p_value(hits: int, n: int, usual: int, others: int) -> float:
+    """Return Fisher's exact p-value that a share, `hits` of `n`, is higher than `usual` of `others`: few counts, so binomials are exact."""
+    total = hits + usual
+    ways = sum(comb(n, each) * comb(others, total - each) for each in range(hits, min(n, total) + 1))
+    return ways / comb(n + others, total)
 
 
 def range_places(trials: Sequence[StudyTrial], name: str) -> "np.ndarray[Any, np.dtype[np.float64]] | None":

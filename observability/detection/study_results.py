@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,12 @@ class StudyResults:
         """1 where lower is better, else -1: value × sign is a cost."""
         return -1.0 if self.better == "high" else 1.0
 
-    @property
+    @cached_property
     def done(self) -> list[StudyTrial]:
         """Trials with a value."""
         return [each for each in self.trials if each.value is not None]
 
-    @property
+    @cached_property
     def settings(self) -> list[StudyTrial]:
         """Each setting as its first run with the mean value of all of its runs: a lucky seed makes no better setting."""
         runs: dict[str, list[StudyTrial]] = {}
@@ -65,7 +66,7 @@ class StudyResults:
         """Value of a trial as a cost."""
         return self.sign * float(trial.value if trial.value is not None else np.nan)
 
-    @property
+    @cached_property
     def best(self) -> StudyTrial:
         """The setting that the search chose: the one whose first run is best. Its value is the mean of its runs."""
         first = {each.run.name: each for each in self.done}
@@ -203,8 +204,6 @@ def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
 
     A winner that was repeated is compared by its repeats alone (Welch's t): the trial by which it was chosen is too good by that choice.
     """
-    from scipy.stats import ttest_ind
-
     several = next(iter(noise_bands([each.run for each in study.trials])), [])
     if not several:
         return None
@@ -223,6 +222,8 @@ def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
     among = len(several) - 1
     values = np.array(reference.values)
     if len(repeats) >= MIN_REPEATS:
+        from scipy.stats import ttest_ind
+
         found = ttest_ind(study.sign * values, study.sign * repeats, equal_var=False)
         interval = found.confidence_interval(0.95)
         gain = study.sign * float(values.mean() - repeats.mean())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from observability.stats.interval import Interval
 
@@ -121,8 +122,6 @@ def _compared_caps(rows: "DataFrame") -> tuple[PowerCap, ...]:
 
 def log_ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], confidence: float) -> Interval:
     """Return the ratio of two geometric means with Welch's interval on logarithms; without ends below MIN_REPEATS on a side."""
-    from scipy import stats
-
     a, b = np.log(ours), np.log(theirs)
     value = float(np.exp(a.mean() - b.mean()))
     if min(a.size, b.size) < MIN_REPEATS:
@@ -132,5 +131,5 @@ def log_ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], confidence
     if error == 0:
         return Interval(value, value, value, a.size)
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (a.size - 1) + parts[1] ** 2 / (b.size - 1))
-    reach = float(np.exp(stats.t.ppf((1 + confidence) / 2, freedom) * error))
+    reach = float(np.exp(stdtrit(freedom, (1 + confidence) / 2) * error))
     return Interval(value, value / reach, value * reach, a.size)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from observability.metrics.prices import PriceScope, stated_intensity
 from observability.stats.interval import Interval
@@ -128,8 +129,6 @@ def saved_share(usual: Floats, best: Floats, typical: bool) -> Interval:
     Interval
         Without a value below MIN_DAYS days.
     """
-    from scipy import stats
-
     n, total = len(usual), float(usual.mean())
     if total <= 0 or (n < MIN_DAYS and not typical):
         return Interval(None, None, None, n)
@@ -140,5 +139,5 @@ def saved_share(usual: Floats, best: Floats, typical: bool) -> Interval:
     spread = float(np.sum(rest**2))
     rho = float(np.clip(np.sum(rest[1:] * rest[:-1]) / spread, 0, MAX_CORRELATED)) if spread > 0 else 0.0
     error = float(np.sqrt(spread / (n - 1) / n * (1 + rho) / (1 - rho))) / total
-    half = float(stats.t.ppf(1 - 0.05 / (2 * (HOURS - 1)), n - 1)) * error
+    half = float(stdtrit(n - 1, 1 - 0.05 / (2 * (HOURS - 1)))) * error
     return Interval(share, share - half, share + half, n)

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import special
+from scipy.linalg import solve_banded
 
 from observability.stats.arrays import Array
 from observability.stats.dispersion import MAD_TO_SD
@@ -103,14 +104,15 @@ def exponential_moving_average(values: Array, weight: float) -> Array:
     ----------
     * Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """
-    from scipy import signal
-
     if not 0 <= weight < 1:
         raise ValueError("the weight is at least 0 and below 1")
     known = np.isfinite(values)
-    total = signal.lfilter([1.0], [1.0, -weight], np.where(known, values, 0.0))
-    mass = signal.lfilter([1.0], [1.0, -weight], known.astype(float))
-    return np.where(mass > 0, np.asarray(total) / np.where(mass > 0, mass, 1.0), np.nan)
+    if not known.any():
+        return np.full(len(values), np.nan)
+    each = np.column_stack([np.where(known, values, 0.0), known])
+    bands = np.tile([[1.0], [-weight]], len(each))  # s_t - w s_(t-1) = x_t
+    total, mass = solve_banded((1, 0), bands, each).T
+    return np.where(mass > 0, total / np.where(mass > 0, mass, 1.0), np.nan)
 
 
 def downsampled_indices(values: Array, limit: int) -> Array:
@@ -240,11 +242,10 @@ def training_progress(cost: Array) -> float:
     float
         0 where nothing improved.
     """
-    from scipy import ndimage
-
     if len(cost) < 3:
         return 0.0
-    level = ndimage.median_filter(cost, 3, mode="nearest")
+    before, after = np.concatenate([cost[:1], cost[:-1]]), np.concatenate([cost[1:], cost[-1:]])
+    level = np.maximum(np.minimum(before, cost), np.minimum(np.maximum(before, cost), after))
     return max(float(level[len(level) // 20] - level.min()), 0.0)
 
 

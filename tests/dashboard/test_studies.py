@@ -1,5 +1,7 @@
 """Whether a search should go on is said in plain words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from observability.dashboard.training import studies
 from observability.dashboard.training.runs import RunUse
 from observability.dashboard.training.studies import further_words, gain_in_words
 from observability.detection.study_results import FurtherTrials, results_of_studies
+from observability.metrics.energy import RESOURCES
 from observability.stats.interval import Interval
 from tests.support.simulated_studies import simulated_study
 
@@ -27,6 +30,7 @@ def test_studies_side_by_side_have_energy_and_cost_only_where_they_are_known(mon
     (study,) = results_of_studies(simulated_study(np.random.default_rng(3), trials=20))
     names, drawn = [each.run.name for each in study.trials], []
     monkeypatch.setattr(studies, "draw_table", lambda *told, **_: drawn.append(told[2:]))
+    monkeypatch.setattr(studies, "records_of_energy", lambda _: (None, ()))
     for use in (RunUse(wh=2.0, source="measured", amount=0.5, currency="EUR"), RunUse()):
         monkeypatch.setattr(studies, "energy_and_cost_of_runs", lambda _, use=use: dict.fromkeys(names, use))
         studies.all_studies_table([study], Scope(), studies.use_of_studies([study]))
@@ -38,17 +42,24 @@ def test_studies_side_by_side_have_energy_and_cost_only_where_they_are_known(mon
     ]
 
 
-def test_each_study_is_asked_for_apart_so_that_the_readings_of_one_cut_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = [
-        *results_of_studies(simulated_study(np.random.default_rng(3), trials=20)),
-        *results_of_studies(simulated_study(np.random.default_rng(4), trials=20)),
-    ]
+@pytest.mark.parametrize(("readings", "apart"), [(RESOURCES.rows, True), (RESOURCES.rows - 1, False)])
+def test_studies_are_asked_for_apart_only_where_one_question_would_cut_their_readings(
+    monkeypatch: pytest.MonkeyPatch, readings: int, apart: bool
+) -> None:
+    several = [simulated_study(np.random.default_rng(seed), trials=20) for seed in (3, 4)]
+    renamed = [replace(run, name=f"other {run.name}", study="other") for run in several[1]]
+    known = results_of_studies([*several[0], *renamed])
     asked: list[set[str]] = []
 
     def noted(runs: list[RunVerdict]) -> dict[str, RunUse]:
         asked.append({each.run.name for each in runs})
-        return {}
+        return {each.run.name: RunUse(wh=float(len(each.run.name))) for each in runs}
 
     monkeypatch.setattr(studies, "energy_and_cost_of_runs", noted)
-    studies.use_of_studies(known)
-    assert asked == [{each.run.name for each in study.trials} for study in known]
+    monkeypatch.setattr(studies, "records_of_energy", lambda _: (None, range(readings)))
+    uses = studies.use_of_studies(known)
+    names = {study.name: {each.run.name for each in study.trials} for study in known}
+    assert len(names) == 2 and asked == ([*names.values()] if apart else [set.union(*names.values())])
+    assert {name: {run: use.wh for run, use in own.items()} for name, own in uses.items()} == {
+        name: {run: float(len(run)) for run in own} for name, own in names.items()
+    }

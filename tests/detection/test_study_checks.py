@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from observability.detection.run_claims import RunClaim
-from observability.detection.study_checks import claims_about_searches
+from observability.detection.study_checks import claims_about_searches, fisher_upper_p_value
 from observability.detection.study_noise import noise_bands
 from observability.metrics.training_curves import TrainingRun
 from tests.support.length import repeats
@@ -83,3 +83,12 @@ def test_clean_searches_raise_nothing_critical_and_hardly_anything() -> None:
         raised += [claim for claim, _ in found if claim.severity in ("act", "watch")]
     assert not [each.because for each in raised if each.severity == "act"]
     assert len(raised) <= 0.03 * count, [each.because for each in raised]
+
+
+def test_the_exact_p_value_of_a_crowded_edge_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        n, others = rng.integers(1, 60, 2).tolist()
+        hits, usual = int(rng.integers(0, n + 1)), int(rng.integers(0, others + 1))
+        expected = stats.fisher_exact([[hits, n - hits], [usual, others - usual]], alternative="greater").pvalue
+        assert fisher_upper_p_value(hits, n, usual, others) == pytest.approx(expected, rel=1e-12)

@@ -1,9 +1,12 @@
 """Curve checks find planted faults, match known answers, and keep their false-alarm rate on clean curves."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import signal
+from scipy import ndimage, signal
 
 from observability.stats import curve
 from tests.support.length import some
@@ -161,6 +164,27 @@ def test_smoothing_is_pandas_exponential_mean() -> None:
     assert curve.exponential_moving_average(values, 0.0) == pytest.approx(values)
     with pytest.raises(ValueError, match="below 1"):
         curve.exponential_moving_average(values, 1.0)
+
+
+def test_an_average_of_nothing_is_unknown() -> None:
+    assert len(curve.exponential_moving_average(np.empty(0), 0.5)) == 0
+    assert np.isnan(curve.exponential_moving_average(np.full(3, np.nan), 0.5)).all()
+    assert curve.exponential_moving_average(np.array([np.nan, 2.0, np.inf, 4.0]), 0.5)[1:] == pytest.approx([2.0, 2.0, 3.6])
+
+
+def test_progress_is_measured_on_medians_of_three() -> None:
+    for n in range(3, 60):
+        cost = np.random.default_rng(n).normal(size=n).round(1)
+        level = ndimage.median_filter(cost, 3, mode="nearest")
+        assert curve.training_progress(cost) == max(level[n // 20] - level.min(), 0.0)
+
+
+def test_a_curve_is_drawn_without_the_modules_of_scipy_that_take_half_a_second_to_import() -> None:
+    drawn = "import sys, numpy; from observability.stats import curve; curve.exponential_moving_average(numpy.ones(9), 0.5)"
+    found = subprocess.run(
+        [sys.executable, "-c", f"{drawn}; print(*sys.modules)"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert "scipy.special" in found and not {"scipy.signal", "scipy.stats"} & set(found)
 
 
 def test_thinning_keeps_ends_and_extremes() -> None:

@@ -20,7 +20,7 @@ from observability.dashboard.charts.runs import parallel_coordinates
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, columns_on_phone, draw_table, table_row
-from observability.dashboard.training.runs import RunUse, energy_and_cost_of_runs
+from observability.dashboard.training.runs import RunUse, energy_and_cost_of_runs, records_of_energy
 from observability.dashboard.training.runs_curves import parameter_text, study_frame
 from observability.dashboard.training.sample_runs import search_figure
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
@@ -42,6 +42,7 @@ from observability.detection.study_results import (
     study_gain,
     winner_against_chance,
 )
+from observability.metrics.energy import RESOURCES
 from observability.monitoring.short_claims import with_short_claim
 from observability.stats.interval import Interval
 
@@ -91,9 +92,15 @@ def chosen_study(known: Sequence[StudyResults]) -> StudyResults:
 def use_of_studies(known: Sequence[StudyResults]) -> dict[str, dict[str, RunUse]]:
     """Energy and cost of each run, by the names of its study and of itself.
 
-    Each study is asked for apart: of the readings of devices, one question gives the newest `rows` only.
+    All are asked for together where that gives every reading of their devices. One question gives the newest `rows` only: where there are
+    more, each study is asked for apart.
     """
-    return {study.name: energy_and_cost_of_runs([RunVerdict(each.run, ()) for each in study.trials]) for study in known}
+    runs = {study.name: [RunVerdict(each.run, ()) for each in study.trials] for study in known}
+    everything = [each for own in runs.values() for each in own]
+    if len(records_of_energy(everything)[1]) == RESOURCES.rows:
+        return {name: energy_and_cost_of_runs(own) for name, own in runs.items()}
+    used = energy_and_cost_of_runs(everything)
+    return {name: {each.run.name: used[each.run.name] for each in own if each.run.name in used} for name, own in runs.items()}
 
 
 def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -> None:
