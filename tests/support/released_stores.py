@@ -45,6 +45,7 @@ COMMITS = {
     "0.29.0": "4a09be8a",
     "0.30.0": "0f7bcc85",
     "0.31.0": "75a5d33d",
+    "0.32.0": "5a1e26af",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
