@@ -1,14 +1,16 @@
-"""Findings of analyzers that read samples of raw rows, computed in the background.
+"""Findings that are computed in the background: of analyzers that read samples of raw rows, and about records.
 
-They take about a second for each model and window, so one thread works through the requests of pages. A result is kept for some minutes;
-the old one is shown while a newer one is computed.
+Those from samples take about a second for each model and window, so one thread works through the requests of pages. A result is kept for
+some minutes; the old one is shown while a newer one is computed. Those about records are waited for, but not long: a page draws what it
+knows without them.
 """
 
 import contextlib
 import threading
 import time
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,17 +25,21 @@ if TYPE_CHECKING:
 
 KEEP = 600.0
 """Seconds after which findings are computed again where the store has changed."""
+PATIENCE = 0.5
+"""Seconds that a page waits for findings about records before it draws what it knows without them."""
 MAX_KEPT_WINDOWS = 256
-Key = tuple[str, int, Window]
-"""The home, how often its store was rewritten, and the window: findings from before something was removed are not shown after it."""
+Key = tuple[str, int, Hashable]
+"""The home, how often its store was rewritten, and the question, as a window: findings from before something was removed are not shown
+after it.
+"""
 
 
 @dataclass(frozen=True)
 class SampledFindings:
-    """The findings, the generation of the model they belong to, and when they were computed (monotonic seconds)."""
+    """The findings, the generation of the model (of records: the state) they belong to, and when they were computed (monotonic seconds)."""
 
     findings: tuple[Finding, ...]
-    generation: int
+    generation: Hashable
     at: float
 
 
@@ -41,6 +47,7 @@ _finished: OrderedDict[Key, SampledFindings] = OrderedDict()
 _under_way: dict[Key, Future[tuple[Finding, ...]]] = {}
 _lock = threading.Lock()
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deep")
+_threads_of_records = ThreadPoolExecutor(max_workers=4, thread_name_prefix="records")
 
 
 def sampled_findings(store: "Store", window: Window, now: datetime, *, wait: bool = False) -> tuple[Finding, ...]:
@@ -66,8 +73,52 @@ def sampled_findings_pending(store: "Store", window: Window) -> bool:
         return key in _under_way and key not in _finished
 
 
-def _key(store: "Store", window: Window) -> Key:
-    return str(store.home), store.rewrites, window
+def record_findings_within(
+    store: "Store", asked: Hashable, state: Hashable, compute: Callable[[], Iterable[Finding]]
+) -> tuple[tuple[Finding, ...] | None, bool]:
+    """Findings about records, and whether newer ones are being computed.
+
+    Those of an earlier state are given meanwhile; None where there are none after PATIENCE. asked: the question; state: what their being
+    new depends on. Raises what the computation raised.
+    """
+    key = _key(store, asked)
+    with _lock:
+        known = _finished.get(key)
+        if known is not None and known.generation == state:
+            return known.findings, False
+        if (under_way := _under_way.get(key)) is None:
+            under_way = _under_way[key] = _threads_of_records.submit(_compute_record_findings, key, state, compute)
+    if under_way in wait([under_way], PATIENCE).done:
+        return under_way.result(), False
+    return known.findings if known else None, True
+
+
+def record_findings_pending(store: "Store", asked: Hashable) -> bool:
+    """Whether findings of a question about records are being computed."""
+    return _key(store, asked) in _under_way
+
+
+def _compute_record_findings(key: Key, state: Hashable, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
+    """Compute findings and keep them, with the state from before."""
+    try:
+        findings = tuple(compute())
+        _keep(key, SampledFindings(findings, state, time.monotonic()))
+        return findings
+    finally:
+        with _lock:
+            _under_way.pop(key, None)
+
+
+def _keep(key: Key, found: SampledFindings) -> None:
+    """Keep findings, and forget the oldest where there are too many."""
+    with _lock:
+        _finished[key] = found
+        while len(_finished) > MAX_KEPT_WINDOWS:
+            _finished.popitem(last=False)
+
+
+def _key(store: "Store", asked: Hashable) -> Key:
+    return str(store.home), store.rewrites, asked
 
 
 def compute_sampled_findings(store: "Store", window: Window, now: datetime, key: Key) -> tuple[Finding, ...]:
@@ -79,11 +130,9 @@ def compute_sampled_findings(store: "Store", window: Window, now: datetime, key:
             findings = window_findings(store, window, now, "rows")
             kept_findings_of(store).keep(Asked(window, "rows", window.end), generation, findings)
     finally:
+        _keep(key, SampledFindings(findings, generation, time.monotonic()))
         with _lock:
-            _finished[key] = SampledFindings(findings, generation, time.monotonic())
             _under_way.pop(key, None)
-            while len(_finished) > MAX_KEPT_WINDOWS:
-                _finished.popitem(last=False)
     return findings
 
 

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from observability.dashboard.scope import Scope
@@ -26,6 +27,7 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
     """
     from observability.dashboard import load
 
+    import_module("scipy.stats")  # half a second that the first page with a test of significance would wait for
     with contextlib.suppress(Exception):
         health.store_status(holder.store)  # counted once, so that the first status over HTTP does not wait
     seen: tuple[int, datetime] | None = None

@@ -309,18 +309,25 @@ def mark_page_change(page: str) -> None:
 
 def sampling_notice(windows: Sequence[Window]) -> None:
     """Say of how many models findings from samples are still being computed, and rerun the page once all are there."""
-    if any(load.findings_pending(window) for window in windows):
-        _refresh_when_sampled(windows)
+
+    def pending() -> int:
+        return sum(load.findings_pending(window) for window in windows)
+
+    if pending():
+        refresh_when_known(pending, lambda left: f"{formatting.plural(left, 'model')} still being analyzed: counts are not final.")
 
 
 @st.fragment(run_every="2s")
-def _refresh_when_sampled(windows: Sequence[Window]) -> None:
-    """See `sampling_notice`."""
-    pending = sum(load.findings_pending(window) for window in windows)
-    if not pending:
+def refresh_when_known(pending: Callable[[], int], words: Callable[[int], str]) -> None:
+    """Say that findings are still being computed, and rerun the page once they are there.
+
+    pending: how many are still to come. words: what is said of that many.
+    """
+    left = pending()
+    if not left:
         st.rerun()
     with st.container(key="still-looking"):
-        st.caption(f":material/hourglass_top: {formatting.plural(pending, 'model')} still being analyzed: counts are not final.")
+        st.caption(f":material/hourglass_top: {words(left)}")
 
 
 def metric_help(*metrics: str) -> None:

@@ -235,7 +235,6 @@ def moved_window_note(scope: Scope, model: str) -> str | None:
 
     if scope.span == "live":
         return None
-
     dates: dict[str, Any] = {"start": scope.start, "end": scope.end, "as_of": None, "now": page_clock()}
     return check_windows.model_check_window(
         catalog().model(model), model_activity(model), **dates, environment=scope.environment or "production"
@@ -396,6 +395,20 @@ def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -
     dates = (scope.start, scope.end, record_days(scope), page_clock(), own)
     names = analyzers or sorted(analyzer_runs.record_analyzers())
     return causes_first(worst_first([each for name in names for each in _record_findings(name, scope.model, *dates)]))
+
+
+def known_record_findings(scope: Scope, *analyzers: str) -> tuple[list[Finding] | None, bool]:
+    """What `scope_record_findings` gives, and whether newer findings are being computed; None where none are known soon."""
+    if not sign_in.current_person().sees_all:
+        return scope_record_findings(scope, *analyzers), False
+    state, compute = (owned_store().generation, page_clock()), partial(scope_record_findings, scope, *analyzers)
+    found, pending = background_findings.record_findings_within(owned_store(), (scope, analyzers), state, compute)
+    return None if found is None else list(store().shown_findings(found)), pending
+
+
+def record_findings_pending(scope: Scope, *analyzers: str) -> bool:
+    """Whether findings of these analyzers of records are being computed."""
+    return background_findings.record_findings_pending(owned_store(), (scope, analyzers))
 
 
 def fleet_record_findings(scope: Scope) -> list[Finding]:

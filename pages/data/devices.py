@@ -7,7 +7,7 @@ Devices belong to no single model.
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, load
+from observability.dashboard import frame
 from observability.dashboard.data import batches, device_actions, devices, lineage_view
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
@@ -17,8 +17,8 @@ from observability.metrics.lineage import Thing
 scope = begin_records_page("devices")
 with frame.loading_skeleton(300):
     rows, window = frame.answer_or_stop(lambda: devices.devices_in_scope(scope))
-    about = load.scope_record_findings(scope, *devices.ANALYZERS)
-    found = [each for each in about if each.analyzer == devices.judged.NAME]
+    about, pending = devices.known_findings(scope, rows)
+    found = None if about is None else [each for each in about if each.analyzer == devices.judged.NAME]
 if rows.empty and not found:
     devices.no_devices()
     st.stop()
@@ -28,6 +28,11 @@ chosen = devices.chosen_device(rows, found)
 devices.devices_table(rows, about, chosen, scope)
 devices.few_peers_note(rows)
 devices.device_day_chart(rows, found, chosen)
+if pending:
+    devices.pending_notice(scope)
+if about is None or found is None:
+    st.skeleton(height=300)
+    st.stop()
 
 own = rows[rows["subject"] == chosen]
 if chosen is not None and len(own):

@@ -7,9 +7,10 @@ runs: 1,000 runs of 10,000 steps. `--scale` multiplies annotations, days of batc
 computes its rows, so that millions of JSON lines need not be parsed; SLICE of them go through the loader as lines into another store and must give equal rows.
 With `--lines` the steps of the job of 64 ranks are loaded as JSON lines instead, beside as many lines of predictions with 25 features, and the figures of the
 page are compared with those that its lines give.
-The pages are opened by a session of a new process that has imported every analyzer and every module of the dashboard, as a running server has:
-cold, then once more, and in another process for the first time after a round of the watcher, which has then analyzed the records. Prints seconds of the
-clock and of the processor of the page's process, background threads included. With `--folder` the homes stay in it, and those that are there are opened and not made anew.
+The pages are opened by a session of a new process that has imported every analyzer, every module of the dashboard and what the server imports
+before anybody asks, as a running server has: cold, then once more, and in another process for the first time after a round of the watcher, which has
+then analyzed the records. Of a page that is drawn before its findings are known, `first` is until it is drawn, and `cold` until it is drawn with them.
+Prints seconds of the clock and of the processor of the page's process, background threads included. With `--folder` the homes stay in it, and those that are there are opened and not made anew.
 """
 
 import argparse
@@ -288,10 +289,11 @@ def open_page(page: str, home: Path, watched: bool, lines: bool) -> None:
     from observability.analyzers import discover
     from observability.core.time import end_of_step
     from observability.server import process_lock, watcher
-    from tests.support.dashboard_pages import opened, words
+    from tests.support.dashboard_pages import are_findings_pending, opened, run_until_findings_are_known, words
 
     manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)  # a server does it once, at its start
     discover()
+    importlib.import_module("scipy.stats")  # dashboard/findings_ahead.py
     for module in pkgutil.walk_packages(dashboard.__path__, f"{dashboard.__name__}."):
         importlib.import_module(module.name)
     process_lock.own_home(home)
@@ -305,9 +307,16 @@ def open_page(page: str, home: Path, watched: bool, lines: bool) -> None:
         print(f"  the watcher's round: {time.process_time() - cpu:6.2f} s CPU", flush=True)
     for name in ("watched",) if watched else ("cold", "warm"):
         began, cpu = time.perf_counter(), time.process_time()
-        app = opened(page, within=600)
-        spent, used = time.perf_counter() - began, time.process_time() - cpu
-        print(f"  {page:14} {name}: {spent:6.2f} s, {used:6.2f} s CPU, {len(words(app)):,} characters", flush=True)
+
+        def told(name: str, app: Any, began: float = began, cpu: float = cpu) -> None:
+            spent, used = time.perf_counter() - began, time.process_time() - cpu
+            print(f"  {page:14} {name}: {spent:6.2f} s, {used:6.2f} s CPU, {len(words(app)):,} characters", flush=True)
+
+        app = opened(page, within=600, whole=False)
+        if are_findings_pending(app):
+            told("first", app)
+            run_until_findings_are_known(app)
+        told(name, app)
     if lines:
         print(f"  words: {words(app)}", flush=True)
 

@@ -1,6 +1,7 @@
 """Analyzers that read raw rows do not block pages, and their findings appear later."""
 
 import threading
+from concurrent import futures
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import streamlit as st
 
 from observability.core.analyzer import Analyzer, Ask, Context
 from observability.core.catalog import computed_values
+from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.core.questions import Sample
 from observability.core.window import Window
@@ -303,3 +305,49 @@ def test_findings_about_records_are_not_kept_for_who_may_not_see_every_model(
     monkeypatch.setattr(sign_in, "current_person", lambda: one)
     load.scope_record_findings(Scope())
     assert set(PAST) < set(about_records)
+
+
+def test_findings_about_records_are_given_as_of_an_earlier_state_until_newer_ones_are_there(
+    current: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_findings, "PATIENCE", 0.0)
+    gates, given = [threading.Event(), threading.Event()], list[str]()
+
+    def computed(state: int) -> tuple[Any, ...]:
+        assert gates[state].wait(60)
+        given.append(f"of state {state}")
+        return (given[-1],)
+
+    def ask(state: int) -> tuple[Any, bool]:
+        return background_findings.record_findings_within(current.store, "asked", state, lambda: computed(state))
+
+    assert ask(0) == (None, True) and ask(0) == (None, True), "asked twice, computed once"
+    finish(gates[0])
+    assert ask(0) == (("of state 0",), False) and ask(1) == (("of state 0",), True)
+    assert background_findings.record_findings_pending(current.store, "asked")
+    finish(gates[1])
+    assert ask(1) == (("of state 1",), False) and not background_findings.record_findings_pending(current.store, "asked")
+    assert given == ["of state 0", "of state 1"]
+
+
+def finish(gate: threading.Event) -> None:
+    """Open a gate, and wait until all findings are computed."""
+    under_way = [*background_findings._under_way.values()]
+    gate.set()
+    assert not futures.wait(under_way, 60).not_done
+
+
+def test_what_a_computation_of_records_raises_reaches_the_page(current: World) -> None:
+    def failing() -> tuple[Finding, ...]:
+        raise UsageError("the dates end before they start")
+
+    for _ in range(2):
+        with pytest.raises(UsageError, match="end before"):
+            background_findings.record_findings_within(current.store, "failing", 0, failing)
+    assert not background_findings.record_findings_pending(current.store, "failing")
+
+
+def test_people_who_may_not_see_every_model_wait_for_their_own_findings(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_findings, "record_findings_within", lambda *asked: pytest.fail("those of all people"))
+    monkeypatch.setattr(sign_in, "current_person", lambda: Person("ann", None, (("loan", "viewer"),), "oidc"))
+    assert load.known_record_findings(Scope(), "data/devices") == ([], False)

@@ -1,6 +1,7 @@
 """The devices page names the device behind bad rows, and keeps what is decided about it with what came after."""
 
 import json
+import threading
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.core.finding import Finding
 from observability.core.named_numbers import named_numbers
-from observability.dashboard import load
+from observability.dashboard import background_findings, figure_capture, load
 from observability.dashboard.data import device_actions, devices
+from observability.dashboard.scope import Scope
 from observability.records.kinds import BATCH_STATISTICS
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
@@ -59,6 +62,38 @@ def test_the_page_names_the_device_and_keeps_a_decision(collected: Database) -> 
     assert "Recalibrate device d2 of greenhouse: drifted" in words(app).replace("\\", "")
     (kept,) = load.store().actions(None, None)
     assert kept.fields["text"] == "Recalibrate device d2 of greenhouse: drifted" and kept.fields["finding"]
+
+
+def test_the_page_draws_what_it_knows_and_findings_follow(collected: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, analyzed = load.scope_record_findings, threading.Event()
+
+    def later(scope: Scope, *names: str) -> list[Finding]:
+        assert analyzed.wait(120)
+        return asked(scope, *names)
+
+    monkeypatch.setattr(load, "scope_record_findings", later)
+    monkeypatch.setattr(background_findings, "PATIENCE", 0.0)
+    app = opened("devices", whole=False)
+    first = tables(app)["Devices and what they delivered"]["rows"]
+    assert [(row["cells"]["device"]["t"], row["cells"]["status"]["t"]) for row in first] == [(f"d{n}", "Pending") for n in range(6)]
+    assert "**6 devices**" in words(app) and "findings pending" in words(app) and "explains" in words(app)
+    assert len(app.get("plotly_chart")) == 1 and [each.value for each in app.header] == ["Devices by day"]
+    analyzed.set()
+    app = opened("devices")
+    whole = tables(app)["Devices and what they delivered"]["rows"]
+    assert [row["cells"]["status"]["t"] for row in whole] == ["Critical", *["OK"] * 5]
+    assert "1 device needs attention" in words(app) and "pending" not in words(app).lower()
+    assert "Findings" in [each.value for each in app.header]
+
+
+def test_a_figure_of_devices_that_stands_alone_waits_for_findings(collected: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_findings, "PATIENCE", 0.0)
+    collector = figure_capture.COLLECTOR.set(figure_capture.FigureCollector(["device-days"]))
+    try:
+        found, pending = devices.known_findings(Scope(), as_read(logged_fleet()))
+    finally:
+        figure_capture.COLLECTOR.reset(collector)
+    assert found and found[0].severity == "act" and not pending
 
 
 def test_what_came_after_a_decision_counts_its_later_batches() -> None:

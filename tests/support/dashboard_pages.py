@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import wait
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block, Node
 
-from observability.dashboard import application, links
+from observability.dashboard import application, background_findings, links
 
 PAGES = list(links.page_files().values())
 WHOLE = {"from": "2026-03-02T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
@@ -20,16 +21,32 @@ def by_name(path: Path) -> str:
     return path.stem
 
 
-def opened(page: str, *, within: float = 300, **parameters: str | list[str]) -> AppTest:
-    """The page as a link with these parameters opens it. within: seconds after which it fails."""
+def opened(page: str, *, within: float = 300, whole: bool = True, **parameters: str | list[str]) -> AppTest:
+    """The page as a link with these parameters opens it. within: seconds after which it fails. whole: once its findings are known, where it
+    is drawn before.
+    """
     app = AppTest.from_file(str(application.SHELL), default_timeout=within)
     for key, value in parameters.items():
         app.query_params[key] = value
     if page != links.DEFAULT_PAGE:
         app.switch_page(str(links.page_files()[page]))
     app.run()
+    if whole:
+        run_until_findings_are_known(app)
     assert not app.exception, [each.message for each in app.exception]
     return app
+
+
+def are_findings_pending(app: AppTest) -> bool:
+    """Whether a page was drawn before its findings were known."""
+    return any("Findings pending" in each.value for each in app.caption)
+
+
+def run_until_findings_are_known(app: AppTest) -> None:
+    """Draw a page again once its findings are computed, as it does by itself in a browser."""
+    while are_findings_pending(app):
+        wait([*background_findings._under_way.values()])
+        app.run()
 
 
 def tables(app: AppTest) -> dict[str, dict]:

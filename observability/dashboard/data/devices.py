@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from observability.core.finding import Finding
 from observability.core.named_numbers import named_numbers, stacked_numbers
 from observability.core.numerals import hours_in_words, percent
 from observability.core.window import Window
-from observability.dashboard import choice_box, clicks, empty_states, frame, links, sample_figures, theme, time_zone
+from observability.dashboard import choice_box, clicks, empty_states, figure_capture, frame, links, load, sample_figures, theme, time_zone
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -87,6 +87,10 @@ MEASURES: dict[str, tuple[str, str]] = {
 BAD = {"out-of-range values": OUTSIDE, "stuck values": STUCK, "saturated values": SATURATED, "missing values": NULLS}
 
 
+PENDING_CELL: Cell = {"t": "Pending"}
+"""The status of a device before its findings are known."""
+
+
 def no_devices() -> None:
     """The empty state: no batch in these dates, or none in the store and how to log one."""
     step = "One record per delivery, with column statistics, shows devices that fail."
@@ -113,6 +117,21 @@ def devices_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
     return with_subjects(rows), window
 
 
+def known_findings(scope: Scope, rows: pd.DataFrame) -> tuple[list[Finding] | None, bool]:
+    """Findings about the batches of devices, and whether newer ones are being computed; None where the page is drawn before they are known.
+
+    A figure that stands alone waits for them, as does a page without a batch, whose devices are soon analyzed.
+    """
+    if rows.empty or figure_capture.COLLECTOR.get() is not None:
+        return load.scope_record_findings(scope, *ANALYZERS), False
+    return load.known_record_findings(scope, *ANALYZERS)
+
+
+def pending_notice(scope: Scope) -> None:
+    """Say that findings are being computed, and draw the page again once they are there."""
+    frame.refresh_when_known(partial(load.record_findings_pending, scope, *ANALYZERS), lambda _: "Findings pending.")
+
+
 def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:
     """Batches with the `subject` of their device."""
     devices = rows["device"].astype(object).where(rows["device"].notna(), None)
@@ -128,13 +147,14 @@ def few_peers_note(rows: pd.DataFrame) -> None:
         plain_caption(f"{which} fewer than {FOLLOWED} others of a kind: a change of season can hide a wrong mean there.")
 
 
-def devices_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Window) -> str:
-    """Numbers of devices and batches, and how many devices need attention, as Markdown."""
+def devices_summary(rows: pd.DataFrame, found: Sequence[Finding] | None, window: Window) -> str:
+    """Numbers of devices and batches, and how many devices need attention, as Markdown. found: None where that is not known yet."""
     named = rows["device"].notna()
     devices = formatting.plural(rows.loc[named, "subject"].nunique(), "device")
     if not named.all():
         devices += f" and {formatting.plural(rows.loc[~named, 'subject'].nunique(), 'source')} without one"
-    return f"**{devices}**, {formatting.plural(len(rows), 'batch', 'batches')}{dates_note(window)}; {attention_count(found, 'device')}."
+    attention = "findings pending" if found is None else attention_count(found, "device")
+    return f"**{devices}**, {formatting.plural(len(rows), 'batch', 'batches')}{dates_note(window)}; {attention}."
 
 
 def device_words(subject: str) -> str:
@@ -182,20 +202,27 @@ def findings_about_device(found: Sequence[Finding], subject: str) -> list[Findin
     return [finding for finding in found if is_about(finding)]
 
 
-def chosen_device(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
-    """The device in the address, else the most urgent one, else the one with most batches."""
+def chosen_device(rows: pd.DataFrame, found: Sequence[Finding] | None) -> str | None:
+    """The device in the address, else the most urgent one, else the one with most batches. found: None where they are not known yet, and
+    so no device is the most urgent one.
+    """
     names, missing = sorted(set(rows["subject"])), "The link names {}, which delivered nothing in these dates."
     chosen = choice_box.address_selectbox(
         "device", "Device", names, words=device_words, placeholder="Most urgent", width=420, missing=missing
     )
+    if found is None:
+        return chosen
     bad = first_finding(finding for finding in found if finding.needs_action and finding.subject in names)
     return chosen or (bad.subject if bad else rows["subject"].mode().iloc[0] if len(rows) else None)
 
 
-def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
-    """A row for each device, most urgent first, with its most urgent finding; the first MAX_TABLE_ROWS, and all as CSV."""
+def devices_table(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen: str | None, scope: Scope) -> None:
+    """A row for each device, most urgent first, with its most urgent finding; the first MAX_TABLE_ROWS, and all as CSV.
+
+    found: None where they are not known yet; then the devices stand in the order of their names.
+    """
     deliveries = {device_subject(each.source, each.device): each for each in device_deliveries(rows)}
-    first = {subject: first_finding(findings_about_device(found, subject)) for subject in deliveries}
+    first = {subject: first_finding(findings_about_device(found or (), subject)) for subject in deliveries}
     by_subject = rows.assign(device=rows["subject"].where(rows["device"].notna()))
     rejected, outside = rejected_rows_by_device(by_subject), bad_values_by_device(by_subject, NAMES[OUTSIDE])
     newest, lines = rows.groupby("subject")["at"].max(), []
@@ -206,7 +233,7 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
         cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
         cells |= {
             "device": {**target, "sub": each.source},
-            "status": severity_cell(finding.severity if finding else None),
+            "status": dict(PENDING_CELL) if found is None else severity_cell(finding.severity if finding else None),
             "batches": {"t": f"{each.batches:,}"},
             "rows": {"t": f"{each.rows:,}"},
             "complete": share_cell(each.completeness),
@@ -219,8 +246,8 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
         selected = subject == chosen
         lines.append(table_row(cells, attention_note(finding, target, selected=selected), selected=selected))
     draw_table("devices", "Devices and what they delivered", filled_columns(COLUMNS, lines, ("device", "batches", "rows")), lines)
-    cut_note(len(order), MAX_TABLE_ROWS, "devices, most urgent first")
-    csv_of_table("devices", lambda: _deliveries_frame(deliveries), len(order), MAX_TABLE_ROWS, "most urgent")
+    which = "first" if found is None else "most urgent"
+    csv_of_table("devices", lambda: _deliveries_frame(deliveries), len(order), MAX_TABLE_ROWS, which)
 
 
 def _deliveries_frame(deliveries: Mapping[str, Any]) -> pd.DataFrame:
@@ -302,14 +329,14 @@ def _on_chart_scale(values: Floats, metric: str) -> Floats:
         return np.where(spread > 0, scaled, np.where(np.isfinite(values), 0.0, np.nan))
 
 
-def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None) -> None:
+def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen: str | None) -> None:
     """The heat map of device × day of a measure that the reader chooses; without a choice, that of the most urgent finding.
 
-    A click chooses a device.
+    A click chooses a device. found: None where they are not known yet; then the devices stand in the order of their names.
     """
     days = cache(lambda metric: device_days(rows, metric))
     offered = [metric for metric in MEASURES if np.isfinite(_column_values(rows, metric)[1]).any()]
-    bad = first_finding(finding for finding in found if finding.needs_action and finding.metric in offered)
+    bad = first_finding(finding for finding in found or () if finding.needs_action and finding.metric in offered)
     st.header("Devices by day", anchor=False)
     default = bad.metric if bad else next((metric for metric in offered if days(metric)["value"].max() > 0), offered[0])
     metric = choice_box.measure_selectbox(MEASURES, offered, default, "no batch of these dates has")
@@ -317,11 +344,12 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str |
     if table.empty:
         plain_caption(f"{name.capitalize()} has no usual value on any device: it is 0 in most batches.")
         return
-    order = {subject: place for place, subject in enumerate(_by_urgency(rows, found))}
+    order = {subject: place for place, subject in enumerate(_by_urgency(rows, found or ()))}
     table = table.assign(place=table["subject"].map(order)).sort_values(["place", "day"], ignore_index=True).drop(columns="place")
     if table["subject"].nunique() > MAX_DRAWN:
         kept = list(dict.fromkeys(table["subject"]))[:MAX_DRAWN]
-        cut_note(table["subject"].nunique(), MAX_DRAWN, "devices, most urgent first")
+        which = "first" if found is None else "most urgent"
+        cut_note(table["subject"].nunique(), MAX_DRAWN, f"The {which} {{0}} of {{1}} devices.")
         table = table[table["subject"].isin(kept)].reset_index(drop=True)
     worst = table.iloc[int(np.argmax(1 - table["value"] if metric == "batch_rows" else table["value"]))]
     value = charts_collection.measure_words(float(worst["value"]), unit)
