@@ -5,7 +5,6 @@ evaluates each past week as of its end, with the current and with the new settin
 author and reason, changes of monitored slices included.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Slice, Window
+from observability.incidents.action_counts import ActionCounts, action_counts
 from observability.monitoring import check
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ def alarm_rules_of(settings: ModelSettings) -> list[AlarmRule]:
 class WeekPreview:
     """Findings of one week that need action under the old and the new settings.
 
-    before, after: counts by severity. began, ended: findings only under the new, only under the old settings. changed: pairs
+    before, after: how many there are. began, ended: findings only under the new, only under the old settings. changed: pairs
     (old, new) whose severity differs.
     """
 
     week: Week
-    before: dict[str, int]
-    after: dict[str, int]
+    before: ActionCounts
+    after: ActionCounts
     began: tuple[Finding, ...]
     ended: tuple[Finding, ...]
     changed: tuple[tuple[Finding, Finding], ...]
@@ -157,18 +157,12 @@ def compare_week(week: Week, before: list[Finding], after: list[Finding]) -> Wee
     old, new = ({finding.id: finding for finding in side if finding.needs_action} for side in (before, after))
     return WeekPreview(
         week,
-        counts_by_severity(before),
-        counts_by_severity(after),
+        action_counts(before),
+        action_counts(after),
         began=tuple(finding for name, finding in new.items() if name not in old),
         ended=tuple(finding for name, finding in old.items() if name not in new),
         changed=tuple((finding, new[name]) for name, finding in old.items() if name in new and new[name].severity != finding.severity),
     )
-
-
-def counts_by_severity(findings: Iterable[Finding]) -> dict[str, int]:
-    """Number of findings that need action, by severity."""
-    counts = Counter(finding.severity for finding in findings)
-    return {"act": counts["act"], "watch": counts["watch"]}
 
 
 def rule_precision(alerts: Iterable[Alert], rule: AlarmRule) -> AlertPrecision:

@@ -79,7 +79,7 @@ def test_the_preview_says_what_each_week_would_have_said(store):
     lost = {(each.analyzer, each.metric) for each in week.ended} | {(old.analyzer, old.metric) for old, _ in week.changed}
     assert lost == {("serving/drift", "psi")}
     assert not week.began
-    assert week.before["act"] > week.after["act"] == 0
+    assert week.before.critical > week.after.critical == 0
     assert all(not each.began and not each.ended for each in said if each.week != BROKEN)
 
 

@@ -37,7 +37,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         store.write_records([alert | {"title": "`km` is a thousand times as large", "source": "input", "rule": "serving/drift/psi"}])
         settings = replace(store.catalog().model("eta").settings, owner="Bob", immutable=("km",))
         weeks = alarm_rules.preview_settings(store, "eta", settings, now=NOW)
-        ACTS["act"], ACTS["weeks"] = sum(each.before["act"] for each in weeks), len(weeks)
+        ACTS["act"], ACTS["weeks"] = sum(each.before.critical for each in weeks), len(weeks)
     with dashboard(home) as running:
         yield running
 

@@ -195,7 +195,7 @@ def _preview_table(said: Sequence[WeekPreview], *, partial: bool) -> None:
     if not said:
         st.markdown("No predictions in the last eight weeks: no preview.")
         return
-    before, after = (sum(getattr(each, side)["act"] for each in said) for side in ("before", "after"))
+    before, after = (sum(getattr(each, side).critical for each in said) for side in ("before", "after"))
     began, ended = sum(len(each.began) for each in said), sum(len(each.ended) for each in said)
     st.markdown(
         f"Critical findings in {formatting.plural(len(said), 'week')}: **{before:,}** now, **{after:,}** after the change "
@@ -215,8 +215,8 @@ def _preview_row(each: WeekPreview) -> dict[str, Any]:
     more = f" and {len(parts) - 4} more" if len(parts) > 4 else ""
     return table_row(
         week={"t": str(each.week), "sub": formatting.format_span(each.week.start, each.week.end)},
-        before={"t": f"{each.before['act']} critical", "sub": f"{each.before['watch']} warning"},
-        after={"t": f"{each.after['act']} critical", "sub": f"{each.after['watch']} warning"},
+        before={"t": f"{each.before.critical} critical", "sub": formatting.plural(each.before.warnings, "warning")},
+        after={"t": f"{each.after.critical} critical", "sub": formatting.plural(each.after.warnings, "warning")},
         what="; ".join(parts[:4]) + more if parts else "none",
     )
 
