@@ -25,13 +25,13 @@ AUDIT_DAYS, SERVED_DAYS = timedelta(days=14), timedelta(days=28)
 def agenda_candidates(
     store: Store, week: Week, models: Sequence[Body], promised: Sequence[Body], earlier: Sequence[Body], known: datetime
 ) -> list[Item]:
-    """All candidates, not ranked. models: their parts of the frozen week; earlier: frozen weeks, newest first.
+    """All candidates, not ranked. models: their parts of the frozen week, and that of the pipeline; earlier: frozen weeks, newest first.
 
     known: records up to this instant count, acknowledgements among them, and records of reviews of earlier weeks: so freezing a week again
     gives the same result.
     """
     total = sum(part["served"] for part in models) or 1
-    exposure = {part["model"]: part["served"] / total for part in models}
+    exposure: dict[Any, float] = {part["model"]: part["served"] / total for part in models}
     last = next((part for part in earlier if part["week"] == str(week.back())), None)
     held = acknowledged_claims(store, known)
     found = [

@@ -10,12 +10,15 @@ from observability.core.formatting import join_words, plural
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping_rules import NEAR
 from observability.incidents.incident_size import risen_share
+from observability.monitoring.analyzer_runs import record_analyzers
 from observability.monitoring.check import AcknowledgedClaims
 from observability.review.agenda import WEIGHT_OF_CHANGE, Item, incident_change
 
 Body = dict[str, Any]
 HIGHER_IS_WORSE = {"low": True, "high": False}
 """Whether a higher value is worse, by the better side of the metric."""
+WITH_RECORDS = 7
+"""The format of frozen weeks from which on they have incidents of records."""
 QUIET = frozenset(("input", "explanation"))
 """Stages without an effect on outcomes yet."""
 OF_REQUESTS = "trust/live_guard"
@@ -28,12 +31,14 @@ def of_incidents(part: Body, share: float, last: Body | None, acknowledged: Ackn
     """Agenda items of incidents that need action. share: the model's share of the fleet's predictions; last: last week's frozen body;
     acknowledged: claims that a person has acted on.
     """
-    before = incidents_of(last, part["model"])
     findings = {finding["id"]: finding for finding in part["findings"]}
     for incident in part["incidents"]:
         if not needs_action(incident["severity"]):
             continue
         key, severity = fault_key(incident), incident["severity"]
+        unheld = incident["analyzer"] in record_analyzers() and (last or {}).get("format", 0) < WITH_RECORDS
+        compared = None if unheld else last
+        before = incidents_of(compared, part["model"])
         worse = HIGHER_IS_WORSE.get(METRICS[incident["metric"]].better or "")
         stands = key not in before and incident.get("standing", False)
         change = "as before" if stands else incident_change(severity, incident["value"], before.get(key), worse)
@@ -41,12 +46,13 @@ def of_incidents(part: Body, share: float, last: Body | None, acknowledged: Ackn
         if fall:
             stands, change = False, "worse" if key in before else "new"
         rows, weight = affected_share(incident, findings), exposure_weight(incident, part)
-        why = rank_reasons(change, last is not None, part, share, len(incident["findings"]) - 1, rows, weight, stands=stands)
+        new = "New this week." if compared is not None else FIRST_WEEK if last is None else WITHOUT_RECORDS
+        why = rank_reasons(change, new, part, share, len(incident["findings"]) - 1, rows, weight, stands=stands)
         about = {"incident": incident["incident"], "finding": incident["lead"], "source": incident["source"] or ""}
         about |= {name: incident[name] for name in ("analyzer", "metric", "subject")}
         about |= {name: incident[name] for name in ("slice", "onset") if incident[name]}
         about |= {"fall": part["strip"]["performance"]["metric"]} if fall else {}
-        name, exposure, model = f"incident:{part['model']}:{key}", round(share * rows, 6), part["model"]
+        name, exposure, model = f"incident:{part['model'] or ''}:{key}", round(share * rows, 6), part["model"]
         ranks = {"weight": weight, "rank": incident["rank"]}
         claim = claim_text(*(incident[name] for name in ("analyzer", "subject", "metric", "slice")))
         answered = severity == "act" and (model, claim) in acknowledged
@@ -68,20 +74,23 @@ def new_fall_within(incident: Body, part: Body) -> str:
 
 
 FIRST_WEEK = "The week before is not frozen, so what is new is unknown."
+WITHOUT_RECORDS = "The week before was frozen without incidents of records, so whether it is new is unknown."
 """Why it is not known whether an item is new."""
 
 
 def rank_reasons(
-    change: str, has_last: bool, part: Body, share: float, collateral: int, rows: float, weight: float, *, stands: bool
+    change: str, new: str, part: Body, share: float, collateral: int, rows: float, weight: float, *, stands: bool
 ) -> tuple[str, ...]:
-    """Why an incident has its rank, as short sentences. stands: it is not new, though no earlier week names its lead."""
+    """Why an incident has its rank, as short sentences. new: the sentence of what no earlier week names. stands: it is not new, though no
+    earlier week names its lead.
+    """
     first = {
-        "new": "New this week." if has_last else FIRST_WEEK,
+        "new": new,
         "worse": "Worse than last week.",
         "better": "Better than last week.",
     }
     affected = f"; {100 * rows:.0f} % affected" if rows < 1 else ""
-    served = f"{part['model']} served {part['served']:,} predictions ({100 * share:.0f} % of the fleet){affected}."
+    served = f"{part['model']} served {part['served']:,} predictions ({100 * share:.0f} % of the fleet){affected}." if part["model"] else ""
     quiet = {BESIDE: "No measured performance loss: lower weight.", AHEAD: "Performance cannot be measured yet."}
     related = f"{plural(collateral, 'related finding')}." if collateral else ""
     known = "Standing: not new to this model." if stands else first.get(change, "Unchanged from last week.")
@@ -104,16 +113,17 @@ def share_increase(finding: Body) -> float:
 
 
 def exposure_weight(incident: Body, part: Body) -> float:
-    """1 where outcomes are affected, or performance fell in the same week; less where only inputs or explanations changed."""
+    """1 where outcomes are affected, performance fell that week, or no model has it; less where only inputs or explanations changed."""
     measured = part["strip"]["performance"]
-    if not QUIET.issuperset(incident["stages"]) or needs_action(measured["severity"]):
+    if part["model"] is None or not QUIET.issuperset(incident["stages"]) or needs_action(measured["severity"]):
         return 1.0
     return AHEAD if measured["value"] is None else BESIDE
 
 
-def incidents_of(body: Body | None, model: str) -> Mapping[str, Body]:
-    """The incidents of a model in a frozen week, by fault_key."""
-    part = next((part for part in (body or {}).get("models", ()) if part["model"] == model), None)
+def incidents_of(body: Body | None, model: str | None) -> Mapping[str, Body]:
+    """The incidents of a model in a frozen week, by fault_key; of None, those of the pipeline."""
+    parts = [*body["models"], *filter(None, [body.get("pipeline")])] if body else []
+    part = next((part for part in parts if part["model"] == model), None)
     return {fault_key(incident): incident for incident in part["incidents"]} if part else {}
 
 
@@ -139,7 +149,8 @@ def shared_incidents(items: Sequence[Item]) -> list[Item]:
 
 def one_feed(a: Item, b: Item) -> bool:
     """Whether two incidents concern the same input, or the same requests, with the same claim and onset, and no fall of one model alone."""
-    same = all(a.about.get(name) == b.about.get(name) for name in ("source", "analyzer", "subject", "metric", "slice"))
+    named = ("source", "analyzer", "subject", "metric", "slice")
+    same = None not in (a.model, b.model) and all(a.about.get(name) == b.about.get(name) for name in named)
     of_requests = a.about["analyzer"] == OF_REQUESTS and a.title == b.title
     if not same or "fall" in {*a.about, *b.about} or a.about["source"] != "input" or (a.about["subject"] == "model" and not of_requests):
         return False

@@ -25,6 +25,7 @@ from observability.incidents.grouping_rules import pipeline_stage
 from observability.metrics.error_cost import UNPRICED_TASK, decision_loss
 from observability.metrics.groups import attribute_levels, sensitive_attributes
 from observability.metrics.performance import confusion_matrix
+from observability.monitoring.analyzer_runs import record_analyzers
 from observability.review.incident_items import share_increase
 from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import Interval
@@ -47,8 +48,11 @@ OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
 
 
 def stakes(ask: Ask, model: Model, window: Window, incidents: tuple[Incident, ...]) -> Body:
-    """{"incidents": {incident id: its stake}} of the worst MAX_STAKES incidents that need action. window: the week."""
-    needy = [incident for incident in incidents if needs_action(incident.severity)][:MAX_STAKES]
+    """{"incidents": {incident id: its stake}} of the worst MAX_STAKES incidents that need action and are about predictions. window: the
+    week.
+    """
+    of_rows = (incident for incident in incidents if incident.lead.analyzer not in record_analyzers())
+    needy = [incident for incident in of_rows if needs_action(incident.severity)][:MAX_STAKES]
     return {"incidents": {incident.id: incident_stake(ask, model, window, incident) for incident in needy}}
 
 

@@ -12,23 +12,28 @@ def week_without_small_groups(body: Body) -> Body:
     """A frozen week without findings about groups of fewer than MIN_ROWS rows, incidents that they lead, and agenda items about these;
     `suppressed`: how many findings were left out. The frozen week itself keeps them.
     """
-    small = {(part["model"], finding["id"]) for part in body["models"] for finding in part["findings"] if is_body_about_few(finding)}
-    gone = {incident["incident"] for part in body["models"] for incident in part["incidents"] if (part["model"], incident["lead"]) in small}
-    models = [
-        {
+    parts, records = [*body["models"], *filter(None, [body.get("pipeline")])], body.get("records", [])
+    known = [(part["model"], finding) for part in parts for finding in part["findings"]] + [(each["model"], each) for each in records]
+    small = {(model, finding["id"]) for model, finding in known if is_body_about_few(finding)}
+    gone = {incident["incident"] for part in parts for incident in part["incidents"] if (part["model"], incident["lead"]) in small}
+
+    def shown(part: Body) -> Body:
+        """A part without them."""
+        return {
             **part,
             "findings": [finding for finding in part["findings"] if (part["model"], finding["id"]) not in small],
             "incidents": [incident for incident in part["incidents"] if incident["incident"] not in gone],
         }
-        for part in body["models"]
-    ]
+
     findings = {name for _, name in small}
     agenda = [
         {**item, "title": LED_BY_FEW, "reasons": []} if _leads_with(item, gone, findings) else item
         for item in body["agenda"]
         if not _is_only_about(item, gone, findings)
     ]
-    return {**body, "models": models, "agenda": agenda, "suppressed": len(small)}
+    kept: Body = {"records": [finding for finding in records if (finding["model"], finding["id"]) not in small]} if records else {}
+    kept |= {"pipeline": shown(body["pipeline"])} if body.get("pipeline") else {}
+    return {**body, **kept, "models": [shown(part) for part in body["models"]], "agenda": agenda, "suppressed": len(small)}
 
 
 def _leads_with(item: Body, incidents: set[str], findings: set[str]) -> bool:

@@ -22,13 +22,14 @@ from observability.incidents.grouping_rules import STAGES, pipeline_stage
 from observability.incidents.model_state import verdict_severity
 from observability.incidents.since_words import incident_since
 from observability.monitoring import check as run
+from observability.monitoring.analyzer_runs import record_analyzers
 from observability.review.action_items import promised_actions
 from observability.review.agenda import ranked_agenda
 from observability.review.agenda_items import agenda_candidates, records_until
 from observability.review.challengers import challengers
 from observability.review.change_log import change_entries
 from observability.review.fairness_status import newest_audits
-from observability.review.fleet_strip import COMPARED, strip_cells
+from observability.review.fleet_strip import COMPARED, NOTHING, strip_cells
 from observability.review.judged_model import JudgedModel
 from observability.review.monitoring_quality import week_monitoring
 from observability.review.weekly_details import weekly_details
@@ -36,8 +37,8 @@ from observability.store.engine import Store
 
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
-FORMAT = 6
-"""Version of the stored format; pages note an older one."""
+FORMAT = 7
+"""Version of the stored format; pages note an older one. From 7 on, findings of records form incidents too."""
 KEPT_EVIDENCE = frozenset(("by_day", "baseline", "baseline_low", "baseline_high", "baseline_n"))
 KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column", "varies_up_to", DETAILS))
 """Evidence of findings that charts and comparisons of the review read."""
@@ -70,12 +71,15 @@ def snapshot_under_settings(
         judged_models.append(judge_model_week(store, model, week))
     say(1.0, "building the agenda")
     records = run.record_findings(store, None, start=week.start, end=week.end, as_of=week.end, now=week.end)
+    judged_models, records, others = with_record_incidents(store, judged_models, records)
+    pipeline = pipeline_body(others)
     models = [
         {**model_body(judged), **settings_recorded(then.get(judged.model.name)), **weekly_details(store, judged)}
         for judged in judged_models
     ]
     happened = change_entries(store, week.start, week.end, as_of=week.end)
     promised = promised_actions(store, week, earlier, frozen_at)
+    candidates = agenda_candidates(store, week, [*models, pipeline], promised, earlier, frozen_at)
     return {
         "format": FORMAT,
         "review": str(week),
@@ -87,6 +91,7 @@ def snapshot_under_settings(
         "frozen_at": iso(frozen_at),
         "product": store.versions(),
         "models": models,
+        "pipeline": pipeline,
         "promises": promised,
         "records": [frozen_finding(finding) for finding in records if finding.severity != "ok"],
         "alerts": week_monitoring(store, week, models, happened),
@@ -94,7 +99,7 @@ def snapshot_under_settings(
         "challengers": challengers(store, week),
         "audits": newest_audits(records_until(store, "audit", min(frozen_at, week.end))),
         "coming": [entry.to_json() for entry in change_entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
-        "agenda": [item.to_json() for item in ranked_agenda(agenda_candidates(store, week, models, promised, earlier, frozen_at))],
+        "agenda": [item.to_json() for item in ranked_agenda(candidates)],
     }
 
 
@@ -109,6 +114,36 @@ def judge_model_week(store: Store, model: Model, week: Week) -> JudgedModel:
     report = check(start=week.start, end=week.end, reads="all" if served else "counts")
     before = check(start=week.back().start, end=week.start, only=COMPARED).findings if served else ()
     return JudgedModel(model, report.windows[model.name], report.findings, report.incidents, before, served)
+
+
+def with_record_incidents(
+    store: Store, judged_models: Sequence[JudgedModel], records: Sequence[Finding]
+) -> tuple[list[JudgedModel], list[Finding], tuple[Incident, ...]]:
+    """The models with the incidents that their findings and those of records form together, as `check` forms them; the findings of records,
+    each with its incident; and the incidents of none of these models.
+    """
+    names, about_records = {judged.model.name for judged in judged_models}, record_analyzers()
+    found = [finding for judged in judged_models for finding in judged.findings]
+    marked, incidents = run.findings_with_incidents(store.catalog(), run.unique_findings([*found, *records]))
+    of_model: dict[str | None, list[Finding]] = {}
+    for finding in marked:
+        of_model.setdefault(None if finding.analyzer in about_records else finding.model, []).append(finding)
+    models = [
+        replace(
+            judged,
+            findings=tuple(of_model.get(judged.model.name, ())),
+            incidents=tuple(incident for incident in incidents if incident.model == judged.model.name),
+        )
+        for judged in judged_models
+    ]
+    return models, of_model.get(None, []), tuple(incident for incident in incidents if incident.model not in names)
+
+
+def pipeline_body(incidents: Sequence[Incident]) -> Body:
+    """Incidents of none of the models, in the form of a model's part of the frozen week: it has no name and served nothing."""
+    bodies = [incident_body(incident) for incident in incidents]
+    nothing: Body = {"findings": [], "strip": {"performance": dict(NOTHING)}, "stakes": {"incidents": {}}}
+    return {"model": None, "served": 0, "incidents": bodies, **nothing}
 
 
 def model_body(judged: JudgedModel) -> Body:

@@ -7,7 +7,7 @@ import pytest
 from observability.core.weeks import Week
 from observability.review.action_items import is_settled_action
 from observability.review.agenda import ranked_agenda
-from observability.review.incident_items import affected_share, of_incidents, shared_incidents
+from observability.review.incident_items import FIRST_WEEK, WITHOUT_RECORDS, affected_share, of_incidents, shared_incidents
 from observability.store.types import decision_items
 
 JULY = "2013-07-01T00:00:00Z"
@@ -65,6 +65,17 @@ def week(*parts):
 
 def found(*parts, last=None):
     return ranked_agenda(shared_incidents([item for each in parts for item in of_incidents(each, 1 / len(parts), last)]))
+
+
+def test_an_incident_of_records_is_not_called_new_after_a_week_that_was_frozen_without_them():
+    run = incident("straggler_score", analyzer="training/runs", subject="run:slow", stages=("run",), source="model")
+    told = {name: found(part("m", run), last=week(part("m")) | {"format": name})[0].reasons[0] for name in (6, 7)}
+    assert told == {6: WITHOUT_RECORDS, 7: "New this week."}
+    again = found(part("m", run), last=week(part("m", run)) | {"format": 7})[0]
+    assert again.change == "as before"
+    late = incident("batch_stuck_share", analyzer="data/devices", subject="source:feed")
+    (feed,) = found(part(None, late, measured=None) | {"served": 0})
+    assert feed.model is None and feed.models == () and feed.reasons == (FIRST_WEEK,)
 
 
 def test_what_stands_is_not_new_in_the_first_week_nor_where_another_column_leads_it():

@@ -45,3 +45,13 @@ def test_a_week_leaves_out_small_groups_with_their_incidents_and_items() -> None
     assert [each["id"] for each in loan["findings"]] == ["large", "edge", "replica", "nobody"]
     assert [each["incident"] for each in loan["incidents"]] == ["kept"] and other == WEEK["models"][1]
     assert [each["title"] for each in found["agenda"]] == ["item kept", LED_BY_FEW, "item due"] and found["suppressed"] == 2
+
+
+def test_records_and_what_they_lead_are_left_out_too() -> None:
+    records = [finding("cook", "job=cook", 3) | {"model": None}, finding("feed") | {"model": None}]
+    pipeline = {"model": None, "findings": [], "incidents": [incident("of-cooks", "cook"), incident("late", "feed")]}
+    agenda = [item("of-cooks", incident="of-cooks"), item("late", incident="late")]
+    found = week_without_small_groups({"models": [], "pipeline": pipeline, "records": records, "agenda": agenda})
+    assert [each["id"] for each in found["records"]] == ["feed"] and found["suppressed"] == 1
+    assert [each["incident"] for each in found["pipeline"]["incidents"]] == ["late"]
+    assert [each["title"] for each in found["agenda"]] == ["item late"]

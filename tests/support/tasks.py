@@ -14,6 +14,7 @@ import pandas as pd
 from playwright.sync_api import Locator
 
 from observability.core.formatting import format_day, format_number, format_share
+from observability.review.agenda import Item, arranged_agenda
 from tests.browser.pages import tables, until
 from tests.support import raw_rows
 from tests.support.sample_home import ROOT
@@ -287,7 +288,9 @@ def open_meeting(player: Player, facts: Facts) -> None:
 def read_agenda(player: Player, facts: Facts) -> None:
     """Read what is on the agenda."""
     rows = tables(player.page)["Agenda"]
-    assert [row["What"]["title"] for row in rows] == [item["title"].replace("`", "") for item in facts.review["agenda"][: len(rows)]]
+    assert [row["What"]["title"] for row in rows] == [
+        item.title.replace("`", "") for item in arranged_agenda([Item.from_json(item) for item in facts.review["agenda"]], []).items
+    ]
 
 
 def decide(player: Player, facts: Facts) -> None:

@@ -18,7 +18,7 @@ from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage, agenda_record, form_turn, next_form_turn
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, note_line, plain_caption, plain_paragraph, save_records, utc_midnight
-from observability.export.review import ENDS
+from observability.export.review import ENDS, item_title
 from observability.metrics.performance import HEADLINE
 from observability.records import values
 from observability.review import agenda_figures, meeting
@@ -44,7 +44,7 @@ def agenda_step(room: ReviewPage) -> None:
     """The agenda, and a form for the chosen item."""
     shared_meeting.shared_part(room, "agenda", _agenda_tables)
     known = {item.item: item for item in (*room.agenda.items, *room.agenda.folded)}
-    titles = {key: f"{', '.join(item.models)}: {_short_title(item)}".replace("`", "") for key, item in known.items()}
+    titles = {key: item_title(item.models, _short_title(item)).replace("`", "") for key, item in known.items()}
     missing = "The link names an item that is not in this week."
     chosen = address_selectbox(
         "item", "Open an item", list(known), words=lambda key: titles.get(key, key), placeholder="Choose an item", missing=missing
@@ -164,15 +164,17 @@ def _item_figure(room: ReviewPage, item: Item) -> None:
 
 
 def _evidence_links(room: ReviewPage, item: Item) -> None:
-    """Links to the live pages of the item in the frozen dates, for each of its models."""
+    """Links to the live pages of the item in the frozen dates, for each of its models; of what has no model, for all."""
     own = links.analyzer_page(item.about.get("analyzer", "")) or "model"
     pages = {own: "Open the page", "model": "Open the model", "findings": "Findings"}
-    for model in (name for name in item.models if room.model(name) is not None):
+    for model in (name for name in item.models or (None,) if name is None or room.model(name) is not None):
         scope, of = frozen_scope(room, model), f" ({model})" if len(item.models) > 1 else ""
         with st.container(horizontal=True, gap="small"):
             if incident := item.of(model).get("incident"):
                 link_button(f"Open the incident{of}", links.link_cell("", "incident", scope, id=incident), key=f"go-incident-{model}")
             for page, label in pages.items():
+                if model is None and page == "model":
+                    continue
                 link_button(f"{label}{of}", links.link_cell("", page, scope), key=f"go-{page}-{model}")
 
 

@@ -110,7 +110,7 @@ def _findings_count_cell(cell: dict[str, Any], good: str, bad: str) -> Cell:
     return {"s": cell["severity"], "t": good if cell["severity"] == "ok" else other, "sub": sub, "title": title}
 
 
-def frozen_scope(room: ReviewPage, model: str) -> Scope:
-    """The scope of a model in the frozen dates, for links to live pages."""
+def frozen_scope(room: ReviewPage, model: str | None) -> Scope:
+    """The scope of a model, or of all, in the frozen dates, for links to live pages."""
     week = Week.parse(room.body["week"])
     return Scope(model=model).at(week.start, week.end)

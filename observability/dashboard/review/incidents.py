@@ -45,7 +45,7 @@ def incidents_step(room: ReviewPage) -> None:
     """The incidents with suspected source and impact, postmortems, and verdicts about single cases."""
     known = {incident: item.change for item in (*room.agenda.items, *room.agenda.folded) for incident in item.incidents}
     rows = []
-    for part in room.body["models"]:
+    for part in (*room.body["models"], *filter(None, [room.body.get("pipeline")])):
         for incident in part["incidents"]:
             event, change = incident["event"], CHANGES.get(known.get(incident["incident"]), "")
             impact, groups = review_words.stake_sentences(part, incident["incident"]) or (formatting.DASH, "")
@@ -58,7 +58,7 @@ def incidents_step(room: ReviewPage) -> None:
             }
             cells: dict[str, Cell] = {
                 "what": {"s": incident["severity"], **target, "sub": sub},
-                "model": {"t": part["model"]},
+                "model": {"t": part["model"] or formatting.DASH},
                 "source": {"t": incident["source"] or "unknown"},
                 "stake": {"t": impact, "sub": groups or None},
                 "since": {"t": frozen_since(incident)},
