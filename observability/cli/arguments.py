@@ -14,7 +14,7 @@ DECIMAL_HELP = "decimal sign of the numbers in a .csv file; with a comma, points
 
 
 class AllowRejected(argparse.Action):
-    """The option --allow-rejected: a share from 0 to 1, by default 1. What follows it and is no number is a file."""
+    """The option --allow-rejected: a share from 0 to 1, by default 1. If the next argument is not a number, it is a file."""
 
     def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: object, option: str | None = None) -> None:
         """Set the share."""

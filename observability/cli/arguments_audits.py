@@ -46,7 +46,7 @@ def add_audit_commands(add: AddCommand) -> None:
     audit.add_argument(
         "--group", action="append", default=[], metavar="COLUMN", help="compare the drop rates of this column's levels; repeatable"
     )
-    audit.add_argument("--exclude", metavar="a,b", help="columns that are no features, as ids")
+    audit.add_argument("--exclude", metavar="a,b", help="columns that are not features, such as ids")
     audit.add_argument("--dataset", help="name of the dataset; default: that of the file")
     audit.add_argument("--data-version", metavar="V", help="version of the dataset; default: the time of the audit")
     audit.add_argument("--model", help="the model that is trained on the data; without files, the one whose reference is audited")
@@ -115,7 +115,7 @@ def add_audit_commands(add: AddCommand) -> None:
     )
     stored.add_argument("--before-version", metavar="V", help="name of the previous version; it is recorded as the parent")
     stored.add_argument("--key", metavar="COLUMN", help="column that identifies a row in both versions; default: id")
-    stored.add_argument("--in-use", metavar="FORM", help="the form that the data are stored in, as float16; default: exact")
+    stored.add_argument("--in-use", metavar="FORM", help="the form that the data are stored in, for example float16; default: exact")
     stored.add_argument("--decimal", choices=(",", "."), help=DECIMAL_HELP)
     stored.add_argument("--dry-run", action="store_true", help="print the audit without keeping its record")
 
@@ -207,5 +207,5 @@ def add_audit_commands(add: AddCommand) -> None:
     energy.add_argument(
         "--seconds", type=float, default=3.0, metavar="S", help="seconds of load per form, or seconds of the calibration; default 3"
     )
-    energy.add_argument("--cores", type=int, metavar="N", help="cores of the machine whose readings are stored; default: of this one")
+    energy.add_argument("--cores", type=int, metavar="N", help="cores of the machine that was measured; default: this machine's")
     energy.add_argument("--dry-run", action="store_true", help="print the measurement without keeping it")

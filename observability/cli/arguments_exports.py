@@ -18,7 +18,7 @@ def add_export_commands(add: AddCommand) -> None:
     export = add(
         "export", "Write findings, incidents, daily counts and decisions as Parquet tables for other tools.", "export /srv/metrics"
     )
-    export.add_argument("folder", type=folder_or_address, metavar="DIR", help="a folder, or an address as s3://BUCKET/FOLDER")
+    export.add_argument("folder", type=folder_or_address, metavar="DIR", help="a folder, or an address such as s3://BUCKET/FOLDER")
 
     add_exports(add)
 
@@ -48,11 +48,11 @@ def add_exports(add: AddCommand) -> None:
     exports.add_argument("--columns", metavar="a,b", help="columns that left; default: those of FILE")
     exports.add_argument("--rows", type=int, metavar="N", help="rows that left; default: those of FILE")
     exports.add_argument("--transform", metavar="WORD", help="what was done to it: none, aggregated, generalised, hashed, noised")
-    exports.add_argument("--legal-basis", metavar="TEXT", help="as consent, contract, legal obligation, public task")
+    exports.add_argument("--legal-basis", metavar="TEXT", help="for example consent, contract, legal obligation, public task")
     exports.add_argument("--k", type=float, metavar="K", help="k of the export, or with `level` the smallest k that the recipient may get")
     exports.add_argument("--epsilon", type=float, metavar="E", help="ε of the export, or with `level` the budget")
     exports.add_argument("--delta", type=float, metavar="D", help="δ; default 1e-5")
-    exports.add_argument("--noise-multiplier", type=float, metavar="S", help="standard deviation of the noise over the sensitivity")
+    exports.add_argument("--noise-multiplier", type=float, metavar="S", help="standard deviation of the noise divided by the sensitivity")
     exports.add_argument("--sampling-rate", type=float, default=1.0, metavar="Q", help="share of the records in a step; default 1")
     exports.add_argument("--steps", type=int, default=1, metavar="N", help="number of steps; default 1")
     exports.add_argument("--attestation", metavar="HASH", help="hash that the enclave attested, or with `level` the expected one")

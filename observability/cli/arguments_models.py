@@ -10,7 +10,7 @@ def add_model_commands(add: AddCommand) -> None:
     ways.add_argument("--if-empty", action="store_true", help="do nothing if the store holds models")
     ways.add_argument("--remove", action="store_true", help="remove the sample fleet with all of its records")
     demo.add_argument(
-        "--live", action="store_true", help="move its times to today; what lies ahead arrives hourly while the dashboard runs"
+        "--live", action="store_true", help="shift its times so that they reach today; later records arrive hourly while the dashboard runs"
     )
     demo.add_argument(
         "--large",

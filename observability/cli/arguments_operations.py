@@ -10,7 +10,7 @@ def add_operation_commands(add: AddCommand) -> None:
         "folder",
         type=folder_or_address,
         metavar="DIR",
-        help="a folder on another disk, in which each backup gets a folder of its own; or an address as s3://BUCKET/FOLDER, which gets "
+        help="a folder on another disk, with a folder for each backup; or an address such as s3://BUCKET/FOLDER, which gets "
         "the blocks that changed",
     )
 
@@ -32,7 +32,7 @@ def add_operation_commands(add: AddCommand) -> None:
         "--backup",
         type=folder_or_address,
         metavar="DIR",
-        help="restore the newest backup of a folder or an address beside the store and read that",
+        help="restore the newest backup of this folder or address beside the store, and verify the restored copy",
     )
 
     lake = add(
@@ -40,7 +40,7 @@ def add_operation_commands(add: AddCommand) -> None:
         "Write the raw rows that changed into a lake: Parquet by model and day, for Spark, DuckDB and other tools.",
         "export-lake /mnt/lake",
     )
-    lake.add_argument("folder", type=folder_or_address, metavar="DIR", help="a folder, or an address as s3://BUCKET/FOLDER")
+    lake.add_argument("folder", type=folder_or_address, metavar="DIR", help="a folder, or an address such as s3://BUCKET/FOLDER")
     lake.add_argument(
         "--replace",
         action="store_true",
@@ -49,7 +49,7 @@ def add_operation_commands(add: AddCommand) -> None:
 
     rollups = add(
         "rollup-lake",
-        "Compute the counts of days again from a lake, with DuckDB or Spark, and put them in place of those of the store.",
+        "Recompute daily counts from a lake, with DuckDB or Spark, and replace those of the store.",
         "rollup-lake --model loan --from 2026-07-01 --to 2026-07-31",
     )
     rollups.add_argument(
@@ -59,7 +59,7 @@ def add_operation_commands(add: AddCommand) -> None:
     rollups.add_argument("--from", dest="start", required=True, metavar="DAY", help="the first day, in UTC: 2026-07-01")
     rollups.add_argument("--to", dest="end", required=True, metavar="DAY", help="the last day, included")
     rollups.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb", help="what reads the lake; default: duckdb")
-    rollups.add_argument("--master", metavar="URL", help="of Spark, as spark://HOST:7077; default: this machine")
+    rollups.add_argument("--master", metavar="URL", help="Spark's master, for example spark://HOST:7077; default: this machine")
 
     remove = add("remove", "Remove a model and all of its records.", "remove loan")
     remove.add_argument("model", metavar="MODEL")
@@ -73,11 +73,11 @@ def add_operation_commands(add: AddCommand) -> None:
 
     retention = add(
         "retention",
-        "Remove what is kept no longer, as keeping.toml in the home says; the dashboard does it every night.",
+        "Remove records older than keeping.toml in the home allows; the dashboard does so every night.",
         "retention --dry-run",
     )
     retention.add_argument("--dry-run", action="store_true", help="only show what would be removed")
-    retention.add_argument("--rewrite", action="store_true", help="rewrite the store also where nothing was removed")
+    retention.add_argument("--rewrite", action="store_true", help="rewrite the store even if nothing was removed")
 
     serve = add("serve", "Start the dashboard.", "serve --port 8501")
     serve.add_argument("--port", type=int, default=8501)
@@ -94,7 +94,7 @@ def add_operation_commands(add: AddCommand) -> None:
     serve.add_argument(
         "--owner",
         metavar="URL",
-        help="with --replica: the owner, which takes what people save; the token for it is in OBSERVABILITY_OWNER_TOKEN",
+        help="with --replica: address of the owner, which stores what people save here; its token is in OBSERVABILITY_OWNER_TOKEN",
     )
     collect = add(
         "collect",

@@ -17,8 +17,8 @@ def add_record_commands(add: AddCommand) -> None:
     """Add the commands that bring records in."""
     load = add(
         "load",
-        "Load records from files, and all records in the landing folder. Folders and addresses are sources: what a load took of one is not "
-        "taken again (docs/lake.md).",
+        "Load records from files, and all records in the landing folder. A folder or an address is a source: "
+        "files that were loaded from it are not loaded again (docs/lake.md).",
         "load s3://ml-logs/loans --kind prediction --model loan --version 3",
     )
     load.add_argument(
@@ -31,7 +31,7 @@ def add_record_commands(add: AddCommand) -> None:
         help=f"{TABLE_FILES}; a folder of such files; s3://, gs://, az:// or https://; "
         "a Delta or Iceberg table, iceberg://CATALOG/NAMESPACE.TABLE",
     )
-    load.add_argument("--again", action="store_true", help="read every file of the sources, also those that were taken before")
+    load.add_argument("--again", action="store_true", help="read every file of the sources, even those that were loaded before")
     load.add_argument("--kind", metavar="KIND", help=f"record kind of .csv and .parquet files: {', '.join(KINDS)}")
     load.add_argument("--model", help="for records without a model")
     load.add_argument("--version", help="for records without a version; default: that of the model where it has just one")

@@ -388,7 +388,7 @@ def run_forget(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_retention(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Remove what is kept no longer, or show what would be removed."""
+    """Remove records past their retention, or show what would be removed."""
     body = store.apply_retention(dry_run=args.dry_run, rewrite=args.rewrite or None, progress=rewrite_progress(say))
     say("")
     verb = "Would remove" if body["dry_run"] else "Removed"

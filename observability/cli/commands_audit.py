@@ -17,7 +17,7 @@ from observability.store.engine import Store
 
 
 def run_model_audit(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Run the named audits of a version one after the other; what was interrupted goes on where it stopped."""
+    """Run the named audits of a version one after the other; an interrupted audit continues where it stopped."""
     from observability.enrichment.audit_steps import AuditRequest
     from observability.enrichment.audits import run_audit
     from observability.worker.process import warm_worker

@@ -26,7 +26,7 @@ REFERENCE_ROWS = 50_000
 SHOWN = 12
 """Columns that `profile` prints; the record has all."""
 OFFSET_OR_DATE = r"^[\d-]+$|(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
-"""What tells a time of one instant: an offset at its end, or no time of day, which is midnight UTC."""
+"""Texts of one definite instant: with an offset at the end, or without a time of day, which is midnight UTC."""
 
 
 def run_profile(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

@@ -1,4 +1,4 @@
-"""The command `exports`: what left, k of a table, ε of a mechanism, what a recipient may get, and canary rows for training."""
+"""The command `exports`: past exports, k of a table, ε of a mechanism, the limits of a recipient, and canary rows for training."""
 
 import argparse
 import base64
@@ -248,7 +248,7 @@ def _drawn_canaries(store: Store, args: argparse.Namespace) -> Outcome:
 
 
 def _stated_level(store: Store, args: argparse.Namespace) -> Outcome:
-    """State what a recipient may get, as a decision."""
+    """State the level of a recipient, as a decision."""
     stated = {name: getattr(args, name) for name in ("epsilon", "delta", "k", "attestation")}
     stated["attestation_key"] = _registered_key(args.attestation_key)
     given = {name: value for name, value in stated.items() if value is not None}

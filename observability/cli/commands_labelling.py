@@ -31,7 +31,7 @@ def run_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def _land_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Land the rows that are new or changed, and tell which rows are no items."""
+    """Land the rows that are new or changed, and report the rows that are not items."""
     from observability.investigation.project_items import project_classes, stored_items
     from observability.metrics.labelling_items import items_of_rows
 
@@ -80,7 +80,7 @@ def _land_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def chosen_columns(names: Sequence[str], name: str | None, wanted: str | None, where: str) -> list[str]:
-    """The columns of the content: those that are wanted, else all but the one that names the item.
+    """The columns of the content: the chosen ones, else all but the column that names the item.
 
     Raises UsageError where one is missing.
     """

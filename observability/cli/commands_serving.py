@@ -41,7 +41,7 @@ def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     if args.schedule and not of_file:
         raise UsageError("--schedule takes a file", got=args.what, expected="FILE.toml")
     if args.schedule and args.encoder:
-        raise UsageError("--encoder is for one asking", expected="the key encoder in [probe] of the file", attempt="Write it there")
+        raise UsageError("--encoder applies to a single round", expected="the key encoder in [probe] of the file", attempt="Write it there")
     sets = [read_probe_set(Path(args.what))] if of_file else [probe for _, probe in probe_schedule.scheduled_sets(store.home, args.what)]
     sets = [replace(probe, encoder=args.encoder) for probe in sets] if args.encoder else sets
     bodies, lines = [], []

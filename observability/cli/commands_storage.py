@@ -141,7 +141,7 @@ def _files_source(paths: list[Path]) -> dict[str, Any]:
 
 
 def _tags(store: Store, args: argparse.Namespace, frame: "DataFrame") -> dict[str, str]:
-    """Tags of the columns: those of the model's settings, then those of the command. Raises UsageError for a column that is not there."""
+    """Tags of the columns: from the model's settings, then from the command's options. Raises UsageError for a column that is not there."""
     found: dict[str, str] = {}
     if args.model:
         found = {name: tag for name, tag in store.catalog().model(args.model).settings.column_tags.items() if name in frame}

@@ -72,7 +72,7 @@ def read_configuration(path: Path) -> dict[str, Any]:
 
 
 def planned_steps(store: Store, path: Path, *, author: str) -> list[Step]:
-    """What has to change so that the home is as the file says, in the order in which it is done; empty where it is already.
+    """The changes that make the home match the file, in the order of execution; empty if it matches already.
 
     Nothing is changed. Raises UsageError for the first value that cannot be.
     """

@@ -78,12 +78,12 @@ def read_fleet(listing: Path) -> dict[str, Any]:
 
 
 def step_of(name: str, say: Say) -> Say:
-    """What the registration of one model calls as it goes."""
+    """The progress callback for the registration of one model."""
     return lambda text: say(f"{name}: {text}")
 
 
 def progress_of(name: str, say: Say) -> Callable[[int, int, int], object]:
-    """What the loader calls as it goes through one file."""
+    """The progress callback for the load of one file."""
     return lambda done, total, lines: say(f"{name}: {100 * done / max(total, 1):.0f} %, {lines:,} lines")
 
 

@@ -44,7 +44,8 @@ class Period:
     """A part of the sample that is moved by one shift.
 
     name: the file that ends it. years: of its served records. since: start of its records. last: its last record. ahead: how many weeks
-    after the start of the replay it ends. only: the files it holds; empty for those of its time. models: those that it serves.
+    after the start of the replay it ends. only: the files that it includes; empty: the files of its time. models: the models that it
+    serves.
     """
 
     name: str
@@ -74,7 +75,7 @@ class MovedPeriod:
 class LiveSample:
     """The replay in a home. delivered: everything that arrived by then is loaded; None before the first load. periods: by name.
 
-    models: those that records were loaded of; what a person removed of them does not come back.
+    models: models whose records were loaded. If a person removes one of them, it does not come back.
     """
 
     started: datetime
@@ -255,7 +256,7 @@ def _models_of_file(entry: dict[str, Any], path: Path) -> list[str]:
 
 
 def period_at(periods: Sequence[Period], name: str, at: datetime) -> Period:
-    """The period of a record of a file: that of the file, else the last one that had begun, else the first."""
+    """The period of a record of a file: the file's period, else the last one that had begun, else the first."""
     own = next((period for period in periods if name in period.only), None)
     shared = [period for period in periods if not period.only]
     return own or next((period for period in reversed(shared) if period.since <= at), shared[0])
@@ -277,7 +278,8 @@ def last_event(path: Path) -> datetime:
 class Moves:
     """How records are moved, and which of them are wanted.
 
-    after, until: those that arrive after the one and by the other, both after the move. gone: models of which none is wanted.
+    after, until: only records that arrive after `after` and not after `until` (times after the move). gone: models whose records are left
+    out.
     """
 
     periods: Sequence[Period]

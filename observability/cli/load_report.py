@@ -89,10 +89,10 @@ def load_outcome(
     defaults: "LoadDefaults | None" = None,
     sources: "Sequence[SourceReport]" = (),
 ) -> Outcome:
-    """What a load did; segments that were set aside are told on the error stream.
+    """The outcome of a load. Segments that were set aside are listed on standard error.
 
-    first: lines that come before the counts. files, defaults: what came from files with these defaults; a rejected line then has a remedy.
-    sources: what was taken of each source, for --json.
+    first: lines that come before the counts. files, defaults: the loaded files and their defaults, with which a rejected line gets a
+    remedy. sources: the report of each source, for --json.
     """
     body = report.to_json()
     lines = [

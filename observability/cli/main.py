@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
 
 
 def print_answer(text: str, stream: TextIO) -> int:
-    """Print a text. Returns 3 where it cannot be written, else 0; a reader that has read enough, as `head`, is no failure."""
+    """Print a text. Returns 3 if it cannot be written, else 0; a reader that stops early, such as `head`, is not a failure."""
     try:
         if text:
             print(text, file=stream, flush=True)
@@ -175,7 +175,7 @@ def collect(args: argparse.Namespace) -> int:
 
 
 def name_replica(args: argparse.Namespace) -> Path:
-    """Tell the dashboard's process by its environment what it reads, and give it a folder of its own, which is returned.
+    """Set the environment that the dashboard's process reads, and return the folder made for it.
 
     Raises UsageError, StoreBrokenError.
     """

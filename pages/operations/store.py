@@ -1,7 +1,6 @@
 """Store :material/database:
-Landed, waiting and rejected records, and sizes. Load waiting segments now, remove a model with all of its records, remove the sample
-fleet, or forget a subject. What is new in this version. Whether model files run confined, and who allowed them to run where
-that is not possible.
+Landed, waiting and rejected records, and sizes. Load waiting segments now, remove a model with all of its records, remove the sample fleet,
+or forget a subject. What is new in this version. Whether model files run confined, and who allowed them to run where that is not possible.
 """
 
 import streamlit as st
@@ -14,7 +13,7 @@ from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import plain_paragraph
 
 frame.store_page_heading("store")
-if is_done_at_owner("Landing, backups and removal are looked after", "store"):
+if is_done_at_owner("Landing, backups and removal are managed", "store"):
     st.stop()
 status = frame.answer_or_stop(load.store_summary)
 
@@ -27,7 +26,7 @@ store.landing_section(status)
 
 if rows := store.source_table_rows(status):
     st.header("Sources", anchor=False)
-    draw_table("sources", "Sources that are loaded again and again", store.SOURCE_COLUMNS, rows, compact=True)
+    draw_table("sources", "Sources and their last load", store.SOURCE_COLUMNS, rows, compact=True)
     st.caption("Scheduled sources are set in lake.toml in the home (docs/lake.md).")
 
 st.header("Models", anchor=False)

@@ -52,7 +52,7 @@ def test_the_page_lists_sources_with_rows_and_failures(current: World, tmp_path)
         assert load_due_sources(current.store, datetime.now(UTC), threading.Event()) == ["good"]
         current.store.load_source(open_data_source(str(tmp_path / "good")), LoadDefaults("prediction", "byhand", "2"))
         app = opened("store")
-        rows = {row["cells"]["source"]["t"]: row["cells"] for row in tables(app)["Sources that are loaded again and again"]["rows"]}
+        rows = {row["cells"]["source"]["t"]: row["cells"] for row in tables(app)["Sources and their last load"]["rows"]}
         assert rows["good"]["stored"]["t"] == "28" and rows["good"]["rejected"]["t"] == "2"
         assert rows["bad"]["source"]["mark"] == "failed" and "damaged" in rows["bad"]["state"]["title"]
         assert rows[str(tmp_path / "good")]["state"]["t"] == "by hand"

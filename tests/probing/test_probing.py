@@ -210,7 +210,7 @@ def test_answers_of_free_text_are_encoded_by_the_encoder_of_the_owner(store: Sto
         refused = execute(store, ["probe", str(path), "--encoder", str(tmp_path / "nowhere")], lambda _: None)
         assert refused.exit_code == 2 and "the encoder does not exist" in refused.error and len(vendor.seen) == asked, "before it asks"
         refused = execute(store, ["probe", str(path), "--encoder", str(encoder), "--schedule"], lambda _: None)
-        assert refused.exit_code == 2 and "--encoder is for one asking" in refused.error
+        assert refused.exit_code == 2 and "--encoder applies to a single round" in refused.error
         path.write_text(path.read_text(encoding="utf-8").replace("[probe]", f'[probe]\nencoder = "{encoder}"'), encoding="utf-8")
         assert execute(store, ["probe", str(path), "--schedule", "--dry-run"], lambda _: None).exit_code == 0
         assert len(probe_schedule.ask_due_sets(store, datetime(2026, 3, 2, 3, tzinfo=UTC), threading.Event())) == 1
