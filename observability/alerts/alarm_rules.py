@@ -56,7 +56,7 @@ class AlarmRule:
 
     @property
     def unit(self) -> str:
-        """The unit of the limit: that of the metric, unless the limit is a multiple or a rise."""
+        """The unit of the limit: the metric's unit, unless the limit is a multiple or a rise."""
         return LIMIT_UNITS.get(self.name, METRICS[self.metric].unit)
 
 
@@ -140,8 +140,8 @@ def changes_no_finding(old: ModelSettings, new: ModelSettings) -> bool:
 
 
 def findings_under(store: "Store", model: Model, week: Week, only: tuple[str, ...]) -> list[Finding]:
-    """Findings of a model's week under its settings: of the analyzers in `only` from all they read, those of records included; without
-    `only` from counts alone.
+    """Findings of a model's week under its settings. `only`: these analyzers, with all their data; without it: all analyzers that need only
+    counts.
     """
     window = Window(model.name, week.start, week.end, as_of=week.end)
     found = check.model_findings(store, model, window, week.end, only, "all" if only else "counts")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DASHBOARD = "the dashboard"
 """Author of automatic records."""
 OPENED_BEFORE = timedelta(milliseconds=1)
-"""How long before a person's first entry the alert is opened that it is about."""
+"""An alert that is opened for a person's first entry is dated this long before the entry."""
 GREW = 1.5
 """A known alert repeats once its leading value is this many times the value of the last message; of metrics that should be high,
 the distance from 1.
@@ -93,10 +93,10 @@ def shared_alerts(
     alerts: Mapping[str, Alert],
     owners: Mapping[str | None, str | None],
 ) -> tuple[list[Incident], frozenset[str]]:
-    """The incidents with one sentence for a fault that models share, and the ids of those that open no alert.
+    """The incidents, with one sentence for a fault that several models share, and the ids of incidents that open no alert.
 
-    A shared fault opens one alert for each owner of its models: of the incident that has one already, else of the worst. An incident that
-    the fleet has not confirmed, and that has no alert, speaks for no other: an alarm that another model raises alone would be lost. alerts:
+    A shared fault opens one alert for each owner of its models: of the incident that has one already, else of the worst. An incident
+    without an alert that the fleet has not confirmed does not represent others: otherwise an alarm of another model would be lost. alerts:
     current state by id.
     """
     told: dict[str, Incident] = {}
@@ -150,8 +150,8 @@ def alert_news(incident: Incident, alert: Alert | None) -> str | None:
 def answers_fell(incident: Incident, alert: Alert) -> bool:
     """Whether the primary metric became critical after the last message: an input incident already reported now affects the predictions.
 
-    A fall that was told before is told again where the metric had recovered since: it was better in the time before the window, and the
-    last message is older than the window. A snoozed alert waits.
+    A fall that was reported before is reported again if the metric had recovered: it was better in the time before the window, and the last
+    message is older than the window. A snoozed alert waits.
     """
     fell = [finding for finding in incident.findings if finding.evidence.get("primary") and finding.severity == "act"]
     return bool(alert.claims) and any(finding.claim not in alert.claims or _fell_again(finding, alert) for finding in fell)
@@ -206,7 +206,7 @@ def alert_record(incident: Incident, name: str, says: str, owner: str | None, no
 def person_records(
     incident: Incident, alert: Alert | None, author: str, says: str, model_owner: str | None, now: datetime, **more: Any
 ) -> list[dict[str, Any]]:
-    """The records of what a person says about an incident: an entry about its alert, which is opened first where there is none.
+    """The records of a person's entry about an incident. The entry belongs to its alert; without an alert, one is opened first.
 
     model_owner: the owner of the model. more: further fields of the entry, as `until`, `reason` or `text`.
     """

@@ -152,16 +152,16 @@ class AlertPrecision:
     def sentence(self) -> str:
         """The precision in words."""
         if not self.judged:
-            return f"Precision of alerts: cannot tell yet, needs {ENOUGH} ratings or resolved incidents with a reason."
+            return f"The precision of alerts is shown after {ENOUGH} ratings or resolved incidents with a reason."
         counts = f"{self.useful} of {self.judged} rated alerts were useful"
         if self.share is None or self.share.value is None or self.share.low is None or self.share.high is None:
-            return f"{counts}. Precision: cannot tell yet, needs {max(ENOUGH - self.judged, 1)} more."
+            return f"{counts}; precision is shown after {max(ENOUGH - self.judged, 1)} more."
         value, low, high = (f"{100 * share:.0f} %" for share in (self.share.value, self.share.low, self.share.high))
         return f"{counts}: precision {value} (95 % interval {low} to {high})."
 
 
 ENOUGH = 10
-"""Ratings from which on a precision is shown."""
+"""Minimum number of ratings for a precision to be shown."""
 
 
 def alert_precision(alerts: Iterable[Alert]) -> AlertPrecision:

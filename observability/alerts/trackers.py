@@ -236,7 +236,7 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 def send_request(asked: Request) -> Any:
-    """The parsed response. Raises OSError with the status alone: what a tracker says may repeat what it was sent."""
+    """The parsed response. Raises OSError with the status only: a tracker's message may repeat the request, secrets included."""
     try:
         with build_opener(_NoRedirect).open(asked, timeout=SECONDS) as response:
             return json.loads(response.read(MAX_RESPONSE))

@@ -22,9 +22,9 @@ DAYS_UNTIL_DUE = 7
 
 @dataclass(frozen=True, kw_only=True)
 class ActionChoices:
-    """What can be done about a thing. key: begins the keys of the widgets; thing: in words, with which the text of an action begins after
-    its verb; verbs: what each means; button: what opens the form; proposed: the verb that is chosen at first; cause: id of the finding that
-    asks for it.
+    """The possible actions about a thing. key: prefix of the widgets' keys; thing: its name, which follows the verb in the text of an
+    action; verbs: with their meanings; button: label of the button that opens the form; proposed: the verb chosen at first; cause: id of
+    the finding that suggests it.
     """
 
     key: str
@@ -49,7 +49,7 @@ class ActionChoices:
 
 
 def action_form(choices: ActionChoices, came_after: Callable[[datetime], str] | None = None) -> None:
-    """The earlier actions about a thing, and a form for the next one. came_after: what records say since a time (aware UTC), in words."""
+    """The earlier actions about a thing, and a form for the next one. came_after: the records since a time (aware UTC), in words."""
     for action in choices.earlier():
         line = f"{_action_words(action)}: {came_after(action.first.at)}." if came_after else _action_words(action)
         st.markdown(f":material/assignment: {formatting.escape_markdown(line)}")

@@ -18,7 +18,7 @@ from observability.dashboard.sign_in import require_owner, role_allows
 
 Note = Callable[[float, str], None]
 HIDDEN_JOB = "A job about another model"
-"""What stands in place of a job's title for people who may not see its model."""
+"""The title of a job for people who may not see its model."""
 
 
 class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
@@ -27,8 +27,8 @@ class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
 
 @dataclass
 class BackgroundJob:
-    """One run. choice, title: what was chosen, and that in words. work: gives the result. share, words: the progress. model: that it is
-    about; None for none.
+    """One run. choice, title: what was chosen, as a value and in words. work: gives the result. share, words: the progress. model: the
+    model that it concerns; None for none.
 
     failure: why it ended without a result; None while it runs, or when it succeeded.
     """
@@ -63,8 +63,8 @@ class BackgroundJob:
 class JobSlot:
     """The place of one kind of job. The last results are kept, so that a link to one shows it at once.
 
-    name: of its thread. cancelled, failed: what is said after a cancellation, and before the error of a failure. kept: number of results.
-    line: number of jobs that may wait.
+    name: of its thread. cancelled: the message after a cancellation; failed: the words before the error of a failure. kept: number of
+    results. line: number of jobs that may wait.
     """
 
     def __init__(self, name: str, *, cancelled: str, failed: str, kept: int = 0, line: int = 0) -> None:

@@ -16,7 +16,7 @@ def severity_cell(severity: str | None, word: str | None = None) -> Cell:
 
 
 def share_cell(value: float | None, low: float | None = None, high: float | None = None, under: str | None = None) -> Cell:
-    """A share over its interval and over what it is a share of; a dash where it is unknown."""
+    """A share; below it its interval and the total that it is a share of; a dash where it is unknown."""
     if value is None or value != value:
         return dict(UNKNOWN_CELL)
     interval = None if low is None else formatting.format_interval(low, high, "share")
@@ -54,7 +54,7 @@ def severity_order(finding: Finding | None) -> int:
 def attention_note(finding: Finding | None, target: Cell, *, selected: bool) -> Cell | None:
     """The line under a table's row: the finding that needs attention, as a link; None where none does.
 
-    selected: the row whose findings the page says below the table; it has no line, so that nothing is said twice.
+    selected: the row whose findings are below the table; it has no sentence, so that nothing appears twice.
     """
     if selected or finding is None or not finding.needs_action:
         return None

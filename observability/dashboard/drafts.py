@@ -11,7 +11,7 @@ import streamlit as st
 
 
 def draft_arguments(key: str, value: Any = None, among: Collection[Any] | None = None) -> dict[str, Any]:
-    """Arguments for a box that keeps its content under a key: `st.text_area("Why?", **held("why"))`.
+    """Arguments for a box that keeps its content under a key: `st.text_area("Why?", **draft_arguments("why"))`.
 
     value: the initial content. among: allowed content; a stored value outside it is dropped.
     """

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pandas import DataFrame
 WITHOUT_PINS = ("dashboards", "case", "prediction_map", "gallery", "review")
-"""Pages whose figures cannot be pinned: those of dashboards are pinned already, those of a case or of the map around one would keep the
-id of a prediction, and those of a review are of a frozen week.
+"""Pages whose figures cannot be pinned. Figures of dashboards are pinned already; figures of a case or the map would keep the id of a
+prediction; figures of a review belong to a frozen week.
 """
 
 WITHOUT_SHARING = ("case", "cases", "prediction_map", "query", "dashboards", "gallery")
@@ -25,8 +25,8 @@ SIMULATED = ("lab", "gallery")
 
 @dataclass(frozen=True, eq=False)
 class PageFigure:
-    """A figure as its page computes it. key: its name on the page. figure: of plotly. table: what is drawn. alt: the takeaway in one
-    sentence. metrics: those that its help explains. columns: titles of the table's columns.
+    """A figure as its page computes it. key: its name on the page. figure: of plotly. table: the drawn values. alt: the takeaway in one
+    sentence. metrics: the metrics that its help explains. columns: titles of the table's columns.
     """
 
     key: str
@@ -72,7 +72,7 @@ COLLECTOR: ContextVar[FigureCollector | None] = ContextVar("collector of figures
 
 
 def note_for_collector(words: str) -> None:
-    """Hand what an empty or an erroneous state says to the collector, where there is one."""
+    """Hand the text of an empty state or an error to the collector, if there is one."""
     collector = COLLECTOR.get()
     if collector is not None:
         collector.note(words)

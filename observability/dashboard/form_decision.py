@@ -1,4 +1,4 @@
-"""Decisions on a form, of a served model or of stored data: those that stand, and the boxes that make the next one."""
+"""Decisions on a form of a served model or of stored data: the decisions in force, and the boxes for the next one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

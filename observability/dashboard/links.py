@@ -38,9 +38,9 @@ OWN_KEYS = (
     *("column", "group", "sql"),
     *("device", "measure", "thing", "dashboard", "augmentation", "place", "color", "space", "probes"),
 )
-"""Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
+"""Parameters of single pages besides the scope: of bound boxes, and those that pages write themselves."""
 SHOWN_BESIDE = {"serving/call_drift": "vendors", "serving/device_agreement": "edge_fleet"}
-"""Analyzers that have no page of their own name, and the page that shows them beside those of another analyzer."""
+"""Analyzers without a page of their own name, and the page that shows their findings besides another analyzer's."""
 
 
 @cache
@@ -178,7 +178,7 @@ def follow_link(target: dict[str, Any]) -> None:
 
 
 def analyzer_page(analyzer: str) -> str | None:
-    """The page that shows what an analyzer finds: that of its name, or the one that shows it beside another's; None where there is none."""
+    """The page that shows an analyzer's findings: the page of its name, or another analyzer's page (SHOWN_BESIDE); None without one."""
     page = SHOWN_BESIDE.get(analyzer, analyzer.rpartition("/")[2])
     return page if page in page_files() else None
 

@@ -50,7 +50,7 @@ def page_clock() -> datetime:
 
 
 def no_later_than_now(instant: datetime) -> datetime:
-    """The instant, or now where it is still to come: nothing has been silent until the end of the step."""
+    """The instant, or now if it is in the future: silence is not judged up to the end of the step."""
     return min(instant, datetime.now(UTC))
 
 
@@ -202,7 +202,7 @@ def newest_record(model: str, environment: Environment = "production") -> dateti
 
 def newest_live_record(scope: Scope) -> datetime | None:
     """Event time of the newest prediction in the scope, exact where it lies in the scope's window, else the start of its hour; None where
-    there is none. Of all models, that of the one with the newest hour.
+    there is none. For all models: of the model with the newest hour.
     """
     environment = scope.environment or "production"
     from observability.monitoring import check_windows
@@ -262,7 +262,7 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
 
 
 class SameFindings:
-    """Findings as a key: those that are kept until their model changes are the same objects, which are not compared field by field."""
+    """Findings as a cache key, compared by identity: kept findings are the same objects until their model changes."""
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         self.findings = findings
@@ -335,7 +335,7 @@ def findings_pending(window: Window) -> bool:
 
 
 def watched_reports() -> "Mapping[str, CheckReport]":
-    """What the watcher's last check said of each live model, by name; empty where it does not run."""
+    """The result of the watcher's last check of each live model, by name; empty where it does not run."""
     from observability.server import process_lock
 
     watching = process_lock.current_owner().watching
@@ -375,7 +375,7 @@ def scope_report(scope: Scope) -> CheckReport:
 
 
 def incidents_of_findings(findings: Sequence[Finding], models: Sequence[Model]) -> tuple[Incident, ...]:
-    """The incidents that findings form, worst first. models: those of the findings."""
+    """The incidents that findings form, worst first. models: the models of the findings."""
     from observability.monitoring import check
 
     return check.findings_with_incidents(Catalog(tuple(models)), list(findings), acknowledged_claims())[1]
@@ -423,7 +423,7 @@ def fleet_record_findings(scope: Scope) -> list[Finding]:
 def _record_findings(
     name: str, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
-    """See `scope_record_findings`; of one analyzer. They are kept, with those of the watcher, for all people who see every model."""
+    """See `scope_record_findings`; of one analyzer. They are kept, with the watcher's findings, for all people who may see every model."""
     from observability.analyzers.training.runs import JUDGED
     from observability.metrics.labelled_window import LABELLED
     from observability.monitoring import check
@@ -494,7 +494,7 @@ def ask_store(question: Aggregate | Sample | EstimatedErrors | Records | Attribu
 
 
 def read_records(question: Records, window: Window) -> "DataFrame":
-    """The answer of the store to a question about records, which is not kept: for functions that keep what they make of many rows."""
+    """The answer of the store to a question about records, without caching: for functions that cache their own result of many rows."""
     return store().ask(question, window)
 
 

@@ -91,7 +91,7 @@ ENTRIES = (
 
 @cache
 def entry_tabs(entry: MenuEntry) -> Tabs:
-    """The tabs of an entry, with those of pages of its folders that are listed nowhere."""
+    """The tabs of an entry, with tabs for unlisted pages of its folders."""
     listed = {page for other in ENTRIES for pages in other.tabs.values() for page in pages}
     others = [path for name, path in links.page_files().items() if name not in listed and path.parent.name in entry.folders]
     return {**entry.tabs, **{links.page_description(path)[0]: (path.stem,) for path in others}}

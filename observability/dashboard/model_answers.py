@@ -207,4 +207,4 @@ def answer_heading(
 
 QUESTIONS: tuple[Question, ...] = (is_it_up, are_inputs_normal, is_it_right, is_it_fair, what_drives_it, what_does_it_cost, what_changed)
 WITHOUT_PREDICTIONS: tuple[Question, ...] = (is_it_up, what_changed)
-"""The questions that a window without predictions can answer; the others would each say that there are none."""
+"""The questions that can be answered without predictions; every other answer would only say that there are none."""

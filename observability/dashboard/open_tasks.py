@@ -95,7 +95,7 @@ def first_inbox_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def incident_inbox_rows(
     counted: Sequence[CountedIncident], scope: Scope, alerts: Mapping[str, Alert], now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of incidents in their order: those that are open, and those that are snoozed or resolved."""
+    """Rows of incidents in their order: open ones, and snoozed or resolved ones."""
     listed: list[dict[str, Any]] = []
     settled: list[dict[str, Any]] = []
     for each in counted:

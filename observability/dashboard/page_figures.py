@@ -1,7 +1,7 @@
 """Figures and files of pages, computed by the pages themselves: the script of the page runs without a browser, and they are collected.
 
 So a pinned figure is the figure of its page: one computation, the same numbers. The page runs in a session of its own, with the rights of
-the person for whom the figure is computed; what it draws besides goes nowhere, and what it keeps is dropped.
+the person for whom the figure is computed; its other output is discarded, and its state is dropped.
 """
 
 import contextvars
@@ -60,7 +60,7 @@ class FigurePlace:
 
 @dataclass(frozen=True, eq=False)
 class CollectedFigures:
-    """The figures of one run of a page by their names. said: what the page says where it cannot draw; empty where it says nothing."""
+    """The figures of one run of a page by their names. said: the page's reason where it cannot draw; else empty."""
 
     found: Mapping[str, PageFigure]
     said: str = ""
@@ -73,7 +73,8 @@ class CollectedFigures:
 def figures_of_page(place: FigurePlace, keys: Collection[str], person: Person | None = None) -> CollectedFigures:
     """The figures of a page with these names, as far as the page draws them in this scope; kept until the store changes.
 
-    person: whose rights count; by default the person who is signed in. A model or page that is gone, or may not be seen, is said.
+    person: whose rights count; by default the person who is signed in. The reason is given if a model or page was removed, or may not be
+    seen.
     """
     person = person or sign_in.current_person()
     with sign_in.on_behalf_of(person):
@@ -104,7 +105,7 @@ def file_of_page(place: FigurePlace, key: str, person: Person) -> str | bytes:
 
 
 def _run_until_collected(place: FigurePlace, collector: FigureCollector, person: Person) -> None:
-    """Run a page, again where it asks for it."""
+    """Run a page, and rerun it when it asks for a rerun."""
     for _ in range(MAX_RERUNS + 1):
         if not contextvars.copy_context().run(_run_page, place, collector, person):
             break

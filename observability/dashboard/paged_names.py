@@ -53,7 +53,7 @@ def page_count(matching: int) -> int:
 def paged_names(names: Sequence[str], what: str, key: str) -> list[str]:
     """The names that the page lists: all of few, else those that match the search, a page of them. Draws search and page.
 
-    what: what they are in the plural, as "features"; their order is said to be worst first. key: unique on the page.
+    what: their kind in the plural, such as "features"; the text says that they are sorted worst first. key: unique on the page.
     """
     if len(names) <= A_PAGE:
         return list(names)

@@ -71,12 +71,12 @@ def shared_view_items() -> list[Item]:
 
 
 def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:
-    """One line of the palette. cell: the link that it follows; hint: what stands beside the text."""
+    """One line of the palette. cell: the link that it follows; hint: the grey text beside it."""
     return {"kind": kind, "t": text, "hint": hint, "go": cell["go"]}
 
 
 def recent_view_items(views: Sequence[dict[str, Any]]) -> list[Item]:
-    """Views of this session as they were left: the page, and beside it what it is about."""
+    """Views of this session as they were left: the page, and its subject as the hint."""
     files = links.page_files()
     known = [view for view in views if view["page"] in files]
     abouts = [[str(view["parameters"].get(key) or "") for key in recent_views.TOLD_APART] for view in known]

@@ -40,7 +40,7 @@ def read_marks() -> tuple[str, ...]:
 
 
 def marks_in_cookie(cookie: str | None) -> tuple[str, ...]:
-    """The marks in a cookie; what is no mark is left out, and so is an older one of the same incident."""
+    """The marks in a cookie, without invalid ones and without older ones of the same incident."""
     marks = [mark for mark in unquote(cookie or "").strip('"').split(".") if len(mark) == ID_LENGTH + 1 and mark.isalnum()]
     found: dict[str, str] = {}
     for mark in marks:
@@ -49,13 +49,13 @@ def marks_in_cookie(cookie: str | None) -> tuple[str, ...]:
 
 
 def is_read(incident: Incident) -> bool:
-    """Whether the reader has read an incident when it was as it is now, or worse."""
+    """Whether the reader has read an incident in its present or a worse state."""
     mark = incident_mark(incident)
     return any(held[:ID_LENGTH] == mark[:ID_LENGTH] and _rank(held) >= _rank(mark) for held in read_marks())
 
 
 def _rank(mark: str) -> int:
-    """How severe the incident of a mark was: the place of its severity, of which only the worst two stand above the others."""
+    """Rank of the severity of a mark's incident; only the two worst severities are distinguished from the others."""
     return "wa".find(mark[-1])
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 HELD = "recent-views"
 MAX_RECENT_VIEWS = 8
-"""Views that are remembered: what a person goes back to."""
+"""Maximum number of recent views that are remembered."""
 TOLD_APART = ("model", "id", "run", "study", "dashboard", "project", "dataset", "incident", "review")
 """Parameters that make two views of one page two places; with any other the later view takes the place of the earlier."""
 

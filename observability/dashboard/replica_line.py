@@ -1,4 +1,4 @@
-"""What a page says where its process only reads published states: of when the data are, and what became of what a person saved."""
+"""The line of a page in a read-only process: the time of the published state, and whether a person's entries have arrived."""
 
 import time
 from datetime import UTC, datetime

@@ -53,7 +53,7 @@ def error_by_day_figure(folder: Path) -> Any:
 
 
 def error_by_day(folder: Path) -> tuple[pd.DataFrame, float]:
-    """The days of `error_by_day_figure` with their mean absolute errors, and that of the reference."""
+    """The days of `error_by_day_figure` with their mean absolute errors, and the reference's."""
     served = pd.read_parquet(folder / "flights-delay.predictions.parquet", columns=["id", "at", "score"])
     labels = pd.read_parquet(folder / "flights-delay.labels.parquet", columns=["id", "value"])
     reference = pd.read_parquet(folder / "flights-delay.reference.parquet", columns=["score", "label"])

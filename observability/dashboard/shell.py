@@ -1,6 +1,6 @@
 """The script that Streamlit reruns for each session: it finds the pages, draws the scope bar and the menu, and runs the page.
 
-It must not stand beside pages/, where Streamlit answers a first deep link with "not found".
+It must not be in the folder of pages/: Streamlit would then answer a first deep link with "not found".
 """
 
 from pathlib import Path

@@ -106,8 +106,8 @@ def oidc_secrets(settings: AccessSettings) -> dict[str, Any] | None:
 
 
 def require_of_person(action: Action, model: str | None = None) -> None:
-    """Check an action that is none of the store, such as writing a file of settings. Raises ForbiddenError, and UsageError where only the
-    owner of the store can do it.
+    """Check the right for an action outside the store, such as writing a file of settings. Raises ForbiddenError, and UsageError where only
+    the owner of the store can do it.
     """
     require_action(current_person(), action, model)
     require_owner()

@@ -67,7 +67,7 @@ def number_columns(**labels: str) -> list[dict[str, Any]]:
 
 
 def columns_on_phone(keys: str, *columns: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    """The columns, of which a phone shows those of these keys before the reader asks for all. keys: separated by spaces."""
+    """The columns. A phone shows only the columns of these keys until the reader asks for all. keys: separated by spaces."""
     names = keys.split()
     return tuple({**each, "phone": each["key"] in names} for each in columns)
 

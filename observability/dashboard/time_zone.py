@@ -102,7 +102,7 @@ def zone_titles(columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def zone_title(title: Any) -> Any:
-    """A title, or the settings of a column, with the shown zone in place of `(UTC)`; what is no text stays as it is."""
+    """A title, or the settings of a column, with the shown zone instead of `(UTC)`; a value that is not text is unchanged."""
     if isinstance(title, dict):
         return {**title, "label": zone_title(title.get("label"))}
     return title.replace(UTC_SIGN, f"({zone_name()})") if isinstance(title, str) else title

@@ -43,7 +43,7 @@ def plain_paragraph(text: object) -> None:
 
 
 def plain_caption(text: object, *, details: object = None) -> None:
-    """A caption in which names and values from logs cannot become markup. details: what stands behind its question mark."""
+    """A caption in which names and values from logs cannot become markup. details: the text of its tooltip."""
     st.caption(formatting.escape_markdown(text), help=None if details is None else formatting.escape_markdown(details))
 
 
@@ -68,8 +68,8 @@ def finding_line(
 ) -> None:
     """Draw the status line of a finding, its leading clauses with what is new about it; the others behind a question mark.
 
-    word: in place of that of its severity. strong: the sentence is bold. mark: Markdown behind the sentence. others: findings whose
-    sentences stand behind the question mark as well.
+    word: replaces the word of its severity. strong: the sentence is bold. mark: Markdown behind the sentence. others: findings whose
+    sentences are in the tooltip as well.
     """
     claim, *rest = split_claim(finding.because, LINE_WORDS)
     line = status_line(finding.severity, claim, word, strong=strong)
@@ -138,7 +138,7 @@ def cut_note(total: int, most: int, words: str) -> None:
 
 
 def csv_of_table(name: str, rows: pd.DataFrame | Callable[[], pd.DataFrame], total: int, most: int, which: str = "newest") -> None:
-    """The CSV of a table that shows at most so many rows, and a caption where it leaves some out."""
+    """The CSV button of a table with a maximum number of rows, and a caption if some are left out."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         csv_button(name, rows)
         cut_note(total, most, f"The {which} {{0}} of {{1}}; the CSV holds all of them.")

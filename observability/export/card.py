@@ -74,7 +74,7 @@ def last_review(store: Store, name: str) -> tuple[Body | None, Body | None]:
 
 
 def findings_about_forms(store: Store, name: str, review: Body | None, now: datetime) -> list[Body]:
-    """The findings about a model's forms: those that the review kept, which are not OK; without a review, those of now."""
+    """The findings about a model's forms: those that the review kept (none of them OK); without a review, the current ones."""
     if review is not None:
         return [finding for finding in review.get("records", ()) if (finding["analyzer"], finding["model"]) == (FORMS, name)]
     return [finding.to_json() for finding in check.record_findings(store, name, now=now, only=(FORMS,))]
@@ -118,7 +118,7 @@ def open_holds(decisions: Iterable[Body]) -> Iterable[str]:
 
 
 def shown_severity(finding: Body) -> str:
-    """The severity whose word a card shows: that of the state, so that what was acknowledged stays Critical."""
+    """The severity whose word a card shows: the severity of the state. An acknowledged finding stays Critical."""
     return "act" if finding.get("state") == "critical" else str(finding["severity"])
 
 

@@ -38,7 +38,7 @@ SOURCES = {
     "boundary": "Near the decision boundary",
     "version": "Version regression",
     "degraded_path": "Degraded path",
-    "expected": "As frequent as expected",
+    "expected": "An ordinary error, as frequent as expected",
     "unknown": "Cannot tell",
 }
 """Names of the sources of an error."""
@@ -120,7 +120,7 @@ def case_html(frozen: FrozenCase) -> str:
 
 
 def triage_name(triage: Triage) -> str:
-    """The name of a suspected source; that none stands out, also where the prediction is no error."""
+    """The name of a suspected source, or that no source stands out (also for a prediction that is not an error)."""
     return "None stands out" if triage.source == "unknown" else SOURCES[triage.source]
 
 
@@ -220,7 +220,7 @@ def action_name(action: DecisionItem) -> str:
 
 
 def changes_text(item: DecisionItem, masked: Collection[str]) -> str:
-    """The changed values of a what-if, those of masked columns hidden."""
+    """The changed values of a what-if; values of masked columns are hidden."""
     changes = item.fields.get("changes") or {}
     return ", ".join(f"{name} is {MASKED if name in masked else value_text(value)}" for name, value in changes.items())
 

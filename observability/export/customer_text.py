@@ -21,7 +21,7 @@ def customer_paragraph(
     row: Row, contrast: AttributionContrast | None, verdicts: Sequence[DecisionItem], masked: Collection[str] = frozenset()
 ) -> str:
     """The paragraph: what was predicted and when, the recorded outcome, missing inputs, what moved the score, and whether a person reviewed
-    it. It says what is not known, and claims nothing about why the outcome came about.
+    it. It states what is unknown, and claims nothing about the cause of the outcome.
 
     contrast: the attributions against the average, None where they are unknown. verdicts: of the case, newest first. masked: inputs whose
     values are not written.
@@ -102,7 +102,7 @@ def _value_words(value: object) -> str:
 
 
 def _review_sentence(verdicts: Sequence[DecisionItem]) -> str:
-    """What the newest standing verdict of a person says."""
+    """The text of a person's newest verdict that is in force."""
     standing = next(
         (verdict for verdict in verdicts if verdict.state != "withdrawn" and str(verdict.fields.get("wrong")) in REVIEWED), None
     )

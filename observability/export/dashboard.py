@@ -36,7 +36,7 @@ class ExportedItem:
 
 
 def dashboard_html(name: str, scope: str, items: Sequence[ExportedItem], script: str, made_at: datetime) -> str:
-    """The file. scope: that of the dashboard, in words. script: that of plotly."""
+    """The HTML file of a dashboard. scope: its scope in words. script: the source of plotly.js."""
     draw = template_environment().get_template("dashboard.js").render()
     scripts = [script, draw]
     return (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BINS, LEVELS, MAX_DRAWN = 12, 8, 12
 TOLD_UNKNOWN = ("serving/performance", "serving/drift", "serving/calibration", "serving/slices", "trust/fairness", "data/quality")
-"""Analyzers whose unknown findings are listed: what two frames could tell. Cost, latency and the like need logs."""
+"""Analyzers whose unknown findings are listed, because two frames can provide their data. Cost, latency and the like need logs."""
 
 
 @dataclass(frozen=True)

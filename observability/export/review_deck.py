@@ -73,7 +73,7 @@ def slide_headline(item: Item) -> str:
 
 
 def item_deciders(body: Body, item: Item) -> str | None:
-    """Who decides an item: the owners of its models as they were frozen; None where none is set."""
+    """Who decides an item: the frozen owners of its models; None without an owner."""
     owners = {part["owner"]: None for part in body["models"] if part["model"] in item.models and part.get("owner")}
     return ", ".join(owners) or None
 

@@ -1,7 +1,7 @@
 """Requests, failures and latency by period, from answers to aggregates.
 
 One row a period (hours or days, numbered in hours from 1970), one column a bin of latency (stats/quantile.py). Rows may be weighted:
-figures are then those of an unweighted sample with the same information (Kish 1965), and `n` the rows.
+figures then correspond to an unweighted sample with the same information (Kish 1965), and `n` is the number of rows.
 """
 
 from collections.abc import Iterable
@@ -26,8 +26,8 @@ ANSWERED = ("ok", "fallback", "timeout")
 QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 BINS = LOG_EDGES.size + 1
 PERCENTILE_WORDS = (
-    f"A percentile is the smallest latency that so many responses do not exceed, ±{100 * RELATIVE_ERROR:.0f} % from bins. "
-    "A tool that interpolates between two responses, as pandas does, can differ by more where few are slow."
+    f"p95 is the smallest latency that 95 % of responses do not exceed, ±{100 * RELATIVE_ERROR:.0f} % from bins. "
+    "Tools that interpolate between two responses, such as pandas, can differ by more if few responses are slow."
 )
 """What a percentile of latency is, and its error, in words."""
 NEEDED = {"error_rate": 100, "latency_p50": 100, "latency_p95": 200, "latency_p99": 500}

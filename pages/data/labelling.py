@@ -1,8 +1,8 @@
 """Labelling :material/groups:
 The annotators of a project: accuracy on gold items (items with a known answer), time per label, acceptance of suggestions, anchoring on
 wrong suggestions, the effect of accepting confident suggestions automatically, and assignments with their policies and reasons. With too
-few gold items an annotator is not judged, and the number needed is shown. Agreement of a project that
-belongs to a model is judged with that model; the label queue is on the page Labels.
+few gold items an annotator is not judged, and the number needed is shown. The agreement of annotators is a finding of the project's model,
+if it has one; the label queue is on the page Labels.
 """
 
 import streamlit as st

@@ -1,6 +1,6 @@
 """Lineage :material/account_tree:
-What one thing came from, and what it went into: devices, batches, datasets, cleaning rules, labelling projects, training runs, model
-versions, predictions. Links are those that records name. Upstream stands above the chosen thing, downstream below.
+Origins and products of one thing: devices, batches, datasets, cleaning rules, labelling projects, training runs, model versions,
+predictions. Links are those that records name. Upstream stands above the chosen thing, downstream below.
 """
 
 import streamlit as st

@@ -1,8 +1,8 @@
 """Storage :material/hard_drive:
 Places that store data: free space, retention, failures and backups. Datasets: freshness, size by codec and column, and rows that identify
-people. Forms: what lower numeric precision does to a model's answers and lossy compression to pictures and sound, whether the form in use
-preserves a model's decisions, and the form that people chose. Columns of a model: size in the database, use, and the slowest questions.
-The command `audit-storage` measures a file, pictures, sound or a model's reference.
+people. Forms: effects of lower numeric precision on a model's answers and of lossy compression on pictures and sound, whether the form in
+use preserves decisions, and the form that people chose. Columns of a model: size in the database, use, and the slowest questions. The
+command `audit-storage` measures a file, pictures, sound or a model's reference.
 """
 
 import streamlit as st

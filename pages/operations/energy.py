@@ -3,7 +3,8 @@ Energy and carbon per thousand predictions and per training run. Each figure is 
 (latency or duration times a stated power); hatched bars are not measured. Carbon is the energy of the device times PUE, times the carbon
 intensity of the hour; SCI adds embodied carbon, where price records have it. The baseline is the model's own past by the same method.
 Batches: processor time is measured; joules are processor time times a power that is measured, calibrated with its error, or assumed.
-Training: the emissions of a result, the hour of the day with the least by the intensities of 28 days, what a power cap saves and costs.
+Training: the emissions of a result, the starting hour with the lowest emissions (by the intensities of 28 days), what a power cap saves and
+costs.
 """
 
 import streamlit as st

@@ -1,7 +1,7 @@
 """Trade-offs :material/balance:
 Forms of one model on the same rows: fewer trees, fp16, bf16, int8, a small network, threads and devices. Each is compared by changed
-decisions, also by slice, by whether it repeats itself, and by latency, energy, size and cost. Choose the one to serve. An audit is run
-by the command trade-offs, on the page Audits, or imported.
+decisions (also by slice), repeatability, latency, energy, size and cost. Choose the one to serve. An audit is run by the command
+trade-offs, on the page Audits, or imported.
 """
 
 import streamlit as st

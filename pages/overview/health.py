@@ -75,7 +75,7 @@ def overview() -> None:
     if marked := timeline.timeline_rows(shown, scope):
         if whose:
             st.caption(f"Changes{whose}.")
-        draw_table("timeline", "Changes by model, on the line of its window", timeline.COLUMNS, marked, compact=True)
+        draw_table("timeline", "Changes by model, on a time line", timeline.COLUMNS, marked, compact=True)
     else:
         st.caption(f"No deploy, registration or new incident{whose} in these windows.")
     events = fleet_events.event_rows(shown)

@@ -1,7 +1,7 @@
 """Weekly review :material/groups:
-A thirty-minute review without preparation: a frozen week, the most important items, and their outcomes. The agenda has first what waited
-three weeks, then what is critical and not acknowledged, new or not, then the rest: by change and exposure. Arrow keys go from step to step.
-The numbers of a frozen week never change; updates by later labels are shown apart. Everything written here keeps its author and time.
+A thirty-minute review without preparation: a frozen week, the most important items, and their outcomes. The agenda begins with items that
+waited three weeks, then critical items that nobody acknowledged, then the rest by change and exposure. Arrow keys go from step to step. The
+numbers of a frozen week never change; updates by later labels are shown apart. Everything written here keeps its author and time.
 """
 
 from dataclasses import replace

@@ -335,5 +335,5 @@ def test_precision_cannot_be_told_from_a_few_reasons():
 
     few = said(["real_fault"] * 3 + ["false_alarm", "duplicate"])
     assert (few.useful, few.judged, few.share) == (3, 4, None)
-    assert f"cannot tell yet, needs {ENOUGH - 4} more" in few.sentence
+    assert f"precision is shown after {ENOUGH - 4} more" in few.sentence
     assert "precision 75 %" in said((["real_fault"] * 3 + ["false_alarm"]) * 3).sentence

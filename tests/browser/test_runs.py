@@ -61,7 +61,7 @@ def test_a_run_in_the_table_opens_and_the_slowed_process_is_named(fleet: Dashboa
     page.get_by_role("link", name="flights-late-mlp-4-processes").first.click()
     page.wait_for_url("**run=flights-late-mlp-4-processes**")
     settle(page)
-    assert "Rank 2 of run flights-late-mlp-4-processes is slower than its peers in data" in words(page)
+    assert "Rank 2 of run flights-late-mlp-4-processes is slower than its peers in phase data" in words(page)
     page.get_by_role("link", name="Ranks of this run").click()
     page.wait_for_url("**/distributed?**")
     settle(page)

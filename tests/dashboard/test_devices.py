@@ -130,4 +130,4 @@ def test_what_three_devices_of_a_kind_cannot_tell_is_said(monkeypatch: pytest.Mo
     monkeypatch.setattr(devices, "plain_caption", said.append)
     for fleet in (3, 4):
         devices.few_peers_note(as_read(device_batches(np.random.default_rng(1), fleet=fleet, before=5)))
-    assert said == ["3 devices have fewer than 3 others of a kind: a change of season can hide a wrong mean there."]
+    assert said == ["3 devices have fewer than 3 similar devices to compare with: a seasonal change can hide a wrong mean there."]

@@ -69,7 +69,7 @@ def test_a_project_without_a_model_is_measured_whole(owned: Database, rows: pd.D
     shown = found.get("Suspect labels, the least likely first", {"rows": []})["rows"]
     assert [each["cells"]["item"]["t"] for each in shown] == suspects["item"].head(20).tolist()
     assert all(each["cells"]["again"]["go"]["page"] == "annotate" for each in shown)
-    assert "first labels are wrong by the known answer" in page and "Assignment by skill" in page
+    assert "first labels differ from the known answer" in page and "Assignment by skill" in page
 
 
 def test_a_few_labels_say_how_many_more_are_needed_and_nothing_else(owned: Database, rows: pd.DataFrame) -> None:

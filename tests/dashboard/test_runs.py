@@ -119,7 +119,7 @@ def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Database) -
 
 def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -> None:
     app = opened("runs")
-    assert app.header[0].value == "many" and "slower than its peers in data" in words(app)
+    assert app.header[0].value == "many" and "slower than its peers in phase data" in words(app)
     ranks = opened("distributed")
     assert [each.value for each in ranks.header] == ["many", "Efficiency", "Ranks"]
     (line,) = [each for each in ranks.markdown if "slower than its peers" in each.value]
@@ -380,7 +380,7 @@ def test_the_page_of_a_study_answers_its_questions(page: Database) -> None:
     figures = {row["cells"]["name"]["t"]: row["cells"]["value"]["t"] for row in tables(app)["Figures of s"]["rows"]}
     assert figures["Saved by pruning"] == formatting.DASH
     best = min((float(loss(60, seed)[-1]), f"plain-{seed}") for seed in (1, 2, 3))
-    assert f"Chosen by its first value: {best[1]}," in words(app), "spiked repeats the setting of plain-1"
+    assert f"The search chose {best[1]} by its first value," in words(app), "spiked repeats the setting of plain-1"
     assert "The link names the study nope" in words(opened("studies", study="nope"))
 
 

@@ -45,4 +45,4 @@ def test_a_model_without_changes_has_no_line_and_windows_without_any_say_so(curr
     quiet = replace(status, events=status.events.head(0), incidents=(), model=replace(status.model, versions=()))
     assert timeline.timeline_rows([quiet], Scope()) == []
     home = opened("health", window="Last hour")
-    assert ("No deploy, registration" in words(home)) == ("Changes by model, on the line of its window" not in tables(home))
+    assert ("No deploy, registration" in words(home)) == ("Changes by model, on a time line" not in tables(home))

@@ -42,7 +42,9 @@ class Pin:
 
 @dataclass(frozen=True)
 class Board:
-    """A dashboard with what stands on it, in order. sent_by: who scheduled its summary, None for nobody. channel: to which it goes."""
+    """A dashboard with its figures and texts, in order. sent_by: who scheduled its summary, None for nobody. channel: the channel that gets
+    it.
+    """
 
     id: str
     name: str
@@ -172,7 +174,7 @@ def rows_of_pins(pins: Sequence[Pin]) -> list[tuple[Pin, ...]]:
 
 
 def places_of_pins(pins: Sequence[Pin], scope: Scope) -> dict[FigurePlace, list[Pin]]:
-    """The figures by where they stand in the scope of the dashboard, so that one run of a page gives all of its own."""
+    """The figures by page and scope, so that one run of a page gives all of its figures."""
     found: dict[FigurePlace, list[Pin]] = {}
     for pin in pins:
         if (place := pin.shown_place(scope)) is not None:

@@ -12,7 +12,7 @@ from observability.store.types.decision_items import DecisionItem
 
 
 def stored_dashboards() -> tuple[DecisionItem, ...]:
-    """The dashboards, shared views and what stands on them that the person who is signed in may see, as they are stored."""
+    """The dashboards, their figures and texts, and the shared views that the signed-in person may see, as stored."""
     return _dashboards_of(current_person())
 
 

@@ -51,7 +51,7 @@ class SharedView:
 
 
 def read_shared_views(items: Sequence[DecisionItem]) -> list[SharedView]:
-    """The shared views of the store's items, by name; those of pages that are gone are left out."""
+    """The shared views of the store's items, by name; views of removed pages are left out."""
     found = [
         SharedView(item.id, str(item.fields.get("name") or "View"), place_of_fields(item.fields), item.first.author, item.first.at)
         for item in items

@@ -21,7 +21,7 @@ def save_case_records(
     first: Callable[[], object] | None = None,
     done: str = "Saved.",
 ) -> None:
-    """Write records and rerun the page; where that fails, show why and keep the form. first: what is done before, and may fail too."""
+    """Write records and rerun the page; if that fails, show why and keep the form. first: called before, and may fail too."""
     if not author:
         st.error(person_name.why_not_saved(), icon=":material/person:")
         return

@@ -65,7 +65,7 @@ def is_explanation_known(here: CasePage) -> bool:
 
 
 def important_features(here: CasePage) -> list[str]:
-    """The features by known attributions, largest first; those of all cases of the version where none are known."""
+    """The features by known attributions, largest first; if none are known, by the attributions of all cases of the version."""
     held = session_contrasts(here)
     found = held.average if held else load_case.known_contrast(here.opened)
     return [bar.feature for bar in found.bars] if found else list(load_case.top_case_features(here.opened))
@@ -165,7 +165,7 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
 
 
 def first_explained_feature(found: AttributionContrast, explained: Collection[str]) -> str | None:
-    """The single feature with the largest attribution of those that the version's predictions are explained by; None where there is none.
+    """The single feature with the largest attribution among the explained features of the version; None without one.
 
     explained: their names; empty where nothing was explained yet, and each feature will do.
     """

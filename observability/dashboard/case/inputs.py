@@ -170,7 +170,7 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
 
 
 def _is_told_by_columns(each: Input) -> bool:
-    """Whether value, place in the reference and flag say all that the sentence about an input says."""
+    """Whether value, place in the reference and flag already contain everything in the sentence about an input."""
     placed = each.percentile is not None or each.share is not None
     return placed and set(each.flags) <= {"null", "absent"}
 

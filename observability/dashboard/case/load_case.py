@@ -121,7 +121,7 @@ def opened_case(prediction: str, model: str | None, answer: str | None = None) -
 
 
 def model_holding(prediction: str) -> str | None:
-    """The model with a prediction of this id, the newest of several; None where there is none."""
+    """The model with the newest prediction of this id; None where there is none."""
     try:
         return opened_case(prediction, None).look.row.model.name
     except NotFoundError:

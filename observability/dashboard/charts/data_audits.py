@@ -1,4 +1,6 @@
-"""Figures of an audit of data: the share of rows that each check found, what dropping them does to a model, what a column alone tells."""
+"""Figures of an audit of data: the share of rows that each check found, the effect of dropping them on a model, and label predictability by
+column.
+"""
 
 from typing import Any
 

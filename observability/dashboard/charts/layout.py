@@ -99,7 +99,7 @@ def add_bars(
 
 
 def add_row_bars(figure: go.Figure, values: "pd.Series[Any]", texts: object, **options: Any) -> None:
-    """Add a horizontal bar for each value, at the value's index; a click on one fades no other. options: those of `add_bars`."""
+    """Add a horizontal bar for each value, at the value's index; a click on one fades no other. options: as of `add_bars`."""
     kept = {"marker": {"opacity": 1}}
     add_bars(figure, values, values.index, texts, orientation="h", width=0.62, unselected=kept, **options)
 

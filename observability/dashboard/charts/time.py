@@ -17,7 +17,7 @@ PERCENT = ",.3~%"
 PLOTLY_BUTTONS = 26
 """Pixels above a low chart for plotly's buttons, which would lie over its line."""
 SO_FAR = " so far"
-"""Of a period that is not over."""
+"""Words after a period that is not over."""
 IMMATURE_SHADE: dict[str, Any] = {"fillcolor": theme.QUIET, "opacity": 0.35, "line_width": 0, "layer": "below"}
 
 
@@ -216,7 +216,7 @@ def legend_line(figure: go.Figure, value: float, name: str, *, colour: str = the
 
 
 def limit_line(figure: go.Figure, limit: float, severity: str) -> None:
-    """Add the limit of a finding, named by what begins there: a critical finding passed that of Critical; any other has that of Warning."""
+    """Add the limit of a finding, named by the severity that starts there: Critical for a critical finding, Warning for any other."""
     begins, name = limit_begins(severity)
     horizontal_line(figure, limit, theme.TONES[begins], name, "dash")
 
@@ -275,7 +275,7 @@ def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.
 
 
 def period_axis(figure: go.Figure, periods: "pd.Series[Any]") -> None:
-    """Let the axis of a single period span a day on either side, with bars of a day, and that of none have no ticks."""
+    """With a single period, the axis spans a day on either side, with bars of a day; without any it has no ticks."""
     if periods.empty:
         figure.update_xaxes(showticklabels=False)
     elif periods.nunique() == 1:
@@ -285,7 +285,7 @@ def period_axis(figure: go.Figure, periods: "pd.Series[Any]") -> None:
 
 
 def _mark_labels(shown: pd.DataFrame, periods: "pd.Series[Any]") -> list[str]:
-    """The text beside each mark: the start of its own, and nothing where the next mark stands too near."""
+    """The text beside each mark: the start of its label, or nothing where the next mark is too near."""
     room = (periods.max() - periods.min()) * 0.14
     following = shown["at"].shift(-1).fillna(periods.max() + room)
     return [theme.inert_label(words, 20) if after - at >= room else "" for words, at, after in zip(shown["text"], shown["at"], following)]

@@ -75,13 +75,13 @@ def are_within_days(values: Any) -> bool:
 
 
 def _place_in_zone(place: Any, zone: tzinfo) -> Any:
-    """A place on a time axis in a zone; what is no time stays as it is."""
+    """A place on a time axis in a zone; a value that is not a time is unchanged."""
     time = _time_of_place(place)
     return place if time is None else time.tz_localize("UTC").tz_convert(zone).tz_localize(None)
 
 
 def _place_in_utc(place: Any, zone: tzinfo) -> Any:
-    """A place on an axis that was drawn in a zone, in UTC; what is no time stays as it is."""
+    """A place on an axis that was drawn in a zone, in UTC; a value that is not a time is unchanged."""
     time = _time_of_place(place)
     if time is None:
         return place

@@ -72,7 +72,8 @@ def named_points(front: pd.DataFrame, top: float) -> pd.DataFrame:
 
 
 def clear_height(points: pd.DataFrame, x: float, value: float, axis: tuple[float, float], top: float) -> float:
-    """The height from which a name beside the mark at (x, value) covers no other interval: the mark's own, or the end of those it met.
+    """The height at which a name beside the mark at (x, value) covers no other interval: the mark's own, or the end of the intervals in its
+    way.
 
     points: all marks. axis: ends of the logarithmic axis, towards whose middle the name is written. top: height of the vertical axis.
     """

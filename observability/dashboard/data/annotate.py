@@ -61,7 +61,9 @@ SKIPPED = ("item", "annotator", "at", "reason")
 
 
 def project_models() -> dict[str, Model | None]:
-    """Labelling projects with their models: those of records, those that settings name, and that of each classifier that names none."""
+    """Labelling projects with their models: projects in records, projects in a model's settings, and for a classifier without a project in
+    its settings one of its own name.
+    """
     always = Window("", EPOCH, load.page_clock())
     found: dict[str, Model | None] = {}
     for kind in ("annotation", "assignment", "item"):
@@ -73,7 +75,7 @@ def project_models() -> dict[str, Model | None]:
 
 
 def require_labelling_projects(models: dict[str, Model | None]) -> None:
-    """Stop the page where there is no project, with how to begin one."""
+    """Stop the page without a project, and show how to start one."""
     if not models:
         message, step = "There is nothing to label yet.", "Each row of a file becomes an item; a classifier brings its own."
         empty_states.how_to_log_state(message, step, HOW, ("Accuracy of each annotator on gold items", annotator_figure))
@@ -295,7 +297,7 @@ def _answer_buttons(
 ) -> None:
     """A button for each class, with the keys 1 to 9, and one to skip.
 
-    An answer is saved before the page is drawn again, on the board as it is by then: others may have answered meanwhile.
+    An answer is saved before the page is drawn again with the current board: others may have answered meanwhile.
     """
 
     def answer(label: str) -> None:
@@ -371,7 +373,7 @@ def queue_table(board: LabellingBoard, scope: Scope) -> None:
         plain_paragraph("Nothing waits in these dates.")
         return
     draw_table("annotate-queue", "Items that wait for a label", QUEUE_COLUMNS, rows, compact=True)
-    plain_caption("Lower scores first: their labels are expected to be more informative. Requests of cases lead the queue.")
+    plain_caption("Items that a case asks to relabel come first, then lower scores: their labels are expected to be more informative.")
     csv_button(
         "queue",
         lambda: pd.DataFrame([[q.item, q.reason, q.labels, q.score] for q in board.queue], columns=["item", "reason", "labels", "score"]),
@@ -393,8 +395,8 @@ def assignment_form(board: LabellingBoard) -> None:
     st.header("Assign work", anchor=False)
     open_work = ", ".join(f"{who} {n}" for who, n in sorted(board.load.items())) or "none"
     plain_paragraph(
-        "Each item goes to the annotator with the highest accuracy on similar items, among those with at most "
-        f"{LOAD_STEP} open items more than the annotator with the fewest. Open assignments: {open_work}."
+        "Each item goes to the annotator with the highest accuracy on similar items. Nobody gets more than "
+        f"{LOAD_STEP} open items above the annotator with the fewest. Open assignments: {open_work}."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         people = st.multiselect("Annotators", board.people, accept_new_options=True, key="annotate-people", width=420)

@@ -27,7 +27,7 @@ COLUMNS = columns_on_phone(
 
 
 def rules_proposed(audit: AuditedData) -> pd.DataFrame:
-    """The newest proposed run of each rule of an audit: those of its dataset and version."""
+    """The newest proposed run of each rule of an audit, for its dataset and version."""
     asked = replace(CLEANINGS, ever=True, only=(("dataset", audit.dataset), ("version", audit.version)))
     runs = proposed_runs(load.ask_store(asked, Window("", EPOCH, load.page_clock())))
     return runs.sort_values("at", kind="stable").drop_duplicates("rule", keep="last", ignore_index=True)

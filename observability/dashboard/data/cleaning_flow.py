@@ -22,8 +22,8 @@ MAX_GROUPS = 6
 def rule_chain(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
     """The runs that were made one after the other on the rows of the newest run of a rule, in their order.
 
-    rows: runs with `subject`, `dataset`, `version`, `at`, `rows_in`, `rows_dropped`. Rules follow each other where they name the same
-    dataset and version, and each takes in what the one before it left; else only the run of the rule itself is returned.
+    rows: runs with `subject`, `dataset`, `version`, `at`, `rows_in`, `rows_dropped`. Rules form a sequence if they name the same dataset
+    and version and the input rows of each are the rows kept by the one before; else only the run of the rule itself is returned.
     """
     own = rows[rows["subject"] == chosen].sort_values("at").tail(1)
     run = own.iloc[0]
@@ -94,7 +94,7 @@ def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
     st.header("Rows kept and dropped", anchor=False)
     if len(chain) > 1 and (columns := _counted_columns(chain)):
         for column in columns:
-            how = f"by {formatting.plural(len(chain), 'rule')} one after the other"
+            how = f"by {formatting.plural(len(chain), 'rule')} in sequence"
             table = flow_by_group(chain, column)
             _draw_flow(table, column, _kept_words(table, column, how, chain["at"]))
         return

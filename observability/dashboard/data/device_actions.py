@@ -32,7 +32,7 @@ def what_came_after(made: datetime, batches: pd.DataFrame, found: Sequence[Findi
 
 
 def device_action_form(subject: str, found: Sequence[Finding], batches: pd.DataFrame) -> None:
-    """What is proposed about a device, the earlier decisions with what came after, and a form for the next one."""
+    """The proposed action about a device, earlier decisions with later records, and a form for the next one."""
     device = device_words(subject)
     bad = first_finding(finding for finding in found if finding.needs_action)
     proposed = str(bad.evidence.get("proposal") or "").capitalize() if bad else ""

@@ -144,7 +144,7 @@ def few_peers_note(rows: pd.DataFrame) -> None:
     few = sum(len(each) for each in kinds.values() if len(each) <= FOLLOWED)
     if few:
         which = formatting.plural(few, "device has", "devices have")
-        plain_caption(f"{which} fewer than {FOLLOWED} others of a kind: a change of season can hide a wrong mean there.")
+        plain_caption(f"{which} fewer than {FOLLOWED} similar devices to compare with: a seasonal change can hide a wrong mean there.")
 
 
 def devices_summary(rows: pd.DataFrame, found: Sequence[Finding] | None, window: Window) -> str:
@@ -164,7 +164,7 @@ def device_words(subject: str) -> str:
 
 
 def device_name(subject: str) -> str:
-    """The name of a device, of batches without one that of the source."""
+    """The name of a device; for batches without a device, the name of the source."""
     return subject.removeprefix("source:").rpartition("/device:")[2]
 
 
@@ -366,7 +366,7 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen
 
 
 def largest_value_words(worst: "pd.Series[Any]", name: str, value: str) -> str:
-    """Where the largest value of a measure is, with its column: what each cell of the heat map shows, and the worst of them."""
+    """The sentence about the cells of the heat map, and the largest of them with its column and place."""
     place = f"{device_words(worst['subject'])} on {formatting.format_day(worst['day'])}"
     if not isinstance(worst["column"], str):
         return f"Worst: {place}, {name} {value}."

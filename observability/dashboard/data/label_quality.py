@@ -218,7 +218,7 @@ def _needs_more(labels: int) -> Cell:
 
 
 def consensus_section(shown: QualityOfLabels) -> None:
-    """How many labels are settled, what they cost, and what the next would bring."""
+    """The number of settled labels, their cost, and the expected gain of further labels."""
     st.header("Consensus and cost", anchor=False)
     table = crowd_quality.consensus_labels(shown.crowd)
     settled, n, coming = int(table["settled"].sum()), len(table), shown.coming
@@ -254,7 +254,7 @@ def suspects_section(shown: QualityOfLabels, scope: Scope, project: str, model: 
         return
     plain_paragraph(
         f"{formatting.plural(len(rows), 'label')} in use, of {shown.crowd.votes.items:,} items, "
-        f"{'is' if len(rows) == 1 else 'are'} less likely than another, given the labels of annotators. The least likely come first."
+        f"{'is' if len(rows) == 1 else 'are'} less likely than another label, given all labels of the item. Least likely first."
     )
     lines, contents = [], landed_contents(project)
     for each in rows.head(MAX_SHOWN).to_dict("records"):
@@ -339,8 +339,8 @@ def replay_section(shown: QualityOfLabels) -> None:
     else:
         fixed = ", ".join(f"{name} {value:.1f}" for name, value in found.fixed.items())
         alt = (
-            f"{found.wrong:,} of {found.items:,} first labels are wrong by the known answer; half of the {found.extra:,} later labels "
-            f"would have corrected: {fixed}."
+            f"{found.wrong:,} of {found.items:,} first labels differ from the known answer. Wrong labels corrected with half of the "
+            f"{found.extra:,} later labels: {fixed}."
         )
         plain_paragraph(alt)
         columns = {"policy": "Policy", "share": "Later labels spent", "errors": "Wrong labels left"}
@@ -355,8 +355,8 @@ def replay_section(shown: QualityOfLabels) -> None:
             f"({low:+.1f} to {high:+.1f} points, 95 %): {sure}."
         )
         plain_paragraph(
-            f"When nobody may have more than {LOAD_STEP} open items above the annotator with the fewest, the label is right on "
-            f"{formatting.format_share(skill.balanced)}. (No item is closed during the replay.) Items of the busiest annotator: "
+            f"With at most {LOAD_STEP} open items above the annotator with the fewest, the label is right on "
+            f"{formatting.format_share(skill.balanced)} (items stay open during the replay). Items of the busiest annotator: "
             f"{skill.busiest['balanced']:,} with this rule, {skill.busiest['skill']:,} by skill alone, "
             f"{skill.busiest['random']:,} at random."
         )

@@ -53,7 +53,7 @@ ANNOTATOR_COLUMNS = columns_on_phone(
     column("median", "Time per label", align="right", help="Median and 90th percentile"),
     column("an_hour", "Labels per hour", align="right", help="Labels per hour of labelling time, without breaks"),
     column(
-        "taken", "Suggestions accepted", align="right", help="Share accepted of all shown suggestions, and of those that are wrong by gold"
+        "taken", "Suggestions accepted", align="right", help="Share accepted of all shown suggestions, and of those against the gold answer"
     ),
     column("given", "Assigned", align="right", help="Items assigned in this window, and their share of all"),
 )
@@ -327,7 +327,7 @@ def _annotator_cells(person: dict[Any, Any], scope: Scope, project: str) -> dict
 
 
 def gold_accuracy_chart(rows: pd.DataFrame) -> None:
-    """Each annotator's accuracy on gold items with its interval, beside that of the others."""
+    """Each annotator's accuracy on gold items with its interval, compared with the others."""
     drawn = rows[rows["n"] > 0].sort_values("value", kind="stable", ignore_index=True)
     if drawn.empty:
         return

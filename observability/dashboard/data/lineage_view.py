@@ -1,4 +1,4 @@
-"""The lineage page: what one thing came from and what it went into, as a picture and a table with links."""
+"""The lineage page: origins and products of one thing, as a picture and a table with links."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -106,8 +106,8 @@ def links_around(centre: Thing) -> Lineage:
 
 
 def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, str, int, int]]:
-    """How many predictions of each model name the batch, or the batches of the device or source, and how many name one whose name a batch
-    of another source has too: a prediction does not say from which source its batch is.
+    """The number of predictions of each model that name the batch, or a batch of the device or source; and how many of these names another
+    source uses too, because a prediction does not name its batch's source.
     """
     own = {centre} if centre.kind == "batch" else {link.product for link in found.products.get(centre, ()) if link.product.kind == "batch"}
     if centre.kind == "source":

@@ -41,7 +41,7 @@ def volume_with_expectation(window: Window, found: Sequence[Finding]) -> pd.Data
 
 
 def arrival_finding(found: Sequence[Finding]) -> Finding | None:
-    """The worst finding about arrival; of several that are fine, the one about volume."""
+    """The worst finding about arrival; if all are OK, the one about volume."""
     about = [each for each in found if each.metric in ARRIVAL_METRICS]
     if about and needs_action(about[0].severity):
         return about[0]

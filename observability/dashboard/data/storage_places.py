@@ -77,7 +77,9 @@ def places_section(places: Sequence[StoragePlace], window: Window, found: Sequen
 
 
 def next_steps_table(found: Sequence[Finding], key: str, stem: str, caption: str) -> None:
-    """Draw what is not OK, and of what needs attention what to do next; below it the downloads of all. stem: name of the files."""
+    """Draw the findings that are not OK, with the next step of those that need attention; below them the downloads of all. stem: name of
+    the files.
+    """
     lines = []
     for each in sorted(found, key=lambda each: (severity_order(each), each.subject, each.metric)):
         if each.severity != "ok":
@@ -144,7 +146,7 @@ def full_cell(finding: Finding | None, now: datetime) -> Cell:
 
 
 def _days_of_use(place: StoragePlace) -> int:
-    """On how many days a place reported what it holds."""
+    """The number of days with a report of a place's size."""
     return int(place.whole["at"][place.whole["used_bytes"].notna()].dt.floor("D").nunique())
 
 

@@ -190,7 +190,7 @@ def forms_section(audit: Mapping[str, Any]) -> None:
         figure = charts_storage.storage_forms_chart(drawn, change=change)
         columns = {"form": "Form", "bytes": "Bytes", "change": change.capitalize(), "lossless": "Exact"}
         frame.chart_with_table(figure, drawn, key="forms", alt=alt, columns=columns)
-        plain_caption(f"Answers of {asked['name']} {asked['version']} to {asked['rows']:,} rows, before and after, by its registered file.")
+        plain_caption(f"{asked['name']} {asked['version']} scored {asked['rows']:,} rows before and after, with its registered file.")
     lines = [table_row(_form_cells(name, cost, base)) for name, cost in ordered_codecs(audit).items()]
     lines += [table_row(_lossy_cells(name, form, base, audit.get("in_use"))) for name, form in ordered_forms(audit).items()]
     draw_table("form-costs", "Size and cost of each form", FORMS, lines, compact=True)

@@ -18,8 +18,8 @@ from observability.metrics.stored_forms import EXACT, StorageAudit, latest_stora
 def stored_form_decision(dataset: str, rows: pd.DataFrame, model: str | None, found: Sequence[Finding], scope: Scope) -> None:
     """Draw the decisions on the form of a dataset with what was found since, and the boxes of the next one.
 
-    rows: of the logged datasets, with their audits. model: whose answers the audit compared. found: those of the dataset that need action
-    are evidence.
+    rows: the logged datasets, with their audits. model: whose answers the audit compared. found: findings; those about the dataset that
+    need action are evidence.
     """
     audit = next((each for each in latest_storage_audits(rows) if each.dataset == dataset), None)
     if audit is None or not audit.forms:

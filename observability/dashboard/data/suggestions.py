@@ -115,7 +115,7 @@ def _acceptance_effect(told: AcceptanceOutcome) -> None:
     of_time = f"{told.labels:,} labels of this window no longer needed; {told.timed:,} with a logged time"
     of_time = of_time if hours is not None else "log `seconds` to see it"
     lines.append(table_row(what="Annotator time saved", figure=saved, reach=None, of=of_time))
-    with st.expander("Errors and time, now and then", icon=":material/table_rows:"):
+    with st.expander("Errors and time, now and with acceptance", icon=":material/table_rows:"):
         draw_table("effect", "Effect of accepting suggestions", EFFECT_COLUMNS, lines, compact=True)
     rows = [[name, figure.value, figure.low, figure.high, figure.n, basis] for name, figure, _, basis in known]
     rows.append(["Hours of annotators saved", hours, None, None, told.labels, told.time_basis])

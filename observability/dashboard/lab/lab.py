@@ -77,7 +77,7 @@ def parameter_box(
     prefix: str = "lab",
     note: str | None = None,
 ) -> Any:
-    """The choice of a box that is a parameter of the address. side: where it stands; prefix: of the box's key; note: its help."""
+    """The choice of a box that is a parameter of the address. side: its column; prefix: of the box's key; note: its help."""
     key, texts = f"{prefix}-{parameter}", [str(option) for option in options]
     named = st.query_params.get(parameter, str(default))
     place = texts.index(named) if named in texts else list(options).index(default)
@@ -120,14 +120,12 @@ def plant_prediction_fault(scene: "FaultTargets", choice: "TimelineRequest", why
     from observability.simulation.timeline import build_fault_timeline
 
     title = f"{choice.fault.replace('_', ' ')} on {choice.model}"
-    takes = "Takes half a minute to some minutes"
+    takes = "Takes half a minute to a few minutes"
     plant_fault(choice, title, lambda note: build_fault_timeline(scene, choice, note), why, takes, model=choice.model)
 
 
 def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: str | None, takes: str, model: str | None = None) -> None:
-    """The button that starts the job, and the running job. why: why it cannot be planted; takes: the duration in words; model: whose
-    it is.
-    """
+    """The button that starts the job, or the running job. why: why it cannot be planted; takes: the duration in words; model: its model."""
     job = LAB.current()
     ahead = 0 if job is None or job.done else 1 + len(LAB.waiting)
     place = LAB.place(choice)

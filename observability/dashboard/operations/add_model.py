@@ -110,7 +110,7 @@ def _words_of_page(expected: object) -> object:
 
 
 def _place_on_page(option: re.Match[str]) -> str:
-    """Where the page has what an option says."""
+    """Where on the page a command-line option is set."""
     return f"under {PART}" if option[1] in ("timezone", "decimal") else "under Corrections"
 
 
@@ -199,7 +199,8 @@ def _label_levels(adding: dict[str, Any], label: str | None) -> list[str]:
 def _column_editor(columns: list[str], said: Mapping[str, Any], names: Mapping[str, str], known: bool) -> dict[str, Any]:
     """The roles of the other columns in an editable table: name in the records, feature, kind, sensitive; unchanged cells stay inferred.
 
-    names: those in the records that were given, by column. known: the file could be read that far, so that `said` holds what was inferred.
+    names: by column, the name in the records that a person gave. known: whether the file could be read, so that `said` holds the inferred
+    values.
     """
     used = {said.get("label"), said.get("prediction"), said.get("at"), *(each.rpartition("=")[2] for each in said.get("score") or [])}
     rest = [each for each in columns if each not in used]

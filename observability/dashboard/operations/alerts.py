@@ -231,5 +231,5 @@ def watcher_note() -> None:
         st.caption("Checks run every five minutes; the first is in progress.")
     else:
         when = formatting.time_ago(state.checked_at, datetime.now(UTC))
-        words = "models with new records every five minutes, others every hour, those without a record for 30 days never."
-        plain_caption(f"Last check {when}; {words}")
+        words = "Models with new records are checked every five minutes, others every hour; without a record for 30 days, not at all."
+        plain_caption(f"Last check {when}. {words}")

@@ -38,7 +38,7 @@ from observability.metrics.prices import PRICES
 
 SENTENCE_ORDER = ("month_cost", "cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided", "money_lost_per_thousand")
 PRICED_METRICS = ("cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided")
-"""Metrics of a quantity at a recorded price: the badge is that of the quantity."""
+"""Metrics of a quantity at a recorded price: the badge shows the basis of the quantity."""
 DAYS_UP_TO = 31
 """Windows up to this many days are drawn by day, longer ones by week."""
 EXAMPLES = {
@@ -93,7 +93,9 @@ def cost_breakdown(here: ModelPage) -> CostBreakdown:
 
 
 def cost_sentences(found: Sequence[Finding], *, first: bool) -> None:
-    """The sentences of the findings. first: of the month, and those that need action; else those of predictions, decisions and errors."""
+    """The sentences of the findings. first: findings about the month and findings that need action; else those about predictions, decisions
+    and errors.
+    """
     of = {each.metric: each for each in found}
     ordered = [of[metric] for metric in SENTENCE_ORDER if metric in of]
     for each in (each for each in ordered if (each.needs_action or each is ordered[0]) == first):

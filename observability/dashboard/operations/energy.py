@@ -100,8 +100,8 @@ def _energy_frames(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
 def energy_sentences(
     found: Sequence[Finding], metrics: Collection[str] = ("energy_per_thousand", "sci", "idle_share"), *, marked: bool = True
 ) -> None:
-    """The sentences of findings about serving, worst first, each with the badge of its basis; without repetition. An unknown idle share
-    stands among the findings alone. metrics: those that are told. marked: whether the badge is drawn.
+    """The sentences of findings about serving, worst first, each with the badge of its basis; without repetition. An unknown idle share is
+    only in the list of findings. metrics: the metrics to show. marked: whether the badge is drawn.
     """
     said = set()
     for each in found:

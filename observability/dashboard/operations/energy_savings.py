@@ -83,12 +83,12 @@ def start_hour_section(here: ModelPage, runs: EnergyRuns) -> None:
 
 
 def saving_sentence(claim: RunClaim, *, judged: bool) -> None:
-    """Write what a saving says, with its state where it is a finding of the window."""
+    """Draw the sentence of a saving, with its status if it is a finding of the window."""
     said = claim.because.replace("`", "")
     if judged:
         st.markdown(status_line(claim.severity, said, strong=True))
     else:
-        plain_paragraph(f"Outside this window. {said}")
+        plain_paragraph(f"From runs before this window: {said}")
 
 
 def power_cap_section(here: ModelPage) -> None:

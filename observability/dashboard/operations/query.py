@@ -45,7 +45,7 @@ def _answer_or_error(query: str) -> LimitedAnswer | str:
 
 
 def answer_section() -> None:
-    """Draw the answer to the query that was run last, as long as it stands in the box."""
+    """Draw the answer to the last query while the box still holds that query."""
     query, answer = st.session_state.get(ANSWER, (None, None))
     if answer is None or query != st.session_state.get(TEXT):
         return

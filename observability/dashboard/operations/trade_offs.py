@@ -50,7 +50,7 @@ COLUMNS = (
     column("unstable", "Unstable", align="right", phone=False, help="Rows whose decision changed when the same rows were scored again"),
     *(column(key, label, align="right", phone=False) for key, label in FIGURES.items()),
 )
-"""Columns of the table of forms but that of cost, whose unit is the audit's."""
+"""Columns of the table of forms, except cost, whose unit is the audit's."""
 MAX_SLICES = 12
 SERVE = "Serve form"
 """How the sentence of a decision begins."""
@@ -126,7 +126,7 @@ def chosen_comparison(audits: Sequence[TradeOffAudit]) -> Choice:
 
 
 def shown_axis(name: str, audit: TradeOffAudit) -> Axis:
-    """The axis as the page shows it: cost in the audit's currency, for so many answers that it is no tiny number."""
+    """The axis as the page shows it: cost in the audit's currency, for a number of answers that makes it readable."""
     axis = AXES[name]
     if name != "cost":
         return axis

@@ -45,7 +45,7 @@ BY_ITSELF = "the dashboard"
 
 
 def change_row(entry: Entry, scope: Scope) -> dict[str, Any]:
-    """One entry. It links to what it is about: a review step, an alert, a case or a model."""
+    """One entry. It links to its subject: a review step, an alert, a case or a model."""
     about = dict(entry.about)
     title: Cell = {"t": entry.title}
     if about.get("review"):

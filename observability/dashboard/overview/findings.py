@@ -63,7 +63,7 @@ ACT_COLUMN = column("act", "", width="3rem", phone=False)
 
 
 def severity_counts(findings: Sequence[Finding]) -> dict[str, int]:
-    """The number of findings by the severity that their rows show, worst first: what a person has acknowledged stays critical."""
+    """The number of findings by displayed severity, worst first: acknowledged findings stay critical."""
     return {severity: sum(finding.shown_severity == severity for finding in findings) for severity in SEVERITIES}
 
 
@@ -108,7 +108,7 @@ def findings_section(key: str, caption: str, findings: Sequence[Finding], scope:
 
 
 def open_findings_tables(caption: str, findings: Sequence[Finding], scope: Scope, *, models: bool = False) -> None:
-    """Draw the findings that are not OK; of several that cannot be judged, the table is folded."""
+    """Draw the findings that are not OK; several unknown ones are in a folded table."""
     unknown = [finding for finding in findings if finding.severity == "unknown"]
     few = unknown if len(unknown) <= FEW_UNKNOWN else []
     shown = [*(finding for finding in findings if finding.needs_action), *few]

@@ -169,7 +169,7 @@ def load_model_status(scope: Scope, model: Model) -> ModelStatus:
 
 
 def controllers_note() -> str:
-    """How many controllers there are beside the models, as the end of a sentence; empty where there is none."""
+    """The number of controllers besides the models, as the end of a sentence; empty without any."""
     known = len(load.catalog().controllers)
     return f" and {formatting.plural(known, 'controller')}" if known else ""
 
@@ -185,8 +185,8 @@ def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
 
 
 def with_records(statuses: Sequence[ModelStatus], found: Sequence[Finding]) -> tuple[list[ModelStatus], tuple[Incident, ...]]:
-    """The statuses with what records say of their models, worst first, and the incidents of records that name none of these models. As
-    `check` does, findings of a model and of its records form incidents together.
+    """The statuses, with findings about records of their models, worst first; and the incidents of records that name none of these models.
+    As `check` does, findings of a model and of its records form incidents together.
 
     found: findings of training runs, probes, controllers and other records.
     """
@@ -258,7 +258,7 @@ def page_of_what_is_not_judged(status: ModelStatus) -> str | None:
 
 
 def status_cell(severity: Severity, found: Sequence[Incident], shared: frozenset[str] = frozenset()) -> Cell:
-    """The number of incidents of a severity over that of milder ones, the severity's word alone where none is of it; the tooltip says how
+    """The number of incidents of a severity above the number of milder ones; only the severity's word if it has none. The tooltip says how
     many are shared.
 
     shared: the ids of incidents that are counted once with those of other models.
@@ -409,7 +409,7 @@ def small_multiple(days: Sequence[DayValue], label: str, band: Band | None = Non
 
 
 def fairness_cell(status: ModelStatus, found: Sequence[Finding]) -> Cell:
-    """The worst finding about groups in a word, with the difference of the pair that differs most surely by day, and its change."""
+    """The worst finding about groups in a word, with the daily difference of the most significant pair, and its change."""
     cell = worst_finding_cell(found, "unchanged")
     known = [finding for finding in found if finding.value is not None and pair_values(finding.evidence)]
     if not known:

@@ -35,7 +35,7 @@ class FleetView:
 
 
 def fleet_view_of(address: Mapping[str, Sequence[str]]) -> FleetView:
-    """The view that an address names. address: its parameters `column` and `group`; what no column or group is called is left out."""
+    """The view that an address names. address: its parameters `column` and `group`; unknown names are left out."""
     offered = [each["key"] for each in fleet.COLUMNS if each["key"] not in FIXED]
     named = [key for key in offered if key in address.get("column", ())]
     group = next((name for name in address.get("group", ()) if name in GROUPS), None)

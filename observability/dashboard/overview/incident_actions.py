@@ -80,7 +80,7 @@ def incident_owner_words(incident: Incident, alert: Alert | None) -> str:
 
 
 def save_incident_entry(incident: Incident, alert: Alert | None, author: str, says: str, **more: Any) -> bool:
-    """Save what a person says about an incident; False, with the reason on the page, where it cannot be saved."""
+    """Save a person's entry about an incident; False, with the reason on the page, if it cannot be saved."""
     model = load.catalog().by_name.get(incident.model or "")
     owner = model.settings.owner if model else None
     return save_records(person_records(incident, alert, author, says, owner, datetime.now(UTC), **more))

@@ -1,4 +1,4 @@
-"""The first page of many models: what the last check said of each, a search and filters, and one page of rows at a time."""
+"""The first page with many models: the result of each model's last check, a search and filters, and one page of rows at a time."""
 
 import logging
 import time
@@ -59,7 +59,7 @@ class FleetFilter:
         )
 
     def _finds(self, status: ModelStatus) -> bool:
-        """Whether every word of the search stands in what is told of a model."""
+        """Whether a model's name, owner, team, tags, status and incidents contain every word of the search."""
         settings, words = status.model.settings, self.find.lower().split()
         if not words:
             return True

@@ -22,7 +22,7 @@ COLUMNS = (
     column("counts", "Changes", width="15rem", phone=False),
 )
 SHAPES = {"deploy": "triangle", "registered": "square", "incident": "circle"}
-"""The shape of a mark by what it stands for; other events are diamonds."""
+"""The shape of a mark by kind of event; other kinds are diamonds."""
 MAX_ROWS = 12
 
 

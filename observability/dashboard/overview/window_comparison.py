@@ -82,7 +82,7 @@ def is_undecided_by_length(window: dict[str, Any], finding: Finding) -> bool:
 
 
 MAX_DAYS = 100_000
-"""Days between false alarms from which a shift is called rarer than that."""
+"""Largest number of days between false alarms that is written out; above it a shift is called rarer."""
 
 
 def sequential_test_note(finding: Finding) -> str | None:

@@ -276,7 +276,7 @@ def _model_owner(room: ReviewPage, model: str | None) -> str:
 
 
 def _movable_metrics(finding: dict[str, Any] | None, task: str | None) -> list[str]:
-    """Metrics that an action could target: that of the finding first, then the main metric of the model's task."""
+    """Metrics that an action could target: the finding's metric, then the main metric of the model's task."""
     likely = (finding["metric"] if finding else None, HEADLINE.get(task or ""))
     return list(dict.fromkeys([*(metric for metric in likely if metric in METRICS), *METRICS]))
 

@@ -92,7 +92,7 @@ def frozen_figure_cell(cell: dict[str, Any], sub: str | None = None, unit: str =
 
 
 def _last_week_cell(cell: dict[str, Any]) -> Cell:
-    """Last week's figure, whether this week's differs significantly, and that of the reference."""
+    """Last week's figure, whether this week's differs significantly, and the reference's figure."""
     base = f"reference {formatting.format_value(cell['reference'], cell['unit'])}" if cell.get("reference") is not None else None
     if not cell["before"]:
         return {"t": formatting.DASH, "sub": base}

@@ -81,7 +81,7 @@ def month_rows(values: Sequence[MonthValue]) -> list[dict[str, object]]:
 
 
 def latest_month_sentence(values: Sequence[MonthValue]) -> str:
-    """What the newest month with a value says; that none has one yet where it is so."""
+    """The sentence about the newest month with a value, or that no month has one yet."""
     months = [found.month for found in values if found.value is not None]
     if not months:
         return f"No month has {MIN_ITEMS} values of a measure yet."

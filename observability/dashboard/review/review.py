@@ -224,8 +224,8 @@ def week_of_dates(scope: Scope, weeks: Sequence[Week]) -> Week | None:
 
 
 def usual_week(seen: "DataFrame", registered: Collection[str], last: Week) -> Week:
-    """The week to review where none is named: the last complete one while some model is live, else the newest of those in which most
-    registered models were in production. A week counts where a model has records of its first half.
+    """The default week to review: the last complete one while a model is live, else the newest week among those with most registered models
+    in production. A week counts where a model has records of its first half.
 
     seen: the activity of the streams. registered: names of models. last: the last complete week.
     """

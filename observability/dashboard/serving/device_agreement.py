@@ -32,7 +32,7 @@ def agreement_findings(scope: Scope, model: str) -> list[Finding]:
 
 
 def server_agreement_section(found: Sequence[Finding]) -> None:
-    """Draw a row for each version on devices: what the rows say, and what the devices count; nothing without findings."""
+    """Draw a row for each version on devices: disagreement by rows, and by the devices' own counts; nothing without findings."""
     shares = {str(each.subject.partition("=")[2]): each for each in found if each.metric == SHARE}
     counts = {str(each.subject.partition("=")[2]): each for each in found if each.metric == GAP}
     if not shares:

@@ -81,7 +81,7 @@ def limit_source(limit: float | tuple[float, float] | None, settings: ModelSetti
 
 
 def drift_bars_note(bars: pd.DataFrame) -> str:
-    """What the marks of the bars mean, as far as they occur."""
+    """The meaning of the marks that occur on the bars."""
     parts = ["Bars: whole window, by severity and PSI, in the colour of the finding's state."]
     if (bars["severity"] == "unknown").any():
         parts.append("Grey: cannot be judged.")
@@ -193,7 +193,7 @@ def not_by_day_note(columns: Sequence[Finding]) -> str | None:
     """The columns that the heatmap leaves out, since a day of them has one value; None where it has them all."""
     names = [finding.subject for finding in columns if finding.evidence.get("one_value_a_day")]
     return (
-        f"Left out: {formatting.join_words(names, MOST_LINES)}. Nearly all rows of a day have one value, so a day says nothing of drift."
+        f"Left out: {formatting.join_words(names, MOST_LINES)}. Nearly all rows of a day share one value, so daily drift is not measured."
         if names
         else None
     )

@@ -99,7 +99,7 @@ def no_reports() -> None:
 
 
 def one_model(reports: pd.DataFrame, scope: Scope) -> str:
-    """The model whose devices are shown: that of the scope, else the one with most reports."""
+    """The model whose devices are shown: the model of the scope, else the one with most reports."""
     return scope.model or str(reports["model"].mode().iloc[0])
 
 

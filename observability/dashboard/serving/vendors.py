@@ -175,7 +175,7 @@ def sets_table(
 
 
 def cost_currency(model: str, rounds: ProbeRounds | None = None) -> str | None:
-    """The currency of what a model's calls cost: as its probes state, else as its settings say; None where neither does."""
+    """The currency of a model's call costs: from its probes, else from its settings; None without either."""
     if rounds is not None and rounds.currency:
         return rounds.currency
     known = load.catalog().by_name.get(model)
@@ -308,7 +308,7 @@ def similarity_caption(rounds: ProbeRounds) -> None:
 
 
 def changed_answers(rounds: ProbeRounds, changes: AnswerChanges) -> pd.DataFrame:
-    """The answers of the newest round that differ from the baseline: item, question, before, after, as they came."""
+    """The answers of the newest round that differ from the baseline: item, question, before, after, unchanged."""
     last = len(rounds.times) - 1
     rows = [
         {

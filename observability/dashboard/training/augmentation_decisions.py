@@ -34,7 +34,7 @@ def augmentation_decision_id(audit: AugmentationAudit) -> str:
 def augmentation_decision(
     audit: AugmentationAudit, verdict: Verdict, author: str, reason: str, told: AugmentationVerdict | None
 ) -> dict[str, object]:
-    """The record of a decision. told: what the measurements say, which the record keeps as its evidence."""
+    """The record of a decision. told: the verdict of the measurements, which the record keeps as evidence."""
     word, choice = CHOICES[verdict]
     about = f"{word} augmentation {audit.name} of {audit.model} {audit.version}: {reason}"
     evidence = [told.finding.id, f"audit of {iso(audit.at)}"] if told else [f"audit of {iso(audit.at)}"]

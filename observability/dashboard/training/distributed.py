@@ -90,7 +90,7 @@ def host_runs_since(host: str, everything: Sequence[RunVerdict], made: datetime)
 def efficiency_section(judged: RunVerdict, times: RankTimes | None, everything: Sequence[RunVerdict]) -> None:
     """Goodput, scaling efficiency, FLOPs and the cost of the straggler, each with how it was computed or what would give it.
 
-    times: those of the ranks of the run, None where no step was logged by all.
+    times: the times of the run's ranks, None where no step was logged by all.
     """
     run = judged.run
     if times is None:

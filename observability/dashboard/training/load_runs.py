@@ -45,7 +45,7 @@ def _runs_read_alone(names: tuple[str, ...], searches: tuple[tuple[str, int], ..
 
 @cached_by_state(4, computed=False)
 def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, ...]":
-    """See `analyzed_training_runs`. They are those of the findings, read and judged once."""
+    """See `analyzed_training_runs`. They are the runs of the findings, read and judged once."""
     from observability.analyzers.training.runs import ANALYZER
     from observability.monitoring import check_windows
 

@@ -78,7 +78,7 @@ def no_training_runs() -> None:
 
 
 def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], window: Window) -> None:
-    """Numbers of runs in the window, of those that need attention, and of active ones."""
+    """Numbers of runs in the window, of runs that need attention, and of active runs."""
     needy = sum((bad := worst_claim(run.claims or ())) is not None and needs_action(bad.severity) for run in shown)
     active = sum(is_run_active(run) for run in shown)
     parts = [formatting.plural(needy, "needs attention", "need attention"), *([f"{active} active"] if active else [])]
@@ -89,7 +89,7 @@ def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], 
 
 
 def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """The same runs as the store has them now; what earlier runs say of their devices stays as it was.
+    """The same runs in their present state; the comparison of their devices with earlier runs is kept.
 
     everything: all runs, which tell the studies that are searches.
     """
@@ -170,7 +170,7 @@ def best_value_of_run(each: TrainingRun) -> tuple[MetricCurve, int] | None:
 
 
 NAMELESS = " "
-"""No model's name: it has the prices that name no model, those of the sample fleet left out."""
+"""The empty name of no model: it has the prices that name no model, without the sample fleet's."""
 
 
 def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUse]:

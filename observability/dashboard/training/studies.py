@@ -128,7 +128,8 @@ def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -
     further_line(study, further)
     search_actions(study, further)
     plain_caption(
-        f"Chosen by its first value: {best.run.name}, {first}. The mean of {formatting.plural(repeats, 'run')} of this setting is {value}."
+        f"The search chose {best.run.name} by its first value, {first}; the mean of its setting's {formatting.plural(repeats, 'run')} "
+        f"is {value}."
     )
     search_checks(study)
     with st.expander("Pruning, energy and cost", icon=":material/payments:"):
@@ -160,7 +161,7 @@ def gain_in_words(gain: Interval) -> str:
 
 
 def search_checks(study: StudyResults) -> None:
-    """Draw whether the search itself went wrong: each check with its figure, and what to do next where it asks for something."""
+    """Draw the checks of the search itself: each with its figure, and the next step if it needs one."""
     claims = [with_short_claim(claim) for claim, _ in claims_about_searches([each.run for each in study.trials])]
     lines = [
         table_row(
@@ -310,7 +311,7 @@ def importance_section(study: StudyResults) -> None:
     st.header("Which parameters mattered", anchor=False)
     found = parameter_importances(study)
     if not found:
-        st.caption(f"Needs {MIN_TRIALS} settings with a value, and parameters that differ between them; {len(study.settings)} are known.")
+        st.caption(f"Needs {MIN_TRIALS} settings with a value, and parameters that differ between them; known: {len(study.settings)}.")
         return
     clear = [each.name for each in found if each.p_value <= IMPORTANT]
     said = f"Distinguishable from chance: {', '.join(clear)}." if clear else "No parameter is distinguishable from chance."
@@ -350,7 +351,7 @@ def settings_table(study: StudyResults, scope: Scope) -> None:
 
 
 def all_studies_table(known: Sequence[StudyResults], scope: Scope, uses: dict[str, dict[str, RunUse]]) -> None:
-    """The studies side by side, folded. uses: those of `use_of_studies`."""
+    """The studies side by side, folded. uses: the result of `use_of_studies`."""
     rows = []
     for study in known:
         gained = study_gain(study)

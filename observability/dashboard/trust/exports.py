@@ -1,4 +1,6 @@
-"""The page of exports: privacy budgets, recipients and what they may get, the ledger, checklists of training elsewhere, and own files."""
+"""The page of exports: privacy budgets, recipients and their levels, the ledger, checklists of training elsewhere, and the product's own
+files.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -120,7 +122,7 @@ def load_exports(scope: Scope) -> ExportsPage:
 def no_exports() -> None:
     """The empty state: how to log an export."""
     example = ("Share of the privacy budget that each recipient spent", _sample_figure)
-    step = "One record for each file, table or training set that leaves shows budgets, k, and what is missing."
+    step = "Log one record for each file, table or training set that leaves: this page then shows budgets, k, and what is missing."
     empty_states.how_to_log_state("No export has been logged yet.", step, HOW, example)
 
 
@@ -157,7 +159,7 @@ def budget_chart(page: ExportsPage) -> None:
     st.header("Privacy budgets", anchor=False)
     last = twin.groupby("who").last().sort_values("share")
     who, share = last.index[-1], float(last["share"].iloc[-1])
-    alt = f"{who} has spent {100 * share:.0f} % of its privacy budget, the most of {formatting.plural(len(last), 'budget')}."
+    alt = f"{who} has spent {100 * share:.0f} % of its privacy budget{f', the most of {len(last):,} budgets' if len(last) > 1 else ''}."
     plain_paragraph(alt)
     states = {" · ".join(filter(None, pair)): _budget_state(page, pair) for pair in page.ledger.by_pair()}
     figure = charts_exports.budget_steps(twin, states)

@@ -179,7 +179,7 @@ def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
     asked = f"{criterion.title}: {criterion.asks}"
     owner = f"Criterion of {here.model.name}, chosen by its owner." if settled == criterion.name else None
     about = _incompatible_criteria(chosen) if here.model.task == "binary" else None
-    words = f"{asked}{'; it excludes other criteria here' if about else ''}."
+    words = f"{asked}{'; other criteria cannot hold together with it here' if about else ''}."
     st.caption(formatting.escape_markdown(words), help=formatting.escape_markdown(" ".join(filter(None, (about, owner)))) or None)
     if here.model.task != "binary":
         return

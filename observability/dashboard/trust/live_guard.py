@@ -120,7 +120,7 @@ def usual_subjects(view: GuardedRequests, claims: Sequence[Finding]) -> int:
 
 
 def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:
-    """A subject and what it does, as a row."""
+    """The row of a subject and its unusual behaviour."""
     ids = finding.evidence["ids"]
     return table_row(
         severity=severity_cell(finding.shown_severity),
@@ -181,7 +181,7 @@ def reliance_section(here: ModelPage, found: Sequence[Finding]) -> None:
     verdicts = verdict_pairs(here.model.name)
     if not actions and not verdicts:
         st.markdown(
-            "No action or verdict about a labelled prediction yet: log `action`, what was done, with predictions, or conclude cases."
+            "No action or verdict about a labelled prediction yet: log `action` (what was done) with predictions, or conclude cases."
         )
         return
     if actions:

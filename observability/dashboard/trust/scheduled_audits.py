@@ -1,4 +1,4 @@
-"""The schedule of a model's audits: what runs when and what came of it, and the form that sets it."""
+"""The schedule of a model's audits: when each runs, its last result, and the form that sets it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
