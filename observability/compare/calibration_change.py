@@ -18,8 +18,8 @@ LEAST = 0.02
 def calibration_differences(ask: AskEngine, model: Model, a: Window, b: Window, young: str | None) -> list[Difference]:
     """The expected calibration error of both sides, over all labelled rows of each; none of a regression.
 
-    young: the reason why there is no verdict, or None. The p-value is the larger of two: that the errors are equal, and that the deviations
-    of the shares from the scores are those of the other side, group by group; deviations of other signs can have one error.
+    young: the reason why there is no verdict, or None. The p-value is the larger of two tests: equal errors, and equal deviations of shares
+    from scores in every group. The second is needed because deviations of opposite signs can give the same error.
     """
     if model.task not in ("binary", "multiclass"):
         return []

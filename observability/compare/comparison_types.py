@@ -12,7 +12,7 @@ from observability.core.window import Window
 
 @dataclass(frozen=True)
 class ComparisonSide:
-    """One side. versions: those that have rows in the window; rows: predictions; labelled: those whose label is known."""
+    """One side. versions: versions with rows in the window; rows: predictions; labelled: predictions with a known label."""
 
     window: Window
     versions: tuple[Version, ...]

@@ -112,7 +112,11 @@ def recommendation(model: Model, found: WindowComparison, regressed_slices: int 
     worse = [each for each in criteria if each.state == "worse"]
     if worse:
         said = "; ".join(f"{each.name.lower()}: {each.words}" for each in worse)
-        return Recommendation("hold", f"Hold: {title} is {state}, but other criteria are worse ({said}).", criteria)
+        return Recommendation(
+            "hold", f"Hold: {title} is {'similar' if state == 'alike' else state}, but other criteria are worse ({said}).", criteria
+        )
     return Recommendation(
-        "promote", f"Promote: {title} is {state} ({change_words(head)}), and nothing that was compared is worse.", criteria
+        "promote",
+        f"Promote: {title} is {'similar' if state == 'alike' else state} ({change_words(head)}), and no other criterion is worse.",
+        criteria,
     )

@@ -89,7 +89,7 @@ class Context:
 
     @property
     def due_time(self) -> datetime:
-        """The instant as of which what was promised with a date is due or has expired: one clock for batches and for every audit."""
+        """The instant that decides what is due or has expired: the same for batches and every audit."""
         return self.until or self.now
 
     def most_important(self, names: Sequence[str]) -> tuple[str, ...]:

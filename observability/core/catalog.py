@@ -248,7 +248,7 @@ class Catalog:
 
     @property
     def unregistered(self) -> tuple[str, ...]:
-        """Names of the models of which no version is registered."""
+        """Names of the models without a registered version."""
         return tuple(model.name for model in self.models if not any(version.registered for version in model.versions))
 
     @cached_property

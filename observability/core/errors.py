@@ -1,4 +1,4 @@
-"""Errors with separate fields: what went wrong, where, what was got, what was expected, and what to try.
+"""Errors with separate fields: the problem, its place, the value found, the value expected, and what to try.
 
 The command line, pages and HTTP show these fields in their own ways. Branch by type, never by the text.
 """

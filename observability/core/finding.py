@@ -76,7 +76,7 @@ class Finding:
 
     @property
     def shown_severity(self) -> Severity:
-        """The severity whose word, icon and colour a page shows: that of the state, so that what is acknowledged stays critical."""
+        """The severity whose word, icon and colour a page shows: the severity of the state. An acknowledged finding stays critical."""
         return "act" if self.state == "critical" else self.severity
 
     @cached_property
@@ -99,8 +99,8 @@ class Finding:
     def revised(self, **changes: Any) -> "Finding":
         """The finding with other values of these fields, as `dataclasses.replace` gives it, which sets all of them one by one.
 
-        A check revises each of very many findings several times. The id is kept where nothing that it is made of changes. Raises TypeError
-        for what is no field.
+        A check revises each of very many findings several times. The id is kept if none of its parts changes. Raises TypeError for an
+        unknown field.
         """
         if not changes.keys() <= FIELDS:
             raise TypeError(f"a finding has no {', '.join(sorted(changes.keys() - FIELDS))}")
@@ -150,8 +150,8 @@ def needs_action(severity: str | None) -> bool:
 
 
 def urgency(severity: Severity, stands: bool) -> tuple[int, bool]:
-    """Sort key of incidents and agenda items, most urgent first: what is critical and nobody has acknowledged, then warnings with what is
-    critical and acknowledged, then the rest; of each what is new before what stands (docs/decisions/0194).
+    """Sort key of incidents and agenda items, most urgent first: critical and not acknowledged; then warnings, and critical ones that are
+    acknowledged; then the rest. Within each group new ones come before ongoing ones (docs/decisions/0194).
     """
     return SEVERITIES.index(severity), stands
 

@@ -55,7 +55,7 @@ class IntakeLimits:
 
 @dataclass(frozen=True)
 class LimitsInForce:
-    """The limits that hold, and why the file does not: None where it does. Where it is wrong, what held before holds on."""
+    """The limits that hold, and why the file does not: None where it does. If it is invalid, the earlier limits stay in force."""
 
     limits: IntakeLimits = field(default_factory=IntakeLimits)
     problem: str | None = None

@@ -232,7 +232,7 @@ suggestion_accuracy | Suggestion accuracy by confidence | share | high | Share o
   given confidence, with the share of all suggestions that have it (coverage). | right / suggestions of gold items with that confidence |
   El-Yaniv and Wiener 2010 (risk and coverage)
 wrong_suggestions_taken | Accepted wrong suggestions | share | low | Share of wrong suggestions (by gold) that the annotator accepted. |
-  taken / shown and wrong by gold | ours
+  taken / shown that contradict the gold answer | ours
 suggestion_anchoring | Anchoring by suggestions | share | low | Rate of a wrong answer where it is suggested, less its rate among other
   annotators of the same items without a suggestion. | P(wrong answer given it is suggested) - P(the same answer, nothing suggested),
   within items | Mantel and Haenszel 1959; Sato et al. 1989

@@ -10,15 +10,15 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedNumbers:
-    """Numbers of named things. names: sorted. numbers: by name of the number, one for each of `names`, NaN where it has none; those that
-    nothing has are left out.
+    """Numbers of named things. names: sorted. numbers: by number (such as mean), an array over `names` with NaN where it is missing;
+    numbers missing everywhere are left out.
     """
 
     names: tuple[str, ...] = ()
     numbers: Mapping[str, "np.ndarray[Any, np.dtype[np.float64]]"] = field(default_factory=dict)
 
     def first(self, wanted: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float64]]":
-        """Of each name the first of some numbers that it has; NaN where it has none."""
+        """For each name, the first of the wanted numbers that it has; NaN without any."""
         found = np.full(len(self.names), np.nan)
         for number in reversed(wanted):
             if (values := self.numbers.get(number)) is not None:
@@ -29,7 +29,7 @@ class NamedNumbers:
 def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
     """The wanted numbers of an object of objects, as `{"temperature": {"mean": 20.5}}`; of anything else there are none.
 
-    What is no finite number counts as missing.
+    Values that are not finite numbers count as missing.
     """
     held = {name: own for name, own in objects.items() if isinstance(own, Mapping)} if isinstance(objects, Mapping) else {}
     names = tuple(sorted(held))
@@ -42,7 +42,7 @@ def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
 
 
 def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "dict[str, np.ndarray[Any, Any]]":
-    """By wanted number, that of each row and of each of some names: rows × names, NaN where there is none.
+    """By wanted number, its values as rows × names; NaN where missing.
 
     Numbers that no row has are left out.
     """
@@ -69,7 +69,7 @@ def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Se
 
 
 def stacked_numbers(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Of each row and of each of some names the first of the wanted numbers that it has: rows × names, NaN where there is none."""
+    """For each row and name, the first of the wanted numbers that it has: rows × names, NaN without any."""
     found, tables = np.full((len(rows), len(names)), np.nan), number_tables(rows, names, wanted)
     for values in (tables[number] for number in reversed(wanted) if number in tables):
         found = np.where(np.isnan(values), found, values)
@@ -77,5 +77,5 @@ def stacked_numbers(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: 
 
 
 def _number_or_nan(value: Any) -> float:
-    """A finite number; NaN where it is none."""
+    """The value if it is a finite number, else NaN."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else float("nan")

@@ -27,7 +27,9 @@ def change_in_words(change: float, unit: str, decimals: int = 0) -> str:
 
 
 def score_beside_threshold(score: float, threshold: float, text: str) -> str:
-    """A score with as many digits as it takes to stand on its side of the threshold: 0.3488 of 0.35 is `0.349`. text: it where it does."""
+    """A score with enough digits to be on the correct side of the threshold: 0.3488 with threshold 0.35 is `0.349`. text: the score as
+    usually written, used if it is on the correct side.
+    """
     digits = len(text.partition(".")[2])
     while digits < 17 and _is_number(text) and (float(text) >= threshold) != (score >= threshold):
         digits += 1

@@ -97,7 +97,7 @@ def plain_name(name: str) -> str:
 def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSettings:
     """Settings from a TOML file with the tables [settings], [importance], [limits], [protect], [columns]; missing keys keep `base`'s.
 
-    Raises UsageError that names the key, what was got and what was expected.
+    Raises UsageError that names the key, the value and what was expected.
     """
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))

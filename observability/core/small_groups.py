@@ -1,4 +1,4 @@
-"""Leave out what is said of groups of fewer than MIN_ROWS rows, because it may tell about single people.
+"""Leave out figures of groups of fewer than MIN_ROWS rows: they may reveal single people.
 
 Files leave such groups out for everybody. Pages, mails and the JSON of HTTP leave them out for people who may not reveal masked values:
 answers of the store fold them (`folded_groups`), findings lose their figures (`finding_without_few`), server/guarded_store.py calls both.
@@ -31,9 +31,7 @@ COUNTS = ("n", "rows", "labelled", "requests")
 
 
 def is_about_few(finding: Finding) -> bool:
-    """Whether a finding is about a group or slice of so few rows that it may tell about single people. Of a group without rows it tells
-    nothing.
-    """
+    """Whether a finding is about a group or slice of so few rows that it may reveal single people. A group without rows reveals nothing."""
     return is_body_about_few({"n": finding.n, "subject": finding.subject, "slice": finding.slice})
 
 
@@ -48,7 +46,7 @@ def _is_about_a_group(subject: str, part: str | None) -> bool:
 
 
 def rows_of_finding(finding: Finding) -> str:
-    """The rows behind a finding, in words where they are not told."""
+    """The number of rows behind a finding; in words where it is hidden."""
     return FEWER if finding.evidence.get(SUPPRESSED) else f"{finding.n:,}"
 
 
@@ -144,8 +142,8 @@ def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
     """The answer to an aggregate with small groups counted together under the name FEWER; the same frame where there is none.
 
     A group is small where it, one of its periods, classes or decisions has some rows and fewer than MIN_ROWS. The next smallest group is
-    counted with them until none of these figures is of so few rows and at least two groups are together, so that totals stay what they are
-    and no difference of two figures is one small group's.
+    added to them until all these figures have enough rows and at least two groups are together. So totals stay correct, and no difference
+    of two figures belongs to one small group.
     """
     keys = [name for name in question.key_names if name.startswith(GROUPED)]
     if not keys or frame.empty:
@@ -195,7 +193,9 @@ def without_small_levels(frame: "DataFrame", columns: Sequence[str]) -> "DataFra
 
 
 def _cells(question: Aggregate, frame: "DataFrame", groups: Any) -> "DataFrame":
-    """The counts of each group by what else it is counted by: period, decision and label. Of a histogram or sums those of one column."""
+    """The counts of each group by what else it is counted by: period, decision and label. For a histogram or sums, the counts of one
+    column.
+    """
     whole = frame.assign(group=groups)
     item = "column" if question.histogram else "measure" if question.sums else None
     if item is not None:
@@ -204,7 +204,7 @@ def _cells(question: Aggregate, frame: "DataFrame", groups: Any) -> "DataFrame":
 
 
 def _small(cells: "DataFrame") -> set[Any]:
-    """Groups of which a figure is of so few rows. A decision or label that is not known is no class."""
+    """Groups with a figure of fewer than MIN_ROWS rows. An unknown decision or label does not count as a class."""
     found: set[Any] = set()
     by = [name for name in ("period",) if name in cells]
     for more in ([], *([name] for name in ("decision", "label") if name in cells)):

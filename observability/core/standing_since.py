@@ -1,4 +1,4 @@
-"""Since when a state that stands has been so: what a detector found in its days, kept in a finding's evidence and said in one way."""
+"""The first day of an ongoing state, as a detector dated it, in a finding's evidence and in words."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,13 +8,13 @@ from observability.core.finding import WithEvidence
 from observability.core.formatting import format_iso_day
 
 SINCE_DAY, SINCE_EARLIER = "beyond_since", "beyond_earlier"
-"""Evidence: the day from which the state was surely beyond its level, and whether that is the first day that was looked at."""
+"""Evidence: the day since which the state has been significantly beyond its level, and whether that is the first day that was checked."""
 
 
 @dataclass(frozen=True)
 class StandingSince:
-    """The day from which a state was surely beyond its level without an end. earlier: that is the first day that was looked at, so that it
-    may have begun before.
+    """The day since which a state has been significantly beyond its level. earlier: it is the first day that was checked, so the state may
+    have begun before.
     """
 
     day: date
@@ -32,6 +32,6 @@ class StandingSince:
 
 
 def standing_since(claim: WithEvidence) -> StandingSince | None:
-    """Since when what a claim is about stands; None where its days do not tell."""
+    """The first day of a claim's ongoing state; None where its days do not date it."""
     day = claim.evidence.get(SINCE_DAY)
     return None if day is None else StandingSince(date.fromisoformat(day), bool(claim.evidence.get(SINCE_EARLIER)))

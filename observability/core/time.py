@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from observability.core.errors import UsageError
 
 STEP = timedelta(minutes=5)
-"""What the clock of pages and of the watcher moves in."""
+"""Step of the clock of pages and of the watcher."""
 
 
 def instant_from_text(text: str | None, name: str) -> datetime | None:
@@ -34,5 +34,7 @@ def aware_utc(instant: datetime) -> datetime:
 
 
 def end_of_step(instant: datetime) -> datetime:
-    """The end of the STEP that the instant lies in (UTC): what has just arrived lies before it, and windows that end now stay the same."""
+    """The end of the STEP that contains the instant (UTC). Records that have just arrived are before it, and windows that end now stay
+    equal during the step.
+    """
     return instant - (instant - datetime(1970, 1, 1, tzinfo=UTC)) % STEP + STEP

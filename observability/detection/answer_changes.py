@@ -28,7 +28,7 @@ CHANGED = 0.01
 ALIKE = 0.5
 """A free text differs where its similarity to the typical answer is below this fraction of the usual similarity."""
 SPREADS, EQUAL = 4.0, 1e-9
-"""Numbers differ where they are more than so many of their own standard deviations apart; relative difference that counts as none."""
+"""Number of standard deviations above which two numbers differ; relative difference below which they are equal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,11 +168,11 @@ class _Comparison(Protocol):
         ...
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """Of each round (or of one): 1 where its answer differs from the typical one, 0 where not, NaN where one of the two is missing."""
+        """By round (or for one): 1 if its answer differs from the typical one, 0 if not, NaN if one of the two is missing."""
         ...
 
     def steps(self) -> Floats:
-        """Of each round: 1 where its answer differs from that of the round before, 0 where not, NaN where one of the two is missing."""
+        """By round: 1 if its answer differs from the previous round's, 0 if not, NaN if one of the two is missing."""
         ...
 
     def similarity(self, baseline: Sequence[int]) -> Floats | None:
@@ -214,13 +214,13 @@ class _NumberComparison:
         return SPREADS * _own_spreads(self._values[np.asarray(baseline)], usual) + EQUAL * usual
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """Of each round (or of one): 1 where its answer differs, 0 where not, NaN where one of the two is missing."""
+        """By round (or for one): 1 if its answer differs, 0 if not, NaN if one of the two is missing."""
         gaps = self.gaps(baseline)
         own = gaps if place is None else gaps[place : place + 1]
         return np.where(np.isfinite(own), (np.abs(own) > self.tolerances(baseline)).astype(float), np.nan)
 
     def steps(self) -> Floats:
-        """Of each round: 1 where its answer is further from that of the round before than the tolerance, else than usual steps are."""
+        """By round: 1 if its answer is further from the previous round's than the tolerance (without one, than usual steps), else 0."""
         steps = np.vstack([np.full_like(self._values[:1], np.nan), np.diff(self._values, axis=0)])
         usual = np.abs(_middles(self._values))
         limit = self._stated if self._stated is not None else SPREADS * _robust_steps(steps, usual)
@@ -269,13 +269,13 @@ class _ClassComparison:
         return np.where(votes.max(axis=0) > 0, places[best], -1)
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """Of each round (or of one): 1 where its answer differs from the typical one, 0 where not, NaN where one of the two is missing."""
+        """By round (or for one): 1 if its answer differs from the typical one, 0 if not, NaN if one of the two is missing."""
         typical = self.typical(baseline)
         usual = np.where(typical >= 0, self._codes[typical, np.arange(typical.size)], -1)
         return self._unequal(usual[None, :], self._codes if place is None else self._codes[place : place + 1])
 
     def steps(self) -> Floats:
-        """Of each round: 1 where its answer differs from that of the round before, 0 where not, NaN where one of the two is missing."""
+        """By round: 1 if its answer differs from the previous round's, 0 if not, NaN if one of the two is missing."""
         before = np.concatenate([np.full_like(self._codes[:1], -1), self._codes[:-1]])
         return self._unequal(before, self._codes)
 
@@ -287,7 +287,7 @@ class _ClassComparison:
 
 
 class _TextComparison:
-    """Answers differ where they are much less similar to the typical one than those of the baseline are to each other."""
+    """Answers count as different if they are much less similar to the typical answer than the baseline's answers are to each other."""
 
     def __init__(self, rounds: ProbeRounds, last: int) -> None:
         self._similar = rounds.similarities(last)
@@ -308,7 +308,7 @@ class _TextComparison:
         return found
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """Of each round (or of one): 1 where its answer differs, 0 where not, NaN where one of the two is missing."""
+        """By round (or for one): 1 if its answer differs, 0 if not, NaN if one of the two is missing."""
         similar, typical = self.similarity(baseline), self.typical(baseline)
         others = np.array([[similar[row, item] if row != best else np.nan for row in baseline] for item, best in enumerate(typical)])
         usual = np.array([np.median(known) if (known := line[np.isfinite(line)]).size else 1.0 for line in others])
@@ -316,7 +316,7 @@ class _TextComparison:
         return np.where(np.isnan(own), np.nan, (own < ALIKE * usual).astype(float))
 
     def steps(self) -> Floats:
-        """Of each round: 1 where its answer is unlike that of the round before, by half the median similarity of neighbouring rounds."""
+        """By round: 1 if its similarity to the previous round's answer is below half the median similarity of neighbouring rounds."""
         rounds = self._similar.shape[1]
         steps = self._similar[:, np.arange(rounds - 1), np.arange(1, rounds)]
         usual = np.array([np.median(known) if (known := line[np.isfinite(line)]).size else 1.0 for line in steps])

@@ -75,13 +75,13 @@ def arrival_claims(hours: Hours, context: Context) -> tuple[list[QualityClaim], 
     if hours.past_days < MINIMUM_DAYS:
         more = max(round(MINIMUM_DAYS - hours.past_days), 1)
         because = (
-            "Volume and silence cannot be judged yet: they need two weeks of past before the window, and there are "
-            f"{hours.past_days:.1f} days; "
-            f"that needs about {rounded_count(more, 'more day')}."
+            "Volume and silence cannot be judged yet: they need two weeks of records before the window; there "
+            f"{'is' if f'{hours.past_days:.1f}' == '1.0' else 'are'} {hours.past_days:.1f} days, "
+            f"so about {rounded_count(more, 'more day')} {'is' if more == 1 else 'are'} needed."
         )
         return level, [undecided_arrival(context, "volume", int(hours.window.sum()) + hours.later, because)]
     if hours.window.size == 0:
-        because = "Volume and silence cannot be judged: this window holds no whole hour that is over, it needs about 1 more hour."
+        because = "Volume and silence cannot be judged: this window holds no completed hour; it needs about 1 more."
         return level, [undecided_arrival(context, "volume", hours.later, because)]
     usual = expected_by_hour(hours)
     gaps = silence_claims(hours, usual, context)
@@ -96,8 +96,8 @@ def undecided_arrival(context: Context, metric: str, n: int, because: str) -> Fi
 def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -> list[QualityClaim]:
     """Return claims about the total of the window and of its last day, compared with the expected totals.
 
-    The variation is that of single past days about their expectation. For a longer window that is conservative, since days partly cancel
-    out.
+    The variation is the variation of single past days around their expectation. For a longer window that is conservative, since days partly
+    cancel out.
     """
     length = hours.window.size
     blocks = [Block(float(hours.window.sum()), float(usual[hours.begin :].sum()), length, in_window(length, context))]
@@ -237,7 +237,7 @@ def surprise_by_hour(hours: Hours, usual: NDArray[np.float64]) -> NDArray[np.flo
 def unusual_from(first: int, past: float, least: float, hours: Hours, usual: NDArray[np.float64]) -> float | None:
     """Return the hours that a gap must last from index `first` on to be less likely than past gaps; None where that takes over a month.
 
-    least: hours that it must last anyway. Hours after the last known one are expected as those of a week before.
+    least: hours that it must last anyway. Hours after the last known one are expected to be like a week before.
     """
     known = surprise_by_hour(hours, usual)
     week = known[-WEEK:]

@@ -9,7 +9,7 @@ from observability.metrics.trade_offs import FormResult, FormSlice
 from observability.stats.multiple_testing import benjamini_hochberg
 
 CHANCE = 0.05
-"""Adjusted p-value from which a group is not named."""
+"""A group is named only below this adjusted p-value."""
 
 
 @dataclass(frozen=True)

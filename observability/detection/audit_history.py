@@ -97,7 +97,7 @@ def stored_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
 
 
 def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool, kinds: Sequence[str] = KINDS) -> list[StoredAudit]:
-    """Audits of some kinds, by default those that are judged, oldest first, with a headline or without; those of data are left out."""
+    """Audits of some kinds, by default the judged kinds, oldest first, with a headline or without; audits of data are left out."""
     found = []
     for row in rows:
         results = row["results"] if isinstance(row["results"], Mapping) else {}
@@ -119,7 +119,7 @@ def precision_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
 
 
 def audits_for_schedule(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
-    """Audits of every kind that is run here, oldest first: those with a headline, and those of forms."""
+    """Audits of every kind that is run here, oldest first: audits with a headline, and audits of forms."""
     return sorted([*stored_audits(rows), *precision_audits(rows)], key=lambda audit: audit.at)
 
 

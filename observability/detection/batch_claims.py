@@ -12,8 +12,8 @@ from observability.metrics.serving_power import BatchEnergy, EnergyAudit
 NAME = "operations/energy"
 ENERGY, SAVING, LEFT = "batch_energy", "batch_saving", "audit_days_left"
 MORE = 1.5
-"""Times the energy of the audit before from which more is a warning, where the whole interval is above once: what else runs on a machine
-moves processor time by up to 1.23 times between two audits, beyond the intervals of both (docs/energy.md).
+"""Minimum multiple of the energy in the audit before for a warning, if the whole interval is above 1. Other work on a machine changes
+processor time by up to 1.23 times between two audits, beyond both intervals (docs/energy.md).
 """
 BATCH_LIMITS: dict[str, float | None] = {SAVING: None}
 """No level: whether requests may wait for a batch, and a form may answer otherwise, is the owner's to say."""
@@ -95,7 +95,7 @@ def _sizes_alike(audit: EnergyAudit, sizes: Mapping[int, BatchEnergy], form: str
 
 
 def _rose(times: Ends) -> bool:
-    """Whether a change is a warning: surely more, and enough."""
+    """Whether a change is a warning: a significant increase by at least MORE."""
     return times[1] > 1 and times[0] >= MORE
 
 
@@ -125,7 +125,7 @@ def _noisy_claim(newest: EnergyAudit, metric: str, size: BatchEnergy, against: A
 def _saving_claim(newest: EnergyAudit, used: BatchEnergy, other: BatchEnergy, times: Ends, level: float | None) -> RunClaim:
     """The claim about the share of the energy that another size or form saves; a warning where all of its interval is beyond the level.
 
-    times: the energy of the other one in multiples of that of the used one.
+    times: the energy of the other one divided by that of the used one.
     """
     saved, low, high = 1 - times[0], 1 - times[2], 1 - times[1]
     severity: Severity = "unknown" if level is None else "watch" if low > level else "ok"

@@ -34,10 +34,10 @@ LIMITS: dict[str, tuple[float, float]] = {
 MIN_BATCHES, MIN_ROWS, MAX_BINS = 5, 100, 20
 """Earlier batches, and rows, that a comparison of scores needs; bins of scores."""
 BEYOND_USUAL = (1.5, 2.0)
-"""A batch is looked at, and held, for drift only where it has moved so many times as far as the most unusual earlier one."""
+"""A batch is to be reviewed, or held, for drift only if it moved this many times as far as the most unusual earlier batch."""
 MIN_REPEATS, COMMON = 5, 0.9
-"""A score is a default only where so many more rows have it than is usual: than had it earlier, and than had the most frequent score of
-nine in ten earlier batches. Equal rows have equal scores.
+"""A score is a default only if at least this many more rows have it than expected: from its earlier share, and from the share of the most
+frequent score that nine in ten earlier batches stay within. Equal rows have equal scores.
 """
 Kind = Literal["keys", "rows"]
 

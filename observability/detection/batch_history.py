@@ -67,8 +67,8 @@ def delivery_limit(metric: str, usual: float, place: int, owner: float | None = 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchComparison(HistoryComparison):
-    """One metric of one batch. batch: its name, None for the overdue one. device: whose past it is compared with; None for that of the
-    whole source. few: it has fewer rows than usual. varies: range of the value of such a batch, given how the earlier ones differ.
+    """One metric of one batch. batch: its name, None for the overdue one. device: the device whose past is the baseline; None for the past
+    of the whole source. few: it has fewer rows than usual. varies: range of the value of such a batch, given how the earlier ones differ.
     owner: the owner's limit, None where none is stated.
     """
 
@@ -109,7 +109,9 @@ class BatchComparison(HistoryComparison):
         return (self.metric != ROWS or self.few) and self.beyond(delivery_limit(self.metric, self.usual, 1, self.owner))
 
     def limit(self, severity: Severity) -> float:
-        """Return the limit that judged, on the side of the value: how far such batches vary where that is more and not surely passed."""
+        """Return the limit that was applied, on the side of the value: the natural variation of such batches if it is larger and not
+        significantly exceeded.
+        """
         if severity == "act":
             return delivery_limit(self.metric, self.usual, 1, self.owner)
         if severity == "watch":

@@ -2,8 +2,8 @@
 
 The figure of a device over the batches of the window (the median; of the delay the 95 % quantile too) is compared with those of the other
 devices of the source, as column statistics are (device_kinds): on a variance-stabilized scale, by a robust spread between devices, with the
-usual variation of a device's batches. A difference must also reach the limits of batch_history. A device that was so before is as severe,
-and no news. Where it is so by design, its owner states a limit: a device within it is not named.
+usual variation of a device's batches. A difference must also reach the limits of batch_history. If a device had the difference before, the
+severity is the same, but it is ongoing. If it is by design, the owner states a limit; a device within it is not reported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,14 +50,16 @@ FIGURES: dict[str, tuple[str, float, float]] = {
     DELAY: (DELAY, 0.5, OF_A_MEDIAN),
     DELAY_P95: (DELAY, 0.95, 4.47),
 }
-"""Of each metric: the value of a batch, the quantile over a device's batches, and its variance relative to a mean's (normal values)."""
+"""For each metric: the value of a batch, the quantile over a device's batches, and that quantile's variance relative to a mean's for normal
+values.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerBatches(HistoryComparison):
-    """One metric of one device over the window. at: its first batch; usual: the median of the other devices, so many.
+    """One metric of one device over the window. at: its first batch; usual: the median of the other devices.
 
-    ongoing: it was so in its own earlier batches. owner: the owner's limit, None where none is stated.
+    ongoing: its own earlier batches had it too. owner: the owner's limit, None where none is stated.
     """
 
     source: str
@@ -68,7 +70,7 @@ class PeerBatches(HistoryComparison):
     owner: float | None = None
 
     def limit(self, place: int) -> float:
-        """Return the value from which it is `watch` (place 0) or `act` (1): what its owner states is right up to the owner's limit."""
+        """Return the value from which it is `watch` (place 0) or `act` (1). Values up to the owner's limit are OK."""
         return delivery_limit(FIGURES[self.metric][0], self.usual, place if self.owner is None else 1, self.owner)
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:

@@ -1,4 +1,4 @@
-"""Column statistics of batches (`stats`) by device, what of them is unusual enough to tell, and the clocks of devices.
+"""Column statistics of batches (`stats`) by device, the limits from which they are reported, and the clocks of devices.
 
 `device_kinds` compares them.
 """
@@ -59,9 +59,9 @@ class StatisticComparison:
     """One statistic of one column of a device in the window.
 
     batch: the most unusual batch; None for a median over the window's batches (against "peers"). effect: difference in the unit of LIMITS;
-    of a share its increase. p_value: of a value at least as extreme in any batch. baseline_n: earlier batches, or other devices.
-    unusual: batches that are as extreme; first: when the first of them came. ongoing: against peers, the device was so in its own past.
-    varies: range of the most unusual of so many batches, given how the earlier ones (or the other devices) differ.
+    for a share its increase. p_value: of a value at least as extreme in any batch. baseline_n: earlier batches, or other devices. unusual:
+    number of equally extreme batches; first: arrival of the first of them. ongoing: against peers, the device differed in its own past too.
+    varies: range of the most unusual value among the window's batches, given the variation of earlier batches (or other devices).
     """
 
     source: str

@@ -1,9 +1,9 @@
-"""Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the eight weeks before.
+"""Drift of the logged calls of a language model without a reference: questions and answers, compared with the eight weeks before.
 
 A column moved where its PSI is large, beyond chance, and some times that of any earlier week against the others; of a number, after many
 weeks, beyond what its weeks differ by on average, or half that and half what those of all numbers do, where its own were calmer. The newest
 two weeks are no part of the baseline where the same change reached them already. Numbers are compared in deciles of the earlier calls,
-categories by their frequent levels, free texts by their length. Columns of answers are those of calls that got one.
+categories by their frequent levels, free texts by their length. Columns of answers include only calls that got an answer.
 """
 
 import json
@@ -31,7 +31,7 @@ WEEK = 7
 MIN_WEEKS, SURE_WEEKS = 2, 3
 """Earlier weeks of MINIMUM_ROWS calls that a comparison needs, and that a critical one needs."""
 MOVED: Limits = (0.2, 0.4)
-"""PSI from which a column is watch and act: as of a share that rises from 20 to 40 %, and to 50 %."""
+"""PSI from which a column is watch and act; it corresponds to a share that rises from 20 to 40 %, and to 50 %."""
 PAST_DAYS = 8 * WEEK
 """Days before the window that it is compared with: the most unusual of eight weeks says how much weeks vary, of four often too little."""
 BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
@@ -42,11 +42,13 @@ MANY_WEEKS, AFTER_MANY = 6, 0.8
 CALM = (0.99, 0.9998)
 """Share of unchanged weeks in which all numbers of a model stay within the limits for watch and for act, after many weeks."""
 MOST_RAISED = 4.0
-"""What all numbers vary by on average counts for a calm one up to so many times its own: one that changed blinds no other."""
+"""For a column with little variation, the mean variation of all columns counts at most this many times its own, so that one changed column
+does not hide others.
+"""
 MAX_LEFT_OUT = 2
-"""Newest earlier weeks that are no part of the baseline at most, where a change reached them: what lasts longer is usual by then."""
+"""Maximum number of newest earlier weeks left out of the baseline because a change had reached them; a longer change counts as usual."""
 ALIKE = 1.5
-"""A change that is so many times as large as in the week before is worse."""
+"""A change at least this many times as large as in the week before counts as worse."""
 MAX_BINS, MAX_LEVELS, RARE = 10, 20, 0.01
 """Bins of a number, levels that are kept apart, and the share of the earlier calls below which a level is one of the others."""
 CLEAN = 0.999
@@ -68,10 +70,10 @@ OF_ANSWERS = ("output", "answer", "response", "completion", "finish", "refus")
 class CallDrift(WindowChange):
     """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the others.
 
-    extra: by how much the PSI of the earlier weeks is on average larger than by the chance of their calls; chance: the PSI that the window
-    has by that. before, now: the mean of a number, else the share of `level`, the one that adds most to the PSI. counts: by bin, of the
-    baseline and of the window. number: it is compared in deciles; weeks: those of the baseline. last_week: the PSI of the newest earlier
-    week against the baseline. since: when it moved, as far as its days tell.
+    extra: by how much the mean PSI of the earlier weeks exceeds sampling noise; chance: the PSI of the window that sampling noise explains.
+    before, now: the mean of a number, else the share of `level`, the level that adds most to the PSI. counts: by bin, of the baseline and
+    of the window. number: it is compared in deciles; weeks: number of weeks of the baseline. last_week: the PSI of the newest earlier week
+    against the baseline. since: when it moved, if its days show it.
     """
 
     column: str
@@ -119,7 +121,7 @@ class CallDrift(WindowChange):
 
     @property
     def earlier_effect(self) -> float | None:
-        """The PSI of the week before; that of the window where the two differ by less than the factor ALIKE."""
+        """The PSI of the week before; the window's PSI if the two differ by less than the factor ALIKE."""
         return self.effect if self.last_week / ALIKE <= self.effect <= self.last_week * ALIKE else self.last_week
 
     @property
@@ -139,7 +141,7 @@ def call_columns(calls: "DataFrame", features: Sequence[str]) -> "dict[str, Data
     """What is compared of calls, by name: the features, the answer, and whether it refuses; columns of answers of answered calls only.
 
     calls: as a Sample gives them, with `status`, `prediction`, `extra` and `week`. Each answer has the columns `value`, `at` and `week`. A
-    feature of the name `answer` or `refused` stands in place of what the record says.
+    feature named `answer` or `refused` replaces the record's own field.
     """
     stated = {ANSWER: calls["prediction"], REFUSED: calls["extra"].map(_refusal).astype(object)}
     stated |= {reference.removeprefix("feature."): calls[reference] for reference in features}
@@ -214,7 +216,7 @@ def factors_beyond(weeks: int, number: bool) -> Limits:
 
 
 def _limits_of(drift: CallDrift, numbers: Sequence[CallDrift], stated: Limits) -> Limits:
-    """The PSI from which a column is watch and act. numbers: those of the model that vary."""
+    """The PSI from which a column is watch and act. numbers: the model's numeric columns that vary."""
     if drift.number and drift.weeks >= MANY_WEEKS:
         beyond = _beyond_usual_weeks(drift, [each.extra for each in numbers])
     else:
@@ -226,12 +228,13 @@ def _limits_of(drift: CallDrift, numbers: Sequence[CallDrift], stated: Limits) -
 
 
 def _beyond_usual_weeks(drift: CallDrift, extras: Sequence[float]) -> Limits:
-    """The PSI that CALM shares of unchanged weeks stay within, of a number. extras: `extra` of the numbers that vary.
+    """The limits on a numeric column's PSI that shares CALM of unchanged weeks stay within. extras: `extra` of the numeric columns that
+    vary.
 
-    A shift of a week makes a PSI of its square, so that the PSI beyond chance is that of Student's t squared. Of a number whose weeks are
-    calmer than those of all numbers on average, half of the variance is its own and half that mean; the degrees of freedom are those of
-    the sum of two (Satterthwaite 1946). Of any other the variance is its own alone: numbers that never move make no other calm. The
-    shares are of all numbers together (Bonferroni).
+    A shift of a week makes a PSI of its square, so that the PSI beyond chance is that of Student's t squared. If a column's weeks vary less
+    than the average of all columns, its variance is the mean of its own and that average; the degrees of freedom are by Satterthwaite
+    (1946). Otherwise the variance is its own: columns that never move do not lower the limits of others. The shares hold for all columns
+    together (Bonferroni).
     """
     from scipy.special import stdtrit
 

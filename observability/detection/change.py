@@ -55,7 +55,9 @@ class DifferenceError:
 
     @cached_property
     def total_freedom(self) -> float:
-        """Degrees of freedom of the whole error: those of the days' part, more where rows weigh more (Satterthwaite 1946)."""
+        """Degrees of freedom of the total error: those of its variation between days, more if rows contribute more of it (Satterthwaite
+        1946).
+        """
         grown = self.freedom * (self.total**2 / self.days) ** 2 if self.days > 0 else float("inf")
         return min(grown, self.most_freedom)
 
@@ -134,7 +136,7 @@ class WindowChange:
         return (-self.effect,)
 
     def is_new(self, severity: Severity, budget: float) -> bool:
-        """Whether the model's own past differs from it as well; True where there is none."""
+        """Whether the change is also a change from the model's own past; True without a past."""
         return True
 
     @property
@@ -171,7 +173,7 @@ class ChangeVerdict(Generic[Change]):
 
     @property
     def limit(self) -> float:
-        """The limit that the change passed, or else the one for watch."""
+        """The limit that the change exceeded, else the one for watch."""
         return self.change.limits[self.severity == "act"]
 
     @property

@@ -47,7 +47,7 @@ class CleaningComparison(HistoryComparison):
     def severity(self, p_adjusted: float, budget: float) -> Severity:
         """Return the severity at a p-value that is adjusted for all comparisons.
 
-        Watch too where that p-value is not significant but the run stands out of its own past. Unknown where the share is beyond its limit
+        Also watch if that p-value is not significant but the run is unusual for its own past. Unknown where the share is beyond its limit
         and beyond how runs vary, but the p-value is not significant and the run does not stand out.
         """
         if not self.known:
@@ -81,7 +81,7 @@ class CleaningComparison(HistoryComparison):
         return (min(low, lowest) if lowest > 0 else -1.0), max(high, highest)
 
     def limit(self, severity: Severity) -> float:
-        """Return the limit on the side of the usual share where the value is: that of the natural range where it is not passed."""
+        """Return the limit on the value's side of the usual share; without watch or act, the end of the natural range."""
         side = self.value > self.usual or severity == "ok"
         return (self.limits if severity in ("watch", "act") else self.usual_range)[side]
 

@@ -41,7 +41,7 @@ SEARCHED = ("overfitting_gap", "plateau_share", "metric_spike", "divergence", "u
 
 
 def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
-    """Return a claim about one of many trials of a study: a bad setting is what a search looks for, so it is no worse than its peers.
+    """Return a claim about one of many trials of a study as ok where it is about a bad setting: those are part of a search.
 
     runs: of the study.
     """
@@ -61,11 +61,11 @@ def not_finite(run: TrainingRun) -> RunClaim | None:
     passing = all(int(each.bad[-1]) < int(each.steps[-1]) for each in bad)
     others = sorted(each.name for each in bad if each is not first)
     because = (
-        f"Of run `{run.name}`, `{first.name}` was not a finite number first at step {at:,}, at "
-        f"{counted_things(len(first.bad), 'step')} of {len(first.steps):,}"
+        f"In run `{run.name}`, `{first.name}` was not finite in {counted_things(len(first.bad), 'step')} of {len(first.steps):,}, "
+        f"first at step {at:,}"
     )
-    because += f"; so were {run_name(others)}" if others else ""
-    because += "; later steps are finite again." if passing else f", and still at the last one ({last:,})."
+    because += f"; {run_name(others)} too" if others else ""
+    because += "; later steps are finite again." if passing else f"; the last step ({last:,}) is not finite either."
     return RunClaim(
         "non_finite_steps",
         len(first.steps),
@@ -100,9 +100,9 @@ def spike_claim(run: TrainingRun) -> RunClaim | None:
     error = 1.96 * curves.curve_noise(of.cost).sd
     step, verb = int(of.steps[spike.at]), "rose" if sign > 0 else "fell"
     because = (
-        f"Of run `{run.name}`, `{of.name}` {verb} from {run_figure(sign * spike.before)} to {run_figure(sign * spike.peak)} "
+        f"In run `{run.name}`, `{of.name}` {verb} from {run_figure(sign * spike.before)} to {run_figure(sign * spike.peak)} "
         f"at step {step:,},"
-        f" {spike.z:.0f} times as far as its steps usually scatter,"
+        f" {spike.z:.0f} times the usual variation between steps,"
     )
     if spike.recovered is not None:
         because += f" and was back at step {int(of.steps[spike.recovered]):,}."
@@ -136,7 +136,7 @@ def spike_claim(run: TrainingRun) -> RunClaim | None:
 
 @dataclass(frozen=True)
 class BatchReplay:
-    """What the batch of data of a spike did whenever it was read. steps: the other steps that read it; again: those that spiked too."""
+    """The other reads of the data batch of a spike. steps: the other steps that read it; again: those of them that spiked too."""
 
     batch: str
     steps: tuple[int, ...]
@@ -271,7 +271,7 @@ def plateau_claim(run: TrainingRun) -> RunClaim | None:
     share = (len(of.values) - 1 - change.at) / len(of.values)
     seconds = (of.when(-1) - of.when(change.at)).total_seconds()
     because = (
-        f"Of run `{run.name}`, `{of.name}` has not improved since step {since:,} of {last:,} by more than noise and"
+        f"In run `{run.name}`, `{of.name}` has not improved since step {since:,} of {last:,} by more than noise and"
         f" {100 * curves.PLATEAU_TOLERANCE:.0f} % of the improvement before"
     )
     if unsure and not still:
@@ -361,5 +361,5 @@ def curve_summary(run: TrainingRun) -> RunClaim:
 
 
 def unknown_names(run: TrainingRun) -> Sequence[str]:
-    """Return the metrics of unknown better direction, without those that are judged by what they are (training_signals)."""
+    """Return the metrics whose better direction is unknown, without the metrics that training_signals judges."""
     return sorted(name for name, each in run.curves.items() if each.better is None and signal_of(name) is None)

@@ -1,4 +1,4 @@
-"""Since when a state that stands has been beyond its level, from the days that a detector looked at."""
+"""The first day of an ongoing excess over a level, from the days that a detector checked."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,7 +13,7 @@ from observability.stats.lasting_excess import lasting_excess_start
 
 
 def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> StandingSince | None:
-    """Return since when a figure is surely beyond its level (stats/lasting_excess.py); None where its days do not tell.
+    """Return the day since which a figure is significantly beyond its level (stats/lasting_excess.py); None where its days do not date it.
 
     days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level, NaN where nothing was
     measured. errors: of these figures. `earlier` is set only where the first of the days was measured.
@@ -23,6 +23,6 @@ def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, erro
 
 
 def evidence_of_days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> dict[str, Any]:
-    """Return what `days_beyond` tells as a finding's evidence; empty where it does not tell."""
+    """Return the result of `days_beyond` as a finding's evidence; empty where it is None."""
     since = days_beyond(days, excess, errors)
     return {} if since is None else since.evidence

@@ -1,8 +1,8 @@
 """Detect a decision threshold that moved: decisions that the scores alone do not explain.
 
 The threshold of a day lies between the highest score with a negative decision and the lowest with a positive one, to the width of a bin of
-the scores. Days whose decisions are not split by one score (thresholds by group, a change at noon) say nothing. The usual threshold is that
-of the oldest days of the past that agree, so that days with another threshold do not become usual.
+the scores. Days whose decisions are not split by one score (thresholds by group, a change at noon) say nothing. The usual threshold comes
+from the oldest past days that agree, so that days with another threshold do not become usual.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class DayDecisions:
         return 0 <= self.highest <= self.lowest < self.counts.shape[1]
 
     def differing(self, usual: "UsualThreshold") -> float:
-        """Rows that the usual threshold surely decides otherwise."""
+        """Number of rows that the usual threshold certainly decides differently."""
         return float(self.counts[1, : max(usual.highest, 0)].sum() + self.counts[0, usual.lowest + 1 :].sum())
 
 
@@ -179,7 +179,7 @@ def middle_score(highest: int, lowest: int) -> float:
 
 
 def evidence_of(days: Sequence[DayDecisions], usual: UsualThreshold, before: float, after: float) -> dict[str, Any]:
-    """Return the thresholds, the scores that the usual one surely decides, and the share of positive decisions by day since the change."""
+    """Return thresholds, the scores that the usual one certainly decides, and the daily share of positive decisions since the change."""
     positive = [[(EPOCH + timedelta(days=day.day)).date().isoformat(), float(day.counts[1].sum() / day.counts.sum())] for day in days]
     sure = {"negative_below": float(SCORE_EDGES[max(usual.highest - 1, 0)]), "positive_from": float(SCORE_EDGES[usual.lowest])}
     return {"baseline": before, "threshold": after, **sure, "positive_decisions_by_day": positive}

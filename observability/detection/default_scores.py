@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LEAF, LEAVES = 20, 256
 """Minimum known rows of a leaf, and maximum leaves, of the tree that finds rows with similar inputs."""
 EXPLAINED = 0.5
-"""Inputs explain a score where known rows with such inputs have scores at most so many times as far from it as all known rows have."""
+"""Inputs explain a score if known rows with such inputs have scores near it: at most this multiple of the distance of all known rows."""
 MIN_KNOWN = 200
 """Minimum known rows."""
 
@@ -22,8 +22,8 @@ def inputs_explain(value: float, rows: "DataFrame", known: "DataFrame", numbers:
     """Return whether known rows with inputs like those of `rows` have scores near a value; None where too few are known.
 
     rows: the rows whose score is the value. A model that is asked has an answer that follows from the inputs, also beyond the range of what
-    is known: a tree that is fitted to the known scores puts such rows beside those at the edge, as an ensemble of trees does. A default is
-    given whatever the inputs are, so its rows stand beside rows of every score.
+    is known: a tree that is fitted to the known scores puts such rows beside those at the edge, as an ensemble of trees does. A default
+    does not depend on the inputs, so its rows have neighbours of every score.
     """
     from sklearn.tree import DecisionTreeRegressor
 

@@ -71,8 +71,8 @@ class DeviceMetric:
 class DeviceUse:
     """What devices are compared in: a training run, or the serving of a model in a window. words: it in a sentence, as "run `a`".
 
-    subject: before the name of a device in the subject of a claim. earlier: one of those before it, kind: what these have in common, after
-    its plural. since: from when it is, for the onset.
+    subject: prefix of the device's name in the subject of a claim. earlier: the noun for one earlier run; kind: their common property,
+    written after its plural. since: start of the run, for the onset.
     """
 
     words: str

@@ -4,10 +4,10 @@ Devices are of one kind where their batches hold the same columns. A statistic o
 the device's earlier values and, with two or more devices of the kind that delivered on that day, the difference from them is outside its
 earlier values as well: weather that changes at every station is no fault of one. A device that follows three or more others is judged by
 that difference alone, since a season hides a wrong reading among its earlier values. The difference is from the median of what the others
-differ from their own levels. The median over the window is held against the past as well, for what all its batches share. Against the
-kind, that median is compared with those of the other devices. Every statistic is compared on a variance-stabilized scale
-(`usual_batches`), and must also differ by a minimum amount (`batch_statistics.LIMITS`). Batches of few rows are not judged.
-Comparisons are kept as arrays, and one is made only where it is told: 100 devices of 200 columns have 120,000.
+differ from their own levels. The median over the window is also compared with the past, to detect changes that all its batches share.
+Against the kind, that median is compared with those of the other devices. Every statistic is compared on a variance-stabilized scale
+(`usual_batches`), and must also differ by a minimum amount (`batch_statistics.LIMITS`). Batches of few rows are not judged. Comparisons are
+kept as arrays; an object is made only for a reported one: 100 devices of 200 columns have 120,000.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -276,7 +276,7 @@ class DeviceKind:
         return np.multiply(nulls, self.rows, out=nulls)
 
     def _on_scale(self, metric: str, values: Array) -> Array:
-        """Values on a variance-stabilized scale. In place where it can be: fresh memory of so many numbers costs more than they do."""
+        """Values on a variance-stabilized scale. In place where possible: allocating that much memory takes longer than the computation."""
         if metric == MEAN:
             return values
         if metric == STD:

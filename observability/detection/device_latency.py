@@ -19,7 +19,7 @@ MIN_DEVICES = 20
 TIMES, ACT_TIMES = 1.25, 1.5
 """How many times as long it must take, and the lower bound from which it is `act`."""
 OWN = 0.01
-"""Chance of such a difference from the other devices from which a change is told of a group, and not of all devices."""
+"""Largest p-value of a group's difference from the other devices at which a change is attributed to the group, not to all devices."""
 
 
 @dataclass(frozen=True)

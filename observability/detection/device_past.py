@@ -1,8 +1,8 @@
 """Compare the devices of a training run with themselves in earlier runs of its kind: hotter, fuller, less used or slower than before.
 
 Runs are of one kind where model and parameters are the same, random draws aside. Each device is represented by one figure a run, so that
-readings of one run, which are correlated, count once. The figure is compared with the median of those of up to MAX_EARLIER earlier runs by
-Student's t with a robust spread, adjusted for all devices and readings of the run, and must differ by the minimum as well.
+readings of one run, which are correlated, count once. The figure is compared with the median of up to MAX_EARLIER earlier runs by Student's
+t with a robust spread, adjusted for all devices and readings of the run, and must differ by the minimum as well.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ MIN_SPREAD = 1 / 5
 def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["DataFrame"]) -> list[RunClaim]:
     """Return a claim for each device that differs from its earlier runs, one that none does, or one that says how many more are needed.
 
-    now: figures of the run by unit; earlier: those of each earlier run of its kind, oldest first.
+    now: figures of the run by unit; earlier: the same of each earlier run of its kind, oldest first.
     """
     import pandas as pd
 

@@ -71,7 +71,7 @@ class PeerDifference:
 
     @property
     def relative(self) -> float:
-        """The difference to the worse beside what it must reach; told from 1 on."""
+        """The difference towards worse values, divided by its limit; reported from 1."""
         return self.reading.worse * self.gap.value / max(self.limit, BEYOND_PEERS * self.spread)
 
 
@@ -141,7 +141,7 @@ def common_moments(rows: "DataFrame") -> CommonMoments:
 
 
 def peer_differences(use: DeviceUse, rows: "DataFrame") -> Iterator[PeerDifference]:
-    """Yield the differences of the devices of one kind, over all common moments and over the last ones, as far as they are enough."""
+    """Yield the differences of the devices of one kind, over all common moments and over the last ones, where these are enough."""
     moments = common_moments(rows)
     for each in compared_metrics(moments.units[0]):
         for last in (1.0, LATE_SHARE):
@@ -168,7 +168,7 @@ def _less_used(moments: CommonMoments, start: float) -> Bools:
 def differences_between(
     use: DeviceUse, each: DeviceMetric, units: Sequence[str], values: Floats, left_out: Bools, since: datetime | None
 ) -> Iterator[PeerDifference]:
-    """Yield how each device differs from its peers at the same moments, as far as it has MIN_READINGS of them.
+    """Yield how each device with MIN_READINGS readings differs from its peers at the same moments.
 
     values: moments × units. With MANY_DEVICES the peers' median is that of all, which one device does not move.
     """

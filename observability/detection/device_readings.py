@@ -1,7 +1,7 @@
 """Check the devices of a model: accelerators that idle, and devices that run hot.
 
-Utilisation is judged for accelerators only: an idle processor costs little, and a service waits for requests. A device is hot where one
-reading in twenty is beyond a level, so that a single reading says nothing.
+Utilisation is judged for accelerators only: an idle processor costs little, and a service waits for requests. A device is hot if one
+reading in twenty is beyond a level, so that a single reading does not decide.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ NAME = "operations/energy"
 UTILISATION = 0.3
 """Mean share of an accelerator's time below which it is a warning (`operations/energy/utilisation`; 0 accepts any)."""
 TEMPERATURE_WATCH, TEMPERATURE_ACT = 90.0, 95.0
-"""Degrees Celsius for a warning and for act, of devices that serve (`operations/energy/temperature_c`) and of those of training runs:
-accelerators slow down there.
+"""Degrees Celsius for watch and act, of devices that serve (`operations/energy/temperature_c`) and of devices that train: accelerators
+throttle there.
 """
 PROCESSOR_ALLOWANCE_C = 10.0
 """Degrees by which a processor may be hotter where the owner states no limit: most slow down at 95 to 105 °C."""

@@ -2,8 +2,8 @@
 
 The statistic is the PSI, from daily counts. Its null distribution has two parts: sampling noise of the rows, and variance between days
 (stats/dispersion.py): of consecutive days for the whole window, which is judged against the level, of all past days for its last days,
-which are judged as a change. A column follows the calendar where rows of a day share its value (weekday, month, weather). Such a
-column cannot be held against a reference of other days; it is reported where it is farther than the same number of past days was.
+which are judged as a change. A column follows the calendar where rows of a day share its value (weekday, month, weather). Such a column
+cannot be compared with a reference of other days; it is reported if it is farther away than the same number of past days.
 """
 
 from collections.abc import Iterable, Sequence
@@ -232,7 +232,7 @@ class ColumnBlock:
 
     @property
     def now(self) -> DailyHistogram:
-        """The window's days of the first column, whose dates and rows are those of all."""
+        """The window's days of the first column; its dates and rows are the same for all columns."""
         return self.columns[0].now
 
     @property

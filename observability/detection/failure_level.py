@@ -17,8 +17,8 @@ RANK = 10.0
 
 
 def judged_by_level(finding: Finding, settings: ModelSettings) -> Finding:
-    """Return the finding about a model's error rate, as severe as its level: where the whole interval lies above a limit. Another finding,
-    and one that is as severe already, is returned as it is.
+    """Return the finding about a model's error rate, as severe as its level: where the whole interval lies above a limit. Other findings,
+    and equally severe ones, are returned unchanged.
 
     A rate that the past had too is ongoing news; without a past nothing is said about news.
     """

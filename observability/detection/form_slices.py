@@ -18,7 +18,7 @@ TIMES, POINTS = 2.0, 0.01
 
 @dataclass(frozen=True)
 class SliceExcess:
-    """A slice of a form: the rate of changed decisions less that of the other probes, and the p-value of so many by chance."""
+    """A slice of a form: its rate of changed decisions minus the rate of the other probes, and the p-value of the difference."""
 
     part: FormSlice
     difference: Interval

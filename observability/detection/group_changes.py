@@ -29,7 +29,7 @@ from observability.stats.interval import normal_quantile
 WATCH, ACT = 0.05, 0.07
 """The smallest growth of a group's distance from the others that matters, in points of a rate. A TPR gap of 0.10 is to be found."""
 RELATIVE = (0.1, 0.2)
-"""The same of a mean absolute error, as a share of that of all groups."""
+"""The same for a mean absolute error, as a share of the error of all groups."""
 Places = NDArray[np.int64]
 
 
@@ -123,7 +123,7 @@ class GapChange(WindowChange):
 
 
 def watched_rates(model: Model, criterion: Criterion) -> tuple[str, ...]:
-    """Return the tested rates: those of the criterion; while none is chosen, selection, TPR and FPR."""
+    """Return the tested rates: the criterion's rates; selection rate, TPR and FPR while no criterion is chosen."""
     return criterion.rates if is_chosen(model) else ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
@@ -230,8 +230,8 @@ def own_past(side: ComparedGroups, metric: str, window: GroupWindow, places: Pla
 
 
 def reference_with_past(side: ComparedGroups, metric: str, places: Places, limit: float) -> tuple[GroupMetric | None, Bools]:
-    """Return some groups over the reference and the past month together, and of which groups the month is as the reference was: their
-    distance from the others changed by less than `limit`, and not surely. None where one of the groups is too small in either.
+    """Return some groups over the reference and the past month together, and for which of them the month is like the reference: their
+    distance from the others changed by less than `limit`, and not significantly. None where one of the groups is too small in either.
     """
     if side.past is None or not groups_with_enough_rows(side.past, metric)[places].all():
         return None, np.zeros(places.size, np.bool_)
@@ -258,10 +258,10 @@ def groups_with_rows(groups: GroupMetrics) -> int:
 def groups_that_moved(
     side: ComparedGroups, metric: str, window: GroupWindow, candidates: Collection[int], budget: float
 ) -> list[GapChange]:
-    """Return the groups (places) that moved by themselves, of those that moved significantly.
+    """Return those of the significantly moved groups (places) that moved by themselves.
 
     When one group moves, the others move away from it as well. So the most significant one is reported and removed, and the rest are
-    compared with each other again. Of two groups alone it is the one whose own rate changed more.
+    compared with each other again. With only two groups, it is the one whose own rate changed more.
     """
     pool, wanted = comparable_groups(side, metric, window), set(candidates)
     found: list[GapChange] = []

@@ -1,8 +1,8 @@
 """Follow a difference between groups by day: its natural variation and its onset.
 
-A contrast is a weighted sum of the groups' rates whose weights add up to zero: a group less the others, one group less another. Days of
-the own past give the variance that days add to that of rows (stats/dispersion.py). They may hold the fault that is judged: how far days
-differ tells what is new, and how far consecutive days differ whether the level of a window is chance.
+A contrast is a weighted sum of the groups' rates whose weights add up to zero: a group less the others, one group less another. Days of the
+own past give the variance that days add to that of rows (stats/dispersion.py). They may contain the fault itself. So the variation between
+days is used for changes, and the variation between consecutive days for the level of a window.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class GroupContrast:
     def error(self, rows: float, days: float, n_reference: float, *, level: bool = False) -> DifferenceError:
         """Return the standard error of the change of the contrast between some days and the reference.
 
-        rows: that from rows alone; n_reference: rows of the reference; level: of the days' own level, and not of what is new in them.
+        rows: the error from rows alone; n_reference: rows of the reference; level: it is about the days' level, not about their change.
         """
         known = self.variation_of_level if level else self.variation
         from_days = known.of_mean(days) + known.of_mean(reference_days(n_reference, self.usual_rows))

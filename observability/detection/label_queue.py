@@ -94,7 +94,7 @@ def assignments_of(assigned: "DataFrame", annotated: "DataFrame", end: datetime)
 
 
 def label_queues(work: Assignments, context: Context) -> list[Queue]:
-    """Return the overall queue, then that of each annotator; empty where there is too little past."""
+    """Return the overall queue, then each annotator's; empty where there is too little past."""
     days = np.arange(np.ceil(context.window.days), np.ceil(context.window.days) + PAST_DAYS)
     days = days[days < (work.begin.max() if len(work.begin) else 0)]
     if len(days) < MIN_DAYS:

@@ -37,7 +37,7 @@ SURE = 0.001
 
 @dataclass(frozen=True)
 class NewRule:
-    """Several people began to give one wrong answer in place of another. since: the first day; None where the days do not tell."""
+    """Several people began to give one wrong answer instead of another. since: the first day; None where it is unknown."""
 
     gold: str
     label: str
@@ -74,7 +74,7 @@ def new_rule(now: "DataFrame", past: "DataFrame", start: datetime) -> NewRule | 
 
 
 def _began(gold: "DataFrame", before: "DataFrame", who: str, truth: str, said: str) -> bool:
-    """Whether a person gives this wrong answer surely more often than before."""
+    """Whether a person gives this wrong answer significantly more often than before."""
     mine, then = (rows.loc[(rows["annotator"].astype(str) == who) & (rows["gold"] == truth), "label"] == said for rows in (gold, before))
     if len(mine) < MIN_ANNOTATION_ROWS / 2 or len(then) < MIN_ANNOTATION_ROWS:
         return False

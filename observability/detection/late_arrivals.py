@@ -1,7 +1,7 @@
 """Detect predictions that arrive later than they used to.
 
-Late records are in no figure of the days on which they are missing. The usual delay is that of the month before. Records of many hours that
-arrive in one hour are those of a load or of a transfer; their times of arrival say nothing, and nothing is claimed.
+Late records are in no figure of the days on which they are missing. The usual delay is the delay of the month before. Records of many hours
+that arrive in one hour come from a load or a transfer. Their times of arrival say nothing, so there is no finding.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Measure whether a latency or an error rate rose against the past or against other replicas.
 
-A rise must be significant and large enough. A quantile's test counts the requests that took longer than the baseline quantile, which is a
-rate like that of errors: one test serves both, and it includes the variance between days. Baselines are the model's own past, or the other
-replicas (less their difference in the past).
+A rise must be significant and large enough. A quantile is tested by the rate of requests that took longer than the baseline quantile. So
+one test serves quantiles and error rates; it includes the variance between days. Baselines are the model's own past, or the other replicas
+(less their difference in the past).
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,9 @@ Spread = Callable[[], tuple[float, int]]
 
 @dataclass(frozen=True)
 class PastRequests:
-    """Past requests: the baseline, and by day all that estimate the variance between days. model: of other versions too."""
+    """Past requests: the baseline, and the requests by day that estimate the variance between days. model: whether they include other
+    versions.
+    """
 
     requests: RequestCounts
     days: RequestCounts
@@ -142,7 +144,7 @@ class ReplicaFleet:
         return [*(each for other, each in self.now.items() if other != name), *self.rest]
 
     def beside(self, name: str) -> "ReplicaComparison":
-        """Return one replica with the others, now and in the past of those that are present now."""
+        """Return one replica and the others, now and in the past, for replicas that are present now."""
         others, before = self.others(name), [self.before[other] for other in self.now if other != name and other in self.before]
         return ReplicaComparison(
             self.now[name], merged_requests(others), others, self.before.get(name), merged_requests(before) if before else None, before

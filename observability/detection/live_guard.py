@@ -1,4 +1,4 @@
-"""Guard of a live model: who maps it out, who sends what it has never seen, who searches its decision boundary, and odd texts.
+"""Guard of a live model: subjects that copy it, send unfamiliar inputs or search its decision boundary, and odd texts.
 
 Everything is computed on a bounded sample of requests and of the reference. A subject is compared with the requests of all others.
 """
@@ -29,11 +29,13 @@ FALSE_ALARM = 1e-4
 FAR, NEIGHBOUR = 0.99, 5
 """Quantile of the reference's own distances beyond which a request is far, and which neighbour the distance is to."""
 FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, MIN_DUPLICATES = 3.0, 0.05, 3.0, 20
-"""A far or near-boundary share that matters, as a multiple of what is usual; the part of the margins that is near the boundary; near
-duplicates from which a search of the boundary is judged."""
+"""Minimum multiple of the usual share of far or near-boundary requests; share of the margins that counts as near the boundary; minimum near
+duplicates for a search of the boundary.
+"""
 MAX_SENDERS, MIN_FAR, FAR_TIMES, MAX_OF_FAR = 5, 5, 2.0, 0.5
-"""The most subjects that are told as senders of far requests. A main sender has so many far requests, and so many times the far share of
-the others; together main senders have more than that share of the far requests."""
+"""Maximum number of main senders of far requests; minimum far requests of a main sender; minimum ratio of its far share to that of the
+others; share of the far requests that main senders together must exceed.
+"""
 CELL = 0.1
 """Width of a cell of near-identical requests, in standard deviations of the reference."""
 CHUNK, DIGITS = 500, 5
@@ -43,7 +45,7 @@ NOT_NAMED = "not named"
 MISSING = 3.0
 """Standard deviations between a missing number, or an unknown level, and a known one."""
 LONGEST, LONGER = 500, 4
-"""A text is oversized from so many characters, and from so many times the longest of the reference."""
+"""Minimum number of characters of an oversized text, and minimum multiple of the longest text in the reference."""
 PROMPT = re.compile(
     r"ignore (?:all |any )?(?:previous|prior|above)|disregard (?:all|any|the) |system prompt|you are now|<\|[a-z_]+\|>|\[/?inst\]|"
     r"</?system>|act as (?:a|an|if)|jailbreak|begin new (?:chat|task)",
@@ -53,9 +55,9 @@ PROMPT = re.compile(
 
 @dataclass(frozen=True)
 class GuardClaim:
-    """One subject that stands out. check: extraction, unfamiliar, boundary, oversized or prompt. share: what was measured with its
-    interval; usual: what it is compared with. ids: some of its requests. senders: of odd texts, the subjects that sent them, most first.
-    groups: of a search of the boundary, how many groups of near-identical requests there are, of three or more.
+    """A claim about one unusual subject. check: extraction, unfamiliar, boundary, oversized or prompt. share: the measured share with its
+    interval; usual: its baseline. ids: some of its requests. senders: for odd texts, the subjects that sent them, most first. groups: for a
+    search of the boundary, the number of groups of at least three near-identical requests.
     """
 
     subject: str
@@ -346,7 +348,7 @@ def _extraction(subject: str, cells: Integers, mine: Bools, others: Bools, limit
 
 
 def _unfamiliar(subject: str, far: Bools, mine: Bools, others: Bools, limit: float, ids: Sequence[str]) -> list[GuardClaim]:
-    """A subject whose requests are far from the reference more often than those of the others, and than 1 %."""
+    """A subject with more than 1 % of its requests far from the reference, and a higher share than the other subjects."""
     hits, n = int(far[mine].sum()), int(mine.sum())
     upper = rate_interval(float(far[others].sum()), float(others.sum())).high
     usual = max(float(upper if upper is not None else 1.0), 1 - FAR)

@@ -99,12 +99,12 @@ def _column_mean_shift(drift: ColumnDrift, shift: float, days: DayVariation, lim
 
 
 def mean_shift_limit(context: Context) -> float:
-    """Return the distance from which it is a warning, the owner's where there is one."""
+    """Return the distance from which it is a warning: the owner's if set."""
     return context.model.settings.limits.get(f"{NAME}/{METRIC}", WATCH)
 
 
 def mean_shift_claims(drift: ColumnDrift, moved: MeanShift | None, adjusted: float | None, context: Context) -> list[Finding]:
-    """Return the finding about a mean that surely moved beyond its limit; none otherwise."""
+    """Return the finding about a mean that moved significantly beyond its limit; else None."""
     if moved is None or adjusted is None:
         return []
     verdict = judge_change(moved, adjusted, context.budget)

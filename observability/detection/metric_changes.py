@@ -37,9 +37,9 @@ PRIMARY_CHANCE = 0.0027
 """Two-sided p-value by rows from which the primary metric is critical, three standard errors. It is one test that was chosen beforehand, so
 it does not share the false discovery rate of the others."""
 PRIMARY_CHANCE_BY_DAYS = 0.2
-"""The same by rows and days: days of one week are few, and the level is that of these days."""
+"""The same by rows and days: one week has few days, and the level is estimated from them."""
 SECONDARY_TIMES = 2.0
-"""A secondary metric is critical by itself from so many times its limit; below it is a warning that goes with the primary metric."""
+"""A secondary metric is critical by itself from this multiple of its limit; below, it is a warning beside the primary metric."""
 ALONE_TIMES = 3.0
 """A loss of one day alone is critical from so many times the largest loss of a past day on. What a day shares moves an error by its square,
 so that no variance of past days tells how far one day in a thousand falls."""
@@ -53,9 +53,9 @@ MIN_PAST = 5
 class MeasuredWindow:
     """Metrics over some days, and over the past that they are compared with.
 
-    whole: the days that the finding is about, else some of its last days; late: days before the window, because its labels are still to
-    come. labelled: how many predictions of these days are. bin_errors: how far metrics that come from score bins can be from those of the
-    rows. past: of the month before; earlier: of as many days before, a week at most.
+    whole: all days that the finding is about, else some of the last ones; late: days before the window, because its labels are still
+    missing. labelled: number of labelled predictions of these days. bin_errors: maximum difference between metrics from score bins and from
+    rows. past: of the month before; earlier: of the same number of days before, a week at most.
     """
 
     days: Days
@@ -123,8 +123,8 @@ class MetricChange(WindowChange):
 def measured_windows(daily: DailyMetrics, *, young: bool, least: int) -> list[MeasuredWindow]:
     """Return the window and its last days with at least `least` labels.
 
-    Where the window's labels are young, its own days that have theirs are judged; where they are too few, the last mature week. Days of the
-    week before are no part of a claim about this one where it can be judged by itself (docs/decisions/0146).
+    Where the window's labels are young, its own days that have theirs are judged; where they are too few, the last mature week. If a week
+    can be judged by itself, days of the week before are not part of the claim about it (docs/decisions/0146).
     """
     whole = daily.days[daily.days >= daily.first]
     ripe = daily.mature[-WEEK:]

@@ -36,7 +36,7 @@ class NumberShift:
 
 
 def number_shift(judged: JudgedSet) -> NumberShift | None:
-    """The shift of the newest round; None where answers are no numbers, or too few."""
+    """The shift of the newest round; None where answers are not numbers, or too few."""
     gaps, tolerances = judged.changes.gaps, judged.changes.tolerances
     if gaps is None or tolerances is None:
         return None

@@ -31,7 +31,7 @@ SHIFT, ERROR = "answer_shift", "probe_error"
 MIN_ACT, MIN_WATCH = (0.08, 5), (0.03, 3)
 """Share of questions above the usual one, and number of answers, from which a rate is `act` and `watch`."""
 SURER = 5.0
-"""The p-value of `act` is so many times smaller than that of `watch`, which is the budget of false discoveries."""
+"""For `act` the p-value must be smaller by this factor than for `watch`, whose limit is the false-discovery budget."""
 NOUNS = {FORM: "are not in the requested format", REFUSED: "are refusals", FAILED: "got no answer"}
 SOURCES: dict[str, Source] = {FAILED: "system", LATENCY: "system", TOKENS: "model"}
 RANKS = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CLASSES_SHORTER = 40
-"""Answers are compared as classes where their median length is at most so many characters and no record says otherwise."""
+"""Answers with at most this median length in characters are compared as classes, unless a record states otherwise."""
 TOKENS = ("input_tokens", "output_tokens")
 
 
@@ -81,7 +81,7 @@ class ProbeRounds:
         return np.where(self.asked, self.failed.astype(float), np.nan)
 
     def comparable(self, last: int) -> Bools:
-        """By round, whether its answers can be compared with those of round `last`: without vectors all, else those of its encoder."""
+        """By round, whether its answers can be compared with round `last`: always without vectors, else if both used the same encoder."""
         encoder = self.encoders[last]
         return np.array([encoder is None or each == encoder for each in self.encoders], bool)
 

@@ -184,7 +184,7 @@ def ratio_verdict(
     """Return the ratio of a column for a thousand served, compared with the past; unknown below a week of past or three parts.
 
     now, past: one value an hour of `period`, `served` and the column. parts: the window's sums by day, for the interval. name: of the
-    owner's limit of it, as `operations/cost/cost_per_thousand`: a multiple of the past.
+    owner's limit, such as `operations/cost/cost_per_thousand`: a multiple of the past.
     """
     limits = context.model.settings.limits
     stated = stated_limits(context.model.settings, name, WATCH, ACT)

@@ -74,8 +74,8 @@ def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collec
 @dataclass(frozen=True)
 class SliceChurn:
     """Changed decisions of one slice. name, slice: as `candidate_slices` gives them. flips: share of the decisions that change, with its
-    interval. elsewhere: that share of all other rows. more: significantly larger than elsewhere. regressed: labelled rows that the serving
-    version alone has right; repaired: those that the new one alone has right; both None where no row is labelled.
+    interval. elsewhere: the same share of all other rows. more: significantly larger than elsewhere. regressed: labelled rows that the
+    serving version alone has right; repaired: those that the new one alone has right; both None where no row is labelled.
     """
 
     name: str

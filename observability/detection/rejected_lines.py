@@ -1,6 +1,6 @@
 """Check ingest counters: rejected lines, duplicate lines and unregistered columns.
 
-Only lines that services sent count. Who loads a file is told by the load what was rejected.
+Only lines that services sent count. A person who loads a file sees its rejected lines in the output.
 """
 
 from dataclasses import replace

@@ -14,18 +14,20 @@ from observability.stats import distance
 from observability.stats.dispersion import SHARE_FLOOR
 
 SURE = math.log(1000)
-"""Logarithm of the likelihood ratio from which the reference surely lacks such days."""
+"""Logarithm of the likelihood ratio from which the reference is taken to lack such days."""
 NEARER = 4
-"""How many times nearer to the other days the reference is than a mixture with such days would be: all days may have drifted a little."""
+"""Minimum ratio: distance of a mixture with such days from the other days, divided by the reference's. It allows for a small drift of all
+days.
+"""
 
 
 def lacks_such_days(reference: Floats, others: Floats, earlier: Floats, such: Floats, share: float, row_share: float, limit: float) -> bool:
-    """Whether a reference surely holds no days of a kind (one weekday), but is like the other days, from which earlier ones differ.
+    """Whether a reference clearly contains no days of a kind (one weekday) and is like the other days, from which earlier such days differ.
 
-    False too where it is unknown: such days are so few, or so little apart, that a reference with them would be as near to the other
-    days as one that drifted within its limit. reference, others, earlier, such: counts by group: the other days of the past, those of that
-    kind, and the last. share: of days of that kind. row_share: part of the variance of the reference's shares that is of rows, since rows
-    of a day are no independent draws. limit: PSI from which two sides differ.
+    False if unknown: with few such days, or days that differ little, a reference with them would be as near to the other days as one that
+    drifted within its limit. Counts by group: reference; others: the other days of the past; earlier: the past days of that kind; such: the
+    last ones. share: of days of that kind. row_share: part of the variance of the reference's shares that comes from rows, because rows of
+    a day are not independent draws. limit: PSI from which two sides differ.
     """
     if min(others.sum(), earlier.sum(), such.sum()) <= 0 or distance.psi(others, earlier) < limit:
         return False

@@ -35,7 +35,7 @@ class CarbonResults:
 
     @property
     def top(self) -> CarbonResult:
-        """The run of the best value; of several, that of least carbon."""
+        """The run with the best value; among equals the one with the least carbon."""
         sign = -1 if self.better == "high" else 1
         return min(self.results, key=lambda each: (sign * each.value, each.grams))
 
@@ -49,7 +49,7 @@ class CarbonResults:
 def results_against_carbon(runs: Sequence[TrainingRun], grams: Mapping[str, float | None]) -> CarbonResults | None:
     """Return finished runs with the held-out metric that most of them have, and their carbon; None below two such runs.
 
-    They are those of the study with most of them, as runs of other studies are measured on other rows; runs without a study count as one.
+    They belong to the study with most such runs, because other studies are measured on other rows; runs without a study count as one study.
     grams: of each run by its name, None where unknown.
     """
     done = [run for run in runs if run.ended is not None and not run.failed and not run.pruned and (grams.get(run.name) or 0) > 0]

@@ -39,7 +39,7 @@ class RingCriterion:
 
     @property
     def difference(self) -> Interval | None:
-        """The share of the new version less that of the earlier ones; None with too few devices."""
+        """The share of the new version minus the share of earlier versions; None with too few devices."""
         return rate_difference_interval(*self.new, *self.old) if min(self.new[1], self.old[1]) >= MIN_RING else None
 
     @property

@@ -86,7 +86,7 @@ class RooflinePosition:
 
     @property
     def share(self) -> float:
-        """The share of what is possible that is achieved."""
+        """The achieved share of the possible performance."""
         return self.achieved / self.roof
 
     @property

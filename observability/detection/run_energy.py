@@ -17,7 +17,7 @@ NAME = "operations/energy"
 
 @dataclass(frozen=True)
 class RunEnergyChange:
-    """How the energy of a run stands against that of earlier runs alike.
+    """The energy of a run compared with earlier runs of the same parameters.
 
     n: number of earlier runs. usual: their geometric mean, Wh. limit: Wh from which it is reported; both None where they are too few.
     """

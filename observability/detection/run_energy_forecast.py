@@ -53,7 +53,7 @@ class RunProgress:
 class RunEnergyForecast:
     """Forecast energy of a whole run, joules; NaN where it is unknown, and `lacks` says why. done, total: steps.
 
-    n: number of earlier runs that tell the interval; low and high are None where they are fewer than MIN_RUNS.
+    n: number of earlier runs behind the interval; low and high are None with fewer than MIN_RUNS.
     """
 
     n: int

@@ -26,8 +26,8 @@ def forecasts_of_running(
 ) -> Iterator[RunClaim]:
     """Yield the claim about the forecast energy of each run that still reports, newest first, at most MAX_RUNS.
 
-    known: energy so far of all runs of a model (`training_run_energy`); running: those without an end. records: `runs`, `steps` and
-    `readings` of the model, of which at most so many were read. now: naive UTC. A run that is surely beyond earlier ones is a warning.
+    known: energy so far of all runs of a model (`training_run_energy`); running: runs without an end. records: `runs`, `steps` and
+    `readings` of the model, each read up to its maximum. now: naive UTC. A run that is significantly beyond earlier ones is a warning.
     """
     runs, readings = records["runs"], records["readings"]
     going = known[known["run"].isin(running) & known["wh"].gt(0)]

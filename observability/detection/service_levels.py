@@ -228,7 +228,7 @@ def before_the_end(objective: Objective) -> Fired | None:
 
 
 def burn_onset(objective: Objective, rule: BurnRule, end: int) -> datetime | None:
-    """Estimate the hour of the long window from which bad requests were significantly too many."""
+    """Estimate the hour of the long window since which there were significantly too many bad requests."""
     start = max(end - rule.long, 0)
     found = elevated_segment(objective.bad[start:end], objective.n[start:end], objective.allowed)
     return None if found is None else objective.at(start + found[0])

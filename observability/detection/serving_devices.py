@@ -1,6 +1,6 @@
 """Compare the devices that serve a model with each other at the same time, and with themselves in earlier windows of the same length.
 
-The comparisons are those of the devices of training runs (device_peers, device_past). A window takes the place of a run.
+The comparisons are the same as for devices of training runs (device_peers, device_past). A window takes the place of a run.
 """
 
 from typing import TYPE_CHECKING

@@ -15,7 +15,9 @@ ROWS_A_DAY = 20
 ONE_VALUE = 0.995
 """Share of one bin from which a day holds one value."""
 SHARED_DAYS, MIN_DAYS, MIN_OTHERS = 0.8, 5, 3
-"""Share of days with one value from which a column is shared by a day; minimum days of past, and of the window where there is no past."""
+"""Share of days with a single value from which a column counts as equal within a day; minimum days of past, and of the window without a
+past.
+"""
 
 
 def single_value_days(values: ColumnCounts) -> Integers:

@@ -140,7 +140,7 @@ def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, you
 def dated_slice(
     claim: Finding, held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, past: PastSlices | None, watch: float
 ) -> Finding:
-    """Return the finding with what is known of its beginning: it stands, with the day since when, or it began in the window.
+    """Return the finding with its beginning: ongoing, with the day since when, or an onset in the window.
 
     watch: the excess that is a warning.
     """
@@ -178,7 +178,7 @@ def scale_of(found: ChangedSlice, spec: TargetSpec) -> float:
 
 
 def slice_limit(found: ChangedSlice, spec: TargetSpec, allowed: float) -> float | None:
-    """Return the value of the slice from which it is reported; None where it has two."""
+    """Return the slice's value at its limit; None where it has two limits."""
     if spec.worse == 0:
         return None
     base = found.rest_now.mean if found.before is None else found.before.mean + spec.worse * max(spec.worse * found.rest_change, 0.0)

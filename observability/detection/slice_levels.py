@@ -1,7 +1,7 @@
-"""Slices whose main loss is worse than that of the other rows, changed or not.
+"""Find slices whose main loss is worse than the loss of the other rows, whether it changed or not.
 
-The search tests changes against what seasons move (stats/slices.py). A level is judged without that: a slice whose errors are surely
-larger than elsewhere is reported as such, however usual that is.
+The search tests changes beyond seasonal variation (stats/slices.py). Here the level itself is tested: a slice whose errors are
+significantly larger than elsewhere is reported, even if that is usual.
 """
 
 from collections.abc import Iterable
@@ -25,10 +25,10 @@ ALL = 10_000
 
 @dataclass(frozen=True)
 class WeakSlices:
-    """Slices whose main loss is surely worse than in the other rows, the largest excess first; those beyond the limit for act; the
+    """Slices whose main loss is significantly worse than in the other rows, the largest excess first; those beyond the limit for act; the
     loss. Empty and None without a labelled loss.
 
-    before, rest_before of a slice are set where the baseline has enough rows of it; p_adjusted is that of the excess over the other rows.
+    before, rest_before of a slice are set where the baseline has enough rows of it; p_adjusted belongs to the excess over the other rows.
     """
 
     worse: tuple[ChangedSlice, ...] = ()
@@ -80,9 +80,9 @@ def with_baseline(found: ChangedSlice, held: SearchedSlices, before: Floats) -> 
 
 
 def newly_weak_slices(weak: WeakSlices, named: Iterable[tuple[tuple[str, str], ...]], context: Context) -> list[ChangedSlice]:
-    """Return the slices beyond the limit that also became surely worse than in the baseline, without those that the search named.
+    """Return the slices beyond the limit that also became significantly worse than in the baseline, without those that the search named.
 
-    named: conditions of the slices that the search named. The excess of what is returned is its change beyond that of the rest.
+    named: conditions of the slices that the search named. The excess of a returned slice is its change beyond the change of the rest.
     """
     if weak.spec is None:
         return []

@@ -1,4 +1,4 @@
-"""Whether a change of a slice stands, since the month before the window shows it too, and since which day."""
+"""Whether a change of a slice is ongoing (the month before the window shows it too), and since which day."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from observability.stats.slice_moments import Floats, Mask, SliceSide
 from observability.stats.slices import MIN_ROWS, ChangedSlice
 
 PAST_DAYS = 28
-"""Days before the window that tell whether a change stands."""
+"""Days before the window that show whether a change is ongoing."""
 ROWS_A_DAY = 10
 """Rows of a slice on a day that tells something."""
 STANDING = 2 / 3
@@ -50,8 +50,8 @@ def slice_days(side: SampledRows) -> Floats:
 
 @dataclass(frozen=True)
 class SliceBeginning:
-    """Whether the change of a slice stood when the window began, since when it has been a warning (None where days do not tell), and
-    whether the month as a whole shows it.
+    """Whether the change of a slice was there when the window began, since when it has been a warning (None where unknown), and whether the
+    month as a whole shows it.
     """
 
     stood: bool = False
@@ -96,8 +96,8 @@ class PastSlices:
         """When the change of a slice began, up to the end of the window.
 
         now, values, inside: the rows of the window, the target in them, and which are in the slice. level: the change that is a warning, in
-        the unit of the target. It stood where the days before the window that are surely beyond show most of it. The month as a whole
-        decides only where days do not: a change that ended before the window and came again is new.
+        the unit of the target. It is ongoing if the days before the window that are significantly beyond the level show most of it. The
+        month as a whole decides only where days do not: a change that ended before the window and came again is new.
         """
         known = self.searched_values(found)
         if known is None or found.before is None or found.rest_before is None:

@@ -114,8 +114,8 @@ def slice_search_summary(
 ) -> Finding:
     """Return the finding about the search: tests, significant slices and the weakest ones, with the rankings that the page draws.
 
-    It is OK where no slice changed and each that is surely worse than elsewhere has a baseline. Slices that changed are judged by findings
-    of their own, so their number is not.
+    It is OK if no slice changed, and every slice that is significantly worse than elsewhere has a baseline. Slices that changed are judged
+    by findings of their own, so their number is not.
     """
     singles, pairs = (sum(each.result.looks[place] for each in held) for place in (0, 1))
     sample = words.sample_words(len(now), len(before), held[0].against)
@@ -145,7 +145,7 @@ def slice_search_summary(
 
 
 def beyond_the_limit(held: SearchedSlices, weak: WeakSlices, context: Context) -> list[ChangedSlice]:
-    """Return the slices that are surely worse than elsewhere by the limit for act, with errors as logged too, the worst first."""
+    """Return the slices that are significantly worse than elsewhere by the limit for act, also with unclipped errors, the worst first."""
     if weak.spec is None:
         return []
     spec, act = weak.spec, slice_limits(weak.spec, context)[1]
@@ -157,8 +157,8 @@ def beyond_the_limit(held: SearchedSlices, weak: WeakSlices, context: Context) -
 def weak_slice_claims(
     held: SearchedSlices, weaker: WeakSlices, named: Sequence[Finding], context: Context, young: bool, past: PastSlices | None
 ) -> list[Finding]:
-    """Return findings about slices that are surely worse than elsewhere and than in the baseline, and that the search did not name, the
-    worst first: seasons that move slices apart hide them from it. past: as of `slice_claims_of`.
+    """Return findings about slices that are significantly worse than elsewhere and than in the baseline but that the search did not name,
+    because seasonal variation between slices hides them; the worst first. past: as of `slice_claims_of`.
     """
     losses = [finding for finding in named if weaker.spec is not None and finding.metric == weaker.spec.metric]
     parts = [tuple((name, level) for name, level in finding.evidence.get("conditions", ())) for finding in losses]

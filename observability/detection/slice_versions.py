@@ -1,7 +1,7 @@
-"""Find a version whose loss is worse than that of the other versions on the same days.
+"""Find a version whose loss is worse than the loss of the other versions on the same days.
 
-From counts, over the whole window: the mean loss by day less that of the others, the days weighted by their precision. An effect of a day
-on all versions cancels. Weighted rows are left to serving/performance.
+From counts, over the whole window: the mean loss by day minus the other versions' mean loss, weighted by precision. An effect of a day on
+all versions cancels. Weighted rows are left to serving/performance.
 """
 
 from dataclasses import replace

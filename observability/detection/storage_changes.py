@@ -76,7 +76,7 @@ class StorageChange:
 
 
 def storage_changes(place: StoragePlace) -> list[StorageChange]:
-    """The figures of a place that are compared with its past, of those that its reports hold."""
+    """The figures in a place's reports that are compared with its past."""
     found = [] if place.now.empty else [growth_change(place), error_change(place)]
     for metric, column in ((READ, "read_p99_ms"), (WRITE, "write_p99_ms")):
         now, past = (daily_medians(each, column) for each in (place.now, place.before))
@@ -93,7 +93,7 @@ def _change_of_days(metric: str, place: str, now: Floats, past: Floats, least: f
 
 
 def higher_days(now: Floats, past: Floats) -> float:
-    """The p-value that days are no higher than the ones before; 1 with too few days."""
+    """The p-value of the test whether days are higher than the days before; 1 with too few days."""
     from scipy.stats import mannwhitneyu
 
     if now.size < MIN_DAYS or past.size < MIN_PAST_DAYS:

@@ -85,8 +85,8 @@ class RankTimes:
 class Slow:
     """A rank and phase, compared with the fastest rank in that phase, or in communication with the median of the others.
 
-    score: with its interval. usual, time: median ms of what it is compared with and of this rank. over: the steps covered. late: whether
-    those are the last ones only.
+    score: with its interval. usual, time: median ms of its baseline and of this rank. over: the steps covered. late: whether these are only
+    the last ones.
     """
 
     rank: str
@@ -159,7 +159,9 @@ def communication_phases(times: RankTimes) -> int:
 
 
 def straggler_spans(times: RankTimes) -> list[tuple[RankTimes, bool]]:
-    """Return all steps, the last quarter and the last MIN_STEPS, each with whether it is one of the last two, as far as they differ."""
+    """Return the different ones of three spans: all steps, the last quarter and the last MIN_STEPS, each with whether it is one of the last
+    two.
+    """
     n = len(times.steps)
     late = max(int(LATE_SHARE * n), MIN_STEPS)
     parts = [late, *([MIN_STEPS] if late >= 2 * MIN_STEPS else [])] if late < n else []
@@ -169,7 +171,7 @@ def straggler_spans(times: RankTimes) -> list[tuple[RankTimes, bool]]:
 def usual_time(times: RankTimes, phase: str, place: int, fastest: int) -> Array | None:
     """Return the time of each step that a rank's time in a phase is compared with.
 
-    Of the fastest rank (None where it is this one); in communication the median of the others (None where there are fewer than two).
+    The time of the fastest rank (None if it is this one); in communication the median of the others (None with fewer than two).
     """
     table = times.phases[phase]
     if phase.lower() in COMMUNICATION:
@@ -180,9 +182,9 @@ def usual_time(times: RankTimes, phase: str, place: int, fastest: int) -> Array 
 def slow_ranks(times: RankTimes, *, late: bool = False, among: int = 1) -> list[Slow]:
     """Return the score of each rank in its slowest phase, slowest first; communication without the wait.
 
-    The slowest phase is the one that costs most time of those significantly below the limit, else the one with the lowest score. A phase
-    counts only where its excess over what it is compared with is at least 2 % of the rank's own time. among: number of tests; the intervals
-    of all ranks in all tests are simultaneous at 95 %.
+    The slowest phase is, among phases significantly below the limit, the one that costs most time; without any, the one with the lowest
+    score. A phase counts only where its excess over what it is compared with is at least 2 % of the rank's own time. among: number of
+    tests; the intervals of all ranks in all tests are simultaneous at 95 %.
     """
     found: list[Slow] = []
     own = np.maximum(np.median(times.own, axis=1), 1e-9)
@@ -247,7 +249,7 @@ def claims_about_ranks(run: TrainingRun) -> list[RunClaim]:
 
 
 def one_host(run: TrainingRun, slow: list[str]) -> str | None:
-    """Return the host of all of several slow ranks where others run elsewhere; None where there is no such host."""
+    """Return the host that all slow ranks share, if there are several of them and other ranks run elsewhere; else None."""
     where = {run.hosts.get(rank) for rank in slow}
     if len(slow) < 2 or len(where) > 1 or len(set(run.hosts.values())) < 2:
         return None
@@ -267,9 +269,9 @@ def straggler_claim(run: TrainingRun, times: RankTimes, slow: Slow, shared: str 
     seconds, share = float(over.lost_ms.sum() / 1000), over.lost_share
     began = slow_since_step(times, slow) if slow.late else None
     became = (
-        f"became slower than its peers in {slow.phase} at about step {began:,}"
+        f"became slower than its peers in phase {slow.phase} at about step {began:,}"
         if began is not None
-        else f"is slower than its peers in {slow.phase}"
+        else f"is slower than its peers in phase {slow.phase}"
     )
     where = f"the last {len(over.steps):,} steps" if slow.late else f"the {len(over.steps):,} steps"
     peers = f"the median of the other {len(times.ranks) - 1}" if slow.shared else f"the fastest of {len(times.ranks)}"

@@ -174,10 +174,10 @@ def near_or_equal(column: CheckedColumn, place: int) -> str:
 
 
 def longest_same_value(column: CheckedColumn, before: ColumnCounts, context: Context) -> Standstill | None:
-    """Return the longest run of whole days with one value whose bin holds less than half of the reference; None where there is none.
+    """Return the longest run of whole days with a single value, if that value's bin has less than half of the reference; else None.
 
-    A run of a single day counts only next to other days with several values, and a run of a column that a day shares only where it is
-    longer than those of the month before.
+    A run of a single day counts only next to other days with several values. For a column whose rows of a day always share one value, a run
+    counts only if it is longer than every run of the month before.
     """
     values = column.now.values
     if not (np.count_nonzero(values.table[2], axis=1) == 1).any():

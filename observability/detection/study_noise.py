@@ -63,7 +63,7 @@ class Band:
     def reach(self, of: int = 1, among: int = 1) -> float:
         """Return how far the mean of `of` further runs may lie from this mean, with 95 % confidence (Student's t).
 
-        among: that mean is the best of so many, each of which may be lucky (Bonferroni).
+        among: number of means of which that one is the best (Bonferroni).
         """
         n = len(self.values)
         return float(stdtrit(n - 1, 1 - 0.025 / among) * self.sd * np.sqrt(1 / n + 1 / of))
@@ -80,7 +80,7 @@ def parameters_text(run: TrainingRun) -> str:
 
 
 def setting_text(params: Mapping[str, Any] | None) -> str:
-    """Return parameters without those of a random draw, as one text."""
+    """Return parameters without random seeds, as one text."""
     kept = {name: value for name, value in (params or {}).items() if name.lower() not in OF_CHANCE}
     return json.dumps(kept, sort_keys=True, default=str)
 
@@ -98,7 +98,7 @@ def study_metrics(run: TrainingRun) -> set[str]:
 def noise_bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
     """Yield the bands of each study by setting, in the held-out metric that most runs have; only runs that finished count.
 
-    Of metrics that as many runs have, one of test data comes last: settings are not chosen by it.
+    Among metrics of equally many runs, one of test data comes last: settings are not chosen by it.
     """
     studies: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
@@ -121,7 +121,7 @@ def noise_bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
 
 
 def widest_band(several: Sequence[Band]) -> Band | None:
-    """Return the band of the setting with most runs: the one that tells how far chance alone moves the metric; None without any."""
+    """Return the noise band of the setting with most runs; None without any."""
     return max(several, key=lambda each: len(each.values), default=None)
 
 

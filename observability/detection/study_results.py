@@ -24,7 +24,7 @@ MIN_TRIALS = 10
 """Settings with a value that importance and expected gain need."""
 MIN_REPEATS = 3
 NEXT_SHARE = 0.25
-"""Further trials that are judged, as a share of those that were made."""
+"""Number of further trials to forecast, as a share of the trials made."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ class FurtherTrials:
 
 
 def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> FurtherTrials | None:
-    """Return what a quarter more trials can bring on average: the expected regret of stopping now; None with too few settings.
+    """Return the expected gain of a quarter more trials, that is the expected regret of stopping now; None with too few settings.
 
     The expected best of k trials falls less and less with k (it is convex), so the next m trials bring at most what the last m did.
     The bound holds for trials drawn alike; a sampler that learns can be better, and its later trials then are among the best already.
@@ -312,7 +312,7 @@ def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> Furt
 
 
 def _last_gain(cost: Array, more: int) -> float:
-    """How much lower the expected best of all trials is than that of all but `more`."""
+    """How much the last `more` trials lower the expected best value."""
     ordered = np.sort(cost)
     return expected_best(ordered, len(ordered) - more) - float(ordered[0])
 

@@ -39,8 +39,8 @@ evidence."""
 class Seen:
     """The swap in one window.
 
-    since: the two levels that changed places most significantly since the own past (since the reference, where there is no past);
-    reference: the same two since the reference. standing: since the reference, though not since the past month.
+    since: the two levels that swapped most significantly since the own past (without a past, since the reference); reference: the same two
+    since the reference. standing: they swapped since the reference, but not since the past month.
     """
 
     look: DistributionChange
@@ -134,9 +134,9 @@ def swap_limits(context: Context) -> tuple[float, float]:
 
 
 def swap_finding(moved: ColumnDrift, of: Seen, adjusted: float, how_bad: Severity, when: OnsetEstimate | None, context: Context) -> Finding:
-    """Return the finding about two levels that changed places. when: its onset, None where it stands.
+    """Return the finding about two levels that changed places. when: its onset, None if it is ongoing.
 
-    The interval is that of the share of the level that changed less since the reference.
+    The interval belongs to the share of the level that changed less since the reference.
     """
     look, now = of.look, of.reference
     fell, rose = swapped_levels(moved, now)

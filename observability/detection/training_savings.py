@@ -19,7 +19,7 @@ SAVING_LIMITS = {SHIFT: 0.2, CAP: 0.05}
 
 @dataclass(frozen=True)
 class SavingWords:
-    """What is said of a saving. stated: where it is beyond the limit; fine: where it is not; next_step: what to do about it."""
+    """The sentences about a saving. stated: if it is beyond the limit; fine: if not; next_step: what to do about it."""
 
     subject: str
     stated: str

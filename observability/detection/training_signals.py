@@ -90,7 +90,7 @@ def medians_before(values: Array, first: int, last: int, most: int = 200) -> Arr
 
 
 def exploding_gradient(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that a gradient norm rose far above all that it had been, and for five steps or more."""
+    """Return the claim that a gradient norm rose far above every earlier value, and for five steps or more."""
     norms = np.abs(curve.values)
     middle = medians_of_five(norms)
     first = max(len(norms) // 20, 10)
@@ -142,7 +142,7 @@ def vanishing_gradients(run: TrainingRun, curves: list[MetricCurve]) -> list[Run
 
 
 def vanished_from(curve: MetricCurve) -> int | None:
-    """Return the place from which on a gradient norm is next to nothing, to the end of the run; None where it is not."""
+    """Return the place from which a gradient norm is near zero until the end of the run; None without one."""
     norms = np.abs(curve.values)
     early = float(np.median(norms[len(norms) // 20 : max(len(norms) * 3 // 10, 5)]))
     limit = max(VANISHED, VANISHED_SHARE * early)
@@ -195,7 +195,7 @@ def update_ratio(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
 
 
 def learning_rate_accident(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that the learning rate jumped above all that it had been, or is zero in many steps."""
+    """Return the claim that the learning rate jumped above every earlier value, or is zero in many steps."""
     rates = curve.values
     n = len(rates)
     none = rates <= 0
@@ -216,7 +216,7 @@ def learning_rate_accident(run: TrainingRun, curve: MetricCurve) -> RunClaim | N
     hurt = worse_after(run, int(curve.steps[at]))
     because = (
         f"The learning rate of run `{run.name}` jumped from {run_figure(rates[at - 1])} to {run_figure(rates[at])} at step "
-        f"{int(curve.steps[at]):,}, above all that it had been"
+        f"{int(curve.steps[at]):,}, above every earlier value"
     )
     because += f"; `{hurt}` became worse from then on." if hurt else "."
     return signal_claim(
@@ -277,7 +277,7 @@ def signal_claim(
 
 
 def claims_of_alerts(run: TrainingRun) -> list[RunClaim]:
-    """Return one claim with what the job itself said about its run (`run.alert`); empty where it said nothing."""
+    """Return one claim with the job's own messages about its run (`run.alert`); empty without messages."""
     if not run.alerts:
         return []
     at, text = max(run.alerts)

@@ -1,4 +1,4 @@
-"""Tell values that changed by the factor of a unit: mean and standard deviation are as many times the usual ones."""
+"""Detect values that changed by the factor of a unit: mean and standard deviation are multiplied by the same factor."""
 
 import math
 from typing import NamedTuple
@@ -11,8 +11,9 @@ from observability.metrics.column_counts import ColumnCounts, DailySums, interio
 MOSTLY = 0.9
 """Share of values out of range from which the factor of all of them is named."""
 MIN_FACTOR, MIN_OF_DAYS, SIMILAR = 2.0, 5.0, 0.25
-"""Minimum factor that is named where most values are out of range, and of single days, which differ by nature; how far (in the logarithm)
-the factors of mean and standard deviation may differ."""
+"""Minimum factor to report where most values are out of range; the same for single days, which vary more; maximum difference of the
+logarithms of the two factors.
+"""
 FULL = 0.2
 """Share of a usual day's rows from which a day is judged."""
 
@@ -25,7 +26,7 @@ class ReferenceMoments(NamedTuple):
 
 
 def usual_values(before: ColumnCounts, edges: Edges) -> ReferenceMoments | None:
-    """Return what is usual by a reference's bins, with those beyond its range left out; None where that is not known."""
+    """Return the mean and standard deviation by a reference's bins, without the bins beyond its range; None where they are not known."""
     if not edges.scale or not edges.positions:
         return None
     values = before.values

@@ -89,10 +89,10 @@ class WindowMedian:
 
 
 def median_of_window(values: Array, past: PastBatches, ordinary: PastBatches, floor: Array, *, upward: bool) -> WindowMedian:
-    """Return how the median of new batches, in order of time, stands to the past batches of each column.
+    """Compare the median of new batches, in order of time, with the past batches of each column.
 
-    Its error is that of a median of consecutive batches whose correlation is that of the past. ordinary: the past batches without faults,
-    from which the range comes. floor: the smallest standard deviation.
+    Its error is the error of a median of consecutive batches that are correlated as in the past. ordinary: the past batches without faults,
+    which give the usual range. floor: the smallest standard deviation.
     """
     median, n = column_medians(values), np.isfinite(values).sum(0)
     error = errors_of_median(n, past, floor)
@@ -119,7 +119,7 @@ def correlation_of_neighbours(scaled: Array) -> Array:
 
 
 def mean_variance_ratios(n: Array, correlation: Array) -> Array:
-    """Return the variance of a mean of n consecutive values over that of one, by column, for an AR(1) process.
+    """Return the variance of a mean of n consecutive values divided by the variance of one, by column, for an AR(1) process.
 
     correlation: of neighbours, below 1. The sum over all lags k of (1 - k/n) times the correlation to the power k has a closed form.
     """

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WORTH_SAYING, SAME = 0.1, 0.05
-"""Shift of a mean from which it is named; difference of both shifts, in reference standard deviations or as a share of the larger, from
-which both are."""
+"""Minimum shift of a mean to report; minimum difference of both shifts to report both, in reference standard deviations or as a share of
+the larger.
+"""
 
 
 def value_asks(columns: tuple[str, ...], context: Context) -> dict[str, Ask]:
@@ -52,7 +53,7 @@ class ColumnValues:
         )
 
     def shift(self, drift: ColumnDrift, change: DistributionChange) -> float | None:
-        """Return the mean of some days less that of the reference, in reference standard deviations; None where a sum is not known."""
+        """Return the mean of some days minus the reference's, in reference standard deviations; None where a sum is not known."""
         own, before, scale = self.by_day.get(drift.reference), self.reference.get(drift.reference), drift.axis.scale
         if own is None or before is None or not scale:
             return None
@@ -80,7 +81,7 @@ def shift_words(drift: ColumnDrift, change: DistributionChange, values: float | 
     if max(abs(shift), abs(by_bins)) < WORTH_SAYING:
         return ""
     said = f"values are {abs(shift):.1f} reference standard deviations {_side(shift)} on average"
-    ends = "with values beyond the reference’s range counted at its ends"
+    ends = "with values limited to the reference’s range"
     if values is None:
         return said if drift.axis.winsorise is None else f"{said}, {ends}"
     if abs(values - by_bins) <= SAME * max(abs(values), abs(by_bins), 1.0):

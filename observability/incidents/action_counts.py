@@ -55,7 +55,7 @@ class ActionCounts:
 
 @dataclass(frozen=True)
 class CountedIncident:
-    """What is listed and counted once: an incident, an equal one of several models, or a fault that models share.
+    """An entry that is listed and counted once: an incident, an equal incident of several models, or a fault that models share.
 
     incidents: the worst first.
     """
@@ -91,7 +91,7 @@ def merge_equal_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
 
 
 def counted_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
-    """Incidents as lists show and totals count them, most urgent first; of those that are as urgent, faults that models share first."""
+    """Incidents as lists show and totals count them, most urgent first; among equally urgent ones, faults shared by models first."""
     ordered = most_urgent_first(found)
     faults = [CountedIncident(fault.incidents, fault) for fault in shared_faults(ordered)]
     under = {incident.id for fault in faults for incident in fault.incidents}
@@ -100,8 +100,8 @@ def counted_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
 
 
 def incident_action_counts(found: Iterable[Incident]) -> ActionCounts:
-    """How many incidents need action, an equal one of several models and a fault that models share once. As long as one model's is not
-    acknowledged, it is critical.
+    """The number of incidents that need action; an equal incident of several models, and a fault that models share, count once. As long as
+    one model's is not acknowledged, it is critical.
     """
     return total_action_counts(counted_incidents(found))
 

@@ -71,7 +71,7 @@ def daily_line(
 
 
 def pair_values(evidence: Mapping[str, Any]) -> list[DayValue]:
-    """The difference between the two groups that differ most surely, by day; empty where it is not known."""
+    """The daily difference between the two groups whose difference is most significant; empty where it is not known."""
     return [(str(row[0]), row[1], row[2], row[3]) for row in evidence.get("pair_by_day") or []]
 
 

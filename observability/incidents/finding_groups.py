@@ -73,6 +73,6 @@ class OnsetGroup:
 
 
 def without_findings(findings: Iterable[Finding], left_out: Sequence[Finding]) -> list[Finding]:
-    """The findings that are none of others, which are told by identity."""
+    """The findings without some others, compared by identity."""
     known = {id(finding) for finding in left_out}
     return [finding for finding in findings if id(finding) not in known]

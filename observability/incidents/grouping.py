@@ -67,10 +67,10 @@ Importance = Mapping[str, float]
 class Incident:
     """Findings of one fault. lead: the finding nearest to the source; collateral: the findings consistent with coming from it, worst first.
 
-    id: stable from day to day (from model, source, the lead's subject, and the day of onset, "earlier" where it precedes the analysed
-    days; of the incident that stands, from the model). severity: the worst of its findings. onset: its start, None where the counts do not
-    date it; where it precedes the analysed days, the latest possible start. event: the nearest earlier event. sentence: a summary.
-    standing: what is beyond its limits in the model's own past too.
+    id: stable from day to day (from model, source, the lead's subject, and the day of onset, "earlier" where it precedes the analysed days;
+    for the ongoing incident, from the model only). severity: the worst of its findings. onset: its start, None where the counts do not date
+    it; where it precedes the analysed days, the latest possible start. event: the nearest earlier event. sentence: a summary. standing: it
+    is beyond its limits in the model's own past too.
     """
 
     id: str
@@ -96,7 +96,7 @@ class Incident:
 
     @property
     def shown_severity(self) -> Severity:
-        """The severity whose word, icon and colour a page shows: that of the state."""
+        """The severity whose word, icon and colour a page shows: the severity of the state."""
         return "act" if self.state == "critical" else self.severity
 
     @property
@@ -193,8 +193,8 @@ def attribution_importance(findings: Sequence[Finding]) -> Importance:
 def find_faults(findings: Sequence[Finding], importance: Importance) -> list[FaultGroup]:
     """The faults of one model. Stage by stage, a group of new findings joins the fault that may explain it, or starts a new one.
 
-    What stands is one fault, with the details of a fall that stands. A drift without a date goes with a drift that stands, but not where an
-    input that is as severe changed on a date.
+    What stands is one fault, with the details of a fall that stands. A drift without a date joins an ongoing drift, unless an equally
+    severe input changed on a date.
     """
     everything = worst_first([finding for finding in findings if finding.needs_action])
     standing = [finding for finding in everything if is_standing(finding)]
@@ -222,7 +222,7 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
 
 
 def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> FaultGroup | None:
-    """The fault of outcomes, without an upstream cause, whose fall the findings of a group measure as well; None where there is none."""
+    """The fault of outcomes without an upstream cause whose fall the findings of a group measure too; None without one."""
     falls = [fault for fault in found if fault.stage == "outcome"]
     return next((fault for fault in falls if any(are_one_fall_of_days(one, root) for one in group for root in fault.root)), None)
 
@@ -350,7 +350,7 @@ def incident_from_fault(fault: FaultGroup, importance: Importance) -> Incident:
 
 
 def incident_source(fault: FaultGroup, lead: Finding) -> Source:
-    """The suspected source: that of the fault's stage; labels where outcomes fell after a change of the labelling guideline."""
+    """The suspected source: by the fault's stage; labels if outcomes fell after a change of the labelling guideline."""
     if fault.stage in ("input", "label"):
         return SOURCES[fault.stage]
     if fault.stage == "outcome" and (lead.event or {}).get("what") == "guideline":

@@ -69,7 +69,7 @@ METRICS_OF_STAGE: dict[Stage, str] = {
     "cost": "label_price",
 }
 METRIC_STAGES: dict[str, Stage] = {metric: stage for stage, metrics in METRICS_OF_STAGE.items() for metric in metrics.split()}
-"""Metrics whose stage differs from that of their analyzer."""
+"""Metrics whose stage differs from their analyzer's."""
 ANALYZER_STAGES: dict[str, Stage] = {
     "data/labels": "label",
     "data/labelling": "label",
@@ -89,7 +89,7 @@ ANALYZER_STAGES: dict[str, Stage] = {
     "operations/energy": "energy",
     "operations/cost": "cost",
 }
-"""Analyzers whose stage differs from that of their section."""
+"""Analyzers whose stage differs from their section's."""
 SECTION_STAGES: dict[str, Stage] = {"training": "run", "data": "input", "serving": "outcome", "trust": "outcome", "operations": "service"}
 SLICES = "serving/slices"
 NEAR = timedelta(days=1)
@@ -178,7 +178,7 @@ def is_concentrated_slice(finding: Finding) -> bool:
 
 def is_standing(finding: Finding) -> bool:
     """Whether a finding of a model is beyond its limit and not new: the model's own past shows it as well, or it began before the analyzed
-    days. A dated change that goes on is not standing: it keeps its incident.
+    days. A dated change that continues does not count as standing: it keeps its incident.
     """
     if finding.model is None or pipeline_stage(finding) not in STANDING_STAGES:
         return False
@@ -200,8 +200,8 @@ def is_joint_drift(finding: Finding) -> bool:
 
 
 def are_joint_drift(findings: Sequence[Finding]) -> bool:
-    """Whether findings are about one drift of all inputs together, requests far from the reference included; alone these are none: a few
-    strange requests are no drift.
+    """Whether findings are about one drift of the joint distribution. Requests far from the reference belong to it, but alone they are not
+    a drift.
     """
     joint = [finding for finding in findings if is_joint_drift(finding)]
     far = [finding for finding in findings if finding.metric == "far_request_share" and specific_subject(finding) is None]
@@ -231,8 +231,8 @@ was beyond it in the past weeks: another unit comes at once."""
 
 
 def leaves_range(finding: Finding) -> bool:
-    """Whether so many values of a column are beyond the reference's range, or unknown to it, that the limit of an act is passed, and
-    nothing says that they are in another unit or coding.
+    """Whether the share of a column's values that are beyond the reference's range, or unknown to it, exceeds the limit for act, without a
+    sign of another unit or coding.
     """
     if (
         finding.metric not in ("out_of_range_rate", "unseen_rate")
@@ -251,10 +251,10 @@ def left_at_once(finding: Finding) -> bool:
 
 
 def continues_drift(finding: Finding, old: Finding) -> bool:
-    """Whether a finding goes on with a drift that stands: a drift without a date, one of all inputs together, or a column of that drift.
+    """Whether a finding continues an ongoing drift: a drift without a date, a drift of the joint distribution, or a column of that drift.
 
-    A column that drifts leaves the range of the reference on some date. Where so many of its values are beyond it that the limit of an act
-    is passed, and the distribution is yet as in the past weeks, it is the drift that stands. Values in another unit are not.
+    A column that drifts leaves the range of the reference on some date. If more values than the limit for act are beyond it, but the
+    distribution is like in the past weeks, it belongs to the ongoing drift. Values in another unit are not.
     """
     if is_joint_drift(finding) or is_undated_drift(finding):
         return True

@@ -14,9 +14,9 @@ NO_VERDICT = frozenset(
 
 
 def is_verdict(finding: Finding) -> bool:
-    """Whether a finding says how performance, inputs or data quality stand against the reference or a stated level.
+    """Whether a finding compares performance, inputs or data quality with the reference or a stated level.
 
-    A comparison with the model's own past is none: it may have been bad for as long.
+    A comparison with the model's own past does not count: the past may have been bad as well.
     """
     return (
         finding.analyzer in VERDICTS

@@ -88,7 +88,7 @@ def pipeline_chain(incident: Incident) -> list[tuple[Stage, list[Finding]]]:
 
 
 def runbook_of(incident: Incident, runbooks: Mapping[str, str]) -> str | None:
-    """The owner's runbook for an incident: that of the leading analyzer, else of the suspected source, else for all; None without one."""
+    """The owner's runbook for an incident: for the leading analyzer, else for the suspected source, else for all; None without one."""
     names = (incident.lead.analyzer, incident.source, ANY)
     return next((runbooks[name] for name in names if runbooks.get(name)), None)
 

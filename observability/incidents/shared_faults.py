@@ -65,7 +65,7 @@ class SharedFault:
 
 
 def common_things(incident: Incident) -> list[CommonThing]:
-    """What other models may have in common with the lead of an incident; empty where it has no date, or stands."""
+    """The properties of an incident's lead that other models may share; empty if it has no date, or is ongoing."""
     lead = incident.lead
     if incident.model is None or incident.standing or incident.onset is None or onset_certainty(lead) != "dated":
         return []

@@ -1,6 +1,6 @@
 """Decides what goes on with a drift of the inputs: a distribution that moves without a date is a state and not an event.
 
-While a drift stands, columns move on some date or other for ever. Such a move is part of what stands, unless its values are broken or in
+During an ongoing drift, columns keep moving on various dates. Such a move belongs to the ongoing fault, unless its values are broken or in
 another unit, it is much farther, or answers became worse with it (docs/decisions/0122).
 """
 
@@ -35,18 +35,19 @@ HARM: tuple[Stage, ...] = ("outcome", "fairness", "label", "service")
 """Stages whose findings make a move of the inputs more than a move of the inputs, metrics beside the primary one excepted."""
 
 Continuing = Callable[[Sequence[Finding], Sequence[Finding]], tuple[list[Finding], list[Finding]]]
-"""Of some findings those that go on with others, which stand, and of these those that do so with one about their subject."""
+"""Takes findings and ongoing findings. Gives the findings that continue an ongoing one, and among them those with the same subject as it.
+"""
 MUCH_FARTHER = 10.0
-"""How many times as far from the reference as what stands a column must move to be an incident of its own."""
+"""Factor by which a column must be farther from the reference than the ongoing drift to be an incident of its own."""
 CRITICAL_PSI = 0.25
-"""The PSI that stands in for that of what stands, where only all inputs together drift."""
+"""The PSI of the ongoing drift where only the joint distribution of the inputs drifts, so that no column has one."""
 
 
 @dataclass
 class FaultGroup:
     """An incident under construction. root: the findings nearest to the source, all of one stage. others: the findings attached to them.
 
-    standing: whether it holds what is not new. drift: whether it is a drift of the distributions, which has no date.
+    standing: whether it contains findings that are not new. drift: whether it is a drift of the distributions, which has no date.
     """
 
     stage: Stage
@@ -86,7 +87,7 @@ def details_of_what_stands(alarming: Sequence[Finding], standing: Sequence[Findi
 
 
 def continuing_drift(alarming: Sequence[Finding], standing: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """The findings that go on with a drift that stands (`continues_drift`), and those of them that do so with one about their subject."""
+    """The findings that continue an ongoing drift (`continues_drift`), and those among them whose own subject drifts already."""
     if not standing:
         return [], []
     about = FindingsBySubject(standing)
@@ -96,7 +97,7 @@ def continuing_drift(alarming: Sequence[Finding], standing: Sequence[Finding]) -
 
 
 def continuing_fall(alarming: Sequence[Finding], standing: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """The findings that go on with a fall that stands (`continues_fall`), and those of them that do so with one about their subject."""
+    """The findings that continue an ongoing fall (`continues_fall`), and those among them whose own subject fell already."""
     falls, old_falls = ([finding for finding in side if pipeline_stage(finding) == "outcome"] for side in (alarming, standing))
     going_on = [finding for finding in falls if any(continues_fall(finding, old) for old in old_falls)]
     own = [finding for finding in going_on if any(same_subject(finding, old) and continues_fall(finding, old) for old in old_falls)]
@@ -114,8 +115,8 @@ def drift_without_date(alarming: Sequence[Finding]) -> list[Finding]:
 
 
 def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
-    """The fault of all standing findings of a model, inputs before all else; none where there are none. What only goes on with them is no
-    source of it, unless it alone is as severe.
+    """The fault of all ongoing findings of a model, inputs first; empty without any. A finding that only continues them is not a source,
+    unless it alone is as severe.
     """
     if not standing:
         return []
@@ -130,7 +131,7 @@ def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
 
 
 def with_standing(found: Sequence[FaultGroup], standing: Sequence[Finding]) -> list[FaultGroup]:
-    """The faults of a model with the one that stands, which takes those that go on with its drift. Drifts without a date are one fault."""
+    """The faults of a model with the ongoing one, which absorbs the faults that continue its drift. Drifts without a date are one fault."""
     if not standing:
         return with_one_drift(found)
     kept, late = list[FaultGroup](), list[Finding]()
@@ -143,7 +144,7 @@ def with_standing(found: Sequence[FaultGroup], standing: Sequence[Finding]) -> l
 
 
 def with_one_drift(found: Sequence[FaultGroup]) -> list[FaultGroup]:
-    """The faults of a model for which nothing stands: those that are a drift are one."""
+    """The faults of a model without an ongoing fault: its drifts are merged into one fault."""
     drifts = [fault for fault in found if is_drift_fault(fault)]
     if not drifts:
         return list(found)
@@ -153,8 +154,8 @@ def with_one_drift(found: Sequence[FaultGroup]) -> list[FaultGroup]:
 
 
 def with_first_days(found: Sequence[FaultGroup], findings: Sequence[Finding]) -> list[FaultGroup]:
-    """The faults of a model, where those that it has had since its first day are one: nothing changed since then, so that serving is not as
-    the reference was. Moves of a drift of those days are part of it, and what the reference shows as well.
+    """The faults of a model, with those since its first day merged into one: serving has differed from the reference all along, and nothing
+    changed since. Moves of a drift of those days belong to it, and findings that the reference has too.
     """
     if not is_first_window(findings):
         return list(found)
@@ -175,7 +176,7 @@ def is_first_window(findings: Sequence[Finding]) -> bool:
 
 
 def dated_part(fault: FaultGroup) -> FaultGroup:
-    """The fault with those of its consequences that have a date: what has been so since the first day followed from no later move."""
+    """The fault with only its dated consequences: a state that began on the first day cannot result from a later move."""
     return replace(fault, others=[finding for finding in fault.others if onset_certainty(finding) == "dated"])
 
 
@@ -191,11 +192,11 @@ def is_drift_fault(fault: FaultGroup) -> bool:
 
 
 def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
-    """Whether a fault is the drift that stands, going on: each of its source's findings is, and no answers became as bad with it.
+    """Whether a fault continues the ongoing drift: every finding of its source does, and no answers became equally bad with it.
 
-    A drift of all inputs together goes on with a distribution that stands. Without a date, as one that began before the analysed days, it
-    stands beside whatever else stands; on a date it is an event where no inputs drifted before. While inputs drift, the slices whose
-    answers are worst change from week to week: one without a date is no event.
+    A drift of the joint distribution continues an ongoing drift of a single column. Without a date, as one that began before the analysed
+    days, it stands beside whatever else stands; on a date it is an event where no inputs drifted before. While inputs drift, the slices
+    whose answers are worst change from week to week: one without a date is no event.
     """
     if has_harm(fault):
         return False
@@ -218,9 +219,9 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
 
 
 def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool:
-    """Whether a finding about a column is a move of its distribution like those that stand: not values that are broken or in another unit,
-    and not much farther from the reference. farthest: the largest PSI of what stands. One that leaves its range at once is a fault
-    unless the column stands itself.
+    """Whether a finding about a column is a move of its distribution like the ongoing ones: no broken values, no other unit, and not much
+    farther from the reference. farthest: the largest PSI of the ongoing findings. One that leaves its range at once is a fault unless the
+    column stands itself.
     """
     if is_joint_drift(root) or is_undated_drift(root):
         return True

@@ -139,7 +139,7 @@ def record_analyzers() -> frozenset[str]:
 
 @cache
 def reads_served_rows(name: str) -> bool:
-    """Whether an analyzer of records reads predictions or labels, or what is counted of them, beside records of other kinds."""
+    """Whether an analyzer of records reads predictions or labels, or their counts, besides records of other kinds."""
     (analyzer,) = [each for each in discover() if each.name == name]
     asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, EPOCH), EPOCH)).values()
     records = [each.aggregate for each in asked if isinstance(each.aggregate, Records)]

@@ -1,4 +1,4 @@
-"""What has stood since the first day that was looked at began on that day, where the model served nothing before it."""
+"""A state that has lasted since the first checked day began on that day if the model served nothing before."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def began_with_serving(engine: "Engine", found: Sequence[Finding], window: Window) -> list[Finding]:
-    """The findings; one that stands since a day "or earlier" stands since that day where the window's model served nothing before it."""
+    """The findings, without "or earlier" in the start of an ongoing state if the model served nothing before that day."""
 
     @cache
     def served_before(end: datetime) -> bool:

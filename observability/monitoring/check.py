@@ -51,9 +51,9 @@ LOG = logging.getLogger(__name__)
 AcknowledgedClaims = frozenset[tuple[str | None, str]]
 """Model and claim (`Finding.claim`) of the leads of incidents that a person has acted on."""
 KeepFindings = Callable[[Analyzer, Window, Callable[[], list[Finding]]], Iterable[Finding]]
-"""Gives the findings of an analyzer in a window: those that are kept, or those that the function computes."""
+"""Gives the findings of an analyzer in a window: the kept ones, or what the given function computes."""
 KeepModelFindings = Callable[[Window, Reads, datetime, Callable[[], list[Finding]]], Iterable[Finding]]
-"""Gives the findings of analyzers that read something, of a model's window evaluated as of an instant: as `KeepFindings`."""
+"""The same for all analyzers of one kind (`Reads`) in a model's window, evaluated as of an instant."""
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
 """The weekly budget of false discoveries of a model is split evenly over daily checks, the model's versions and the analyzers."""
@@ -102,10 +102,10 @@ def check(
 
     Without start and end, each model gets its last 7 days: ending now where its newest record is younger than 30 days, else at the end (UTC
     midnight) of its last record's day. With as_of, only what had arrived by then counts. with_records: analyze training runs, datasets and
-    labelling projects as well (not in a slice or of one version). reads: only analyzers that read this (`analyzer_reads`); "counts" are
-    all but those of rows. acknowledged: claims that a person has acted on. progress: told before each model what is checked, how many
-    models are done, how many there are, and "models". keep: used for the findings of each model and of each analyzer of records, unless
-    `only` some analyzers run.
+    labelling projects as well (not in a slice or of one version). reads: only analyzers that read this (`analyzer_reads`); "counts" means
+    every analyzer that reads no rows. acknowledged: claims that a person has acted on. progress: called before each model with what is
+    checked, the number of models done, their number, and "models". keep: used for the findings of each model and of each analyzer of
+    records, unless `only` some analyzers run.
 
     Raises NotFoundError for an unknown model, version or column of the slice (of all models, those without the column are left out, and a
     note says so), and UsageError where the window ends before it starts.
@@ -135,7 +135,7 @@ def check(
         windows[each.name] = window
         notes += [note] if note else []
         if each.rows_from is not None and window.start < each.rows_from:
-            told = "come from the lake" if engine.lake_holds(each.name) else "are not kept: what needs single rows begins there"
+            told = "come from the lake" if engine.lake_holds(each.name) else "are not kept, so analyses of single rows begin there"
             if unread := [day for day in engine.unread_days(each.name) if day != "all"]:
                 told += f", which cannot be read for {plural(len(unread), 'day')}: {', '.join(unread[:3])}"
             notes.append(f"Rows of {each.name} before {format_day(each.rows_from)} {told}.")
@@ -183,14 +183,14 @@ def record_findings(
     shared: Mapping[str, Callable[[Window], Any]] | None = None,
     tried: Model | None = None,
 ) -> list[Finding]:
-    """Findings of the analyzers of records (training runs, datasets, labelling projects): of one model, or of all and of none.
+    """Findings of the analyzers of records (training runs, datasets, labelling projects), for one model; without `model`, for all models
+    and for records that name none.
 
     Without start and end each analyzer gets the last `days`, ending now where the newest record of its kinds is younger than 30 days, else
     at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it
-    too, because older ones say nothing about that model. evaluated: the instant as of which silence is judged, where that is before `now`.
-    keep: used for each analyzer whose window has ended by `now`. shared: by the name of a counter, a function of a window that gives what
-    is kept for analyzers and pages alike: training runs as they are judged, labels by project. tried: a model with other settings, taken
-    in place of the one that the catalog has.
+    too, because older ones say nothing about that model. evaluated: the instant of evaluation for silence, if before `now`. keep: used for
+    each analyzer whose window has ended by `now`. shared: by name of a counter, a function of a window that gives kept data that analyzers
+    and pages share: judged training runs, labels by project. tried: a model with other settings, which replaces the catalog's.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
@@ -351,8 +351,8 @@ def _shared_answers(engine: "Engine", asked: list[tuple[Analyzer, Context]]) -> 
 
 
 def serving_versions(engine: "Engine", model: Model, window: Window) -> list[Version]:
-    """Versions with predictions in the window; where there are none, the newest registered version, else the one that the log saw last. Of
-    a window of one version, that one; all of them where the predictions cannot be read, which the analyzers report.
+    """Versions with predictions in the window; without any, the newest registered version, else the last one in the log. A window of one
+    version has that version. If the predictions cannot be read, all versions: the analyzers then report the error.
     """
     if window.version is not None:
         wanted = model.version(window.version)

@@ -52,7 +52,7 @@ def records_window_end(last: datetime | None, limit: datetime) -> datetime:
 def _record_kinds(analyzer: Analyzer, window: Window) -> set[str]:
     """The kinds of records that date an analyzer's window.
 
-    Prices only tell what others cost; datasets and decisions count whatever their age where other kinds are read beside them.
+    Prices do not define a window; datasets and decisions count at any age if other kinds are read besides them.
     """
     asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, window, window.end)).values()
     kinds = {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)} - {"price"}
@@ -94,7 +94,7 @@ def model_check_window(
 
 
 def evaluation_time(model: Model, activity: "DataFrame", window: Window, now: datetime) -> datetime:
-    """The instant as of which a window is evaluated: its end, now, or its as_of, whichever is first.
+    """The instant of a window's evaluation: its end, now, or its as_of, whichever is first.
 
     In the last window of a model whose newest record is older than 30 days, it is the hour in which that record arrived: silence after a
     model's end is not a finding, and a default window ends with that day.

@@ -38,8 +38,8 @@ def fleet_alarms(
 ) -> FleetAlarms:
     """Decide about the incidents of a fleet.
 
-    findings: of each model, those without a problem too: they are the peers. analyzers: how many look at a model. models: of the fleet,
-    where more are watched than have findings.
+    findings: of each model, models without a problem included, because they are the peers. analyzers: number of analyzers of a model.
+    models: number of models in the fleet, if more are watched than have findings.
     """
     size = max(models or 0, len(findings), 1)
     shared = shared_faults(incidents)
@@ -74,9 +74,9 @@ def is_confirmed(fault: SharedFault, analyzers: int, models: int) -> bool:
 def weekly_chance(finding: Finding, analyzers: int) -> float | None:
     """The chance that a model without a fault has such a critical finding in a week; None where its rule is no test.
 
-    A rule that asks for something else than a small p-value (an owner's level) is critical at larger ones than a test would be: these say
-    nothing of how often it errs, so they are no test here. The primary metric asks for a size and allows a larger p-value, which still
-    bounds that chance; a fall that its model's past shows as well is no chance of this week.
+    Rules that do not depend on a small p-value (an owner's level) are critical at larger p-values too. These do not measure their error
+    rate, so such rules do not count as tests here. The primary metric requires a minimum size and allows a larger p-value, which still
+    bounds that chance. A fall that its model's past shows too is not a chance event of this week.
     """
     p = _p_value(finding)
     if p is None:
@@ -95,7 +95,7 @@ def is_primary_fall(finding: Finding) -> bool:
 
 
 def fleet_chance(finding: Finding, analyzers: int, peers: Mapping[str, Mapping[str, float]]) -> float | None:
-    """The same beside the models that are looked at for the same claim: what moved all of them is no news of this one."""
+    """The same chance adjusted for all models with the same claim: a move of all of them is no news about one of them."""
     if (own := weekly_chance(finding, analyzers)) is None or finding.model is None:
         return None
     of_claim = peers.get(finding.claim, {})

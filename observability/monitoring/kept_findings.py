@@ -1,9 +1,9 @@
 """Findings of windows, kept until something they depend on changes, and from one process to the next.
 
-Findings of a window depend on the rows of its model, on what is registered, on the instant as of which it is evaluated, and on the program.
-They are kept with the number of the last commit that may concern the model, in memory, and at the end of the dashboard and of each check in
-a file beside the store, with a digest of the program. The store holds these numbers too: findings of another number are computed again, and
-a file of another program is not used.
+Findings of a window depend on the rows of its model, the registration, the instant of evaluation, and the program. They are kept with the
+number of the last commit that may concern the model, in memory, and at the end of the dashboard and of each check in a file beside the
+store, with a digest of the program. The store holds these numbers too: findings of another number are computed again, and a file of another
+program is not used.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ MAX_IN_MEMORY, MAX_IN_FILE = 512, 128
 MAX_FINDINGS, MAX_FINDINGS_IN_FILE = 500_000, 100_000
 """Findings of all questions together: a model of very many features has very many."""
 FILES_KNOWN = 3
-"""Files of which is known what they hold: that of the home, and those of the newest published states."""
+"""Number of files whose content is remembered: the home's file and those of the newest published states."""
 QUESTIONS_A_MODEL = 12
 """Questions of one model that the first page and the watcher ask: its window, the one before it and Everything, three parts of each."""
 
@@ -97,8 +97,8 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         return super().find_or_compute(asked, generation, lambda: tuple(compute()))
 
     def save(self, home: Path, generations: Mapping[str, int]) -> None:
-        """Write the findings of the present generations into a folder, unless its file holds them: what is new at the end of the file, and
-        all where too much of it is of the past. The next process runs again what failed.
+        """Write the findings of the present generations into a folder, unless its file has them. New findings are appended; the file is
+        rewritten if too much of it is out of date. The next process runs again what failed.
         """
         with self._lock:
             kept = [(asked, *held) for asked, held in reversed(self._kept.items())]
@@ -227,7 +227,7 @@ def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
 
 
 def report_generation(generations: Mapping[str, int], model: str) -> int:
-    """The number of the last commit that may concern a model or what is said of its other records, some of which name no model."""
+    """The number of the last commit that may concern a model or the findings about its other records, some of which name no model."""
     return max(model_generation(generations, model, computed=True), generations.get(UNNAMED, 0))
 
 
@@ -238,7 +238,7 @@ def model_generation(generations: Mapping[str, int], model: str, *, computed: bo
 
 
 def rows_generation(generations: Mapping[str, int]) -> int:
-    """The number of the last commit that changed more than what is computed from rows."""
+    """The number of the last commit that changed anything besides values computed from rows."""
     return max(number for name, number in generations.items() if not name.startswith(COMPUTED))
 
 
@@ -252,7 +252,7 @@ def records_generation(generations: Mapping[str, int], analyzer: str) -> int:
 
 
 def keeper_of_records(store: "Store", generations: Mapping[str, int]) -> KeepFindings:
-    """A function that gives findings about records as they are kept, and computes those that are not. generations: of the store."""
+    """A function that returns kept findings about records, and computes missing ones. generations: of the store."""
 
     def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
         asked = Asked(window, "records", window.end, analyzer.name)
@@ -263,7 +263,7 @@ def keeper_of_records(store: "Store", generations: Mapping[str, int]) -> KeepFin
 
 @contextmanager
 def check_keepers(store: "Store", now: datetime) -> Iterator[tuple[KeepModelFindings, KeepFindings]]:
-    """Two functions for a check, of models and of records: each gives findings as they are kept, and computes those that are not.
+    """Two functions for a check, for models and for records: each returns kept findings, and computes missing ones.
 
     They are read from the file beside the store, and written there in the end. A window that has not ended by `now` is computed: its end is
     the time of the check, so nobody asks for it again.

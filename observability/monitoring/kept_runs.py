@@ -1,4 +1,4 @@
-"""Training runs as they are judged, which the watcher, the findings of pages and the pages about runs share."""
+"""Judged training runs, shared by the watcher, the findings of pages and the pages about runs."""
 
 from collections.abc import Callable
 from datetime import datetime

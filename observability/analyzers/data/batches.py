@@ -1,9 +1,10 @@
 """Check the batches of each source: arrival gap, number of rows, rejection rate and delay after capture.
 
-Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before, those of a
-device with enough past with its own. An overdue batch is reported as an open gap. Where a source has six devices, the rejection rate, rows
-and delay (median and 95 % quantile) of each are compared with those of the others too, so that a device that was always worse is named.
-Batches name no model, so the findings have no model, and the owner's limit of a metric is the strictest that any model's settings state.
+Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before; the batch of
+a device with enough past is compared with that device's batches. An overdue batch is reported as an open gap. Where a source has six
+devices, the rejection rate, rows and delay (median and 95 % quantile) of each device are also compared with the other devices, so that a
+device that was always worse is reported. Batches name no model, so the findings have no model, and the owner's limit of a metric is the
+strictest that any model's settings state.
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ NAME = "data/batches"
 PAST_DAYS = 84
 BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_to"))
 PEERS_BUDGET = 0.5
-"""Share of the budget of false discoveries that comparisons of devices with each other may spend beside it: they are few."""
+"""Additional share of the false-discovery budget for the few comparisons of devices with each other."""
 RANK = {GAP: 3.0, ROWS: 2.0, REJECTED: 1.5, DELAY: 1.0}
 
 
@@ -52,7 +53,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def owners_limits(context: Context) -> dict[str, float]:
-    """Return the owner's limits by metric: of several models the strictest, the most rows or the least of the others."""
+    """Return the owner's limits by metric. Of several models the strictest counts: the largest for rows, the smallest for the others."""
     found: dict[str, float] = {}
     for metric in OWNERS_LIMITS:
         stated = [each.settings.limits.get(f"{NAME}/{metric}") for each in (context.counters.get("models") or {}).values()]
@@ -142,8 +143,8 @@ def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]
         if source.batches:
             more = max(MIN_PAST_VALUES - source.earlier, 1)
             because = (
-                f"Deliveries of source `{source.name}` cannot be judged yet: there are {batch_count(source.earlier)} "
-                f"before this window, it needs about {more} more."
+                f"Deliveries of source `{source.name}` cannot be judged yet: {batch_count(source.earlier)} "
+                f"before this window, about {more} more needed."
             )
             if source.batches > MIN_PAST_VALUES:
                 because += f" Choose a shorter window to judge the later ones of its {batch_count(source.batches)}."
@@ -176,7 +177,7 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
         ),
     )
     (look, p), severity = own[worst], severities[worst]
-    if look.metric == GAP:  # gaps of the source and of its devices are about the same batches: those of one side are counted
+    if look.metric == GAP:  # gaps of the source and of its devices concern the same batches, so only one side is counted
         places = [place for place, (each, _) in enumerate(own) if (each.device is None) == (look.device is None)]
         own, severities = [own[place] for place in places], [severities[place] for place in places]
     unusual = [each for (each, _), said in zip(own, severities, strict=True) if needs_action(said)]
@@ -207,7 +208,7 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
 
 
 def with_owner(sentence: str, look: BatchComparison) -> str:
-    """Return a sentence that names the owner's limit where one is stated. More rows than usual have none."""
+    """Return a sentence that names the owner's limit where one is stated. There is no such limit for more rows than usual."""
     owner = None if look.metric == ROWS and not look.few else look.owner
     return f"{sentence.removesuffix('.')}{owner_words(look.metric, owner)}."
 

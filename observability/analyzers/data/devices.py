@@ -111,7 +111,7 @@ class JudgedComparisons:
         return "act" if self.act[place] else "watch"
 
     def most_unusual(self) -> tuple[bool, float, str, str, str]:
-        """Sort key: unsure ones first, the smallest p-value of those, and what orders equal ones: column, source, device."""
+        """Sort key: undecided ones first, then by p-value; equal ones by column, source, device."""
         unsure = bool(self.unsure.any())
         p_values = self.table.p_values[self.row]
         place = int(np.nanargmin(np.where(self.unsure, p_values, np.nan) if unsure else p_values))
@@ -236,7 +236,7 @@ def _limit(found: StatisticComparison, severity: Severity = "watch") -> float:
 
 
 def _natural_limit(found: StatisticComparison) -> float:
-    """The value from which it is no longer usual: the limit for `watch`, or how far such values vary where that is more."""
+    """The value from which it is unusual: the limit for `watch`, or the natural variation if that is larger."""
     limit, (low, high) = _limit(found), found.varies
     return max(limit, high) if limit > found.usual else min(limit, low)
 
@@ -350,7 +350,7 @@ def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: C
         because += f"their batches have fewer than {MIN_ROWS} rows with values."
     elif most < MIN_PAST_VALUES:
         because += (
-            f"there are at most {count_of(most, 'batch')} before this window, a judgement needs about {MIN_PAST_VALUES - most} more, or "
+            f"at most {count_of(most, 'batch')} of a device before this window; about {MIN_PAST_VALUES - most} more needed, or "
             f"{MIN_DEVICES} devices that hold the same columns."
         )
     else:

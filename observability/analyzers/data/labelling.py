@@ -1,8 +1,8 @@
 """Check annotators: accuracy on gold items, acceptance of wrong suggestions, anchoring, labelling time, fatigue, and agreement.
 
-Reads records of kind `annotation` with `gold`, `suggestion` and `seconds`, by project: the first answer of each annotator to each item. Of
-a field that a project never logs there is no finding. Agreement is that of the newest answers, of projects that belong to no model (those
-of models are analyzed by data/labels). Projects name no model, so the findings have no model.
+Reads records of kind `annotation` with `gold`, `suggestion` and `seconds`, by project: the first answer of each annotator to each item. A
+field that a project never logs has no finding. Agreement is measured on the newest answers, for projects without a model (data/labels
+analyzes the projects of models). Projects name no model, so the findings have no model.
 """
 
 from collections.abc import Callable, Iterator
@@ -130,7 +130,7 @@ def projects_of(labelled: LabelledWindow, context: Context) -> Iterator[Project]
 def project_findings(
     project: Project, looks: list[tuple[LabellingComparison, float]], tired_p: float, context: Context
 ) -> Iterator[Finding]:
-    """Yield the findings about one project, for the fields that it logs, those that follow another with what says so."""
+    """Yield the findings about one project, for the fields that it logs. A finding that follows from another says so."""
     found = [*about_gold(project, looks, context), *about_suggestions(project, looks, context)]
     timed = project.now["seconds"].to_numpy(float)
     if np.isfinite(timed).any():
@@ -143,7 +143,7 @@ def project_findings(
 def about_agreement(project: Project, agreement: ProjectAgreement, adjusted: Iterator[float], context: Context) -> Iterator[Finding]:
     """Yield the findings about agreement and about annotators who agree less than the others; nothing where one person labels alone.
 
-    adjusted: the next adjusted p-values are those of this project.
+    adjusted: an iterator whose next adjusted p-values belong to this project.
     """
     own, theirs = ([next(adjusted) for _ in several] for several in (agreement.changes, agreement.people))
     if len(agreement.labels.annotators) < 2:
@@ -315,11 +315,11 @@ def wrong_suggestions_finding(project: Project, whole: tuple[LabellingComparison
     if n < MIN_ANNOTATION_ROWS:
         return replace(
             base,
-            because=f"The acceptance rate of wrong suggestions in {project.name} is unknown: {n:,} were wrong by gold, it needs "
+            because=f"The acceptance rate of wrong suggestions in {project.name} is unknown: {n:,} contradict the gold answer, it needs "
             f"about {MIN_ANNOTATION_ROWS - n} more (gold items shown with a suggestion).",
         )
     rate = item_clustered_rate(wrong, "taken")
-    share = f"{percent(rate.value or 0)} of {n:,} suggestions that are wrong by gold"
+    share = f"{percent(rate.value or 0)} of {n:,} suggestions that contradict the gold answer"
     told = f"In {project.name} {share} became the label (95 %: {rate_range(rate)})"
     if whole is None:
         return with_rate(base, rate, "unknown", f"{told}; {NO_PAST}.")

@@ -35,7 +35,7 @@ BURST_WATCH, BURST_ACT, MIN_BURST, ALIKE = 0.005, 0.02, 20, 0.1
 """Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
 all rows."""
 BURST_TIMES = 3
-"""Multiple of the highest share of one subject in the month before from which it is a burst."""
+"""A burst exceeds this multiple of the highest share of one subject in the month before."""
 LARGEST_GROUPS = 50
 """Subjects whose near copies are counted around the middles of their largest cells."""
 DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
@@ -77,7 +77,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
     """Return findings about subjects with bursts of near-identical requests, or one that there is none.
 
-    Without a month before to compare with a burst is a warning at most, unless the owner states a limit that it surely exceeds.
+    Without a previous month to compare with, a burst is a warning at most, unless it significantly exceeds a limit of the owner.
     """
     groups = near_identical_requests(now, context)
     if groups is None:
@@ -136,7 +136,7 @@ def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> lis
 
 
 def most_copies_words(n: int, rows: int) -> str:
-    """Return how many near copies one subject sent at most, as a clause: those of groups of MIN_BURST, or else the largest group."""
+    """Return the largest number of near copies by one subject, as a clause: in groups of at least MIN_BURST, else in its largest group."""
     if n < MIN_BURST:
         return f"the largest group that one subject sent has {n:,} of the {rows:,} sampled requests"
     return f"the subject with the most in groups of {MIN_BURST} or more sent {n:,} of the {rows:,} sampled requests"
@@ -145,8 +145,8 @@ def most_copies_words(n: int, rows: int) -> str:
 def burst_limits(settings: ModelSettings, usual: float, rows: int) -> Limits:
     """Return the limits for watch and act of the share of one subject. usual: the highest share of one subject in the month before.
 
-    A multiple of the past raises both where no owner states one, and the past counts up to the critical limit only, so that a burst that
-    lasts does not hide the next. A stated limit stands, and the past raises the one for watch up to it.
+    Without a stated limit, a multiple of the past raises both. The past counts only up to the critical limit, so that a lasting burst does
+    not hide the next. A stated limit is not raised; the past raises the limit for watch at most up to it.
     """
     watch, act = stated_limits(settings, f"{NAME}/{COPIES}", BURST_WATCH, BURST_ACT)
     raised = max(watch, BURST_TIMES * min(usual, act), MIN_BURST / rows)
@@ -168,8 +168,8 @@ def burst_rows_needed(share: SampledShare) -> int:
 
 
 def near_identical_requests(rows: "DataFrame", context: Context) -> "DataFrame | None":
-    """Return the near-identical requests of each subject, most first: subject, n, groups (requests that they are copies of), peak (busiest
-    hour), days (of each).
+    """Return the near-identical requests of each subject, most first: subject, n, groups (distinct requests that were copied), peak
+    (requests in the busiest hour), days (requests of each day).
 
     A group is found by cells, and counted around the middle of the largest cell, so that the border of a cell does not split it. n of a
     subject without a group of MIN_BURST: the rows of its largest cell. None without subjects.
@@ -252,9 +252,9 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     """Return the finding about a score whose share surged, as of a service that answers a default without calling the model.
 
     known: rows of the month before, and of the reference where there is one. A default is a new value, more distinct inputs share it than
-    shared any value before, and their inputs do not explain it. Where there is a reference it alone says which values are the model's own:
-    one bad day of the month holds the default too. Scores that many inputs share by nature, such as those of a saturated
-    ensemble of trees, are no defaults and are held against no limit.
+    shared any value before, and their inputs do not explain it. If there is a reference, only it defines which values are the model's own,
+    because one bad day of the month would contain the default too. Scores that many inputs share by nature, such as those of a saturated
+    ensemble of trees, are not defaults and have no limit.
     """
     scored, before, *_ = (each[np.isfinite(each["score"].to_numpy(float))] for each in (now, *known))
     if len(scored) < MIN_REQUESTS or len(before) < MIN_REQUESTS:
@@ -321,8 +321,8 @@ def natural_reason(
 ) -> str:
     """Return why a frequent score is the model's own answer; empty where it may be a default.
 
-    shared, highest: the share of distinct inputs with the value, and the largest one with any value before. usual: that of every value
-    before. now, known: rows of the window and of before.
+    shared, highest: the share of distinct inputs with this score, and the largest share of any score before. usual: the share of every
+    score before. now, known: rows of the window and of earlier.
     """
     import pandas as pd
 

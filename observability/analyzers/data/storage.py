@@ -69,7 +69,7 @@ BEHIND_HOURS = 36.0
 LATE_TIMES, STATED_TIMES = 3.0, 2.0
 """How many times its limit an age is when it becomes `act`: by the limit above, and where the owner stated one."""
 SILENCE_TIMES, MIN_SILENCE = 4.0, 48.0
-"""Silence is longer than so many usual gaps between reports, and than so many hours."""
+"""Silence must exceed this many usual gaps between reports, and this many hours."""
 NEXT = {
     "storage_used_share": "Remove what is no longer needed, or enlarge the place.",
     DAYS_LEFT: "Enlarge the place or remove data before the earliest date; look for what grows.",

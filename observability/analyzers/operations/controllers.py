@@ -42,18 +42,18 @@ REGRET, TAIL, GUARD = "controller_regret", "controller_tail_ratio", "controller_
 BIAS, COVERAGE, FEEDBACK, SHARE_OFF = "controller_bias", "controller_coverage", "controller_feedback", "controller_off_share"
 SUBJECT = "controller"
 SURE = 0.999
-"""Coverage of the interval that must lie wholly beyond a limit for `act`; for `watch` that of 95 % suffices."""
+"""Coverage of the interval that must be wholly beyond a limit for `act`; for `watch` a 95 % interval suffices."""
 TAIL_TIMES = 1.25
 BIAS_LIMITS, COVERAGE_GAPS, FEEDBACK_LIMITS = (0.10, 0.25), (0.05, 0.10), (0.05, 0.10)
 """Limits of `watch` and of `act`: relative bias; coverage below what is stated; separation of an input."""
 UNSURE = "; not significant: more decisions are needed"
-"""Ends the sentence about a value that is beyond its limit by chance perhaps."""
+"""Ends the sentence about a value that is beyond its limit, perhaps by chance."""
 GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
 """How many times as high as before the guardrail's share must be, and by how much."""
 LATELY, SILENT = 20, 100
 """LATELY: the newest decisions that tell who steers. SILENT: so many decisions in a row without the model are reported."""
 MIN_ROWS = 50
-"""Decisions with an outcome that the sentence asks for where fewer are known."""
+"""Minimum number of decisions with an outcome; the sentence names how many are missing."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -89,7 +89,7 @@ def undecided_controller(
 
 
 def severity_beyond(estimate: BlockEstimate, watch: float, act: float) -> Severity:
-    """`act` where the SURE interval is above one limit, `watch` where that of 95 % is above the other."""
+    """`act` if the SURE interval is above the act limit, `watch` if the 95 % interval is above the watch limit."""
     sure, likely = estimate.interval(SURE), estimate.interval()
     if sure.low is not None and sure.low > act:
         return "act"
@@ -340,7 +340,7 @@ def off_finding(found: ControllerDecisions, blank: Any) -> Finding:
 
 
 def silent_decisions(by: list[str]) -> tuple[int, int]:
-    """The decisions in a row, up to the newest, that neither the model nor the kill switch made, and the most in a row before. by: oldest
+    """The number of newest consecutive decisions by neither the model nor the kill switch, and the longest such series before. by: oldest
     first.
     """
     steers = np.isin(np.array([MODEL, *by], dtype=object).astype(str), (MODEL, OFF))

@@ -1,9 +1,9 @@
 """Measure the energy and carbon of a thousand predictions and of training runs.
 
 Serving is compared with the model's own past, by the same method, over the window and its last days. Each number says whether it was
-measured, estimated or assumed; where energy is unknown, the finding says what to log. The energy of a training run is compared with
-earlier runs of the same parameters; a run that has not ended is compared by its forecast. An accelerator that idles and a device that runs
-hot are told, and what another hour of the day, a power cap, another batch size or another form would save.
+measured, estimated or assumed; where energy is unknown, the finding says what to log. The energy of a training run is compared with earlier
+runs of the same parameters; a run that has not ended is compared by its forecast. Idle accelerators and hot devices are reported, and the
+saving by another hour of the day, a power cap, another batch size or another form.
 """
 
 from dataclasses import replace
@@ -65,7 +65,7 @@ PAST_DAYS = 28
 READINGS = Records("resource", (*RESOURCE_COLUMNS, "temperature_c", "memory_gb"), ever=True)
 """Readings of devices, those of earlier runs included."""
 STEPS = Records("step", ("run", "at", "step"), ever=True, rows=50_000, spread=12_500)
-"""Steps of runs, evenly spread ones of a long run."""
+"""Steps of runs; of a long run an evenly spread sample."""
 HOW = {
     "resources": "from readings of the service's devices",
     "predictions": "from the energy that predictions carry",
@@ -191,7 +191,7 @@ def of_serving(frames: Frames, context: Context, place: PriceScope, now: Serving
 
 
 def at_most_watch(finding: Finding) -> Finding:
-    """The finding where the energy is latency times an assumed power: its rise repeats that of the latency, so it is no act."""
+    """The finding with severity watch at most, for energy that is latency times an assumed power: its rise only repeats the latency's."""
     return replace(finding, severity="watch") if finding.severity == "act" else finding
 
 
@@ -283,7 +283,7 @@ def of_idle(context: Context, now: ServingEnergy) -> Finding:
 
 
 def idle_source(now: ServingEnergy) -> str:
-    """Return how the idle share was determined: as the energy, or estimated by a calibrated machine."""
+    """Return how the idle share was determined: by the same method as the energy, or estimated from a calibrated machine."""
     return now.source if now.idle_share is not None else "estimated"
 
 

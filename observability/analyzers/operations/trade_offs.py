@@ -1,8 +1,8 @@
 """Check the form of a model that is served: how many decisions it changes, where, whether it repeats its answers, and where it ran.
 
-Reads audits of kind `precision` and the decisions on a form. The newest audit of each model version counts. Only the form in use asks for
-attention, because forms that were merely compared serve nobody; a form that ran on another device than requested is reported anyway, as
-its times are those of the other device. Whether the audit has expired is told with that of every other audit, by trust/audits.
+Reads audits of kind `precision` and the decisions on a form. The newest audit of each model version counts. Only the form in use needs
+attention; forms that were only compared serve nobody. A form that ran on another device than requested is always reported, because its
+times belong to that device. Expired audits of every kind are reported by trust/audits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,7 +59,7 @@ def again_words(audit: TradeOffAudit) -> str:
 
 
 def served_form(audit: TradeOffAudit, chosen: Mapping[tuple[str, str], FormDecision]) -> str:
-    """The form that is served: that of the newest standing decision, else the one that the audit names. chosen: by model and version."""
+    """The form that is served: by the newest decision in force, else as the audit names it. chosen: by model and version."""
     decision = chosen.get((audit.model, audit.version))
     return decision.form if decision else audit.in_use
 

@@ -168,7 +168,7 @@ def watched_level(value: object) -> str:
 
 
 def declared_batches(records: "DataFrame") -> Iterator[ExpectedBatch]:
-    """What records of kind `expected_batch` say; of several about one batch, the last."""
+    """The content of records of kind `expected_batch`; the last one if several are about one batch."""
     for row in records.to_dict("records"):
         keys, rows, due = row["keys"], row["rows"], row["due"]
         yield ExpectedBatch(

@@ -23,7 +23,7 @@ FIELDS = ("id", "at", "status", "prediction", "extra")
 
 
 def is_language_model(model: Model) -> bool:
-    """Whether the calls of a model are those of a language model: they have tokens."""
+    """Whether a model's calls are calls of a language model: they have tokens."""
     return model.column("feature.input_tokens") is not None
 
 
@@ -84,7 +84,7 @@ def column_finding(verdict: ChangeVerdict[CallDrift], context: Context) -> Findi
 
 
 def drift_sentence(verdict: ChangeVerdict[CallDrift], severity: Severity) -> str:
-    """Return the sentence of the finding: the column, what changed, its PSI and that of the weeks before."""
+    """Return the sentence of the finding: the column, the change, its PSI and the PSI of the weeks before."""
     drift = verdict.change
     value = f"PSI {drift.effect:.2g}"
     calls = f"{drift.calls:,} calls"

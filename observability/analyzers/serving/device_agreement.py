@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME, SHARE, GAP = "serving/device_agreement", "device_answer_disagreement", "device_count_gap"
 ROWS, MIN_COMPARED_ANSWERS = 20_000, 50
-"""Rows of each environment that are looked at, and compared answers of a version below which nothing is said."""
+"""Maximum rows of each environment that are read, and minimum compared answers of a version for a finding."""
 ACT = 0.05
 """Share of differing answers that is critical, where the owner states no level."""
 COUNTED_WRONG = 0.01
@@ -109,7 +109,7 @@ def share_finding(share: DisagreementShare, context: Context, whole: bool) -> Fi
 
 
 def count_finding(share: DisagreementShare, counted: DisagreementShare | None, context: Context) -> Iterator[Finding]:
-    """Yield the finding about the rows of one version against what its devices count; none where they count nothing."""
+    """Yield the finding that compares the rows of one version with its devices' own counts; none without such counts."""
     if counted is None:
         return
     rows, own = percent(share.value.value or 0.0), percent(counted.value.value or 0.0)
@@ -141,7 +141,7 @@ ANALYZER = Analyzer(
     "Do devices answer as the server does on the requests that both answered?",
     needs,
     analyze,
-    exceptions=frozenset({1}),  # a model whose requests no device and server both answered has nothing to be told about it
+    exceptions=frozenset({1}),  # there is no finding for a model without requests that both a device and the server answered
     limits={SHARE: ACT},
     proofs={
         SHARE: device_disagreement_proof,

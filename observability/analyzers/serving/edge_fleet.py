@@ -48,7 +48,7 @@ PEERS: Against = "peers"
 LEVEL: Against = "level"
 STALE, RING_GAP, LATENCY = "device_stale_share", "ring_crash_gap", "device_latency_ratio"
 CONCENTRATED = 0.01
-"""Chance of so many devices in a group from which a property is told of the group, and not of all devices."""
+"""Largest p-value of a group's number of devices at which a property is attributed to the group, not to all devices."""
 STALE_LIMITS = (0.10, 0.25)
 """Shares of devices on an old version from which it is `watch` and `act`."""
 GRACE = timedelta(days=14)

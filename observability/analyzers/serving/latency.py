@@ -350,7 +350,7 @@ RATIO_OF_RANK = 1.5
 
 
 def service_limit(change: ServiceChange, allowed: float, least_ms: float, act: bool) -> float | None:
-    """Return the value from which the change would be reported. Of an error rate the odds grow as well."""
+    """Return the value from which the change would be reported. For an error rate, the odds must grow as well."""
     before, times = change.before.value, ODDS_ACT if act else ODDS_WATCH
     if before is None:
         return None

@@ -3,8 +3,8 @@
 A bounded sample of both sides goes to a domain classifier (stats/domain.py). The severity depends on the AUC alone, not on how long it has
 been high, provided that it exceeds both sampling noise and the usual differences between days. Columns with one value a day (weekday,
 holiday) are left out: a week holds seven values of them; where only they separate the sides, that is said. Drift that single features
-explain (serving/drift), and drift that the four weeks before show too, are named. A finding that needs action says how often such a move
-went with a fall of this model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as well
+explain (serving/drift), and drift that the four weeks before show too, are named. A finding that needs action states how often such a move
+came with a fall of this model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as well
 (detection/correlation_changes.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named
 by its features. Of very many features the most important ones are compared (`Context.most_important`).
 """
@@ -110,8 +110,8 @@ class DomainVerdict:
 
     @property
     def stands(self) -> bool:
-        """Whether it is no news: not farther from the days before than those are from each other, or the week before was as far from the
-        reference. A drift that moves on for ever differs from each month before it, and is still one drift.
+        """Whether the drift is ongoing: no farther from the days before than those are from each other, or no farther from the reference
+        than the week before. A drift that moves on for ever differs from each month before it, and is still one drift.
         """
         return not self.news or bool(self.weeks and self.weeks[0])
 
@@ -230,7 +230,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 def columns_of_the_day(sides: Sides, days: NDArray[np.int64]) -> tuple[str, ...]:
     """Return the columns whose rows share one value within a day, as of weekday or holiday, and that have several in the reference.
 
-    days: of the window's rows. A column that stays the same for a week has stopped, and is none of them.
+    days: of the window's rows. A column that is constant for a week is stuck, and does not count.
     """
     found = []
     for name, values in sides["current"].items():

@@ -107,7 +107,7 @@ def accepted_at(events: "DataFrame", rounds: ProbeRounds) -> datetime | None:
 
 
 def too_few(rounds: ProbeRounds, last: int) -> str:
-    """Why there is no baseline yet, and what it needs."""
+    """Return why there is no baseline yet, and what is needed for one."""
     alike = rounds.comparable(last) if rounds.free_text else np.ones(len(rounds.times), bool)
     usable = int((alike & (2 * rounds.answered.sum(axis=1) >= len(rounds.items))).sum())
     more = max(MIN_ROUNDS + 1 - usable, 1)

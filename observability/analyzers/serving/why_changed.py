@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAME = "serving/why_changed"
 PARTS = ("change_from_inputs", "change_from_relation", "change_from_label_mix")
 MAX_LABELLED_ROWS = 3000
-"""Largest number of labelled rows of each side, of those that serving/slices queries."""
+"""Largest number of labelled rows of each side, taken from the rows that serving/slices queries."""
 CARRIERS, LABEL_BANDS = 5, 5
 APART = 0.5
 """Above this share of window rows without a counterpart, the month before replaces the reference; if its share is as large, the result
@@ -51,7 +51,7 @@ class ComparedRows:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: those of serving/slices."""
+    """Return the queries, the same as those of serving/slices."""
     return slices.needs(context) if context.model.task else {"volume": Ask(Aggregate("predictions"))}
 
 

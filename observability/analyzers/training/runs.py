@@ -1,7 +1,7 @@
 """Check training runs: curves, overfitting, stragglers and run state.
 
-Runs with a record in the window are judged on all of their steps. Of a run with more than 12,500 records of steps, or more than its share
-of 50,000, evenly spread steps with all ranks are read and its last one. Findings: a non-finite value, a spike, divergence, a plateau,
+Runs with a record in the window are judged on all of their steps. For a run with more than 12,500 records of steps, or more than its share
+of 50,000, evenly spread steps (with all ranks) and the last step are read. Findings: a non-finite value, a spike, divergence, a plateau,
 overfitting, gradients that vanish or explode, dead units, updates and learning rates out of proportion, a result that is too good too fast,
 what the job itself said, an idle, hot, throttled or full device, a device that differs from its peers or from earlier runs of its kind, a
 rank slower than its peers, a run that failed or was lost; and for a study, how far chance alone moves its metric, and whether the search
@@ -47,7 +47,7 @@ STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "device", "phase
 
 
 JUDGED = "judged_runs"
-"""Of a context's counters the function that gives all runs as they are judged, where they are kept: then no frames are needed."""
+"""Name of the context's counter with a function that gives all judged runs, if they are kept; then no frames are needed."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -84,8 +84,8 @@ class RunVerdict:
 class JudgedRuns:
     """All runs of the records, newest record first, each judged when its claims are first asked for. Threads share it.
 
-    frames: as `needs` asks for them. searches: the number of runs of each study that is a search, where the records do not tell. earlier:
-    whether the records are those of earlier runs as well.
+    frames: as `needs` asks for them. searches: the number of runs of each study that is a search, if the records do not show it. earlier:
+    whether the records include earlier runs.
     """
 
     def __init__(self, frames: Frames, searches: Mapping[str, int] | None = None, *, earlier: bool = True) -> None:
@@ -121,7 +121,7 @@ def judged_runs(
 ) -> JudgedRuns:
     """Return every run of a model ("": of all models) by its records up to an instant.
 
-    ask: answers a question. names: read no other runs than these; searches: the runs of each search, which these alone do not tell.
+    ask: answers a question. names: read only these runs; searches: the number of runs of each search, which these runs alone do not show.
     """
     only = () if names is None else (("run", tuple(names)),)
     context = Context(EVERY_MODEL, NO_VERSION, Window(model, EPOCH, end), end)
@@ -154,7 +154,7 @@ def claims_about_run(run: TrainingRun, trials: int = 0, readings: RunReadings | 
 
 def claim_about_unread_steps(run: TrainingRun) -> RunClaim:
     """Return the claim that a run is not judged on its steps, because too many of newer runs are."""
-    because = f"The curves of run `{run.name}` were not judged: newer runs have too many steps to read those of all."
+    because = f"The curves of run `{run.name}` were not judged: newer runs have so many steps that its steps were not read."
     return RunClaim("best_metric", run.steps, "unknown", because)
 
 

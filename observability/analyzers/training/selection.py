@@ -19,7 +19,7 @@ NAME, METRIC, SLICE_METRIC = "training/selection", "challenger_gain", "challenge
 ROWS, MIN_PAIRS = 20_000, 200
 """Rows of each version that are compared, and the fewest labelled pairs."""
 RELEVANT, SURE = 0.05, 0.01
-"""Share of the champion's loss that is worth a decision where the owner states none; p-value from which it is no chance result."""
+"""Minimum relevant share of the champion's loss, unless the owner states one; largest p-value of a significant result."""
 SLICE_RELEVANT = 0.1
 """Share of the champion's loss in a slice by which a challenger must be worse there, where the owner states none."""
 COLUMNS = ("id", "score", "decision", "label", "label_value")

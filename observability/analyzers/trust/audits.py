@@ -1,8 +1,8 @@
 """Judge the newest audits of a version: against the owner's level, against the audit before, and by their age.
 
 Reads records of the kind `audit` (robustness, membership, explanations, fairness, leakage). An audit is about one version and its model
-file: a new version has none, nor has one whose file was replaced. Of an audit of kind `precision`, whose figures
-operations/trade_offs judges, that and its age are told here, and that none was ever run.
+file: a new version, or one with a replaced file, has none. For audits of kind `precision`, only existence and age are judged here;
+operations/trade_offs judges their figures.
 """
 
 from collections.abc import Mapping
@@ -119,7 +119,7 @@ def is_of_version(audit: StoredAudit, context: Context) -> bool:
 
 
 def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Context) -> list[Finding]:
-    """Return the findings about an audit's figures, and one where it has expired; those of an expired one only where they are bad."""
+    """Return the findings about an audit's figures, and one if it has expired. An expired audit keeps only findings that need action."""
     earlier = {} if before is None else {audit.metric: audit for audit in (before, *before.further)}
     values = [audit_headline_finding(audit, earlier.get(audit.metric), context) for audit in (now, *now.further)]
     if not has_expired(now, context):
@@ -133,7 +133,7 @@ def has_expired(audit: StoredAudit, context: Context) -> bool:
 
 
 def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
-    """Return the finding about the value that stands for an audit: unknown where neither a level nor an earlier audit judges it.
+    """Return the finding about the headline value of an audit: unknown without a level and without an earlier audit.
 
     A feature that alone knows the label is a warning without either.
     """

@@ -1,4 +1,4 @@
-"""Judge what left: the privacy budget of each recipient, k, personal columns, attested enclaves, checklists, and canaries that came back.
+"""Judge exports: the privacy budget of each recipient, k, personal columns, attested enclaves, checklists, and canaries that came back.
 
 Reads events whose field `what` is `export`, and the decisions that state what a recipient may get. The budget counts every export ever;
 the other findings are about exports of the window. Exports that the product itself made are listed on the page and not judged.
@@ -257,7 +257,7 @@ def unlogged_findings(pair: tuple[str, str], events: Sequence[ExportEvent], cont
 
 
 def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]:
-    """Yield a finding about each canary that came back in the window, and one about those that did not."""
+    """Yield a finding about each canary that came back in the window, and one about all others."""
     planted = {str(canary.get("name") or "canary"): event for event in ledger.events for canary in event.canaries}
     seen: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in context.counters.get("canary_sightings") or ():

@@ -2,9 +2,10 @@
 
 Requests far from the reference, subjects that copy the model or search its boundary, odd texts; and errors that people followed.
 
-Requests of the window are a bounded sample. Distances are compared with the reference's own, a subject with all others. A subject is
-named with the probability that any subject of a clean window is (detection/live_guard.py). What is named is on the block list of the page.
-A share of far requests that the week before had too stands, unless it is surely MUCH_MORE times that of each of the past weeks.
+Requests of the window are a bounded sample. Distances are compared with the reference's own, a subject with all others. A subject is named
+with the probability that any subject of a clean window is (detection/live_guard.py). What is named is on the block list of the page. A
+share of far requests that the previous week had too counts as ongoing, unless it is significantly more than MUCH_MORE times the share of
+each past week.
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ REQUESTS, REFERENCE, MIN_ASKED = 4000, 3000, 100
 ACTIONS, MIN_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), REQUESTS), 20
 """What people did, and the fewest errors or right answers for a finding about reliance."""
 FAR_WATCH = 0.03
-"""Share of far requests that is a warning: three times that of the reference's own rows."""
+"""Share of far requests that is a warning: three times the share of the reference's own rows."""
 MUCH_MORE = 2.0
 """How many times the largest share of the past weeks a share of far requests must be to be new where such requests stand."""
 METRIC_OF = {
@@ -164,7 +165,7 @@ def senders_sentence(senders: Sequence[FarSender], far: int, requests: int) -> s
 
 
 def subject_findings(guard: GuardedRequests, context: Context) -> Iterator[Finding]:
-    """Yield a finding about each subject and check that stands out, and one where no subject does; none where requests name nobody."""
+    """Yield a finding about each unusual subject and check, or one if no subject is unusual; none if requests have no subject."""
     for claim in guard.claims:
         yield claim_finding(claim, len(guard.distances), context)
     if not guard.named or any(claim.subjects for claim in guard.claims):

@@ -346,7 +346,7 @@ def test_half_of_a_single_day_is_a_holiday_and_an_hour_is_no_window() -> None:
     said = of_arrival(kept, history)["volume"]
     assert said.severity == "watch" and "in the last 24 hours" in said.because
     short = of_arrival(kept.iloc[:3], history, now=START + timedelta(minutes=40))
-    assert short["volume"].severity == "unknown" and "no whole hour" in short["volume"].because
+    assert short["volume"].severity == "unknown" and "no completed hour" in short["volume"].because
 
 
 def test_twice_the_volume_is_worth_a_look() -> None:

@@ -56,7 +56,7 @@ def test_a_mean_beyond_the_range_of_the_reference_is_said_as_it_is(last_days: bo
     true = (stats.tmean(current.loc[moved, "age"]) - stats.tmean(reference["age"])) / np.std(one_in_200)
     assert true > 5.8 and own.severity == "act"
     assert own.evidence["value_shift"] == pytest.approx(true, rel=0.01)
-    said = f"values are {true:.1f} reference standard deviations higher on average (2.5 higher with values beyond the reference’s range counted"
+    said = f"values are {true:.1f} reference standard deviations higher on average (2.5 higher with values limited to the reference’s range"
     assert said in own.because, own.because
     one_wild = rows(3500, 6, age=1.0)
     one_wild.loc[7, "age"] = -1e6

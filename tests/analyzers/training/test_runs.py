@@ -162,7 +162,7 @@ def test_a_run_that_was_started_again_runs_again_and_its_last_values_count() -> 
 def test_the_slow_rank_and_its_phase_are_named_and_its_cost_is_the_sum_by_hand() -> None:
     records, work = distributed(3.0)
     found = [each for each in said(records) if each.metric == "straggler_score"]
-    assert [each.subject for each in found] == ["run:many/rank:2"] and found[0].severity == "act" and "in data" in found[0].because
+    assert [each.subject for each in found] == ["run:many/rank:2"] and found[0].severity == "act" and "in phase data" in found[0].because
     medians = np.median(work["data"], axis=1)
     fastest = int(medians.argmin())
     assert found[0].value == pytest.approx(np.median(work["data"][fastest] / work["data"][2])) and found[0].high < 0.75
@@ -259,7 +259,7 @@ def of_many_ranks(slow: dict[int, float], ranks: int = 64, n: int = 40, own: str
 def test_a_straggler_in_communication_is_named() -> None:
     found = only(said(of_many_ranks({13: 150.0})), "straggler_score")
     assert found.subject == "run:many/rank:13" and found.severity == "act" and found.high < 0.75
-    assert "in communication: 148 ms a step where the median of the other 63 takes 27.8 ms" in found.because
+    assert "in phase communication: 148 ms a step where the median of the other 63 takes 27.8 ms" in found.because
     assert found.evidence["lost_share"] == pytest.approx(0.48, abs=0.02)
 
 
@@ -461,7 +461,7 @@ def thinned(records: list[dict], stride: int, now: Context) -> dict[str, Finding
 
 def test_a_run_whose_steps_were_not_read_is_not_said_to_have_logged_none() -> None:
     (found,) = thinned(a_run({"train_loss": loss(100)}), 0, context()).values()
-    assert found.severity == "unknown" and "newer runs have too many steps to read those of all" in found.because
+    assert found.severity == "unknown" and "newer runs have so many steps that its steps were not read" in found.because
     going = thinned(a_run({"train_loss": loss(100)}, ended=None), 0, context())["run_silence"]
     assert going.severity == "unknown" and "Its steps were not read" in going.because
 
