@@ -346,7 +346,7 @@ def _squares_without(who: Array, values: Array, item_hits: Array, item_rows: Arr
 def compare_with_others(
     rows: "DataFrame", past: "DataFrame", what: str, *, worse: int, metric: str, subject: str
 ) -> list[LabellingComparison]:
-    """Share of each person against that of all others together, where both have enough rows.
+    """Share of each person compared with all others together, where both have enough rows.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ MAX_LEVELS = 200
 KNOWS = 0.98
 """Label predictability from which a feature alone gives the label: 0 is chance, 1 is perfect."""
 MAX_ALONE = 40
-"""Columns of which a record keeps how well each alone predicts the label."""
+"""Maximum number of columns whose label predictability a record keeps."""
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -136,10 +136,10 @@ class AuditModel:
         return np.zeros(len(self.y), bool) if self.task == "regression" else suspect_labels(self.y, answers)
 
     def known_share(self, answers: Array) -> Interval:
-        """Return the share of the way from chance to perfection that answers for all rows go, with its 95 % interval.
+        """Return how far answers for all rows are from chance (0) to perfect (1), with a 95 % interval.
 
-        Of two classes by the AUC, of more by the accuracy, for regression by the mean absolute error. Chance is an AUC of 0.5, the most
-        frequent class, or the median of the labels; it counts as known.
+        Measured by the AUC for two classes, by accuracy for more, and by the mean absolute error for regression. Chance is an AUC of 0.5,
+        the most frequent class, or the median of the labels; it counts as known.
         """
         n, chance = len(self.y), self._chance()
         if self.task == "regression":

@@ -87,8 +87,8 @@ class AuditedData:
 
     @property
     def leakage_of(self) -> tuple[str, str] | None:
-        """The model version whose audit of leakage judges what each column alone tells of the label; None where this audit judges it:
-        of data without a model, or with one that is not registered.
+        """The model version whose audit of leakage judges how well each column alone predicts the label. None where this audit judges it:
+        the data have no model, or one that is not registered.
         """
         return self.model if self.content.get("leakage_audit", True) else None
 

@@ -58,7 +58,7 @@ class AugmentationSlice:
 
 @dataclass(frozen=True)
 class CheckedCopies:
-    """Augmented copies whose label was checked, and those whose label is no longer that of their original."""
+    """The number of augmented copies whose label was checked, and of copies whose label differs from the original's."""
 
     n: int
     changed: int
@@ -142,7 +142,7 @@ def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = 
     Raises
     ------
     ValueError
-        Where a row is missing or doubled for a seed; for regression where a value is no finite number, or no error is above 0.
+        Where a row is missing or doubled for a seed; for regression where a value is not finite, or no error is above 0.
     """
     import pandas as pd
 

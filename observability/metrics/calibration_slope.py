@@ -91,7 +91,11 @@ def calibration_slope_finding(name: str, frames: Frames, context: Context, matur
     elif grown >= watch:
         severity = "act" if grown >= act and p_value <= context.budget * ACT_SHARE else "watch" if p_value <= context.budget else "unknown"
     late = young and needs_action(severity)
-    away = f"predictions are too {'extreme' if now.slope < 1 else 'timid'}" if not now.low <= 1 <= now.high else "consistent with 1"
+    away = (
+        f"predictions are {'too extreme' if now.slope < 1 else 'not extreme enough'}"
+        if not now.low <= 1 <= now.high
+        else "consistent with 1"
+    )
     past = "reference" if against == "reference" else "month before"
     because = f"Calibration slope {now.slope:.2f} ({now.low:.2f} to {now.high:.2f}): {away}"
     because += f"; {past} {before.slope:.2f}" if before else f"; too few labels in the {past}"

@@ -23,9 +23,8 @@ CONCENTRATED = 2.0
 class DeviceDelivery:
     """What a device delivered.
 
-    rows: rows in; kept: less the rejected ones; expected: rows of so many batches as its usual time between batches makes, each of its
-    usual size; None below MIN_BATCHES. lags: median and 95th percentile of the hours from the end of capture to arrival; None where no
-    batch says when its capture ended.
+    rows: rows in; kept: without the rejected ones; expected: rows if batches came at the usual interval and size; None below MIN_BATCHES.
+    lags: median and 95th percentile of the hours from the end of capture to arrival; None where no batch says when its capture ended.
     """
 
     source: str

@@ -28,7 +28,8 @@ def column_statistics(values: "Series[Any]", limits: Range | None = None) -> dic
 
     Of every column `null_share` (null and NaN) and `distinct`. Of numbers as well `mean`, `std` (sample standard deviation), `min`, `max`;
     `stuck_share`: values in runs of STUCK_RUN or more equal ones; `saturated_share`: values at an end of the range, without a range at the
-    lowest or highest value where that repeats; `out_of_range_share`, with a range. Shares of values are of those that are not null.
+    lowest or highest value where that repeats; `out_of_range_share`, with a range. Shares of values are relative to the values that are not
+    null.
     """
     import pandas as pd
 

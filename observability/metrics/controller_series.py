@@ -1,5 +1,5 @@
-"""Tables of a controller for charts: regret by day, quantiles of both sides, predicted against actual outcomes, who steered, and how
-often its decisions were better than those of the old rule.
+"""Tables of a controller for charts: regret by day, quantiles of both sides, predicted against actual outcomes, who steered, and how often
+its decisions were better than the old rule's.
 """
 
 from typing import TYPE_CHECKING
@@ -139,7 +139,7 @@ def steering_by_day(found: ControllerDecisions) -> "DataFrame":
 
 
 def decisions_against_rule(found: ControllerDecisions) -> "DataFrame":
-    """Return how often a decision of the model was better or worse than that of the old rule, by both decisions.
+    """Return how often the model's decision was better or worse than the old rule's, by both decisions.
 
     Parameters
     ----------

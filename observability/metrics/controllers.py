@@ -1,8 +1,9 @@
-"""Decisions of models that steer a system: what came of them, what would have come of the old rule, and who steered.
+"""Decisions of models that steer a system: their outcomes, the outcomes of the old rule, and who steered.
 
 A decision is a prediction of environment `controller`. Its score is the predicted outcome, its label the actual one: a cost, so lower is
-better. Further fields: `baseline` (what the old rule would have decided), `baseline_outcome` (what came or would have come of that, of the
-label or of the decision), `steered_by` (model, heuristic), `kill_switch`, `score_low` and `score_high`, `interval_level`, `unit`, `system`.
+better. Further fields: `baseline` (what the old rule would have decided), `baseline_outcome` (the outcome that it had or would have had, on
+the label or the decision), `steered_by` (model, heuristic), `kill_switch`, `score_low` and `score_high`, `interval_level`, `unit`,
+`system`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -285,7 +286,7 @@ def compared_tails(found: ControllerDecisions, confidence: float = 0.95) -> list
 
 
 def steered_share(rows: "DataFrame", by: str, among: Sequence[str] = tuple(STEERERS)) -> BlockEstimate | None:
-    """Return the share of decisions that one steered among those of some.
+    """Return the share of decisions that one steerer made, among the decisions of some.
 
     Parameters
     ----------
@@ -378,7 +379,7 @@ def feedback_by_feature(found: ControllerDecisions) -> list[tuple[str, BlockEsti
 
 
 def feature_numbers(values: "Series[Any]") -> NDArray[np.float64]:
-    """Return a feature as numbers: numbers as they are, of categories whether it is the most frequent level.
+    """Return a feature as numbers: numbers unchanged; for categories, whether the value is the most frequent level.
 
     Parameters
     ----------

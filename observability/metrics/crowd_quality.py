@@ -139,7 +139,7 @@ def _known_probabilities(items: tuple[str, ...], votes: Votes, known: Mapping[st
 def suggested_probabilities(answers: "DataFrame", classes: Sequence[str]) -> dict[str, list[float]]:
     """By item, probabilities of the classes from the item's suggestion and its confidence; the rest is shared equally.
 
-    A suggestion that is none of the classes, or has no confidence, is left out.
+    A suggestion that is not one of the classes, or has no confidence, is left out.
     """
     shown = answers[answers["suggestion"].notna() & answers["suggestion_confidence"].notna()].drop_duplicates("item", keep="last")
     found, place = {}, {name: number for number, name in enumerate(classes)}

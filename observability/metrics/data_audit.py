@@ -21,7 +21,7 @@ CHECKS = (DUPLICATES, CONFLICTS, SUSPECTS, NEAR_DUPLICATES, OUTLIERS)
 FAR_OUT = 3.0
 """Interquartile ranges beyond the quartiles from which a number is an outlier (Tukey 1977)."""
 MIN_VALUES = 20
-"""Different values of a number from which its outliers are looked for."""
+"""Minimum number of distinct values of a numeric column for the search of outliers."""
 NEAR = 0.02
 """Distance, as a share of the median distance to the nearest row, up to which two rows are near-duplicates."""
 MAX_SPREADS = 10.0

@@ -1,7 +1,7 @@
 """Answers of devices and of the server to the same requests: predictions under one id, one with a `device` and one without.
 
-The server's answer is that in production. Where production has none, it is that of the version in shadow, if only one answered there:
-of several, a challenger cannot be distinguished from the server.
+The server's answer is that in production. Without an answer in production, the server's answer is that of the version in shadow, if only
+one version answered there: among several, the server's version is unknown.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class DisagreementShare:
 
 
 def answer_pairs(model: Model, rows: "DataFrame") -> "DataFrame":
-    """Return the answers of devices beside those of the server under the same id.
+    """Return the answers of devices, joined with the server's answers under the same id.
 
     Parameters
     ----------
@@ -110,7 +110,8 @@ def counted_disagreement(reports: "DataFrame") -> list[DisagreementShare]:
 
 
 def clustered_rate(hits: Floats, n: Floats) -> Interval:
-    """Return a share of rows that come in clusters, with the interval of as many rows less as the clusters vary more than chance.
+    """Return a share of clustered rows. Its interval uses an effective number of rows, reduced by the variation between clusters beyond
+    chance.
 
     Parameters
     ----------

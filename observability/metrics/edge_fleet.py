@@ -1,4 +1,4 @@
-"""Devices that serve a model: what each did in a span of days, from the reports that it sent.
+"""Devices that serve a model: the activity of each in a span of days, from its reports.
 
 A device counts once a span, however often it reported, because its reports are not independent.
 """

@@ -2,10 +2,10 @@
 
 This is the only computation of energy: the analyzer, the page, the tables and the sentences all call it.
 
-**No energy is counted twice.** A record of a run is training, another record of the model is serving. Serving with records of its
-devices is what those say: energy that predictions carry (`energy_j`) is then a part of it, and the rest is the idle share. Without
-such records serving is the mean `energy_j` of the predictions that carry it, else their latency times an assumed power. Overlapping
-readings of one device of one host are counted once. A run without readings is its duration times its cores times an assumed power.
+**No energy is counted twice.** A record of a run is training, another record of the model is serving. If serving devices have records,
+these give the energy: the energy that predictions carry (`energy_j`) is then a part of it, and the rest is the idle share. Without such
+records serving is the mean `energy_j` of the predictions that carry it, else their latency times an assumed power. Overlapping readings of
+one device of one host are counted once. A run without readings is its duration times its cores times an assumed power.
 
 **The source of a number** is measured, estimated or assumed; a sum has the source of its worst part. Energy at the device times the
 power usage effectiveness (PUE) of the building is energy; times the carbon intensity of the hour it is emissions (gCO₂e).
@@ -38,7 +38,7 @@ PLACES_IN_A_RUN = ("phase", "step")
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
 RESOURCES, RUNS = Records("resource", RESOURCE_COLUMNS), Records("run", RUN_COLUMNS, ever=True)
 MAX_HOURS = 24 * 366
-"""Hours of a run up to which its carbon is that of each of its hours; beyond, that of its end."""
+"""Longest run in hours whose carbon is computed hour by hour; a longer run uses the intensity at its end."""
 GPU_NAMES = ("gpu", "cuda", "nvidia", "rocm", "tpu", "mps")
 
 
@@ -58,7 +58,7 @@ def consumption_question(*more: str) -> Aggregate:
 
 
 def is_accelerator(device: object) -> bool:
-    """Whether a device's name is that of an accelerator.
+    """Whether a device is an accelerator, by its name.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ class ServingEnergy:
 
     @property
     def carbon_source(self) -> Source:
-        """Source of the grams: assumed as soon as they rest on a fallback."""
+        """Source of the grams: assumed if they use a fallback."""
         return "assumed" if self.assumed_carbon or self.assumed_pue else self.source
 
     @property

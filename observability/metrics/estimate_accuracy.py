@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MATURE = 0.8
 CHECK_DAYS = 14
-"""All days of the window with mature labels are compared, and so many of the newest where it has fewer."""
+"""All days of the window with mature labels are compared; if there are fewer than this number, this many of the newest days."""
 CHECK_LABELS = 1000
 """Days are added, beyond CHECK_DAYS, until there are so many labels."""
 MINIMUM_LABELS = 100

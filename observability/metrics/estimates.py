@@ -35,8 +35,8 @@ UNBOUNDED = ("log_loss", "mae", "rmse")
 
 @dataclass(frozen=True)
 class MetricEstimate:
-    """An estimated metric: the interval of what labels would show, and that of the calibration alone (None where it is not known
-    separately).
+    """An estimated metric: the interval of the value that labels would show, and the interval from calibration alone (None where it is not
+    known separately).
     """
 
     interval: Interval

@@ -94,7 +94,7 @@ class ExportEvent:
 
     @property
     def bare(self) -> tuple[str, ...]:
-        """Personal columns that left as they are."""
+        """Personal columns that were exported without a transform."""
         return () if self.transformed else tuple(name for name in self.personal if name not in self.treated)
 
     @property
@@ -119,7 +119,7 @@ class RecipientLevel:
 
 @dataclass(frozen=True)
 class PrivacyLoss:
-    """The privacy loss of exports to one recipient. unknown: exports without a logged loss; basic: those of which only ε is known."""
+    """The privacy loss of exports to one recipient. unknown: exports without a logged loss; basic: exports with only ε known."""
 
     epsilon: float
     delta: float

@@ -1,7 +1,7 @@
 """Label completeness of a window compared with the usual arrival of labels, and the expected date of completion.
 
-The usual number of labels of a day so long after it was served is known from weeks before: the same weekdays, as they stood one, two
-and three weeks ago. So the usual delay of labels does not matter.
+The usual number of labels of a day at its present age comes from the same weekdays one, two and three weeks earlier, at that age. So the
+usual delay of labels does not matter.
 """
 
 from dataclasses import dataclass, replace
@@ -55,18 +55,18 @@ class LabelCompletion:
         return sum(row[3] for row in self.rows)
 
     def informative(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
-        """Days of which most labels usually are in by now, oldest first."""
+        """Days whose labels are usually complete by now, for the most part, oldest first."""
         ages = [(row, days_before_end(row[0], end)) for row in self.rows]
         return [row for row, age in ages if self.steady(age) and self.usual[age] >= DUE and row[3] > 0]
 
     def due(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
-        """Newest days of which most labels usually are in by now."""
+        """The newest days whose labels are usually complete by now, for the most part."""
         return self.informative(end)[-NEWEST:]
 
     def lowest_before(self, end: datetime, first: datetime) -> float | None:
-        """Smallest part of the usual labels of as many consecutive steady days before `first`, the first day of the present shortfall.
+        """Smallest share of the usual labels in any equally long run of steady days before `first`, the first day of the present shortfall.
 
-        Where fewer than a week of such days is known, of single days as they stood weeks ago. None where neither is known.
+        With fewer than a week of such days: the smallest share of a single day, at its state weeks ago. None where neither is known.
         """
         known = [row for row in self.informative(end) if row[0] < first]
         if len(known) >= PAST_DAYS // 4:

@@ -70,7 +70,7 @@ def labelling_limits(context: Context, metric: str, watch: float, act: float) ->
 
 
 def project_records(frame: "DataFrame", context: Context) -> "DataFrame":
-    """Records of the model's projects: those of its settings, else the one with its name.
+    """Records of the model's projects: the projects in its settings, else the project with its name.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ CHANCE_WORDS = {RANDOM: "drawn at random", COVERAGE: "items with the fewest labe
 LOAD_STEP = 5
 """Open items by which one annotator may be ahead of the least loaded before the next item goes to somebody else."""
 MIN_KNOWN = 20
-"""Labels of an annotator from which their accuracy is told as a reason."""
+"""Minimum number of an annotator's labels for their accuracy to be given as a reason."""
 NEXT = 100
 """Labels whose value is estimated."""
 MIN_REPLAYED = 50
@@ -39,7 +39,7 @@ REPLAYS = 200
 class QueueItem:
     """An item that waits for a label. score: of the policy, lower is more urgent. reason: why this item. asked: a case asks for it.
 
-    chances: probabilities of the classes, as far as known. labels: those that count so far.
+    chances: probabilities of the classes, if known. labels: the labels that count so far.
     """
 
     item: str

@@ -1,4 +1,4 @@
-"""The graph of where things come from and what they went into: devices, batches, datasets, rules, projects, runs, versions, predictions.
+"""The graph of origins and products of things: devices, batches, datasets, rules, projects, runs, versions, predictions.
 
 Everything is read from records. Nothing is inferred beyond what a record names, but that a dataset with one version is that version.
 """
@@ -127,8 +127,8 @@ class LineageStep:
 class LineageView:
     """The part of the graph around one thing: upstream, the centre, downstream, each in the order of drawing, nearest first.
 
-    Downstream holds what else a model version there came from, too: those steps have `origin`.
-    others: links between drawn things besides those of the trees. beyond: things at the deepest level that have further links.
+    Downstream also holds the other origins of a model version there; those steps have `origin`. others: links between drawn things that are
+    not part of the trees. beyond: things at the deepest level that have further links.
     """
 
     centre: Thing
@@ -412,7 +412,7 @@ def with_prediction(lineage: Lineage, model: str, name: str, version: str, batch
 
 
 def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 6, in_all: int = 60) -> LineageView:
-    """Return what one thing came from and what it went into.
+    """Return the origins of one thing and the things made from it.
 
     Upstream, only origins of origins are followed, downstream only products of products, so that siblings of the centre are left out. Two
     ways meet in a model version, its training and the labels that judge it: where one leads down to a version, the origins of the other
@@ -482,8 +482,8 @@ def _following(lineage: Lineage, step: LineageStep) -> Iterator[tuple[Thing, str
 
 
 def _steps_beside(lineage: Lineage, above: LineageStep, distance: int, most: tuple[int, int], seen: set[Thing]) -> Iterator[LineageStep]:
-    """The things that the way goes on to from one step, then how many more there are. most: things of each kind, and seen ones, at which
-    the picture is full; from then on what is counted once is seen too.
+    """The next things from one step, then the number of further ones. most: maximum things of each kind, and of all in the picture; beyond
+    it, things that were counted once count as seen.
     """
     by_kind: dict[str, dict[Thing, tuple[str, bool]]] = {}
     for thing, relation, origin in _following(lineage, above):

@@ -258,7 +258,7 @@ def _ranking_metrics(counts: "DataFrame | Columns") -> dict[str, Interval]:
 
 
 def ranking_errors(counts: "DataFrame | Columns") -> dict[str, float]:
-    """Largest distances of ROC AUC and PR AUC from bins from those of the scores themselves.
+    """Largest differences between ROC AUC and PR AUC from bins and from the scores themselves.
 
     Parameters
     ----------

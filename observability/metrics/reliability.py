@@ -137,7 +137,7 @@ def daily_scored_rows(model: Model, counts: "DataFrame") -> DailyScoredRows:
 def _scored_sums(
     model: Model, counts: "DataFrame | Columns", group: NDArray[np.int64] | None, groups: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Σw with the event, Σw and Σw² as groups × score bins, and rows of each group. group: that of each row."""
+    """Σw with the event, Σw and Σw² as groups × score bins, and rows of each group. group: the group of each row."""
     label, place = (np.asarray(counts[name], np.int64) for name in ("label", "score_bin"))
     known = (label >= 0) & (place >= 0)
     decision = None if model.task == "binary" else np.asarray(counts["decision"], np.int64)

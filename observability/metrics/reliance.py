@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from observability.core.catalog import Model
 
 ACTION = "action"
-"""The further field of a prediction that says what was done: the class that a person acted on."""
+"""The extra field of a prediction for the action: the class that a person acted on."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Shift:
 
     @property
     def divergence(self) -> float:
-        """Nats from the rows as they are."""
+        """Divergence of the weighted rows from the unweighted rows, in nats."""
         return weight_divergence(self.weights)
 
 

@@ -200,7 +200,7 @@ def _value_text(value: float) -> str:
 
 
 def in_band(values: Floats, text: str) -> Mask:
-    """Mask of the numbers that satisfy a condition of a slice: those of a band, or one value.
+    """Mask of the numbers that satisfy a condition of a slice: within a band, or equal to a value.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Carbon of training by the hour at which it starts, from an hourly carbon intensity that is logged with prices or set by the owner.
 
-A run of some hours that starts at an hour emits its energy times the mean intensity of the hours it covers. The days before a moment are
-compared with each other: on each day, the runs at their own times of day against all of them at one other hour.
+A run of some hours that starts at an hour emits its energy times the mean intensity of the hours it covers. For each of the days before a
+moment, the emissions with the runs' own start times are compared with the emissions if all runs started at one hour.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class TimedRun:
 class StartHours:
     """Carbon of some runs by the hour (UTC) at which they start.
 
-    grams: of all of them at each of 24 hours, a mean over days. usual: grams at their own times of day. saved: share less at the best
+    grams: of all of them at each of 24 hours, a mean over days. usual: grams at their own times of day. saved: the share saved at the best
     hour. days: compared. typical: the intensity is a typical day that the owner set, so there is no interval. runs: compared.
     """
 
@@ -111,9 +111,9 @@ def mean_intensity(summed: Floats, start: Floats, hours: float) -> Floats:
 
 
 def saved_share(usual: Floats, best: Floats, typical: bool) -> Interval:
-    """Return the share less at the best hour, with an interval that allows for the choice among 23 hours.
+    """Return the share saved at the best hour, with an interval that allows for the choice among 23 hours.
 
-    Consecutive days are correlated: the variance of their mean is raised as that of a first-order autoregression.
+    Consecutive days are correlated, so the variance of their mean is raised as for a first-order autoregression.
 
     Parameters
     ----------

@@ -61,8 +61,8 @@ class LossyForm:
 class PredictionChange:
     """Answers of a model to a lossy form against those to the rows as they are.
 
-    largest, high, mean: the maximum, 99th percentile and mean of |Δ score|. flips: decisions that are others; for regression, answers that
-    differ by more than 5 % of their standard deviation. slices: rows and flips by level of each column (`slice_counts`).
+    largest, high, mean: the maximum, 99th percentile and mean of |Δ score|. flips: changed decisions; for regression, answers that differ
+    by more than 5 % of their standard deviation. slices: rows and flips by level of each column (`slice_counts`).
     """
 
     rows: int
@@ -102,7 +102,7 @@ def codec_costs(table: "pa.Table", codecs: Sequence[str] = CODECS, repeats: int 
     Returns
     -------
     list[CodecCost]
-        In the order of `codecs`. Bytes of a column are those of its pages; those of the file have the footer as well.
+        In the order of `codecs`. Bytes of a column are the bytes of its pages; bytes of the file include the footer.
     """
     import pyarrow.parquet as pq
 

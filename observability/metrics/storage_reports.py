@@ -20,7 +20,7 @@ PLACE_COLUMNS = (
 TIMES = ("at", "oldest_at", "backup_at", "restored_at", "complete_to")
 PLACE_REPORTS = Records("storage_report", PLACE_COLUMNS)
 PAST_DAYS = 56
-"""Days before the window whose reports tell what is usual for a place."""
+"""Days before the window whose reports define what is usual for a place."""
 MIN_REPORTS = 3
 """Newest reports whose median counts: a single one may be a passing state."""
 MIN_FILES = 10_000
@@ -208,7 +208,7 @@ def daily_medians(reports: "DataFrame", column: str) -> Floats:
 
 
 def daily_totals(reports: "DataFrame", counts: Mapping[str, str]) -> tuple[Floats, Floats]:
-    """Return by day the sum of some counts, and the sum of what they are counted of.
+    """Return by day the sum of some counts, and the sum of their totals.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ STORAGE_AUDITS = Records("dataset", ("dataset", "version", "at", "rows", "extra"
 FIDELITY = ("psnr", "ssim", "snr")
 """What is measured of each picture or sound, where its kind has it."""
 EXACT = "exact"
-"""The form in use of data that are stored as they are."""
+"""The form in use of data that are stored exactly."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ENOUGH = 50
-"""Items of the window from which anchoring is estimated without those of the weeks before."""
+"""Number of items of the window from which anchoring is estimated without items of earlier weeks."""
 ACCEPTANCE, TAKEN, ANCHORING = "suggestion_acceptance", "wrong_suggestions_taken", "suggestion_anchoring"
 
 

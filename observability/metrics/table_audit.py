@@ -22,8 +22,8 @@ EXAMPLES = 3
 class LabelledRows:
     """Rows to audit.
 
-    names: what each row is called in an example; None counts rows from 1. held_out: features and label of held-out rows. decided: model,
-    version and what it decided for each row (None where unknown).
+    names: the name of each row in an example; None counts rows from 1. held_out: features and label of held-out rows. decided: model,
+    version and its decision for each row (None where unknown).
     """
 
     features: "DataFrame"
@@ -33,7 +33,7 @@ class LabelledRows:
     decided: "tuple[str, str, Series[Any]] | None" = None
 
     def name(self, place: int) -> str:
-        """What a row is called in an example."""
+        """The name of a row in an example."""
         return f"row {place + 1:,}" if self.names is None else str(self.names.iloc[place])
 
 
@@ -42,7 +42,8 @@ def audit_rows(
 ) -> tuple[dict[str, Any], Masks]:
     """Return the audit of rows as a dataset record keeps it in `data_audit`, and which rows each check found.
 
-    effects: whether models are fitted with and without the rows of each check, which takes most of the time. say: takes what is done.
+    effects: whether models are fitted with and without the rows of each check, which takes most of the time. say: called with each step in
+    words.
     """
     features, label = rows.features, rows.label
     say("comparing rows")
@@ -113,7 +114,7 @@ def _own_accuracy(rows: LabelledRows, model: AuditModel, suspects: Any) -> dict[
 def _examples(
     rows: LabelledRows, masks: Masks, near: Any, far: Mapping[str, Any], held: Any, model: AuditModel, answers: Any
 ) -> Iterator[dict[str, Any]]:
-    """Yield up to EXAMPLES rows of each check: which row, which other it is compared with, and the values in which they differ."""
+    """Yield up to EXAMPLES rows of each check: the row, the row that it is compared with, and the values in which they differ."""
     features, label = rows.features, rows.label
     table = features.assign(label=label) if "label" not in features else features
     first = _first_of(data_audit.row_keys(features.assign(**{"label ": label.astype(str)})))
@@ -148,7 +149,7 @@ def _examples(
 
 
 def _first_of(keys: Any) -> Any:
-    """The place of the first row with the key of each."""
+    """For each row, the place of the first row with the same key."""
     _, first, place = np.unique(keys, return_index=True, return_inverse=True)
     return first[place]
 

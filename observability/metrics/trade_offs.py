@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PRECISION_AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "precision"),))
 SERVED_FORM = "as served"
 TOLERANCE = 0.05
-"""Of a regression: standard deviations of the served answers from which an answer counts as changed."""
+"""For a regression: an answer counts as changed from this many standard deviations of the served answers."""
 MIN_PROBES = 30
 """Probes of a slice below which it is not compared."""
 MAX_LEVELS = 30
@@ -199,7 +199,7 @@ def compared_forms(
     threshold: float | None,
     columns: Mapping[str, Sequence[str]],
 ) -> list[dict[str, Any]]:
-    """Return each measured form with how its scores compare with those of the first form, and with those of its parent.
+    """Return each measured form, with its scores compared with the first form's and with its parent's.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def _finite(value: Any) -> float | None:
 
 @dataclass(frozen=True)
 class Axis:
-    """One quantity of a trade-off, of which less is better."""
+    """One quantity of a trade-off; lower is better."""
 
     name: str
     title: str

@@ -60,7 +60,7 @@ class MetricCurve:
 
     @property
     def better(self) -> Better | None:
-        """Better direction: as the run declares it, else from the name; None where neither tells."""
+        """Better direction: as the run declares it, else from the name; None where it is unknown."""
         return self.declared or better_direction(self.name)
 
     @property
@@ -87,8 +87,8 @@ class MetricCurve:
 class TrainingRun:
     """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
-    phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. stride: every so manieth
-    step was read, as of a long run, and `steps` is counted from their distances; 1: each; 0: none, since newer runs have too many, and
+    phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. stride: 1: every step was
+    read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many, and
     `steps` is the number of its last one, counted from the first. step_times, step_numbers: of the records of steps that were read, in
     order of time. hosts, devices: of each rank that states it, the machine and the device that it last ran on. directions: the better
     direction of metrics, as declared. batches: the batch of data that a step read (of several ranks all of them). alerts: what the job
@@ -122,7 +122,7 @@ class TrainingRun:
     alerts: tuple[tuple[datetime, str], ...] = ()
 
     def better(self, metric: str) -> Better | None:
-        """Better direction of a metric: as declared, else from its name; None where neither tells."""
+        """Better direction of a metric: as declared, else from its name; None where it is unknown."""
         return self.directions.get(metric) or self.directions.get(base_metric(metric)) or better_direction(metric)
 
     @property
@@ -368,7 +368,7 @@ def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: St
 
 
 def _step_count(steps: Array, stride: int) -> int:
-    """How many distinct steps a run logged: of a thinned one by the distance of those that were read."""
+    """Number of distinct steps that a run logged; for a thinned run, estimated from the distance between the steps that were read."""
     found = np.unique(steps)
     if stride == 1:
         return len(found)
@@ -492,7 +492,7 @@ def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Arra
 
 
 def _step_batches(steps: StepColumns) -> dict[int, str]:
-    """The batch of data of each step that names one; those of several ranks are joined."""
+    """The data batch of each step that names one; the batches of several ranks are joined by commas."""
     found: dict[int, dict[str, None]] = defaultdict(dict)
     for step, batch in zip(steps["step"], steps.get("batch", ())):
         if batch is not None:

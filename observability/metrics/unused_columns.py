@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UnusedColumns:
-    """The columns of the newest version of a dataset. unused: those that no model of `models`, which runs trained on it, has."""
+    """The columns of the newest version of a dataset. models: models that runs trained on it; unused: columns that none of them has."""
 
     dataset: str
     version: str

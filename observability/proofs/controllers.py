@@ -36,7 +36,7 @@ def decisions_sql(finding: Finding, context: Context) -> str | None:
 
 
 def regret_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the mean outcome of the model over that of the heuristic, less 1."""
+    """The SQL of the mean outcome of the model divided by the heuristic's, minus 1."""
     start = decisions_sql(finding, context)
     if start is None:
         return None
@@ -48,7 +48,7 @@ def regret_proof(finding: Finding, context: Context) -> str | None:
 
 
 def tail_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a high quantile of the model's outcomes over that of the heuristic's."""
+    """The SQL of a high quantile of the model's outcomes divided by the heuristic's."""
     start, q = decisions_sql(finding, context), finding.evidence.get("quantile")
     if start is None or q is None:
         return None

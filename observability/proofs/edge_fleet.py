@@ -16,7 +16,7 @@ FLAGS = {
 }
 """By metric: whether a device has the property; null where it is not known."""
 PAST_DAYS, GRACE_DAYS = 28, 14
-"""Days before the window whose reports tell when a version was first seen, and days after which it has replaced the one before it."""
+"""Days before the window whose reports show when a version was first seen, and days after which it has replaced the version before."""
 
 
 def devices_sql(finding: Finding, context: Context) -> str:
@@ -82,7 +82,7 @@ SELECT exp(avg(ln(now.latency / past.latency))) AS device_latency_ratio FROM now
 
 
 def ring_gap_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of a ring's devices that crashed on a version, less that of devices on earlier ones in the same days."""
+    """The SQL of the share of a ring's devices that crashed on a version, minus the share on earlier versions in the same days."""
     version, ring = (text_literal(str(finding.evidence[name])) for name in ("version", "ring"))
     return f"""WITH reports AS (
   SELECT device, version = {version} AS fresh, ring, crashes, "at" FROM device_reports

@@ -94,7 +94,7 @@ def slice_proof(finding: Finding, context: Context) -> str | None:
 
 
 def rank_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of how far the values of a slice moved among those of the reference."""
+    """The SQL of the shift of a slice's ranks among the reference's values."""
     inside = " AND ".join(f"({each})" for each in _conditions_of(finding, context)) or "true"
     return rank_shift_sql(finding, context, inside, SAMPLE_ROWS)
 

@@ -7,7 +7,7 @@ from observability.proofs.rows import column_in_view, indented_clause, number_li
 
 
 def mean_shift_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the mean of the window less that of the reference, in standard deviations of the reference.
+    """The SQL of the mean of the window minus the reference's, in standard deviations of the reference.
 
     A value counts at the mean of the reference's values in its bin, at most at the ends of the reference's range. The standard deviation
     is the one that was measured when the version was registered.

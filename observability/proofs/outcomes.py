@@ -207,7 +207,7 @@ SELECT count(*) FILTER ({late}) / count(*) AS late_rate FROM sample{devices}"""
 
 
 def threshold_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of decisions that the usual threshold surely makes otherwise, on the days since it moved."""
+    """The SQL of the share of decisions that the usual threshold certainly makes differently, on the days since it moved."""
     negative, positive = class_literals(context.model)
     below, above = (number_literal(finding.evidence[each]) for each in ("negative_below", "positive_from"))
     days = ", ".join(f"DATE '{day}'" for day, _ in finding.evidence["positive_decisions_by_day"])

@@ -1,4 +1,4 @@
-"""How far the values of a slice moved among those of the reference: mean ranks from sampled raw rows."""
+"""The shift of a slice's values within the reference: mean ranks from sampled raw rows."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding

@@ -8,7 +8,7 @@ from observability.proofs.rows import indented_clause, number_literal, proven_ro
 
 
 def model_record_conditions(context: Context) -> list[str]:
-    """The conditions of records of the other kinds that belong to a model: those that name it, and those of its runs."""
+    """The conditions of a model's records of other kinds: they name it, or belong to one of its runs."""
     window, of_model = context.window, f"model = {text_literal(context.model.name)}"
     known = [] if window.as_of is None else [f"arrived <= {time_literal(window.as_of)}"]
     runs = " UNION ".join(f"SELECT run FROM {view} WHERE {' AND '.join([of_model, *known])}" for view in ("runs", "resources"))

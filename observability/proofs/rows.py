@@ -150,7 +150,9 @@ def window_conditions(finding: Finding) -> list[str]:
 
 
 def known_record_conditions(context: Context) -> list[str]:
-    """The conditions of the records that a check reads: those that had arrived, and for a model of one's own those of one's own."""
+    """The conditions of the records that a check reads: they had arrived, and for a model outside the sample fleet they are not of the
+    sample fleet.
+    """
     known = [] if context.window.as_of is None else [f"arrived <= {time_literal(context.window.as_of)}"]
     if not context.window.model:
         return known

@@ -34,7 +34,7 @@ def cost_per_thousand_proof(finding: Finding, context: Context) -> str | None:
 
 
 def cost_per_decision_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the cost of a right decision, or of an avoided error: that of a prediction over their share."""
+    """The SQL of the cost of a right decision, or of an avoided error: the cost of a prediction divided by their share."""
     rows = proven_rows(finding, context)
     if (spent := _spent_sql(finding, context, finding.start)) is None:
         return None
@@ -56,10 +56,11 @@ def month_cost_proof(finding: Finding, context: Context) -> str | None:
 
 
 def _spent_sql(finding: Finding, context: Context, since: datetime) -> str | None:
-    """What was spent from an instant to the end of a window, row by row (`spent`: amount, served); None of other parts or methods.
+    """The SQL of the spending from an instant to the end of a window, row by row (`spent`: amount, served); None for other parts or
+    methods.
 
-    Hours before the window whose predictions carry no cost have the mean of these hours, those of the window that of the window; labels
-    are annotations, or where there are none those that people gave.
+    Hours whose predictions carry no cost get a mean cost: of the hours before the window, or of the window. Labels are annotations; without
+    annotations, labels that people gave.
     """
     paid = {name for name, amount in finding.evidence.get("parts", {}).items() if amount}
     if not finding.evidence.get("one_currency") or not paid <= {"serving", "labelling"}:

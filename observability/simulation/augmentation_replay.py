@@ -60,7 +60,7 @@ def replay_augmentation_fault(
 
 
 def can_have_fault(audit: AugmentationAudit) -> bool:
-    """Whether a fault can be planted on an audit: it has what faults concern, and nothing to report were it in use."""
+    """Whether a fault can be planted on an audit: it has the needed figures, and would have no finding if it were in use."""
     results = audit.results or {}
     listed = results.get("slices")
     whole = isinstance(listed, list) and len(listed) == len(audit.slices) > 1 and all("row_variance" in each for each in listed)

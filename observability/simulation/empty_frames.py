@@ -13,7 +13,7 @@ TYPES = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}
 
 
 def empty_enrichment_answer(question: Question, features: Iterable[str] = ()) -> "DataFrame":
-    """The empty answer about attributions or estimated errors. features: those of the version that is asked about."""
+    """The empty answer about attributions or estimated errors. features: the features of the version."""
     import pandas as pd
 
     if isinstance(question, EstimatedErrors):

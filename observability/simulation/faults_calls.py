@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CALLS, METRIC = "serving/call_drift", "call_psi"
 INPUT_TOKENS, OUTPUT_TOKENS = "feature.input_tokens", "feature.output_tokens"
 MIN_SHARE = 0.02
-"""Share of the calls that the rarer level of a category has where a fault moves calls to it."""
+"""Share of the calls that have the rarer level of a category to which a fault moves calls."""
 MAX_TOPICS = 20
 """Levels of a category that counts as topics or kinds."""
 
@@ -35,7 +35,7 @@ def _changed_calls(plant: FramesPlant, column: str, change: "Callable[[DataFrame
 
 
 def _hit(plant: FramesPlant, rows: "DataFrame") -> np.ndarray:
-    """The rows of the share of calls that the amount says."""
+    """The rows that the fault hits: a random share of the calls, given by the amount."""
     return plant.rng.random(len(rows)) < plant.amount
 
 
@@ -64,7 +64,7 @@ def questions_of_another_mix(plant: FramesPlant) -> PlantedFrames:
 
 
 def _tokens(plant: FramesPlant, column: str) -> PlantedFrames:
-    """Every call has some times as many tokens."""
+    """Every call has a multiple of the tokens."""
     if plant.context.model.column(column) is None:
         raise UsageError("no calls to plant a fault in", expected=f"a language model with {column}")
     name = column.removeprefix("feature.")
@@ -72,12 +72,12 @@ def _tokens(plant: FramesPlant, column: str) -> PlantedFrames:
 
 
 def longer_questions(plant: FramesPlant) -> PlantedFrames:
-    """Questions have some times as many tokens."""
+    """Questions have a multiple of the tokens."""
     return _tokens(plant, INPUT_TOKENS)
 
 
 def longer_answers(plant: FramesPlant) -> PlantedFrames:
-    """Answers have some times as many tokens."""
+    """Answers have a multiple of the tokens."""
     return _tokens(plant, OUTPUT_TOKENS)
 
 

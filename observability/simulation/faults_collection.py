@@ -69,7 +69,7 @@ def miscalibrated_sensor(plant: DeviceFaultPlant) -> "DataFrame":
 
 
 def noisy_sensor(plant: DeviceFaultPlant) -> "DataFrame":
-    """A sensor's readings spread some times as widely."""
+    """The standard deviation of a sensor's readings is multiplied."""
     return plant.with_statistic(STD, lambda spread: spread * plant.amount)
 
 

@@ -25,7 +25,7 @@ class EdgeFaultPlant:
     rng: np.random.Generator
 
     def with_affected(self, change: Callable[["DataFrame"], "DataFrame"]) -> "DataFrame":
-        """The reports with those of a random share of the devices changed."""
+        """The reports, changed for a random share of the devices."""
         names = np.array(sorted(self.reports["device"].unique()))
         chosen = set(names[self.rng.random(names.size) < self.amount])
         mask = self.reports["device"].isin(chosen)
@@ -36,7 +36,7 @@ class EdgeFaultPlant:
 
 @dataclass(frozen=True)
 class EdgeFault(NamedFault):
-    """A fault of serving devices. everywhere: it concerns all devices, not those of one level of `group`."""
+    """A fault of serving devices. everywhere: it concerns all devices instead of one level of `group`."""
 
     everywhere: bool = False
     group: str = "device_class"

@@ -35,7 +35,7 @@ class EnergyFault(NamedFault):
 
 
 def dearer_run(plant: EnergyFaultPlant) -> EnergyWorld:
-    """A training run draws some times the energy of earlier runs of its kind."""
+    """A training run draws a multiple of the energy of earlier runs of its kind."""
     return plant.newest(watts=plant.amount)
 
 
@@ -73,7 +73,7 @@ def unused_power_cap(plant: EnergyFaultPlant) -> EnergyWorld:
 
 
 def costlier_batches(plant: EnergyFaultPlant) -> EnergyWorld:
-    """An audit of the energy of batches finds some times that of the audit before."""
+    """An audit finds a multiple of the energy of batches in the audit before."""
     batches = plant.world.batches.copy()
     results = batches["results"].iloc[-1]
     costs = [tuple(plant.amount * each["cpu_seconds"][name] for name in ("value", "low", "high")) for each in results["batches"]]

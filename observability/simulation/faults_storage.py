@@ -49,7 +49,7 @@ def full_place(plant: StorageFaultPlant) -> "DataFrame":
 
 
 def filling_place(plant: StorageFaultPlant) -> "DataFrame":
-    """Of 30 days of room at its growth, less what is removed, a place has only a part left."""
+    """A place has less free space: a part of the space for 30 days at its growth."""
     room = 30 * (1 - plant.amount) * plant.net
     return plant.reports.assign(capacity_bytes=plant.reports["used_bytes"].iloc[-1] + room)
 

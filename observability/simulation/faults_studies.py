@@ -97,7 +97,7 @@ def search_at_an_edge(plant: StudyFaultPlant) -> list[TrainingRun]:
 
 
 def noisy_seeds(plant: StudyFaultPlant) -> list[TrainingRun]:
-    """Seeds of one setting differ some times as much as settings do."""
+    """The variation between seeds of one setting is a multiple of the variation between settings."""
     groups: dict[str, list[TrainingRun]] = {}
     for trial in plant.study.done:
         groups.setdefault(parameters_text(trial.run), []).append(trial.run)

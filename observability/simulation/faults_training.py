@@ -27,7 +27,7 @@ MIN_SHARE = 0.2
 LATE = 0.15
 """Share of the steps in which a late straggler is slow; at least MIN_STEPS."""
 BUSY = 0.5
-"""Median utilisation from which a device can be throttled."""
+"""Minimum median utilisation of a device for the throttling fault."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def overfitting(plant: RunFaultPlant) -> PlantedRun:
 
 
 def _signal_metrics(plant: RunFaultPlant, kind: str) -> set[str]:
-    """The run's metrics of one signal. Raises UsageError where there is none of enough steps."""
+    """The run's metrics of one signal. Raises UsageError where none has enough steps."""
     found = {name for name, each in metric_curves(plant.steps).items() if signal_of(name) == kind and len(each.finite.values) >= 20}
     if not found:
         raise plant.unfit(f"no metric of {kind.replace('_', ' ')}", "a metric as grad_norm, dead_units, update_ratio or learning_rate")
@@ -251,8 +251,8 @@ def bad_batch(plant: RunFaultPlant) -> PlantedRun:
 def _slower_rank(plant: RunFaultPlant, onset: int, *, communicates: bool = False) -> PlantedRun:
     """The run in which one rank takes longer in one phase from a step on, and its peers wait for it.
 
-    The phase is one of its own work, else one of communication. What peers wait for slow work is part of their communication; what they
-    wait for slow communication stands in the phase of waiting, where the run logs one.
+    The phase is one of its own work, else one of communication. Waiting for slow work is part of the peers' communication. Waiting for slow
+    communication is in the phase of waiting, if the run logs one.
     """
     steps = plant.steps
     ranks = sorted({str(each) for each in steps["rank"].dropna()}, key=rank_order)

@@ -118,7 +118,7 @@ def vendor_numbers_shift(plant: VendorFaultPlant) -> "DataFrame":
 
 
 def vendor_slows_down(plant: VendorFaultPlant) -> "DataFrame":
-    """A vendor's answers take some times as long."""
+    """A vendor's answers take a multiple of the time."""
     return plant.rows.assign(latency_ms=plant.rows["latency_ms"] * plant.amount)
 
 

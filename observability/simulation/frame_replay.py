@@ -55,7 +55,7 @@ def _contexts(engine: "Engine", analyzer: Analyzer, now: datetime, model: str | 
 def replay_frame_fault(
     frames: Mapping[str, "DataFrame"], context: Context, fault: FrameFault, strength: Strength = "middle", seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault on frames of its analyzer and evaluate them. Raises UsageError where they lack what it needs."""
+    """Plant the fault on frames of its analyzer and evaluate them. Raises UsageError where they lack the columns that it needs."""
     analyzer = next(each for each in discover() if each.name == fault.analyzer)
     planted = fault.plant(FramesPlant(frames, context, fault.amount(strength), np.random.default_rng([seed, 59])))
 

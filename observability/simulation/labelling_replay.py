@@ -1,8 +1,8 @@
 """Replay the labelling analyzers on records with a planted fault.
 
-The records are those of the model's own projects where there are enough, else simulated ones. The fault begins a week before their end.
-Every day from there is evaluated as of its end by data/labels and data/labelling, with only the records up to it. The twin is the project
-without the fault. The store is only read.
+The records come from the model's own projects if there are enough, else they are simulated. The fault begins a week before their end. Every
+day from there is evaluated as of its end by data/labels and data/labelling, with only the records up to it. The twin is the project without
+the fault. The store is only read.
 """
 
 from dataclasses import replace

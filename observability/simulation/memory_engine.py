@@ -311,7 +311,7 @@ class MemoryEngine(Engine):
         return own | (unnamed & frame["run"].isin(self._named_runs(window)) if in_run else unnamed & (kind in OF_ALL_MODELS))
 
     def _named_runs(self, window: Window) -> set[str]:
-        """The runs of which a record that had arrived names the window's model."""
+        """The runs with an arrived record that names the window's model."""
         found: set[str] = set()
         for kind in ("run", "resource"):
             frame = self.records.get(kind)

@@ -68,7 +68,7 @@ def _fault_places(reports: "DataFrame", late: "Series[bool]", fault: StorageFaul
 
 
 def _usual_growth(place: StoragePlace) -> tuple[float, float]:
-    """The median and the mean growth by day before the window, bytes; a thousandth of what is stored where it does not grow."""
+    """The median and the mean growth by day before the window, in bytes; without growth, a thousandth of the stored bytes."""
     steps = daily_steps(place)
     before, least = steps.by_day[~steps.recent], 0.001 * float(place.now["used_bytes"].fillna(0.0).max())
     usual, mean = (float(each(before)) if before.size else 0.0 for each in (np.median, np.mean))

@@ -50,7 +50,7 @@ def replay_study_fault(runs: Sequence[TrainingRun], fault: StudyFault, strength:
 
 
 def can_have_study_fault(study: StudyResults, fault: StudyFault) -> bool:
-    """Whether a fault can be planted on a study: it is a search with what the fault changes, and raises nothing by itself."""
+    """Whether a fault can be planted on a study: it is a search with the needed fields, and has no finding by itself."""
     clean = [each.run for each in study.trials]
     if len(study.settings) < MIN_TRIALS or any(needs_action(each.severity) for each in _study_findings(clean)):
         return False

@@ -48,7 +48,7 @@ class TimelineRequest:
 
 @dataclass(frozen=True)
 class TimelineIncident:
-    """One incident of one day. twin: it is also there without the fault. names: it is about a target of the fault."""
+    """One incident of one day. twin: it also occurs without the fault. names: it is about a target of the fault."""
 
     day: ReplayDay
     incident: Incident

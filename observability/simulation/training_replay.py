@@ -39,8 +39,8 @@ def replay_on_run(
 ) -> RecordDetection:
     """Plant the fault in the named run, else in the newest clean one (of `model`, where given) that has what the fault needs.
 
-    A clean run ended and has no finding that needs action. Raises NotFoundError where there is no run of that name, UsageError where none
-    fits.
+    A clean run ended and has no finding that needs action. Raises NotFoundError where there is no run of that name, UsageError where the
+    fault applies to no run.
     """
     found = runs.judged_runs(ask, model or "", now).verdicts(now)
     if name is not None:

@@ -17,7 +17,7 @@ from observability.stats.interval import Interval
 RELIABLE, TENTATIVE = 0.8, 0.667
 DRAWS = 1000
 MANY_ITEMS = 5_000
-"""Items from which the interval is that of a normal distribution with the jackknife variance, not of the bootstrap."""
+"""Number of items from which the interval is normal with the jackknife variance instead of a bootstrap interval."""
 MIN_ITEMS = 10
 """Items below which no interval is computed."""
 

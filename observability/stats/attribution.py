@@ -325,7 +325,7 @@ def additive_rows(values: ArrayLike, base: ArrayLike, residual: ArrayLike) -> Bo
 
 
 def is_other_inputs(name: str, features: Collection[str]) -> bool:
-    """Whether a name is that of the sum of the inputs that are not kept.
+    """Whether a name denotes the sum of the inputs that are not kept.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ MAX_EDGES = 32_767
 COMPILE_FROM = 200_000
 """Number of values from which compiling (or loading compiled code) pays; below it numpy is used unless the loops are loaded already."""
 WORTH_THREADS = 20_000
-"""Number of values from which threads pay: starting them takes as long as so many values."""
+"""Number of values from which threads are faster: starting threads takes as long as this many values."""
 
 
 @dataclass(frozen=True)

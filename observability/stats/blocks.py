@@ -127,7 +127,7 @@ def _welch(value: float, *parts: tuple[BlockEstimate, float]) -> BlockEstimate:
 
 
 def design_effect(flags: ArrayLike, blocks: ArrayLike) -> float:
-    """Return how many times the variance of a share is that of independent rows, between 1 and MAX_DESIGN_EFFECT.
+    """Return the variance of a share divided by that of independent rows, between 1 and MAX_DESIGN_EFFECT.
 
     Parameters
     ----------

@@ -351,7 +351,7 @@ def calibration_change_p_value(now: Reliability, before: Reliability) -> float:
 def calibration_error_change_p_value(now: Reliability, before: Reliability) -> float:
     """P-value that the expected calibration errors of two independent samples are equal.
 
-    The error of each is that of a sum of deviations with known signs, so that the test is approximate where deviations are near 0.
+    Each error is treated as a sum of deviations with known signs, so the test is approximate where deviations are near 0.
 
     Parameters
     ----------
@@ -412,7 +412,7 @@ class CalibrationLine:
 def calibration_line(predictions: ArrayLike, truth: ArrayLike, clusters: ArrayLike | None = None) -> CalibrationLine | None:
     """Least-squares line of truth against prediction.
 
-    A slope below 1 means predictions that are too extreme, above 1 too timid. The interval allows for unequal variances (HC1) and,
+    A slope below 1 means predictions that are too extreme, above 1 not extreme enough. The interval allows for unequal variances (HC1) and,
     where rows come in clusters (days) that are correlated, for those, whichever is wider.
 
     Parameters

@@ -181,7 +181,7 @@ def _confusion(votes: Votes, posterior: Floats, smoothing: float) -> Floats:
 
 
 def crowdlab(votes: Votes, probabilities: Floats) -> CrowdQuality:
-    """Consensus, its quality and that of annotators from their labels and a model's probabilities.
+    """Consensus, its quality and the annotators' quality from their labels and a model's probabilities.
 
     Parameters
     ----------
@@ -352,7 +352,7 @@ def accuracy_intervals(votes: Votes, fitted: DawidSkene, confidence: float = 0.9
 
 
 def _rank_intervals(values: Floats, confidence: float) -> Floats:
-    """Rank, low and high of each column: the rank of the first row, with the range of those of the other rows. The largest value is 1."""
+    """Rank, low and high of each column: its rank in the first row, and the range of its ranks in the other rows. Rank 1: largest value."""
     order = np.where(np.isfinite(values), -values, np.inf).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable") + 1
     low, high = np.quantile(order[1:], [(1 - confidence) / 2, (1 + confidence) / 2], axis=0, method="nearest")
     return np.column_stack([order[0], np.minimum(low, order[0]), np.maximum(high, order[0])]).astype(np.float64)

@@ -178,7 +178,7 @@ def _median(values: Array) -> float:
 
 @lru_cache(256)
 def _parabola_fit(window: int) -> Array:
-    """The matrix that turns as many neighbouring values into those of the least-squares parabola through them."""
+    """The matrix that replaces neighbouring values by those of the least-squares parabola through them."""
     orthogonal, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, window), 3))
     return orthogonal @ orthogonal.T
 
@@ -463,7 +463,7 @@ def plateau_start(cost: Array) -> CurveChange | None:
 
 
 def may_improve_since(cost: Array, begin: int) -> bool:
-    """Return whether a curve surely improved from a place to its end, or is one that `plateau_start` does not judge.
+    """Return whether a curve significantly improved from a place to its end, or is one that `plateau_start` does not judge.
 
     It improved where the 95 % interval of the line excludes no improvement, or three neighbours lie below the first three by more than
     noise and 2 % of the progress. A curve that is not flat for lack of power is not said to improve.
@@ -488,7 +488,7 @@ def may_improve_since(cost: Array, begin: int) -> bool:
 
 
 def _plateau_blocks(cost: Array) -> tuple[Array, int, float, CurveNoise] | None:
-    """Means of stretches of a curve, their length, its progress and their noise; None where it is too short or scatters too much."""
+    """Means of stretches of a curve, their length, its progress and their noise; None where it is too short or too noisy."""
     n = len(cost)
     if n < 20:
         return None

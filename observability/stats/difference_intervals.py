@@ -1,6 +1,6 @@
 """Confidence intervals of differences and ratios of two rates or means, paired and unpaired, from counts.
 
-They are as those of `interval.py`: low ≤ value ≤ high, None where unknown.
+As in `interval.py`, low ≤ value ≤ high, None where unknown.
 """
 
 from collections.abc import Callable

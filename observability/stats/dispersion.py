@@ -1,9 +1,9 @@
 """Variance that days add to means and shares, and the null distributions that follow from it.
 
-Rows within a day are correlated (weather, campaigns, one upstream job): five thousand rows of one day say less about the next than
-five hundred rows of each of ten. The variance between days is estimated from past days, robustly, since the past may hold a fault;
-it is kept apart from the pattern of the week, and the correlation of consecutive days is estimated too. The variance of a window
-follows from both.
+Rows within a day are correlated (weather, campaigns, one upstream job): five thousand rows of one day say less about the next day than five
+hundred rows of each of ten days. The variance between days is estimated from past days, robustly, since the past may hold a fault; it is
+kept apart from the pattern of the week, and the correlation of consecutive days is estimated too. The variance of a window follows from
+both.
 """
 
 import math
@@ -55,7 +55,7 @@ class DayVariation:
 
 
 def mean_variance_ratio(days: float, correlation: float) -> float:
-    """Variance of a mean of consecutive days over that of one day, for an AR(1) process.
+    """Variance of a mean of consecutive days divided by the variance of one day, for an AR(1) process.
 
     Parameters
     ----------

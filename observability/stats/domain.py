@@ -213,7 +213,7 @@ def sample_auc(reference: Mapping[str, Array], current: Mapping[str, Array]) -> 
 def separate_from_other_days(
     past: Mapping[str, Array], current: Mapping[str, Array], past_days: Integers, current_days: Integers
 ) -> WindowSeparation | None:
-    """Separation of `current` from `past`, compared with that of as many other days.
+    """Separation of `current` from `past`, compared with the separation of the same number of other days.
 
     Rows within a day are correlated, so whole days change places, each with one of its weekday. A day of the window counts as many
     rows as one of the past does.
@@ -251,13 +251,13 @@ def separate_from_other_days(
 
 
 def _evenly_thinned(rows: int, wanted: float) -> Bools:
-    """Mask of evenly spaced rows, as many as wanted; all where there are no more."""
+    """Mask of the wanted number of evenly spaced rows; all rows if there are not more."""
     share, places = min(wanted / max(rows, 1), 1.0), np.arange(rows)
     return np.floor((places + 1) * share + 1e-9) > np.floor(places * share + 1e-9)
 
 
 def _other_day_labels(is_current: Bools, days: Integers, draws: int, rng: np.random.Generator) -> Bools:
-    """The true labels in the first column, then those of other days: each weekday's days are shuffled."""
+    """The true labels in the first column; in each further column, the labels after shuffling days within each weekday."""
     names, place = np.unique(2 * days + is_current, return_inverse=True)
     held, weekday = names % 2 == 1, (names // 2) % 7
     found = np.empty((len(days), draws + 1), bool)

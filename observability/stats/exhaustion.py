@@ -20,7 +20,7 @@ SINGLE_SHARE, SINGLE_SPREADS = 0.05, 8.0
 WEEK, MIN_WEEKS = 7.0, 3
 """Days of a cycle, and earlier cycles in which the level has to have risen alike."""
 HORIZON = 3650.0
-"""Days from which on a date is not told."""
+"""Number of days ahead from which no date is given."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ SIGMA, RADIUS = 1.5, 5
 K1, K2 = 0.01, 0.03
 """Constants of structural similarity, as shares of the peak."""
 HIGHEST = 100.0
-"""Decibels of what is stored without any difference, so that means over files stay finite."""
+"""Decibels assigned to files that are stored without any difference, so that means over files stay finite."""
 
 
 def peak_signal_to_noise(exact: Floats, stored: Floats, peak: float) -> float:

@@ -17,9 +17,9 @@ from observability.stats.arrays import Floats
 MIN_DAYS = 14
 """Days of history below which there is no forecast."""
 WEEKDAY_DAYS = 28
-"""Days of history from which weekdays have effects of their own."""
+"""Days of history from which the model has weekday effects."""
 METHOD = "local level"
-WITH_WEEKDAYS = "local level with weekdays"
+WITH_WEEKDAYS = "local level with weekday effects"
 CONSTANT = "constant level"
 
 
@@ -41,9 +41,9 @@ class Forecast:
 def forecast_sum(history: ArrayLike, days: int, confidence: float = 0.95) -> Forecast:
     """Sum of the next days after a history of days without gaps.
 
-    The interval is Student's t with known days minus estimated parameters as degrees of freedom. A constant history of n days does
-    not tell how much days may vary: one more day is taken to have been off by a whole day's sum, so each day to come has the
-    variance mean² / (n + 1), and they share that of the mean. Coverage is checked by simulation in the tests.
+    The interval is Student's t with known days minus estimated parameters as degrees of freedom. A constant history of n days does not show
+    how much days vary. The method assumes one more day that was off by a whole day's sum: each day to come has the variance mean² / (n +
+    1), and all share the variance of the mean. Coverage is checked by simulation in the tests.
 
     Parameters
     ----------

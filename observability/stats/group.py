@@ -1,10 +1,10 @@
 """Differences between groups and their null distribution under equal groups.
 
-Rates come as counts (successes of n rows), means with their standard errors; arrays hold one group a place. The largest difference
-between groups is above zero even where all are equal, so it is compared with a null distribution and never with zero: that of the
-most significant pair, each pair in its own standard errors, so that a small group widens its own pairs only. The interval covers all
-pairs of groups at once. Weighted rates: successes = Σw of those, n = Σw, n_squares = Σw²; the effective n (Kish 1965) then stands
-for n.
+Rates come as counts (successes of n rows), means with their standard errors; arrays hold one group a place. The largest difference between
+groups is above zero even where all are equal, so it is compared with a null distribution and never with zero. The distribution is that of
+the most significant pair, each pair in its own standard errors, so that a small group widens only its own pairs. The interval covers all
+pairs of groups at once. Weighted rates: successes = Σw of the successes, n = Σw, n_squares = Σw²; the effective n (Kish 1965) then replaces
+n.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ SEED = 20160101
 FARTHEST = 6
 """Groups of a draw among whose pairs the most significant one is nearly always found."""
 LARGE = 50
-"""Expected successes and failures from which a count of a group is taken as normal."""
+"""Minimum expected successes and failures for the normal approximation of a group's count."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def rate_spread(
 def max_rate_spread(
     families: list[tuple[ArrayLike, ArrayLike, ArrayLike | None]], confidence: float = 0.95, draws: int = DRAWS, least: float = 0.0
 ) -> GroupSpread:
-    """Larger of several differences on separate rows, as equalized odds takes those of TPR and FPR.
+    """Largest of several differences on separate rows, such as those of TPR and FPR for equalized odds.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def pair_count(families: int, groups: int) -> int:
 
 
 def _surest_pair(families: list[tuple[Floats, Floats]], least: float) -> GroupPair:
-    """The pair with the most standard errors between, among those that differ by `least` where there are any. families: (values,
+    """The pair whose difference is largest in standard errors, among pairs that differ by at least `least` if any do. families: (values,
     errors).
     """
     found = []
@@ -481,8 +481,8 @@ def gap_changes(
 ) -> GapChanges:
     """Change of each group's distance from the others: a difference in differences, so that a change common to all groups is no change.
 
-    The larger of the two variances is taken on both sides, so that a few rows that agree by chance are not taken as certain. The
-    others are averaged by their rows now on both sides, so that a change of the mix is no change either.
+    Both sides use the larger of the two variances, so that a few rows that agree by chance do not count as certain. The others are averaged
+    by their rows now on both sides, so that a change of the mix is no change either.
 
     Parameters
     ----------

@@ -8,18 +8,18 @@ from numpy.typing import ArrayLike, NDArray
 from observability.stats.onset import Floats, point_variances
 
 SURE_Z = 3.0
-"""Standard errors by which points together are surely on one side of a level."""
+"""Standard errors from which points together are significantly on one side of a level."""
 MIN_POINTS = 3
-"""Consecutive points from which a stretch within the level ends what was beyond it."""
+"""Number of consecutive points within the level that end an excess."""
 WEEK, WEEKEND = 7, 2
 """Points of a week, and of its weekend: a shorter stretch is within the level only where it is so without that many lowest points."""
 
 
 def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
-    """Index of the point from which a series is farthest beyond its level until its end, where it is surely so.
+    """Index of the point from which a series is farthest beyond its level until its end, if that is significant.
 
-    A stretch that is surely within the level (`starts_within`) ends what was before it. Points that are together surely on neither side
-    end nothing.
+    A stretch that is significantly within the level (`starts_within`) ends an earlier excess. A stretch that is significantly on neither
+    side ends nothing.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
     Returns
     -------
     int | None
-        The first measured point where the series is farthest beyond from there on. None where its end is not surely beyond the level, or
-        with fewer than MIN_POINTS points.
+        The first measured point where the series is farthest beyond from there on. None where its end is not significantly beyond the
+        level, or with fewer than MIN_POINTS points.
     """
     kept, x, weights = _measured_points(excess, errors)
     if kept.size < MIN_POINTS:
@@ -47,7 +47,7 @@ def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
 
 
 def has_stretch_within(excess: ArrayLike, errors: ArrayLike) -> bool:
-    """Whether a stretch of a series is surely within its level (`starts_within`).
+    """Whether a stretch of a series is significantly within its level (`starts_within`).
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _measured_points(excess: ArrayLike, errors: ArrayLike) -> tuple[NDArray[np.i
 
 
 def starts_within(x: Floats, weights: Floats) -> NDArray[np.int64]:
-    """First points of the stretches that are surely within the level.
+    """First points of the stretches that are significantly within the level.
 
     A stretch is of a week or longer, or a shorter one that is within the level without its WEEKEND lowest points too.
 

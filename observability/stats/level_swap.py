@@ -161,7 +161,7 @@ def _binomial_log_likelihood(share: Floats, n: float | Floats) -> Floats:
 
 
 def find_level_swap(of: LevelShares, pair: tuple[int, int] | None = None) -> LevelSwap | None:
-    """The most significant swap of two levels, or that of a given pair.
+    """The most significant swap of two levels, or the swap of a given pair.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class Onset:
 OUTLIER_RATIO = 4.0
 """A single point is an outlier where its distance from both neighbours is this many times the usual distance of neighbours."""
 RAMP_LEAST, PULSE_MOST = 4, 31
-"""Points from which a ramp is distinguished from a step, and beyond which a change that ended is no pulse."""
+"""Minimum points to distinguish a ramp from a step; maximum points of a pulse, a change that ended."""
 
 
 def change_onset(

@@ -24,7 +24,7 @@ class PowerFit:
 def fitted_power(cpu_seconds: ArrayLike, seconds: ArrayLike, joules: ArrayLike) -> PowerFit | None:
     """Fit the power of a processor to readings of a meter, by least squares without negative powers.
 
-    The error is that of readings left out one at a time, so that it is of loads which the fit has not seen.
+    The error is a leave-one-out error, so it is measured on loads that the fit has not seen.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Blocks = tuple[ArrayLike, ArrayLike]
-"""Successes and rows of each of several blocks (days) of one series."""
+"""Successes and rows of one series by block (day)."""
 PRIOR_BLOCKS, PRIOR_DISPERSION = 3, 3.0
 """Prior before any block was seen: a dispersion of three, with the weight of three blocks."""
 

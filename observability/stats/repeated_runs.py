@@ -35,9 +35,9 @@ class RepeatedDifference:
 def repeated_difference(gained: ArrayLike, lost: ArrayLike, n: int, row_variance: float | None = None) -> RepeatedDifference | None:
     """Return the mean difference of accuracy between two trainings over seeds.
 
-    The variance is that of the seeds' differences over their number, plus that of the rows' mean differences over theirs: both seeds and
-    rows are samples. The part that is of seed and row together is counted twice, so the interval is slightly too wide. Degrees of freedom
-    are Welch and Satterthwaite's.
+    The variance is the variance of the seeds' differences divided by the number of seeds, plus the variance of the rows' mean differences
+    divided by the number of rows: both are samples. The part that is of seed and row together is counted twice, so the interval is slightly
+    too wide. Degrees of freedom are Welch and Satterthwaite's.
 
     Parameters
     ----------

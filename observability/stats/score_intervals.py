@@ -1,6 +1,6 @@
 """Confidence intervals of metrics of a model: F1, ROC AUC, average precision, RMSE, R² and averages over classes.
 
-They are as those of `interval.py`: low ≤ value ≤ high, None where unknown.
+As in `interval.py`, low ≤ value ≤ high, None where unknown.
 """
 
 from collections.abc import Sequence

@@ -96,7 +96,7 @@ def slice_design(
 
 
 def _variance_factors(grid: SliceGrid, by_day: SliceMoments, whole: SliceMoments) -> Floats:
-    """Factor of one target for each slice: that of its column. by_day: slices × days.
+    """Factor of one target for each slice, equal within a column. by_day: slices × days.
 
     On days on which the rest has no row (slices of weekdays), a slice is compared with all days of the rest. Rows vary as in the whole
     window, or as on the day where that is more: a value that went missing in one group since the middle of the week varies from then on.
@@ -157,7 +157,7 @@ def trimmed_jump_ratio(jumps: Floats, otherwise: float = 1.0) -> float:
 
 
 def _days_left_out(days: int) -> int:
-    """Number of the days with the largest jumps that are left out: a fault that comes, or comes and goes."""
+    """Number of days with the largest jumps that are left out: the beginning of a fault, and its end."""
     return max(days // 4, 1) if days >= 4 else 0
 
 

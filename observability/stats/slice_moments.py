@@ -1,6 +1,6 @@
 """Rows, mean and variance of a target in each slice, on two sides.
 
-All comparisons of stats/slices.py are made from sums by slice; those of the rest are the sums of all rows minus those of the slice.
+All comparisons of stats/slices.py use sums by slice; the sums of the other rows are the sums of all rows minus those of the slice.
 """
 
 from collections.abc import Sequence

@@ -42,15 +42,15 @@ MIN_ROWS, MAX_REPORTED, PARENTS, SHOWN = 100, 3, 8, 12
 slices returned in any case.
 """
 PAIR_FROM, APART, CONCENTRATED = 2.5, 4.0, 0.5
-"""z of a parent from which pairs are formed; z of a pair against what is left of each parent; largest part of its change that the rest
-may have.
+"""Minimum z of a parent to form pairs; minimum z of a pair against the rest of each parent; maximum share of the pair's change that the
+rest may have.
 """
 MEDIAN_SQUARE = 0.4549
 """Median of z² by chance."""
 WIDE = 1.5
 """Inflation of a target from which it is checked whether one slice alone makes it: without its rows the inflation has to be below this."""
 ENOUGH_SLICES = 10
-"""Slices of a target from which it has an inflation of its own; below, that of all targets is taken."""
+"""Minimum number of slices for an inflation of the target's own; with fewer, the inflation of all targets is used."""
 Adjust = Callable[[float], float]
 """Gives the adjusted p-value of a p-value."""
 
@@ -355,7 +355,7 @@ class SliceFinder:
     def best_pair(
         self, sides: NowBefore, kept: tuple[Mask, Mask], parents: Sequence[int], adjust: Adjust
     ) -> tuple[ChangedSlice, tuple[int, ...]] | None:
-        """The strongest pair of a parent and another level with a change of its own, beyond what is left of either parent."""
+        """The strongest pair of a parent and another level whose change exceeds that of the rest of either parent."""
         best: tuple[ChangedSlice, tuple[int, ...]] | None = None
         for parent in parents:
             inside = _pair_moments(self.grid.singles(self.target, self.rows((parent,), kept)), sides)
@@ -374,7 +374,7 @@ class SliceFinder:
         return best
 
     def beats(self, pair: NowBefore, place: int, singles: NowBefore, parent: int) -> bool:
-        """Whether a pair changed clearly more than what is left of one of its parents."""
+        """Whether a pair changed significantly more than the remaining rows of one of its parents."""
         now, before = pair[0].at(place), None if pair[1] is None else pair[1].at(place)
         left = singles[0].at(parent).less(now)
         left_before = None if before is None or singles[1] is None else singles[1].at(parent).less(before)
@@ -440,7 +440,8 @@ def _own_changes(sides: NowBefore) -> Mask:
 
 
 def change_coverage(held: SliceComparison) -> float:
-    """Share of the whole change that lies in the slice: its change times its rows, over that of all rows that moved the same way.
+    """Share of the whole change that lies in the slice: its change times its rows, divided by the same sum over all rows that moved in this
+    direction.
 
     Parameters
     ----------

@@ -26,8 +26,8 @@ class StratifiedDifference:
 def cluster_row_squares(hits: ArrayLike, rows: ArrayLike) -> float:
     """Σw² that makes `rate_interval` as wide as groups require: rows² over their effective number.
 
-    The share's variance between groups (ratio of sums) over that of as many single rows, never below 1; where all rows agree it is
-    unknown, and a group counts as one row.
+    The share's variance between groups (ratio of sums) divided by the variance of as many independent rows, at least 1. If all rows agree
+    it is unknown, and a group counts as one row.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def clustered_rate_interval(hits: ArrayLike, rows: ArrayLike, confidence: float 
 
 
 def stratified_difference(hits_a: ArrayLike, rows_a: ArrayLike, hits_b: ArrayLike, rows_b: ArrayLike) -> StratifiedDifference:
-    """Share of a minus that of b within groups.
+    """Share of a minus share of b within groups.
 
     Mantel and Haenszel's common difference with the variance of Sato, Greenland and Robins, and the Mantel-Haenszel test with
     continuity correction, one-sided. Where the variance is 0 (all of a, none of b) the interval is ± 3 / groups.
