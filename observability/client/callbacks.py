@@ -82,8 +82,8 @@ FITTED_CURVES = {
 def record_fit(run: TrackedRun, estimator: Any, **final: object) -> int:
     """Record what a fitted scikit-learn estimator kept of its training: a step for each iteration. Returns the number of steps.
 
-    Gradient boosting, its histogram variant and multi-layer perceptrons keep a curve; of gradient boosting `train_score_` is a loss and is
-    called so. A pipeline's last step counts. final: metrics of the run, for instance a score on held-out rows.
+    Gradient boosting, its histogram variant and multi-layer perceptrons keep a curve. The `train_score_` of gradient boosting is a loss, so
+    it is recorded as one. A pipeline's last step counts. final: metrics of the run, for instance a score on held-out rows.
     """
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     curves: dict[str, list[float]] = {}

@@ -175,7 +175,7 @@ class Recorder:
         return found
 
     def _write_scored(self, records: Iterable[dict[str, Any]]) -> None:
-        """Log the records; those of an answer without a score are counted and warned of."""
+        """Log the records. Answers without a score are counted, with a warning."""
         unscored = 0
         for fields in records:
             if fields["status"] not in FAILED and fields.get("score") is None and fields.get("prediction") is None:

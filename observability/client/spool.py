@@ -188,7 +188,7 @@ class Spool:
         self.landing, self.fsync, self.segment_bytes, self.segment_seconds = landing, fsync, segment_bytes, segment_seconds
         self.quota_bytes, self.floor_bytes = quota_bytes, floor_bytes
         self._full: str | None = ""
-        """Why there is no room as last looked; None: there is; "": not looked yet."""
+        """Why there was no room at the last check; None: there was room; "": not checked yet."""
         self._looked_at, self._since_look = 0.0, 0
         self.dropped = 0
         self.last_error: str | None = None

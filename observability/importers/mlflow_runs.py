@@ -58,7 +58,7 @@ def _deleted_run(run: MlflowRun) -> Iterator[SourceItem]:
 
 
 def _one_run(run: MlflowRun, versions: list[MlflowVersion]) -> Iterator[SourceItem]:
-    """Start, steps and end of a run. Of several versions that came from it, the first one names its model and version."""
+    """Start, steps and end of a run. If several versions came from it, the first one gives its model and version."""
     if run.damage:
         yield RefusedEntries("runs", "damaged", run.damage)
         return

@@ -57,7 +57,7 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class SourceReading:
-    """An opened source. title: what it is. items: its content, read as they are taken."""
+    """An opened source. title: what it is. items: its entries, read lazily."""
 
     title: str
     items: Iterable[SourceItem]
@@ -65,7 +65,7 @@ class SourceReading:
 
 @dataclass
 class SourceCounts:
-    """The entries of a source by sort: those that records carry, and the rejected ones by reason. lines: records written."""
+    """Counts of a source's entries: those that became records, and the rejected ones by reason. lines: records written."""
 
     carried: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -148,7 +148,7 @@ def epoch_time_text(seconds: float) -> str:
 def utc_time_text(text: str, timezone: tzinfo | None, where: str) -> str:
     """RFC 3339 in UTC of a time as text; one without an offset is of the time zone. Raises UsageError where that is not known.
 
-    A text that is no time comes back as it is, so that its record is rejected.
+    A text that is not a time is returned unchanged, so that its record is rejected.
     """
     try:
         moment = datetime.fromisoformat(text.strip())

@@ -1,7 +1,7 @@
 """A reference and a current table, as Evidently and NannyML take them: which columns are what, and the current rows as predictions.
 
-A current row without an id gets one from the content of the file and its number, so that a second import adds nothing. Rows without a
-time have the one that is given, else that of the file.
+A current row without an id gets one from the content of the file and its number, so that a second import adds nothing. Rows without a time
+get the given time, else the file's.
 """
 
 import gzip
@@ -182,7 +182,7 @@ def content_digest(path: Path) -> str:
 
 
 def _free_name(name: str, taken: Sequence[str]) -> str:
-    """The name, with an underscore for as long as it is taken."""
+    """The name, with underscores added until it is not taken."""
     while name in taken:
         name = f"_{name}"
     return name
@@ -213,6 +213,6 @@ def covered_days(
 
 
 def _whole_days(first: datetime, last: datetime) -> tuple[datetime, datetime]:
-    """The days in UTC from that of the first time to that of the last, [start, end)."""
+    """The days in UTC from the first time to the last, [start, end)."""
     start, end = (each.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) for each in (first, last))
     return start, end + timedelta(days=1)

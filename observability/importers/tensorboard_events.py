@@ -15,7 +15,7 @@ from observability.importers.protobuf_wire import float_number, message_bytes, s
 
 SCALARS, HPARAMS = "scalars", "hparams"
 SORTS = {4: "images", 5: "histograms", 6: "audio clips"}
-"""Field of a summary value → what it is."""
+"""Field of a summary value → its type."""
 PLUGIN_SORTS = {"text": "texts", "images": "images", "histograms": "histograms", "audio": "audio clips", "pr_curves": "curves"}
 LARGEST_CHECKED = 65_536
 """Bytes of a record up to which the checksum of its content is compared; larger records hold no scalars."""

@@ -33,7 +33,7 @@ RESULTS = ("best_metric", "best_global_step", "best_model_checkpoint", "total_fl
 def open_transformers(path: Path, options: ReadOptions) -> SourceReading:
     """The runs of a trainer_state.json, or of a folder with such files. Raises UsageError where there is none.
 
-    Of one output folder the file of the latest step counts: each checkpoint's file repeats the ones before.
+    In an output folder, the file of the latest step counts: each checkpoint's file repeats the earlier ones.
     """
     require_source(path)
     files = [path] if path.is_file() else sorted(path.rglob(NAME))

@@ -1,8 +1,8 @@
 """The log file of Zeus' ZeusMonitor as resource records: the energy of accelerators in each measurement window.
 
-The file holds a row for each window that ended: its start, name and length, and the joules of each accelerator. Windows may lie in one
-another, and the energy of an outer one holds that of the inner ones, so that inner windows become no records. The file names no run: see
-`zeus_run_name`. Zeus writes window names without quotes, so a name may hold commas.
+The file holds a row for each window that ended: its start, name and length, and the joules of each accelerator. Windows may be nested. The
+energy of an outer window includes that of inner ones, so inner windows do not become records. The file names no run: see `zeus_run_name`.
+Zeus writes window names without quotes, so a name may hold commas.
 """
 
 import re
@@ -58,7 +58,7 @@ def open_zeus(path: Path, options: ReadOptions) -> SourceReading:
 def zeus_run_name(file: Path) -> str:
     """The run that a log file is named after: `night-7` of `night-7.csv` and of `night-7/zeus.csv`.
 
-    That is the name of the file, else of the nearest folder around it, that says more than what the file holds; else that of the file.
+    It is the first name that is not generic: of the file, or of one of the two folders around it; else the name of the file.
     """
     places = (file.stem, *(folder.name for folder in file.absolute().parents[:2]))
     return next((name for name in places if not GENERIC.fullmatch(name or "_")), file.stem)

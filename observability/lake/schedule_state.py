@@ -26,7 +26,7 @@ def source_rows(home: Path, taken: Iterable[Mapping[str, Any]]) -> list[dict[str
     """A row for each source: name and every_hours of a scheduled one, None for others; address, kind, model, version; ran, succeeded and
     failure of the schedule; files, lines, stored, duplicates, rejected and last (when a row was taken) of all loads.
 
-    taken: what was taken, by source, kind, model and version. A wrong lake.toml leaves the schedule out.
+    taken: what loads read, by source, kind, model and version. If lake.toml is invalid, the schedule is left out.
     """
     try:
         sources = read_lake_config(home).sources

@@ -35,8 +35,8 @@ def segment_names(place: FilePlace, folder: str) -> list[str]:
 
 
 def require_mounted(place: FilePlace, *names: str, attempt: str = "Mount it") -> None:
-    """Raise StoreBrokenError where a folder has none of these files, one of which stands in the shared place: it is an empty mount point.
-    A bucket is there, or refuses.
+    """Raise StoreBrokenError where a folder has none of these files: the shared place always has one of them, so the folder is an empty
+    mount point. A bucket is not checked: it answers or fails.
     """
     if place.folder is not None and not any((place.folder / name).is_file() for name in names):
         raise StoreBrokenError("the shared place is not there", where=place.address, expected=" or ".join(names), attempt=attempt)

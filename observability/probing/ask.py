@@ -1,4 +1,4 @@
-"""Ask a probe set, and turn what came back into records: predictions of environment `probe`, each named by its item."""
+"""Ask a probe set, and turn the answers into records: predictions of environment `probe`, each named by its item."""
 
 import re
 import time
@@ -39,7 +39,7 @@ def answer_number(text: str) -> float | None:
 
 
 def is_well_formed(probe: ProbeSet, answer: str) -> bool | None:
-    """Whether an answer has the form that the set asks for; None where it asks for none."""
+    """Whether an answer has the format that the set asks for; None without a format."""
     if probe.numbers:
         return answer_number(answer) is not None
     if probe.answers:

@@ -87,7 +87,7 @@ class ProbeSet:
 
 
 def read_probe_set(path: Path) -> ProbeSet:
-    """The probe set of a file. Raises UsageError that names the key, what was got and what was expected."""
+    """The probe set of a file. Raises UsageError that names the key, the value and what was expected."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -198,7 +198,7 @@ def _headers(value: Any, where: str) -> dict[str, str]:
 
 
 def _pointers(value: Any, where: str) -> dict[str, str]:
-    """JSON pointers by what they give."""
+    """JSON pointers by the name of the value that they give."""
     if not isinstance(value, dict) or set(value) - set(READ):
         raise UsageError("probe.read is a table of JSON pointers", where=where, got=repr(value), expected=", ".join(READ))
     for name, pointer in value.items():

@@ -24,7 +24,9 @@ def key_path(home: Path) -> Path:
 
 
 def stored_key(home: Path) -> bytes | None:
-    """The key of a home; None where there is none yet. Raises OSError where it cannot be read, ValueError where it is no key."""
+    """The key of a home; None where there is none yet. Raises OSError where it cannot be read, ValueError where the file holds no valid
+    key.
+    """
     try:
         key = bytes.fromhex(key_path(home).read_text(encoding="ascii").strip())
     except FileNotFoundError:

@@ -15,12 +15,11 @@ TRIAGE_SOURCES = ("input", "far_from_reference", "label", "weak_slice", "boundar
 """Possible sources of a wrong prediction, in the triage of a case and in verdicts."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 KEPT_IN_EXTRA = ("item", "synced_at", "baseline")
-"""Fields of a prediction that stand in `extra`, as they were sent: the fixed question of a probe, when a device that stores and forwards
-sent the record, what the old rule would have answered. The view `predictions` has a column for each."""
-NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "signature", "dashboard", "pin", "alert", "message", "item")
-"""Kinds that no analyzer reads: what people write down, what became of alerts, and what waits for a label. They leave every finding as it
-was.
+"""Fields of a prediction that are kept in `extra` as sent: the fixed question of a probe; when a store-and-forward device sent the record;
+the old rule's answer. The view `predictions` has a column for each.
 """
+NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "signature", "dashboard", "pin", "alert", "message", "item")
+"""Kinds that no analyzer reads: entries by people, states of alerts, and items waiting for a label. They change no finding."""
 OF_NO_MODEL = ("batch", "cleaning", "storage_report", "skip")
 """Kinds that name no model, and that no analyzer of single models reads: they leave the findings about a model's own rows as they were."""
 OF_RUNS = ("run", "step", "resource")

@@ -215,7 +215,7 @@ def plain_signs(text: str) -> str:
 
 
 def _is_no_chance(form: PersonalForm, right: int, of_form: int) -> bool:
-    """Whether texts of a form are what they look like: enough are right, or more than chance explains (Chernoff's bound)."""
+    """Whether texts of a form really are identifiers: enough have right check digits, or more than chance explains (Chernoff's bound)."""
     if not right:
         return False
     share = right / of_form

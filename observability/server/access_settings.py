@@ -52,8 +52,8 @@ class RoleLists:
 
 @dataclass(frozen=True)
 class OidcSettings:
-    """The OpenID Connect provider, and the claims that hold groups and the name. prompt: what the provider is to ask, as `login` or
-    `select_account`; empty: what it thinks right. Some providers refuse every value that they do not know.
+    """The OpenID Connect provider, and the claims that hold groups and the name. prompt: the provider's `prompt` parameter, such as `login`
+    or `select_account`; empty: the provider's default. Some providers refuse values that they do not know.
     """
 
     server_metadata_url: str
@@ -101,13 +101,15 @@ _never_open: set[Path] = set()
 
 
 def keep_sign_in(home: Path) -> None:
-    """From now on let nobody in where the settings of a home ask for no sign-in: they are copies, and were lost."""
+    """From now on, refuse everybody if the home's settings ask for no sign-in: they are copies of the owner's, so that means they were
+    lost.
+    """
     _never_open.add(home)
 
 
 def read_access_settings(home: Path) -> AccessSettings:
-    """The settings of a home. Raises UsageError where the file or a variable is wrong, StoreBrokenError where it cannot be read:
-    nobody gets in then, and where there is no sign-in any more although `keep_sign_in` was called.
+    """The settings of a home. Raises UsageError where the file or a variable is wrong, StoreBrokenError where it cannot be read, or where
+    sign-in is gone although `keep_sign_in` was called: then everybody is refused.
     """
     settings_file, accounts_file = _file_names(home)
     marks = (
@@ -131,7 +133,9 @@ def sign_in_method(folder: Path) -> Method:
 
 @lru_cache(maxsize=16)
 def _file_names(home: Path) -> tuple[str, str]:
-    """The two files as texts: they are looked at for each answer of the store, and a path costs more than the look."""
+    """The paths of the two files as texts, cached: both files are checked for each answer of the store, and making a path costs more than
+    the check.
+    """
     return str(home / FILE), str(home / ACCOUNTS_FILE)
 
 

@@ -1,7 +1,7 @@
 """Read-only tools for assistants, by the Model Context Protocol: over stdio by the command `mcp`, over HTTP at `/mcp`.
 
-Each tool is a command of the command line with its JSON answer, so an assistant is told what everybody else is told, with the rights of
-whoever asks.
+Each tool is a command of the command line with its JSON answer, so an assistant gets the same answers as everybody else, with the rights of
+its user.
 """
 
 import json

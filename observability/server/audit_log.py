@@ -190,7 +190,7 @@ def access_entries(home: Path, *, most: int = 1000, subject: str | None = None, 
 
 
 def audit_problem(home: Path) -> str | None:
-    """Why the log is not what was written, with the line; None where every line follows from the one before."""
+    """Why the log is not the one that was written, with the line; None if every line matches the hash of the one before."""
     before = ""
     for number, entry in enumerate(_read_lines(home), start=1):
         chain = entry.get("chain")

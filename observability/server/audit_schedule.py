@@ -135,7 +135,7 @@ def is_idle(store: "Store") -> bool:
 
 
 def run_audit_schedule(store: "Store", stopping: threading.Event) -> None:
-    """Run what is due, one audit at a look, until `stopping` is set. A failure is kept in the state, and tried again a day later."""
+    """Run due audits, one in each round, until `stopping` is set. A failure is kept in the state, and tried again a day later."""
     while not stopping.wait(LOOK_EVERY):
         try:
             run_due_audit(store, datetime.now(UTC), stopping)
@@ -153,7 +153,7 @@ def run_due_audit(
 ) -> str | None:
     """Run the audit that has been due for longest, where nothing waits; its outcome in a word, None where nothing is due or it must wait.
 
-    It stops where something has waited for PATIENCE, or the process ends, and goes on from its last step at a later look.
+    It stops when other work has waited for PATIENCE, or the process ends, and continues from its last step in a later round.
     """
     if not any(model.settings.audit_schedule for model in store.catalog().models) or not idle(store):
         return None

@@ -35,7 +35,7 @@ STRUCTURED, BATCHED = "application/cloudevents+json", "application/cloudevents-b
 EVENTS = 10_000
 """Events of one request at most."""
 SETTLE_SECONDS = 5.0
-"""Between two looks at what waited too long, while events come; without events a minute (process_lock.py)."""
+"""Seconds between two checks for events that waited too long, while events arrive; without events a minute (process_lock.py)."""
 TYPES = {"request": (".inference.request",), "response": (".inference.response",)}
 """Ends of the types of both halves: org.kubeflow.serving.inference.request, io.seldon.serving.inference.response and so on."""
 PAIR = ("namespace", "inferenceservicename", "component", "endpoint", "modelid")
@@ -72,7 +72,7 @@ class EventsTaken:
 
 
 def read_events(body: bytes, headers: Mapping[str, str]) -> tuple[list[CloudEvent], list[Numbered]]:
-    """The events of a request, and those that are none. Raises IntakeRefusedError where the request is no CloudEvent."""
+    """The events of a request, and its parts that are not events. Raises IntakeRefusedError where the request is not a CloudEvent."""
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     rejected: list[Numbered] = []
     events: list[CloudEvent] = []

@@ -43,9 +43,9 @@ LOG = logging.getLogger(__name__)
 LOOK_EVERY = 5.0
 """Seconds between two looks at the configuration."""
 OLD_AFTER = 300.0
-"""Seconds without a look that succeeded after which nothing more is taken: a token may have been revoked since."""
+"""Seconds without a successful check of the configuration after which no more records are accepted: a token may have been revoked since."""
 AWAY_AFTER = 24 * 3600.0
-"""Seconds without a sign of the owner after which nothing more is taken: nobody may have left what has changed since."""
+"""Seconds without a sign of the owner after which no more records are accepted: the configuration may have changed since."""
 PREFIX, HELD = "collector-", "held"
 """Begin of the name of a collector's temporary folder, and the file in it that the living process holds locked."""
 GATHER_SECONDS = 0.01
@@ -196,7 +196,7 @@ def collector_routes(owner: Collecting) -> list[Any]:
 
 
 def collector_application(owner: Collecting) -> "Starlette":
-    """The application of a collector; its look at the configuration runs as long as it does."""
+    """The application of a collector. It checks its configuration regularly while it runs."""
     from starlette.applications import Starlette
 
     @contextlib.asynccontextmanager

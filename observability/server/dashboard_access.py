@@ -24,8 +24,8 @@ def may_send_to(person: Person, channel: str, home: "Path") -> bool:
 
 
 def visible_dashboards(person: Person, items: "Sequence[DecisionItem]") -> "tuple[DecisionItem, ...]":
-    """The dashboards that a person may see, with what stands on them: their own, and shared ones where they may see every model that the
-    dashboard and its figures name. Without sign-in, all of them.
+    """The dashboards that a person may see, with their figures and texts: the person's own, and shared ones if the person may see every
+    model that the dashboard and its figures name. Without sign-in, all of them.
     """
     if person.source == "here":
         return tuple(items)

@@ -10,9 +10,9 @@ import time
 from typing import Any
 
 GROWTH = 1.02
-"""How many times as many modules as before make it worth to look at all objects once more."""
+"""Growth factor of the number of modules from which all objects are scanned again."""
 LOOK_AT_ALL = 3600.0
-"""Seconds after which a collection looks at all objects in any case: some were in use when they were left out, and are no longer."""
+"""Seconds after which a collection scans all objects in any case: some were in use when they were excluded, and no longer are."""
 
 
 class FrozenImports:

@@ -54,7 +54,7 @@ class GroupCommit:
             )
 
     def publish(self) -> None:
-        """Publish what was written, so that it can be loaded. Never raises."""
+        """Publish the written file, so that it can be loaded. Never raises."""
         self._spool.flush()
 
     def _write(self, group: _Group) -> None:

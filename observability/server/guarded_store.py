@@ -77,8 +77,8 @@ class GuardedStore:
         return hash((id(self._store), self._person, self._whole))
 
     def whole_groups(self) -> "GuardedStore":
-        """The same store with small groups as they are, for analyzers and for what is kept for all people alike. What is shown of it to
-        the person goes through `shown_findings` first.
+        """The same store with small groups shown, for analyzers and for results that are kept for all people. What is shown of it to the
+        person goes through `shown_findings` first.
         """
         return GuardedStore(self._store, self._person, whole=True)
 

@@ -1,7 +1,7 @@
 """Close connections that send no complete header of a request in time, or too long a one.
 
 uvicorn waits for ever for the header of a request and keeps all of it, so connections that never complete one would hold its sockets and
-its memory. It has no setting for it, so its protocol is told here when to look at a connection.
+its memory. It has no setting for this, so its protocol is patched here to check connections.
 """
 
 import asyncio

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MAX_AGE, COUNT_EVERY = 600.0, 10.0
-"""While records are being loaded, or where counting takes long: seconds for which counts of the database are shown again, and after which
-they are counted again beside. Counting takes as long as what changed is large.
+"""While records are being loaded, or when counting takes long: maximum age in seconds of shown counts, and seconds after which they are
+counted again in the background. The time for counting grows with the number of changes.
 """
 _counting = threading.Lock()
 
@@ -107,7 +107,7 @@ def collectors_status() -> dict[str, Any]:
 
 
 def collectors_problems() -> list[str]:
-    """Why records of collectors do not come, as a sentence; none while they do."""
+    """Why records of collectors do not arrive, as a sentence; None while they do."""
     failure = collectors_status()["failure"]
     return [f"Records of collectors are not loaded; they wait in the shared place: {with_full_stop(failure)}"] if failure else []
 
@@ -122,7 +122,7 @@ def publishing_problems() -> list[str]:
 
 
 def limits_problems(store: "Store") -> list[str]:
-    """Why the limits of the home do not hold, as a sentence; none where they do."""
+    """Why the limits of the home are not in force, as a sentence; None where they are."""
     problem = limits_in_force(store.home).problem
     return [] if problem is None else [problem]
 

@@ -28,7 +28,7 @@ AFTER_FAILURE = timedelta(minutes=15)
 
 
 class _StoppedError(Exception):
-    """The process ends; what was committed stays, and the next load goes on from there."""
+    """The process is ending: committed rows stay, and the next load continues from there."""
 
 
 def lake_work(store: "Store", stopping: threading.Event) -> tuple[CollectedState, dict[str, Callable[[], object]]]:
@@ -54,7 +54,9 @@ def run_source_schedule(store: "Store", stopping: threading.Event) -> None:
 
 
 def load_due_sources(store: "Store", now: datetime, stopping: threading.Event) -> list[str]:
-    """Load every source that is due; the names of those that were loaded without a failure. Raises UsageError for a wrong lake.toml."""
+    """Load every source that is due, and return the names of sources that loaded without a failure. Raises UsageError for a wrong
+    lake.toml.
+    """
     config, done = read_lake_config(store.home), []
     for name, source in config.sources.items():
         entry = source_states(store.home).get(name, {})

@@ -51,7 +51,7 @@ def take_lineage_events(body: bytes, token: str, limits: IntakeLimits) -> intake
 
 
 def _is_known(record: dict[str, Any], known: dict[tuple[str, str], list[dict[str, Any]]]) -> bool:
-    """Whether the store, or this request, has the version with the same content already. known: what was looked up; it grows."""
+    """Whether the store, or this request, has the version with the same content already. known: earlier look-ups, extended here."""
     name, version = record["dataset"], record["version"]
     if (name, version) not in known:
         asked = Records("dataset", SAME, ever=True, rows=100, only=(("dataset", (name,)), ("version", (version,))))

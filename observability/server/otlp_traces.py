@@ -202,7 +202,7 @@ def _protobuf_value(value: Any) -> Any:
 
 
 def span_record(span: OtlpSpan) -> dict[str, Any] | None:
-    """The prediction record of a span; None where it is no prediction. Raises SpanError where it is one and something is missing."""
+    """The prediction record of a span; None if the span is not a prediction. Raises SpanError where it is one and something is missing."""
     attributes = span.attributes
     call = _is_model_call(attributes)
     if not call and not any(name.startswith(OWN) for name in attributes):

@@ -47,7 +47,9 @@ ROLE_ORDER = (NO_ROLE, *ROLES)
 
 
 class OwnerCalls:
-    """Sends calls to the owner of a store. address: of its dashboard. told: called after the owner took something, with the time there."""
+    """Sends calls to the owner of a store. address: of its dashboard. told: called after the owner has stored a call, with the owner's
+    time.
+    """
 
     def __init__(self, address: str, token: str, told: Callable[[datetime], object] = lambda at: None) -> None:
         self.address, self._token, self.told = address.rstrip("/"), token, told
@@ -56,7 +58,7 @@ class OwnerCalls:
     def send(self, method: str, **arguments: Any) -> Any:
         """The answer of the owner to a call for the person who acts.
 
-        Raises UsageError where the owner refuses it, StoreBusyError where it does not answer: then nobody knows whether it was done.
+        Raises UsageError where the owner refuses it, StoreBusyError where it does not answer: then it is unknown whether it was done.
         """
         try:
             if "records" in arguments:
@@ -96,7 +98,7 @@ class OwnerCalls:
 
 
 def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
-    """Do what a call asks for, as far as its person may: {"answer", "at"}. holder: of the token.
+    """Execute a call with its person's rights, and return {"answer", "at"}. holder: of the token.
 
     Raises ForbiddenError, UsageError, StoreBrokenError.
     """
@@ -141,8 +143,8 @@ def store_of_caller(store: "Store", told: Mapping[str, Any]) -> "Store":
 
 
 def acting_person(home: Path, told: Mapping[str, Any]) -> Person:
-    """Who a call is for, as the owner knows people: the account; at a provider the name, with the roles that the other process was told, as
-    far as the owner's lists can give them. Raises ForbiddenError for nobody.
+    """The person of a call, as the owner knows them: the account; with a provider, the name with the roles that the other process received,
+    limited to those in the owner's lists. Raises ForbiddenError for nobody.
     """
     settings = read_access_settings(home)
     if settings.method == "none":
@@ -170,7 +172,7 @@ def acting_person(home: Path, told: Mapping[str, Any]) -> Person:
 
 
 def _most_role(lists: RoleLists, name: str, otherwise: str) -> str:
-    """The highest role that lists can give to a name whose groups are not known. otherwise: what counts where they give none."""
+    """The highest role that lists can give to a name whose groups are not known. otherwise: the role if they give none."""
     named = lists.people.get(name.casefold())
     possible = [*lists.groups.values(), otherwise if lists.default is None else lists.default]
     return max(possible, key=ROLE_ORDER.index) if named is None else named

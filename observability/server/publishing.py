@@ -1,6 +1,6 @@
 """Publishes the states of the store while `[publish]` of keeping.toml asks for it, so that other processes answer pages from them.
 
-At most a tenth of the time goes into it. The findings that this process knows come along.
+At most a tenth of the time goes into it. The findings that this process knows are published too.
 """
 
 import logging
@@ -40,7 +40,7 @@ class Publisher:
         self._findings: tuple[Path, int] | None = None
 
     def publish_when_due(self) -> None:
-        """Publish a state where one is due: after the seconds of the settings, or at once where what was removed took the last one away."""
+        """Publish a state when one is due: after the seconds in the settings, or at once after a removal that withdrew the last one."""
         began, before = time.monotonic(), self.state
         withdrawn = before is not None and (before.rewrites != self._store.rewrites or not before.folder.exists())
         if began < self._due and not withdrawn:

@@ -35,7 +35,7 @@ class _Names:
     names: set[object] = field(default_factory=set)
 
     def forget_old(self, now: float) -> None:
-        """Leave out what is older than an hour."""
+        """Drop entries older than an hour."""
         while self.entries and self.entries[0][0] <= now - HOUR:
             self.names.discard(self.entries.popleft()[2])
 

@@ -11,7 +11,7 @@ from observability.server.dashboard_access import PERSONAL
 def refused_lines(person: Person, lines: Sequence[bytes], known: Container[int]) -> dict[int, str]:
     """The lines that a person or token may not send, by their number from 1, each with why it is rejected.
 
-    What people say (verdicts, decisions, alerts …) needs the action `write`, for its model where it names one. A token for some models
+    Entries by people (verdicts, decisions, alerts …) need the right `write`, for their model if they name one. A token for some models
     sends records of these models alone; records that name no model are taken. Dashboards of people are changed on their page alone, and
     messages are an administrator's. known: lines that are rejected already; the others are records.
     """

@@ -1,7 +1,7 @@
 """A process that answers pages from the states that the owner of a store publishes. It holds no lock, loads nothing and watches nothing.
 
-It stands where an owner stands (process_lock.py). Each state has a store of its own, so that whoever reads one goes on with it while newer
-ones come.
+It takes the place of the owner (process_lock.py). Each state has its own store, so a reader of one state can continue while newer ones
+arrive.
 """
 
 import contextlib
@@ -91,8 +91,8 @@ class Replica:
     def look(self) -> None:
         """Take the newest state over where there is a newer one, and close older ones that were read for long enough.
 
-        A state is shown no longer where it may hold what was removed: the owner has withdrawn it, what it names instead cannot be opened,
-        or nothing can be read of what it names.
+        A state is no longer shown if it may contain removed records: the owner has withdrawn it, or the state that the owner names instead
+        cannot be opened or read.
         """
         for until, known in [each for each in self._older if each[0] < time.monotonic()]:
             self._older.remove((until, known))
@@ -143,7 +143,7 @@ class Replica:
                 self._let_go_after(GONE)
 
     def close(self) -> None:
-        """Stop, and close what is open."""
+        """Stop, and close open states."""
         self.stopping.set()
         for store in (*(known() for _, known in self._older), self._newest):
             self._close(store)
@@ -243,8 +243,8 @@ def owner_of_environment() -> OwnerCalls:
 
 
 def prepared_home(folder: Path) -> Path:
-    """A new folder for what a process that only reads has of its own, with the settings of the newest state, so that who may sign in is
-    known before anything is served. Raises StoreBrokenError where nothing is published.
+    """A new folder for a read-only process, with the settings of the newest state, so that sign-in works before anything is served. Raises
+    StoreBrokenError where nothing is published.
     """
     _remove_homes_of_ended_processes()
     home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX))

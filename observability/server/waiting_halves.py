@@ -1,7 +1,7 @@
 """Requests that wait for their response, and responses that wait for their request, on disk: `HOME/waiting/events.sqlite`.
 
-A half is kept until the other comes, at most `WAIT_SECONDS` and at most `MAX_HALVES` at once. Of a joined pair the digests are kept as
-long, so that a half that is delivered again is known. SQLite syncs every change before `keep` returns.
+A half is kept until the other comes, at most `WAIT_SECONDS` and at most `MAX_HALVES` at once. The digests of a joined pair are kept equally
+long, so that a repeated delivery of a half is recognized. SQLite syncs every change before `keep` returns.
 """
 
 import contextlib
@@ -35,8 +35,8 @@ CREATE INDEX IF NOT EXISTS halves_by_time ON halves (arrived) WHERE lines IS NOT
 
 @dataclass(frozen=True)
 class Half:
-    """One half. key: equal for both halves of a pair. digest: of what was sent. lines: its records as far as they are known; none once it
-    was joined. arrived: epoch seconds.
+    """One half. key: equal for both halves of a pair. digest: of the sent content. lines: its records, none once it was joined. arrived:
+    epoch seconds.
     """
 
     key: str
@@ -99,7 +99,7 @@ class WaitingHalves:
             )
 
     def overdue(self, now: float | None = None) -> tuple[list[Half], list[Half]]:
-        """Halves that waited too long, and the oldest of those that are too many. They stay until `drop`."""
+        """Halves that waited too long, and the oldest halves above the maximum number. They stay until `drop`."""
         self.settled_at = time.monotonic()
         if not self._file.exists():
             return [], []
@@ -200,7 +200,9 @@ class WaitingHalves:
 
 
 def settle_overdue_halves(waiting: WaitingHalves, records: GroupCommit) -> None:
-    """Give halves that waited too long, and those that are too many, to the loader, which keeps them as rejected lines; count them."""
+    """Give halves that waited too long, or exceed the maximum number, to the loader, which keeps them as rejected lines. Returns their
+    number.
+    """
     with waiting.mutex:
         for halves, why in zip(waiting.overdue(), ("expired", "full"), strict=True):
             set_halves_aside(records, [(half.part, line) for half in halves for line in half.lines], why)

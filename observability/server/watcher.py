@@ -88,9 +88,9 @@ class JudgedOn:
 
 @dataclass
 class Watching:
-    """State of the thread. seen: when each alert's incident was last present. failure: the last one in words.
-    models: what the last check said of each live model, by name. reports: the same in full, each as soon as its model is checked. judged:
-    what each of them rests on, and when it was checked.
+    """State of the thread. seen: when each alert's incident was last present. failure: the last one in words. models: by name, a summary of
+    the last check of each live model. reports: the whole result, as soon as its model is checked. judged: the state and the time of each of
+    these checks.
     """
 
     reports: dict[str, "CheckReport"] = field(default_factory=dict)

@@ -207,7 +207,7 @@ def verify_backup(home: Path, folder: Path | str, name: str | None = None, progr
     """Restore the newest backup of a folder or an address beside the home and read all of it: {backup, at, tables, problems}; noted where
     it is whole.
 
-    name: of the backup, as it is told. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
+    name: of the backup, for messages. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
     """
     if isinstance(folder, str) and is_backup_address(folder):
         with fetched_backup(folder, home, progress=progress) as fetched:
@@ -238,7 +238,7 @@ def verify_backup(home: Path, folder: Path | str, name: str | None = None, progr
 
 
 def remove_old_backups(folder: Path | str, kept: int) -> list[str]:
-    """Remove all but the newest backups of a folder or an address; return the names of those that went. Raises OSError,
+    """Remove all but the newest backups of a folder or an address; return the names of the removed ones. Raises OSError,
     ObservabilityError.
     """
     if isinstance(folder, str) and is_backup_address(folder):

@@ -80,10 +80,10 @@ class EngineBesideStore(Engine):
         """
 
     def compute_rollups(self, name: str, first: date, last: date) -> dict[str, Any]:
-        """Compute the rollups of some days of a model (both included) from the lake, late labels with them, and put them in place of those
-        that the store has, in one transaction: {rows, days, counts, sums, left}. Killed before it, the store is as it was.
+        """Compute the rollups of some days of a model (both included) from the lake, late labels included, and replace the store's in one
+        transaction: {rows, days, counts, sums, left}. If the process is killed before, the store is unchanged.
 
-        left: days that stay as they are, with the reason: the lake does not hold them as the store knows them.
+        left: unchanged days with the reason: the lake's rows of them differ from the store's.
         """
         manifest, model, database = read_manifest(self.place), self.catalog().model(name), cast("Database", self.store)
         before = task = self.task_model(model)

@@ -1,4 +1,4 @@
-"""What an erasure or a removal reaches of the segments that collectors left for a home: those that wait and those that are kept a week."""
+"""The segments of collectors that an erasure or a removal rewrites: those that wait for loading and those that are kept for a week."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

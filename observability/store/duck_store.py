@@ -261,7 +261,7 @@ class DuckStore(Database, Store):
         return parse.checked_body(body, self.catalog(), new_models)
 
     def loaded_segments(self, names: Sequence[str]) -> dict[str, datetime]:
-        """When those of some segments that were loaded came into the store."""
+        """When each of these segments was loaded; segments that are not loaded are left out."""
         from observability.store.ingest import loader
 
         return loader.loaded_segments(self, names)
@@ -287,7 +287,7 @@ class DuckStore(Database, Store):
     def load_source(
         self, source: "DataSource", defaults: "LoadDefaults", progress: LoadProgress | None = None, *, again: bool = False
     ) -> "SourceReport":
-        """Load what a source holds and earlier loads have not taken."""
+        """Load the part of a source that earlier loads have not read."""
         from observability.store.ingest import incremental
 
         return incremental.load_source(self, source, defaults, progress, again=again)
@@ -386,7 +386,7 @@ class DuckStore(Database, Store):
         return removed
 
     def _forget_questions(self) -> None:
-        """Forget what was asked about models that are gone."""
+        """Drop cached answers about removed models."""
         self._query_log.keep_models([model.name for model in self.catalog().models])
 
     def verify_backup(self, folder: Path | str, progress: WorkProgress | None = None) -> dict[str, Any]:
@@ -412,7 +412,7 @@ class DuckStore(Database, Store):
         master: str | None = None,
         progress: StepProgress | None = None,
     ) -> dict[str, Any]:
-        """Compute the rollups of some days of some models from a lake, in place of those that are kept."""
+        """Compute the rollups of some days of some models from a lake, and replace the stored ones."""
         from observability.store import lake_rollups
 
         return lake_rollups.compute_lake_rollups(self, address, models, first, last, engine=engine, master=master, progress=progress)
@@ -436,7 +436,7 @@ class DuckStore(Database, Store):
     def apply_retention(
         self, *, dry_run: bool = False, rewrite: bool | None = None, progress: Callable[[int, int], object] | None = None
     ) -> dict[str, Any]:
-        """Remove what is kept no longer, as the settings of the home say, after an export to their lake; dry_run: only count it."""
+        """Remove records past their retention in the settings of the home, after an export to their lake; dry_run: only count them."""
         from observability.store import retention
         from observability.store.db.keeping import read_keeping
 
@@ -494,7 +494,7 @@ class DuckStore(Database, Store):
         return attribution_plan.rows_to_explain(self, model, version, parts)
 
     def rows_to_explain_by_id(self, model: "Model", version: "Version", stream: int, ids: Sequence[str]) -> explanations.RowsToExplain:
-        """Predictions by their ids, as far as they are not explained yet."""
+        """The predictions with these ids that are not explained yet."""
         return attribution_plan.rows_to_explain_by_id(self, model, version, stream, ids)
 
     def write_attributions(self, model: "Model", version: "Version", written: explanations.AttributionBatch) -> int:

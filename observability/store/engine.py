@@ -143,7 +143,7 @@ class Store(Engine, Protocol):
     unhurried: int
     """How many of those commits were made inside `in_background`."""
     rewrites: int
-    """How often the store's file was rewritten, so that nothing of what was removed is left in it."""
+    """How often the store's file was rewritten, so that it contains no removed records."""
     waiting: "WaitingRecords | None"
     """Records that wait outside of the store; whoever opens the home sets it, so that `forget` reaches them."""
     loading: "threading.Lock"
@@ -183,8 +183,8 @@ class Store(Engine, Protocol):
         *,
         removed: bool = True,
     ) -> dict[str, Any]:
-        """Everything that is stored about one prediction, with every revision of its label: of several with the id the one in production,
-        else the newest, of those that version and environment select; `other_answers` lists the rest. Raises NotFoundError.
+        """Everything that is stored about one prediction, with every revision of its label. If several predictions of this version and
+        environment have the id: the one in production, else the newest; `other_answers` lists the rest. Raises NotFoundError.
 
         removed: look also at days that retention removed, where the home has a lake; one from there has its day under `from_lake`.
         """
@@ -287,7 +287,7 @@ class Store(Engine, Protocol):
         ...
 
     def loaded_segments(self, names: Sequence[str]) -> "dict[str, datetime]":
-        """When those of some segments that were loaded came into the store, by the manifest."""
+        """When each of these segments was loaded, by the manifest; segments that are not loaded are left out."""
         ...
 
     def retry_set_aside(self, progress: LoadProgress | None = None) -> "tuple[int, LoadReport]":
@@ -301,7 +301,7 @@ class Store(Engine, Protocol):
     def load_source(
         self, source: "DataSource", defaults: "LoadDefaults", progress: LoadProgress | None = None, *, again: bool = False
     ) -> "SourceReport":
-        """Load what a source holds and earlier loads have not taken; again: all of it. Raises UsageError where no file could be read."""
+        """Load the part of a source that earlier loads have not read; again: all of it. Raises UsageError where no file could be read."""
         ...
 
     def register(
@@ -439,7 +439,7 @@ class Store(Engine, Protocol):
     def apply_retention(
         self, *, dry_run: bool = False, rewrite: bool | None = None, progress: Callable[[int, int], object] | None = None
     ) -> dict[str, Any]:
-        """Remove what is kept no longer, as the settings of the home say: {dry_run, removed: [{what, model, before, rows}], late_labels,
+        """Remove records past their retention in the settings of the home: {dry_run, removed: [{what, model, before, rows}], late_labels,
         rewritten}. Where they name a lake, it gets what it lacks first; late_labels: by model, labels of its rows that were counted now.
 
         dry_run: only count it. rewrite: rewrite the store; None: where anything was removed. Raises UsageError for invalid settings.
@@ -494,7 +494,7 @@ class Store(Engine, Protocol):
         ...
 
     def rows_to_explain_by_id(self, model: "Model", version: "Version", stream: int, ids: Sequence[str]) -> "RowsToExplain":
-        """Predictions by their ids, as far as they are not explained yet."""
+        """The predictions with these ids that are not explained yet."""
         ...
 
     def write_attributions(self, model: "Model", version: "Version", written: "AttributionBatch") -> int:

@@ -1,7 +1,7 @@
 """Erase a subject everywhere: the database, landing, files that were set aside, backups and lakes.
 
 The order makes it safe to be killed at any moment: the erasure is noted first (from then on later arrivals are refused), then every place
-is erased, and only then it is noted as finished. `status` tells of one that is not, and the same command goes on where it stopped.
+is erased, and only then it is noted as finished. `status` shows an unfinished erasure, and the same command continues where it stopped.
 """
 
 import getpass
@@ -172,7 +172,7 @@ def _predictions_about(raw: bytes, matcher: ErasedMatcher, subject: str) -> Iter
 def _clean_landing(folder: Path, matcher: ErasedMatcher, names: Collection[str] | None, places: Collection[str] = PLACES) -> int:
     """Empty the lines about erased subjects in every segment that is not being written; return how many lines changed.
 
-    names: texts of other lines that mention one of them get a mark; None: those of every line.
+    names: texts of other lines that mention one of them get a mark; None: texts of every line get it.
     """
     count = 0
     for name in places:

@@ -44,7 +44,7 @@ class ErasedRows:
 def prediction_ids(cursor: Cursor, model: Model, erased: ErasedMatcher, subject: str | None = None) -> list[str]:
     """Ids of the predictions of a model about erased subjects, by their subject or their id. Read-only.
 
-    subject: one that is being erased, which is also looked for inside of ids, those of labels included.
+    subject: one that is being erased; ids, those of labels included, are also searched for it.
     """
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     subjects = _column(cursor, f"SELECT DISTINCT subject FROM {predictions} WHERE subject IS NOT NULL")
@@ -75,9 +75,9 @@ def erase_rows(
 ) -> ErasedRows:
     """Erase what the database holds about erased subjects, and the images of its home that their predictions name.
 
-    subject: one that is being erased. ids: those of its predictions.
-    Only texts that hold one of these are looked at; where the subject or the ids are not known, every text is. Ids are looked for in
-    records and unknown fields, not in features. Its blocks keep the bytes of deleted rows until the database is rewritten.
+    subject: one that is being erased. ids: of its predictions. Only texts that hold one of these are looked at; where the subject or the
+    ids are not known, every text is. Ids are looked for in records and unknown fields, not in features. Its blocks keep the bytes of
+    deleted rows until the database is rewritten.
     """
     done = ErasedRows()
     models = read_catalog(writer).models

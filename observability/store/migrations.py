@@ -108,7 +108,7 @@ def arrivals_by_sender(writer: duckdb.DuckDBPyConnection) -> None:
 
 
 def _number_commits(writer: duckdb.DuckDBPyConnection) -> None:
-    """Create the table of the last commits by what they concern (`Database.generations`): what is kept of a store depends on them."""
+    """Create the table of the last commit by scope (`Database.generations`), by which kept results are found to be out of date."""
     writer.execute("CREATE TABLE IF NOT EXISTS commits (scope VARCHAR PRIMARY KEY, number BIGINT NOT NULL)")
 
 

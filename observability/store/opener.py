@@ -26,7 +26,7 @@ from observability.store.migrations import migrate
 
 
 def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = None) -> DuckStore:
-    """Open the store of a home folder. Create it where there is none, mend damaged files, and migrate an older schema.
+    """Open the store of a home folder. Create it if missing, mend damaged files, and migrate an older schema.
 
     What was mended stands in the log of repairs (`status`). Raises StoreBusyError where another process has it open, StoreBrokenError where
     the disk refuses or the schema is newer.
@@ -95,9 +95,9 @@ def restore_home(home: Path, folder: Path | str, progress: Progress | None = Non
     """Restore the newest backup of a folder or an address into a home, and load what landing has kept since: {backup, at, replaced, stored,
     tables}.
 
-    The present database is set aside under a dated name. What was erased before, in this home or in that of the backup, is erased again.
-    Raises NotFoundError, StoreBrokenError where the backup is damaged, the key of an erasure is missing, or the disk refuses: then the
-    present database stays.
+    The present database is set aside under a dated name. Earlier erasures, of this home and of the backup's home, are repeated. Raises
+    NotFoundError, StoreBrokenError where the backup is damaged, the key of an erasure is missing, or the disk refuses: then the present
+    database stays.
     """
     if isinstance(folder, str) and is_backup_address(folder):
         make_private_folder(home)

@@ -55,8 +55,8 @@ class SendsToOwner(Protocol):
 
 
 class PublishedStore(DuckStore):
-    """A published state as a `Store`, read-only. owner: takes what is written. earlier: a number below those of its commits, so that
-    numbers of several runs of the owner grow all the same.
+    """A published state as a `Store`, read-only. owner: receives what is written. earlier: a number added to those of its commits, so that
+    they keep growing when the owner restarts.
     """
 
     read_only = True
@@ -91,7 +91,7 @@ class PublishedStore(DuckStore):
         raise UsageError("this process only reads; it is done at the owner of the store", attempt=f"Open {self.owner.address}")
 
     def problems(self) -> list[str]:
-        """None: what is wrong with the store is told at its owner. Why nothing newer comes, each page says."""
+        """None: problems of the store are shown at its owner. Each page says why no newer state has arrived."""
         return []
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:

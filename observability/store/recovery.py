@@ -128,7 +128,7 @@ def _refused_words(refused: list[str]) -> str:
 
 
 def _missing_since(home: Path, at: datetime) -> str:
-    """What a backup lacks: what people entered since, and records that came after it and that landing does not keep."""
+    """The content that a backup lacks: later entries by people, and later records that landing does not keep."""
     kept = [segment.modified for segment in segment_files(home / "landing" / "loaded")]
     oldest = datetime.fromtimestamp(min(kept), UTC) if kept else None
     since = f"{formatting.format_minute(at)} UTC"
@@ -145,7 +145,7 @@ def set_database_aside(home: Path, word: str = "damaged") -> list[Path]:
 
 
 def put_database_back(home: Path, aside: list[Path]) -> None:
-    """Give a database that was set aside its name again, in place of what was copied meanwhile; nothing where none was. Raises OSError."""
+    """Rename a database that was set aside back, replacing the copy made meanwhile; do nothing where none was set aside. Raises OSError."""
     if not aside:
         return
     for file in home.glob(f"{DATABASE}*"):

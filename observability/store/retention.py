@@ -103,7 +103,7 @@ def export_before_removal(store: Database, address: str, now: datetime | None = 
 
 
 def _expired(cursor: Cursor, store: Database, keeping: Keeping, now: datetime) -> Iterator[Expired]:
-    """Everything that has days of its own, with the number of rows that are older; also where there are none."""
+    """Everything with a retention of its own, with the number of older rows, zero included."""
     counts_late = keeping.lake is not None and checked_address(keeping.lake).path is not None
     for model in store.catalog().models:
         if (days := keeping.of_model("rows", model.name)) is not None:

@@ -115,7 +115,7 @@ def total_costs(free: dict[int, AttackFeature], own: Floats, rows: Floats) -> Fl
 def _starting_points(
     scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], real: Floats, scores: Floats
 ) -> tuple[Integers, Floats]:
-    """For each row, the nearest real rows that give another answer once all that may not change is the row's own."""
+    """For each row, the nearest real rows that still give another answer when their locked features are replaced by the row's own."""
     all_places, all_rows = [], []
     for row in range(len(scorer.own)):
         own = np.repeat(scorer.own[[row]], len(real), axis=0)

@@ -1,4 +1,4 @@
-"""Jobs of a robustness audit: attacks on rows, noise and missing features, and changed texts. They return what came of each row."""
+"""Jobs of a robustness audit: attacks on rows, noise and missing features, and changed texts. They return the result of each row."""
 
 from pathlib import Path
 from typing import Any

@@ -159,7 +159,7 @@ class ProgressLines:
         self.garbage = False
 
     def feed(self, data: bytes) -> None:
-        """Add bytes that arrived; sets `garbage` where they are no valid progress."""
+        """Add received bytes; sets `garbage` if they are not valid progress messages."""
         *whole, self.rest = (self.rest + data).split(b"\n")
         self.garbage |= len(self.rest) > self.most
         for line in whole:

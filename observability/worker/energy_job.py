@@ -21,7 +21,7 @@ REPEATS = 6
 def measure_batches(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
     """Score the frame `probes` in batches of each size with each form, for some seconds of the processor, and take its time.
 
-    arguments: those of `trade_off_job.measure_forms`, and `batches`, the sizes. A size above the number of probes is left out.
+    arguments: as of `trade_off_job.measure_forms`, and `batches`, the batch sizes. A size above the number of probes is left out.
     """
     probes, task = frames["probes"], task_from_arguments(arguments)
     model = open_model(arguments["kind"], files["model"], probes, task)

@@ -76,7 +76,7 @@ def category_codes(column: pd.Series, categories: Sequence[Any]) -> Floats:
 
 
 def feature_matrix(frame: pd.DataFrame, columns: Sequence[str], categories: Mapping[int, Sequence[Any]]) -> Floats:
-    """Columns of a table as the model's inputs. categories: those of each categorical feature, by its index."""
+    """Columns of a table as the model's inputs. categories: by index of a categorical feature, its categories."""
     matrix = np.empty((len(frame), len(columns)))
     for place, name in enumerate(columns):
         known = categories.get(place)

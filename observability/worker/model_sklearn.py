@@ -37,7 +37,7 @@ ALSO_TRUSTED = ("functools.partial", "sklearn.utils.validation.check_array")
 """Objects besides classes in scikit-learn's own models (histogram boosting with categories). The function of a partial is checked too."""
 
 ONE_TO_ONE = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler")
-"""Steps that transform each column separately, so that attributions of the transformed columns are those of the original ones."""
+"""Steps that transform each column separately, so that attributions of transformed columns belong to the original ones."""
 
 LINEAR_MODELS: dict[Link, str] = {
     "identity": "LinearRegression Ridge RidgeCV Lasso LassoCV ElasticNet ElasticNetCV BayesianRidge ARDRegression HuberRegressor "

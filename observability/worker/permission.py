@@ -22,7 +22,7 @@ _home: Path | None = None
 
 @dataclass(frozen=True)
 class ConfinementDecision:
-    """One decision. at: RFC 3339, UTC. author, reason: as they were entered."""
+    """One decision. at: RFC 3339, UTC. author, reason: as entered."""
 
     at: str
     allowed: bool
@@ -53,7 +53,9 @@ def _unreadable() -> ConfinementDecision:
 
 
 def decide_unconfined(home: Path, allowed: bool, author: str, reason: str) -> None:
-    """Allow or refuse models without confinement from now on. Raises OSError where the disk refuses; what held before then holds on."""
+    """Allow or refuse models without confinement from now on. Raises OSError where the disk refuses; the earlier permission then stays in
+    force.
+    """
     new = ConfinementDecision(datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"), allowed, author, reason)
     kept = "".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in (*confinement_decisions(home), new))
     replace_private_file(home / FILE, kept)

@@ -369,7 +369,7 @@ def find_counterfactuals(
 def encode_texts(worker: Worker, encoder: SentenceEncoder, texts: Sequence[str], progress: Progress | None = None) -> "np.ndarray":
     """The vectors of texts by a sentence encoder, (texts, numbers), each of length 1.
 
-    Raises UsageError where a package is missing or the files are no encoder, WorkerError where it breaks.
+    Raises UsageError where a package is missing or the files are not an encoder, WorkerError where it breaks.
     """
     answer = worker.call(
         "observability.worker.encode_job:encode_texts",

@@ -194,7 +194,7 @@ def bfloat16_file(path: Path) -> Path:
 
 
 def quantized_file(path: Path) -> Path:
-    """The graph with int8 weights, whose activations are quantized as they come (dynamic quantization)."""
+    """The graph with int8 weights, whose activations are quantized at run time (dynamic quantization)."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(str(path), "int8.onnx", weight_type=QuantType.QInt8)

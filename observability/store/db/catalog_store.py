@@ -333,7 +333,7 @@ def stream_numbers(cursor: Cursor, key: int) -> dict[tuple[str, str], int]:
 
 
 def streams_of_models(cursor: Cursor, keys: Sequence[int]) -> dict[int, dict[tuple[str, str], int]]:
-    """What `stream_numbers` gives, of several models by key. Read-only."""
+    """The result of `stream_numbers` for several models, by key. Read-only."""
     found: dict[int, dict[tuple[str, str], int]] = {key: {} for key in keys}
     asked = "SELECT key, version, environment, stream FROM streams WHERE list_contains(?, key)"
     for key, version, environment, stream in cursor.execute(asked, [list(keys)]).fetchall():

@@ -118,7 +118,7 @@ class Database:
         self._counts_of_file = dict(self.counted_models)
 
     def forget_counts(self) -> None:
-        """Forget what was counted, here and for later processes."""
+        """Drop the counts, here and for later processes."""
         self.counted_models, self._counts_of_file = {}, {}
         (self.home / COUNTS_FILE).unlink(missing_ok=True)
 
@@ -324,8 +324,8 @@ class Database:
         self._withdraw_states(self.rewrites)  # one may have been copied before the new file was in place
 
     def _withdraw_states(self, spared: int | None = None) -> None:
-        """Remove the published states, which hold what is removed. One that is being published is waited for. spared: number of rewrites of
-        states that stay.
+        """Remove the published states, because they contain removed records. One that is being published is waited for. spared: number of
+        rewrites of states that stay.
         """
         with self.publishing:
             try:

@@ -40,6 +40,6 @@ def copy_database(cursor: Cursor, draft: Path, progress: Callable[[int, int], ob
 
 
 def remove_rewritten(home: Path) -> None:
-    """Remove what a rewrite that was interrupted left behind. Raises OSError."""
+    """Remove the remains of an interrupted rewrite. Raises OSError."""
     for path in (home / REWRITTEN, log_path(home / REWRITTEN)):
         path.unlink(missing_ok=True)

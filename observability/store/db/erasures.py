@@ -1,4 +1,4 @@
-"""Subjects that were erased, as keyed hashes: how later arrivals and restored backups are told to be about them.
+"""Erased subjects as keyed hashes, which identify later records of them, in arrivals and in restored backups.
 
 `HOME/erasures.jsonl` is the record of erasures, one JSON object a line: when, by whom, the hash of the subject and of the ids of its
 predictions, and how much was erased. It holds no subject and no id. The key lies outside of it (records/keyed_hash.py).
@@ -24,7 +24,7 @@ FILE = "erasures.jsonl"
 MARK = "[erased]"
 """Stands in place of an erased subject or id in texts that are kept."""
 SHORTEST_WORD = 6
-"""Subjects and ids of fewer characters are not searched for inside of texts: they would be found where they are not meant."""
+"""Shorter subjects and ids are not searched for inside texts: they would match unrelated words."""
 MAX_WORDS = 12
 WORD = re.compile(r"[^\W_]+")
 SUBJECT_FIELD = re.compile(rb'"subject"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)')
@@ -79,7 +79,7 @@ def write_erasures(home: Path, changed: Iterable[Erasure]) -> None:
 
 
 def erasure_problems(home: Path) -> list[str]:
-    """What a person should know of erasures: one that was not finished, or whose key is missing."""
+    """The problems with erasures to show: one that was not finished, or whose key is missing."""
     try:
         known = erasures(home)
         key = stored_key(home) if known else None
@@ -95,14 +95,14 @@ def erasure_problems(home: Path) -> list[str]:
     if missing := sum(erasure.key != name for erasure in known):
         found.append(
             f"The key of {plural(missing, 'erasure')} is missing, so that nothing is loaded: "
-            "later records of these subjects could not be told. "
+            "later records of these subjects could not be recognized. "
             f"Put it back as {key_path(home)}"
         )
     return found
 
 
 def matcher_of(home: Path) -> "ErasedMatcher | None":
-    """What tells erased subjects; None where nothing was erased. Raises StoreBrokenError where the key of an erasure is missing."""
+    """The matcher of erased subjects; None where nothing was erased. Raises StoreBrokenError where the key of an erasure is missing."""
     known = erasures(home)
     return ErasedMatcher(_key_of(home, known), known) if known else None
 
@@ -123,7 +123,7 @@ def _key_of(home: Path, known: list[Erasure]) -> bytes:
         raise StoreBrokenError("the key of erasures cannot be read", where=str(key_path(home)), got=error) from None
     if key is None or any(erasure.key != key_name(key) for erasure in known):
         raise StoreBrokenError(
-            "subjects were erased under a key that is missing, so their later records could not be told",
+            "subjects were erased under a key that is missing, so their later records could not be recognized",
             where=str(key_path(home)),
             attempt="Put the key file back, or name it with OBSERVABILITY_KEY_FILE",
         )
@@ -296,7 +296,7 @@ def _with_plain_names(line: bytes) -> bytes:
 
 
 def _is_signature(line: bytes) -> bool:
-    """Whether a line is a record of the kind signature, whose subject is no person."""
+    """Whether a line is a record of the kind signature, whose subject is not a person."""
     if SIGNATURE.search(line):
         with suppress(ValueError, RecursionError):
             record = json.loads(line)

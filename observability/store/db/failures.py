@@ -84,7 +84,7 @@ def opening_advice(error: duckdb.Error) -> str:
 
 
 def broken_disk(error: BaseException, path: Path, what: str = "the store could not be written") -> StoreBrokenError:
-    """The error of a disk that refuses to be written or read: what happened, and what to do about it."""
+    """The error of a disk that cannot be read or written, with its cause and what to do."""
     text = error_summary(error)
     attempt = "Free some disk space" if any(words in text for words in NO_SPACE) else "Check the disk, its space and its permissions"
     return StoreBrokenError(

@@ -123,7 +123,7 @@ def _days(name: str, value: Any, expected: str = "a whole number of days") -> in
 
 
 def note_done(home: Path, what: str, body: Mapping[str, Any]) -> None:
-    """Note that something was done now: `backup`, `verified_restore`, `retention`, `night`. A disk that refuses is no failure of it."""
+    """Note that something was done now: `backup`, `verified_restore`, `retention`, `night`. A failed write of this note is ignored."""
     done = {**last_done(home), what: {"at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"), **body}}
     with suppress(OSError):
         replace_private_file(home / DONE, json.dumps(done))

@@ -1,6 +1,6 @@
 """What is known about a store outside of it, since it may be what is damaged or missing.
 
-`HOME/repairs.jsonl` is the log of repairs, one JSON object a line: what was damaged or lost, what was done, what may be missing.
+`HOME/repairs.jsonl` is the log of repairs, one JSON object a line: the damage or loss, the repair, and what may be missing.
 `HOME/store.json` says that the home holds a store, and which models; it tells a missing store from a new home.
 """
 
@@ -21,7 +21,7 @@ KNOWN = "store.json"
 def note_repair(home: Path, what: str, missing: str, files: Iterable[Path] = ()) -> None:
     """Add a repair: what happened and was done, what may be missing, and the files that were set aside. Raises OSError.
 
-    The same words as those of the last repair, which nobody has read yet, are not added again: the repair was tried again.
+    A repair with the same words as the last one is not added while nobody has read that one: it is another attempt of the same repair.
     """
     last = next(reversed(repairs(home)), None)
     if last is not None and (last["what"], last.get("seen_at")) == (what, None):

@@ -31,8 +31,8 @@ CREATE TABLE hashing (value UBIGINT NOT NULL);
 TAKEN_FILES = """CREATE TABLE IF NOT EXISTS taken_files (source VARCHAR, kind VARCHAR, model VARCHAR, version VARCHAR, file VARCHAR,
     fingerprint VARCHAR NOT NULL, bytes BIGINT NOT NULL, next_line BIGINT NOT NULL, done BOOLEAN NOT NULL, taken_at TIMESTAMP NOT NULL,
     lines BIGINT NOT NULL, stored BIGINT NOT NULL, duplicates BIGINT NOT NULL, rejected BIGINT NOT NULL)"""
-"""What was taken of the files of sources (store/ingest/incremental.py). kind, model, version: the defaults of the load, "" where none.
-There is no primary key: `forget` puts marks into names of files, and two names may then be the same.
+"""The progress in the files of sources (store/ingest/incremental.py). kind, model, version: the defaults of the load, "" where none. There
+is no primary key: `forget` puts marks into names of files, and two names may then be the same.
 """
 
 LATE_ROUNDS = "CREATE TABLE IF NOT EXISTS late_rounds (round VARCHAR NOT NULL)"

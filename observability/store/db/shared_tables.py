@@ -30,12 +30,12 @@ def shared_table(table: str) -> str:
 
 
 def group_table(table: str) -> str:
-    """Name of the temporary table that takes what is counted of a group of models: `counts_of_group`."""
+    """Name of the temporary table for the counts of a group of models: `counts_of_group`."""
     return f"{table}_of_group"
 
 
 def create_shared_tables(writer: Cursor) -> None:
-    """Create the empty shared tables, as far as they are missing."""
+    """Create the missing shared tables, empty."""
     for table, columns in MODEL_TABLES.items():
         features = {"features": "VARCHAR[]"} if table == "predictions" else {}
         statement = create_table_sql(shared_table(table), {**columns, **features, "key": "INTEGER"})

@@ -21,7 +21,7 @@ MIN_MEMBERS = 4
 
 
 def member_batches(models: Sequence[Model], parsed: ParsedBlock) -> tuple[list[Model], list[list[Model]]]:
-    """Models that are stored one by one, and batches of those that are stored together."""
+    """Models that are stored one by one, and batches of models that are stored together."""
     members = [model for model in models if may_be_batched(model)]
     if len(members) < MIN_MEMBERS:
         return [*models], []

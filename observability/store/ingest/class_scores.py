@@ -19,7 +19,7 @@ def split_score_option(option: str, columns: Collection[str]) -> tuple[str | Non
 
 
 def require_score_of_each_class(classes: Sequence[str], given: Mapping[str, str], columns: Collection[str], where: str | None) -> None:
-    """Raise UsageError if columns are given for some classes only: those of the others would become features that know the answer.
+    """Raise UsageError if columns are given for some classes only: the other score columns would become features that leak the answer.
 
     given: column by class.
     """

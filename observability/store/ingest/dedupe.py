@@ -143,7 +143,7 @@ def _of_owner(place: int, table: pa.Table) -> pa.Table:
 
 
 def _new_labels(writer: Cursor, incoming: pa.Table, stored: pa.Table) -> pa.Table:
-    """The incoming labels that are neither stored nor repeat an earlier line. owner: tells those of one model from those of others."""
+    """The incoming labels that are not stored yet, each once. The column `owner` separates the labels of different models."""
     key = ", ".join(map(quoted_identifier, ("owner", *LABEL_KEY)))
     same = " AND ".join(
         f"s.{quoted_identifier(name)} IS NOT DISTINCT FROM i.{quoted_identifier(name)}" for name in LABEL_KEY if name != "id"

@@ -1,8 +1,8 @@
 """Load a source that grows: each of its files once, on from where an earlier load ended.
 
-The table `taken_files` is the watermark. What was taken of a file is committed together with the rows, so a load that dies at any moment
-and is started again neither leaves out a row nor takes one twice, whatever kind of record it is, and rejected rows are counted once too. A
-file that changed since it was taken is read again: rows that are stored count as duplicates, those with other content are rejected.
+The table `taken_files` is the watermark. The progress in a file is committed together with its rows. So a load that dies at any moment and
+is started again neither skips a row nor loads one twice, for every kind of record, and counts rejected rows once. A file that changed since
+it was taken is read again: rows that are stored count as duplicates, those with other content are rejected.
 """
 
 import threading
@@ -36,10 +36,11 @@ _ONE_AT_A_TIME = threading.Lock()
 def load_source(
     store: Database, source: DataSource, defaults: LoadDefaults, progress: Progress | None = None, *, again: bool = False
 ) -> SourceReport:
-    """Load what a source holds and earlier loads have not taken; what they took is remembered by address, kind, model and version.
+    """Load the part of a source that earlier loads have not read. Their progress is stored by address, kind, model and version.
 
-    again: read every file from its start, as if none had been taken. A file that cannot be read is told and tried again by the next load;
-    the others are loaded. Raises UsageError where no file could be read, StoreBrokenError where the store, the disk or the network fails.
+    again: read every file from its start, as if none had been taken. A file that cannot be read is reported and tried again by the next
+    load; the others are loaded. Raises UsageError where no file could be read, StoreBrokenError where the store, the disk or the network
+    fails.
     """
     with _ONE_AT_A_TIME:
         start = time.perf_counter()
@@ -75,7 +76,9 @@ def load_source(
 
 
 def _taken_files(store: Database, purpose: Purpose) -> dict[str, tuple[str, int, bool]]:
-    """What earlier loads took: by file its fingerprint, the line from which the next load goes on, and whether all of it was taken."""
+    """The progress of earlier loads: by file its fingerprint, the line at which the next load continues, and whether it was read to the
+    end.
+    """
     with store.cursor() as cursor:
         rows = cursor.execute(
             "SELECT file, fingerprint, next_line, done FROM taken_files WHERE source = ? AND kind = ? AND model = ? AND version = ?",
@@ -99,7 +102,7 @@ def _state_of(file: SourceFile, taken: dict[str, tuple[str, int, bool]]) -> str:
 def _load_source_file(
     store: Database, file: SourceFile, defaults: LoadDefaults, purpose: Purpose, next_line: int
 ) -> Iterator[tuple[LoadReport, int]]:
-    """Load a file on from a line; what each transaction took, and the bytes read so far."""
+    """Load a file from a line on. Yields the report of each transaction, and the bytes read so far."""
     importer, now, fresh = open_source_file(file, defaults), datetime.now(UTC), not next_line
     for block, following in _with_following(importer):
         if following is not None and following <= next_line:

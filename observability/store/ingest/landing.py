@@ -124,7 +124,7 @@ def _skip_rest_of_line(stream: BinaryIO) -> int:
 def move_segments(landing: Path, segments: Iterable[Segment], at: datetime | None = None) -> None:
     """Move segments to `loaded/`. Their modification time becomes `at`, by default now: the arrival of their records.
 
-    Raises OSError where the disk refuses. A segment that is already there, or that somebody moved, is left as it is.
+    Raises OSError where the disk refuses. A segment that already exists, or that was moved, is left alone.
     """
     make_private_folder(landing / "loaded")
     moment = time.time() if at is None else at.timestamp()

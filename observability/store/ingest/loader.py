@@ -84,7 +84,7 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
 
 
 def loaded_segments(store: Database, names: Sequence[str]) -> dict[str, datetime]:
-    """When those of some segments that the manifest holds were loaded."""
+    """When each of these segments was loaded, for those in the manifest."""
     if not names:
         return {}
     with store.cursor() as cursor:

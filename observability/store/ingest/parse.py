@@ -2,7 +2,7 @@
 
 Two parsers agree on every line. The exact one (parse_exact.py) reads one line at a time. The fast one (parse_fast.py, compiled) reads all
 lines with known models and columns. The first lines of a block are parsed exactly, in order, and reveal models and columns. Then the fast
-parser takes what it can. The remaining lines go the same way until none is left.
+parser parses the lines that it supports. The remaining lines go the same way until none is left.
 """
 
 import os
@@ -27,7 +27,7 @@ from observability.store.types.loading import CheckedLines, LoadDefaults, NewMod
 FIRST_LINES = 32
 """Number of lines that are parsed exactly first; doubled in each round."""
 WORTH_SCANNING = 200
-"""Remaining lines of a model from which the fast parser looks for them, as estimated from those just read."""
+"""Minimum number of remaining lines of a model, estimated from the lines just read, for which the fast parser searches."""
 MIN_SEEN = 4
 """Lines of a model among those just read from which its share of the remaining ones is estimated."""
 COMPILE_FROM = 8_000

@@ -303,7 +303,7 @@ def _label_row(line: int, prediction: str, label: dict[str, Any], at: datetime |
 
 @lru_cache
 def _stored_fields(kind: str) -> tuple[tuple[str, ...], tuple[tuple[int, Callable[[Any], Any]], ...]]:
-    """The fields of another kind, and what makes the stored value of those that are not stored as they are, by their place in the row."""
+    """The fields of another kind, and for fields that are converted before storing, the conversion by place in the row."""
     texts: dict[str, Callable[[Any], Any]] = {
         "object": canonical_json,
         "list": canonical_json,

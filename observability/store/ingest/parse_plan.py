@@ -18,7 +18,7 @@ MAX_FEATURES = 20_000
 MAX_COLUMNS = 1000
 """Maximum number of columns of a model that no registered version names; values of further ones stay in `extra`."""
 SCANNED_KINDS = ("step", "annotation")
-"""Other kinds whose lines the fast parser reads: those that come by the million."""
+"""Other kinds that the fast parser reads: kinds with millions of lines."""
 Role = Literal["feature", "group"]
 OBJECTS: dict[str, Role] = {"features": "feature", "groups": "group"}
 

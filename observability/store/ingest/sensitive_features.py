@@ -1,7 +1,7 @@
 """Make a sensitive group that arrives among the features a feature as well.
 
-A reference of flat rows does not tell whether the model takes a sensitive column. Where predictions carry it as a feature and none ever
-carried it under `groups`, its column becomes a feature: fairness and drift are then judged on it, with the edges of the reference.
+A reference of flat rows does not show whether the model uses a sensitive column as input. Where predictions carry it as a feature and none
+ever carried it under `groups`, its column becomes a feature: fairness and drift are then judged on it, with the edges of the reference.
 """
 
 import duckdb

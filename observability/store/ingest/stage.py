@@ -25,7 +25,7 @@ from observability.store.db.shared_tables import feature_list_sql, give_own_tabl
 
 INCOMING = "incoming"
 STAGED_TOGETHER, MOST_STREAMS = 200, 30_000
-"""Models whose predictions one statement stages at most, and streams of theirs: their numbers are 16 bits wide."""
+"""Maximum number of models in one statement, and of their streams, whose numbers are 16 bits wide."""
 Cursor = duckdb.DuckDBPyConnection
 
 
@@ -42,7 +42,7 @@ def stage_predictions(
     now: datetime,
 ) -> dict[int, pa.Table]:
     """Parsed predictions of models (tables: by name) as stored rows with `line`, by key. Models whose rows are staged alike are staged by
-    one statement. Creates new streams and versions. numbers: of the streams of each model as they are known; new ones are added.
+    one statement. Creates new streams and versions. numbers: the known stream numbers of each model; new ones are added to it.
     """
     held = [model for model in models if model.name in tables and tables[model.name].num_rows]
     alike: dict[Hashable, list[list[Model]]] = {}
@@ -85,7 +85,7 @@ def _staged_alike(
 
 
 def _with_owner(model: Model, table: pa.Table) -> pa.Table:
-    """Parsed predictions whose versions have the key of their model before them."""
+    """Parsed predictions with the key of their model in front of each version."""
     versions = pc.binary_join_element_wise(pa.scalar(str(model.key)), table["version"], "/")
     return table.set_column(table.column_names.index("version"), "version", versions)
 
@@ -136,7 +136,7 @@ def stage_labels(writer: Cursor, table: pa.Table, now: datetime, own_id: str = "
 
 
 def staged_labels(writer: Cursor, tables: Mapping[int, pa.Table], now: datetime) -> dict[int, pa.Table]:
-    """Parsed labels of several models as stored rows, as `stage_labels` gives those of one; models without any are left out."""
+    """Parsed labels of several models as stored rows, as `stage_labels` does for one model; models without labels are left out."""
     held = {key: table for key, table in tables.items() if table.num_rows}
     if not held:
         return {}

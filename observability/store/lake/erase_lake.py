@@ -1,8 +1,8 @@
 """Erase a subject's rows, or a model, from the lakes that a home wrote to.
 
-Of a subject the store was erased before. Its days are then written anew (export.py: an erasure changes every fingerprint). Here the files
-of days that the store does not keep any more, and of labels, lose the rows of the erased predictions; what the former states of the lake
-name is removed at once. Texts of other rows get a mark, as in the store.
+The subject was erased from the store before. Its days are then written anew (export.py: an erasure changes every fingerprint). Here the
+files of days that the store does not keep any more, and of labels, lose the rows of the erased predictions; what the former states of the
+lake name is removed at once. Texts of other rows get a mark, as in the store.
 """
 
 import hashlib

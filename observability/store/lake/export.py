@@ -271,7 +271,7 @@ def days_held_otherwise(
 ) -> dict[str, str]:
     """Those of some days whose rows, or their labels, a lake does not hold as the store knows them, each with the reason.
 
-    Of a day that retention removed the lake's file is what the store knows.
+    For a day that retention removed, the lake's file is the only copy.
     """
     token, since = _erasure_token(store.home), None if model.rows_from is None else naive_utc(model.rows_from).date().isoformat()
     files = {(file.table, file.day): file for file in state.files if file.model == model.name}
@@ -302,7 +302,7 @@ def days_held_otherwise(
 
 
 def _days_lacking_labels(cursor: Cursor, place: FilePlace, model: Model, chosen: str, file: LakeFile, scratch: Path) -> set[str]:
-    """The days of those chosen predictions of the store of which a file has a label that the store does not have. Reads the file."""
+    """The days of the chosen predictions for which a lake file has a label that the store lacks. Reads the file."""
     held = _file_rows(place, file, scratch)
     there = {name for name, *_ in cursor.execute(f"DESCRIBE {held}").fetchall()}
     columns = ", ".join(quoted_identifier(name) for name in LABEL_COLUMNS if name in there)

@@ -3,7 +3,7 @@
 The manifest has the id of the store that wrote it. The home has its id and, by address, two numbers: of the last state that stands there,
 and of the last that is this store's, noted before it is written. A lake whose state has the id of another store, or a greater number (the
 home was restored from an older backup), is another's: an export that would take rows from it is refused. So is every state once the
-database was mended or restored. A lake whose state has a smaller number than the one that stood there is not mounted, or an old copy.
+database was mended or restored. A lake whose state has a smaller number than the last known one is not mounted, or an old copy.
 """
 
 from collections.abc import Iterable
@@ -76,7 +76,7 @@ def is_own_lake(home: Path, address: str, state: LakeManifest) -> bool:
 
 
 def require_own_lake(home: Path, place: FilePlace, state: LakeManifest, lost: Iterable[LakeFile] = ()) -> None:
-    """Refuse to take files from a lake that another store wrote, or this one in a state that it has not. lost: what it would lose."""
+    """Refuse to take files from a lake that another store wrote, or this store in a state that it lacks now. lost: what would be lost."""
     if is_own_lake(home, place.address, state):
         return
     files, held = list(lost), list[str]()

@@ -1,10 +1,10 @@
 """Count labels that came after retention removed their predictions, whose rows the lake has.
 
 Such a label stands in the store without its prediction, and the export leaves it out. Here its prediction and the earlier labels of its id
-are read from the lake, the change of counts is that of any late label (rollup/ladder.py), and the label goes from the store to the lake,
-with the name of the round. The store has the names of the rounds that its counts have. So a label in the lake was counted unless its round
-is unknown: the round was killed between the lake and the store, or an older backup was restored. Then it comes back into the store as soon
-as a label of its id waits there, and is counted; any other one that comes again is a duplicate. Where a day of the lake cannot be read, the
+are read from the lake, the counts change as for any late label (rollup/ladder.py), and the label moves from the store to the lake, with the
+name of the round. The store has the names of the rounds that its counts have. So a label in the lake was counted unless its round is
+unknown: the round was killed between the lake and the store, or an older backup was restored. Then it comes back into the store as soon as
+a label of its id waits there, and is counted; any other one that comes again is a duplicate. Where a day of the lake cannot be read, the
 labels wait.
 """
 

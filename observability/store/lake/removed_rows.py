@@ -35,7 +35,7 @@ from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest,
 LOG = logging.getLogger(__name__)
 THREADS, MEMORY_LIMIT = 2, "1GB"
 LOOKED_FOR = 10.0
-"""Seconds for which a file that was there is taken to be there; one that was not is looked for again each time."""
+"""Seconds for which a file that existed is assumed to exist; a missing file is checked each time."""
 STATES = "lake-state.json"
 """In the home: by model, a digest of what could be read of its removed rows when findings were last asked for."""
 WHOLE = ("all",)

@@ -1,4 +1,4 @@
-"""Export a lake and report its state as that of a place that stores data, so that a lake that fell behind the store is found."""
+"""Export a lake and report its state like any place that stores data, so that a lake that is behind the store is detected."""
 
 import logging
 from datetime import UTC, datetime

@@ -205,7 +205,7 @@ def parts_of_answer(aggregate: Aggregate, rows: pa.Table) -> list[Part]:
 
 
 def sample_batches(task: TaskModel, sample: Sample, window: Window, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Of each batch the rows of the window with the smallest hashes, as many as the sample has at most."""
+    """From each batch, the rows of the window with the smallest hashes, up to the size of the sample."""
     found = window_rows(task.model, window, task.numbers)
     for batch in batches:
         if not batch.num_rows or not found.streams:

@@ -28,7 +28,7 @@ def ids_begun(home: Path) -> dict[str, list[str]]:
 
 
 def note_begun(home: Path, model: str, ids: list[str]) -> None:
-    """Note the ids of a round of a model; none where it ended."""
+    """Note the ids of a round of a model; empty after its end."""
     before = ids_begun(home)
     if before.get(model, []) != ids:
         noted = {**before, model: ids}

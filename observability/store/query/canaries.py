@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from observability.store.db.database import Database
 
 MIN_LETTERS = 8
-"""A shorter mark is not searched for: it comes by chance."""
+"""A shorter mark is not searched for: it would occur by chance."""
 MIN_VALUES = 3
 """A planted row of fewer values is not searched for."""
 MAX_ROWS = 1000
@@ -76,7 +76,7 @@ def canary_sightings(store: "Database", window: Window) -> "DataFrame":
 def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
     """The canaries of exports before the window's end that had arrived: name, text or row, and `at`, since when it is outside.
 
-    Rows that the product drew for training are none: they are in a file of the owner.
+    Rows that the product drew for training do not count: the owner has them in a file.
     """
     known = "" if window.as_of is None else " AND arrived <= $as_of"
     values: dict[str, Any] = {"end": naive_utc(window.end), "own": OWN_SOURCE}

@@ -19,8 +19,8 @@ def column_storage(store: Database, model: Model) -> "DataFrame":
     and `bytes`.
 
     bytes: of the distinct blocks that hold its segments. A block that several columns share is divided by their segments in it, so that the
-    bytes add up to those of the table. Rows that are not written to disk yet (after a load, until the next checkpoint) have no block.
-    Of a model in the shared tables it is the room that all models in them take.
+    bytes add up to the table's. Rows that are not written to disk yet (after a load, until the next checkpoint) have no block. Of a model
+    in the shared tables it is the room that all models in them take.
     """
     table = shared_table("predictions") if model.shared else model_table("predictions", model.key)
     names = {column.column: column.reference for column in model.columns}

@@ -45,7 +45,7 @@ def delete_job(writer: Cursor, model: Model, job: str, version: str, table: str)
 
 
 def registered_version(writer: Cursor, model: Model, version: Version) -> Version | None:
-    """The version as it is registered in the open transaction; None if the model or the version was removed."""
+    """The version as registered in the open transaction; None if the model or the version was removed."""
     known = find_model(writer, model.name)
     return known.version(version.name) if known and known.key == model.key else None
 

@@ -74,8 +74,8 @@ def _joined_rows(
     extra: Sequence[FieldExpression] = (),
     order: Callable[[list[Any]], list[Any]] = sorted,
 ) -> "DataFrame":
-    """The first rows of several places together. ranked: what each place's first rows are ordered by, in order, each ended by its row
-    number. order: puts the ranks of all places in order.
+    """The first rows of several places together. ranked: the sort keys of each place's first rows, each ending with the row number. order:
+    sorts the keys of all places.
     """
     import pandas as pd
 
@@ -229,10 +229,10 @@ def prediction_record(
     retention removed, where a lake has them; a prediction from there has `from_lake`, its day.
 
     Its fields, `version`, `environment`, `features` and `groups` by name, and `labels`: every revision in order of arrival, the current one
-    (greatest at, arrived, value) with `current` true. Times are naive UTC. Where several versions or environments answered under the id,
-    the one in production, else the newest, of those that version and environment select; `other_answers` has the rest in that order, with
-    `version`, `environment`, `at`, `arrived`, `score`, `probabilities`, `prediction` and `decision`. Raises NotFoundError if the model or
-    the id is unknown, or nothing is selected.
+    (greatest at, arrived, value) with `current` true. Times are naive UTC. If several predictions of the chosen version and environment
+    have the id: the one in production, else the newest; `other_answers` has the rest in that order, with `version`, `environment`, `at`,
+    `arrived`, `score`, `probabilities`, `prediction` and `decision`. Raises NotFoundError if the model or the id is unknown, or nothing is
+    selected.
     """
     known = store.catalog().model(model)
     table, labels = model_table("predictions", known.key), model_table("labels", known.key)

@@ -1,7 +1,7 @@
 """Split a question between the rollups and the raw rows.
 
-The rollups keep some items by hour, others by day. They answer the whole periods of a window; the partial periods at its ends, and what
-they do not keep, are read from raw rows. Answers are additive.
+The rollups keep some items by hour, others by day. They answer the whole periods of a window. Partial periods at its ends, and figures that
+they lack, are read from raw rows. Answers are additive.
 """
 
 from dataclasses import dataclass

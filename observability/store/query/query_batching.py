@@ -211,7 +211,7 @@ def _records_of_members(frame: "DataFrame", shared: SharedQuestion) -> list["Dat
 
 
 def _samples_of_members(frame: "DataFrame", shared: SharedQuestion) -> list["DataFrame | None"]:
-    """The sample of each member; None if the rows of a version among those of all are too few to tell.
+    """The sample of each member; None if the shared sample has too few rows of a version.
 
     Rows are sorted by hash, so the first rows of a version are those with its smallest hashes, unless the sample ended before there were
     enough.

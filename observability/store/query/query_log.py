@@ -138,7 +138,7 @@ class QueryLog:
         return {"since": self.since.isoformat(), "dropped": self._dropped, "days": days, "read": read}
 
     def _take(self, content: Any) -> None:
-        """Take over what an earlier process wrote, as far as it is not too old."""
+        """Take over the entries of an earlier process that are recent enough."""
         days: dict[str, OrderedDict[Key, AskedQuestion]] = {}
         for day, entries in content["days"].items():
             asked = days.setdefault(date.fromisoformat(day).isoformat(), OrderedDict())

@@ -205,7 +205,7 @@ def _batch_groups(batch: pa.RecordBatch, query: RawQuery) -> tuple[Integers | No
 
 
 def _numbers(column: pa.Array) -> tuple[Floats, Bools | None]:
-    """Values of a column of doubles without a copy, and the mask of those that are not null (None: all)."""
+    """Values of a column of doubles without a copy, and the mask of the non-null ones (None: all)."""
     buffer = column.buffers()[1]
     values = np.frombuffer(buffer, np.float64)[column.offset : column.offset + len(column)] if buffer is not None else np.zeros(len(column))
     return values, column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None

@@ -193,7 +193,7 @@ def probe_answers(store: "Database", records: Records, window: Window, fields: d
     """The predictions of environment probe (answers to fixed questions) or controller, of one model or of all, oldest first; ties in the
     order of ids.
 
-    fields: those of a prediction that are asked for. `only` compares stored texts.
+    fields: the requested fields of a prediction. `only` compares stored texts.
     """
     import pandas as pd
 

@@ -261,7 +261,7 @@ def _current_labels(cursor: Cursor, rows: WindowRows, held: int | None = None) -
 
 
 def rows_by_place(store: Database, cursor: Cursor, rows: WindowRows) -> list[tuple[Cursor, WindowRows]]:
-    """The rows as parts that each stand in one database: those of days that retention removed, where a lake has them, and the others.
+    """The rows in parts, each from one database: the days that retention removed, from the lake if it has them, and the other days.
 
     cursor: of the store.
     """

@@ -15,7 +15,7 @@ FEW_ROWS = 100
 MAX_LEVELS = 200
 MAX_GROUPS = 50
 NEARLY_ALL = 0.95
-"""Share of rows with a value of their own from which a category looks like an id."""
+"""Share of rows with a unique value from which a category looks like an id."""
 
 
 def column_notes(features: tuple[FeatureColumn, ...], profiles: Mapping[str, ColumnProfile]) -> list[str]:

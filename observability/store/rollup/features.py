@@ -154,7 +154,7 @@ def _add_version(deltas: RollupDeltas, model: Model, rows: pa.Table, groups: Rol
 
 
 def _values(column: pa.ChunkedArray) -> tuple[Floats, Bools | None]:
-    """Numbers, and the mask of those that are not null (None: all)."""
+    """Numbers, and the mask of the non-null ones (None: all)."""
     if not column.null_count:
         return np.asarray(column.to_numpy(), np.float64), None
     return np.asarray(pc.fill_null(column, 0.0).to_numpy(), np.float64), np.asarray(column.is_valid().to_numpy(), bool)

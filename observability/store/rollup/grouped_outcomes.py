@@ -103,7 +103,7 @@ def _create_tables(writer: Cursor, places: Sequence[tuple[int, int, Version]]) -
 def _joined(
     parts: Sequence[tuple[int, pa.Table | None]], columns: list[str] | None, place_of: Mapping[tuple[int, int], int]
 ) -> pa.Table | None:
-    """Join the rows of several models into one table; None where there are none. columns: the ones to keep, None for all."""
+    """Join the rows of several models into one table; None without rows. columns: columns to keep, None for all."""
     tables = []
     for key, table in parts:
         if table is None or not table.num_rows:

@@ -118,7 +118,7 @@ def add_outcome_counts(
 def _prepared_rows(
     writer: Cursor, model: Model, table: pa.Table, is_new: bool, versions: Mapping[int, Version], references: Sequence[int]
 ) -> pa.Table:
-    """Predictions with everything that their cells need: periods, bins, codes, weights, slices (servers: those of replica and device)."""
+    """Predictions with the inputs of their cells: periods, bins, codes, weights, slices (servers: the slices by replica and device)."""
     in_reference = f"list_contains({list(references)}::SMALLINT[], stream)"
     levels = ", ".join(
         f"coalesce({_level_sql(model, versions, reference, column)}, {_missing_level(reference)}) AS level_{i}"

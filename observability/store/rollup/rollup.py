@@ -71,7 +71,7 @@ def added_rows(
 
 
 def add_many_to_rollups(writer: Cursor, added: Iterable[AddedRows], *, threads: int = 2) -> None:
-    """Add to the rollups of several models what a block adds to each. Outcomes of models of one form are counted together."""
+    """Add the rows of a block to the rollups of several models. Outcomes of models of one form are counted together."""
     for group in grouped_rows([each for each in added if each.streams]):
         outcomes: dict[str, dict[int, pa.Table]] = {}
         if len(group) > 1:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 @dataclass
 class AskedQuestion:
-    """One question, whatever its dates. table: the kind of records, or the table of the model. columns: those that it reads.
-    seconds: of all times together; slowest: of the slowest one.
+    """One question, for any dates. table: the kind of records, or the table of the model. columns: the columns that it reads. seconds:
+    total; slowest: of the slowest time.
     """
 
     table: str
@@ -23,9 +23,8 @@ class AskedQuestion:
 class AskedQuestions:
     """The questions about one model, or about no model, of at most four weeks.
 
-    since: from when on they are known. entries: slowest first; of a day that is over the slowest, of the present one those that were asked
-    least recently may be dropped (`dropped` different ones). used: references of all columns that any question read, those of dropped ones
-    included.
+    since: start of the log. entries: slowest first. Of a past day only the slowest are kept; of the present day the least recently asked
+    may be dropped (`dropped` different ones). used: references of all columns that any question read, those of dropped ones included.
     """
 
     since: datetime

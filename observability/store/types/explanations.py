@@ -56,7 +56,7 @@ class ExplanationState:
     code: str | None = None
 
     def holds(self, version: Version) -> bool:
-        """Whether the state is about the version as it is registered now."""
+        """Whether the state is about the present registration of the version."""
         return (self.artifact, self.registered_at) == explained_registration(version)
 
 

@@ -44,7 +44,7 @@ class LoadReport:
 
 @dataclass(frozen=True)
 class NewModelLimit:
-    """How many models that the catalog lacks may come, beside the `admitted` ones. why: what a rejected line is told."""
+    """The maximum number of models that are not in the catalog yet, besides the `admitted` ones. why: the message for a rejected line."""
 
     admitted: frozenset[str]
     most: int
@@ -62,20 +62,18 @@ class CheckedLines:
 
 @dataclass(frozen=True)
 class LoadDefaults:
-    """Properties of the records of a file that fill in what a line does not say.
+    """Properties for the records of a file, used where a line does not set them.
 
     features: names on the top level of a record (a flat record, a CSV row) that are features. None: only what is in `features`. groups:
-    columns of a file that are sensitive attributes but not features; those of a known model are added. renames: name in the file → name in
-    the record, of fields and features. timezone: IANA name for times without an offset; None rejects them.
-    sent: whether services sent them, so that what is wrong with them is the system's; a person who loads a file is told at once.
-    sample: whether they belong to the sample fleet, so that they say nothing about other models and go with it.
-    new_models: the limit of models that the catalog lacks; None: without limit.
-    decimal: decimal sign of the numbers in CSV files: "," (points may group thousands) or "."; None: a point, and a file that seems to have
-    commas is refused with a question.
-    versions: those of the model, for the message about a version that is missing.
-    left_out: columns that the version's registration left out of its features: kept as extra fields, unless `features` names them.
-    scores: `class=COLUMN` for each class of a multiclass model, or the column of the score. score_column, class_scores (class and column of
-    each): those of the version's registration, taken where the file has them and no score is named. classes: those of a multiclass model.
+    columns of a file that are sensitive attributes but not features; the known model's are added. renames: name in the file → name in the
+    record, of fields and features. timezone: IANA name for times without an offset; None rejects them. sent: whether services sent them.
+    Errors in them are then findings of source system; a person who loads a file sees errors at once. sample: whether they belong to the
+    sample fleet: they then count for no other model, and are removed with it. new_models: the limit of models that the catalog lacks; None:
+    without limit. decimal: decimal sign of the numbers in CSV files: "," (points may group thousands) or "."; None: a point, and a file
+    that seems to have commas is refused with a question. versions: those of the model, for the message about a version that is missing.
+    left_out: columns that the version's registration left out of its features: kept as extra fields, unless `features` names them. scores:
+    `class=COLUMN` for each class of a multiclass model, or the column of the score. score_column, class_scores (class and column of each):
+    those of the version's registration, taken where the file has them and no score is named. classes: those of a multiclass model.
     """
 
     kind: str | None = None

@@ -1,4 +1,4 @@
-"""A source of files that is read again and again: what stands in it, and what a load took of it."""
+"""A source of files that is read repeatedly: its content, and the report of a load from it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,11 +54,11 @@ class DataSource(Protocol):
 
 @dataclass(frozen=True)
 class SourceReport:
-    """What a load took of a source.
+    """The report of a load from a source.
 
-    files: of the source. new, rewritten, resumed: those that were read: for the first time, again since they changed, on from where an
-    earlier load ended. present: those that had been taken before and were not read. left_out: of other endings. failures: by file, why it
-    could not be read; it is tried again by the next load. loaded: the lines.
+    files: files of the source. new, rewritten, resumed: files that were read for the first time, again after a change, or from where an
+    earlier load ended. present: files that earlier loads had read completely. left_out: files of other types. failures: by file, why it
+    could not be read; the next load tries it again. loaded: the report of the lines.
     """
 
     address: str

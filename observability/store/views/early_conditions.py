@@ -1,7 +1,7 @@
 """The conditions of a query that can be applied while its view is exported, so that rows that it cannot use are not copied.
 
-They are those of its WHERE clause that compare a time or a text of the view with a literal and that every row of the answer fulfils: the
-query is run with them again, so what stands here may be less than all of them, and is never more.
+They are the conditions of its WHERE clause that compare a time or a text of the view with a literal and hold for every row of the answer.
+The query is run with its full WHERE clause afterwards, so a condition may be missed here, but never added.
 """
 
 from collections.abc import Iterator, Mapping

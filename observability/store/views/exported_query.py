@@ -110,7 +110,9 @@ def _without_calls(query: str) -> tuple[str, dict[str, str]]:
 
 
 def _needed_rows(cursor: Cursor, source: str, names: set[str] | None, tree: Mapping[str, Any]) -> str:
-    """The SELECT statement of what a query needs of a view: the named columns, one where none is named, and rows that it can use."""
+    """The SELECT statement of the part of a view that a query needs: the named columns (one if none is named), and the rows that it can
+    use.
+    """
     types = {str(name): str(kind) for name, kind, *_ in cursor.execute(f"SELECT * FROM {source} LIMIT 0").description or ()}
     kept = [name for name in types if names is None or name.lower() in names] or [*types][:1]
     conditions = early_conditions(tree, {name.lower(): kind for name, kind in types.items()})

@@ -147,7 +147,7 @@ MODEL_VIEWS: dict[str, tuple[str, tuple[ViewColumn, ...]]] = {
     "sums": ("sums that are kept as rows arrive", SUMS),
     "edges": ("bins of each column and version", EDGES),
 }
-"""The views of a model: what a row is, and the columns."""
+"""The views of a model: the meaning of a row, and the columns."""
 SYNCED_AT = f"""CASE WHEN regexp_matches(p.extra->>'synced_at', '{OFFSET}')
     THEN TRY_CAST(p.extra->>'synced_at' AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"""
 """A time in `extra` in UTC."""
@@ -207,7 +207,7 @@ def predictions_sql(model: Model, until: str | None = None, *, left_out: Contain
 
 
 def _select_list(columns: Sequence[ViewColumn], filled: dict[str, str]) -> str:
-    """The columns of a SELECT. filled: the expressions of those that depend on the model."""
+    """The columns of a SELECT. filled: the expressions of the columns that depend on the model."""
     return ", ".join(f"{filled.get(column.name) or column.sql} AS {quoted_identifier(column.name)}" for column in columns)
 
 

@@ -64,10 +64,10 @@ def run_read_only_query(store: "Database", query: str, *, most_rows: int, second
 
 @contextmanager
 def limited_reading(cursor: Cursor, seconds: float, late: str, attempt: str) -> Iterator[None]:
-    """Run what stands inside in one read-only transaction, for at most `seconds`.
+    """Run the body in one read-only transaction, for at most `seconds`.
 
-    late, attempt: what the error says where it takes longer. Raises UsageError then and where a query or a file fails, StoreBrokenError
-    where the database does.
+    late, attempt: the words of the error after that time. Raises UsageError then and if a query or a file fails, StoreBrokenError if the
+    database fails.
     """
     is_late = threading.Event()
 
