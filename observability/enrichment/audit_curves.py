@@ -17,7 +17,7 @@ MIN_ROWS = 30
 """Rows of a group from which it has a curve of its own."""
 MAX_EXPOSED, MAX_FLIPS = 20, 20
 BLIND = 0.55
-"""AUC of a plain model that tells members from other records without the audited model, from which an attack is no evidence."""
+"""If a plain model separates members from other records with this AUC, without using the audited model, an attack is no evidence."""
 
 
 def interval_json(found: Interval, **more: Any) -> dict[str, Any]:

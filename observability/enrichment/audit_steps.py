@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 FOLDER = "audits"
 FORM = 2
-"""Version of the steps: what an older form kept is not used."""
+"""Version of the steps: results of another version are not used."""
 ATTACKED, DISTURBED, REAL, TEXTS = 240, 2000, 1000, 200
 """Rows that are attacked, rows with noise and absent features, real rows of the search, and texts that are changed."""
 CHUNK = 60
@@ -61,7 +61,7 @@ class AuditRequest:
 
 @dataclass
 class AuditSteps:
-    """The steps of one audit with what is known from an earlier, interrupted run. total: steps in all, as far as they are known."""
+    """The steps of one audit with the results of an earlier, interrupted run. total: number of steps known so far."""
 
     store: "Store"
     worker: "Worker"

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def run_audit(store: "Store", worker: "Worker", request: AuditRequest, progress: Progress) -> dict[str, Any]:
-    """Run an audit and store its record, which comes back. progress: called with the share done and what is done now; what it raises ends
-    the audit, which goes on from there when it is run again.
+    """Run an audit, store its record and return it. progress: called with the share done and the current step; an exception from it ends
+    the audit, and the next run continues from there.
 
     Raises NotFoundError for an unknown model, UsageError where the version cannot be audited, and the worker's errors.
     """

@@ -1,4 +1,4 @@
-"""How stable and faithful are the explanations of a model?"""
+"""Audit the stability and faithfulness of a model's explanations."""
 
 from functools import partial
 from typing import Any

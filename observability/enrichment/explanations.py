@@ -1,8 +1,8 @@
 """Explain predictions ahead, step by step: a bounded sample of each day, of the reference, and the worst errors.
 
-Attributions that came with a prediction are used as they are; others are computed from the version's artifact in the worker. An artifact
-that crashes, hangs or runs out of memory fails alone: the failure is stored with the version, and retried when the artifact or a library
-changes.
+Attributions that were logged with a prediction are used unchanged; others are computed from the version's artifact in the worker. An
+artifact that crashes, hangs or runs out of memory fails alone: the failure is stored with the version, and retried when the artifact or a
+library changes.
 """
 
 import json
@@ -205,7 +205,7 @@ def _worst_error_ids(store: "Store", model: Model, version: Version) -> list[str
 
 
 def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequence[ExplanationPart]) -> AttributionBatch:
-    """One batch to write: logged attributions as they came, others from the worker; or the failure."""
+    """One batch to write: logged attributions unchanged, others from the worker; or the failure."""
     rows, state = found.rows, work.state
     logged = (rows["attributions"].notna() & ~rows["known"]).to_numpy(bool)
     rest = ~logged & ~rows["known"].to_numpy(bool)

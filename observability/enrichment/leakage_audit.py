@@ -86,11 +86,11 @@ def leakage_results(
     overlaps: Sequence[Mapping[str, Any]],
     measure: str | None,
 ) -> dict[str, Any]:
-    """The results of an audit of leakage but its headline.
+    """The results of an audit of leakage, without its headline.
 
-    alone: by feature how far it alone knows the label, as value, low, high and rows. own: the same of the model; None where it is not
-    known. served: the strongest features again, on served rows; `lost` is what they know less there. overlaps: of `overlap_shares`, the
-    one that is judged first. measure: the metric behind the shares.
+    alone: by feature, how well it alone predicts the label, as value, low, high and rows. own: the same for the model; None where it is not
+    known. served: the same for the strongest features on served rows; `lost` is the decrease there. overlaps: results of `overlap_shares`,
+    the judged one first. measure: the metric behind the shares.
     """
     features = []
     for name in sorted(alone, key=lambda name: (-alone[name][0], name))[:MAX_ALONE]:
@@ -123,7 +123,7 @@ def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]
 
 
 def _sides_of(overlap: Mapping[str, Any] | None) -> dict[str, str]:
-    """What is compared in an overlap, of which others are no repetition."""
+    """What an overlap compared, as `at` of the headline: only audits that compared the same rows repeat each other."""
     return {} if overlap is None else {"at": overlap["of"]}
 
 

@@ -100,7 +100,7 @@ class FormQuestion:
 
     @property
     def digest(self) -> str:
-        """A digest of the probes: what forms answered on other rows is no part of the comparison."""
+        """A digest of the probes: answers of forms to other rows are not part of the comparison."""
         from pandas.util import hash_pandas_object
 
         return hashlib.sha256(hash_pandas_object(self.probes.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
@@ -289,7 +289,7 @@ def priced_forms(
 ) -> str | None:
     """Add energy per thousand answers, and their cost where a price is known; return the currency.
 
-    The price of a processor hour counts, which includes its energy; without one that of the energy alone.
+    Uses the price of a processor hour, which includes its energy; without it, the price of the energy.
     """
     at = np.array([naive_utc(now)], "datetime64[us]")
     (hour,), (hours_in,) = prices_at(prices, "amount", at, place, resource="cpu_hour")

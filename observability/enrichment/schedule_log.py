@@ -30,7 +30,7 @@ MAX_KEPT, RECALLED = 40, 500
 
 @dataclass
 class KeptDecision:
-    """A decision that is not stored yet: what ran, and what the rotation would have run."""
+    """A decision that is not stored yet: the step that ran, and the step that the rotation would have run."""
 
     decided: ScheduledStep
     step: Step

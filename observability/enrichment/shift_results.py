@@ -34,9 +34,9 @@ CRITERION_RATES = {
     "predictive_parity": ("precision",),
 }
 VISIBLE = 0.005
-"""Nats from which the served values of one column are a shift of their own."""
+"""Divergence in nats from which a shift of one column's served values is shown by itself."""
 SHOWN_RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
-"""Rates whose gaps are stated beside those of the criterion."""
+"""Rates whose gaps are stated besides the criterion's."""
 
 
 def column_arrays(inputs: "DataFrame") -> dict[str, Array]:
@@ -52,7 +52,7 @@ def column_arrays(inputs: "DataFrame") -> dict[str, Array]:
 
 
 def shift_family(rows: DecidedRows, inputs: "DataFrame", served: "DataFrame | None") -> list[Shift]:
-    """The rows as they are, then the shifts: groups, classes, the served inputs, and parts of the columns that drifted most.
+    """The unweighted rows, then the shifts: groups, classes, the served inputs, and parts of the columns that drifted most.
 
     served: rows of the same features that were served; without them the first columns are taken.
     """

@@ -1,9 +1,9 @@
 """Choose the next enrichment step by its predicted time: a small model that the product uses, and watches as any other controller.
 
-The shortest expected step comes first. The old rule is the rotation of jobs and models. Waiting makes a step shorter in the eyes of the
-model, and after MAX_SKIPS rounds it goes first whatever its time, so that nothing waits for ever. The order only ranks: the caller tries
-every step, so none is lost. The rotation steers while the kill switch is on, in its share of the time, and where the guardrail stops the
-model: before it has measured MIN_MEASURED steps, and for GUARD_REST decisions after its predictions were off by more than GUARD_ERROR.
+The shortest expected step comes first. The old rule is the rotation of jobs and models. Each round of waiting reduces the time that a step
+is ranked by, and after MAX_SKIPS rounds it goes first, so that nothing waits for ever. The order only ranks: the caller tries every step,
+so none is lost. The rotation steers while the kill switch is on, in its share of the time, and where the guardrail stops the model: before
+it has measured MIN_MEASURED steps, and for GUARD_REST decisions after its predictions were off by more than GUARD_ERROR.
 """
 
 import math
@@ -19,18 +19,22 @@ from observability.core.catalog import OWN_CONTROLLER
 from observability.core.switches import is_disabled
 
 Step = tuple[str, str]
-"""The name of a job, and that of a model."""
+"""Names of a job and of a model."""
 Steering = Literal["model", "heuristic", "guardrail", "off"]
 VERSION = "1"
 SWITCH = "OBSERVABILITY_SCHEDULE"
 MIN_MEASURED, MAX_SKIPS, AGEING = 10, 8, 0.75
-"""Steps that must be measured before the model steers; rounds after which a step goes first; what a round of waiting does to its time."""
+"""Steps that must be measured before the model steers; rounds after which a step goes first; factor on its ranked time for each round of
+waiting.
+"""
 GUARD_LAST, GUARD_ERROR, GUARD_REST = 12, 3.0, 20
 """The guardrail steps in where the median error of the last predictions is more than this factor, for so many decisions."""
 SHARE_SECONDS, SHARE = 120, 5
-"""One stretch of so many seconds in SHARE, chosen by a hash of its time, is the rotation's."""
+"""Time is divided into stretches of this many seconds; the rotation steers one in SHARE of them, chosen by a hash."""
 LEARNING, SHRINKAGE, FIRST_SECONDS, MIN_SPREAD = 0.2, 2.0, 5.0, 0.15
-"""Weight of the newest time; how many times of all steps a step's own mean is mixed with; the guess without any; least spread of logs."""
+"""Weight of the newest time; weight of the mean of all steps in a step's mean, in measurements; first guess in seconds; minimum spread of
+logarithms.
+"""
 Z_90 = 1.645
 
 
@@ -76,7 +80,7 @@ class ScheduledStep:
 
 @dataclass
 class StepScheduler:
-    """The state of the schedule. times: by step, of all under None; skips: rounds that a step with work has waited."""
+    """The state of the schedule. times: by step, and of all steps under None; skips: rounds that a step with work has waited."""
 
     times: dict[Step | None, TimeMean] = field(default_factory=dict)
     skips: dict[Step, int] = field(default_factory=dict)
@@ -133,7 +137,7 @@ class StepScheduler:
 
 
 def is_share_of_rotation(at: datetime) -> bool:
-    """Whether the rotation steers the stretch of a time."""
+    """Whether the rotation steers the stretch that contains a time."""
     block = int(at.timestamp() // SHARE_SECONDS)
     return md5(str(block).encode(), usedforsecurity=False).digest()[0] % SHARE == 0
 
@@ -148,7 +152,7 @@ def decision_records(
 ) -> list[dict[str, Any]]:
     """A decision and its outcome as records: a prediction of environment controller, and its label.
 
-    rule_step: what the rotation would have run; rule_seconds: how long that took when it ran, None where it did not. name: the id.
+    rule_step: the step that the rotation would have run; rule_seconds: its time if it ran, else None. name: the id.
     """
     expected = decided.predicted[step]
     prediction: dict[str, Any] = {

@@ -116,7 +116,7 @@ def compared_columns(row: Row) -> tuple[Column, ...]:
 
 
 def compared_features(row: Row) -> list[Column]:
-    """The features that the distance uses: those of the case, of very many the most important ones."""
+    """The features that the distance uses: the features of the case; with very many, the most important ones."""
     features = features_of_case(row)
     wanted = set(most_important_names([column.name for column in features], row.model.settings.importance))
     return [column for column in features if column.name in wanted]

@@ -80,7 +80,7 @@ def excess_note(made: ErrorRule, frame: "DataFrame", inside: Bools, wrong: Bools
 
 
 def enough_labelled_rows(case: CaseInProgress, same: "DataFrame | None" = None) -> "DataFrame":
-    """The labelled rows around the case, or those of the same decision. Raises NotGivenError where they are too few."""
+    """The labelled rows around the case, or with the same decision. Raises NotGivenError where they are too few."""
     frame = comparison_rows.labelled_rows_about(case) if same is None else same
     if len(frame) < MIN_LABELLED:
         which = "predictions of this version" if same is None else f"{comparison_rows.decided_words(case)}predictions of this version"

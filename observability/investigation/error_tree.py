@@ -1,7 +1,7 @@
 """Decision tree of errors like the case's, over the labelled rows around it with its decision, with the case's path marked.
 
-Rows and errors are those of the rule (error_rule.py). The tree is grown on one half of the rows; figures of nodes come from the other
-half. It is scikit-learn's DecisionTreeClassifier (CART, Gini, missing values go to the better side); each level of a category is a column.
+Rows and errors are the rule's (error_rule.py). The tree is grown on one half of the rows; figures of nodes come from the other half. It is
+scikit-learn's DecisionTreeClassifier (CART, Gini, missing values go to the better side); each level of a category is a column.
 """
 
 import math
@@ -112,7 +112,7 @@ def error_tree_nodes(case: CaseInProgress) -> tuple[Node, ...]:
 
 
 def encoded_columns(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
-    """Columns of the tree: numbers as they are, one column per level, and missing categories."""
+    """Columns of the tree: numbers unchanged, one column per level, and one for missing categories."""
     found: list[Encoded] = []
     for column in comparison_rows.compared_columns(case.row):
         held = frame[column.reference]

@@ -317,7 +317,7 @@ class Case:
         return found
 
     def other_scores(self) -> dict[str, str]:
-        """Of each part that a model file gave whose scores are not the logged ones, a sentence that says so."""
+        """A sentence for each part from a model file whose scores differ from the logged ones."""
         said = self.explanation.mismatch if self.explanation else ""
         return {"attributions": said} | ({} if self.counterfactuals is None else {"counterfactuals": said}) if said else {}
 

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_ROWS_OF_SIDE, NEIGHBOURS, MIN_DAYS, ENOUGH_DAYS = 20, 200, 3, 6
-"""Minimum rows inside and outside; most rows outside that are compared with one inside; days from which days are the unit; days from which
-an excess that is not significant counts as none: of fewer days, all of them alike would be chance once in 2⁵ / 2 = 16 times or more.
+"""Minimum rows inside and outside; maximum rows outside that are compared with one inside; days from which days are the unit; days from
+which a non-significant excess counts as none. With fewer days, all days agree by chance at least once in 2⁵ / 2 = 16 times.
 """
 EVEN_DAYS = 4.0
-"""Least effective number of days, (Σ rows of a day)² / Σ (rows of a day)²: that of six days of one to four times the rows is more."""
+"""Minimum effective number of days, (Σ rows of a day)² / Σ (rows of a day)². Six days whose rows differ by a factor of up to four have
+more.
+"""
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "
 
     Each row inside is compared with the rows outside that are next to it by score, as many above as below. The interval is Student's t over
     estimates that each leave out one day (the jackknife, which holds where a day has most of the rows; over rows, where all are of fewer
-    than MIN_DAYS days); it counts the errors of the rows outside as well. Its degrees of freedom are those of the side with rows on
-    fewer days.
+    than MIN_DAYS days); it counts the errors of the rows outside as well. Its degrees of freedom belong to the side with rows on fewer
+    days.
     """
     known = np.asarray(frame["score"].notna(), bool)
     score = frame["score"].to_numpy(np.float64)

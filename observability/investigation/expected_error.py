@@ -1,4 +1,6 @@
-"""An error as one of those that the model's score states: the errors of stored rows of a similar score, and the error's rank among all."""
+"""An error compared with the errors expected at the model's score: those of stored rows of a similar score, and the error's rank among all
+rows.
+"""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -114,7 +116,7 @@ def own_probability(case: CaseInProgress) -> float:
 
 
 def rows_of_similar_score(sure: Floats, own: float) -> tuple[Bools, float, float | None]:
-    """Which rows are at least as sure, where they are neither few nor many, else the nearest ones; their least and largest probability
+    """The rows with at least this probability if they are neither few nor many, else the nearest ones; their least and largest probability
     (None: no upper end).
     """
     above = sure >= own
@@ -203,7 +205,7 @@ def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
 
 
 def unseen_sentence(case: CaseInProgress) -> str:
-    """The sentence that a regression error is larger than those of reference rows of similar values, with its rank; else empty."""
+    """The sentence that a regression error is larger than the errors of reference rows with similar values, with its rank; else empty."""
     found = similar_scores(case)
     if found is None or not found.unseen:
         return ""

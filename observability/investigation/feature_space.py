@@ -27,8 +27,8 @@ MISSING = ""
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """The columns of one feature. known: sorted values that numbers are ranked in; levels: those with a column of their own; raw: numbers
-    stay as they are. scale: what the columns are multiplied by.
+    """The columns of one feature. known: sorted values that rank numbers; levels: levels with their own column; raw: numbers stay as they
+    are. scale: factor of the columns.
     """
 
     column: Column

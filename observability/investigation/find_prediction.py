@@ -17,9 +17,9 @@ def prediction_row(
     environment: str | None = None,
     as_of: datetime | None = None,
 ) -> Row:
-    """The prediction with an id, of one model or of all. Where several models have the id, the newest (`also_in` has the others). Where
-    several versions or environments of the model answered under it, the one in production, else the newest, of those that version and
-    environment select (`other_answers` has the rest).
+    """The prediction with an id, of one model or of all. Where several models have the id, the newest (`also_in` has the others). If
+    several predictions of the chosen version and environment have the id: the one in production, else the newest (`other_answers` has the
+    rest).
 
     as_of: later labels are left out. Raises NotFoundError where no model has it, or it had not arrived by `as_of`.
     """

@@ -139,7 +139,9 @@ def contrast_from_numbers(
     note: str = "",
     mismatch: str = "",
 ) -> AttributionContrast:
-    """A contrast from plain numbers: bars sorted by size, additivity check, sentences. Of many inputs the largest are bars of their own."""
+    """A contrast from plain numbers: bars sorted by size, additivity check, sentences. With many inputs, only the largest have their own
+    bars.
+    """
     values, errors = largest_and_others(values, errors)
     bars = tuple(
         sorted(

@@ -36,7 +36,7 @@ MEASURED = ("outcome", "correction")
 FEW_AGREE = 0.2
 """A large majority of neighbours disagrees where at most this share has the label, and less than of all rows."""
 HARDLY = 0.02
-"""Probability that a label is wrong below which that is no evidence against it."""
+"""Minimum probability that a label is wrong for it to be evidence against the label."""
 MIN_VOTES, MAJORITY = 3, 0.75
 """Annotators of whom this share supports a label."""
 FAR_OUT = 4.0

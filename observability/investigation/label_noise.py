@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NEAR_ROWS, MIN_SURE, SURE = 400, 40, 0.8
-"""Labelled rows nearest in time; minimum of those with a confident prediction; probability from which one is confident."""
+"""Number of labelled rows nearest in time; minimum number of confident predictions among them; probability from which a prediction is
+confident.
+"""
 BEYOND = 3.0
 """Standard errors by which contradictions must exceed those at other times to assume a higher share of wrong labels."""
 JUDGED = ("human", "outcome", "correction")
@@ -81,7 +83,7 @@ class WrongLabelRate:
 
 @computed_once
 def wrong_label_rate(case: CaseInProgress) -> WrongLabelRate | None:
-    """The rate of wrong labels in the period, from the store; None with too few surely scored rows."""
+    """The rate of wrong labels in the period, from the store; None with too few confidently scored rows."""
     known, chances, other = contradicted_rows(case)
     sure = known & (chances >= SURE)
     n = int(sure.sum())

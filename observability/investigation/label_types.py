@@ -66,7 +66,7 @@ def with_unit(model: Model, figure: str) -> str:
 
 
 def score_name(model: Model, place: int = -1) -> str:
-    """What a score is: that of a binary model is of its second class, that of several classes the probability of the one at `place`."""
+    """The name of a score: of the second class of a binary model; for several classes the probability of the class at `place`."""
     if model.task == "binary":
         return f"score of {class_words(model, model.classes[1])}"
     return f"probability of {class_words(model, model.classes[place])}" if model.classes and place >= 0 else "score"
@@ -88,12 +88,12 @@ def prediction_with_score(model: Model, prediction: str | None, score: float | N
 
 
 def version_answer_text(model: Model, prediction: str | None, score: Any) -> str:
-    """What a version predicts, with its score; of several classes the probability of the one that it predicts."""
+    """A version's prediction with its score; for several classes with the probability of the predicted one."""
     return prediction_with_score(model, prediction, score.get(prediction) if isinstance(score, Mapping) else score)
 
 
 def answer_score_text(model: Model, score: Any) -> str:
-    """A score, of several classes the largest, with the class that it is of, or with its unit."""
+    """A score with its class, or with its unit; for several classes the largest score."""
     if isinstance(score, Mapping):
         name = max(score, key=lambda label: score[label])
         return f"{class_words(model, name)} {format_figure(score[name])}"

@@ -59,7 +59,7 @@ class LoggedImage:
 
 
 def logged_texts(row: Row) -> tuple[LoggedText, ...]:
-    """The texts of a prediction: fields of their own first, then features that are no level of the reference."""
+    """The texts of a prediction: text fields first, then features whose value is not a level of the reference."""
     own = texts_of_fields(dict(_own_fields(row)))
     features = [
         LoggedText(name, value, True)

@@ -40,13 +40,13 @@ def answer_text(row: Row) -> str:
 
 
 def binary_score_text(row: Row) -> str:
-    """The score of a binary model with two decimals, or as many as it takes to stand on its side of the threshold."""
+    """The score of a binary model with two decimals, or enough to be on the correct side of the threshold."""
     assert row.score is not None
     return score_beside_threshold(row.score, row.threshold, f"{row.score:.2f}")
 
 
 def score_digits(row: Row) -> str:
-    """The score with four digits, of a binary model as many as it takes to stand on its side of the threshold."""
+    """The score with four digits; for a binary model with enough digits to be on the correct side of the threshold."""
     text = format_number(row.score, 4)
     return score_beside_threshold(row.score, row.threshold, text) if row.score is not None and row.model.task == "binary" else text
 

@@ -66,7 +66,7 @@ class RealRows:
 
     @property
     def scale(self) -> "DataFrame":
-        """Inputs by which distances are scaled: those of the reference where there is one."""
+        """The inputs that scale distances: those of the reference if there is one, else all."""
         return self.inputs[self.of_reference] if self.of_reference.any() else self.inputs
 
     @property

@@ -244,8 +244,8 @@ def contrast_of(row: "Row", against: Against, held: "Held", background: Backgrou
 
 
 def with_stability(average: AttributionContrast, held: "Held") -> AttributionContrast:
-    """The attributions with the stability of those that belong to the same base value; the sentence names the base where it differs. Only
-    where both use the same link space.
+    """The attributions with the stability measured for the same base value; if the base differs, the sentence names it. Unchanged if the
+    two use different link spaces.
     """
     if average.link != held.link:
         return average

@@ -26,7 +26,7 @@ MAX_CONDITIONS, BEAM, MAX_CANDIDATES, MAX_LEVELS = 3, 8, 300, 12
 EARNED = 0.02
 """F1 that an additional condition must add."""
 CLEAR = 0.7
-"""F1 from which a rule describes a selection."""
+"""Minimum F1 of a rule that describes a selection."""
 
 
 @dataclass(frozen=True)

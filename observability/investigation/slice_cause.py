@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SliceHistory:
-    """How much of a slice the reference has. part: factor for its weight, 0 to 1. sentence: why; empty where the slice is as it was."""
+    """How much of a slice the reference has. part: factor for its weight, 0 to 1. sentence: why; empty where the slice is unchanged."""
 
     part: float = 1.0
     sentence: str = ""

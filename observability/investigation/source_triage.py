@@ -55,8 +55,8 @@ OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
 DOUBT = 0.9
 """Weight of a label that as many new raters would exchange for the decided class at even odds."""
 NO_BETTER = 0.25
-"""Weight of the version where another one is right here, but too few requests were scored by both, or it is not right more often: less than
-that of an ordinary error, as one request shows nothing about a version.
+"""Weight of the version as source if another version is right here, but not significantly more often, or both scored too few requests. It
+is below the weight of an ordinary error: one request says nothing about a version.
 """
 
 
@@ -188,8 +188,8 @@ def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
 
 
 class SliceErrors(NamedTuple):
-    """The errors of the rule's held-out rows. excess: beyond those of other rows of the same scores. frame: rows with the decision of the
-    case; inside: which of them are in the slice; odd: how many rows were left out, as they share an odd input of the case.
+    """The errors of the rule's held-out rows. excess: errors beyond those of other rows with the same scores. frame: rows with the decision
+    of the case; inside: which of them are in the slice; odd: number of rows left out because they share an odd input of the case.
     """
 
     rule: ErrorRule

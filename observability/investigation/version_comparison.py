@@ -51,7 +51,7 @@ class SharedRequestTally:
 
 
 def shared_request_tally(case: CaseInProgress, version: Version) -> SharedRequestTally:
-    """The counts for another version, as it scored in the shadow."""
+    """The counts for another version, by its scores in shadow."""
     row, window = case.row, comparison_rows.window_around(case)
     days = format_span(window.start, window.end)
     both = churn.shadow_rows(case.store, row, version, window)

@@ -14,7 +14,7 @@ MAX_ITEMS = 7
 OUTCOMES = ("accept", "watch", "act")
 """Changes that give an item its outcome."""
 UNDECIDED = 3
-"""Consecutive weeks without a decision after which an item moves to the top of those as severe, with a flag."""
+"""Consecutive weeks without a decision after which an item moves to the top of its severity, with a flag."""
 Change = Literal["new", "worse", "as before", "better", "due"]
 Sort = Literal["incident", "action", "decision", "signature", "audit", "added"]
 WEIGHT_OF_CHANGE: dict[str, float] = {"new": 1.0, "worse": 0.8, "due": 0.8, "as before": 0.3, "better": 0.2}
@@ -55,12 +55,12 @@ class Item:
 
     @property
     def state(self) -> State:
-        """How what it is about stands, as of an incident: what is acknowledged stays critical."""
+        """The state of what the item is about, as for an incident: an acknowledged item stays critical."""
         return "critical" if self.acknowledged else STATE_OF[self.severity]
 
     @property
     def shown_severity(self) -> Severity:
-        """The severity whose word, icon and colour pages and files show: that of the state."""
+        """The severity whose word, icon and colour pages and files show: the severity of the state."""
         return "act" if self.acknowledged else self.severity
 
     @property
@@ -105,8 +105,8 @@ class Item:
 
 
 def ranked_agenda(items: Iterable[Item]) -> list[Item]:
-    """Items with their scores in agenda order, that of incidents on Home: most urgent first (`urgency`). What is overdue stands no longer:
-    it is first among what is as severe. Equals are ordered by score, weight and rank.
+    """Items with their scores in agenda order, that of incidents on Home: most urgent first (`urgency`). An overdue item counts as new, so
+    it is first among items of its severity. Equals are ordered by score, weight and rank.
     """
     scored = [replace(item, score=agenda_score(item)) for item in items]
 

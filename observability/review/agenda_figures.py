@@ -29,7 +29,7 @@ class ItemFigure:
 
     @property
     def title(self) -> str:
-        """The metric, and what it is about unless that is the model."""
+        """The metric, with its subject unless that is the model."""
         title, subject = metric_title(self.finding["metric"]), self.finding["subject"]
         return title if subject in ("model", "score") else f"{title} of {subject}"
 

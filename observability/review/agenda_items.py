@@ -152,8 +152,8 @@ def normalized_subject(subject: str) -> str:
 
 
 def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Audits that have expired or expire within two weeks: the newest of each kind and version, while its version serves. Of a model
-    without predictions, that of the newest version that was audited.
+    """Audits that have expired or expire within two weeks: the newest of each kind and version, while its version serves. For a model
+    without predictions, the audits of the newest audited version.
     """
     rows = records_until(store, "audit", min(known, week.end))
     newest = {(row["model"], row["version"], row["audit"]): row for row in rows}

@@ -71,7 +71,7 @@ def registration_entries(store: "Store", start: datetime, end: datetime, name: s
 
 
 def event_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries of `event` records; without those that mark a decision on charts, which is an entry of its own."""
+    """Entries of `event` records, without events that mark a decision on charts: the decision has its own entry."""
     for row in frame.to_dict("records"):
         if isinstance(extra := row.get("extra"), Mapping) and DECISION in extra:
             continue

@@ -76,7 +76,7 @@ def finding_cell(finding: Finding) -> Cell:
 
 
 def whole_model_finding(findings: Sequence[Finding], analyzer: str, metric: str) -> Finding | None:
-    """An analyzer's finding on the whole model by one metric, over the whole week; None without a value. Of several versions, the one
+    """An analyzer's finding on the whole model by one metric, over the whole week; None without a value. With several versions, the one
     with the most rows.
     """
     found = [
@@ -105,8 +105,8 @@ def finding_interval(finding: Finding) -> Interval:
 
 
 def needs_action_cell(findings: Sequence[Finding]) -> Cell:
-    """Number of findings of one analyzer that need action, of how many, and the worst one's sentence; where none does, that of the first
-    OK one, whose word the cell shows.
+    """Number of findings of one analyzer that need action, the total, and the worst one's sentence; if none needs action, the sentence and
+    word of the first OK one.
     """
     if not findings:
         return {"bad": 0, "of": 0, "severity": "unknown", "because": None}

@@ -1,9 +1,9 @@
 """Stakes of each incident of a week: affected predictions, cost of their errors, and groups that are affected more than others.
 
-The cost is estimated: how much more labelled affected predictions lost on average than those of the reference, at the owner's error
-costs, times the number of affected predictions. Ordinary errors belong to no incident, and neither do those of a service or its energy. A
-group is named where its share among affected predictions differs significantly from its share among the others (false discovery rate 5 %
-over the incident's groups) and by at least MIN_SHARE_DIFFERENCE.
+The cost is estimated: how much more labelled affected predictions lost on average than those of the reference, at the owner's error costs,
+times the number of affected predictions. Ordinary errors belong to no incident. Errors of a service, and its energy, do not either. A group
+is named where its share among affected predictions differs significantly from its share among the others (false discovery rate 5 % over the
+incident's groups) and by at least MIN_SHARE_DIFFERENCE.
 """
 
 from collections.abc import Callable

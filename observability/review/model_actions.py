@@ -1,6 +1,6 @@
 """State of a model in a frozen week, and how many things need action: from its findings, its incidents and its audits.
 
-An overdue action, decision or signature asks something of people, and stands on the agenda; it is no state of the model.
+An overdue action, decision or signature is a task for people and is on the agenda; it is not a state of the model.
 """
 
 from collections.abc import Iterable, Mapping

@@ -28,7 +28,7 @@ MEASURES: dict[Measure, str] = {
 SHARES: tuple[Measure, ...] = ("kept", "useful")
 """Measures that are shares; the others are hours."""
 MIN_ITEMS = 3
-"""Items from which on a month has a value."""
+"""Minimum number of items for a month's value."""
 Onsets = Mapping[str, datetime | None]
 """The onset of every incident of the frozen weeks by its id; None where the counts did not date it."""
 

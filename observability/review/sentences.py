@@ -62,7 +62,7 @@ def error_cost_sentence(found: Body) -> str:
 
 
 def excess_cost_sentence(cost: Body) -> str:
-    """Estimated cost of errors beyond that of the reference, or that none is measured."""
+    """The sentence about the estimated cost of errors above the reference's, or that none is measured."""
     unit = f" {cost['currency']}".rstrip()
     each, usual = format_number(cost["an_answer"]), format_number(cost["usual"])
     if cost["low"] is None or cost["low"] <= 0:
@@ -109,7 +109,9 @@ def erased_when(body: Body) -> str:
 
 
 def settings_of_when(body: Body, made: str = "the freezing") -> str:
-    """The time as of which settings and limits were used in a week; the fleet step has it for each model. made: what computed the week."""
+    """The sentence about the date of the settings and limits of a week; the fleet step has it for each model. made: how the week was
+    computed.
+    """
     known = [part.get("settings_known") for part in body["models"]]
     if None in known or not any(known):
         return f"Settings and limits as of {made}." if known else ""
