@@ -1,5 +1,6 @@
 """The labels page: are its shares and projections those of labels whose arrival is known by hand?"""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -69,6 +70,18 @@ def test_how_long_labels_take_and_the_charts_hold_the_same_figures() -> None:
     bars = charts_labels.label_maturity_bars(days, here.window).data
     assert list(bars[0].y) == days["share"].tolist() and [a + b for a, b in zip(bars[0].y, bars[1].y)] == pytest.approx([0.8] * 35)
     assert list(charts_labels.label_arrival_curve(ages).data[1].y) == ages["usual"].tolist()
+
+
+def test_days_of_long_ago_that_had_more_labels_promise_none() -> None:
+    """Labels come within three days; of the first 50 days 90 % of predictions got one, since then 80 %. 16,000 more were expected."""
+    _, here = world()
+    end = here.window.end
+    usual = {age: {1: 0.1, 2: 0.5}.get(age, 0.8 if age <= 150 else 0.9) for age in range(1, 201)}
+    rows = tuple((end - age * DAY, 1000.0, 1000 * usual[age], 1000 * usual[age]) for age in range(200, 0, -1))
+    of, whole = label_maturity.LabelCompletion(usual, usual, rows), SimpleNamespace(window=replace(here.window, start=end - 200 * DAY))
+    days = labels.label_maturity_by_day(of, whole)
+    assert (days["final"] * days["served"]).sum() - days["labelled"].sum() == pytest.approx(700 + 300)
+    assert labels.days_until_complete(of) == 3 and max(labels.final_ages(of)) == 35
 
 
 def test_without_a_past_nothing_is_projected() -> None:

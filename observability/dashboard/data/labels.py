@@ -3,6 +3,7 @@
 Counts and the usual share are those of serving/performance (metrics/label_maturity.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -25,7 +26,7 @@ from observability.metrics import label_maturity
 from observability.metrics.label_maturity import COMPLETE, PAST_DAYS, LabelCompletion, days_before_end
 
 COUNTS = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
-OLDEST = 7
+OLDEST, MONTH = 7, PAST_DAYS + 7
 WORDS = {
     "share": "Labelled",
     "usual": "Usual at this age",
@@ -65,13 +66,16 @@ def label_maturity_by_day(of: LabelCompletion, here: ModelPage) -> pd.DataFrame:
     (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected.
     """
     end, final, ready = here.window.end, _final_share(of), days_until_complete(of)
+    settled = max(final_ages(of), default=0)
     rows = []
     for day, served, labelled, _ in of.rows:
         if served > 0:
-            share, usual = labelled / served, of.usual[days_before_end(day, end)]
+            age = days_before_end(day, end)
+            share, usual = labelled / served, of.usual[age]
+            gain = max(final - usual, 0.0) if age <= settled else 0.0
             known = ready is not None and len(of.usual) >= PAST_DAYS // 2
             complete_by = (day + timedelta(days=ready or 0)).date().isoformat() if known else None
-            rows.append([naive_utc(day), served, labelled, share, usual, min(share + max(final - usual, 0.0), 1.0), complete_by])
+            rows.append([naive_utc(day), served, labelled, share, usual, min(share + gain, 1.0), complete_by])
     return pd.DataFrame(rows, columns=["period", "served", "labelled", "share", "usual", "final", "complete_by"])
 
 
@@ -82,17 +86,29 @@ def predictions_of_label_day(here: ModelPage, point: clicks.Point, days: pd.Data
     return clicks.cases_of_period(around, point, days["period"], asked, clicks.NEWEST)
 
 
+def final_ages(of: LabelCompletion) -> list[int]:
+    """The ages whose days have all labels that they will get: a week, the oldest of the month or, where labels take longer, of four times
+    as long as they take. Older days are no part of it: they may have had another share of labels from the beginning.
+    """
+    ages = sorted(of.usual)
+    steady = (age for place, age in enumerate(ages) if of.usual[age] >= COMPLETE * _median_share(of, ages[place : place + PAST_DAYS]))
+    oldest = max(MONTH, 4 * next(steady, 0))
+    return [age for age in ages if age <= oldest][-OLDEST:]
+
+
+def _median_share(of: LabelCompletion, ages: Sequence[int]) -> float:
+    return float(np.median([of.usual[each] for each in ages])) if ages else 0.0
+
+
 def _final_share(of: LabelCompletion) -> float:
-    """Share of labels that days have in the end: the median of the oldest week of the month."""
-    oldest = sorted(of.usual)[-OLDEST:]
-    return float(np.median([of.usual[each] for each in oldest])) if oldest else 0.0
+    """Share of predictions that get a label in the end."""
+    return _median_share(of, final_ages(of))
 
 
 def days_until_complete(of: LabelCompletion) -> int | None:
     """Days after which a day usually has 95 % of its final labels; None where there are no labels."""
-    return (
-        next((days for days in sorted(of.usual) if of.usual[days] >= COMPLETE * _final_share(of)), None) if _final_share(of) > 0 else None
-    )
+    final = _final_share(of)
+    return next((days for days in sorted(of.usual) if of.usual[days] >= COMPLETE * final), None) if final > 0 else None
 
 
 def label_share_by_age(of: LabelCompletion) -> pd.DataFrame:
@@ -145,7 +161,8 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
         st.header("Label delay", anchor=False)
         first = days_until_complete(of)
         when = f"{100 * COMPLETE:.0f} % of the labels of a day arrive within {formatting.plural(first, 'day')}; " if first else ""
-        took = f"{when}{100 * (_final_share(of)):.0f} % of predictions get a label within {formatting.plural(max(of.usual), 'day')}."
+        after = formatting.plural(max(final_ages(of)), "day")
+        took = f"{when}{after} after serving, usually {100 * _final_share(of):.0f} % of predictions have a label."
         plain_paragraph(took)
         figure = charts_labels.label_arrival_curve(ages)
         frame.chart_with_table(figure, ages, key="ages", alt=took, metrics=metrics, columns=WORDS)
