@@ -153,7 +153,7 @@ def labelling_board(
     done = {*_pairs(answers), *_pairs(skipped)}
     again = answers[answers["item"].isin(list(wanted))]
     done -= {pair for pair, at in zip(_pairs(again), again["at"], strict=True) if at < naive_utc(wanted[pair[0]].since)}
-    fresh, further = _fresh_items(landed.items, set(answers["item"].astype(str)) | known.keys())
+    fresh, further = _fresh_items(landed.items, set(answers["item"].astype(str).unique()) | known.keys())
     unlabelled = known | dict.fromkeys(fresh, ())
     unlabelled |= {str(item): known.get(str(item), ()) for item in assigned["item"].astype(str)}
     unlabelled |= {item: known.get(item, ()) for item in skipped["item"].astype(str)}

@@ -86,7 +86,7 @@ def settled_items(counts: Floats) -> Bools:
 
 def newest_answers(annotated: "DataFrame") -> "DataFrame":
     """The newest label of each annotator for each item of one project, label as text; in order of time."""
-    rows = annotated.assign(label=[str(value) for value in annotated["label"]])
+    rows = annotated.assign(label=[*map(str, annotated["label"].tolist())])
     rows = rows.iloc[places_in_order(rows, (rows["at"].to_numpy(),), ("item", "annotator", "label"))]
     return rows.drop_duplicates(["item", "annotator"], keep="last").reset_index(drop=True)
 
@@ -110,13 +110,13 @@ def crowd_of(answers: "DataFrame", classes: Sequence[str] = (), probabilities: M
     """
     if answers.empty:
         return None
-    names = tuple(dict.fromkeys((*classes, *sorted(set(answers["label"])))))
+    names = tuple(dict.fromkeys((*classes, *sorted(answers["label"].unique()))))
     if len(names) < 2:
         return None
     number = {name: place for place, name in enumerate(names)}
     item, items = answers["item"].astype(str).factorize(sort=True)
     who, people = answers["annotator"].astype(str).factorize(sort=True)
-    label = answers["label"].map(number).to_numpy(np.int64)
+    label = np.array([number[each] for each in answers["label"].tolist()], np.int64)
     votes = Votes(item, who, label, len(items), len(people), len(names))
     held = _known_probabilities(tuple(items), votes, probabilities or {}, len(classes))
     ranked = crowdlab(votes, held) if held is not None and (votes.by_item > 1).any() else None
