@@ -25,7 +25,7 @@ st.markdown(f"**Week {week}** ({room.body['zone']}), {made} with the records tha
 if erased := sentences.erased_when(room.body):
     st.caption(erased)
 if room.body["format"] < FORMAT:
-    st.caption("Frozen by an earlier version of the product; some parts were not stored.")
+    st.caption("Frozen by an earlier version; some parts are missing.")
 review.step_navigation(room)
 st.header(review.STEP_TITLES[room.step], anchor=False)
 if room.step in review.STEPS_WITH_FORMS and not room.is_draft:
