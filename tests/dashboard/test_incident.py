@@ -150,7 +150,7 @@ def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     assert (row["cells"]["owner"]["t"], row["cells"]["state"]["t"]) == ("Bob", "Resolved: expected change")
     listed = tables(home).get("Incidents, most urgent first", {"rows": []})["rows"]
     assert incident.id not in {row["cells"].get("act", {}).get("act") for row in listed}
-    assert "cannot tell yet" in words(home) and "1 expected change" in words(home)
+    assert "precision is shown after" in words(home) and "1 expected change" in words(home)
 
 
 def finding(subject="age", analyzer="data/quality", metric="null_rate", severity="act", **more) -> Finding:

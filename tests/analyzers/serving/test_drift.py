@@ -61,7 +61,7 @@ def test_a_mean_beyond_the_range_of_the_reference_is_said_as_it_is(last_days: bo
     one_wild = rows(3500, 6, age=1.0)
     one_wild.loc[7, "age"] = -1e6
     wild = findings(one_wild, reference)["age"].because
-    assert "reference standard deviations lower on average (1.0 higher with values beyond" in wild, wild
+    assert "reference standard deviations lower on average (1.0 higher with values limited" in wild, wild
 
 
 def test_a_category_that_moved_names_its_level() -> None:
