@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DASHBOARD = "the dashboard"
 """Author of automatic records."""
 OPENED_BEFORE = timedelta(milliseconds=1)
-"""An alert that is opened for a person's first entry is dated this long before the entry."""
+"""If a person's entry opens an alert, the alert is dated this long before the entry."""
 GREW = 1.5
 """A known alert repeats once its leading value is this many times the value of the last message; of metrics that should be high,
 the distance from 1.
@@ -95,9 +95,9 @@ def shared_alerts(
 ) -> tuple[list[Incident], frozenset[str]]:
     """The incidents, with one sentence for a fault that several models share, and the ids of incidents that open no alert.
 
-    A shared fault opens one alert for each owner of its models: of the incident that has one already, else of the worst. An incident
-    without an alert that the fleet has not confirmed does not represent others: otherwise an alarm of another model would be lost. alerts:
-    current state by id.
+    A shared fault opens one alert for each owner of its models. The alert belongs to the incident that has one already, else to the worst
+    incident. An incident without an alert that the fleet has not confirmed cannot stand for the others, because then the alarm of another
+    model would be lost. alerts: current state by id.
     """
     told: dict[str, Incident] = {}
     quiet = set(fleet.unconfirmed)

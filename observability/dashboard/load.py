@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from observability.worker.limited_query import LimitedAnswer
 
 A_LIFETIME = 36_500
-"""Days: everything."""
+"""Days of a window that is to hold all records."""
 
 
 def home() -> Path:
@@ -50,7 +50,7 @@ def page_clock() -> datetime:
 
 
 def no_later_than_now(instant: datetime) -> datetime:
-    """The instant, or now if it is in the future: silence is not judged up to the end of the step."""
+    """The instant, or now if it is in the future, so that no silence is assumed for the rest of the current step."""
     return min(instant, datetime.now(UTC))
 
 
@@ -71,7 +71,9 @@ def scope_models(scope: Scope) -> list[str]:
 
 
 def offered_models(chosen: str | None = None) -> list[str]:
-    """The names that a choice of a model offers: the fleet, then controllers; the product's own controller only where it is chosen."""
+    """The model names that a select box offers: the fleet, then controllers. The product's own controller is offered only if it is
+    chosen.
+    """
     known = catalog()
     names = [model.name for model in (*known.fleet, *known.controllers)]
     return names if chosen is None or chosen in names else [*names, chosen]
@@ -79,13 +81,13 @@ def offered_models(chosen: str | None = None) -> list[str]:
 
 @cached_by_state(8, copied=True, computed=False)
 def stream_activity() -> "DataFrame":
-    """Model, version, environment, rows, first, last, last_arrived (naive UTC)."""
+    """Number of rows and times of every stream: model, version, environment, rows, first, last, last_arrived (naive UTC)."""
     return store().activity()
 
 
 @cached_by_state(8, computed=False)
 def _activity_of_models() -> "tuple[DataFrame, dict[str, slice]]":
-    """What `stream_activity` gives, and where each model's rows stand in it."""
+    """The frame of `stream_activity`, and by model the places of its rows in that frame."""
     import numpy as np
 
     seen = stream_activity()
@@ -95,7 +97,7 @@ def _activity_of_models() -> "tuple[DataFrame, dict[str, slice]]":
 
 
 def model_activity(model: str) -> "DataFrame":
-    """The rows of `stream_activity` about one model; of many models, one is found without a look at the others."""
+    """The rows of `stream_activity` about one model. They are found without a search through the rows of all models."""
     seen, places = _activity_of_models()
     return seen.iloc[places.get(model, slice(0, 0))]
 
@@ -103,11 +105,11 @@ def model_activity(model: str) -> "DataFrame":
 def window(scope: Scope, model: str) -> Window:
     """The window of a model in the scope.
 
-    A relative window of days ends with the current day, or with the last record's day where the newest is older than 30 days: whole days
-    are answered from rollups alone. One of hours ends with the hour instead, and live with the clock, whenever the newest record is of.
-    Everything is from the day of the first record to there.
-    Raises NotFoundError for an unknown model, UsageError where it ends before it starts, ForbiddenError where the slice is of so few rows
-    that the person's role does not show them.
+    A relative window of days ends with the current day; if the newest record is older than 30 days, it ends with the day of that record.
+    It consists of whole days, which rollups alone can answer. A window of hours ends in the same way with the hour. The live window always
+    ends at the page's clock. The window of everything starts with the day of the first record.
+    Raises NotFoundError for an unknown model, UsageError if the window ends before it starts, and ForbiddenError if the slice has too few
+    rows for the person's role.
     """
     from observability.monitoring import check_windows
 
@@ -130,14 +132,14 @@ def window(scope: Scope, model: str) -> Window:
 
 
 def scope_window_spans(scope: Scope) -> frozenset[tuple[datetime, datetime]]:
-    """Start and end of the windows of the scope's model, or of all models."""
+    """Start and end of the window of the scope's model; without a chosen model, of the windows of all models."""
     return _window_spans_at(page_clock(), scope)
 
 
 @cached_by_state(32, computed=False)
 def _window_spans_at(clock: datetime, scope: Scope) -> frozenset[tuple[datetime, datetime]]:
-    """What `scope_window_spans` gives at an instant of the page's clock. Models whose records begin and end in the same hours have the same
-    window, so that one is asked for all of them.
+    """The answer of `scope_window_spans` at an instant of the page's clock. Models whose records begin and end in the same hours have the
+    same window, so it is computed once for all of them.
     """
     del clock
     if scope.model:
@@ -153,9 +155,10 @@ def _window_spans_at(clock: datetime, scope: Scope) -> frozenset[tuple[datetime,
 
 
 def scope_dates(scope: Scope) -> tuple[datetime, datetime]:
-    """The dates of a page about no single model: of the scope's model, else from the first to the last of all models' windows.
+    """Start and end of a page that is not about one model. With a chosen model they are those of its window, else they span the windows of
+    all models.
 
-    Without any model: the last days up to now. Everything goes up to now.
+    If there is no model, they are the last days up to now. A span of everything ends no earlier than now.
     """
     spans = scope_window_spans(scope)
     if not spans:
@@ -166,17 +169,17 @@ def scope_dates(scope: Scope) -> tuple[datetime, datetime]:
 
 
 def midnight_after(instant: datetime) -> datetime:
-    """The end of the instant's day (UTC); a midnight is its own."""
+    """The end of the instant's day (UTC); a midnight is returned as it is."""
     return instant + (datetime(1970, 1, 1, tzinfo=UTC) - instant) % timedelta(days=1)
 
 
 def hour_after(instant: datetime) -> datetime:
-    """The end of the instant's hour (UTC); a full hour is its own."""
+    """The end of the instant's hour (UTC); a full hour is returned as it is."""
     return instant + (datetime(1970, 1, 1, tzinfo=UTC) - instant) % timedelta(hours=1)
 
 
 def _last_hour(model: Model, window: Window) -> datetime:
-    """The end of a window of hours: its own, or the hour of the newest record where that is older than 30 days."""
+    """The end of a window of hours: the given window's end, or the end of the newest record's hour if that record is older than 30 days."""
     from observability.monitoring import check_windows
 
     newest = check_windows.newest_prediction(model, model_activity(model.name), window.environment)
@@ -201,8 +204,8 @@ def newest_record(model: str, environment: Environment = "production") -> dateti
 
 
 def newest_live_record(scope: Scope) -> datetime | None:
-    """Event time of the newest prediction in the scope, exact where it lies in the scope's window, else the start of its hour; None where
-    there is none. For all models: of the model with the newest hour.
+    """Event time of the newest prediction in the scope; None if there is none. It is exact if the prediction lies in the scope's window,
+    else it is the start of its hour. Without a chosen model, the model with the newest hour is asked.
     """
     environment = scope.environment or "production"
     from observability.monitoring import check_windows
@@ -251,8 +254,8 @@ def findings_in_window(window: Window, *, wait: bool = False) -> list[Finding]:
 
 
 def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """Findings of a model in a window, marked with their incidents, and the incidents, both worst first and from counts and samples
-    together.
+    """Findings of a model in a window, each with its incident, and the incidents. Both are worst first, and both come from counts and from
+    samples.
     """
     counted = counted_findings(window)
     sampled = store().shown_findings(background_findings.sampled_findings(owned_store(), window, page_clock(), wait=wait))
@@ -303,8 +306,8 @@ def acknowledged_claims() -> AcknowledgedClaims:
 
 
 def counted_findings(window: Window) -> tuple[Finding, ...]:
-    """Findings from counts, worst first, kept until the model or the hour of the evaluation changes. Those that need explanations or
-    estimates are kept apart: each step of their computation changes no others.
+    """Findings from counts, worst first, kept until the model or the hour of the evaluation changes. Findings that need explanations or
+    estimates are kept separately: their background computation makes only them out of date.
 
     Raises NotFoundError where the person who is signed in may not see the model.
     """
@@ -330,7 +333,7 @@ def _findings_worst_first(found: SameFindings) -> tuple[Finding, ...]:
 
 
 def findings_pending(window: Window) -> bool:
-    """Whether the analyzers that read samples have yet to analyze a window for the first time."""
+    """Whether the analyzers that read samples have not analyzed a window yet."""
     return background_findings.sampled_findings_pending(owned_store(), window)
 
 
@@ -353,7 +356,9 @@ def check_times() -> dict[str, datetime]:
 def acknowledged_report(
     model: Model, report: CheckReport, acknowledged: AcknowledgedClaims
 ) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
-    """Findings and incidents of a model's check without those about its other records; what a person has acted on is acknowledged."""
+    """Findings and incidents of a model's check, without those about records other than predictions. Claims that a person has acknowledged
+    are marked so.
+    """
     from observability.monitoring import analyzer_runs, check
 
     about_records = analyzer_runs.record_analyzers()
@@ -367,7 +372,9 @@ def acknowledged_report(
 
 
 def scope_report(scope: Scope) -> CheckReport:
-    """Findings and incidents of the scope's model, or of every model in its own window, and about other records; worst first."""
+    """Findings and incidents of the scope, worst first: about its model (else about every model, each in its own window), and about
+    records.
+    """
     acknowledged = frozenset[Any]() if scope.environment else acknowledged_claims()
     found = [finding for model in scope_models(scope) for finding in findings_in_window(window(scope, model))]
     same = SameFindings((*found, *scope_record_findings(scope, beside=True)))
@@ -384,8 +391,8 @@ def incidents_of_findings(findings: Sequence[Finding], models: Sequence[Model]) 
 def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -> list[Finding]:
     """Findings about training runs, datasets and other records of the scope's model, or of all, worst first, causes before effects.
 
-    They are of the chosen dates, else of the last days with records. analyzers: only theirs, so that a page waits for no other. beside:
-    records of no model are analyzed in the dates of the scope's model.
+    They are about the chosen dates, else about the last days with records. analyzers: the only analyzers to run, so that a page does not
+    wait for others. beside: whether records that name no model are analyzed in the window of the scope's model.
     """
     from observability.monitoring import analyzer_runs
 
@@ -398,7 +405,9 @@ def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -
 
 
 def known_record_findings(scope: Scope, *analyzers: str) -> tuple[list[Finding] | None, bool]:
-    """What `scope_record_findings` gives, and whether newer findings are being computed; None where none are known soon."""
+    """The findings of `scope_record_findings`, and whether newer ones are being computed. None instead of findings if none are ready
+    soon.
+    """
     if not sign_in.current_person().sees_all:
         return scope_record_findings(scope, *analyzers), False
     state, compute = (owned_store().generation, page_clock()), partial(scope_record_findings, scope, *analyzers)
@@ -412,8 +421,8 @@ def record_findings_pending(scope: Scope, *analyzers: str) -> bool:
 
 
 def fleet_record_findings(scope: Scope) -> list[Finding]:
-    """What `scope_record_findings` gives of all models, whichever is chosen: the choice of one moves the dates of no other. None of the
-    chosen model where a part of it is chosen.
+    """The findings of `scope_record_findings` about all models, whichever model is chosen; so a choice does not change the dates of other
+    models. If a version, slice or environment is chosen, the findings about the chosen model are left out.
     """
     part = scope.slice or scope.version or scope.environment
     return [each for each in scope_record_findings(scope.about(None)) if not part or each.model != scope.model]
@@ -423,7 +432,9 @@ def fleet_record_findings(scope: Scope) -> list[Finding]:
 def _record_findings(
     name: str, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
-    """See `scope_record_findings`; of one analyzer. They are kept, with the watcher's findings, for all people who may see every model."""
+    """The findings of one analyzer for `scope_record_findings`. For people who may see every model they are kept with the watcher's
+    findings.
+    """
     from observability.analyzers.training.runs import JUDGED
     from observability.metrics.labelled_window import LABELLED
     from observability.monitoring import check
@@ -438,9 +449,9 @@ def _record_findings(
 
 
 def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None = None) -> Window:
-    """The window of an analyzer's records in the scope: as `check` takes it, or the chosen number of days up to its end.
+    """The window of an analyzer's records in the scope: the window of the command `check`, or the chosen number of days up to its end.
 
-    last: the newest record that the page is about, where that is not the analyzer's newest.
+    last: the newest record that the page is about, if that is not the analyzer's newest record.
     """
     from observability.monitoring import check_windows
 
@@ -452,12 +463,12 @@ def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None 
 
 
 def record_days(scope: Scope) -> float:
-    """How many days a window of records goes back where no start is chosen."""
+    """How many days a window of records goes back if no start is chosen."""
     return DAYS.get(scope.span, A_LIFETIME if scope.span == "all" else DAYS["7d"])
 
 
 def new_findings(window: Window) -> list[Finding]:
-    """Findings from counts that need action and that the previous window of the same length did not have."""
+    """Findings from counts that need action now and did not in the previous window of the same length."""
     before, now = ([finding for finding in found if finding.needs_action] for found in (findings_before(window), counted_findings(window)))
     known = {_claim_key(finding) for finding in before}
     return [finding for finding in now if _claim_key(finding) not in known]
@@ -537,7 +548,7 @@ def column_storage(model: str) -> "DataFrame":
 
 
 def asked_questions(model: str) -> "AskedQuestions":
-    """The measured questions about a model since the store was opened; not cached."""
+    """The questions that were asked about a model since the store was opened, with their measurements; not cached."""
     return store().asked_questions(model)
 
 
@@ -572,9 +583,9 @@ def answer_query(query: str) -> "LimitedAnswer":
 
 
 def live_sample_note(model: str | None) -> str | None:
-    """What a page says of a sample whose times were moved to today, of the chosen model or of all.
+    """A note that the times of sample data were moved to today, for the chosen model or for all models.
 
-    None where the sample is not live, or the model is one's own.
+    None if the sample is not live, or if the chosen model is not part of the sample.
     """
     from observability.cli.live_sample import read_live_sample, sample_note
 
@@ -587,7 +598,7 @@ def live_sample_note(model: str | None) -> str | None:
 
 
 def store_problems() -> list[str]:
-    """What a person should know of the loader and the store, as sentences; not cached, and one small query."""
+    """Problems of the loader and the store, as sentences; not cached, because it is one small query."""
     from observability.server import health
 
     return health.all_problems(store())

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 FRESH = 5.0
-"""Seconds that pages may lag behind what arrives by itself, so that a busy store is not analyzed again at every click."""
+"""Seconds that pages may lag behind arriving data, so that a busy store is not analyzed again at every click."""
 Stamp = tuple[str, int, Hashable]
-"""The state of a store: its home, the number of its last commit (that of a model: the last one that may concern it), and which models the
-reader may see.
+"""The state of a store: its home, the number of its last commit, and which models the reader may see. In the stamp of one model, the number
+is that of the last commit that may concern the model.
 """
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -31,9 +31,10 @@ _STORE_OF_RUN: "weakref.WeakKeyDictionary[object, Store]" = weakref.WeakKeyDicti
 
 
 def owned_store() -> "Store":
-    """The store that this process owns, for what is kept for all people alike. Whoever shows an answer checks first that it may be seen.
+    """The store that this process owns, without the limits of a person's role; used for answers that are kept for all people. The caller
+    checks the person's rights before it shows an answer.
 
-    A run of a page has the same one to its end, also where the process reads published states and a newer one comes.
+    A run of a page keeps the same store object to its end, even if the process reads published states and a newer state arrives.
     """
     from observability.server import process_lock
 
@@ -51,7 +52,7 @@ def store() -> "Store":
 
 
 def _reader_rights() -> Hashable:
-    """What the answers to a person depend on: None for everybody who sees all models and small groups."""
+    """The rights of the person who is signed in, as a part of cache keys; None for everybody who may see all models and small groups."""
     from observability.dashboard.sign_in import current_person
     from observability.server.access import may_do_everywhere
 
@@ -61,8 +62,8 @@ def _reader_rights() -> Hashable:
 
 @dataclass
 class DisplayedState:
-    """The generation of a store that pages show, those of its models, the number of its commits that somebody waited for, and when it last
-    changed (monotonic seconds).
+    """The state that pages show. generation: number of the store's last commit. models: the same by model. awaited: number of commits for
+    which a person waited. at: when the shown state last changed (monotonic seconds).
     """
 
     generation: int
@@ -77,7 +78,7 @@ _DISPLAYED: "weakref.WeakKeyDictionary[Store, DisplayedState]" = weakref.WeakKey
 def store_stamp(*, computed: bool = True) -> Stamp:
     """The state of the store that pages read: the newest, or one at most FRESH seconds old that contains every change made by people.
 
-    computed: of what depends on explanations or estimates as well, which are computed from rows in the background.
+    computed: whether the state also changes with explanations and estimates, which are computed from rows in the background.
     """
     shown = displayed_state()
     return str(owned_store().home), shown.generation if computed else rows_generation(shown.models), _reader_rights()
@@ -90,14 +91,14 @@ def model_stamp(model: str, *, computed: bool = True) -> Stamp:
 
 
 def notes_stamp() -> int:
-    """The number of the last commit that held what people write down, about whichever model."""
+    """The number of the last commit that held entries of people, about any model."""
     return displayed_state().models.get(NOTED, 0)
 
 
 def displayed_state() -> DisplayedState:
     """The state that pages read now; see `store_stamp`."""
     current, instant = owned_store(), time.monotonic()
-    generation = current.generation  # before those of the models: what is counted meanwhile is seen the next time
+    generation = current.generation  # read before those of the models, so that a commit in between is seen the next time
     models = dict(current.generations)
     awaited = generation - current.unhurried
     shown = _DISPLAYED.get(current)
@@ -118,9 +119,9 @@ def cached_by_state(
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Cache a function's answers by its arguments and by the state of the store.
 
-    most: how many answers are kept. copied: each caller gets a copy, as of frames; else sessions share the object, which is read-only.
-    ttl: seconds after which an answer is computed again. by_model: the model that an answer depends on, and on no other. computed: whether
-    it depends on explanations or estimates, which are computed in the background step by step.
+    most: how many answers are kept. copied: each caller gets its own copy, as needed for frames; else all sessions share one
+    read-only object. ttl: seconds after which an answer is computed again. by_model: a function that returns the only model on which an
+    answer depends. computed: whether an answer depends on explanations or estimates, which are computed in the background step by step.
     """
     cache: Any = st.cache_data if copied else st.cache_resource
 

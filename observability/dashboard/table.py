@@ -169,7 +169,7 @@ def sparkline(
 
 
 def means_of_groups(values: Sequence[float | None], size: int) -> list[float | None]:
-    """The mean of the known values of each group of so many that follow each other; None for a group without one."""
+    """The means of groups of `size` consecutive values. Unknown values are left out; the mean of a group without known values is None."""
     groups = ([each for each in values[start : start + size] if each == each and each is not None] for start in range(0, len(values), size))
     return [fmean(group) if group else None for group in groups]
 

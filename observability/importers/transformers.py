@@ -1,7 +1,7 @@
 """The trainer_state.json of Transformers' Trainer as run and step records.
 
-The file holds no time. The end of a run is the time at which the file was written, or the one that is given; its start is as much earlier
-as the training took, where the file says so. Steps are placed between the two in proportion. A run that the store has already keeps its
+The file holds no time. The end of a run is the time that is given, else the time at which the file was written. Its start is the end minus
+the training time, if the file holds that time. Steps are spread evenly between start and end. A run that the store has already keeps its
 start, so that a copied file adds nothing.
 """
 
@@ -63,7 +63,7 @@ def _read_state(file: Path) -> dict[str, Any]:
 
 
 def _progress(state: dict[str, Any]) -> tuple[int, int]:
-    """How far a state has come."""
+    """The progress of a state, for comparison with other states of the same run."""
     return state["global_step"], len(state["log_history"])
 
 

@@ -37,8 +37,9 @@ LARGE_ERROR = 0.8
 
 @dataclass(frozen=True)
 class ErrorDefinition:
-    """Definition of an error. text: in words. limit: regression, the absolute error above which it is one. decision, sign: only errors
-    with this decision, or with this sign; None for both directions. said: what such rows are, after `are`.
+    """Definition of an error. text: the definition in words. limit: for a regression, the absolute error above which a row counts as an
+    error. decision, sign: only errors with this decision or sign count; None for both directions. said: the words for such rows in a
+    sentence, as `errors` in `3 of 10 are errors`.
     """
 
     text: str
@@ -107,7 +108,9 @@ def sample_columns(model: Model, columns: Sequence[Column] | None = None) -> tup
 
 
 def compared_columns(row: Row) -> tuple[Column, ...]:
-    """The columns by which rows are compared: groups, sensitive columns, and `compared_features`; of a model that is not wide, all."""
+    """The columns by which rows are compared: groups, sensitive columns and `compared_features`. A model with few features is compared by
+    all its columns.
+    """
     model, wanted = row.model, {column.name for column in compared_features(row)}
     names = [column.name for column in model.features()]
     if len(most_important_names(names, model.settings.importance)) == len(names):
@@ -123,14 +126,16 @@ def compared_features(row: Row) -> list[Column]:
 
 
 def features_of_case(row: Row) -> list[Column]:
-    """The features of the version, else all of the model."""
+    """The features of the version; if it names none, all features of the model."""
     wanted = set(row.version.features) or {column.name for column in row.model.features()}
     return [column for column in row.model.features() if column.name in wanted]
 
 
 @computed_once
 def read_columns(case: CaseInProgress) -> tuple[Column, ...]:
-    """The columns that samples of the case hold: `compared_columns`, and of flagged inputs as many as are compared at most."""
+    """The columns that samples of the case hold: `compared_columns` and the flagged inputs; if many inputs are flagged, only the most
+    important.
+    """
     model, columns = case.row.model, compared_columns(case.row)
     if len(columns) == len(model.columns):
         return columns
@@ -140,7 +145,7 @@ def read_columns(case: CaseInProgress) -> tuple[Column, ...]:
 
 
 def row_limit(model: Model, rows: int = MAX_ROWS, cells: int = MAX_CELLS) -> int:
-    """Largest number of rows to read: at least 200, so many rows or cells in all."""
+    """Largest number of rows to read: at most `rows`, and at most `cells` feature values in all, yet at least 200 rows."""
     return max(200, min(rows, cells // max(len(model.columns), 1)))
 
 

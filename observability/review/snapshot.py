@@ -119,8 +119,8 @@ def judge_model_week(store: Store, model: Model, week: Week) -> JudgedModel:
 def with_record_incidents(
     store: Store, judged_models: Sequence[JudgedModel], records: Sequence[Finding]
 ) -> tuple[list[JudgedModel], list[Finding], tuple[Incident, ...]]:
-    """The models with the incidents that their findings and those of records form together, as `check` forms them; the findings of records,
-    each with its incident; and the incidents of none of these models.
+    """The models with their incidents, formed from findings of models and of records together as by `check`; the findings of records, each
+    with its incident; and the incidents that belong to none of these models.
     """
     names, about_records = {judged.model.name for judged in judged_models}, record_analyzers()
     found = [finding for judged in judged_models for finding in judged.findings]
@@ -140,7 +140,9 @@ def with_record_incidents(
 
 
 def pipeline_body(incidents: Sequence[Incident]) -> Body:
-    """Incidents of none of the models, in the form of a model's part of the frozen week: it has no name and served nothing."""
+    """Incidents that belong to no model, in the same form as one model's part of the frozen week, without a name and without
+    predictions.
+    """
     bodies = [incident_body(incident) for incident in incidents]
     nothing: Body = {"findings": [], "strip": {"performance": dict(NOTHING)}, "stakes": {"incidents": {}}}
     return {"model": None, "served": 0, "incidents": bodies, **nothing}

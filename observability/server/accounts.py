@@ -1,9 +1,9 @@
 """Local accounts: names, roles and password hashes in `HOME/accounts.json` (0600), and the sessions of this process.
 
-Passwords are hashed with argon2id (argon2-cffi's defaults, RFC 9106). After five wrong passwords an account waits, twice as long with each
-further one, at most 15 minutes; wrong names wait and take as long as wrong passwords. A session is a random number that the browser keeps
-in a cookie and this process as a hash; it ends after the hours of the settings, at sign-out, when the process ends, and when the account's
-password, role or state changes.
+Passwords are hashed with argon2id (argon2-cffi's defaults, RFC 9106). After five wrong passwords an account has to wait; each further wrong
+password doubles the wait, up to 15 minutes. A name without an account is treated the same way, and its check takes the same time. A session
+is a random number. The browser keeps the number in a cookie; this process keeps only its hash. A session ends after the number of hours in
+the settings, at sign-out, when the process ends, and when the password, role or state of the account changes.
 """
 
 import contextlib
@@ -39,12 +39,14 @@ MAX_NAMES = 10_000
 """Names whose wrong attempts are remembered; the oldest are forgotten first."""
 _writing = threading.Lock()
 _hashing = threading.Semaphore(2)
-"""A hash takes 64 MB, so that few are computed at once."""
+"""Lets only a few hashes be computed at the same time, because each takes 64 MB of memory."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """One account. models: {model: role}; edition grows when a change ends the account's sessions. hash: of the password, argon2id."""
+    """One account. hash: the argon2id hash of the password. models: role by model. edition: grows when a change ends the account's
+    sessions.
+    """
 
     name: str
     role: Role | None
@@ -61,7 +63,9 @@ class Account:
 
 
 class SignInRefusedError(ForbiddenError):
-    """The name or the password is wrong, or the account waits. seconds: until the next attempt is looked at."""
+    """The name or the password is wrong, or the account has to wait. seconds: how long it has to wait before the next attempt; 0 if it need
+    not wait.
+    """
 
     seconds: float = 0.0
 
@@ -70,7 +74,7 @@ _known: dict[Path, tuple[tuple[int, int, int], dict[str, Account]]] = {}
 
 
 def read_accounts(home: Path) -> dict[str, Account]:
-    """The accounts by name. Raises StoreBrokenError where the file cannot be read: nobody gets in then."""
+    """The accounts by name. Raises StoreBrokenError if the file cannot be read; then nobody can sign in."""
     path = home / ACCOUNTS_FILE
     try:
         mark = path.stat()
@@ -88,7 +92,7 @@ def read_accounts(home: Path) -> dict[str, Account]:
 
 
 def _write_account(home: Path, account: Account) -> None:
-    """Write a new or changed account. Raises UsageError where nobody could administer then."""
+    """Write a new or changed account. Raises UsageError if no enabled administrator would be left."""
     accounts = {**read_accounts(home), account.name: account}
     enabled = [each for each in accounts.values() if each.role == "administrator" and not each.disabled]
     if not enabled:
@@ -215,16 +219,16 @@ def _matches(hashed: str, password: str) -> bool:
 
 
 class SignInAttempts:
-    """Wrong attempts by name; the wait doubles with each beyond the free ones."""
+    """Counts wrong attempts by name. After FREE_ATTEMPTS of them a name has to wait; each further one doubles the wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wrong: dict[str, tuple[int, float]] = {}
 
     def take_turn(self, name: str) -> None:
-        """Count an attempt as wrong until `note_right`, so that attempts side by side count too.
+        """Count an attempt as wrong before its password is checked, so that simultaneous attempts count too; `note_right` forgets it.
 
-        Raises SignInRefusedError while a name waits.
+        Raises SignInRefusedError while the name has to wait.
         """
         key, now = name.casefold(), time.monotonic()
         with self._lock:
@@ -251,7 +255,9 @@ _nobody: list[str] = []
 
 
 def check_password(home: Path, name: str, password: str) -> Account:
-    """The account of a name and password. Raises SignInRefusedError with the same words whatever was wrong."""
+    """The account of a name and password. Raises SignInRefusedError; its message does not tell whether the name or the password was
+    wrong.
+    """
     ATTEMPTS.take_turn(name)
     try:
         account: Account | None = find_account(home, name)

@@ -25,7 +25,7 @@ SEARCHED = "e-mail addresses, phone, card and account numbers, national identifi
 
 @dataclass(frozen=True)
 class SearchedColumn:
-    """What a search of one column found: its texts, those with personal data, how many with each kind, and how many for each reason."""
+    """The result of a search of one column: the number of its texts, of texts with personal data, of these by kind, and by reason."""
 
     reference: str
     texts: int
@@ -40,7 +40,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def text_columns(context: Context) -> tuple[str, ...]:
-    """Return the references of what holds texts: features and groups that are categories, and the subject."""
+    """Return the references of the columns that hold texts: features and groups that are categories, and the subject."""
     return (*(column.reference for column in context.model.columns if column.kind == "category"), "subject")
 
 

@@ -139,12 +139,14 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
 
 
 def bulk_price(each: float) -> tuple[float, str]:
-    """Return the price of so many units that it is at least 0.01, and their number in words: one (""), thousand or million."""
+    """Return the price of one unit (""), of a thousand or of a million, and that word: the first of them whose price is at least 0.01, else
+    of a million.
+    """
     return next(((each * n, word) for n, word in ((1, ""), (1_000, "thousand")) if abs(each) * n >= 0.01), (each * 1e6, "million"))
 
 
 def served_price(thousand: float | None, currency: str | None) -> str:
-    """Return `Serving a thousand predictions costs USD 0.25`, or of a million, where a thousand costs too little."""
+    """Return `Serving a thousand predictions costs USD 0.25`; with a million in place of a thousand if the price would be below 0.01."""
     price, number = (1_000 * thousand, "million") if thousand and thousand < 0.01 else (thousand, "thousand")
     return f"Serving a {number} predictions costs {amount_words(price, currency)}"
 
@@ -156,7 +158,7 @@ def price_of(each: float, currency: str | None, one: str, many: str) -> str:
 
 
 def level_price_words(each: float | None, currency: str | None, level: float) -> str:
-    """Return a level of the price of one thing for as many of them as `price_of` names for that price."""
+    """Return a level of the unit price as an amount, multiplied by the same number of units that `price_of` uses for the unit price."""
     price, _ = bulk_price(each or 0.0)
     return amount_words(level * price / each if each else level, currency)
 

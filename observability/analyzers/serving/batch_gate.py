@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 NAME = "serving/batch_gate"
 EXPECTED = Records("expected_batch", ("batch", "at", "version", "rows", "keys", "due"))
 BEGUN = Aggregate("predictions", keys=(By("batch"),))
-"""Asked of the month before a window: the rows of the batches that began there."""
+"""The number of rows of each batch. It is asked of the window and of the month before it, where some of the window's batches began."""
 DECISIONS = Records("decision", ("decision", "at", "author", "choice", "state", "statement"), ever=True)
 DECIDES = "batch:"
 """Beginning of the id of a decision about a batch: `batch:MODEL:BATCH`."""
@@ -68,13 +68,13 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def key_column(context: Context) -> str:
-    """The reference of the key: `id`, `subject` or a feature's."""
+    """The reference of the column that holds the key: `id`, `subject` or a feature."""
     key = context.model.settings.batch_key or "id"
     return key if key in ("id", "subject") else f"feature.{key}"
 
 
 def slice_columns(context: Context) -> dict[str, list[tuple[str, str]]]:
-    """By column reference: the watched slices of one condition on it, as (text, value)."""
+    """The watched slices with exactly one condition, by the reference of the column that the condition is about; each as (text, value)."""
     found: dict[str, list[tuple[str, str]]] = {}
     for text in context.model.settings.slices:
         part = Slice.parse(text)
@@ -87,7 +87,7 @@ def slice_columns(context: Context) -> dict[str, list[tuple[str, str]]]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding for each check of a batch that must be looked at or held, and for each other batch one that it may be released."""
+    """Return the findings about all batches: one for each failed check; for a batch without a failed check, one that it may be released."""
     if not frames:
         return []
     found: list[Finding] = []
@@ -99,8 +99,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[ExpectedBatch, list[GateCheck], dict[str, Any] | None]]:
     """Each batch that belongs to the window, oldest first: what was expected, its checks, and the decision about it.
 
-    A batch belongs to the window in which it begins, and to that in which it is due. It is checked with all its rows, those before
-    the window included, against the batches that began in the 28 days before it.
+    A batch belongs to the window in which it begins and to the window in which it is due. All its rows are checked, also those from before
+    the window. It is compared with the batches that began in the 28 days before it.
     """
     import numpy as np
 
@@ -133,7 +133,7 @@ def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[Expect
 
 
 def rows_by_batch(counts: "DataFrame") -> dict[str, int]:
-    """By batch, its number of rows."""
+    """The number of rows of each batch."""
     known = counts[counts["batch"].notna()]
     return {str(batch): int(n) for batch, n in zip(known["batch"], known["n"], strict=True)}
 
@@ -216,7 +216,7 @@ def decisions_by_batch(records: "DataFrame", model: str) -> dict[str, dict[str, 
 def about_batch(
     expected: ExpectedBatch, checks: list[GateCheck], decision: Mapping[str, Any] | None, context: Context
 ) -> Iterator[Finding]:
-    """Yield the findings about a batch: each check beyond its limit, else one."""
+    """Yield the findings about a batch: one for each check beyond its limit; if none is, a single finding."""
     subject = f"batch={expected.batch}"
     if not checks:
         because = (

@@ -61,7 +61,7 @@ SURE_BY_ROWS = 1e-4
 serving/performance."""
 DAY_MINIMUM = 20
 PAST_DAYS, BASELINE_DAYS = 56, 28
-"""Days for the natural variation of calibration; and days of the month before."""
+"""Days from which the natural variation of the calibration is estimated, and days of the month before."""
 PAST_MINIMUM = 100
 SAMPLE_ROWS = 10_000
 """Rows of a regression that are compared."""
@@ -331,7 +331,7 @@ def daily_error(past: DailyScoredRows, by_day: DailyScoredRows, now: Calibration
 
 
 def own_days(varies: float, limit: float) -> str:
-    """Return the natural variation, where it sets the limit."""
+    """Return a clause with the natural variation; empty if it does not set the limit."""
     return f"; expected daily range up to {in_points(varies)}" if varies > limit else ""
 
 

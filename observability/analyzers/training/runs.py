@@ -47,7 +47,7 @@ STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "device", "phase
 
 
 JUDGED = "judged_runs"
-"""Name of the context's counter with a function that gives all judged runs, if they are kept; then no frames are needed."""
+"""Name under which the context may hold a function that returns all judged runs. If it does, no frames are needed."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -143,8 +143,8 @@ def search_sizes(runs: Sequence[TrainingRun]) -> dict[str, int]:
 
 
 def claims_about_run(run: TrainingRun, trials: int = 0, readings: RunReadings | None = None) -> list[RunClaim]:
-    """Return all claims about one run but that about its state. trials: the runs of the search that it is part of, 0 of none; readings: of
-    its devices.
+    """Return all claims about one run except the claim about its state. trials: number of runs of the search that it belongs to, 0 if it
+    belongs to none. readings: the readings of its devices.
     """
     of_steps = [*claims_of(run), *claims_about_ranks(run)] if run.is_read else [claim_about_unread_steps(run)]
     found = [*claims_of_alerts(run), *(replace(each, because=f"{each.because}{read_steps_note(run)}") for each in of_steps)]
@@ -153,7 +153,7 @@ def claims_about_run(run: TrainingRun, trials: int = 0, readings: RunReadings | 
 
 
 def claim_about_unread_steps(run: TrainingRun) -> RunClaim:
-    """Return the claim that a run is not judged on its steps, because too many of newer runs are."""
+    """Return the claim that the steps of a run were not judged, because newer runs have so many steps that no more were read."""
     because = f"The curves of run `{run.name}` were not judged: newer runs have so many steps that its steps were not read."
     return RunClaim("best_metric", run.steps, "unknown", because)
 

@@ -1,7 +1,8 @@
 """Check augmentations of training data: whether they help, whom they harm, and whether they keep labels.
 
-Reads audits of kind `augmentation`; the newest of each augmentation of a model version counts. Only one that the version was trained with
-asks for attention: one that was merely tried affects nobody. Studies of settings are checked by training/runs.
+Reads audits of kind `augmentation`; for each augmentation of a model version only the newest audit counts. Only an augmentation that the
+version was trained with asks for attention, because one that was merely tried affects nobody. Studies of settings are checked by
+training/runs.
 """
 
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ from observability.stats.repeated_runs import RepeatedDifference
 NAME = "training/studies"
 AFFINITY, DIVERSITY = "augmentation_affinity", "augmentation_diversity"
 EFFECT, SLICE_EFFECT = 0.01, 0.02
-"""Smallest changes that matter, on all rows and on a class or group: of accuracy, or relative changes of the mean absolute error."""
+"""Smallest changes that matter: on all rows, and on one class or group. They are changes of the accuracy, or relative changes of the mean
+absolute error."""
 NOT_IN_USE = "the augmentation is not in use, so it is not judged."
 AUDITS: Records = AUGMENTATION_AUDITS
 Tested = tuple[AugmentationSlice, RepeatedDifference]
@@ -63,7 +65,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def with_verdict(found: list[Finding]) -> list[Finding]:
-    """The findings about one augmentation: the finding about its gain gets the verdict, the finding that decides gets the next step."""
+    """The findings about one augmentation with its verdict. The finding about the gain shows the verdict and its reason; the finding that
+    led to the verdict shows the next step.
+    """
     told = augmentation_verdict(found)
     if told is None:
         return found
@@ -117,15 +121,17 @@ GAIN_UNITS = {
 
 
 def gain_words(change: RepeatedDifference, of: str = "accuracy") -> str:
-    """The change of accuracy in points, or of the error in per cent of it, with its interval and what it rests on."""
+    """The change of the accuracy in points, or of the error in per cent, with its interval and the numbers of seeds and rows behind it."""
     unit, (middle, *ends) = GAIN_UNITS[of], change.interval().triple
     value, low, high = (signed_points(None if part is None else unit.sign * part) for part in (middle, *ends[:: unit.sign]))
     return f"{value} {unit.units} ({low} to {high}; {plural(change.seeds, 'seed')}, {change.n:,} rows)"
 
 
 def effect_word(change: RepeatedDifference, p_harm: float, budget: float, least: float = EFFECT) -> str:
-    """The verdict on a change of accuracy: helps, harms, small where it is significant and below `least`, none where it is not significant,
-    unknown where the interval is too wide to tell, or a loss of `least` is not significant.
+    """The verdict on a change of the accuracy, as one word.
+
+    `helps` and `harms`: a significant change of at least `least`. `small`: a significant change that is smaller. `none`: no significant
+    change. `unknown`: the interval is too wide to tell, or a loss of at least `least` is not significant.
     """
     low, high = change.interval().low, change.interval().high
     if low is None or high is None or isnan(low):

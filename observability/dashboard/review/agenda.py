@@ -84,7 +84,7 @@ def _agenda_tables(room: ReviewPage) -> None:
 
 
 def _short_title(item: Item) -> str:
-    """The claim of an item about an incident; of others the whole title, as people wrote it."""
+    """The claim of an item about an incident; for any other item the whole title, as a person wrote it."""
     return incidents.short_claim(item.title) if item.sort == "incident" else item.title
 
 
@@ -164,7 +164,9 @@ def _item_figure(room: ReviewPage, item: Item) -> None:
 
 
 def _evidence_links(room: ReviewPage, item: Item) -> None:
-    """Links to the live pages of the item in the frozen dates, for each of its models; of what has no model, for all."""
+    """Draw links to the live pages of the item in the frozen dates, for each of its models. An item without a model has links for all
+    models.
+    """
     own = links.analyzer_page(item.about.get("analyzer", "")) or "model"
     pages = {own: "Open the page", "model": "Open the model", "findings": "Findings"}
     for model in (name for name in item.models or (None,) if name is None or room.model(name) is not None):

@@ -1,4 +1,4 @@
-"""The models that a step of a review could judge: OK is reported only for those, with a reason for each of the others."""
+"""Show which models a step of a review could judge: only these are reported as OK; for each other model the reason is given."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,9 @@ MAX_REASONS = 6
 
 
 def coverage_note(room: ReviewPage, analyzers: Sequence[str], good: str | None) -> None:
-    """The models that the analyzers of a step could judge. good: the sentence where nothing needs attention; None otherwise."""
+    """Draw which models the analyzers of a step could judge. good: the sentence to show if nothing needs attention; None if something
+    does.
+    """
     parts = room.body["models"]
     blind = {each["model"]: why for each in parts if (why := _reason_not_judged(each, analyzers))}
     if good and len(blind) < len(parts):
@@ -35,7 +37,9 @@ def coverage_note(room: ReviewPage, analyzers: Sequence[str], good: str | None) 
 
 
 def _reason_not_judged(part: Body, analyzers: Sequence[str]) -> str | None:
-    """The reason why a model was not judged: no finding of the first analyzer, or only unknown ones of an analyzer. None if it was."""
+    """The reason why a model was not judged: the first analyzer has no finding about it, or an analyzer has only findings of severity
+    `unknown`. None for a model that was judged.
+    """
     spoke = {name: counted for name in analyzers if (counted := _severity_counts(part, name))}
     if analyzers[0] not in spoke:
         return f"No data for {_analyzer_words(analyzers[0])}."
@@ -55,7 +59,9 @@ def _analyzer_words(analyzer: str) -> str:
 
 
 def _severity_counts(part: Body, analyzer: str) -> dict[str, int]:
-    """Findings of an analyzer by severity; in older weeks, of the findings that were kept."""
+    """The number of findings of an analyzer by severity. Older weeks do not hold these numbers, so there only the stored findings are
+    counted.
+    """
     if "judged" in part:
         return dict(part["judged"].get(analyzer, {}))
     found = [each["severity"] for each in part["findings"] if each["analyzer"] == analyzer]

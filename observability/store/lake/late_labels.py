@@ -1,11 +1,11 @@
-"""Count labels that came after retention removed their predictions, whose rows the lake has.
+"""Count labels that arrived after retention had removed their predictions from the store, if the lake has these predictions.
 
 Such a label stands in the store without its prediction, and the export leaves it out. Here its prediction and the earlier labels of its id
-are read from the lake, the counts change as for any late label (rollup/ladder.py), and the label moves from the store to the lake, with the
-name of the round. The store has the names of the rounds that its counts have. So a label in the lake was counted unless its round is
-unknown: the round was killed between the lake and the store, or an older backup was restored. Then it comes back into the store as soon as
-a label of its id waits there, and is counted; any other one that comes again is a duplicate. Where a day of the lake cannot be read, the
-labels wait.
+are read from the lake, the counts change as for any late label (rollup/ladder.py), and the label moves from the store to the lake. Each run
+of this work is a round, and the moved label carries the name of its round. The store keeps the names of all rounds that its counts include.
+So a label in the lake was counted unless the store does not know its round: the round was killed after it wrote the lake and before it
+wrote the store, or an older backup was restored. Such a label comes back into the store and is counted as soon as another label of its id
+waits there. A label that is sent again after it was counted is a duplicate. If a day of the lake cannot be read, the labels wait.
 """
 
 import secrets
@@ -29,9 +29,9 @@ from observability.store.rollup.rollup import add_to_rollups
 
 
 def count_late_labels(store: Database, address: str) -> dict[str, int]:
-    """Count the labels of predictions that the lake of a home alone has, by model; models without any are left out.
+    """Count the labels whose predictions only the lake of a home still has. Returns the number of new labels by model, without zeros.
 
-    Raises StoreBrokenError where the lake cannot be used. A lake in a bucket is not read, so labels of its predictions are not counted.
+    Raises StoreBrokenError if the lake cannot be used. A lake in a bucket is not read, so labels of its predictions are not counted.
     """
     counted: dict[str, int] = {}
     if not is_lake_of_home(store.home, place := open_known_lake(store.home, address)):
@@ -60,7 +60,9 @@ def _is_uncounted(label: str) -> str:
 
 
 def _bring_back_uncounted(writer: Cursor, model: Model, known: pa.Table) -> None:
-    """Put labels of the lake whose round the counts do not have back into the store, in place of the same that came again."""
+    """Put labels of the lake that were not counted (`_is_uncounted`) back into the store. They replace equal labels that were sent
+    again.
+    """
     labels, columns = model_table("labels", model.key), ", ".join(map(quoted_identifier, LABEL_COLUMNS))
     writer.register("lake_labels", known)
     counted_since = f"EXISTS (SELECT 1 FROM lake_labels l WHERE {SAME} AND NOT {_is_uncounted('l')})"
@@ -71,9 +73,9 @@ def _bring_back_uncounted(writer: Cursor, model: Model, known: pa.Table) -> None
 
 
 def _count_from_lake(store: Database, writer: Cursor, address: str, model: Model) -> int:
-    """Add the labels without a prediction in the store to the counts where the lake has it, and move them there; how many were new.
+    """Count the labels whose prediction is in the lake and not in the store, and move them to the lake. Returns how many were new.
 
-    Labels from before the first kept day that have no prediction anywhere go to the lake too: their prediction would be refused.
+    Labels without any prediction that are older than the first kept day go to the lake too, because their prediction would be refused.
     """
     if (lake := store.removed_rows(model)) is None:
         return 0

@@ -18,9 +18,10 @@ def column_storage(store: Database, model: Model) -> "DataFrame":
     """Columns of the table of predictions: `column` (as questions name it), `codecs` (of its values, commonest first), `segments`, `blocks`
     and `bytes`.
 
-    bytes: of the distinct blocks that hold its segments. A block that several columns share is divided by their segments in it, so that the
-    bytes add up to the table's. Rows that are not written to disk yet (after a load, until the next checkpoint) have no block. Of a model
-    in the shared tables it is the room that all models in them take.
+    bytes: size of the distinct blocks that hold the column's segments. If several columns share a block, its size is divided among them by
+    their number of segments in it, so that the bytes of all columns add up to the size of the table. Rows that are not written to disk yet
+    (after a load, until the next checkpoint) have no block. For a model in the shared tables, the numbers include all models of these
+    tables.
     """
     table = shared_table("predictions") if model.shared else model_table("predictions", model.key)
     names = {column.column: column.reference for column in model.columns}
