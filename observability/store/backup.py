@@ -146,7 +146,7 @@ def _note_places(home: Path, changed: dict[str, Any]) -> None:
 
 
 def _places(home: Path) -> dict[str, Any]:
-    """Where backups were written to: {folder, folders, addresses}, as far as there are any."""
+    """The places of earlier backups: an object with `folder`, `folders` and `addresses`; each is missing if there is none."""
     with suppress(OSError, ValueError):
         body = json.loads((home / LIST).read_text(encoding="utf-8"))
         return body if isinstance(body, dict) else {}

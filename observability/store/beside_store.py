@@ -111,7 +111,7 @@ class EngineBesideStore(Engine):
         return {"rows": sum(file.rows for file in counted), "days": len(counted), **landed, "left": dict(sorted(left.items()))}
 
     def _what_grew(self, before: TaskModel, manifest: LakeManifest) -> str | None:
-        """Why rollups that were computed from this state of store and lake must not replace those of the store; None if they may."""
+        """Why rollups that were computed from this state of store and lake must not replace the rollups of the store; None if they may."""
         now, name = self.task_model(before.model), before.model.name
         if set(now.slices) != set(before.slices):
             return "the store got new slices while its rollups were computed: compute them again"

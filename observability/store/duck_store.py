@@ -66,7 +66,7 @@ class DuckStore(Database, Store):
         return RemovedRows(self)
 
     def removed_rows(self, model: "Model", span: tuple[datetime, datetime] | None = None) -> "Cursor | None":
-        """A cursor whose tables of a model hold the rows that retention removed, at least those of a span; None where no lake has them."""
+        """A cursor whose tables of a model hold the rows that retention removed, at least the rows of a span; None if no lake has them."""
         return None if model.rows_from is None else self._lake.cursor(model, span)
 
     def lake_holds(self, model: str) -> bool:

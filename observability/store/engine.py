@@ -66,8 +66,8 @@ class Engine(Protocol):
         ...
 
     def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
-        """Answers to those of the questions that are cheaper to answer together. A question that is missing here is asked alone, with
-        `ask`.
+        """Answers by question, only of the questions that are cheaper to answer together. The caller asks every missing question alone,
+        with `ask`.
         """
         del questions
         return {}
@@ -81,7 +81,7 @@ class Engine(Protocol):
         return list(findings)
 
     def require_shown_slice(self, window: Window) -> None:
-        """Raise ForbiddenError where the window's slice is of so few rows that the person may not see its figures."""
+        """Raise ForbiddenError if the window's slice has so few rows that the person may not see its figures."""
         del window
 
     def lake_holds(self, model: str) -> bool:
@@ -236,11 +236,13 @@ class Store(Engine, Protocol):
         ...
 
     def actions(self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None) -> "tuple[DecisionItem, ...]":
-        """Actions, newest entry first; of one model (None: of all and of none), and about one prediction."""
+        """Actions, newest entry first. model: only its actions (None: all actions, also those without a model). prediction: only actions
+        about it.
+        """
         ...
 
     def decisions(self, model: str | None = None, as_of: datetime | None = None) -> "tuple[DecisionItem, ...]":
-        """Decisions, newest entry first; of one model (None: of all and of none)."""
+        """Decisions, newest entry first. model: only its decisions (None: all decisions, also those without a model)."""
         ...
 
     def what_ifs(self, model: str, prediction: str) -> "tuple[DecisionItem, ...]":

@@ -44,7 +44,7 @@ class ErasedRows:
 def prediction_ids(cursor: Cursor, model: Model, erased: ErasedMatcher, subject: str | None = None) -> list[str]:
     """Ids of the predictions of a model about erased subjects, by their subject or their id. Read-only.
 
-    subject: one that is being erased; ids, those of labels included, are also searched for it.
+    subject: a subject that is being erased; ids of predictions and labels are also searched for it.
     """
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     subjects = _column(cursor, f"SELECT DISTINCT subject FROM {predictions} WHERE subject IS NOT NULL")

@@ -55,8 +55,8 @@ class SendsToOwner(Protocol):
 
 
 class PublishedStore(DuckStore):
-    """A published state as a `Store`, read-only. owner: receives what is written. earlier: a number added to those of its commits, so that
-    they keep growing when the owner restarts.
+    """A published state as a `Store`, read-only. owner: receives what is written. earlier: a number that is added to the numbers of its
+    commits, so that they keep growing when the owner restarts.
     """
 
     read_only = True

@@ -84,7 +84,7 @@ class SparkEngine(EngineBesideStore):
         return self._aggregates(manifest, [(question, window)])[(question, window)]
 
     def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
-        """Answers to all aggregates: one job for those of one model, environment and instant of knowledge."""
+        """Answers to all aggregates. One job answers all aggregates about the same model, environment and instant of knowledge."""
         manifest = read_manifest(self.place)
         jobs: dict[tuple[str, str, datetime | None], list[tuple[Aggregate, Window]]] = defaultdict(list)
         for question, window in dict.fromkeys(questions):

@@ -38,7 +38,7 @@ class ModelBatch:
     members: Mapping[int, Model]
 
     def references(self, member: Model) -> dict[str, str]:
-        """Reference of the column of the batch by that of a member's column."""
+        """The reference of the batch's column, by the reference of the member's column that it holds."""
         return {column.reference: f"feature.{self.measures[column.id, column.kind]}" for column in member.columns}
 
 

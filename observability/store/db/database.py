@@ -160,7 +160,7 @@ class Database:
             return cursor
 
     def removed_rows(self, model: Model, span: tuple[datetime, datetime] | None = None) -> Cursor | None:
-        """A cursor whose tables of a model hold the rows that retention removed, at least those of a span; None where no lake has them."""
+        """A cursor whose tables of a model hold the rows that retention removed, at least the rows of a span; None if no lake has them."""
         del model, span
         return None
 

@@ -19,7 +19,7 @@ BATCH_KEY, BATCH_STREAMS, BATCH_COLUMNS = 0, "batch_streams", "batch_columns"
 GROUP_KEY = -1
 """The key that stands for several models with tables of their own, whose outcomes are counted together (rollup/grouped_outcomes.py)."""
 SHARED_ROWS = 1000
-"""Most predictions and labels of a model in the shared tables: its own nine tables take about as much room as so many rows."""
+"""Most predictions and labels of a model in the shared tables: nine tables of its own would take about the room of this number of rows."""
 WITH_ROWIDS = ("predictions", "labels")
 """Tables of which the loader reads single rows by their place."""
 

@@ -32,7 +32,7 @@ class Importer(ABC):
     """One file, local or of a source. Creating it checks the start of the file; raises UsageError if that is not of the format.
 
     gzipped: whether files of this class are compressed. decimal: decimal sign of the numbers in a CSV file, see LoadDefaults. size: bytes
-    of the file. done: bytes that `blocks` has read so far, as far as the format tells.
+    of the file. done: bytes that `blocks` has read so far; some formats do not tell.
     """
 
     gzipped = False

@@ -29,7 +29,7 @@ canonical; true or false; a time without an offset. BOOLEAN: false is PLAIN, tru
 START, LENGTH, TABLE, COLUMN = range(4)
 """Columns of the entries: start and length of the key, the object it belongs to, and the column it names."""
 KIND, FLAGS, SLOT, TEXT_SLOT, INNER, OPTION, OPTION_END = range(7)
-"""Properties of a schema column: SLOT is that of numbers or times, INNER the object inside, OPTION the first of its texts."""
+"""Properties of a schema column. SLOT: its slot for numbers or times. INNER: the object inside it. OPTION: the first of its texts."""
 QUOTE, BACKSLASH, MINUS, PLUS, DOT, COLON, COMMA, OPEN, CLOSE, ZERO, NINE = 34, 92, 45, 43, 46, 58, 44, 123, 125, 48, 57
 FIRST_US, AFTER_LAST_US, DAY_US = 0, 7_289_654_400_000_000, 86_400_000_000
 """1970-01-01, 2201-01-01 and a day in microseconds."""

@@ -49,8 +49,8 @@ class SchemaColumn:
 
 @dataclass
 class LineSchema:
-    """Columns with the keys that name them. places: schema columns of features and groups by their position in the plan. members: those of
-    the numbers in each object of another kind, by name.
+    """Columns with the keys that name them. places: schema columns of features and groups by their position in the plan. members: the
+    columns of the numbers in each object of another kind, by name.
     """
 
     columns: list[SchemaColumn] = field(default_factory=list)

@@ -35,7 +35,7 @@ def _is_registered(model: Model, group: Column) -> bool:
 
 
 def _has_arrived(writer: Cursor, model: Model, group: Column, parsed: ParsedBlock) -> bool:
-    """Whether any prediction but those of references carries the group under `groups`."""
+    """Whether any prediction outside of references carries the group under `groups`."""
     table = parsed.predictions.get(model.name)
     if table is not None and group.reference in table.column_names and table[group.reference].null_count < table.num_rows:
         return True

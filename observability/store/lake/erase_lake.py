@@ -148,7 +148,9 @@ def _fetched(place: FilePlace, file: LakeFile, scratch: Path) -> str:
 
 
 def _erased_ids(connection: duckdb.DuckDBPyConnection, path: str, file: LakeFile, matcher: ErasedMatcher) -> list[str]:
-    """The ids in a file of predictions about erased subjects; of labels, those of predictions that were noted as erased."""
+    """The ids to erase in a file of the lake. In a file of predictions: the ids of predictions about erased subjects. In a file of labels:
+    the ids of predictions that were noted as erased.
+    """
     source = f"read_parquet({path}, hive_partitioning = false)"
     if file.table == "labels":
         ids = connection.execute(f"SELECT DISTINCT id FROM {source}").fetchall() if matcher.predictions.get(file.model) else []

@@ -153,7 +153,7 @@ def export_leaving(
 def _present_files(
     store: Database, place: FilePlace, before: LakeManifest, scratch: Path, say: Progress, replace: bool
 ) -> tuple[list[LakeFile], list[LakeFile]]:
-    """The files of the new state in order, and those of them that were written for it."""
+    """All files of the new state in order, and the files among them that were newly written for it."""
     known = {(file.model, file.table, file.day): file for file in before.files}
     token, counts_late = _erasure_token(store.home), is_lake_of_home(store.home, place)
     own, ours = is_own_lake(store.home, place.address, before), is_written_here(store.home, place.address, before)
@@ -333,8 +333,8 @@ def _is_production(cursor: Cursor, model: Model) -> str:
 def _parts(
     cursor: Cursor, model: Model, table: LakeTable, token: str, chosen: str = "true", mark: tuple[str, str] | None = None
 ) -> list[_Part]:
-    """The days of a model's table with the fingerprints of their rows. chosen: SQL, which rows. mark: SQL, which of them were counted by a
-    round of late labels, and its name; a day with such rows has another fingerprint in each round.
+    """The days of a model's table with the fingerprints of their rows. chosen: SQL, which rows. mark: SQL for the rows that a round of
+    late labels counted, and the name of that round; a day with such rows has another fingerprint in each round.
     """
     name, condition = model_table(table, model.key), _is_production(cursor, model) if table == "predictions" else "true"
     rows = cursor.execute(

@@ -55,7 +55,7 @@ class LakeTables:
         return [model for model in self._catalog.models if model.name in names]
 
     def catalog(self) -> Catalog:
-        """The catalog of the store as it was when the views were made, except for settings, which are those of now."""
+        """The catalog of the store as it was when the views were made, with the present settings."""
         return self._catalog
 
     def cursor(self) -> Cursor:
@@ -63,8 +63,8 @@ class LakeTables:
         return self._connection.cursor()
 
     def cursor_within(self, model: Model, shown: Sequence[LakeFile], span: tuple[datetime, datetime] | None) -> Cursor:
-        """A new connection for one thread whose predictions of a model are those of the files that may hold a span (None: all), so that a
-        question about a week opens the files of a week. shown: the files that `show` was given.
+        """A new connection for one thread. It reads the predictions of a model only from files that may hold rows of a span (None: from all
+        files), so that a question about a week opens the files of a week. shown: the files that `show` was given.
         """
         cursor, files = self.cursor(), [file for file in shown if file.table == "predictions"]
         first, last = (naive_utc(instant).date().isoformat() for instant in span) if span else ("", "9999")

@@ -24,10 +24,11 @@ def land_rollups(
     slices: Sequence[tuple[int, str, str]],
     left: Callable[[Cursor], Collection[date]],
 ) -> dict[str, int]:
-    """Replace the counts and sums of these streams on some days in one transaction: how many rows of each came in.
+    """Replace the counts and sums of these streams on some days in one transaction. Returns how many rows of counts and of sums were
+    written.
 
     rows: counts and sums together; `sums` says which a row is. slices: number, reference and level of every slice that they name.
-    left: asked within the transaction, those of the days that stay as they are.
+    left: called within the transaction; it returns the days that stay as they are.
     """
     landed = {}
     with store.write() as writer:

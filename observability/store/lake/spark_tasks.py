@@ -49,7 +49,7 @@ PART_COLUMNS = {
 }
 """Columns of the parts of answers, with Spark's types."""
 DELTA_COLUMNS = {"sums": "BOOLEAN", **dict.fromkeys(COUNT_KEYS, "INT"), "n": "BIGINT", **dict.fromkeys(FIGURES, "DOUBLE")}
-"""Columns of the changes of rollups, those of counts and of sums together."""
+"""Columns of the changes of rollups; counts and sums share one table."""
 ARROW_TYPES = {"INT": pa.int32(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "STRING": pa.string(), "BOOLEAN": pa.bool_()}
 CURRENT = {"current_at": "TIMESTAMP", "current_arrived": "TIMESTAMP", "current_value": "VARCHAR", "current_number": "DOUBLE"}
 """The current label of a row, beside its own columns."""
@@ -114,7 +114,7 @@ def stored_types(columns: Iterable[Column]) -> dict[str, str]:
 
 @lru_cache(maxsize=8)
 def _task_database(number: int, threads: int = 1) -> Cursor:
-    """The database of this process. number: keeps those of different uses apart."""
+    """A database of this process. number: each number has its own database, so that different uses do not share one."""
     del number
     connection = duckdb.connect(config={"threads": threads, "memory_limit": "1GB", "python_enable_replacements": False})
     connection.execute("SET GLOBAL TimeZone = 'UTC'")

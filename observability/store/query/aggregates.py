@@ -41,8 +41,8 @@ Source = Literal["auto", "rollup", "raw"]
 
 @dataclass(frozen=True)
 class BoundAggregate:
-    """An aggregate over a window, validated. fields: those of its histogram or sums, by position. slices: the slices of the rollups that it
-    covers.
+    """An aggregate over a window, validated. fields: the fields of its histogram or sums, by position. slices: the slices
+    of the rollups that it covers.
     """
 
     aggregate: Aggregate

@@ -47,7 +47,7 @@ def canary_sightings(store: "Database", window: Window) -> "DataFrame":
     Columns: `canary`, `model` ("" of annotations), `version`, `environment` ("" of labels and annotations), `id` (of an annotation the
     item), `at` (naive UTC), `place`, where it stands, in words, and `record` (prediction, label or annotation). References are left out.
     A text counts anywhere in a text of the record, its case included; in what was asked of a model that serves elsewhere, or shown to an
-    annotator, it does not count. A row counts where all of its values are those of a prediction.
+    annotator, it does not count. A row counts if all of its values are equal to the values of a prediction.
     """
     import pandas as pd
 

@@ -32,7 +32,9 @@ def logged_verdicts(
 def logged_actions(
     store: Database, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
 ) -> tuple[DecisionItem, ...]:
-    """Actions, newest entry first; of one model (None: of all and of none), and about one of its predictions."""
+    """Actions, newest entry first. model: only its actions (None: all actions, also those without a model). prediction: only actions
+    about it.
+    """
     found = _items_of_model(store, "action", model, as_of)
     return tuple(item for item in found if prediction is None or item.fields.get("prediction") == prediction)
 
@@ -48,7 +50,7 @@ def standing_saved_cases(store: Database, model: str | None = None) -> tuple[Dec
 
 
 def logged_decisions(store: Database, model: str | None = None, as_of: datetime | None = None) -> tuple[DecisionItem, ...]:
-    """Decisions, newest entry first; of one model (None: of all and of none)."""
+    """Decisions, newest entry first. model: only its decisions (None: all decisions, also those without a model)."""
     return _items_of_model(store, "decision", model, as_of)
 
 

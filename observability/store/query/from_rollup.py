@@ -22,10 +22,10 @@ STATUS = f"[{', '.join(sql_literal(name) for name in STATUS_CODES)}][status + 1]
 
 @dataclass(frozen=True)
 class RollupSlices:
-    """The slices of the rollups that are read; slice 0 is all rows. reference: whose levels they are (None: all rows).
+    """The slices of the rollups that are read; slice 0 is all rows. reference: the column whose levels they are (None: all rows).
 
-    levels: text by slice, if they are grouped by (None: a missing value). rest: rows in none of the slices are the missing level: all rows
-    less those of the slices.
+    levels: text by slice, if the answer is grouped by them (None: a missing value). rest: whether rows in none of the slices count as the
+    missing level; their counts are the counts of all rows minus the counts of the slices.
     """
 
     numbers: tuple[int, ...] = (0,)

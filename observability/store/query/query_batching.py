@@ -46,8 +46,8 @@ class SharedQuestion:
 def answer_batch(
     questions: Iterable[BoundQuestion], put: Callable[[Question, Window], "DataFrame"], count: Callable[[Aggregate, Window], AnswerCells]
 ) -> dict[BoundQuestion, "DataFrame"]:
-    """Answers to those of the questions that can be derived from fewer; the caller asks the others. put: asks the store; count: asks for an
-    aggregate.
+    """Answers to the questions that can be derived from fewer shared questions; the caller asks the others. put: asks the store. count:
+    asks for an aggregate.
 
     An answer is what `put` would have returned, apart from rounding of float64 figures. If a shared question fails, its members are left to
     the caller.

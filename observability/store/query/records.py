@@ -135,9 +135,10 @@ def _plain_array(column: Any) -> Any:
 
 
 def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
-    """Steps of each run, of a long one those of every so manieth step, counted from its first one, and its last.
+    """Steps of each run. Of a long run, every nth step, counted from its first one, and the last step are read.
 
-    The spacing of a run's steps is estimated, so that runs that log every tenth step are thinned as well. Narrow columns choose the rows.
+    The spacing of a run's steps is estimated, so that a run that logs only every tenth step is thinned correctly too. The rows are chosen
+    by narrow columns only, before wide ones are read.
     """
     import pandas as pd
 

@@ -49,7 +49,7 @@ def find_field(model: Model, reference: str, *, outcomes: bool, role: Role) -> F
 
 
 def feature_expressions(model: Model, version: Version) -> list[FieldExpression]:
-    """The features of a version in its order, as far as the model has them."""
+    """The features of a version that the model has, in the order of the version."""
     columns = [column for name in version.features if (column := model.column(f"feature.{name}")) is not None]
     return [FieldExpression(column.reference, f"p.{column.column}", column.kind, column=column) for column in columns]
 

@@ -253,7 +253,7 @@ def reference_metrics(target: ReferenceOutcomes, threshold: float) -> dict[str, 
     """A few figures of the labelled rows, as a sanity check. Empty without labelled rows.
 
     binary, multiclass: accuracy, and majority_share, the accuracy of always predicting the most frequent class; binary: roc_auc.
-    regression: mae, and mae_of_median, that of always predicting the median.
+    regression: mae, and mae_of_median, the MAE if the median is always predicted.
     """
     labelled = target.labelled
     if target.task == "regression":

@@ -179,7 +179,7 @@ def _class_bins(by_class: pa.ChunkedArray, classes: int) -> pa.Array:
 
 
 def _slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """Lists of the slice numbers of each row: all of them, and those of replica and device.
+    """Lists of the slice numbers of each row: of all its slices, and of its replica and device only.
 
     New levels get a number, up to SLICE_LEVELS per column.
     """

@@ -24,7 +24,8 @@ class AskedQuestions:
     """The questions about one model, or about no model, of at most four weeks.
 
     since: start of the log. entries: slowest first. Of a past day only the slowest are kept; of the present day the least recently asked
-    may be dropped (`dropped` different ones). used: references of all columns that any question read, those of dropped ones included.
+    may be dropped (`dropped` different ones). used: references of all columns that any question read, including questions that were dropped
+    from the list.
     """
 
     since: datetime

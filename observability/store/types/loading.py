@@ -70,10 +70,11 @@ class LoadDefaults:
     Errors in them are then findings of source system; a person who loads a file sees errors at once. sample: whether they belong to the
     sample fleet: they then count for no other model, and are removed with it. new_models: the limit of models that the catalog lacks; None:
     without limit. decimal: decimal sign of the numbers in CSV files: "," (points may group thousands) or "."; None: a point, and a file
-    that seems to have commas is refused with a question. versions: those of the model, for the message about a version that is missing.
+    that seems to have commas is refused with a question. versions: versions of the model, for the message about a missing version.
     left_out: columns that the version's registration left out of its features: kept as extra fields, unless `features` names them. scores:
-    `class=COLUMN` for each class of a multiclass model, or the column of the score. score_column, class_scores (class and column of each):
-    those of the version's registration, taken where the file has them and no score is named. classes: those of a multiclass model.
+    `class=COLUMN` for each class of a multiclass model, or the column of the score. score_column,
+    class_scores (class and column of each): the columns that the version's registration names; they are used if the file has them and no
+    score is named. classes: the classes of a multiclass model.
     """
 
     kind: str | None = None

@@ -28,7 +28,7 @@ class SourceFile:
     immutable: bool = False
 
     def open(self, mode: str = "rb") -> BinaryIO:
-        """The content, as `Path.open` gives that of a local file."""
+        """Open the content for reading, like `Path.open` for a local file."""
         if self.opener is None or mode != "rb":
             raise ValueError(f"{self.name} is read in batches")
         return self.opener()

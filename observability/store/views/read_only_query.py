@@ -253,7 +253,7 @@ def _needed_views(tree: dict[str, Any], known: ViewStatements) -> dict[str, str]
 
 
 def _unknown_view(name: str, known: ViewStatements) -> NotFoundError:
-    """The error for a name that is no view, with the nearest one."""
+    """The error for a name that is not a view; it names the view with the most similar name."""
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return NotFoundError(f"there is no view {name!r}", attempt=f"Did you mean {quoted_identifier(near[0])}? {ATTEMPT}" if near else ATTEMPT)
 
