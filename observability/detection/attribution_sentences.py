@@ -9,7 +9,7 @@ from observability.stats.decompose import Decomposition
 from observability.stats.interval import Interval
 
 SAMPLED = {"reference": "in a sample of the reference", "past": "in a sample of the month before"}
-"""The baseline of an attribution, which is a bounded sample: its figure differs from that of the whole reference."""
+"""The baseline of an attribution, which is a bounded sample: its figure differs from the figure of the whole reference."""
 FEW = 0.02
 """Smallest share of rows without a counterpart that is reported."""
 

@@ -92,7 +92,7 @@ def _number(value: Any) -> float | None:
 
 
 def stored_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
-    """Audits from rows of records of the kind `audit`, oldest first; those of another kind of audit, and of data, are left out."""
+    """Audits from rows of records of the kind `audit`, oldest first. Audits of another kind, and audits of data, are left out."""
     return _audits_of(rows, headline=True)
 
 

@@ -125,7 +125,7 @@ def _noisy_claim(newest: EnergyAudit, metric: str, size: BatchEnergy, against: A
 def _saving_claim(newest: EnergyAudit, used: BatchEnergy, other: BatchEnergy, times: Ends, level: float | None) -> RunClaim:
     """The claim about the share of the energy that another size or form saves; a warning where all of its interval is beyond the level.
 
-    times: the energy of the other one divided by that of the used one.
+    times: the energy of the other size divided by the energy of the used size.
     """
     saved, low, high = 1 - times[0], 1 - times[2], 1 - times[1]
     severity: Severity = "unknown" if level is None else "watch" if low > level else "ok"

@@ -34,7 +34,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 MIN_BATCHES, MIN_ROWS, MAX_BINS = 5, 100, 20
 """Earlier batches, and rows, that a comparison of scores needs; bins of scores."""
 BEYOND_USUAL = (1.5, 2.0)
-"""A batch is to be reviewed, or held, for drift only if it moved this many times as far as the most unusual earlier batch."""
+"""A batch is reviewed, or held, for drift only if its distance is at least this multiple of the largest distance of an earlier batch."""
 MIN_REPEATS, COMMON = 5, 0.9
 """A score is a default only if at least this many more rows have it than expected: from its earlier share, and from the share of the most
 frequent score that nine in ten earlier batches stay within. Equal rows have equal scores.
@@ -54,8 +54,8 @@ class ExpectedBatch:
 
 @dataclass(frozen=True, eq=False)
 class EarlierScores:
-    """The finite scores of batches: the number of the batch of each, by slice which of them belong to it, and how many scores stand before
-    each row.
+    """The finite scores of batches: the number of each score's batch, a mask of the scores in each slice, and how many scores come
+    before each row.
     """
 
     scores: "np.ndarray[Any, np.dtype[np.float64]]"

@@ -183,7 +183,9 @@ def source_of(name: str, part: "DataFrame", now: datetime, owner: Mapping[str, f
 
 
 def places_by_device(devices: "Series[Any]", new: Array) -> "dict[str | None, Array]":
-    """Return the places of the batches of each device with enough past, and those of all other devices together under None."""
+    """Return the places of the batches of each device with enough past; the places of all other devices' batches are together under
+    None.
+    """
     codes, names = devices.factorize()
     earlier = np.bincount(codes[~new & (codes >= 0)], minlength=len(names))
     several = len(names) > 1

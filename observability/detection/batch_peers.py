@@ -1,4 +1,5 @@
-"""Compare the deliveries of each device of a source with those of its other devices: rejected rows, rows, and delay after capture.
+"""Compare the deliveries of each device of a source with the deliveries of the source's other devices: rejected rows, rows, and delay after
+capture.
 
 The figure of a device over the batches of the window (the median; of the delay the 95 % quantile too) is compared with those of the other
 devices of the source, as column statistics are (device_kinds): on a variance-stabilized scale, by a robust spread between devices, with the

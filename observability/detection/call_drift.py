@@ -1,9 +1,10 @@
 """Drift of the logged calls of a language model without a reference: questions and answers, compared with the eight weeks before.
 
-A column moved where its PSI is large, beyond chance, and some times that of any earlier week against the others; of a number, after many
-weeks, beyond what its weeks differ by on average, or half that and half what those of all numbers do, where its own were calmer. The newest
-two weeks are no part of the baseline where the same change reached them already. Numbers are compared in deciles of the earlier calls,
-categories by their frequent levels, free texts by their length. Columns of answers include only calls that got an answer.
+A column moved if its PSI is large, significant, and a multiple of the PSI of any earlier week against the other weeks. After many weeks, a
+number is compared with the average difference between its weeks instead. If its own weeks were calmer than those of all numbers, the mean
+of both averages counts. The newest two weeks are left out of the baseline if the same change had reached them already. Numbers are compared
+in deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers include only calls that
+got an answer.
 """
 
 import json
@@ -33,12 +34,15 @@ MIN_WEEKS, SURE_WEEKS = 2, 3
 MOVED: Limits = (0.2, 0.4)
 """PSI from which a column is watch and act; it corresponds to a share that rises from 20 to 40 %, and to 50 %."""
 PAST_DAYS = 8 * WEEK
-"""Days before the window that it is compared with: the most unusual of eight weeks says how much weeks vary, of four often too little."""
+"""Days before the window that it is compared with: the most unusual of eight weeks shows how much weeks vary; four weeks are often too
+few for that.
+"""
 BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
-"""How many times the PSI of the most unusual earlier week that is at least, of a category and of a number, after few weeks. The numbers of
-a model's calls share that week: by chance one of them was calm all the time. After many weeks a number is held against their average."""
+"""Limits for watch and act after few weeks, as multiples of the PSI of the most unusual earlier week: for a category, and for a number. All
+numbers of a model's calls share one most unusual week, because one of them may have been calm all the time by chance. After many weeks a
+number is compared with the average of these weeks."""
 MANY_WEEKS, AFTER_MANY = 6, 0.8
-"""From so many weeks of baseline on the factors are this part of BEYOND: the most unusual of more weeks is a larger one."""
+"""Number of baseline weeks from which the limits of BEYOND are lowered, and the factor: with more weeks, the most unusual one is larger."""
 CALM = (0.99, 0.9998)
 """Share of unchanged weeks in which all numbers of a model stay within the limits for watch and for act, after many weeks."""
 MOST_RAISED = 4.0
@@ -209,7 +213,7 @@ def call_drifts(calls: ComparedCalls, features: Sequence[str], window: Window, s
 
 
 def factors_beyond(weeks: int, number: bool) -> Limits:
-    """How many times the PSI of the most unusual of so many earlier weeks a column moves to be watch and act."""
+    """Limits for watch and act, as multiples of the PSI of the most unusual earlier week. weeks: number of earlier weeks."""
     watch, act = NUMBERS_BEYOND if number else BEYOND
     part = AFTER_MANY if weeks >= MANY_WEEKS else 1.0
     return part * watch, part * act
@@ -228,13 +232,13 @@ def _limits_of(drift: CallDrift, numbers: Sequence[CallDrift], stated: Limits) -
 
 
 def _beyond_usual_weeks(drift: CallDrift, extras: Sequence[float]) -> Limits:
-    """The limits on a numeric column's PSI that shares CALM of unchanged weeks stay within. extras: `extra` of the numeric columns that
+    """The limits on a numeric column's PSI: the shares CALM of unchanged weeks stay below them. extras: `extra` of the numeric columns that
     vary.
 
-    A shift of a week makes a PSI of its square, so that the PSI beyond chance is that of Student's t squared. If a column's weeks vary less
-    than the average of all columns, its variance is the mean of its own and that average; the degrees of freedom are by Satterthwaite
-    (1946). Otherwise the variance is its own: columns that never move do not lower the limits of others. The shares hold for all columns
-    together (Bonferroni).
+    The PSI of a shift grows with the square of the shift, so the PSI beyond chance is distributed like the square of Student's t. If a
+    column's weeks vary less than the average of all columns, its variance is the mean of its own and that average; the degrees of freedom
+    are by Satterthwaite (1946). Otherwise the variance is its own: columns that never move do not lower the limits of others. The shares
+    hold for all columns together (Bonferroni).
     """
     from scipy.special import stdtrit
 
@@ -300,7 +304,7 @@ def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: b
     """How many of the newest earlier weeks are no part of the baseline, which keeps the two oldest at least; never more than two.
 
     They are critical by the stated limit against the older ones and vary more than those do, and either the window is like them, so that
-    the change lasts, or it is like the older weeks again. counts: weeks × bins, the newest first; current: those of the window.
+    the change lasts, or it is like the older weeks again. counts: weeks × bins, the newest week first; current: the counts of the window.
     """
     for out in range(min(len(counts) - MIN_WEEKS, MAX_LEFT_OUT), 0, -1):
         newer, older = counts[:out], counts[out:]
@@ -315,7 +319,9 @@ def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: b
 
 
 def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
-    """When the calls began to look like those of the window. evidence: of each call, the log of how much likelier it is in the window."""
+    """When calls began to be distributed like the calls of the window. evidence: of each call, the log of how much likelier it is in the
+    window.
+    """
     known, place, calls = np.unique(days, return_inverse=True, return_counts=True)
     mean = np.bincount(place, evidence) / calls
     error = np.sqrt(np.maximum(np.bincount(place, evidence**2) / calls - mean**2, 1e-6) / calls)

@@ -268,7 +268,7 @@ class Correlations:
 def z_error(
     now: tuple[float, float], before: tuple[float, float], from_days: float = 0.0, freedom: float = float("inf")
 ) -> DifferenceError:
-    """Return the standard error of the difference of Fisher's z of two correlations over so many rows. from_days: variance that days
-    add.
+    """Return the standard error of the difference of Fisher's z of two correlations, from their numbers of rows. from_days: variance that
+    days add.
     """
     return DifferenceError(float(np.sqrt(fisher_z_variance(*now) + fisher_z_variance(*before))), from_days, freedom)

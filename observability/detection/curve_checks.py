@@ -136,7 +136,9 @@ def spike_claim(run: TrainingRun) -> RunClaim | None:
 
 @dataclass(frozen=True)
 class BatchReplay:
-    """The other reads of the data batch of a spike. steps: the other steps that read it; again: those of them that spiked too."""
+    """The other reads of the data batch of a spike. steps: the other steps that read it; again: the steps among these that had a spike
+    too.
+    """
 
     batch: str
     steps: tuple[int, ...]

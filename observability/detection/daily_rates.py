@@ -44,7 +44,7 @@ class RateVariation:
     rows: float
 
     def design(self, side: ColumnShare, days: float) -> float:
-        """Return the design effect: variance of a rate over so many days relative to its sampling variance."""
+        """Return the design effect: variance of a rate over several days, divided by its sampling variance."""
         if self.known is None:
             return 1 + PRIOR_EFFECT
         return 1 + float(self.known.between[0]) * mean_variance_ratio(days, self.known.correlation) * side.n / self.chance
@@ -80,7 +80,7 @@ def rate_variation(past: DailyShares, otherwise: ColumnShare) -> RateVariation:
 
 
 def rate_variations(rates: Sequence[tuple[DailyShares, ColumnShare]]) -> list[RateVariation]:
-    """Return the variation of each rate (`rate_variation`); those of the same days are measured together."""
+    """Return the variation of each rate (`rate_variation`). Rates of the same days are measured together."""
     return variations_by_days([_with_rows(past) for past, _ in rates], lambda same, n, value, at: _rates_of_days(same, n, value, rates, at))
 
 
@@ -101,7 +101,7 @@ def _rates_of_days(
 
 
 def level_variations(rates: Sequence[tuple[DailyShares, ColumnShare, ColumnShare]]) -> list[RateVariation]:
-    """Return the variation of each rate between consecutive days; those of the same days are measured together.
+    """Return the variation of each rate between consecutive days. Rates of the same days are measured together.
 
     rates: the shares on the days of the past and of the window, and the rate now and before.
     """

@@ -21,9 +21,9 @@ MIN_KNOWN = 200
 def inputs_explain(value: float, rows: "DataFrame", known: "DataFrame", numbers: Sequence[str], categories: Sequence[str]) -> bool | None:
     """Return whether known rows with inputs like those of `rows` have scores near a value; None where too few are known.
 
-    rows: the rows whose score is the value. A model that is asked has an answer that follows from the inputs, also beyond the range of what
-    is known: a tree that is fitted to the known scores puts such rows beside those at the edge, as an ensemble of trees does. A default
-    does not depend on the inputs, so its rows have neighbours of every score.
+    rows: the rows whose score is the value. The score of a model follows from its inputs, also beyond the range of the known
+    rows: a tree that is fitted to the known scores treats such rows like the known rows nearest to them, as an ensemble of trees does. A
+    default does not depend on the inputs, so rows with a default have neighbours with all kinds of scores.
     """
     from sklearn.tree import DecisionTreeRegressor
 

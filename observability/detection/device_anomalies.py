@@ -30,8 +30,9 @@ MIN_DEVICES = 4
 RECENT_DAYS = 3
 """Newest days that are judged by themselves too: in a week, a clock that has been wrong for three days is right most of the time."""
 MIXED_HOURS = 1.0
-"""If the event times that arrive within one hour (of one device or of all) have an interquartile range above this many hours, the hour is
-that of a load or transfer and says nothing about clocks."""
+"""If the event times that arrive within one hour (of one device or of all) have an interquartile range above this many hours, a load or
+transfer of older records happened in this hour, and it says nothing about clocks.
+"""
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
 """Ratio of distinct values to those in as many rows of other devices, for `watch` and `act`; z for significance; minimum distinct values of
 a feature.
@@ -59,7 +60,7 @@ def clock_findings(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
 
 
 def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context, when: str = "") -> list[Finding]:
-    """Return findings about devices whose clock differs from those of the others, and from its own in the past month if that is known.
+    """Return findings about devices whose clock differs from the clocks of the others, and from its own past month if that is known.
 
     One finding of severity `unknown` where arrival times say nothing about clocks. when: the days of the rows in words, empty for the whole
     window.

@@ -151,9 +151,10 @@ class StatisticValues:
 class PastOfDevice:
     """The comparison of one statistic of a device with its own past. The arrays are by column.
 
-    p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; low, high: its natural range; tests:
-    batches with a p-value; earlier: past batches with a value; new: places of its batches in the window; unusual: which of them are
-    unusual, new × columns. window: the comparison of the median over the window; None where batches are too few. Past values are not kept.
+    p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of that batch; low, high: natural range of the
+    value; tests: batches with a p-value; earlier: past batches with a value; new: places of the device's batches in the window; unusual:
+    whether each of these batches is unusual, batches × columns. window: the comparison of the median over the window; None where batches
+    are too few. Past values are not kept.
     """
 
     p: Array

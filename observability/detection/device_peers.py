@@ -48,10 +48,10 @@ BEYOND_PEERS = 3.0
 
 @dataclass(frozen=True)
 class PeerDifference:
-    """How a device differs from the median of its peers. gap: in the unit of the claim, of so many common moments.
+    """How a device differs from the median of its peers. gap: the mean difference over common moments, in the unit of the claim.
 
-    usual: of the peers, in the column's unit; spread: standard deviation between them; limit: smallest difference that is told. since: the
-    first of the last moments, where only those are compared.
+    usual: value of the peers, in the column's unit; spread: standard deviation between the peers; limit: smallest difference that is
+    reported. since: the first compared moment, if only the last moments are compared.
     """
 
     unit: str

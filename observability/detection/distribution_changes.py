@@ -237,7 +237,7 @@ class ColumnBlock:
 
     @property
     def past(self) -> DailyHistogram | None:
-        """The days of the own past of the first column, whose dates and rows are those of all; None where there are none."""
+        """The days of the first column's own past; all columns have the same dates and rows. None without a past."""
         return self.pasts[0]
 
     @property
@@ -486,7 +486,7 @@ class ColumnBlock:
         ]
 
     def _lacks(self, at: int, such: Floats, alike: NDArray[np.bool_], span: float) -> bool:
-        """Whether the reference of a column, of so many days, holds no such days (repeating_days.py); never for a calendar one.
+        """Whether the reference of a column is too short to hold such days (repeating_days.py); always false for a calendar column.
 
         such: their counts by group. alike: the days of the past that have their weekdays.
         """

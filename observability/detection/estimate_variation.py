@@ -86,5 +86,5 @@ def estimate_day_variances(past: Daily, window_days: int, rows_a_day: float, ref
 
 
 def assumed_variance(error: float) -> tuple[float, float]:
-    """Return the variance assumed for days where too few are known: as much as that of the rows."""
+    """Return the variance that is assumed for days if too few are known: the variance of the rows."""
     return PRIOR_EFFECT * error**2, float("inf")

@@ -1,4 +1,4 @@
-"""Find groups whose rate moved away from that of the others since the reference.
+"""Find groups whose rate moved away from the rate of the other groups since the reference.
 
 The statistic is a difference in differences: a change that all groups share is not a fairness change, and is left to performance and
 drift. A group's natural variation is estimated from the model's own past, and a distance that is there in the past too is not new. How far
@@ -258,7 +258,7 @@ def groups_with_rows(groups: GroupMetrics) -> int:
 def groups_that_moved(
     side: ComparedGroups, metric: str, window: GroupWindow, candidates: Collection[int], budget: float
 ) -> list[GapChange]:
-    """Return those of the significantly moved groups (places) that moved by themselves.
+    """Return the changes of the groups that moved by themselves. candidates: places of the groups that moved significantly.
 
     When one group moves, the others move away from it as well. So the most significant one is reported and removed, and the rest are
     compared with each other again. With only two groups, it is the one whose own rate changed more.

@@ -1,8 +1,8 @@
 """Follow a difference between groups by day: its natural variation and its onset.
 
 A contrast is a weighted sum of the groups' rates whose weights add up to zero: a group less the others, one group less another. Days of the
-own past give the variance that days add to that of rows (stats/dispersion.py). They may contain the fault itself. So the variation between
-days is used for changes, and the variation between consecutive days for the level of a window.
+own past show how much variance days add to the variance of rows (stats/dispersion.py). They may contain the fault itself. So the variation
+between days is used for changes, and the variation between consecutive days for the level of a window.
 """
 
 from dataclasses import dataclass

@@ -79,7 +79,7 @@ class Queue:
         return float(stdtrit(n - 1, 0.975) * self.ages.std(ddof=1) / np.sqrt(n)) if n > 1 else self.age
 
     def reaches(self, times: float, longer: float) -> bool:
-        """Return whether age exceeds a multiple of the usual, and it by so many days, beyond its interval."""
+        """Return whether the mean age is at least `times` the usual age, at least `longer` days above it, and significantly above it."""
         return self.age >= times * self.usual and self.age - self.usual >= longer and self.age - self.reach > self.usual
 
 

@@ -194,7 +194,7 @@ def against_peers(of: ReplicaComparison, metric: str) -> ServiceChange | None:
 def errors_against_peers(
     now: RequestCounts, peers: RequestCounts, before: RequestCounts | None, then: RequestCounts | None, days: Sequence[RequestCounts]
 ) -> ServiceChange:
-    """Return the error rate of one replica against that of the others plus the past difference."""
+    """Return the error rate of one replica, compared with the rate of the others plus the difference of the past."""
     apart = max(before.failures().share - then.failures().share, 0.0) if before is not None and then is not None else 0.0
     usual = peers.failures()
     usual = RequestTail(usual.periods, usual.rows, np.minimum(usual.hits + apart * usual.rows, usual.rows))

@@ -33,8 +33,8 @@ FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, MIN_DUPLICATES = 3.0, 0.05, 3.0, 20
 duplicates for a search of the boundary.
 """
 MAX_SENDERS, MIN_FAR, FAR_TIMES, MAX_OF_FAR = 5, 5, 2.0, 0.5
-"""Maximum number of main senders of far requests; minimum far requests of a main sender; minimum ratio of its far share to that of the
-others; share of the far requests that main senders together must exceed.
+"""Maximum number of main senders of far requests; minimum far requests of a main sender; minimum ratio of its share of far requests to the
+share of the others; share of all far requests that main senders together must exceed.
 """
 CELL = 0.1
 """Width of a cell of near-identical requests, in standard deviations of the reference."""
@@ -142,7 +142,7 @@ def input_space(columns: Mapping[str, Array], numbers: Sequence[str], categories
     some = rng.permutation(size)[:ROWS]
     kept = {name: np.asarray(columns[name])[some] for name in (*numbers, *categories)}
     centre, scale = np.zeros(len(numbers)), np.ones(len(numbers))
-    # Rows of the reference lie where most requests do: usual requests would cover them better than those of who copies a model.
+    # Rows of the reference lie where most requests do: usual requests would cover them better than the requests of a copying subject.
     spread: dict[str, Array] = {name: np.zeros(PROTOTYPES) for name in numbers}
     for place, name in enumerate(numbers):
         given = np.asarray(kept[name], np.float64)

@@ -41,8 +41,9 @@ PRIMARY_CHANCE_BY_DAYS = 0.2
 SECONDARY_TIMES = 2.0
 """A secondary metric is critical by itself from this multiple of its limit; below, it is a warning beside the primary metric."""
 ALONE_TIMES = 3.0
-"""A loss of one day alone is critical from so many times the largest loss of a past day on. What a day shares moves an error by its square,
-so that no variance of past days tells how far one day in a thousand falls."""
+"""A loss of one day alone is critical if it is at least this multiple of the largest loss of a past day. What a day shares moves an error
+by its square, so that no variance of past days tells how far one day in a thousand falls.
+"""
 CONFIRMING_DAYS, CONFIRMING_CHANCE = 3, 0.05
 """A second day of the window, or of the last three, confirms a loss: it is beyond the limit for watch too, at this p-value by rows."""
 MIN_PAST = 5
@@ -309,7 +310,7 @@ def difference_p_value(change: Interval) -> float:
 
 
 def known_days(daily: DailyMetrics, change: MetricChange) -> list[tuple[int, Interval]]:
-    """Return the metric on the measured days and those of the month before that hold enough labels."""
+    """Return the metric on each day with enough labels, of the measured days and of the month before."""
     window, metric = change.window, change.metric
     first, last = int(window.days[0]) - BASELINE_DAYS, int(window.days[-1])
     days = daily.days[(daily.days >= first) & (daily.days <= last) & (daily.labelled >= ONSET_LABELS_A_DAY)]

@@ -21,7 +21,8 @@ TOLERATED = (0.25, 0.5)
 class NumberShift:
     """The mean difference of the newest round, with the interval of its pairs.
 
-    p_value: of a mean as far from those of the baseline's rounds. means: of each round. tolerance: the mean of all questions.
+    p_value: the chance of a mean that is as far from the means of the baseline's rounds. means: the mean of each round. tolerance: the mean
+    tolerance of all questions.
     """
 
     value: Interval

@@ -31,7 +31,7 @@ MAX_FREEDOM = 12.0
 """Maximum degrees of freedom of Student's t, since single values have heavier tails than a normal distribution."""
 WEEK = 7
 OF_A_MEDIAN = np.pi / 2
-"""Variance of a median relative to that of a mean, for normal values."""
+"""Variance of a median divided by the variance of a mean, for normal values."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,15 +32,17 @@ def metric_with_interval(metric: str, value: Interval, of_label: str | None = No
 
 
 def rows_measured(metric: str, now: Interval, labelled: int) -> int:
-    """Return the predictions behind a metric, of so many labelled ones.
+    """Return the number of predictions that a metric is measured on, at most `labelled`.
 
-    The n of an F1 leaves out true negatives, and that of a macro average counts a prediction in several classes.
+    The n of an F1 leaves out true negatives, and the n of a macro average counts a prediction once for each of several classes.
     """
     return labelled if metric == "f1" else min(round(now.n), labelled)
 
 
 def measured_on(metric: str, now: Interval, labelled: int, *, binary: bool, weighted: bool) -> str:
-    """Return on what a metric was measured: the labelled predictions of its window, and which of them determine it."""
+    """Return on what a metric was measured, in words: the labelled predictions of its window, and which kind of them determines the
+    metric.
+    """
     rows, part = rows_measured(metric, now, labelled), PARTS.get(metric) if binary else None
     of = f"{labelled:,} labelled predictions"
     if weighted:
@@ -51,7 +53,9 @@ def measured_on(metric: str, now: Interval, labelled: int, *, binary: bool, weig
 
 
 def bin_error_words(error: float) -> str:
-    """Return how far a metric that comes from score bins can be from that of the rows, its rounding to three digits included."""
+    """Return in words how far a metric that comes from score bins can be from the metric of the rows, including its rounding to three
+    digits.
+    """
     if not error > 0:
         return ""
     return f" from score bins, within {math.ceil(1000 * error + 0.5) / 1000:.3f} of that of the rows,"

@@ -34,7 +34,7 @@ class LevelHistory:
 
 
 def level_histories(judged: JudgedSet) -> dict[str, LevelHistory]:
-    """Latency, tokens, similarity and rubric scores of the newest round against the rounds of the baseline, as far as they are known."""
+    """The known ones of latency, tokens, similarity and rubric scores of the newest round, compared with the rounds of the baseline."""
     rounds = judged.rounds
     found = {
         LATENCY: compared_level(judged, rounds.latency, np.nanmedian, logs=True),
@@ -53,7 +53,7 @@ def level_histories(judged: JudgedSet) -> dict[str, LevelHistory]:
 
 
 def compared_level(judged: JudgedSet, values: Floats, of_round: Any, *, logs: bool) -> LevelHistory | None:
-    """The figure of the newest round against those of the baseline's rounds; None where either is missing."""
+    """The figure of the newest round, compared with the figures of the baseline's rounds; None if either is missing."""
     known = np.isfinite(values).any(axis=1)
     past = [place for place in judged.changes.baseline if known[place]]
     if not known[judged.last] or len(past) < MIN_ROUNDS:

@@ -133,8 +133,8 @@ def roofline_words(found: RooflinePosition) -> str:
 class ScalingPoint:
     """A run among others of its study with another number of processes.
 
-    rate: samples a second, or steps where the work of a step is not stated. efficiency: rate a process over that of the run with the fewest
-    processes; 1 is perfect scaling.
+    rate: samples a second, or steps where the work of a step is not stated. efficiency: rate per process, divided by the rate per process
+    of the run with the fewest processes; 1 is perfect scaling.
     """
 
     run: str

@@ -38,7 +38,7 @@ class RunProgress:
         return int(self.steps[self.at <= self.read.max()].max(initial=0))
 
     def joules_at(self, step: int) -> float:
-        """Joules read until so many steps were done; NaN where they were not."""
+        """Joules read until a given number of steps was done; NaN if the run did fewer steps."""
         reached = self.at[self.steps >= step]
         return float(self.joules[self.read <= reached.min()].sum()) if len(reached) else float("nan")
 

@@ -95,7 +95,9 @@ def started_at(at: Any) -> datetime | None:
 
 
 def settings_of_runs(runs: "DataFrame") -> dict[str, str]:
-    """Return the parameters of each run without its random draw, as one text; of a run that states none, those of its study."""
+    """Return the parameters of each run without its random seed, as one text. For a run that states none, the parameters of its study
+    are taken.
+    """
     found: dict[str, str] = {}
     for name, study, params in zip(runs["run"], runs["study"], runs["params"], strict=True):
         stated = setting_text(params) if isinstance(params, dict) and params else "" if study is None else f"study {study}"

@@ -24,7 +24,7 @@ MAX_READINGS = 20_000
 def serving_device_claims(readings: "DataFrame", window: Window) -> list[RunClaim]:
     """Return the claims about the devices that served in the window; empty where none was read.
 
-    readings: resource records of the model until the end of the window, those of training runs too, which are left out.
+    readings: resource records of the model until the end of the window, also of training runs, which are left out here.
     """
     own = readings[readings["run"].isna() & np.isfinite(readings[[each.column for each in DEVICE_METRICS]].to_numpy(float)).any(axis=1)]
     start = naive_utc(window.start)

@@ -60,7 +60,7 @@ class SearchedSlices:
         return np.logical_and.reduce([getattr(cut, side) == cut.levels.index(level) for cut, level in cuts])
 
     def values(self, found: ChangedSlice) -> Floats:
-        """Return the target of a finding in each row of the window; NaN in those of the slices that were found before it."""
+        """Return the target of a finding in each row of the window; NaN in the rows of slices that were found before it."""
         return without_rows(self.target(found).now, map(self.inside, found.peeled))
 
     def target(self, found: ChangedSlice) -> SliceTarget:
@@ -68,10 +68,11 @@ class SearchedSlices:
         return next(each for each in self.targets if each.name == found.target)
 
     def described(self, found: ChangedSlice, inside: tuple[Mask, Mask] | None = None) -> ChangedSlice:
-        """Return a slice with the figures that a finding states: those of all of its rows and of all other rows, with errors as logged.
+        """Return a slice with the figures that a finding states. They come from all rows of the slice and all other rows, with errors as
+        logged.
 
-        The search clips errors, and leaves out the rows of slices that it found before. inside: the rows of the slice on both sides,
-        else those of its conditions.
+        The search itself clips errors and leaves out the rows of slices that it found before. inside: masks of the slice's rows on both
+        sides; by default the rows that meet its conditions.
         """
         target = self.target(found)
         mine, then = inside or (self.inside(found), self.inside(found, "before"))

@@ -73,12 +73,14 @@ class PastSlices:
         return {target.name: target.now for target in rows.slice_targets(self.past, self.before, self.context)[0]}
 
     def searched_values(self, found: ChangedSlice) -> Floats | None:
-        """The target of a slice in the past rows, NaN in those of the slices that were found before it; None where it is not known."""
+        """The target of a slice in the past rows; NaN in the rows of slices that were found before it. None if the past does not have
+        the target.
+        """
         known = self.values.get(found.target)
         return None if known is None else without_rows(known, map(self.inside, found.peeled))
 
     def is_standing(self, found: ChangedSlice) -> bool:
-        """Whether the past month shows most of the change too; False where it has too few rows."""
+        """Whether the past month shows most of the change too; False if it has too few rows."""
         values = self.searched_values(found) if len(self.past) >= 2 * MIN_ROWS else None
         if values is None or found.before is None or found.rest_before is None:
             return False

@@ -32,11 +32,11 @@ WAITING = "sync"
 """The phase that holds the wait where a job logs it apart from its communication."""
 MAX_RANKS_NAMED = 5
 LATE_SHARE = 0.25
-"""Share of the steps, counted from the end, in the second test, at least MIN_STEPS. A third test takes the last MIN_STEPS where the second
-has twice as many.
+"""Share of the steps, counted from the end, that the second test takes; it takes at least MIN_STEPS. A third test takes the last MIN_STEPS
+steps if the second test has at least twice as many.
 """
 MIN_RECENT, CHANCE = 3, 0.001
-"""Fewest last steps in a row in which one rank is slow: at least so many, and unlikelier than this where ranks are equal."""
+"""Fewest consecutive last steps in which one rank is slow, and the largest chance of such a row of steps if all ranks are equal."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ def one_host(run: TrainingRun, slow: list[str]) -> str | None:
 
 
 def rank_location_words(run: TrainingRun, rank: str) -> str:
-    """Return the device and the host of a rank in words, as far as they are known."""
+    """Return the device and the host of a rank in words; what is unknown is left out."""
     device = f" on device `{run.devices[rank]}`" if rank in run.devices else ""
     host = f"{' of' if device else ' on'} host `{run.hosts[rank]}`" if rank in run.hosts else ""
     return f"{device}{host}"

@@ -1,7 +1,8 @@
 """Detect columns that are constant in the window, or over whole days, but vary in the reference.
 
 A bin is not a value: a number is constant where its bin holds one value, its days hold one value each, or its bin is narrow; it is stuck
-only where all values of a day are equal. A column that a day shares has one observation a day, and its own longest run is no news.
+only where all values of a day are equal. A column that has the same value on a whole day has only one observation a day, so its longest run
+of equal values is not compared.
 """
 
 from dataclasses import dataclass, replace

@@ -327,7 +327,7 @@ def study_gain(study: StudyResults) -> tuple[float, str] | None:
 
 
 def energy_of_runs(study: StudyResults, energy: Mapping[str, float | None]) -> float | None:
-    """Return the energy of all runs of a study, Wh; None where that of any is unknown."""
+    """Return the energy of all runs of a study, Wh; None if the energy of any run is unknown."""
     held = [energy.get(each.run.name) for each in study.trials]
     known = [each for each in held if each is not None]
     return sum(known) if len(known) == len(held) else None

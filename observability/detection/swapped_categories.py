@@ -23,13 +23,15 @@ NAME, METRIC = "serving/drift", "level_trade"
 WATCH, ACT = 0.005, 0.01
 """Smallest change of both levels, as a share of all rows."""
 LARGE, OF_LEVEL = 0.05, 0.5
-"""Without a dated jump a swap is critical only where both changes are at least so large: a share of all rows, or a part of the smaller one
-before. Large logs prove changes that matter to nobody."""
+"""Without a dated jump, a swap is critical only if both changes are at least this large: as a share of all rows, or as a part of the
+smaller earlier share. In large logs even changes that matter to nobody are significant.
+"""
 EVEN = 0.5
-"""Loss and gain of two levels are one swap where the ratio of their changes is at least this far from that of a level that moved alone,
-towards 1."""
+"""Loss and gain of two levels are one swap if their sizes are similar. The ratio of the two changes must be at least this part of the way
+from the ratio of a level that moved alone to 1.
+"""
 OTHERS = 1 / 3
-"""Largest part of the whole change that other levels may have; above it the demand changed."""
+"""Largest part of the whole change that other levels may have; if they have more, the demand changed and nothing was swapped."""
 LIKELY = 0.01
 """Largest p-value against the reference of two levels that changed places since the past. It is lenient, because the past gives the main
 evidence."""
@@ -115,7 +117,9 @@ def swap_claims(moved: ColumnDrift, looks: list[Seen], adjusted: list[float], co
 
 
 def swap_weights(moved: ColumnDrift, of: Seen) -> Floats:
-    """Return the weights of the groups whose sum is the share of the level that rose, without that of the one that fell."""
+    """Return weights of the groups: the weighted sum of shares is the share of the level that rose minus the share of the level that
+    fell.
+    """
     weights = np.zeros(int(moved.axis.group.max()) + 1)
     weights[of.reference.rose], weights[of.reference.fell] = 1.0, -1.0
     return weights

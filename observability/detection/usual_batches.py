@@ -68,7 +68,7 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
         return np.full(values.shape, np.nan)
     t = (values - past.middle) / past.errors(noise, floor)
     freedom = np.broadcast_to(past.freedom, t.shape)
-    seen = (SEEN * known).astype(int)  # so many past values may be as extreme
+    seen = (SEEN * known).astype(int)  # number of past values that may be as extreme
     lowest, highest = value_at(ordered, np.minimum(seen, len(ordered) - 1)), value_at(ordered, np.maximum(known - 1 - seen, 0))
     p, above = np.ones(t.shape), values > highest
     p[above] = stdtr(freedom[above], -t[above])

@@ -209,8 +209,9 @@ class RateTest:
     A value that all rows of a day share is one observation: an unseen category or a value out of range then counts its days. So does a
     fault of whole days that the reference had too, where no past tells how days vary.
 
-    days: of the window. baseline_days: those of a baseline of own days, None for a reference. shared: rows of a usual day, where a day's
-    rows share their value. wholes: whether the baseline had the fault, and each day of the window is hit nearly wholly or hardly at all.
+    days: of the window. baseline_days: number of days of a baseline of own days; None for a reference. shared: rows of a usual day, where a
+    day's rows share their value. wholes: whether the baseline had the fault, and each day of the window is hit nearly wholly or hardly at
+    all.
     """
 
     now: ColumnShare
@@ -221,7 +222,7 @@ class RateTest:
     wholes: bool
 
     def p_value(self, by_days: RateVariation, times: int = 1) -> float:
-        """Return the p-value with one estimate of how days vary. times: of a window so many times as long."""
+        """Return the p-value with one estimate of how days vary. times: assume a window that is longer by this factor."""
         now, days = self.now, self.days * times
         if times > 1:
             now = ColumnShare(now.hits * times, now.total * times, now.squares * times, now.rows * times)
@@ -233,7 +234,7 @@ class RateTest:
         return by_days.p_value(now, days, self.before, span)
 
     def largest_p_value(self, tests: Sequence[RateVariation], times: int = 1) -> float:
-        """Return the largest p-value over several estimates of how days vary. times: of a window so many times as long."""
+        """Return the largest p-value over several estimates of how days vary. times: assume a window that is longer by this factor."""
         return max(self.p_value(by_days, times) for by_days in tests)
 
 

@@ -70,7 +70,7 @@ class CountedIncident:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models that have it, in the order of its incidents; a dash where it is of none."""
+        """The models that have this problem, in the order of its incidents; a dash for an incident without a model."""
         return tuple(dict.fromkeys(incident.model or DASH for incident in self.incidents))
 
 
@@ -112,5 +112,5 @@ def total_action_counts(counted: Sequence[CountedIncident]) -> ActionCounts:
 
 
 def shared_incident_ids(counted: Iterable[CountedIncident]) -> frozenset[str]:
-    """The ids of incidents that are counted once with those of other models."""
+    """The ids of incidents that several models share and that are counted only once."""
     return frozenset(incident.id for each in counted if len(each.models) > 1 for incident in each.incidents)

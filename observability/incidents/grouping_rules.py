@@ -245,7 +245,7 @@ def leaves_range(finding: Finding) -> bool:
 
 
 def left_at_once(finding: Finding) -> bool:
-    """Whether hardly any values of a column were beyond the reference's range in the past weeks, as far as these are known."""
+    """Whether hardly any values of a column were outside the reference's range in those past weeks that are known."""
     past = finding.evidence.get("past")
     return past is not None and past < SOME
 
@@ -321,7 +321,7 @@ def onset_certainty(finding: Finding) -> Known:
 
 
 def same_time(one: Finding, other: Finding) -> bool:
-    """Whether two findings have the same onset as far as known; onsets before the analysed days count as equal."""
+    """Whether two findings have the same onset. False if an onset is vague; onsets before the analysed days count as equal."""
     if onset_certainty(one) != onset_certainty(other) or onset_certainty(one) == "vague":
         return False
     if onset_certainty(one) == "open" or one.onset is None or other.onset is None:
@@ -331,7 +331,9 @@ def same_time(one: Finding, other: Finding) -> bool:
 
 
 def same_place(one: Finding, other: Finding) -> bool:
-    """Whether two findings can have one place: one is about everywhere, or no column has different values in them."""
+    """Whether two findings can be about the same place: no column has different values in their places. A finding without a place fits
+    any.
+    """
     a, b = (dict(part.split("=", 1) for part in (claimed_place(finding) or "").split("&") if part) for finding in (one, other))
     return all(b.get(name, value) == value for name, value in a.items())
 
@@ -353,14 +355,14 @@ def began_together(one: Finding, other: Finding) -> bool:
 
 
 def may_share_fault(one: Finding, other: Finding) -> bool:
-    """Whether two findings of one stage can belong to one fault where one of them has no date."""
+    """Whether two findings of one stage, one of them without a date, can belong to one fault."""
     return pipeline_stage(one) != "run" and same_place(one, other)
 
 
 def follows_in_time(effect: Finding, cause: Finding) -> bool:
-    """Whether a cause precedes an effect closely enough, as far as both onsets are known. A long-standing state explains no new effect.
+    """Whether a cause precedes an effect closely enough; true if an onset is vague. A long-standing state does not explain a new effect.
 
-    What follows from outcomes is measured on the same labels, so either may be dated first.
+    A metric and its consequences are measured on the same labels, so either of them may be dated first.
     """
     if "vague" in (onset_certainty(effect), onset_certainty(cause)):
         return True

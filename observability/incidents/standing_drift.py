@@ -170,7 +170,7 @@ def with_first_days(found: Sequence[FaultGroup], findings: Sequence[Finding]) ->
 
 
 def is_first_window(findings: Sequence[Finding]) -> bool:
-    """Whether the findings of a model are those of its first days: some analyzers look at the weeks before, and none has found any."""
+    """Whether the findings are about the first days of a model: analyzers that read the weeks before found no such weeks."""
     pasts = [finding.evidence["past"] for finding in findings if "past" in finding.evidence]
     return bool(pasts) and all(past is None for past in pasts)
 
@@ -181,7 +181,7 @@ def dated_part(fault: FaultGroup) -> FaultGroup:
 
 
 def began_with_serving(fault: FaultGroup) -> bool:
-    """Whether the sources of a fault of the model's first days have no date among them."""
+    """Whether none of the sources of a fault in the model's first days has a date."""
     worst = fault.worst_roots
     return fault.stage in STANDING_STAGES and bool(worst) and all(onset_certainty(root) != "dated" for root in worst)
 

@@ -30,7 +30,8 @@ PARTS: dict[Reads, tuple[Reads, ...]] = {"all": ("aggregates", "computed", "rows
 """Groups of analyzers by what they read; see `analyzer_reads`. "records": those about records of other kinds than predictions."""
 EXPORTS = "trust/exports"
 """The analyzer that is given the predictions which hold a canary: the canaries are records, so no question can name them ahead. Exports of
-one model are judged by records of others and of none (levels and budgets of recipients, canaries), so all are read, whichever is asked for.
+one model are judged by records of other models and by records without a model (levels and budgets of recipients, canaries), so the records
+of all models are read.
 """
 
 

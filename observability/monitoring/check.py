@@ -229,7 +229,7 @@ def _findings_about_records(engine: "Engine", analyzer: Analyzer, context: Conte
 
 
 def model_projects(catalog: Catalog) -> frozenset[str]:
-    """The labelling projects of models: data/labels analyzes their agreement, data/labelling that of all others."""
+    """The labelling projects of models: data/labels analyzes the agreement in them, data/labelling the agreement in all other projects."""
     return frozenset(name for model in catalog.models for name in model.settings.projects or (model.name,))
 
 

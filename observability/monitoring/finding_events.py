@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 EVENT_DAYS, NOTE_DAYS = 14, 1
-"""An event is attached to a finding when it happened at most so many days before: a change (14), or a note (1)."""
+"""Largest number of days between an event and a finding that it is attached to: 14 for a change, 1 for a note."""
 CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
 """Events that change what a model reads or does."""
 
@@ -30,7 +30,8 @@ def dated_finding(finding: Finding) -> Finding:
 
 
 def with_nearest_event(finding: Finding, marks: "DataFrame") -> Finding:
-    """The finding with the nearest event before its onset (before the window's end where the onset is unknown), of its model or of none.
+    """The finding with the nearest event before its onset (before the window's end where the onset is unknown), of its model or without a
+    model.
 
     A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only where there was
     no change.

@@ -1,4 +1,5 @@
-"""Which incidents of a fleet open an alert: one for a fault that models share, and those of single models that the fleet's budget confirms.
+"""Decide which incidents of a fleet open an alert: one for each fault that models share, and each incident of a single model that the
+fleet's budget confirms.
 
 Pure. Nothing here changes a state or a severity: a model beyond its level is shown as that. A fleet of a thousand models, each with a few
 false alarms a year, has one a day, so what a single model's test finds is compared with the budget of the whole fleet before people are
@@ -63,7 +64,7 @@ def fleet_alarms(
 
 
 def is_confirmed(fault: SharedFault, analyzers: int, models: int) -> bool:
-    """Whether a shared fault is more than so many models would show by chance, whatever their dependence."""
+    """Whether a shared fault is larger than chance would make it in this number of models, however their findings depend on each other."""
     critical = [incident.lead for incident in fault.incidents if incident.lead.severity == "act"]
     chances = [weekly_chance(finding, analyzers) for finding in critical]
     if any(chance is None for chance in chances):
@@ -95,7 +96,9 @@ def is_primary_fall(finding: Finding) -> bool:
 
 
 def fleet_chance(finding: Finding, analyzers: int, peers: Mapping[str, Mapping[str, float]]) -> float | None:
-    """The same chance adjusted for all models with the same claim: a move of all of them is no news about one of them."""
+    """The chance of `weekly_chance`, adjusted for all models with the same claim: a change that all of them share is not a fault of one
+    model.
+    """
     if (own := weekly_chance(finding, analyzers)) is None or finding.model is None:
         return None
     of_claim = peers.get(finding.claim, {})

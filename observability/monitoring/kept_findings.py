@@ -70,7 +70,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         return len(answer)
 
     def keep(self, asked: Asked, generation: int, answer: tuple[Finding, ...]) -> None:
-        """Keep the findings of a generation; those of the same question at an earlier instant go."""
+        """Keep the findings of a generation, and drop the findings of the same question at an earlier instant."""
         part = (asked.window, asked.reads, asked.analyzer)
         super().keep(asked, generation, answer)
         with self._lock:
@@ -89,11 +89,15 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
 
     @property
     def most_in_file(self) -> int:
-        """How many questions a file holds: of a large fleet those of the first page, so that a restart checks no model again."""
+        """How many questions a file holds. For a large fleet these are the questions of the first page, so that a restart checks no
+        model again.
+        """
         return MAX_IN_FILE if self.most <= MAX_IN_MEMORY else max(MAX_IN_FILE, self.most // 3)
 
     def find_or_compute(self, asked: Asked, generation: int, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
-        """The findings of that generation, computed where they are not kept. Whoever asks meanwhile waits for them."""
+        """The findings of that generation; they are computed if they are not kept. Other callers that ask meanwhile wait for the same
+        result.
+        """
         return super().find_or_compute(asked, generation, lambda: tuple(compute()))
 
     def save(self, home: Path, generations: Mapping[str, int]) -> None:

@@ -1,7 +1,7 @@
 """Check the devices that collect data: the column statistics of their batches, and their clocks.
 
-Reads `stats` and `captured_to` of records of kind `batch`. The batches of a device in the window are compared with its own of the twelve
-weeks before and with those of the devices of its kind. Devices belong to no model, so the findings have no model.
+Reads `stats` and `captured_to` of records of kind `batch`. A device's batches of the window are compared with its own batches of the twelve
+weeks before, and with batches of other devices of its kind. Devices belong to no model, so the findings have no model.
 """
 
 from collections.abc import Iterator, Sequence

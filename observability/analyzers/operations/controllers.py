@@ -51,7 +51,9 @@ UNSURE = "; not significant: more decisions are needed"
 GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
 """How many times as high as before the guardrail's share must be, and by how much."""
 LATELY, SILENT = 20, 100
-"""LATELY: the newest decisions that tell who steers. SILENT: so many decisions in a row without the model are reported."""
+"""LATELY: the newest decisions that tell who steers. SILENT: number of consecutive decisions without the model from which they are
+reported.
+"""
 MIN_ROWS = 50
 """Minimum number of decisions with an outcome; the sentence names how many are missing."""
 

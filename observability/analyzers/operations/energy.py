@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 NAME = "operations/energy"
 PAST_DAYS = 28
 READINGS = Records("resource", (*RESOURCE_COLUMNS, "temperature_c", "memory_gb"), ever=True)
-"""Readings of devices, those of earlier runs included."""
+"""Readings of devices, also from earlier runs."""
 STEPS = Records("step", ("run", "at", "step"), ever=True, rows=50_000, spread=12_500)
 """Steps of runs; of a long run an evenly spread sample."""
 HOW = {
@@ -203,7 +203,7 @@ def energy_method_words(method: str, place: PriceScope) -> str:
 
 
 def compared_hours(now: ServingEnergy, past: ServingEnergy, context: Context, verdict: RatioVerdict) -> tuple[Columns, Columns]:
-    """Return the hours that a sentence is about, and those of the past."""
+    """Return the hours that a sentence is about, and the hours of the past that they are compared with."""
     about = now.hours["period"] >= np.datetime64(ratio_causes.analyzed_start(verdict, context.window.start, context.window.end))
     return {name: values[about] for name, values in now.hours.items()}, past.hours
 

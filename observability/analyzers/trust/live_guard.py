@@ -98,7 +98,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -> Finding:
-    """Return the share of requests that are far from the reference, against that of its own rows or the owner's level.
+    """Return the share of requests that are far from the reference, compared with the share of far rows in the reference or with the
+    owner's level.
 
     before: requests of the past weeks, which say whether it stands.
     """
