@@ -1,4 +1,4 @@
-"""Findings that are computed before anybody asks: those of the first page, then those of Everything."""
+"""Compute findings before anybody asks for them: first for the first page, then for the scope Everything."""
 
 import contextlib
 import time
@@ -20,8 +20,8 @@ AHEAD = Scope(span="all")
 
 
 def keep_findings_known(holder: process_lock.Owner) -> None:
-    """Compute findings until the server ends: those of the first page after each change; between changes those of Everything, model by
-    model.
+    """Compute findings until the server ends. After each change they are computed for the first page, between changes for the scope
+    Everything, one model at a time.
 
     The work takes at most a tenth of the time. A failure is reported by the page that needs the findings.
     """
@@ -45,8 +45,8 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
 
 
 def compute_findings(scope: Scope) -> Iterator[str]:
-    """Compute the findings that Home shows in a scope: model by model, then those of records. Yields the name of each model, then
-    "records". Computes none for a fleet that Home shows page by page: the watcher checks that.
+    """Compute the findings that Home shows in a scope: model by model, then the findings about records. Yields the name of each model, then
+    "records". Computes nothing for a large fleet, which Home shows page by page, because the watcher checks it.
     """
     from observability.dashboard import load
     from observability.dashboard.overview import fleet, large_fleet

@@ -133,7 +133,7 @@ def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does
         words = formatting.sentence_markdown(incidents.incident_headline(incident))
         st.markdown(f"{formatting.status_label(incident.shown_severity)} {words}")
     every = [*chosen, *equal]
-    own = [each for each in every if sign_in.role_allows("write", each.model)] or every  # of none: the form says why nothing is saved
+    own = [each for each in every if sign_in.role_allows("write", each.model)] or every  # without a choice, the form says why
     if left := len(every) - len(own):
         st.caption(f"Without {formatting.plural(left, 'incident')} of models that your role only reads.")
     key = f"inbox-{chosen[0].id}-{len(chosen)}"

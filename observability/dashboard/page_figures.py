@@ -71,7 +71,7 @@ class CollectedFigures:
 
 
 def figures_of_page(place: FigurePlace, keys: Collection[str], person: Person | None = None) -> CollectedFigures:
-    """The figures of a page with these names, as far as the page draws them in this scope; kept until the store changes.
+    """The figures of a page with these names, without those that the page does not draw in this scope; kept until the store changes.
 
     person: whose rights count; by default the person who is signed in. The reason is given if a model or page was removed, or may not be
     seen.

@@ -164,7 +164,9 @@ def page_shortcuts(scope: Scope) -> list[Item]:
 
 
 def key_rows() -> list[Item]:
-    """The keys of lists, of a review and of labelling, and what they do; those of incidents and of the agenda are read from their lists."""
+    """The keys of lists, of a review and of labelling, and what they do. The keys for incidents and for the agenda are read from the
+    lists of their pages.
+    """
     from observability.dashboard.overview import incident_actions
     from observability.dashboard.review import agenda
 

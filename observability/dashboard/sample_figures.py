@@ -45,7 +45,7 @@ def _drawn_figure(build: Callable[[Path], Any], folder: Path, scheme: str | None
 
 
 def error_by_day_figure(folder: Path) -> Any:
-    """The mean absolute error of the flights model of the sample by day, in June and July 2013, beside that of its reference."""
+    """The mean absolute error of the flights model of the sample by day, in June and July 2013, beside the error of its reference."""
     from observability.dashboard.charts import time as charts_time
 
     days, baseline = error_by_day(folder)

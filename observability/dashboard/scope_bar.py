@@ -99,9 +99,9 @@ def _environment_box(model: str, hidden: dict[str, Any]) -> None:
 
 
 def take_time_range(page: str) -> None:
-    """Read the time range from the address. Another page that is opened without one keeps that of the page before.
+    """Read the time range from the address. A page that is opened without one keeps the time range of the page before.
 
-    No box holds it: a box that is out of sight, as in a closed popover, would bring back what it showed last.
+    No input box holds the range, because a hidden box, as in a closed popover, would restore the value that it showed last.
     """
     state, context = st.session_state, get_script_run_ctx()
     back = context is not None and context.is_history_navigation
@@ -203,7 +203,7 @@ def latest_window_end(scope: Scope) -> datetime | None:
 
 
 def shifted_dates(dates: Dates, windows: int) -> Dates | None:
-    """The dates moved by so many of their own lengths; None where a box cannot hold them."""
+    """The dates moved by a multiple of their own length; None if a date box cannot hold them."""
     try:
         length = (dates[1] - dates[0]) * windows
         start, end = dates[0] + length, dates[1] + length

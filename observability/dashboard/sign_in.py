@@ -56,7 +56,7 @@ def on_behalf_of(person: Person) -> Iterator[None]:
 
 
 def oidc_claims(cookies: Mapping[str, str], hours: float) -> dict[str, Any] | None:
-    """The claims in the cookie that `st.login` left, signed by this process and at most so many hours old; else None."""
+    """The claims in the cookie of `st.login`. None if there is no such cookie, if this process did not sign it, or if it is too old."""
     import json
 
     from streamlit.auth_util import get_cookie_with_chunks

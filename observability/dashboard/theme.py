@@ -80,7 +80,7 @@ def _merged(held: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def break_title(title: str, longest: int = LONG_TITLE) -> str:
-    """The title of an axis; one of more than so many characters is broken into lines of about the same length: what does not fit is cut."""
+    """The title of an axis. A long title is broken into lines of about the same length, and cut if it still does not fit."""
     if len(title) <= longest:
         return title
     lines = math.ceil(len(title) / LINE)
@@ -103,8 +103,8 @@ def inert_label(value: object, longest: int = 28) -> str:
 
 
 def label_of_two_lines(value: object, line: int) -> str:
-    """A name for an axis, so that a phone has room for the figure: one of more than so many characters takes two lines, broken at the
-    blank, `_` or `/` nearest its middle. A line that is much longer is cut.
+    """A name for an axis, short enough that a phone has room for the figure: a long name takes two lines, broken at the blank, `_` or
+    `/` nearest its middle. A line that is much longer is cut.
     """
     text = escape_direction_marks(value)
     ends = [found.end() for found in re.finditer("[ _/]", text[:-1])]

@@ -132,7 +132,7 @@ def csv_button(
 
 
 def cut_note(total: int, most: int, words: str) -> None:
-    """A caption where a table leaves rows out. words: with {0} for the number of rows that it shows, {1} for that of all."""
+    """A caption where a table leaves rows out. words: {0} stands for the number of rows that it shows, {1} for the number of all rows."""
     if total > most:
         st.caption(words.format(most, f"{total:,}"))
 

@@ -125,7 +125,7 @@ def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tupl
 
 
 def line_of_figure(figure: Any, label: str, line: int) -> DailyLine | None:
-    """The first line over time of a figure; None where it draws none, or so many points that a small picture cannot show them.
+    """The first line over time of a figure; None if the figure has no such line, or if the line has too many points for a small picture.
 
     figure: of plotly. line: the number of lines of the message above it.
     """

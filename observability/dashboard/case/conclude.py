@@ -75,7 +75,9 @@ def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
 
 
 def first_sentences(text: str, most: int) -> str:
-    """The first sentences of a text with together at most so many words; of a longer first one its beginning and an ellipsis."""
+    """The first sentences of a text that together have at most `most` words. If the first sentence is longer, its first words and an
+    ellipsis.
+    """
     kept = ""
     for sentence in re.split(r"(?<=[.!?;:]) (?=\S)", text):
         longer = f"{kept} {sentence}".strip()

@@ -109,7 +109,7 @@ def score_waterfall(here: CasePage, most: int = FEW_BARS) -> None:
 
 
 def _contrast_figure(here: CasePage, found: AttributionContrast, most: int, key: str) -> None:
-    """The waterfall of a contrast with at most so many named features; the reason where it is not drawn."""
+    """Draw the waterfall of a contrast with a limited number of named features; write the reason if it cannot be drawn."""
     if found.mismatch:
         st.markdown(status_line("watch", found.mismatch, "Other scores"))
     if not found.adds_up:

@@ -91,8 +91,8 @@ def shared_limits(rows: pd.DataFrame) -> "pd.Series[int]":
 def _add_limits(figure: go.Figure, rows: pd.DataFrame, edge: float) -> int:
     """Add the findings' limits up to the edge, and return how many lines of text their names take, at least two.
 
-    A line is that of Critical where a critical finding passed it, else of Warning. The names of two lines stand one above the other, so
-    that they never overlap. They reach more to the left, where a phone has the room of the columns' names; long ones are broken.
+    A line is named Critical if a critical finding passed it, else Warning. The names of two lines stand one above the other, so that they
+    never overlap. They are placed to the left, where the names of the columns leave room on a phone; long names are broken.
     """
     known = rows[rows["limit"].notna()]
     shared = shared_limits(rows)

@@ -95,7 +95,7 @@ def step_stride(steps: int) -> int:
 
 
 def rank_row_height(ranks: int, most: int, least: int) -> tuple[int, int]:
-    """The height of a rank's row, so that many ranks fit on a screen, and which of them have a label: each, every second …"""
+    """The height of a rank's row, low enough that many ranks fit on a screen; and n if every nth rank has a label."""
     height = min(most, max(least, ALL_ROWS // max(ranks, 1)))
     return height, -(-LABEL_HEIGHT // height)
 

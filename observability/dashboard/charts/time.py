@@ -174,7 +174,7 @@ def line_markers(colour: str, count: int) -> dict[str, Any]:
 
 
 def _hover_text(name: str, unit: str, row: dict[Any, Any]) -> str:
-    """Value, interval and labels of a point, as far as the series has them."""
+    """The text of a point: its value, and its interval and number of labels if the series has them."""
     words = f"{theme.inert_label(name, 60)} {formatting.value_with_interval(row['value'], row.get('low'), row.get('high'), unit)}"
     if "labelled" in row:
         words += f"<br>{int(row['labelled']):,} of {int(row['served']):,} predictions labelled"

@@ -96,7 +96,9 @@ def log_ticks(first: float, last: float) -> Sequence[float]:
 
 
 def form_slice_dots(rows: pd.DataFrame, overall: float) -> go.Figure:
-    """The rate of changed decisions of each slice with its interval, and that of all rows as a line. rows: name, value, low, high, n."""
+    """The rate of changed decisions of each slice with its interval, and the rate of all rows as a line. rows: name, value, low, high,
+    n.
+    """
     figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)
     hover = [
         f"{theme.inert_label(name, 60)}<br>{formatting.value_with_interval(value, low, high, 'share')}<br>{n:,} rows"

@@ -83,7 +83,7 @@ def require_labelling_projects(models: dict[str, Model | None]) -> None:
 
 
 def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, annotated: bool = False) -> str:
-    """The project in the address, else that of the scope's model, else the first with a model.
+    """The project in the address, else the project of the scope's model, else the first project with a model.
 
     annotated: prefer a project with labels.
     """

@@ -64,10 +64,11 @@ def runs_of_dataset(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
 
 
 def flow_by_rule(runs: pd.DataFrame, column: str | None) -> pd.DataFrame:
-    """Rows by rule (and group where its runs count those of the column) and outcome, summed over the runs.
+    """Rows by rule and outcome, summed over the runs; also by group, if the runs count rows by groups of the column.
 
-    Rules may take in the same rows, so rows of different rules do not add up. Runs that count no group of the column are the rule's
-    `not counted`, and a rule without any count stands alone. Of many groups the MAX_GROUPS with most rows are named.
+    Rules may take in the same rows, so rows of different rules do not add up. Rows of runs that do not count groups of the
+    column are the rule's group `not counted`; a rule without any count has no groups. At most MAX_GROUPS groups are named, those with most
+    rows.
     """
     found: list[list[Any]] = []
     for rule, part in runs.groupby("rule", sort=False):

@@ -54,7 +54,7 @@ COLUMN_COUNTS = (column("column", "Column", strong=True), column("rows", "Outlie
 
 
 def audits_of_model(model: str | None) -> Audits:
-    """The newest audit of each dataset with the one before it, the newest first; of a model those of its data and of data without one."""
+    """The newest audit of each dataset with the audit before it, newest first. model: only audits that name this model or no model."""
     found = data_audits(load.ask_store(DATA_AUDITS, Window("", EPOCH, load.page_clock())))
     own = [(audit, before) for audit, before in found if model is None or audit.model is None or audit.model[0] == model]
     return sorted(own, key=lambda pair: pair[0].at, reverse=True)

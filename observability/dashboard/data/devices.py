@@ -330,7 +330,8 @@ def _on_chart_scale(values: Floats, metric: str) -> Floats:
 
 
 def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen: str | None) -> None:
-    """The heat map of device × day of a measure that the reader chooses; without a choice, that of the most urgent finding.
+    """Draw the heat map of device × day for a measure that the reader chooses; without a choice, for the measure of the most urgent
+    finding.
 
     A click chooses a device. found: None where they are not known yet; then the devices stand in the order of their names.
     """

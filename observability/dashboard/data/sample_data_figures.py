@@ -42,7 +42,7 @@ def lineage_figure(folder: Path) -> Any:
 
 
 def annotator_figure(folder: Path) -> Any:
-    """Each annotator's accuracy on the gold items of the sample, with its interval, beside that of the others."""
+    """Each annotator's accuracy on the gold items of the sample, with its interval, beside the accuracy of the others."""
     from observability.dashboard.charts import labels as charts_labels
 
     labels = pd.read_parquet(folder / "crew.annotations.parquet", columns=["annotator", "label", "gold"]).dropna()

@@ -91,7 +91,7 @@ def next_steps_table(found: Sequence[Finding], key: str, stem: str, caption: str
 
 
 def _place_row(place: StoragePlace, found: Mapping[str, Finding], now: datetime, scope: Scope) -> dict[str, object]:
-    """One place. Every figure is that of its finding."""
+    """One place. Every figure is taken from its finding."""
     cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in PLACES}
     worst = first_finding(found.values())
     cells |= {

@@ -66,7 +66,7 @@ UNITS = {"training": "run", "labelling": "label", "serving": "prediction", "stor
 
 @dataclass(frozen=True)
 class CostBreakdown:
-    """The parts of the window, a note on the price of each, the currencies (that of the findings first), and the window."""
+    """The parts of the window, a note on the price of each, the currencies (the currency of the findings first), and the window."""
 
     parts: list[CostPart]
     priced: list[str]

@@ -1,4 +1,4 @@
-"""The page of trade-offs: forms of a model on the same rows, which of them no other beats within budgets, and the choice of one."""
+"""The page of trade-offs: forms of a model on the same rows, the forms within budgets that no other form beats, and the choice of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -261,7 +261,7 @@ def status_cell(severity: Severity, found: Sequence[Incident], shared: frozenset
     """The number of incidents of a severity above the number of milder ones; only the severity's word if it has none. The tooltip says how
     many are shared.
 
-    shared: the ids of incidents that are counted once with those of other models.
+    shared: the ids of incidents that several models share and that are counted only once.
     """
     both = sum(incident.id in shared for incident in found)
     title = f"{both} shared with other models" if both else None

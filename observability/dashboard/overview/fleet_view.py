@@ -71,7 +71,9 @@ def grouped_statuses(statuses: Sequence[ModelStatus], group: str | None) -> list
 
 
 def grouped_fleet_rows(listed: Sequence[GroupedStatus], scope: Scope, shared: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
-    """The rows of the table, in the order of the models. shared: the ids of incidents that are counted once with those of other models."""
+    """The rows of the table, in the order of the models. shared: the ids of incidents that several models share and that are counted
+    only once.
+    """
     rows = [(group, fleet.fleet_table_row(status, scope, shared)) for group, status in listed]
     return [row if group is None else {**row, "group": group} for group, row in rows]
 

@@ -237,13 +237,15 @@ def incidents_table(
 
 
 def places_with_critical(found: Sequence[Incident], most: int) -> list[int]:
-    """The places of the incidents that a table of so many rows shows, in their order: a critical one is never among the others."""
+    """The places of the incidents that a table of `most` rows shows, in their order. If the table is too short for all, critical
+    incidents are chosen first.
+    """
     first = sorted(range(len(found)), key=lambda place: found[place].shown_severity != "act")
     return sorted(first[:most])
 
 
 def incident_counts(found: Sequence[Incident]) -> str | None:
-    """How many are critical, acknowledged and warnings, a line each; None where there is none."""
+    """The numbers of critical incidents, of acknowledged ones and of warnings, one line each; None without incidents."""
     return incident_action_counts(found).words.replace(", ", "\n") if found else None
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 WHOLE = 60
-"""Up to so many models are drawn on one page, each checked when the page is drawn."""
+"""Largest number of models that are drawn on one page; each of them is checked when the page is drawn."""
 A_PAGE = 25
 COMPUTE_SECONDS = 0.5
 """Seconds of one drawing in which models that were never checked are checked; the watcher checks the others."""

@@ -54,7 +54,7 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
     if not whole and is_undecided_by_length(window, finding):
         status = {**severity_cell("unknown"), "sub": "cannot tell from so few days"}
     elif window.get("standing"):
-        beyond = window["severity"] == "ok"  # last days are reported only where they are new: that is no OK
+        beyond = window["severity"] == "ok"  # values of the last days are reported only if they are new, so their absence is not an OK
         moved = finding.news if claimed and finding.news in ("worse", "improving") else None
         status = {**({"t": "Ongoing"} if beyond else status), "sub": moved or "unchanged from its past"}
     elif window["severity"] == "ok" and finding.needs_action and claimed:

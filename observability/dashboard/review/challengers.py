@@ -59,7 +59,7 @@ def _challenger_card(room: ReviewPage, challenger: dict[str, Any]) -> None:
 
 
 def _once(differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The differences without those of all requests in a metric that differs on the same requests too."""
+    """The differences without repetition: if a metric has a difference on paired requests, its difference on all requests is left out."""
     paired = {(each["metric"], each["subject"]) for each in differences if each["section"] == "pairs"}
     return [each for each in differences if each["section"] != "performance" or (each["metric"], each["subject"]) not in paired]
 

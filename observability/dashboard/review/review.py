@@ -172,7 +172,7 @@ def _first_freeze() -> None:
 
 
 def _freeze_form(frozen: list[FrozenWeek]) -> None:
-    """The form that freezes a week, by default that of the chosen dates, else the last complete one."""
+    """Draw the form that freezes a week: by default the week of the chosen dates, else the last complete week."""
     last = Week.before_now(datetime.now(UTC))
     known = {each.review for each in frozen}
     activity = load.stream_activity()

@@ -40,5 +40,5 @@ def refuses_signature(model: str, author: str) -> bool:
 
 
 def signer_cell(model: str, author: str) -> Cell:
-    """The author of a signature in a table, with a warning where that is no risk owner of the model."""
+    """The author of a signature in a table, with a warning if the author is not a risk owner of the model."""
     return {"t": author} if is_signed_by_risk_owner(model, author) else {"t": author, "s": "watch", "sub": NOT_A_RISK_OWNER}

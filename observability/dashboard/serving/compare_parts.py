@@ -271,7 +271,9 @@ def distance_row(difference: Difference) -> dict[str, Any]:
 
 
 def distance_overlay(here: ModelPage, found: WindowComparison, difference: Difference, held: HistogramPair | None) -> None:
-    """Draw both distributions of one column; a step links to its predictions on side A, a bar to those of its side."""
+    """Draw both distributions of one column; a step of the line links to its predictions on side A, a bar to its predictions on its own
+    side.
+    """
     if held is None or difference.change.value is None:
         return
     change = difference.change

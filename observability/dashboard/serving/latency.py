@@ -228,7 +228,7 @@ def cases_of_service_level_mark(here: ModelPage, field: str, names: Sequence[str
 
 
 def _service_row(here: ModelPage, field: str, figures: dict[Any, Any], about: dict[str, Finding]) -> dict[str, Any]:
-    """One level as a row; its name makes it the slice, that of a version the version."""
+    """One level as a row. A click on its name chooses it as the slice of the page; a click on a version chooses the version."""
     name = str(figures["name"])
     scope = replace(here.scope, version=name) if field == "version" else replace(here.scope, slice=Slice(((field, name),)))
     rate, low, high = (fine_share(figures[key]) for key in ("error_rate", "error_rate_low", "error_rate_high"))

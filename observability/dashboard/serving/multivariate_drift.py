@@ -27,7 +27,7 @@ def sampled_rows_note(finding: Finding) -> str:
 
 
 def domain_auc_section(finding: Finding) -> None:
-    """Draw the AUC with its interval, beside that of single features, with the band of the null distribution."""
+    """Draw the AUC with its interval beside the AUC of single features, with the band of the null distribution."""
     evidence = finding.evidence
     rows = pd.DataFrame(
         [

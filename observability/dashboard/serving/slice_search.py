@@ -31,7 +31,9 @@ WATCHED = (
 
 
 def split_slice_findings(found: Sequence[Finding]) -> tuple[list[Finding], Finding | None]:
-    """The findings that need action, and the finding about the search (with several versions, that of the version with most rows)."""
+    """The findings that need action, and the finding about the search (with several versions, the finding about the version with most
+    rows).
+    """
     summaries = [finding for finding in found if finding.metric == "slices_named" and finding.subject == "model"]
     return [finding for finding in found if finding.needs_action], max(summaries, key=lambda finding: finding.n, default=None)
 

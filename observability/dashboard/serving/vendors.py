@@ -85,7 +85,9 @@ CHANGES = (
 
 
 def sets_in_scope(scope: Scope) -> tuple[list[tuple[ProbeRounds, AnswerChanges | None]], Window]:
-    """Each set of each model with its comparison, as far as it was asked by the end of the dates; and those dates."""
+    """Each set of questions of each model with the comparison of its newest round before the end of the dates; and these dates as a
+    window.
+    """
     window = load.window_of_records(scope, judged.ANALYZER)
     answers, events = load.ask_store(judged.ANSWERS, window), load.ask_store(judged.ACCEPTED, window)
     found = []

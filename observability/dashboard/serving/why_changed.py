@@ -24,7 +24,7 @@ STEPS = {"before": "Before", "inputs": "Covariate shift", "relation": "Concept d
 
 
 def change_parts(found: Sequence[Finding]) -> dict[str, Finding]:
-    """The parts with a value, by metric; with several versions, those of the version with most rows."""
+    """The parts with a value, by metric; with several versions, the parts of the version with most rows."""
     return {finding.metric: finding for finding in sorted(found, key=lambda finding: finding.n) if finding.value is not None}
 
 

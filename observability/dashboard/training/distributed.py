@@ -64,7 +64,7 @@ def rank_findings(judged: RunVerdict) -> None:
 
 
 def slow_hosts(judged: RunVerdict) -> list[str]:
-    """The hosts of the slow ranks of a run, as far as they are logged, the slowest rank's first."""
+    """The hosts of the slow ranks of a run, the slowest rank's first; ranks without a logged host are left out."""
     claims = [each for each in judged.claims or () if each.metric == "straggler_score" and needs_action(each.severity)]
     ordered = sorted(claims, key=lambda one: (SEVERITIES.index(one.severity), -one.rank))
     return list(dict.fromkeys(str(each.evidence["host"]) for each in ordered if "host" in each.evidence))

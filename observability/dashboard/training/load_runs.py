@@ -54,5 +54,5 @@ def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, .
 
 
 def _with_short_claims(verdicts: "Iterable[RunVerdict]") -> "tuple[RunVerdict, ...]":
-    """The runs with claims as short as those of findings; further clauses are in their details."""
+    """The runs with their claims shortened like findings; further clauses are in the details of a claim."""
     return tuple(each if each.claims is None else replace(each, claims=tuple(map(with_short_claim, each.claims))) for each in verdicts)

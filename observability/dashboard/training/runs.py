@@ -207,7 +207,7 @@ def _known_number(value: Any) -> float | None:
 
 
 def settings_of_model(model: str) -> ModelSettings:
-    """The settings of a model; the defaults of an unknown one, or of none."""
+    """The settings of a model; the defaults if the model is unknown or None."""
     try:
         return load.catalog().model(model).settings
     except ObservabilityError:

@@ -22,7 +22,7 @@ ALL = "all own work"
 
 
 def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
-    """Own work by rank and step, the slowest rank over the median, and phases by rank. times: those of the ranks of the run."""
+    """Own work by rank and step, the slowest rank over the median, and phases by rank. times: the times of the run's ranks."""
     st.header("Ranks", anchor=False)
     st.caption("Own work of each rank: its phases without the wait for the slowest rank. Click a cell for the phases of that step.")
     said = next((each.because.replace("`", "") for each in judged.claims or () if each.metric == "straggler_score"), "Ranks by step.")

@@ -130,7 +130,7 @@ def class_differences(chosen: FairnessView) -> None:
 
 
 def _chosen_criterion(usual: Criterion) -> Criterion:
-    """The shown criterion in a box, that of the model first."""
+    """Draw a box that chooses the shown criterion; the model's own criterion comes first. Returns the choice."""
     of_metric = {each.metric: each for each in CRITERIA.values()}
     order = [usual.metric, *(each for each in of_metric if each != usual.metric)]
     titles, missing = {name: criterion.title for name, criterion in of_metric.items()}, "The link names the unknown criterion {}."

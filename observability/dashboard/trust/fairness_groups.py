@@ -76,7 +76,7 @@ def predictions_of_group(here: ModelPage, chosen: FairnessView, rate: str, point
 
 
 def _selection_ratio_chart(here: ModelPage, chosen: FairnessView) -> None:
-    """Ratios of selection rates to that of the largest group, with the band from 0.8 to 1.25."""
+    """Each group's selection rate divided by the rate of the largest group, with the band from 0.8 to 1.25."""
     st.subheader("Selection rate ratio to the largest group", anchor=False)
     rows = ratio_frame(chosen.now, chosen.before)
     if rows is None:
