@@ -66,7 +66,7 @@ def replay_controller_fault(
 
 
 def _joined(before: "DataFrame", week: "DataFrame") -> "DataFrame":
-    """Earlier decisions and those of the week."""
+    """Earlier decisions, and the decisions of the week."""
     import pandas as pd
 
     return pd.concat([before, week], ignore_index=True) if len(before) else week

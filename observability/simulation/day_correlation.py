@@ -30,7 +30,9 @@ class DayCorrelation:
 
     @classmethod
     def of(cls, log: LogRows, share: float) -> "DayCorrelation":
-        """The day correlation of a log's numbers. share: standard deviation of the day effect, in those of each number's score."""
+        """The day correlation of a log's numbers. share: standard deviation of the day effect, in standard deviations of each number's
+        normal score.
+        """
         numbers = [values for name, values in log.columns.items() if name.startswith("feature.") and values.dtype.kind == "f"]
         scores = np.column_stack([normal_scores(values) for values in numbers]) if numbers else np.zeros((len(log), 0))
         sizes, axes = np.linalg.eigh(scores.T @ scores / max(len(log), 1))

@@ -139,7 +139,7 @@ def _by_importance(names: list[str], response: ScoreResponse) -> list[str]:
 
 
 def _random_choice(rng: np.random.Generator, choices: list[Candidate]) -> Candidate | None:
-    """One of the choices, None of none. A number is drawn either way, so that choices are independent."""
+    """One of the choices; None if there are none. A number is drawn either way, so that choices are independent."""
     place = rng.random()
     return choices[int(place * len(choices))] if choices else None
 

@@ -22,7 +22,7 @@ CLEANING = "data/cleaning"
 DATASET = "simulated people"
 ROWS, HELD_OUT_ROWS = 400, 300
 COARSE_EVERY = 4
-"""One simulated table in so many has columns of few values, whose rows agree by chance."""
+"""Every nth simulated table has columns with few values, so that some of its rows agree by chance."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ def devices_count_wrongly(plant: FramesPlant) -> PlantedFrames:
 
 
 def _planted(plant: FramesPlant, *, counts: bool) -> PlantedFrames:
-    """The answers of a model, and those of invented devices to the same requests in its shadow. counts: the devices see the fault."""
+    """The answers of a model, and the answers of invented devices to the same requests, as its shadow. counts: the devices see the
+    fault.
+    """
     rows = _server_answers(plant).assign(device=None)
     names = np.array([f"d{place:02}" for place in plant.rng.integers(0, DEVICES, len(rows))])
     few, many = (plant.rng.random(len(rows)) < share for share in (CLEAN_SHARE, plant.amount))

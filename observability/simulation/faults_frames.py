@@ -50,7 +50,9 @@ class FramesPlant:
 
 @dataclass(frozen=True)
 class PlantedFrames:
-    """The frames with a fault and those of its twin, the context in which both are evaluated, and the subject that should be named."""
+    """The frames with a fault, the frames of its twin without it, the context in which both are evaluated, and the subject that should
+    be named.
+    """
 
     faulty: Mapping[str, "DataFrame"]
     clean: Mapping[str, "DataFrame"]

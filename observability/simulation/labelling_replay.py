@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 DAYS, WINDOW_DAYS = 7, 7
 MINIMUM_DAYS, MINIMUM_LABELS = 35, 1000
-"""What a model's own project needs: four weeks before the fault and its week, and so many labels in them."""
+"""What a model's own labelling project needs to be used: days (four weeks before the fault and the week of it), and labels in these
+days.
+"""
 ITEMS_A_DAY = 60
 REGRESSION_CLASSES = {"low": 1.0, "middle": 1.0, "high": 1.0}
 """Classes of the simulated labels of a regression."""

@@ -113,8 +113,8 @@ class ReplayLab:
         return self.clean[day] if scenario.fault is None else _day_rows(self.model, scenario.planted(day, self.rows[day]))
 
     def judge(self, scenario: FaultScenario, reads: analyzer_runs.Reads = "all", first: int = 1, every: int = 1) -> Iterator[ReplayDay]:
-        """Check day by day, or every so many days, from the first day with the fault or from a later one. Days are planted one by one:
-        before a day begins, none of its rows had arrived.
+        """Yield the check of every day, or of every nth day (`every`), from day `first` of the fault on. The fault is planted day by day,
+        so a check never sees rows of a later day.
         """
         untouched = frozenset(id(part) for each in (*self.clean.values(), self.reference.values()) for part in each)
         tables = MemoryEngine(self.model, {}, self.reference, clean=untouched, shared=self.shared, before=self.before, levels=self.levels)

@@ -19,8 +19,8 @@ BINS, ROUNDS, MAX_ROWS, MINIMUM_BIN_ROWS = 20, 5, 20_000, 5
 
 @dataclass(frozen=True)
 class FeatureEffect:
-    """The effect of one feature on the score. edges of numbers; levels of categories; the last effect is that of null; an unseen level adds
-    0.
+    """The effect of one feature on the score. edges: for numbers; levels: for categories. The last effect belongs to null; an unseen
+    level adds 0.
     """
 
     edges: Array

@@ -68,7 +68,9 @@ def replay_vendor_fault(answers: "DataFrame", fault: VendorFault, strength: Stre
 
 
 def _before_any_change(answers: "DataFrame", rounds: ProbeRounds) -> "DataFrame":
-    """The answers of the set before the first round that already asks for something, as far as enough rounds are left."""
+    """The answers of the set before the first round with a critical finding; all answers if there is no such round. The first rounds are
+    not checked, so that enough rounds are left.
+    """
     of_set = np.array([_set_of(extra) == rounds.name for extra in answers["extra"]], bool)
     own = answers[(answers["model"] == rounds.model).to_numpy() & of_set]
     for place in range(MIN_ROUNDS + 1, len(rounds.times)):
