@@ -27,7 +27,7 @@ FIELDS = ("project", "item", "annotator", "at", "label", "seconds", "gold", "sug
 TEXTS = ("label", "gold", "suggestion", "guideline")
 PAIR = ["project", "item", "annotator"]
 WATCH, ACT = 0.1, 0.2
-"""A share that is so many points worse is a warning, or critical."""
+"""Points by which a share must be worse to be a warning, and to be critical."""
 MIN_ANNOTATION_ROWS = 20
 """Rows on either side below which nothing is compared."""
 MAX_ASKED_ROWS = 500

@@ -84,7 +84,9 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
 
 
 def _expected_rows(at: Any, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]", last: Any) -> float | None:
-    """Rows of so many batches as the usual time between them makes from the first to `last`."""
+    """Expected number of rows: the number of batches due from the first one to `last`, at the usual time between batches, times the median
+    rows of a batch. None with too few batches.
+    """
     if len(rows) < MIN_BATCHES:
         return None
     gaps = np.diff(at).astype("timedelta64[s]").astype(float)

@@ -295,7 +295,7 @@ def count_tables(
 
 @lru_cache(maxsize=4096)
 def _bin_numbers(size: int) -> NDArray[np.int64]:
-    """The numbers of so many bins, from FIRST_BIN on; they are shared and cannot be written to."""
+    """The consecutive numbers of bins from FIRST_BIN on, as a shared array that is read-only."""
     numbers = np.arange(FIRST_BIN, FIRST_BIN + size)
     numbers.flags.writeable = False
     return numbers

@@ -95,7 +95,9 @@ class TailComparison:
 
     @property
     def ratio(self) -> Interval:
-        """The model's quantile over the heuristic's; the ends are those of both intervals, which is wider than stated."""
+        """The model's quantile divided by the heuristic's quantile. Its interval is formed from the ends of both intervals, so it is wider
+        than a 95 % interval.
+        """
         value, base = self.model.value or 0.0, self.heuristic.value or 0.0
         if base <= 0:
             return Interval(None, None, None, self.n)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def spent_currencies(parts: "list[CostPart]", settings: ModelSettings) -> list[str]:
-    """Currencies with spending: the budget's first, then that of serving, then by amount.
+    """Currencies with spending: first the currency of the budget, then of serving, then the others by amount.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ DISAGREES = 0.02
 MIN_COMPARED = 50
 """Compared answers of a device and span, below which its agreement is not judged."""
 MAX_TIMES = 1000
-"""A group is not imagined larger than so many times its devices."""
+"""The search for the number of devices that a verdict needs ends at this multiple of the present number."""
 GROUPS = {"version": "version", "firmware": "firmware", "device_class": "class", "ring": "ring"}
 """Columns by which devices are compared, and their words."""
 
@@ -145,7 +145,7 @@ def first_seen(parts: "Iterable[DataFrame]") -> dict[str, Any]:
 
 
 def arrival_by_age(reports: "DataFrame", hours: tuple[float, ...] = (1, 6, 24, 72, 168)) -> dict[float, float]:
-    """Return the share of answers that had arrived so many hours after the oldest of their report.
+    """Return the share of answers that had arrived a given number of hours after the oldest answer of their report.
 
     Parameters
     ----------

@@ -32,7 +32,8 @@ SOURCES: tuple[Source, ...] = ("measured", "estimated", "assumed")
 JOULES_A_WH = 3600.0
 GAP = 3.0
 LONGEST_GAP_S = 900.0
-"""Readings of watts without a duration are joined up to so many times the usual distance of the series, and never beyond this."""
+"""Readings of watts without a duration are joined if their distance is at most GAP times the usual distance of the series, and at most
+LONGEST_GAP_S seconds."""
 RESOURCE_COLUMNS = ("at", "device", "watts", "utilisation", "run", "version", "host", "energy_j", "seconds", "source")
 PLACES_IN_A_RUN = ("phase", "step")
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
@@ -73,7 +74,7 @@ def is_accelerator(device: object) -> bool:
 
 
 def is_processor(device: object) -> bool:
-    """Whether a device's name is that of a processor or of the memory beside it, as `PowerMeter` names them.
+    """Whether a device is a processor or the memory beside it, by the names that `PowerMeter` gives.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ MATURE = 0.8
 CHECK_DAYS = 14
 """All days of the window with mature labels are compared; if there are fewer than this number, this many of the newest days."""
 CHECK_LABELS = 1000
-"""Days are added, beyond CHECK_DAYS, until there are so many labels."""
+"""Number of labels to reach: if CHECK_DAYS hold fewer, earlier days are added."""
 MINIMUM_LABELS = 100
 MIN_DAYS = 4
 
@@ -55,7 +55,7 @@ class EstimateCheck:
 
     @property
     def held(self) -> bool:
-        """Whether the estimate was near enough, as far as the data show."""
+        """Whether the data are consistent with an estimate that is near enough."""
         return self.error.value is not None and abs(self.error.value) < self.allowed
 
     @property

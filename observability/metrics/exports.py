@@ -242,7 +242,8 @@ def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientL
 def level_of_pair(
     levels: Mapping[tuple[str, str], RecipientLevel], pair: tuple[str, str], model: Model | None, limit: str
 ) -> RecipientLevel:
-    """What a recipient may get of a dataset: the level of the pair, else that of the recipient, else the model's own limit of k.
+    """What a recipient may get of a dataset: the level of this recipient and dataset, else the recipient's level, else the model's own
+    limit of k.
 
     Parameters
     ----------
@@ -443,7 +444,7 @@ def not_logged(event: ExportEvent) -> list[str]:
 
 @dataclass(frozen=True)
 class ExportLedger:
-    """All exports up to an instant, with what owners allow. events: oldest first, those of the product itself left out."""
+    """All exports up to an instant, with what owners allow. events: oldest first, without events of the product itself."""
 
     events: Sequence[ExportEvent]
     levels: Mapping[tuple[str, str], RecipientLevel]

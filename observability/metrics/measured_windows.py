@@ -108,7 +108,7 @@ class DailyMetrics:
         return served_and_labelled(self.now["counts"])[1]
 
     def bin_errors(self, days: Days | None = None) -> dict[str, float]:
-        """How far metrics that come from score bins can be from those of the rows, over some days or the window to the minute."""
+        """How far metrics that come from score bins can be from the metrics of the rows, over some days or over the exact window."""
         if self.model.task != "binary":
             return {}
         return ranking_errors(self.now["counts"] if days is None else kept_answer_rows(self.counts, np.isin(self.days, days)[self.place]))
@@ -183,7 +183,9 @@ class DailyMetrics:
 
     @cached_property
     def mature(self) -> Days:
-        """Days whose labels are mostly in: at least MATURE of the share that comes in the end (that of the best days of the past)."""
+        """Days whose labels are mostly in: the labelled share is at least MATURE of the final share, which is estimated by the best days
+        of the past.
+        """
         with np.errstate(invalid="ignore"):
             share = self.labelled / self.served
         if not share.size or np.quantile(share, 0.9) <= 0:

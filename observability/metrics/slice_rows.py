@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FIELDS = ("replica", "device")
 """Fields that a reference does not have: they are compared with their own past, or their peers."""
 MAX_LEVELS, BANDS, FEW_VALUES = 12, 5, 8
-"""Levels of a category, bands of a number; a number of so few values is sliced by value."""
+"""Most levels of a category, most bands of a number, and most distinct values of a number that is sliced by value."""
 MIN_LEVEL_ROWS = 50
 """Rows of a level on one side at least."""
 OUTER = 0.995
@@ -222,7 +222,7 @@ def in_band(values: Floats, text: str) -> Mask:
 
 
 def rows_in_slice(side: SampledRows, conditions: Iterable[tuple[str, str]]) -> Mask:
-    """Mask of the rows that satisfy all conditions; of none where the sample lacks a column.
+    """Mask of the rows that satisfy all conditions; false for every row if the sample lacks a column.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def rows_in_slice(side: SampledRows, conditions: Iterable[tuple[str, str]]) -> M
 
 
 def task_losses(context: Context) -> tuple[tuple[str, TargetSpec], ...]:
-    """Losses of the model's task with their meaning, the main one first; those of a regression in the unit of its label.
+    """Losses of the model's task with their meaning, the main one first; losses of a regression are in the unit of its label.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ def carbon_by_start_hour(runs: Sequence[TimedRun], prices: "DataFrame", end: dat
 
 
 def _changes(two_days: Floats) -> bool:
-    """Whether the intensity of a day is stated by the hour, and that of the day after it, into which runs reach, is known."""
+    """Whether the intensity of a day differs between its hours, and the intensity of the next day, into which runs reach, is known too."""
     return len(two_days) == 2 * HOURS and bool(np.isfinite(two_days).all()) and float(np.ptp(two_days[:HOURS])) > 0
 
 

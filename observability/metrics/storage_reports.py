@@ -54,7 +54,9 @@ class StoragePlace:
 
 @dataclass(frozen=True)
 class NewestFigure:
-    """The median of a figure in the newest reports of the window. n: reports with it, at most MIN_REPORTS; value: None of none."""
+    """The median of a figure in the newest reports of the window. n: number of reports with the figure, at most MIN_REPORTS. value: None
+    if no report has it.
+    """
 
     value: float | None
     n: int
@@ -80,7 +82,7 @@ def storage_places(reports: "DataFrame", past: "DataFrame") -> list[StoragePlace
 
 
 def _in_order(reports: "DataFrame") -> "DataFrame":
-    """Reports with numbers as floats, oldest first; those of one instant in the order of their content."""
+    """Reports with numbers as floats, oldest first; reports of the same instant are sorted by their content."""
     import pandas as pd
 
     numbers = [name for name in PLACE_COLUMNS if name not in ("place", "dataset", "tier", "source", *TIMES)]
@@ -135,7 +137,7 @@ def newest_figure(place: StoragePlace, metric: str) -> NewestFigure:
 
 
 def newest_value(place: StoragePlace, column: str) -> float | None:
-    """Return the newest number of a column of the window's reports; None of none.
+    """Return the newest number of a column in the window's reports; None if no report has one.
 
     Parameters
     ----------

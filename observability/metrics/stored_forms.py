@@ -38,9 +38,9 @@ class FormFidelity:
 class StoredForm:
     """A lossy form of a dataset.
 
-    bytes: under zstd. decode: time to read it as a multiple of that of the exact rows without compression; None where it was not measured.
-    lost: values that it cannot hold. model: name and version of the model whose answers were compared. answers: decisions that the form
-    changes, also by slice; None where no model was asked. fidelity: of pictures and sound, all files first; empty of tables.
+    bytes: under zstd. decode: time to read it, as a multiple of the time to read the exact rows without compression; None if it was not
+    measured. lost: values that it cannot hold. model: name and version of the model whose answers were compared. answers: decisions that
+    the form changes, also by slice; None where no model was asked. fidelity: of pictures and sound, all files first; empty of tables.
     """
 
     name: str

@@ -204,7 +204,7 @@ class AcceptanceOutcome:
 
     @property
     def time_basis(self) -> str:
-        """Whether the time is that of these answers, or their number times the usual time."""
+        """`measured` if the time was logged with all of these answers; `estimated` if it is their number times the usual time."""
         return "measured" if self.timed == self.labels else "estimated"
 
 

@@ -43,11 +43,11 @@ class FormSlice:
 
 @dataclass(frozen=True)
 class FormResult:
-    """One form of a model, as an audit measured it; what the audit does not say is None.
+    """One form of a model, as an audit measured it; what the audit did not measure is None.
 
-    probes, flips: answers that were compared with those of the served form, and those that decide otherwise. unstable: probes whose
-    decision differs between passes of the same form. max_delta, p99_delta: of the score (multiclass: of any class). bytes: of the model
-    file. energy_j: per thousand answers. place: its position in the audit's list.
+    probes: number of answers that were compared with the answers of the served form. flips: number of these whose decision differs.
+    unstable: probes whose decision differs between passes of the same form. max_delta, p99_delta: of the score (multiclass: of any class).
+    bytes: of the model file. energy_j: per thousand answers. place: its position in the audit's list.
     """
 
     name: str
@@ -90,7 +90,7 @@ class FormResult:
 
 @dataclass(frozen=True)
 class TradeOffAudit:
-    """One audit of kind `precision`: its forms, and what it says about the whole."""
+    """One audit of kind `precision`: its forms, and its results about the model as a whole."""
 
     model: str
     version: str

@@ -21,7 +21,7 @@ SCORE_TOLERANCE = 0.001
 """A row is additive too where the score of base + Σ values is a probability this near to the logged one: logged scores are rounded."""
 Z = 1.959963984540054
 MOST_EXPLAINED = 100
-"""Inputs of a model whose attributions are kept and shown one by one, the largest; those of the others are one sum."""
+"""Largest number of inputs whose attributions are kept and shown one by one; the attributions of all other inputs are one sum."""
 OTHER_INPUTS = " other inputs"
 """How the name of that sum ends; its number of inputs comes before."""
 NAME_OF_OTHERS = re.compile(rf"\d{{1,3}}(,\d{{3}})*{OTHER_INPUTS}")

@@ -295,7 +295,7 @@ def _numpy_counts(
 
 
 def compiled_bin_loops(size: int) -> tuple[Loop, Loop] | None:
-    """Compiled loops (codes, counts) for a block of so many values.
+    """Compiled loops (codes, counts) for blocks of one size.
 
     Parameters
     ----------

@@ -189,9 +189,9 @@ def _group_bounds(place: Places, rows: Floats, groups: int) -> tuple[Places, Pla
 def expected_calibration_error(found: Reliability) -> CalibrationError:
     """Expected calibration error on the groups: Σ share × |share of positives - mean score|.
 
-    Under perfect calibration the deviations of the groups are independent and about normal with known variance; the null follows
-    from that. The interval adds and subtracts the 95 % quantile of the noise alone, since |ECE - true ECE| is at most that of the
-    noise: its coverage is at least 95 %.
+    Under perfect calibration the deviations of the groups are independent and about normal with known variance; the null follows from that.
+    The interval adds and subtracts the 95 % quantile of the noise alone, since |ECE - true ECE| is at most the ECE of the noise: its
+    coverage is at least 95 %.
 
     Parameters
     ----------

@@ -88,7 +88,8 @@ def average_precision(positive_counts: ArrayLike, negative_counts: ArrayLike) ->
 
 
 def ranking_bounds(positive_counts: ArrayLike, negative_counts: ArrayLike) -> tuple[float, float]:
-    """How far ROC AUC and average precision of the scores themselves can be from those of their bins, whatever the order inside a bin.
+    """How far ROC AUC and average precision of the scores can be from the values computed from bins, for any order of the scores inside a
+    bin.
 
     Parameters
     ----------

@@ -178,13 +178,15 @@ def _median(values: Array) -> float:
 
 @lru_cache(256)
 def _parabola_fit(window: int) -> Array:
-    """The matrix that replaces neighbouring values by those of the least-squares parabola through them."""
+    """The matrix that replaces neighbouring values by the values of the least-squares parabola through them."""
     orthogonal, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, window), 3))
     return orthogonal @ orthogonal.T
 
 
 def _local_parabolas(values: Array, window: int) -> Array:
-    """Each value of the least-squares parabola of the window around it; at both ends of that of the outermost window."""
+    """For each value, the value of the least-squares parabola through the window around it. Near both ends, the parabola of the outermost
+    window is used.
+    """
     fit, half = _parabola_fit(window), window // 2
     middle = np.convolve(values, fit[half], "valid")
     return np.concatenate([fit[:half] @ values[:window], middle, fit[half + 1 :] @ values[-window:]])
@@ -258,9 +260,9 @@ def _moving_means(cost: Array, k: int) -> Array:
 def cost_spikes(cost: Array) -> list[CurveSpike]:
     """Jumps of the cost that stand out of the usual differences around them and matter beside the progress, in order.
 
-    Differences are those of the logarithm where the bulk of a positive cost spans more than a decade, else of the level. The usual
-    difference is the median and MAD of the 51 differences around, at least 0.7 of that over the whole curve. Jumps before a spike
-    has recovered belong to it.
+    Differences are taken of the logarithm if the bulk of a positive cost spans more than a factor of ten, else of the value itself. The
+    usual difference is the median and MAD of the 51 differences around, at least 0.7 of that over the whole curve. Jumps before a spike has
+    recovered belong to it.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class DayVariation:
         return max(self.days * KEPT, PRIOR_DAYS) + PRIOR_DAYS - 1
 
     def of_mean(self, days: float) -> Floats:
-        """Variance that days add to a mean over so many consecutive days."""
+        """Variance that differences between days add to a mean over consecutive days. days: their number."""
         return np.asarray(self.between * mean_variance_ratio(days, self.correlation), np.float64)
 
 
@@ -113,7 +113,7 @@ def estimate_day_variation(
 def estimate_day_variations(
     values: Floats, row_variances: Floats, days: Integers, *, weekly: bool = True, kept: float = KEPT
 ) -> list[DayVariation]:
-    """Variance that days add of many series over the same days, each that of `estimate_day_variation`.
+    """Variance that days add, for many series over the same days; each is computed as by `estimate_day_variation`.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def consecutive_day_variation(values: ArrayLike, row_variances: ArrayLike, days:
 
 
 def consecutive_day_variations(values: Floats, row_variances: Floats, days: Integers) -> list[DayVariation]:
-    """Variance that days add of many series over the same days, each that of `consecutive_day_variation`.
+    """Variance that days add, for many series over the same days; each is computed as by `consecutive_day_variation`.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ def trimmed_variance(rest: Floats, kept: float = KEPT) -> Floats:
 
 @cache
 def _trimmed_share(size: int, rows: int) -> float:
-    """Variance of the `size` nearest of a normal distribution's rows over that of all."""
+    """Variance of the `size` central values of a normal distribution, divided by the variance of all values."""
     share = size / rows
     return 1.0 if size == rows else float(chdtr(3, chdtri(1, 1 - share)) / share)
 

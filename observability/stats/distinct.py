@@ -40,7 +40,7 @@ def rarefaction(values: Floats, others: Floats) -> DistinctCount:
     values : Floats
         Values of the rows; NaN is left out.
     others : Floats
-        Values of the other rows; where they are fewer, so many of the rows are compared.
+        Values of the other rows. If they are fewer than `values`, only as many rows of `values` are compared.
 
     Returns
     -------

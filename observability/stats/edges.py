@@ -24,7 +24,9 @@ TAIL_SHARE = 0.005
 FULL_GROUP_SHARE = 0.1
 """An atom with this share fills a decile and is a decile group of its own."""
 ROWS_AN_OUTLIER, MIN_ROWS = 5000, 500
-"""The range of a reference leaves out at most one isolated row in so many at each end (at least one, from MIN_ROWS rows on)."""
+"""The range of a reference leaves out isolated extreme rows: at each end at most one per ROWS_AN_OUTLIER rows, and one from MIN_ROWS
+rows on.
+"""
 ISOLATED = 0.25
 """Distance from the next value, in widths of the winsorised range, from which an extreme row is isolated."""
 SMALLEST = float(np.finfo(np.float64).tiny)

@@ -139,7 +139,8 @@ def single_events(rates: ArrayLike) -> "np.ndarray[tuple[int], np.dtype[np.bool_
 
 
 def long_run_variance(residuals: ArrayLike) -> float:
-    """Variance of a sum of correlated steps, by step (Bartlett's kernel); that of single steps where there are few.
+    """Variance of a sum of correlated steps, divided by the number of steps (Bartlett's kernel); the variance of single steps if there are
+    few.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The budget of false alarms of a fleet: evidence of one model beside that of its peers."""
+"""The budget of false alarms of a fleet: evidence of one model compared with the evidence of its peers."""
 
 import numpy as np
 from numpy.typing import ArrayLike

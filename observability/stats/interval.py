@@ -197,7 +197,7 @@ def rate_interval(successes: float, n: float, n_squares: float | None = None, co
 
 
 def rate_intervals(successes: ArrayLike, n: ArrayLike, n_squares: ArrayLike | None = None, confidence: float = 0.95) -> list[Interval]:
-    """The intervals of many proportions, each that of `rate_interval`.
+    """The intervals of many proportions, each computed as by `rate_interval`.
 
     Parameters
     ----------

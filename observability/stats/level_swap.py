@@ -118,7 +118,7 @@ def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float | Floats, m: fl
 
 
 def past_day_excesses(shares: Floats, n: Floats, from_days: Floats, judged: Bools) -> list[float]:
-    """Largest distance of two levels of each column on past days over the largest expected of so many normal days.
+    """Largest distance of two levels of each column on past days, divided by the largest distance expected in that number of normal days.
 
     Shares of days are skewed, and the variance of days is a robust one, so one outlying day is no fault: this factor keeps it from
     raising an alarm.

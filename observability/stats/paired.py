@@ -109,8 +109,8 @@ def paired_means(values_a: ArrayLike, values_b: ArrayLike, confidence: float = 0
 def paired_ratios(parts_a: ArrayLike, wholes_a: ArrayLike, parts_b: ArrayLike, wholes_b: ArrayLike) -> PairedComparison:
     """Two ratios Σpart / Σwhole of the same rows, such as precision, recall and F1, by the delta method.
 
-    F1 has the parts 2·TP and the wholes 2·TP + FP + FN. Where all influences are 0, which is uninformative about further rows, the
-    interval is that of the rule of three.
+    F1 has the parts 2·TP and the wholes 2·TP + FP + FN. Where all influences are 0, which is uninformative about further rows, the interval
+    comes from the rule of three.
 
     Parameters
     ----------

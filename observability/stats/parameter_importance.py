@@ -88,7 +88,8 @@ def _density_of_levels(counts: Array) -> Array:
 
 
 def ped_anova_importance(cells: Array, size: int, cost: Array, quantile: float, *, levels: bool = False) -> float:
-    """Importance of one parameter for being among the best trials: the Pearson divergence of the best trials' density from that of all.
+    """Importance of one parameter for being among the best trials: the Pearson divergence of the best trials' density from the density of
+    all trials.
 
     Parameters
     ----------

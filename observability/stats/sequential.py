@@ -14,7 +14,7 @@ from observability.stats.arrays import Floats
 SHIFTS = (0.5, 1.0, 2.0)
 """Sizes of a shift in standard deviations of a day, equally weighted."""
 LARGEST = 3.0
-"""Scores are capped at so many standard deviations: one outlying day alone is no gradual shift."""
+"""Scores are cut at this number of standard deviations, because one outlying day alone is not a gradual shift."""
 
 
 def shiryaev_roberts(scores: ArrayLike) -> Floats:

@@ -209,7 +209,7 @@ def _adjustments(
 
 
 def _times(adjust: Adjust, share: int) -> Adjust:
-    """An adjustment whose budget is shared by so many families."""
+    """An adjustment of p-values whose budget is shared by `share` families."""
     return lambda p: min(share * adjust(p), 1.0)
 
 
@@ -286,7 +286,9 @@ class SliceFinder:
         return self.design.standard(z, places if isinstance(places, slice) else list(places)) / np.sqrt(self.inflation)
 
     def found(self, sides: NowBefore, places: tuple[int, ...], adjust: Adjust) -> ChangedSlice:
-        """A single slice, or a pair (`sides` are then those of the last place inside the first), all rows last."""
+        """A single slice, or a pair of slices; for a pair, `sides` hold the second slice inside the first. The last place of `sides` is
+        all rows.
+        """
         now, before = sides
         place, last = places[-1], now.n.size - 1
         inside = now.at(place), None if before is None else before.at(place)
@@ -389,7 +391,7 @@ class SliceFinder:
 
 
 def _pair_moments(pairs: NowBefore, sides: NowBefore) -> NowBefore:
-    """Moments of pairs, with those of all rows (not of the parent's) last."""
+    """Moments of pairs; the last place holds the moments of all rows, not only of the parent's rows."""
     now, before = pairs
     return _with_all(now, sides[0]), None if before is None or sides[1] is None else _with_all(before, sides[1])
 

@@ -12,7 +12,7 @@ FEATURES = 2**15
 NGRAMS = (3, 5)
 """Lengths of character n-grams, within words."""
 MAX_COMMON = 0.95
-"""Largest cosine that counts as that of different texts. If all answers are more similar, they cannot be compared well."""
+"""Largest cosine at which two texts count as different. If all answers are more similar, they cannot be compared well."""
 
 
 def text_similarities(texts: Sequence[str]) -> Floats:
