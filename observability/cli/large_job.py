@@ -26,7 +26,7 @@ Say = Callable[[str], object]
 
 
 def load_large_job(store: Store, say: Say, steps: int = STEPS) -> LoadReport:
-    """Load the job with so many steps, by the same loading as any other file of lines."""
+    """Load the job with the given number of steps, in the same way as any other file of lines."""
     end = BEGIN + timedelta(seconds=STEP_SECONDS * steps)
     about = {"kind": "run", "run": LARGE_RUN, "model": "flights-late", "simulated": True}
     params = {"simulated": "learns nothing, runs nowhere", "processes": RANKS, "slowed": f"rank {SLOW_RANK}, in data, from the middle on"}
@@ -52,7 +52,9 @@ def load_large_job(store: Store, say: Say, steps: int = STEPS) -> LoadReport:
 
 
 def step_lines(first: int, last: int, steps: int) -> Iterator[str]:
-    """The lines of the steps from `first` to `last` of the job of so many steps, of all ranks, wherever a part begins."""
+    """The lines of all ranks for the steps from `first` to `last`. steps: number of steps of the whole job. The lines of a step are the
+    same however the job is divided into parts.
+    """
     import numpy as np
 
     hosts = [

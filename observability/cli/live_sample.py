@@ -34,7 +34,7 @@ WEEK, HOUR = timedelta(weeks=1), timedelta(hours=1)
 PAUSE = 20.0
 """Seconds between two looks whether an hour has passed."""
 YEAR_OF_WEEKS = 52
-"""From so many weeks on, a page names the years that records were moved from, else the weeks."""
+"""If records were moved by at least this number of weeks, a page names the years that they come from, else the number of weeks."""
 _replaying = threading.Lock()
 """Held while records of the sample are loaded or removed."""
 

@@ -1,4 +1,4 @@
-"""Utilisation, memory and temperature of processors and accelerators, each as far as it can be read here.
+"""Utilisation, memory and temperature of processors and accelerators, each if it can be read on this machine.
 
 Of processors from what Linux gives (/proc, /sys/class/hwmon), of accelerators through NVML's Python binding. What cannot be read is None.
 """

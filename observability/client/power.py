@@ -2,8 +2,8 @@
 
 Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); CodeCarbon's offline tracker, where it is
 installed (estimated); else the process's CPU time times an assumed power per busy core (assumed). Accelerators are read through NVML where
-its Python binding is installed (measured). With the energy of each device its utilisation, memory and temperature are read, as far as they
-can be (device_gauges). Nothing is imported before a meter starts, and nothing raises into the caller.
+its Python binding is installed (measured). Utilisation, memory and temperature of each device are read with its energy if the machine
+offers them (device_gauges). Nothing is imported before a meter starts, and nothing raises into the caller.
 """
 
 import os
@@ -149,7 +149,7 @@ class PredictionEnergy:
 
 
 class PowerMeter:
-    """Writes a `resource` record for each device every `every` seconds, in its own thread, until it is stopped: its energy and power, and
+    """Writes a `resource` record for each device every `every` seconds, in its own thread, until it is stopped: energy and power, and
     its utilisation, memory and temperature as far as they can be read.
 
     `with PowerMeter(log, model="loan") as meter:` around a service; `track_run(power=True)` starts one for a training run. share: "machine"

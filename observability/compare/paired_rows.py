@@ -102,7 +102,7 @@ def matched_rows(
 
 
 def common_features(model: Model, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> list[str]:
-    """References of the features that every version on both sides reads; those of the model where the versions name none."""
+    """References of the features that every version on both sides reads; all features of the model if the versions name none."""
     read = [set(each.features) for each in (*versions_a, *versions_b) if each.features]
     common = set.intersection(*read) if read else {each.name for each in model.features()}
     return [each.reference for each in model.features() if each.name in common]

@@ -67,7 +67,9 @@ def worst_of_group(name: str, found: Sequence[Difference]) -> SelectionCriterion
 
 
 def selection_criteria(found: WindowComparison, regressed_slices: int, tested: int) -> tuple[SelectionCriterion, ...]:
-    """The criteria of a selection in their order. regressed_slices: slices in which the challenger is worse, of so many tested."""
+    """The criteria of a selection in their order. regressed_slices: number of slices in which the challenger is worse. tested: number of
+    slices that were compared.
+    """
     everything = [each for each in found.of("performance") if each.subject == "model"]
     quality = [each for each in found.of("pairs") if each.subject == "model"] or everything
     fair = found.of("fairness")

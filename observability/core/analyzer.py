@@ -28,7 +28,7 @@ NIGHT = timedelta(hours=3)
 
 
 def most_important_names(names: Sequence[str], importance: Mapping[str, float]) -> tuple[str, ...]:
-    """At most MOST_INPUTS names, those with the largest share of importance, the first of equals; in the order given."""
+    """The MOST_INPUTS names with the largest importance, in the given order; of equally important names the first ones are taken."""
     if len(names) <= MOST_INPUTS:
         return tuple(names)
     chosen = set(sorted(names, key=lambda name: -importance.get(name, 0.0))[:MOST_INPUTS])
@@ -40,8 +40,9 @@ class Ask:
     """One frame that an analyzer needs.
 
     span: "current" (the window), "reference" (the stored reference of the version) or "past" (the `days` days before the window; use a
-    Bucket to get them by hour or day). earlier: shifted by so many days, with the records that had arrived then (to the hour). scope:
-    "model" covers all versions of the model, "version" the evaluated one. environment: another one than that of the window.
+    Bucket to get them by hour or day). earlier: number of days by which the span is moved back; only records that had arrived then (to the
+    hour) count. scope: "model" covers all versions of the model, "version" the evaluated one. environment: the environment to ask about, if
+    it is not the window's.
     """
 
     aggregate: Question

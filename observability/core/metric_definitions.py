@@ -17,7 +17,7 @@ class Metric:
 
 
 LABEL_UNIT = "units of the label"
-"""The unit of metrics that are measured in that of a regression's label."""
+"""Stands for the unit of a regression's label, in which some metrics are measured."""
 
 
 def parse_metrics(rows: str) -> dict[str, Metric]:

@@ -107,19 +107,18 @@ class Records:
     """Records of one of the other kinds (run, step, resource, price, annotation, batch, dataset…) in a window, oldest first.
 
     kind: as in records/kinds.py; `prediction` stands for the answers to fixed questions (environment probe) only, CONTROLLER_DECISION for
-    predictions of environment controller, with their current label. columns:
-    their fields, nested ones as parsed JSON (None: all but `extra`, which has further fields).
-    ever: all records before the window's end,
-    not only those inside it, because prices and starts of runs stay valid. rows: at most so many, the newest. A window without a model
-    covers all models. Records of a kind without a `model` field belong to all models; those of a run that name no model belong to
-    the run's model, which any run or resource record of it may name. Records of the sample fleet belong to no other model.
-    Labels (kind `label`, all revisions) need one model. only: (field, text) pairs that a record must have, as ("source", "human"), or
-    (field, several texts) of which it must have one. spread: of steps, about so many rows of each run at most, at evenly spread steps with
-    all of their ranks and at the last one; `rows` is shared equally among the runs that have more (core/step_shares.py). The answer has
-    a column `stride` (1: each step was read, 512: every 512th; 0: the run is too old for a share, of its first and newest record there
-    are run, `at` and step). numbers: of batches, `stats` holds no objects but `NamedNumbers` of these names, of those in
-    `records.kinds.BATCH_STATISTICS`, which is much faster for many columns. counted: no records, but how many (`n`) have each combination
-    of the columns, in the order of these; `rows` does not bound them.
+    predictions of environment controller, with their current label. columns: their fields, nested ones as parsed JSON (None: all but
+    `extra`, which has further fields). ever: all records before the window's end, not only those inside it, because prices and starts of
+    runs stay valid. rows: most records of the answer; the newest are kept. A window without a model covers all models. Records of a kind
+    without a `model` field belong to all models; records of a run that name no model belong to the run's model, which any run or resource
+    record of the run may name. Records of the sample fleet belong to no other model. Labels (kind `label`, all revisions) need one model.
+    only: (field, text) pairs that a record must have, as ("source", "human"), or (field, several texts) of which it must have one. spread
+    (for steps): about the largest number of rows of each run. A longer run is read at evenly spread steps, with all of their ranks, and at
+    its last step; runs that have more share `rows` equally (core/step_shares.py). The answer then has a column `stride`. 1: each step was
+    read. 512: every 512th step was read. 0: the run is too old for a share; only its first and newest record are there, with run, `at` and
+    step. numbers (for batches): names out of `records.kinds.BATCH_STATISTICS`; `stats` then holds `NamedNumbers` of these names in place of
+    objects, which is much faster for many columns. counted: the answer has, in place of records, each combination of the columns and its
+    number of records (`n`), sorted by the columns; `rows` does not limit it.
     """
 
     kind: str
@@ -136,11 +135,11 @@ class Records:
 class Attributions:
     """The stored attributions (SHAP values) of a bounded sample of each day, or of the reference.
 
-    rows: at most so many, those with the smallest `sample_hash`. columns: column references that come along, as in Sample of outcomes.
-    errors: include the worst errors, which are explained in addition to the sample (`sampled` is False). A prediction's attributions count
-    from its arrival. The answer has `id`, `at`, `weight`, `version`, `sampled`, `class` (multiclass: the index of the explained class, else
-    -1), `base`, `output`, `residual`, `link`, `method`, `adds_up`, `reproduces` (store/query/attributions.py), and `attribution.NAME` for
-    each feature.
+    rows: most rows of the answer; those with the smallest `sample_hash` are kept. columns: further columns of the answer, as references.
+    errors: whether to include the worst errors, which are explained in addition to the sample (`sampled` is False). A prediction's
+    attributions count from its arrival. The answer has `id`, `at`, `weight`, `version`, `sampled`, `class` (multiclass: the index of the
+    explained class, else -1), `base`, `output`, `residual`, `link`, `method`, `adds_up`, `reproduces` (store/query/attributions.py), and
+    `attribution.NAME` for each feature.
     """
 
     rows: int = 5000

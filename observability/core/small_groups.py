@@ -31,12 +31,14 @@ COUNTS = ("n", "rows", "labelled", "requests")
 
 
 def is_about_few(finding: Finding) -> bool:
-    """Whether a finding is about a group or slice of so few rows that it may reveal single people. A group without rows reveals nothing."""
+    """Whether a finding is about a group or slice with so few rows that it may reveal single people. A group without rows reveals
+    nothing.
+    """
     return is_body_about_few({"n": finding.n, "subject": finding.subject, "slice": finding.slice})
 
 
 def is_body_about_few(finding: Mapping[str, Any]) -> bool:
-    """Whether a finding, as JSON, is about a group or slice of so few rows."""
+    """Whether a finding, as JSON, is about a group or slice with so few rows that it may reveal single people."""
     return _is_few(finding.get("n") or 0) and _is_about_a_group(str(finding.get("subject") or ""), finding.get("slice"))
 
 
@@ -223,5 +225,7 @@ def _added_up(question: Aggregate, frame: "DataFrame") -> "DataFrame":
 
 
 def leaves_few(counts: Sequence[int]) -> bool:
-    """Whether a slice, or what it leaves of a wider one, is of so few rows. counts: of the slice, then of wider ones."""
+    """Whether a slice has too few rows to be shown, or leaves too few rows of a wider slice outside itself. counts: of the slice, then
+    of wider ones.
+    """
     return _is_few(counts[0]) or any(_is_few(wider - counts[0]) for wider in counts[1:])

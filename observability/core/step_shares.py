@@ -1,16 +1,18 @@
-"""How many of its steps each training run gives where not all of them can be read."""
+"""Decide how many steps of each training run are read if not all steps of all runs can be read."""
 
 from collections.abc import Sequence
 
 MIN_STEPS_A_RUN = 250
-"""Records of steps that a run gives at least. Where so many runs have more that they do not fit, the oldest ones give none."""
+"""Fewest records of steps that are read of a run, if it has as many. If there are too many runs for that, none are read of the oldest
+ones.
+"""
 
 
 def step_strides(sizes: Sequence[int], rows: int, most: int) -> list[int]:
-    """Of each run, which of its steps are read: 1 for each, n for every nth, 0 for none.
+    """The stride of each run: 1 if each of its steps is read, n if every nth is read, 0 if none is read.
 
-    A run gives all of its records or an equal share of `rows`, at most `most`: what short runs leave goes to the others. sizes: records of
-    each run, the newest run first.
+    The limit `rows` is shared equally among the runs, and no run gets more than `most`; what short runs do not use goes to the others.
+    sizes: number of records of each run, the newest run first.
     """
     read, held = 0, 0
     while read < len(sizes) and (held := held + min(sizes[read], MIN_STEPS_A_RUN)) <= max(rows, MIN_STEPS_A_RUN):

@@ -127,7 +127,7 @@ def _in_slice(model: Model, slice_: Slice, frame: "DataFrame") -> Array:
 def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> tuple[list[dict[str, Any]], list[str]]:
     """The features that an attack may change (as AttackFeature of the worker), and the names of the locked features.
 
-    Locked are the immutable ones of the settings. Values stay within those of `inputs`.
+    Locked are the immutable ones of the settings. Values stay within the range of `inputs`.
     """
     settings, free, locked = model.settings, [], []
     for column in version_columns(model, version):

@@ -46,8 +46,8 @@ STEP_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What is audited. rows: at most so many of each sample (None: the usual numbers). in_sample: the reference holds training rows
-    although it was not registered so. shadows: shadow models, an even number.
+    """What is audited. rows: most rows of each sample (None: the usual numbers). in_sample: whether the reference holds training rows
+    although it was not registered as such. shadows: number of shadow models, even.
     """
 
     model: str

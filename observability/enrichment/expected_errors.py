@@ -1,7 +1,7 @@
 """Estimate the errors of a regression's unlabelled predictions (direct loss estimation, DLE).
 
-A second model learns the errors of the reference and predicts those of a bounded sample of each day. It runs in the worker. The estimates
-are stored by prediction (store/query/estimates.py), so they can be compared with the labels later.
+A second model learns the errors of the reference, and predicts the errors of a bounded sample of each day. It runs in the worker. The
+estimates are stored by prediction (store/query/estimates.py), so they can be compared with the labels later.
 """
 
 import threading

@@ -36,10 +36,11 @@ class OverlapSides:
 
 
 def overlap_sides(store: "Store", model: Model, version: Version, rows: int, served: AuditRows, *, in_sample: bool) -> list[OverlapSides]:
-    """The rows that are compared, the held-out reference before served rows; empty where no training rows are known.
+    """The pairs of rows that are compared, the pair with the held-out reference first, then the pair with served rows; empty if no training
+    rows are known.
 
-    Training rows are the reference that holds them, else that of the version with the same features that was registered last with one.
-    rows: at most so many of them. in_sample: the version's own reference holds training rows.
+    Training rows are the version's own reference if it holds training rows, else such a reference of another version with the same
+    features, the one that was registered last. rows: largest number of them. in_sample: the version's own reference holds training rows.
     """
     own = audit_reference_rows(store, model, version, rows)
     reference = f"rows of the reference of version {version.name}"

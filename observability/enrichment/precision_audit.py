@@ -192,7 +192,9 @@ def _unreadable(error: Exception) -> WorkerError:
 
 
 def all_parts(answer: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers of all parts, one per form and one of the network's forms. answer: that of the part from a place on."""
+    """The answers of all parts: one part for each form, and one for the forms of the network. answer: returns the part that begins at a
+    place.
+    """
     parts: list[dict[str, Any]] = []
     while True:
         place = sum(len(part["forms"]) + len(part["missing"]) for part in parts)

@@ -28,7 +28,7 @@ MIN_MEASURED, MAX_SKIPS, AGEING = 10, 8, 0.75
 waiting.
 """
 GUARD_LAST, GUARD_ERROR, GUARD_REST = 12, 3.0, 20
-"""The guardrail steps in where the median error of the last predictions is more than this factor, for so many decisions."""
+"""The guardrail takes over for this number of decisions if the median error of the last predictions is more than this factor."""
 SHARE_SECONDS, SHARE = 120, 5
 """Time is divided into stretches of this many seconds; the rotation steers one in SHARE of them, chosen by a hash."""
 LEARNING, SHRINKAGE, FIRST_SECONDS, MIN_SPREAD = 0.2, 2.0, 5.0, 0.15
@@ -88,7 +88,7 @@ class StepScheduler:
     rest: int = 0
 
     def predicted(self, step: Step) -> PredictedTime:
-        """The expected time of a step: its own mean, mixed with that of all steps."""
+        """The expected time of a step: its own mean, mixed with the mean of all steps."""
         own, every = self.times.get(step, TimeMean()), self.times.get(None, TimeMean())
         mean = (own.n * own.mean + SHRINKAGE * every.mean) / (own.n + SHRINKAGE)
         square = (own.n * own.square + SHRINKAGE * every.square) / (own.n + SHRINKAGE)

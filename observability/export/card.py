@@ -81,7 +81,7 @@ def findings_about_forms(store: Store, name: str, review: Body | None, now: date
 
 
 def card_findings(measured: Iterable[Body]) -> Iterable[Body]:
-    """The findings about groups, slices, explanations, audits and forms in their order, at most so many of each analyzer."""
+    """The findings about groups, slices, explanations, audits and forms in their order, with a limited number for each analyzer."""
     left = dict.fromkeys(ANALYSED, MAX_OF_KIND)
     for finding in measured:
         if left.get(finding["analyzer"], 0) > 0:

@@ -33,7 +33,7 @@ SPOKEN = ("decisions", "actions", "alerts", "verdicts", "saved_cases")
 MAX_ROWS = 1_000_000
 QUERY_SECONDS = 600.0
 DRAFT, DRAFT_SECONDS = ".part", 24 * 3600.0
-"""Ending of a file that is being written; after so many seconds without a change nobody writes it."""
+"""Ending of a file that is being written. After this number of seconds without a change, the file counts as abandoned."""
 
 
 def export_metric_tables(store: "Store", address: str, progress: "WorkProgress | None" = None) -> dict[str, int]:

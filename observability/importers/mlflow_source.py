@@ -129,7 +129,7 @@ def _experiment_folders(root: Path) -> list[Path]:
 
 
 def _file_runs(root: Path) -> Iterator[MlflowRun]:
-    """The runs of a file store, experiment by experiment; those of deleted experiments too."""
+    """The runs of a file store, experiment by experiment, including deleted experiments."""
     for folder in [*_experiment_folders(root), *_experiment_folders(root / ".trash")]:
         experiment = read_yaml(folder / "meta.yaml")
         datasets = {path.parent.name: read_yaml(path) for path in (folder / "datasets").glob("*/meta.yaml")}

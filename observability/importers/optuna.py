@@ -178,7 +178,7 @@ def _journal_studies(path: Path) -> list[OptunaStudy]:
 class _Journal:
     """The operations of a journal, replayed. Studies and trials have numbers from 0 in the order of their creation.
 
-    created: number of studies ever created. trials: all trials of all studies, those of deleted ones too.
+    created: number of studies ever created. trials: all trials of all studies, including deleted studies.
     """
 
     def __init__(self) -> None:

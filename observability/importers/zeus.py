@@ -1,8 +1,8 @@
 """The log file of Zeus' ZeusMonitor as resource records: the energy of accelerators in each measurement window.
 
 The file holds a row for each window that ended: its start, name and length, and the joules of each accelerator. Windows may be nested. The
-energy of an outer window includes that of inner ones, so inner windows do not become records. The file names no run: see `zeus_run_name`.
-Zeus writes window names without quotes, so a name may hold commas.
+energy of an outer window includes the energy of inner windows, so inner windows do not become records. The file names no run: see
+`zeus_run_name`. Zeus writes window names without quotes, so a name may hold commas.
 """
 
 import re

@@ -135,8 +135,8 @@ class Condition:
 
 @dataclass(frozen=True)
 class Rate:
-    """Error rate with Wilson's interval. name: a day, the Monday of a week, or a group such as `sex=F`. days: of a week or day, those of
-    its rows, in words.
+    """Error rate with Wilson's interval. name: a day, the Monday of a week, or a group such as `sex=F`. days: for a week or day, the days
+    of its rows in words.
     """
 
     name: str
@@ -153,10 +153,10 @@ class ErrorRule:
     """The smallest rule that covers the case and similar errors. Figures are of rows that the search did not use.
 
     n, errors: rows covered by the rule, and errors among them; rate = errors / n with low, high; coverage: share of all errors. overall:
-    error rate of all these rows. weak: the rate is significantly higher than that of the other rows. slice: as in a link, None where it
-    cannot be expressed. counted: rows of the half. rows: of both halves, in words. all_errors: errors covered in both halves without the
-    case; None where the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed: not known to be
-    without significant excess over rows of the same scores. trend: by week or day, as `by` says.
+    error rate of all these rows. weak: whether the rate is significantly higher than the rate of the other rows. slice: as in a link, None
+    where it cannot be expressed. counted: rows of the half. rows: of both halves, in words. all_errors: errors covered in both halves
+    without the case; None where the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed: not
+    known to be without significant excess over rows of the same scores. trend: by week or day, as `by` says.
     """
 
     text: str

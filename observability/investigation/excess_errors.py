@@ -69,7 +69,7 @@ class ExcessErrors:
 
 
 def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "errors") -> ExcessErrors | None:
-    """Errors inside a group beyond those of the rows outside with the nearest scores. None where too few rows have a score.
+    """Errors inside a group beyond the number expected from the rows outside with the nearest scores. None where too few rows have a score.
 
     Parameters
     ----------
@@ -107,7 +107,8 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "
 
 
 def expected_errors_by_score(frame: "DataFrame", wrong: Bools) -> Floats:
-    """The error rate of the NEIGHBOURS other rows with the nearest scores, of each row; of rows without a score that of all rows.
+    """For each row, the error rate of the NEIGHBOURS other rows with the nearest scores; for a row without a score, the error rate of all
+    rows.
 
     Parameters
     ----------

@@ -1,6 +1,4 @@
-"""An error compared with the errors expected at the model's score: those of stored rows of a similar score, and the error's rank among all
-rows.
-"""
+"""Compare an error with the errors of stored rows of a similar score, and rank it among the errors of all rows."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,11 +28,11 @@ RANKED = 100
 
 @dataclass(frozen=True)
 class SimilarScores:
-    """Labelled rows of a similar score and the same decision, without the case. errors: of them in the direction of the case's error, and
-    of a regression at least as large. stated: the error rate that their scores state, for regression that of reference rows of similar
-    values; None where unknown. low, high: of the error rate. text: which rows. size: of a regression's errors, in words. wider: the same of
-    more rows, where their error rate is significantly above the stated one. unseen: reference rows of similar values, where a regression's
-    error is larger than any of theirs: nothing states such an error; else 0.
+    """Labelled rows of a similar score and the same decision, without the case. errors: number of them with an error in the direction of
+    the case's error; for a regression, only errors at least as large. stated: the error rate that their scores state; for a regression, the
+    rate of such errors in reference rows of similar values; None if unknown. low, high: interval of the error rate. text: which rows they
+    are. size: size of a regression's errors, in words. wider: the same figures for more rows, if their error rate is significantly above
+    the stated one. unseen: number of reference rows of similar values if a regression's error is larger than all of theirs, else 0.
     """
 
     text: str
@@ -103,7 +101,7 @@ def wider_scores(sure: Floats, own: float, wrong: Bools) -> SimilarScores | None
 
 
 def decided_probability(frame: "DataFrame", decision: int, task: str | None) -> Floats:
-    """Probability of the decided class of rows with one decision. The score of a multiclass model is that of its decided class."""
+    """Probability of the decided class of rows with one decision. For a multiclass model, the score of the decided class counts."""
     score = frame["score"].to_numpy(np.float64)
     return 1 - score if task == "binary" and decision == 0 else score
 

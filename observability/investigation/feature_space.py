@@ -22,7 +22,7 @@ MAX_LEVELS = 20
 RANK_VARIANCE = 1 / 12
 """Variance of ranks that spread evenly: from it on a feature is scaled to a variance of 1."""
 MISSING = ""
-"""Name of the column of missing values; the last column is that of the levels without one of their own."""
+"""Name of the column of missing values; the last column stands for the levels without a column of their own."""
 
 
 @dataclass(frozen=True)

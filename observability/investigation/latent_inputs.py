@@ -34,7 +34,7 @@ def latent_features(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def latent_bars_together(bars: Sequence[Bar]) -> tuple[Bar, ...]:
-    """The attributions, largest first, with those of latent features as one bar, whose value is TOGETHER."""
+    """The attributions, largest first. The attributions of latent features are one bar, whose value is TOGETHER."""
     hidden = set(latent_features(bar.feature for bar in bars))
     if not hidden:
         return tuple(bars)
@@ -44,7 +44,9 @@ def latent_bars_together(bars: Sequence[Bar]) -> tuple[Bar, ...]:
 
 
 def latent_bars_by_side(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], tuple[Bar, ...]]:
-    """The attributions above and below 0, largest first, with those of latent features on each side as one bar: none cancels another."""
+    """The attributions above and below 0, largest first. The latent features of each side are one bar, so that they do not cancel each
+    other.
+    """
     hidden = set(latent_features(bar.feature for bar in bars))
     sides = []
     for side in (1, -1):
@@ -58,8 +60,8 @@ def latent_bars_by_side(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], tuple[Bar
 
 
 def named_and_other_bars(bars: Sequence[Bar], most: int) -> tuple[list[Bar], list[Bar]]:
-    """The bars that are named, at most so many, and the others, each largest first. The bar of latent features is always named, since it is
-    more than one input.
+    """The bars that are shown with their names, up to a limit, and all other bars; both largest first. The bar of latent features is always
+    named, since it is more than one input.
     """
     together = [bar for bar in bars[most:] if bar.value is TOGETHER]
     named = [*bars[: most - len(together)], *together]

@@ -76,7 +76,7 @@ def logged_images(row: Row) -> tuple[LoggedImage, ...]:
 
 
 def texts_of_fields(fields: Mapping[str, Any]) -> tuple[LoggedText, ...]:
-    """The texts among fields that belong to no model, as those of an item to be labelled."""
+    """The texts among fields that belong to no model, for example the fields of an item to be labelled."""
     texts = [(name, value) for name, value in fields.items() if isinstance(value, str) and value.strip() and not image_kind(value)]
     return tuple(LoggedText(name, value, False) for name, value in texts if name.lower() in TEXT_NAMES or len(value.split()) >= MIN_WORDS)
 

@@ -194,8 +194,8 @@ class Far:
 
 
 def reference_distance(case: CaseInProgress) -> Far:
-    """Distance to the reference, compared with that of reference rows and of current rows. Raises NotGivenError where the reference is
-    too small.
+    """The distance of the case to the reference, compared with the distances of reference rows and of current rows. Raises NotGivenError
+    where the reference is too small.
     """
     frame = comparison_rows.rows_of_reference(case)
     columns = comparison_rows.compared_features(case.row)

@@ -66,7 +66,7 @@ class RealRows:
 
     @property
     def scale(self) -> "DataFrame":
-        """The inputs that scale distances: those of the reference if there is one, else all."""
+        """The inputs that scale distances: the inputs of the reference if there is one, else all inputs."""
         return self.inputs[self.of_reference] if self.of_reference.any() else self.inputs
 
     @property
@@ -119,8 +119,8 @@ def real_rows(store: "Store", row: "Row", *, production: bool = True, features: 
     """A bounded sample of the reference and, with `production`, of the version's predictions in the 90 days before, without the row
     itself.
 
-    The rows with the smallest id hashes, so the sample is always the same. features: those of the inputs that are read; by default all of
-    the version. Raises NotGivenError where there are no rows.
+    The rows with the smallest id hashes, so the sample is always the same. features: the features to read; by default all features of the
+    version. Raises NotGivenError where there are no rows.
     """
     import pandas as pd
 

@@ -91,7 +91,9 @@ def error_sizes(model: Model, frame: "DataFrame") -> Floats:
 
 
 def selection_errors(model: Model, frame: "DataFrame", chosen: Bools) -> SelectionErrors:
-    """The errors of chosen rows against those of the others, with 95 % intervals (rates: Wilson's; means: Student's; difference: MOVER)."""
+    """The errors of chosen rows, compared with the errors of the other rows, with 95 % intervals (rates: Wilson's; means: Student's;
+    difference: MOVER).
+    """
     sizes = error_sizes(model, frame)
     sides = [sizes[part & np.isfinite(sizes)] for part in (chosen, ~chosen)]
     selected, others = (mean_size(model, side) for side in sides)

@@ -44,7 +44,7 @@ UNTESTED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "boundary", 
 UNTRIED = 0.85
 """Factor for suspected inputs whose repair could not be tried."""
 NOT_RARE = 0.15
-"""Weight of a distance that one to five in a hundred rows have: half of that of an ordinary error, unless such rows err more."""
+"""Weight of a distance that one to five in a hundred rows have: half the weight of an ordinary error, unless such rows err more."""
 ODD = 0.4
 """Weight from which odd inputs alone can make a row far from its reference."""
 AT_EDGE, NEAR_EDGE, SMALL = 0.6, 0.15, 0.12
@@ -124,7 +124,9 @@ def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def excess_error_outside(case: CaseInProgress, features: list[str]) -> ExcessErrors | None:
-    """Errors of rows outside the reference in one of the features, beyond those of other rows with the same decision and scores."""
+    """Errors of rows outside the reference in one of the features, beyond the number of errors in other rows with the same decision and
+    scores.
+    """
     try:
         frame = comparison_rows.same_decision_rows(case)
     except ObservabilityError:
@@ -188,8 +190,9 @@ def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
 
 
 class SliceErrors(NamedTuple):
-    """The errors of the rule's held-out rows. excess: errors beyond those of other rows with the same scores. frame: rows with the decision
-    of the case; inside: which of them are in the slice; odd: number of rows left out because they share an odd input of the case.
+    """The errors of the rule's held-out rows. excess: errors beyond the number expected from other rows with the same scores. frame: rows
+    with the decision of the case; inside: which of them are in the slice; odd: number of rows left out because they share an odd input of
+    the case.
     """
 
     rule: ErrorRule
@@ -230,8 +233,8 @@ def expected_error_source(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
-    """Whether the replica or device has more errors: among held-out rows that meet the rule's other conditions, those of the path
-    significantly more often.
+    """Whether the replica or device of the case has more errors: among held-out rows that meet the rule's other conditions, the rows of
+    this replica or device are significantly more often wrong.
     """
     if not any(each.reference in FIELDS for each in rule.conditions):
         return False

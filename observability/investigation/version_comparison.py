@@ -16,7 +16,7 @@ MIN_DISCORDANT = 10
 @dataclass(frozen=True)
 class SharedRequestTally:
     """Labelled requests of the period that both versions scored, without this case. better: the other one is right and this one wrong;
-    worse: the reverse. days: those of the requests in words, of the period where there are none. sampled: there are more requests.
+    worse: the reverse. days: the days of the requests in words; without requests, the days of the period. sampled: there are more requests.
     """
 
     version: str

@@ -42,7 +42,7 @@ def version_scores(store: Store, row: Row, *, worker: Worker | None = None, prog
 
 
 def replayed_answers(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> tuple[Answered, ...]:
-    """The logged answer, those of other versions (nearest in time first), and the simple baseline; missing ones have a reason."""
+    """The logged answer, the answers of other versions (nearest in time first), and the simple baseline; a missing answer has a reason."""
     own = answer_with_verdict(row, Answered(row.version.name, "this", row.probabilities or row.score, row.answer, "logged"))
     found = [own]
     others = sorted(

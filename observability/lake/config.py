@@ -36,7 +36,7 @@ MIN_HOURS, MAX_HOURS = 0.05, 24 * 31
 
 @dataclass(frozen=True)
 class ScheduledSource:
-    """A source that is loaded every so many hours. allow_rejected: share of rejected rows from which a load counts as failed."""
+    """A source that is loaded at a fixed interval in hours. allow_rejected: share of rejected rows from which a load counts as failed."""
 
     name: str
     address: str

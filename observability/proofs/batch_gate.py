@@ -99,7 +99,7 @@ SELECT sum((q - p) * ln(q / p)) AS batch_score_drift FROM shares"""
 
 
 def _batch_rows_sql(finding: Finding, context: Context) -> str:
-    """The rows of batches of the window and the month before it (`batch_rows`), and those of one batch (`own`).
+    """The rows of batches of the window and the month before it (`batch_rows`), and the rows of one batch (`own`).
 
     key: as the settings name it. inside: whether a row is in the slice of the finding.
     """

@@ -132,7 +132,7 @@ def _of_projects(finding: Finding, context: Context) -> list[str]:
 
 
 def _look_start(finding: Finding, context: Context) -> str:
-    """The instant after which an item or label is among those of the window or of its last days."""
+    """The instant after which items and labels belong to the window, or to its last days."""
     days = finding.evidence.get("look_days", context.window.days)
     return time_literal(max(finding.end - timedelta(days=days), finding.start))
 

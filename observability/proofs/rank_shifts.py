@@ -9,7 +9,7 @@ NO_QUERY = "its baseline is the month before, or the other rows"
 
 
 def rank_shift_sql(finding: Finding, context: Context, inside: str, most: int) -> str | None:
-    """The SQL of the change of a slice's mean rank beyond that of the other rows; None where the baseline is not the reference.
+    """The SQL of how much more a slice's mean rank changed than the mean rank of the other rows; None if the baseline is not the reference.
 
     inside: the condition of the slice. most: rows of each side that were searched. A rank is the share of the reference's values below a
     value, and half of those equal to it. Categories are placed from the most frequent to the rarest.

@@ -91,7 +91,7 @@ def cleaning_proof(finding: Finding, context: Context) -> str | None:
 
 
 def group_gap_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the drop rate of a group above that of the others, over all runs of a rule in the window."""
+    """The SQL of the drop rate of a group minus the drop rate of the other groups, over all runs of a rule in the window."""
     part = Slice.parse(finding.slice)
     if part is None:
         return None
@@ -138,7 +138,7 @@ SELECT stddev_samp(value) AS seed_noise FROM last_values"""
 
 
 def straggler_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the time of the fastest rank over that of a slow one in a phase, the median over the last common steps."""
+    """The SQL of the time of the fastest rank divided by the time of a slow rank in a phase, as the median over the last common steps."""
     name, _, named = finding.subject.removeprefix("run:").rpartition("/rank:")
     name, rank = (name, named) if name else (named, finding.evidence.get("rank"))
     phase, steps = finding.evidence.get("phase"), finding.evidence.get("steps")
@@ -163,7 +163,9 @@ WHERE slow.rank = {text_literal(str(rank))} AND fast.rank = (SELECT rank FROM fa
 
 
 def _communication_sql(name: str, rank: str, phase: str, steps: int, context: Context) -> str:
-    """The SQL of the others' median time in communication over that of a rank, without the wait for the slowest: the median over steps."""
+    """The SQL of the median time of the other ranks in communication divided by the time of one rank, both without the wait for the slowest
+    rank, as the median over steps.
+    """
     where = where_clause([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *known_record_conditions(context)])
     own = ", ".join(map(text_literal, COMMUNICATION))
     pointer = "'/' || replace(replace(name, '~', '~0'), '/', '~1')"

@@ -55,7 +55,7 @@ def proven_rows(
 ) -> ProvenRows:
     """The predictions of the window, version, environment, slice and time of arrival that a finding is about.
 
-    start, end: of a part of the window. part: the slice, else that of the finding.
+    start, end: limits of a part of the window. part: the slice, by default the slice of the finding.
     """
     window, model = context.window, context.model
     span = f'"at" >= {time_literal(start or finding.start)}', f'"at" < {time_literal(end or finding.end)}'

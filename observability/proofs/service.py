@@ -45,4 +45,4 @@ SERVICE_PROOFS: Proofs = {
     "burn_rate": "it is the fastest of several rolling windows that a search found",
 }
 STATED_ERRORS = dict.fromkeys(QUANTILES, RELATIVE_ERROR)
-"""Relative error of a value from kept counts against that of raw rows; all others are equal."""
+"""Relative error of a value from kept counts, compared with the value of raw rows; all other values are equal."""

@@ -43,7 +43,7 @@ def daily_median_proof(finding: Finding, context: Context) -> str:
 
 
 def growth_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the median growth by day, in gigabytes: from the last report of a day to that of the next day with one."""
+    """The SQL of the median growth by day, in gigabytes: from the last report of a day to the last report of the next day with reports."""
     where = where_clause([*_of_place(finding, context), *_with_past(finding), "used_bytes IS NOT NULL"])
     first = f'(SELECT min("at") FROM storage_reports {where_clause([*_of_place(finding, context), *window_conditions(finding)])})'
     return f"""WITH days AS (

@@ -38,7 +38,7 @@ def hashed_value(key: bytes, value: object) -> str:
 
 
 def protected_value(rule: Any, value: Any, key: bytes) -> Any:
-    """A value under a rule other than `drop`. A value that is no number has no bucket: it becomes null."""
+    """A value under a rule other than `drop`. A value that is not a number has no bucket and becomes null."""
     if value is None or rule == "keep":
         return value
     if rule == "hash":

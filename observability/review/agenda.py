@@ -105,8 +105,8 @@ class Item:
 
 
 def ranked_agenda(items: Iterable[Item]) -> list[Item]:
-    """Items with their scores in agenda order, that of incidents on Home: most urgent first (`urgency`). An overdue item counts as new, so
-    it is first among items of its severity. Equals are ordered by score, weight and rank.
+    """Items with their scores, most urgent first (`urgency`), in the same order as incidents on Home. An overdue item counts as new, so it
+    is first among items of its severity. Equally urgent items are ordered by score, weight and rank.
     """
     scored = [replace(item, score=agenda_score(item)) for item in items]
 

@@ -25,7 +25,8 @@ AUDIT_DAYS, SERVED_DAYS = timedelta(days=14), timedelta(days=28)
 def agenda_candidates(
     store: Store, week: Week, models: Sequence[Body], promised: Sequence[Body], earlier: Sequence[Body], known: datetime
 ) -> list[Item]:
-    """All candidates, not ranked. models: their parts of the frozen week, and that of the pipeline; earlier: frozen weeks, newest first.
+    """All candidates, not ranked. models: the parts of the frozen week about models, and its part about the pipeline; earlier: frozen
+    weeks, newest first.
 
     known: records up to this instant count, acknowledgements among them, and records of reviews of earlier weeks: so freezing a week again
     gives the same result.
@@ -129,8 +130,8 @@ def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known
 
 
 def standing_signatures(signed: Iterable[dict[str, Any]], models: Sequence[Model]) -> list[dict[str, Any]]:
-    """The newest signature of each state of each model, from records oldest first; one that does not count takes the place of none that
-    does. Case and spaces do not distinguish states.
+    """The newest signature of each state of each model, from records in order of time. A signature of somebody who is not a
+    risk owner does not replace the signature of a risk owner. Case and spaces do not distinguish states.
     """
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in signed:

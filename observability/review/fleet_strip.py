@@ -34,7 +34,7 @@ NOTHING |= {"n": 0, "unit": "", "basis": "measured", "severity": "unknown", "dif
 
 
 def strip_cells(model: Model, now: Sequence[Finding], before: Sequence[Finding]) -> dict[str, Cell]:
-    """All cells of a model's row by name. now, before: findings of this week and last week (those of COMPARED)."""
+    """All cells of a model's row by name. now, before: findings of this week and of last week (from the analyzers in COMPARED)."""
     headline = HEADLINE.get(model.task or "", "")
     cells = {"performance": strip_cell("serving/performance", headline, now, before)}
     cells["estimated"] = strip_cell("serving/estimated_performance", headline, now, before)

@@ -121,7 +121,7 @@ def exposure_weight(incident: Body, part: Body) -> float:
 
 
 def incidents_of(body: Body | None, model: str | None) -> Mapping[str, Body]:
-    """The incidents of a model in a frozen week, by fault_key; of None, those of the pipeline."""
+    """The incidents of a model in a frozen week, by fault_key. If the model is None, the incidents of the pipeline."""
     parts = [*body["models"], *filter(None, [body.get("pipeline")])] if body else []
     part = next((part for part in parts if part["model"] == model), None)
     return {fault_key(incident): incident for incident in part["incidents"]} if part else {}

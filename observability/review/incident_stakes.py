@@ -1,6 +1,6 @@
 """Stakes of each incident of a week: affected predictions, cost of their errors, and groups that are affected more than others.
 
-The cost is estimated: how much more labelled affected predictions lost on average than those of the reference, at the owner's error costs,
+The cost is estimated: the mean loss of labelled affected predictions minus the mean loss of the reference, at the owner's error costs,
 times the number of affected predictions. Ordinary errors belong to no incident. Errors of a service, and its energy, do not either. A group
 is named where its share among affected predictions differs significantly from its share among the others (false discovery rate 5 % over the
 incident's groups) and by at least MIN_SHARE_DIFFERENCE.
@@ -112,7 +112,9 @@ def reference_outcomes(ask: Ask, window: Window, lead: Finding, part: Slice | No
 
 
 def touched_error_cost(model: Model, touched: "DataFrame", rows: float, reference: Callable[[], "DataFrame"]) -> Body:
-    """Estimated cost of errors on affected predictions beyond that of the reference; `an_answer` and `usual` are per prediction."""
+    """Estimated cost of errors on affected predictions beyond the cost that the reference implies. `an_answer`, `usual`: cost of a
+    prediction among the affected ones and in the reference.
+    """
     settings = model.settings
     if model.task != "binary":
         return {"money": None, "no_money": UNPRICED_TASK}

@@ -147,7 +147,9 @@ def months_between(instants: Iterable[datetime]) -> list[datetime]:
 
 
 def frozen_onsets(store: Store, since: datetime) -> dict[str, datetime | None]:
-    """The onset of every incident of the frozen weeks that end after an instant; of one in several weeks, that of the earliest."""
+    """The onset of every incident of the frozen weeks that end after an instant; for an incident in several weeks, the onset in the
+    earliest week.
+    """
     found: dict[str, datetime | None] = {}
     for frozen in reversed(frozen_weeks(store)):
         body = week_body(store, frozen.review) if frozen.week.end > since else None

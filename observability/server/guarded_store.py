@@ -167,7 +167,7 @@ class GuardedStore:
             raise
 
     def _action(self, name: str, method: StoreMethod, model: str | None, given: Mapping[str, Any]) -> Action:
-        """The action of a call; of settings, by which of them change."""
+        """The action that a call needs; for `update_settings` it depends on the settings that change."""
         if name != "update_settings" or model is None:
             return method.action
         return action_of_settings(changed_settings(self._store.catalog().model(model).settings, given["settings"]))
@@ -252,8 +252,8 @@ class GuardedStore:
         return done
 
     def _visible_records(self, question: Records, window: "Window") -> "DataFrame":
-        """Records without those of hidden models: of kinds that name a model or a run, what belongs to the visible models; of labelling
-        projects, those that are not a hidden model's.
+        """Records without those of hidden models. Of kinds that name a model or a run, only records of visible models remain. Records of
+        labelling projects remain unless the project belongs to a hidden model.
         """
         import pandas as pd
 

@@ -118,7 +118,7 @@ def _score_field(value: Any, model: Model | None) -> dict[str, Any]:
 
 
 def _class_scores(value: Mapping[Any, Any], model: Model | None) -> Any:
-    """Numbers by class; of a binary model's two classes, that of the positive one."""
+    """Numbers by class; for a binary model, only the number of the positive class."""
     if model is not None and model.task == "binary" and _is_of_classes(value, model):
         return plain_json({str(name): number for name, number in value.items()}[model.classes[1]])
     return {str(name): plain_json(number) for name, number in value.items()}

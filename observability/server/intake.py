@@ -100,7 +100,7 @@ def expanded_body(body: bytes, encoding: str, most: int) -> bytes:
 def record_lines(body: bytes) -> list[bytes]:
     """The records of a body, one per line; blank lines stay, so that the place in the list is the line's number or the place in the array.
 
-    Raises IntakeRefusedError for an array that is no JSON.
+    Raises IntakeRefusedError for an array that is not valid JSON.
     """
     start = body.lstrip(b" \t\r\n")
     if start.startswith(b"["):
@@ -145,7 +145,7 @@ def _on_one_line(text: str) -> bytes:
 
 
 def _past_space(text: str, at: int) -> int:
-    """The place of the next character that is no white space of JSON."""
+    """The place of the next character that is not JSON white space."""
     while text[at : at + 1] in (" ", "\t", "\r", "\n"):
         at += 1
     return at

@@ -179,5 +179,5 @@ def _most_role(lists: RoleLists, name: str, otherwise: str) -> str:
 
 
 def _lower_role(one: str, other: str) -> str:
-    """The lower one of two roles. Raises ValueError for a word that is no role."""
+    """The lower one of two roles. Raises ValueError for a word that is not a role."""
     return min(one, other, key=ROLE_ORDER.index)

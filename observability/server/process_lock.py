@@ -151,7 +151,7 @@ class LoaderState:
     next_try: float | None = None
 
     def succeeded(self, lines: int) -> None:
-        """Note a load of so many lines."""
+        """Note that a number of lines was loaded."""
         self.last_success = time.time()
         self.last_load = self.last_success if lines else self.last_load
         self.failure, self.attempt, self.failures = None, None, 0

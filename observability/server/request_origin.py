@@ -38,7 +38,7 @@ class AllowedAddresses:
 
 @lru_cache(maxsize=8)
 def allowed_addresses(port: int, urls: tuple[str, ...]) -> AllowedAddresses:
-    """The addresses under which a dashboard on a port is served: of this machine, and those of the settings."""
+    """The addresses under which a dashboard on a port is served: the addresses of this machine and the addresses in the settings."""
     own = [f"{scheme}://{name}:{port}" for name in LOOPBACK_NAMES for scheme in DEFAULT_PORTS]
     origins = {spelling for url in (*own, *urls) for spelling in _spellings(url)}
     return AllowedAddresses(frozenset(origin.partition("://")[2] for origin in origins), frozenset(origins))

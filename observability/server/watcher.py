@@ -219,7 +219,9 @@ def kept_report(store: "Store", kept: KeptFindings, name: str, now: datetime) ->
 
 
 def whole_days_window(model: Model, activity: "DataFrame", now: datetime) -> Window:
-    """The last seven whole days of a model, that of its newest record or the present one included: they are answered from rollups alone."""
+    """The last seven whole days of a model, which rollups alone can answer. The last one is the present day or the day of the newest
+    record.
+    """
     found, _ = check_windows.model_check_window(model, activity, start=None, end=None, as_of=None, now=now)
     end = found.end + (EPOCH - found.end) % DAY
     return replace(found, start=end - check_windows.DEFAULT_DAYS * DAY, end=end)

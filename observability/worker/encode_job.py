@@ -100,7 +100,7 @@ def _model_inputs(rows: list[Any]) -> dict[str, Array]:
 
 
 def _sentence_vectors(output: Array, mask: Array) -> Floats:
-    """The vectors of length 1 of a batch: pooled from those of tokens, or as the model pools them itself."""
+    """The vectors of a batch, scaled to length 1. They are pooled from the vectors of tokens, unless the model pools them itself."""
     if output.ndim not in (2, 3) or len(output) != len(mask):
         expected = "(texts, tokens, numbers) or (texts, numbers)"
         raise UsageError(

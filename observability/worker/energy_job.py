@@ -55,9 +55,10 @@ def measure_batches(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any]
 
 
 def _batch_cost(form: Any, size: int, probes: int, seconds: float) -> tuple[int, float]:
-    """Rows scored in batches of a size for so many processor seconds, and the processor seconds they took.
+    """Score rows in batches of one size for about `seconds` of processor time. Returns the number of rows and the processor seconds that
+    they took.
 
-    The processor's time is counted and not the clock's, so that other work on the machine makes it slower and no less sure.
+    Processor time is measured instead of clock time, so other work on the machine delays the result and does not distort it.
     """
     batches = [row_slice(form.rows, start, start + size) for start in range(0, probes - size + 1, max(size, probes // 50 or 1))][:50]
     for batch in batches[:WARM_UP]:

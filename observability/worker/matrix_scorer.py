@@ -66,7 +66,7 @@ def attack_features(given: Sequence[dict[str, Any]], columns: Sequence[str]) -> 
 class MatrixScorer:
     """Rows as matrices, and the model's scores of them.
 
-    own: the rows, (n, columns). levels: of each column that is no number, by its place. asked: rows that were scored so far.
+    own: the rows, (n, columns). levels: the levels of each column that is not numeric, by its place. asked: number of rows scored so far.
     """
 
     def __init__(self, model: OpenModel, task: Task, table: pd.DataFrame, free: dict[int, AttackFeature]) -> None:

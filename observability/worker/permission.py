@@ -62,12 +62,14 @@ def decide_unconfined(home: Path, allowed: bool, author: str, reason: str) -> No
 
 
 def use_decisions_of(home: Path) -> None:
-    """Let the decisions of a home hold in this process, after that of the environment variable, where it differs from the last one."""
+    """Use the decisions of a home in this process. If the environment variable states another decision than the last one, it is recorded
+    first.
+    """
     global _home
     _home = home
     allowed = WORDS.get(os.environ.get(VARIABLE, "").strip().lower())
     if allowed is not None and allowed != unconfined_allowed():
-        with suppress(OSError):  # what held before holds on
+        with suppress(OSError):  # the earlier decision stays in force
             decide_unconfined(home, allowed, VARIABLE, "The environment variable said so at the start.")
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def answer_query(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
     """The first rows of a query, and the names of its columns. arguments: query, most_rows, memory_mb, as_json.
 
-    files: a Parquet file of each view, by its name. as_json: the rows are a file of JSON, whose values are those of the command line.
+    files: a Parquet file of each view, by its name. as_json: whether the rows are written as a JSON file, with the values that the command
+    line prints.
     """
     exported = ExportedQuery(arguments["query"], files)
     limits = {"most_rows": arguments["most_rows"], "memory_mb": arguments["memory_mb"]}

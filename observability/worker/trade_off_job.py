@@ -98,7 +98,7 @@ def forms_from_place(forms: Iterator[Form | MissingForm], place: int | None) -> 
 def built_forms(
     model: OpenModel, frames: "dict[str, pd.DataFrame]", path: Path, arguments: dict[str, Any], task: Task, report: Report
 ) -> Iterator[Form | MissingForm]:
-    """Yield the forms of a model file, the one that is served first, then those of the network that imitates it."""
+    """Yield the forms of a model file, the served form first, then the forms of the network that imitates the model."""
     columns = list(model.columns)
     rows, kind, providers = model.encode(frames["probes"][columns]), arguments["kind"], arguments["providers"]
     if kind == "lightgbm":
