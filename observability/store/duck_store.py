@@ -243,7 +243,9 @@ class DuckStore(Database, Store):
         return run_read_only_query(self, query, most_rows=most_rows, seconds=seconds, masked=masked)
 
     def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0, masked: bool = False) -> "ExportedQuery":
-        """The columns that an SQL query names, of the views that it reads, as files in a folder. masked: without their masked columns."""
+        """Write the columns that an SQL query names, of the views that it reads, as files into a folder. masked: without their masked
+        columns.
+        """
         from observability.store.views.exported_query import export_query_views
 
         return export_query_views(self, query, folder, most_mb=most_mb, seconds=seconds, masked=masked)

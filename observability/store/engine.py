@@ -103,13 +103,13 @@ class Engine(Protocol):
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
         """Deploys, incidents, notes and other events in [start, end), in order of time: `at`, `model`, `version`, `what`, `text`,
-        `prediction`, `subject`; of one model together with those that name none, or of all models. Exports are left out.
+        `prediction`, `subject`; either for one model, together with events that name no model, or for all models. Exports are left out.
         """
         ...
 
     def canary_sightings(self, window: Window) -> "DataFrame":
         """Predictions, labels and annotations of the window that hold a canary of an export before them, in order of time: `canary`,
-        `model`, `version`, `environment`, `id`, `at`, `place`, `record`; of one model, or with "" of all and of annotations.
+        `model`, `version`, `environment`, `id`, `at`, `place`, `record`; for one model; with "" for all models and for annotations.
         """
         ...
 
@@ -250,7 +250,7 @@ class Store(Engine, Protocol):
         ...
 
     def saved_cases(self, model: str | None = None) -> "tuple[DecisionItem, ...]":
-        """Saved cases that stand, newest entry first; of one model, or of all."""
+        """Saved cases that were not removed, newest entry first; for one model or for all."""
         ...
 
     def dashboards(self) -> "tuple[DecisionItem, ...]":
@@ -325,7 +325,9 @@ class Store(Engine, Protocol):
         ...
 
     def settings_at(self, at: datetime, otherwise: datetime) -> "dict[str, DatedSettings]":
-        """The settings of every model at an instant, by its name; of a model without any yet, those at the instant `otherwise`."""
+        """The settings of every model at an instant, by its name. For a model that had none yet, its settings at the instant
+        `otherwise`.
+        """
         ...
 
     def asked_questions(self, model: str) -> "AskedQuestions":

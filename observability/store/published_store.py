@@ -111,7 +111,7 @@ for _name in AT_OWNER:
 
 
 def _changed_entries(before: Any, after: Any) -> dict[str, Any]:
-    """A setting before and after; of a table only the entries that differ."""
+    """A setting before and after; for a table, only the entries that differ."""
     if isinstance(before, dict):
         names = [name for name in {*before, *after} if before.get(name) != after.get(name)]
         before, after = ({name: table[name] for name in names if name in table} for table in (before, after))
@@ -121,7 +121,7 @@ def _changed_entries(before: Any, after: Any) -> dict[str, Any]:
 def open_published(state: "PublishedState", home: Path, owner: SendsToOwner, earlier: int = 0) -> PublishedStore:
     """Open a published state, and bring its settings into the folder of this process.
 
-    Raises StoreBrokenError where it is of another version of this software or cannot be read.
+    Raises StoreBrokenError if another version of this software wrote it, or if it cannot be read.
     """
     if state.schema != len(STEPS):
         attempt = "Start the same version of this software as the owner's"

@@ -163,6 +163,6 @@ def _expired_records(cursor: Cursor, what: str, table: str, at: str, before: dat
 
 
 def _in_references(cursor: Cursor, model: Model) -> str:
-    """SQL: whether a row is of a reference."""
+    """SQL: whether a row belongs to a reference."""
     references = [number for (_, environment), number in stream_numbers(cursor, model.key).items() if environment == "reference"]
     return f"list_contains({references}::SMALLINT[], stream)"

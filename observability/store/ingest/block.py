@@ -55,7 +55,8 @@ def store_parsed_block(
 ) -> tuple[LineLedger, Catalog]:
     """Store a parsed block; return the outcome of each line and the catalog with the new models and columns.
 
-    sample: new models are of the sample fleet. more: another block follows, so that the catalog shall have the new versions as well.
+    sample: whether new models belong to the sample fleet. more: another block follows, so that the catalog shall have the new versions as
+    well.
     """
     ledger = LineLedger()
     hour = int(now.timestamp() // 3600)

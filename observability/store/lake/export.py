@@ -221,7 +221,9 @@ def _is_held(cursor: Cursor, place: FilePlace, part: _Part, file: LakeFile | Non
 
 
 def _file_rows(place: FilePlace, file: LakeFile, scratch: Path) -> str:
-    """The rows of a file of a lake as a query, of a copy in a folder that the store may read; until the next file is asked for."""
+    """A query for the rows of a file of a lake. It reads a copy in a folder that the store may read; it is valid until the next file is
+    asked for.
+    """
     path = scratch / "held.parquet"
     path.write_bytes(place.read(file.name))
     return f"SELECT * FROM read_parquet({sql_literal(str(path))}, hive_partitioning = false)"
@@ -325,7 +327,7 @@ def _has_prediction(model: Model) -> str:
 
 
 def _is_production(cursor: Cursor, model: Model) -> str:
-    """SQL: whether a prediction is of no reference."""
+    """SQL: whether a prediction does not belong to a reference."""
     numbers = [number for (_, environment), number in stream_numbers(cursor, model.key).items() if environment == "reference"]
     return f"NOT list_contains({sorted(numbers)}::SMALLINT[], stream)"
 

@@ -25,7 +25,9 @@ OWN = ("at", "author")
 def logged_verdicts(
     store: Database, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
 ) -> tuple[DecisionItem, ...]:
-    """Verdicts, newest entry first; of one model, and of one of its predictions. as_of: from entries that had arrived by then."""
+    """Verdicts, newest entry first. model: only verdicts about this model. prediction: only verdicts about this prediction of it. as_of:
+    from entries that had arrived by then.
+    """
     return _decision_items(store, "verdict", model, as_of, prediction=prediction)
 
 
@@ -45,7 +47,7 @@ def standing_what_ifs(store: Database, model: str, prediction: str) -> tuple[Dec
 
 
 def standing_saved_cases(store: Database, model: str | None = None) -> tuple[DecisionItem, ...]:
-    """Saved cases that were not removed, newest entry first; of one model, or of all."""
+    """Saved cases that were not removed, newest entry first; for one model or for all."""
     return tuple(item for item in _decision_items(store, "saved_case", model) if item.state == "standing")
 
 

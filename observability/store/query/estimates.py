@@ -70,7 +70,7 @@ def answer_estimated_errors(store: "Database", asked: EstimatedErrors, window: W
 
 
 def _has_estimates(cursor: Cursor, model: Model, version: Version) -> bool:
-    """Whether the stored estimates are of the present registration of the version."""
+    """Whether the stored estimates come from the present registration of the version."""
     state = _read_state(cursor, model, version.name)
     return state is not None and state.failure is None and state.registration == estimated_registration(version)
 

@@ -285,7 +285,7 @@ def prediction_record(
 
 
 def _matches_stream(stream: tuple[str, str], version: str | None, environment: str | None) -> bool:
-    """Whether a stream is of this version and environment; None stands for any."""
+    """Whether a stream has this version and environment; None stands for any."""
     return version in (None, stream[0]) and environment in (None, stream[1])
 
 

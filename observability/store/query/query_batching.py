@@ -1,8 +1,8 @@
 """Batch overlapping queries: run the widest once, and derive the rest from its answer.
 
-Analyzers ask for the same counts many times: by hour and by day, of the window and of the month before, of one version and of all, with and
-without labels. Counts are additive, so the widest question holds the answers to the others. Likewise, the first rows of a large sample are
-the smaller sample.
+Analyzers ask for the same counts many times: by hour and by day, for the window and for the month before, for one version and for all
+versions, with and without labels. Counts are additive, so the widest question holds the answers to the others. Likewise, the first rows of
+a large sample are the smaller sample.
 """
 
 import logging

@@ -326,14 +326,14 @@ def _time_field(kind: str) -> str:
 
 @dataclass(frozen=True)
 class RecordScope:
-    """The model whose records are asked for ("" for all), and whether it is of the sample."""
+    """The model whose records are asked for ("" for all), and whether it belongs to the sample."""
 
     model: str
     sample: bool
 
 
 def _is_sample(store: "Database", model: str) -> bool:
-    """Whether a model is of the sample."""
+    """Whether a model belongs to the sample."""
     return any(each.sample for each in store.catalog().models if each.name == model)
 
 

@@ -110,8 +110,8 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
 
 
 def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> dict[str, Any]:
-    """What the status reads from the database. With a most_age above 0 the last counts are given again where nothing was committed since,
-    and where they are young enough, of the models that there are, while records wait or counting takes long.
+    """What the status reads from the database. With a most_age above 0, the last counts are returned again if nothing was committed since.
+    They are also returned if they are young enough and about the present models while records wait or counting takes long.
     """
     generation, held = store.generation, store.counted
     if held is not None and most_age:

@@ -47,7 +47,7 @@ def check_event_times(table: pa.Table, name: str, zone: tzinfo) -> None:
 
 
 def _instant(name: str, text: str, zone: tzinfo) -> datetime:
-    """One time; without an offset it is of the zone."""
+    """One time as an instant; a time without an offset is read in the zone."""
     try:
         return naive_utc(parse_time(name, text, zone))
     except Rejected as error:

@@ -23,9 +23,9 @@ class AskedQuestion:
 class AskedQuestions:
     """The questions about one model, or about no model, of at most four weeks.
 
-    since: start of the log. entries: slowest first. Of a past day only the slowest are kept; of the present day the least recently asked
-    may be dropped (`dropped` different ones). used: references of all columns that any question read, including questions that were dropped
-    from the list.
+    since: start of the log. entries: slowest first. For a past day, only the slowest questions are kept. For the present day, the least
+    recently asked ones may be dropped; `dropped` is their number. used: references of all columns that any question read, including
+    questions that were dropped from the list.
     """
 
     since: datetime
