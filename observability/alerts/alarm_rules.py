@@ -202,7 +202,7 @@ def save_settings(store: "Store", name: str, settings: ModelSettings, *, author:
 
 
 def setting_change_text(name: str, before: object, after: object) -> str:
-    """`threshold: 0.5 → 0.6`; of a table only the entries that differ."""
+    """A changed setting as text: `threshold: 0.5 → 0.6`. For a table, only the entries that differ are written."""
     words = name.replace("_", " ")
     if isinstance(before, dict) and isinstance(after, dict):
         keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))

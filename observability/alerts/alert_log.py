@@ -42,7 +42,7 @@ class Message:
 
 
 def alert_records(store: "Store", incident: str | None = None) -> list[dict[str, Any]]:
-    """Records of kind `alert`, oldest first, of one incident or of all."""
+    """Records of kind `alert`, oldest first; for one incident or for all."""
     only = (("incident", incident),) if incident else ()
     return record_rows(store, Records("alert", ever=True, rows=MAX_ALERT_RECORDS, only=only))
 

@@ -72,7 +72,8 @@ class AnswerChanges:
 
     baseline: its rounds. differs: rounds × items, whether the answer differs from the typical one of the baseline. typical: by
     item, the round of the baseline that gave the typical answer, -1 without one. against_baseline, against_last: counts.
-    similarity: of free text, rounds × items, to the typical answer; encoder: by which it was measured, None for hashed n-grams.
+    similarity: similarity of free text to the typical answer, rounds × items; encoder: the encoder that measured it, None for
+    hashed n-grams.
     gaps: of numbers, rounds × items, the answer less the typical one; tolerances: by item, beyond which a number differs.
     """
 

@@ -30,7 +30,9 @@ LIMITS: dict[str, tuple[float, float]] = {
     DEFAULTS: (0.02, 0.10),
     DRIFT: (0.1, 0.25),
 }
-"""Values above which a batch is looked at, and held. Of default scores: the rise of the share; of drift: beside the usual one."""
+"""Values above which a batch is reviewed, and held. The limits on default scores apply to the rise of their share. For drift, the usual
+drift between batches counts as well.
+"""
 MIN_BATCHES, MIN_ROWS, MAX_BINS = 5, 100, 20
 """Earlier batches, and rows, that a comparison of scores needs; bins of scores."""
 BEYOND_USUAL = (1.5, 2.0)
@@ -97,8 +99,8 @@ def gate_checks(
 ) -> list[GateCheck]:
     """The checks that can be made of a batch.
 
-    rows: key (text), arrived, score, and a Boolean column for each of `slices`; of the batch, or a sample of its n rows. earlier: of
-    the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
+    rows: the rows of the batch, or a sample of its n rows: key (text), arrived, score, and a Boolean column for each of `slices`. earlier:
+    scores of the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
     """
     complete = _completeness(expected, rows, n, now, holds)
     found = [*complete, *_lateness(expected, rows, now, holds, whole=not any(each.value for each in complete))]
@@ -189,7 +191,7 @@ def _duplicates(expected: ExpectedBatch, rows: "DataFrame", n: int, holds: Mappi
 
 
 def _scores(rows: "DataFrame", part: str | None = None) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """The finite scores, of a slice or of all."""
+    """The finite scores, in a slice or in all rows."""
     values = rows["score"].to_numpy(float)
     values = values if part is None else values[rows[part].to_numpy(bool)]
     return values[np.isfinite(values)]
@@ -230,7 +232,7 @@ def _common_repeats(earlier: EarlierScores) -> float:
 def _drift(
     expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float], slices: Sequence[str]
 ) -> list[GateCheck]:
-    """Population stability index of the scores against the earlier batches, of all rows and of the slice that moved most."""
+    """Population stability index of the scores, compared with the earlier batches: for all rows, and for the slice that moved most."""
     found = [check for part in (None, *slices) if (check := _slice_drift(expected, rows, earlier, holds, part)) is not None]
     order = {"act": 0, "watch": 1}
     moved = sorted((check for check in found if check.slice is not None), key=lambda check: (order.get(check.level, 2), -check.value))

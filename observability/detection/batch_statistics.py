@@ -40,13 +40,15 @@ MIN_DEVICES, MIN_BATCHES = 6, 3
 """Devices of a kind, and batches of each in the window, for a comparison of devices with each other."""
 MANY_DEVICES = 20
 LIMITS: dict[str, tuple[float, float]] = {MEAN: (0.5, 1.0), STD: (2.0, 4.0)}
-"""Limits for `watch` and `act`: of a mean in standard deviations of the column; of a standard deviation as a factor, up or down."""
+"""Limits for `watch` and `act`. A change of a mean is in standard deviations of the column; a change of a standard deviation is a factor,
+up or down.
+"""
 SHARE_LIMITS = ((1.5, 0.02), (2.0, 0.05))
 """Limits of a share: (multiple of the usual share, increase)."""
 ALMOST_CONSTANT = 0.01
 """Part of the usual standard deviation that is added before the logarithm."""
 SKEW_LIMITS = (300.0, 1800.0)
-"""Seconds by which the capture of a batch may end after its arrival: from there `watch`, and `act` where two batches do so."""
+"""Seconds after the arrival of a batch from which a capture time counts as wrong: `watch` for one such batch, `act` for two."""
 NORMAL_REACH = 1.5341
 """Standard deviations of a normal distribution from its median to the quantile 15/16."""
 SIGNIFICANT = 1e-3

@@ -163,7 +163,8 @@ def _refusal(extra: Any) -> str | None:
 
 @dataclass(frozen=True)
 class ComparedCalls:
-    """The calls of a window and of the earlier weeks with calls enough; `week` of an earlier call is 0 in the newest week.
+    """The calls of a window and of the earlier weeks that have enough calls. `week`: number of an earlier call's week; the newest week is
+    0.
 
     missing: why they cannot be compared; empty where they can.
     """
@@ -331,7 +332,9 @@ def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
 
 @dataclass(frozen=True)
 class _CodedColumn:
-    """A column as codes of its bins. levels: the name of each bin; of a number empty but for missing values. numbers: empty of levels."""
+    """A column as codes of its bins. levels: the name of each bin; for a number, only the bin of missing values has a name. numbers:
+    empty of levels.
+    """
 
     name: str
     now: Integers
@@ -372,7 +375,7 @@ def _length(value: Any) -> float:
 
 
 def _coded_numbers(name: str, now: "Series", before: "Series") -> _CodedColumn:
-    """Numbers in bins by the quantiles before; the last bin is of missing values."""
+    """Numbers in bins of the earlier quantiles; the last bin holds missing values."""
     sides = [np.asarray(each.astype(np.float64)) for each in (now, before)]
     known = sides[1][np.isfinite(sides[1])]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, MAX_BINS + 1)[1:-1])) if known.size else np.empty(0)

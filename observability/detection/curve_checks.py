@@ -41,9 +41,10 @@ SEARCHED = ("overfitting_gap", "plateau_share", "metric_spike", "divergence", "u
 
 
 def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
-    """Return a claim about one of many trials of a study as ok where it is about a bad setting: those are part of a search.
+    """Return a claim about one of many trials of a study; a claim that a bad setting explains becomes ok, because a search tries bad
+    settings.
 
-    runs: of the study.
+    runs: number of runs of the study.
     """
     if claim.metric not in SEARCHED or not needs_action(claim.severity):
         return claim

@@ -83,8 +83,8 @@ class ComparisonTable:
     """The comparisons of one statistic of the devices of a kind: with their own past, or with each other.
 
     devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. varies: lowest and highest
-    usual values. names: under which batches have the statistic of each column. about: what only one comparison says, by place of the
-    device and of the column. watch_only: it is a warning at most.
+    usual values. names: under which batches have the statistic of each column. about: the evidence that only this comparison has, by place
+    of the device and of the column. watch_only: it is a warning at most.
     """
 
     metric: str

@@ -360,8 +360,8 @@ class ColumnBlock:
 
     @cached_property
     def own_value_each_day(self) -> list[bool]:
-        """Whether most rows of a day have one value, and the next day has another, as of weekday: a day in UTC holds the end of one local
-        day and most of the next.
+        """Whether most rows of a day have the same value and the next day has another one, as for a weekday. Most and not all, because a
+        day in UTC holds the end of one local day and most of the next one.
         """
         rows = np.concatenate([*([] if self.past is None else [self.past.rows]), self.now.rows])
         groups = np.concatenate([self.past_groups, self.now_groups], axis=1)[:, rows >= CALENDAR_ROWS]

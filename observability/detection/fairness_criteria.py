@@ -33,8 +33,8 @@ RATIO_BAND = (0.8, 1.25)
 class Criterion:
     """A criterion: which rates must be equal.
 
-    rates: of each group, in separate rows where there are several. limit: the largest accepted difference; of a mean (relative) as a share
-    of the mean of all.
+    rates: of each group, in separate rows where there are several. limit: the largest accepted difference; for a mean, as a share of the
+    mean of all rows.
     """
 
     name: str

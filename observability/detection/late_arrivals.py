@@ -94,7 +94,7 @@ def delay_hours(rows: "DataFrame") -> NDArray[np.float64]:
 
 
 def came_in_loads(rows: "DataFrame") -> bool:
-    """Return whether predictions of many hours arrived in few."""
+    """Return whether predictions of many hours arrived within few hours."""
     hours = [np.unique(rows[name].to_numpy("datetime64[h]")).size for name in ("arrived", "at")]
     return hours[0] < SPREAD * hours[1]
 

@@ -222,7 +222,7 @@ def change_of(
 ) -> ServiceChange:
     """Return the change of one metric.
 
-    slow, usual: slow or failed requests, now and before. scale, apart: the past difference of both sides, as a ratio or in points.
+    slow, usual: slow or failed requests, now and before. scale, apart: the past difference of both sides, as a ratio and in points.
     """
     after, then, timed = service_metric(now, metric), service_metric(before, metric), metric in QUANTILES
     value, low, high = (

@@ -384,7 +384,8 @@ def _boundary_search(
 
 
 def odd_texts(texts: Mapping[str, Array], reference: Mapping[str, Array], subjects: Array, ids: Sequence[str]) -> list[GuardClaim]:
-    """Oversized and prompt-like texts, one claim for each of both. Its subject is the one that sent them all, else NOT_NAMED.
+    """At most one claim about oversized texts and one about prompt-like texts. The subject of a claim is the one that sent all of these
+    texts; NOT_NAMED if several did or the sender is unknown.
 
     texts, reference: columns of texts of the requests and of the reference, by name.
     """

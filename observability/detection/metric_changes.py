@@ -251,7 +251,7 @@ def metric_changes(
 
 
 def worsening(metric: str, now: float, before: float) -> float:
-    """Return how much worse a value of a metric is than another; of a bias, how much larger it is either way."""
+    """Return how much worse a value of a metric is than another value; for a bias, how much farther from zero it is."""
     if LIMITS[metric][0] == "of mae":
         return abs(now) - abs(before)
     return before - now if METRICS[metric].better == "high" else now - before

@@ -134,7 +134,9 @@ def move_record(moved: Sequence[bool | None], fell: Sequence[bool | None], conte
 
 
 def fall_in_words(context: Context) -> str:
-    """Return the smallest fall that counts: "a fall of at least 5 points"; of an error "a rise of MAE of at least 25 %"."""
+    """Return the smallest fall that counts in words: "a fall of at least 5 points"; for an error metric "a rise of MAE of at least 25
+    %".
+    """
     if context.model.task not in HEADLINE:
         return "a fall"
     metric, fall = smallest_fall(context)

@@ -26,7 +26,7 @@ SEEN = 1 / 8
 NATURAL = 0.01
 """Share of usual values outside the range in which a value is usual whatever the limits."""
 ROUNDING = 1e-9
-"""Part of its ends by which a range is wider, so that a value which earlier ones had exactly is within it."""
+"""Relative amount by which a range is widened at its ends, so that a value that is exactly equal to an earlier one lies within it."""
 MAX_FREEDOM = 12.0
 """Maximum degrees of freedom of Student's t, since single values have heavier tails than a normal distribution."""
 WEEK = 7

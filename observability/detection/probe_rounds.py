@@ -125,7 +125,7 @@ def probe_rounds(answers: "DataFrame") -> Iterator[ProbeRounds]:
 
 
 def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds:
-    """The rounds of one model and set, from rows in order of time; of a question that was asked twice in a round, the last answer."""
+    """The rounds of one model and set, from rows in order of time. If a question was asked twice in a round, its last answer counts."""
     first: dict[str, datetime] = {}
     for row in rows:
         first.setdefault(row["round"], row["at"].to_pydatetime())

@@ -70,7 +70,7 @@ class RatioVerdict:
 
     @property
     def last_days(self) -> PastRatioChange | None:
-        """The reported change where it is one of the last days; None where it is of the whole window."""
+        """The reported change if it is about the last days; None if it is about the whole window."""
         return self.worst.change if self.worst is not None and self.worst.needs_action and not self.worst.change.whole else None
 
 

@@ -161,8 +161,8 @@ def slice_limits(spec: TargetSpec, context: Context) -> tuple[float, float]:
 
 
 def size_of(found: ChangedSlice, spec: TargetSpec) -> float:
-    """Return how much worse the slice became, itself and than the rest did, the smaller of both, in the unit of the limits; 0 where it
-    became better.
+    """Return how much worse the slice became, in the unit of the limits: the smaller of its own change and its change relative to the rest.
+    0 if it became better.
     """
     both = found.excess, found.change
     excess = min(map(abs, both)) if spec.worse == 0 else max(min(spec.worse * each for each in both), 0.0)
@@ -171,7 +171,7 @@ def size_of(found: ChangedSlice, spec: TargetSpec) -> float:
 
 
 def scale_of(found: ChangedSlice, spec: TargetSpec) -> float:
-    """Return what limits are multiples of, in the unit of the target."""
+    """Return the size of which the limits are multiples, in the unit of the target."""
     base = found.rest_now if found.before is None else found.before
     if not spec.relative:
         return 1.0

@@ -120,8 +120,9 @@ class PastSlices:
 
 
 def _excess_by_day(values: Floats, inside: Mask, at: Floats, days: Integers, found: ChangedSlice) -> tuple[Floats, Floats]:
-    """How far a slice is from its baseline on each day, itself and beyond what the other rows are, the smaller of both, and its standard
-    error, which the variance of all days keeps from 0; NaN with fewer than ROWS_A_DAY rows. at: the day of each row.
+    """How far a slice is from its baseline on each day, and the standard error of that. The smaller of its own change and its change
+    relative to the other rows counts. The variance of all days is mixed in, so that a standard error is never 0. NaN on days with fewer
+    than ROWS_A_DAY rows. at: the day of each row.
     """
     assert found.before is not None and found.rest_before is not None
     sides = []

@@ -23,8 +23,8 @@ def baseline_words(against: Against, rows: int) -> str:
 
 
 def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: int, samples: tuple[int, int]) -> str:
-    """Return what changed in a slice, with the numbers. samples: rows of the window and of the baseline that were searched, all where
-    they are fewer than SAMPLE_ROWS.
+    """Return what changed in a slice, with the numbers. samples: numbers of searched rows in the window and in the baseline; if a side
+    has fewer than SAMPLE_ROWS rows, all were searched.
     """
     sample, before, then = samples[0], found.before, baseline_words(against, samples[1])
     what, now, rest = slice_name(spec, found.change), figure_with_unit(found.now.mean, spec), slice_figure(found.rest_now.mean, spec)

@@ -200,7 +200,7 @@ def noise_figure(study: StudyResults) -> SearchFigure | None:
 def winner_figure(study: StudyResults) -> SearchFigure | None:
     """How many standard deviations between its repeats the winner's first run is better than their mean; None where it has no repeat.
 
-    The first run of the best of many settings is biased by that choice, so it is tested as the best of that many (Bonferroni).
+    The first run of the best of many settings is biased by that choice, so its test is corrected for the number of settings (Bonferroni).
     """
     if not study.done:
         return None

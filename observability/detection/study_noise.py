@@ -86,7 +86,7 @@ def setting_text(params: Mapping[str, Any] | None) -> str:
 
 
 def study_metrics(run: TrainingRun) -> set[str]:
-    """Return the metrics of known direction by which a run can be compared: of held-out rows, of its steps or of its end.
+    """Return the metrics with a known direction by which a run can be compared: metrics on held-out rows, from its steps or from its end.
 
     What only its end gives counts as held out where its name does not say otherwise.
     """

@@ -183,8 +183,8 @@ def parameter_cells(values: Sequence[Any]) -> tuple[Array, int, bool] | None:
 class WinnerComparison:
     """The best setting against a setting that was repeated with other seeds, which stands for chance.
 
-    gain: how much better the winner is (positive), with its 95 % interval. repeats: of the winner beyond the trial by which it was chosen;
-    0: it was tried once, and the interval allows for the best of `among` settings.
+    gain: how much better the winner is (positive), with its 95 % interval. repeats: number of the winner's runs besides the trial by which
+    it was chosen. With 0 repeats, the interval allows for the choice of the best of `among` settings.
     """
 
     winner: str
@@ -202,7 +202,8 @@ class WinnerComparison:
 def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
     """Return the comparison of the best setting with the most repeated other one; None without a setting of three repeats.
 
-    A winner that was repeated is compared by its repeats alone (Welch's t): the trial by which it was chosen is too good by that choice.
+    A winner that was repeated is compared by its repeats alone (Welch's t): the trial by which it was chosen is too good because of that
+    choice.
     """
     several = next(iter(noise_bands([each.run for each in study.trials])), [])
     if not several:

@@ -83,7 +83,9 @@ def medians_of_five(values: Array) -> Array:
 
 
 def medians_before(values: Array, first: int, last: int, most: int = 200) -> Array:
-    """Return the median of all values before each place from first to last; of more than `most` places, that before the last of as many."""
+    """Return, for each place from first to last, the median of all values before it. It is computed at no more than `most` places; another
+    place gets the median of the last computed place before it.
+    """
     places = np.unique(np.linspace(first, max(last - 1, first), min(max(last - first, 1), most)).astype(int))
     known = np.array([np.median(values[:place]) for place in places])
     return np.asarray(known[np.searchsorted(places, np.arange(first, last), side="right") - 1])

@@ -335,7 +335,9 @@ def value_sentence(
 
 
 def said_rate(metric: str, edges: Edges) -> str:
-    """Return what a rate is of, in words; of a range that leaves out isolated outliers of the reference, both ends of both."""
+    """Return in words which values a rate counts. If the range of the reference leaves out isolated outliers, the ranges without and with
+    them are stated.
+    """
     span, limits = edges.span_with_outliers, edges.limits
     if metric != "out_of_range_rate" or span is None or limits is None:
         return SAID[metric]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WORTH_SAYING, SAME = 0.1, 0.05
-"""Minimum shift of a mean to report; minimum difference of both shifts to report both, in reference standard deviations or as a share of
-the larger.
+"""Smallest shift of a mean that is reported, and smallest difference of two shifts at which both are reported. They are in standard
+deviations of the reference; a difference may also be a share of the larger shift.
 """
 
 

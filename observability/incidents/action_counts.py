@@ -47,7 +47,7 @@ class ActionCounts:
 
     @property
     def total_words(self) -> str:
-        """`words`, and how many of the counted stand in the rows of several models: `11 critical, 6 warnings (2 shared by models, counted
+        """`words`, and how many of the counted ones are shown with several models: `11 critical, 6 warnings (2 shared by models, counted
         once)`.
         """
         return f"{self.words}{f' ({self.shared} shared, counted once)' if self.shared else ''}"

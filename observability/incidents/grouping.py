@@ -152,8 +152,8 @@ def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incide
 
 
 def most_urgent_first(found: Iterable[Incident]) -> tuple[Incident, ...]:
-    """The incidents by `incident_order`; one whose lead follows a finding of another that is as urgent, of a project and of its model,
-    stands behind that one.
+    """The incidents by `incident_order`. If the lead of an incident follows from a finding of an equally urgent incident, of a labelling
+    project and of its model, it comes directly after that incident.
     """
     incidents = sorted(found, key=incident_order)
     everything = [finding for incident in incidents for finding in incident.findings]

@@ -43,7 +43,9 @@ def causes_first(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def behind_their_causes(things: Sequence[T], causes: Sequence[T | None]) -> list[T]:
-    """The things in their order, each cause before the first of its consequences and followed by all of them. causes: of each, or None."""
+    """The things in their order, except that each cause stands before its first consequence and is followed by all its consequences.
+    causes: the cause of each thing, or None.
+    """
     found: list[T] = []
     placed: set[int] = set()
     consequences: defaultdict[int, list[T]] = defaultdict(list)

@@ -21,7 +21,9 @@ MODEL_BUDGET = WEEKLY_FALSE_DISCOVERIES * ACT_SHARE
 FLEET_BUDGET, SHARED_BUDGET = 0.4, 0.1
 """Expected false alarms of a fleet in a week: of single models, and of faults that models share."""
 CHOSEN_BEFOREHAND = ("serving/performance",)
-"""Analyzers whose critical findings are of one metric that was chosen beforehand: the others do not add to their looks."""
+"""Analyzers whose critical findings are about one metric that was chosen beforehand, so other metrics do not add to the number of their
+tests.
+"""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ Keeper = TypeVar("Keeper")
 
 
 class KeptAnswers(Generic[Key, Answer]):
-    """Answers by question, each with the generation that it is of. Safe under threads; the oldest are dropped.
+    """Answers by question, each with the generation of the store from which it was computed. Safe under threads; the oldest are dropped.
 
     most: how many are kept. room: how large they are together at most (`size_of`); None: any size.
     """

@@ -188,7 +188,7 @@ def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Findin
     worst, p, severity = min(bad, key=lambda each: (SEVERITIES.index(each[2]), each[1], -each[0].effect, each[0].column))
     others = sorted({each.column for each, _, _ in bad} - {worst.column})
     compared = [each for each, _, _ in bad]
-    dated = [each for each in compared if each.batch is not None] or compared  # a median is of the whole window, and dates nothing
+    dated = [each for each in compared if each.batch is not None] or compared  # a median over the window does not tell when a change began
     batches = list(dict.fromkeys(name for each in dated for name in each.unusual))
     onset = max(aware_utc(min(each.first for each in dated)), context.window.start)
     n, because = sum(each.compared for each in own), statistic_sentence(worst, others)

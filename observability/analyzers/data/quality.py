@@ -40,7 +40,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def quality_columns(context: Context) -> tuple[str, ...]:
-    """Return the column references of the registered features (of all seen ones without a registration) and of the score."""
+    """Return the column references of the registered features (without a registration, of all features that were seen) and of the score."""
     names = context.version.features if context.version.reference_rows else tuple(each.name for each in context.model.features())
     features = [f"feature.{name}" for name in names if context.model.column(f"feature.{name}")]
     has_score = bool(context.model.classes) or "score" in context.version.edges

@@ -154,7 +154,7 @@ def burst_limits(settings: ModelSettings, usual: float, rows: int) -> Limits:
 
 
 def burst_doubt(share: SampledShare, many: bool, usual: float, limit: float, context: Context) -> str:
-    """Return why a share beyond a limit may be no burst, as a clause. many: whether it is of MIN_BURST rows."""
+    """Return why a share beyond a limit may be no burst, as a clause. many: whether it has at least MIN_BURST rows."""
     if not many:
         return f"but fewer than {MIN_BURST} requests may be chance: a decision needs about {burst_rows_needed(share):,} more predictions"
     if usual >= limit:

@@ -65,7 +65,7 @@ PAST_DAYS = 28
 READINGS = Records("resource", (*RESOURCE_COLUMNS, "temperature_c", "memory_gb"), ever=True)
 """Readings of devices, also from earlier runs."""
 STEPS = Records("step", ("run", "at", "step"), ever=True, rows=50_000, spread=12_500)
-"""Steps of runs; of a long run an evenly spread sample."""
+"""Steps of runs; for a long run, an evenly spread sample of them."""
 HOW = {
     "resources": "from readings of the service's devices",
     "predictions": "from the energy that predictions carry",

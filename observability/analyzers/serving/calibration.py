@@ -279,8 +279,8 @@ def ecce_finding(
 
 @dataclass(frozen=True)
 class ErrorVerdict:
-    """The severity of a calibration error. reason: why it differs from what the size alone would give, as the end of a sentence; empty
-    where it does not.
+    """The severity of a calibration error. reason: why the severity differs from the one that the size of the error alone would give, as
+    the end of a sentence; empty if it does not differ.
     """
 
     severity: Severity

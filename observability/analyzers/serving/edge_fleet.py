@@ -304,7 +304,8 @@ def stop_criterion(known: Mapping[str, Model], model: str) -> float:
 
 
 def ring_findings(context: Context, model: str, parts: "tuple[DataFrame, DataFrame]", seen: Mapping[str, datetime]) -> Iterator[Finding]:
-    """Yield the finding about each ring of the newest version: it should stop, may go on, or is undecided; and of a ring that it left.
+    """Yield the finding about each ring of the newest version: the roll-out should stop, may go on, or is undecided. Yield also a finding
+    about each ring that a version has left after it should have stopped there.
 
     parts: the reports of the four weeks before the window, and of the window. seen: when each version was first reported.
     """

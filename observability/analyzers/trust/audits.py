@@ -59,7 +59,7 @@ NEVER_RUN = {
 }
 NEW_VERSION, NEW_IMPORT = "A new version needs its own.", "Measure the new version on that hardware and import the results."
 OF_ITS_OWN = ("lightgbm", "onnx")
-"""Kinds of model files that have further forms; of others a small network learns from the reference."""
+"""Kinds of model files from which other forms can be made. For other kinds, a small network is trained on the reference."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -108,13 +108,15 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def has_other_forms(context: Context) -> bool:
-    """Return whether forms of the version's model file can be made: LightGBM and ONNX files have some, of others a network is trained."""
+    """Return whether forms of the version's model file can be made. LightGBM and ONNX files have forms; for other files, a network is
+    trained.
+    """
     kind = (context.version.artifact or "").rpartition("/")[2].partition("-")[0]
     return kind in OF_ITS_OWN or context.version.reference_rows >= NETWORK_ROWS
 
 
 def is_of_version(audit: StoredAudit, context: Context) -> bool:
-    """Return whether an audit is of the version of a context, and of the model file that it has now."""
+    """Return whether an audit examined the version of a context with the model file that it has now."""
     return audit.version == context.version.name and audit.is_of_file(context.version.artifact)
 
 

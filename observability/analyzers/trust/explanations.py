@@ -309,7 +309,7 @@ def ranking_sentence(
 def adding_up(context: Context, now: ExplainedSample) -> list[Finding]:
     """Return the finding on additivity: base value plus attributions equals the output.
 
-    Rows where it does not are excluded everywhere else.
+    Rows in which the explanation fails this check are left out of all other findings.
     """
     held = rate_interval(now.left_out, now.explained)
     bad = (held.low or 0.0) > BROKEN
