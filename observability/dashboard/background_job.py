@@ -88,15 +88,15 @@ class JobSlot:
         return self.failures.get(choice)
 
     def place(self, choice: Hashable) -> int | None:
-        """The place of a choice in line: 0 where it runs, from 1 where it waits; None where it does neither."""
+        """The place of a choice in the queue: 0 if it runs, 1 or more if it waits, None if it is not in the queue."""
         with self.lock:
             here = [] if self.job is None or self.job.done else [self.job]
             return next((place for place, job in enumerate([*here, *self.waiting]) if job.choice == choice), None)
 
     def start(self, choice: Hashable, title: str, work: Callable[[Note], Any], *, model: str | None = None) -> bool:
-        """Start a job, or put it in line behind the one that runs; False where the line is full or has this choice already. work: gives
-        the result, and reports its progress. model: people who may not see it are shown no word of the job. Where this process only reads,
-        an error stops the page: work that takes minutes is done at the owner of the store.
+        """Start a job, or put it in the queue behind the running job; False if the queue is full or has this choice already. work: returns
+        the result, and reports its progress. model: the job is hidden from people who may not see this model. Where this process only
+        reads, an error stops the page: work that takes minutes is done at the owner of the store.
         """
         answer_or_stop(require_owner)
         with self.lock:

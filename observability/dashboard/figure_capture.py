@@ -42,7 +42,7 @@ class AllFiguresFound(BaseException):
 
 
 class FigureCollector:
-    """The wanted figures, or the wanted file, of one page, and what the page says where it cannot draw. file: the key of its button."""
+    """The wanted figures, or the wanted file, of one page, and the page's message if it cannot draw them. file: the key of its button."""
 
     def __init__(self, wanted: Collection[str], file: str | None = None) -> None:
         self.wanted, self.found, self.said = frozenset(wanted), dict[str, PageFigure](), list[str]()

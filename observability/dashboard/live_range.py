@@ -48,7 +48,7 @@ def shown_state(scope: Scope) -> Hashable:
 
 
 def live_words(newest: datetime | None, now: datetime, every: int = EVERY) -> str:
-    """The seconds between two looks, and when the newest record is of."""
+    """A sentence with the seconds between two updates and the time of the newest record."""
     if newest is None:
         return f"Live, every {every} s. No record yet."
     sign = time_zone.zone_sign(newest)

@@ -25,7 +25,7 @@ def listed_names(names: Sequence[str], find: str, page: int) -> tuple[list[str],
 
 
 def first_rows_note(total: int, what: str, order: str) -> None:
-    """Say that the table of a ranking holds its first rows only, where it does. what: in the plural; order: which come first."""
+    """Draw the note that a table holds only the first rows of a ranking, if it does. what: in the plural; order: which come first."""
     if total > MOST_ROWS:
         plain_caption(f"The table holds the {MOST_ROWS} of {total:,} {what} {order}.")
 
@@ -33,10 +33,10 @@ def first_rows_note(total: int, what: str, order: str) -> None:
 def searched_options(
     options: Sequence[Option], label: str, key: str, chosen: object = None, *, words: Callable[[Option], str] = str, **style: Any
 ) -> list[Option]:
-    """The choices that a box offers: all of few. Of more than MOST_OPTIONS, the first whose words hold what a reader types in a field that
-    is drawn before the box, and `chosen`, where it is one of all.
+    """The choices that a box offers: all options, if there are at most MOST_OPTIONS. Else a search field is drawn before the box, and the
+    first options that contain the typed text are offered, and `chosen` if it is one of the options.
 
-    label: of the field, as "Search columns". key: unique on the page. style: of the field.
+    label: label of the field, such as "Search columns". key: unique on the page. style: options of the field.
     """
     if len(options) <= MOST_OPTIONS:
         return list(options)
@@ -51,7 +51,7 @@ def page_count(matching: int) -> int:
 
 
 def paged_names(names: Sequence[str], what: str, key: str) -> list[str]:
-    """The names that the page lists: all of few, else those that match the search, a page of them. Draws search and page.
+    """The names that the page lists: all names if there are few, else one page of the names that match the search. Draws search and page.
 
     what: their kind in the plural, such as "features"; the text says that they are sorted worst first. key: unique on the page.
     """

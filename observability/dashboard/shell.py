@@ -54,7 +54,7 @@ def main() -> None:
         with telemetry.PAGE_SECONDS.timed():
             try:
                 page.run()
-            except ForbiddenError as error:  # what the role does not show, as a slice of few rows
+            except ForbiddenError as error:  # something that the role may not see, such as a slice with few rows
                 empty_states.error_state(error)
 
 

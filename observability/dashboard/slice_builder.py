@@ -78,7 +78,7 @@ def level_counts(window: Window, model: Model, reference: str) -> dict[str, int]
 
 
 def choose_value(column: str, value: str) -> None:
-    """Add a condition to the slice, in place of another value of its column; one that is there is removed."""
+    """Add a condition to the slice; it replaces another condition on the same column. A condition that the slice has already is removed."""
     held = scope_from_state(st.session_state).slice
     conditions = dict(held.conditions) if held else {}
     if conditions.pop(column, None) != value:

@@ -130,7 +130,7 @@ def _counterfactual_table(here: CasePage, found: Found) -> None:
 
 
 def score_words(model: Model, score: Any) -> str:
-    """A score; of classes the most probable one."""
+    """A score in words; for a score by class, the most probable class with its score."""
     if isinstance(score, dict) and score:
         best = max(score, key=lambda name: score[name])
         return f"{class_words(model, best)} ({formatting.format_number(score[best])})"
@@ -166,7 +166,9 @@ def _response_curve(here: CasePage, each: Curve, place: int) -> None:
 
 
 def curve_sentence(each: Curve, model: Model, what: str) -> str:
-    """Between which scores a feature moves the model, and how many of its values reach the goal. what: what the score is of."""
+    """Between which scores a feature moves the model, and how many of its values reach the goal. what: the thing that is scored, in
+    words.
+    """
     low, high = min(each.scores), max(each.scores)
     ends = f"{formatting.format_number(low)} and {with_unit(model, formatting.format_number(high))}"
     missing = (

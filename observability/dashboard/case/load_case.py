@@ -113,8 +113,8 @@ class OpenedCase:
 
 @cached_by_state(32)
 def opened_case(prediction: str, model: str | None, answer: str | None = None) -> OpenedCase:
-    """A prediction by its id, in a model or in the one that has it. answer: environment and version, as `shadow/2`, of one of several with
-    the id; by default the one in production. Raises NotFoundError.
+    """A prediction by its id, in a model or in the one that has it. answer: environment and version, such as `shadow/2`, which select one
+    of several predictions with the id; by default the one in production. Raises NotFoundError.
     """
     environment, _, version = (answer or "").partition("/")
     return OpenedCase(open_case(load.store(), prediction, model=model, version=version or None, environment=environment or None))

@@ -157,7 +157,7 @@ def _map_words(found: PredictionMap) -> None:
 
 
 def _distance_words(found: PredictionMap) -> str:
-    """What the map is made of, and what it does not say."""
+    """A text that explains how the map is made and what it does not show."""
     ranked = f"{found.known:,} reference rows" if found.known else "the drawn rows"
     made = (
         f"The {len(found.blocks)} latent inputs are taken as one vector, with their values as logged."

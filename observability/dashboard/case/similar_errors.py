@@ -137,7 +137,7 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
 
 def trend_sentence(found: ErrorRule) -> str:
     """In how many periods the interval excludes the overall rate, then the lowest and the highest rate with their intervals.
-    Periods of fewer than NAMED_FROM rows are neither named nor counted; of equal rates that of the most rows is named.
+    Periods of fewer than NAMED_FROM rows are neither named nor counted; of equal rates, the rate with the most rows is named.
     """
     known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
     many = [each for each in known if each.n >= NAMED_FROM]

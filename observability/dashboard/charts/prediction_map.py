@@ -26,8 +26,8 @@ def scattered_predictions(
 ) -> go.Figure:
     """The predictions as marks. A mark's `customdata` is its place in the frame and its text.
 
-    frame: x, y, outcome (of OUTCOMES), text, and `value` where the colour is a number. titles: of both axes. number: what `value` is; None
-    colours by outcome. case: where the case lies that is marked.
+    frame: x, y, outcome (of OUTCOMES), text, and `value` where the colour is a number. titles: the titles of both axes. number: what
+    `value` is; None colours by outcome. case: where the case lies that is marked.
     """
     figure = go.Figure()
     rows = frame.assign(place=np.arange(len(frame)))

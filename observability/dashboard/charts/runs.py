@@ -13,7 +13,9 @@ from observability.dashboard.charts import layout
 from observability.stats.curve import downsampled_indices
 
 MAX_POINTS = 1500
-"""Points of one line; of more, the lowest and highest of each stretch are drawn, so that spikes stay visible."""
+"""Most points of one line. If there are more, only the lowest and the highest point of each stretch are drawn, so that spikes stay
+visible.
+"""
 MAX_STEPS, MAX_RANKS = 240, 64
 ALL_ROWS, LABEL_HEIGHT = 560, 14
 """Pixels that the rows of all ranks take, where they may be so low, and that a label of a row needs."""

@@ -71,7 +71,7 @@ def metric_lines(
     """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
     dotted.
 
-    baseline_name: what the baseline is of. severity: of the finding whose limit it is (`limit_line`). of_label: the unit of the model's
+    baseline_name: the name of the baseline. severity: of the finding whose limit it is (`limit_line`). of_label: the unit of the model's
     label. series: period, value, low, high,
     labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a dashed line in another colour.
     """

@@ -199,7 +199,7 @@ def rule_runs_since(made: datetime, own: pd.DataFrame) -> str:
 
 
 def cleaning_rate_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """The share that each run dropped (changed, of a rule that only changes) over time, with the usual share."""
+    """The share of rows that each run dropped over time (changed, for a rule that only changes rows), with the usual share."""
     drops = bool(own["rows_dropped"].sum() or not own["rows_changed"].sum())
     metric, field, verb = (
         ("cleaning_drop_rate", "rows_dropped", "dropped") if drops else ("cleaning_change_rate", "rows_changed", "changed")

@@ -57,7 +57,7 @@ def flow_by_group(chain: pd.DataFrame, column: str | None) -> pd.DataFrame:
 
 
 def runs_of_dataset(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
-    """The runs of all rules on the dataset that a rule cleans, oldest first; of a rule that names no dataset, its own."""
+    """The runs of all rules on the dataset that the chosen rule cleans, oldest first; only its own runs if it names no dataset."""
     own = rows[rows["subject"] == chosen]
     name = own["dataset"].iloc[-1]
     return (own if pd.isna(name) else rows[rows["dataset"] == name]).sort_values("at", ignore_index=True)

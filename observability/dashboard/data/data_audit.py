@@ -155,7 +155,7 @@ def _effects(audit: AuditedData) -> None:
 
 
 def _columns_alone(audit: AuditedData, scope: Scope) -> None:
-    """How far each column alone gets with the label; of a model's data a link to the audit that judges it."""
+    """How far each column alone gets with the label; for a model's data, with a link to the audit that judges it."""
     if audit.leakage_of is not None:
         name, version = audit.leakage_of
         link = links.page_address("audits", scope.about(name), version=version, kind="leakage")

@@ -296,7 +296,7 @@ def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 def _column_values(rows: pd.DataFrame, metric: str) -> tuple[list[str | None], Floats]:
     """The columns that batches hold, by name, and the measure of each batch (batches × columns).
 
-    The only column is None where the measure is of whole batches.
+    If the measure is about whole batches, the only column is None.
     """
     if metric == "batch_rows":
         return [None], rows[["rows"]].to_numpy(float)

@@ -58,7 +58,7 @@ def item_history_table(rows: pd.DataFrame, item: str, scope: Scope, key: str = "
 
 
 def _history_cells(entry: dict[Any, Any], scope: Scope, several: bool) -> dict[str, Cell]:
-    """The cells of one row. several: the rows are of several projects."""
+    """The cells of one row. several: whether the rows belong to several projects."""
     known = {name: value for name, value in entry.items() if value is not None and value == value}
     name, project = str(entry["annotator"]), str(entry["project"])
     label: Cell = {"t": str(known.get("label", "waits"))}

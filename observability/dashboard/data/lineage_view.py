@@ -176,7 +176,9 @@ def chosen_thing(found: Lineage, scope: Scope) -> Thing | None:
 
 
 def newest_version(found: Lineage, scope: Scope) -> Thing | None:
-    """The version with a link that was registered last, of the scope's model or of all models; of one time, the one with most links."""
+    """The version that was registered last among those with a link, of the scope's model or of all models. If several were registered at
+    the same time, the one with most links.
+    """
     models = [model for model in load.catalog().models if scope.model in (None, model.name)]
     times = {Thing("version", (model.name, each.name)): each.registered_at for model in models for each in model.versions}
     linked = [thing for thing in times if thing in found.origins or thing in found.products]
@@ -292,7 +294,7 @@ def _table_line(step: LineageStep, view: LineageView, found: Lineage, scope: Sco
 
 
 def _link_words(step: LineageStep) -> str:
-    """`cleaned dataset people`: the link of an origin without its own name; of a product the whole sentence."""
+    """The words of a link, such as `cleaned dataset people`. For an origin, its own name is left out; for a product, the whole sentence."""
     if step.above is None:
         return formatting.DASH
     return f"{step.relation} {step.above.words}" if step.origin else _link_sentence(step)

@@ -137,7 +137,7 @@ def _save_settings(before: edit_config.Body, wanted: edit_config.Body, read: str
 
 
 def _settings_changes(before: edit_config.Body, wanted: edit_config.Body) -> list[str]:
-    """The changes in words; of a channel without its address."""
+    """The changes in words; a channel is named without its address."""
     said = []
     for name in sorted({*before["channels"], *wanted["channels"]}):
         old, new = before["channels"].get(name), wanted["channels"].get(name)

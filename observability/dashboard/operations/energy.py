@@ -86,7 +86,7 @@ def window_findings(here: ModelPage, name: str) -> list[Finding]:
 
 
 def energy_of_serving(here: ModelPage, version: str | None = None) -> ServingEnergy:
-    """The energy of serving in the window, of a version, else of the chosen one or of all."""
+    """The energy of serving in the window: of the given version, else of the chosen version, else of all versions."""
     return serving_energy(*_energy_frames(window_without_slice(here)), price_place(here), version=version or here.window.version)
 
 

@@ -71,7 +71,7 @@ def change_row(entry: Entry, scope: Scope) -> dict[str, Any]:
 
 
 def change_rows_by_event(entries: Sequence[Entry], scope: Scope) -> list[dict[str, Any]]:
-    """A row for each entry; entries that say the same at the same time of several models, and link to nothing, share one."""
+    """A row for each entry. Entries without a link that state the same about several models at the same time share one row."""
     rows: dict[object, tuple[dict[str, Any], list[str]]] = {}
     for place, entry in enumerate(entries):
         row = change_row(entry, scope)

@@ -250,7 +250,9 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
 
 
 def page_of_what_is_not_judged(status: ModelStatus) -> str | None:
-    """The page of a model that has no reference by its nature: of its decisions or answers to probes, or of its calls; None of others."""
+    """The page of a model that cannot have a reference: the page about its decisions, its answers to probes or its calls. None for other
+    models.
+    """
     if status.elsewhere and not status.predictions:
         return ELSEWHERE[status.elsewhere[0].analyzer]
     spans = status.model.task is None and status.model.column("feature.operation") is not None

@@ -35,12 +35,14 @@ ICONS = {
     "reopen": "undo",
 }
 SAYS = {"assign": "assigned", "acknowledge": "acknowledged", "snooze": "snoozed", "mute": "snoozed", "resolve": "resolved"}
-"""What the entry of an action says; of the last one `reopened`."""
+"""The word for the entry of each action; the entry of `reopen` is named `reopened`."""
 ELSEWHERE = "Alerts and what people say about them are about production. Choose it in the bar above to act."
 
 
 def alert_of_incident(incident: Incident, alerts: Mapping[str, Alert], now: datetime) -> Alert | None:
-    """The alert about an incident: an open one about the same fault, else the one that was opened by it; None where nobody spoke of it."""
+    """The alert about an incident: an open alert about the same fault, else the alert that the incident opened; None if there is
+    neither.
+    """
     standing = {name: alert for name, alert in alerts.items() if alert.state != "resolved" or alert.is_held(now)}
     return same_fault(incident, standing) or alerts.get(incident.id)
 

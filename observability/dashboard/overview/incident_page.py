@@ -219,7 +219,7 @@ def incident_facts_table(here: OpenIncident) -> None:
 
 
 def worst_part(incident: Incident) -> Finding | None:
-    """The worst related finding about a slice, of an incident of all predictions; None where there is none."""
+    """The worst related finding about a slice, if the incident is about all predictions; None if there is none."""
     if incident.lead.slice:
         return None
     return next((finding for finding in incident.collateral if finding.slice and finding.value is not None and finding.needs_action), None)

@@ -57,7 +57,7 @@ VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: \S{1,12})?)(?: \(.*)?$")
 ROWS_AT_END = re.compile(r"(?<=[%\d]) (?:of|on|over) [\d,]+ (?:labelled |sampled )?(?:predictions|values|labels|requests|rows)$")
 """The number of rows behind a share, which the tooltip of a line has."""
 WHOLE_WORDS, MIN_WORDS = 16, 5
-"""Words of the longest headline, and of the shortest that a longer one is cut to."""
+"""Most words of a headline, and fewest words that a longer headline is cut to."""
 DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))
 """Words that a shortened headline does not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}

@@ -99,7 +99,9 @@ def fleet_statuses(scope: Scope) -> list[ModelStatus]:
 
 
 def _status_or_failure(read: Callable[[Scope, Model], ModelStatus], scope: Scope, model: Model) -> ModelStatus:
-    """The status of a model. A failure stops no other model: the row says so. Errors that a person can fix are raised."""
+    """The status of a model. If a model fails, its row tells so and the other models are still drawn. Errors that a person can fix are
+    raised.
+    """
     try:
         return read(scope, model)
     except ObservabilityError:

@@ -75,7 +75,7 @@ def change_waterfall_section(here: ModelPage, found: Mapping[str, Finding]) -> N
 
 
 def _signed_loss(value: float, unit: str) -> str:
-    """A difference with its sign; of shares in points."""
+    """A difference with its sign; a difference of shares is in points."""
     plus = "+" if value > 0 else ""
     return f"{plus}{formatting.format_number(100 * value)} points" if unit == "share" else f"{plus}{formatting.format_number(value)}"
 

@@ -102,8 +102,8 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
 
 
 def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
-    """Until when a signature accepts an audit, whether that is over, and whether it was given for an earlier run; of anybody but a risk
-    owner that it does not.
+    """Words about a signature: until when it accepts the audit, or when that ended, and whether it was given for an earlier run. For
+    anybody except a risk owner, the words are that the signature does not count.
     """
     if not risk_owners.is_signed_by_risk_owner(audit.model, str(signature["author"])):
         return risk_owners.NOT_A_RISK_OWNER

@@ -111,7 +111,7 @@ def load_exports(scope: Scope) -> ExportsPage:
     ever = export_events(load.ask_store(EXPORTS, Window(scope.model or "", EPOCH, scope.end or load.page_clock())), models)
     newest = max((each.at for each in ever if not each.own), default=None)
     window = load.window_of_records(scope, judged.ANALYZER, newest)
-    levels = load.ask_store(LEVELS, replace(window, model=""))  # a level is of a recipient, whichever model is chosen
+    levels = load.ask_store(LEVELS, replace(window, model=""))  # a level belongs to a recipient and does not depend on the chosen model
     ledger = export_ledger(load.ask_store(EXPORTS, window), levels, models, f"{judged.NAME}/{judged.K}")
     found = load.scope_record_findings(scope, judged.NAME)
     own = [each for each in ever if each.own and each.at >= window.start]

@@ -102,7 +102,7 @@ def _chosen_fairness_class(here: ModelPage) -> str | None:
 
 
 def rate_title(rate: str) -> str:
-    """The title of a rate; of one class its recall or its share of decisions."""
+    """The title of a rate; for one class, of its recall or its share of decisions."""
     name, _, of = rate.partition(" of ")
     return f"{'Recall' if name == 'true_positive_rate' else 'Selection rate'} of {of}" if of else formatting.metric_title(name)
 

@@ -26,7 +26,7 @@ COUNTED = {
     "true_positive_rate": {"label": 1, "answer": 0},
     "false_positive_rate": {"label": 0, "answer": 1},
 }
-"""Label and answer of the predictions that a click on a rate opens; of the other rates the wrong ones."""
+"""Label and answer of the predictions that a click on a rate opens; for the other rates, the wrong predictions are opened."""
 
 
 def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> pd.DataFrame:

@@ -35,7 +35,7 @@ def shift_gap_rows(results: dict[str, Any], attribute: str, rate: str) -> pd.Dat
 
 
 def shift_figure(here: ModelPage, audit: StoredAudit) -> None:
-    """The gap under each shift, of one attribute and rate."""
+    """The gap under each shift, for one attribute and one rate."""
     results, worst = dict(audit.results), audit.results["worst"]
     attributes = sorted({name for shift in results["shifts"] for name in shift.get("gaps", {})})
     rates = list(dict.fromkeys(rate for shift in results["shifts"] for own in shift.get("gaps", {}).values() for rate in own))
