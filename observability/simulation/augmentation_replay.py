@@ -31,7 +31,7 @@ BUDGET = 0.0143
 def replay_on_augmentation(
     ask: Ask, fault: AugmentationFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in an audit of an augmentation, of one model or of all. Raises UsageError where no audit can have it."""
+    """Plant the fault in an audit of an augmentation, for one model or for all. Raises UsageError where no audit can have it."""
     audits = augmentation_audits(ask(AUGMENTATION_AUDITS, Window("", EPOCH, now)))
     return replay_augmentation_fault([each for each in audits if model in (None, each.model)], fault, strength, seed)
 

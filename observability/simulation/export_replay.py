@@ -35,7 +35,9 @@ HASH, CANARY, ITEMS = "sha256:expected", "planted mark", ("contract", "region", 
 def replay_on_exports(
     ask: Ask, fault: ExportFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in exports to a recipient, of a model where one is named. Raises UsageError where nothing was exported."""
+    """Plant the fault in exports to a recipient; only in exports of one model, if it is named. Raises UsageError where nothing was
+    exported.
+    """
     return replay_export_fault(ask(EXPORTS, Window(model or "", EPOCH, now)), fault, strength, seed)
 
 

@@ -33,7 +33,7 @@ class VendorFaultPlant:
 
     @property
     def hit(self) -> list[bool]:
-        """Which rows are of the share of items that the amount says."""
+        """Mask of the rows whose items are changed; the amount is the share of items."""
         chosen = set(self.items[: max(round(self.amount * len(self.items)), 1)])
         return [extra.get("item") in chosen for extra in self.rows["extra"]]
 

@@ -44,7 +44,7 @@ class FormTarget:
 def replay_on_form(
     ask: Ask, fault: FormFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in a form of the newest audits, of one model or of all. Raises UsageError where no form can have it."""
+    """Plant the fault in a form of the newest audits, for one model or for all. Raises UsageError where no form can have it."""
     audits = latest_audits(trade_off_audits(ask(PRECISION_AUDITS, Window("", EPOCH, now))))
     return replay_form_fault([each for each in audits if model in (None, each.model)], fault, strength, seed)
 
