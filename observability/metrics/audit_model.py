@@ -121,7 +121,7 @@ class AuditModel:
         return found
 
     def score(self, held: Array, answers: Array) -> float:
-        """Return the metric of answers to some rows; NaN where they are of one class."""
+        """Return the metric of answers to some rows; NaN if the rows have only one class."""
         from sklearn import metrics
 
         y = self.y[held]

@@ -268,7 +268,7 @@ def augmentation_audits(frame: "DataFrame") -> list[AugmentationAudit]:
 
 
 def _audit(row: Mapping[Any, Any], results: Mapping[str, Any]) -> AugmentationAudit | None:
-    """The audit of a record; None where its results are of another form."""
+    """The audit of a record; None if its results have another form."""
     of = ERROR if results.get("of") == ERROR else "accuracy"
     name, whole = results.get("augmentation"), _slice({"column": "", "level": "", "n": results.get("rows"), **_own(results)}, of)
     if not isinstance(name, str) or not name or whole is None:

@@ -77,7 +77,7 @@ class DailyShares:
         return DailyShares(self.days[kept], self.hits[kept], self.total[kept], self.squares[kept], self.rows[kept])
 
     def then(self, later: "DailyShares") -> "DailyShares":
-        """Two series as one; the later one wins on days of both."""
+        """Two series as one; on a day that both have, the later series counts."""
         apart = not self.days.size or not later.days.size or self.days[-1] < later.days[0]
         first = self if apart else self.at(~np.isin(self.days, later.days))
         parts = ((getattr(first, name), getattr(later, name)) for name in ("days", "hits", "total", "squares", "rows"))

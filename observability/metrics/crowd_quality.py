@@ -271,7 +271,7 @@ def annotator_confusion(crowd: Crowd, who: str | None = None) -> "DataFrame":
 def consensus_labels(crowd: Crowd) -> "DataFrame":
     """A row for each item: item, labels, agree (of them with the consensus), consensus, quality (probability that it is right), settled.
 
-    The consensus of a settled item is the label that settled it, of others the likeliest class of the posterior.
+    The consensus of a settled item is the label that settled it; for another item, it is the class with the largest posterior probability.
     """
     import pandas as pd
 

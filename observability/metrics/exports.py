@@ -105,7 +105,7 @@ class ExportEvent:
 
 @dataclass(frozen=True)
 class RecipientLevel:
-    """What the owner allows a recipient, of a dataset or of all. None: not stated. attestation: the hash that its enclave should
+    """What the owner allows a recipient for one dataset or for all. None: not stated. attestation: the hash that its enclave should
     attest; attestation_key: the public key that should have signed it, as PEM. checklist: the items that training must satisfy.
     """
 
@@ -463,7 +463,7 @@ class ExportLedger:
         return dict(sorted(found.items()))
 
     def loss(self, pair: tuple[str, str], until: ExportEvent | None = None) -> PrivacyLoss:
-        """The privacy loss of a pair; of the exports up to one of them where it is given."""
+        """The privacy loss of a recipient and dataset. until: the last export that counts; None: all exports count."""
         own = [each for each in self.by_pair().get(pair, []) if until is None or each.place <= until.place]
         level = self.level(own[-1]) if own else RecipientLevel()
         stated = max((each.delta or 0.0 for each in own), default=0.0)

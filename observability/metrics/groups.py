@@ -27,7 +27,7 @@ Bools = NDArray[np.bool_]
 MINIMUM_OF_CLASS = 30
 """Positives for a true positive rate, negatives for a false positive rate, rows of anything."""
 MINIMUM_WIDTH = 0.1
-"""Half the widest 95 % interval with which another rate is evaluated; of a mean relative to the mean of all."""
+"""Largest half-width of a 95 % interval with which another rate is evaluated; for a mean, relative to the mean of all rows."""
 MAX_CLASSES = 20
 """Classes whose rates are measured, the first ones."""
 MISSING = "null"
@@ -286,7 +286,7 @@ def class_rate_name(rate: str, name: str) -> str:
 
 
 def rate_name(metric: str) -> str:
-    """Rate of a metric, whatever class it is of."""
+    """The rate of a metric without the class that it is about."""
     return metric.partition(" of ")[0]
 
 

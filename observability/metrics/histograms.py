@@ -194,7 +194,7 @@ class DailyHistogram:
         return DailyHistogram(self.numbers[kept], self.counts[kept], self.w[kept], self.w2[kept], self.rows[kept])
 
     def joined(self, later: "DailyHistogram") -> "DailyHistogram":
-        """Two series as one; a day of both is their sum."""
+        """Two series as one; on a day that both have, the values are added up."""
         if self.numbers.size and later.numbers.size and self.numbers[-1] < later.numbers[0]:
             parts = ((getattr(self, name), getattr(later, name)) for name in ("numbers", "counts", "w", "w2", "rows"))
             return DailyHistogram(*map(np.concatenate, parts))
@@ -266,8 +266,9 @@ def daily_histograms(days: NDArray[np.int64], rows: Sequence[Columns], sizes: Se
 
 
 CALENDAR_SHARE, CALENDAR_ROWS, CALENDAR_DAYS = 0.95, 5, 7
-"""Share of rows of a day that share a value, and of days on which they do, of a column that has one value a day; fewest rows of such a day;
-and days from which the value must differ between them, because one that stays the same has stopped."""
+"""Limits for a column with one value a day: share of the day's rows that have the same value; share of the days for which that holds;
+fewest rows of such a day; and number of days from which the value must differ between days, because a value that stays the same is stuck.
+"""
 
 
 def one_value_a_day(by_day: DailyHistogram, reference: ColumnHistogram) -> bool:

@@ -351,7 +351,8 @@ def _errors_left(wrong: int, change: Array, later: Array, order: Array, grid: Fl
 
 @dataclass(frozen=True)
 class SkillReplay:
-    """Accuracy of the label of the annotator chosen by skill, of a random one, and the difference, on `n` later items.
+    """The accuracy of labels by the annotator who was chosen by skill, the accuracy of a random annotator's labels, and the difference, on
+    `n` later items.
 
     balanced: accuracy where skill is chosen among those whom LOAD_STEP leaves. busiest: by policy ("skill", "balanced", "random"), items of
     the annotator who gets most of them.

@@ -471,8 +471,8 @@ def _tree(lineage: Lineage, centre: LineageStep, depth: int, most: tuple[int, in
 
 
 def _following(lineage: Lineage, step: LineageStep) -> Iterator[tuple[Thing, str, bool]]:
-    """(thing, relation, whether it is an origin) of what the way goes on to from a step: origins of an origin, products of a product, and
-    of a version that is a product its origins of another kind than the one that led to it.
+    """The next steps of a way through the lineage, as (thing, relation, whether it is an origin): from an origin to its origins, from a
+    product to its products, and from a version that is a product also to its origins of another kind than the origin that led to it.
     """
     if not step.origin:
         yield from ((link.product, link.relation, False) for link in lineage.products.get(step.thing, ()))

@@ -72,7 +72,7 @@ class DailyMetrics:
 
     @cached_property
     def place(self) -> NDArray[np.int64]:
-        """Which of these each row of the counts is of."""
+        """For each row of the counts, the place of its day among these days."""
         return np.searchsorted(self.days, self.of_counts)
 
     @cached_property

@@ -89,7 +89,7 @@ class CalibrationErrors:
 
 
 def score_question(model: Model, *keys: Bucket | By) -> Aggregate:
-    """Question for outcomes by decision, label and score bin; of a binary model the "counts" of `outcome_aggregates`."""
+    """Question for outcomes by decision, label and score bin; for a binary model, the "counts" of `outcome_aggregates`."""
     if model.task == "binary":
         return outcome_aggregates(model, *keys)["counts"]
     return Aggregate("outcomes", keys=(*keys, By("decision"), By("label"), By("score_bin")))

@@ -355,7 +355,7 @@ def _clipped_errors(now: Floats, before: Floats) -> tuple[Floats, Floats]:
 
 
 def _ranks_among(now: SampledRows, before: SampledRows, reference: str, *, numeric: bool) -> tuple[Floats, Floats]:
-    """Rank of each value among the values before, 0 to 1 (mid-ranks for ties); of categories the most frequent first. NaN where
+    """Rank of each value among the values before, 0 to 1 (mid-ranks for ties); for categories, the most frequent level first. NaN where
     missing.
     """
     if numeric:

@@ -166,7 +166,7 @@ class TrainingRun:
                 yield curve, training.get(base_metric(name))
 
     def judged(self, which: DataPart | None = None) -> list[MetricCurve]:
-        """Curves of a known better direction, of one part of the data or of both, by name."""
+        """Curves by name whose better direction is known; on training rows, on held-out rows or on both."""
         return [curve for name, curve in self.curves.items() if curve.better and which in (None, data_part(name))]
 
     def main(self) -> MetricCurve | None:
@@ -200,7 +200,7 @@ def data_prefix(name: str) -> str:
 
 
 def data_part(name: str) -> DataPart:
-    """Whether a metric is of training rows (also where its name does not tell) or of held-out rows.
+    """Whether a metric is measured on training rows (also if its name does not tell) or on held-out rows.
 
     Parameters
     ----------

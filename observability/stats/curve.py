@@ -318,7 +318,7 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
 def _worsening(cost: Array, k: int) -> tuple[CurveChange, float, CurveNoise]:
     """Rise of the last k values above the best k neighbours, its z, and the noise of single values.
 
-    The interval is of a difference of two means with the curve's noise. The search for the best stretch is accounted for by the
+    The interval belongs to a difference of two means with the curve's noise. The search for the best stretch is accounted for by the
     limit `_needed_z(n, k)`.
     """
     means = _moving_means(cost, k)

@@ -30,7 +30,7 @@ RIDGE, PAIR_SCALE = 0.05, 0.3
 """Ridge penalty per row, and the scale of a product beside a single column: smaller products are penalised more."""
 MAX_PAIRS, MAX_LEVELS, PAIRED_LEVELS = 300, 12, 2
 RARE = 0.01
-"""Levels, and missing values, of a smaller share of both samples have no column of their own."""
+"""Levels and missing values with a smaller share of both samples have no column of their own."""
 
 
 @dataclass(frozen=True)
@@ -312,7 +312,7 @@ def _legendre_ranks(values: Floats) -> list[Floats]:
 
 
 def _level_columns(values: Array) -> list[Floats]:
-    """A column for missing values, and of a category one for each frequent level; the most frequent needs none of its own."""
+    """A column for missing values; for a category, also one for each frequent level except the most frequent one."""
     if values.dtype != object:
         missing = ~np.isfinite(values.astype(float))
         return [missing.astype(float)] if missing.mean() >= RARE else []

@@ -168,7 +168,7 @@ def canary_exposure(canaries: ArrayLike, candidates: ArrayLike) -> CanaryExposur
     Returns
     -------
     CanaryExposure
-        A tie counts against the canary. The p-value is Fisher's, of the ranks divided by the number of candidates.
+        A tie counts against the canary. The p-value is Fisher's combination of the ranks divided by the number of candidates.
 
     References
     ----------

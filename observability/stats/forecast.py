@@ -1,8 +1,8 @@
 """Forecast of a sum that grows day by day, such as the month's cost, with its interval.
 
-A local level with fixed weekday effects (from four weeks on), fitted by statsmodels in state space form: the level follows a shift
-of traffic after some days, and the interval grows with the remaining days. The forecast is of the sum of the days, whose errors are
-correlated, so its variance is computed for the sum and not added up from the days'.
+A local level with fixed weekday effects (from four weeks on), fitted by statsmodels in state space form: the level follows a shift of
+traffic after some days, and the interval grows with the remaining days. The forecast is a sum over days. The errors of the days are
+correlated, so the variance is computed for the sum; variances of days are not added up.
 """
 
 import warnings

@@ -24,8 +24,8 @@ MIN_SWAP_LEVELS = 3
 class LevelSwap:
     """The levels that fell and rose most significantly, as places among the groups, with their shares before and now.
 
-    rest: share of the whole movement that is of other levels, beyond what chance and days move. p_value: probability that chance and
-    days move any two levels so far apart.
+    rest: share of the whole movement that other levels have, beyond the movement that chance and days explain. p_value: probability that
+    chance and days move any two levels so far apart.
     """
 
     fell: int

@@ -36,8 +36,8 @@ def repeated_difference(gained: ArrayLike, lost: ArrayLike, n: int, row_variance
     """Return the mean difference of accuracy between two trainings over seeds.
 
     The variance is the variance of the seeds' differences divided by the number of seeds, plus the variance of the rows' mean differences
-    divided by the number of rows: both are samples. The part that is of seed and row together is counted twice, so the interval is slightly
-    too wide. Degrees of freedom are Welch and Satterthwaite's.
+    divided by the number of rows: both are samples. The variance that seed and row have together is counted twice, so the interval is
+    slightly too wide. Degrees of freedom are Welch and Satterthwaite's.
 
     Parameters
     ----------

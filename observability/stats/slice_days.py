@@ -33,8 +33,8 @@ class SliceDesign:
     freedom: Floats
 
     def standard(self, z: Floats, places: Sequence[int] | slice = slice(None)) -> Floats:
-        """Standard score that is as improbable under a normal law as the widened one is under Student's; of a pair (places) the more
-        cautious.
+        """Standard score that is as improbable under a normal law as the widened one is under Student's; for a pair (places), the more
+        cautious of both.
         """
         wide, freedom = self.factor[places], self.freedom[places]
         if not isinstance(places, slice):

@@ -192,7 +192,7 @@ def search_slices(
 def _adjustments(
     grid: SliceGrid, targets: Sequence[SliceTarget], tested: Sequence[Floats], family: Collection[str]
 ) -> dict[bool, tuple[Adjust, Adjust]]:
-    """By whether a target is of the named family: how p-values of single slices and of pairs are adjusted.
+    """By whether a target belongs to the named family: the adjustments for p-values of single slices and of pairs.
 
     Where both families have targets, each has half of the budget, so that its adjusted p-values are doubled.
     """
