@@ -43,7 +43,9 @@ def run_audit_augmentation(store: Store, args: argparse.Namespace, say: Say) -> 
 
 
 def checked_copies(text: str | None) -> dict[str, int] | None:
-    """Copies that people checked and those with another label, of a text as 12/200. Raises UsageError for any other text."""
+    """The number of copies that people checked and of those with another label, read from a text such as `12/200`. Raises UsageError for
+    any other text.
+    """
     if text is None:
         return None
     changed, slash, n = text.partition("/")

@@ -153,7 +153,7 @@ def rejection_remedy(reason: str, message: str, defaults: "LoadDefaults") -> str
 
 
 def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
-    """Why a load of files ends with 1; "" where it does not.
+    """Why a load of files ends with exit status 1; "" if it ends with 0.
 
     allowed: the share of lines that may be rejected, from 0 to 1. None: less than all of them.
     """

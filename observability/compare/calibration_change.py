@@ -16,7 +16,7 @@ LEAST = 0.02
 
 
 def calibration_differences(ask: AskEngine, model: Model, a: Window, b: Window, young: str | None) -> list[Difference]:
-    """The expected calibration error of both sides, over all labelled rows of each; none of a regression.
+    """The expected calibration error of both sides, each over all its labelled rows; none for a regression.
 
     young: the reason why there is no verdict, or None. The p-value is the larger of two tests: equal errors, and equal deviations of shares
     from scores in every group. The second is needed because deviations of opposite signs can give the same error.

@@ -31,9 +31,10 @@ NO_INTERVAL = Interval(None, None, None, 0.0)
 class Difference:
     """One comparison.
 
-    a, b: both sides with their 95 % intervals; of a distribution only n. change: a - b; of a distribution the distance between the two.
-    least: the smallest change that matters, in its unit. p_value: NaN where it cannot be tested. adjusted: the p-value corrected for all
-    comparisons. why: the reason why there is no verdict, where it is known. more: about how many more rows would give one.
+    a, b: both sides with their 95 % intervals; for a distribution, only n is set. change: a - b; for a distribution, the distance between
+    both sides. least: the smallest change that matters, in its unit. p_value: NaN where it cannot be tested. adjusted: the p-value
+    corrected for all comparisons. why: the reason why there is no verdict, where it is known. more: about how many more rows would give
+    one.
     """
 
     section: Section

@@ -47,7 +47,7 @@ def interval_difference(
 
 
 def decision_differences(ask: AskEngine, model: Model, a: Window, b: Window) -> list[Difference]:
-    """Selection rate of a binary model, share of each class of others, over every decided row."""
+    """The selection rate of a binary model, or the share of each class of a multiclass model, over every row with a decision."""
     if model.task not in ("binary", "multiclass"):
         return []
     asked = Aggregate("predictions", keys=(By("decision"),))
@@ -70,7 +70,7 @@ def _share_interval(rows: "DataFrame", hit: "ArrayLike") -> Interval:
 def performance_differences(
     ask: AskEngine, model: Model, a: Window, b: Window
 ) -> tuple[list[Difference], tuple[float, float], tuple[float, float]]:
-    """Every performance metric (of several classes each class too), and the rows served and labelled of A and of B."""
+    """Every performance metric (with several classes, also for each class), and the numbers of served and labelled rows of A and of B."""
     if model.task is None:
         frames = [ask(Aggregate("outcomes", keys=(By("label"),)), window) for window in (a, b)]
         known = [served_and_labelled(frame) for frame in frames]

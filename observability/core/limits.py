@@ -55,7 +55,9 @@ class IntakeLimits:
 
 @dataclass(frozen=True)
 class LimitsInForce:
-    """The limits that hold, and why the file does not: None where it does. If it is invalid, the earlier limits stay in force."""
+    """The limits in force. problem: why the file of limits is not in force; None if it is. An invalid file leaves the earlier limits in
+    force.
+    """
 
     limits: IntakeLimits = field(default_factory=IntakeLimits)
     problem: str | None = None

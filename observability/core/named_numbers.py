@@ -27,7 +27,7 @@ class NamedNumbers:
 
 
 def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
-    """The wanted numbers of an object of objects, as `{"temperature": {"mean": 20.5}}`; of anything else there are none.
+    """The wanted numbers of an object of objects, such as `{"temperature": {"mean": 20.5}}`; no numbers for any other value.
 
     Values that are not finite numbers count as missing.
     """

@@ -53,7 +53,9 @@ def rows_of_finding(finding: Finding) -> str:
 
 
 def findings_for_files(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings as a file has them: none about a group of few rows, and no figure of one in their evidence."""
+    """Findings as they are written into a file: without findings about a group with few rows, and without its figures in the evidence of
+    others.
+    """
     return [finding_without_few(finding) for finding in findings if not is_about_few(finding)]
 
 
@@ -98,8 +100,8 @@ def _inner_groups(value: Any) -> Any:
 
 
 def without_few(value: Any) -> Any:
-    """JSON without the entries of lists and mappings that count fewer than MIN_ROWS rows, and without the next smallest entries beside
-    them until what is left out is of two entries and of enough rows. What counts nothing stays.
+    """JSON without the entries of lists and mappings that count fewer than MIN_ROWS rows. The next smallest entries beside them are left
+    out too, until at least two entries with enough rows together are missing. What counts nothing stays.
     """
     if isinstance(value, Mapping):
         hidden = _hidden_entries({name: _entry_rows(each) for name, each in value.items()})
@@ -136,7 +138,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_few(count: Any) -> bool:
-    """Whether a count is of some rows, and of too few."""
+    """Whether a count is above zero and below MIN_ROWS."""
     return _is_count(count) and 0 < count < MIN_ROWS
 
 
@@ -172,8 +174,9 @@ def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
 
 
 def without_small_levels(frame: "DataFrame", columns: Sequence[str]) -> "DataFrame":
-    """The answer to a histogram without the bins of few rows of some columns, and without the next smallest of each until what is left out
-    is of two bins and of enough rows, so that the total does not give it away. Periods are taken together.
+    """The answer to a histogram without the bins with few rows of some columns. In each of these columns the next smallest bins are left
+    out too, until at least two bins with enough rows together are missing, so that the total does not reveal them. Periods are taken
+    together.
     """
     if frame.empty or not columns:
         return frame

@@ -90,10 +90,12 @@ def exposure_results(statistic: Floats, members: Bools) -> dict[str, Any]:
 
 
 def generalisation_gap(confidence: Floats, members: Bools, task: str) -> dict[str, Any]:
-    """Mean loss of members, of others and the difference, as JSON: log loss, for regression the absolute error.
+    """Mean loss of members, mean loss of others, and the difference, as JSON. The loss is the log loss; for a regression, the absolute
+    error.
 
-    confidence: log odds of the truth, for regression less the absolute error. advantage, of a classification: how much more often the
-    truth of members has more than half of the probability. An attacker who calls those rows members gains so much (Yeom and others 2018).
+    confidence: log odds of the truth; for a regression, minus the absolute error. The result has `advantage` for a classification: the
+    share of members whose truth has more than half of the probability, minus the share of others. It is the gain of an attacker who calls
+    such rows members (Yeom and others 2018).
     """
     loss = -confidence if task == "regression" else np.logaddexp(0.0, -confidence)
     inside, outside = mean_of(loss[members]), mean_of(loss[~members])

@@ -131,7 +131,7 @@ def audit_headline(kind: str, found: Mapping[str, Any] | None, why: str | None =
 
 
 def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
-    """Labelled rows that the version served; of the reference where it served none. Raises UsageError where there are too few."""
+    """Labelled rows that the version served; rows of the reference if it served too few. Raises UsageError if these are too few too."""
     found = audit_served_rows(steps.store, steps.model, steps.version, rows)
     if len(found) < curves.MIN_ROWS:
         found = audit_reference_rows(steps.store, steps.model, steps.version, rows)

@@ -138,7 +138,7 @@ class Calibration:
 def calibrated_power(
     store: "Store", seconds: float, cores: int, progress: Progress, read: Callable[[], float] | None = None
 ) -> Calibration:
-    """Fit the power of this machine under loads of several sizes, else of stored readings of a meter.
+    """Fit the power of this machine from loads of several sizes, else from stored readings of a meter.
 
     read: joules since its last call; by default the processor's own counters. cores: of the machine whose readings are stored.
     """

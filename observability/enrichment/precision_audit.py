@@ -275,7 +275,7 @@ def network_rows(store: "Store", model: Model, version: Version) -> "DataFrame":
 
 
 def probe_levels(probes: "DataFrame", model: Model, version: Version) -> dict[str, list[str]]:
-    """The level of each probe in each category and sensitive attribute; of a sensitive number its band, where the version has bands."""
+    """The level of each probe in each category and sensitive attribute; for a sensitive number, its band if the version has bands."""
     bands = {column.name for column in model.columns if (edges := version.edges.get(f"band.{column.name}")) and edges.edges}
     chosen = [column for column in model.columns if column.kind != "number" or (column.sensitive and column.name in bands)]
     places = {column: _plain_names([column])[column.reference] for column in chosen}

@@ -289,7 +289,7 @@ def shown_value(given: Input, masked: Collection[str]) -> str:
 
 
 def shown_inputs(case: Case, masked: Collection[str]) -> list[Input]:
-    """The inputs; of a masked one nothing that depends on its value: percentile, share and flags would reveal it."""
+    """The inputs. A masked input is shown without percentile, share and flags, because they would reveal its value."""
     return [
         replace(given, value=MASKED, percentile=None, share=None, flags=(), because=f"{MASKED}.") if given.feature in masked else given
         for given in case.inputs or ()

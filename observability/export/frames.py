@@ -26,7 +26,7 @@ TOLD_UNKNOWN = ("serving/performance", "serving/drift", "serving/calibration", "
 class FramesReport:
     """What was found, and the page that shows it. In a notebook the object shows itself.
 
-    findings: as of `check --json`, worst first, those that are OK included. html: one file that fetches nothing.
+    findings: as from `check --json`, worst first, including findings that are OK. html: one file that fetches nothing.
     """
 
     findings: tuple[Mapping[str, Any], ...]

@@ -102,7 +102,9 @@ def _parquet_bytes(table: "pa.Table") -> bytes:
 
 
 def findings_table(findings: Sequence[Finding], now: datetime) -> "pa.Table":
-    """One row a finding, those that are OK included. limit_low, limit_high: the limit; of a single number both are it."""
+    """One row for each finding, including findings that are OK. limit_low, limit_high: the limit; both are equal if it is a single
+    number.
+    """
     import pyarrow as pa
 
     plain: tuple[str, ...] = (

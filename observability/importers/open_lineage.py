@@ -24,8 +24,8 @@ class NoEventError(ValueError):
 def records_of_event(event: Any) -> list[dict[str, Any]]:
     """The records of one run event, the run first.
 
-    START gives the start of a run, COMPLETE, ABORT and FAIL its end; RUNNING and OTHER give datasets alone. A dataset becomes a record
-    where the event has its number of rows, and, of an input, its version; else the run names it. Raises NoEventError.
+    START gives the start of a run, COMPLETE, ABORT and FAIL its end; RUNNING and OTHER give datasets alone. A dataset becomes a record if
+    the event has its number of rows and, for an input, also its version; else only the run names it. Raises NoEventError.
     """
     if not isinstance(event, Mapping):
         raise NoEventError("an event is a JSON object")

@@ -146,7 +146,8 @@ def epoch_time_text(seconds: float) -> str:
 
 
 def utc_time_text(text: str, timezone: tzinfo | None, where: str) -> str:
-    """RFC 3339 in UTC of a time as text; one without an offset is of the time zone. Raises UsageError where that is not known.
+    """A time as text in RFC 3339 and UTC. A time without an offset is read in the given time zone. Raises UsageError where that is not
+    known.
 
     A text that is not a time is returned unchanged, so that its record is rejected.
     """

@@ -114,7 +114,8 @@ def shared_features(row: Row, version: Version) -> tuple[Any, ...]:
 
 
 def matched_features(row: Row, version: Version) -> tuple[Any, ...]:
-    """The features of both versions by which requests are matched: of very many the most important ones, so that a sample keeps its rows.
+    """The features of both versions by which requests are matched. If there are very many, only the most important ones, so that a sample
+    keeps its rows.
 
     Two small samples of the same requests would hardly share one where the shadow answers under ids of its own.
     """

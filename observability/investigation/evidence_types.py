@@ -154,9 +154,9 @@ class ErrorRule:
 
     n, errors: rows covered by the rule, and errors among them; rate = errors / n with low, high; coverage: share of all errors. overall:
     error rate of all these rows. weak: whether the rate is significantly higher than the rate of the other rows. slice: as in a link, None
-    where it cannot be expressed. counted: rows of the half. rows: of both halves, in words. all_errors: errors covered in both halves
-    without the case; None where the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed: not
-    known to be without significant excess over rows of the same scores. trend: by week or day, as `by` says.
+    where it cannot be expressed. counted: rows of the half. rows: the rows of both halves, in words. all_errors: errors covered in both
+    halves without the case; None where the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed:
+    not known to be without significant excess over rows of the same scores. trend: by week or day, as `by` says.
     """
 
     text: str
@@ -229,8 +229,8 @@ class InputRepair:
 class Explained:
     """Attributions (score_explanation.py): base_value + Σ attributions + residual is the model's output in the link space.
 
-    attributions: by feature; multiclass: of the decided class. method: of the worker, or "logged". mismatch: that the model file gives
-    other scores than the logged ones; empty where it does not.
+    attributions: by feature; multiclass: of the decided class. method: the worker's method, or "logged". mismatch: a sentence that the
+    model file gives other scores than the logged ones; empty if it gives the same.
     """
 
     attributions: Mapping[str, float]

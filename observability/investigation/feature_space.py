@@ -43,7 +43,7 @@ class FeatureBlock:
         return (1 if self.raw else 2) if self.column.kind == "number" else len(self.levels) + 2
 
     def columns_of(self, frame: "DataFrame") -> Floats:
-        """(n, width): of a number its rank from 0 to 1 (0.5 where it is missing) and whether it is missing; of a category its level."""
+        """(n, width): for a number, its rank from 0 to 1 (0.5 if it is missing) and whether it is missing; for a category, its level."""
         values = frame[self.column.reference]
         if self.column.kind == "number":
             numbers = values.to_numpy(np.float64)

@@ -68,7 +68,7 @@ def confidence_thresholds(chances: Floats, labels: Integers) -> Floats:
 
 
 def confident_class(chances: Floats, limits: Floats) -> Integers:
-    """Of each row (n, classes) the class that reaches its threshold, the most probable of several; −1 where none does."""
+    """For each row of (n, classes), the class that reaches its threshold; of several, the most probable one. −1 if none does."""
     reached = chances >= limits - TOLERANCE
     several = np.where(reached.sum(axis=1) > 1, chances.argmax(axis=1), reached.argmax(axis=1))
     return np.where(reached.any(axis=1), several, -1)

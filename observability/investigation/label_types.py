@@ -73,7 +73,7 @@ def score_name(model: Model, place: int = -1) -> str:
 
 
 def prediction_with_score(model: Model, prediction: str | None, score: float | None) -> str:
-    """A decision with its score, and the class that the score is of where that is another one: `late (0.553)`, `on time (late 0.238)`.
+    """A decision with its score; if the score belongs to another class, that class is named too: `late (0.553)`, `on time (late 0.238)`.
     A regression: the value with its unit.
     """
     if model.task == "regression":

@@ -122,8 +122,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class Opposite:
-    """The nearest real row with another decision. distance: as of neighbours.py. changes: feature: (this row's value, its value), largest
-    difference first. searched: number of sampled rows. others: of them with the other outcome. goal: what that is, in words.
+    """The nearest real row with another decision. distance: computed as in neighbours.py. changes: feature: (this row's value, its value),
+    largest difference first. searched: number of sampled rows. others: number of them with the other outcome. goal: the other outcome in
+    words.
     """
 
     id: str
@@ -142,8 +143,8 @@ class Opposite:
 @dataclass(frozen=True)
 class Goal:
     """What counts as another outcome. kind: above (score ≥ low), below (score < high), other (another class than `place` is most
-    probable), outside or inside (of low to high, regression). text: in words; short: as the end of a sentence, without the rows that it
-    is of.
+    probable), outside or inside (of low to high, regression). text: in words; short: as the end of a sentence, without the words for
+    the rows.
     """
 
     kind: Literal["above", "below", "other", "outside", "inside"]

@@ -70,7 +70,7 @@ def project_classes(store: "Store", project: str) -> tuple[str, ...]:
 def project_settled_labels(store: "Store", project: str) -> "DataFrame":
     """The settled labels of a project with the content of their items; without those that a case asks to label again.
 
-    Columns as of `settled_labels_table`.
+    The columns are the same as in `settled_labels_table`.
     """
     question = Records("annotation", ("item", "annotator", "at", "label"), ever=True, rows=MAX_STORED, only=(("project", project),))
     answers, model = newest_answers(store.ask(question, ALWAYS)), project_model(store, project)

@@ -19,8 +19,8 @@ def headline_proof(finding: Finding, context: Context) -> str | None:
 
 
 def validity_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the days until an audit expires, negative since then; of a version without one, of the days since it was registered, and
-    of one whose file was replaced, since the audit.
+    """The SQL of the days until an audit expires; negative after it expired. For a version without an audit, the SQL of the days since its
+    registration; for a version whose file was replaced, of the days since the audit.
     """
     where, now = audit_conditions(finding, context), time_literal(context.due_time)
     if where is None:

@@ -32,7 +32,7 @@ def devices_sql(finding: Finding, context: Context) -> str:
 
 
 def device_share_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of devices that have a property, of one group where the finding is about one."""
+    """The SQL of the share of devices that have a property; if the finding is about a group, only of its devices."""
     group, level = finding.evidence.get("group"), finding.evidence.get("level")
     where = ["flag IS NOT NULL", *([f"{group} = {text_literal(str(level))}"] if group else [])]
     return f"""WITH {devices_sql(finding, context)}, flagged AS (
@@ -59,7 +59,7 @@ SELECT count(*) FILTER (version IS NULL OR version NOT IN (SELECT version FROM f
 
 
 def latency_ratio_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the mean ratio of the latency of devices to their own past, of one group where the finding is about one."""
+    """The SQL of the mean ratio of the latency of devices to their own past; if the finding is about a group, only of its devices."""
     if finding.against != "past":
         return None
     group, level = finding.evidence.get("group"), finding.evidence.get("level")

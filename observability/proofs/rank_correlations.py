@@ -18,7 +18,9 @@ from observability.proofs.rows import (
 )
 
 ROWS, PAST_ROWS, PAST_DAYS = 2000, 4000, 28
-"""Rows of the window and of the reference that are read, those with the smallest random numbers of their ids; of the past; its days."""
+"""Most rows that are read of the window and of the reference (those with the smallest random numbers of their ids); most rows of the past;
+and days of the past.
+"""
 
 
 def rank_correlation_proof(finding: Finding, context: Context) -> str:

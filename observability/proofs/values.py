@@ -115,7 +115,8 @@ def freshness_proof(finding: Finding, context: Context) -> str:
 def silence_proof(finding: Finding, context: Context) -> str:
     """The SQL of the hours without predictions in the gap that a finding names.
 
-    Where it names none, of the hours of the window without predictions at whose time of the week some were made in the four weeks before.
+    If it names none, the SQL of the number of empty hours: hours of the window without predictions, at a time of the week at which
+    predictions were made in the four weeks before.
     """
     evidence = finding.evidence
     if "from" in evidence:

@@ -188,7 +188,7 @@ def _typical_number_sql(finding: Finding, context: Context) -> str | None:
 
 
 def _typed_sql(name: str, kind: str) -> str:
-    """A field of `extra` as text; null where it is of another type."""
+    """A field of `extra` as text; null if it has another type."""
     return f"CASE json_type(extra->'{name}') WHEN '{kind}' THEN extra->>'{name}' END"
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from observability.core.finding import STATE_OF, Severity, State, urgency
 
 MAX_ITEMS = 7
-"""Items on the agenda; of the rest, what is overdue follows them, and the others are folded."""
+"""Most items on the agenda. Of the other items, overdue ones follow these, and the rest is folded."""
 OUTCOMES = ("accept", "watch", "act")
 """Changes that give an item its outcome."""
 UNDECIDED = 3

@@ -18,7 +18,7 @@ WITHOUT_SLICES = "operations/"
 @dataclass(frozen=True)
 class ItemFigure:
     """What an agenda item shows of its leading finding in one model. days: empty where the metric has none. worst: the frozen finding about
-    the worst slice of the model, or None; of a finding about operations always None.
+    the worst slice of the model, or None; always None for a finding about operations.
     """
 
     model: str

@@ -44,8 +44,8 @@ def affected_words(found: Body) -> str:
 
 
 def error_cost_sentence(found: Body) -> str:
-    """Estimated cost of errors on affected predictions, or why it is unknown. Weeks frozen by an earlier version have the cost of all
-    errors, of the affected predictions and of the others.
+    """Estimated cost of errors on affected predictions, or why it is unknown. Weeks that an earlier version froze hold the cost of all
+    errors, on affected predictions and on the others.
     """
     cost = found["money"]
     if cost is None:

@@ -71,7 +71,7 @@ def newest_audited_version(model: Model) -> Version | None:
 
 
 def audit_due_at(when: str, registered: datetime, last: StoredAudit | None) -> datetime | None:
-    """When an audit is due that was scheduled as `30 days`, `new version` or `expired`; None where the next one is of another version."""
+    """When an audit is due that was scheduled as `30 days`, `new version` or `expired`; None if the next audit examines another version."""
     if last is None:
         return registered
     if when == "new version":
@@ -80,7 +80,9 @@ def audit_due_at(when: str, registered: datetime, last: StoredAudit | None) -> d
 
 
 def scheduled_audits(catalog: Catalog, audits: Sequence[StoredAudit], model: str | None = None) -> list[ScheduledAudit]:
-    """Every audit on the schedule, of a model or of all, in the order in which they are due; none of a model without a model file."""
+    """Every audit on the schedule, of a model or of all models, in the order in which they are due. A model without a model file has
+    none.
+    """
     found = []
     for each in catalog.models:
         version = newest_audited_version(each) if model in (None, each.name) else None

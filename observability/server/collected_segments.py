@@ -113,8 +113,8 @@ class SegmentIntake:
             _write_synced(landing / "ready" / name, content)
 
     def _purge(self) -> None:
-        """Delete taken segments a week after they were loaded, and what killed collectors left. The time in a name is of another machine's
-        clock: it counts only for a segment that the store does not know, as after a restore.
+        """Delete taken segments a week after they were loaded, and what killed collectors left. The time in a name comes from another
+        machine's clock: it counts only for a segment that the store does not know, as after a restore.
         """
         for folder in (SEGMENTS, TAKEN):
             self.place.remove_unfinished(folder, PURGE_EVERY)

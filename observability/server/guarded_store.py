@@ -89,12 +89,12 @@ class GuardedStore:
         return [finding_without_few(each) if hides[each.model] else each for each in held]
 
     def require_shown_slice(self, window: Window) -> None:
-        """Raise ForbiddenError where the window's slice is of few rows and the person may not reveal masked values."""
+        """Raise ForbiddenError if the window's slice has few rows and the person may not reveal masked values."""
         if window.slice is not None and self._hides_few(window.model):
             require_shown_slice(self._store, window)
 
     def _hides_few(self, model: str | None) -> bool:
-        """Whether figures of few rows are hidden from the person, of a model or of something that belongs to none."""
+        """Whether figures of few rows are hidden from the person. model: the model that they are about, if any."""
         return not (may_do(self._person, "reveal", model) if model else may_do_everywhere(self._person, "reveal"))
 
     def __getattr__(self, name: str) -> Any:
@@ -308,7 +308,7 @@ def _keeping_of(keeping: Mapping[str, Any], visible: Callable[[Any], bool]) -> d
 
 
 def _is_personal(records: Iterable[Mapping[str, object]]) -> bool:
-    """Whether records are of dashboards alone."""
+    """Whether all records are about dashboards."""
     return all(record.get("kind") in PERSONAL for record in records)
 
 

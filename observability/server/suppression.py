@@ -19,7 +19,7 @@ _COUNTED: "weakref.WeakKeyDictionary[Store, dict[tuple[int, Window], bool]]" = w
 
 
 def suppressed_answer(store: "Store", question: Question, window: Window, answer: "DataFrame") -> "DataFrame":
-    """The answer to a question without figures of groups of few rows; of a slice of few rows it is empty."""
+    """The answer to a question without figures of groups with few rows; empty if the slice itself has few rows."""
     if isinstance(question, Records):
         return _suppressed_records(question, answer)
     if window.slice is not None and is_small_slice(store, window):
@@ -39,7 +39,9 @@ def _suppressed_records(question: Records, answer: "DataFrame") -> "DataFrame":
 
 
 def is_small_slice(store: "Store", window: Window) -> bool:
-    """Whether the slice of a window, or what it leaves of the slice without one of its conditions, is of some rows and of few."""
+    """Whether the slice of a window has few rows but more than none, or leaves only few rows outside itself of a slice with one
+    condition less.
+    """
     if window.slice is None:
         return False
     held = _COUNTED.setdefault(store, {})
@@ -55,7 +57,7 @@ def is_small_slice(store: "Store", window: Window) -> bool:
 
 
 def require_shown_slice(store: "Store", window: Window) -> None:
-    """Raise ForbiddenError where the slice of a window is of few rows, or leaves few."""
+    """Raise ForbiddenError if the slice of a window has few rows, or leaves only few rows outside itself."""
     if is_small_slice(store, window):
         raise ForbiddenError(
             f"the slice {window.slice} has, or leaves out, {FEWER} rows in this window, which your role does not show",

@@ -1,4 +1,6 @@
-"""Jobs of a membership audit: how sure a model is of the truth of each record, the same of shadow models, and what needs no model."""
+"""Jobs of a membership audit: how sure the model is of the truth of each record, how sure shadow models are of it, and baselines that need
+no model.
+"""
 
 import re
 from functools import partial

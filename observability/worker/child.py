@@ -149,7 +149,7 @@ class WarmProcess:
 
 
 class ProgressLines:
-    """A job's lines of progress. The first one is its confinement; of the others only the last is kept."""
+    """A job's lines of progress. The first answer is about its confinement; of the other answers only the last one is kept."""
 
     def __init__(self, most: int) -> None:
         self.most = most
