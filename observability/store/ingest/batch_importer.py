@@ -51,5 +51,5 @@ class BatchImporter(Importer):
                 yield batch.slice(start, ROWS_A_BATCH).select(self.columns.names)
 
     def table(self) -> tuple[pa.Table, list[str]]:
-        """A reference is registered from a file."""
+        """Raises UsageError, because a reference is registered from a file and not from a data file of a table."""
         raise UsageError("a data file of a table is loaded, not registered", where=self.path.name)

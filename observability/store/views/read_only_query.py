@@ -38,7 +38,7 @@ SIMPLE_NAME = re.compile(r"(?!duckdb_|pg_|sqlite_)[A-Za-z_][A-Za-z0-9_]*")
 """Names of common table expressions: none of them is a file or a table of the system."""
 WORD = re.compile(rb"[A-Za-z_]+")
 MAX_QUOTED = 20
-"""Names that are put in double quotes to find what a query that cannot be read should have been."""
+"""Most names that are put in double quotes, one after the other, to find the correct form of a query that cannot be read."""
 SPILL = "512MB"
 """Memory for sorts and hash tables of one query; beyond it DuckDB uses the disk."""
 ATTEMPT = "`SELECT * FROM view_columns` lists the views and their columns"
@@ -166,7 +166,9 @@ def _keyword_advice(cursor: Cursor, query: str) -> str | None:
 
 
 def _view_statements(models: tuple[Model, ...], *, masked: bool) -> ViewStatements:
-    """What writes the statement that makes each view or table function, by its name in lower case. masked: without masked columns."""
+    """Functions that return the SQL statement that makes a view or table function, by its name in lower case. masked: without masked
+    columns.
+    """
     made: ViewStatements = {}
     for name, sql in store_view_sql(masked=masked).items():
         made[name] = partial(_view_statement, quoted_identifier(name), partial(str, sql))
