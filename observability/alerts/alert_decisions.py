@@ -177,7 +177,9 @@ def is_worse_than_told(lead: Finding, alert: Alert) -> bool:
 
 
 def told_sentence(incident: Incident) -> str:
-    """The sentence of an incident as it is sent; channels have no role, so of a small group only its name and metric."""
+    """The sentence of an incident as it is sent. Channels have no role, so a sentence about a small group contains only its name and
+    metric.
+    """
     if not is_about_few(incident.lead):
         return incident.sentence
     title = METRICS[incident.lead.metric].title

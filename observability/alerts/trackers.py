@@ -172,7 +172,7 @@ def accepts_item(tracker: Tracker, item: "DecisionItem") -> bool:
 
 
 def work_item(item: "DecisionItem", dashboard: str) -> WorkItem:
-    """What an issue says of an action or a decision: text, model, owner, due date, target, author, links."""
+    """The text of an issue about an action or a decision: text, model, owner, due date, target, author, links."""
     fields = item.fields
     text = str(fields.get("text") or fields.get("statement") or fields.get("do") or f"{item.kind.capitalize()} without text")
     due = fields["due"].date().isoformat() if fields.get("due") else None

@@ -1,9 +1,10 @@
-"""Do the answers of a round differ from a baseline, from the round before, and since when?
+"""Find whether the answers of a round differ from a baseline and from the round before, and since when.
 
-The baseline are the first rounds (at most BASELINE) whose answers are alike: the first MIN_ROUNDS, and after them each that differs from
-those before no more than they differ from each other. A round that differs for sure never becomes part of it, so that a change stays
-visible until a person accepts it; the same holds for a round with more refusals, format failures or failed questions. The usual number
-of differing answers is counted on the rounds of the baseline as they came in.
+The baseline consists of at most BASELINE early rounds with similar answers: the first MIN_ROUNDS rounds, and each later round that differs
+from the baseline rounds before it no more than these differ from each other. A round that differs for sure never becomes part of it, so
+that a change stays visible until a person accepts it; the same holds for a round with more refusals, format failures or failed questions.
+The usual number
+of differing answers is counted for each round of the baseline against the baseline before it.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ SPREADS, EQUAL = 4.0, 1e-9
 
 @dataclass(frozen=True, eq=False)
 class RoundCounts:
-    """For each round: hits among n questions; and the usual ones, of the rounds of the baseline."""
+    """For each round, the number of hits among n questions. usual_hits, usual_n: the same numbers in the rounds of the baseline."""
 
     hits: Integers
     n: Integers
@@ -42,12 +43,12 @@ class RoundCounts:
 
     @property
     def total(self) -> int:
-        """Usual questions."""
+        """Number of questions in the rounds of the baseline."""
         return int(self.usual_n.sum())
 
     @property
     def usual(self) -> float:
-        """Usual share; NaN where nothing was counted."""
+        """Share of hits in the rounds of the baseline; NaN if nothing was counted."""
         return float(self.usual_hits.sum() / self.total) if self.total else np.nan
 
     @cached_property
@@ -55,11 +56,13 @@ class RoundCounts:
         return count_dispersion([(self.usual_hits, self.usual_n)])
 
     def p_value(self, place: int) -> float:
-        """P-value of as many hits as a round has, by the usual ones."""
+        """P-value of the hits of a round: the chance of at least this number of hits at the usual share."""
         return higher_rate_test(int(self.hits[place]), int(self.n[place]), int(self.usual_hits.sum()), self.total, self._spread)
 
     def onset(self, until: int, baseline: Sequence[int]) -> int:
-        """The first round of the change that the round `until` belongs to: the rounds before it that differ too, without a gap."""
+        """The first round of the change that the round `until` belongs to. The change consists of all consecutive rounds before it that
+        differ too.
+        """
         first = until
         while first > 0 and first - 1 not in baseline and self.p_value(first - 1) <= CHANGED:
             first -= 1
@@ -68,13 +71,13 @@ class RoundCounts:
 
 @dataclass(frozen=True, eq=False)
 class AnswerChanges:
-    """What a baseline says about each round.
+    """The comparison of each round with a baseline.
 
     baseline: its rounds. differs: rounds × items, whether the answer differs from the typical one of the baseline. typical: by
     item, the round of the baseline that gave the typical answer, -1 without one. against_baseline, against_last: counts.
     similarity: similarity of free text to the typical answer, rounds × items; encoder: the encoder that measured it, None for
     hashed n-grams.
-    gaps: of numbers, rounds × items, the answer less the typical one; tolerances: by item, beyond which a number differs.
+    gaps: for numbers, the answer minus the typical answer, rounds × items; tolerances: by item, the gap beyond which a number differs.
     """
 
     baseline: tuple[int, ...]
@@ -157,7 +160,7 @@ def _all_counted(values: Floats) -> tuple[Integers, Integers]:
 
 
 def _p_value(hits: int, n: int, usual_hits: Integers, usual_n: Integers) -> float:
-    """P-value of as many hits of n, from usual counts."""
+    """P-value of a number of hits among n, compared with the usual counts."""
     return higher_rate_test(int(hits), int(n), int(usual_hits.sum()), int(usual_n.sum()), count_dispersion([(usual_hits, usual_n)]))
 
 
@@ -182,10 +185,11 @@ class _Comparison(Protocol):
 
 
 class _NumberComparison:
-    """Numbers differ where they are further apart than a stated tolerance, else than SPREADS of their standard deviations in the baseline.
+    """Numbers differ if their distance is larger than the stated tolerance; without one, larger than SPREADS standard deviations of the
+    baseline.
 
-    The typical answer is the lower median. An item that hardly varies has the relative spread of the median item, so that few rounds do not
-    make a tolerance of 0; a set whose answers repeat exactly has none.
+    The typical answer is the lower median. An item that hardly varies gets the median relative spread of all items, so that a baseline of
+    few rounds does not lead to a tolerance of 0. If all answers of a set repeat exactly, the tolerance is 0.
     """
 
     def __init__(self, values: Floats, tolerance: float | None) -> None:
@@ -201,13 +205,13 @@ class _NumberComparison:
         return np.where(n > 0, places[middle], -1)
 
     def gaps(self, baseline: Sequence[int]) -> Floats:
-        """The answers less the typical ones, rounds × items."""
+        """The answers minus the typical answers, rounds × items."""
         typical = self.typical(baseline)
         usual = np.where(typical >= 0, self._values[typical, np.arange(typical.size)], np.nan)
         return self._values - usual
 
     def tolerances(self, baseline: Sequence[int]) -> Floats:
-        """By item, the difference beyond which an answer is another one."""
+        """By item, the difference beyond which an answer counts as another answer."""
         typical = self.typical(baseline)
         usual = np.abs(np.where(typical >= 0, self._values[typical, np.arange(typical.size)], np.nan))
         if self._stated is not None:
@@ -221,14 +225,16 @@ class _NumberComparison:
         return np.where(np.isfinite(own), (np.abs(own) > self.tolerances(baseline)).astype(float), np.nan)
 
     def steps(self) -> Floats:
-        """By round: 1 if its answer is further from the previous round's than the tolerance (without one, than usual steps), else 0."""
+        """By round: 1 if its answer differs from the previous round's answer by more than the tolerance (without one, by more than usual
+        steps), else 0.
+        """
         steps = np.vstack([np.full_like(self._values[:1], np.nan), np.diff(self._values, axis=0)])
         usual = np.abs(_middles(self._values))
         limit = self._stated if self._stated is not None else SPREADS * _robust_steps(steps, usual)
         return np.where(np.isfinite(steps), (np.abs(steps) > limit + EQUAL * usual).astype(float), np.nan)
 
     def similarity(self, baseline: Sequence[int]) -> None:
-        """Numbers have none."""
+        """None, because similarity is not measured for numbers."""
 
 
 def _middles(values: Floats) -> Floats:
@@ -237,25 +243,31 @@ def _middles(values: Floats) -> Floats:
 
 
 def _own_spreads(values: Floats, usual: Floats) -> Floats:
-    """Standard deviation of each column, at least the median relative one of all columns; 0 where there is none."""
+    """Standard deviation of each column; at least the column's usual value times the median relative standard deviation of all columns.
+    0 if unknown.
+    """
     own = np.array([known.std(ddof=1) if (known := line[np.isfinite(line)]).size > 1 else 0.0 for line in values.T])
     return _at_least_relative(own, usual)
 
 
 def _robust_steps(steps: Floats, usual: Floats) -> Floats:
-    """Robust standard deviation of the steps of each column, at least the median relative one of all columns."""
+    """Robust standard deviation of the steps of each column; at least the column's usual value times the median relative one of all
+    columns.
+    """
     return _at_least_relative(MAD_TO_SD * np.nan_to_num(_middles(np.abs(steps))), usual)
 
 
 def _at_least_relative(own: Floats, usual: Floats) -> Floats:
-    """Spreads, each at least the median of all spreads over their usual values, times its own usual value."""
+    """Spreads, none smaller than its usual value times the median of all relative spreads (spread divided by usual value)."""
     known = usual > 0
     share = float(np.median(own[known] / usual[known])) if known.any() else 0.0
     return np.maximum(own, share * np.nan_to_num(usual))
 
 
 class _ClassComparison:
-    """Answers differ where their normalised texts do; the typical one is the most frequent, of equals the earliest."""
+    """Answers differ where their normalised texts do; the typical answer is the most frequent one; of equally frequent answers, the
+    earliest.
+    """
 
     def __init__(self, rounds: ProbeRounds) -> None:
         self._codes = rounds.codes
@@ -281,7 +293,7 @@ class _ClassComparison:
         return self._unequal(before, self._codes)
 
     def similarity(self, baseline: Sequence[int]) -> None:
-        """Classes have none."""
+        """None, because similarity is not measured for classes."""
 
     def _unequal(self, one: Integers, other: Integers) -> Floats:
         return np.where((one < 0) | (other < 0), np.nan, (one != other).astype(float))

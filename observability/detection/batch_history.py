@@ -44,18 +44,19 @@ LIMITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 number. One missing batch makes a gap of about twice the usual."""
 DELAY_P95 = "batch_delay_p95_hours"
 OWNERS_LIMITS = {GAP: 2.0, DELAY: 2.0, DELAY_P95: 2.0, ROWS: 0.5, REJECTED: 0.05}
-"""What the owner's limit of each metric replaces, in its unit: hours, or share, more than usual; for rows, the fraction of the usual
-number."""
+"""Default limits that an owner's limit replaces, by metric: hours, or share, above the usual value; for rows, a fraction of the usual
+number.
+"""
 MANY = 1.5
-"""Multiple of the usual rows that is `watch`, as of a batch that was delivered twice."""
+"""Multiple of the usual number of rows from which it is `watch`, for example of a batch that was delivered twice."""
 TOGETHER = 0.1
 """Share of the usual time between deliveries up to which a batch belongs to the delivery of the batch before it."""
 
 
 def delivery_limit(metric: str, usual: float, place: int, owner: float | None = None) -> float:
-    """Return the value from which a metric of LIMITS is `watch` (place 0) or `act` (1), given the usual one.
+    """Return the value from which a metric of LIMITS is `watch` (place 0) or `act` (place 1), for a usual value.
 
-    owner: the owner's limit, which replaces the one for act. That for watch is never beyond it.
+    owner: the owner's limit, which replaces the limit for act. The limit for watch is never beyond the owner's limit.
     """
     times, more = LIMITS[metric][place]
     if metric == ROWS:
@@ -82,7 +83,7 @@ class BatchComparison(HistoryComparison):
     def severity(self, p_adjusted: float, budget: float) -> Severity:
         """Return the severity at a p-value that is adjusted for all comparisons.
 
-        Unknown where the value is beyond its limit and beyond how batches vary, but the p-value is not significant.
+        Unknown if the value is beyond its limit and beyond the natural variation of batches, but the p-value is not significant.
         """
         if not self.known:
             return "unknown"
@@ -90,12 +91,12 @@ class BatchComparison(HistoryComparison):
         return "unknown" if severity == "ok" and self.beyond(self.limit("ok")) else severity
 
     def beyond(self, limit: float) -> bool:
-        """Return whether the value is at least as far from the usual as a limit, on its side."""
+        """Return whether the value reaches a limit: from below, or from above for a batch with fewer rows than usual."""
         return self.value <= limit if self.low else self.value >= limit
 
     @property
     def low(self) -> bool:
-        """Whether it is its low side that matters: of a batch with fewer rows than usual."""
+        """Whether low values are the unusual ones: true for a batch with fewer rows than usual."""
         return self.metric == ROWS and self.few
 
     @property
@@ -105,7 +106,7 @@ class BatchComparison(HistoryComparison):
 
     @property
     def act(self) -> bool:
-        """Whether the value reaches the limit for `act`, which more rows than usual have none of."""
+        """Whether the value reaches the limit for `act`. False for more rows than usual, which are `watch` at most."""
         return (self.metric != ROWS or self.few) and self.beyond(delivery_limit(self.metric, self.usual, 1, self.owner))
 
     def limit(self, severity: Severity) -> float:
@@ -198,7 +199,7 @@ def places_by_device(devices: "Series[Any]", new: Array) -> "dict[str | None, Ar
 def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device: str | None = None) -> Iterator[BatchComparison]:
     """Yield the comparison of each batch of the window in one metric; for gaps, also of the overdue batch.
 
-    own: the batches that are compared with each other, in order of time. device: whose they are, None for several.
+    own: the batches that are compared with each other, in order of time. device: the device that sent them, None for several.
     """
     values, at, new, rows = batch_values(metric, own), own.at, own.new, own.rows
     if metric == GAP and epoch_second(now) > at[-1]:
@@ -259,8 +260,8 @@ def batch_values(metric: str, own: DeliveredBatches) -> Array:
 def delivery_gaps(gaps: Array, new: Array) -> Array:
     """Return the hours before the first batch of each delivery, NaN for the others, which came together with it.
 
-    The usual gap is the one in which half of the past time was spent: of a source whose devices deliver together it is the time between
-    their deliveries, however many batches one holds.
+    The usual gap is the median gap, weighted by the length of the gaps. If the devices of a source deliver together, it is the time between
+    these deliveries, however many batches each of them holds.
     """
     past = np.sort(gaps[~new & np.isfinite(gaps)])
     if not past.size:

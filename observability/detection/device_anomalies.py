@@ -34,8 +34,8 @@ MIXED_HOURS = 1.0
 transfer of older records happened in this hour, and it says nothing about clocks.
 """
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
-"""Ratio of distinct values to those in as many rows of other devices, for `watch` and `act`; z for significance; minimum distinct values of
-a feature.
+"""Ratio of the number of distinct values to the number in equally many rows of other devices, for `watch` and `act`; z for significance;
+minimum distinct values of a feature.
 """
 
 
@@ -89,7 +89,7 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
             continue  # a wrong clock shifts every record: a quarter or more are not shifted enough, so some records were merely delayed
         own = before.get(name)
         if own and own.delays.size >= MIN_DEVICE_ROWS and first[name] > -watch and abs(first[name] - own.first) < watch:
-            continue  # it always arrived so much later than others: that is how it delivers
+            continue  # it was as much later than others before: that is how it delivers
         severity: Severity = "act" if abs(off) >= act else "watch"
         side = "behind" if off > 0 else "ahead"
         because = (
@@ -128,8 +128,8 @@ class DeviceDelays:
 def delays_by_device(rows: "DataFrame") -> dict[str, DeviceDelays]:
     """Return the delays of each device, without hours of arrival that mix event times.
 
-    What is loaded without `received_at` arrives at the time of its load: where records of many hours arrive in one hour, of one device or
-    of all together, that is the time of a load or of a transfer.
+    Records that are loaded without `received_at` count as arrived at the time of the load. If records of many hours arrive in one hour, of
+    one device or of all together, that hour is the time of a load or transfer.
     """
     import pandas as pd
 
@@ -151,7 +151,7 @@ def delays_by_device(rows: "DataFrame") -> dict[str, DeviceDelays]:
 
 
 def clocks_unknown(rows: "DataFrame", devices: int, context: Context) -> Finding:
-    """Return the finding that says why clocks cannot be judged. devices: those whose arrival times can be used."""
+    """Return the finding that states why clocks cannot be judged. devices: number of devices with usable arrival times."""
     because = (
         f"Clocks of devices cannot be judged: the arrival times of {devices:,} devices can be used, and a comparison needs {MIN_DEVICES}. "
         "Records of many hours arrived together, so their time of arrival is that of a load or of a transfer; log `received_at`."

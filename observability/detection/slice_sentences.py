@@ -11,14 +11,16 @@ from observability.metrics.slice_rows import TargetSpec
 from observability.stats.slices import ChangedSlice
 
 SAMPLE_ROWS = 20_000
-"""Rows of each side that are searched at most, those with the smallest hashes of their ids."""
+"""Most rows of each side that are searched; those with the smallest hashes of their ids are taken."""
 HAD = {"reference": "in the reference", "past": "in the month before", "peers": "elsewhere"}
 MAX_NEEDED = 1_000_000
 SAMPLED = {"reference": "in {} sampled rows of the reference", "past": "in {} sampled rows of the month before"}
 
 
 def baseline_words(against: Against, rows: int) -> str:
-    """Return where a figure of the baseline is from. rows: of the baseline that were read, all where they are fewer than SAMPLE_ROWS."""
+    """Return words for the baseline of a figure. rows: number of its rows that were read; if they are fewer than SAMPLE_ROWS, it has no
+    more.
+    """
     return SAMPLED[against].format(f"{rows:,}") if rows >= SAMPLE_ROWS and against in SAMPLED else HAD.get(against, "before")
 
 
@@ -52,7 +54,7 @@ def slice_within_noise(because: str, found: ChangedSlice, budget: float) -> str:
 
 
 def slice_without_outliers(because: str, clipped: ChangedSlice, spec: TargetSpec, against: Against) -> str:
-    """Return the sentence with the means of clipped errors, which a slice is named by where outliers hide its change."""
+    """Return the sentence with the means of clipped errors, by which the search found the slice if outliers hide its change."""
     then = "" if clipped.before is None else f", {slice_figure(clipped.before.mean, spec)} {HAD.get(against, 'before')}"
     return f"{because} With the largest 0.5 % of errors clipped it is {figure_with_unit(clipped.now.mean, spec)}{then}."
 
@@ -128,7 +130,7 @@ def search_sentence(count: int, singles: int, pairs: int, sample: str, *weakest:
 
 
 def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, against: Against, rows_before: int) -> str:
-    """Return which slices are beyond the level of the other rows by the limit for act, changed or not; an empty text where none is.
+    """Return a sentence on the slices that are worse than the other rows by at least the limit for act, changed or not; empty if none is.
 
     rows_before: rows of the baseline that were searched.
     """

@@ -46,7 +46,9 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding for each dataset with a record in the window: the version with several contents, or that there is none."""
+    """Return a finding for each dataset with a record in the window: either about the version with several contents, or that no version has
+    several.
+    """
     start = naive_utc(context.window.start)
     found: dict[str, list[Content]] = {}
     for each in contents_of(frames["datasets"]):

@@ -242,7 +242,7 @@ def _natural_limit(found: StatisticComparison) -> float:
 
 
 def _evidence(found: StatisticComparison, p: float) -> dict[str, object]:
-    """What a reader and the SQL of the value need."""
+    """The evidence of a finding that a reader and the SQL of its value need."""
     return {
         "baseline": found.usual,
         "baseline_n": found.baseline_n,

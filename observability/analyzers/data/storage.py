@@ -1,7 +1,7 @@
 """Check places that store data (room, retention, waste, failures, checksums, backups, lag of copies, silence) and forms of stored data.
 
 Reads records of kind `storage_report`. Levels are the median of the three newest reports; growth, time and failures are compared with the
-eight weeks before, by day. What waste costs is told where a price per gigabyte-month is known. A state that few reports tell is unknown.
+eight weeks before, by day. What waste costs is told where a price per gigabyte-month is known. A state with too few reports is unknown.
 Of datasets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, the fidelity of
 pictures and sound, saved bytes, and whether it is the form that was decided.
 """
@@ -57,17 +57,19 @@ NAME = "data/storage"
 DAYS_LEFT, SILENCE, CORRUPT = "storage_days_left", "storage_silence_hours", "storage_corrupt_rate"
 BACKUP, RESTORE, BEHIND = "storage_backup_age_hours", "storage_restore_age_days", "storage_behind_hours"
 FULL_DAYS = (30.0, 14.0)
-"""Days until full from which it is `watch`, and those within which even the latest date of the interval makes it `act`."""
+"""Days until a place is full: below the first number it is `watch`; it is `act` if even the latest date of the interval is within the
+second number.
+"""
 MIN_STEPS = 10
-"""Days of growth that a date needs."""
+"""Fewest days of growth from which the date on which a place is full is estimated."""
 MIN_BLOCKS = 300
-"""Checked blocks that exclude a share of 1 % where none failed (rule of three)."""
+"""Fewest checked blocks: if none of them failed, a failing share of 1 % is excluded (rule of three)."""
 BACKUP_HOURS, RESTORE_DAYS = 36.0, 30.0
 """Ages from which backups and tests of a restore are too old where the reports state none."""
 BEHIND_HOURS = 36.0
 """Hours that a copy may be behind its source."""
 LATE_TIMES, STATED_TIMES = 3.0, 2.0
-"""How many times its limit an age is when it becomes `act`: by the limit above, and where the owner stated one."""
+"""An age becomes `act` at this multiple of its limit: of a limit above, and of a limit that the owner stated."""
 SILENCE_TIMES, MIN_SILENCE = 4.0, 48.0
 """Silence must exceed this many usual gaps between reports, and this many hours."""
 NEXT = {
@@ -126,7 +128,7 @@ TOLD = {
     READ: ("reads in {value} (p99)", " ms"),
     "storage_write_p99_ms": ("writes in {value} (p99)", " ms"),
 }
-"""What a figure says of a place, and its unit."""
+"""The words for a figure of a place, and its unit."""
 
 
 def needs(context: Context) -> dict[str, Ask]:

@@ -1,8 +1,8 @@
 """Check models that steer a system: regret against the old rule, tail harm, guardrails, predicted outcomes, feedback and the kill switch.
 
 Reads predictions of environment `controller` with their labels. Each controller is evaluated over its own newest days. Decisions in one
-stretch of time are correlated, so stretches are the units of every interval. What a guardrail or the kill switch steered is no decision of
-the model and is left out of the comparisons.
+stretch of time are correlated, so stretches are the units of every interval. Decisions by a guardrail or the kill switch are not decisions
+of the model and are left out of the comparisons.
 """
 
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ BIAS_LIMITS, COVERAGE_GAPS, FEEDBACK_LIMITS = (0.10, 0.25), (0.05, 0.10), (0.05,
 UNSURE = "; not significant: more decisions are needed"
 """Ends the sentence about a value that is beyond its limit, perhaps by chance."""
 GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
-"""How many times as high as before the guardrail's share must be, and by how much."""
+"""A rise of the guardrail's share is reported from this factor and this difference on."""
 LATELY, SILENT = 20, 100
 """LATELY: the newest decisions that tell who steers. SILENT: number of consecutive decisions without the model from which they are
 reported.

@@ -288,7 +288,9 @@ def idle_source(now: ServingEnergy) -> str:
 
 
 def idle_share_ends(context: Context, now: ServingEnergy) -> tuple[float, float, float] | None:
-    """Return the idle share with its ends: of readings, else by the idle power of a calibrated machine that serves this model alone."""
+    """Return the idle share with its interval: from readings, else from the idle power of a calibrated machine that serves only this
+    model.
+    """
     if now.idle_share is not None:
         return now.idle_share, now.idle_share, now.idle_share
     power = core_power(context.model.settings)
@@ -300,7 +302,7 @@ def idle_share_ends(context: Context, now: ServingEnergy) -> tuple[float, float,
 
 
 def run_energy_findings(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:
-    """Return a finding about the energy of each run that ended in the window, newest first, at most MAX_RUNS. known: of all runs."""
+    """Return a finding about the energy of each run that ended in the window, newest first, at most MAX_RUNS. known: energy of all runs."""
     runs, readings = frames["runs"], frames["readings"]
     drew = known[known["run"].isin(ended)].sort_values(["ended", "run"], ascending=[False, True]).head(MAX_RUNS)
     alike = settings_of_runs(runs)
@@ -358,7 +360,9 @@ def run_energy_findings(frames: Frames, context: Context, place: PriceScope, kno
 
 
 def of_running(frames: Frames, context: Context, known: "DataFrame", running: set[str]) -> list[Finding]:
-    """Return a finding about the forecast energy of each run that still reports. known: of all runs; running: those without an end."""
+    """Return a finding about the forecast energy of each run that still reports. known: energy of all runs; running: names of runs without
+    an end.
+    """
     now = naive_utc(min(context.window.end, context.now))
     claims = forecasts_of_running(known, running, frames, now, context.model.settings, READINGS.rows)
     return [
@@ -393,7 +397,7 @@ def timed_runs(energy: "DataFrame", names: set[str]) -> list[TimedRun]:
 
 
 def settings_without_cap(runs: "DataFrame") -> dict[str, str]:
-    """Return the parameters of each run without its power cap and its random draw, as one text."""
+    """Return the parameters of each run without its power cap and its random seed, as one text."""
     return {
         str(name): setting_text({key: value for key, value in params.items() if key not in CAP_NAMES})
         for name, params in zip(runs["run"], runs["params"], strict=True)

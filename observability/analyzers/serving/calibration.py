@@ -312,9 +312,9 @@ def labels_to_tell(error: CalibrationError, p_value: float) -> int:
 
 
 def daily_error(past: DailyScoredRows, by_day: DailyScoredRows, now: CalibrationErrors, before: Baseline | None) -> DifferenceError:
-    """Return the error of the mean of score minus outcome that variation between days adds; zero where too few days are known.
+    """Return the standard error that variation between days adds to the mean of score minus outcome; zero if too few days are known.
 
-    Estimated from the differences between consecutive days: an effect that all rows of a day share.
+    It is estimated from the differences between consecutive days, because an effect of a day is shared by all rows of the day.
     """
     total, squares, positive, numbers = (np.concatenate([getattr(each, name) for each in (past, by_day)]) for name in PARTS)
     rows = total.sum(axis=1)

@@ -46,7 +46,7 @@ from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "serving/drift"
 STABLE, BELOW_PSI = "is stable: PSI", "moved, but less than the limit of the PSI: PSI"
-"""What is said of a column below the limit of the PSI, and of one whose mean moved beyond its own limit all the same."""
+"""Words for a column below the limit of the PSI, and for such a column whose mean moved beyond the limit of means."""
 
 
 Verdict = ChangeVerdict[DistributionChange]

@@ -42,7 +42,9 @@ PAST_DAYS = 28
 MIN_DEVICES = 20
 """Devices, or earlier device-weeks, below which nothing is compared."""
 TIMES, POINTS, ACT_POINTS = 2.0, 0.03, 0.10
-"""How many times as high as the baseline a share must be, and by how much; the difference whose lower bound makes it `act`."""
+"""A share is reported from this factor and this difference above the baseline on; it is `act` if the lower bound of the difference reaches
+the last number.
+"""
 PAST: Against = "past"
 PEERS: Against = "peers"
 LEVEL: Against = "level"
@@ -84,7 +86,7 @@ class FleetComparison:
 
     @property
     def difference(self) -> Interval:
-        """The share in the window less the baseline."""
+        """The share in the window minus the share in the baseline."""
         return rate_difference_interval(self.hits, self.n, self.base_hits, self.base_n)
 
     @property
@@ -299,7 +301,7 @@ def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mappi
 
 
 def stop_criterion(known: Mapping[str, Model], model: str) -> float:
-    """The share by which more devices of a ring may crash: the owner's, else the usual one. known: models by name."""
+    """The share by which more devices of a ring may crash: the owner's limit, else the default. known: models by name."""
     return known[model].settings.limits.get(f"{NAME}/{RING_GAP}", STOP_GAP) if model in known else STOP_GAP
 
 

@@ -255,7 +255,7 @@ def undecided_reason(change: MetricChange) -> str:
 
 
 def daily_range(change: MetricChange, allowed: float) -> str:
-    """Return the natural variation, where the limit comes from it."""
+    """Return a clause with the natural variation; empty if the limit does not come from it."""
     if allowed > change.varies or not change.varies:
         return ""
     unit = "points" if LIMITS[change.metric][0] == "points" else "%"
@@ -285,7 +285,7 @@ def metric_row(verdict: Verdict) -> dict[str, Any]:
 
 
 def limit_value(metric: str, before: float, allowed: float) -> float | None:
-    """Return the value of the metric at which the limit is reached; None where it has two (bias)."""
+    """Return the value of the metric at which the limit is reached; None for a bias, which has a limit on each side."""
     sign = -1 if METRICS[metric].better == "high" else 1
     if metric == "bias":
         return None

@@ -98,7 +98,7 @@ class JudgedRuns:
         self._lock = threading.Lock()
 
     def claims(self, run: TrainingRun, now: datetime) -> list[RunClaim]:
-        """Return all claims about one of the runs, silence as of `now`."""
+        """Return all claims about one of the runs. now: the instant up to which a missing record counts as silence."""
         with self._lock:
             if run.name not in self._known:
                 trials = self._searches.get(run.study or "", 0)
@@ -166,7 +166,7 @@ def device_claims_of(run: TrainingRun, readings: RunReadings) -> list[RunClaim]:
 
 
 def read_steps_note(run: TrainingRun) -> str:
-    """Return a sentence on the steps that were read of a long run; empty where each was."""
+    """Return a sentence on which steps of a long run were read; empty if all were."""
     return f" Every {run.stride:,}th step was read." if run.stride > 1 else ""
 
 

@@ -63,7 +63,7 @@ OF_ITS_OWN = ("lightgbm", "onnx")
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for every audit of the model; a slice has none of its own."""
+    """Ask for every audit of the model; nothing in a slice, because a slice has no audits."""
     return {} if context.window.slice else {"audits": Ask(AUDITS, scope="model")}
 
 

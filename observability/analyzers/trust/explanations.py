@@ -51,8 +51,8 @@ FAILED = (
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: attributions of the window and of the reference (of the past where no artifact can explain one), and daily
-    predictions.
+    """Return the queries: attributions of the window and of the reference, and daily predictions. Without an artifact, which could explain
+    a reference, attributions of the past are asked for in place of the reference's.
     """
     served = Aggregate("predictions", keys=(Bucket("day"), By("status")))
     asks = {"current": Ask(Attributions(ROWS)), "days": Ask(served)}
@@ -103,12 +103,12 @@ def why_not_explained(context: Context, now: ExplainedSample) -> str:
 
 
 def explained_days_words(now: ExplainedSample) -> str:
-    """Return how many days are explained, where some are not."""
+    """Return a clause with the number of explained days; empty if all days are explained."""
     return f" ({now.days} of {now.served_days} days are explained so far)" if now.days < now.served_days else ""
 
 
 def uncompared_sentence(now: ExplainedSample, before: ExplainedSample | None, against: Against, other: Any) -> str:
-    """Return the main drivers of the scores, where there is no baseline."""
+    """Return the sentence with the main drivers of the scores, and why they are not compared with a baseline."""
     said = f"Main drivers of the scores: {main_drivers(now)}, on {now.n:,} of {now.served:,} predictions{explained_days_words(now)}"
     if other is not None and before is not None and len(other) and usual_link(other) not in (None, now.link):
         return f"{said}; the {against} is explained in another space ({usual_link(other)}, not {now.link}), so they cannot be compared."

@@ -3,8 +3,8 @@
 Requests far from the reference, subjects that copy the model or search its boundary, odd texts; and errors that people followed.
 
 Requests of the window are a bounded sample. Distances are compared with the reference's own, a subject with all others. A subject is named
-with the probability that any subject of a clean window is (detection/live_guard.py). What is named is on the block list of the page. A
-share of far requests that the previous week had too counts as ongoing, unless it is significantly more than MUCH_MORE times the share of
+with the probability that any subject of a clean window is (detection/live_guard.py). The named subjects are on the block list of the page.
+A share of far requests that the previous week had too counts as ongoing, unless it is significantly more than MUCH_MORE times the share of
 each past week.
 """
 
@@ -45,11 +45,11 @@ NAME, FAR_RATE, ODD_SUBJECTS = "trust/live_guard", "far_request_share", "odd_sub
 REQUESTS, REFERENCE, MIN_ASKED = 4000, 3000, 100
 """Requests and rows of the reference that are looked at, and the fewest requests."""
 ACTIONS, MIN_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), REQUESTS), 20
-"""What people did, and the fewest errors or right answers for a finding about reliance."""
+"""What people can do with an answer, and the fewest errors or right answers for a finding about reliance."""
 FAR_WATCH = 0.03
 """Share of far requests that is a warning: three times the share of the reference's own rows."""
 MUCH_MORE = 2.0
-"""How many times the largest share of the past weeks a share of far requests must be to be new where such requests stand."""
+"""If far requests are usual, a share of them is new only from this multiple of the largest share of the past weeks on."""
 METRIC_OF = {
     "extraction": "input_coverage",
     "unfamiliar": FAR_RATE,
