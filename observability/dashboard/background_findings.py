@@ -78,8 +78,8 @@ def record_findings_within(
 ) -> tuple[tuple[Finding, ...] | None, bool]:
     """Findings about records, and whether newer ones are being computed.
 
-    Those of an earlier state are given meanwhile; None where there are none after PATIENCE. asked: the question; state: what their being
-    new depends on. Raises what the computation raised.
+    Until they are ready, findings of an earlier state are returned; None if there are none after PATIENCE seconds. asked: the question;
+    state: what their being new depends on. Raises what the computation raised.
     """
     key = _key(store, asked)
     with _lock:

@@ -20,7 +20,7 @@ log.label(id="a1", model="loan", value=1)"""
 """Python lines that log a prediction and its label."""
 FAILURE_ADVICE = "Other pages and models are not affected. Try again, or choose another time range; the log of the dashboard says more."
 Example = tuple[str, Callable[[Path], Any]]
-"""What a figure of the sample shows, and the function that makes it from the sample's folder."""
+"""The description of a sample figure, and the function that makes it from the sample's folder."""
 
 
 def empty_state(message: str, step: str | None = None, page: str | None = None, label: str | None = None) -> None:

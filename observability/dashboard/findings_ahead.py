@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LOOK_EVERY = 10.0
 """Seconds between two checks whether the findings of the first page are up to date."""
 AHEAD = Scope(span="all")
-"""What is computed while nothing changes: the window that takes longest."""
+"""The scope that is computed while nothing changes: the one whose computation takes longest."""
 
 
 def keep_findings_known(holder: process_lock.Owner) -> None:

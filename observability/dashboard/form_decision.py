@@ -17,7 +17,7 @@ MAX_SHOWN_DECISIONS = 5
 
 @dataclass(frozen=True)
 class FormToDecide:
-    """What a decision chooses a form for.
+    """The thing for which a decision chooses a form.
 
     begin: how its sentence begins. label: of the box of forms. used: the form in use. fields: of its record, which name what it is about.
     evidence: ids and links.
@@ -40,7 +40,7 @@ def made_form_decisions(about: Callable[[FormDecision], bool]) -> list[FormDecis
 def form_decision_section(choice: FormToDecide, made: Sequence[FormDecision], since: Callable[[FormDecision], str] = lambda _: "") -> None:
     """Draw the decisions that were made, and the boxes of the next one; it needs a reason and a name.
 
-    made: newest first. since: what became of a decision, in words.
+    made: newest first. since: the results of a decision in words.
     """
     turn = int(st.session_state.get("form-turn", 0))
     for each in made[:MAX_SHOWN_DECISIONS]:

@@ -14,7 +14,7 @@ INCLUDED = "The day is included. With a time, the range ends at that time of the
 
 def day_and_time(instant: datetime, *, ends: bool = False, zone: tzinfo = UTC) -> tuple[date, time | None]:
     """The day of an instant and its time, None at midnight. ends: of an instant that ends a range, where midnight is the end of the day
-    before. What the boxes cannot hold becomes the first or the last day that they can.
+    before. An instant outside the range of the boxes becomes the first or the last day of the range.
     """
     held = min(max(naive_utc(instant).replace(second=0, microsecond=0), FIRST + DAY), LAST)
     held = aware_utc(held).astimezone(zone).replace(tzinfo=None)
@@ -32,13 +32,15 @@ def chosen_instant(day: date | None, at: time | None, *, ends: bool = False, zon
 
 
 def _box_keys(key: str, shown: datetime | None, zone: tzinfo) -> tuple[str, str]:
-    """The keys of the box for a day and of the one for a time, which are new boxes for another instant or zone."""
+    """The keys of the box for a day and of the box for a time. They depend on instant and zone, so that another instant or zone gets new
+    boxes.
+    """
     named = shown if zone is UTC else f"{shown} {zone}"
     return f"{key}-day {named}", f"{key}-time {named}"
 
 
 def instant_in_boxes(key: str, shown: datetime | None, *, ends: bool = False, zone: tzinfo = UTC) -> datetime | None:
-    """What the boxes that show an instant hold now: another one where a person changed it, and no page was drawn since."""
+    """The instant that the boxes hold now. It differs from the shown one if a person changed it and no page was drawn since."""
     before = day_and_time(shown, ends=ends, zone=zone) if shown else (None, None)
     held = tuple(st.session_state.get(box, was) for box, was in zip(_box_keys(key, shown, zone), before))
     return shown if held == before else chosen_instant(*held, ends=ends, zone=zone)

@@ -42,7 +42,9 @@ def _live_line(scope: Scope) -> None:
 
 
 def shown_state(scope: Scope) -> Hashable:
-    """What a page in this scope depends on: the rows of its model, or of all, what people write down, and the end of the window."""
+    """A key of everything on which a page in this scope depends: the rows of its model (or of all models), entries of people, and the end
+    of the window.
+    """
     rows = (model_stamp(scope.model, computed=False), notes_stamp()) if scope.model else store_stamp(computed=False)
     return rows, load.page_clock()
 

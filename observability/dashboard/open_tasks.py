@@ -83,8 +83,8 @@ def ask_for_action(found: Sequence[str], does: str) -> None:
 
 
 def first_inbox_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first MAX_TASKS rows of the list of incidents, and those after them on which somebody works (MAX_TAKEN at most): who took one
-    finds it again, and the others see that it is taken.
+    """The first MAX_TASKS rows of the list of incidents, and at most MAX_TAKEN later rows on which somebody works. So a person finds the
+    incident that they took again, and others see that it is taken.
     """
     taken = [
         row for row in rows[MAX_TASKS:] if str(row["cells"].get("state", {}).get("t")).startswith(incident_actions.STATES["acknowledged"])

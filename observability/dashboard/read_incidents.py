@@ -20,13 +20,13 @@ KEY = "u"
 """The key that turns the chosen incident from unread to read, and back."""
 HELD, CHANGED, UNWRITTEN = "read-incidents", "read-incidents-changed", "read-incidents-unwritten"
 MAX_CHANGES = 20
-"""Changes of a session that are sent with a page: those before were written by pages before."""
+"""Changes of a session that are sent with a page; earlier changes were sent with earlier pages."""
 ID_LENGTH = 12
 """Characters of an incident's id that are kept."""
 
 
 def incident_mark(incident: Incident) -> str:
-    """What is kept of an incident that was read: the begin of its id, and its severity."""
+    """The stored part of an incident that was read: the beginning of its id, and its severity."""
     return f"{incident.id[:ID_LENGTH]}{incident.shown_severity[0]}"
 
 

@@ -16,7 +16,7 @@ from observability.server.replica import Replica, current_replica
 SAVED = "saved-at-owner"
 """Session key: when the owner last took something that this session saved, by the owner's clock."""
 LATE = 4
-"""How many times the seconds between two states a state may be old before a page warns."""
+"""A page warns if a state is older than this multiple of the seconds between two states."""
 
 CLOCKS_APART = 5
 """Seconds by which the owner's clock may be ahead before a page says that the clocks differ."""

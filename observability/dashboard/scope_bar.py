@@ -1,7 +1,7 @@
 """The scope bar on top of every page: boxes for model, version, environment, time range and slice, bound to the address.
 
-No box has a default that depends on the store, so a link keeps its meaning. What a link names and the store does not have is reported, not
-replaced.
+No box has a default that depends on the store, so a link keeps its meaning. If a link names something that the store does not have, this is
+reported; it is not replaced by something else.
 """
 
 from dataclasses import replace
@@ -249,7 +249,7 @@ def comparison_links(scope: Scope, model: str, dates: Dates) -> None:
 
 
 def assume_model(page: str, models: list[str]) -> None:
-    """On a page about one model where none is chosen, choose the model that this session looked at last, else the one that needs action
+    """On a page about one model without a chosen model, choose the model that this session showed last, else the model that needs action
     most. The page says which and why (`links.assumed_model_note`).
     """
     state = st.session_state

@@ -21,7 +21,7 @@ SHOWN = 24
 
 @st.fragment
 def draw_slice_builder(model: Model) -> None:
-    """Draw the builder's button. What it shows is counted once it is opened."""
+    """Draw the builder's button. Its contents are counted when it is opened."""
     if st.session_state.pop("slice-built", False):
         st.rerun()
     columns = sliceable_columns(model)

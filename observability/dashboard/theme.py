@@ -74,7 +74,7 @@ def themed(
 
 
 def _merged(held: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """What is held of a part of a figure with these options over it, part by part."""
+    """A part of a figure with these options laid over it, merged part by part."""
     parts = {name: _merged(held[name], value) for name, value in options.items() if isinstance(value, dict) and name in held}
     return {**held, **options, **parts}
 

@@ -59,7 +59,7 @@ def status_line(severity: str, sentence: str, word: str | None = None, *, strong
 
 
 def finding_news(finding: Finding) -> list[str]:
-    """What is new about a finding, and since when it is so, in words; empty where neither is known."""
+    """In words, what is new about a finding and since when it has been so; empty if neither is known."""
     return news_since(finding.news, finding_since(finding))
 
 

@@ -147,7 +147,7 @@ def figure_fields(place: FigurePlace, figure: str) -> dict[str, Any]:
 
 
 def new_pin_record(board: Board | None, board_id: str, author: str, **fields: object) -> dict[str, Any]:
-    """The record of a new figure or text, after all others. board: the dashboard as it is; None of a new one."""
+    """The record of a new figure or text, after all others. board: the stored dashboard; None for a new one."""
     last = max((pin.place for pin in board.pins), default=0.0) if board else 0.0
     return pin_record(board_id, new_record_id(), author, place=last + 1, **fields)
 

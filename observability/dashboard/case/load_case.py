@@ -87,7 +87,7 @@ class OpenedCase:
             return comparison_rows.similar_error(self.look).search(self.look.row.model)
 
     def similar_error_words(self) -> str:
-        """What an error like this one is, in words."""
+        """The definition of an error like this one, in words."""
         with self.lock, self.look.store.snapshot():
             return comparison_rows.similar_error(self.look).text
 
@@ -113,8 +113,8 @@ class OpenedCase:
 
 @cached_by_state(32)
 def opened_case(prediction: str, model: str | None, answer: str | None = None) -> OpenedCase:
-    """A prediction by its id, in a model or in the one that has it. answer: environment and version, such as `shadow/2`, which select one
-    of several predictions with the id; by default the one in production. Raises NotFoundError.
+    """A prediction by its id, in the given model, else in the model that has it. answer: environment and version, such as `shadow/2`, which
+    select one of several predictions with the id; by default the one in production. Raises NotFoundError.
     """
     environment, _, version = (answer or "").partition("/")
     return OpenedCase(open_case(load.store(), prediction, model=model, version=version or None, environment=environment or None))

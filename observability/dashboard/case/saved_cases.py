@@ -29,7 +29,7 @@ SAVED = (
     column("by", "Saved by", short=True),
 )
 BLANK = " "
-"""Takes a note or a collection back: a later record changes a field, and an empty text is none."""
+"""Removes a note or a collection. A later record changes a field, and an empty text stands for no value."""
 TURN = "saved-case-turn"
 """The state that counts saves, so that a form is empty after each."""
 

@@ -61,7 +61,7 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
 
 
 def cleaning_flow(frame: pd.DataFrame) -> go.Figure:
-    """Rows from groups to what became of them, as a Sankey diagram whose labels are wrapped, so that both sides fit on a phone.
+    """A Sankey diagram of rows from their groups to their outcomes. Its labels are wrapped, so that both sides fit on a phone.
 
     frame: group, outcome ("kept", or which rule dropped them), rows.
     """

@@ -19,7 +19,7 @@ NAME_LINE, LONG_NAME = 16, 38
 def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure:
     """Horizontal bars of PSI with intervals, in the order of the frame, coloured by the state of their findings, with the findings' limits.
 
-    The two limits that most findings share are lines across the chart, named by whose they are; any other limit is a stroke on its own bar.
+    The two limits that most findings share are lines across the chart, named by who set them; any other limit is a stroke on its own bar.
     A bar that would flatten the others ends at the edge, with its value written.
 
     frame: subject, value, low, high, limit, limit_of (whose the limit is, in words), severity, n, worst_look (`on the last day`, where only

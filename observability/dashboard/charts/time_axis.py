@@ -41,7 +41,9 @@ def figure_in_zone(figure: go.Figure, zone: tzinfo, name: str) -> tuple[go.Figur
 
 
 def selection_in_utc(selection: Mapping[str, Any], zone: tzinfo) -> Mapping[str, Any]:
-    """What is selected on a chart that was drawn in a zone, with its times in UTC; an hour that the zone has twice is its first."""
+    """What is selected on a chart that was drawn in a zone, with its times in UTC; an hour that the zone has twice counts as the first
+    of both.
+    """
     points = [{**point, "x": _place_in_utc(point.get("x"), zone)} for point in selection.get("points", ())]
     boxes = [{**box, "x": [_place_in_utc(end, zone) for end in box.get("x", ())]} for box in selection.get("box", ())]
     return {**selection, "points": points, "box": boxes}
@@ -89,7 +91,7 @@ def _place_in_utc(place: Any, zone: tzinfo) -> Any:
 
 
 def _time_of_place(place: Any) -> pd.Timestamp | None:
-    """The time (naive UTC) of a place on an axis; None where it is none."""
+    """The time (naive UTC) of a place on an axis; None if the place is not a time."""
     if place is None or isinstance(place, int | float):
         return None
     try:

@@ -183,7 +183,9 @@ def _severity_by_batch(found: Sequence[Finding]) -> dict[str, str]:
 
 
 def batch_chart(rows: pd.DataFrame, found: Sequence[Finding], source: str) -> None:
-    """What the most urgent finding about a source is about, of each batch over time, with the usual value: rows where none is urgent."""
+    """Draw the metric of the most urgent finding about a source for each batch over time, with the usual value; the number of rows if no
+    finding is urgent.
+    """
     bad = first_finding(finding for finding in found if finding.needs_action and finding.metric in DRAWN)
     metric = bad.metric if bad else "batch_rows"
     name, unit = DRAWN[metric]

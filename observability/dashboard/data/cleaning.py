@@ -186,7 +186,9 @@ def cleaning_rule_actions(subject: str, own: pd.DataFrame, found: Sequence[Findi
 
 
 def rule_runs_since(made: datetime, own: pd.DataFrame) -> str:
-    """What the runs of a rule after a decision dropped: `3 runs since drop 5.0 % of the rows, 10 % before`. own: its runs in the window."""
+    """How many rows a rule dropped in its runs after a decision: `3 runs since drop 5.0 % of the rows, 10 % before`. own: its runs in
+    the window.
+    """
     later = own["at"] > naive_utc(made)
     if not later.any():
         return "no run since then in these dates"

@@ -1,4 +1,4 @@
-"""What is proposed and decided about a collecting device, and what came after."""
+"""Proposals and decisions about a collecting device, and their results."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -83,7 +83,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     "batch_std": ("standard deviation, distance from its median", "standard deviations"),
     "batch_rows": ("rows ÷ its median", "factor"),
 }
-"""What the heat map shows of a device and day, and its unit; of columns, the one with the largest value."""
+"""The value of the heat map for each device and day, and its unit; for a measure of columns, the column with the largest value."""
 BAD = {"out-of-range values": OUTSIDE, "stuck values": STUCK, "saturated values": SATURATED, "missing values": NULLS}
 
 
@@ -139,7 +139,7 @@ def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def few_peers_note(rows: pd.DataFrame) -> None:
-    """What is unknown about devices with fewer than three others of their kind in these dates; nothing where all have more."""
+    """A note on what cannot be known about devices with fewer than three others of their kind in these dates; empty if all have more."""
     kinds = units_of_kinds(rows["subject"].tolist(), rows["stats"].tolist())
     few = sum(len(each) for each in kinds.values() if len(each) <= FOLLOWED)
     if few:

@@ -149,7 +149,7 @@ def no_lineage() -> None:
 
 
 def offered_things(found: Lineage, scope: Scope) -> list[Thing]:
-    """What the box offers: versions of the scope's model first, then other kinds; bounded."""
+    """The choices of the box, of limited number: versions of the scope's model first, then other kinds."""
     things = sorted((thing for thing in found.things if thing.kind in OFFERED), key=lambda thing: (OFFERED.index(thing.kind), thing.names))
     things.sort(key=lambda thing: thing.kind != "version" or (scope.model is not None and thing.names[0] != scope.model))
     return things[:MAX_OFFERED]

@@ -1,4 +1,4 @@
-"""Figures of the sample's datasets, cleanings and annotators, for the pages that have none yet."""
+"""Figures of the sample's datasets, cleanings and annotators, for pages that have no data yet."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def cleaning_figure(folder: Path) -> Any:
 
 
 def lineage_figure(folder: Path) -> Any:
-    """A dataset of the sample below the one that it was made from, and the training runs that read it."""
+    """A dataset of the sample below the dataset that it was made from, with the training runs that read it."""
     from observability.dashboard.charts import lineage as charts_lineage
 
     sets = sample_records(folder / "data.jsonl", "dataset")

@@ -299,7 +299,7 @@ def columns_table(audit: Mapping[str, Any]) -> None:
 
 
 def groups_sentence(audit: Mapping[str, Any]) -> str:
-    """What the smallest groups are, as one paragraph without markup."""
+    """A paragraph without markup on the smallest groups."""
     groups = audit.get("groups")
     if not groups:
         return "No column is tagged quasi-identifying, so no group was counted."

@@ -35,7 +35,7 @@ def stored_form_decision(dataset: str, rows: pd.DataFrame, model: str | None, fo
 
 
 def found_since(decision: FormDecision, audit: StorageAudit) -> str:
-    """What the newest audit of a dataset says of a decision on its form."""
+    """Words on whether the newest audit of a dataset agrees with a decision on its form."""
     if audit.at <= decision.at:
         return "not audited since"
     used = "in use" if audit.in_use == decision.form else f"{audit.in_use} in use instead"

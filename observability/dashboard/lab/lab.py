@@ -58,7 +58,7 @@ def _change_kind() -> None:
 
 
 def query_number(key: str, usual: int, options: "tuple[int, ...]") -> int:
-    """A number in the address; the usual one where there is none, or one that is not offered."""
+    """A number in the address; the default if there is no number, or one that is not offered."""
     try:
         found = int(st.query_params.get(key, usual))
     except ValueError:

@@ -107,7 +107,7 @@ def accounts_section() -> None:
 
 
 def audit_section() -> None:
-    """The audit log: filters, the newest entries, all that match as CSV, and whether the file is as it was written."""
+    """The audit log: filters, the newest entries, all that match as CSV, and whether the file was changed after it was written."""
     person = current_person()
     require_action(person, "audit")
     home = process_lock.current_store().home

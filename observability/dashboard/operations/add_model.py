@@ -105,7 +105,7 @@ def inference_step() -> "Inference | None":
 
 
 def _words_of_page(expected: object) -> object:
-    """What an error expects, without the command line's way to write it."""
+    """The expected value that an error names, without the notation of the command line."""
     return None if expected is None else str(expected).replace(SCORE_OF_EACH_CLASS, "class=column for each class, as Score")
 
 

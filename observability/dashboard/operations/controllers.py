@@ -106,7 +106,7 @@ def own_findings(found: Sequence[Finding], model: str) -> list[Finding]:
 
 
 def leading_finding(found: Sequence[Finding], model: str) -> Finding | None:
-    """The finding that needs attention most; where none does, that about the regret."""
+    """The finding that needs attention most; if none does, the finding about the regret."""
     own = own_findings(found, model)
     return first_finding([each for each in own if each.needs_action] or [each for each in own if each.metric == judged.REGRET])
 

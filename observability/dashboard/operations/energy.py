@@ -69,7 +69,7 @@ def price_place(here: ModelPage) -> PriceScope:
 
 
 def window_without_slice(here: ModelPage) -> Window:
-    """The window without the slice: readings, runs and prices have none."""
+    """The window without its slice, because readings, runs and prices cannot be divided by slices."""
     return replace(here.window, slice=None)
 
 

@@ -51,7 +51,7 @@ def results_section(here: ModelPage) -> None:
 
 
 def results_words(found: CarbonResults) -> str:
-    """What the best result emitted, and the least carbon of a result near it."""
+    """The carbon of the run with the best result, and the least carbon of a run with a result near it."""
     top, near = found.top, found.near
     best = f"Best {found.metric}: {format_figure(top.value)} for {with_si_prefix(top.grams, 'gCO₂e')} ({top.run})"
     if near.run == top.run:

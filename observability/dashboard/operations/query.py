@@ -17,7 +17,9 @@ VIEWS = "`SELECT * FROM view_columns` lists the views with their columns; docs/v
 
 
 def query_form() -> None:
-    """Draw the box of the query, filled in by a link, and run it where the person asks for it. Stops the page for those who may not."""
+    """Draw the box of the query, filled in by a link, and run it where the person asks for it. Stops the page for people who may not
+    query.
+    """
     if not may_do(sign_in.current_person(), "query"):
         empty_states.stop_with_empty_state(
             "Queries are for analysts and administrators who see all models.", "Ask an administrator for that role."

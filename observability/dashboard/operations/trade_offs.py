@@ -58,7 +58,7 @@ SERVE = "Serve form"
 
 @dataclass(frozen=True)
 class Choice:
-    """What the reader chose: an audit, what the horizontal axis shows, and the most of it and of changed decisions."""
+    """The choices of the reader: an audit, the measure on the horizontal axis, and the limits of this measure and of changed decisions."""
 
     audit: TradeOffAudit
     axis: str
@@ -272,7 +272,7 @@ def slice_section(choice: Choice) -> None:
 
 
 def form_to_serve(choice: Choice, used: str, found: Sequence[Finding], scope: Scope) -> FormToDecide:
-    """What a decision on the forms of the chosen audit is about. found: its findings; those that need action are evidence."""
+    """The thing that a decision on the forms of the chosen audit is about. found: its findings; those that need action are evidence."""
     audit = choice.audit
     address = links.page_address("trade_offs", scope, forms=audit_name(audit))
     about = {"model": audit.model, "version": audit.version}

@@ -54,7 +54,7 @@ COLUMNS = (
     column("n", "n", align="right", help="Rows behind the value", width="5rem", phone=False),
 )
 BASELINES = {"reference": "reference", "past": "own past", "level": "fixed level", "peers": "peers"}
-"""What a finding's `against` is called."""
+"""Words for the values of a finding's `against`."""
 FEW_UNKNOWN = 3
 """Findings that cannot be judged and are listed with the others."""
 MODEL_COLUMN = column("model", "Model", width="9rem", phone=False)
@@ -85,7 +85,9 @@ def analyzer_findings(here: frame.ModelPage, analyzer: str, *, wait: bool = Fals
 
 
 def stop_without_comparison(found: Sequence[Finding]) -> NoReturn:
-    """Stop a page whose findings compare nothing, with the next step: to register a reference, where the analysis did not fail."""
+    """Stop a page whose findings have nothing to compare. It shows the next step, which is to register a reference unless the analysis
+    failed.
+    """
     step = "Register this version with held-out predictions, or choose a longer window."
     empty_states.stop_without_result(found, "Nothing can be compared yet.", step, "add_model", "Register")
 
@@ -131,8 +133,8 @@ def unfolded_findings(findings: Sequence[Finding], leads: Mapping[str, Incident]
 
 
 def findings_to_act_on(findings: Sequence[Finding], severities: Sequence[str], kept: Finding | None = None) -> list[Finding]:
-    """The findings that need action, with those that cannot be judged where these are few or nothing needs action. With `severities` all of
-    them: the caller has filtered. kept: a finding that stays.
+    """The findings that need action. Findings of severity `unknown` are added if they are few or if nothing needs action. If `severities`
+    are given, all findings are returned, because the caller has filtered them. kept: a finding that is always returned.
     """
     if severities:
         return list(findings)
@@ -305,7 +307,7 @@ def finding_card(finding: Finding, scope: Scope) -> None:
 def query_popover(findings: Sequence[Finding], key: str) -> None:
     """Draw the popover with the SQL that gives a finding's value from raw rows; of several findings, one is chosen.
 
-    Draws nothing where none of them has it.
+    Draws nothing if none of them has such a query.
     """
     proven = [finding for finding in findings if finding.proof]
     if not proven:
@@ -350,7 +352,7 @@ def findings_downloads(findings: Sequence[Finding], name: str, *, what: str = ""
     """Draw the downloads of these findings as CSV and JSON, without figures of groups of few rows, and the popover with the queries behind
     their values.
 
-    what: the start of the buttons' labels, where others stand beside them.
+    what: the start of the buttons' labels, if there are other download buttons on the page.
     """
     with st.container(horizontal=True, gap="small"):
         query_popover(findings, f"{name}-query")

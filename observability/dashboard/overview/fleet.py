@@ -294,8 +294,8 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
 
 
 def is_call_log(status: ModelStatus) -> bool:
-    """Whether a model is calls of a language model or steps of their traces: its row would be dashes, so that it has none. What was found
-    in it is counted above the table (`call_logs_note`), and its incidents are listed with the others.
+    """Whether a model consists of calls of a language model or of steps of their traces. Its row would show only dashes, so it has no row.
+    What was found in it is counted above the table (`call_logs_note`), and its incidents are listed with the others.
     """
     return bool(status.predictions) and page_of_what_is_not_judged(status) == "vendors"
 

@@ -1,4 +1,4 @@
-"""What the reader chose for the table of the fleet: its columns, and how its rows are grouped. Both are in the address."""
+"""The reader's choices for the table of the fleet: its columns, and how its rows are grouped. Both are in the address."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -236,8 +236,8 @@ def _compared_with(lead: Finding) -> str:
 
 
 def how_sure(lead: Finding, onset: datetime | None = None) -> str:
-    """The corrected p-value, the interval, the number of rows, and whether the onset is dated. onset: of the incident; where the lead has
-    none, a related finding dated it.
+    """The corrected p-value, the interval, the number of rows, and whether the onset is dated. onset: the onset of the incident; if its
+    lead has none, a related finding gives it.
     """
     chance = lead.evidence.get("p_adjusted")
     parts = [f"p {'< 0.001' if chance < 0.001 else f'= {chance:.2g}'}, corrected" if isinstance(chance, int | float) else None]

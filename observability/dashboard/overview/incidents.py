@@ -128,7 +128,7 @@ def short_claim(sentence: str) -> str:
 
 
 def first_clause(sentence: str) -> str:
-    """The first clause of a sentence without what stands in parentheses; a long one up to a comma, else its first words."""
+    """The first clause of a sentence without parentheses. A long clause ends at a comma; without one, it is cut after some words."""
     words: list[str] = []
     for word in WORD.findall(PARENTHESES.sub("", sentence)):
         words.append(word)
@@ -200,7 +200,7 @@ def size_cell(found: Sequence[Incident]) -> Cell:
 def counted_incident_row(
     counted: CountedIncident, scope: Scope, owner: str | None = None, state: str | None = None, unread: bool = False
 ) -> dict[str, Any]:
-    """What is counted once, in one line (`inbox_row`, `shared_fault_row`)."""
+    """A row for a fault or incident that is counted once (`inbox_row`, `shared_fault_row`)."""
     if counted.fault is not None:
         return shared_fault_row(counted.fault, scope, owner, state, unread)
     return inbox_row(counted.lead, counted.models, scope, owner, state, unread)

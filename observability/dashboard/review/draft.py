@@ -14,11 +14,13 @@ from observability.server.access import may_do_everywhere
 
 DRAFTS = JobSlot("draft", cancelled="Cancelled. No draft was made.", failed="The draft failed", kept=4)
 Drafted = tuple[str, int, str]
-"""The home, how often its store was rewritten, and the week: a draft from before something was removed is not shown after it."""
+"""The key of a draft: the home, how often its store was rewritten, and the week. So a draft is not shown any more after something was
+removed.
+"""
 
 
 def may_draft() -> bool:
-    """Whether the person may see drafts, which tell of every model and of groups of any size."""
+    """Whether the person may see drafts, which contain every model and groups of any size."""
     person = sign_in.current_person()
     return person.sees_all and may_do_everywhere(person, "reveal")
 

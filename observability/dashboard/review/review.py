@@ -165,7 +165,7 @@ def _requested_week(frozen: set[str]) -> Week | None:
 
 
 def _first_freeze() -> None:
-    """What a review is, and the form that freezes the first week."""
+    """Draw an explanation of reviews, and the form that freezes the first week."""
     with st.container(border=True):
         st.markdown("**No week is frozen yet.** A review ranks what changed in a week into an agenda: seven items, and what is overdue.")
         _freeze_form([])

@@ -19,7 +19,7 @@ EVERY = "4s"
 
 
 def shared_part(room: ReviewPage, key: str, draw: Callable[[ReviewPage], None]) -> None:
-    """Draw a part of the review now and every few seconds, with the notes and outcomes as they are then. key: unique on the page."""
+    """Draw a part of the review now and every few seconds, each time with the present notes and outcomes. key: unique on the page."""
 
     @st.fragment(run_every=EVERY)
     def refreshed() -> None:

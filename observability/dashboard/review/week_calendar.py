@@ -1,4 +1,4 @@
-"""The calendar of reviews: a year's weeks, a row each month, each with what became of its review."""
+"""The calendar of reviews: the weeks of a year with the state of each week's review, a row for each month."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -58,7 +58,7 @@ def weeks_of_year(year: int) -> list[Week]:
 
 
 def week_cell(week: Week, state: str | None, chosen: str | None) -> Cell:
-    """The days of a week over what became of it, as a link to its review; the days alone where no model was in production."""
+    """The days of a week above the state of its review, as a link to the review; only the days if no model was in production."""
     last = week.end - (week.end - week.start) / 7
     days = f"{week.start:%-d}–{last:%-d}"
     if state is None:

@@ -58,8 +58,8 @@ def drawn_by_day(columns: Sequence[Finding], chosen: Finding) -> list[Finding]:
 def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> pd.DataFrame:
     """The rows of the bars in the order of `most_drifted_first`.
 
-    subject, value, low, high, limit, whose it is, severity as shown, n of the whole window; where only the last days drifted so far, their
-    name (`worst_look`) and value.
+    Columns: subject, value, low, high, limit, whose limit it is, severity as shown, and n of the whole window. If only the last days
+    drifted beyond the limit, also their name (`worst_look`) and value.
     """
     names = ["subject", "value", "low", "high", "limit", "n"]
     rows = []
@@ -72,7 +72,7 @@ def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> 
 
 
 def limit_source(limit: float | tuple[float, float] | None, settings: ModelSettings) -> str | None:
-    """Whose the limit of a PSI is, in words; None where there is no limit."""
+    """In words, who set the limit of a PSI; None without a limit."""
     if limit is None:
         return None
     if limit == settings.limits.get("serving/drift/psi"):
@@ -190,7 +190,7 @@ def worst_day_sentence(days: pd.DataFrame) -> str:
 
 
 def not_by_day_note(columns: Sequence[Finding]) -> str | None:
-    """The columns that the heatmap leaves out, since a day of them has one value; None where it has them all."""
+    """A note on the columns that the heatmap leaves out because they have only one value on each day; None if it shows all columns."""
     names = [finding.subject for finding in columns if finding.evidence.get("one_value_a_day")]
     return (
         f"Left out: {formatting.join_words(names, MOST_LINES)}. Nearly all rows of a day share one value, so daily drift is not measured."

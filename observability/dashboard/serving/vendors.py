@@ -60,7 +60,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     probe_claims.COST: ("cost per round", "number"),
     probe_claims.RUBRIC: ("mean score of a rubric", "number"),
 }
-"""What the timeline shows of a round."""
+"""The values of a round on the timeline."""
 COLUMNS = (
     column("model", "Model", strong=True),
     column("status", "Status", width="7rem"),

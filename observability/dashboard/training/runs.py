@@ -36,7 +36,7 @@ with obs.track_run(model="loan", params={"learning_rate": 0.05}) as run:
     for step in range(1, 101):
         run.step(step, train_loss=…, validation_loss=…)"""
 FOLLOW_SECONDS = 1
-"""An active run is drawn anew so often. What it logs is there within 3 seconds: client.runs.RUN_SEGMENT_SECONDS until it can be loaded,
+"""An active run is drawn anew so often. Its records are shown within 3 seconds: client.runs.RUN_SEGMENT_SECONDS until it can be loaded,
 server.process_lock.LOAD_EVERY until it is, and this.
 """
 COLUMNS = columns_on_phone(
@@ -230,7 +230,7 @@ def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], c
 
 
 def run_cost_words(amount: float, currency: str | None) -> str:
-    """What a run cost, as `USD 0.0012`; below 0.0001 only that it is less."""
+    """The cost of a run, such as `USD 0.0012`; below 0.0001 only that it is less."""
     return " ".join(filter(None, (currency, formatting.format_number(amount, 2))))
 
 

@@ -1,4 +1,4 @@
-"""Figures of the sample's training runs, for the pages that have none yet."""
+"""Figures of the sample's training runs, for pages that have no data yet."""
 
 from pathlib import Path
 from typing import Any

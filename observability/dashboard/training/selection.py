@@ -79,7 +79,7 @@ def selection_boxes(here: ModelPage) -> SelectionSides | None:
     """The boxes for challenger and champion, and their windows; None where the model has one version only.
 
     The default challenger is the newest registered version in shadow, else the newest in shadow (what devices answer is not registered),
-    else the version with fewest predictions; the champion is the one that serves.
+    else the version with fewest predictions; the champion is the serving version.
     """
     known = version_choices(here.model.name)
     offered = {words: stream for words, stream in known.offered.items() if stream[0] is not None and stream[1] != "reference"}
@@ -249,7 +249,7 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
 
 
 def past_decisions(here: ModelPage) -> None:
-    """Earlier decisions on versions of this model, and what became of them."""
+    """Earlier decisions on versions of this model, and their results."""
     made = [each for each in load.store().decisions(here.model.name) if each.fields.get("choice") and each.fields.get("version")]
     if not made:
         return

@@ -99,7 +99,9 @@ def _budget(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def attack_terms_words(results: Mapping[str, Any]) -> str:
-    """What an attack may not change, may change in one direction only, and pays more or less for, as the audit took it; else nothing."""
+    """Words for the rules of an attack in an audit: features that it may not change or only in one direction, and costs of changes. Empty
+    without rules.
+    """
     parts = [f"Locked: {', '.join(results['locked'])}."] if results.get("locked") else []
     ways = {"up": "rises", "down": "falls"}
     only = [f"{name} only {ways.get(way, way)}" for name, way in sorted((results.get("directions") or {}).items())]
@@ -110,9 +112,10 @@ def attack_terms_words(results: Mapping[str, Any]) -> str:
 
 
 def attacked_group_words(results: Mapping[str, Any]) -> str:
-    """Which group is most clearly easier to attack within the budget of the headline, or has its training records found more often.
+    """A sentence on the group that is most clearly easier to attack within the budget of the headline, or whose training records are found
+    more often.
 
-    A sentence that none is where two groups of an attribute were compared; nothing where none were.
+    If no group is, the sentence tells so. Empty if no attribute has two groups to compare.
     """
     at, curves = results["headline"].get("at"), "epsilon" in results
     shares: dict[str, dict[str, dict[str, Any]]] = {}
@@ -135,7 +138,7 @@ def attacked_group_words(results: Mapping[str, Any]) -> str:
 
 
 def _cost_unit(results: Mapping[str, Any]) -> str:
-    """The unit of the cost of a change in an audit; none where features had costs of their own in it."""
+    """The unit of the cost of a change in an audit; empty if the audit gave features their own costs."""
     return "" if results.get("costs") else " (standard deviations)"
 
 

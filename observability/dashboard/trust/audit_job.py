@@ -1,4 +1,4 @@
-"""The audit that runs in this dashboard. What it finds is a record, so no result is kept."""
+"""The audit that runs in this dashboard. The audit stores its result as a record, so the job keeps no result."""
 
 from typing import TYPE_CHECKING
 

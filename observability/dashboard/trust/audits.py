@@ -72,7 +72,7 @@ def model_audits(model: str) -> list[StoredAudit]:
 
 
 def signed_subject(audit: StoredAudit) -> str:
-    """What a risk owner accepts about an audit."""
+    """The thing that a risk owner accepts about an audit."""
     return f"{audit.kind} audit of version {audit.version}"
 
 
@@ -127,7 +127,7 @@ def audit_state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str 
 
 
 def headline_words(audit: StoredAudit) -> str:
-    """What the result of an audit is a share or a value of."""
+    """The quantity that the result of an audit is a share or a value of, in words."""
     at = audit.headline.get("at")
     if audit.kind == "robustness":
         held = "predictions within tolerance" if audit.results.get("tolerance") else "correct predictions"
@@ -171,7 +171,7 @@ def chosen_audit(audits: Sequence[StoredAudit], version: str | None) -> StoredAu
 
 
 def audit_result(audit: StoredAudit, found: Sequence[Finding]) -> None:
-    """What the audit found, with its state."""
+    """The result of the audit in words, with its state."""
     if audit.value is not None:
         severity, word = audit_state(audit, found)
         st.markdown(status_line(severity, f"{audit_value_words(audit)}.", word))

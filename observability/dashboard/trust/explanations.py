@@ -110,7 +110,7 @@ def _masked_rows(found: ExplainedSample, mask: "NDArray[np.bool_]") -> Explained
 
 
 def newest_version(versions: Sequence[Version]) -> Version | None:
-    """The version registered last; an unregistered one where none is registered; None without versions."""
+    """The version that was registered last; if none is registered, an unregistered version; None without versions."""
     never = datetime.min.replace(tzinfo=UTC)
     return max(versions, key=lambda each: (each.registered_at is not None, each.registered_at or never, each.name), default=None)
 

@@ -88,7 +88,7 @@ CHECK_WORDS = {True: ("ok", "Met"), False: ("act", "Unmet"), None: ("unknown", "
 
 @dataclass(frozen=True)
 class ExportsPage:
-    """What the page shows. recent: exports of the window; own: files of the product since its start, which date no window."""
+    """What the page shows. recent: exports of the window; own: files that the product made since its start; they do not move the window."""
 
     scope: Scope
     window: Window
@@ -98,7 +98,9 @@ class ExportsPage:
     findings: Sequence[Finding]
 
     def seen(self, planted: Iterable[str]) -> dict[str, int]:
-        """How many of some canaries came back, by the kind of record that holds them; `record` where a finding of before names none."""
+        """How many of some canaries came back, by the kind of record that holds them; the kind is `record` if an older finding names
+        none.
+        """
         back = [each.evidence for each in self.findings if each.evidence.get("canary")]
         sightings = {(str(each["canary"]), str(kind)) for each in back for kind in each.get("records") or ("record",)}
         found = Counter(kind for name, kind in sightings if name in set(planted))

@@ -43,14 +43,14 @@ def form_findings(here: ModelPage, audits: Sequence[StoredAudit]) -> list[Findin
 
 
 def used_form(audit: StoredAudit) -> FormResult | None:
-    """The form that is served: the one decided for, else the one that the audit names; None where it was not measured."""
+    """The form that is served: by a decision, else as the audit names it. None if this form was not measured."""
     compared = compared_forms_of(audit)
     made = form_decision.made_form_decisions(lambda each: each.serves(audit.model, audit.version))
     return compared.form(made[0].form if made else compared.in_use)
 
 
 def form_words(audit: StoredAudit) -> str:
-    """What the result of an audit of forms is a share of."""
+    """The quantity that the result of an audit of forms is a share of, in words."""
     form = used_form(audit)
     return "form in use not measured" if form is None else f"decisions changed by the form in use, {form.name}"
 
