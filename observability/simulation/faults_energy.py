@@ -1,6 +1,7 @@
-"""Faults of the energy of training: a dearer run, a hot or idle accelerator, an hour of much carbon, a power cap that is not used.
+"""Faults of the energy of training and serving.
 
-And of serving: batches that cost more than in the audit before.
+Training: a dearer run, a hot or idle accelerator, an hour of much carbon, a power cap that is not used. Serving: batches that cost more
+than in the audit before.
 """
 
 from dataclasses import dataclass, replace
