@@ -159,11 +159,11 @@ def _metric_estimate(name: str, each: EstimatedMetric) -> MetricEstimate:
 
 
 LABEL_POWER = 0.9
-"""Probability of finding the fall that the number of labels is for."""
+"""Probability with which the computed number of labels shows a fall of the given size."""
 
 
 def labels_to_settle(metric: str, now: MetricEstimate, baseline: float | None, fall: float) -> int | None:
-    """Labels that would tell whether a metric fell by so much: two-sided test at 5 % against a known baseline, power LABEL_POWER.
+    """Labels that are needed to show a fall of a metric: two-sided test at 5 % against a known baseline, with power LABEL_POWER.
 
     Parameters
     ----------
