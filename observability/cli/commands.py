@@ -271,7 +271,7 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def counted_incident_line(counted: CountedIncident) -> str:
-    """What is counted once, as one line for a terminal (`shared_fault_line`, `incident_line`)."""
+    """One line for a terminal about a fault or incident that is counted once (`shared_fault_line`, `incident_line`)."""
     return incident_line(counted.lead, counted.models) if counted.fault is None else shared_fault_line(counted.fault)
 
 

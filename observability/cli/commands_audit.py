@@ -81,7 +81,7 @@ def audit_lines(record: dict[str, Any]) -> list[str]:
 
 
 def audit_line(record: dict[str, Any]) -> str:
-    """An audit as a line of text: its headline, or why there is none."""
+    """An audit as a line of text: its headline, or the reason why it has no headline."""
     found = record["results"]["headline"]
     about = f"{record['model']} {record['version']}, {record['audit']}:"
     if found["value"] is None:

@@ -116,7 +116,7 @@ def _computed_epsilon(store: Store, args: argparse.Namespace) -> Outcome:
 
 
 def _check_mechanism(args: argparse.Namespace, delta: float) -> None:
-    """Raise UsageError where the mechanism is none."""
+    """Raise UsageError if the mechanism is unknown."""
     if args.noise_multiplier is None or args.noise_multiplier <= 0:
         raise UsageError("--noise-multiplier is a number above 0", got=args.noise_multiplier)
     if not 0 < args.sampling_rate <= 1 or args.steps < 0 or not 0 < delta < 1:

@@ -76,7 +76,9 @@ def _far_future() -> datetime:
 
 
 def import_outcome(title: str, counts: SourceCounts, report: LoadReport, as_json: bool) -> Outcome:
-    """What an import did: the entries of the source, and the records that came of them. Exit code 1 where nothing could be read."""
+    """The result of an import: the number of entries of the source, and the number of records made from them. Exit code 1 where nothing
+    could be read.
+    """
     sorts = ", ".join(sort_words(sort, count) for sort, count in counts.sorts.items())
     rejected = counts.rejected.total()
     lines = [f"{title}: {sorts}", f"{counts.entries:,} in the source: {counts.carried.total():,} imported, {rejected:,} rejected"]

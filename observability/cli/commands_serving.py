@@ -98,7 +98,7 @@ def answers_differ(before: str, record: dict[str, Any]) -> bool:
 
 
 def round_body(probe: ProbeSet, found: EncodedSet, before: dict[str, str]) -> dict[str, Any]:
-    """What a round gave, as JSON."""
+    """The result of a round as JSON."""
     answered = [record for record in found.asked.records if record["status"] == "ok"]
     compared = [record for record in answered if record["item"] in before]
     changed = [
@@ -130,7 +130,7 @@ def round_body(probe: ProbeSet, found: EncodedSet, before: dict[str, str]) -> di
 
 
 def round_lines(body: dict[str, Any]) -> list[str]:
-    """What a round gave, in words."""
+    """The result of a round in words."""
     parts = [f"{body['answered']} of {plural(body['questions'], 'question')} answered"]
     parts += [f"{body['not_asked']} not asked for want of time"] if body["not_asked"] else []
     parts += [f"{len(body['changed'])} of {body['compared']} answers differ from the round before"] if body["compared"] else []
@@ -182,7 +182,7 @@ def run_gate(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def gated_model(store: Store, name: str | None) -> Model:
-    """The model whose batch is meant: the one that is named, else the only one that serves in batches. Raises UsageError for none or
+    """The model of the batch: the named model, else the only model that serves in batches. Raises UsageError for none or
     several.
     """
     models = [store.catalog().model(name)] if name else [each for each in store.catalog().models if each.settings.batch_key]

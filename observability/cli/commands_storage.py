@@ -33,7 +33,7 @@ FOREVER = EPOCH.replace(year=9999)
 
 @dataclass(frozen=True)
 class RowsToStore:
-    """What is audited: name, rows, bytes and checksum of files, and the sensitive attributes of each row that are no columns of it."""
+    """What is audited: name, rows, bytes and checksum of files, and the sensitive attributes of each row that are not columns of it."""
 
     name: str
     frame: "DataFrame"
@@ -239,7 +239,7 @@ def _storage_lines(record: dict[str, Any], kept: bool) -> list[str]:
 
 
 def form_words(form: dict[str, Any]) -> str:
-    """What a lossy form does, after a semicolon: the model's answers, else nothing."""
+    """A clause after a semicolon on how a lossy form changes the model's answers; empty if they were not compared."""
     said = form.get("model")
     if not said:
         return ""

@@ -52,7 +52,7 @@ def remove_half_sample(store: Store, say: Say) -> bool:
 def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
     """Register and load everything in the list; returns a sentence for each model and one about the records.
 
-    Raises UsageError where the list or one of its files is missing or wrong. What was loaded by then stays (`remove` deletes it).
+    Raises UsageError where the list or one of its files is missing or wrong. Data that were loaded before stay (`remove` deletes them).
     """
     began = time.perf_counter()
     fleet = read_fleet(listing)

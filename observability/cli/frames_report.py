@@ -34,9 +34,9 @@ def report(
 ) -> FramesReport:
     """What changed between a reference and the current rows: inputs, scores, and performance and fairness where both have labels.
 
-    The reference holds labelled rows with the model's scores. What is left out is inferred from the usual column names, and the report says
-    what was. score: a column, or `class=COLUMN` for each class. at: time of current rows without one (2026-07-01); by default now.
-    Raises UsageError where the frames do not fit.
+    The reference holds labelled rows with the model's scores. Columns that are not named are inferred from usual column names, and the
+    report states which. score: a column, or `class=COLUMN` for each class. at: time of current rows without one (2026-07-01); by default
+    now. Raises UsageError where the frames do not fit.
     """
     options: list[str] = []
     given = {"label": label, "prediction": prediction, "task": task, "positive": positive, "at": at, "timezone": timezone}

@@ -1,5 +1,5 @@
-"""The long simulated job of `demo --large`: 64 ranks × 100,000 steps, drawn with one seed as it is loaded, because no file of the sample
-could hold it.
+"""The long simulated job of `demo --large`: 64 ranks × 100,000 steps, drawn from one seed while it is loaded, because it is too large for a
+file of the sample.
 
 Nothing was trained: the name, the parameters and the records of the run say that it is simulated. From the middle on one rank reads its
 data six times as slowly, and the others wait for it. Lines of steps have no field beyond those of the contract, so that they load at the

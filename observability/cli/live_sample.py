@@ -1,8 +1,8 @@
 """Replay the sample fleet as of today: its real records, their times moved by a whole number of weeks, arrive as the clock passes them.
 
-fleet.toml lists the periods of the sample. Each is moved so that it ends as many weeks ahead of the start as it says; the weekday of every
-record is kept, and nothing but times is changed. `live_sample.json` in the home holds the weeks and the time up to which records were
-loaded. A stop in the middle of a load loads its records again, which the store recognizes as duplicates.
+fleet.toml lists the periods of the sample. Each period states how many weeks after the start it is to end, and is moved accordingly; the
+weekday of every record is kept, and nothing but times is changed. `live_sample.json` in the home holds the weeks and the time up to which
+records were loaded. A stop in the middle of a load loads its records again, which the store recognizes as duplicates.
 """
 
 import json
@@ -63,7 +63,9 @@ class Period:
 
 @dataclass(frozen=True)
 class MovedPeriod:
-    """What a page says of a period that was moved: its years, the weeks, its last record after the move, and its models."""
+    """The facts for a page's note about a period that was moved: its years, the number of weeks, its last record after the move, and its
+    models.
+    """
 
     years: str
     weeks: int

@@ -112,7 +112,7 @@ def load_outcome(
 
 
 def source_lines(report: "SourceReport") -> list[str]:
-    """What was taken of a source, and what could not be read."""
+    """Which entries of a source were loaded, and which could not be read."""
     read = {"new": report.new, "changed since they were taken": report.rewritten, "continued": report.resumed}
     parts = [f"{count:,} {word}" for word, count in read.items() if count]
     parts += [f"{report.present:,} taken before"] if report.present else []

@@ -109,7 +109,7 @@ def audit_media(media: MediaToStore, args: argparse.Namespace, say: Say) -> dict
 
 
 def media_lines(media: dict[str, Any], forms: dict[str, Any]) -> list[str]:
-    """What an audit of pictures or sound measured, as text after the sizes of exact forms."""
+    """The results of an audit of pictures or sound as text, which follows the sizes of exact forms."""
     skipped = sum(media["skipped"].values())
     lines = [f"  {media['files']:,} of {plural(media['of'], 'file')} measured" + (f", {skipped:,} skipped" if skipped else "")]
     for name, form in forms.items():

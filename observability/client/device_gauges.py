@@ -17,7 +17,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Gauges:
-    """What a device shows at a reading. utilisation: share, 0 to 1, since the last reading; memory_gb: in use, in GiB."""
+    """The values of one device at one reading. utilisation: share, 0 to 1, since the last reading; memory_gb: in use, in GiB."""
 
     utilisation: float | None = None
     memory_gb: float | None = None
@@ -44,7 +44,7 @@ def processor_gauges(busy: float | None, seconds: float, *, process: bool, proc:
 
 
 def _number(read: Callable[[], Any]) -> float | None:
-    """What a function reads; None where that fails."""
+    """The value that a function reads; None if it fails."""
     try:
         return float(read())
     except Exception:  # a binding raises errors of its own, and the kernel gives what it likes

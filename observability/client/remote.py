@@ -2,7 +2,7 @@
 
 A record is written to a segment of the spool (spool.py), as on the collector's own machine, and counts as logged from then on. Of all
 processes that share a spool, one sends: the one that holds the lock on `sender.lock`. A segment is deleted once the collector has it on
-disk. What was sent twice, because an answer was lost, the collector stores once.
+disk. If lines are sent twice because an answer was lost, the collector stores them once.
 """
 
 import atexit

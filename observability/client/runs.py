@@ -10,7 +10,9 @@ from observability.client.encode import describe_error
 from observability.client.log import Fields, Logger, Moment, Number
 
 RUN_SEGMENT_SECONDS = 0.5
-"""What a run logs can be loaded after so long: somebody may follow it. Steps are few beside predictions."""
+"""Seconds after which the records of a run can be loaded; short, because somebody may be watching the run. Steps are few beside
+predictions.
+"""
 
 
 def track_run(

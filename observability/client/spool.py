@@ -209,7 +209,7 @@ class Spool:
         _spools.add(self)
 
     def is_writing(self, path: Path) -> bool:
-        """Whether a segment is the one that lines are appended to."""
+        """Whether lines are still appended to this segment."""
         with self._mutex:
             return self._fd is not None and path == self._path
 

@@ -57,7 +57,9 @@ class HistogramPair:
 
 
 class ColumnEvidence(Mapping[str, Any]):
-    """What is known of the distance of one column besides its PSI, computed where it is read: a page shows a few of very many columns."""
+    """Further figures of the distance of one column besides its PSI. They are computed when they are read, because a page shows only a
+    few columns.
+    """
 
     def __init__(self, compute: Callable[[], Mapping[str, Any]]) -> None:
         self._compute = compute
@@ -67,7 +69,7 @@ class ColumnEvidence(Mapping[str, Any]):
         return self._compute()
 
     def __getitem__(self, name: str) -> Any:
-        """What is known by that name. Raises KeyError."""
+        """The figure with this name. Raises KeyError."""
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -20,7 +20,7 @@ State = Literal["better", "worse", "alike", "undecided", "differs"]
 QUALITY = ("mae", "rmse", "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier")
 CALIBRATION = ("brier", "log_loss", "bias")
 UNPAIRED = " (on all labelled rows of each)"
-"""What is said of a figure that is not of the rows that both answered, where others are."""
+"""Words for a figure that is measured on all rows, while other figures are measured on the rows that both versions answered."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class SelectionCriterion:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What the comparison speaks for. because: one sentence; more: further labelled pairs that would settle the main metric."""
+    """Words for the version that the comparison favours. because: one sentence; more: further labelled pairs that would settle the main
+    metric.
+    """
 
     choice: Choice
     because: str

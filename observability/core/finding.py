@@ -88,7 +88,7 @@ class Finding:
 
     @property
     def claim(self) -> str:
-        """What it is a claim about: see `claim_text`."""
+        """The key of the claim: see `claim_text`."""
         return claim_text(self.analyzer, self.subject, self.metric, self.slice)
 
     @property
@@ -136,7 +136,7 @@ class WithEvidence(Protocol):
 
     @property
     def evidence(self) -> dict[str, Any]:
-        """What the claim rests on."""
+        """The basis of the claim in words."""
 
 
 def finding_details(claim: WithEvidence) -> list[str]:

@@ -40,7 +40,7 @@ def beyond_level(finding: Finding, level: float) -> Severity:
 
 
 def held_against_level(measured: Finding, limits: Mapping[str, float], words: Callable[[float], str] | None = None) -> Finding:
-    """A measured value judged by its owner's level alone; unknown, with the limit to set, where none is stated.
+    """A measured value that is judged only by the owner's level. If none is stated, the severity is unknown and the limit to set is named.
 
     A metric without a better side is unknown whatever is stated. measured: its sentence states the value, and nothing more. limits: of the
     model's settings. words: how the level is written, where not as `level_words` has it.

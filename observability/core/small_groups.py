@@ -19,7 +19,7 @@ MIN_ROWS = 10
 FEWER = f"fewer than {MIN_ROWS}"
 """In place of the figures of a smaller group, and of its name where several are counted together."""
 OPERATIONAL = ("replica", "device", "source")
-"""What a subject `name=value` may be besides a group of people."""
+"""Names that a subject `name=value` may have if it is not about a group of people."""
 GROUPED = ("feature.", "group.", "band.")
 """How references of columns begin whose values are groups of people."""
 BY_GROUP = ("groups", "slices", "ranked", "senders")

@@ -79,4 +79,4 @@ WORKER_JOBS = EventCounts()
 ACCEPTED, REJECTED, REFUSED, CLIENT_DROPPED = EventCounts(), EventCounts(), EventCounts(), EventCounts()
 """Over HTTP: accepted lines by address, rejected lines by reason, refused requests by status, records dropped by clients by token."""
 HALVES_DROPPED, SPANS = EventCounts(), EventCounts()
-"""Lines of requests and responses of model servers that were never joined, by part and why; spans by what became of them."""
+"""Numbers of request and response lines of model servers that were never joined, by part and reason; and of spans, by their outcome."""

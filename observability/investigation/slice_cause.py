@@ -1,4 +1,4 @@
-"""Does a slice precede its errors, or do its rows follow from something else, such as a changed input?
+"""Find whether a slice was there before its errors, or whether its rows are a consequence of something else, such as a changed input.
 
 A weak slice is a part of the population on which the model errs more. A fault of an input gathers its rows somewhere too: inputs that
 changed move answers into a decision, and the slice of these answers then has more errors. Its rows are more frequent among the answers
@@ -28,21 +28,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SliceHistory:
-    """How much of a slice the reference has. part: factor for its weight, 0 to 1. sentence: why; empty where the slice is unchanged."""
+    """How much of a slice the reference has. part: factor for the weight of the slice, 0 to 1. sentence: the reason; empty if the slice is
+    unchanged.
+    """
 
     part: float = 1.0
     sentence: str = ""
 
 
 def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", frame: "DataFrame", inside: Bools) -> SliceHistory:
-    """The frequency of a slice among rows with the decision of the case, against that among reference rows with this decision.
+    """Compare the frequency of a slice among rows with the decision of the case with its frequency among reference rows with this decision.
 
     Parameters
     ----------
     case : CaseInProgress
         The case.
     conditions : tuple[Condition, ...]
-        Those of the slice.
+        Conditions of the slice.
     frame : DataFrame
         Current rows with the decision of the case (for regression all).
     inside : Bools
@@ -51,9 +53,9 @@ def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", fra
     Returns
     -------
     SliceHistory
-        Part 1 where the slice is no more frequent than in the reference, where the reference's own rows have a significant excess of
-        errors, or where the reference cannot show either. Else the upper end of its share in the reference over its share now: only so
-        many of its rows were there before.
+        part is 1 if the slice is no more frequent than in the reference, if the reference's own rows have a significant excess of errors,
+        or if the reference has too few rows. Else it is the upper end of the slice's share in the reference divided by its present share,
+        which is the part of its rows that can have been there before.
     """
     if any(each.reference in FIELDS for each in conditions) or not len(frame):
         return SliceHistory()
@@ -82,7 +84,9 @@ def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", fra
 
 
 def share_odd_input(case: CaseInProgress, frame: "DataFrame") -> Bools:
-    """Which rows have an odd input of the case that is odd in the same way: missing too, outside on the same side, or of the same level."""
+    """Mask of the rows that share an odd input with the case: it is missing too, outside the range on the same side, or has the same
+    level.
+    """
     found = np.zeros(len(frame), bool)
     for _, given in odd_inputs(case):
         name = f"feature.{given.feature}"

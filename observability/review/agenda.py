@@ -55,7 +55,7 @@ class Item:
 
     @property
     def state(self) -> State:
-        """The state of what the item is about, as for an incident: an acknowledged item stays critical."""
+        """The state of the item, as of an incident: an acknowledged item stays critical."""
         return "critical" if self.acknowledged else STATE_OF[self.severity]
 
     @property

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from observability.store.types.decision_items import DecisionItem
 
 PERSONAL = ("dashboard", "pin")
-"""Records that are their author's until shared: people read them through the method `dashboards` alone."""
+"""Kinds of records that only their author may see until they are shared. People read them only through the method `dashboards`."""
 SCHEDULE = ("send", "channel", "hour")
 """Fields of a dashboard that say when and where its summary is sent."""
 
 
 def may_send_to(person: Person, channel: str, home: "Path") -> bool:
-    """Whether a person may send the summary of a dashboard to a channel: administrators to all, others to those opened in alerts.toml."""
+    """Whether a person may send the summary of a dashboard to a channel: administrators to all channels, others to the channels that
+    alerts.toml opens for them.
+    """
     return may_do(person, "settings") or channel in read_alert_config(home).for_analysts
 
 

@@ -26,7 +26,7 @@ class PayloadError(Exception):
 
 
 def json_body(data: bytes | str) -> Any:
-    """A body as JSON. Raises PayloadError where it is none."""
+    """A body as JSON. Raises PayloadError if it is not JSON."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
@@ -34,7 +34,8 @@ def json_body(data: bytes | str) -> Any:
 
 
 def feature_rows(body: Any, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The features of each instance of a request. names: features of the registered model, which name the values of a bare list of as many.
+    """The features of each instance of a request. names: features of the registered model; they name the values of a list without names
+    that has the same length.
 
     Raises PayloadError.
     """
@@ -129,7 +130,9 @@ def _is_of_classes(value: Mapping[Any, Any], model: Model | None) -> bool:
 
 
 def _tensor_features(inputs: list[Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    """The features of each instance of tensors: by the tensor's name, of a tensor of several columns by theirs."""
+    """The features of each instance of tensors, by the tensor's name. The columns of a tensor with several columns are named `NAME_0`,
+    `NAME_1` and so on; those of a single tensor have the names of the model's features.
+    """
     tensors = _tensors(inputs)
     only = len(tensors) == 1
     found: list[dict[str, Any]] = []
@@ -147,7 +150,7 @@ def _tensor_features(inputs: list[Any], names: Sequence[str]) -> list[dict[str, 
 
 
 def _tensors(tensors: list[Any]) -> dict[str, list[Row]]:
-    """The rows of each tensor by its name; all have as many."""
+    """The rows of each tensor by its name; all tensors have the same number of rows."""
     found: dict[str, list[Row]] = {}
     for tensor in tensors:
         if not isinstance(tensor, Mapping) or not isinstance(tensor.get("name"), str):

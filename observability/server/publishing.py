@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
-"""Seconds between two looks at whether a state is due."""
+"""Seconds between two checks of whether a state is due."""
 AGAIN = 10.0
-"""Seconds after which the settings are read again where they ask for nothing, and the least after which a state that failed is tried
-again.
+"""Seconds after which the settings are read again if they ask for no publishing, and shortest time before a failed state is tried again.
 """
 REST = 10.0
-"""How many times as long as the last state took, a new one begins after it began."""
+"""A new state begins at the earliest after this multiple of the time that the last state took, counted from the start of the last one."""
 
 
 class Publisher:
