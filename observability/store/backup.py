@@ -63,7 +63,7 @@ def make_backup(store: Database, folder: Path | str, progress: Progress | None =
     """Write a backup of the open store into a folder, or send it to an address: {backup, at, bytes, files, tables: {table: rows}}, at an
     address {sent_bytes, sent_blocks, blocks} too.
 
-    Raises UsageError for a folder inside the home or an address that is none, StoreBrokenError where the disk or the network refuses.
+    Raises UsageError for a folder inside the home or an invalid address, StoreBrokenError where the disk or the network refuses.
     """
     if isinstance(folder, str) and is_backup_address(folder):
         return _send_backup(store, folder, progress)
@@ -95,7 +95,7 @@ def _free_name(folder: Path, at: datetime) -> Path:
 
 
 def _made(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """What a backup holds, from its list."""
+    """The contents of a backup, from its list."""
     size = sum(file["bytes"] for file in body["files"].values())
     return {"backup": name, "at": body["at"], "bytes": size, "files": len(body["files"]), "tables": body["tables"]}
 

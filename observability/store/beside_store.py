@@ -41,7 +41,7 @@ class EngineBesideStore(Engine):
         return self.store.catalog()
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """What the store's loader counted."""
+        """The counts of the store's loader."""
         return self.store.counters(model, window)
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
@@ -75,8 +75,8 @@ class EngineBesideStore(Engine):
 
     @abstractmethod
     def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
-        """What the predictions of some files add to the rollups, with all revisions of their counted labels: rows with the DELTA_COLUMNS,
-        one for each key. streams: of rows that count.
+        """The rows that the predictions of some files add to the rollups, with all revisions of their counted labels: one row with the
+        DELTA_COLUMNS for each key. streams: of rows that count.
         """
 
     def compute_rollups(self, name: str, first: date, last: date) -> dict[str, Any]:

@@ -34,7 +34,7 @@ Progress = Callable[[str, int, int, str], object]
 
 
 def byte_counter(progress: Progress | None, doing: str, total: int) -> Callable[[int], None]:
-    """A function that takes the bytes that were done just now, and reports those done so far."""
+    """A function that takes the number of bytes that were just done, and reports the total done up to now."""
     done = 0
 
     def add(count: int) -> None:

@@ -137,7 +137,7 @@ class DuckStore(Database, Store):
         return column_storage.column_storage(self, self.catalog().model(model))
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """What the loader counted about a model in a window."""
+        """The counts of the loader about a model in a window."""
         from observability.store.registry import admin
 
         return admin.load_counters(self, model, window)
@@ -257,7 +257,7 @@ class DuckStore(Database, Store):
         record_writer.write_records(self, records)
 
     def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
-        """What a load would do with the lines of a JSONL body."""
+        """The result that a load of the lines of a JSONL body would have."""
         from observability.store.ingest import parse
 
         return parse.checked_body(body, self.catalog(), new_models)
@@ -346,13 +346,13 @@ class DuckStore(Database, Store):
         return backup.verify_store(self, progress)
 
     def problems(self) -> list[str]:
-        """What a person should know of the store and its disk, as sentences. One small query."""
+        """Problems of the store and its disk, as sentences. One small query."""
         from observability.store.registry import admin
 
         return [*admin.storage_problems(self), *self._lake.problems()]
 
     def repairs(self) -> list[dict[str, Any]]:
-        """What was damaged or lost and mended, oldest first: {at, what, missing, set_aside, seen_at}."""
+        """Damages and losses that were repaired, oldest first: {at, what, missing, set_aside, seen_at}."""
         return repairs.repairs(self.home)
 
     def mark_repairs_seen(self) -> None:
@@ -508,7 +508,7 @@ class DuckStore(Database, Store):
         attributions.restart_attributions(self, model, version, state)
 
     def estimation_state(self, model: "Model", version: "Version") -> error_estimates.EstimationState | None:
-        """What the stored error estimates of a version rest on."""
+        """The basis of the stored error estimates of a version."""
         return estimates.stored_estimation_state(self, model, version)
 
     def days_to_estimate(self, model: "Model", version: "Version") -> list[error_estimates.DayToEstimate]:

@@ -73,7 +73,7 @@ class Engine(Protocol):
         return {}
 
     def whole_groups(self) -> "Self":
-        """The engine whose answers analyzers judge: small groups as they are, also where a person gets them counted together."""
+        """The engine whose answers analyzers judge. It does not count small groups together, even if it does so for the person."""
         return self
 
     def shown_findings(self, findings: "Iterable[Finding]") -> "list[Finding]":
@@ -95,7 +95,7 @@ class Engine(Protocol):
         return ()
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """What the loader counted about a model in a window. Of the lines that services sent: `lines`, `stored`, `duplicates`, `rejected`,
+        """The counts of the loader about a model in a window. Of the lines that services sent: `lines`, `stored`, `duplicates`, `rejected`,
         `duplicate_hours` and `rejected_hours` (hours with such lines), and `rules` {rule that rejected lines broke: lines}; also
         `unknown_columns` {name: rows} and `not_explained` {version: reason}. Raises NotFoundError for an unknown model.
         """
@@ -222,7 +222,7 @@ class Store(Engine, Protocol):
         ...
 
     def label_arrivals(self, model: str, predictions: Sequence[str]) -> dict[str, list[datetime]]:
-        """When each label of some predictions arrived (UTC), by id. A model that is not there has none."""
+        """When each label of some predictions arrived (UTC), by id. An unknown model has none."""
         ...
 
     def feature_ages(self, window: Window, *, before: datetime) -> "DataFrame":
@@ -281,7 +281,9 @@ class Store(Engine, Protocol):
         ...
 
     def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
-        """What a load would do with the lines of a JSONL body. Nothing is stored. new_models: the limit of models that the store lacks."""
+        """The result that a load of the lines of a JSONL body would have. Nothing is stored. new_models: the limit of models that the
+        store lacks.
+        """
         ...
 
     def load_landing(self, progress: LoadProgress | None = None) -> "LoadReport":
@@ -406,11 +408,11 @@ class Store(Engine, Protocol):
         ...
 
     def problems(self) -> list[str]:
-        """What a person should know of the store and its disk, as sentences. No query."""
+        """Problems of the store and its disk, as sentences. No query."""
         ...
 
     def repairs(self) -> list[dict[str, Any]]:
-        """What was damaged or lost and mended, oldest first: {at, what, missing, set_aside, seen_at}."""
+        """Damages and losses that were repaired, oldest first: {at, what, missing, set_aside, seen_at}."""
         ...
 
     def mark_repairs_seen(self) -> None:
@@ -474,7 +476,7 @@ class Store(Engine, Protocol):
         ...
 
     def attributions_of_prediction(self, model: "Model", version: "Version", prediction_id: str, environment: str) -> dict[str, Any] | None:
-        """The stored attributions of one prediction of a version in an environment; None where there are none that hold."""
+        """The stored attributions of one prediction of a version in an environment; None if there are no valid ones."""
         ...
 
     def explanation_state(self, model: str, version: str, *, stale: bool = False) -> "ExplanationState | None":
@@ -512,7 +514,7 @@ class Store(Engine, Protocol):
         ...
 
     def estimation_state(self, model: "Model", version: "Version") -> "EstimationState | None":
-        """What the stored error estimates of a version rest on; None where there are none for its present registration."""
+        """The basis of the stored error estimates of a version; None if there are none for its present registration."""
         ...
 
     def days_to_estimate(self, model: "Model", version: "Version") -> "list[DayToEstimate]":

@@ -49,7 +49,7 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
     Returns {hash, predictions: {model: n}, rows: {table: n}, texts, reviews, landing, waiting, set_aside: [file],
     backups: {rewritten: [name], removed: [name], unreachable: [folder]},
     lakes: {rewritten: [address], unreachable: [address]}, collected: the same of segments of collectors, left: [sentence], bytes_before,
-    bytes_after}. Raises UsageError for an empty subject, StoreBrokenError where the disk refuses; the command can then be given again.
+    bytes_after}. Raises UsageError for an empty subject, StoreBrokenError if the disk refuses; then the command can be repeated.
     """
     say = progress or (lambda text: None)
     if not text_core(subject).strip():

@@ -33,7 +33,7 @@ KEPT_COLUMNS = {("models", "name"), ("versions", "version"), ("edges", "version"
 
 @dataclass
 class ErasedRows:
-    """What was erased: rows by table, texts that got a mark, ids of predictions by model."""
+    """The result of an erasure: number of rows by table, number of texts that got a mark, ids of predictions by model."""
 
     rows: Counter[str] = field(default_factory=Counter)
     texts: int = 0

@@ -1,6 +1,6 @@
 """An `Engine` whose raw rows stand in a lake: DuckDB reads the Parquet files, by the queries that the store uses for its own tables.
 
-What is not a question about raw rows (records, events, stored explanations, what the loader counted) the store answers. The store need not
+The store answers all other questions (records, events, stored explanations, counts of the loader). The store need not
 hold the rows that the lake has.
 """
 
@@ -112,7 +112,7 @@ class LakeEngine(EngineBesideStore):
         return {level for (level,) in found}
 
     def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
-        """What the predictions of some files add to the rollups, a few days at a time, so that memory is bounded."""
+        """The rows that the predictions of some files add to the rollups. A few days are computed at a time, so that memory is bounded."""
         tables, pending, held = self.tables, list[pa.RecordBatch](), 0
         revisions = f"SELECT * FROM ({tables.rows_sql(task.model, 'labels', labels)}) WHERE {task.counted_label}"
         with ROLLING:

@@ -175,7 +175,7 @@ def _sync_kind_tables(writer: duckdb.DuckDBPyConnection) -> None:
 
 
 def _sync_hashes(writer: duckdb.DuckDBPyConnection) -> None:
-    """Recompute all stored hashes if this version of DuckDB hashes differently from the one that stored them."""
+    """Recompute all stored hashes if this version of DuckDB hashes differently from the version that stored them."""
     (now,) = single_row(writer, "SELECT hash(?)", [HASH_PROBE])
     known = first_row(writer, "SELECT value FROM hashing")
     if known is not None and known[0] == now:

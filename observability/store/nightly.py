@@ -1,4 +1,4 @@
-"""What the owner does every night: the lake, retention, metric tables, a backup, a test that it restores, and the removal of old backups.
+"""Work of the owner every night: the lake, retention, metric tables, a backup, a test of its restore, and the removal of old backups.
 
 A failure of one does not stop the others; it is noted for `status` and pages. A night that was missed is made up for.
 """

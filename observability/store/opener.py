@@ -28,7 +28,7 @@ from observability.store.migrations import migrate
 def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = None) -> DuckStore:
     """Open the store of a home folder. Create it if missing, mend damaged files, and migrate an older schema.
 
-    What was mended stands in the log of repairs (`status`). Raises StoreBusyError where another process has it open, StoreBrokenError where
+    Repairs are listed in the log of repairs (`status`). Raises StoreBusyError where another process has it open, StoreBrokenError where
     the disk refuses or the schema is newer.
     """
     home = Path(home).absolute()

@@ -1,7 +1,7 @@
 """A published state opened for reading: the store of a process that owns none.
 
-Its settings are copied into a folder of its own, so that they stay while the state's folder may go. What a person writes goes to the owner;
-what only the owner can do is refused.
+Its settings are copied into a folder of its own, so that they stay while the state's folder may go. Entries of people are sent to the
+owner; actions that only the owner can do are refused.
 """
 
 import json
@@ -41,7 +41,7 @@ AT_OWNER = (
     "write_attributions",
     "restart_attributions", "write_estimates", "restart_estimates",
 )  # fmt: skip
-"""What a reader refuses, because only the owner of the store can do it."""
+"""Methods that a reader refuses, because only the owner of the store can do them."""
 
 
 class SendsToOwner(Protocol):
@@ -81,7 +81,7 @@ class PublishedStore(DuckStore):
 
     @contextmanager
     def write(self, *, aside: bool = False) -> Iterator[Cursor]:
-        """Refused: nothing is written here. What is only cached is computed again the next time."""
+        """Refused: nothing is written here. Values that are only cached are computed again the next time."""
         del aside
         self.refuse()
         yield  # for the type alone
@@ -95,7 +95,7 @@ class PublishedStore(DuckStore):
         return []
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
-        """Let the owner store some records; they can be read here in a later state. What is sent twice is stored once."""
+        """Let the owner store some records; they can be read here in a later state. A record that is sent twice is stored once."""
         dated = [{"at": utc_now_text(), **{name: format_time(value, name) for name, value in each.items()}} for each in records]
         self.owner.send("note_exports" if dated and all(map(is_own_export, dated)) else "write_records", records=dated)
 
@@ -204,7 +204,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _link_images(folder: Path, home: Path) -> None:
-    """Let the folder of images be the one of a state: its files lie there. Raises OSError."""
+    """Use the folder of a state as the folder of images, because the files of the state lie there. Raises OSError."""
     draft = home / f".{IMAGES}.draft"
     draft.unlink(missing_ok=True)
     draft.symlink_to(folder / IMAGES)

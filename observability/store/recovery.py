@@ -164,7 +164,7 @@ def _loaded_again(home: Path) -> str:
 
 
 def _all_missing(home: Path) -> str:
-    """What a new database lacks."""
+    """Words for what a new database lacks."""
     models = (known_store(home) or {}).get("models") or []
     named = f" It held the models {', '.join(map(str, models))}." if models else ""
     return f"Records loaded before that, {OTHER_THINGS}: register the models and load their files again.{named}"

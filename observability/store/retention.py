@@ -122,8 +122,8 @@ def _first_kept_day(now: datetime, days: int) -> datetime:
 
 
 def _expired_rows(cursor: Cursor, model: Model, before: datetime, *, with_lone: bool) -> Expired:
-    """Predictions outside of references from before an instant, the labels of these ids alone, and labels from before it that have none:
-    their prediction would be refused. with_lone: false where a lake may have it; late_labels.py moves such labels there.
+    """Predictions from before an instant outside of references, the labels of only these ids, and older labels without a prediction,
+    because their prediction would be refused. with_lone: false where a lake may have it; late_labels.py moves such labels there.
     """
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     old = f'"at" < ? AND NOT {_in_references(cursor, model)}'

@@ -182,7 +182,7 @@ class SparkEngine(EngineBesideStore):
         return set(distinct["level"].to_pylist())
 
     def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
-        """What the predictions of some files add to the rollups, with all revisions of their labels, by one job."""
+        """The rows that the predictions of some files, with all revisions of their labels, add to the rollups; computed by one job."""
         rows = _of_streams(self._read(files, spark_tasks.stored_types(task.model.columns)), streams)
         revisions = self._read(labels, {**{name: LABEL_COLUMNS[name] for name in LADDER}, COUNTED_BY: "VARCHAR"}).where(task.counted_label)
         ladders = revisions.groupBy("id").agg(_function("collect_list", "struct(at, arrived, value, number)").alias(REVISIONS))

@@ -34,7 +34,7 @@ def read_catalog(cursor: Cursor) -> Catalog:
 
 
 def reread_catalog(cursor: Cursor, known: Catalog, changed: Collection[str]) -> Catalog:
-    """The catalog after a change of some models, by name, of which those alone are read; none of them was removed. Read-only."""
+    """The catalog after a change of some models. Only the named models are read again; none of them was removed. Read-only."""
     if not changed:
         return known
     keys = [key for (key,) in cursor.execute("SELECT key FROM models WHERE list_contains(?, name)", [[*changed]]).fetchall()]

@@ -44,7 +44,9 @@ MAX_REPAIRS = 20
 
 
 class Counted(NamedTuple):
-    """What a status counted: at which generation and time (monotonic), in how many seconds of its thread, and the counts."""
+    """The counts of a status, with the generation and time (monotonic) at which they were made, and the seconds of thread time that they
+    took.
+    """
 
     generation: int
     at: float
@@ -55,14 +57,14 @@ class Counted(NamedTuple):
 class Database:
     """One open database. Safe under threads.
 
-    generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about
-    each model's own rows and records, by name, and under "" after the last that may concern all; under `computed_values` of a name
-    after the last that changed nothing but what is computed from its rows. Each is written in its commit, so a later process has the
-    same. unhurried: how many of these commits were made inside `in_background`. rewrites: how often the file was rewritten: what was
-    known before may tell of what was removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled:
-    whether the loaded segments were compared with the manifest. mended: whether damage was mended since then, so that lost segments are
-    expected. counted: the counts of the last status. mend: called where the files turn out to be damaged as they are opened; they are
-    then opened again.
+    generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about each
+    model's own rows and records, by name, and under "" after the last that may concern all; under `computed_values` of a name after the
+    last that changed nothing but what is computed from its rows. Each is written in its commit, so a later process has the same. unhurried:
+    how many of these commits were made inside `in_background`. rewrites: how often the file was rewritten. Results from before a rewrite
+    may contain data that were removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the
+    loaded segments were compared with the manifest. mended: whether damage was mended since then, so that lost segments are expected.
+    counted: the counts of the last status. mend: called if the files turn out to be damaged while they are opened; then they are opened
+    again.
     """
 
     read_only = False
@@ -100,7 +102,7 @@ class Database:
         """The inodes of the database and its log whose names are on disk."""
         self.counted: Counted | None = None
         self.counted_models: dict[tuple[str, str], tuple[int, Any]] = {}
-        """What was counted of single models, by the name of the count and the model: the model's generation, and the count."""
+        """Counts of single models, by the name of the count and the model; each with the model's generation at that time."""
         self._counts_of_file: Counts = {}
         self._writes_commits = False
         self._connection: Cursor | None = self._open()

@@ -289,7 +289,7 @@ def new_erasure(key: bytes, subject: str, by: str, ids: Mapping[str, Iterable[st
 
 
 def _with_plain_names(line: bytes) -> bytes:
-    """A line of JSON without escapes of letters; another line as it is."""
+    """A line of JSON without escapes of letters; any other line unchanged."""
     with suppress(ValueError, RecursionError):
         return json.dumps(json.loads(line)).encode()
     return line

@@ -130,7 +130,7 @@ def note_done(home: Path, what: str, body: Mapping[str, Any]) -> None:
 
 
 def last_done(home: Path) -> dict[str, Any]:
-    """What was done last, by name, each with its time `at` (RFC 3339, UTC); empty where nothing was."""
+    """The last maintenance of each kind, by name, with its time `at` (RFC 3339, UTC); empty if there was none."""
     with suppress(OSError, ValueError):
         body = json.loads((home / DONE).read_text(encoding="utf-8"))
         return body if isinstance(body, dict) else {}
@@ -138,7 +138,7 @@ def last_done(home: Path) -> dict[str, Any]:
 
 
 def keeping_problems(home: Path) -> list[str]:
-    """What a person should know: settings that cannot be read, and what failed last night."""
+    """Problems as sentences: settings that cannot be read, and work that failed last night."""
     try:
         read_keeping(home)
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""What a home notes about lakes that its rows were written to: its id in them, and by address which states stand there and are its own.
+"""The notes of a home about lakes that its rows were written to: its id in them, and by address the states there that it wrote itself.
 
 It lies outside of the database, which may be what is damaged or older than the lake.
 """
@@ -29,7 +29,7 @@ OLD = NotedLake(1, sys.maxsize)
 
 
 def known_lakes(home: Path) -> dict[str, NotedLake]:
-    """What a home noted about the lakes that its rows were written to, by address."""
+    """The notes of a home about the lakes that its rows were written to, by address."""
     with suppress(OSError, ValueError):
         body = json.loads((home / LAKES).read_text(encoding="utf-8"))
         if isinstance(body, list):

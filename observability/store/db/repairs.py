@@ -1,4 +1,4 @@
-"""What is known about a store outside of it, since it may be what is damaged or missing.
+"""Facts about a store that are kept outside of it, because the store itself may be damaged or missing.
 
 `HOME/repairs.jsonl` is the log of repairs, one JSON object a line: the damage or loss, the repair, and what may be missing.
 `HOME/store.json` says that the home holds a store, and which models; it tells a missing store from a new home.
@@ -64,7 +64,7 @@ def note_known_store(home: Path, models: Sequence[str]) -> None:
 
 
 def known_store(home: Path) -> dict[str, Any] | None:
-    """What was noted about the store of this home; None where it never held one. Raises OSError where the disk refuses."""
+    """The notes about the store of this home; None if it never held a store. Raises OSError where the disk refuses."""
     try:
         body = json.loads((home / KNOWN).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -166,7 +166,9 @@ class StagedRows:
 
 @dataclass(frozen=True)
 class NewRows:
-    """What a block adds to a model: predictions, labels, predictions stored earlier that get labels, and all labels of the ids of both."""
+    """The rows that a block adds to a model: predictions, labels, earlier stored predictions that get labels, and all labels of these
+    predictions.
+    """
 
     rows: pa.Table | None
     labels: pa.Table | None

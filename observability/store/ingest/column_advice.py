@@ -1,4 +1,4 @@
-"""Which column of a file is meant where a field of the record has none: by usual names, else by the content of the first rows."""
+"""Suggest the column of a file for a field of the record that no column names: by usual names, else by the content of the first rows."""
 
 import difflib
 import re
@@ -70,7 +70,8 @@ def usual_column(wanted: str, names: Sequence[str]) -> str | None:
 
 
 def likely_column(wanted: str, head: Mapping[str, pa.Array]) -> str | None:
-    """The column that alone looks like the field: the one of times (at), the one whose every value differs (id); None for other fields.
+    """The only column that looks like the field: for `at`, the only column of times; for `id`, the only column with no repeated value. None
+    for other fields.
 
     Where the values of several differ, it is the only one of texts.
     """

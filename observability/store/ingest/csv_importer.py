@@ -266,7 +266,7 @@ def _matches(cells: pa.Array | pa.ChunkedArray, pattern: str) -> int:
 
 
 def _with_points(cells: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Cells with a decimal point in place of the comma, and without points between thousands. What is no such number is left as it is."""
+    """Cells with a decimal point in place of the comma, and without points between thousands. Other texts are not changed."""
     points = pc.replace_substring(pc.replace_substring(cells, ".", ""), ",", ".")
     return pc.if_else(pc.match_substring_regex(cells, COMMA_NUMBER), points, cells)
 

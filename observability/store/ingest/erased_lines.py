@@ -78,7 +78,7 @@ def cleaned_segment(raw: bytes, erased: ErasedMatcher, names: Collection[str] | 
 
 
 def _changed_lines(raw: bytes, erased: ErasedMatcher, patterns: Sequence[str] | None) -> dict[int, bytes]:
-    """By their places (from 0), the lines of a buffer that change, as they are afterwards."""
+    """The lines of a buffer that change, in their new form, by their places (from 0)."""
     changed, lines = dict.fromkeys(erased.erased_lines(raw), b""), raw.split(b"\n")
     for place in range(len(lines)) if patterns is None else _places_of(lines, patterns):
         if place not in changed and (cleaned := _cleaned_line(lines[place], erased)) != lines[place]:

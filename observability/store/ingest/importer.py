@@ -116,7 +116,7 @@ class _BoundedGzip(gzip.GzipFile):
 
 
 def likely_format(head: bytes) -> str:
-    """What a file with this start seems to be, in words."""
+    """The likely format of a file with this start, in words."""
     start = head.lstrip()[:200].lower()
     known = {
         b"PK\x03\x04": "a spreadsheet or zip file",

@@ -35,7 +35,7 @@ def read_json_table(raw: bytes, where: str) -> tuple[pa.Table, list[str]]:
 
 
 def _json_objects(lines: Iterable[bytes], where: str) -> list[dict[str, Any]]:
-    """The object of each line. Raises UsageError for the first line that is none."""
+    """The object of each line. Raises UsageError for the first line that is not an object."""
     found = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

@@ -49,7 +49,7 @@ def published_segments(landing: Path) -> list[Segment]:
 
 
 def segment_files(folder: Path) -> list[Segment]:
-    """The JSONL files of a folder, by name. Raises OSError where it cannot be read; a missing folder has none."""
+    """The JSONL files of a folder, by name. Raises OSError if it cannot be read; a missing folder has no segments."""
     found = []
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)

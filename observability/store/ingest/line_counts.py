@@ -25,8 +25,8 @@ Lines = NDArray[np.int64]
 
 @dataclass
 class LineLedger:
-    """Outcome of each line of a block, as arrays by model and kind, and the reasons of rejected lines. owners: the models of the runs that
-    lines tell of.
+    """Outcome of each line of a block, as arrays by model and kind, and the reasons of rejected lines. owners: the models of the runs
+    that lines name.
     """
 
     lines: list[Lines] = field(default_factory=list)

@@ -74,7 +74,7 @@ def checked_lines(block: LineBlock, catalog: Catalog, defaults: LoadDefaults) ->
 
 
 def checked_body(body: bytes, catalog: Catalog, new_models: NewModelLimit | None = None) -> CheckedLines:
-    """What a load would do with the lines of a JSONL body, against a catalog. Read-only."""
+    """The result that a load of the lines of a JSONL body would have with a catalog. Read-only."""
     return checked_lines(LineBlock(body if body.endswith(b"\n") else body + b"\n"), catalog, LoadDefaults(new_models=new_models))
 
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 Bytes: TypeAlias = NDArray[np.uint8]
 Array: TypeAlias = NDArray[Any]
 LITERAL, TEXT, NUMBER, BOOLEAN, TIME, SCALAR, OBJECT, ENUM, NULLS_ONLY, EXTRA = range(10)
-"""What a column holds: one fixed text, a text, a number, true or false, a time, any scalar, an object, one of several texts, null, any
-scalar that is kept as JSON."""
+"""Kinds of columns: one fixed text, a text, a number, true or false, a time, any scalar, an object, one of several texts, null, any scalar
+that is kept as JSON.
+"""
 INTEGERS, LOGICAL, NOT_EMPTY, NUMBERS_ONLY, NAN_ALLOWED, REQUIRED, LOCAL_ALLOWED, WHOLE, NOT_NULL = 1, 2, 4, 8, 16, 32, 64, 128, 256
 """Flags: a text may be written as an integer; or as true or false; must not be empty; a scalar must be a number; NaN and infinities are
 allowed; the field is required; a time may lack an offset; a number must be whole; the value may be absent, but not null."""
@@ -62,7 +63,7 @@ def same_bytes(buf: Bytes, start: int, length: int, keys: Bytes, key: int) -> bo
 
 @jit
 def scan_hex(buf: Bytes, i: int, end: int) -> int:
-    """The value of four hexadecimal digits; -1 if they are none."""
+    """The value of four hexadecimal digits; -1 if they are not hexadecimal."""
     if i + 4 > end:
         return -1
     value = 0
@@ -172,7 +173,7 @@ def nearest_double(digits: int, power: int, high_powers: Array, low_powers: Arra
 
 @jit
 def scan_number(buf: Bytes, i: int, end: int, high_powers: Array, low_powers: Array, tens: Array) -> tuple[int, float, bool, bool]:
-    """A JSON number at `i`: its end (-1 if it is none), its value, whether the value is certain, whether its text is canonical."""
+    """A JSON number at `i`: its end (-1 if there is no number), its value, whether the value is certain, whether its text is canonical."""
     negative = buf[i] == MINUS
     start = i + 1 if negative else i
     i = start
@@ -232,7 +233,7 @@ def scan_number(buf: Bytes, i: int, end: int, high_powers: Array, low_powers: Ar
 
 @jit
 def two_digits(buf: Bytes, i: int) -> int:
-    """The value of two digits; -1000 if they are none."""
+    """The value of two digits; -1000 if they are not digits."""
     a, b = buf[i], buf[i + 1]
     if ZERO <= a <= NINE and ZERO <= b <= NINE:
         return (a - ZERO) * 10 + (b - ZERO)
@@ -368,7 +369,7 @@ def option_of(buf: Bytes, i: int, end: int, options: Bytes, bounds: Array, first
 
 @jit
 def scan_text(buf: Bytes, i: int, end: int, flags: int) -> tuple[int, int, int, int]:
-    """A text at `i`: the position after it (-1 if it is none), its state, and the bounds of its content."""
+    """A text at `i`: the position after it (-1 if there is no text), its state, and the bounds of its content."""
     if buf[i] == QUOTE:
         close, escaped = string_end(buf, i + 1, end)
         if close < 0 or (flags & NOT_EMPTY and close == i + 1):

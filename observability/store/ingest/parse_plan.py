@@ -35,7 +35,7 @@ class PlannedColumn:
 
 @dataclass
 class ModelPlan:
-    """What the lines of a model may hold. Grows; `state` changes with it.
+    """The fields that the lines of a model may have. Grows; `state` changes with it.
 
     places: by object (`features`, `groups`) and name, the position in `columns`. registered: feature names by version. nulls: names seen
     only with null, which have no column yet. extras: unknown top-level fields. classes: keys of the scores seen. declared: how many of the
@@ -73,7 +73,7 @@ class ModelPlan:
 
 @dataclass
 class RecordPlan:
-    """What the lines of another kind may hold: the names in each of its objects of numbers. Grows; `state` changes with it."""
+    """The fields that the lines of another kind may have: the names in each of its objects of numbers. Grows; `state` changes with it."""
 
     kind: str
     members: dict[str, set[str]] = field(default_factory=dict)

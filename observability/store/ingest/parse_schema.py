@@ -188,7 +188,7 @@ def prediction_schema(plan: ModelPlan, defaults: LoadDefaults) -> LineSchema:
 
 
 def _add_feature_columns(schema: LineSchema, plan: ModelPlan, flat: set[str], defaults: LoadDefaults) -> None:
-    """Add the columns of features and groups, and the names that were only null so far."""
+    """Add the columns of features and groups, and the names that had only null values up to now."""
     kinds = {"number": kernel.NUMBER, "category": kernel.TEXT, "boolean": kernel.BOOLEAN}
     for part, places in plan.places.items():
         named = [(name, place) for name, place in places.items()] + [(name, -1) for name in plan.nulls[part] if name not in places]
@@ -275,6 +275,6 @@ def _fields_in_line(defaults: LoadDefaults, kind: str, model: str) -> list[str]:
 
 
 def _field_keys(name: str, defaults: LoadDefaults) -> list[str]:
-    """The keys that may name a field: its own name unless that is renamed, and every name that is renamed to it."""
+    """The keys that may name a field: its own name, unless this name stands for another field, and every name that is renamed to it."""
     own = [name] if defaults.renames.get(name, name) == name else []
     return own + [theirs for theirs, ours in defaults.renames.items() if ours == name and theirs != name]

@@ -34,7 +34,7 @@ class RecordColumns:
     """Columns of a file of one record kind.
 
     fields: field type by column. features: columns that are features (for other kinds than predictions: further fields). groups: columns
-    that are sensitive attributes but not features. extras: other columns of predictions, which are kept as they are. scores: column by
+    that are sensitive attributes but not features. extras: other columns of predictions, which are kept unchanged. scores: column by
     class, of which the object `score` is made.
     """
 

@@ -1,4 +1,4 @@
-"""Convert parsed rows into rows as they are stored.
+"""Convert parsed rows into the form of stored rows.
 
 Takes the tables of `parse_types.ParsedBlock` and adds hashes, streams, decisions and times of arrival. The results have the columns of
 `predictions_<key>`, `labels_<key>` and the tables of the other kinds, with `line` (and `inline` for labels) beside them.

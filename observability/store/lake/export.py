@@ -2,7 +2,7 @@
 
 A day's rows have a fingerprint. Days whose fingerprint stands in the manifest are left; the others are written anew, whole, and the
 manifest that names them is written last. So an export that is killed anywhere, or that runs twice, leaves each row in the lake exactly
-once. Days that the store does not keep any more (`Model.rows_from`) stay in the lake as they are. Models that share tables
+once. Days that the store does not keep any more (`Model.rows_from`) stay unchanged in the lake. Models that share tables
 (shared_tables.py) are too small for files of their own and stay in the store.
 """
 

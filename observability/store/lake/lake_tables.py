@@ -44,7 +44,7 @@ class LakeTables:
         self._connection.execute("CREATE TABLE streams (key INTEGER, stream SMALLINT, version VARCHAR, environment VARCHAR)")
         self._connection.execute("CREATE TABLE rollups (key INTEGER, merged_rows BIGINT, compacted_before INTEGER)")
         self._shown: dict[int, object] = {}
-        """What the views of a model show, by its key."""
+        """The contents of the views of a model, by its key."""
         self._held: dict[int, int] = {}
         """How many labels of a model are in memory, by its key."""
 

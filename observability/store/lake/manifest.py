@@ -95,7 +95,7 @@ def manifest_numbers(place: FilePlace) -> list[int]:
 
 
 def write_manifest(place: FilePlace, before: LakeManifest, files: Iterable[LakeFile], scratch: Path, store: str) -> LakeManifest:
-    """Write the state that follows another one. scratch: a folder of the same disk as the store. store: the id of the one that writes."""
+    """Write the state that follows another one. scratch: a folder of the same disk as the store. store: the id of the store that writes."""
     state = LakeManifest(before.number + 1, datetime.now(UTC).isoformat(timespec="seconds"), tuple(files), store)
     body = {"format": FORMAT, "number": state.number, "at": state.at, "store": store, "files": [asdict(file) for file in state.files]}
     path = scratch / "manifest.json"

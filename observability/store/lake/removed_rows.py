@@ -56,8 +56,8 @@ class RemovedRows:
         self._unread: dict[str, tuple[str, ...]] = {}
 
     def cursor(self, model: Model, span: Span | None = None) -> Cursor | None:
-        """A cursor whose tables of a model hold its rows from before `Model.rows_from`, at least those of a span; None where the lake has
-        none of them.
+        """A cursor whose tables of a model hold its rows from before `Model.rows_from`, at least the rows of a span; None if the lake
+        has none of them.
         """
         if model.rows_from is None:
             return None

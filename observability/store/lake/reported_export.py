@@ -41,7 +41,7 @@ def export_reported_lake(store: Database, address: str, *, progress: Progress | 
 
 
 def _held(place: FilePlace) -> dict[str, Any]:
-    """What a lake holds, as fields of a report."""
+    """The contents of a lake, as fields of a report."""
     files = read_manifest(place).files
     days = sorted({file.day for file in files} - {REFERENCE})
     held: dict[str, Any] = {"place": place.address, "used_bytes": sum(file.bytes for file in files), "files": len(files)}

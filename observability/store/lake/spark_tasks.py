@@ -1,8 +1,8 @@
-"""What a task does with the rows of one partition of a lake: the store's own counting, in a DuckDB in the memory of the task's process.
+"""Count the rows of one partition of a lake in a task: with the store's own counting, in a DuckDB in the memory of the task's process.
 
 Spark distributes the files, resolves labels, adds the parts up and repeats tasks that were lost; `LakeEngine` gives batches of equal rows.
-What a count means is not written a second time: a task puts each batch of rows into tables of the store's names and runs the modules that
-count for the store. Nothing here imports Spark.
+The definition of a count is not repeated here: a task puts each batch of rows into tables with the store's names and runs the same modules
+that count for the store. Nothing here imports Spark.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -64,8 +64,8 @@ Stream = tuple[int, str, str]
 
 @dataclass(frozen=True)
 class TaskModel:
-    """What a task knows of a model: its catalog entry, its streams, the slices of its rollups (number, reference, level), and the rounds of
-    late labels that the store has counted.
+    """The facts about a model for a task: its catalog entry, its streams, the slices of its rollups (number, reference, level), and the
+    rounds of late labels that the store has counted.
     """
 
     model: Model
@@ -228,7 +228,7 @@ def sample_frame(task: TaskModel, sample: Sample, window: Window, rows: pa.Table
 
 
 def rollup_batches(task: TaskModel, batches: Iterable[pa.RecordBatch], threads: int = 1) -> Iterator[pa.RecordBatch]:
-    """What the predictions of each batch, with all revisions of their labels, add to the rollups; with the DELTA_COLUMNS."""
+    """The rows that the predictions of each batch, with all revisions of their labels, add to the rollups; with the DELTA_COLUMNS."""
     model, cursor = task.model, _task_database(2, threads)
     for batch in batches:
         if not batch.num_rows:

@@ -39,7 +39,7 @@ def feature_ages(store: "Database", window: Window, *, before: datetime, limit: 
 
 
 def _naive_time(text: object) -> datetime | None:
-    """A time as naive UTC, None if it is none."""
+    """A time as naive UTC; None if the value is not a time."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:

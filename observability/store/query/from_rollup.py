@@ -36,7 +36,9 @@ class RollupSlices:
 
 @dataclass(frozen=True)
 class RollupRange:
-    """What is read: whole periods [first, last) in hours since 1970 (None: all), up to an arrival hour (None: all), of some slices."""
+    """The part of the rollups that is read: whole periods [first, last) in hours since 1970 (None: all), up to an arrival hour (None:
+    all), of some slices.
+    """
 
     rows: WindowRows
     periods: tuple[int, int] | None

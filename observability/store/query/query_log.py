@@ -27,7 +27,7 @@ QUESTIONS_FILE = "questions.json"
 MAX_LOG_DAYS = 28
 """Days that are kept, the present one included."""
 MAX_KEPT_QUESTIONS = 500
-"""Different questions of a day that are kept while it lasts; the one that was asked least recently is dropped first."""
+"""Most different questions that are kept of the present day; the question that was asked least recently is dropped first."""
 MAX_QUESTIONS_OF_DAY, MAX_QUESTIONS_OF_MODEL = 100, 10
 """Questions of a day, and of one model on it, that the file keeps: the slowest."""
 MAX_NAMED_COLUMNS = 40
@@ -124,7 +124,7 @@ class QueryLog:
                 draft.replace(self._path)
 
     def _content(self) -> dict[str, Any]:
-        """What the file holds: the slowest questions of each day, and by model and day the columns that were last read on it."""
+        """The content of the file: the slowest questions of each day, and by model and day the columns that were last read on that day."""
         days = {
             day: [
                 [e.table, e.model, e.columns, e.times, e.seconds, e.slowest, e.last.isoformat()] for e in slowest_questions(asked.values())

@@ -71,7 +71,7 @@ class SparseCounts:
 
 @dataclass
 class GroupNumbers:
-    """Numbers of the groups seen so far, by their keys."""
+    """Numbers of the groups that were seen up to now, by their keys."""
 
     known: dict[tuple[Any, ...], int] = field(default_factory=dict)
 

@@ -222,8 +222,8 @@ def probe_answers(store: "Database", records: Records, window: Window, fields: d
 
 
 def environment_tables(store: "Database", cursor: Cursor, model: str, environment: str, until: bool = False) -> list[str]:
-    """A query for each model with predictions of an environment (or the one that is named): their fields as a record has them. Those of
-    controllers have their current label, as an inline label is written. until: of the labels that had arrived by $as_of.
+    """A query for each model with predictions in an environment (or only for the named model): their fields in the form of records. Those
+    of controllers have their current label, as an inline label is written. until: of the labels that had arrived by $as_of.
     """
     streams: dict[int, list[tuple[int, str]]] = {}
     asked = f"SELECT key, stream, version FROM streams WHERE environment = {sql_literal(environment)}"
@@ -249,8 +249,8 @@ def environment_tables(store: "Database", cursor: Cursor, model: str, environmen
 
 
 def _current_label(key: int, until: bool) -> tuple[str, str]:
-    """The column of the current label of predictions `p` of a model, and the join that it needs: the one of the greatest time, arrival and
-    value, as an object with its value as text and its extra fields.
+    """The column of the current label of predictions `p` of a model, and the join that it needs: the label with the greatest time,
+    arrival and value, as an object with its value as text and its extra fields.
     """
     known = " WHERE arrived <= $as_of" if until else ""
     newest = """max(struct_pack(a := "at", b := arrived, c := value, d := extra))"""
@@ -400,7 +400,7 @@ def _parsed_texts(texts: Sequence[str | None], field: RecordField) -> list[Any]:
 
 
 def _with_numbers(value: Any) -> Any:
-    """An object whose texts became numbers; anything else as it is."""
+    """An object with its texts as numbers; any other value unchanged."""
     if not isinstance(value, dict):
         return value
     return {name: float(member) if isinstance(member, str) else member for name, member in value.items()}

@@ -55,7 +55,7 @@ def feature_expressions(model: Model, version: Version) -> list[FieldExpression]
 
 
 def known_field(model: Model, reference: str) -> FieldExpression | None:
-    """The field of a reference, None if the model has none of that name."""
+    """The field of a reference; None if the model has no such field."""
     column = model.column(reference)
     if column is not None:
         return FieldExpression(reference, f"p.{column.column}", column.kind, column=column)

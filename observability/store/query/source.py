@@ -228,7 +228,8 @@ def from_clause(
 
 
 def _predicted_columns(model: Model, expressions: Sequence[str]) -> list[str]:
-    """What is selected of a table of predictions: the columns that each has, and the model's own that the expressions name as `p.name`.
+    """The selected columns of a table of predictions: the columns that every such table has, and the model's own columns that the
+    expressions name as `p.name`.
 
     DuckDB takes longer to bind the names of thousands of columns than to answer most questions.
     """

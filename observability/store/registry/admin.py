@@ -54,16 +54,15 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
 
     home; database {path, bytes, schema}; disk {free_bytes, floor_bytes}; versions {package: version}; models: a list of {model, task,
     sample, versions, predictions, reference_rows, labels, first, last, last_arrived, hours_since_last, bytes}; controllers: the same of
-    models that only steer a system, whose predictions are decisions; records {kind: rows};
-    landing {segments, bytes, open, failed}; waiting {at, seconds} of the oldest published segment; set_aside: the failed segments with
-    their reasons; loaded {segments, last}; erasures {subjects, last};
-    sources: rows as `source_rows` of lake/schedule_state.py gives them.
-    keeping {backup, verified_restore, retention, night}: what was done last, each with at and hours, None where
-    it never was; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
-    problems: sentences about what a person should know. Where the database or landing cannot be read, a problem says why, and what it
-    holds is empty or None. most_age: seconds for which counts of the database are given again while records wait or where counting took
-    longer than SLOW_COUNT, and for ever while nothing is committed, and otherwise only models that changed are counted again, in this or
-    an earlier process (bytes: see `_model_bytes`); 0: everything is counted now. counted_at: when they were.
+    models that only steer a system, whose predictions are decisions; records {kind: rows}; landing {segments, bytes, open, failed}; waiting
+    {at, seconds} of the oldest published segment; set_aside: the failed segments with their reasons; loaded {segments, last}; erasures
+    {subjects, last}; sources: rows as `source_rows` of lake/schedule_state.py gives them. keeping {backup, verified_restore, retention,
+    night}: what was done last, each with at and hours, None where it never was; rejected {total, reasons: {reason: n}, last}; repairs: what
+    was damaged or lost and mended; problems: sentences about what a person should know. Where the database or landing cannot be read, a
+    problem says why, and what it holds is empty or None. most_age: seconds for which earlier counts of the database are returned while
+    records wait, or if counting took longer than SLOW_COUNT. If nothing was committed since, they are always returned. Otherwise only
+    models that changed are counted again, also since an earlier process (bytes: see `_model_bytes`). 0: everything is counted now.
+    counted_at: when they were.
     """
     unread: str | None = None
     body: dict[str, Any] = {
@@ -110,8 +109,8 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
 
 
 def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> dict[str, Any]:
-    """What the status reads from the database. With a most_age above 0, the last counts are returned again if nothing was committed since.
-    They are also returned if they are young enough and about the present models while records wait or counting takes long.
+    """The part of the status that is read from the database. With a most_age above 0, the last counts are returned again if nothing was
+    committed since. They are also returned if they are young enough and about the present models while records wait or counting takes long.
     """
     generation, held = store.generation, store.counted
     if held is not None and most_age:
@@ -126,8 +125,8 @@ def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> d
 
 
 def storage_problems(store: Database) -> list[str]:
-    """What a person should know, as sentences: a database that does not answer, repairs that nobody has seen, segments set aside, too
-    little space. Reads no more of the database than `/readyz`.
+    """Problems as sentences: a database that does not answer, repairs that nobody has seen, segments that were set aside, too little
+    space. Reads no more of the database than `/readyz`.
     """
     found = []
     try:
@@ -183,7 +182,7 @@ def _database_status(store: Database, *, again: bool) -> dict[str, Any]:
 
 
 def _taken_sources(cursor: Cursor) -> list[dict[str, Any]]:
-    """What was taken of each source, by the kind, model and version that the loads gave."""
+    """The progress in each source, by the kind, model and version that the loads gave."""
     rows = cursor.execute(
         """SELECT source, kind, model, version, count(*) FILTER (done), sum(lines)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT,
             sum(rejected)::BIGINT, max(taken_at) FROM taken_files GROUP BY ALL ORDER BY ALL"""
@@ -365,7 +364,7 @@ def rejected_lines(store: Database, limit: int = 100, model: str | None = None) 
 
 
 def load_counters(store: Database, model: str, window: Window) -> dict[str, Any]:
-    """What the loader counted about a model. Read-only. Raises NotFoundError for an unknown model.
+    """The counts of the loader about a model. Read-only. Raises NotFoundError for an unknown model.
 
     Returns {"lines", "stored", "duplicates", "rejected", "duplicate_hours", "rejected_hours", "rules": {rule: n}, "unknown_columns":
     {name: n}, "not_explained": {version: why its artifact failed}}. The lines are those that services sent and that arrived in the hours of

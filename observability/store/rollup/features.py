@@ -77,7 +77,7 @@ def add_feature_counts(
 def feature_counts(
     model: Model, rows: pa.Table, versions: Mapping[int, Version], references: Sequence[int], threads: int = 2
 ) -> dict[str, pa.Table]:
-    """What the features and groups of new predictions (all stored columns) add to the rollups of their model, by rollup table."""
+    """The rows that the features and groups of new predictions (all stored columns) add to the rollups of their model, by rollup table."""
     deltas = RollupDeltas()
     if not rows.num_rows or not (model.columns or model.task == "regression"):
         return {}

@@ -64,7 +64,9 @@ def add_to_rollups(
 def added_rows(
     model: Model, numbers: Mapping[tuple[str, str], int], new: pa.Table | None, older: pa.Table | None, revisions: pa.Table | None
 ) -> AddedRows:
-    """What a block adds to a model (see `add_to_rollups`), with its versions. numbers: of its streams, by version and environment."""
+    """The rows that a block adds to a model (see `add_to_rollups`), with the model's versions. numbers: of its streams, by version and
+    environment.
+    """
     versions = {number: model.version(version) or Version(version) for (version, _), number in numbers.items()}
     references = [number for (_, environment), number in numbers.items() if environment == "reference"]
     return AddedRows(model, new, older, revisions, versions, references)
@@ -89,7 +91,7 @@ def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | Non
     """Rebuild the rollups of a model from its raw rows with its present classes, threshold, edges and sensitive columns.
 
     streams_only: rebuild only these streams. The decisions of the raw rows are recomputed as well. Compacted arrivals stay compacted, and
-    counts of removed rows (`Model.rows_from`) stay as they are.
+    counts of removed rows (`Model.rows_from`) do not change.
     """
     model = _model_with_own_tables(writer, name)
     chosen = sorted(stream_numbers(writer, model.key).values() if streams_only is None else set(streams_only))

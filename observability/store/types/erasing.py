@@ -1,4 +1,4 @@
-"""What an erasure did, in words, and what else an erasure reaches."""
+"""The result of an erasure in words, and the other places that an erasure reaches."""
 
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ class WaitingRecords(Protocol):
 
 
 def forgotten_lines(body: dict[str, Any]) -> list[str]:
-    """What was erased, as sentences. The subject itself is not named."""
+    """The erased data, as sentences. The subject itself is not named."""
     rows = ", ".join(f"{count:,} {table}" for table, count in body["rows"].items()) or "no row"
     backups = body["backups"]
     lines = [f"Erased: {rows}."]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RegistrationRequest:
-    """Everything that can be specified about a version. What is left out is inferred, or has the default of the contract.
+    """Everything that can be specified about a version. A field that is left out is inferred, or has the default of the contract.
 
     score: column names, or `class=COLUMN` for each class. features: their names; None or empty means every remaining column. renames: name
     in the file → name in the store. positive: label value of the positive class. in_sample: the reference holds rows on which the model was
@@ -204,7 +204,7 @@ def corrected_request(request: RegistrationRequest, changes: Mapping[str, Any]) 
 
 @dataclass(frozen=True)
 class Registration:
-    """What was stored. rows: of the reference. sentences: what was inferred and done; they are kept with the version."""
+    """The result of a registration. rows: of the reference. sentences: what was inferred and done; they are kept with the version."""
 
     model: str
     version: str
