@@ -39,7 +39,7 @@ LONGER_THAN_PAST = 1.5
 """Factor by which the log-probability of a gap must exceed that of the least likely past gap."""
 HOURS_KEPT = 31 * DAY
 CHANCE = "That may be chance, given how past days differ: a decision needs a longer window."
-"""What is missing where volume or silence are beyond their limit, but not significantly."""
+"""A clause on what is missing for a verdict if volume or silence are beyond their limit, but not significantly."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ MIN_CHANGE = 0.01
 
 @dataclass(frozen=True)
 class DataAuditClaim:
-    """What an audit says of a dataset. limit: the share up to which it is ok; None where the share alone does not judge it."""
+    """The claims of an audit about a dataset. limit: the share up to which it is ok; None where the share alone does not judge it."""
 
     metric: str
     interval: Interval
@@ -105,7 +105,7 @@ def rows_words(found: int, share: Interval) -> str:
 
 
 def _level_tail(severity: Severity, limit: float, chance: float) -> str:
-    """What a share is held against, as the end of a sentence."""
+    """The limit that a share is compared with, as the end of a sentence."""
     natural = f"; its columns hold few values, so that about {percent(chance, 2)} of equal rows are chance" if chance >= 0.05 else ""
     if severity == "unknown" and chance >= COARSE:
         return f"{natural}: whether there are more is unknown"

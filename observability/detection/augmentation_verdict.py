@@ -14,7 +14,7 @@ LABEL_LIMIT = 0.05
 
 @dataclass(frozen=True)
 class AugmentationVerdict:
-    """keep, drop or hold (measure more), and why in a clause. finding: the one that decides."""
+    """keep, drop or hold (measure more), and why in a clause. finding: the finding that decides."""
 
     verdict: Verdict
     reason: str

@@ -38,7 +38,9 @@ def batch_claims(audits: Sequence[EnergyAudit], version: str, form: str, limits:
 
 
 def cost_ends(size: BatchEnergy) -> Ends:
-    """What a thousand predictions cost, with its ends: joules of a meter, else processor time, whose power is the same for all."""
+    """The cost of a thousand predictions with its interval: joules of a meter, else processor time, which is comparable because the power
+    is the same for all.
+    """
     return size.joules if size.source == "measured" else size.cpu_seconds
 
 
@@ -48,7 +50,7 @@ def _alike(now: BatchEnergy, then: BatchEnergy) -> bool:
 
 
 def _ratio(now: BatchEnergy, then: BatchEnergy) -> Ends | None:
-    """How many times as much one size costs as another of its kind, with its ends; None where either may have cost nothing."""
+    """The cost of one size divided by the cost of another size of its kind, with its interval; None if either may have cost nothing."""
     if not _alike(now, then):
         return None
     (value, low, high), (other, least, most) = cost_ends(now), cost_ends(then)
@@ -139,7 +141,7 @@ def _saving_claim(newest: EnergyAudit, used: BatchEnergy, other: BatchEnergy, ti
 
 
 def _place(used: BatchEnergy, other: BatchEnergy) -> str:
-    """What a size or form is compared with, in words."""
+    """The size or form that one is compared with, in words."""
     return f"form `{used.form}`" if used.form != other.form else "one at a time" if used.batch == 1 else f"in batches of {used.batch:,}"
 
 

@@ -46,7 +46,7 @@ Kind = Literal["keys", "rows"]
 
 @dataclass(frozen=True)
 class ExpectedBatch:
-    """What a batch should be. keys: None where only their number is known; rows: None where nothing is; due: naive UTC or None."""
+    """The expectations on a batch. keys: None where only their number is known; rows: None where nothing is; due: naive UTC or None."""
 
     batch: str
     keys: frozenset[str] | None = None
@@ -218,7 +218,7 @@ def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: Earlier
 
 
 def _common_repeats(earlier: EarlierScores) -> float:
-    """The share that the most frequent score of an earlier batch reaches in one of ten of them; 0 where none has enough rows."""
+    """A high usual share of the most frequent score: one in ten earlier batches reaches it. 0 if no batch has enough rows."""
     sizes = np.bincount(earlier.batches)
     ordered = np.lexsort((earlier.scores, earlier.batches))
     codes, scores = earlier.batches[ordered], earlier.scores[ordered]

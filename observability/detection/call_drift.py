@@ -65,7 +65,7 @@ SMALLEST = 1e-4
 """Smaller shares are raised to it, as in the PSI."""
 MISSING, OTHERS, LENGTH = "missing", "other values", "length of "
 ANSWER, REFUSED = "answer", "refused"
-"""What the record itself says of an answer: its text or kind (`prediction`), and whether it refuses."""
+"""The columns about the answer in a record: its text or kind (`prediction`), and whether it refuses."""
 OF_ANSWERS = ("output", "answer", "response", "completion", "finish", "refus")
 """Beginnings of the names of columns of answers."""
 
@@ -142,7 +142,8 @@ def is_of_answers(column: str) -> bool:
 
 
 def call_columns(calls: "DataFrame", features: Sequence[str]) -> "dict[str, DataFrame]":
-    """What is compared of calls, by name: the features, the answer, and whether it refuses; columns of answers of answered calls only.
+    """The compared columns of calls, by name: the features, the answer, and whether it refuses. Columns of answers hold only answered
+    calls.
 
     calls: as a Sample gives them, with `status`, `prediction`, `extra` and `week`. Each answer has the columns `value`, `at` and `week`. A
     feature named `answer` or `refused` replaces the record's own field.

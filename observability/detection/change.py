@@ -93,8 +93,8 @@ class DifferenceError:
 
 
 def stated_limits(settings: ModelSettings, metric: str, watch: float, act: float) -> Limits:
-    """Return the limits of a metric (`section/analyzer/metric`): the owner's limit replaces the one for act, and watch is never above
-    it.
+    """Return the limits of a metric (`section/analyzer/metric`): the owner's limit replaces the limit for act, and the limit for watch
+    is never above it.
     """
     act = settings.limits.get(metric, act)
     return min(watch, act), act
@@ -162,8 +162,8 @@ Change = TypeVar("Change", bound=WindowChange)
 class ChangeVerdict(Generic[Change]):
     """Severity of a change.
 
-    limit: the limit that it passed, or the one for watch. standing: beyond the limit, but not new to the model's own past. Unknown: beyond
-    the limit, and not significantly.
+    limit: the limit that it passed, or the limit for watch. standing: beyond the limit, but not new to the model's own past. Unknown:
+    beyond the limit, and not significantly.
     """
 
     change: Change
@@ -173,7 +173,7 @@ class ChangeVerdict(Generic[Change]):
 
     @property
     def limit(self) -> float:
-        """The limit that the change exceeded, else the one for watch."""
+        """The limit that the change exceeded, else the limit for watch."""
         return self.change.limits[self.severity == "act"]
 
     @property

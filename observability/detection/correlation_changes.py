@@ -237,7 +237,7 @@ class Correlations:
         return estimate_day_variation(values, variances, days) if days.size else DayVariation(np.zeros(1), 0.0, 0)
 
     def farthest(self, i: int, j: int, days: float, before: float, higher: bool) -> float:
-        """Return the largest one-sided distance from a correlation over stretches of as many past days.
+        """Return the largest one-sided distance from a correlation, over stretches of past days that are as long as the window.
 
         Weather varies much more in some weeks than in others.
         """

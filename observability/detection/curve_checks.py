@@ -259,7 +259,7 @@ def overfitting_claim(run: TrainingRun) -> RunClaim | None:
 def plateau_claim(run: TrainingRun) -> RunClaim | None:
     """Return the claim about plateaus of held-out metrics (else training metrics).
 
-    It is `watch` where none of the others improves since the last of them is flat, else `ok`, without a limit.
+    It is `watch` if no other metric has improved since the last of them became flat, else `ok` without a limit.
     """
     judged = long_enough(run, "held out") or long_enough(run, "train")
     flat = [(change, each) for each in judged if (change := curves.plateau_start(each.cost)) is not None]

@@ -179,7 +179,9 @@ def middle_score(highest: int, lowest: int) -> float:
 
 
 def evidence_of(days: Sequence[DayDecisions], usual: UsualThreshold, before: float, after: float) -> dict[str, Any]:
-    """Return thresholds, the scores that the usual one certainly decides, and the daily share of positive decisions since the change."""
+    """Return thresholds, the scores that the usual threshold decides with certainty, and the daily share of positive decisions since the
+    change.
+    """
     positive = [[(EPOCH + timedelta(days=day.day)).date().isoformat(), float(day.counts[1].sum() / day.counts.sum())] for day in days]
     sure = {"negative_below": float(SCORE_EDGES[max(usual.highest - 1, 0)]), "positive_from": float(SCORE_EDGES[usual.lowest])}
     return {"baseline": before, "threshold": after, **sure, "positive_decisions_by_day": positive}

@@ -1,4 +1,6 @@
-"""What is compared of the devices of a training run or of a service: with each other (device_peers), with their own past (device_past)."""
+"""The figures of devices of a training run or of a service that are compared with each other (device_peers) and with their own past
+(device_past).
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +48,9 @@ class DeviceMetric:
     relative: float = 0.0
 
     def scale(self, usual: float, size: float | None) -> float:
-        """What a difference in the column's unit is divided by: 1; of memory its size, else the usual use, at least SMALL_GB."""
+        """The divisor of a difference in the column's unit: 1; for memory, its size, or the usual use if the size is unknown, at least
+        SMALL_GB.
+        """
         if self.column != "memory_gb":
             return 1.0
         return size or max(usual, SMALL_GB)

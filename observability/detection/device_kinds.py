@@ -221,7 +221,7 @@ class DeviceKind:
         self.std = self._values(STD)[0]
 
     def _values(self, metric: str) -> tuple[Array, list[str]]:
-        """The statistic of every batch and column (NaN where it has none), and the name under which each column has it.
+        """The statistic of every batch and column (NaN if it is missing), and its name in each column.
 
         That is the first of its names that any batch has.
         """
@@ -488,7 +488,7 @@ class DeviceKind:
         )
 
     def _about_window(self, batches: Array) -> dict[str, Any]:
-        """What a comparison says that is about all batches of a device in the window."""
+        """The evidence of a comparison that is about all batches of a device in the window."""
         return {
             "batch": None,
             "at": self.times[batches[0]],
@@ -542,7 +542,7 @@ class DeviceKind:
     ) -> ComparisonTable | None:
         """The comparison of each device's median over the window with those of the other devices; None with few devices.
 
-        ordered: past scaled values by unit. told: by device, the columns that its past tells of.
+        ordered: past scaled values by unit. told: by device, the columns that the comparison with its own past reports.
         """
         units = [unit for unit, own in self.current.items() if len(own) >= MIN_BATCHES]
         if len(units) < MIN_DEVICES:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MIN_DEVICES = 20
 """Devices of each side below which nothing is compared."""
 TIMES, ACT_TIMES = 1.25, 1.5
-"""How many times as long it must take, and the lower bound from which it is `act`."""
+"""The factor from which a longer time is reported, and the lower bound of the factor from which it is `act`."""
 OWN = 0.01
 """Largest p-value of a group's difference from the other devices at which a change is attributed to the group, not to all devices."""
 

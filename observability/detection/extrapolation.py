@@ -100,7 +100,7 @@ def far_inputs(inputs: list[InputSides]) -> list[FarInput]:
 
 
 def distance_beyond_chance(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram) -> float:
-    """Return the PSI of a column, less its expectation where nothing changed: (groups - 1)(1/n + 1/m)."""
+    """Return the PSI of a column minus the PSI that is expected without any change: (groups - 1)(1/n + 1/m)."""
     base, counts = grouped_counts(before, axis.group), grouped_counts(after, axis.group)
     chance = (distance.occupied_bins(base, counts) - 1) * (1 / before.n + 1 / after.n)
     return max(distance.psi(base, counts) - chance, 0.0)

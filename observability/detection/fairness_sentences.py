@@ -72,7 +72,7 @@ def criterion_sentence(
 
 
 def sure_of(judged: CriterionDistance) -> str:
-    """Return the difference of the most significant pair, with its rate where that is not the one that differs most."""
+    """Return the difference of the most significant pair in words. Its rate is named if another rate differs more."""
     pair = judged.spread.surest
     said = group_difference(judged.criterion.metric, pair.difference if pair else None)
     return said if judged.surest == judged.widest else f"{said} of {METRICS[judged.surest].title.lower()}"

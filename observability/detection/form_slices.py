@@ -13,7 +13,7 @@ from observability.stats.interval import Interval, rate_interval
 FLIP_LIMIT = 0.01
 """Share of changed decisions from which a form in use is reported."""
 TIMES, POINTS = 2.0, 0.01
-"""How many times as high as in the other probes the rate of a slice must be, and by how much, so that it is told."""
+"""A slice is reported from this factor and this difference between its rate and the rate of the other probes on."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Follow a difference between groups by day: its natural variation and its onset.
 
-A contrast is a weighted sum of the groups' rates whose weights add up to zero: a group less the others, one group less another. Days of the
-own past show how much variance days add to the variance of rows (stats/dispersion.py). They may contain the fault itself. So the variation
-between days is used for changes, and the variation between consecutive days for the level of a window.
+A contrast is a weighted sum of the groups' rates whose weights add up to zero: a group minus the others, or one group minus another. Days
+of the own past show how much variance days add to the variance of rows (stats/dispersion.py). They may contain the fault itself. So the
+variation between days is used for changes, and the variation between consecutive days for the level of a window.
 """
 
 from dataclasses import dataclass
@@ -54,8 +54,8 @@ class GroupContrast:
 
     @cached_property
     def variation_of_level(self) -> DayVariation:
-        """The variance that days add to the level of a window, from consecutive days of the past and the window: a lasting change leaves it
-        as it was. With too few days of the past it is `variation`.
+        """The variance that days add to the level of a window, from consecutive days of the past and the window: a lasting change does
+        not enlarge it. With too few days of the past it is `variation`.
         """
         return consecutive_day_variation(self.values, self.variances, self.days) if self.days_known else self.variation
 

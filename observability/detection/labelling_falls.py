@@ -32,7 +32,9 @@ EXPLAINS = 0.5
 ONE_KIND = 2 / 3
 """Smallest share of the additional errors of a new rule that are of one kind; random errors go both ways."""
 SURE = 0.001
-"""p-value of one person's kind of error against the person's own past: there are as many tests as people times kinds."""
+"""p-value of one person's kind of error against the person's own past: the number of tests is the number of people times the number of
+kinds.
+"""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A rise must be significant and large enough. A quantile is tested by the rate of requests that took longer than the baseline quantile. So
 one test serves quantiles and error rates; it includes the variance between days. Baselines are the model's own past, or the other replicas
-(less their difference in the past).
+(corrected for their difference in the past).
 """
 
 from collections.abc import Callable, Sequence
@@ -164,7 +164,7 @@ class ReplicaComparison:
 
 
 def against_peers(of: ReplicaComparison, metric: str) -> ServiceChange | None:
-    """Return a metric of one replica against the others together, less their difference in the past.
+    """Return a metric of one replica compared with all others together, corrected for their difference in the past.
 
     None where there are too few requests.
     """

@@ -211,9 +211,9 @@ def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True)
 class GuardedRequests:
-    """What a sample of requests shows. points: the requests in the input space; distances: of each to the reference. claims: subjects that
-    stand out. named: requests that name their subject; judged: the subjects with enough of them. senders: the subjects that sent far
-    requests, most first.
+    """The result of a guard on a sample of requests. points: the requests in the input space; distances: of each to the reference. claims:
+    subjects that stand out. named: requests that name their subject; judged: the subjects with enough of them. senders: the subjects that
+    sent far requests, most first.
     """
 
     space: InputSpace
@@ -333,7 +333,7 @@ def expected_cells(counts: Integers, drawn: int) -> tuple[float, float]:
 
 
 def _extraction(subject: str, cells: Integers, mine: Bools, others: Bools, limit: float, ids: tuple[str, ...]) -> list[GuardClaim]:
-    """A subject whose requests cover more of the input space than as many requests of all do."""
+    """A claim about a subject whose requests cover more of the input space than the same number of requests of all subjects."""
     drawn = int(min(mine.sum(), others.sum() // 2))
     if drawn < MIN_REQUESTS:
         return []

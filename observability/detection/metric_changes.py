@@ -41,8 +41,8 @@ PRIMARY_CHANCE_BY_DAYS = 0.2
 SECONDARY_TIMES = 2.0
 """A secondary metric is critical by itself from this multiple of its limit; below, it is a warning beside the primary metric."""
 ALONE_TIMES = 3.0
-"""A loss of one day alone is critical if it is at least this multiple of the largest loss of a past day. What a day shares moves an error
-by its square, so that no variance of past days tells how far one day in a thousand falls.
+"""A loss of one day alone is critical if it is at least this multiple of the largest loss of a past day. An effect that a whole day shares
+enters a squared error by its square, so the variance of past days does not show how far one day in a thousand falls.
 """
 CONFIRMING_DAYS, CONFIRMING_CHANCE = 3, 0.05
 """A second day of the window, or of the last three, confirms a loss: it is beyond the limit for watch too, at this p-value by rows."""

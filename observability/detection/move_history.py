@@ -1,4 +1,4 @@
-"""What a move of the inputs was worth before: how often such a move went with a fall of this model's measured performance.
+"""Find how much earlier moves of the inputs mattered: how often such a move coincided with a fall of this model's measured performance.
 
 Inputs can move without any fall, and performance can fall without any move. The past weeks of a model tell which was the case. A week
 counts where it had such a move and its performance was measured; a fall is the smallest loss of the main metric that is critical, held

@@ -53,7 +53,7 @@ class HistoryComparison:
         return not np.isnan(self.usual)
 
     def exceeds(self, limit: tuple[float, float]) -> bool:
-        """Return whether the value exceeds the usual one by a factor and by an amount."""
+        """Return whether the value exceeds the usual value by a factor and by an amount."""
         return self.value >= limit[0] * self.usual and self.value - self.usual >= limit[1]
 
 

@@ -29,7 +29,7 @@ CHANGED, FLIPS, SIMILAR, FORM, REFUSED, FAILED, RIGHT = (
 LATENCY, TOKENS, COST, RUBRIC, VERSIONS = "probe_latency", "probe_tokens", "probe_month_cost", "rubric_score", "declared_versions"
 SHIFT, ERROR = "answer_shift", "probe_error"
 MIN_ACT, MIN_WATCH = (0.08, 5), (0.03, 3)
-"""Share of questions above the usual one, and number of answers, from which a rate is `act` and `watch`."""
+"""Rise of a share of questions above the usual share, and number of answers, from which a rate is `act` and `watch`."""
 SURER = 5.0
 """For `act` the p-value must be smaller by this factor than for `watch`, whose limit is the false-discovery budget."""
 NOUNS = {FORM: "are not in the requested format", REFUSED: "are refusals", FAILED: "got no answer"}
@@ -94,7 +94,7 @@ class JudgedSet:
 
 
 def severity_of_rate(hits: int, n: int, usual: float, p: float, budget: float) -> Severity:
-    """Severity of a share above the usual one: significance and size must agree."""
+    """Severity of a share above the usual share: it must be significantly and sufficiently larger."""
     more = hits / n - usual if n else 0.0
     if p <= budget / SURER and more >= MIN_ACT[0] and hits >= MIN_ACT[1]:
         return "act"
@@ -171,7 +171,7 @@ def usual_words(share: float, n: int) -> str:
 
 
 def version_words(rounds: ProbeRounds, first: int) -> str:
-    """What the declared version did when a change began: it stayed, changed, or is not declared."""
+    """Words for the declared version at the beginning of a change: it stayed, changed, or is not declared."""
     then = rounds.versions[first]
     before = next((version for version in reversed(rounds.versions[:first]) if version is not None), None)
     if then is None or before is None or then == "unknown":

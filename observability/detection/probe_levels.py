@@ -23,7 +23,9 @@ MIN_SPREAD_OF_MEANS = 0.02
 
 @dataclass(frozen=True)
 class LevelHistory:
-    """A mean or median of the newest round and the usual one; p_value of one as extreme. name: of a rubric's score."""
+    """A mean or median of the newest round, and the usual value. p_value: chance of a value that is at least as extreme. name: of a
+    rubric's score.
+    """
 
     newest: float
     usual: float

@@ -29,7 +29,7 @@ class ProbeRounds:
     """One model and set.
 
     times: of the first answer of each round, naive UTC. items: names of the questions; questions: their texts, empty where not
-    logged. codes: the normalised answer as a number, -1 without one. texts: the answers as they came, None without one. asked:
+    logged. codes: the normalised answer as a number, -1 without one. texts: the unchanged answers, None for a missing one. asked:
     whether there is a record. failed: without an answer. refused, ill_formed: NaN where it is not known. right: 1 where the answer
     is the expected one, NaN where one is missing. latency (ms), tokens (both), cost: NaN where not known. rubric: by name of the score.
     versions: the declared version of most answers of each round, None without one. free_text: compared by similarity. currency: of the

@@ -145,7 +145,7 @@ class ScalingPoint:
 
 
 def scaling_points(run: TrainingRun, others: Iterable[TrainingRun]) -> list[ScalingPoint]:
-    """Return the runs of the same study by their number of processes, fewest first; empty where all have as many.
+    """Return the runs of the same study by their number of processes, fewest first; empty if all have the same number.
 
     Where the parameters state the work of a step (SAMPLES), rates are samples a second; else a step is taken to do the same work in each.
     """

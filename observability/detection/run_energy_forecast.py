@@ -1,4 +1,4 @@
-"""Forecast the energy of a training run that has not ended, from its energy so far and the share of its steps that are done."""
+"""Forecast the energy of a training run that has not ended, from the energy that it has used and the share of its steps that are done."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ def progress_of_runs(steps: "DataFrame", readings: "DataFrame", names: set[str])
 
 
 def run_energy_forecast(run: RunProgress, earlier: Sequence[RunProgress], stated: int | None) -> RunEnergyForecast:
-    """Return the forecast energy of a whole run: its joules so far over the share of its steps that are done.
+    """Return the forecast energy of a whole run: the joules that it has used, divided by the share of its steps that are done.
 
     The total is as stated, else the median of earlier runs. From MIN_RUNS earlier runs on, the same forecast is made of each of them at
     the same step; the geometric mean of its errors corrects this run's, and their spread gives the 95 % prediction interval (Student's t on

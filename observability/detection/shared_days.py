@@ -1,6 +1,6 @@
 """Tell columns whose value a whole day shares.
 
-Rows of a day with one value (a holiday, a daily price) are one observation, not as many as there are rows.
+If all rows of a day have the same value (a holiday, a daily price), the day is one observation, however many rows it has.
 """
 
 import math
@@ -13,7 +13,7 @@ from observability.stats.arrays import Integers
 ROWS_A_DAY = 20
 """Minimum rows of a day that is judged by itself."""
 ONE_VALUE = 0.995
-"""Share of one bin from which a day holds one value."""
+"""If one bin holds at least this share of a day, the day counts as having one value."""
 SHARED_DAYS, MIN_DAYS, MIN_OTHERS = 0.8, 5, 3
 """Share of days with a single value from which a column counts as equal within a day; minimum days of past, and of the window without a
 past.

@@ -107,8 +107,8 @@ def slice_claims_of(held: SearchedSlices, context: Context, young: bool, past: P
 def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, young: bool, past: PastSlices | None) -> Finding | None:
     """Return the finding about one slice; None where it is not significant or too small to matter.
 
-    Values that moved are a warning at most where the column moved in the other rows too: the drift of the whole explains it. What the past
-    month shows as well is standing, and as severe as before.
+    Values that moved are a warning at most where the column moved in the other rows too: the drift of the whole explains it. A change that
+    the past month shows too is marked as standing and keeps its severity.
     """
     spec = held.specs[found.target]
     watch, act = slice_limits(spec, context)
@@ -155,7 +155,7 @@ def dated_slice(
 
 
 def slice_limits(spec: TargetSpec, context: Context) -> tuple[float, float]:
-    """Return the smallest excess that matters, for watch and for act; the owner's limit replaces the one for act."""
+    """Return the smallest excess that matters, for watch and for act; the owner's limit replaces the limit for act."""
     act = context.model.settings.limits.get(f"{NAME}/{spec.metric}", spec.limits[1])
     return min(spec.limits[0], act), act
 

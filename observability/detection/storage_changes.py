@@ -16,9 +16,9 @@ MIN_DAYS, MIN_PAST_DAYS = 4, 14
 """Days with a figure, in the window and before it, below which nothing is compared."""
 GROWTH, ERRORS, READ, WRITE = "storage_growth", "storage_error_rate", "storage_read_p99_ms", "storage_write_p99_ms"
 TIMES = {GROWTH: 2.0, ERRORS: 3.0, READ: 2.0, WRITE: 2.0}
-"""How many times as high as the past a figure must be."""
+"""Factor above the past from which a figure is reported."""
 ACT_TIMES = 4.0
-"""How many times as high as the past the lower bound must be for `act`; growth asks for no more than watching."""
+"""Factor above the past that the lower bound must reach for `act`; a growth is `watch` at most."""
 MIN_GAIN = {GROWTH: 0.001, ERRORS: 0.0005, READ: 5.0, WRITE: 5.0}
 """By how much it must be higher: share of the room a day, share of operations, milliseconds."""
 FAILING = 0.01

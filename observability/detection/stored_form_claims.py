@@ -74,7 +74,7 @@ def stored_form_claims(
 
 
 def _decision_claim(audit: StorageAudit, decided: FormDecision) -> StoredFormClaim:
-    """Whether the form in use is the one that was decided before the audit."""
+    """Whether the form in use is the form that was decided on before the audit."""
     other = float(audit.in_use != decided.form)
     used, day = "exactly" if audit.in_use == EXACT else f"as `{audit.in_use}`", format_day(decided.at)
     told = f"; the decision of {day} was `{decided.form}`" if other else f", as decided on {day}"

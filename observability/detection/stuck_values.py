@@ -111,7 +111,7 @@ def hardly_varies(column: CheckedColumn, place: int) -> bool:
     """Return whether the values of a bin are equal or nearly so: a level, a bin of one value or a narrow one, or days of one
     value. The bins of a classifier's score are narrow.
 
-    A narrow bin of a column in another unit is none: its values vary as before, in smaller steps.
+    A narrow bin of a column in another unit does not count as a stuck value, because its values vary as before, in smaller steps.
     """
     edges = column.edges
     if edges.levels or not edges.edges or atom_bins(edges.edges)[place]:

@@ -119,7 +119,7 @@ def pruned_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def cost_at(study: StudyResults, curve: MetricCurve, step: int) -> float | None:
-    """Return the cost of a run at a step, or at the newest step before it; None where it has none so early."""
+    """Return the cost of a run at a step, or at the newest step before it; None if its first cost is later."""
     finite = curve.finite
     place = int(np.searchsorted(finite.steps, step, side="right")) - 1
     return study.sign * float(finite.values[place]) if place >= 0 else None

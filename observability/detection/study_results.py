@@ -1,4 +1,6 @@
-"""What a study of training runs found: best against budget, importance of parameters, winner and chance, pruning, further trials."""
+"""The results of a study of training runs: best value by budget, importance of parameters, winner compared with chance, pruning, further
+trials.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +96,8 @@ def results_of_studies(runs: Sequence[TrainingRun]) -> list[StudyResults]:
 
 @dataclass(frozen=True)
 class BudgetPoint:
-    """The best value after a trial. seconds: time of all trials until then; value: of this trial; best: so far, without repeats.
+    """The best value after a trial. seconds: time of all trials up to this one; value: value of this trial; best: best value of the trials
+    up to this one, without repeats.
 
     repeat: whether an earlier trial had the same setting. chance_low, chance_high: between them chance alone moves a run of the setting
     with most seeds; None with too few.
@@ -117,7 +120,7 @@ def seed_band(study: StudyResults) -> Band | None:
 
 
 def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
-    """Return the best value so far and the time spent after each trial, pruned and failed ones included in the time.
+    """Return the best value and the time spent up to each trial; the time includes pruned and failed trials.
 
     A further run of a setting with another seed sets no new best value: the luckiest seed is no result of the search.
     """
@@ -319,7 +322,9 @@ def _last_gain(cost: Array, more: int) -> float:
 
 
 def study_gain(study: StudyResults) -> tuple[float, str] | None:
-    """Return how much better the best setting is than the repeated one, else than the first trial, and which of the two."""
+    """Return how much better the best setting is than the repeated setting, or without one than the first trial, and which of the two it
+    was.
+    """
     comparison = winner_against_chance(study)
     if comparison is not None:
         return float(comparison.gain.value or 0.0), "the repeated setting"

@@ -177,7 +177,7 @@ def swap_finding(moved: ColumnDrift, of: Seen, adjusted: float, how_bad: Severit
 
 
 def swapped_levels(moved: ColumnDrift, of: LevelSwap) -> tuple[str, str]:
-    """Return the level that fell and the one that rose."""
+    """Return the level whose share fell and the level whose share rose."""
     return moved.axis.common[of.fell], moved.axis.common[of.rose]
 
 

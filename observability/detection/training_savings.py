@@ -63,7 +63,7 @@ def power_cap_claim(sweep: CapSweep, settings: ModelSettings) -> RunClaim:
 
 
 def cap_words(cap: PowerCap, first: PowerCap) -> str:
-    """What a cap saves and costs, against the highest one, as a clause."""
+    """A clause on what a power cap saves and costs, compared with the highest cap."""
     slower = cap.slower.value or 0.0
     time = f"{percent(abs(slower))} {'more' if slower >= 0 else 'less'} time"
     less = f"{percent(cap.saved.value or 0.0)} less energy ({_ends(cap.saved)})"

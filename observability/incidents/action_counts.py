@@ -15,12 +15,12 @@ class Judged(Protocol):
 
     @property
     def severity(self) -> Severity:
-        """What is asked of people."""
+        """The severity, which tells whether people have to act."""
         ...
 
     @property
     def state(self) -> State:
-        """How it stands."""
+        """The state: the severity, or that a person has acted on it."""
         ...
 
 

@@ -82,7 +82,7 @@ def cost_values(evidence: Mapping[str, Any]) -> list[DayValue]:
 
 
 Band = tuple[float, float, str]
-"""The ends of a comparison band, and whose it is in words."""
+"""The ends of a comparison band, and the words for its baseline."""
 
 
 def comparison_band(analyzer: str, evidence: Mapping[str, Any]) -> Band | None:

@@ -55,7 +55,7 @@ class SharedFault:
 
     @property
     def sentence(self) -> str:
-        """What the models have in common, how many they are, and since when."""
+        """A sentence on what the models have in common, how many they are, and since when."""
         what = {
             "input": f"The input `{self.name}` changed",
             "event": f"Findings after {self.name}",

@@ -20,8 +20,8 @@ def finding_since(finding: Finding) -> str | None:
 
 
 def incident_since(incident: Incident) -> str | None:
-    """`finding_since` of an incident: its onset where that is dated, else since when its lead stands; the day of another finding is not its
-    own. What is new stands since no day.
+    """`finding_since` for an incident: its onset if the onset is dated, else the day since which its lead has been standing, unless the
+    incident is new. The day of another finding is not used.
     """
     certainty = incident_onset_certainty(incident)
     if incident.onset is not None and certainty == "dated":

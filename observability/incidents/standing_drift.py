@@ -1,7 +1,7 @@
 """Decides what goes on with a drift of the inputs: a distribution that moves without a date is a state and not an event.
 
 During an ongoing drift, columns keep moving on various dates. Such a move belongs to the ongoing fault, unless its values are broken or in
-another unit, it is much farther, or answers became worse with it (docs/decisions/0122).
+another unit, the column moved much farther, or answers became worse at the same time (docs/decisions/0122).
 """
 
 from collections.abc import Callable, Sequence
@@ -154,8 +154,8 @@ def with_one_drift(found: Sequence[FaultGroup]) -> list[FaultGroup]:
 
 
 def with_first_days(found: Sequence[FaultGroup], findings: Sequence[Finding]) -> list[FaultGroup]:
-    """The faults of a model, with those since its first day merged into one: serving has differed from the reference all along, and nothing
-    changed since. Moves of a drift of those days belong to it, and findings that the reference has too.
+    """The faults of a model. Faults that exist since its first day are merged into one, because serving has always differed from the
+    reference and nothing changed since. Moves of a drift of those days belong to it, and findings that the reference has too.
     """
     if not is_first_window(findings):
         return list(found)

@@ -1,4 +1,4 @@
-"""How does one analyzer run: what does it read, and what becomes of its failures?"""
+"""Run one analyzer: read the frames that it needs, and turn a failure into a finding."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping

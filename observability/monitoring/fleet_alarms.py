@@ -28,8 +28,8 @@ tests.
 
 @dataclass(frozen=True)
 class FleetAlarms:
-    """What a fleet says of its incidents. shared: the faults that models share, worst first. unconfirmed: by id, why a critical incident of
-    one model opens no alert yet.
+    """The decision about the incidents of a fleet. shared: the faults that models share, worst first. unconfirmed: by id, why a critical
+    incident of one model opens no alert yet.
     """
 
     shared: tuple[SharedFault, ...]
@@ -127,7 +127,9 @@ def _p_value(finding: Finding) -> float | None:
 
 
 def _tests(finding: Finding) -> float:
-    """How many times the p-value was multiplied because an analyzer makes many tests; the primary metric is a single one."""
+    """The factor by which the p-value was multiplied because an analyzer makes many tests; 1 for the primary metric, which is a single
+    test.
+    """
     if is_primary_fall(finding):
         return 1.0
     p, adjusted = _p_value(finding), finding.evidence.get("p_adjusted")

@@ -126,7 +126,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
                 del self._files[next(iter(self._files))]
 
     def _copied_file(self, home: Path) -> "FindingsFile | None":
-        """The file of another folder, copied into this one, so that only what is new is written as text; None where there is none."""
+        """The file of another folder, copied into this folder, so that only new findings have to be written; None if there is none."""
         for folder, file in reversed(self._files.items()):
             with suppress(OSError):
                 if _size_of_file(folder) == file.size:
@@ -162,7 +162,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
 
 @dataclass(frozen=True)
 class FindingsFile:
-    """What a file of findings holds. names: its answers, each with its generation. size: in bytes."""
+    """The content of a file of findings. names: its answers, each with its generation. size: in bytes."""
 
     names: frozenset[tuple[Asked, int]]
     size: int
@@ -196,7 +196,7 @@ def _size_of_file(home: Path) -> int:
 
 
 def _of_most_findings(kept: Iterable[tuple[Asked, int, tuple[Finding, ...]]], most: int) -> list[tuple[Asked, int, tuple[Finding, ...]]]:
-    """The first answers, as many as have that many findings together."""
+    """The first answers, up to a total number of findings."""
     taken, findings = [], 0
     for each in kept:
         findings += len(each[2])

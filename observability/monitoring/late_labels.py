@@ -23,7 +23,7 @@ AskCounts = Callable[[Aggregate, Window], "DataFrame"]
 LOOKBACK_DAYS = 90
 """Days before the window that are searched for labels."""
 COMPLETE_SHARE = 0.8
-"""A day's labels are complete where its labelled share is at least this fraction of the usual one."""
+"""A day's labels are complete where its labelled share is at least this fraction of the usual share."""
 SUFFICIENT_SHARE = 2 / 3
 """A window with this share of its usual labels is analyzed by itself: earlier checks covered the days before it."""
 MINIMUM_LABELS = 100

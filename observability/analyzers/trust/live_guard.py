@@ -45,7 +45,7 @@ NAME, FAR_RATE, ODD_SUBJECTS = "trust/live_guard", "far_request_share", "odd_sub
 REQUESTS, REFERENCE, MIN_ASKED = 4000, 3000, 100
 """Requests and rows of the reference that are looked at, and the fewest requests."""
 ACTIONS, MIN_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), REQUESTS), 20
-"""What people can do with an answer, and the fewest errors or right answers for a finding about reliance."""
+"""The query for what people did with answers, and the fewest errors or right answers for a finding about reliance."""
 FAR_WATCH = 0.03
 """Share of far requests that is a warning: three times the share of the reference's own rows."""
 MUCH_MORE = 2.0
