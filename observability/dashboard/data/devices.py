@@ -139,7 +139,7 @@ def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def few_peers_note(rows: pd.DataFrame) -> None:
-    """A note on what cannot be known about devices with fewer than three others of their kind in these dates; empty if all have more."""
+    """Draw a note on what cannot be known about devices with few others of their kind in these dates; nothing if all have enough."""
     kinds = units_of_kinds(rows["subject"].tolist(), rows["stats"].tolist())
     few = sum(len(each) for each in kinds.values() if len(each) <= FOLLOWED)
     if few:

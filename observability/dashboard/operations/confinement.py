@@ -62,7 +62,7 @@ def _decision_form(allowed: bool) -> None:
 
 
 def save_decision(allowed: bool, author: str, reason: str) -> None:
-    """Keep a decision, and tell of it among the changes. Raises ForbiddenError, StoreBrokenError."""
+    """Store a decision, and list it among the changes. Raises ForbiddenError, StoreBrokenError."""
     sign_in.require_of_person("settings")
     what = "models without confinement"
     note_access(load.home(), author, "changed", what=what)
