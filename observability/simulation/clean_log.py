@@ -22,7 +22,7 @@ from observability.stats.arrays import Array
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday; days are counted from here."""
 VERSION, NEXT = "1", "2"
-"""The serving version, and the one that a deploy brings; both are registered with the same reference."""
+"""The serving version, and the version of a later deploy; both are registered with the same reference."""
 DAY = timedelta(days=1)
 DrawRows = Callable[[np.random.Generator, int], LogRows]
 

@@ -24,7 +24,7 @@ RIGHT, EASE = 0.97, 0.03
 HOURS, SPREAD = 8.0, 0.8
 """Median hours until an item is labelled, and the standard deviation of their logarithm."""
 TWICE = 0.03
-"""Share of the labels that are given again, mostly the same."""
+"""Share of the labels that are repeated later, mostly with the same label."""
 PRICE, CURRENCY = 0.4, "EUR"
 GOLD, SHOWN, TIMED = 0.25, 0.7, 0.9
 """Share of the items with a known answer, of the labels with a suggestion, and of the labels with a duration."""

@@ -92,7 +92,9 @@ def replay_labelling_fault(
 
 
 def labelling_findings(project: LabellingRecords, model: Model, end: datetime) -> tuple[Finding, ...]:
-    """Findings at the end of a day about the week before it, with only the records up to it (naive UTC), a cause before what follows it."""
+    """Findings at the end of a day about the week before it, with only the records up to it (naive UTC); a cause comes before its
+    consequences.
+    """
     until = aware_utc(end)
     questions = max(sum(each.about == "model" for each in discover()), 1)
     window = Window(model.name, until - timedelta(days=WINDOW_DAYS), until)

@@ -1,4 +1,4 @@
-"""What is a stretch of a log, as arrays that a fault can change?
+"""A stretch of a log as arrays that a fault can change.
 
 One array a column, all of one length:
 

@@ -158,7 +158,7 @@ class MemoryEngine(Engine):
 
     @staticmethod
     def answer_key(question: Aggregate | Sample, window: Window, parts: list[DayRows]) -> Any:
-        """What an answer depends on: the question, and the state of the rows that are asked about."""
+        """The key of an answer: the question, and the state of the rows that are asked about."""
         as_of = _arrival_limit(window)
         return question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), _ragged_bounds(window)
 
@@ -323,7 +323,7 @@ class MemoryEngine(Engine):
         return found
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """What the loader would have counted, by whole hours of arrival."""
+        """The counts that the loader would have made, by whole hours of arrival."""
         start, end = _whole_hour(_array_instant(window.start)), _next_hour(_array_instant(min(window.end, window.as_of or window.end)))
         stored = duplicates = 0
         of_duplicates: set[int] = set()

@@ -1,6 +1,6 @@
 """Replay the analyzer training/selection on labelled answers of a model and of an invented version in its shadow. The store is only read.
 
-The clean version corrects a tenth of the serving version's errors and makes as many new ones, so its loss is the same.
+The clean version corrects a tenth of the serving version's errors and makes the same number of new errors, so its loss is the same.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,9 @@ def replay_selection_fault(
 
 
 def equal_challenger(model: Model, rows: "DataFrame", rng: np.random.Generator) -> "DataFrame":
-    """Answers with about the same loss as the rows' own: some errors are corrected, and as many right answers become errors."""
+    """Answers with about the same loss as the logged answers: some errors are corrected, and the same number of right answers become
+    errors.
+    """
     if model.task == "regression":
         errors = (rows["score"] - rows["label_value"]).to_numpy()
         places = rng.permutation(len(rows))[: round(SWAPPED * len(rows))]

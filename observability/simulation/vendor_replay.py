@@ -1,6 +1,6 @@
 """Replay the analyzer serving/vendors on the answers of a set of questions with a planted fault.
 
-The fault begins with the last but one round. Each round from there is evaluated as it is over, with only the answers up to it. The twin
+The fault begins with the last but one round. Each later round is evaluated at its end, with only the answers up to it. The twin
 is the same without the fault. The store is only read.
 """
 
@@ -34,7 +34,7 @@ BUDGET = 0.0143
 ROUNDS = 2
 """Rounds that have the fault."""
 WANTED = {SHIFT: "with numbers as answers ", SIMILAR: "with free texts as answers and no encoder ", RUBRIC: "with scores of a rubric "}
-"""What a fault of a metric asks of a set, in words."""
+"""The requirements of a metric's fault on a set of questions, in words."""
 
 
 def replay_on_vendor(
@@ -45,7 +45,7 @@ def replay_on_vendor(
 
 
 def replay_vendor_fault(answers: "DataFrame", fault: VendorFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in the answers of one set and evaluate it. Raises UsageError where none has rounds enough.
+    """Plant the fault in the answers of one set and evaluate it. Raises UsageError if no set has enough rounds.
 
     A set whose answers changed already says nothing about the fault; its rounds from there on are left out.
     """
