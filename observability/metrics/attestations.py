@@ -1,7 +1,7 @@
 """Signatures over the documents by which enclaves attest what they run, verified offline against the key that the owner registered.
 
 The document is the exact text that was signed, with the hash that the enclave attested in it. A detached signature is Ed25519, or ECDSA
-on P-256 with SHA-256. Chains of the makers of processors are not followed: the key is the one that the owner trusts.
+on P-256 with SHA-256. Certificate chains of the makers of processors are not followed: only the key that the owner registered is trusted.
 """
 
 import base64
@@ -26,7 +26,7 @@ FORMS = "an Ed25519 or P-256 public key in PEM (BEGIN PUBLIC KEY)"
 def public_key(pem: str) -> "Ed25519PublicKey | EllipticCurvePublicKey":
     """The public key of a PEM text.
 
-    Raises UsageError where it is none of Ed25519 or P-256, and ImportError where `cryptography` is not installed.
+    Raises UsageError if it is neither an Ed25519 nor a P-256 key, and ImportError where `cryptography` is not installed.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -67,7 +67,7 @@ def is_signed(document: str, signature: str, pem: str) -> bool:
 
 
 def signature_state(attestation: str | None, document: str | None, signature: str | None, pem: str | None) -> SignatureState | None:
-    """What is known of the signature over an attestation.
+    """The state of the signature over an attestation.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DATA_AUDITS = Records("dataset", ("dataset", "version", "at", "rows", "extra"), ever=True)
 PROPOSED = "audit: "
-"""What the name of a rule that an audit proposes begins with; the name of the check follows."""
+"""Beginning of the name of a rule that an audit proposes; the name of the check follows."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class AuditedData:
 
     @property
     def rules(self) -> list[AuditedRule]:
-        """What each check found, in the order of CHECKS."""
+        """The results of the checks, in the order of CHECKS."""
         counts, effects = _mapping(self.content.get("rules")), _mapping(self.content.get("effects"))
         return [self._rule(name, int(counts[name]), _mapping(effects.get(name))) for name in CHECKS if name in counts]
 
     def rule(self, name: str) -> AuditedRule | None:
-        """What one check found; None where it was not made."""
+        """The result of one check; None if it was not made."""
         return next((each for each in self.rules if each.name == name), None)
 
     def _rule(self, name: str, found: int, effect: Mapping[str, Any]) -> AuditedRule:

@@ -1,4 +1,4 @@
-"""What a challenger would save: the loss of two versions on the rows that both answered."""
+"""Compute what a challenger would save: the losses of two versions on the rows that both answered."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -66,7 +66,7 @@ def row_losses(model: Model, rows: "DataFrame") -> Floats:
 
 
 def loss_name(model: Model) -> str:
-    """What the loss of `row_losses` is, in words.
+    """The loss that `row_losses` computes, in words.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def loss_name(model: Model) -> str:
 
 
 def challenger_pairs(model: Model, champion: "DataFrame", others: "DataFrame", serving: str) -> list[ChallengerPairs]:
-    """The requests that each version in shadow answered as well as the one that serves.
+    """The number of requests that each version in shadow answered and that the serving version answered too.
 
     Parameters
     ----------

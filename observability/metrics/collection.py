@@ -21,7 +21,7 @@ CONCENTRATED = 2.0
 
 @dataclass(frozen=True)
 class DeviceDelivery:
-    """What a device delivered.
+    """The deliveries of a device.
 
     rows: rows in; kept: without the rejected ones; expected: rows if batches came at the usual interval and size; None below MIN_BATCHES.
     lags: median and 95th percentile of the hours from the end of capture to arrival; None where no batch says when its capture ended.

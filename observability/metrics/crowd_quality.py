@@ -124,7 +124,7 @@ def crowd_of(answers: "DataFrame", classes: Sequence[str] = (), probabilities: M
 
 
 def _known_probabilities(items: tuple[str, ...], votes: Votes, known: Mapping[str, Sequence[float]], given: int) -> Floats | None:
-    """Items × classes; items without probabilities get the frequencies of the labels. None where none has any."""
+    """Items × classes; items without probabilities get the frequencies of the labels. None if no item has any."""
     usual = (np.bincount(votes.label, minlength=votes.classes) + 1) / (len(votes.label) + votes.classes)
     rows = np.tile(usual, (votes.items, 1))
     stated = [(place, own) for place, name in enumerate(items) if (own := known.get(name)) is not None and len(own) == given]
@@ -358,7 +358,7 @@ class LabellingCost:
 
 
 def labelling_cost(crowd: Crowd, answers: "DataFrame", price: float, currency: str) -> LabellingCost:
-    """What the labels of a project cost, and what each corrected first label cost.
+    """The cost of a project's labels, and the cost of each corrected first label.
 
     Parameters
     ----------

@@ -87,9 +87,10 @@ def row_keys(table: "DataFrame") -> "np.ndarray[Any, np.dtype[np.uint64]]":
 def chance_of_equal_rows(features: "DataFrame", others: "DataFrame | None" = None) -> float:
     """Return the share of the pairs of equal rows that few values in a column bring about by chance, from 0 to 1.
 
-    others: rows that each row is paired with (the same columns); None pairs the rows of a table with each other. Where rows agree by
-    chance, others agree in all columns but one: p / (1 - p) times as many pairs are equal as differ in that column alone, where p is the
-    share of all pairs that agree in it. Copies of rows have no such companions. The largest of the estimates of the columns is taken.
+    others: rows that each row is paired with (the same columns); None pairs the rows of a table with each other. If rows agree by chance,
+    others agree in all columns except one. Let p be the share of all pairs that agree in that column. Then the number of equal pairs is p /
+    (1 - p) times the number of pairs that differ only in it. Copies of rows have no such companions. The largest of the estimates of the
+    columns is taken.
     """
     keys, more = column_keys(features), None if others is None else column_keys(others)
 

@@ -48,7 +48,7 @@ UNTRANSFORMED = ("", "none", "null")
 
 @dataclass(frozen=True)
 class ExportEvent:
-    """An export as it was logged. place: its number in the frame, in the order of time; at: aware UTC. None and empty: not logged.
+    """A logged export. place: its number in the frame, in the order of time; at: aware UTC. None and empty: not logged.
 
     tags: by column. treated: columns with a transform of their own. own: the product made the file itself.
     """
@@ -391,7 +391,7 @@ def checklist_states(event: ExportEvent, level: RecipientLevel, within_budget: b
 
 
 def export_signature(event: ExportEvent, level: RecipientLevel) -> SignatureState | None:
-    """What is known of the signature over an export's attestation.
+    """The state of the signature over an export's attestation.
 
     Parameters
     ----------
@@ -419,7 +419,7 @@ def _attested(event: ExportEvent, level: RecipientLevel) -> bool | None:
 
 
 def not_logged(event: ExportEvent) -> list[str]:
-    """What an export should state and does not, in words.
+    """In words, the facts that an export should state and does not.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""What a folder holds: bytes, small files, files with equal content, bytes that nothing read lately, and the age of the oldest."""
+"""Measure the content of a folder: bytes, small files, files with equal content, bytes that were not read lately, and the age of the oldest
+file.
+"""
 
 import hashlib
 import os
@@ -14,9 +16,9 @@ DAY = 86_400.0
 
 @dataclass(frozen=True)
 class FolderUsage:
-    """What a folder holds. room: its own bytes and those that its file system has free. oldest: the earliest change of a file, as a time
-    since 1970 in seconds, None of no file. duplicates: None where contents were not compared. unread:
-    files and folders that could not be read.
+    """The measured content of a folder. room: its own bytes and those that its file system has free. oldest: the earliest change of a file,
+    as a time since 1970 in seconds, None of no file. duplicates: None where contents were not compared. unread: files and folders that
+    could not be read.
     """
 
     files: int

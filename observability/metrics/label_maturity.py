@@ -76,7 +76,7 @@ class LabelCompletion:
         return min((self.lowest[age] / self.usual[age] for age in ages), default=None) if len(self.rows) >= PAST_DAYS else None
 
     def steady(self, days: int) -> bool:
-        """Whether every week before had about as many labels of days of that age."""
+        """Whether every earlier week had a similar share of labels for days of that age."""
         return days in self.usual and self.lowest[days] >= STEADY * self.usual[days]
 
     def complete(self, end: datetime) -> datetime | None:

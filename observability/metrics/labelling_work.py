@@ -39,7 +39,7 @@ REPLAYS = 200
 class QueueItem:
     """An item that waits for a label. score: of the policy, lower is more urgent. reason: why this item. asked: a case asks for it.
 
-    chances: probabilities of the classes, if known. labels: the labels that count so far.
+    chances: probabilities of the classes, if known. labels: number of labels that count up to now.
     """
 
     item: str
@@ -209,8 +209,8 @@ def annotator_skill(crowd: Crowd | None, who: str, chances: Sequence[float]) -> 
 
 @dataclass(frozen=True)
 class NextLabels:
-    """What the next labels would bring. n: labels, scored, random: expected wrong consensus labels corrected, in the queue's order and in
-    random order. wrong: expected wrong consensus labels now; items: items that count.
+    """The expected effect of the next labels. n: labels, scored, random: expected wrong consensus labels corrected, in the queue's order
+    and in random order. wrong: expected wrong consensus labels now; items: items that count.
     """
 
     n: int
@@ -221,7 +221,7 @@ class NextLabels:
 
 
 def next_labels_value(crowd: Crowd, n: int = NEXT) -> NextLabels:
-    """Expected number of consensus labels that the next `n` labels correct, one per item, by the model of the labels so far (estimated).
+    """Expected number of consensus labels that the next `n` labels correct, one per item, by the model of the present labels (estimated).
 
     An item whose next label cannot change its consensus gains nothing.
     """
@@ -354,8 +354,8 @@ class SkillReplay:
     """The accuracy of labels by the annotator who was chosen by skill, the accuracy of a random annotator's labels, and the difference, on
     `n` later items.
 
-    balanced: accuracy where skill is chosen among those whom LOAD_STEP leaves. busiest: by policy ("skill", "balanced", "random"), items of
-    the annotator who gets most of them.
+    balanced: accuracy if the most skilled is chosen among the annotators whom LOAD_STEP allows. busiest: by policy ("skill", "balanced",
+    "random"), items of the annotator who gets most of them.
     """
 
     skilled: float
@@ -407,7 +407,8 @@ def replay_assignment(answers: "DataFrame", truth: Mapping[str, str], classes: S
 
 
 def _replay_load(later: "DataFrame", seed: int) -> tuple[float, dict[str, int]]:
-    """Accuracy of skill under the load rule, and items of the busiest annotator by policy, where each item goes to one of those who had it.
+    """Accuracy of a choice by skill under the load rule, and number of items of the busiest annotator by policy. Each item goes to one of
+    the people who labelled it.
 
     later: answers in order of time with `skill` and `right`. Work counts as open to the end, so the rule weighs most here.
     """

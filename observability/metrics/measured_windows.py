@@ -35,7 +35,7 @@ Metrics = dict[str, Interval]
 
 
 def row_error(each: Interval) -> float:
-    """Standard error from rows, from the width of a 95 % interval; NaN where there is none."""
+    """Standard error from rows, computed from the width of a 95 % interval; NaN without an interval."""
     if each.low is None or each.high is None:
         return float("nan")
     return (each.high - each.low) / 2 / 1.96

@@ -165,7 +165,7 @@ def _mu_law(samples: "Floats", _width: int) -> "tuple[bytes, Floats]":
 
 
 def _half_rate(samples: "Floats", width: int) -> "tuple[bytes, Floats]":
-    """Every second sample after a filter, with as many bits as before."""
+    """Every second sample after a filter, with the same number of bits."""
     from scipy.signal import resample_poly
 
     top = 2.0 ** (8 * width - 1)

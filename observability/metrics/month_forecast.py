@@ -20,9 +20,9 @@ HISTORY_DAYS = 63
 class MonthForecast:
     """The month of the window's last day.
 
-    spent: on its whole days so far. value, low, high: at its end (None: unknown). rows: [day, cost so far or its forecast, low,
-    high] by day, low and high None on past days. needed: days of history for a forecast. end: start of the next month.
-    by_part: `spent` by part.
+    spent: amount on the whole days that have passed. value, low, high: forecast at the end of the month (None: unknown). rows: [day, cost
+    up to that day or its forecast, low, high] by day; low and high are None on past days. needed: days of history for a forecast. end:
+    start of the next month. by_part: `spent` by part.
     """
 
     spent: float

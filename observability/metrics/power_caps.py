@@ -46,7 +46,9 @@ class CapSweep:
 
     @property
     def knee(self) -> PowerCap | None:
-        """The cap that saves most energy among those at most SLOWER slower than the highest; None where none saves any."""
+        """The cap that saves most energy among the caps that are at most SLOWER slower than the highest cap; None if no such cap saves
+        energy.
+        """
         fit = [cap for cap in self.caps[1:] if (cap.slower.value or 0.0) <= SLOWER and (cap.saved.value or 0.0) > 0]
         return max(fit, key=lambda cap: cap.saved.value or 0.0, default=None)
 

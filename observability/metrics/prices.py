@@ -53,8 +53,8 @@ def prices_at(
 ) -> "tuple[Any, Any]":
     """Values of a field of the price records at some instants.
 
-    A record holds from `from` until the next one of its kind. A record that names the model has priority, then one that names the
-    device, then one that names the region; of regions, the one in the settings counts, or the only one there is.
+    A record holds from `from` until the next one of its kind. A record that names the model has priority, then one that names the device,
+    then one that names the region. The region of the settings counts; without it, the only region with prices.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STORAGE_AUDITS = Records("dataset", ("dataset", "version", "at", "rows", "extra"), ever=True)
 FIDELITY = ("psnr", "ssim", "snr")
-"""What is measured of each picture or sound, where its kind has it."""
+"""The figures that are measured for each picture or sound, if its kind has them."""
 EXACT = "exact"
 """The form in use of data that are stored exactly."""
 

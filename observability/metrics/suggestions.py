@@ -180,10 +180,10 @@ def suggestions_by_annotator(now: "DataFrame") -> "DataFrame":
 class AcceptanceOutcome:
     """Outcome of accepting suggestions from a confidence on without a person.
 
-    suggestions, accepted: different suggestions with a confidence, and those that reach the threshold. error: of the accepted, the
-    share that is wrong by gold (n: those with gold). people: share of wrong answers on the gold items below it. overall: the error
-    of all labels then, and today: as they are, both by gold. labels: answers that would not have been needed; seconds: their time,
-    timed: how many of them have a time.
+    suggestions, accepted: different suggestions with a confidence, and those that reach the threshold. error: of the accepted, the share
+    that is wrong by gold (n: those with gold). people: share of wrong answers on the gold items below it. overall: the error of all labels
+    with this rule; today: the error of the present labels. Both are measured by gold labels. labels: answers that would not have been
+    needed; seconds: their time, timed: how many of them have a time.
     """
 
     threshold: float

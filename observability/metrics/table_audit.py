@@ -103,7 +103,7 @@ def rule_effect_record(model: AuditModel, answers: Any, dropped: Any, seed: int)
 
 
 def _own_accuracy(rows: LabelledRows, model: AuditModel, suspects: Any) -> dict[str, Any] | None:
-    """The accuracy of the served version with and without suspect labels; None where none is named."""
+    """The accuracy of the served version with and without suspect labels; None if no suspect labels are named."""
     if rows.decided is None:
         return None
     name, version, decision = rows.decided

@@ -110,7 +110,7 @@ class TradeOffAudit:
         return bool(self.results.get("imported_from"))
 
     def form(self, name: str) -> FormResult | None:
-        """The form of that name; None where the audit has none."""
+        """The form with this name; None if the audit does not have it."""
         return next((form for form in self.forms if form.name == name), None)
 
 

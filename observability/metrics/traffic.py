@@ -29,7 +29,7 @@ PERCENTILE_WORDS = (
     f"p95 is the smallest latency that 95 % of responses do not exceed, ±{100 * RELATIVE_ERROR:.0f} % from bins. "
     "Tools that interpolate between two responses, such as pandas, can differ by more if few responses are slow."
 )
-"""What a percentile of latency is, and its error, in words."""
+"""A percentile of latency and its error, in words."""
 NEEDED = {"error_rate": 100, "latency_p50": 100, "latency_p95": 200, "latency_p99": 500}
 """Requests that each metric needs: five beyond p99, ten beyond p95."""
 DAY, WEEK, FIRST_MONDAY = 24, 168, 96

@@ -1,8 +1,8 @@
 """Training runs of the records, and the curves of their metrics.
 
-Frames of `Records` become `TrainingRun`s. With several processes (ranks) a curve is the median over ranks at each step. A step that
-was logged twice counts as it was logged last, as after a restart from a checkpoint. The better direction is inferred from a metric's
-name, or unknown.
+Frames of `Records` become `TrainingRun`s. With several processes (ranks) a curve is the median over ranks at each step. If a step was
+logged twice, as after a restart from a checkpoint, the last record counts. The better direction is inferred from a metric's name, or
+unknown.
 """
 
 import math
@@ -141,7 +141,7 @@ class TrainingRun:
         return self.ended is not None and self.status is not None and self.status.lower() in PRUNED
 
     def last_value(self, metric: str) -> float | None:
-        """Last finite value of a metric: of its steps, else as its end gave it; None where there is none."""
+        """Last finite value of a metric: from its steps, else from the end of the run; None if there is none."""
         values = self.curves[metric].finite.values if metric in self.curves else np.empty(0)
         value = float(values[-1]) if len(values) else self.final.get(metric, math.nan)
         return value if math.isfinite(value) else None

@@ -24,7 +24,9 @@ SPECIALS = 2
 Loop = Callable[..., None]
 MAX_EDGES = 32_767
 COMPILE_FROM = 200_000
-"""Number of values from which compiling (or loading compiled code) pays; below it numpy is used unless the loops are loaded already."""
+"""Number of values from which compiling the loops, or loading compiled ones, saves time. Below it numpy is used, unless the loops are
+loaded already.
+"""
 WORTH_THREADS = 20_000
 """Number of values from which threads are faster: starting threads takes as long as this many values."""
 

@@ -75,7 +75,7 @@ def block_ratio(totals: ArrayLike, sizes: ArrayLike, blocks: ArrayLike) -> Block
 
 
 def estimate_difference(first: BlockEstimate, second: BlockEstimate) -> BlockEstimate:
-    """Return the first estimate less the second of other blocks, with the degrees of freedom of Welch and Satterthwaite.
+    """Return the first estimate minus the second, which comes from other blocks, with the degrees of freedom of Welch and Satterthwaite.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MAX_STEPS, to
     votes : Votes
         Labels.
     smoothing : float
-        Pseudo-labels that each annotator gives as the average annotator does, for each class; ten times as many say that the average
+        Pseudo-labels that each annotator gives as the average annotator does, for each class; ten times as many state that the average
         annotator is right with probability USUALLY_RIGHT, and one for each class is added to the prior. With few labels 0 fits them too
         well.
     steps : int

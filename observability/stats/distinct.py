@@ -1,4 +1,4 @@
-"""Number of distinct values against rarefaction: do rows hold fewer than as many rows drawn from the others?
+"""Compare the number of distinct values of some rows with rarefaction: the number expected in equally many rows drawn from the other rows.
 
 The expected number of distinct values among n rows drawn without replacement from others with value counts N1, N2, … (Hurlbert
 1971); its variance is the sum of the single values' own, which ignores that values compete and is therefore too wide.
@@ -14,7 +14,9 @@ from observability.stats.arrays import Floats
 
 @dataclass(frozen=True)
 class DistinctCount:
-    """found: distinct values; expected, sd: of as many rows of the others; n: rows."""
+    """found: number of distinct values; expected, sd: expected number in equally many of the other rows, and its standard deviation; n:
+    number of rows.
+    """
 
     found: int
     expected: float
@@ -33,7 +35,7 @@ class DistinctCount:
 
 
 def rarefaction(values: Floats, others: Floats) -> DistinctCount:
-    """Distinct values of some rows against as many of the others.
+    """Compare the number of distinct values of some rows with the number in equally many of the other rows.
 
     Parameters
     ----------

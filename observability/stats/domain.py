@@ -215,8 +215,8 @@ def separate_from_other_days(
 ) -> WindowSeparation | None:
     """Separation of `current` from `past`, compared with the separation of the same number of other days.
 
-    Rows within a day are correlated, so whole days change places, each with one of its weekday. A day of the window counts as many
-    rows as one of the past does.
+    Rows within a day are correlated, so whole days change places, each with one of its weekday. A day of the window counts with the same
+    number of rows as a day of the past.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ def single_events(rates: ArrayLike) -> "np.ndarray[tuple[int], np.dtype[np.bool_
     Returns
     -------
     ndarray of bool
-        All False where more than one in twenty lie so far out: then they belong to the process.
+        All False if more than one in twenty lie that far out, because then they belong to the process.
     """
     values = np.asarray(rates, np.float64).ravel()
     if values.size < MIN_STEPS:
@@ -145,7 +145,7 @@ def long_run_variance(residuals: ArrayLike) -> float:
     Parameters
     ----------
     residuals : ArrayLike
-        Steps less their mean, in their order.
+        Steps minus their mean, in their order.
 
     Returns
     -------

@@ -63,9 +63,9 @@ def attack_curve(members: ArrayLike, others: ArrayLike) -> AttackCurve:
 def attack_true_positive_rate(members: ArrayLike, others: ArrayLike, rate: float, confidence: float = 0.95) -> Interval:
     """True positive rate of an attack at a false positive rate, with an interval that covers the choice of the threshold too.
 
-    The threshold is the smallest one whose false positives stay within the rate. Its own false positive rate is uncertain: the k-th
-    largest of n values has a rate that is distributed as Beta(k, n - k + 1). The interval reaches from the lower bound at the threshold
-    that is too strict to the upper bound at the one that is too lenient, each at half the error. It is conservative.
+    The threshold is the smallest one whose false positives stay within the rate. Its own false positive rate is uncertain: the k-th largest
+    of n values has a rate that is distributed as Beta(k, n - k + 1). The interval reaches from the lower bound at a threshold that is too
+    strict to the upper bound at a threshold that is too lenient, each with half the error probability. It is conservative.
 
     Parameters
     ----------

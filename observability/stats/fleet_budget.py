@@ -17,7 +17,7 @@ def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
 
     What moves all models alike (a day, a season, a feed) is the middle of their z-scores, and what is left of a model is its distance from
     it in units of their spread. With independent models the middle is 0 and the spread 1, so nothing changes. A fault of a few models
-    leaves both as they are, because the median and the median absolute deviation do not follow a few.
+    changes neither of both, because the median and the median absolute deviation hardly depend on a few models.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Detection of two levels of a category that traded places: one fell, another rose by as much, and the others stayed.
 
-Many small levels hide a swap from a distance of whole distributions: renaming a twentieth of the rows moves the PSI by 0.02. Each
-level is tested by the signed root of its likelihood ratio, whose tails hold at small counts too, widened by what days add. The
-statistic is the distance between the level that fell and the one that rose most significantly (a studentized range), with every pair
-of levels counted as a test.
+Many small levels hide a swap from a distance of whole distributions: renaming a twentieth of the rows moves the PSI by 0.02. Each level is
+tested by the signed root of its likelihood ratio, whose tails hold at small counts too, widened by what days add. The statistic is the
+distance between the level that fell and the level that rose, for the most significant pair (a studentized range). Every pair of levels
+counts as a test.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class LevelSwap:
     """The levels that fell and rose most significantly, as places among the groups, with their shares before and now.
 
     rest: share of the whole movement that other levels have, beyond the movement that chance and days explain. p_value: probability that
-    chance and days move any two levels so far apart.
+    chance and days alone move any two levels at least that far apart.
     """
 
     fell: int

@@ -121,7 +121,7 @@ def _without_outliers(x: Floats) -> Floats | None:
 
 
 def _best_shape(x: Floats, weights: Floats, before: tuple[float, float] | None, worse: int) -> Onset | None:
-    """The shape and point that explain most; None where none does."""
+    """The shape and point that explain most of the variation; None if none explains any."""
     level, known = (0.0, 0.0) if before is None else (before[0], 1 / max(before[1] ** 2, 1 / float(weights.max())))
     total = known + weights.sum()
     mean = (known * level + float(weights @ x)) / total

@@ -174,7 +174,7 @@ def importance_p_value(
 def expected_best(ordered: Array, k: int) -> float:
     """Expected lowest value of k trials: the mean over all subsets of k of the n trials. It is descending and convex in k.
 
-    So the next trials bring no more than the last as many did.
+    So the next trials are expected to bring no more than the same number of last trials did.
 
     Parameters
     ----------

@@ -33,8 +33,7 @@ class Cut:
 class SliceTarget:
     """A number of each row whose mean is compared; NaN: not counted.
 
-    own: names of cuts in which the target is redundant. unclipped: the values of both sides as they were logged, where `now` and
-    `before` are clipped.
+    own: names of cuts in which the target is redundant. unclipped: the logged values of both sides, if `now` and `before` are clipped.
     """
 
     name: str
@@ -165,7 +164,7 @@ class SliceGrid:
 
 
 def _summed_columns(values: Sequence[Floats], rows: int) -> list[Floats]:
-    """What is summed by slice: for each target whether a row is counted, its value, its square; then 1 for each row."""
+    """The quantities that are summed by slice: for each target, whether a row is counted, its value and its square; then 1 for each row."""
     used = [each if each.size == rows else np.full(rows, np.nan) for each in values]
     there = [np.isfinite(each) for each in used]
     plain = [np.where(known, each, 0.0) for known, each in zip(there, used)]

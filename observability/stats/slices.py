@@ -227,7 +227,7 @@ def _slice_scores(sides: NowBefore, grid: SliceGrid, target: SliceTarget, least:
 def _scores_among_siblings(sides: NowBefore, z: Floats, by: SliceDesign, grid: SliceGrid) -> Floats:
     """Standard score of each slice's own change against the median of the levels of its column, which the inflation is estimated from.
 
-    A fault of one level moves the rest of all others, but not the median. Columns of two levels have none.
+    A fault of one level moves the rest of all others, but not the median. Columns with two levels do not have such slices.
     """
     now, before = sides
     change = (now.mean - (0.0 if before is None else before.mean))[:-1]

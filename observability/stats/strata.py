@@ -1,7 +1,7 @@
 """Shares whose rows come in groups (several labels of one item): intervals, and differences of two sides within groups.
 
-Labels of one item share its difficulty, so they are less informative than as many labels of different items, and two sides that saw
-other items differ by their items alone. Both are computed from hits and rows by group.
+Labels of one item share its difficulty, so they are less informative than the same number of labels of different items. Two sides that saw
+different items can differ because of their items alone. Both are computed from hits and rows by group.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class StratifiedDifference:
 def cluster_row_squares(hits: ArrayLike, rows: ArrayLike) -> float:
     """Σw² that makes `rate_interval` as wide as groups require: rows² over their effective number.
 
-    The share's variance between groups (ratio of sums) divided by the variance of as many independent rows, at least 1. If all rows agree
-    it is unknown, and a group counts as one row.
+    The share's variance between groups (ratio of sums), divided by the variance of the same number of independent rows; at least 1. If all
+    rows agree it is unknown, and a group counts as one row.
 
     Parameters
     ----------
