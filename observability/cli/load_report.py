@@ -33,7 +33,7 @@ OTHER_REMEDY = "Correct such lines and load the file again; lines that are store
 
 
 def load_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Callable[..., None]:
-    """A function that reports bytes done, all bytes and the lines so far; for large files also lines a second and the time left.
+    """A function that reports bytes done, all bytes and lines read; for large files also lines per second and the remaining time.
 
     The clock starts with the first report.
     """

@@ -34,7 +34,7 @@ class SelectionCriterion:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Words for the version that the comparison favours. because: one sentence; more: further labelled pairs that would settle the main
+    """The decision that the comparison favours. because: one sentence; more: further labelled pairs that would settle the main
     metric.
     """
 

@@ -136,7 +136,7 @@ class WithEvidence(Protocol):
 
     @property
     def evidence(self) -> dict[str, Any]:
-        """The basis of the claim in words."""
+        """The evidence of the claim, by name."""
 
 
 def finding_details(claim: WithEvidence) -> list[str]:

@@ -1,6 +1,7 @@
-"""What is audited, and the steps of an audit: bounded calls of the confined worker, kept so that an interrupted audit goes on.
+"""The request for an audit and its steps: bounded calls of the confined worker. Results of steps are kept, so that an interrupted audit can
+go on.
 
-What a step gave is kept in a file of the home until the record is written.
+The result of a step is kept in a file of the home until the record is written.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ CHUNK = 60
 POOL, MIN_POOL, SHADOWS = 3000, 100, 16
 """Records on each side of a membership audit, the fewest, and shadow models."""
 WEIGHED, SERVED_DAYS = 8000, 28
-"""Rows of the reference that are reweighted, as many served ones, and the newest days that these are of."""
+"""Most rows of the reference that are reweighted and most served rows, and the newest days from which served rows are taken."""
 EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS = 30, 5, 20, 2000
 FEATURES, AGAIN = 8, 3
 """Features of one step of a leakage audit, and the strongest ones that are asked again on served rows."""
@@ -46,8 +47,8 @@ STEP_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What is audited. rows: most rows of each sample (None: the usual numbers). in_sample: whether the reference holds training rows
-    although it was not registered as such. shadows: number of shadow models, even.
+    """The request for an audit. rows: most rows of each sample (None: the usual numbers). in_sample: whether the reference holds training
+    rows although it was not registered as such. shadows: number of shadow models, even.
     """
 
     model: str
@@ -61,7 +62,7 @@ class AuditRequest:
 
 @dataclass
 class AuditSteps:
-    """The steps of one audit with the results of an earlier, interrupted run. total: number of steps known so far."""
+    """The steps of one audit with the results of an earlier, interrupted run. total: number of steps that are known up to now."""
 
     store: "Store"
     worker: "Worker"
@@ -91,7 +92,7 @@ class AuditSteps:
             self.known = {}
 
     def step(self, name: str, words: str, make: Callable[[], Any]) -> Any:
-        """What a step gave, from the file or by running it."""
+        """The result of a step, from the file, else from a run of the step."""
         self.progress(min(self.done / self.total, 1.0), words)
         if name not in self.known:
             self.known[name] = make()

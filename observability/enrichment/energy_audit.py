@@ -40,13 +40,13 @@ READINGS = Records(
     "resource", ("at", "device", "watts", "utilisation", "seconds", "energy_j", "source"), ever=True, only=(("source", "measured"),)
 )
 BLOCK = b"\0" * 1_000_000
-"""What is hashed as a load: hashing a large block needs no lock of the interpreter, so threads are busy cores."""
+"""The data that are hashed as a load. Hashing a large block releases the interpreter's lock, so each thread keeps a core busy."""
 
 
 @dataclass(frozen=True)
 class EnergyOptions:
-    """What is measured. forms: names (empty: all); network: whether a small network is trained that imitates the model; seconds: of load
-    a form.
+    """The request for a measurement. forms: names (empty: all); network: whether a small network is trained that imitates the model;
+    seconds: of load a form.
     """
 
     batches: tuple[int, ...] = BATCHES

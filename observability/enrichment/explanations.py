@@ -165,7 +165,7 @@ def _ordered_parts(work: ExplanationWork) -> list[ExplanationPart]:
 
 
 def _rows_per_step(state: ExplanationState) -> int:
-    """Rows of one step, by the speed so far."""
+    """Number of rows of one step, from the measured speed."""
     if not state.seconds or not state.rows:
         return FIRST_STEP_ROWS
     return int(np.clip(STEP_SECONDS * state.rows / state.seconds, MIN_STEP_ROWS, MAX_STEP_ROWS))
@@ -310,14 +310,14 @@ def _logged_probabilities(model: Model, rows: "DataFrame", place: NDArray[np.int
 
 
 def _json_number(value: object) -> float:
-    """A number from JSON, NaN where it is none (`"NaN"` and infinities are texts there)."""
+    """A number from JSON; NaN if it is not a number (`"NaN"` and infinities are texts in JSON)."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
 
 
 def _logged_attributions(
     model: Model, version: Version, rows: "DataFrame", state: ExplanationState
 ) -> tuple[dict[str, list[Any]], ExplanationState]:
-    """Attributions as they were logged, checked against the logged score in their own space. A feature that is not named gets 0."""
+    """The logged attributions, checked against the logged score in their own space. A feature that is not named gets 0."""
     links = [link if isinstance(link, str) else "identity" for link in rows["attributions_link"]]
     bodies = [json.loads(text) for text in rows["attributions"]]
     bases: list[Any] = [json.loads(text) if isinstance(text, str) else None for text in rows["base_value"]]

@@ -81,7 +81,7 @@ def within_divergence(shift: Shift) -> bool:
 
 
 def shift_words(shift: Shift) -> str:
-    """What a shift is, in words."""
+    """A shift in words."""
     if shift.kind == "none":
         return "as in the reference"
     if shift.kind == "served":
@@ -91,7 +91,7 @@ def shift_words(shift: Shift) -> str:
 
 def shift_results(rows: DecidedRows, shifts: Sequence[Shift], criterion: str, seed: int) -> dict[str, Any]:
     """The results without their headline: `shifts` with the gaps by attribute and rate, `worst` with its measured gap (None where no groups
-    can be compared), and `rates` of the groups as they are and under the worst shift.
+    can be compared), and `rates` of the groups, unchanged and under the worst shift.
     """
     rates = CRITERION_RATES[criterion]
     shown = tuple(dict.fromkeys((*rates, *SHOWN_RATES)))

@@ -73,7 +73,7 @@ def case_file_name(prediction: str, at: datetime) -> str:
 
 
 def masked_names(model: Model) -> frozenset[str]:
-    """What is masked by default: sensitive columns, groups and the subject."""
+    """The columns that are masked by default: sensitive columns, groups and the subject."""
     return frozenset({"subject", *(column.name for column in model.columns if column.sensitive or column.role == "group")})
 
 
@@ -240,7 +240,7 @@ def shown_fields(item: DecisionItem, masked: Collection[str]) -> dict[str, Any]:
 
 
 def logged_facts(case: Case, masked: Collection[str]) -> list[tuple[str, str]]:
-    """What was logged, as (name, text)."""
+    """The logged fields, as (name, text)."""
     row = case.row
     stored, label = row.stored, row.label
     cost = case.happened.cost if case.happened else None

@@ -37,7 +37,7 @@ def customer_paragraph(
 
 
 def _prediction_sentence(row: Row) -> str:
-    """What was predicted, by what, and when."""
+    """The prediction, the model that made it, and the time."""
     began = f"On {formatting.format_minute(row.at)} UTC an automated system ({row.model.name}, version {row.version.name})"
     if row.answer is None:
         return f"{began} gave no prediction; the request ended with status {row.status}."

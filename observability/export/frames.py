@@ -24,7 +24,7 @@ TOLD_UNKNOWN = ("serving/performance", "serving/drift", "serving/calibration", "
 
 @dataclass(frozen=True)
 class FramesReport:
-    """What was found, and the page that shows it. In a notebook the object shows itself.
+    """The findings, and the page that shows each. In a notebook the object shows itself.
 
     findings: as from `check --json`, worst first, including findings that are OK. html: one file that fetches nothing.
     """

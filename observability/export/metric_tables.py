@@ -221,7 +221,7 @@ def all_rows(store: "Store", query: str) -> "QueryAnswer":
 
 
 def view_table(store: "Store", view: str) -> "pa.Table":
-    """A view of records as it is; nested values as JSON."""
+    """A view of records without changes, except that nested values become JSON."""
     import pyarrow as pa
 
     answer = all_rows(store, f"SELECT * FROM {view}")

@@ -28,7 +28,7 @@ CLAUSE_END = re.compile(r"; |(?<=[^.])\. (?=[A-Z])")
 
 
 def review_deck(store: "Store", review: str, now: datetime) -> str:
-    """The slides of a frozen week as HTML, with what the meeting agreed so far. now: decides which actions are overdue.
+    """The slides of a frozen week as HTML, with the agreements of the meeting up to now. now: decides which actions are overdue.
 
     Raises NotFoundError where the week is not frozen.
     """
@@ -68,7 +68,7 @@ def review_deck(store: "Store", review: str, now: datetime) -> str:
 
 
 def slide_headline(item: Item) -> str:
-    """The first clause of an item's sentence without what stands in parentheses; the notes have the whole."""
+    """The first clause of an item's sentence without parentheses; the notes have the whole sentence."""
     return with_full_stop(CLAUSE_END.split(PARENTHESES.sub("", item.title), maxsplit=1)[0])
 
 

@@ -145,7 +145,7 @@ def axis_span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def period_name(period: str) -> str:
-    """A period as an axis names it: a day as 24 Jun 2013, any other as it is."""
+    """A period as an axis names it: a day as 24 Jun 2013, any other unchanged."""
     try:
         return formatting.format_day(datetime.fromisoformat(period))
     except ValueError:

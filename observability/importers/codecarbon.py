@@ -28,7 +28,9 @@ UNCHANGED_SECONDS = 1e-6
 
 
 def open_codecarbon(path: Path, options: ReadOptions) -> SourceReading:
-    """The rows of an emissions.csv, or of the one in a folder. Raises UsageError where it is none, or its times need a time zone."""
+    """The rows of an emissions.csv, or of the one in a folder. Raises UsageError if it is not such a file, or its times need a time
+    zone.
+    """
     require_source(path)
     file = path / "emissions.csv" if path.is_dir() else path
     _, first = csv_head(file, NEEDED, "CodeCarbon's emissions.csv")

@@ -34,7 +34,7 @@ UNSAFE = (".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle")
 class MlflowModel:
     """A model folder. model, version: of the registry, or None. features: names in the signature, or None. artifact: the model file.
 
-    flavour: the one of the artifact. made: when the model was logged, or "".
+    flavour: the flavour of the artifact. made: when the model was logged, or "".
     """
 
     model: str | None

@@ -18,7 +18,7 @@ LONGEST_LIST = 1000
 
 
 class NoEventError(ValueError):
-    """What is wrong with an event, as a sentence."""
+    """A sentence on what is wrong with an event."""
 
 
 def records_of_event(event: Any) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ COLUMN_METRICS = {"nullCount": "nulls", "distinctCount": "distinct", "min": "min
 
 
 def _qualified(namespace: str, name: str) -> str:
-    """The name of a job or dataset: with its namespace, unless that is the product's own."""
+    """The name of a job or dataset: with its namespace, unless it is the namespace of this product."""
     return name if namespace == NAMESPACE else f"{namespace}/{name}"
 
 

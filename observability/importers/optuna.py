@@ -59,7 +59,7 @@ class OptunaStudy:
 
 
 def open_optuna(path: Path, options: ReadOptions) -> SourceReading:
-    """The studies of a storage. Raises UsageError where the file is none, or its times need a time zone."""
+    """The studies of a storage. Raises UsageError if the file is not an Optuna file, or if its times need a time zone."""
     require_source(path)
     if path.is_dir():
         raise UsageError("this is a folder", got=path.name, expected="Optuna's SQLite file or journal file", attempt="Name the file")
@@ -155,7 +155,7 @@ def parameter_value(internal: float, distribution: str) -> Any:
 
 
 def _journal_studies(path: Path) -> list[OptunaStudy]:
-    """The studies of a journal file: its operations, replayed. Raises UsageError where a line is none."""
+    """The studies of a journal file: its operations, replayed. Raises UsageError if a line is not an operation."""
     journal = _Journal()
     try:
         with path.open(encoding="utf-8") as lines:
@@ -187,7 +187,7 @@ class _Journal:
         self.trials: list[OptunaTrial] = []
 
     def apply(self, entry: dict[str, Any]) -> None:
-        """Apply one operation; raises KeyError, TypeError, ValueError or IndexError where it is none."""
+        """Apply one operation; raises KeyError, TypeError, ValueError or IndexError if it is not valid."""
         operation = entry["op_code"]
         if operation == 0:
             self._create_study(entry)

@@ -1,4 +1,4 @@
-"""What a reader of another tool's files gives: the records to be loaded, and the entries of the source that become none.
+"""The result of a reader of another tool's files: the records to be loaded, and the entries of the source that do not become records.
 
 A reader only reads. Every entry of the source that it counts is either carried by one record or refused with a reason, so that the
 report adds up: entries = carried + rejected. The ids of the records come from the source, so that a second import adds nothing.
@@ -43,7 +43,7 @@ SourceItem = CarriedRecord | RefusedEntries
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the person who imports adds to a source. timezone: of times without an offset. at: time of a source that has none.
+    """Options that a person gives for an import. timezone: of times without an offset. at: time of the records if the source holds no time.
 
     known_start: the start of a run that the store has already, or None. now: the present time. run: of a source that names none.
     """
@@ -213,6 +213,6 @@ def require_source(path: Path) -> None:
 
 
 def error_line(error: object) -> str:
-    """What an error says, in one line of at most 100 printable characters."""
+    """The message of an error, as one line of at most 100 printable characters."""
     words = "".join(letter if letter.isprintable() else " " for letter in str(error)).split()
     return " ".join(words)[:100]

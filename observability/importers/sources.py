@@ -22,7 +22,7 @@ OPENERS = {
 
 
 UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError, RecursionError, csv.Error, sqlite3.Error)
-"""What a reader may raise on damaged content."""
+"""Errors that a reader may raise on damaged content."""
 
 
 def open_source(tool: str, path: Path, options: ReadOptions) -> SourceReading:

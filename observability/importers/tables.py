@@ -111,7 +111,7 @@ def read_table(path: Path) -> "pa.Table":
 
 
 def table_roles(names: Sequence[str], *, score: Sequence[str] = (), prediction: str | None = None, at: str | None = None) -> TableRoles:
-    """What the columns of a table are, by their usual names in Evidently and NannyML. What is given stays."""
+    """The roles of a table's columns, by their usual names in Evidently and NannyML. Roles that are given are not changed."""
     found = tuple(score)
     if not found:
         single = [name for name in PROBABILITY_NAMES if name in names]

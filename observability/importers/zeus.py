@@ -44,7 +44,7 @@ class ZeusWindow:
 
 
 def open_zeus(path: Path, options: ReadOptions) -> SourceReading:
-    """The windows of a ZeusMonitor's log file. Raises UsageError where it is none, or no accelerator was measured."""
+    """The windows of a ZeusMonitor's log file. Raises UsageError if it is not a file of Zeus, or if no accelerator was measured."""
     names, _ = csv_head(path, NEEDED, TITLE)
     measured = names[len(NEEDED) :]
     if tuple(names[: len(NEEDED)]) != NEEDED or not measured or not all(name.endswith(ENERGY) for name in measured):

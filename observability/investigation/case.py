@@ -60,7 +60,7 @@ def open_case(
 ) -> CaseInProgress:
     """The prediction, with its parts computed on request. Raises NotFoundError where it does not exist.
 
-    model: needed only where several models have this id. version, environment: needed only for another prediction of the id than the one
+    model: needed only where several models have this id. version, environment: needed only for a prediction of this id that is not the one
     in production. as_of: only what had arrived by then counts. worker: computes results that are not stored.
     """
     row = prediction_row(store, prediction_id, model=model, version=version, environment=environment, as_of=as_of)

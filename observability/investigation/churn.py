@@ -125,7 +125,7 @@ def matched_features(row: Row, version: Version) -> tuple[Any, ...]:
 
 
 def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> ChurnRows | None:
-    """Rows of the same requests, as the other version scored them in the shadow; None where none match."""
+    """Rows of the same requests with the scores of the other version in the shadow; None if no request matches."""
     if window.environment != "production":
         return None
     columns = matched_features(row, version)

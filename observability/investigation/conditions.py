@@ -56,7 +56,7 @@ def of_number(column: Column, values: Floats, value: float) -> list[Condition]:
 
 
 def slice_level(value: Any) -> str:
-    """A level as it is written in slices."""
+    """A level in the spelling of slices."""
     return ("true" if value else "false") if isinstance(value, bool | np.bool_) else str(value)
 
 

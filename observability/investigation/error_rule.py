@@ -94,7 +94,7 @@ def search_half(n: int) -> Bools:
 
 
 def best_rule(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tuple[Condition, ...]:
-    """The best rule of these conditions on these rows; empty where none has a higher error rate than other rows of the same scores."""
+    """The best rule of these conditions on these rows; empty if no rule has a higher error rate than other rows with the same scores."""
     masks = [condition_mask(each, frame) for each in options]
     expected = expected_errors_by_score(frame, wrong)
 

@@ -93,10 +93,10 @@ UNLIKELY = 0.2
 @dataclass(frozen=True)
 class LabelCheck:
     """Evidence on whether the label is wrong. self_confidence: probability of the given label, 0 to 1. threshold: mean self-confidence of
-    its class (confident learning). instead: the class that the model is confident of. agree: share of nearest labelled rows with the
-    same label. away: regression, robust standard deviations from the neighbours' median. votes: annotators by label. measured: the
-    label was measured or corrected, so a hard case is more likely than a wrong label. unclear: some evidence against the label, too
-    little to call it suspect. doubt: probability that as many new raters would give another label. supported: people support the label.
+    its class (confident learning). instead: the class that the model is confident of. agree: share of nearest labelled rows with the same
+    label. away: regression, robust standard deviations from the neighbours' median. votes: annotators by label. measured: the label was
+    measured or corrected, so a hard case is more likely than a wrong label. unclear: some evidence against the label, too little to call it
+    suspect. doubt: probability that the same number of new raters would give another label. supported: people support the label.
     """
 
     suspect: bool
@@ -341,8 +341,8 @@ def parts_json(parts: tuple[Any, ...] | None, *names: str) -> list[Any] | None:
 
 
 def triage_json(found: Triage) -> dict[str, Any]:
-    """A possible source with one of the contract's names. A rare but expected error has none of them: its source is `unknown` and its
-    `detail` `expected`. The `detail` of the others is None.
+    """A possible source with one of the contract's names. A rare but expected error has no such source: its source is `unknown` and its
+    `detail` is `expected`. The `detail` of the others is None.
     """
     expected = found.source == "expected"
     return {**fields_json(found, "source", "score", "because"), "detail": "expected" if expected else None} | (

@@ -80,10 +80,10 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "
     said : str
         What these errors are, in words.
 
-    Each row inside is compared with the rows outside that are next to it by score, as many above as below. The interval is Student's t over
-    estimates that each leave out one day (the jackknife, which holds where a day has most of the rows; over rows, where all are of fewer
-    than MIN_DAYS days); it counts the errors of the rows outside as well. Its degrees of freedom belong to the side with rows on fewer
-    days.
+    Each row inside is compared with the rows outside that are next to it by score, equally many above and below. The interval is Student's
+    t over estimates that each leave out one day (the jackknife, which holds where a day has most of the rows; over rows, where all are of
+    fewer than MIN_DAYS days); it counts the errors of the rows outside as well. Its degrees of freedom belong to the side with rows on
+    fewer days.
     """
     known = np.asarray(frame["score"].notna(), bool)
     score = frame["score"].to_numpy(np.float64)

@@ -41,9 +41,9 @@ def fault_weight(case: CaseInProgress, given: Input) -> float:
 
 
 def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
-    """Whether a number is outside the reference on the same side as many other current rows. A number that is farther outside than the
-    reference is wide stays odd however frequent it is: values that shift pass through those between. So does an unseen level, since the
-    model cannot know it.
+    """Whether a number is outside the reference, and many other current rows are outside on the same side. A number whose distance from the
+    reference is larger than the reference's range stays odd, however frequent it is: values that shift would pass through the values
+    between. So does an unseen level, since the model cannot know it.
     """
     edges = case.row.version.edges.get(f"feature.{given.feature}")
     if flag != "out_of_range" or edges is None or edges.limits is None or not isinstance(given.value, int | float):

@@ -194,7 +194,7 @@ def judged_repair(case: CaseInProgress, features: tuple[str, ...], rows: Donors,
 
 
 def repair_sentence(case: CaseInProgress, found: InputRepair) -> str:
-    """What the answer would have been, with its spread, and whether the fault explains the error."""
+    """Estimate the answer without the fault, with its spread, and whether the fault explains the error."""
     row = case.row
     names = join_words([*found.features[:NAMED], *([plural(len(found.features) - NAMED, "other")] if len(found.features) > NAMED else [])])
     name = "the score" if row.model.task != "multiclass" else "the probability of the label" if row.label_code >= 0 else "the probability"
@@ -216,7 +216,9 @@ def repair_sentence(case: CaseInProgress, found: InputRepair) -> str:
 
 
 def fault_words(case: CaseInProgress, features: tuple[str, ...]) -> str:
-    """What is odd about inputs. A missing value is not called a failed feed: it may be usual, as the direction of a light wind is."""
+    """The beginning of a sentence: that inputs are odd or missing. A missing value is not called a failed feed, because it may be usual,
+    like a missing wind direction when the wind is light.
+    """
     missing = {each.feature for each in case.part("inputs") or () if {"null", "absent"} & set(each.flags)} & set(features)
     if not missing:
         return "The input is odd" if len(features) == 1 else "The inputs are odd"

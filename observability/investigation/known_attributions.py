@@ -26,7 +26,7 @@ from observability.store.engine import Store
 
 
 def base_words(against: Against, rows: int | None) -> str:
-    """What the base value is the mean of, with its number of rows where that is known."""
+    """In words, the rows whose mean is the base value, with their number if it is known."""
     return f"{AGAINST[against]} of {rows:,} rows" if rows and against == "average" else AGAINST[against]
 
 
@@ -177,7 +177,8 @@ def contrast_from_numbers(
 def largest_and_others(
     values: Mapping[str, float], errors: Mapping[str, float] | None
 ) -> tuple[Mapping[str, float], Mapping[str, float] | None]:
-    """The largest attributions of one prediction, with the sum of all others as one, and their standard errors; few stay as they are.
+    """The largest attributions of one prediction, with the sum of all others as one, and their standard errors; few attributions are
+    returned unchanged.
 
     Latent features are no part of that sum: bars and sentences count all of them, on each side of 0.
     """

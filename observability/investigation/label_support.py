@@ -1,8 +1,8 @@
-"""What people said about a label: raters with their mean and spread as logged beside it, or several annotators.
+"""The support of people for a label: raters, whose mean and spread are logged with it, or several annotators.
 
 The class of a mean rating is decided by borders that the store shows: labels of neighbouring classes have means on either side. The doubt
-is the probability that as many new raters would give another class: their mean is normal about the known one, and both have the standard
-error spread / √raters.
+is the probability that the same number of new raters would give another class. Their mean is taken as normal around the known mean, and
+both means have the standard error spread / √raters.
 """
 
 import re
@@ -31,8 +31,8 @@ SUPPORTED, DOUBTED = 0.1, 0.2
 
 @dataclass(frozen=True)
 class RaterSupport:
-    """What raters said. doubt: probability that as many new raters would give another class, and decided: the class that the wrong
-    prediction decided. text: as the start of a sentence.
+    """What raters said. doubt: probability that the same number of new raters would give another class. decided: probability that they
+    would give the class that the wrong prediction decided. text: as the start of a sentence.
     """
 
     raters: float

@@ -53,7 +53,7 @@ AT_EDGE, NEAR_EDGE, SMALL = 0.6, 0.15, 0.12
 OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
 """Factor for labels that were measured or corrected: at most the weight of an ordinary error."""
 DOUBT = 0.9
-"""Weight of a label that as many new raters would exchange for the decided class at even odds."""
+"""Weight of a label if the same number of new raters would give the decided class in its place with even odds."""
 NO_BETTER = 0.25
 """Weight of the version as source if another version is right here, but not significantly more often, or both scored too few requests. It
 is below the weight of an ordinary error: one request says nothing about a version.

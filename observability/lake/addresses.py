@@ -15,7 +15,7 @@ from observability.core.errors import UsageError
 
 BUCKETS = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 SCHEMES = ("s3", "gs", "az", "https", "iceberg")
-"""What people are told; s3a, abfs and abfss are other names of s3 and az."""
+"""Words for the kinds of addresses; s3a, abfs and abfss are other names of s3 and az."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 """Environment variables that name another server for buckets."""

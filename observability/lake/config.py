@@ -47,7 +47,9 @@ class ScheduledSource:
 
 @dataclass(frozen=True)
 class LakeConfig:
-    """allow: beginnings of addresses that may be read, None for any. sources: by name. place: of collectors, None where there are none."""
+    """allow: beginnings of addresses that may be read, None for any. sources: by name. place: the place of the collectors; None without
+    collectors.
+    """
 
     allow: tuple[str, ...] | None = None
     place: str | None = None

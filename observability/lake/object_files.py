@@ -99,7 +99,7 @@ class ObjectFiles:
 
     @property
     def address(self) -> str:
-        """The address as it is stored and shown."""
+        """The address in the form that is stored and shown."""
         return self.place.text
 
     def list_files(self) -> tuple[list[SourceFile], int]:

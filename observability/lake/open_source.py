@@ -1,4 +1,4 @@
-"""Open the source at an address: which format it has is seen from what stands there."""
+"""Open the source at an address. Its format is recognized from the files there."""
 
 import re
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ def source_states(home: Path) -> dict[str, dict[str, Any]]:
 
 
 def note_source_state(home: Path, name: str, outcome: Mapping[str, Any]) -> None:
-    """Keep what became of a source. Raises OSError."""
+    """Store the result of the last load of a source. Raises OSError."""
     merge_outcome(home / STATE, name, outcome)
 
 
@@ -51,7 +51,7 @@ def source_rows(home: Path, taken: Iterable[Mapping[str, Any]]) -> list[dict[str
 
 
 def source_problems(home: Path) -> list[str]:
-    """What a person should know, as sentences: a file that cannot be read, and sources whose last load failed."""
+    """Problems as sentences: a file that cannot be read, and sources whose last load failed."""
     try:
         sources = read_lake_config(home).sources
     except UsageError as error:

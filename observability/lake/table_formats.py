@@ -1,7 +1,7 @@
 """Delta and Iceberg tables as sources: the data files of their newest snapshot, read by the library of the format.
 
-Data files of both never change and never have a name again, so a file that was taken is not read again. Rows that a newer snapshot deleted
-stay in the store. Rows that were rewritten into a new file are read with it: unchanged ones count as duplicates.
+Data files of both formats never change and their names are never used again, so a file that was loaded is not read again. Rows that a newer
+snapshot deleted stay in the store. Rows that were rewritten into a new file are read with it: unchanged ones count as duplicates.
 """
 
 import os
@@ -129,7 +129,7 @@ class IcebergSource:
 
 
 def _iceberg_batches(table: Any, projection: Any, task: Any) -> "Iterator[pa.RecordBatch]":
-    """The rows of a data file without deleted ones, with the columns of the table as it is now.
+    """The rows of a data file without deleted ones, with the present columns of the table.
 
     `to_record_batches` of the library keeps a whole file in memory, so the generator under it is used (PyIceberg 0.12).
     """

@@ -33,7 +33,7 @@ def normal_answer(text: str) -> str:
 
 
 def answer_number(text: str) -> float | None:
-    """The number that an answer is; None where it is none."""
+    """An answer as a number; None if it is not a number."""
     value = float(text) if re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", text) else float("nan")
     return value if abs(value) < float("inf") else None
 
@@ -93,7 +93,7 @@ def probe_record(probe: ProbeSet, item: ProbeItem, answer: ProbeAnswer, at: date
 
 
 def answer_cost(probe: ProbeSet, tokens: Mapping[str, int | None], stated: Any) -> float | None:
-    """What an answer cost: as the vendor states, else by the prices of the file; None where neither is known."""
+    """The cost of an answer: as the vendor states it, else from the prices in the file; None if neither is known."""
     if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 <= stated < float("inf"):
         return float(stated)
     if not probe.priced:

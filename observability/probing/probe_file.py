@@ -14,7 +14,7 @@ MAX_ITEMS, MAX_BYTES, MAX_QUESTION = 1_000, 4_000_000, 20_000
 """Largest number of questions of a set, size of its file in bytes, and length of a question in characters."""
 QUESTION, TOKEN = "{question}", "{token}"
 READ = ("answer", "version", "input_tokens", "output_tokens", "cost", "refusal")
-"""What a response may be read for. Only the answer is required."""
+"""The values that may be read from a response. Only the answer is required."""
 NUMBERS = {
     "timeout_s": (30.0, 0.1, 600.0),
     "retries": (2.0, 0.0, 10.0),

@@ -72,7 +72,7 @@ def steering_proof(finding: Finding, context: Context) -> str | None:
 
 
 def bias_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the actual outcomes less the predicted ones, over the actual ones."""
+    """The SQL of the sum of actual minus predicted outcomes, divided by the sum of actual outcomes."""
     start = decisions_sql(finding, context)
     where = where_clause(["steered = 'model'", "outcome IS NOT NULL", "isfinite(score)"])
     return start and f"{start}\nSELECT sum(outcome - score) / sum(outcome) AS controller_bias FROM decisions {where}"
@@ -91,7 +91,7 @@ def coverage_proof(finding: Finding, context: Context) -> str | None:
 
 
 def _finite_sql(text: str) -> str:
-    """A text as a finite number; null where it is none."""
+    """A text as a finite number; null if it is not one."""
     return f"(CASE WHEN isfinite(TRY_CAST({text} AS DOUBLE)) THEN TRY_CAST({text} AS DOUBLE) END)"
 
 

@@ -10,7 +10,7 @@ def mean_shift_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the mean of the window minus the reference's, in standard deviations of the reference.
 
     A value counts at the mean of the reference's values in its bin, at most at the ends of the reference's range. The standard deviation
-    is the one that was measured when the version was registered.
+    was measured when the version was registered.
     """
     reference = finding.evidence["column"]
     edges = context.version.edges.get(reference)

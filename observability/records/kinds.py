@@ -21,7 +21,7 @@ the old rule's answer. The view `predictions` has a column for each.
 NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "signature", "dashboard", "pin", "alert", "message", "item")
 """Kinds that no analyzer reads: entries by people, states of alerts, and items waiting for a label. They change no finding."""
 OF_NO_MODEL = ("batch", "cleaning", "storage_report", "skip")
-"""Kinds that name no model, and that no analyzer of single models reads: they leave the findings about a model's own rows as they were."""
+"""Kinds that name no model and that no analyzer of single models reads, so they do not change the findings about a model's own rows."""
 OF_RUNS = ("run", "step", "resource")
 """Kinds whose records belong to the model of their run if they name none."""
 OF_ALL_MODELS = ("price",)

@@ -61,7 +61,7 @@ def protected_record(
 ) -> dict[str, Any]:
     """A record with the rules of its model applied, to features, groups, the subject and fields that its kind does not have.
 
-    The record itself stays as it is. model: of a record that names none. renames: name in the record → name that the rules know. flat:
+    The record itself is not changed. model: of a record that names none. renames: name in the record → name that the rules know. flat:
     names on the top level that are features.
     """
     theirs = {ours: name for name in record if (ours := renames.get(name, name)) in ("kind", "model")}

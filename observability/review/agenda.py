@@ -79,7 +79,7 @@ class Item:
         return frozenset(other["incident"] for other in (self.about, *self.also) if "incident" in other)
 
     def of(self, model: str | None) -> dict[str, str]:
-        """What it is based on in one of its models."""
+        """The ids of its incident, finding, action or slice in one of its models."""
         own = next((other for other in self.also if other["model"] == model), {})
         return self.about | {name: value for name, value in own.items() if name in ("incident", "finding")}
 

@@ -17,8 +17,8 @@ WITHOUT_SLICES = "operations/"
 
 @dataclass(frozen=True)
 class ItemFigure:
-    """What an agenda item shows of its leading finding in one model. days: empty where the metric has none. worst: the frozen finding about
-    the worst slice of the model, or None; always None for a finding about operations.
+    """The figure of an agenda item: its leading finding in one model. days: empty where the metric has none. worst: the frozen finding
+    about the worst slice of the model, or None; always None for a finding about operations.
     """
 
     model: str
@@ -29,13 +29,13 @@ class ItemFigure:
 
     @property
     def title(self) -> str:
-        """The metric, with its subject unless that is the model."""
+        """The metric, with its subject unless the subject is the model."""
         title, subject = metric_title(self.finding["metric"]), self.finding["subject"]
         return title if subject in ("model", "score") else f"{title} of {subject}"
 
     @property
     def baseline(self) -> float | None:
-        """The value that the current one is compared with; None where it has none."""
+        """The value that the current value is compared with; None if there is none."""
         value = self.finding["evidence"].get("baseline")
         return float(value) if isinstance(value, int | float) else None
 

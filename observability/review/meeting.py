@@ -1,4 +1,4 @@
-"""What a review meeting agreed: its actions with owner, due date and stage, for the page and every export."""
+"""The agreements of a review meeting: its actions with owner, due date and stage, for the page and every export."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date

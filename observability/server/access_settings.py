@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 from observability.core.errors import StoreBrokenError, UsageError
 
 Role = Literal["viewer", "analyst", "administrator"]
-"""What a person may do; each includes the ones before."""
+"""Roles, each with all rights of the roles before it."""
 Method = Literal["none", "accounts", "oidc"]
 FILE = "access.toml"
 ACCOUNTS_FILE = "accounts.json"

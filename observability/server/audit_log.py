@@ -160,7 +160,7 @@ def _chained(before: str, entry: Mapping[str, str]) -> str:
 
 
 def prediction_mark(home: Path, name: str) -> str:
-    """The keyed hash under which the log names a prediction; a mark stays as it is."""
+    """The keyed hash under which the log names a prediction; a mark is not changed."""
     return name if re.fullmatch(rf"{MARKED}[0-9a-f]{{24}}", name) else MARKED + subject_mark(home, f"prediction {name}")
 
 
@@ -190,7 +190,7 @@ def access_entries(home: Path, *, most: int = 1000, subject: str | None = None, 
 
 
 def audit_problem(home: Path) -> str | None:
-    """Why the log is not the one that was written, with the line; None if every line matches the hash of the one before."""
+    """Why the log is not the log that was written, with the line; None if every line matches the hash of the line before it."""
     before = ""
     for number, entry in enumerate(_read_lines(home), start=1):
         chain = entry.get("chain")

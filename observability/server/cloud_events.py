@@ -140,7 +140,7 @@ def _join(
     limits: IntakeLimits,
     taken: EventsTaken,
 ) -> None:
-    """Join events; note in `taken` what became of each."""
+    """Join events, and count in `taken` the outcome of each."""
     catalog, now, erased = owner.store.catalog(), time.time(), owner.store.erased()
     halves: list[tuple[int, Half]] = []
     for event in events:
@@ -198,7 +198,7 @@ def _join(
 
 
 def _half_of(event: CloudEvent, mapping: Mapping[str, str], token: str, catalog: Catalog, now: float) -> Half:
-    """An event as a half. Raises PayloadError where it is none, or its data cannot be read."""
+    """An event as a half. Raises PayloadError if it is not an event, or if its data cannot be read."""
     attributes = event.attributes
     part = _part(attributes["type"])
     joined_by = attributes.get("requestid") or attributes["id"]

@@ -80,7 +80,7 @@ class SegmentCommit(GroupCommit):
 
 
 class CollectingStore:
-    """What the HTTP addresses ask of a store: validation by the catalog of the configuration. Safe under threads."""
+    """The methods of a store that the HTTP addresses need: validation by the catalog of the configuration. Safe under threads."""
 
     def __init__(self, home: Path, place: FilePlace) -> None:
         self.home, self.place = home, place
@@ -104,8 +104,8 @@ class CollectingStore:
             LOG.warning("the configuration could not be read: %s", self.failure)
 
     def _look_for_owner(self) -> None:
-        """Note when the owner was last there. The first sign counts by this machine's clock, later ones from when they were seen; one that
-        cannot be read is none.
+        """Note when the owner was last there. The age of the first sign is this machine's time minus the time in the sign; later
+        signs count from when they were seen. A sign that cannot be read does not count.
         """
         sign = self.place.get(OWNER)
         if sign is None or sign == self.owner_sign:
@@ -138,7 +138,7 @@ class CollectingStore:
         return self.config.catalog if self.config is not None else Catalog()
 
     def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
-        """What a load would do with the lines of a JSONL body."""
+        """The result that a load of the lines of a JSONL body would have."""
         from observability.store.ingest.parse import checked_body
 
         return checked_body(body, self.catalog(), new_models)

@@ -25,7 +25,7 @@ class _Group:
 
 
 class GroupCommit:
-    """Writes records to a landing folder, on disk when `commit` returns. Safe under threads. groups: number of syncs so far."""
+    """Writes records to a landing folder, on disk when `commit` returns. Safe under threads. groups: number of syncs that were made."""
 
     def __init__(self, landing: Path) -> None:
         self._spool = Spool(landing, fsync="always", segment_seconds=SEGMENT_SECONDS)

@@ -77,8 +77,8 @@ class GuardedStore:
         return hash((id(self._store), self._person, self._whole))
 
     def whole_groups(self) -> "GuardedStore":
-        """The same store with small groups shown, for analyzers and for results that are kept for all people. What is shown of it to the
-        person goes through `shown_findings` first.
+        """The same store with small groups shown, for analyzers and for results that are kept for all people. Findings go through
+        `shown_findings` before they are shown to the person.
         """
         return GuardedStore(self._store, self._person, whole=True)
 
@@ -297,7 +297,7 @@ class GuardedStore:
 
 
 def _keeping_of(keeping: Mapping[str, Any], visible: Callable[[Any], bool]) -> dict[str, Any]:
-    """What was done last to keep the store, without the rows of hidden models that retention removed."""
+    """The last maintenance of the store, without the rows of hidden models that retention removed."""
 
     def reduced(done: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None if done is None else {**done, "removed": [each for each in done["removed"] if visible(each["model"])]}

@@ -42,7 +42,7 @@ def store_status(store: "Store") -> dict[str, Any]:
 
 
 def _count_again(store: "Store") -> None:
-    """Count what the status tells of the database, unless another thread does."""
+    """Compute the counts of the database for the status, unless another thread does it."""
     if _counting.acquire(blocking=False):
         try:
             store.status(COUNT_EVERY)
@@ -88,7 +88,7 @@ def loader_problems() -> list[str]:
 
 
 def all_problems(store: "Store") -> list[str]:
-    """What a person should know of the loader and of the store, as sentences. Cheap: one small query."""
+    """Problems of the loader and of the store, as sentences. Cheap: one small query."""
     return [*_process_problems(), *limits_problems(store), *store.problems(), *confinement_problems()]
 
 

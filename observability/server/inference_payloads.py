@@ -12,7 +12,7 @@ from typing import Any
 from observability.core.catalog import Model
 
 Row = Any
-"""What one instance has in one tensor: a value, or a list of values."""
+"""The part of one instance in one tensor: a value, or a list of values."""
 SCORES = ("score", "scores", "probability", "probabilities", "predict_proba", "output_probability", "proba")
 """Names of outputs that hold a score."""
 DECISIONS = ("prediction", "predictions", "predict", "predicted_class", "class", "label", "output_label", "answer")

@@ -30,7 +30,7 @@ DROPPED_HEADER = "observability-dropped"
 Wrong = dict[int, tuple[str, str]]
 """The rejected lines by their number: the reason as a word, and the message."""
 Takes = Literal["any", "label"]
-"""What an address takes: records of any kind, or labels, which need not name their kind."""
+"""The content that an address accepts: records of any kind, or labels, which need not name their kind."""
 
 
 class IntakeRefusedError(Exception):
@@ -51,7 +51,7 @@ class Taken:
 
 
 async def read_body(request: Request, limits: IntakeLimits) -> bytes:
-    """The body of a request as it was sent. Raises IntakeRefusedError where it is too large or does not arrive in time."""
+    """The unchanged body of a request. Raises IntakeRefusedError where it is too large or does not arrive in time."""
     announced = request.headers.get("content-length", "0")
     too_large = IntakeRefusedError(413, f"the body exceeds {limits.body_bytes:,} bytes", "Send fewer lines per request")
     if announced.isdecimal() and (len(announced) > 15 or int(announced) > limits.body_bytes):
@@ -113,7 +113,7 @@ def record_lines(body: bytes) -> list[bytes]:
 
 
 def _array_elements(body: bytes) -> list[bytes]:
-    """The elements of a JSON array, each as it was written."""
+    """The elements of a JSON array, each with its original text."""
     found: list[bytes] = []
     try:
         text = body.decode()

@@ -32,8 +32,8 @@ class _StoppedError(Exception):
 
 
 def lake_work(store: "Store", stopping: threading.Event) -> tuple[CollectedState, dict[str, Callable[[], object]]]:
-    """What the owner does in threads of their own, by the thread's name, and the state of what collectors leave. The schedule of sources is
-    left out where the environment disables it.
+    """The work that the owner does in separate threads, by the thread's name, and the state of the segments from collectors. The schedule
+    of sources is left out where the environment disables it.
     """
     state = CollectedState()
     works: dict[str, Callable[[], object]] = {"collecting": lambda: run_segment_intake(store, state, stopping)}

@@ -13,7 +13,7 @@ from observability.server import intake, process_lock
 EVENTS = 1_000
 """Events of one request at most."""
 SAME = ("rows", "bytes", "columns", "parents")
-"""Fields by which a version is the one that is known already; an event that repeats it adds nothing."""
+"""Fields that identify a version; an event about a version that is already known adds nothing."""
 
 
 def take_lineage_events(body: bytes, token: str, limits: IntakeLimits) -> intake.Taken:

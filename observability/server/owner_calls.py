@@ -1,4 +1,5 @@
-"""What people do at a process that only reads and that its owner has to do: calls of the owner's store over HTTP, in the name of a person.
+"""Calls of the owner's store over HTTP in the name of a person. A process that only reads makes them for actions that only the owner can
+do.
 
 `POST /api/v1/calls` takes one call: {"method", "person", "arguments"}. It needs a token that writes with the role administrator, also
 without sign-in, because it acts for other people. With accounts the owner looks up what the person may do. People of a provider have no

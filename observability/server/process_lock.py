@@ -372,7 +372,9 @@ class Owner:
 
 
 def hash_ids_of_earlier_versions(home: Path) -> None:
-    """Let the audit log hold no plain id of a prediction. A log that cannot be read or changed stays as it is, and stops nothing."""
+    """Let the audit log hold no plain id of a prediction. A log that cannot be read or changed is left alone and does not stop the
+    start.
+    """
     try:
         mark_logged_predictions(home)
     except (ObservabilityError, OSError, ValueError) as error:

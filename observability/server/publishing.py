@@ -29,7 +29,7 @@ REST = 10.0
 
 
 class Publisher:
-    """Publishes the states of one store. state: the newest one. failure: why there is none, as a sentence."""
+    """Publishes the states of one store. state: the newest one. failure: a sentence on why there is no state."""
 
     def __init__(self, store: "Store") -> None:
         self._store, self._run = store, secrets.token_hex(8)
@@ -60,8 +60,8 @@ class Publisher:
         self._due = began + (self.state.every if self.state else AGAIN)
 
     def _write_findings(self, folder: Path, generations: Mapping[str, int], _file: tuple[int, int]) -> None:
-        """Write the findings of this process into the folder of a state, as they are kept from one run to the next, where there are new
-        ones.
+        """Write the findings of this process into the folder of a state if there are new ones, in the same form in which they are kept
+        between runs.
         """
         kept = kept_findings_of(self._store)
         if self._findings != (folder, kept.changes):

@@ -1,4 +1,4 @@
-"""What one token may bring: records and requests a minute, and new models and columns an hour. Kept in memory, per process."""
+"""The limits of one token: records and requests per minute, and new models and columns per hour. Kept in memory, per process."""
 
 import threading
 import time

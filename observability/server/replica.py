@@ -48,7 +48,9 @@ LONGEST_RUN = 600.0
 GONE = 60.0
 """Seconds after which a state that the owner has withdrawn is shown no longer, and as long again whoever began to read it may go on."""
 UNREAD = 4
-"""How many times the seconds between two states a state is shown, where nothing can be read of what the owner names; at least GONE."""
+"""If nothing of the states that the owner names can be read, the last state is still shown for this multiple of the seconds between two
+states, at least GONE seconds.
+"""
 
 
 class Replica:
@@ -58,7 +60,7 @@ class Replica:
     """
 
     thread = watching = enriching = collected = publisher = publishing = None
-    """What an owner has and this process has not."""
+    """Problems of an owner that this process does not have itself."""
 
     def __init__(self, folder: Path, home: Path, owner: OwnerCalls) -> None:
         self.folder, self.home, self.owner = folder, home, owner

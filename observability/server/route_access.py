@@ -55,5 +55,5 @@ RULES: tuple[RouteRule, ...] = (
 
 
 def route_needs(method: str, path: str) -> Action | RouteNeed:
-    """What a request needs; what no rule is about is refused."""
+    """The right that a request needs; a request that no rule covers is refused."""
     return next((rule.needs for rule in RULES if rule.applies(method, path)), "nobody")

@@ -17,7 +17,7 @@ TABLES = {"importance": "importance", "limits": "limits", "protect": "protect", 
 
 
 def settings_with_changes(stored: ModelSettings, changed: Mapping[str, Mapping[str, Any]]) -> ModelSettings:
-    """The stored settings with a change, checked like a file of settings. Settings that have the new value already stay as they are.
+    """The stored settings with a change, checked like a file of settings. Settings that have the new value already are not changed.
 
     Raises UsageError for a value that is wrong, and where a setting is no longer what the person saw.
     """

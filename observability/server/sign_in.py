@@ -31,7 +31,9 @@ from observability.server.route_access import route_needs
 
 Claims = dict[str, Any]
 ClaimsReader = Callable[[Mapping[str, str], float], Claims | None]
-"""Gives the claims of the provider's cookie, by the cookies and the hours that it may be old; None where there is none that counts."""
+"""A function of the cookies and of the largest age in hours that returns the claims of the provider's cookie; None if there is no valid
+one.
+"""
 COOKIE, SECURE_COOKIE = "obs_session", "__Host-obs_session"
 OIDC_COOKIE = "_streamlit_user"
 FORM_BYTES = 4096

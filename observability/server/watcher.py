@@ -69,7 +69,7 @@ RECORDS_LIVE = timedelta(days=1)
 
 @dataclass(frozen=True)
 class WatchedModel:
-    """What a check said of a model. incidents: number of open ones by severity. label_maturity: share of labels, None if unknown."""
+    """The result of a check of a model. incidents: number of open ones by severity. label_maturity: share of labels, None if unknown."""
 
     incidents: Mapping[str, int]
     label_maturity: float | None
@@ -77,8 +77,8 @@ class WatchedModel:
 
 @dataclass(frozen=True)
 class JudgedOn:
-    """What the report of a model rests on: the number of the last commit that may concern it, and the hour. While both are the same,
-    nothing is asked about it. at: when it was asked, which does not count in a comparison.
+    """The state from which the report of a model was made: the number of the last commit that may concern it, and the hour. While both are
+    the same, nothing is asked about it. at: when it was asked, which does not count in a comparison.
     """
 
     commit: int
@@ -236,7 +236,7 @@ def _part_of_findings(store: "Store", window: Window, now: datetime, reads: "Rea
 
 
 def watched_model(catalog: "Catalog", report: "CheckReport", acknowledged: "check.AcknowledgedClaims") -> WatchedModel:
-    """What a check of one model says of it. acknowledged: claims that a person has acted on, which ask for nothing more."""
+    """The result of a check of one model. acknowledged: claims that a person has acted on, which ask for nothing more."""
     shares = [finding.value for finding in report.findings if finding.metric == "label_maturity" and finding.slice is None]
     open_ones = check.findings_with_incidents(catalog, list(report.findings), acknowledged)[1] if acknowledged else report.incidents
     return WatchedModel(Counter(incident.severity for incident in open_ones), next(iter(shares), None))

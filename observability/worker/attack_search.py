@@ -22,7 +22,7 @@ once."""
 
 @dataclass
 class CheapestChange:
-    """The cheapest change of each row found so far: its cost (infinite: none) and the changed rows."""
+    """The cheapest known change of each row: its cost (infinite if none was found) and the changed rows."""
 
     cost: Floats
     rows: Floats

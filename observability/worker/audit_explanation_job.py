@@ -108,7 +108,7 @@ def _decided_scores(scorer: MatrixScorer, matrix: Floats, decided: Integers) -> 
 
 
 def _occlusions(scorer: MatrixScorer, own: Floats, replaced: Floats, decided: Integers) -> Floats:
-    """By row and feature, the score less its mean where that feature alone is one of other rows. replaced: see `_moved_scores`."""
+    """By row and feature, the score minus the mean score with the values of this feature from other rows. replaced: see `_moved_scores`."""
     before, found = _decided_scores(scorer, own, decided), np.zeros(own.shape)
     for place in range(own.shape[1]):
         changed = np.tile(own, (len(replaced), 1, 1))

@@ -21,7 +21,7 @@ from observability.worker.model_lightgbm import lightgbm_categories, text_around
 from observability.worker.shadow_models import ShadowModel, fitted_shadow, why_no_shadow
 
 SMALLEST = 1e-7
-"""Probabilities are kept at least so far from 0 and 1."""
+"""Smallest distance of probabilities from 0 and 1; nearer ones are moved to it."""
 FOLDS = 5
 LEARNING = (
     "boosting", "objective", "learning_rate", "num_leaves", "tree_learner", "max_depth", "min_data_in_leaf", "min_sum_hessian_in_leaf",
@@ -50,7 +50,7 @@ def truth_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, An
 
 
 def true_class_log_odds(task: Task, scores: Floats, labels: Floats) -> Floats:
-    """The log odds of the true class; for regression less the absolute error."""
+    """The log odds of the true class; for a regression, minus the absolute error."""
     if task.name == "regression":
         return np.asarray(-np.abs(scores - labels), np.float64)
     if task.multiclass:

@@ -72,7 +72,7 @@ def _changed(scorer: MatrixScorer, found: CheapestChange, row: int) -> dict[str,
 
 
 def disturb_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """What the model answers to the frame `rows` with noise, and without some features.
+    """The answers of the model to the frame `rows` with noise, and without some features.
 
     arguments: as of `attack_rows`, and levels (of noise, in standard deviations), labels (class index, or the value of a regression), seed.
     Frames: `right` (one column per point of the curve: 1 where the decision is the label; for regression the absolute error): `clean`,
@@ -150,7 +150,7 @@ def _takes_missing(scorer: MatrixScorer, place: int) -> bool:
 
 
 def change_texts(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """What the model answers to rows whose text was changed: typos, casing, synonyms.
+    """The answers of the model to rows with a changed text: typos, casing, synonyms.
 
     arguments: as of `disturb_rows`, and texts (one for each row) and feature (None where the model file holds a vectoriser). The frame
     `right` has `clean` and a column for each change; `flipped` the same without `clean`: 1 where the decision became another one. Values:

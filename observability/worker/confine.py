@@ -27,7 +27,7 @@ class Confinement:
 
 
 WHERE_TO_ALLOW = "An administrator may allow it on the page Store, if every registered file is trusted"
-"""What a person does where models do not run."""
+"""Advice to a person if models do not run."""
 
 
 def missing_confinement() -> list[str]:
@@ -39,7 +39,7 @@ def missing_confinement() -> list[str]:
 
 
 def confinement_problems() -> list[str]:
-    """What a person should know about models on this system, as sentences."""
+    """Problems of models on this system, as sentences."""
     missing = " and ".join(missing_confinement())
     if not missing:
         return []

@@ -39,7 +39,7 @@ class FreeFeature:
         return np.asarray(values.isna() if own_missing else values == self.own, np.bool_)
 
     def cost(self, values: "pd.Series[Any]") -> Floats:
-        """Size of a change: standard deviations of a number, 1 for another level or for a value where none was."""
+        """Size of a change: for a number, in standard deviations; 1 for another level, or for a value in place of a missing one."""
         changed = ~self.same(values)
         if self.kind != "number" or self.own != self.own:
             return np.asarray(changed, np.float64)
@@ -48,7 +48,7 @@ class FreeFeature:
 
 @dataclass
 class CounterfactualSearch:
-    """State of a search: the row, the goal and the free features. asked: rows that the model scored so far."""
+    """State of a search: the row, the goal and the free features. asked: number of rows that the model has scored."""
 
     model: OpenModel
     task: Task

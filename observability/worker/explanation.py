@@ -17,7 +17,7 @@ class Explanation:
     values: (n, features), or (n, classes, features) in multiclass. base_value: float, or (classes,). output: the model's output for each
     row in the space of `link`, (n,) or (n, classes). link: `identity` (output is the score), `logit` (score = 1/(1+e^-output)), `log`
     (score = e^output), `raw` (multiclass: scores = softmax(output), or the sigmoid of each class divided by their sum where `note` says
-    so). predictions: the model's scores as it would be logged, (n,) or (n, classes). residual: output less base value less the sum of
+    so). predictions: the model's scores as it would be logged, (n,) or (n, classes). residual: output minus base value minus the sum of
     attributions, (n,) or (n, classes): rounding only, unless the method did not fit the model. features: names, in the order of the last
     axis. background, background_rows: the rows that define the base value: the training data (from the trees) or the given rows.
     standard_error: of each value, same shape, for `shap permutation`; None where values are exact. seconds: time in the worker. note:

@@ -67,7 +67,9 @@ def library_folders() -> list[Path]:
 
 
 def readable_paths() -> list[Path]:
-    """Every path that a job may read beside its own folder, as it is named: devices, the system's libraries, the interpreter's."""
+    """Every path that a job may read besides its own folder, under the name by which it is opened: devices, the system's libraries and the
+    interpreter's.
+    """
     named = [Path(entry) for entry in (*sys.path, sys.prefix + "/lib", sysconfig.get_paths()["stdlib"]) if entry]
     named = [path for path in named if not _holds_the_sources(path)]
     return [*map(Path, DEVICES), *map(Path, SYSTEM), *library_folders(), *named]

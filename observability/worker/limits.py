@@ -10,7 +10,7 @@ Reason = Literal["time", "memory", "size", "crash", "garbage", "failed", "refuse
 
 @dataclass(frozen=True)
 class Limits:
-    """What one job may use in addition to the warm process.
+    """The limits of one job in addition to the warm process.
 
     memory_mb: private memory. seconds: wall-clock time. file_mb: the largest single file, and the sum of all files of the job's folder.
     files: number of files and folders. open_files: file descriptors. line_bytes: longest line of progress. idle_seconds: time without a

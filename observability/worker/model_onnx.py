@@ -72,7 +72,7 @@ def open_onnx(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
 
 
 def onnx_input(column: pd.Series, kind: str) -> Array:
-    """One column in the model's type. Raises UsageError for a null where the type has none."""
+    """One column in the model's type. Raises UsageError for a null if the type has no null."""
     if kind == "tensor(string)":
         return np.array(
             ["" if value is None or value != value else canonical_scalar(value) for value in column.astype(object)], dtype=object

@@ -1,7 +1,7 @@
 """Whether models may run where the system cannot confine them: what the owner of a home decided, with everybody who decided it.
 
-`HOME/unconfined-models.jsonl` (0600) holds one decision a line; the last one holds, and one that cannot be read permits nothing. It is no
-part of backups: a permission is about one system.
+`HOME/unconfined-models.jsonl` (0600) holds one decision a line; the last decision is in force, and a decision that cannot be read permits
+nothing. It is no part of backups: a permission is about one system.
 """
 
 import json

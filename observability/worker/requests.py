@@ -89,8 +89,8 @@ def score_without_words(
 ) -> "tuple[tuple[str, ...], np.ndarray]":
     """The features that a text reaches the model by, and the scores of the row with each of `texts`, the logged one first.
 
-    feature: the one that is the text; None where the model file holds a vectoriser. Raises UsageError where it holds none that gives the
-    logged features of the first text, WorkerError where the model breaks.
+    feature: the feature that holds the text; None if the model file holds a vectoriser. Raises UsageError where it holds none that gives
+    the logged features of the first text, WorkerError where the model breaks.
     """
     answer = _call_model_job(
         worker, "word_job:score_word_omissions", artifact, {"row": row}, options, {"texts": list(texts), "feature": feature}

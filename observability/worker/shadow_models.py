@@ -35,7 +35,9 @@ KEPT_FITTED = ("FrozenEstimator",)
 
 @dataclass(frozen=True)
 class ShadowModel:
-    """A fitted shadow model. scores: of all records. parameters: with which it was fitted; rounds: of boosting, 0 where there are none."""
+    """A fitted shadow model. scores: of all records. parameters: the parameters with which it was fitted; rounds: rounds of boosting, 0
+    without boosting.
+    """
 
     scores: Floats
     parameters: Mapping[str, Any]

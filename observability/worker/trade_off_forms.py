@@ -33,8 +33,8 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class Form:
     """One form of a model.
 
-    parent: the form that it was made from. score: from encoded rows to scores. rows: the encoded probes. threads: that it may use.
-    provider, used: the requested device of the runtime and the one that it runs on. size: bytes of its file.
+    parent: the form that it was made from. score: from encoded rows to scores. rows: the encoded probes. threads: number of threads that it
+    may use. provider, used: the requested device of the runtime, and the device that it runs on. size: bytes of its file.
     """
 
     name: str

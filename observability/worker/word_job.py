@@ -60,7 +60,7 @@ class TextFeatures:
 
 
 def dense_vectors(vectoriser: Any, texts: Sequence[str]) -> Floats:
-    """What a vectoriser gives for texts, as a full array."""
+    """The output of a vectoriser for texts, as a full array."""
     given = vectoriser.transform(list(texts))
     return np.asarray(given.todense() if hasattr(given, "todense") else given, dtype=float)
 
