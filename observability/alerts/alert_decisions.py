@@ -56,7 +56,7 @@ def decide_alerts(
 
     alerts: current state by id (of the incident that opened them). seen: when each alert's incident was last present (default:
     its last change). judged: ids of the alerts that this check covers; only these can be resolved. owners: by model.
-    quiet: ids of incidents that open no alert, because another one tells of them or the fleet has not confirmed them.
+    quiet: ids of incidents that open no alert, because another alert covers them or the fleet has not confirmed them.
     """
     records: list[dict[str, Any]] = []
     held = {name for name, alert in alerts.items() if alert.is_held(now) and now - seen.get(name, alert.changed_at) < SETTLE}

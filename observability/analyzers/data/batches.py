@@ -74,9 +74,10 @@ def owner_words(metric: str, owner: float | None) -> str:
 
 
 def about_peers(compared: list[PeerBatches], told: set[tuple[str, str | None, str]], context: Context) -> list[Finding]:
-    """Return a finding for each device that is worse than the others of its source in a metric that its past does not tell.
+    """Return a finding for each device that is worse than the others of its source in a metric in which it does not differ from its past.
 
-    told: (source, device, metric) of what differs from the past. The 95 % quantile of the delay is left out where the median is told.
+    told: (source, device, metric) of the findings that differ from the past. The 95 % quantile of the delay is left out if the median is
+    reported.
     """
     found, told, budget = [], set(told), PEERS_BUDGET * context.budget
     adjusted = benjamini_hochberg([each.p_value for each in compared], budget)[0].tolist()

@@ -53,7 +53,7 @@ NOUNS = {
     OUTSIDE: "share of values out of range",
 }
 STEPS = {MEAN: "recalibrate", STD: "quarantine", NULLS: "quarantine", STUCK: "quarantine", SATURATED: "recalibrate", OUTSIDE: "quarantine"}
-"""What is proposed for a device, by the metric of its finding."""
+"""The proposal for a device, by the metric of its finding."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -103,7 +103,7 @@ class JudgedComparisons:
 
     @property
     def compared(self) -> int:
-        """How many columns were compared."""
+        """Number of columns that were compared."""
         return int(np.isfinite(self.adjusted).sum())
 
     def severity(self, place: int) -> Severity:
@@ -211,7 +211,7 @@ def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Findin
 
 
 def proposed_measure(found: StatisticComparison) -> str:
-    """Return what is proposed for a device: `quarantine` or `recalibrate`."""
+    """Return the proposal for a device: `quarantine` or `recalibrate`."""
     return "recalibrate" if found.metric == STD and found.value > 0 and found.value > found.usual else STEPS[found.metric]
 
 
@@ -334,7 +334,7 @@ def about_clocks(source: str, clocks: Sequence[CaptureClock], context: Context) 
 
 
 def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: Context) -> Iterator[Finding]:
-    """Yield the finding that says what devices of a source cannot be judged yet, and what is needed."""
+    """Yield the finding on which devices of a source cannot be judged yet, and what is needed for that."""
     if not devices:
         return
     first = devices[0]

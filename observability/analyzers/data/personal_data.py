@@ -45,7 +45,7 @@ def text_columns(context: Context) -> tuple[str, ...]:
 
 
 def searched_columns(frames: Frames, context: Context) -> list[SearchedColumn]:
-    """Return what the search of each column with texts found."""
+    """Return the result of the search in each column with texts."""
     found = []
     rows = frames["texts"]
     own = {reference: [str(text)[:TEXT_CHARACTERS] for text in rows[reference].dropna()] for reference in text_columns(context)}

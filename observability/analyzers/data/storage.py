@@ -1,7 +1,7 @@
 """Check places that store data (room, retention, waste, failures, checksums, backups, lag of copies, silence) and forms of stored data.
 
 Reads records of kind `storage_report`. Levels are the median of the three newest reports; growth, time and failures are compared with the
-eight weeks before, by day. What waste costs is told where a price per gigabyte-month is known. A state with too few reports is unknown.
+eight weeks before, by day. The cost of waste is stated if a price per gigabyte-month is known. A state with too few reports is unknown.
 Of datasets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, the fidelity of
 pictures and sound, saved bytes, and whether it is the form that was decided.
 """
@@ -95,7 +95,7 @@ NEXT = {
     **dict.fromkeys(("stored_psnr", "stored_ssim"), "Store these files in a form that loses less, or exactly, from the exact files."),
     UNDECIDED: "Store the data in the decided form and audit them with `--in-use`, or decide again.",
 }
-"""What to do next, by metric."""
+"""The next step, by metric."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _level_words(level: StorageLevel, place: StoragePlace, value: float, limit: 
 
 
 def _cost_words(context: Context, level: StorageLevel, place: StoragePlace, share: float, prices: "DataFrame") -> str:
-    """What wasted bytes cost a month, where their price is known."""
+    """A clause with the cost of wasted bytes per month; empty if their price is not known."""
     used = newest_value(place, "used_bytes")
     if level.metric not in WASTE or used is None:
         return ""
@@ -371,7 +371,7 @@ def behind_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
 
 
 def silence_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
-    """Yield the finding about a place that no longer reports, where enough reports tell how often it does."""
+    """Yield the finding about a place that no longer reports. It needs enough earlier reports to know how often the place reports."""
     at = place.whole["at"]
     if len(at) <= MIN_REPORTS:
         return

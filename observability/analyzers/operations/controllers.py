@@ -51,7 +51,7 @@ UNSURE = "; not significant: more decisions are needed"
 GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
 """A rise of the guardrail's share is reported from this factor and this difference on."""
 LATELY, SILENT = 20, 100
-"""LATELY: the newest decisions that tell who steers. SILENT: number of consecutive decisions without the model from which they are
+"""LATELY: number of newest decisions that show who steers. SILENT: number of consecutive decisions without the model from which they are
 reported.
 """
 MIN_ROWS = 50
@@ -111,7 +111,7 @@ def blocks_needed(estimate: BlockEstimate) -> int:
 
 
 def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
-    """Return the finding about the mean outcome under the model against that under the heuristic."""
+    """Return the finding about the mean outcome under the model, compared with the mean outcome under the heuristic."""
     compared = compared_outcomes(found)
     known = len(found.outcomes(MODEL))
     if compared is None:

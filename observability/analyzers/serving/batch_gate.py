@@ -46,7 +46,7 @@ RANK = {MISSING: 6.0, DUPLICATES: 5.5, DEFAULTS: 5.0, DRIFT: 4.0, LATE: 3.0}
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the batches of the window, a sample of the rows of the month before, what was expected and what was decided."""
+    """Ask for the batches of the window, a sample of the rows of the month before, expectations and decisions."""
     settings, model = context.model.settings, context.model
     if settings.batch_key is None or context.window.slice is not None:
         return {}
@@ -97,7 +97,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[ExpectedBatch, list[GateCheck], dict[str, Any] | None]]:
-    """Each batch that belongs to the window, oldest first: what was expected, its checks, and the decision about it.
+    """Each batch that belongs to the window, oldest first: the expectations on it, its checks, and the decision about it.
 
     A batch belongs to the window in which it begins and to the window in which it is due. All its rows are checked, also those from before
     the window. It is compared with the batches that began in the 28 days before it.
@@ -180,7 +180,7 @@ def declared_batches(records: "DataFrame") -> Iterator[ExpectedBatch]:
 
 
 def with_settings(expected: ExpectedBatch, begin: datetime, settings: "ModelSettings") -> ExpectedBatch:
-    """What was declared, completed by the settings: `batch_due_hours` counts from the day (UTC) on which the batch began."""
+    """The declared expectations, completed by the settings; `batch_due_hours` counts from the day (UTC) on which the batch began."""
     day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
     rows = (
         expected.rows if expected.rows is not None or expected.keys is not None or settings.batch_rows is None else int(settings.batch_rows)
@@ -278,7 +278,7 @@ def decided_words(decision: Mapping[str, Any] | None) -> str:
 
 
 def is_held(found: Sequence[Finding], batch: str, decision: Mapping[str, Any] | None) -> bool:
-    """Whether a batch is held: a person says so, or nobody decided and a rule does. What cannot be checked is held."""
+    """Whether a batch is held: a person says so, or nobody decided and a rule does. A batch that cannot be checked is held."""
     if decision is not None:
         return bool(decision["choice"] != "promote")
     own = [each for each in found if each.analyzer == NAME and each.subject == f"batch={batch}"]

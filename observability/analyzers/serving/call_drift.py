@@ -1,8 +1,8 @@
 """Find changes of the inputs and outputs of a language model's logged calls from the eight weeks before.
 
 Such a model has no reference: serving/drift cannot judge it. All of its versions are judged together, on a sample of the calls. A column
-has one finding; the false discovery rate is controlled over all of them. There must be three earlier weeks for a critical
-change; how far it must be beyond what the earlier weeks differ by, `detection.call_drift` says.
+has one finding; the false discovery rate is controlled over all of them. A critical change needs three earlier weeks.
+`detection.call_drift` states by how much it must exceed the differences between earlier weeks.
 """
 
 from dataclasses import replace

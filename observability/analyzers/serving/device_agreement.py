@@ -1,7 +1,7 @@
 """Compare the answers of devices with the server's answers to the same requests, and with the devices' own counts of disagreements.
 
 A device's prediction has `device`; the server's has none and the same id, in production or else in shadow. Each version on devices is
-held against the owner's level. Where devices report `compared` and `agreed`, their count is held against the rows.
+compared with the owner's level. If devices report `compared` and `agreed`, these counts are compared with the rows.
 """
 
 from collections.abc import Iterator

@@ -206,7 +206,7 @@ def about_version(now: RequestCounts, past: PastRequests, statuses: dict[str, in
 
 
 def too_little(past: PastRequests) -> str:
-    """Return what the past lacks for a comparison."""
+    """Return words for what the past lacks for a comparison."""
     if past.days.days < MINIMUM_DAYS:
         return f"about {MINIMUM_DAYS - past.days.days} more days of past"
     return "more requests in the four weeks before"

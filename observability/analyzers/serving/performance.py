@@ -2,7 +2,7 @@
 
 Metrics are compared with the reference (with the model's own past month where there is none). A loss is reported when it is large enough
 and beyond the variation of rows and days, with multiplicity controlled over all metrics and windows of the run; a loss that the past weeks
-show too is marked as standing. Where the window's labels are still to come, the last week that has them is measured. A gradual shift is
+show too is marked as standing. If the labels of the window have not arrived yet, the last week with labels is measured. A gradual shift is
 tested day by day.
 """
 
@@ -248,7 +248,7 @@ def metric_finding(
 
 
 def undecided_reason(change: MetricChange) -> str:
-    """Return what is missing to decide on a loss beyond its limit."""
+    """Return words for what is missing to decide on a loss beyond its limit."""
     if change.by_rows <= PRIMARY_CHANCE:
         return "within its daily range"
     return f"about {labels_to_decide(change):,} more labels are needed"

@@ -95,7 +95,7 @@ def newest_round(rounds: ProbeRounds, context: Context) -> int | None:
 
 
 def accepted_at(events: "DataFrame", rounds: ProbeRounds) -> datetime | None:
-    """When a person last accepted the set's answers as the baseline; naive UTC, None where nobody did."""
+    """The time at which a person last accepted the set's answers as the baseline; naive UTC, None if nobody did."""
     if events.empty:
         return None
     own = [

@@ -104,7 +104,9 @@ def signed_points(share: float | None) -> str:
 
 @dataclass(frozen=True)
 class GainUnit:
-    """How a gain is written: words for a gain and a loss, what changes, its units (plural, singular), and the sign of the change."""
+    """How a gain is written: words for a gain and for a loss, the quantity that changes, its units (plural, singular), and the sign of
+    the change.
+    """
 
     raises: str
     lowers: str

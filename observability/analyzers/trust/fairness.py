@@ -172,7 +172,7 @@ def reference_of(frames: Frames, attribute: Attribute, now: GroupMetrics, contex
 
 
 def label_state(frames: Frames) -> LabelledDays:
-    """Return which of the window's labels are in, against the usual share of the past month."""
+    """Return the labelled share of the window, compared with the usual share of the past month."""
     if "labels" not in frames:
         return LabelledDays(True, True, 0)
     before, known = served_and_labelled(frames["past_labels"])

@@ -1,4 +1,4 @@
-"""Look at who asks a live model, what they ask, and whether people rely on it where it is right.
+"""Check who asks a live model, what they ask, and whether people rely on it when it is right.
 
 Requests far from the reference, subjects that copy the model or search its boundary, odd texts; and errors that people followed.
 
@@ -229,7 +229,9 @@ def claim_sentence(claim: GuardClaim, requests: int) -> str:
 
 
 def reliance_findings(actions: "DataFrame", context: Context) -> Iterator[Finding]:
-    """Yield the share of the model's errors that people followed and of its right answers that they overrode, against the owner's level."""
+    """Yield the share of the model's errors that people followed, and the share of its right answers that they overrode, compared with
+    the owner's level.
+    """
     found = reliance_of(acted_pairs(actions, context.model))
     shares = (
         ("over_reliance", found.over_reliance, "errors of the model"),
