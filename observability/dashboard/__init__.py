@@ -1,3 +1,3 @@
-"""What a person sees: here what every page uses (shell, frame, scope, tables, links), in folders what the pages of a section draw; pages/
-puts them together.
+"""The user interface. The modules here are used by every page (shell, frame, scope, tables, links); the folders hold the parts that the
+pages of a section draw; pages/ puts them together.
 """

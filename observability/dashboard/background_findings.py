@@ -1,8 +1,8 @@
 """Findings that are computed in the background: of analyzers that read samples of raw rows, and about records.
 
 Those from samples take about a second for each model and window, so one thread works through the requests of pages. A result is kept for
-some minutes; the old one is shown while a newer one is computed. Those about records are waited for, but not long: a page draws what it
-knows without them.
+some minutes; the old one is shown while a newer one is computed. A page waits a short time for findings about records; then it is drawn
+without them.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KEEP = 600.0
 """Seconds after which findings are computed again where the store has changed."""
 PATIENCE = 0.5
-"""Seconds that a page waits for findings about records before it draws what it knows without them."""
+"""Seconds that a page waits for findings about records before it is drawn without them."""
 MAX_KEPT_WINDOWS = 256
 Key = tuple[str, int, Hashable]
 """The home, how often its store was rewritten, and the question, as a window: findings from before something was removed are not shown
@@ -79,7 +79,7 @@ def record_findings_within(
     """Findings about records, and whether newer ones are being computed.
 
     Until they are ready, findings of an earlier state are returned; None if there are none after PATIENCE seconds. asked: the question;
-    state: what their being new depends on. Raises what the computation raised.
+    state: what their being new depends on. Raises the errors of the computation.
     """
     key = _key(store, asked)
     with _lock:

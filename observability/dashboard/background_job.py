@@ -27,8 +27,8 @@ class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
 
 @dataclass
 class BackgroundJob:
-    """One run. choice, title: what was chosen, as a value and in words. work: gives the result. share, words: the progress. model: the
-    model that it concerns; None for none.
+    """One run. choice, title: the choice of the person, as a value and in words. work: gives the result. share, words: the progress. model:
+    the model that it concerns; None for none.
 
     failure: why it ended without a result; None while it runs, or when it succeeded.
     """

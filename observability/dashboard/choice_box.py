@@ -21,7 +21,7 @@ class HasSubject(Protocol):
 
     @property
     def subject(self) -> str:
-        """What it is about."""
+        """The thing that the choice is about."""
         ...
 
 

@@ -120,7 +120,7 @@ class AreaSelection:
 
 
 def chart_selection(key: str) -> Mapping[str, Any]:
-    """What is selected on the chart that is drawn under `key`: points and boxes."""
+    """The selection on the chart that is drawn under `key`: points and boxes."""
     return time_zone.utc_selection(key, (st.session_state.get(key) or {}).get("selection", {}))
 
 

@@ -1,4 +1,4 @@
-"""Empty states: what is missing, and the next step."""
+"""Empty states: the missing data, and the next step."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -98,7 +98,7 @@ def not_logged_state(kind: str, words: str, message: str, step: str, how: str, e
 def how_to_log_state(message: str, step: str, how: str, example: Example | None = None) -> None:
     """Draw the state of a store without records of a kind. how: Python lines that log one.
 
-    example: what the page would show, and its figure of the sample, from the sample's folder.
+    example: words for what the page would show, and a function that draws it from the sample's folder.
     """
     (empty_state if load.catalog().models else no_models_state)(message, step)
     st.code(how, language=None, wrap_lines=True)

@@ -19,8 +19,8 @@ MAX_SHOWN_DECISIONS = 5
 class FormToDecide:
     """The thing for which a decision chooses a form.
 
-    begin: how its sentence begins. label: of the box of forms. used: the form in use. fields: of its record, which name what it is about.
-    evidence: ids and links.
+    begin: how its sentence begins. label: of the box of forms. used: the form in use. fields: fields of its record that name the thing it
+    is about. evidence: ids and links.
     """
 
     begin: str

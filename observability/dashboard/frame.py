@@ -188,7 +188,9 @@ def page_title(page: str, scope: Scope, window: Window | None, heading: str | No
 
 
 def link_words(scope: Scope, window: Window | None) -> str:
-    """What the copied link opens, in words: this view at fixed times, or a window relative to when the link is opened."""
+    """In words, the view that the copied link opens: this view at fixed times, or a window relative to the time at which the link is
+    opened.
+    """
     if window or scope.span in ("all", "dates"):
         return f"Opens this view{' with absolute times' if window else ''}."
     return f"Opens this view with “{SPANS[scope.span]}”, counted from when the link is opened. For fixed dates, choose dates first."
@@ -287,7 +289,7 @@ def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
     """A skeleton while a page that was just opened computes its first part; none on a rerun, where an empty element keeps its place, so
     that nothing jumps.
 
-    name: tells apart several on one page.
+    name: distinguishes several on one page.
     """
     drawn: set[str] = st.session_state.setdefault("drawn", set())
     if name in drawn:
@@ -321,7 +323,7 @@ def sampling_notice(windows: Sequence[Window]) -> None:
 def refresh_when_known(pending: Callable[[], int], words: Callable[[int], str]) -> None:
     """Say that findings are still being computed, and rerun the page once they are there.
 
-    pending: how many are still to come. words: what is said of that many.
+    pending: how many are still to come. words: the words after the number.
     """
     left = pending()
     if not left:

@@ -67,7 +67,9 @@ def is_model_page(page: str) -> bool:
 
 
 def assumed_model_note(page: str, model: str) -> str | None:
-    """Which model a page shows that the reader did not choose, why, and how to change it; None where it was chosen."""
+    """A sentence on the model that a page shows although the reader did not choose it: why, and how to change it. None if the reader
+    chose it.
+    """
     assumed = st.session_state.get("assumed")
     if assumed is None or assumed[:2] != (page, model):
         return None

@@ -18,7 +18,7 @@ from observability.dashboard.state_cache import model_stamp, notes_stamp, store_
 EVERY, EVERY_OF_ALL = 5, 15
 """Seconds between two looks: on a page of one model, and of all, where a run analyzes every model that received rows."""
 DRAWN = "live-drawn"
-"""The state of what the page shows."""
+"""The state of the data that the page shows."""
 
 
 def draw_live_range(scope: Scope) -> None:

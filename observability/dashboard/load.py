@@ -1,7 +1,7 @@
-"""What pages read from the store, cached by its state.
+"""Read the store for pages, cached by the store's state.
 
-The only module of the pages that asks the store. What a person changed is shown at once, what arrives by itself within seconds. The clock
-moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames and reports are copies.
+This is the only module of the pages that asks the store. A change by a person is shown at once; arriving data are shown within seconds. The
+clock moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames and reports are copies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -554,7 +554,7 @@ def asked_questions(model: str) -> "AskedQuestions":
 
 @cached_by_state(24, copied=True)
 def explanation_state(model: str, version: str) -> "ExplanationState | None":
-    """How a version is explained: method, background, the last failure; None where that was never tried."""
+    """The state of a version's explanations: method, background, the last failure; None if nobody tried to explain it."""
     return store().explanation_state(model, version)
 
 

@@ -60,7 +60,7 @@ def seen_by(board: Board) -> str:
 
 
 def sent_when(board: Board) -> str:
-    """When the summary of a dashboard is sent, as `daily at 07:00`."""
+    """In words, when the summary of a dashboard is sent, such as `daily at 07:00`."""
     return f"{'daily' if board.send == 'daily' else board.send.capitalize() + 's'} at {board.hour:02}:00"
 
 

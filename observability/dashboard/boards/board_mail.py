@@ -97,8 +97,8 @@ def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tupl
     """The title, the scope and the sentence of each figure, the texts between, and the link, in the dashboard's own scope; and the lines
     over time of these figures, which a mail draws.
 
-    A figure that somebody else pinned is named without its figures: who reads the channel would see with the scheduler's rights what the
-    one who pinned it may not see.
+    A figure that somebody else pinned is named without its numbers, because readers of the channel would see with the scheduler's rights
+    something that the person who pinned it may not see.
     """
     with on_behalf_of(person):
         dates = scope_dates_words(board.scope)

@@ -32,7 +32,9 @@ HEIGHT = 330
 
 
 def begin_in_own_scope(page: str) -> None:
-    """Let a dashboard that is opened by an address without a scope begin in its own. Called before the scope bar is drawn."""
+    """If a dashboard is opened by an address without a scope, start with the dashboard's own scope. Called before the scope bar is
+    drawn.
+    """
     state, named = st.session_state, st.query_params.get("dashboard")
     if page != "dashboards" or named is None:
         state.pop(OPENED, None)

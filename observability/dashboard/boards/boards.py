@@ -15,7 +15,7 @@ from observability.server.dashboard_access import SCHEDULE
 from observability.store.types.decision_items import DecisionItem
 
 FOLLOWS = {"dates": "Its model, the dashboard's dates", "dashboard": "The dashboard's scope", "none": "Its own scope"}
-"""What of the dashboard's scope a figure takes, in words."""
+"""In words, the parts of the dashboard's scope that a figure takes."""
 WIDTHS = {"half": "Half", "full": "Full"}
 
 
@@ -36,7 +36,7 @@ class Pin:
     author: str = ""
 
     def shown_place(self, scope: Scope) -> FigurePlace | None:
-        """Where the figure stands in the scope of the dashboard; None of a text."""
+        """The page and scope of the figure, in the scope of the dashboard; None for a text."""
         return place_in_scope(self.own, scope, self.follows) if self.own else None
 
 

@@ -130,7 +130,7 @@ def _contrast_figure(here: CasePage, found: AttributionContrast, most: int, key:
 
 
 def _output_unit(here: CasePage, found: AttributionContrast) -> str:
-    """What the axis counts: the unit of a regression's settings where the output is the value itself, else the space of the link."""
+    """The unit of the axis: the unit in a regression's settings if the output is the value itself, else the space of the link."""
     own = here.row.model.settings.unit if here.row.model.task == "regression" and found.link == "identity" else ""
     return own or explanations.SPACES.get(found.link, "units of the score")
 
@@ -189,7 +189,7 @@ def dependence_link(here: CasePage, feature: str) -> Cell:
 def open_clicked_feature(here: CasePage, key: str, rows: pd.DataFrame) -> None:
     """Open the dependence of the clicked feature, with this case marked. Bars that are no single feature are not linked.
 
-    key: of the chart; rows: what it draws, from the top.
+    key: key of the chart; rows: the drawn rows, from the top.
     """
     for point in clicks.clicked_points(key):
         place = clicks.row_of_mark(point, "y", len(rows))

@@ -1,4 +1,4 @@
-"""Read what the store holds about one prediction, cached by the store's state."""
+"""Read the data of the store about one prediction, cached by the store's state."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence

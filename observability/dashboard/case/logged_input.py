@@ -76,7 +76,9 @@ def _known_effects(here: CasePage, text: LoggedText) -> tuple[WordEffects | None
 
 
 def _draw_text(here: CasePage, text: LoggedText, found: WordEffects | None, name: str) -> None:
-    """The text, its words coloured by their effects, and what the colours mean. name: part of its keys, for it is drawn twice in a run."""
+    """Draw the text with its words coloured by their effects, and the meaning of the colours. name: part of its keys, for it is drawn
+    twice in a run.
+    """
     shown = text.text[:MAX_CHARACTERS]
     top = max((abs(effect) for *_, effect in found.words), default=0.0) if found else 0.0
     words = [
@@ -102,7 +104,7 @@ def effect_words(here: CasePage, effect: float) -> str:
 
 
 def effects_sentence(here: CasePage, text: LoggedText, found: WordEffects) -> str:
-    """What the colours mean: the words with the largest effect, of which score, and what stays as it was logged."""
+    """A sentence on the meaning of the colours: the words with the largest effect on which score, and which parts are not coloured."""
     model = here.row.model
     of = "score" if not model.classes else f"probability of {class_words(model, found.class_name or model.classes[-1])}"
     largest = sorted((word for word in found.words if word[2]), key=lambda word: -abs(word[2]))[:2]
@@ -113,7 +115,7 @@ def effects_sentence(here: CasePage, text: LoggedText, found: WordEffects) -> st
 
 
 def _effects_table(text: LoggedText, found: WordEffects, key: str) -> None:
-    """The words by the size of their effect, and what stays as it was logged, behind a button."""
+    """Behind a button: the words by the size of their effect, and the parts of the text that are not coloured."""
     with st.popover("Words", type="tertiary", icon=":material/table:", key=key, width="content"):
         through = f"{found.through[0]} to {found.through[-1]}" if len(found.through) > 2 else " and ".join(found.through)
         plain_caption(

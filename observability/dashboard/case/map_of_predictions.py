@@ -50,7 +50,7 @@ def map_link(here: CasePage, key: str) -> None:
 
 
 def map_section(here: ModelPage) -> None:
-    """The map of the page's window, with its options, and what the selected points have in common."""
+    """Draw the map of the page's window with its options, and the properties that the selected points share."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         first = "Error" if here.model.task == "regression" else "Outcome"
         colour = st.segmented_control("Colour", [first, "Score"], default=first, required=True, key="color", bind=BIND)
@@ -142,7 +142,7 @@ def _axis_title(found: PredictionMap, axis: int) -> str:
 
 
 def _map_words(found: PredictionMap) -> None:
-    """How many predictions are drawn, and what distance means."""
+    """Draw the number of drawn predictions and the meaning of distance."""
     drawn, total = len(found.frame), found.total
     which = f"A fixed sample of {drawn:,} of {total:,} predictions" if drawn < total else f"All {drawn:,} predictions"
     rest = formatting.format_share(1 - found.shown)
@@ -173,7 +173,7 @@ def _distance_words(found: PredictionMap) -> str:
 
 
 def _marked_case(model: Model, found: PredictionMap) -> tuple[float, float] | None:
-    """Where the case of the address lies on the map; None without one, with a warning where it is not there."""
+    """The place of the case of the address on the map; None without a case. If the case is not on the map, a warning is drawn."""
     named = st.query_params.get("id")
     if not named:
         return None

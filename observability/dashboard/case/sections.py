@@ -35,7 +35,7 @@ Word = tuple[str, str]
 FIRST = "inputs"
 PARAMETER = "section"
 MOVED = {"happened": "said", "take": "said", "conclude": ""}
-"""Where the parts of earlier anchors are now: a section, or "" for the first screen."""
+"""The present place of earlier anchors: a section, or "" for the first screen."""
 
 
 def opened_section() -> str:
@@ -146,7 +146,7 @@ def _entries_word(here: CasePage) -> Word:
 
 
 def _draw_inputs(here: CasePage) -> None:
-    """The inputs, and what the checks of that day found."""
+    """Draw the inputs and the findings of that day's checks."""
     case.case_section("Input checks", lambda: inputs.inputs_section(here), anchor="inputs")
     case.draw_guarded("findings", lambda: inputs.findings_of_that_day(here))
 

@@ -1,6 +1,6 @@
 """Figures of energy, carbon and cost: bars by day, run and part, and a forecast with the budget.
 
-What was not measured is hatched.
+Values that were not measured are hatched.
 """
 
 import math

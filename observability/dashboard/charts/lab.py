@@ -1,4 +1,4 @@
-"""Figure of a simulated fault: what was found on which day or step, how severe, and whether it is found without the fault too."""
+"""Figure of a simulated fault: the findings by day or step with their severity, and whether they also occur without the fault."""
 
 from typing import Any
 

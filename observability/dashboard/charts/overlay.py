@@ -59,7 +59,7 @@ def clickable_steps(figure: go.Figure, frame: pd.DataFrame, hover: Sequence[str]
 
 
 def _step_edges(frame: pd.DataFrame) -> list[float]:
-    """Where steps begin, and where the last one ends."""
+    """The positions at which steps begin, and the end of the last one."""
     return [*frame["low"], frame["high"].iloc[-1]]
 
 

@@ -1,4 +1,4 @@
-"""The figure of the forms in which a dataset can be stored: bytes against what they change in a model's answers."""
+"""The figure of the forms in which a dataset can be stored: their bytes by the change in a model's answers."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -39,7 +39,7 @@ def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
 
 
 def _label_place(change: float, top: float, place: int) -> str:
-    """Where a form's name stands: above the marks of exact forms, which change nothing, else left and right by turns."""
+    """The position of a form's name: above the mark of an exact form, which changes nothing; else alternately left and right."""
     return "top center" if change <= 0.05 * top else ("middle left", "middle right")[place % 2]
 
 

@@ -1,4 +1,4 @@
-"""Moves the time axis of a finished figure, and what is chosen on it, between UTC and another time zone.
+"""Moves the time axis of a finished figure, and a selection on it, between UTC and another time zone.
 
 A figure's times are naive UTC; drawn in a zone they are naive again, since plotly knows no zones.
 """
@@ -41,7 +41,7 @@ def figure_in_zone(figure: go.Figure, zone: tzinfo, name: str) -> tuple[go.Figur
 
 
 def selection_in_utc(selection: Mapping[str, Any], zone: tzinfo) -> Mapping[str, Any]:
-    """What is selected on a chart that was drawn in a zone, with its times in UTC; an hour that the zone has twice counts as the first
+    """The selection on a chart that was drawn in a zone, with its times in UTC; an hour that the zone has twice counts as the first
     of both.
     """
     points = [{**point, "x": _place_in_utc(point.get("x"), zone)} for point in selection.get("points", ())]

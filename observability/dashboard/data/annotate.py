@@ -145,7 +145,7 @@ def _landed_items(project: str, records: Callable[[str, tuple[str, ...]], pd.Dat
 
 
 def board_summary(board: LabellingBoard) -> None:
-    """How much waits, how much is settled, and the rule."""
+    """Draw how many items wait, how many are settled, and the rule by which they are settled."""
     settled = int(board.crowd.settled.sum()) if board.crowd else 0
     asked, waiting = f", {formatting.plural(len(board.requests), 'request')} of cases first" if board.requests else "", len(board.queue)
     waiting += board.further
@@ -157,7 +157,7 @@ def board_summary(board: LabellingBoard) -> None:
 
 
 def _settling_words(board: LabellingBoard) -> str:
-    """When an item is settled, and what follows."""
+    """A text on when an item is settled and what happens then."""
     target = "its label is written as the label of the prediction" if board.model else "it is in the file of settled labels"
     return f"An item is {SETTLING_RULE}; then {target}. Nobody sees the labels of others before their own."
 
@@ -217,7 +217,7 @@ def _task(board: LabellingBoard, who: str) -> LabellingTask | None:
 
 
 def _begun(project: str, item: str, who: str) -> datetime:
-    """When the item was first shown to the person in this session."""
+    """The time at which the item was first shown to the person in this session."""
     held: dict[str, Any] = st.session_state.setdefault("annotate-began", {})
     if held.get("key") != (project, item, who):
         held.clear()
@@ -239,7 +239,7 @@ def _item_card(
     board: LabellingBoard,
     suggestion: tuple[str, float] | None,
 ) -> None:
-    """What the item is, why it is asked, and the suggestion."""
+    """Draw the item, the reason why it is asked, and the suggestion."""
     plain_caption(f"{task.item} · {task.why_item} · Why you: {task.why_person}")
     if row is not None:
         texts, images = logged_content.logged_texts(row), logged_content.logged_images(row)

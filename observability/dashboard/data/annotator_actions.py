@@ -1,4 +1,4 @@
-"""What is done about an annotator."""
+"""Actions about an annotator."""
 
 from collections.abc import Sequence
 

@@ -45,7 +45,7 @@ DRAWN = {
     "batch_delay_hours": ("delay after capture, hours", "hours"),
     "batch_delay_p95_hours": ("delay after capture, hours", "hours"),
 }
-"""Name and unit of what is drawn of a batch, by the metric of its finding."""
+"""Name and unit of the drawn value of a batch, by the metric of its finding."""
 BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_from", "captured_to"))
 MAX_NAMED = 4
 """Batch records of one name that are linked."""

@@ -87,7 +87,7 @@ def flow_by_rule(runs: pd.DataFrame, column: str | None) -> pd.DataFrame:
 
 
 def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
-    """Draw what the rules kept and dropped of a rule's dataset, by the groups that they count.
+    """Draw the rows of a rule's dataset that the rules kept and dropped, by the groups that they count.
 
     Rules that follow each other are one flow, of their newest runs; else each rule has its own rows, summed over its runs.
     """

@@ -1,4 +1,6 @@
-"""What `audit-data` found in a dataset: shares of rows by check, what each check does to a model, columns that give the label, examples."""
+"""The results of `audit-data` for a dataset: shares of rows by check, the effect of each check on a model, columns that reveal the
+label, examples.
+"""
 
 from collections.abc import Sequence
 
@@ -109,7 +111,7 @@ def other_findings(audit: AuditedData, found: Sequence[Finding], scope: Scope) -
 
 
 def found_rows(audit: AuditedData, before: AuditedData | None = None) -> pd.DataFrame:
-    """What each check found: name, value, low, high (shares), limit (NaN: none), severity, n; the largest share first."""
+    """The result of each check: name, value, low, high (shares), limit (NaN: none), severity, n; the largest share first."""
     judged = {claim.metric: claim for claim in data_audit_claims(audit, before)}
     shares = {CHECK_METRICS.get(rule.name, rule.name): (rule.name, rule.share) for rule in audit.rules}
     if claim := judged.get(OVERLAP):
@@ -155,7 +157,7 @@ def _effects(audit: AuditedData) -> None:
 
 
 def _columns_alone(audit: AuditedData, scope: Scope) -> None:
-    """How far each column alone gets with the label; for a model's data, with a link to the audit that judges it."""
+    """How well each column alone predicts the label; for a model's data, with a link to the audit that judges it."""
     if audit.leakage_of is not None:
         name, version = audit.leakage_of
         link = links.page_address("audits", scope.about(name), version=version, kind="leakage")

@@ -329,7 +329,7 @@ def item_excerpt(content: Mapping[str, Any]) -> str:
 
 
 def replay_section(shown: QualityOfLabels) -> None:
-    """What orders of the queue and assignment by skill would have brought, against random."""
+    """Draw the estimated gain of orders of the queue and of assignment by skill, compared with random choice."""
     st.header("Policies replayed", anchor=False)
     found = shown.policies
     if found is None:

@@ -25,7 +25,7 @@ FORMS = columns_on_phone(
 
 
 def media_forms_section(audit: Mapping[str, Any]) -> None:
-    """What was measured, and the table of exact and lossy forms."""
+    """Draw the measurement, and the table of exact and lossy forms."""
     media, base = audit["media"], float(audit["codecs"]["none"]["bytes"])
     codecs = ordered_codecs(audit)
     best = min(codecs, key=lambda name: codecs[name]["bytes"])

@@ -231,7 +231,7 @@ def _form_cells(name: str, form: Mapping[str, Any], base: float) -> dict[str, Ce
 
 
 def _lossy_cells(name: str, form: Mapping[str, Any], base: float, in_use: Any) -> dict[str, Cell]:
-    """One lossy form: sizes, times, and what the model answers to it."""
+    """One lossy form: sizes, times, and the model's answers to it."""
     cells, said = _form_cells(f"{name}, zstd", form, base), form.get("model")
     if name == in_use:
         cells["form"]["sub"] = "in use"
@@ -265,7 +265,7 @@ def _slices_table(audit: Mapping[str, Any]) -> None:
 
 
 def stored_form_findings_section(name: str, found: Sequence[Finding]) -> None:
-    """Draw what needs attention about the stored form of any dataset, else what is known of this one.
+    """Draw the finding that needs attention about the stored form of any dataset, else the findings about this dataset.
 
     name: of the dataset shown. found: the findings of data/storage.
     """

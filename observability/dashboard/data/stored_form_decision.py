@@ -1,4 +1,4 @@
-"""The choice of a form for a dataset on the page of storage, and what the next audit found of it."""
+"""The choice of a form for a dataset on the page of storage, and the result of the next audit of it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from observability.metrics.stored_forms import EXACT, StorageAudit, latest_stora
 
 
 def stored_form_decision(dataset: str, rows: pd.DataFrame, model: str | None, found: Sequence[Finding], scope: Scope) -> None:
-    """Draw the decisions on the form of a dataset with what was found since, and the boxes of the next one.
+    """Draw the decisions on the form of a dataset with the later audit results, and the boxes for the next decision.
 
     rows: the logged datasets, with their audits. model: whose answers the audit compared. found: findings; those about the dataset that
     need action are evidence.
