@@ -1,4 +1,4 @@
-"""What does `import observability` give to a service that wants to log, and to a notebook?
+"""The names that `import observability` offers to a service that logs, and to a notebook.
 
 Names that are loaded when first used. Nothing here, and nothing behind them, imports more than the standard library; `report` alone, which
 compares two data frames in a notebook, needs what the dashboard needs.

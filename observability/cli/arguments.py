@@ -1,4 +1,4 @@
-"""What the arguments of several commands share: how a command is added, and the types of their values."""
+"""Helpers for the arguments of several commands: how a command is added, and the types of values."""
 
 import argparse
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 from observability.core.errors import UsageError
 
 AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
-"""Adds a command: its name, what it does, an example."""
+"""Adds a command: its name, its help text, an example."""
 TABLE_FILES = ".jsonl, .csv (both also as .gz) or .parquet"
 TIMEZONE_HELP = "time zone of times without an offset, for example Europe/Paris"
 DECIMAL_HELP = "decimal sign of the numbers in a .csv file; with a comma, points may group thousands"

@@ -68,7 +68,7 @@ class _Host:
         self.port: int | None = None
 
     def run(self) -> None:
-        """Take requests from SHORT seconds on until the work is done. Where there can be no address, none come."""
+        """Take requests from SHORT seconds on until the work is done. If there can be no address, no command arrives."""
         if not self.done.wait(SHORT):
             with contextlib.suppress(OSError, ObservabilityError):
                 self.take_requests()

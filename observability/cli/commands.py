@@ -341,7 +341,7 @@ def run_explain(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def explain_outcome(body: dict[str, Any], as_json: bool) -> Outcome:
-    """What `explain` did: rows and versions by model, failures, and whether its time ended first."""
+    """The result of `explain`: rows and versions by model, failures, and whether its time ended first."""
     lines = []
     for name, states in body["versions"].items():
         lines.append(f"{name}: {formatting.plural(body['rows'].get(name, 0), 'prediction')} processed")

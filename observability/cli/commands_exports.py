@@ -35,7 +35,7 @@ def run_exports(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def _listed(store: Store, args: argparse.Namespace) -> Outcome:
-    """Exports by recipient and dataset, with what is spent of their budget."""
+    """Exports by recipient and dataset, with the spent part of their budget."""
     ledger = stored_ledger(store)
     body, lines = [], []
     for pair, events in ledger.by_pair().items():

@@ -123,7 +123,7 @@ def import_model(store: Store, args: argparse.Namespace, say: Say, path: Path) -
 
 
 def import_request(args: argparse.Namespace, model: str, version: str, reference: Path, **found: Any) -> RegistrationRequest:
-    """The request to register with a reference. found: what the source says, which options overrule."""
+    """The request to register with a reference. found: the values in the source, which options overrule."""
     given: dict[str, Any] = {
         "task": args.task,
         "label": args.label,

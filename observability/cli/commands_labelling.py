@@ -1,4 +1,4 @@
-"""The command `items`: land what is to be labelled, and write the settled labels of a project to a file."""
+"""The command `items`: land items to be labelled, and write the settled labels of a project to a file."""
 
 import argparse
 import io

@@ -33,7 +33,9 @@ FOREVER = EPOCH.replace(year=9999)
 
 @dataclass(frozen=True)
 class RowsToStore:
-    """What is audited: name, rows, bytes and checksum of files, and the sensitive attributes of each row that are not columns of it."""
+    """The audited data: name, rows, bytes and checksum of files, and the sensitive attributes of each row that are not among its
+    columns.
+    """
 
     name: str
     frame: "DataFrame"
@@ -120,7 +122,7 @@ def _table_audit(store: Store, args: argparse.Namespace, stored: RowsToStore, sa
 
 
 def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
-    """What is audited. Raises UsageError where nothing is named."""
+    """The data to audit. Raises UsageError where nothing is named."""
     import pandas as pd
 
     if not args.files:

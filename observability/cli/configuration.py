@@ -51,7 +51,7 @@ OPTIONAL_KEYS = ("prediction", "at", "sensitive", "features", "map", "timezone",
 
 @dataclass(frozen=True)
 class Step:
-    """One change that the configuration asks for. text: what it changes, in one line; run: makes it, and reports progress."""
+    """One change that the configuration asks for. text: the change in one line; run: makes the change, and reports progress."""
 
     text: str
     run: Callable[[Callable[[str], object]], object]

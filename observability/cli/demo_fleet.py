@@ -18,7 +18,7 @@ from observability.store.types.registration import RegistrationRequest
 
 Say = Callable[[str], object]
 MARK = "sample_loading"
-"""File in the home while the sample is loaded; what is left of a load that was stopped."""
+"""File in the home while the sample is loaded; it stays if a load was stopped."""
 _loading = threading.Lock()
 
 
@@ -106,6 +106,6 @@ def request_of(entry: dict[str, Any], folder: Path) -> RegistrationRequest:
 
 
 def defaults_of(entry: dict[str, Any]) -> LoadDefaults:
-    """How one file of the list is loaded."""
+    """The options with which one file of the list is loaded."""
     features = tuple(entry["features"]) if "features" in entry else None
     return LoadDefaults(kind=entry.get("kind"), model=entry.get("model"), version=entry.get("version"), features=features, sample=True)

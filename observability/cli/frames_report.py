@@ -32,7 +32,7 @@ def report(
     at: str | None = None,
     timezone: str | None = None,
 ) -> FramesReport:
-    """What changed between a reference and the current rows: inputs, scores, and performance and fairness where both have labels.
+    """Compare current rows with a reference: inputs and scores, and also performance and fairness if both have labels.
 
     The reference holds labelled rows with the model's scores. Columns that are not named are inferred from usual column names, and the
     report states which. score: a column, or `class=COLUMN` for each class. at: time of current rows without one (2026-07-01); by default

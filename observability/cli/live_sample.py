@@ -56,7 +56,7 @@ class Period:
     only: tuple[str, ...] = ()
 
     def weeks_until(self, now: datetime) -> int:
-        """How many weeks its times are moved in a replay that starts now; what has nothing ahead ends before now."""
+        """Number of weeks by which its times are moved in a replay that starts now. A period with nothing ahead ends before now."""
         weeks = (now + self.ahead * WEEK - self.last) / WEEK
         return round(weeks) if self.ahead else int(weeks // 1)
 
@@ -145,8 +145,9 @@ def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> l
 
 
 def deliver_live_sample(store: Store, listing: Path, now: datetime, say: Say, stopping: threading.Event | None = None) -> LoadReport:
-    """Load what arrived since the last delivery, up to `now`; a home that is not live loads nothing. A delivery that is stopped or fails is
-    repeated whole by the next one: the store recognizes what it has. The replay ends where no model of the sample is left.
+    """Load what arrived since the last delivery, up to `now`; a home that is not live loads nothing. A delivery that is stopped or fails
+    is repeated completely by the next one; the store recognizes the records that it has already. The replay ends where no model of the
+    sample is left.
     """
     total = LoadReport()
     with _replaying:
@@ -211,7 +212,7 @@ def is_delivery_due(state: LiveSample | None, now: datetime) -> bool:
 
 
 def sample_note(state: LiveSample, model: str | None, now: datetime) -> str:
-    """What every page says of a live sample, of the chosen model or of all: where its times come from, and that it has ended."""
+    """The note on every page about a live sample, for the chosen model or for all: where its times come from, and whether it has ended."""
     own = [period for period in state.periods.values() if model in period.models]
     periods = own or list(state.periods.values())
     years = list(dict.fromkeys(period.years for period in periods if period.weeks >= YEAR_OF_WEEKS))
@@ -278,7 +279,7 @@ def last_event(path: Path) -> datetime:
 
 @dataclass(frozen=True)
 class Moves:
-    """How records are moved, and which of them are wanted.
+    """By how much records are moved, and which of them are wanted.
 
     after, until: only records that arrive after `after` and not after `until` (times after the move). gone: models whose records are left
     out.
@@ -291,7 +292,7 @@ class Moves:
     gone: Sequence[str] = ()
 
     def shift(self, name: str, at: datetime) -> timedelta:
-        """How far a record of a file is moved."""
+        """The time by which a record of a file is moved."""
         return self.weeks[period_at(self.periods, name, at).name] * WEEK
 
     def wants(self, arrived: datetime, model: str | None) -> bool:
@@ -302,7 +303,7 @@ class Moves:
 def moved_copy(source: Path, target: Path, kind: str | None, moves: Moves) -> int:
     """Write the wanted records of a file with their times moved; returns their number. Nothing is written where there is none.
 
-    kind: of all records of a Parquet file; each line of a JSON file says its own.
+    kind: the kind of all records of a Parquet file; each line of a JSON file states its own kind.
     """
     write = _moved_table if source.suffix == ".parquet" else _moved_lines
     return write(source, target, kind, moves)

@@ -1,6 +1,4 @@
-"""What `load` and `retry` print: counts, and the first rejected line of each reason with what to do about it; the progress of long
-commands.
-"""
+"""The output of `load` and `retry`: counts, and for each reason the first rejected line with advice; and the progress of long commands."""
 
 import re
 import time
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 LARGE_BYTES = 20_000_000
 """Progress shows the rate and the time left from this size on."""
 WARM_UP_SECONDS = 2.0
-"""The rate is not told before."""
+"""Seconds before which no rate is reported."""
 REPORT_SECONDS = 0.1
 """Between two reports of the same work."""
 MAX_FAILURES = 5
@@ -51,10 +49,10 @@ def load_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Call
 
 
 def work_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Callable[[str, int, int, str], None]:
-    """A function that reports what is being done, how much of it is done, all of it, and the unit: bytes, rows or models.
+    """A function that reports the current work: its name, the amount done, the whole amount, and the unit (bytes, rows or models).
 
-    After two seconds it also tells the rate and the time left, at most ten times a second. The clock starts again where less is done than
-    before: other work began.
+    After two seconds it also prints the rate and the remaining time; it prints at most ten times a second. The clock starts again where
+    less is done than before: other work began.
     """
     start, told, before = 0.0, 0.0, -1
 
@@ -140,7 +138,7 @@ def with_column(message: str, renames: Mapping[str, str]) -> str:
 
 
 def rejection_remedy(reason: str, message: str, defaults: "LoadDefaults") -> str:
-    """What to do about a line of a file that was rejected for this reason."""
+    """Advice about a line of a file that was rejected for this reason."""
     if reason != "missing_field":
         return REMEDIES.get(reason, OTHER_REMEDY)
     found = re.search(r"'([^']+)'", message)

@@ -40,7 +40,7 @@ class MediaToStore:
 
     @property
     def measure(self) -> Callable[[Path], StoredFile]:
-        """How one of them is measured. Raises UsageError where both kinds, or others, are among them."""
+        """The measurement of one file. Raises UsageError where both kinds, or others, are among them."""
         endings = {path.suffix.lower() for path in self.paths}
         if endings <= PICTURES:
             return measured_picture
@@ -85,7 +85,7 @@ def _of_column(args: argparse.Namespace, tables: list[Path]) -> MediaToStore:
 
 
 def audit_media(media: MediaToStore, args: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """The audit of pictures or sound: `codecs`, `forms`, `media` and what the owner asks. Raises UsageError where none can be read."""
+    """The audit of pictures or sound: `codecs`, `forms`, `media` and the owner's limits. Raises UsageError where none can be read."""
     if args.model:
         raise UsageError("registered models read tables", got="--model", expected="an audit of pictures or sound without it")
     last, measure = len(media.paths) - 1, media.measure

@@ -24,7 +24,7 @@ FAMILIES = (
     add_export_commands,
     add_operation_commands,
 )
-"""What adds the commands, in the order of the help."""
+"""The functions that add the commands, in the order of the help."""
 
 
 class Parser(argparse.ArgumentParser):

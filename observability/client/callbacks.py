@@ -1,7 +1,7 @@
 """Callbacks that record a training of another library as run and step records.
 
-Each takes a `TrackedRun` (observability.client.runs) and gives what the library asks for. Nothing here imports a library before its
-callback is made, and no callback raises into the training: a value that is no number is left out.
+Each takes a `TrackedRun` (observability.client.runs) and returns the kind of callback that the library needs. Nothing here imports a
+library before its callback is made, and no callback raises into the training: a value that is no number is left out.
 """
 
 import hashlib
@@ -163,7 +163,7 @@ def _aware(moment: datetime | None) -> datetime | None:
 
 
 def record_epochs(run: TrackedRun, epochs: Iterable[Any], train: Callable[[Any], Mapping[str, Any]]) -> None:
-    """A training loop of one's own, as in PyTorch: call `train` for each epoch and record what it returns, {metric: number or tensor}.
+    """A hand-written training loop, as in PyTorch: call `train` for each epoch and record its result, {metric: number or tensor}.
 
     The last values are the run's final metrics.
     """

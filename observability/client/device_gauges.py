@@ -1,6 +1,7 @@
 """Utilisation, memory and temperature of processors and accelerators, each if it can be read on this machine.
 
-Of processors from what Linux gives (/proc, /sys/class/hwmon), of accelerators through NVML's Python binding. What cannot be read is None.
+Of processors from what Linux gives (/proc, /sys/class/hwmon), of accelerators through NVML's Python binding. A value that cannot be read is
+None.
 """
 
 import os
@@ -47,7 +48,7 @@ def _number(read: Callable[[], Any]) -> float | None:
     """The value that a function reads; None if it fails."""
     try:
         return float(read())
-    except Exception:  # a binding raises errors of its own, and the kernel gives what it likes
+    except Exception:  # a binding raises its own kinds of errors, and the kernel may return anything
         return None
 
 

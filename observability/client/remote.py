@@ -1,4 +1,4 @@
-"""Sends records to a collector over HTTP: a spool on disk, and a thread that sends what it holds. Standard library only.
+"""Sends records to a collector over HTTP: a spool on disk, and a thread that sends the content of the spool. Standard library only.
 
 A record is written to a segment of the spool (spool.py), as on the collector's own machine, and counts as logged from then on. Of all
 processes that share a spool, one sends: the one that holds the lock on `sender.lock`. A segment is deleted once the collector has it on
@@ -37,7 +37,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 MAX_RETRY_AFTER = 300.0
 ANSWER_SECONDS = 30.0
 EXIT_SECONDS = 3.0
-"""Seconds for which the end of the process waits for the collector; what is not sent by then stays in the spool."""
+"""Seconds for which the end of the process waits for the collector; records that are not sent by then stay in the spool."""
 
 _warnings = logging.getLogger("observability.client")
 
@@ -131,7 +131,7 @@ class RemoteSpool:
         self._spool.drop(reason, count)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Send what the spool holds, for at most `timeout` seconds. False where something is left; it is sent later. Never raises."""
+        """Send the content of the spool, for at most `timeout` seconds. False where something is left; it is sent later. Never raises."""
         try:
             self._spool.flush()
             self._keep_sending()
@@ -317,7 +317,9 @@ class _CollectorConnection:
 
 
 def batch_end(whole: bytes, start: int, most_lines: int) -> int:
-    """Where a batch of whole lines that begins at `start` ends: at most so many lines and BATCH_BYTES, at least one line."""
+    """The end of a batch of whole lines that begins at `start`. A batch has at most a given number of lines and BATCH_BYTES bytes, and at
+    least one line.
+    """
     end = start
     for _ in range(most_lines):
         line_end = whole.find(b"\n", end) + 1 or len(whole)
@@ -384,7 +386,7 @@ def _after_fork_in_child() -> None:
 
 
 def _close_at_exit() -> None:
-    """Send what is left; where the collector was away at the last attempt, it stays for the next process."""
+    """Send the remaining records; if the collector was away at the last attempt, they stay for the next process."""
     for spool in list(_remote_spools):
         if spool._thread is not None:
             spool.close(0.0 if spool._failures else EXIT_SECONDS)

@@ -163,10 +163,10 @@ Unsynced = tuple[int, list[bytes]]
 class Spool:
     """Writes to a landing folder for one process. Safe under threads, forks and signal handlers; `append` never raises.
 
-    `dropped` counts records that were not acknowledged; `last_error` is the reason of the last one, None without an error.
-    After a failed sync the system may have dropped what was written, so the lines since the last good sync are written to another segment;
-    the loader stores equal lines once. Where `quota_bytes` wait to be loaded, or the disk has less than `floor_bytes` free (default
-    FLOOR_BYTES), no segment is opened and records are dropped and counted, before anything of them is written.
+    `dropped` counts records that were not acknowledged; `last_error` is the reason of the last one, None without an error. After a failed
+    sync the system may have dropped written lines, so the lines since the last good sync are written to another segment; the loader stores
+    equal lines once. Where `quota_bytes` wait to be loaded, or the disk has less than `floor_bytes` free (default FLOOR_BYTES), no segment
+    is opened and records are dropped and counted, before anything of them is written.
     """
 
     def __init__(

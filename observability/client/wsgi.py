@@ -74,7 +74,7 @@ class _WsgiExchange:
 
 
 class _Tee:
-    """A request's input that captures what the application reads."""
+    """A request's input that captures the bytes that the application reads."""
 
     def __init__(self, stream: Any, capture: Capture) -> None:
         self._stream, self._capture = stream, capture

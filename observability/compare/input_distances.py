@@ -77,7 +77,7 @@ class ColumnEvidence(Mapping[str, Any]):
         return iter(self._known)
 
     def __len__(self) -> int:
-        """How many names there are."""
+        """The number of names."""
         return len(self._known)
 
 
@@ -255,7 +255,7 @@ def _distance_difference(held: HistogramPair) -> Difference:
 
 
 def _column_evidence(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram, groups: int, basis: str) -> Mapping[str, Any]:
-    """The other distances of a column, the 95 % point of its PSI's null distribution, its missing values, and what was counted."""
+    """The other distances of a column, the 95 % point of its PSI's null distribution, its missing values, and the counts behind them."""
     known = {"null_95": distance.psi_null_quantile(before.n, after.n, groups), **histogram_distance.other_distances(axis, before, after)}
     names = ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity", "wasserstein", "mean_shift")
     return {name: known.get(name) for name in names} | {

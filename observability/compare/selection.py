@@ -45,7 +45,7 @@ class Recommendation:
 
 
 def challenger_state(difference: Difference) -> State:
-    """How the challenger stands in one metric."""
+    """The state of the challenger in one metric."""
     if difference.verdict in ("alike", "slight"):
         return "alike"
     if difference.verdict == "unknown" or difference.change.value is None:

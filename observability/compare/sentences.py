@@ -22,7 +22,7 @@ def metric_words(metric: str) -> str:
 
 
 def difference_label(each: Difference) -> str:
-    """What was compared, in a few words."""
+    """The compared things, in a few words."""
     if each.section == "score":
         return "the distribution of the score"
     if each.section == "inputs":
@@ -80,7 +80,7 @@ def ordered_differences(found: Sequence[Difference]) -> list[Difference]:
 
 
 def comparison_sentence(found: Sequence[Difference], a: ComparisonSide, b: ComparisonSide) -> str:
-    """The result in one sentence: significant differences, how much is alike, what is undecided."""
+    """The result in one sentence: the significant differences, the number of figures that are alike, and the undecided ones."""
     sizes = f"{a.rows:,} predictions on side A, {b.rows:,} on side B"
     empty = [label for label, side in (("A", a), ("B", b)) if not side.rows]
     if empty:
@@ -116,7 +116,7 @@ def comparison_sentence(found: Sequence[Difference], a: ComparisonSide, b: Compa
 
 
 def comparison_notes(found: WindowComparison) -> list[str]:
-    """What a reader must know about the two sides, one sentence each."""
+    """Facts that a reader must know about the two sides, one sentence each."""
     a, b = found.a, found.b
     said = []
     if found.pairs is None or not found.pairs.n:

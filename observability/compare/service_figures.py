@@ -63,7 +63,7 @@ def latency_differences(ask: AskEngine, a: Window, b: Window) -> list[Difference
 
 @dataclass(frozen=True)
 class ServingFrames:
-    """Frames of one side: predictions by hour, what they carry, and device readings (none where they cover more than this side)."""
+    """Frames of one side: predictions by hour, their usage fields, and device readings (none if these cover more than this side)."""
 
     served: "DataFrame"
     use: "DataFrame"

@@ -17,7 +17,7 @@ from observability.core.settings import ModelSettings
 Task = Literal["binary", "regression", "multiclass"]
 Kind = Literal["number", "category", "boolean"]
 ARTIFACT_DIFFERS = "Warning: the scores of the model file differ from the logged ones"
-"""How the sentence begins that a registration keeps about a model file whose scores differ a little."""
+"""Beginning of the sentence that a registration keeps about a model file whose scores differ a little."""
 FIELDS_TO_GROUP_BY = ("version", "replica", "device", "batch", "status")
 OWN_CONTROLLER = "explanation-scheduler"
 """The name of the controller by which the product orders its own background work (enrichment/step_schedule.py)."""
@@ -146,18 +146,18 @@ class Version:
 
 COMPUTED = "\0computed "
 EXPORTED = "\0exports"
-"""The name under which a store counts records of exports, which concern what is told of exports and no model."""
+"""The name under which a store counts records of exports. They concern only findings about exports, and no model."""
 RECORDED = "\0records"
 """The name under which a store counts records of other kinds than predictions and labels that concern one model, as its events."""
 UNNAMED = "\0unnamed"
 """The name under which a store counts records that name no model, or are read with others (decisions): findings about a model's records may
 depend on them, those about its rows do not. Records of a run count for the model of the run as well."""
 NOTED = "\0notes"
-"""The name under which a store counts what people write down (`NOTES` of records/kinds.py), on which no finding depends."""
+"""The name under which a store counts entries of people (`NOTES` of records/kinds.py), on which no finding depends."""
 
 
 def computed_values(model: str) -> str:
-    """The name under which a store counts changes of what is computed from a model's rows: explanations and estimated errors. It
+    """The name under which a store counts changes of values that are computed from a model's rows: explanations and estimated errors. It
     begins with a NUL, as no model's name does.
     """
     return f"{COMPUTED}{model}"

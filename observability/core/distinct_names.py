@@ -1,4 +1,4 @@
-"""Names that SQL tells apart."""
+"""Make names that SQL can distinguish."""
 
 from collections.abc import Iterable
 

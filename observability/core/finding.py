@@ -14,7 +14,7 @@ Basis = Literal["measured", "estimated", "simulated"]
 Against = Literal["reference", "past", "level", "peers"]
 Source = Literal["input", "label", "model", "system"]
 FAILED = "The analysis failed"
-"""How the sentence of a finding begins whose analyzer failed."""
+"""Beginning of the sentence of a finding whose analyzer failed."""
 SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
 """Worst first."""
 KEPT_FILE = "findings.json"
@@ -71,7 +71,7 @@ class Finding:
 
     @property
     def state(self) -> State:
-        """How the value stands against its level, however long it has been so and whoever has acted on it."""
+        """The state of the value compared with its level, regardless of how long it has been so and of what people did about it."""
         return "critical" if self.acknowledged and self.severity == "watch" else STATE_OF[self.severity]
 
     @property
@@ -178,7 +178,7 @@ def value_in_window(finding: Finding) -> float | None:
 
 
 def claim_text(analyzer: str, subject: str, metric: str, part: str | None) -> str:
-    """What a claim is about, in any window: analyzer, subject, metric and slice (empty for all rows), joined by `|`."""
+    """The key of a claim, the same in any window: analyzer, subject, metric and slice (empty for all rows), joined by `|`."""
     return "|".join([analyzer, subject, metric, part or ""])
 
 
@@ -202,7 +202,9 @@ def acknowledged_finding(finding: Finding) -> Finding:
 
 
 def news_of(finding: Finding) -> News | None:
-    """What changed since before the window: the analyzer's own word, else from the onset; None where nothing did or it is not known."""
+    """The change since the time before the window: the analyzer's own word, else derived from the onset; None if nothing changed or it
+    is unknown.
+    """
     if finding.news not in (None, "new") or not finding.needs_action:
         return finding.news
     known = finding.evidence.get("onset_known")

@@ -16,7 +16,7 @@ DASH = "–"
 MINUS = numerals.MINUS
 STATUS_WORDS = {"ok": "OK", "watch": "Warning", "act": "Critical", "unknown": "Unknown"}
 NEWS_WORDS = {"new": "new", "worse": "worse than before", "ongoing": "ongoing", "improving": "improving", "recovered": "recovered"}
-"""What a finding's `news` is called."""
+"""Words for the values of a finding's `news`."""
 STATUS_ICONS = {"ok": ":material/check_circle:", "watch": ":material/warning:", "act": ":material/error:", "unknown": ":material/help:"}
 STATUS_COLOURS = {"ok": "green", "watch": "orange", "act": "red", "unknown": "gray"}
 ADDRESS = re.compile(r"(https?:(?=//))|(www(?=\.))|(@)", re.IGNORECASE)

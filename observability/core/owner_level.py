@@ -1,4 +1,4 @@
-"""Hold a measured value that nothing else is compared with against the level that its owner states."""
+"""Compare a measured value with the level that its owner states, if there is no other baseline for it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ def owner_limit_words(limits: Mapping[str, float], name: str, words: Callable[[f
 
 
 def beyond_level(finding: Finding, level: float) -> Severity:
-    """How the value of a finding stands against a level, on the worse side of its metric.
+    """The state of a finding's value compared with a level, on the worse side of its metric.
 
     Act where the whole interval is beyond the level, watch where the value is, else ok.
     """

@@ -1,4 +1,4 @@
-"""Which program runs: a digest of its files and libraries."""
+"""Identify the running program by a digest of its files and libraries."""
 
 import hashlib
 import os

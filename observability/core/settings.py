@@ -97,7 +97,7 @@ def plain_name(name: str) -> str:
 def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSettings:
     """Settings from a TOML file with the tables [settings], [importance], [limits], [protect], [columns]; missing keys keep `base`'s.
 
-    Raises UsageError that names the key, the value and what was expected.
+    Raises UsageError that names the key, the value and the expected value.
     """
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -203,7 +203,7 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
 
 
 def checked_audit_schedule(name: str, value: Any, where: str | None) -> dict[str, str]:
-    """When audits are run, by their kind, or UsageError."""
+    """The schedule of audits by their kind. Raises UsageError if it is wrong."""
     if not isinstance(value, dict) or not set(map(str, value)) <= set(AUDITS):
         raise UsageError(f"{name} is a table by kind of audit", where=where, got=repr(value), expected=" or ".join(AUDITS))
     for when in map(str, value.values()):

@@ -21,7 +21,7 @@ FEWER = f"fewer than {MIN_ROWS}"
 OPERATIONAL = ("replica", "device", "source")
 """Names that a subject `name=value` may have if it is not about a group of people."""
 GROUPED = ("feature.", "group.", "band.")
-"""How references of columns begin whose values are groups of people."""
+"""Beginnings of the references of columns whose values are groups of people."""
 BY_GROUP = ("groups", "slices", "ranked", "senders")
 """Names of figures by group in the evidence of a finding and in the results of an audit."""
 SUPPRESSED = "suppressed"
@@ -101,7 +101,7 @@ def _inner_groups(value: Any) -> Any:
 
 def without_few(value: Any) -> Any:
     """JSON without the entries of lists and mappings that count fewer than MIN_ROWS rows. The next smallest entries beside them are left
-    out too, until at least two entries with enough rows together are missing. What counts nothing stays.
+    out too, until at least two entries with enough rows together are missing. Entries that count nothing are kept.
     """
     if isinstance(value, Mapping):
         hidden = _hidden_entries({name: _entry_rows(each) for name, each in value.items()})

@@ -1,4 +1,4 @@
-"""What this process counts about itself, for `GET /metrics`: counts by a label, and durations. Safe under threads."""
+"""Counts that this process keeps about itself, for `GET /metrics`: counts by a label, and durations. Safe under threads."""
 
 import threading
 import time

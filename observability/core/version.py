@@ -1,4 +1,4 @@
-"""Which version of the product this is."""
+"""The version of the product."""
 
 VERSION = "0.33.0"
 """The one place of the version: the wheel, the command line and the store read it here."""
