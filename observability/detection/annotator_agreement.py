@@ -1,7 +1,7 @@
 """Compare the agreement of annotators with their own past, and with the level from which labels are reliable.
 
-Krippendorff's alpha of the window and of its last days against the four weeks before. What days add to the variance of alpha is estimated
-from those weeks (stats/dispersion.py); the items' own part is a jackknife.
+Krippendorff's alpha of the window and of its last days against the four weeks before. The variance that days add to alpha is estimated from
+those weeks (stats/dispersion.py); the variance by items comes from a jackknife.
 """
 
 from dataclasses import dataclass, replace

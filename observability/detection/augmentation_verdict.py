@@ -1,4 +1,4 @@
-"""Whether to keep or drop an augmentation of training data, by what was measured of accuracy, classes, groups and labels."""
+"""Decide whether to keep or drop an augmentation of training data, from the measurements of accuracy, classes, groups and labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -102,7 +102,9 @@ def _rose(times: Ends) -> bool:
 
 
 def _saving_claims(newest: EnergyAudit, form: str, level: float | None) -> Iterator[RunClaim]:
-    """Yield what the cheapest size of the served form saves, and what the cheapest other form saves at the smallest size."""
+    """Yield the claim about the saving by the cheapest size of the served form, and about the saving by the cheapest other form at the
+    smallest size.
+    """
     sizes = _by_size(newest, form)
     if not sizes:
         return
@@ -118,7 +120,7 @@ def _saving_claims(newest: EnergyAudit, form: str, level: float | None) -> Itera
 
 
 def _noisy_claim(newest: EnergyAudit, metric: str, size: BatchEnergy, against: Against = "level") -> RunClaim:
-    """The claim that the repeats of an audit differ too much for a comparison, with what it needs."""
+    """The claim that the repeats of an audit differ too much for a comparison, with the advice what is needed."""
     because = f"{_words(size)}: too noisy to compare, an interval begins at 0; run `energy measure` again while nothing else runs."
     evidence = _evidence(newest) | {"source": size.source}
     return RunClaim(metric, size.rows, "unknown", because, against=against, subject=f"form={size.form}", evidence=evidence)

@@ -130,7 +130,7 @@ class CallDrift(WindowChange):
 
     @property
     def words(self) -> str:
-        """What changed, in words."""
+        """The change in words."""
         if self.level is None:
             return f"mean {format_figure(self.before, 3)} → {format_figure(self.now, 3)}"
         return f"`{self.level}` {percent(self.before)} → {percent(self.now)}"
@@ -303,10 +303,11 @@ def _psi_by_chance(now: Integers, before: Integers, bins: int) -> Floats:
 
 
 def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: bool) -> int:
-    """How many of the newest earlier weeks are no part of the baseline, which keeps the two oldest at least; never more than two.
+    """How many of the newest earlier weeks are left out of the baseline: at most two, and at least the two oldest weeks are kept.
 
-    They are critical by the stated limit against the older ones and vary more than those do, and either the window is like them, so that
-    the change lasts, or it is like the older weeks again. counts: weeks × bins, the newest week first; current: the counts of the window.
+    They are left out if they are critical by the stated limit compared with the older weeks and vary more than these. The window must be
+    like them, so that the change lasts, or like the older weeks again. counts: weeks × bins, the newest week first; current: the counts of
+    the window.
     """
     for out in range(min(len(counts) - MIN_WEEKS, MAX_LEFT_OUT), 0, -1):
         newer, older = counts[:out], counts[out:]
@@ -381,7 +382,7 @@ def _coded_numbers(name: str, now: "Series", before: "Series") -> _CodedColumn:
     known = sides[1][np.isfinite(sides[1])]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, MAX_BINS + 1)[1:-1])) if known.size else np.empty(0)
     if edges.size and edges[-1] == known.max():
-        edges = np.append(edges, np.nextafter(edges[-1], np.inf))  # what is larger than all before is no value of theirs
+        edges = np.append(edges, np.nextafter(edges[-1], np.inf))  # a value larger than all earlier ones is in no earlier bin
     codes: list[Integers] = [
         np.where(np.isfinite(each), np.searchsorted(edges, each, side="right"), len(edges) + 1).astype(np.int64) for each in sides
     ]

@@ -101,7 +101,7 @@ def stated_limits(settings: ModelSettings, metric: str, watch: float, act: float
 
 
 def at_least(limits: Limits, varies: float, sure: float = 0.0) -> Limits:
-    """Return limits that are not below the natural variation. sure: what the limit for act must not be below either."""
+    """Return limits that are not below the natural variation. sure: a further lower bound of the limit for act."""
     return max(limits[0], varies), max(limits[1], varies, sure)
 
 
@@ -146,7 +146,7 @@ class WindowChange:
 
     @property
     def comparable(self) -> bool:
-        """Whether the window can be held against the reference at all; False where both cover other parts of the calendar."""
+        """Whether the window can be compared with the reference; False if they cover different parts of the calendar."""
         return True
 
     @property
@@ -183,7 +183,9 @@ class ChangeVerdict(Generic[Change]):
 
     @property
     def news(self) -> News | None:
-        """What changed since the window before; None where nothing did. New may be older than the window: the onset tells."""
+        """The change since the window before; None if nothing changed. A new change may have begun before the window; its onset shows
+        that.
+        """
         (watch, act), now, before = self.change.limits, self.change.effect, self.change.earlier_effect
         if not self.needs_action:
             return "recovered" if self.severity == "ok" and self.change.whole and before is not None and before >= act else None

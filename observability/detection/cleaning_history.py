@@ -128,7 +128,7 @@ def proposed_runs(frame: "DataFrame") -> "DataFrame":
 
 
 def _proposed(frame: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Which runs only propose; none where the frame has no further fields."""
+    """Mask of the runs that only propose; false for all if the frame has no further fields."""
     if "extra" not in frame.columns:
         return np.zeros(len(frame), dtype=bool)
     return np.array([isinstance(extra, Mapping) and extra.get("proposed") is True for extra in frame["extra"]], dtype=bool)

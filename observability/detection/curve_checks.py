@@ -161,7 +161,7 @@ class BatchReplay:
 
 
 def batch_replay(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike) -> BatchReplay | None:
-    """Return what the batch of data of a spike did in other steps; None where its step names no batch.
+    """Return the other reads of the data batch of a spike; None if its step names no batch.
 
     A step spiked too where its cost rose by half of the height of the spike, above the median of the five steps before.
     """

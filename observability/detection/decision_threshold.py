@@ -70,7 +70,7 @@ class UsualThreshold:
         return max(self.highest, day.highest) <= min(self.lowest, day.lowest)
 
     def narrowed(self, day: DayDecisions) -> "UsualThreshold":
-        """What this day tells in addition."""
+        """The bounds of the threshold narrowed by the decisions of this day."""
         return UsualThreshold(max(self.highest, day.highest), min(self.lowest, day.lowest), self.days + 1)
 
 

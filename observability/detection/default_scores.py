@@ -42,7 +42,7 @@ def inputs_explain(value: float, rows: "DataFrame", known: "DataFrame", numbers:
 
 
 def coded_inputs(rows: "DataFrame", numbers: Sequence[str], levels: "dict[str, Any]") -> Array:
-    """Return inputs as numbers: categories by how common they are among the known rows, what is missing or unknown as NaN."""
+    """Return inputs as numbers: categories by their frequency among the known rows, missing or unknown values as NaN."""
     columns = [np.where(np.isfinite(values := rows[name].to_numpy(float)), values, np.nan) for name in numbers]
     for name, known in levels.items():
         code = known.get_indexer(rows[name].astype(str)).astype(float)

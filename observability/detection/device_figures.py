@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MIN_READINGS = 20
 SURE = 0.01
-"""Adjusted p-value up to which a difference is told. It is at most a warning: only a limit that a device exceeds is critical."""
+"""Largest adjusted p-value at which a difference is reported. It is at most a warning: only a limit that a device exceeds is critical."""
 SAME_USE = 0.1
 """Points of utilisation by which a device may be below others while its power is compared with theirs."""
 MAX_NAMED = 5
@@ -56,7 +56,7 @@ class DeviceMetric:
         return size or max(usual, SMALL_GB)
 
     def limit(self, usual: float) -> float:
-        """The smallest difference that is told, in the unit of the claim."""
+        """The smallest difference that is reported, in the unit of the claim."""
         return max(self.least, self.relative * usual)
 
     def usual_words(self, value: float) -> str:
@@ -73,7 +73,8 @@ class DeviceMetric:
 
 @dataclass(frozen=True)
 class DeviceUse:
-    """What devices are compared in: a training run, or the serving of a model in a window. words: it in a sentence, as "run `a`".
+    """The thing in which devices are compared: a training run, or the serving of a model in a window. words: it in a sentence, as "run
+    `a`".
 
     subject: prefix of the device's name in the subject of a claim. earlier: the noun for one earlier run; kind: their common property,
     written after its plural. since: start of the run, for the onset.
@@ -126,7 +127,9 @@ def memory_size(use: DeviceUse, unit: str) -> float | None:
 
 
 def compared_metrics(unit: str) -> tuple[DeviceMetric, ...]:
-    """Return what is compared of a device: of a processor not its utilisation, since an idle one costs little."""
+    """Return the figures of a device that are compared. For a processor, its utilisation is left out, because an idle processor costs
+    little.
+    """
     return tuple(each for each in DEVICE_METRICS if each is not USED or not is_processor(unit))
 
 

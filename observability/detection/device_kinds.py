@@ -3,9 +3,9 @@
 Devices are of one kind where their batches hold the same columns. A statistic of a batch is unusual against the past where it is outside
 the device's earlier values and, with two or more devices of the kind that delivered on that day, the difference from them is outside its
 earlier values as well: weather that changes at every station is no fault of one. A device that follows three or more others is judged by
-that difference alone, since a season hides a wrong reading among its earlier values. The difference is from the median of what the others
-differ from their own levels. The median over the window is also compared with the past, to detect changes that all its batches share.
-Against the kind, that median is compared with those of the other devices. Every statistic is compared on a variance-stabilized scale
+that difference alone, since a season hides a wrong reading among its earlier values. The difference is taken from the median of the other
+devices' deviations from their own levels. The median over the window is also compared with the past, to detect changes that all its batches
+share. Against the kind, that median is compared with those of the other devices. Every statistic is compared on a variance-stabilized scale
 (`usual_batches`), and must also differ by a minimum amount (`batch_statistics.LIMITS`). Batches of few rows are not judged. Comparisons are
 kept as arrays; an object is made only for a reported one: 100 devices of 200 columns have 120,000.
 """
@@ -117,14 +117,14 @@ class ComparisonTable:
         )
 
     def reaches(self, place: int) -> Array:
-        """Where the effect reaches the limit for `watch` (place 0) or `act` (1)."""
+        """Mask of the effects that reach the limit for `watch` (place 0) or `act` (place 1)."""
         if place and self.watch_only:
             return np.zeros(self.effect.shape, bool)
         return np.asarray(reaches_limit(self.metric, self.value, self.usual, self.effect, place))
 
     @property
     def unusual(self) -> Array:
-        """Where the effect reaches the limit for `watch` and the value is outside the range in which it varies."""
+        """Mask of the effects that reach the limit for `watch` and whose value is outside its natural range."""
         low, high = self.varies
         return self.reaches(0) & ((self.value <= low) | (self.value >= high))
 
@@ -133,9 +133,9 @@ class ComparisonTable:
 class StatisticValues:
     """One statistic of the batches of a kind. names: under which each column has it. The arrays are batches × columns.
 
-    values: NaN where it is missing or of too few rows. scaled: on a variance-stabilized scale. n: rows with a value.
-    floor: the smallest standard deviation between batches, devices × columns. rest: the value without what the other devices of the day
-    differ from their own levels.
+    values: NaN where it is missing or of too few rows. scaled: on a variance-stabilized scale. n: rows with a value. floor: the smallest
+    standard deviation between batches, devices × columns. rest: the value without the common deviation of the day's other devices from
+    their own levels.
     """
 
     metric: str
@@ -203,7 +203,7 @@ def units_of_kinds(units: Sequence[Hashable], stats: Sequence[NamedNumbers]) -> 
 
 
 class DeviceKind:
-    """The batches of the devices of one kind. stats: of each batch; columns: what they hold."""
+    """The batches of the devices of one kind. stats: the statistics of each batch; columns: the columns that they hold."""
 
     def __init__(self, batches: "DataFrame", stats: Sequence[NamedNumbers], columns: Sequence[str]) -> None:
         self.batches, self.stats, self.columns = batches, stats, columns
@@ -436,7 +436,7 @@ class DeviceKind:
         )
 
     def _faulty(self, metric: str, past: PastBatches, rows: Array, std: Array) -> Array:
-        """Which past batches were themselves beyond the critical limit, past batches × columns. A season of means is no fault.
+        """Mask of the past batches that were themselves beyond the critical limit, past batches × columns. A season of means is no fault.
 
         rows: of the batches; std: the usual standard deviation of each column.
         """
@@ -502,7 +502,7 @@ class DeviceKind:
         """The comparison of the median over a device's batches of the window with its earlier ones, by column.
 
         new: places of its batches in the window; usual: the median of its past values; past: its past batches, all and without faults;
-        rest: the same without what the others differ.
+        rest: the same without the common deviation of the others.
         """
         metric = statistic.metric
         usual_std, row, _ = self._usual_of_units

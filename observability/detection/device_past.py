@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MIN_EARLIER, MAX_EARLIER = 5, 20
 MIN_SPREAD = 1 / 5
-"""Smallest standard deviation between runs, as a share of the smallest difference that is told."""
+"""Smallest standard deviation between runs, as a share of the smallest difference that is reported."""
 
 
 def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["DataFrame"]) -> list[RunClaim]:

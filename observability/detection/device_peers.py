@@ -2,7 +2,7 @@
 
 Readings of the same moments are compared, so that what moves all devices (a phase, the weather, the load) is no difference. The difference
 from the median of the others is tested with the correlation of readings in time (stats/serial.py), adjusted for all devices and readings
-of the run. It must also reach a minimum, and be larger than what the peers differ by among each other.
+of the run. It must also reach a minimum, and be larger than the differences among the peers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ BEYOND_PEERS = 3.0
 
 @dataclass(frozen=True)
 class PeerDifference:
-    """How a device differs from the median of its peers. gap: the mean difference over common moments, in the unit of the claim.
+    """The difference of a device from the median of its peers. gap: the mean difference over common moments, in the unit of the claim.
 
     usual: value of the peers, in the column's unit; spread: standard deviation between the peers; limit: smallest difference that is
     reported. since: the first compared moment, if only the last moments are compared.
@@ -78,7 +78,8 @@ class PeerDifference:
 def claims_about_peers(use: DeviceUse, rows: "DataFrame", earlier: "DataFrame | None" = None) -> list[RunClaim]:
     """Return a claim for each device that differs from its peers, or one that none does; empty for a run of one device of each kind.
 
-    rows: readings of the run, with `unit`. earlier: figures of the run of its kind before it by unit, which tell whether it was so before.
+    rows: readings of the run, with `unit`. earlier: figures of the previous run of its kind, by unit; they show whether a difference is
+    new.
     """
     kinds: dict[str, list[str]] = {}
     for unit in rows["unit"].unique():

@@ -423,7 +423,7 @@ class ColumnBlock:
 
     @cached_property
     def single(self) -> NDArray[np.bool_]:
-        """Which groups are single levels of a category."""
+        """Mask of the groups that are single levels of a category."""
         return np.arange(self.base.shape[1]) < len(self.columns[0].axis.common)
 
     @cached_property

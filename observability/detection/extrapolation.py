@@ -41,8 +41,8 @@ NAMED = 3
 class FarInput:
     """An input that is far from the reference.
 
-    psi: against the reference, without what chance adds; None for a column of the calendar. outside: share of rows outside the reference's
-    range or levels.
+    psi: PSI against the reference, without the part that chance adds; None for a column of the calendar. outside: share of rows outside the
+    reference's range or levels.
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""How many decisions another form of a model, or of its stored inputs, changes, and the slices in which it changes more than elsewhere."""
+"""Count the decisions that another form of a model, or of its stored inputs, changes, and find the slices in which it changes more than
+elsewhere.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ class SliceExcess:
 
     @property
     def relevant(self) -> bool:
-        """Whether the excess is large enough to be told."""
+        """Whether the excess is large enough to be reported."""
         return self.rate >= TIMES * self.rest and self.rate - self.rest >= POINTS
 
 

@@ -1,8 +1,8 @@
 """Tell what explains a fall of gold accuracy or a rise of accepted wrong suggestions: fatigue, a guideline, or a new rule of some people.
 
 Each explanation gives the share of the change, between the weeks before and the window, that lies in the answers concerned: those given
-late in sessions, those under the newest guideline, or one kind of wrong answer that several people began to give. What it does not reach
-stays unexplained (docs/decisions/0150).
+late in sessions, those under the newest guideline, or one kind of wrong answer that several people began to give. The part of a fall that
+no explanation covers stays unexplained (docs/decisions/0150).
 """
 
 from collections.abc import Iterator, Sequence
@@ -176,7 +176,7 @@ def explained_findings(found: Sequence[Finding], project: str, now: "DataFrame",
 def _explanations(
     finding: Finding, found: Sequence[Finding], project: str, rule: NewRule | None, now: "DataFrame", past: "DataFrame"
 ) -> list[tuple[float, dict[str, Any], str]]:
-    """The share of a change that each explanation accounts for, what is followed, and the sentence."""
+    """The share of a change that each explanation accounts for, the explanation that is followed, and the sentence."""
     whole, who = f"project:{project}", finding.subject.partition("/annotator:")[2]
     chosen, bad = ("known", "failed") if finding.metric == GOLD else ("wrong", "taken")
     sides = [rows.assign(failed=~rows["right"]) for rows in (now, past)]

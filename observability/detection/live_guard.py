@@ -182,7 +182,7 @@ def neighbour_distances(space: InputSpace, points: Floats) -> Floats:
 
 
 def far_requests(space: InputSpace, points: Floats) -> Bools:
-    """Which requests are farther from the reference than 99 % of its own rows are."""
+    """Mask of the requests that are farther from the reference than 99 % of its own rows."""
     return np.asarray(neighbour_distances(space, points) > space.far, np.bool_)
 
 
@@ -226,7 +226,7 @@ class GuardedRequests:
 
     @property
     def far_count(self) -> int:
-        """How many requests are farther from the reference than 99 % of its own rows are."""
+        """Number of requests that are farther from the reference than 99 % of its own rows."""
         return int((self.distances > self.space.far).sum())
 
     @property

@@ -109,7 +109,7 @@ class MetricChange(WindowChange):
 
     @property
     def earlier_effect(self) -> float | None:
-        """How much worse the days before were than the baseline, in the same unit; None where they have too few labels."""
+        """By how much the days before were worse than the baseline, in the same unit; None if they have too few labels."""
         earlier = self.window.earlier.get(self.metric)
         if earlier is None or earlier.value is None or earlier.n < MINIMUM_LABELS or self.before.value is None or not self.scale:
             return None
@@ -124,8 +124,8 @@ class MetricChange(WindowChange):
 def measured_windows(daily: DailyMetrics, *, young: bool, least: int) -> list[MeasuredWindow]:
     """Return the window and its last days with at least `least` labels.
 
-    Where the window's labels are young, its own days that have theirs are judged; where they are too few, the last mature week. If a week
-    can be judged by itself, days of the week before are not part of the claim about it (docs/decisions/0146).
+    If labels of the window are still missing, only its days with labels are judged; if these are too few, the last week with labels. If a
+    week can be judged by itself, days of the week before are not part of the claim about it (docs/decisions/0146).
     """
     whole = daily.days[daily.days >= daily.first]
     ripe = daily.mature[-WEEK:]

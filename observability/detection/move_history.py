@@ -1,6 +1,6 @@
 """Find how much earlier moves of the inputs mattered: how often such a move coincided with a fall of this model's measured performance.
 
-Inputs can move without any fall, and performance can fall without any move. The past weeks of a model tell which was the case. A week
+Inputs can move without any fall, and performance can fall without any move. The past weeks of a model show which of the two it was. A week
 counts where it had such a move and its performance was measured; a fall is the smallest loss of the main metric that is critical, held
 against the reference and beyond the interval of the rows.
 """
@@ -46,7 +46,7 @@ class MoveRecord:
 
     @property
     def in_words(self) -> str:
-        """What such a move was worth, as a part of a sentence."""
+        """The earlier effect of such a move, as a part of a sentence."""
         if not self.measured:
             return "its effect on performance is unknown: no past week has labels"
         if not self.weeks:

@@ -1,4 +1,4 @@
-"""Say how far a column is from its own past where the reference's bins can tell.
+"""Measure how far a column is from its own past, if the reference's bins can show it.
 
 The PSI against the own past is taken on the reference's deciles. A number of which many past values lie beyond the reference's range has
 them all in one open bin there: no PSI sees a move inside it, and merged bins only lower a PSI. Bins of the past's own tenths see what the
@@ -28,7 +28,7 @@ class OwnPast:
 
     @property
     def is_known(self) -> bool:
-        """Whether the bins can tell: not where most of the past lies in one open bin and nothing outside it moved."""
+        """Whether the bins can show a change. They cannot if most of the past lies in one open bin and nothing outside this bin moved."""
         return self.beyond < MAX_BEYOND or self.psi >= WATCH
 
     def words(self, days: str) -> str:

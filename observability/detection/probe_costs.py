@@ -1,4 +1,4 @@
-"""The finding about what fixed questions cost in a month, against the budget of their model."""
+"""The finding about the monthly cost of fixed questions, compared with the budget of their model."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -67,12 +67,12 @@ class ProbeRounds:
 
     @property
     def answered(self) -> Bools:
-        """Where there is an answer."""
+        """Mask of the questions with an answer."""
         return self.codes >= 0
 
     @property
     def failed(self) -> Bools:
-        """Where a question was asked and no answer came."""
+        """Mask of the questions that were asked and not answered."""
         return self.asked & ~self.answered
 
     @property
@@ -232,7 +232,7 @@ def day_of_round(at: datetime) -> int:
 
 
 def _only_text(values: Collection[Any]) -> str | None:
-    """The text that is the only one of some values; None where another one is beside it, or none is a text."""
+    """The only text among some values; None if there are several different texts, or none."""
     (first, *others) = values or (None,)
     return first if isinstance(first, str) and first and not others else None
 

@@ -90,7 +90,7 @@ class SliceChurn:
 def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
     """The share of decisions that differ between the two versions in each slice, largest first; empty of a regression.
 
-    A slice with significantly more of them than all other rows is told by Fisher's exact test, one-sided, with a false discovery rate of
+    A slice with significantly more of them than all other rows is found by Fisher's exact test, one-sided, with a false discovery rate of
     5 % over all slices.
     """
     from scipy.stats import hypergeom

@@ -1,4 +1,4 @@
-"""What training runs reached against the carbon that they emitted: the runs that no other beats in both."""
+"""Compare the results of training runs with the carbon that they emitted, and find the runs that no other run beats in both."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How well the processes of a training run are used: time by phase, scaling, model FLOPs utilisation."""
+"""Measure how well the processes of a training run are used: time by phase, scaling, model FLOPs utilisation."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from observability.detection.stragglers import RankTimes
 from observability.metrics.training_curves import TrainingRun
 
 SAMPLES = ("global_batch_size", "batch_rows", "samples_per_step", "tokens_per_step", "batch_size")
-"""Parameters that tell how much work a step does, over all processes."""
+"""Parameters that state the work of a step, over all processes."""
 WORK = frozenset(("compute", "forward", "backward", "optimizer", "optimiser", "step"))
 """Phases in which a process trains."""
 MIN_OF_ROOF = 0.3
-"""Share of what is possible below which something else than the device is the limit."""
+"""Share of the possible speed below which something other than the device is the limit."""
 
 
 def phase_shares(times: RankTimes) -> dict[str, float]:
@@ -73,7 +73,7 @@ def model_flops_utilisation(run: TrainingRun) -> float | None:
 
 @dataclass(frozen=True)
 class RooflinePosition:
-    """Where a run lies under the roofline of its devices, by device.
+    """The place of a run under the roofline of its devices, by device.
 
     intensity: operations for each byte that is moved. achieved: operations a second. roof: the most that are possible at that intensity.
     ridge: the intensity from which operations, and not bandwidth, are the limit.
@@ -91,7 +91,7 @@ class RooflinePosition:
 
     @property
     def bound(self) -> str:
-        """What limits the run: memory or compute."""
+        """The limit of the run: memory or compute."""
         return "memory" if self.intensity < self.ridge else "compute"
 
 

@@ -1,4 +1,4 @@
-"""What training runs that still report will have drawn at their end, as claims, from the energy of earlier runs of their kind."""
+"""Forecast the energy of training runs that still report, as claims, from the energy of earlier runs of their kind."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

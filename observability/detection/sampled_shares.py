@@ -62,9 +62,9 @@ def shares_by_day(at: NDArray[np.datetime64], hits: NDArray[np.datetime64]) -> D
 def sampled_share(now: DailyShares, past: DailyShares) -> SampledShare:
     """Return the share over the days of the window, compared with the past.
 
-    What days add to the error of the difference is estimated from the past (`RateVariation`), so that a fault of one day does not hide
-    itself; the interval of the share holds how much the days of the window differ too. With fewer than seven days of past they are assumed
-    to double the variance of rows.
+    The error that days add to the difference is estimated from the past (`RateVariation`), so that a fault of one day does not hide itself;
+    the interval of the share holds how much the days of the window differ too. With fewer than seven days of past they are assumed to
+    double the variance of rows.
     """
     here, before = whole_share(now), whole_share(past)
     variation, own = rate_variation(past, here), rate_variation(now, here)

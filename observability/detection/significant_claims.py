@@ -22,8 +22,8 @@ class QualityClaim:
     """A finding at the severity of its effect size alone.
 
     p_value: NaN where the comparison is with a fixed level and already uses the interval. limits: for `watch` and `act`; None where there
-    is none. missing: a sentence, or the function that gives it, that says what is missing where the claim is beyond its limit, but not
-    significantly, which is unknown; empty where the effect is chance itself, which is then fine.
+    is none. missing: a sentence, or a function that returns it, on what is missing if the claim is beyond its limit but not significantly.
+    Such a claim is unknown. If the sentence is empty, such an effect counts as chance and the claim is OK.
     """
 
     finding: Finding

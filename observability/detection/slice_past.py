@@ -21,7 +21,7 @@ from observability.stats.slices import MIN_ROWS, ChangedSlice
 PAST_DAYS = 28
 """Days before the window that show whether a change is ongoing."""
 ROWS_A_DAY = 10
-"""Rows of a slice on a day that tells something."""
+"""Fewest rows of a slice on a day that is used."""
 STANDING = 2 / 3
 """Share of a change that the past month has to show as well, for the change to be standing."""
 
@@ -91,7 +91,7 @@ class PastSlices:
         return min(change * np.sign(found.change), excess * np.sign(found.excess)) >= STANDING * min(abs(found.change), abs(found.excess))
 
     def inside(self, found: ChangedSlice) -> Mask:
-        """Which of the past rows are in a slice."""
+        """Mask of the past rows that are in a slice."""
         return rows.rows_in_slice(self.past, [(self.context.model.resolve(name), level) for name, level in found.conditions])
 
     def beginning(self, found: ChangedSlice, now: SampledRows, values: Floats, inside: Mask, level: float) -> SliceBeginning:

@@ -1,4 +1,4 @@
-"""What changed at a place that stores data: its growth, the time of reads and writes, and how many of them fail, against its own past."""
+"""Compare a place that stores data with its own past: its growth, the time of reads and writes, and the share of them that fail."""
 
 from dataclasses import dataclass, replace
 
@@ -125,7 +125,9 @@ def error_change(place: StoragePlace) -> StorageChange | None:
 
 
 def time_until_full(place: StoragePlace, faster: bool) -> tuple[Exhaustion | None, int]:
-    """Days until a place is full, and the steps behind it. faster: its growth rose, so that only the window's days tell how it grows."""
+    """Days until a place is full, and the steps behind it. faster: whether its growth rose, so that only the days of the window show its
+    present growth.
+    """
     capacity, used = newest_value(place, "capacity_bytes"), newest_value(place, "used_bytes")
     steps = daily_steps(place)
     if capacity is None or used is None:

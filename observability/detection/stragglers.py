@@ -73,7 +73,7 @@ class RankTimes:
 
     @property
     def lost_share(self) -> float:
-        """What steps at the median rank's speed would save, as a share of all ranks' step time."""
+        """The time that steps at the median rank's speed would save, as a share of all ranks' step time."""
         return float(self.lost_ms.sum() / self.spent_ms) if self.spent_ms > 0 else 0.0
 
     def last(self, n: int) -> "RankTimes":
@@ -329,7 +329,7 @@ def phase_hint(phase: str, device: str | None = None) -> str:
 def arrives_last(run: TrainingRun, times: RankTimes) -> RunClaim | None:
     """Return the claim that a rank waits least in communication although none of its phases is slower.
 
-    Something that no phase tells delays it.
+    Something outside of the logged phases delays it.
 
     The score is its communication over the median of the others'; the intervals of all ranks are simultaneous at 95 %. The others wait for
     it, and are not slow. None with fewer than three ranks, or where waiting costs little.

@@ -1,4 +1,6 @@
-"""Check a study as a search: pruning, a best at the edge of what was tried, noise, a lucky winner, repeats, failures, and the test data."""
+"""Check a study as a search: pruning, a best value at the edge of the tried range, noise, a lucky winner, repeats, failures, and the
+test data.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,14 +43,15 @@ STEPS = {
     FAILED: "Read the errors of the failed trials; narrow the ranges that break.",
     WINNER: "Rate the winner by the mean of its repeats; look for what its first run did otherwise.",
 }
-"""What to do next, by metric."""
+"""The next step, by metric."""
 
 
 @dataclass(frozen=True)
 class SearchFigure:
-    """A figure of a study. needs: what is missing where it is unknown, else empty. words: the figure in a sentence, without limits.
+    """A figure of a study. needs: words for what is missing if the severity is unknown, else empty. words: the figure in a sentence,
+    without limits.
 
-    tested: whether it is beyond what other settings show, by a test of its own; None where its interval decides.
+    tested: whether a separate test shows that it is larger than other settings explain; None if its interval decides.
     """
 
     metric: str
@@ -90,7 +93,7 @@ def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
 
 
 def search_severity(figure: SearchFigure) -> Severity:
-    """Return the severity of a figure: reported where its lower bound is beyond the limit, or the value where it has a test of its own."""
+    """Return the severity of a figure. It is reported if its lower bound is beyond the limit; with a separate test, if its value is."""
     low = figure.interval.low if figure.tested is None else figure.interval.value if figure.tested else None
     if low is None or low <= LIMITS[figure.metric]:
         return "ok"
@@ -126,7 +129,7 @@ def cost_at(study: StudyResults, curve: MetricCurve, step: int) -> float | None:
 
 
 def bound_figure(study: StudyResults) -> SearchFigure | None:
-    """How many of the best settings lie at the edge of what was tried of one parameter."""
+    """How many of the best settings lie at the edge of the tried range of one parameter."""
     trials = sorted(study.settings, key=study.cost)
     best = trials[: max(int(np.ceil(BEST_SHARE * len(trials))), MIN_BEST)]
     if len(trials) < 2 * MIN_BEST:
@@ -176,7 +179,7 @@ def range_places(trials: Sequence[StudyTrial], name: str) -> "np.ndarray[Any, np
 
 
 def noise_figure(study: StudyResults) -> SearchFigure | None:
-    """How far seeds of one setting differ, over how far settings do."""
+    """The spread between seeds of one setting, divided by the spread between settings."""
     several = next(iter(noise_bands([each.run for each in study.trials])), [])
     widest = max(several, key=lambda band: len(band.values), default=None)
     if widest is None or len(widest.values) < 2:

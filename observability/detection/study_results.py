@@ -141,7 +141,7 @@ def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
 
 @dataclass(frozen=True)
 class ParameterImportance:
-    """How much a parameter mattered for being among the best settings. share: of all importances. p_value: by permutation."""
+    """The importance of a parameter for being among the best settings. share: of all importances. p_value: by permutation."""
 
     name: str
     importance: float
@@ -241,7 +241,9 @@ def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
 
 @dataclass(frozen=True)
 class PruningSavings:
-    """What giving trials up early saved, against running each to the steps of a whole one. share: of the time of the whole search."""
+    """The steps saved by early stopping of trials, compared with running each trial to the number of steps of a complete one. share: of
+    the time of the whole search.
+    """
 
     pruned: int
     steps: int
@@ -273,7 +275,7 @@ def last_logged_step(run: TrainingRun) -> int:
 
 @dataclass(frozen=True)
 class FurtherTrials:
-    """What more trials can be expected to bring.
+    """The expected gain of more trials.
 
     trials: how many. gain: at most this much better on average, with its 95 % interval (bootstrap over trials). noise: standard deviation
     between repeats of one setting, None where none was repeated. seconds: time that they take. stop: whether stopping now is advised.

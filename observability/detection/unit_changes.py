@@ -45,7 +45,7 @@ class UnitChange(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What changed by how much, as the end of a sentence."""
+        """The change and its size, as the end of a sentence."""
         size = float(f"{max(self.factor, 1 / self.factor):.2g}")
         when = "" if self.days == self.of else f" on {self.days} of {self.of} days"
         return f"values{when} are about {size:,g} times {'larger' if self.factor > 1 else 'smaller'}"

@@ -156,9 +156,9 @@ def rate_claims(columns: Sequence[CheckedColumn], context: Context) -> list[list
 def value_rate_claim(rate: ComparedRate, known: Interval, own: RateVariation, level: RateVariation, context: Context) -> QualityClaim:
     """Return the claim about the growth of one rate, with its p-value.
 
-    The severity follows the growth since the baseline, however long it has been so; what the month before had too is standing. The level is
-    tested by how consecutive days differ; what is new is also tested by how all days of the past do. known: the rate now with its interval;
-    own: how all days of the past differ; level: how consecutive days do.
+    The severity follows the growth since the baseline, however long it has been so; a rate that the month before had too is standing. The
+    level is tested by how consecutive days differ; what is new is also tested by how all days of the past do. known: the rate now with its
+    interval; own: how all days of the past differ; level: how consecutive days do.
     """
     column, metric, now, before = rate.column, rate.metric, rate.now, rate.before
     at = quality_limits(context, metric, WATCH_RANGE if metric == "out_of_range_rate" else WATCH, ACT)
@@ -207,7 +207,7 @@ class RateTest:
     """The test of one rate's growth, given that rows of one day, and values that a day's rows share, are not independent.
 
     A value that all rows of a day share is one observation: an unseen category or a value out of range then counts its days. So does a
-    fault of whole days that the reference had too, where no past tells how days vary.
+    fault of whole days that the reference had too, if there is no past that shows how days vary.
 
     days: of the window. baseline_days: number of days of a baseline of own days; None for a reference. shared: rows of a usual day, where a
     day's rows share their value. wholes: whether the baseline had the fault, and each day of the window is hit nearly wholly or hardly at

@@ -101,7 +101,7 @@ class Incident:
 
     @property
     def news(self) -> News | None:
-        """What changed since before the window: the news of the lead, else of its first finding that has any."""
+        """The change since the time before the window: the news of the lead, else of its first finding with news."""
         return next((finding.news for finding in self.findings if finding.news), None)
 
 
@@ -193,8 +193,8 @@ def attribution_importance(findings: Sequence[Finding]) -> Importance:
 def find_faults(findings: Sequence[Finding], importance: Importance) -> list[FaultGroup]:
     """The faults of one model. Stage by stage, a group of new findings joins the fault that may explain it, or starts a new one.
 
-    What stands is one fault, with the details of a fall that stands. A drift without a date joins an ongoing drift, unless an equally
-    severe input changed on a date.
+    All standing findings are one fault, with the details of a standing fall. A drift without a date joins an ongoing drift, unless an
+    equally severe input changed on a date.
     """
     everything = worst_first([finding for finding in findings if finding.needs_action])
     standing = [finding for finding in everything if is_standing(finding)]
