@@ -323,7 +323,7 @@ def sampling_notice(windows: Sequence[Window]) -> None:
 def refresh_when_known(pending: Callable[[], int], words: Callable[[int], str]) -> None:
     """Say that findings are still being computed, and rerun the page once they are there.
 
-    pending: how many are still to come. words: the words after the number.
+    pending: returns how many are still to come. words: makes the text from this number.
     """
     left = pending()
     if not left:

@@ -41,12 +41,12 @@ SHELL = Path(__file__).parent / "shell.py"
 MAX_KEPT = 64
 """Runs of pages whose figures are kept."""
 MAX_RERUNS = 2
-"""How often a page that asks to run again does."""
+"""Most runs of a page that asks to run again."""
 
 
 @dataclass(frozen=True)
 class FigurePlace:
-    """Where figures stand: a page, its scope, and its own parameters (name and values)."""
+    """The place of figures: a page, its scope, and its own parameters (name and values)."""
 
     page: str
     scope: Scope
@@ -196,7 +196,7 @@ def _session_of_its_own(query: str) -> Iterator[None]:
 
 
 class _KeptFigures:
-    """The figures of the last runs of pages, by what was asked in which state of the store."""
+    """The figures of the last runs of pages, by request and state of the store."""
 
     def __init__(self) -> None:
         self._kept, self._lock = OrderedDict[Hashable, CollectedFigures](), threading.Lock()

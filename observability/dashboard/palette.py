@@ -1,7 +1,7 @@
 """The command palette (Ctrl or Command K): recent views, pages, models, features, incidents, actions, time ranges, and cases by id.
 
-The button stands in the scope bar; the dialog is drawn in the browser (observability/dashboard/assets/palette.js). What costs little is
-sent with every page; features and incidents only once the palette was opened, since incidents may take seconds to find.
+The button stands in the scope bar; the dialog is drawn in the browser (observability/dashboard/assets/palette.js). Entries that are found
+quickly are sent with every page. Features and incidents are sent after the palette was opened, because incidents may take seconds to find.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def draw_palette(page: str, summary: str) -> None:
 
 
 def changed_cookies() -> dict[str, Any]:
-    """What this session changed of that which the browser keeps, by the name of the cookie."""
+    """Changes of this session to values that the browser keeps, by the name of the cookie."""
     kept: dict[str, Any] = {favourites.COOKIE: favourites.changed_cookie(), start_page.COOKIE: start_page.changed_start_page()}
     kept |= {read_incidents.COOKIE: read_incidents.changed_marks(), time_zone.COOKIE: time_zone.changed_zone()}
     return {name: value for name, value in kept.items() if value is not None}
@@ -126,7 +126,7 @@ def feature_items(scope: Scope) -> list[Item]:
 def incident_items(scope: Scope) -> list[Item]:
     """The incidents of the scope's model in its window, or of all, worst first; none where they cannot be found.
 
-    Other models are left out where one is chosen: its incidents are known already, theirs may take seconds.
+    If a model is chosen, incidents of other models are left out, because finding them may take seconds.
     """
     from observability.dashboard.overview import incidents
 

@@ -1,4 +1,4 @@
-"""Which incidents a person has read. Kept in a cookie of the browser, which several tabs write: each writes its changes, not all of it.
+"""The incidents that a person has read. Kept in a cookie of the browser, which several tabs write: each writes its changes, not all of it.
 
 An incident that got worse since it was read is unread again; one that got better stays read.
 """
@@ -89,7 +89,7 @@ def write_marks() -> None:
 
 
 def asked_marks(does: str, named: Iterable[str], found: Mapping[str, Incident]) -> bool | None:
-    """What an action on a list of incidents asks for: True to mark the named as read, False as unread, None where it is another action.
+    """Whether an action on a list of incidents marks the named ones as read (True) or as unread (False); None for another action.
 
     `turn`, of the key: read, or unread where all of them are read.
     """

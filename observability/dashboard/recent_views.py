@@ -25,5 +25,5 @@ def recent_views() -> list[dict[str, Any]]:
 
 
 def place_of_view(view: Mapping[str, Any]) -> tuple[str, ...]:
-    """What tells a view from another: its page, and which thing it is about."""
+    """The identity of a view: its page, and the thing that it is about."""
     return (str(view["page"]), *(str(view["parameters"].get(key) or "") for key in TOLD_APART))

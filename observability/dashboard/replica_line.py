@@ -75,7 +75,7 @@ def is_done_at_owner(what: str, page: str) -> bool:
 
 
 def note_saved_at_owner(at: datetime) -> None:
-    """Tell the person whose page this thread runs that the owner has taken what they saved."""
+    """Tell the person whose page this thread runs that the owner has accepted their change."""
     if get_script_run_ctx(suppress_warning=True) is not None:
         st.session_state[SAVED] = at
 

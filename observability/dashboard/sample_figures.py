@@ -18,7 +18,7 @@ CAPTION = "The sample fleet, as an example. These are not your data."
 def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
     """Draw a figure of the sample, greyed and without reactions, where the sample is installed.
 
-    name: what it shows, for screen readers. build: the figure, from the folder of the sample.
+    name: the description of the figure for screen readers. build: the figure, from the folder of the sample.
     """
     folder = bundle_folder() / "sample_data"
     if not (folder / "fleet.toml").exists():

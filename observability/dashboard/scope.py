@@ -28,7 +28,7 @@ SPANS: dict[Span, str] = {
     "dates": "Chosen dates",
 }
 WINDOWS: dict[str, Span] = {words: span for span, words in SPANS.items()}
-"""What the time range shows and the address carries; codes (`28d`) are understood too."""
+"""Time ranges as they are shown and as the address holds them; codes (`28d`) are understood too."""
 DAYS: dict[Span, float] = {"live": 1 / 24, "1h": 1 / 24, "24h": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
 """Length of the relative windows in days."""
 HOURLY: tuple[Span, ...] = ("1h", "24h")

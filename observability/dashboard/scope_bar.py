@@ -195,7 +195,7 @@ def dates_in_zone(dates: Dates, zone: tzinfo) -> str | None:
 
 
 def latest_window_end(scope: Scope) -> datetime | None:
-    """When the last window of the scope's models ends; None where a window is unknown."""
+    """The end of the last window of the scope's models; None if a window is unknown."""
     try:
         return load.scope_dates(replace(scope, start=None, end=None))[1]
     except ObservabilityError:
@@ -302,7 +302,7 @@ def check_address(models: list[str]) -> None:
 def corrected_address() -> dict[str, list[str]] | None:
     """The address as the boxes write it, where it is in another accepted form: window codes, dates, times with an offset.
 
-    None where it needs no correction. A link of Streamlit's own repeats what is already in the address; that needs none.
+    None where it needs no correction. A link of Streamlit itself repeats parameters that are in the address already; this needs no warning.
     """
     given = {key: list(dict.fromkeys(st.query_params.get_all(key))) for key in st.query_params}
     fixed = {key: list(values) for key, values in given.items()}

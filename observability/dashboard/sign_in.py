@@ -79,14 +79,14 @@ def oidc_claims(cookies: Mapping[str, str], hours: float) -> dict[str, Any] | No
 
 
 def oidc_login_address() -> str:
-    """Where the sign-in at the provider begins, valid for two minutes."""
+    """The address at which the sign-in at the provider begins; it is valid for two minutes."""
     from streamlit.auth_util import encode_provider_token
 
     return f"/auth/login?provider={encode_provider_token(PROVIDER)}"
 
 
 def oidc_secrets(settings: AccessSettings) -> dict[str, Any] | None:
-    """What `st.login` needs of the settings, in the form of Streamlit's secrets; None where another method is used.
+    """The settings for `st.login`, in the form of Streamlit's secrets; None if another method of sign-in is used.
 
     The key that signs cookies is made anew with each start, so that no cookie outlives the process.
     """

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 COOKIE = "observability-time-zone"
 OWN = "own"
-"""What the cookie holds where the viewer chose their own zone."""
+"""The value of the cookie if the viewer chose their own zone."""
 HELD, CHANGED = "time-zone", "time-zone-changed"
 DRAWN = "time-zone-of-"
 """Begin of the state that holds the zone in which a chart was drawn."""
 UTC_SIGN = "(UTC)"
-"""How titles of columns name the zone of their times."""
+"""The words by which titles of columns name the zone of their times."""
 
 
 def viewer_zone() -> ZoneInfo | None:
@@ -139,7 +139,7 @@ def zoned_figure(figure: Any, key: str) -> Any:
 
 
 def utc_selection(key: str, selection: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is selected on the chart drawn under `key`, with its times in UTC, as its data have them."""
+    """The selection on the chart that is drawn under `key`, with its times in UTC, as in its data."""
     from observability.dashboard.charts.time_axis import selection_in_utc
 
     name = st.session_state.get(f"{DRAWN}{key}")

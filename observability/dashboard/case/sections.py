@@ -39,7 +39,7 @@ MOVED = {"happened": "said", "take": "said", "conclude": ""}
 
 
 def opened_section() -> str:
-    """The section that the address names; without one the inputs, or the decision boundary where the address has changed values."""
+    """The section that the address names. Without one, it is the decision boundary if the address has changed values, else the inputs."""
     named = st.query_params.get(PARAMETER) or ""
     if named in SECTIONS:
         return named

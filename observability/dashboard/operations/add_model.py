@@ -110,7 +110,7 @@ def _words_of_page(expected: object) -> object:
 
 
 def _place_on_page(option: re.Match[str]) -> str:
-    """Where on the page a command-line option is set."""
+    """The place on the page at which a command-line option is set."""
     return f"under {PART}" if option[1] in ("timezone", "decimal") else "under Corrections"
 
 

@@ -1,4 +1,6 @@
-"""The page of models that steer a system: what their decisions cost against the old rule, in the mean and in the tail, and who steered."""
+"""The page of models that steer a system: the cost of their decisions compared with the old rule, in the mean and in the tail, and who
+steered.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace

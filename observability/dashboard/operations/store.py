@@ -63,7 +63,7 @@ def _count_or_dash(count: int | None) -> str:
 
 
 def landing_section(status: dict[str, Any]) -> None:
-    """What waits and was loaded, the buttons that load it, and the log of repairs."""
+    """Draw the waiting and the loaded records, the buttons that load waiting ones, and the log of repairs."""
     waiting, last = status["landing"]["segments"], status["loaded"]["last"]
     said = "The landing folder cannot be read." if waiting is None else f"{formatting.plural(waiting, 'segment')} waiting."
     said += " Loaded every second while the dashboard runs." if waiting is not None else ""
@@ -118,7 +118,7 @@ def source_table_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def keeping_section(status: dict[str, Any]) -> None:
-    """When a backup was last made and proved, and what was removed at night."""
+    """Draw when a backup was last made and tested, and how much was removed at night."""
     done, now = status["keeping"], datetime.now(UTC)
 
     def last(name: str) -> str:
@@ -231,7 +231,7 @@ def _remove(remove: Callable[..., object], names: list[str]) -> None:
 
 
 def forget_form() -> None:
-    """The form that erases a subject everywhere, with a typed confirmation, and what it erased."""
+    """Draw the form that erases a subject everywhere after a typed confirmation, and the result of the erasure."""
     author = person_name.person_name_box("forget")
     with st.form("forget", border=True):
         subject = st.text_input("Subject", help="The value of the field subject, as it was logged", autocomplete="off")

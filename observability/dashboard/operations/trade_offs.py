@@ -53,7 +53,7 @@ COLUMNS = (
 """Columns of the table of forms, except cost, whose unit is the audit's."""
 MAX_SLICES = 12
 SERVE = "Serve form"
-"""How the sentence of a decision begins."""
+"""Beginning of the sentence of a decision."""
 
 
 @dataclass(frozen=True)

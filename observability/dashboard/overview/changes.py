@@ -85,7 +85,7 @@ def change_rows_by_event(entries: Sequence[Entry], scope: Scope) -> list[dict[st
 
 
 def recent_entries(entries: Sequence[Entry], end: datetime) -> list[Entry]:
-    """Entries by people from `end` on: a log may end long before today, and what people write is dated by when they wrote it."""
+    """Entries by people from `end` on. They are dated by when they were written, and the log of a model may end long before that."""
     return [entry for entry in entries if entry.at >= end and entry.author not in (None, BY_ITSELF)]
 
 

@@ -295,13 +295,13 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
 
 def is_call_log(status: ModelStatus) -> bool:
     """Whether a model consists of calls of a language model or of steps of their traces. Its row would show only dashes, so it has no row.
-    What was found in it is counted above the table (`call_logs_note`), and its incidents are listed with the others.
+    Its findings are counted above the table (`call_logs_note`), and its incidents are listed with the others.
     """
     return bool(status.predictions) and page_of_what_is_not_judged(status) == "vendors"
 
 
 def call_logs_note(logs: Sequence[ModelStatus]) -> str:
-    """Words after the number of models: how many have no row because they are call logs, with what was found in them."""
+    """Words after the number of models: how many have no row because they are call logs, with the findings in them."""
     if not logs:
         return ""
     found = [incident for status in logs for incident in status.incidents]

@@ -1,4 +1,4 @@
-"""What people do about an incident: assign, acknowledge, snooze, mute, resolve with a reason, comment. Each is a record of its alert."""
+"""Actions of people on an incident: assign, acknowledge, snooze, mute, resolve with a reason, comment. Each is a record of its alert."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ Spoken = tuple[Incident, Alert | None]
 KEYS = {"a": "acknowledge", "e": "resolve", "s": "snooze"}
 """Actions by the key that asks for one in a list of incidents."""
 SNOOZE = timedelta(days=7)
-"""How long a snooze lasts where nobody chooses another day."""
+"""Length of a snooze if nobody chooses another day."""
 ACTIONS = {"assign": "Assign", "acknowledge": "Acknowledge", "snooze": "Snooze", "mute": "Mute", "resolve": "Resolve", "reopen": "Reopen"}
 ICONS = {
     "assign": "person_add",
@@ -104,7 +104,7 @@ def incident_history(alert: Alert | None) -> None:
 
 
 def about_production() -> bool:
-    """Whether the page is about production, whose incidents open alerts. What stands in another environment opens none."""
+    """Whether the page is about production, whose incidents open alerts. An incident in another environment opens none."""
     return scope_from_state(st.session_state).environment is None
 
 

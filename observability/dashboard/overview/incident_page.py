@@ -48,7 +48,7 @@ CHANGES = (column("at", "When (UTC)", width="9rem"), column("what", "Change", wi
 @dataclass(frozen=True)
 class OpenIncident:
     """An incident as its page shows it. scope: in which it was found. window: of its model, None where it is about other records. alert:
-    what people said about it so far. moved: a sentence where it was found in other dates than the reader's.
+    the entries of people about it. moved: a sentence where it was found in other dates than the reader's.
     """
 
     incident: Incident
@@ -102,7 +102,7 @@ def _opened(incident: Incident, scope: Scope, moved: str | None = None) -> OpenI
 
 
 def _places_of(named: str) -> Iterator[tuple[Scope, str | None]]:
-    """Where an incident was seen: the dates of frozen weeks and of its alert, each with the claim of its lead."""
+    """The dates at which an incident was seen, from frozen weeks and from its alert, each with the claim of its lead."""
     for frozen in load_review.frozen_reviews()[:MAX_WEEKS]:
         body = load_review.frozen_review(frozen.review)
         for part in (body or {}).get("models", ()):
@@ -203,7 +203,7 @@ def incident_figure(here: OpenIncident) -> None:
 
 
 def incident_facts_table(here: OpenIncident) -> None:
-    """Where, since when, how sure, who is affected and what it costs."""
+    """Draw the place of the incident, its onset, its certainty, who is affected, and its cost."""
     lead, incident = here.lead, here.incident
     where = formatting.slice_in_words(lead.slice) if lead.slice else "all predictions" if is_about_predictions(incident) else lead.subject
     rows: list[tuple[str, Cell | str]] = [("Where", where)]
@@ -274,7 +274,7 @@ def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
 
 
 def source_table(here: OpenIncident) -> None:
-    """The findings by stage of the pipeline: the suspected source first, then what is consistent with coming from it."""
+    """The findings by stage of the pipeline: the suspected source first, then the findings that may be consequences of it."""
     rows = []
     for place, (stage, own) in enumerate(pipeline_chain(here.incident)):
         name: Cell = {"t": STAGE_WORDS[stage], "sub": "suspected source" if place == 0 else "consistent with it"}

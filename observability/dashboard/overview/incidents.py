@@ -148,8 +148,8 @@ def first_clause(sentence: str) -> str:
 def inbox_row(
     incident: Incident, models: Sequence[str], scope: Scope, owner: str | None = None, state: str | None = None, unread: bool = False
 ) -> dict[str, Any]:
-    """One incident in one line; its whole sentence and its facts are the tooltip. models: all that have it. owner: who takes it; state:
-    what people did about it. unread: bold, with a dot. Its button, and keys on the row, ask for an action.
+    """One incident in one line; its whole sentence and its facts are the tooltip. models: all that have it. owner: the person who works
+    on it; state: the last action of people on it. unread: bold, with a dot. Its button, and keys on the row, ask for an action.
     """
     facts = f"{incident.sentence} ({incident_facts(incident)})".replace("`", "")
     words = ROWS_AT_END.sub("", incident_headline(incident))

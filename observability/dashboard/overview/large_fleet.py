@@ -36,8 +36,8 @@ NO_EVENTS = pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "what": pd.Se
 
 @dataclass(frozen=True)
 class FleetFilter:
-    """Which models are listed, as the address says it. find: words of the row or of an incident's claim, in any case. owner, team, tag,
-    status: empty for all. page: from 1.
+    """The value in the address that chooses the listed models. find: words of the row or of an incident's claim, in any case. owner, team,
+    tag, status: empty for all. page: from 1.
     """
 
     find: str = ""
@@ -69,7 +69,7 @@ class FleetFilter:
 
 
 def fleet_filter_of(address: Mapping[str, str]) -> FleetFilter:
-    """The filter of an address; what is no page number is the first page."""
+    """The filter of an address; an invalid page number stands for the first page."""
     texts = {field.name: address.get(field.name, "") for field in fields(FleetFilter) if field.name != "page"}
     page = address.get("page", "")
     return FleetFilter(**texts, page=max(int(page), 1) if page.isdecimal() else 1)
@@ -162,7 +162,7 @@ def listed_page(statuses: Sequence[ModelStatus], chosen: FleetFilter, group: str
 
 
 def oldest_check(statuses: Sequence[ModelStatus]) -> str:
-    """How old the oldest of the checks is, as the end of a sentence; empty where all were made for the page."""
+    """The age of the oldest check, as the end of a sentence; empty if all checks were made for the page."""
     oldest = min((status.checked_at for status in statuses if status.checked_at is not None), default=None)
     return "" if oldest is None else f"; the oldest check was {formatting.time_ago(oldest, datetime.now(UTC))}"
 

@@ -1,4 +1,4 @@
-"""What changed, as marks on a line for each model: deploys and other events, registrations, and the beginning of incidents.
+"""Changes as marks on a line for each model: deploys and other events, registrations, and the beginning of incidents.
 
 A line is the window of its model and nothing else: the windows of models may lie years apart, so each has its own dates.
 """

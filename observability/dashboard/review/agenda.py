@@ -130,7 +130,7 @@ def _edit_agenda_item(room: ReviewPage, item: Item) -> None:
 
 
 def _item_notes(room: ReviewPage, item: Item) -> None:
-    """What people noted and decided about an item, and who else has it open."""
+    """Draw the notes and decisions about an item, and who else has it open."""
     for note in room.said:
         if note["item"] == item.item:
             verb = ENDS.get(note["does"]) or NOTE_VERBS[note["does"]]

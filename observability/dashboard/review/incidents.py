@@ -138,7 +138,7 @@ def _postmortem_card(note: dict[str, Any]) -> None:
 
 
 def _postmortem_form(room: ReviewPage, known: dict[str, Any], texts: dict[str, list[dict[str, Any]]]) -> None:
-    """The form, filled with the newest postmortem of the incident, else with what the frozen week knows."""
+    """Draw the form, filled with the newest postmortem of the incident, else with the facts of the frozen week."""
     titles = {key: item.title.replace("`", "")[:110] for key, item in known.items()}
     chosen = st.selectbox("Incident", titles, format_func=titles.__getitem__, **draft_arguments("postmortem-item", among=list(known)))
     if chosen is None:

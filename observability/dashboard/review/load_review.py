@@ -1,4 +1,4 @@
-"""Read what people and the dashboard decided (reviews, alerts, ledger), cached by the store's state."""
+"""Read the decisions of people and of the dashboard (reviews, alerts, ledger), cached by the store's state."""
 
 from datetime import date, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which people have which part of a review open now. Held in this process, where every session lives; nothing of it is stored."""
+"""The people who have a part of a review open now. Held in this process, where every session lives; nothing of it is stored."""
 
 import threading
 import time

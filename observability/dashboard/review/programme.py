@@ -72,7 +72,7 @@ def programme_section(values: Sequence[MonthValue]) -> None:
 
 
 def month_rows(values: Sequence[MonthValue]) -> list[dict[str, object]]:
-    """A row for each month, newest first, with what the chart shows."""
+    """A row for each month, newest first, with the values of the chart."""
     cells: dict[str, dict[str, Cell | str | None]] = {}
     for found in reversed(values):
         own = cells.setdefault(f"{found.month:%b %Y}", {"month": f"{found.month:%b %Y}"})

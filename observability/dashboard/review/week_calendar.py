@@ -11,7 +11,7 @@ from observability.dashboard import links
 from observability.dashboard.table import Cell, column, draw_table, table_row
 
 STATES = {"closed": "Closed", "held": "Held", "frozen": "Frozen", "draft": "Draft", "missing": "Missing"}
-"""What became of a week: its meeting was closed, people wrote in it, it is frozen only, it is a draft, it has predictions and no review."""
+"""States of a week: its meeting was closed; people wrote in it; it is only frozen; it is a draft; it has predictions and no review."""
 WIDTH = 520
 """Pixels of the calendar."""
 COLUMNS = (
@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def week_states(frozen: Collection[str], drafts: Collection[str], served: Iterable[Week], written: Mapping[str, bool]) -> dict[Week, str]:
-    """What became of each week that is frozen, drafted or has predictions, oldest first: keys of STATES.
+    """The state of each week that is frozen, drafted or has predictions, oldest first: keys of STATES.
 
     served: the complete weeks with predictions. written: whether the meeting is closed, of each review in which people wrote.
     """
@@ -75,7 +75,7 @@ def draw_calendar(states: Mapping[Week, str], chosen: str | None) -> None:
     year = st.selectbox("Year", years, years.index(here) if here in years else 0, key=f"calendar-year-{here}", width=140)
     counted = [state for week, state in states.items() if month_of_week(week)[0] == year]
     st.caption(state_counts(counted))
-    with st.container(width=WIDTH):  # a popover is as wide as what it holds
+    with st.container(width=WIDTH):  # a popover is as wide as its content
         draw_table("calendar", f"Weeks of {year}", COLUMNS, month_rows(states, year, chosen), compact=True)
 
 

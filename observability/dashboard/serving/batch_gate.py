@@ -147,7 +147,7 @@ def _table(here: frame.ModelPage, table: pd.DataFrame, words: dict[str, tuple[st
 
 
 def reason_words(finding: Finding) -> str:
-    """What is wrong with a batch, in few words."""
+    """The problem of a batch, in few words."""
     value = finding.value or 0.0
     return {
         judged.MISSING: f"{percent(value)} missing",

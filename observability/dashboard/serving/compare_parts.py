@@ -192,7 +192,7 @@ def difference_verdict_cell(difference: Difference) -> Cell:
 
 
 def better_side(difference: Difference) -> str | None:
-    """Which side is better; None where neither is."""
+    """The better side; None if neither is better."""
     known = METRICS.get(difference.metric)
     wanted = "low" if difference.section in ("fairness", "latency", "cost") else known.better if known else None
     if wanted is None or difference.distance or not difference.change.value:

@@ -24,7 +24,7 @@ WORDS = {"watch": "Wrong", "ok": "Agrees", "unknown": "Cannot tell yet", "act": 
 
 
 def agreement_findings(scope: Scope, model: str) -> list[Finding]:
-    """What serving/device_agreement found about a model, worst first; nothing of a model that is not known."""
+    """The findings of serving/device_agreement about a model, worst first; none for an unknown model."""
     if model not in load.catalog().by_name:
         return []
     found = load.findings_in_window(load.window(scope, model), wait=True)

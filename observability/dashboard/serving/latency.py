@@ -151,7 +151,7 @@ def cases_slower_than(here: ModelPage, point: clicks.Point, shown: pd.DataFrame)
 
 
 def untimed_words(latencies: pd.DataFrame) -> str | None:
-    """How many of the requests whose latency counts logged none, which therefore miss in the percentiles; None where all did."""
+    """A note on how many requests logged no latency and are therefore missing in the percentiles; None if all logged one."""
     counting = latencies[latencies["status"].isin(ANSWERED)]
     total, untimed = int(counting["n"].sum()), int(counting.loc[counting["bin"] < 0, "n"].sum())
     return f"{untimed:,} of {formatting.plural(total, 'answer')} logged no latency; the percentiles are of the others." if untimed else None

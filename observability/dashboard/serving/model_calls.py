@@ -1,4 +1,4 @@
-"""Calls of language models on the page of vendors: traffic by route, drift of what is asked and answered, and traces."""
+"""Calls of language models on the page of vendors: traffic by route, drift of questions and answers, and traces."""
 
 import json
 from collections.abc import Sequence
@@ -159,7 +159,7 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
 
 
 def call_drift_findings(scope: Scope) -> list[Finding]:
-    """What serving/call_drift found in the calls of the language models in scope, worst first."""
+    """The findings of serving/call_drift about the calls of the language models in scope, worst first."""
     found = [load.findings_in_window(load.window(scope, model.name), wait=True) for model in language_models(scope)]
     return worst_first([finding for of_model in found for finding in of_model if finding.analyzer == NAME])
 

@@ -1,4 +1,4 @@
-"""Decisions about augmentations on the page Studies: keep, drop or hold, with what was measured since."""
+"""Decisions about augmentations on the page Studies: keep, drop or hold, with later measurements."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ def augmentation_decision(
 
 
 def measured_since(made: DecisionItem, audits: Sequence[AugmentationAudit]) -> str:
-    """What became of a decision: whether a later audit of the same augmentation, of any version, has it in use."""
+    """The result of a decision in words: whether a later audit of the same augmentation, for any version, has it in use."""
     _, model, rest = made.id.split(":", 2)
     later = [
         audit
@@ -58,7 +58,7 @@ def measured_since(made: DecisionItem, audits: Sequence[AugmentationAudit]) -> s
 
 
 def decisions_about_augmentations(audits: Sequence[AugmentationAudit], verdicts: Sequence[AugmentationVerdict | None]) -> None:
-    """Draw the form for a decision, and the decisions that stand with what was measured since. verdicts: on each audit."""
+    """Draw the form for a decision, and the decisions in force with later measurements. verdicts: on each audit."""
     models = {audit.model for audit in audits}
     made = [each for model in sorted(models) for each in load.store().decisions(model) if each.id.startswith(BEGIN)]
     _decision_form(audits, verdicts)

@@ -91,7 +91,7 @@ def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], 
 def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
     """The same runs in their present state; the comparison of their devices with earlier runs is kept.
 
-    everything: all runs, which tell the studies that are searches.
+    everything: all runs; they show which studies are searches.
     """
     searches = search_sizes([each.run for each in everything])
     now = {each.run.name: each for each in load_runs.followed_training_runs(tuple(each.run.name for each in chosen), searches)}
@@ -120,7 +120,7 @@ def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerd
 def follow_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict], draw: Callable[[list[RunVerdict]], None]) -> None:
     """Draw runs; while one of them is active, those that are get read and drawn anew every FOLLOW_SECONDS.
 
-    everything: all runs, which tell the studies that are searches.
+    everything: all runs; they show which studies are searches.
     """
     active = [each for each in chosen if is_run_active(each)]
 

@@ -127,7 +127,7 @@ def selection_slices(challenger: Window, champion: Window) -> dict[str, Any]:
 
 
 def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
-    """Draw what the comparison speaks for, the criteria, churn and the slices, and return the recommendation."""
+    """Draw the decision that the comparison favours, the criteria, churn and the slices, and return the recommendation."""
     found = answer_or_stop(lambda: load.window_comparison_of(sides.challenger, sides.champion))
     slices = answer_or_stop(lambda: selection_slices(sides.challenger, sides.champion)) if found.pairs is not None else {}
     told = recommendation(here.model, found, len(slices.get("rows", [])), slices.get("looked_at", 0))

@@ -223,7 +223,7 @@ def trials_since(study: StudyResults, made: datetime) -> str:
 
 
 def further_line(study: StudyResults, found: FurtherTrials | None) -> None:
-    """What further trials can be expected to gain, in one sentence."""
+    """A sentence on the gain that can be expected of further trials."""
     if found is None:
         more = MIN_TRIALS - len(study.settings)
         st.markdown(
@@ -239,7 +239,7 @@ def further_line(study: StudyResults, found: FurtherTrials | None) -> None:
 
 
 def further_words(found: FurtherTrials, metric: str) -> str:
-    """What more trials can be expected to bring and to take, and how that compares with what is worth it."""
+    """Draw the expected gain and cost of more trials, and compare them with the smallest gain that is worth the cost."""
     return (
         f"{found.trials} more trials would take {duration_words(found.seconds)} and improve the best {metric} by at most "
         f"{gain_in_words(found.gain)} on average: {found.because}."

@@ -1,4 +1,4 @@
-"""The figures of an audit and the cases behind it: what the page of audits shows of each kind."""
+"""The figures of an audit and the cases behind it, for each kind of audit on the page of audits."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -207,7 +207,7 @@ def _roc(_here: ModelPage, audit: StoredAudit) -> None:
 
 
 def gap_words(gap: Mapping[str, Mapping[str, Any]]) -> str:
-    """How much smaller the loss of training records is, and what an attacker gains from that without any attack."""
+    """A sentence on how much smaller the loss of training records is, and on the gain of an attacker who only compares losses."""
     loss, low, high, inside, outside = (
         format_figure(gap[part][name], 3)
         for part, name in (

@@ -1,4 +1,4 @@
-"""The audits page: what was audited when and with what result, a start and a sign-off."""
+"""The audits page: the audits with their times and results, the start of an audit, and the sign-off."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -155,7 +155,7 @@ def _value_cell(audit: StoredAudit) -> Cell:
 
 
 def chosen_audit(audits: Sequence[StoredAudit], version: str | None) -> StoredAudit | None:
-    """The newest audit of the chosen kind: of the version where it is stated, else of the newest that has one."""
+    """The newest audit of the chosen kind: of the given version, else of the newest version that has such an audit."""
     own = [audit for audit in audits if version in (None, audit.version)] or list(audits)
     kinds = [kind for kind in RUN_HERE if any(audit.kind == kind for audit in own)]
     kind = st.segmented_control(

@@ -1,4 +1,6 @@
-"""Audits of forms on the page of audits: what the form in use changes, a figure and a short table. The page Trade-offs has all of it."""
+"""Audits of forms on the page of audits: the changes by the form in use, as a figure and a short table. The page Trade-offs has all of
+it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -69,7 +69,7 @@ def request_bursts(found: Sequence[Finding]) -> list[Finding]:
 
 
 def distance_section(view: GuardedRequests, found: Sequence[Finding]) -> None:
-    """How far requests are from the reference, against the reference's own distances; found: the findings about all requests."""
+    """Draw how far requests are from the reference, compared with the reference's own distances. found: the findings about all requests."""
     told = [finding for finding in found if (finding.subject, finding.metric) == ("model", judged.FAR_RATE)]
     finding_lines(told)
     edges = np.linspace(0, float(max(np.quantile(view.distances, 0.995), view.space.far * 1.5)), 41)
@@ -86,7 +86,9 @@ def distance_section(view: GuardedRequests, found: Sequence[Finding]) -> None:
 
 
 def far_sender_words(found: Sequence[Finding]) -> str:
-    """The subjects that sent the most far requests, with how many of how many; empty where the findings tell none."""
+    """The subjects that sent the most far requests, with the number of far requests and of all their requests; empty if the findings
+    name none.
+    """
     senders = [each for finding in found for each in finding.evidence.get("senders", ())]
     words = [f"{each['subject']} ({each['far']:,} of {each['n']:,})" for each in senders]
     return f"Subjects with the most far requests, of their sampled ones: {formatting.join_words(words)}." if words else ""
@@ -115,7 +117,7 @@ def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Fin
 
 
 def usual_subjects(view: GuardedRequests, claims: Sequence[Finding]) -> int:
-    """How many subjects with enough requests no finding names."""
+    """The number of subjects with enough requests that no finding names."""
     return len(view.judged - set(block_list(claims)["subject"]))
 
 

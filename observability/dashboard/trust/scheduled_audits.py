@@ -29,12 +29,12 @@ from observability.server.audit_schedule import (
 SCHEDULE = plain_columns(kind="Audit", when="Runs", next="Next run", last="Last outcome")
 NEVER = "never"
 CHOICES = (NEVER, "new version", "expired", "7 days", "30 days", "90 days")
-"""When an audit may run, as the setting says it, and never."""
+"""The choices for when an audit runs, in the words of the setting, and never."""
 WHEN = {NEVER: "Never", "new version": "With each new version", "expired": "When the last one expires"}
 
 
 def when_words(when: str) -> str:
-    """When an audit runs, in words: `every 30 days`."""
+    """The schedule of an audit in words: `every 30 days`."""
     return WHEN.get(when, f"Every {when}")
 
 
