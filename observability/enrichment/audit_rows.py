@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEVELS, DECIMALS = 50, 6
 """Levels of a category that an attack tries, the most frequent; most decimals of a number."""
 ENVIRONMENTS: tuple[Environment, ...] = ("production", "validation")
-"""Where served rows are looked for, in this order."""
+"""Environments in which served rows are looked for, in this order."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def audit_reference_rows(store: "Store", model: Model, version: Version, rows: i
 
 
 def audit_served_rows(store: "Store", model: Model, version: Version, rows: int) -> AuditRows:
-    """At most `rows` labelled rows that the version served, of production, else of validation."""
+    """At most `rows` labelled rows that the version served in production, else in validation."""
     for environment in ENVIRONMENTS:
         window = Window(model.name, FIRST, AFTER_LAST, version.name, environment=environment)
         found = _labelled(store, model, version, window, rows)
@@ -66,8 +66,8 @@ def audit_served_rows(store: "Store", model: Model, version: Version, rows: int)
 
 
 def served_inputs(store: "Store", model: Model, version: Version, rows: int, days: int) -> "DataFrame | None":
-    """At most `rows` rows of features by name that the version served in its newest `days` days, with a label or not; None where it served
-    none. Of production, else of validation.
+    """At most `rows` rows of features by name that the version served in its newest `days` days, with or without a label; None if it served
+    none. They come from production, else from validation.
     """
     activity = store.activity(model=model.name)
     columns = version_columns(model, version)
