@@ -198,7 +198,7 @@ def _computed_once(held: OpenedCase, name: str, ask: Callable[[], Answer]) -> An
 
 
 def offline_twin(held: OpenedCase) -> Twin | None:
-    """The same request as logged offline (of an offline record: online); None where it was not."""
+    """The same request as it was logged offline; for an offline record, as it was logged online. None if it was not logged there."""
     row = held.look.row
     return _computed_once(
         held,

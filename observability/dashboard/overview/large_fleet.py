@@ -36,7 +36,7 @@ NO_EVENTS = pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "what": pd.Se
 
 @dataclass(frozen=True)
 class FleetFilter:
-    """The value in the address that chooses the listed models. find: words of the row or of an incident's claim, in any case. owner, team,
+    """The filter of the listed models, as the address holds it. find: words of the row or of an incident's claim, in any case. owner, team,
     tag, status: empty for all. page: from 1.
     """
 

@@ -115,8 +115,8 @@ def _most_predictions(here: ModelPage, known: VersionChoices, serving: list[str]
 
 @cached_by_state(8, copied=True, by_model=lambda challenger, champion: challenger.model)
 def selection_slices(challenger: Window, champion: Window) -> dict[str, Any]:
-    """The slices in which the challenger is worse on the rows that both answered, nothing tested where there are none; `churn`: of each
-    slice.
+    """The slices in which the challenger is worse on the rows that both answered; without such rows, no slice is tested. `churn`: the
+    changed decisions of each slice.
     """
     model = load.catalog().model(challenger.model)
     versions = [[model.version(str(each.version)) or Version(str(each.version))] for each in (challenger, champion)]

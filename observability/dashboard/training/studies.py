@@ -239,7 +239,7 @@ def further_line(study: StudyResults, found: FurtherTrials | None) -> None:
 
 
 def further_words(found: FurtherTrials, metric: str) -> str:
-    """Draw the expected gain and cost of more trials, and compare them with the smallest gain that is worth the cost."""
+    """A sentence on the expected gain and the time of more trials, and on whether they are worth it."""
     return (
         f"{found.trials} more trials would take {duration_words(found.seconds)} and improve the best {metric} by at most "
         f"{gain_in_words(found.gain)} on average: {found.because}."
