@@ -71,9 +71,7 @@ def scope_models(scope: Scope) -> list[str]:
 
 
 def offered_models(chosen: str | None = None) -> list[str]:
-    """The model names that a select box offers: the fleet, then controllers. The product's own controller is offered only if it is
-    chosen.
-    """
+    """The model names in a select box: the fleet, then controllers; the product's own controller only if it is chosen."""
     known = catalog()
     names = [model.name for model in (*known.fleet, *known.controllers)]
     return names if chosen is None or chosen in names else [*names, chosen]
@@ -356,9 +354,7 @@ def check_times() -> dict[str, datetime]:
 def acknowledged_report(
     model: Model, report: CheckReport, acknowledged: AcknowledgedClaims
 ) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
-    """Findings and incidents of a model's check, without those about records other than predictions. Claims that a person has acknowledged
-    are marked so.
-    """
+    """Findings and incidents of a model's check, without those about records other than predictions. Acknowledged claims are marked."""
     from observability.monitoring import analyzer_runs, check
 
     about_records = analyzer_runs.record_analyzers()
@@ -372,9 +368,7 @@ def acknowledged_report(
 
 
 def scope_report(scope: Scope) -> CheckReport:
-    """Findings and incidents of the scope, worst first: about its model (else about every model, each in its own window), and about
-    records.
-    """
+    """Findings and incidents of the scope, worst first: about its model (else all models, each in its own window), and about records."""
     acknowledged = frozenset[Any]() if scope.environment else acknowledged_claims()
     found = [finding for model in scope_models(scope) for finding in findings_in_window(window(scope, model))]
     same = SameFindings((*found, *scope_record_findings(scope, beside=True)))
@@ -405,9 +399,7 @@ def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -
 
 
 def known_record_findings(scope: Scope, *analyzers: str) -> tuple[list[Finding] | None, bool]:
-    """The findings of `scope_record_findings`, and whether newer ones are being computed. None instead of findings if none are ready
-    soon.
-    """
+    """The findings of `scope_record_findings` (None if none are ready soon), and whether newer ones are being computed."""
     if not sign_in.current_person().sees_all:
         return scope_record_findings(scope, *analyzers), False
     state, compute = (owned_store().generation, page_clock()), partial(scope_record_findings, scope, *analyzers)
@@ -432,9 +424,7 @@ def fleet_record_findings(scope: Scope) -> list[Finding]:
 def _record_findings(
     name: str, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
-    """The findings of one analyzer for `scope_record_findings`. For people who may see every model they are kept with the watcher's
-    findings.
-    """
+    """The findings of one analyzer for `scope_record_findings`; kept with the watcher's for people who may see every model."""
     from observability.analyzers.training.runs import JUDGED
     from observability.metrics.labelled_window import LABELLED
     from observability.monitoring import check
@@ -583,10 +573,7 @@ def answer_query(query: str) -> "LimitedAnswer":
 
 
 def live_sample_note(model: str | None) -> str | None:
-    """A note that the times of sample data were moved to today, for the chosen model or for all models.
-
-    None if the sample is not live, or if the chosen model is not part of the sample.
-    """
+    """A note that times of the sample were moved to today; None if it is not live, or the chosen model is not part of it."""
     from observability.cli.live_sample import read_live_sample, sample_note
 
     try:

@@ -123,7 +123,7 @@ class CaptureClock:
 
 @dataclass(frozen=True)
 class JudgedDevice:
-    """The number of batches and columns of a device that could be judged. judged: whether any statistic has enough past or peers."""
+    """The size of a device's data and whether it could be judged. judged: whether any statistic has enough past or peers."""
 
     source: str
     device: str | None

@@ -2,8 +2,8 @@
 
 The statistic is a difference in differences: a change that all groups share is not a fairness change, and is left to performance and drift.
 A group's natural variation is estimated from the model's own past, and a distance that is there in the past too is not new. The reported
-movement of a group is measured from the reference. Whether that is chance is asked of the reference and the past month together where the
-month is as the reference was: a group has few positives in a reference, and many in a month.
+movement of a group is measured from the reference. Its significance is tested against the reference and the past month together, if the
+month is like the reference, because a group has few positives in a reference and many in a month.
 """
 
 from collections.abc import Collection

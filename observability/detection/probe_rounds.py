@@ -232,7 +232,7 @@ def day_of_round(at: datetime) -> int:
 
 
 def _only_text(values: Collection[Any]) -> str | None:
-    """The only text among some values; None if there are several different texts, or none."""
+    """The text of a collection with exactly one value, a text that is not empty; else None."""
     (first, *others) = values or (None,)
     return first if isinstance(first, str) and first and not others else None
 

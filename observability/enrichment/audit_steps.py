@@ -77,7 +77,7 @@ class AuditSteps:
 
     @property
     def path(self) -> Path:
-        """The file that keeps what the steps gave."""
+        """The file that keeps the results of the steps."""
         sizes = [ATTACKED, DISTURBED, REAL, TEXTS, CHUNK, POOL, EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS, WEIGHED, *NOISE]
         sizes += [FEATURES, AGAIN, TRAINING_ROWS]
         about = [FORM, sizes, asdict(self.request), self.version.artifact, str(self.version.registered_at), asdict(self.model.settings)]

@@ -1,4 +1,4 @@
-"""How large can the gaps between groups become when the population shifts?"""
+"""Find how large the gaps between groups can become when the population shifts."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The parts of an audit of leakage: which rows are training rows and which are held out, and the results from what was counted."""
+"""The parts of an audit of leakage: which rows are training rows and which are held out, and the results from the counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ KNOWN_NOWHERE = (
 
 @dataclass(frozen=True)
 class OverlapSides:
-    """Training rows, and held-out rows that should not be among them: `reference` or `served`. *_are: what they are, in words."""
+    """Training rows, and held-out rows that should not be among them: `reference` or `served`. *_are: the rows in words."""
 
     training: AuditRows
     held: AuditRows
@@ -124,7 +124,7 @@ def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]
 
 
 def _sides_of(overlap: Mapping[str, Any] | None) -> dict[str, str]:
-    """What an overlap compared, as `at` of the headline: only audits that compared the same rows repeat each other."""
+    """The compared rows of an overlap, as `at` of the headline. Only audits that compared the same rows are repeats of each other."""
     return {} if overlap is None else {"at": overlap["of"]}
 
 

@@ -1,4 +1,4 @@
-"""Can it be told which records a model was trained on?"""
+"""Find whether the model reveals which records it was trained on."""
 
 from collections.abc import Mapping
 from functools import partial

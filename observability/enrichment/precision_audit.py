@@ -47,8 +47,9 @@ VALID_DAYS = 180
 
 @dataclass(frozen=True)
 class AuditOptions:
-    """What is run. forms: names (empty: all). network: whether a small network is trained to imitate the model. providers: devices of ONNX
-    Runtime that are asked for beside the processor. seconds: of load a form. in_use: the form that is served. days: until it expires.
+    """The request for an audit of forms. forms: names (empty: all). network: whether a small network is trained to imitate the model.
+    providers: devices of ONNX Runtime that are asked for beside the processor. seconds: of load a form. in_use: the form that is served.
+    days: until it expires.
     """
 
     forms: tuple[str, ...] = ()
@@ -78,7 +79,7 @@ class LoadEnergy:
 
 
 def processor_energy(root: Path | None = None) -> Callable[[], float] | None:
-    """What reads the joules of all processors since its last call; None where the counters cannot be read."""
+    """A function that reads the joules of all processors since its last call; None if the counters cannot be read."""
     try:
         counters = Rapl() if root is None else Rapl(root)
     except (OSError, ValueError):
@@ -107,7 +108,7 @@ class FormQuestion:
 
 
 def form_question(store: "Store", model: Model, version: Version, options: AuditOptions, until: datetime) -> FormQuestion:
-    """What is asked about a version, on a sample of its predictions before `until`. Raises UsageError without model file or rows."""
+    """The questions to a version, on a sample of its predictions before `until`. Raises UsageError without model file or rows."""
     artifact = store.artifact(version)
     if artifact is None:
         raise UsageError(
@@ -136,7 +137,7 @@ def precision_audit(
 
 
 def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress, place: int | None = None) -> dict[str, Any]:
-    """What all forms gave, or a part of them from a place on (`trade_off_job.forms_from_place`), as JSON can hold it.
+    """The results of all forms, or of a part of them from a place on (`trade_off_job.forms_from_place`), as JSON.
 
     `forms` and `missing` as the job says them; by the name of a form, `scores` of the probes and `joules` where they were counted.
     Raises WorkerError where the model breaks.

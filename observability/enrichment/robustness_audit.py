@@ -1,4 +1,4 @@
-"""How far do the decisions of a model hold when its inputs are attacked, disturbed, absent or misspelt?"""
+"""Measure how stable the decisions of a model are when its inputs are attacked, disturbed, absent or misspelt."""
 
 from collections.abc import Mapping
 from functools import partial

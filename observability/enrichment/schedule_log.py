@@ -74,7 +74,7 @@ class ScheduleLog:
             self.stored(store)
 
     def stored(self, store: "Store") -> None:
-        """Store the kept decisions. Where the store refuses, they are dropped with a warning: the schedule goes on without them."""
+        """Store the kept decisions. If the store refuses them, they are dropped with a warning, and the schedule goes on."""
         records = [
             record
             for each in self.kept

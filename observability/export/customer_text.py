@@ -20,11 +20,11 @@ REVIEWED = {"yes": "the prediction was wrong", "no": "the prediction was right",
 def customer_paragraph(
     row: Row, contrast: AttributionContrast | None, verdicts: Sequence[DecisionItem], masked: Collection[str] = frozenset()
 ) -> str:
-    """The paragraph: what was predicted and when, the recorded outcome, missing inputs, what moved the score, and whether a person reviewed
-    it. It states what is unknown, and claims nothing about the cause of the outcome.
+    """The paragraph: the prediction and its time, the recorded outcome, missing inputs, the inputs that moved the score, and whether a
+    person reviewed it. It states what is unknown, and claims nothing about the cause of the outcome.
 
-    contrast: the attributions against the average, None where they are unknown. verdicts: of the case, newest first. masked: inputs whose
-    values are not written.
+    contrast: the attributions compared with the average, None if they are unknown. verdicts: of the case, newest first. masked: inputs
+    whose values are not written.
     """
     parts = [
         _prediction_sentence(row),

@@ -1,4 +1,4 @@
-"""Tables of metrics for other tools, as Parquet: findings of today, incidents, predictions by day, and what people decided.
+"""Tables of metrics for other tools, as Parquet: findings of today, incidents, predictions by day, and decisions of people.
 
 `findings/date=2026-07-01/findings.parquet` and `incidents/date=…` grow by one folder a day, so a place is a history; the other tables are
 replaced whole. They go to a folder or a bucket. docs/exports.md lists the columns.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from observability.store.types.query_answer import QueryAnswer
 
 SPOKEN = ("decisions", "actions", "alerts", "verdicts", "saved_cases")
-"""Views of what people and alerts said."""
+"""Views of the records of people and of alerts."""
 MAX_ROWS = 1_000_000
 QUERY_SECONDS = 600.0
 DRAFT, DRAFT_SECONDS = ".part", 24 * 3600.0
@@ -79,7 +79,7 @@ def write_metric_tables(
 
 
 def _opened_place(address: str) -> "Callable[[str, pa.Table], object]":
-    """What replaces the table of a name, below a folder or in a bucket. Raises UsageError."""
+    """The function that replaces the table of a name, below a folder or in a bucket. Raises UsageError."""
     if is_lake_address(address):
         place = open_file_place(address, "tables of metrics are")
         return lambda name, table: place.put(name, _parquet_bytes(table))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 PRODUCER = "urn:observability-dashboard"
-"""Which software wrote the events; the specification asks for a URI."""
+"""The software that wrote the events; the specification asks for a URI."""
 SPEC = "https://openlineage.io/spec"
 RUN_EVENT = f"{SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACETS = {

@@ -20,6 +20,8 @@ def csv_shape(text: str) -> tuple[int, list[str]]:
 
 
 def note_own_exports(store: "Store", records: Sequence[Mapping[str, object]]) -> None:
-    """Store the records. Where the store refuses, the file is given all the same: a full disk must not keep people from their data."""
+    """Store the records. If the store refuses the record, the file is delivered all the same, because a full disk must not keep people
+    from their data.
+    """
     with contextlib.suppress(ObservabilityError):
         store.write_records(records)

@@ -57,7 +57,7 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class SourceReading:
-    """An opened source. title: what it is. items: its entries, read lazily."""
+    """An opened source. title: the kind of source. items: its entries, read lazily."""
 
     title: str
     items: Iterable[SourceItem]

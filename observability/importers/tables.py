@@ -33,7 +33,7 @@ CLASS_NAMES = ("y_pred", "prediction", "predicted")
 
 @dataclass(frozen=True)
 class TableRoles:
-    """Columns of a table by what they are. score: column names, or `class=COLUMN`. None and () are left to the registration."""
+    """Columns of a table by their role. score: column names, or `class=COLUMN`. None and () are left to the registration."""
 
     score: tuple[str, ...]
     prediction: str | None

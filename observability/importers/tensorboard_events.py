@@ -43,7 +43,7 @@ class EventFile:
 
 
 def read_event_file(path: Path) -> EventFile:
-    """The content of an event file. A damaged or unfinished file is read up to the damage, which the result tells."""
+    """The content of an event file. A damaged or unfinished file is read up to the damage, and the result notes that."""
     found = EventFile()
     plugins: dict[str, str] = {}
     try:
@@ -101,7 +101,7 @@ def _add_event(found: EventFile, data: bytes, plugins: dict[str, str]) -> None:
 
 
 def _add_summary_value(found: EventFile, data: bytes, time: float, step: int, plugins: dict[str, str]) -> None:
-    """Add one value of a summary. The plugin of a tag is told with its first value only."""
+    """Add one value of a summary. Only the first value of a tag names its plugin."""
     tag, scalar, sort, content = "", None, "", b""
     for number, value in wire_fields(data):
         if number == 1:

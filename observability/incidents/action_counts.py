@@ -11,7 +11,7 @@ from observability.incidents.shared_faults import SharedFault, shared_faults
 
 
 class Judged(Protocol):
-    """What has a severity and a state: an incident or a finding."""
+    """A thing with a severity and a state: an incident or a finding."""
 
     @property
     def severity(self) -> Severity:

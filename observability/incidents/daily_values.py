@@ -29,9 +29,9 @@ def first_daily_finding(findings: Iterable[Finding]) -> Finding | None:
 
 @dataclass(frozen=True)
 class DailyLine:
-    """A metric by day as a static picture draws it. title: of the axis. label: the text alternative. share: values are shares.
+    """A metric by day for a static picture. title: title of the axis. label: the text alternative. share: whether values are shares.
 
-    line: in a message, the number of lines of the text above the picture.
+    line: number of text lines of a message after which the picture follows.
     """
 
     title: str

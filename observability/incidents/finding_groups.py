@@ -1,4 +1,6 @@
-"""Findings that are looked up by what they are about, so that grouping a model of many columns compares no finding with every other."""
+"""Findings that are looked up by their subject, so that the grouping of a model with many columns need not compare every finding with
+every other.
+"""
 
 from collections.abc import Iterable, Sequence
 

@@ -32,8 +32,9 @@ Stage = Literal[
     "other",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-"""In the order in which a fault propagates. request: what one subject asks for on purpose, a fault of its own. slice: the values of a
-feature changed in one slice."""
+"""In the order in which a fault propagates. request: requests that one subject makes on purpose; they are a separate fault. slice: the
+values of a feature changed in one slice.
+"""
 CAUSES: dict[Stage, tuple[Stage, ...]] = {
     "run": (),
     "arrival": (),
@@ -190,7 +191,7 @@ DISTRIBUTIONS = ("serving/drift", "serving/multivariate_drift")
 
 
 def is_undated_drift(finding: Finding) -> bool:
-    """Whether it is about a distribution and its days do not tell when it began."""
+    """Whether it is about a distribution and its days do not show when it began."""
     return finding.analyzer in DISTRIBUTIONS and onset_certainty(finding) != "dated"
 
 
@@ -282,8 +283,8 @@ def are_one_fall(one: Finding, other: Finding) -> bool:
 
 
 def is_undated_slice(finding: Finding) -> bool:
-    """Whether it is about a slice, and its days do not tell when it began: slices are searched in the window only, so that what its first
-    day shows may be older.
+    """Whether it is about a slice and its days do not show when it began. Slices are searched only in the window, so a change on its first
+    day may be older.
     """
     return finding.slice is not None and onset_certainty(finding) != "dated"
 

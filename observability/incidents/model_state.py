@@ -42,8 +42,8 @@ def not_judged_reason(findings: Iterable[Finding]) -> str | None:
 
 @dataclass(frozen=True)
 class DriftCounts:
-    """How many columns of a model (inputs and scores) drifted. drifted: their names, in the order of the findings. columns: how many were
-    looked at, those that cannot be judged included. undecided: how many cannot be judged.
+    """The number of columns of a model (inputs and scores) that drifted. drifted: their names, in the order of the findings. columns: how
+    many were looked at, those that cannot be judged included. undecided: how many cannot be judged.
     """
 
     drifted: tuple[str, ...]
@@ -56,7 +56,7 @@ class DriftCounts:
         return f"{self.undecided} cannot be judged" if self.undecided else None
 
     def words(self, columns: str = "columns") -> str:
-        """`1 of 21 columns drifted, 10 cannot be judged`. columns: what they are called."""
+        """`1 of 21 columns drifted, 10 cannot be judged`. columns: the word for the columns."""
         share = f"{len(self.drifted)} of {self.columns} {columns} drifted"
         return ", ".join(filter(None, (share, self.undecided_words)))
 

@@ -1,6 +1,6 @@
 """Incidents of several models with one thing in common are one shared fault: an input, a replica, device, source or host, an event.
 
-Pure. Only incidents that began on a known day are grouped. The reasons are in docs/decisions/0073. Sentences say what the models have in
+Pure. Only incidents that began on a known day are grouped. The reasons are in docs/decisions/0073. Sentences state what the models have in
 common and when it began; a common cause is not tested.
 """
 
@@ -22,7 +22,7 @@ PLACES = ("replica", "device", "source", "host")
 SHARED_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
 """Events that change what models read or do."""
 CommonThing = tuple[str, str]
-"""What models have in common: its kind (input, replica, device, source, host, event, arrival), and its name."""
+"""A thing that models have in common: its kind (input, replica, device, source, host, event, arrival), and its name."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from observability.incidents.grouping_rules import Known, onset_certainty
 
 
 def finding_since(finding: Finding) -> str | None:
-    """`since 31 Dec 2013`; `since 3 Dec 2013 or earlier` where it may have begun before the days that were looked at; None where its days
-    do not tell.
+    """`since 31 Dec 2013`; `since 3 Dec 2013 or earlier` if it may have begun before the analysed days; None if its days do not
+    show when it began.
     """
     certainty, since = onset_certainty(finding), standing_since(finding)
     if since is not None and certainty != "dated":
@@ -44,7 +44,7 @@ def incident_onset_certainty(incident: Incident) -> Known:
 
 
 def news_since(news: News | None, since: str | None) -> list[str]:
-    """What changed and since when, as facts beside each other: `ongoing since 24 Jun 2013` is one."""
+    """The change and its beginning, as separate facts; `ongoing since 24 Jun 2013` is one fact."""
     if news == "ongoing" and since:
         return [f"{NEWS_WORDS[news]} {since}"]
     return [words for words in (NEWS_WORDS.get(news or ""), since) if words]

@@ -238,8 +238,8 @@ def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool
 def has_harm(fault: FaultGroup) -> bool:
     """Whether answers, labels or the service became as bad as the fault is.
 
-    How right all answers are is decided by the primary metric: others that fall beside it are its details. A metric without a better side
-    (bias) is no harm.
+    The primary metric stands for the quality of all answers; other metrics that fall with it are its details. A metric without a better
+    side (bias) is no harm.
     """
     worst = fault.severity
     harm = [finding for finding in fault.others if pipeline_stage(finding) in HARM and finding.severity == worst]

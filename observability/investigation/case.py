@@ -33,7 +33,7 @@ def case(store: Store, prediction_id: str, **options: Any) -> Case:
 
 
 def same_id_sentences(row: Row) -> list[str]:
-    """Which other predictions have the same id, and how to select one of them; empty where there are none."""
+    """A sentence on other predictions with the same id, and how to select one of them; empty if there are none."""
     found = []
     if row.also_in:
         found.append(f"Other models have a prediction with this id: {', '.join(row.also_in)}. Name the model to select one.")

@@ -1,6 +1,6 @@
 """A case whose parts are computed on first access, once each.
 
-A part is a function of the case in a module of its own. A part that fails is None, with the reason in `why`, and affects no other part.
+A part is a function of the case, each in a separate module. A part that fails is None, with the reason in `why`, and affects no other part.
 """
 
 import logging

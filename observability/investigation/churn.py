@@ -196,7 +196,9 @@ def rescored_sample(
 
 
 def first_answer(store: Store, row: Row, version: Version) -> datetime | None:
-    """When a version first answered a request (start of the hour, UTC); None where it never did. It may have learned from earlier ones."""
+    """The time at which a version first answered a request (start of the hour, UTC); None if it never did. It may have learned from
+    earlier ones.
+    """
     known = store.activity(row.as_of, row.model.name)
     first = known.loc[(known["version"] == version.name) & (known["environment"] != "reference"), "first"].min()
     return None if first != first else aware_utc(first.to_pydatetime())
@@ -282,7 +284,9 @@ def churn_sentence(
 
 
 def learned_sentence(version: Version, both: ChurnRows, usable: Bools, worse: Bools, better: Bools) -> str:
-    """How many labelled rows are older than the other version's first answer, and the counts without them; empty where none is."""
+    """A clause on how many labelled rows are older than the other version's first answer, with the counts without them; empty if none
+    is.
+    """
     if both.at is None or both.first is None:
         return ""
     before = both.at < np.datetime64(naive_utc(both.first), "us")

@@ -49,7 +49,7 @@ class ErrorDefinition:
     said: str = "errors"
 
     def of(self, frame: "DataFrame") -> Bools:
-        """Which rows of a frame are errors; rows without label or decision are not."""
+        """Mask of the rows of a frame that are errors; rows without label or decision are not."""
         if self.limit is not None:
             error = frame["score"] - frame["label_value"]
             return np.asarray((error.abs() if self.sign is None else error * self.sign) > self.limit, bool)

@@ -61,7 +61,7 @@ def slice_level(value: Any) -> str:
 
 
 def condition_mask(condition: Condition, frame: "DataFrame") -> Bools:
-    """Which rows meet a condition."""
+    """Mask of the rows that meet a condition."""
     values = frame[condition.reference]
     if condition.null:
         return np.asarray(values.isna(), bool)

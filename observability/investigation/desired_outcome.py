@@ -39,7 +39,7 @@ def median_error(rows: RealRows | None) -> float | None:
 
 
 def usual_error_words(rows: RealRows | None) -> str:
-    """How the band of usual errors of a regression was measured, and on how many rows, in words."""
+    """In words, how the band of usual errors of a regression was measured, and on how many rows."""
     if rows is None:
         return "a tenth of the score"
     labelled = int(np.isfinite(rows.absolute_error).sum())
@@ -49,7 +49,7 @@ def usual_error_words(rows: RealRows | None) -> str:
 
 
 def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Goal:
-    """What counts as another outcome for this prediction.
+    """The outcomes that count as another outcome for this prediction.
 
     scores: the model's score of the stored input; used instead of the logged one where given. Regression: a score outside the band of the
     median error; where the label is known and farther away than that, a score within the median error of the label.
@@ -85,7 +85,7 @@ def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Go
 
 
 def meets_goal(goal: Goal, scores: Floats) -> Bools:
-    """Which scores reach the goal."""
+    """Mask of the scores that reach the goal."""
     return reaches_goal(goal_json(goal), scores)
 
 

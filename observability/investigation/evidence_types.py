@@ -115,7 +115,7 @@ class LabelCheck:
 
     @property
     def standing(self) -> str:
-        """How a suspect label that was measured stands, in a word or two."""
+        """The state of a suspect label that was measured, in a word or two."""
         if self.doubt is not None:
             return "doubtful"
         return "unlikely" if self.self_confidence is None or self.self_confidence < UNLIKELY else "less likely"

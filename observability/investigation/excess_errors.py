@@ -24,8 +24,8 @@ more.
 @dataclass(frozen=True)
 class ExcessErrors:
     """Errors of a group of rows. others: errors that rows outside it with the same scores would have. low: lower end of the 95 % interval
-    of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 where rows are
-    the unit). said: what the errors are, after `are`. even_days: effective number of the group's days; days of few rows hardly count.
+    of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 where rows are the unit). said:
+    the word for the errors in a sentence, after `are`. even_days: effective number of the group's days; days of few rows hardly count.
     """
 
     n: int
@@ -136,7 +136,7 @@ def expected_errors_by_score(frame: "DataFrame", wrong: Bools) -> Floats:
 
 
 def _windows(sorted_scores: Floats, scores: Floats, k: int) -> Array:
-    """Where the k rows begin that are around each score."""
+    """The place of the first of the k rows around each score."""
     middle = (np.searchsorted(sorted_scores, scores, "left") + np.searchsorted(sorted_scores, scores, "right")) // 2
     return np.clip(middle - k // 2, 0, sorted_scores.size - k)
 

@@ -173,8 +173,8 @@ def wider_values(case: CaseInProgress, values: Floats, large: Bools, past: Bools
 
 
 def reference_errors(case: CaseInProgress, value: float, error: float) -> Bools | None:
-    """Which of the reference rows with the nearest predicted values, the nearest first, have an error at least as large on the same side;
-    None where too few are labelled.
+    """For the reference rows with the nearest predicted values, nearest first: whether each has an error at least as large on the same
+    side. None if too few are labelled.
     """
     frame = comparison_rows.rows_of_reference(case)
     frame = frame[frame["score"].notna() & frame["label_value"].notna()]
@@ -188,7 +188,9 @@ def reference_errors(case: CaseInProgress, value: float, error: float) -> Bools 
 
 
 def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
-    """How often rows of a similar score are such errors, what the scores state, and the error's rank among all."""
+    """A sentence on how often rows of a similar score have such errors, on the rate that the scores state, and on the error's rank among
+    all.
+    """
     what = found.size or ("an error" if found.errors == 1 else "errors")
     because = f"{found.errors:,} of {found.n:,} other {found.text} were {what} ({percent(found.low)} to {percent(found.high)})"
     if found.stated is not None:

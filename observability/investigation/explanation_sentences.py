@@ -26,7 +26,7 @@ def explanation_sentences(
 ) -> tuple[str, ...]:
     """Three sentences with the numbers in the link space, and the resulting probability (or value).
 
-    bars: largest first; latent features that push to the same side are one bar. against: what the base value is the mean of.
+    bars: largest first; latent features that push to the same side are one bar. against: the rows whose mean is the base value.
     label_unit: the unit of a regression's values. Features without effect are not named.
     """
     up, down = latent_bars_by_side(bars)

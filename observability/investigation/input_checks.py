@@ -112,7 +112,7 @@ def number_input(column: Column, value: float, edges: Edges, counts: dict[int, i
 
 
 def place_text(place: ReferencePosition) -> str:
-    """Where a number lies in the reference, as a sentence."""
+    """A sentence on the place of a number in the reference."""
     if place.below is None:
         return "There is no reference."
     equal = f", {percent(place.equal / 100)} equal to it" if place.equal else ""

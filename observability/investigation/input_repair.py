@@ -241,7 +241,7 @@ def answer_scale(case: CaseInProgress, given: Floats) -> tuple[Floats, float | N
 
 
 def right_answers(case: CaseInProgress, given: Floats) -> Bools | None:
-    """Which answers are right: the decision is the label; for regression the error is no large one. None where that is unknown."""
+    """Mask of the right answers: the decision is the label; for a regression, the error is not a large one. None where that is unknown."""
     row = case.row
     if row.model.task == "regression":
         limit = comparison_rows.error_definition(case).limit

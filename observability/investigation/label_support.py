@@ -31,8 +31,8 @@ SUPPORTED, DOUBTED = 0.1, 0.2
 
 @dataclass(frozen=True)
 class RaterSupport:
-    """What raters said. doubt: probability that the same number of new raters would give another class. decided: probability that they
-    would give the class that the wrong prediction decided. text: as the start of a sentence.
+    """The support of raters for a label. doubt: probability that the same number of new raters would give another class. decided:
+    probability that they would give the class that the wrong prediction decided. text: as the start of a sentence.
     """
 
     raters: float

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 BLIND_EVERY = 5
-"""Where suggestions are shown, every so manieth item shows none, so that anchoring can be measured."""
+"""If suggestions are shown, every nth item shows none, so that anchoring can be measured."""
 SKIP_REASONS = (
     "No class fits",
     "Several classes fit",

@@ -1,4 +1,4 @@
-"""Which features are components of a representation, such as an SVD of words, and mean nothing one by one."""
+"""Find the features that are components of a representation, such as an SVD of words, and that have no meaning one by one."""
 
 import re
 from collections import Counter

@@ -102,7 +102,7 @@ def _is_level(row: Row, name: str, value: str) -> bool:
 
 
 def image_kind(value: str) -> Literal["data", "file", "web"] | None:
-    """How a text refers to an image; None where it does not."""
+    """The reference to an image in a text; None if it has none."""
     if value.startswith("data:image/"):
         return "data"
     if len(value) > 2000 or "\n" in value:

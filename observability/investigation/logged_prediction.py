@@ -31,7 +31,7 @@ OPTIONAL += ("feature_at", "acted_at", "attributions", "base_value", "attributio
 
 @dataclass(frozen=True)
 class OtherAnswer:
-    """What another version, or the same one in another environment, answered under the same id. Times are UTC."""
+    """The answer of another version, or of the same version in another environment, under the same id. Times are UTC."""
 
     version: str
     environment: str
@@ -140,7 +140,7 @@ class Row:
 
     @property
     def lake_note(self) -> str:
-        """Where the row came from, as a sentence; empty where the store keeps it."""
+        """A sentence on the origin of the row; empty if the store still holds the row."""
         day, since = self.stored.get("from_lake"), self.model.rows_from
         return (
             "" if day is None or since is None else f"From the lake, day {format_day(day)}; the store keeps rows since {format_day(since)}."

@@ -142,7 +142,7 @@ class Opposite:
 
 @dataclass(frozen=True)
 class Goal:
-    """What counts as another outcome. kind: above (score ≥ low), below (score < high), other (another class than `place` is most
+    """The definition of another outcome. kind: above (score ≥ low), below (score < high), other (another class than `place` is most
     probable), outside or inside (of low to high, regression). text: in words; short: as the end of a sentence, without the words for
     the rows.
     """
@@ -174,10 +174,9 @@ class WhatIf:
 @dataclass(frozen=True)
 class Answered:
     """One version's score of the stored input. role: this, previous, next, challenger (shadow) or baseline (most frequent class or mean
-    label of the reference). source: logged (this version), shadow (a prediction of the same request) or computed. right: against the
-    label, None where unknown. since: when the version first answered, where that is after the request, so that it may have learned from the
-    outcome. absolute_error: regression. missing: features that the version needs and the input lacks. why: reason
-    without a score.
+    label of the reference). source: logged (this version), shadow (a prediction of the same request) or computed. right: whether it equals
+    the label, None if unknown. since: when the version first answered, where that is after the request, so that it may have learned from
+    the outcome. absolute_error: regression. missing: features that the version needs and the input lacks. why: reason without a score.
     """
 
     version: str

@@ -141,7 +141,9 @@ def nearest_labelled(case: CaseInProgress) -> Near:
 
 
 def copied_rows(case: CaseInProgress, frame: "DataFrame", rows: "DataFrame") -> Bools:
-    """Which rows of a reference are rows of another frame: of the same instant and with the same inputs. A reference has ids of its own."""
+    """Mask of the rows of a reference that are rows of another frame too: with the same instant and the same inputs. A reference has ids
+    of its own.
+    """
     import pandas as pd
 
     names = ["at", *(column.reference for column in comparison_rows.compared_columns(case.row))]

@@ -1,4 +1,4 @@
-"""What predictions that a person selected on a map have in common: their errors against the others', and the rule that describes them.
+"""Describe the predictions that a person selected on a map: their errors compared with the others, and the rule that describes them.
 
 The rule is one to three conditions on columns that a slice can hold, found by a beam search for the largest F1 of belonging to the
 selection. It describes the selected points; it says nothing of why they lie together.

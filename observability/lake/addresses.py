@@ -1,4 +1,4 @@
-"""Addresses of sources: what is allowed, and what of one may be stored and shown.
+"""Addresses of sources: which addresses are allowed, and which part of an address may be stored and shown.
 
 An administrator names the address, on the command line or in lake.toml. Where lake.toml has `allow`, it must begin with one of its entries.
 Credentials come from the environment of the process that loads. An address that holds any is refused; the query of an https address, where
@@ -24,7 +24,9 @@ ALLOW_HTTP = "AWS_ALLOW_HTTP"
 
 @dataclass(frozen=True)
 class LakeAddress:
-    """An address that may be read. text: what is stored and shown; request: with its query; path: of a local folder or file."""
+    """An address that may be read. text: the address as it is stored and shown; request: the address with its query; path: path of a
+    local folder or file.
+    """
 
     text: str
     scheme: str

@@ -84,7 +84,7 @@ def https_answer(url: str, method: str, headers: dict[str, str]) -> tuple[int, d
 
 
 class HttpsRanges(RangedFile):
-    """The content of a file on a web server. Each read is one range; the file must stay what it was."""
+    """The content of a file on a web server. Each read is one range; the file must not change meanwhile."""
 
     def __init__(self, url: str, size: int, mark: str) -> None:
         super().__init__(size)
@@ -102,7 +102,7 @@ class HttpsRanges(RangedFile):
 
 
 def web_fingerprint(headers: dict[str, str], size: int) -> str:
-    """What changes with the content: the entity tag, else the time of the last change and the size."""
+    """A value that changes with the content: the entity tag, else the time of the last change and the size."""
     return headers.get("etag") or f"{headers.get('last-modified', '')}-{size}"
 
 

@@ -32,8 +32,8 @@ RETRIES: dict[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=
 
 @contextmanager
 def told_failures(where: str) -> Iterator[None]:
-    """Raise NotFoundError, UsageError or StoreBrokenError for what the library of the bucket raises. Its texts may hold requests: the first
-    line is told, without queries.
+    """Raise NotFoundError, UsageError or StoreBrokenError in place of the errors of the bucket's library. Its texts may hold requests,
+    so only the first line is reported, without queries.
     """
     import obstore.exceptions as failures
 
@@ -152,7 +152,7 @@ class FolderFiles:
 
 
 def object_fingerprint(about: Any) -> str:
-    """What changes with the content of an object: its entity tag, else its time and size."""
+    """A value that changes with the content of an object: its entity tag, else its time and size."""
     return str(about["e_tag"] or f"{about['last_modified'].isoformat()}-{about['size']}")
 
 

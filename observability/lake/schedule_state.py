@@ -1,4 +1,4 @@
-"""What became of the sources that are loaded on a schedule: `lake.json` in the home, written by the process that loads them."""
+"""The results of the sources that are loaded on a schedule: `lake.json` in the home, written by the process that loads them."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ STATE = "lake.json"
 
 
 def source_states(home: Path) -> dict[str, dict[str, Any]]:
-    """What became of each source by name: address, ran, succeeded (the last times), failure, report. Empty where nothing is known."""
+    """The last result of each source by name: address, ran, succeeded (the last times), failure, report. Empty where nothing is known."""
     return read_outcomes(home / STATE)
 
 

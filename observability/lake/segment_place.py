@@ -20,7 +20,7 @@ SEGMENTS, TAKEN, CONFIG, OWNER = "segments", "taken", "config.json", "owner.json
 PLACES = "collected-places.json"
 """In the home: addresses of the places in which the configuration was left."""
 NAME = re.compile(r"\d{8}T\d{6}-c[0-9a-f]{16}-\d{10}\.jsonl")
-"""When it was written (UTC), the collector's number, and the number of its segment."""
+"""The time at which it was written (UTC), the collector's number, and the number of its segment."""
 
 
 def open_segment_place(text: str) -> FilePlace:

@@ -39,7 +39,7 @@ class DeltaSource:
         return self.place.text
 
     def list_files(self) -> tuple[list[SourceFile], int]:
-        """The data files of the newest version. Raises UsageError where the table needs what the library cannot read."""
+        """The data files of the newest version. Raises UsageError if the table uses a feature that the library cannot read."""
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
 

@@ -1,8 +1,8 @@
 """Agreement of each annotator with the others.
 
-Each of an annotator's labels is compared with the consensus of the others on the same item (where they have one), and the share that
-agrees with what the others reach among themselves without this annotator: of each item one of them against the rest. Fisher's exact
-test; the same items on both sides make it cautious. With two annotators the deviating one cannot be identified.
+Each of an annotator's labels is compared with the consensus of the others on the same item (where they have one), and the share that agrees
+is compared with the agreement that the others reach among themselves: on each item, one of them against the rest. Fisher's exact test; the
+same items on both sides make it cautious. With two annotators the deviating one cannot be identified.
 """
 
 from dataclasses import dataclass, replace
@@ -28,8 +28,8 @@ MAX_ANNOTATORS = 50
 class AgreementComparison:
     """One annotator over the last days.
 
-    agrees, n: labels that agree with the others' consensus; peers_agree, peers: the same of the others without them. before: how far
-    below the others they were in the past; None where too few items tell.
+    agrees, n: labels that agree with the others' consensus; peers_agree, peers: the same of the others without them. before: how far below
+    the others they were in the past; None if too few items show it.
     """
 
     annotator: str

@@ -42,7 +42,7 @@ MAX_LEVELS = 20
 class ControllerDecisions:
     """The decisions of one controller: in the evaluated days, and in the four weeks before them.
 
-    rows, past: of `decision_rows`. start, end: the evaluated days. unit: of the outcome. system: what is steered, as `cache`.
+    rows, past: of `decision_rows`. start, end: the evaluated days. unit: of the outcome. system: the steered thing, such as `cache`.
     """
 
     model: str

@@ -49,7 +49,7 @@ WORDS = {
     "label": "price per label",
     "gb_month": "price per gigabyte-month",
 }
-"""How a part was priced, in words."""
+"""The pricing of a part in words."""
 
 
 def price_note(part: "CostPart", prices: "DataFrame", place: PriceScope, end: datetime) -> str:

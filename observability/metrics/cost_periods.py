@@ -1,4 +1,4 @@
-"""How much was spent in which currency, by day, month and period of a chart?"""
+"""Compute the amounts spent by currency, by day, month and period of a chart."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING

@@ -327,7 +327,7 @@ def suspect_labels(crowd: Crowd, current: Mapping[str, str]) -> "DataFrame":
 
 @dataclass(frozen=True)
 class LabellingCost:
-    """What labels cost. price: mean of a label, labels: number of them, corrected: settled items whose first label was another one.
+    """The cost of labels. price: mean of a label, labels: number of them, corrected: settled items whose first label was another one.
 
     settled, items: settled items and all. wrong_first: share of settled items whose first label was another one.
     """

@@ -1,4 +1,4 @@
-"""Which rows of a dataset are duplicates, contradict each other, lie far out, or are known to the training data already?"""
+"""Find the rows of a dataset that are duplicates, contradict each other, lie far out, or are in the training data already."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -270,7 +270,7 @@ def _holds_texts(column: "Series[Any]") -> bool:
 
 
 def _differ_in_one_stretch(one: str, other: str) -> bool:
-    """Whether two texts are equal but for one stretch of at most NEAR_TEXT of the longer one, or of one character."""
+    """Whether two texts are equal except for one stretch of at most NEAR_TEXT of the longer one, or of one character."""
     longest, shortest = max(len(one), len(other)), min(len(one), len(other))
     same = _common_start(one, other)
     same += min(_common_start(one[::-1], other[::-1]), shortest - same)
@@ -278,7 +278,7 @@ def _differ_in_one_stretch(one: str, other: str) -> bool:
 
 
 def _common_start(one: str, other: str) -> int:
-    """How many characters two texts begin with in common."""
+    """The number of characters at the beginning that two texts share."""
     return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 

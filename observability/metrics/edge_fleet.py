@@ -21,7 +21,7 @@ REPORT_COLUMNS = (
 )  # fmt: skip
 REPORTS = Records("device_report", REPORT_COLUMNS)
 VERSIONS_EVER = Records("device_report", ("model", "version", "at"), ever=True, rows=1_000_000)
-"""Which versions were reported when, before the window as well."""
+"""The query for the times at which versions were reported, also before the window."""
 LATE_HOURS = 24.0
 """Hours from an answer to its arrival beyond which a device counts as late."""
 DISAGREES = 0.02

@@ -108,7 +108,7 @@ def reading_energy(resources: "DataFrame") -> "DataFrame":
     """Energy of each reading.
 
     `energy_j` where it is given, else watts × `seconds`; else watts between two readings of the same device by the trapezoid rule,
-    gaps not bridged. Of overlapping readings of one device (of one host, else of one run) the part already covered is left out.
+    gaps not bridged. If readings of one device (of one host, else of one run) overlap, the part that is already covered is left out.
     Readings without watts and energy are left out.
 
     Parameters

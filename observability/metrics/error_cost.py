@@ -1,4 +1,4 @@
-"""What did a model's errors cost, by the prices that its owner gave them?"""
+"""Compute the cost of a model's errors, from the prices that its owner gave them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

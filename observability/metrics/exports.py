@@ -42,7 +42,7 @@ CHECKLIST = {
     "budget": "the privacy budget covers it",
     "deletion": "the copy is deleted at the end",
 }
-"""What training on a third party's machines should satisfy, in words. Four items follow from the export itself, unless it states them."""
+"""The requirements on training on a third party's machines, in words. Four items follow from the export itself, unless it states them."""
 UNTRANSFORMED = ("", "none", "null")
 
 
@@ -99,7 +99,7 @@ class ExportEvent:
 
     @property
     def is_private(self) -> bool:
-        """Whether a privacy loss was logged, or what it follows from."""
+        """Whether a privacy loss was logged, or the values from which it follows."""
         return self.epsilon is not None or release_rdp(self) is not None
 
 
@@ -203,7 +203,7 @@ def _whole(value: Any) -> int | None:
 
 
 def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientLevel]:
-    """What owners allow, by recipient and dataset ("" for all of a recipient), from the newest standing decisions.
+    """The levels that owners allow, by recipient and dataset ("" for all datasets of a recipient), from the newest decisions in force.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def privacy_loss(events: Iterable[ExportEvent], delta: float) -> PrivacyLoss:
     events : iterable of ExportEvent
         Exports of one pair of recipient and dataset.
     delta : float
-        δ at which ε is told.
+        δ at which ε is stated.
 
     Returns
     -------

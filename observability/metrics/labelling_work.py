@@ -1,4 +1,4 @@
-"""Which item is labelled next and why, who labels it and why, and what a policy would have brought.
+"""Decide which item is labelled next and by whom, with the reasons, and estimate the gain of a policy.
 
 The queue is ordered by ActiveLab's score or by the margin between the two likeliest classes. An item goes to the most accurate annotator
 for its likely class among those with the least open work. Policies are replayed on labels that were given, against random order.
@@ -194,7 +194,7 @@ def appoint_annotators(
 
 
 def annotator_skill(crowd: Crowd | None, who: str, chances: Sequence[float]) -> tuple[float, str]:
-    """How often an annotator is right on an item with these chances of the classes (Dawid and Skene), and that in words."""
+    """The chance that an annotator is right on an item with these chances of the classes (Dawid and Skene), and the same in words."""
     if crowd is None or who not in crowd.people:
         usual = float(crowd.fitted.accuracy.mean()) if crowd is not None else 0.0
         return usual, "New here, counted as the average"
@@ -237,7 +237,7 @@ class PolicyReplay:
     """Replay of second and third labels. curve: policy, share of the extra labels, errors (wrong labels left), low, high (of random order).
 
     items: items replayed, extra: labels beyond the first; wrong: first labels that the reference contradicts; fixed: by policy, corrected
-    with half of the extra labels, less those made wrong. reference: what the truth is taken from.
+    with half of the extra labels, less those made wrong. reference: the source of the true labels.
     """
 
     curve: "DataFrame"

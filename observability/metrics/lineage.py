@@ -246,7 +246,7 @@ class _Datasets:
 
 
 def _with_further(row: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """A record with its further fields beside its own, which win."""
+    """A record with its further fields next to its own fields; if a name occurs twice, its own field counts."""
     further = row.get("extra")
     return {**further, **row} if isinstance(further, dict) else row
 

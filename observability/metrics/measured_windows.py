@@ -157,7 +157,7 @@ class DailyMetrics:
         return values, errors, np.array([one.n for one in each], np.float64)
 
     def day_variation(self, metric: str, before: int, *, weekly: bool) -> DayVariation | None:
-        """What days add to a metric, from the four weeks before a day; None where fewer than seven days have labels to speak of."""
+        """The variance that days add to a metric, from the four weeks before a day; None if fewer than seven days have enough labels."""
         asked = metric, before, weekly
         if asked not in self.varies:
             days = self.labelled_days[self.labelled_days < before][-BASELINE_DAYS:]
@@ -170,8 +170,8 @@ class DailyMetrics:
         return self.varies[asked]
 
     def consecutive_variation(self, metric: str, last: int) -> DayVariation | None:
-        """What consecutive days add to a metric, from the five weeks up to `last`; None where fewer than seven days have labels to speak
-        of.
+        """The variance that consecutive days add to a metric, from the five weeks up to `last`; None if fewer than seven days have
+        enough labels.
         """
         days = self.labelled_days[(self.labelled_days <= last) & (self.labelled_days > last - BASELINE_DAYS - WEEK)]
         values, errors, n = self.measured_on(metric, days)

@@ -1,4 +1,4 @@
-"""How pictures and sound can be stored: bytes by exact form, and what lossy forms lose of each file, by group."""
+"""Measure forms of stored pictures and sound: bytes by exact form, and the loss of each file in lossy forms, by group."""
 
 import io
 import wave

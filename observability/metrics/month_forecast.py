@@ -79,7 +79,7 @@ def forecast_month_cost(parts: list[CostPart], past: list[CostPart], currency: s
 
 
 def month_cost_claim(found: MonthForecast, budget: float | None, currency: str, say: Say) -> tuple[Severity, str]:
-    """Severity against the budget, unknown without one, and the sentence.
+    """Severity compared with the budget (unknown without one), and the sentence.
 
     Parameters
     ----------

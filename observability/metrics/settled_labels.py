@@ -1,4 +1,4 @@
-"""Whether the labels of a window can be judged: most of them are in, or whole days have theirs.
+"""Whether the labels of a window can be judged: most of them have arrived, or whole days are complete.
 
 Labels that come a fixed time after their predictions leave the last days of a window without any, and the days before complete. Labels that
 come sooner for some outcomes than for others leave every day with a part of them, which is no fair sample. Only the second kind has to be

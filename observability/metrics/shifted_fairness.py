@@ -1,7 +1,8 @@
 """Gaps between groups if the population were another: the rates of decisions on reweighted rows.
 
 A fixed family of shifts: a part of the rows (a group, a class, a level or a half of a column) with a larger share, and the inputs that were
-served. The worst is chosen on one half of the rows and measured on the other, so that it is no largest of many chance results.
+served. The worst shift is chosen on one half of the rows and measured on the other half, so that it is not just the largest of many chance
+results.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from observability.stats.interval import Interval
 from observability.stats.reweighting import balancing_weights, effective_rows, raising_weights, weight_divergence
 
 DIVERGENCE = 0.1
-"""How far a shift goes, in nats: a part with half of the rows gets 72 %, one with a tenth 29 %."""
+"""Size of a shift in nats: a part with half of the rows grows to 72 %, a part with a tenth to 29 %."""
 MIN_EFFECTIVE_ROWS = 30.0
 """Effective rows of a rate (positives, negatives, decisions) from which a group is compared."""
 LEVELS, RARE = 6, 0.02
@@ -116,7 +117,8 @@ def part_shifts(name: str, kind: str, values: Array, divergence: float = DIVERGE
 
 
 def served_shift(columns: Mapping[str, Array], served: Mapping[str, Array], name: str = "") -> Shift | None:
-    """Shift of the rows to the inputs that were served: ranks and shares of levels have their means.
+    """Shift of the rows to the served inputs: the weighted means of ranks, and the weighted shares of levels, equal those of the served
+    rows.
 
     Parameters
     ----------
@@ -225,7 +227,7 @@ def worst_shift(rows: DecidedRows, shifts: Sequence[Shift], rates: Sequence[str]
     rows : DecidedRows
         Decisions, labels and groups.
     shifts : Sequence[Shift]
-        The family; the rows as they are among them.
+        The family; it includes the unchanged rows.
     rates : Sequence[str]
         Some of RATES.
     seed : int

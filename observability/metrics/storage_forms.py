@@ -1,4 +1,4 @@
-"""How a table can be stored: bytes by column and codec, cost of coding, lossy forms, and how far its rows single out people."""
+"""Measure forms of a stored table: bytes by column and codec, cost of coding, lossy forms, and how strongly its rows single out people."""
 
 import io
 import time

@@ -22,7 +22,7 @@ EXACT = "exact"
 
 @dataclass(frozen=True)
 class FormFidelity:
-    """How close the files of a lossy form of pictures or sound are to the exact ones, in one group.
+    """The closeness of a lossy form's pictures or sounds to the exact ones, in one group.
 
     place: in the audit's list. column, level: None of all files. figures: the mean over files, by name (psnr, ssim, snr).
     """

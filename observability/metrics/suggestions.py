@@ -110,7 +110,7 @@ class BlindItems:
 
     @property
     def stratified(self) -> StratifiedDifference:
-        """How much more often the wrong answer is given where it is suggested, within items."""
+        """By how much the wrong answer is more frequent if it is suggested, within items."""
         return stratified_difference(self.shown["sum"], self.shown["size"], self.without["sum"], self.without["size"])
 
     @property

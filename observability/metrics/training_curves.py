@@ -36,7 +36,7 @@ LOW, HIGH = (
         "accuracy acc auc auroc auprc f1 r2 precision recall sensitivity specificity bleu rouge ndcg mrr iou dice kappa reward",
     )
 )
-"""Words in a metric's name that tell which direction is better."""
+"""Words in a metric's name that show which direction is better."""
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 FINISHED = frozenset(("finished", "completed", "complete", "success", "succeeded", "ok", "done"))
 PRUNED = frozenset(("pruned", "stopped early", "stopped_early", "early_stopped", "early stopped"))
@@ -91,8 +91,8 @@ class TrainingRun:
     read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many, and
     `steps` is the number of its last one, counted from the first. step_times, step_numbers: of the records of steps that were read, in
     order of time. hosts, devices: of each rank that states it, the machine and the device that it last ran on. directions: the better
-    direction of metrics, as declared. batches: the batch of data that a step read (of several ranks all of them). alerts: what the job
-    itself said, with its time.
+    direction of metrics, as declared. batches: the batch of data that a step read (of several ranks all of them). alerts: messages of the
+    job itself, with their times.
     """
 
     name: str
@@ -269,7 +269,7 @@ def runs_from_records(
     steps : DataFrame
         Step records, in any order, with `stride` where long runs are thinned.
     resources : DataFrame | None
-        Resource records (at, run, and model where it is known). They tell the model of a run whose own records do not.
+        Resource records (at, run, and model where it is known). They name the model of a run whose own records do not.
     events : DataFrame | None
         Event records (at, run, text). Those that name a run are what its job said.
 

@@ -22,7 +22,7 @@ class UnusedColumns:
 
 
 def unused_columns(datasets: "DataFrame", runs: "DataFrame", read: Mapping[str, Sequence[str]]) -> dict[str, UnusedColumns]:
-    """Return what is unused of each dataset that a known model was trained on, by its name.
+    """Return the unused columns of each dataset that a known model was trained on, by the dataset's name.
 
     Parameters
     ----------

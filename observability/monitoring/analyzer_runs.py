@@ -121,8 +121,8 @@ def _failure_finding(analyzer: Analyzer, context: Context, subject: str, error: 
 
 
 def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:
-    """What an analyzer reads: "rows" where it asks for a sample of raw rows, "computed" where it asks for explanations or estimated
-    errors, which are computed in the background after the rows have arrived, else "aggregates".
+    """The kind of data that an analyzer reads: "rows" if it asks for a sample of raw rows; "computed" if it asks for explanations or
+    estimated errors, which are computed in the background after the rows have arrived; else "aggregates".
     """
     try:
         asked = [each.aggregate for each in analyzer.needs(context).values()]

@@ -51,7 +51,7 @@ LOG = logging.getLogger(__name__)
 AcknowledgedClaims = frozenset[tuple[str | None, str]]
 """Model and claim (`Finding.claim`) of the leads of incidents that a person has acted on."""
 KeepFindings = Callable[[Analyzer, Window, Callable[[], list[Finding]]], Iterable[Finding]]
-"""Gives the findings of an analyzer in a window: the kept ones, or what the given function computes."""
+"""Returns the findings of an analyzer in a window: the kept ones, else the result of the given function."""
 KeepModelFindings = Callable[[Window, Reads, datetime, Callable[[], list[Finding]]], Iterable[Finding]]
 """The same for all analyzers of one kind (`Reads`) in a model's window, evaluated as of an instant."""
 WEEKLY_FALSE_DISCOVERIES = 0.1

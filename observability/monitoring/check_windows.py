@@ -1,4 +1,4 @@
-"""Which window does a check analyze, and as of when?"""
+"""Choose the window that a check analyzes, and the instant as of which it does."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -114,7 +114,7 @@ def newest_prediction(model: Model, activity: "DataFrame", environment: Environm
 
 
 def newest_predictions(activity: "DataFrame", environment: Environment = "production") -> dict[str, datetime]:
-    """What `newest_prediction` gives for each model that has any, by name: one look at the activity of all."""
+    """The result of `newest_prediction` for each model with predictions, by name; the activity of all models is read only once."""
     last = activity[activity["environment"] == environment].groupby("model")["last"].max()
     return {str(name): aware_utc(at.to_pydatetime()) for name, at in last.items()}
 

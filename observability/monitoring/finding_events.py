@@ -1,4 +1,4 @@
-"""Which event came before a finding, and since when does it hold?"""
+"""Find the event before a finding, and the time since which the finding holds."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING

@@ -24,7 +24,7 @@ class KeptAnswers(Generic[Key, Answer]):
         self.most = most
         self._room, self._size = room, 0
         self.changes = 0
-        """How often an answer was kept."""
+        """The number of answers that were kept."""
         self._kept: OrderedDict[Key, tuple[int, Answer]] = OrderedDict()
         self._lock = threading.Lock()
         self._under_way: dict[Key, threading.Lock] = {}
@@ -54,7 +54,7 @@ class KeptAnswers(Generic[Key, Answer]):
                 self._under_way.pop(asked, None)
 
     def size_of(self, answer: Answer) -> int:
-        """How large an answer is, in the unit of the room."""
+        """The size of an answer, in the unit of the limit."""
         return 1
 
     def keep(self, asked: Key, generation: int, answer: Answer) -> None:

@@ -30,7 +30,7 @@ HIDDEN = "***"
 
 @dataclass(frozen=True)
 class ProbeAnswer:
-    """What came back for one question.
+    """The response to one question.
 
     status: as of a prediction. latency_ms: of the last try. error: why there is no answer. values: the values at the other pointers.
     is_number: the response holds a number there, not a text.

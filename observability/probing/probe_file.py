@@ -47,10 +47,11 @@ class ProbeSet:
     """A fixed set of questions to one model at one address.
 
     token: name of the environment variable that holds the token; its value is never stored. body: JSON with `{question}` in its texts; None
-    for a request without one. read: JSON pointers (RFC 6901) by what they give. answers: the classes that an answer may be; pattern: the
-    regular expression of a well-formed answer. numbers: answers are numbers, which differ where they are more than `tolerance` apart (None:
-    more than their own spread in the baseline). refusals: beginnings of answers that refuse, in lower case. currency: of the prices and of
-    the cost that the vendor states. encoder: absolute path of the sentence encoder of free-text answers (sentence_encoder.py).
+    for a request without one. read: JSON pointers (RFC 6901), by the name of the value that they point to. answers: the classes that an
+    answer may be; pattern: the regular expression of a well-formed answer. numbers: answers are numbers, which differ where they are more
+    than `tolerance` apart (None: more than their own spread in the baseline). refusals: beginnings of answers that refuse, in lower case.
+    currency: of the prices and of the cost that the vendor states. encoder: absolute path of the sentence encoder of free-text answers
+    (sentence_encoder.py).
     """
 
     model: str
@@ -87,7 +88,7 @@ class ProbeSet:
 
 
 def read_probe_set(path: Path) -> ProbeSet:
-    """The probe set of a file. Raises UsageError that names the key, the value and what was expected."""
+    """The probe set of a file. Raises UsageError that names the key, the value and the expected value."""
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -20,7 +20,7 @@ PAST_DAYS, GRACE_DAYS = 28, 14
 
 
 def devices_sql(finding: Finding, context: Context) -> str:
-    """The devices of a model in the window (`devices`): their groups by the newest report, and what they did in all of their reports."""
+    """The devices of a model in the window (`devices`): their groups by the newest report, and the values of all their reports."""
     groups = ", ".join(f'arg_max({name}, "at")::VARCHAR AS {name}' for name in GROUPS)
     return f"""devices AS (
   SELECT device, {groups}, sum(crashes) AS crashes, sum(out_of_memory) AS out_of_memory, sum(compared) AS compared, sum(agreed) AS agreed,

@@ -5,7 +5,7 @@ from observability.core.finding import Finding
 from observability.proofs.rows import column_in_view, indented_clause, proven_rows, reference_rows, sample_sql
 
 NO_QUERY = "its baseline is the month before, or the other rows"
-"""Why a shift that is not against the reference has no query."""
+"""The reason why a shift that is not measured against the reference has no query."""
 
 
 def rank_shift_sql(finding: Finding, context: Context, inside: str, most: int) -> str | None:

@@ -49,7 +49,7 @@ SELECT (SELECT sum(amount) / sum(served) FROM spent) / share AS {finding.metric}
 
 
 def month_cost_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of what was spent in a month that is over, on serving and on labels."""
+    """The SQL of the spending of a past month, on serving and on labels."""
     month = (finding.end - timedelta(microseconds=1)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     spent = _spent_sql(finding, context, month)
     return spent and f"{spent}\nSELECT sum(amount) AS month_cost FROM spent"

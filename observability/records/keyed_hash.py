@@ -1,7 +1,7 @@
 """Keyed hashes (HMAC-SHA-256) of values that must not be kept: subjects that were erased, features that are hashed before they are written.
 
 The key lies in a file of its own, `HOME/secret.key` or the file that OBSERVABILITY_KEY_FILE names. It is never part of the database, of a
-backup or of a record. Without it a hash tells nothing about the value.
+backup or of a record. Without it a hash reveals nothing about the value.
 """
 
 import hashlib
@@ -64,5 +64,5 @@ def keyed_hash(key: bytes, text: str) -> str:
 
 
 def key_name(key: bytes) -> str:
-    """A name of the key that does not tell the key: 12 hexadecimal digits."""
+    """A name of the key that does not reveal the key: 12 hexadecimal digits."""
     return keyed_hash(key, "name of this key")[:12]

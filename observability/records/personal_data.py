@@ -20,7 +20,7 @@ RARE = 1e-6
 EMAILS, PHONES, CARDS = "e-mail addresses", "phone numbers", "payment card numbers"
 ACCOUNTS, IDENTIFIED = "bank account numbers", "national identifiers"
 WORTH_READING = re.compile(r"@|[(\[]at[)\]]|(?:\d\D{0,3}){6}", re.IGNORECASE)
-"""What every form below contains; most texts do not."""
+"""Characters that every form below contains; most texts do not contain them."""
 SIGNS = dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-") | dict.fromkeys(
     (*range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF)
 )

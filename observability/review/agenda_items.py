@@ -175,7 +175,7 @@ def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: da
 
 
 def version_starts(store: Store, audits: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], datetime]:
-    """When each version of a model was registered or first audited, the earlier of both; naive UTC, by model and version."""
+    """The earlier of the registration and the first audit of each version; naive UTC, by model and version."""
     registered = ((model.name, version) for model in store.catalog().models for version in model.versions)
     starts = {(model, each.name): naive_utc(each.registered_at) for model, each in registered if each.registered_at}
     for row in audits:

@@ -31,7 +31,7 @@ MAX_ENTRIES = 2000
 class Entry:
     """One event. title: one sentence; author: None where nobody is recorded.
 
-    about: what it refers to, by name (prediction, incident, action, decision, version, dataset, until).
+    about: the things to which it refers, by name (prediction, incident, action, decision, version, dataset, until).
     """
 
     at: datetime
@@ -152,7 +152,7 @@ SAYS |= {"snoozed": "snoozed", "woken": "snooze ended", "reopened": "reopened", 
 
 
 def alert_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries of `alert` records: incidents, and what people did with their alerts."""
+    """Entries of `alert` records: incidents, and the actions of people on their alerts."""
     titles = {row["incident"]: row["title"] for row in frame.to_dict("records") if row["title"]}
     for row in frame.to_dict("records"):
         if row["says"] in SAYS:

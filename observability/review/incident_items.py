@@ -81,7 +81,7 @@ WITHOUT_RECORDS = "The week before was frozen without incidents of records, so w
 def rank_reasons(
     change: str, new: str, part: Body, share: float, collateral: int, rows: float, weight: float, *, stands: bool
 ) -> tuple[str, ...]:
-    """Why an incident has its rank, as short sentences. new: what is said where no earlier week names the incident. stands: it is ongoing,
+    """Why an incident has its rank, as short sentences. new: the words if no earlier week names the incident. stands: it is ongoing,
     although no earlier week names its lead.
     """
     first = {

@@ -1,4 +1,4 @@
-"""How the review programme goes, by calendar month (UTC): promises kept, alarms useful, and the time to detect, acknowledge and resolve.
+"""Figures of the review programme by calendar month (UTC): promises kept, alarms useful, and the time to detect, acknowledge and resolve.
 
 A value that rests on fewer than MIN_ITEMS items is None: only its counts are known.
 """
@@ -123,7 +123,7 @@ def acknowledged_at(records: Iterable[Mapping[str, Any]]) -> dict[str, datetime]
 
 
 def resolved_at(alert: Alert) -> datetime | None:
-    """When an alert was resolved for the last time; None while it is not."""
+    """The time at which an alert was last resolved; None while it is open."""
     return alert.changed_at if alert.state == "resolved" else None
 
 

@@ -75,7 +75,7 @@ class Person:
     """Somebody who acts: name, role and, where it differs, the role for single models (NO_ROLE: no access).
 
     role None: only the models that are named. source: how they are known; "here" is the person at a dashboard without sign-in. for_a_file:
-    what they get goes to a file that leaves the product, so nothing masked is revealed.
+    whether the answers go to a file that leaves the product, so that nothing masked is revealed.
     """
 
     name: str

@@ -317,7 +317,7 @@ async def unknown_address(_request: Request) -> Response:
 
 
 def routes_elsewhere(owner: str) -> list[BaseRoute]:
-    """The routes of a process that only shows pages: programs are told the address of the owner of the store."""
+    """The routes of a process that only shows pages: programs get the address of the owner of the store."""
 
     async def elsewhere(_request: Request) -> Response:
         return error_response(421, "this process only shows pages", f"Send it to the owner of the store, {owner}")

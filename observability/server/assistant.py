@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
 RunCommand = Callable[[list[str]], Awaitable[tuple[int, str, str]]]
-"""Runs one command line beside the event loop; returns its exit code, what it printed, and its error."""
+"""Runs one command line beside the event loop; returns its exit code, its output, and its error."""
 
 INSTRUCTIONS = """The health of machine-learning models: findings, incidents, single predictions, and SQL over the logged records.
 A finding's `because` says it in one sentence; `severity` is act, watch, ok or unknown. Unknown means undecided for want of

@@ -53,7 +53,7 @@ WAIT = 5.0
 """Seconds to wait for another process that writes."""
 _writing = threading.Lock()
 _elsewhere: list[Callable[..., object]] = []
-"""What logs in the place of this process, if anything (`log_elsewhere`)."""
+"""The function that logs in place of this process, if there is one (`log_elsewhere`)."""
 
 
 def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> None:
@@ -81,7 +81,7 @@ def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> No
 
 
 def log_elsewhere(send: Callable[..., object]) -> None:
-    """From now on let the owner of the store log what is done in this process, which only reads. send: calls a method of it, by name."""
+    """From now on, let the owner of the store log the actions in this process, which only reads. send: calls a method of it, by name."""
     _elsewhere[:] = [send]
 
 

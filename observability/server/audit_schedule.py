@@ -71,7 +71,9 @@ def newest_audited_version(model: Model) -> Version | None:
 
 
 def audit_due_at(when: str, registered: datetime, last: StoredAudit | None) -> datetime | None:
-    """When an audit is due that was scheduled as `30 days`, `new version` or `expired`; None if the next audit examines another version."""
+    """The time at which an audit is due that was scheduled as `30 days`, `new version` or `expired`; None if the next audit examines
+    another version.
+    """
     if last is None:
         return registered
     if when == "new version":
@@ -110,7 +112,7 @@ def schedule_outcomes(home: Path) -> dict[str, dict[str, Any]]:
 
 
 def schedule_words(audit: ScheduledAudit, outcome: Mapping[str, Any], now: datetime) -> str:
-    """When an audit runs next, and what came of the last run, in words."""
+    """In words, the next run of an audit and the result of its last run."""
     rule = {"new version": "with each new version", "expired": "when it expires"}.get(audit.when, f"every {audit.when}")
     following = "next with a new version"
     if audit.next is not None:

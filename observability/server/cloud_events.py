@@ -58,7 +58,7 @@ class CloudEvent:
 
 @dataclass
 class EventsTaken:
-    """What became of the events of a request. accepted: records written. waiting: halves that were kept."""
+    """The outcome of the events of a request. accepted: records written. waiting: halves that were kept."""
 
     accepted: int = 0
     waiting: int = 0

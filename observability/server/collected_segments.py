@@ -65,7 +65,8 @@ class SegmentIntake:
         self.present_at = self.purged_at = -math.inf
 
     def round(self) -> int:
-        """Publish the configuration if it changed, bring what is new, and move away what the store has: the number of segments that wait.
+        """Publish the configuration if it changed, fetch new segments, and move away segments that the store has. Returns the number of
+        waiting segments.
 
         Raises ObservabilityError where the place, the disk or the store cannot be used.
         """

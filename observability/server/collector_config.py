@@ -1,5 +1,6 @@
-"""What collectors need of a home, as one file in the shared place: hashes of tokens, limits, protected features, and the catalog against
-which records are validated. No secret is in it: of tokens there are hashes, and the key of protected features is not written.
+"""The settings of a home that collectors need, as one file in the shared place: hashes of tokens, limits, protected features, and the
+catalog against which records are validated. No secret is in it: of tokens there are hashes, and the key of protected features is not
+written.
 """
 
 import hashlib
@@ -57,7 +58,7 @@ def _text_of(path: Path) -> str | None:
 
 
 def _model_body(model: Model) -> dict[str, Any]:
-    """What validation asks of a model."""
+    """The facts about a model that validation needs."""
     versions = [
         {"name": each.name, "registered": each.registered_at and each.registered_at.isoformat(), "features": each.features}
         for each in model.versions

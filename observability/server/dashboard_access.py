@@ -1,4 +1,4 @@
-"""Which dashboards may a person see, and to which channels may they send one?"""
+"""Decide which dashboards a person may see, and to which channels the person may send one."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -16,7 +16,9 @@ LOOK_AT_ALL = 3600.0
 
 
 class FrozenImports:
-    """A callback of the garbage collector: a full collection after many imports leaves what it found in use out of later ones."""
+    """A callback of the garbage collector: a full collection after many imports excludes the objects that it found in use from later
+    collections.
+    """
 
     def __init__(self) -> None:
         self._modules, self._at, self._looks_at_all = 0, 0.0, False

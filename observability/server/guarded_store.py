@@ -1,4 +1,4 @@
-"""A store that checks every call for one person, leaves out what is hidden, and logs what is changed."""
+"""A store that checks every call for one person, leaves out hidden data, and logs changes."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,7 +53,7 @@ def action_of_settings(names: AbstractSet[str]) -> Action:
 
 
 def guarded_store(store: "Store", person: Person) -> "Store":
-    """The store as a person may use it: every call is checked, and what is hidden is left out. Without sign-in, the store itself, unless it
+    """The store as a person may use it: every call is checked, and hidden data are left out. Without sign-in, the store itself, unless it
     is for a file.
     """
     return store if person.source == "here" and not person.for_a_file else cast("Store", GuardedStore(store, person))

@@ -12,7 +12,7 @@ from typing import Any
 from observability.core.limits import IntakeLimits
 
 _LIMITS: list[Callable[[], IntakeLimits]] = []
-"""How long a header may take and be; empty until the protocol was changed."""
+"""The longest time and the largest size of a header; empty until the protocol was changed."""
 END = b"\r\n\r\n"
 
 

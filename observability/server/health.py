@@ -93,7 +93,7 @@ def all_problems(store: "Store") -> list[str]:
 
 
 def _process_problems() -> list[str]:
-    """What this process does not do that it should, as sentences."""
+    """The duties that this process does not fulfil, as sentences."""
     return [*loader_problems(), *collectors_problems(), *publishing_problems()]
 
 

@@ -34,7 +34,7 @@ Takes = Literal["any", "label"]
 
 
 class IntakeRefusedError(Exception):
-    """A request that is refused as a whole: the response's status, what is wrong, what to try, and headers of the response."""
+    """A request that is refused as a whole: the response's status, the problem, the advice, and headers of the response."""
 
     def __init__(self, status: int, error: str, attempt: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(error)
@@ -43,7 +43,7 @@ class IntakeRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of the lines of a body. rejected: {line, reason} of each rejected one. reasons: numbers of them by a word."""
+    """The outcome of the lines of a body. rejected: {line, reason} of each rejected one. reasons: numbers of them by a word."""
 
     accepted: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)

@@ -43,7 +43,7 @@ def lake_work(store: "Store", stopping: threading.Event) -> tuple[CollectedState
 
 
 def run_source_schedule(store: "Store", stopping: threading.Event) -> None:
-    """Load what is due until `stopping` is set. A failure is logged, kept in the state, and tried again."""
+    """Load the sources that are due until `stopping` is set. A failure is logged, kept in the state, and tried again."""
     while not stopping.wait(LOOK_EVERY):
         try:
             load_due_sources(store, datetime.now(UTC), stopping)
@@ -73,7 +73,7 @@ def load_due_sources(store: "Store", now: datetime, stopping: threading.Event) -
 def _loaded_source(
     store: "Store", source: ScheduledSource, allow: tuple[str, ...] | None, now: datetime, stopping: threading.Event
 ) -> dict[str, Any] | None:
-    """Load one source; what the state keeps of it, None where the process ends."""
+    """Load one source. Returns the result that the state keeps; None if the process ends."""
     entry: dict[str, Any] = {"address": source.address, "ran": now.isoformat(timespec="seconds"), "failure": None}
 
     def progress(*_counts: int) -> None:

@@ -148,7 +148,7 @@ def _models(owner: process_lock.Owner, status: Mapping[str, Any]) -> list[str]:
 
 
 def _time_of(done: Mapping[str, Any] | None) -> float | None:
-    """When something was done, in seconds since 1970; None where it never was."""
+    """The time at which something was done, in seconds since 1970; None if it was never done."""
     return None if done is None else datetime.fromisoformat(done["at"]).timestamp()
 
 

@@ -54,7 +54,7 @@ class OtlpSpan:
 
 @dataclass
 class SpansTaken:
-    """What became of the spans of a request. passed: spans that are no predictions. rejected: why, one each."""
+    """The outcome of the spans of a request. passed: spans that are no predictions. rejected: why, one each."""
 
     accepted: int = 0
     passed: int = 0

@@ -2,9 +2,9 @@
 do.
 
 `POST /api/v1/calls` takes one call: {"method", "person", "arguments"}. It needs a token that writes with the role administrator, also
-without sign-in, because it acts for other people. With accounts the owner looks up what the person may do. People of a provider have no
-account: the owner believes who they are, and gives them at most what its own lists of roles can give to that name. Whoever has the token
-can therefore write for any of them, and entries of the audit log for anybody. A call that was sent twice, because an answer was lost,
+without sign-in, because it acts for other people. If there are accounts, the owner looks up the rights of the person. People of a provider
+have no account: the owner believes who they are, and gives them at most what its own lists of roles can give to that name. Whoever has the
+token can therefore write for any of them, and entries of the audit log for anybody. A call that was sent twice, because an answer was lost,
 stores its records once.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 ROUTE = "/api/v1/calls"
 TRIES, ANSWER_SECONDS, PAUSE = 3, 20.0, 0.5
-"""How often a call is sent that gets no answer, how long each waits, and the seconds between them."""
+"""Number of attempts for a call without an answer, seconds that each attempt waits, and seconds between attempts."""
 MOST_BYTES = 16_000_000
 CHANGING = ("write_records", "update_settings")
 _changing = threading.Lock()

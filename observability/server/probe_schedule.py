@@ -29,7 +29,7 @@ AFTER_FAILURE = timedelta(hours=1)
 
 
 def run_probes(store: "Store", stopping: threading.Event) -> None:
-    """Ask what is due, every minute until `stopping` is set. A failure is logged, kept in the state, and tried again."""
+    """Ask the sets that are due, every minute until `stopping` is set. A failure is logged, kept in the state, and tried again."""
     while not stopping.wait(LOOK_EVERY):
         try:
             ask_due_sets(store, datetime.now(UTC), stopping)
@@ -94,7 +94,7 @@ def ask_due_sets(store: "Store", now: datetime, stopping: threading.Event) -> li
 def _outcomes(
     store: "Store", state: Mapping[str, Mapping[str, Any]], now: datetime, stopping: threading.Event
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """What became of each set that is due."""
+    """The outcome of each set that is due."""
     for path in scheduled_files(store.home):
         if stopping.is_set():
             return

@@ -44,7 +44,7 @@ LOAD_EVERY = 1.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 60.0
 """A load begins every LOAD_EVERY seconds, or after the shortest pause where one takes longer; the pause doubles with each failure."""
 SWITCH_SECONDS = 0.0005
-"""How long a page that computes in Python keeps the interpreter from the loader, which asks for it hundreds of times a load."""
+"""Longest time for which a page that computes in Python holds the interpreter, which the loader asks for hundreds of times in a load."""
 NIGHTS_EVERY = 60.0
 """Seconds between two looks whether the night's work is due."""
 
@@ -293,7 +293,7 @@ class Owner:
         self.nights = started_thread("nights", self.work_at_night)
 
     def work_at_night(self) -> None:
-        """Look every minute whether the night's work is due, and settle events that waited too long. What failed is noted for `status`;
+        """Look every minute whether the night's work is due, and settle events that waited too long. Failures are noted for `status`;
         invalid settings are a problem there.
         """
         while not self.stopping.wait(NIGHTS_EVERY):

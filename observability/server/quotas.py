@@ -47,7 +47,7 @@ class _Names:
                 self.entries.append((now, token, name))
 
     def of(self, token: str) -> int:
-        """How many one token brought."""
+        """The amounts that one token has sent."""
         return sum(owner == token for _, owner, _ in self.entries)
 
 
@@ -74,7 +74,7 @@ class TokenQuotas:
             self._bucket(token, "records_per_minute", limits, time.monotonic()).left -= records
 
     def new_model_limit(self, token: str, limits: IntakeLimits, unregistered: Iterable[str], now: float | None = None) -> NewModelLimit:
-        """Which new models a request of this token may bring. unregistered: names of the models without a registered version."""
+        """The new models that a request of this token may add. unregistered: names of the models without a registered version."""
         now = time.monotonic() if now is None else now
         with self._mutex:
             self._models.forget_old(now)

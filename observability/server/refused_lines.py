@@ -1,4 +1,4 @@
-"""Which lines may a person or a token not send over HTTP, and why?"""
+"""Find the lines that a person or a token may not send over HTTP, with the reason."""
 
 import json
 from collections.abc import Container, Sequence

@@ -46,7 +46,9 @@ LOOK_EVERY = 1.0
 LONGEST_RUN = 600.0
 """Seconds after which an older state is closed, whoever still reads it."""
 GONE = 60.0
-"""Seconds after which a state that the owner has withdrawn is shown no longer, and as long again whoever began to read it may go on."""
+"""Seconds after which a state that the owner has withdrawn is not shown any more. A page that began to read it may go on for the same
+time again.
+"""
 UNREAD = 4
 """If nothing of the states that the owner names can be read, the last state is still shown for this multiple of the seconds between two
 states, at least GONE seconds.
@@ -54,7 +56,8 @@ states, at least GONE seconds.
 
 
 class Replica:
-    """The published states of a folder, in the place of an owner. newest: the store of the newest one. owner: takes what people write.
+    """The published states of a folder, in the place of an owner. newest: the store of the newest one. owner: receives the entries of
+    people.
 
     as_of: nothing had changed up to this instant.
     """
@@ -87,7 +90,9 @@ class Replica:
         return self._newest
 
     def as_of_state(self, shown: "Store") -> "datetime":
-        """The instant up to which nothing had changed in one of its states, given its store: the newest, or one that a run still reads."""
+        """The instant up to which nothing had changed in a state. The state is given by its store; it is the newest, or one that a page
+        still reads.
+        """
         return self.as_of if shown is self.store or shown.published_as_of is None else shown.published_as_of
 
     def look(self) -> None:
@@ -135,7 +140,7 @@ class Replica:
         self.failure = str(error)
 
     def look_until_stopped(self) -> None:
-        """Look every second, until `stopping` is set. What fails unforeseen is told, and counts as a state that may be shown no more."""
+        """Look every second, until `stopping` is set. An unforeseen failure is reported, and the state may not be shown any more."""
         while not self.stopping.wait(LOOK_EVERY):
             try:
                 self.look()
@@ -217,7 +222,7 @@ def replica_is_asked_for() -> bool:
 
 
 def current_replica() -> Replica | None:
-    """The replica that this process is; None in a process that owns its store, or none."""
+    """The replica of this process; None if the process owns its store or has no store."""
     try:
         found: object = process_lock.current_owner()
     except StoreBusyError:
@@ -260,8 +265,8 @@ def prepared_home(folder: Path) -> Path:
 
 
 def _remove_homes_of_ended_processes() -> None:
-    """Remove the folders that processes left which were killed: they hold hashes of passwords. A running one holds the lock of its folder,
-    and one that starts has a young one.
+    """Remove the folders of killed processes, because they hold hashes of passwords. A running process holds the lock of its folder, and
+    the folder of a starting process is young.
     """
     for home in Path(tempfile.gettempdir()).glob(f"{HOME_PREFIX}*"):
         with contextlib.suppress(OSError):

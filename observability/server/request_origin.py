@@ -1,4 +1,4 @@
-"""Which Host and Origin a request may have, and which interfaces may be bound.
+"""Check the Host and Origin of requests, and the interfaces that may be bound.
 
 A page of another site can point a name of its own at this machine (DNS rebinding) or open a WebSocket to it. So Host and Origin are
 compared with a list, port included: this machine's names with the dashboard's own port, and the addresses of `url` in access.toml and of

@@ -1,5 +1,5 @@
-"""Which path needs what: one table of every route of the dashboard's process. A GET or HEAD that no other rule is about needs the action
-`read`; any other request that no rule is about is refused.
+"""The rights that each path needs: one table of every route of the dashboard's process. A GET or HEAD that no other rule is about needs the
+action `read`; any other request that no rule is about is refused.
 """
 
 import re
@@ -14,8 +14,9 @@ READING = ("GET", "HEAD")
 
 @dataclass(frozen=True)
 class RouteRule:
-    """Paths and what they need. needs: an action of the person, or one of RouteNeed. public: files of the front end and the sign-in
-    itself; token: the route checks a token; owner: the route checks the token of the command line; nobody: refused while there is sign-in.
+    """Paths and the rights that they need. needs: an action of the person, or one of RouteNeed. public: files of the front end and the
+    sign-in itself; token: the route checks a token; owner: the route checks the token of the command line; nobody: refused while there is
+    sign-in.
     """
 
     path: str

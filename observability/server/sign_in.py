@@ -123,7 +123,7 @@ def _cookie_mark(cookies: Mapping[str, str]) -> str:
 
 
 class SignInCheck:
-    """ASGI middleware that passes on what the person who asks may have, and answers the rest with 401, 403 or the sign-in page."""
+    """ASGI middleware that passes on the requests that the person may make, and answers all others with 401, 403 or the sign-in page."""
 
     def __init__(self, app: ASGIApp, read_claims: ClaimsReader) -> None:
         self.app, self.read_claims = app, read_claims

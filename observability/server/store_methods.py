@@ -1,4 +1,4 @@
-"""Which action is each method of the store, and how is its answer reduced to what a person may see?"""
+"""The action of each method of the store, and how its answer is reduced to the data that a person may see."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from observability.server.audit_log import Deed
 
 @dataclass(frozen=True)
 class StoreMethod:
-    """How a method of the store is checked.
+    """The check of a method of the store.
 
     model: the argument that says which model it is about (a name, a window, a Model, or pairs of question and window); None for no model.
     answers: how an answer about all models is reduced to the visible ones; "whole" answers are for people who see all models.

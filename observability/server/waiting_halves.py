@@ -69,7 +69,7 @@ class WaitingHalves:
     def __init__(self, home: Path) -> None:
         self.mutex = threading.RLock()
         self.settled_at = -math.inf
-        """When `overdue` was last asked, monotonic seconds."""
+        """The time at which `overdue` was last called, monotonic seconds."""
         self._file = home / "waiting" / "events.sqlite"
         self._connection: sqlite3.Connection | None = None
 
@@ -131,7 +131,7 @@ class WaitingHalves:
     def erase(self, erased: ErasedNames) -> int:
         """Remove halves about erased subjects, joined ones included, and mark mentions in the others; the number that changed.
 
-        No byte of what is removed stays in the file.
+        No byte of a removed row stays in the file.
         """
         with self.mutex:
             halves = self._everything()

@@ -27,7 +27,7 @@ LABEL_NUMBERS = ("label_value", "error", "absolute_error", "squared_error", "log
 
 @dataclass(eq=False)
 class CodedRows:
-    """Rows of one version with their codes. `memory` caches what was computed."""
+    """Rows of one version with their codes. `memory` caches computed values."""
 
     model: Model
     version: Version

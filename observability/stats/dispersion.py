@@ -367,8 +367,8 @@ def psi_null_of_days(shares: ArrayLike, days: float, days_reference: float) -> G
 def psi_null(n_reference: float, n_current: float, bins: int, from_days: float = 0.0, freedom: float = LARGE_FREEDOM) -> GammaNull:
     """Null distribution of the PSI from sampling and from the variation of days.
 
-    Rows alone give χ²(bins - 1) × (1/n + 1/m). What days add lies mostly along one direction (a mean that moves), so it counts as
-    one degree of freedom, which is cautious; mean and variance of both are matched by a gamma.
+    Rows alone give χ²(bins - 1) × (1/n + 1/m). The effect of days lies mostly along one direction (a mean that moves), so it counts as one
+    degree of freedom, which is cautious. Mean and variance of both parts are matched by a gamma distribution.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""When a level that grows from day to day reaches a limit: a random walk with drift."""
+"""Estimate when a level that grows from day to day reaches a limit, as a random walk with drift."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, ordered_interval
 
 MIN_STEPS = 5
-"""Steps below which no growth is told."""
+"""Fewest steps from which a growth is reported."""
 LAGS, MIN_FOR_LAGS = 7, 28
 """Days over which correlation of steps is counted, and the steps that this needs."""
 MIN_VARIANCE = 0.1

@@ -1,5 +1,5 @@
-"""How well a statistic tells members of a training set from other rows: ROC curve, AUC, true positive rates at few false positives, and the
-exposure of canaries.
+"""How well a statistic distinguishes members of a training set from other rows: ROC curve, AUC, true positive rates at few false positives,
+and the exposure of canaries.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How close a stored picture or sound is to the exact one: signal-to-noise ratios and structural similarity."""
+"""Measure how close a stored picture or sound is to the exact one: signal-to-noise ratios and structural similarity."""
 
 import numpy as np
 

@@ -15,9 +15,10 @@ MIN_SPREAD = 0.25
 def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
     """P-values of one test in several models, each beside the others.
 
-    What moves all models alike (a day, a season, a feed) is the middle of their z-scores, and what is left of a model is its distance from
-    it in units of their spread. With independent models the middle is 0 and the spread 1, so nothing changes. A fault of a few models
-    changes neither of both, because the median and the median absolute deviation hardly depend on a few models.
+    An effect that moves all models alike (a day, a season, a feed) is the middle of their z-scores. The evidence that is left for one model
+    is its distance from this middle, in units of their spread. With independent models the middle is 0 and the spread 1, so nothing
+    changes. A fault of a few models changes neither of both, because the median and the median absolute deviation hardly depend on a few
+    models.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""How is what happened stored, counted and asked? The only part that knows DuckDB."""
+"""Store, count and query records. The only part that knows DuckDB."""

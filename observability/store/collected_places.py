@@ -10,7 +10,7 @@ from observability.lake.file_place import FilePlace
 from observability.lake.segment_place import SEGMENTS, TAKEN, open_collected_place, segment_names
 
 WRITTEN_WITHIN = 60.0
-"""Seconds after which a segment that has no name yet is one of a collector that was killed: it was not acknowledged."""
+"""Seconds after which a segment without a final name counts as left by a killed collector; its lines were not acknowledged."""
 
 
 def collected_segments(home: Path) -> Iterator[bytes]:
@@ -42,7 +42,9 @@ def rewrite_collected(home: Path, change: Callable[[bytes], bytes]) -> dict[str,
 
 
 def _present_place(home: Path) -> FilePlace | None:
-    """The place that a home names. Raises StoreBrokenError where its folder is not there: one that is not mounted must not be made."""
+    """The place that a home names. Raises StoreBrokenError if its folder does not exist; it is not created, because it may only be
+    unmounted.
+    """
     if (address := read_lake_config(home).place) is None:
         return None
     path = checked_address(address).path

@@ -119,7 +119,7 @@ class DuckStore(Database, Store):
 
     @cached_property
     def _query_log(self) -> query_log.QueryLog:
-        """What this store was asked. A process that only reads the store keeps no file."""
+        """The questions that this store was asked. A process that only reads the store keeps no file."""
         return query_log.QueryLog(None if self.read_only else self.home / query_log.QUESTIONS_FILE)
 
     def asked_questions(self, model: str) -> AskedQuestions:
@@ -127,7 +127,7 @@ class DuckStore(Database, Store):
         return self._query_log.asked(model)
 
     def close(self) -> None:
-        """Close every connection; keep what was counted and asked for the next process. A second call does nothing."""
+        """Close every connection; keep the counts and the list of questions for the next process. A second call does nothing."""
         if "_query_log" in self.__dict__:
             self._query_log.save()
         super().close()
@@ -201,7 +201,7 @@ class DuckStore(Database, Store):
         return search.predictions_of_subject(self, subject, limit)
 
     def label_arrivals(self, model: str, predictions: Sequence[str]) -> dict[str, list[datetime]]:
-        """When each label of some predictions arrived (UTC), by id."""
+        """The arrival times (UTC) of the labels of some predictions, by id."""
         return listing.label_arrival_times(self, model, predictions)
 
     def feature_ages(self, window: Window, *, before: datetime) -> "DataFrame":
@@ -275,7 +275,7 @@ class DuckStore(Database, Store):
         return loader.load_landing(self, progress)
 
     def retry_set_aside(self, progress: LoadProgress | None = None) -> "tuple[int, LoadReport]":
-        """Take again the segments that were set aside, and load landing: their number, and what was loaded."""
+        """Take the segments that were set aside again, and load landing. Returns their number and the result of the load."""
         from observability.store.ingest import loader
 
         return loader.retry_set_aside(self, progress)
@@ -356,7 +356,7 @@ class DuckStore(Database, Store):
         return repairs.repairs(self.home)
 
     def mark_repairs_seen(self) -> None:
-        """Note that a person has read what was repaired, so that `problems` leaves it out."""
+        """Note that a person has read the repairs, so that `problems` leaves them out."""
         repairs.mark_repairs_seen(self.home)
 
     def versions(self) -> dict[str, str | None]:
@@ -420,7 +420,7 @@ class DuckStore(Database, Store):
         return lake_rollups.compute_lake_rollups(self, address, models, first, last, engine=engine, master=master, progress=progress)
 
     def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:
-        """Do what the settings of the home ask for every night: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
+        """Do the nightly work of the home's settings: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
         failures}.
 
         write_tables: writes the metric tables to an address and returns their rows; they need analyzers, which the store does not know.

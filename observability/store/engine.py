@@ -43,7 +43,7 @@ LoadProgress = Callable[[int, int, int], object]
 """Called during a load with: bytes done, bytes in all, lines read."""
 StepProgress = Callable[[str], object]
 WorkProgress = Callable[[str, int, int, str], object]
-"""Is told what is being done, how much of it is done, all of it, and the unit: bytes, rows or models."""
+"""Called with the current work, the amount done, the whole amount, and the unit: bytes, rows or models."""
 """Called during a registration with the name of the step."""
 
 
@@ -222,7 +222,7 @@ class Store(Engine, Protocol):
         ...
 
     def label_arrivals(self, model: str, predictions: Sequence[str]) -> dict[str, list[datetime]]:
-        """When each label of some predictions arrived (UTC), by id. An unknown model has none."""
+        """The arrival times (UTC) of the labels of some predictions, by id. An unknown model has none."""
         ...
 
     def feature_ages(self, window: Window, *, before: datetime) -> "DataFrame":
@@ -295,7 +295,7 @@ class Store(Engine, Protocol):
         ...
 
     def retry_set_aside(self, progress: LoadProgress | None = None) -> "tuple[int, LoadReport]":
-        """Take again the segments that were set aside, and load landing: their number, and what was loaded."""
+        """Take the segments that were set aside again, and load landing. Returns their number and the result of the load."""
         ...
 
     def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
@@ -396,7 +396,7 @@ class Store(Engine, Protocol):
         ...
 
     def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:
-        """Do what the settings of the home ask for every night: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
+        """Do the nightly work of the home's settings: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
         failures}.
 
         write_tables: writes the metric tables to an address and returns their rows; they need analyzers, which the store does not know.
@@ -416,7 +416,7 @@ class Store(Engine, Protocol):
         ...
 
     def mark_repairs_seen(self) -> None:
-        """Note that a person has read what was repaired, so that `problems` leaves it out."""
+        """Note that a person has read the repairs, so that `problems` leaves them out."""
         ...
 
     def require_readable(self) -> None:
@@ -453,7 +453,9 @@ class Store(Engine, Protocol):
         ...
 
     def erased(self) -> "ErasedNames | None":
-        """What tells records of erased subjects; None where nothing was erased. Raises StoreBrokenError where its key is missing."""
+        """The matcher that recognizes records of erased subjects; None if nothing was erased. Raises StoreBrokenError where its key is
+        missing.
+        """
         ...
 
     def forget(self, subject: str, *, by: str | None = None, progress: Callable[[str], object] | None = None) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
 
 
 def apply_erasures(store: Database) -> ErasedRows | None:
-    """Erase from a restored database and its landing what was erased before; None where nothing ever was. Rewrites the database."""
+    """Repeat all earlier erasures in a restored database and its landing; None if nothing was ever erased. Rewrites the database."""
     matcher = store.erased()
     if matcher is None:
         return None

@@ -1,4 +1,4 @@
-"""Erase what the database holds about erased subjects: rows about them are deleted, texts that mention them get a mark.
+"""Erase the data about erased subjects from the database: rows about them are deleted, texts that mention them get a mark.
 
 The rollups of the touched days are computed again. Counts of arrivals stay: they name nobody.
 """
@@ -73,7 +73,7 @@ def erase_rows(
     *,
     threads: int = 2,
 ) -> ErasedRows:
-    """Erase what the database holds about erased subjects, and the images of its home that their predictions name.
+    """Erase the data about erased subjects from the database, and the images of its home that their predictions name.
 
     subject: one that is being erased. ids: of its predictions. Only texts that hold one of these are looked at; where the subject or the
     ids are not known, every text is. Ids are looked for in records and unknown fields, not in features. Its blocks keep the bytes of

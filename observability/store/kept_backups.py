@@ -1,4 +1,4 @@
-"""Which backups of a home there are, in folders and at addresses, the newest first."""
+"""List the backups of a home, in folders and at addresses, newest first."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass

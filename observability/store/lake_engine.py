@@ -43,7 +43,7 @@ ROLLING = threading.Lock()
 class LakeEngine(EngineBesideStore):
     """Answers from the present state of a lake. Safe under threads.
 
-    store: has the catalog, and answers what is not about raw rows.
+    store: has the catalog, and answers all questions that are not about raw rows.
     """
 
     def __init__(self, store: Store, address: str, *, threads: int = 2, memory_limit: str = "2GB") -> None:

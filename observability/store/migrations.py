@@ -83,7 +83,7 @@ def outcomes_by_day(writer: duckdb.DuckDBPyConnection) -> None:
 
 
 def arrivals_by_sender(writer: duckdb.DuckDBPyConnection) -> None:
-    """Count what services sent apart from what people loaded from files; earlier stores did not.
+    """Count lines from services separately from lines that people loaded from files; earlier stores did not.
 
     Rejected lines are split exactly. All other lines count as sent where the store has loaded any segment, else as loaded from files.
     """

@@ -94,7 +94,7 @@ def newest_state(folder: Path) -> PublishedState | None:
 
 
 def _write_state(store: Database, state: PublishedState, write_beside: WriteBeside | None) -> PublishedState:
-    """Write a complete state into its folder, and return what it holds. Raises OSError."""
+    """Write a complete state into its folder, and return its contents. Raises OSError."""
     final = state.folder
     draft = final.with_name(final.name + DRAFT)
     draft.mkdir(mode=0o700)

@@ -55,7 +55,7 @@ class SendsToOwner(Protocol):
 
 
 class PublishedStore(DuckStore):
-    """A published state as a `Store`, read-only. owner: receives what is written. earlier: a number that is added to the numbers of its
+    """A published state as a `Store`, read-only. owner: receives the entries. earlier: a number that is added to the numbers of its
     commits, so that they keep growing when the owner restarts.
     """
 

@@ -1,6 +1,7 @@
 """Sets damaged files of a store aside, so that it can be opened, and notes what happened and what may be missing.
 
-Nothing is deleted. What landing keeps (the segments of a week) is loaded again by the loader, which compares it with the store's manifest.
+Nothing is deleted. The segments that landing keeps (of one week) are loaded again by the loader, which compares them with the store's
+manifest.
 """
 
 import os
@@ -123,7 +124,7 @@ def _replacement(home: Path) -> tuple[str, str]:
 
 
 def _refused_words(refused: list[str]) -> str:
-    """Which backups could not be restored, as a sentence that follows another."""
+    """A sentence on the backups that could not be restored; it follows another sentence."""
     return f" Backups that could not be restored: {'; '.join(refused)}." if refused else ""
 
 
@@ -155,7 +156,7 @@ def put_database_back(home: Path, aside: list[Path]) -> None:
 
 
 def _loaded_again(home: Path) -> str:
-    """Which segments the loader will load again, as the end of a sentence."""
+    """The segments that the loader will load again, as the end of a sentence."""
     kept = segment_files(home / "landing" / "loaded")
     if not kept:
         return "; landing keeps no loaded segment."

@@ -1,4 +1,6 @@
-"""Remove a model, or the sample fleet, with all of its records: from the database, landing, what was set aside, and backups."""
+"""Remove a model, or the sample fleet, with all of its records: from the database, landing, segments and databases that were set aside,
+and backups.
+"""
 
 import json
 import os

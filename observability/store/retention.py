@@ -1,4 +1,4 @@
-"""Remove what is kept no longer, as `HOME/keeping.toml` says: raw rows, explanations, rejected lines, records of other kinds.
+"""Remove data whose time in `HOME/keeping.toml` is over: raw rows, explanations, rejected lines, records of other kinds.
 
 Counts stay, so charts and metrics of earlier days stay; single rows, slices without counts and SQL over rows begin at the first kept day.
 Predictions from before that day are refused, since they would be counted twice. Where the settings name a lake, the transaction that
@@ -55,7 +55,8 @@ def apply_retention(
     rewrite: bool | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, Any]:
-    """Remove what is kept no longer: {dry_run, removed: [{what, model, before, rows}], late_labels, rewritten}. dry_run: only count it.
+    """Remove data that are not kept any longer: {dry_run, removed: [{what, model, before, rows}], late_labels, rewritten}. dry_run: only
+    count it.
 
     late_labels: by model, labels of predictions that the lake alone has, which were counted now.
 

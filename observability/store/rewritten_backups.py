@@ -1,4 +1,4 @@
-"""Writes every backup of a home again without what was erased or removed. A backup is whole under its old name or under its new one."""
+"""Writes every backup of a home again without erased or removed data. A backup is whole under its old name or under its new one."""
 
 import os
 import shutil

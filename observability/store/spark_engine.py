@@ -61,7 +61,7 @@ def _schema(columns: dict[str, str]) -> str:
 class SparkEngine(EngineBesideStore):
     """Answers questions about raw rows of a lake with Spark, and lands rollups in the store.
 
-    store: has the catalog, and answers what is not about raw rows. spark: a session, classic or of Spark Connect.
+    store: has the catalog, and answers all questions that are not about raw rows. spark: a session, classic or of Spark Connect.
     """
 
     def __init__(self, store: Store, address: str, spark: "SparkSession") -> None:

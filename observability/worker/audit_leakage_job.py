@@ -17,7 +17,7 @@ from observability.worker.model_files import open_model
 
 
 def label_known_alone(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """How far each feature of the frame `rows` alone knows the label, out of fold: `shares`, by name value, low, high and rows.
+    """How well each feature of the frame `rows` alone predicts the label, out of fold: `shares`, by name value, low, high and rows.
 
     arguments: labels (class index, or the value of a regression), columns (names), seed. `measure`: the metric behind the shares; `why`
     in place of both where no model can be fitted.
@@ -31,7 +31,7 @@ def label_known_alone(frames: "dict[str, pd.DataFrame]", arguments: dict[str, An
 
 
 def label_known_by_model(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """How far the model file knows the label of the frame `rows`: `share`, as of `label_known_alone`; None where tasks differ.
+    """How well the model file predicts the label of the frame `rows`: `share`, as of `label_known_alone`; None where tasks differ.
 
     arguments: kind, task, classes, labels, seed.
     """

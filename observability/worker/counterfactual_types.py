@@ -64,7 +64,7 @@ class CounterfactualSearch:
         return score_table(self.model, frame[list(self.model.columns)], self.task)
 
     def reached(self, frame: pd.DataFrame) -> Bools:
-        """Which rows reach the goal."""
+        """Mask of the rows that reach the goal."""
         return reaches_goal(self.goal, self.scores(frame))
 
     def copies(self, number: int) -> pd.DataFrame:

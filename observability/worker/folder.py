@@ -120,7 +120,7 @@ def write_arrow_frame(path: Path, frame: "pd.DataFrame", name: str) -> None:
 
 
 def read_job_output(handle: int, limits: Limits) -> "tuple[dict[str, Any], dict[str, pd.DataFrame], dict[str, bytes]]":
-    """The output in the folder behind `handle`: values, frames, files. Raises what the job raised, or WorkerError."""
+    """The output in the folder behind `handle`: values, frames, files. Raises the error of the job, or WorkerError."""
     try:
         body = json.loads(read_regular_file(handle, ANSWER, MAX_JSON_BYTES))
         if "error" in body:

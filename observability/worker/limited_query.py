@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 QUERY_ROWS, QUERY_SECONDS, QUERY_MEMORY_MB = 1000, 30.0, 512
 """Limits of a query: rows of its answer, seconds to read the views and again to run it, and memory."""
 FILE_MB = 512
-"""Size of the exported views together, and of what the process writes."""
+"""Largest size of the exported views together, and of the files that the process writes."""
 
 
 @dataclass(frozen=True)

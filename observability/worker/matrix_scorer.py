@@ -53,7 +53,7 @@ class AttackFeature:
 
 
 def _same(a: Floats, b: Floats) -> Bools:
-    """Where two arrays are equal, missing values included."""
+    """Mask of the places at which two arrays are equal; missing values are equal."""
     return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)), np.bool_)
 
 
@@ -153,7 +153,7 @@ def _is_whole(column: Floats) -> bool:
 
 @dataclass(frozen=True)
 class AnswerChange:
-    """What counts as another answer. threshold: of a binary score. tolerance: for regression, in its unit."""
+    """The definition of another answer. threshold: of a binary score. tolerance: for regression, in its unit."""
 
     task: Task
     threshold: float = 0.5

@@ -1,4 +1,4 @@
-"""Whether models may run where the system cannot confine them: what the owner of a home decided, with everybody who decided it.
+"""Whether models may run where the system cannot confine them: the decisions of the owner of a home, with their authors.
 
 `HOME/unconfined-models.jsonl` (0600) holds one decision a line; the last decision is in force, and a decision that cannot be read permits
 nothing. It is no part of backups: a permission is about one system.
@@ -31,7 +31,7 @@ class ConfinementDecision:
 
 
 def confinement_decisions(home: Path) -> list[ConfinementDecision]:
-    """Every decision of a home, oldest first; what cannot be read stands as one that permits nothing. Read-only."""
+    """Every decision of a home, oldest first; a line that cannot be read counts as a decision that permits nothing. Read-only."""
     try:
         lines = (home / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

@@ -87,7 +87,7 @@ def predict_scores(worker: Worker, artifact: Path, rows: "pd.DataFrame", **optio
 def score_without_words(
     worker: Worker, artifact: Path, row: "pd.DataFrame", texts: Sequence[str], *, feature: str | None, **options: Unpack[ModelOptions]
 ) -> "tuple[tuple[str, ...], np.ndarray]":
-    """The features that a text reaches the model by, and the scores of the row with each of `texts`, the logged one first.
+    """The features through which a text enters the model, and the scores of the row with each of `texts`, the logged text first.
 
     feature: the feature that holds the text; None if the model file holds a vectoriser. Raises UsageError where it holds none that gives
     the logged features of the first text, WorkerError where the model breaks.

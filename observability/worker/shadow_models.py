@@ -28,7 +28,7 @@ XGBOOST_LEARNING = (
 )  # fmt: skip
 """Parameters of XGBoost that decide what is learned."""
 XGBOOST_NEEDED = (("eta", "learning_rate"), ("max_depth", "max_leaves"))
-"""Parameters without which what was trained is not known; one of each pair."""
+"""Parameters that are needed to know how a model was trained; one of each pair."""
 KEPT_FITTED = ("FrozenEstimator",)
 """Estimators that a clone leaves fitted, so that it has seen every record."""
 
@@ -45,7 +45,7 @@ class ShadowModel:
 
 
 def sklearn_template(path: Path) -> Any:
-    """The estimator of a skops file without what it learned. Raises UsageError where a part of it stays fitted."""
+    """The unfitted estimator of a skops file. Raises UsageError where a part of it stays fitted."""
     from sklearn.base import clone
 
     template = clone(load_skops(path))

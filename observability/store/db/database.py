@@ -83,7 +83,7 @@ class Database:
         """Held while a state of the store is published, or the published ones are withdrawn."""
         self.reconciled = False
         self.purge_at = 0.0
-        """When old segments of landing are deleted again, on the clock of `time.monotonic`."""
+        """The next time at which old segments of landing are deleted, on the clock of `time.monotonic`."""
         self.compacted: tuple[date | None, int] = (None, -1)
         """The day on which the sizes of rollups were last looked at, and the number of the last commit before that."""
         self._memory_limit = memory_limit
@@ -125,7 +125,7 @@ class Database:
         (self.home / COUNTS_FILE).unlink(missing_ok=True)
 
     def keep_counts(self, folder: Path) -> None:
-        """Write what was counted of the present models into a folder, for a process that opens this state of the store."""
+        """Write the counts of the present models into a folder, for a process that opens this state of the store."""
         write_counts(folder, dict(self.counted_models), [model.name for model in self.catalog().models])
 
     @property
@@ -301,7 +301,7 @@ class Database:
     def rewrite(self, progress: Callable[[int, int], object] | None = None) -> None:
         """Copy the database into a new file, which takes the place of the old one: nothing of deleted rows is left in it.
 
-        Pages go on reading; what is written meanwhile waits. progress: called with the rows copied and all rows. Killed at any moment, the
+        Pages go on reading; writes wait meanwhile. progress: called with the rows copied and all rows. Killed at any moment, the
         store is the old file or the new one. Raises StoreBrokenError where the disk refuses or has no room for a second copy; the old file
         then stays.
         """
@@ -402,7 +402,9 @@ class Database:
             self._thread.background = False
 
     def erased(self) -> ErasedMatcher | None:
-        """What tells records of erased subjects; None where nothing was erased. Raises StoreBrokenError where the key is missing."""
+        """The matcher that recognizes records of erased subjects; None if nothing was erased. Raises StoreBrokenError where the key is
+        missing.
+        """
         try:
             state = (self.home / ERASURES).stat()
         except FileNotFoundError:
@@ -449,7 +451,7 @@ class Database:
                 cursor.execute(f"SET memory_limit = '{self._memory_limit}'")
 
     def close(self) -> None:
-        """Close every connection, and keep what was counted for the next process. A second call does nothing."""
+        """Close every connection, and keep the counts for the next process. A second call does nothing."""
         try:
             if self._writes_commits and not self._closed and self.counted_models != self._counts_of_file:
                 with suppress(duckdb.Error, ObservabilityError, OSError):

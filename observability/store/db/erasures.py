@@ -40,7 +40,7 @@ class Erasure:
     """One erased subject. subject: its hash. predictions: by model, the hashes of the ids of its predictions. key: name of the key.
 
     core: the hash of its core (`text_core`). shapes: (words, characters) of the subject and of the ids, so that texts are searched fast.
-    finished: whether every place was erased. counts: what was erased.
+    finished: whether every place was erased. counts: the numbers of erased records.
     """
 
     at: str
@@ -256,7 +256,7 @@ def without_lines(raw: bytes, places: Iterable[int]) -> bytes:
 
 
 def text_core(text: str) -> str:
-    """A text from its first word to its last: what is searched for inside of longer texts."""
+    """A text from its first word to its last; this part is searched for inside longer texts."""
     words = [match.span() for match in WORD.finditer(text)]
     return text[words[0][0] : words[-1][1]] if words else text
 

@@ -73,7 +73,7 @@ def store_failure(error: duckdb.Error, path: Path, *, committing: bool = False) 
 
 
 def opening_advice(error: duckdb.Error) -> str:
-    """What to do about a database that cannot be opened."""
+    """Advice about a database that cannot be opened."""
     if NEWER.search(str(error)):
         return "It was written by a newer version of the database; update the software, or use another home"
     if any(words in str(error) for words in NO_SPACE):

@@ -33,7 +33,7 @@ from observability.records.kinds import KINDS
 from observability.records.private_file import replace_private_file
 
 FILE, DONE = "keeping.toml", "keeping.json"
-"""The settings, and what was done last: {backup, verified_restore, retention, night: {at, …}}."""
+"""The settings, and the last maintenance: {backup, verified_restore, retention, night: {at, …}}."""
 OF_MODELS = ("rows", "explanations")
 KEPT_FOREVER = ("prediction", "label", "price")
 """Kinds without days of their own: the first two are `rows`, and a price holds until the next."""

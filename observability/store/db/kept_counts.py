@@ -27,7 +27,7 @@ def write_counts(folder: Path, counts: Counts, models: Iterable[str]) -> None:
 
 
 def read_counts(folder: Path) -> dict[tuple[str, str], tuple[int, Any]]:
-    """What `write_counts` of the same program wrote; nothing where there is no such file."""
+    """The counts that `write_counts` of the same program wrote; empty if there is no such file."""
     try:
         body = json.loads((folder / COUNTS_FILE).read_text(encoding="utf-8"))
         if body["program"] != program_digest():

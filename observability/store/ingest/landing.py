@@ -162,7 +162,7 @@ def segments_set_aside(landing: Path) -> list[dict[str, Any]]:
 
 
 def take_again(landing: Path) -> int:
-    """Move what was set aside back to `ready/`; return the number of segments. Raises OSError where the disk refuses."""
+    """Move the segments that were set aside back to `ready/`; return their number. Raises OSError where the disk refuses."""
     back = segment_files(landing / "failed")
     make_private_folder(landing / "ready")
     for segment in back:

@@ -93,7 +93,7 @@ def loaded_segments(store: Database, names: Sequence[str]) -> dict[str, datetime
 
 
 def retry_set_aside(store: Database, progress: Progress | None = None) -> tuple[int, LoadReport]:
-    """Take again the segments that were set aside, and load landing; return their number and what was loaded.
+    """Take the segments that were set aside again, and load landing; return their number and the result of the load.
 
     A segment that fails again is set aside again. Raises StoreBrokenError if the disk is nearly full or fails.
     """
@@ -141,7 +141,7 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
 
 
 def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefaults:
-    """The defaults with what the registration says of the columns of files: of the named version, else of the newest.
+    """The defaults, completed by the columns of files that the registration names: of the named version, else of the newest.
 
     Adds the sensitive attributes that are not features, the columns that were left out, and the score columns.
     """

@@ -1,4 +1,5 @@
-"""Which store a lake belongs to, and whether it is there. A store replaces and removes files only in a lake that it wrote last.
+"""Find the store that a lake belongs to, and whether the lake is there. A store replaces and removes files only in a lake that it wrote
+last.
 
 The manifest has the id of the store that wrote it. The home has its id and, by address, two numbers: of the last state that stands there,
 and of the last that is this store's, noted before it is written. A lake whose state has the id of another store, or a greater number (the

@@ -46,7 +46,7 @@ class LakeTables:
         self._shown: dict[int, object] = {}
         """The contents of the views of a model, by its key."""
         self._held: dict[int, int] = {}
-        """How many labels of a model are in memory, by its key."""
+        """The number of labels in memory, by the key of their model."""
 
     @property
     def models(self) -> list[Model]:
@@ -119,7 +119,7 @@ class LakeTables:
         return f"SELECT rowid, * FROM {table}"
 
     def removed_rows(self, model: Model, span: tuple[datetime, datetime] | None = None) -> None:
-        """None: these tables are the rows that the lake has."""
+        """None, because these tables are the lake itself and no rows were removed from them."""
         del model, span
 
     def rows_sql(self, model: Model, table: LakeTable, files: Sequence[LakeFile]) -> str:

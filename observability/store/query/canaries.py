@@ -1,4 +1,6 @@
-"""Where planted marks come back: predictions, labels and annotations that hold a canary of an earlier export, in any text, or as a row."""
+"""Find where planted marks come back: predictions, labels and annotations that hold a canary of an earlier export, in any text, or as a
+row.
+"""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -296,7 +296,7 @@ def _in_order_of_interest(rows: list[dict[str, Any]], of_stream: Mapping[int, tu
 
 
 def _answer_of(stream: tuple[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
-    """What another version, or the same one in another environment, answered under the same id."""
+    """The answer of another version, or of the same version in another environment, under the same id."""
     names = ("at", "arrived", "score", "probabilities", "prediction", "decision")
     return {"version": stream[0], "environment": stream[1], **{name: _decoded(name, row[name]) for name in names}}
 

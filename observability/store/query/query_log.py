@@ -1,4 +1,5 @@
-"""Which questions the store was asked in the last weeks, how long they took, and which columns they read: bounded, by day, in a file.
+"""The questions that the store was asked in the last weeks, with their times and the columns that they read, in a file of bounded size by
+day.
 
 The file holds names of tables, models and columns and no value of a row. It is not synced to the disk: what a loss of power leaves of it
 is a log of few minutes less, or none.

@@ -41,7 +41,7 @@ RULE = "string_split_regex(message, '; |: the ')[1]"
 """The rule that a rejected line broke: its message without the value."""
 UNREADABLE = "The database cannot be read"
 STATUS, BLOCKS = "status", "blocks"
-"""The names of what is counted of a model for the status."""
+"""The names of a model's counts in the status."""
 SLOW_COUNT = 0.08
 """Seconds of processor time above which older counts are given where they will do: a status is to answer in a tenth of a second."""
 GROWN = 0.05
@@ -369,7 +369,7 @@ def load_counters(store: Database, model: str, window: Window) -> dict[str, Any]
     Returns {"lines", "stored", "duplicates", "rejected", "duplicate_hours", "rejected_hours", "rules": {rule: n}, "unknown_columns":
     {name: n}, "not_explained": {version: why its artifact failed}}. The lines are those that services sent and that arrived in the hours of
     the window, by `as_of` if it is given; a person who loads a file is told by the load. duplicate_hours, rejected_hours: numbers of hours
-    in which such lines arrived. rules: what the rejected lines broke, by frequency. unknown_columns: features that
+    in which such lines arrived. rules: the rules that the rejected lines broke, by frequency. unknown_columns: features that
     predictions of the days of the window carried although their version was registered without them, with their frequencies.
     """
     known = store.catalog().model(model)

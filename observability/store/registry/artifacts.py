@@ -26,7 +26,7 @@ CONVERSION = """Where the model was trained, run
     model = joblib.load("{name}")
     skops.io.dump(model, "model.skops")
 and give model.skops; a booster is saved with save_model (LightGBM to .txt, XGBoost to .json), any other model as ONNX"""
-"""What to do about a pickle: the lines that write the model in a format that runs no code."""
+"""Advice about a pickle: the lines that write the model in a format that runs no code."""
 FOLDER = "artifacts"
 MAX_BYTES = 4 * 1024**3
 PICKLED_NAMES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".dill", ".cloudpickle")

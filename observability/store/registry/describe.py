@@ -1,4 +1,4 @@
-"""Describe in plain sentences what was inferred from a reference."""
+"""Describe in plain sentences the properties that were inferred from a reference."""
 
 from observability.core.catalog import band_names
 from observability.core.formatting import plural

@@ -56,7 +56,7 @@ def forgotten_lines(body: dict[str, Any]) -> list[str]:
 
 
 def elsewhere_lines(body: dict[str, Any]) -> list[str]:
-    """What became of a removed model outside the database, as sentences."""
+    """The traces of a removed model outside the database, as sentences."""
     unreachable = [f"Backups in {place} keep it: they could not be reached." for place in body["backups"]["unreachable"]]
     keeping = [
         f"The lake {place} keeps its rows: it could not be used. The next export to it removes them."
@@ -75,7 +75,7 @@ def all_places_were_reached(body: dict[str, Any]) -> bool:
 
 
 def _other_place_lines(body: dict[str, Any]) -> list[str]:
-    """What became of databases that were set aside, of backups and of lakes, as sentences."""
+    """The effect on databases that were set aside, on backups and on lakes, as sentences."""
     backups, lakes = body["backups"], body.get("lakes", {"rewritten": []})
     lines = [f"Removed what was set aside: {', '.join(body['set_aside'])}."] if body["set_aside"] else []
     lines += [f"Rewrote {formatting.plural(len(backups['rewritten']), 'backup')}."] if backups["rewritten"] else []

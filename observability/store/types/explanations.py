@@ -35,7 +35,7 @@ ATTRIBUTION_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class ExplanationState:
-    """How a version is explained.
+    """The state of a version's explanations.
 
     features: names in the order of the stored values. artifact, registered_at: the artifact and the registration it is valid for. method,
     link, background, background_rows, note: from the worker's Explanation. rows, seconds: explained so far, and time of the worker.
@@ -75,7 +75,7 @@ class AttributionBatch:
 
 
 def explained_registration(version: Version) -> tuple[str | None, str | None]:
-    """What attributions of a version are valid for: its artifact, and the time of its registration."""
+    """The key for which attributions of a version are valid: its artifact, and the time of its registration."""
     return version.artifact, version.registered_at.isoformat() if version.registered_at else None
 
 

@@ -1,4 +1,4 @@
-"""The request to register a model version, and what was inferred from its reference file."""
+"""The request to register a model version, and the properties that were inferred from its reference file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -70,7 +70,7 @@ class FeatureColumn:
 
 @dataclass(frozen=True)
 class Inference:
-    """Content of a reference file, and what was inferred from it. Not yet stored.
+    """Content of a reference file, and the properties that were inferred from it. Not yet stored.
 
     rows: of the file; usable: those with a score or a prediction; labelled: usable ones with a label. scores: (class, column). features,
     groups: in the order of the file. left_out: column → why it is not a feature. suggested_sensitive: features whose names suggest it.
