@@ -13,6 +13,7 @@ from observability.core import formatting
 from observability.core.metric_definitions import LABEL_UNIT
 from observability.core.window import Window
 from observability.dashboard import theme
+from observability.dashboard.charts import collection as charts_collection
 from observability.dashboard.charts import compare as charts_compare
 from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.charts import incident as charts_incident
@@ -253,6 +254,18 @@ def test_squares_over_the_heatmap_carry_hover_and_click() -> None:
     assert grid.hoverinfo == "skip" and squares.opacity == 0
     assert [list(row) for row in grid.z] == [[0.1, 0.2], [0.3, None]]
     assert [tuple(each[:2]) for each in squares.customdata] == [("b", "2026-03-01"), ("b", "2026-03-02"), ("a", "2026-03-01")]
+
+
+@pytest.mark.parametrize(("days", "gap"), [(7, 1), (365, 0)])
+def test_days_of_a_long_window_do_not_vanish_in_their_gaps(days: int, gap: int) -> None:
+    frame = pd.DataFrame(
+        {"subject": "b", "day": pd.date_range("2026-01-01", periods=days), "value": 0.1, "n": 5, "label": "b", "column": None}
+    )
+    drawn = (
+        charts_drift.column_day_heatmap(frame, value="PSI", unit="", top=0.5),
+        charts_collection.device_day_heatmap(frame, name="Nulls", unit="share", selected=None),
+    )
+    assert [figure.data[0].xgap for figure in drawn] == [gap, gap]
 
 
 def test_long_names_beside_the_heatmap_take_two_lines_so_that_a_phone_shows_the_days() -> None:

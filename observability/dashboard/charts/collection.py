@@ -36,7 +36,7 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
     figure = go.Figure()
     top = max(TOPS[unit], float(frame["value"].quantile(0.99))) if len(frame) else TOPS[unit]
     bar = {**theme.colorbar(name if unit == "share" else unit), "nticks": 3, "tickformat": ",.0%" if unit == "share" else ",.2~g"}
-    style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": 1, "ygap": 1, "hoverinfo": "skip"}
+    style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": layout.gap_between_days(len(days)), "ygap": 1, "hoverinfo": "skip"}
     half = pd.Timedelta(hours=12)
     edges = [*(day - half for day in days), *(day + half for day in days[-1:])]  # a single day has a width too
     figure.add_heatmap(x=edges, y=list(range(len(subjects))), z=grid.to_numpy(float), zmin=0, zmax=top, **style)

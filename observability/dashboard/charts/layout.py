@@ -13,11 +13,18 @@ from observability.dashboard import theme
 
 DAY_HOVER, TIME_HOVER = "%{x|%a %-d %b %Y}<br>%{customdata}", "%{x|%a %-d %b %Y %H:%M}<br>%{customdata}"
 """Hover templates of marks at a day or a time, whose `customdata` is the rest of their text."""
+FEW_DAYS = 60
+"""Days up to which a heat map has a gap between them: with more, a day can be narrower than two pixels on a phone."""
 
 
 def bottom_up(frame: pd.DataFrame, most: int) -> pd.DataFrame:
     """The first `most` rows in reverse order with a new index, so that the first one stands at the top of a horizontal chart."""
     return frame.head(most).iloc[::-1].reset_index(drop=True)
+
+
+def gap_between_days(days: int) -> int:
+    """Pixels between the days of a heat map; 0 for many days, which would vanish in their gaps on a phone."""
+    return 1 if days <= FEW_DAYS else 0
 
 
 def row_names(names: Sequence[object], *, selected: object = None, longest: int = 28, line: int | None = None) -> list[str]:
