@@ -23,6 +23,8 @@ from observability.stats.privacy_loss import added_losses, gaussian_rdp, laplace
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+NOT_NAMED = "not named"
+"""The recipient of an export that names none."""
 EXPORT_COLUMNS = (
     "at", "text", "model", "version", "run", "recipient", "dataset", "columns", "rows", "transform", "legal_basis", "k", "epsilon", "delta",
     "mechanism", "attestation", "canaries", "checklist", "extra",
@@ -161,7 +163,7 @@ def _export_event(place: int, row: Mapping[Any, Any], models: Mapping[str, Model
         place,
         aware_utc(row["at"]),
         str(row["text"]),
-        str(row["recipient"] or "not named"),
+        str(row["recipient"] or NOT_NAMED),
         str(row["dataset"] or ""),
         row["model"] or None,
         row["run"] or None,

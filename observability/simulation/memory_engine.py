@@ -348,7 +348,7 @@ class MemoryEngine(Engine):
         """None: a simulated log has no exports."""
         import pandas as pd
 
-        names = ("canary", "model", "version", "environment", "id", "at", "place", "record")
+        names = ("canary", "exported", "recipient", "model", "version", "environment", "id", "at", "place", "record")
         return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":

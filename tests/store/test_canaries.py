@@ -151,3 +151,15 @@ def test_a_kind_that_got_a_field_keeps_its_duplicates(tmp_path: Path) -> None:
     with closing(new_store(tmp_path / "home", threads=1)) as store:
         store.write_records([line])
         assert len(store.events(None, EPOCH, END)) == 1
+
+
+def test_a_sighting_says_with_which_export_its_text_left(tmp_path: Path) -> None:
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        lines = [
+            export_event([{"text": TEXT}], recipient="acme"),
+            export_event([{"text": f"other-{TEXT[::-1]}"}], recipient="bolt"),
+            prediction("came", 1, subject=f"{TEXT}-1"),
+        ]
+        store.write_records(lines)
+        (row,) = store.canary_sightings(Window("", EPOCH, END)).to_dict("records")
+    assert (row["canary"], row["recipient"], row["exported"]) == ("canary", "acme", OUT.replace(tzinfo=None))

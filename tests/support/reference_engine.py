@@ -641,8 +641,20 @@ class ReferenceEngine(Engine):
                             and not (until and row["arrived"] > until)
                         ):
                             version, environment = streams[row["stream"]]
-                            found.append((canary["name"], model.name, version, environment, row["id"], row["at"], "somewhere"))
-        return pd.DataFrame(found, columns=["canary", "model", "version", "environment", "id", "at", "place"])
+                            found.append(
+                                (
+                                    canary["name"],
+                                    event["at"],
+                                    event["recipient"],
+                                    model.name,
+                                    version,
+                                    environment,
+                                    row["id"],
+                                    row["at"],
+                                    "somewhere",
+                                )
+                            )
+        return pd.DataFrame(found, columns=["canary", "exported", "recipient", "model", "version", "environment", "id", "at", "place"])
 
     def activity(self, as_of=None, model=None):
         """Counts, first, last and newest arrival of each stream, from its raw rows."""

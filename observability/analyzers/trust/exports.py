@@ -14,10 +14,12 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, Source, iso, needs_action
 from observability.core.formatting import format_day, join_words, plural
 from observability.core.numerals import format_figure
+from observability.core.time import naive_utc
 from observability.metrics.attestations import EXTRA, weakest_signature
 from observability.metrics.exports import (
     EXPORTS,
     LEVELS,
+    NOT_NAMED,
     ExportEvent,
     ExportLedger,
     PrivacyLoss,
@@ -258,13 +260,18 @@ def unlogged_findings(pair: tuple[str, str], events: Sequence[ExportEvent], cont
 
 def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]:
     """Yield a finding about each canary that came back in the window, and one about all others."""
-    planted = {str(canary.get("name") or "canary"): event for event in ledger.events for canary in event.canaries}
-    seen: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    planted: dict[str, list[ExportEvent]] = {}
+    for event in ledger.events:
+        for canary in event.canaries:
+            planted.setdefault(canary_name(canary), []).append(event)
+    seen: dict[tuple[str, int, str], list[Mapping[str, Any]]] = {}
     for row in context.counters.get("canary_sightings") or ():
-        if str(row["canary"]) in planted:
-            seen.setdefault((str(row["canary"]), str(row["model"])), []).append(row)
-    for (name, model), found in sorted(seen.items()):
-        event, rows = planted[name], sorted(found, key=lambda row: (row["at"], str(row["id"])))
+        if own := planted.get(str(row["canary"])):
+            seen.setdefault((str(row["canary"]), export_of_sighting(row, own).place, str(row["model"])), []).append(row)
+    by_place = {event.place: event for event in ledger.events}
+    contents = Counter(name for name, *_ in {canary_content(canary) for event in ledger.events for canary in event.canaries})
+    for (name, place, model), found in sorted(seen.items()):
+        event, rows = by_place[place], sorted(found, key=lambda row: (row["at"], str(row["id"])))
         first = rows[0]
         records = Counter(str(row.get("record", "prediction")) for row in rows)
         where = join_words([plural(count, record) for record, count in sorted(records.items(), reverse=True)]) + (
@@ -275,16 +282,36 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
             f"first on {format_day(first['at'])} ({first['place']})."
         )
         blank = undecided_export(context, event.pair, SIGHTINGS, [event], because)
-        blank = replace(blank, subject=f"canary:{name}", model=model or None, n=len(rows))
+        which = name if contents[name] == 1 else f"{event.recipient}/{event.at.date()}/{name}"
+        blank = replace(blank, subject=f"canary:{which}", model=model or None, n=len(rows))
         told = {"ids": [str(row["id"]) for row in rows[:10]], "canary": name, "records": dict(sorted(records.items()))}
         yield with_exact_value(blank, float(len(rows)), "act", because, 0.0, **told)
-    quiet = sorted(set(planted) - {name for name, _ in seen})
+    came = {canary_content(each) for name, place, _ in seen for each in by_place[place].canaries if canary_name(each) == name}
+    quiet = {canary_content(canary) for event in ledger.events for canary in event.canaries} - came
     if quiet:
         blank = context.undecided(NAME, "canaries", SIGHTINGS, len(quiet), "", against="level", whole_model=True)
         noun = "planted canary has" if len(quiet) == 1 else "planted canaries have"
         yield with_exact_value(
             blank, 0.0, "ok", f"{len(quiet)} {noun} not come back in predictions, labels or annotations of these dates.", 0.0
         )
+
+
+def export_of_sighting(row: Mapping[str, Any], own: Sequence[ExportEvent]) -> ExportEvent:
+    """Return the export with which a canary left that came back. own: the exports with a canary of its name, at least one; the newest
+    counts if the sighting does not say with which it left.
+    """
+    exact = [each for each in own if naive_utc(each.at) == row.get("exported") and each.recipient == (row.get("recipient") or NOT_NAMED)]
+    return exact[0] if exact else own[-1]
+
+
+def canary_name(canary: Mapping[str, Any]) -> str:
+    """Return the name of a canary; `canary` if it has none."""
+    return str(canary.get("name") or "canary")
+
+
+def canary_content(canary: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what makes a canary another one: its name, its text and its row."""
+    return canary_name(canary), repr(canary.get("text")), repr(canary.get("row"))
 
 
 ANALYZER = Analyzer(

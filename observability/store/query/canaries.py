@@ -27,7 +27,7 @@ MIN_VALUES = 3
 """A planted row of fewer values is not searched for."""
 MAX_ROWS = 1000
 """Most sightings of a canary in a model."""
-COLUMNS = ("canary", "model", "version", "environment", "id", "at", "place", "record")
+COLUMNS = ("canary", "exported", "recipient", "model", "version", "environment", "id", "at", "place", "record")
 ASKED = ("question", "prompt", "messages")
 """Further fields of a prediction that hold what was asked, in which a canary is no answer."""
 SHOWN = (*ASKED, "text")
@@ -46,8 +46,9 @@ ANNOTATION_TEXTS = {"the annotation": "label", "the suggestion": "suggestion", "
 def canary_sightings(store: "Database", window: Window) -> "DataFrame":
     """Predictions, labels and annotations of the window that hold a canary of an export before them, of its model or of all, by time.
 
-    Columns: `canary`, `model` ("" of annotations), `version`, `environment` ("" of labels and annotations), `id` (of an annotation the
-    item), `at` (naive UTC), `place`, where it stands, in words, and `record` (prediction, label or annotation). References are left out.
+    Columns: `canary`, `exported` (naive UTC) and `recipient` (None if not named) of the export with which it left, `model` ("" of
+    annotations), `version`, `environment` ("" of labels and annotations), `id` (of an annotation the item), `at` (naive UTC), `place`,
+    where it stands, in words, and `record` (prediction, label or annotation). References are left out.
     A text counts anywhere in a text of the record, its case included; in what was asked of a model that serves elsewhere, or shown to an
     annotator, it does not count. A row counts if all of its values are equal to the values of a prediction.
     """
@@ -65,18 +66,18 @@ def canary_sightings(store: "Database", window: Window) -> "DataFrame":
                 part = _sightings_of(cursor, model, canary, window, named)
                 if len(part):
                     both = part["stream"].map(named)
-                    named_rows = part.assign(canary=canary["name"], model=model.name, record="prediction")
+                    named_rows = part.assign(**_planted(canary), model=model.name, record="prediction")
                     parts.append(named_rows.assign(version=both.str[0], environment=both.str[1]))
                 parts += _texts_in(cursor, model_table("labels", model.key), LABEL_TEXTS, canary, window, model.name, "label")
         for canary in canaries if window.model == "" else ():
             parts += _texts_in(cursor, "annotations", ANNOTATION_TEXTS, canary, window, "", "annotation")
     found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
-    found = found.assign(at=found["at"].astype("datetime64[us]"))
+    found = found.assign(**{name: found[name].astype("datetime64[us]") for name in ("at", "exported")})
     return found.sort_values(["at", "canary", "model", "id"], ignore_index=True)[list(COLUMNS)]
 
 
 def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
-    """The canaries of exports before the window's end that had arrived: name, text or row, and `at`, since when it is outside.
+    """The canaries of exports before the window's end that had arrived: name, text or row, `at`, since when it is outside, and recipient.
 
     Rows that the product drew for training do not count: the owner has them in a file.
     """
@@ -84,18 +85,23 @@ def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
     values: dict[str, Any] = {"end": naive_utc(window.end), "own": OWN_SOURCE}
     values |= {} if window.as_of is None else {"as_of": naive_utc(window.as_of)}
     rows = cursor.execute(
-        f"""SELECT "at", canaries FROM events WHERE what = 'export' AND canaries IS NOT NULL AND extra->>'source' IS DISTINCT FROM $own
-        AND "at" < $end{known} ORDER BY "at" """,
+        f"""SELECT "at", canaries, recipient FROM events WHERE what = 'export' AND canaries IS NOT NULL
+        AND extra->>'source' IS DISTINCT FROM $own AND "at" < $end{known} ORDER BY "at" """,
         values,
     ).fetchall()
     found: dict[str, dict[str, Any]] = {}
-    for at, text in rows:
+    for at, text, recipient in rows:
         listed = json.loads(text)
         for each in listed if isinstance(listed, list) else ():
             if isinstance(each, Mapping) and _is_searchable(each):
                 name = str(each.get("name") or "canary")
-                found.setdefault(f"{name} {each.get('text')} {each.get('row')}", {**each, "name": name, "at": at})
+                found.setdefault(f"{name} {each.get('text')} {each.get('row')}", {**each, "name": name, "at": at, "recipient": recipient})
     return list(found.values())
+
+
+def _planted(canary: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that say which canary of which export a row holds."""
+    return {"canary": canary["name"], "exported": canary["at"], "recipient": canary["recipient"]}
 
 
 def _is_searchable(canary: Mapping[str, Any]) -> bool:
@@ -138,7 +144,7 @@ def _texts_in(
         WHERE "at" >= $start AND "at" < $end AND "at" > $out{known} AND ({condition}) ORDER BY "at", id LIMIT {MAX_ROWS}""",
         values,
     ).df()
-    return [found.assign(canary=canary["name"], model=model, version="", environment="", record=record)] if len(found) else []
+    return [found.assign(**_planted(canary), model=model, version="", environment="", record=record)] if len(found) else []
 
 
 def _contains(texts: Mapping[str, str]) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from observability.core.catalog import Model
 from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
+from observability.core.time import naive_utc
 from observability.metrics.attestations import is_signed, public_key
 from observability.metrics.exports import CHECKLIST
 from observability.stats.privacy_loss import dpsgd_epsilon, gaussian_rdp, rdp_epsilon
@@ -201,6 +202,17 @@ def test_a_canary_that_came_back_is_named_with_where() -> None:
     ]
     assert "is in 2 predictions and 1 label of `chat`, first on 4 Mar 2026 (the answer)" in found[0].because
     assert found[0].evidence["records"] == {"label": 1, "prediction": 2}
+
+
+def test_a_canary_is_told_of_the_export_with_which_it_left() -> None:
+    """Two recipients have a canary without a name; the text of the first came back, and the second was blamed."""
+    acme = export(-30, recipient="acme", canaries=[{"text": "zq-canary-77"}])
+    bolt = export(-20, recipient="bolt", canaries=[{"text": "zq-canary-78"}])
+    row = {"canary": "canary", "exported": naive_utc(START - timedelta(days=30)), "recipient": "acme", "model": "chat", "id": "p1"}
+    seen = [{**row, "at": START + timedelta(days=1), "place": "the answer"}]
+    found = of_metric(export_findings([acme, bolt], canary_sightings=seen), "canary_sightings")
+    assert "which left to `acme`" in found[0].because and "/" in found[0].subject
+    assert [(each.severity, each.n) for each in found] == [("act", 1), ("ok", 1)]
 
 
 def test_what_is_not_logged_is_unknown_and_clean_exports_ask_for_nothing() -> None:
