@@ -48,7 +48,7 @@ BEYOND_PEERS = 3.0
 
 @dataclass(frozen=True)
 class PeerDifference:
-    """The difference of a device from the median of its peers. gap: the mean difference over common moments, in the unit of the claim.
+    """The difference of a device from the median of its peers. gap: the median difference over common moments, in the unit of the claim.
 
     usual: value of the peers, in the column's unit; spread: standard deviation between the peers; limit: smallest difference that is
     reported. since: the first compared moment, if only the last moments are compared.

@@ -145,8 +145,8 @@ class CriterionDistance:
 
     @property
     def reference(self) -> tuple[float, float]:
-        """The difference of the most significant pair in the reference and the standard error of the change. The difference is 0, as of
-        equal groups, if the reference does not know it.
+        """The difference of the most significant pair in the reference, and the standard error of the pair's difference in the window. The
+        difference is 0, as of equal groups, if the reference does not know it.
         """
         error = self.spread.surest.error if self.spread.surest is not None else 0.0
         return (self.gap_before or 0.0, error)

@@ -45,7 +45,7 @@ def line_claims(context: Context, rows: int) -> list[QualityClaim]:
 def line_rate_claim(metric: str, hits: int, lines: int, hours: int, context: Context) -> QualityClaim:
     """Return the claim about one rate; it exceeds a limit when the low end of its interval does.
 
-    hours: hours in which such lines arrived. From fewer than KEEPS_COMING lines it is not clear whether more will come.
+    hours: hours in which such lines arrived. With fewer than KEEPS_COMING hours it is not clear whether more will come.
     """
     at = quality_limits(context, metric, *LIMITS[metric])
     known = rate_interval(hits, lines)

@@ -183,8 +183,8 @@ def slow_ranks(times: RankTimes, *, late: bool = False, among: int = 1) -> list[
     """Return the score of each rank in its slowest phase, slowest first; communication without the wait.
 
     The slowest phase is the phase that costs most time among the phases significantly below the limit; if there is none, the phase with the
-        lowest score. A phase counts only where its excess over what it is compared with is at least 2 % of the rank's own time. among:
-        number of tests; the intervals of all ranks in all tests are simultaneous at 95 %.
+    lowest score. A phase counts only where its excess over what it is compared with is at least 2 % of the rank's own time. among: number
+    of tests; the intervals of all ranks in all tests are simultaneous at 95 %.
     """
     found: list[Slow] = []
     own = np.maximum(np.median(times.own, axis=1), 1e-9)

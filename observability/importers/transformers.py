@@ -1,8 +1,8 @@
 """The trainer_state.json of Transformers' Trainer as run and step records.
 
 The file holds no time. The end of a run is the time that is given, else the time at which the file was written. Its start is the end minus
-the training time, if the file holds that time. Steps are spread evenly between start and end. A run that the store has already keeps its
-start, so that a copied file adds nothing.
+the training time, if the file holds that time. Steps are placed between start and end in proportion to their number. A run that the
+store has already keeps its start, so that a copied file adds nothing.
 """
 
 import hashlib

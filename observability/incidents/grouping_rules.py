@@ -246,7 +246,7 @@ def leaves_range(finding: Finding) -> bool:
 
 
 def left_at_once(finding: Finding) -> bool:
-    """Whether hardly any values of a column were outside the reference's range in those past weeks that are known."""
+    """Whether hardly any values of a column were outside the reference's range in the past weeks; false if these are not known."""
     past = finding.evidence.get("past")
     return past is not None and past < SOME
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WATCH, ACT = 0.15, 0.3
-"""Smallest increase of the slope's distance from 1 that counts as a change."""
+"""Smallest increase of the slope's distance from 1 that is `watch`, and `act`."""
 MINIMUM_ROWS = 200
 ACT_SHARE = 0.2
 DECILES = 10

@@ -84,7 +84,7 @@ def loss_name(model: Model) -> str:
 
 
 def challenger_pairs(model: Model, champion: "DataFrame", others: "DataFrame", serving: str) -> list[ChallengerPairs]:
-    """The number of requests that each version in shadow answered and that the serving version answered too.
+    """The requests that both the serving version and a version in shadow answered, for each version in shadow.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ NO_NAME, NO_CONTENT, CONFLICT, TOO_LARGE = "no_name", "no_content", "conflicting
 
 @dataclass(frozen=True)
 class RefusedItem:
-    """Number for a row that is not an item. row: its number, from 1. reason: one word for all such rows."""
+    """A row that is not an item. row: its number, from 1. reason: one word for all such rows."""
 
     row: int
     reason: str

@@ -24,7 +24,7 @@ class KeptAnswers(Generic[Key, Answer]):
         self.most = most
         self._room, self._size = room, 0
         self.changes = 0
-        """The number of answers that were kept."""
+        """How often an answer was kept; it never falls when answers are dropped."""
         self._kept: OrderedDict[Key, tuple[int, Answer]] = OrderedDict()
         self._lock = threading.Lock()
         self._under_way: dict[Key, threading.Lock] = {}

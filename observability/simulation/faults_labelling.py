@@ -134,7 +134,7 @@ def guidelines_changed(plant: LabelFaultPlant) -> PlantedProject:
 
 
 def duplicates_disagree(plant: LabelFaultPlant) -> PlantedProject:
-    """A share of the items is labelled again hours later by the same annotator, with another label."""
+    """A share of the labels is given again hours later by the same annotator, with another label."""
     import pandas as pd
 
     classes, rows = plant.classes(), plant.project.annotated

@@ -1,7 +1,7 @@
 """Replay the analyzer serving/vendors on the answers of a set of questions with a planted fault.
 
-The fault begins with the last but one round. Each later round is evaluated at its end, with only the answers up to it. The twin
-is the same without the fault. The store is only read.
+The fault begins with the last but one round. This round and the last one are each evaluated at their end, with only the answers up to then.
+The twin is the same without the fault. The store is only read.
 """
 
 from collections.abc import Callable

@@ -38,8 +38,8 @@ LINKED = (ARTIFACTS, IMAGES)
 def publish_state(
     store: Database, run: str, before: PublishedState | None = None, write_beside: WriteBeside | None = None, *, copy: bool = True
 ) -> PublishedState | None:
-    """Publish the present state of a store if its settings ask for it. Older states, and states of an earlier run, are removed. Without,
-    all go.
+    """Publish the present state of a store if its settings ask for it. Older states, and states of an earlier run, are removed. If the
+    settings do not ask for it, all states are removed.
 
     run: names the run of the owner, whose numbers of commits these are. before: the state that this run published last; where nothing has
     changed since, only the instant up to which it holds is moved on. copy: whether a changed store may be copied now; else that state stays

@@ -57,7 +57,7 @@ NAME = "data/storage"
 DAYS_LEFT, SILENCE, CORRUPT = "storage_days_left", "storage_silence_hours", "storage_corrupt_rate"
 BACKUP, RESTORE, BEHIND = "storage_backup_age_hours", "storage_restore_age_days", "storage_behind_hours"
 FULL_DAYS = (30.0, 14.0)
-"""Days until a place is full: below the first number it is `watch`; it is `act` if even the latest date of the interval is within the
+"""Days until a place is full: up to the first number it is `watch`; it is `act` if even the latest date of the interval is within the
 second number.
 """
 MIN_STEPS = 10

@@ -1,4 +1,4 @@
-"""Compare the answers of devices with the server's answers to the same requests, and with the devices' own counts of disagreements.
+"""Compare the answers of devices with the server's answers to the same requests, and with the devices' own counts of equal answers.
 
 A device's prediction has `device`; the server's has none and the same id, in production or else in shadow. Each version on devices is
 compared with the owner's level. If devices report `compared` and `agreed`, these counts are compared with the rows.

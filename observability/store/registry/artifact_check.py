@@ -76,7 +76,7 @@ def _scored_rows(
 
 
 def _difference_sentence(scored: ScoredReference, target: ReferenceOutcomes, places: "Integers", name: str) -> str:
-    """The distance between the scores. Raises UsageError where they are another model's."""
+    """A sentence on the distance between the scores. Raises UsageError where they are another model's."""
     logged, found = _paired_scores(scored, target, places)
     if not logged.size:
         return "The reference holds no scores to compare with those of the model file."
