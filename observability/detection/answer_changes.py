@@ -3,9 +3,8 @@
 The baseline consists of at most BASELINE early rounds with similar answers: the first MIN_ROUNDS rounds, and each later round that differs
 from the baseline rounds before it no more than these differ from each other. A round that differs for sure never becomes part of it, so
 that a change stays visible until a person accepts it; the same holds for a round with more refusals, format failures or failed questions.
-The usual
-number of differing answers is counted for each round of the baseline as it came in. Each of the first MIN_ROUNDS is compared with the
-others of them, a later one with the baseline before it.
+The usual number of differing answers is counted for each round of the baseline as it came in. Each of the first MIN_ROUNDS is compared with
+the others of them, a later one with the baseline before it.
 """
 
 from collections.abc import Sequence

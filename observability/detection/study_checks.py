@@ -93,8 +93,8 @@ def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
 
 
 def search_severity(figure: SearchFigure) -> Severity:
-    """Return the severity of a figure. It is reported if its lower bound is beyond the limit; with a separate test, if
-    the test shows it and its value is beyond the limit.
+    """Return the severity of a figure. It is reported if its lower bound is beyond the limit; with a separate test, if the
+    test shows it and its value is beyond the limit.
     """
     low = figure.interval.low if figure.tested is None else figure.interval.value if figure.tested else None
     if low is None or low <= LIMITS[figure.metric]:

@@ -27,7 +27,9 @@ confident.
 BEYOND = 3.0
 """Standard errors by which contradictions must exceed those at other times to assume a higher share of wrong labels."""
 JUDGED = ("human", "outcome", "correction")
-"""Label sources of known origin. For other sources, a label counts as suspect only if wrong labels are more frequent than unlikely ones."""
+"""Label sources of known origin. For other sources, the odds of wrong against unlikely labels decide how suspect a label is
+(`wrong_label_odds`).
+"""
 EVEN = 0.2
 """Up to this probability of being wrong, a label has no weight as the source of an error. At even odds (0.5) it has the weight of an
 ordinary error.

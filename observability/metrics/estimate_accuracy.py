@@ -55,7 +55,7 @@ class EstimateCheck:
 
     @property
     def held(self) -> bool:
-        """Whether the data are consistent with an estimate that is near enough."""
+        """Whether the measured error is below the allowed one; false if it was not measured."""
         return self.error.value is not None and abs(self.error.value) < self.allowed
 
     @property

@@ -265,7 +265,7 @@ def _slices_table(audit: Mapping[str, Any]) -> None:
 
 
 def stored_form_findings_section(name: str, found: Sequence[Finding]) -> None:
-    """Draw the finding that needs attention about the stored form of any dataset, else the findings about this dataset.
+    """Draw the findings about the stored form of this dataset, and the findings about other datasets that are not OK.
 
     name: of the dataset shown. found: the findings of data/storage.
     """

@@ -16,7 +16,7 @@ TREND = column("trend", "Trend", width="6.4rem", help=HELP, phone=False)
 
 def trend_cell(found: Sequence[Finding]) -> Cell:
     """A sparkline of the first of some findings whose metric is known by day, with its limit: the days of the incident's chart that lie in
-    the window, read from its evidence. A dash if no model has two days.
+    the window, read from its evidence. A dash if that metric has fewer than two days.
     """
     finding = first_daily_finding(found)
     days = daily_values(finding.analyzer, finding.evidence) if finding else []
