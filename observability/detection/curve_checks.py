@@ -109,8 +109,8 @@ def spike_claim(run: TrainingRun) -> RunClaim | None:
         because += f" and was back at step {int(of.steps[spike.recovered]):,}."
     else:
         because += " and did not come back." if lasting else " and too few steps follow to say whether it comes back."
-    replay = batch_replay(run, of, spike)
-    because += replay.sentence if replay else ""
+    replays = batch_replays(run, of, spike)
+    because += replay_sentence(replays)
     others = len(found) - 1
     because += f" There {'is' if others == 1 else 'are'} {counted_things(others, 'more spike')}." if others else ""
     return RunClaim(
@@ -122,14 +122,14 @@ def spike_claim(run: TrainingRun) -> RunClaim | None:
         height - error,
         height + error,
         onset=of.when(spike.at),
-        source="input" if replay and replay.again else "model",
+        source="input" if suspected_batches(replays) else "model",
         rank=7.0 + min(spike.z / 100, 1.0),
         evidence={
             "metric": of.name,
             "step": step,
             "z": spike.z,
             "recovered_step": None if spike.recovered is None else int(of.steps[spike.recovered]),
-            **({"batch": replay.batch, "batch_steps": list(replay.steps), "batch_spiked_again": list(replay.again)} if replay else {}),
+            **_replay_evidence(replays),
             "all": [{"metric": each.name, "step": int(each.steps[one.at])} for one, each in found[:50]],
         },
     )
@@ -137,47 +137,95 @@ def spike_claim(run: TrainingRun) -> RunClaim | None:
 
 @dataclass(frozen=True)
 class BatchReplay:
-    """The other reads of the data batch of a spike. steps: the other steps that read it; again: the steps among these that had a spike
-    too.
+    """The other reads of data batches of a spike. batches: those with the same other reads; steps: the other steps that read them; again:
+    the steps among these that had a spike too.
     """
 
-    batch: str
+    batches: tuple[str, ...]
     steps: tuple[int, ...]
     again: tuple[int, ...]
 
     @property
-    def sentence(self) -> str:
-        """The data batch of the spike, and whether other steps that read this batch had a spike too."""
-        head = f" It read the data batch `{self.batch}`"
-        if not self.steps:
-            return f"{head}, which no other step read."
+    def share(self) -> float:
+        """Share of the other steps that had a spike too; 0 without other steps."""
+        return len(self.again) / len(self.steps) if self.steps else 0.0
+
+    @property
+    def outcome(self) -> str:
+        """Which other steps read the batches, and whether they had a spike too: the end of a sentence that names the batches."""
+        rows = f"the rows of {'this batch' if len(self.batches) == 1 else 'these batches'}"
         where = f"step{'' if len(self.steps) == 1 else 's'} {', '.join(f'{step:,}' for step in self.steps[:5])}"
         where += f" and {len(self.steps) - 5} more" if len(self.steps) > 5 else ""
         if not self.again:
-            return f"{head}, as did {where} without a spike: the rows of this batch are not the cause."
+            return f"{where} without a spike: {rows} are not the cause."
         if len(self.again) == len(self.steps):
-            return f"{head}, as did {where}, with a spike each time: look at the rows of this batch."
-        return f"{head}, as did {where}, with a spike in {len(self.again)} of {len(self.steps)}: look at the rows of this batch."
+            return f"{where}, with a spike each time: look at {rows}."
+        return f"{where}, with a spike in {len(self.again)} of {len(self.steps)}: look at {rows}."
 
 
-def batch_replay(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike) -> BatchReplay | None:
-    """Return the other reads of the data batch of a spike; None if its step names no batch.
+def batch_replays(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike) -> list[BatchReplay]:
+    """Return the other reads of the data batches of a spike, those with the largest share of spikes first; empty if its step names no
+    batch.
 
     A step spiked too where its cost rose by half of the height of the spike, above the median of the five steps before.
     """
-    batch = run.batches.get(int(curve.steps[spike.at]))
-    if batch is None:
-        return None
     until = spike.recovered if spike.recovered is not None else len(curve.steps)
     height = (spike.peak - spike.before) / 2
-    others, again = [], []
+    reads: dict[str, list[int]] = {batch: [] for batch in run.batches.get(int(curve.steps[spike.at]), ())}
+    if not reads:
+        return []
+    again: set[int] = set()
     for place, step in enumerate(curve.steps.tolist()):
-        if run.batches.get(step) != batch or spike.at <= place < until or place < 5:
+        shared = reads.keys() & run.batches.get(step, ())
+        if not shared or spike.at <= place < until or place < 5:
             continue
-        others.append(step)
+        for batch in shared:
+            reads[batch].append(step)
         if float(curve.cost[place] - np.median(curve.cost[place - 5 : place])) >= height:
-            again.append(step)
-    return BatchReplay(batch, tuple(others), tuple(again))
+            again.add(step)
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for batch, steps in reads.items():
+        alike.setdefault(tuple(steps), []).append(batch)
+    found = [BatchReplay(tuple(batches), steps, tuple(each for each in steps if each in again)) for steps, batches in alike.items()]
+    return sorted(found, key=lambda each: (-each.share, -len(each.again)))
+
+
+def _replay_evidence(replays: Sequence[BatchReplay]) -> dict[str, object]:
+    """The names of all batches of the step; the first of them, with its other steps and those that had a spike too."""
+    if not replays:
+        return {}
+    names, first = [batch for each in replays for batch in each.batches], replays[0]
+    return {"batch": names[0], "batches": names, "batch_steps": list(first.steps), "batch_spiked_again": list(first.again)}
+
+
+def suspected_batches(replays: Sequence[BatchReplay]) -> BatchReplay | None:
+    """Return the batches whose rows may be the cause of a spike, because other steps that read them had one too; None where none is.
+
+    Of several batches in one step, one may meet another spike by chance: at least half of its other steps must have had one.
+    """
+    first = replays[0] if replays else None
+    return first if first and first.again and (len(replays) == 1 or first.share >= 0.5) else None
+
+
+def replay_sentence(replays: Sequence[BatchReplay]) -> str:
+    """Return which data batches the step of a spike read, and whether other steps that read them had a spike too; empty without any."""
+    if not replays:
+        return ""
+    names = [batch for each in replays for batch in each.batches]
+    head, first = f" It read the data batch{'' if len(names) == 1 else 'es'} {run_name(names)}", replays[0]
+    if len(replays) == 1:
+        return f"{head}, as did {first.outcome}" if first.steps else f"{head}, which no other step read."
+    if suspected_batches(replays):
+        was = "was" if len(first.batches) == 1 else "were"
+        return f"{head}. {run_name(first.batches)} {was} also read at {first.outcome}"
+    steps = {step for each in replays for step in each.steps}
+    spiked = {step for each in replays for step in each.again}
+    unread = [batch for each in replays if not each.steps for batch in each.batches]
+    rest = f" No other step read {run_name(unread)}." if unread else ""
+    others = counted_things(len(steps), "other step")
+    if not spiked:
+        return f"{head}. {others} read some of them without a spike: the rows of those are not the cause.{rest}"
+    return f"{head}. Of {others} that read some of them, {len(spiked):,} had a spike: too few to blame a batch.{rest}"
 
 
 def divergence_claim(run: TrainingRun) -> RunClaim | None:

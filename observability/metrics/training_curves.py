@@ -91,8 +91,8 @@ class TrainingRun:
     read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many, and
     `steps` is the number of its last one, counted from the first. step_times, step_numbers: of the records of steps that were read, in
     order of time. hosts, devices: of each rank that states it, the machine and the device that it last ran on. directions: the better
-    direction of metrics, as declared. batches: the batch of data that a step read (of several ranks all of them). alerts: messages of the
-    job itself, with their times.
+    direction of metrics, as declared. batches: the batches of data that a step read, each once: one, or those of its ranks. alerts:
+    messages of the job itself, with their times.
     """
 
     name: str
@@ -118,7 +118,7 @@ class TrainingRun:
     hosts: Mapping[str, str] = field(default_factory=dict)
     devices: Mapping[str, str] = field(default_factory=dict)
     directions: Mapping[str, Better] = field(default_factory=dict)
-    batches: Mapping[int, str] = field(default_factory=dict)
+    batches: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     alerts: tuple[tuple[datetime, str], ...] = ()
 
     def better(self, metric: str) -> Better | None:
@@ -491,13 +491,13 @@ def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Arra
     return MetricCurve(name, where, middle, np.maximum.reduceat(at, begin), bad, declared)
 
 
-def _step_batches(steps: StepColumns) -> dict[int, str]:
-    """The data batch of each step that names one; the batches of several ranks are joined by commas."""
-    found: dict[int, dict[str, None]] = defaultdict(dict)
+def _step_batches(steps: StepColumns) -> dict[int, tuple[str, ...]]:
+    """The data batches of each step that names any, each once, in the order of their names: one, or those of its ranks."""
+    found: dict[int, set[str]] = defaultdict(set)
     for step, batch in zip(steps["step"], steps.get("batch", ())):
         if batch is not None:
-            found[int(step)][str(batch)] = None
-    return {step: ", ".join(batches) for step, batches in found.items()}
+            found[int(step)].add(str(batch))
+    return {step: tuple(sorted(batches)) for step, batches in found.items()}
 
 
 def _place_of_ranks(steps: StepColumns, column: str) -> dict[str, str]:

@@ -46,6 +46,7 @@ def logged() -> Logged:
     spiked[40:43] += 0.5
     records = a_run({"train_loss": spiked, "val_loss": loss(60) + 0.1}, "spiked", study="s", params={"rate": 0.1, "depth": 3})
     records[41]["batch"] = "night"
+    records += [{**records[41], "rank": 1, "batch": "day"}]
     records.append({"kind": "batch", "batch": "night", "source": "bay", "device": "cam", "at": START.isoformat(), "rows": 9})
     for i in (1, 2, 3):
         records += a_run(
@@ -133,7 +134,7 @@ def test_the_batch_of_a_spike_and_the_lineage_of_runs_are_linked(page: Database,
     followed: list[dict] = []
     monkeypatch.setattr(links, "follow_link", followed.append)
     app = opened("runs", run="spiked")
-    assert "It read the data batch `night`" in words(app)
+    assert "It read the data batches `day`, `night`, which no other step read." in words(app)
     for key in ("to-batch-0", "to-batch-1"):
         app.button(key=key).click().run()
     assert [(each["page"], each["parameters"].get("batch")) for each in followed] == [("batches", "night"), ("devices", None)]

@@ -286,14 +286,16 @@ def _cases_link(text: str, model: str, batch: str, scope: Scope) -> Cell:
 
 
 def batch_links(names: Sequence[str], scope: Scope) -> list[Cell]:
-    """The links to the batches of these names in all dates, each followed by that to its device; empty where no record has the name.
+    """The links to the batches of these names in all dates, in their order, each followed by that to its device; empty where no record
+    has one of the names.
 
     Sources may share the name of a batch: at most MAX_NAMED records are linked.
     """
     always = Window("", EPOCH, load.page_clock())
     found = load.ask_store(Records("batch", ("batch", "source", "device"), ever=True, only=(("batch", tuple(names)),)), always)
     around, targets = replace(scope, version=None, slice=None, start=None, end=None, span="all"), []
-    for batch, source, device in found.drop_duplicates().head(MAX_NAMED).itertuples(index=False):
+    found = found.drop_duplicates().sort_values("batch", key=lambda batch: batch.map(names.index), kind="stable")
+    for batch, source, device in found.head(MAX_NAMED).itertuples(index=False):
         targets.append(links.link_cell(f"Batch {batch} of {source}", "batches", around, source=source, batch=batch))
         if isinstance(device, str):
             targets.append(links.link_cell(f"Device {device} of {source}", "devices", around, device=f"source:{source}/device:{device}"))

@@ -334,8 +334,8 @@ def run_findings(chosen: Sequence[RunVerdict]) -> None:
 
 def spike_batch_links(chosen: Sequence[RunVerdict], scope: Scope) -> None:
     """Links to the batches that claims about these runs name, and to their devices, where such batches are on record."""
-    named = {str(claim.evidence["batch"]) for judged in chosen for claim in judged.claims or () if claim.evidence.get("batch")}
-    if not named or not (targets := batch_links(sorted(named), scope)):
+    named = [str(batch) for judged in chosen for claim in judged.claims or () for batch in claim.evidence.get("batches", ())]
+    if not named or not (targets := batch_links(list(dict.fromkeys(named)), scope)):
         return
     with st.container(horizontal=True, gap="small"):
         for place, target in enumerate(targets):

@@ -131,6 +131,40 @@ def test_a_spike_is_replayed_to_its_batch() -> None:
     assert "which no other step read" in only(said(with_batches(curve, N)), "metric_spike").because
 
 
+def of_two_ranks(curve: np.ndarray, second: int) -> list[dict]:
+    """A run of two ranks that read 50 batches in turn, and `second` other ones."""
+    records = []
+    for each in a_run({"train_loss": curve}):
+        of = [{}] if each["kind"] != "step" else [{"rank": r, "batch": f"{r}-{each['step'] % n}"} for r, n in enumerate((50, second))]
+        records += [{**each, **own} for own in of]
+    return records
+
+
+def test_the_spike_of_a_step_of_two_ranks_is_replayed_to_the_batch_of_one() -> None:
+    curve = loss(N)
+    curve[[59, 109, 159]] += 1.0
+    found = only(said(of_two_ranks(curve, 47)), "metric_spike")
+    assert found.likely_source == "input" and found.evidence["batch"] == found.evidence["batches"][0] == "0-10"
+    assert found.evidence["batches"][1] == f"1-{found.evidence['step'] % 47}"
+    assert sorted([found.evidence["step"], *found.evidence["batch_spiked_again"]]) == [60, 110, 160]
+    assert "`0-10` was also read at steps 10, " in found.because and "in 2 of 3: look at the rows of this batch." in found.because
+    alike = only(said(of_two_ranks(curve, 50)), "metric_spike")
+    assert "data batches `0-10`, `1-10`, as did steps " in alike.because and "look at the rows of these batches." in alike.because
+
+
+def test_no_batch_of_two_ranks_is_blamed_for_a_spike_of_its_own_step() -> None:
+    curve = loss(N)
+    curve[109] += 1.0
+    found = only(said(of_two_ranks(curve, 47)), "metric_spike")
+    assert found.likely_source == "model" and found.evidence["batch_spiked_again"] == []
+    assert "6 other steps read some of them without a spike: the rows of those are not the cause." in found.because
+    partly = only(said(of_two_ranks(curve, N + 1)), "metric_spike")
+    assert "3 other steps read some of them without a spike" in partly.because and "No other step read `1-110`." in partly.because
+    curve[15] += 0.9  # one of four other reads of the other rank's batch
+    met = only(said(of_two_ranks(curve, 47)), "metric_spike")
+    assert met.likely_source == "model" and "Of 6 other steps that read some of them, 1 had a spike: too few to blame" in met.because
+
+
 def test_a_declared_direction_counts() -> None:
     curve = loss(N)
     curve[100:] += 1.0
