@@ -103,6 +103,21 @@ def test_what_came_after_a_decision_counts_its_later_batches() -> None:
     assert device_actions.what_came_after(END.replace(tzinfo=UTC), batches, []) == "no batch since then in these dates"
 
 
+def test_devices_of_two_plants_that_share_their_names_are_counted_apart() -> None:
+    batches = device_batches(np.random.default_rng(3), fleet=3, before=10)
+    for each in of_device(batches, "d2"):
+        each["stats"]["temperature"]["out_of_range_share"] = 0.3
+    quiet = [each | {"source": "field"} for each in device_batches(np.random.default_rng(4), fleet=3, before=10)]
+    rows = as_read(batches + quiet)
+    found = devices.device_concentrations(rows)["out-of-range values"]
+    of_rows = sum(each["rows"] for each in of_device(batches, "d2", -10)) / rows["rows"].sum()
+    assert found.devices == 6 and found.of_rows == pytest.approx(of_rows) and 0.15 < of_rows < 0.18
+    said = devices.concentration_words("out-of-range values", found)
+    assert said.startswith("1 of 6 devices explains ") and said.endswith(": d2 of greenhouse.")
+    alone = devices.device_concentrations(as_read(batches))["out-of-range values"]
+    assert (alone.names, alone.devices) == (("d2",), 3)
+
+
 def test_the_heat_map_shows_the_largest_share_of_any_column() -> None:
     table = devices.device_days(as_read(logged_fleet()), devices.OUTSIDE)
     own = table[table["subject"] == SUBJECT]

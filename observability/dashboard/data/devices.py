@@ -1,7 +1,9 @@
 """The devices page: what each collecting device delivered, day by day, and how it differs from its past and from its kind."""
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -168,12 +170,26 @@ def device_name(subject: str) -> str:
     return subject.removeprefix("source:").rpartition("/device:")[2]
 
 
+def _named_by_subject(rows: pd.DataFrame) -> pd.DataFrame:
+    """Batches whose `device` is the subject, because devices of several sources may share a name; None without a device."""
+    return rows.assign(device=rows["subject"].where(rows["device"].notna()))
+
+
 def device_concentrations(rows: pd.DataFrame) -> dict[str, Concentration]:
-    """By kind of bad value or row, the fewest devices that hold most of them, where they hold more than their share."""
-    counts = {words: bad_values_by_device(rows, NAMES[metric]) for words, metric in BAD.items()}
-    counts["rejected rows"] = rejected_rows_by_device(rows)
+    """By kind of bad value or row, the fewest devices that hold most of them, where they hold more than their share.
+
+    A device stands there by its name, and with its source where another source has a device of this name.
+    """
+    named = _named_by_subject(rows)
+    counts = {words: bad_values_by_device(named, NAMES[metric]) for words, metric in BAD.items()}
+    counts["rejected rows"] = rejected_rows_by_device(named)
+    shared = Counter(map(device_name, named["device"].dropna().unique()))
+
+    def name(subject: str) -> str:
+        return device_name(subject) if shared[device_name(subject)] == 1 else device_words(subject).removeprefix("device ")
+
     found = {words: devices_behind(each) for words, each in counts.items()}
-    return {words: each for words, each in found.items() if each is not None}
+    return {words: replace(each, names=tuple(map(name, each.names))) for words, each in found.items() if each is not None}
 
 
 def concentration_words(words: str, found: Concentration) -> str:
@@ -223,7 +239,7 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen: s
     """
     deliveries = {device_subject(each.source, each.device): each for each in device_deliveries(rows)}
     first = {subject: first_finding(findings_about_device(found or (), subject)) for subject in deliveries}
-    by_subject = rows.assign(device=rows["subject"].where(rows["device"].notna()))
+    by_subject = _named_by_subject(rows)
     rejected, outside = rejected_rows_by_device(by_subject), bad_values_by_device(by_subject, NAMES[OUTSIDE])
     newest, lines = rows.groupby("subject")["at"].max(), []
     order = sorted(deliveries, key=lambda subject: (severity_order(first[subject]), subject))
