@@ -5,8 +5,9 @@ None.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,15 @@ def accelerator_gauges(library: Any, handle: object) -> Gauges:
     )
 
 
+def accelerator_memory(library: Any, handles: Iterable[object]) -> float | None:
+    """Return the memory that each of these accelerators has, in GiB; None where it cannot be read or they differ.
+
+    library: NVML's binding, initialised; handles: of the devices.
+    """
+    sizes = {_number(partial(_memory_size, library, handle)) for handle in handles}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
 def processor_gauges(busy: float | None, seconds: float, *, process: bool, proc: Path = PROC, hwmon: Path = HWMON) -> Gauges:
     """Return the gauges of the processors of this machine, or of the part of it that this process uses.
 
@@ -42,6 +52,11 @@ def processor_gauges(busy: float | None, seconds: float, *, process: bool, proc:
     cores = len(os.sched_getaffinity(0)) if process and hasattr(os, "sched_getaffinity") else os.cpu_count()
     share = None if busy is None or not cores or seconds <= 0 else min(max(busy / (seconds * cores), 0.0), 1.0)
     return Gauges(share, _number(lambda: _memory_in_use(proc, process=process)), _number(lambda: _processor_temperature(hwmon)))
+
+
+def _memory_size(library: Any, handle: object) -> float:
+    """The memory of an accelerator, in GiB to two decimals."""
+    return round(library.nvmlDeviceGetMemoryInfo(handle).total / GIB, 2)
 
 
 def _number(read: Callable[[], Any]) -> float | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from observability.client.device_gauges import HWMON, Gauges, accelerator_gauges, processor_gauges
+from observability.client.device_gauges import HWMON, Gauges, accelerator_gauges, accelerator_memory, processor_gauges
 from observability.client.encode import describe_error
 from observability.client.log import Logger
 
@@ -83,6 +83,10 @@ class Nvml:
     def gauges(self) -> dict[str, Gauges]:
         """Utilisation, memory and temperature of each accelerator."""
         return {f"gpu{i}": accelerator_gauges(self.library, handle) for i, handle in enumerate(self.handles)}
+
+    def memory(self) -> float | None:
+        """Memory that each accelerator has, in GiB; None where it cannot be read or they differ."""
+        return accelerator_memory(self.library, self.handles)
 
 
 class CodeCarbon:
@@ -195,6 +199,11 @@ class PowerMeter:
     def joules_per_cpu_second(self) -> float:
         """Energy of this process per CPU second so far; the assumed power of a core before the first reading."""
         return self._process_joules / self._cpu_seconds if self._cpu_seconds > 0 and self._process_joules > 0 else self.watts_per_core
+
+    def hardware(self) -> dict[str, float]:
+        """`device_memory_gb`, the memory that each accelerator has, in GiB; empty before the start, without NVML or where they differ."""
+        size = next((reader.memory() for reader in self._readers if isinstance(reader, Nvml)), None)
+        return {"device_memory_gb": size} if size else {}
 
     def prediction(self, *, threads: bool = False) -> PredictionEnergy:
         """Measure one prediction: `with meter.prediction() as spent: score = model(x)`, then `energy_j=spent.joules`.

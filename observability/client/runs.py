@@ -39,7 +39,8 @@ def track_run(
     rank 0 writes start and end, another rank only its own failure. `device`: what this process computes on, as "gpu0" or "cuda:1"; it is
     written with each step beside the name of this machine. `logger`: an existing one, which is left open. `directions`: {metric: "low" or
     "high"}, whichever is better, where a metric's name does not tell. `power`: the machine's power is read in a thread and written as
-    `resource` records of the run (observability.client.power).
+    `resource` records of the run (observability.client.power). `device_memory_gb` is then among the hardware, if NVML tells how much memory
+    each accelerator has and all have the same.
     """
     fields = {"model": model, "version": version, "params": params, "dataset": dataset, "study": study, "seed": seed}
     fields |= {"directions": directions} if directions else {}
@@ -82,11 +83,12 @@ class TrackedRun:
             self._meter = PowerMeter(self.log, run=self.run, model=fields.get("model"), version=fields.get("version"))
 
     def __enter__(self) -> Self:
-        if self.rank in (None, 0):
-            hardware = {**describe_hardware(), **self._hardware}
-            self.log.record("run", run=self.run, event="start", **{**self._fields, "hardware": hardware})
+        known = describe_hardware() if self.rank in (None, 0) else {}
         if self._meter is not None:
             self._meter.start()
+            known |= self._meter.hardware()
+        if self.rank in (None, 0):
+            self.log.record("run", run=self.run, event="start", **{**self._fields, "hardware": {**known, **self._hardware}})
         return self
 
     def step(

@@ -19,6 +19,8 @@ HOT_SHARE = 0.1
 """Share of the readings that are beyond the limit for a warning where a device is hot."""
 POWER_LEFT, SAME_UTILISATION = 0.75, 0.9
 MEMORY_SHARE = 0.97
+OTHER_DEVICE = 1.01
+"""Share of the stated memory above which it is that of another device, as in a run on several machines."""
 
 
 def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunClaim]:
@@ -95,13 +97,15 @@ def throttled_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim
 
 
 def full_memory(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | None:
-    """Return the claim that a device's memory is nearly full; None where the run's hardware does not state `device_memory_gb`."""
+    """Return the claim that a device's memory is nearly full; None where the run's hardware states no `device_memory_gb` or less than was
+    used.
+    """
     size = run.hardware.get("device_memory_gb")
     used = rows["memory_gb"].dropna().to_numpy(float)
     if not isinstance(size, int | float) or not size > 0 or len(used) < MIN_READINGS:
         return None
     share = float(used.max()) / float(size)
-    if share < MEMORY_SHARE:
+    if not MEMORY_SHARE <= share <= OTHER_DEVICE:
         return None
     because = f"Device {name} of run `{run.name}` used {run_figure(used.max())} of {run_figure(float(size))} GB of memory: little is left."
     return device_claim("device_memory_share", len(used), "watch", because, share, MEMORY_SHARE, name, 5.2)

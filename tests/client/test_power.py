@@ -13,6 +13,7 @@ import observability as obs
 from observability.client import power
 from observability.client.device_gauges import Gauges, processor_gauges
 from observability.client.power import PowerMeter, Rapl
+from observability.client.runs import describe_hardware
 from observability.metrics import prices
 from observability.records.record import validate
 
@@ -173,8 +174,8 @@ class FakeNvml:
         return self.millijoules
 
 
-def test_accelerators_are_read_where_their_binding_is(tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = FakeNvml()
+def only_nvml(monkeypatch: pytest.MonkeyPatch, library: object) -> None:
+    """NVML's binding is installed, CodeCarbon is not."""
 
     def some(name: str) -> object:
         if name != "pynvml":
@@ -182,6 +183,10 @@ def test_accelerators_are_read_where_their_binding_is(tmp_path: Path, records: R
         return library
 
     monkeypatch.setattr(power, "import_module", some)
+
+
+def test_accelerators_are_read_where_their_binding_is(tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    only_nvml(monkeypatch, FakeNvml())
     with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path):
         pass
     found = {each["device"]: each for each in records()}
@@ -191,6 +196,42 @@ def test_accelerators_are_read_where_their_binding_is(tmp_path: Path, records: R
     assert [found[name]["memory_gb"] for name in ("gpu0", "gpu1")] == [10, 11]
     assert found["gpu0"]["temperature_c"] == 71 and "temperature_c" not in found["gpu1"], "what cannot be read is left out"
     assert all(validate(each)["extra"] == {} for each in found.values()), "each field is one of the contract"
+
+
+class UnlikeNvml(FakeNvml):
+    """Two accelerators of different size."""
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
+        return SimpleNamespace(total=(16 + 64 * handle) * 2**30, used=0)
+
+
+class SilentNvml(FakeNvml):
+    """Two accelerators whose memory cannot be read."""
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
+        raise RuntimeError("Not Supported")
+
+
+def test_a_run_states_the_memory_of_its_accelerators(tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hardware(library: object, **given: object) -> dict:
+        only_nvml(monkeypatch, library)
+        with obs.track_run(home=tmp_path, power=True, hardware=given) as run:
+            pass
+        return next(each for each in records() if each["kind"] == "run" and each["run"] == run.run)["hardware"]
+
+    assert hardware(FakeNvml())["device_memory_gb"] == 80
+    assert hardware(FakeNvml(), device_memory_gb=40)["device_memory_gb"] == 40, "what is given stands"
+    assert [set(hardware(of)) for of in (UnlikeNvml(), SilentNvml())] == [set(describe_hardware())] * 2
+
+
+def test_a_run_without_nvml_states_what_it_did_before(tmp_path: Path, records: Records, nothing_else: None) -> None:
+    with obs.track_run(home=tmp_path, power=True):
+        pass
+    with obs.track_run(home=tmp_path):
+        pass
+    assert [set(each["hardware"]) for each in records() if each["kind"] == "run" and each["event"] == "start"] == [
+        set(describe_hardware())
+    ] * 2
 
 
 def test_processors_give_use_memory_and_temperature_where_the_kernel_does(tmp_path: Path) -> None:

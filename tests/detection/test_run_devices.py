@@ -49,6 +49,10 @@ def test_a_device_in_trouble_is_named_with_its_host(metric: str, changed: dict, 
     assert found.metric == metric and found.severity == "watch" and words in found.because and "`gpu0` on host `node-1`" in found.because
 
 
+def test_memory_beyond_the_stated_size_is_that_of_another_machine() -> None:
+    assert claims_about_devices(run_on(device_memory_gb=40), readings()) == []
+
+
 def test_a_device_that_is_far_too_hot_is_critical_and_the_stated_limit_counts() -> None:
     hot = readings(temperature_c=np.full(N, 97.0))
     assert claims_about_devices(run_on(), hot)[0].severity == "act"
