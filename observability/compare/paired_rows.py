@@ -272,4 +272,6 @@ def _paired_difference(metric: str, comparison: PairedComparison, least: float, 
         )
     if difference.value is None:
         return unavailable_difference("pairs", "model", metric, unit, "it is not defined on these pairs", sides[0], sides[1])
-    return Difference("pairs", "model", metric, unit, sides[0], sides[1], difference, least, comparison.p_value)
+    return Difference(
+        "pairs", "model", metric, unit, sides[0], sides[1], difference, least, comparison.p_value, evidence={"test": comparison.test}
+    )

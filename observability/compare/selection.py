@@ -9,7 +9,7 @@ from typing import Literal
 
 from observability.compare.comparison_types import WindowComparison
 from observability.compare.difference import Difference
-from observability.compare.sentences import change_words
+from observability.compare.sentences import basis_words, change_interval_words, change_words
 from observability.core.catalog import Model
 from observability.core.formatting import metric_title
 from observability.core.metric_definitions import METRICS
@@ -25,11 +25,14 @@ UNPAIRED = " (on all labelled rows of each)"
 
 @dataclass(frozen=True)
 class SelectionCriterion:
-    """One criterion. name: of the group of metrics; state: the worst of its metrics; words: the metric that decides, with its change."""
+    """One criterion. name: of the group of metrics; state: the worst of its metrics; words: the metric that decides, with its change;
+    how: the 95 % interval of that change, the paired test, and what the figure rests on where it is not measured, "" where none is known.
+    """
 
     name: str
     state: State
     words: str
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def worst_of_group(name: str, found: Sequence[Difference]) -> SelectionCriterion
     first = ranked[0]
     subject = "" if first.subject == "model" else f" ({first.subject})"
     said = change_words(first) if first.change.value is not None else first.why or "not known"
-    return SelectionCriterion(name, challenger_state(first), f"{metric_title(first.metric)}{subject}: {said}")
+    how = "; ".join(filter(None, (change_interval_words(first), basis_words(first))))
+    return SelectionCriterion(name, challenger_state(first), f"{metric_title(first.metric)}{subject}: {said}", how)
 
 
 def selection_criteria(found: WindowComparison, regressed_slices: int, tested: int) -> tuple[SelectionCriterion, ...]:

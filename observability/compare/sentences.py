@@ -72,6 +72,37 @@ def change_words(each: Difference) -> str:
     return f"{_unit_value(each.a.value, each.unit)} against {_unit_value(each.b.value, each.unit)}, {moved.replace('-', MINUS)}"
 
 
+def change_interval_words(each: Difference) -> str | None:
+    """The 95 % interval of the change from B to A, low to high, with the name of the paired test; None where the interval is unknown."""
+    low, high = each.change.low, each.change.high
+    if low is None or high is None or each.distance:
+        return None
+    if each.unit in ("share", "0 to 1", "up to 1") and each.metric != "brier":
+        ends = f"{_signed(100 * low, '.1f')} to {_signed(100 * high, '.1f')} points"
+    elif each.unit == "Wh":
+        ends = " to ".join("0 Wh" if not end else ("+" if end > 0 else MINUS) + with_si_prefix(abs(end), "Wh") for end in (low, high))
+    else:
+        ends = f"{_signed(low, '.3g')} to {_signed(high, '.3g')}{' ms' if each.unit == 'ms' else ''}"
+    test = each.evidence.get("test")
+    return f"95 % interval of the difference {ends}{f', {test}' if test else ''}"
+
+
+def _signed(value: float, form: str) -> str:
+    """A number with its sign; what rounds to zero has none."""
+    text = f"{value:+,{form}}"
+    return text.replace("-", MINUS) if text.strip("+-0.") else text.strip("+-")
+
+
+def basis_words(each: Difference) -> str | None:
+    """What a figure of cost or energy rests on where it is not measured; None for a measured one."""
+    source = each.evidence.get("source")
+    if source not in ("estimated", "assumed"):
+        return None
+    if each.metric == "energy_per_thousand" and each.evidence.get("method") == "latency":
+        return f"estimated from latency × {'an assumed' if source == 'assumed' else 'a calibrated'} power"
+    return f"{source}, not measured"
+
+
 def ordered_differences(found: Sequence[Difference]) -> list[Difference]:
     """The differences in the order of the sentence. A metric that is known on paired rows is not repeated for all rows."""
     paired = {each.metric for each in found if each.section == "pairs" and each.verdict != "unknown"}

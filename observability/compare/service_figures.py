@@ -19,7 +19,7 @@ from observability.detection.metric_changes import difference_p_value
 from observability.detection.ratio_changes import scaled_interval
 from observability.metrics.cost import CostPart, serving_cost
 from observability.metrics.cost_periods import cost_by_period, spent_currencies
-from observability.metrics.energy import RESOURCES, ServingEnergy, consumption_question, served_question, serving_energy
+from observability.metrics.energy import RESOURCES, ServingEnergy, consumption_question, served_question, serving_energy, worst_source
 from observability.metrics.prices import PRICES, PriceScope
 from observability.metrics.traffic import NEEDED, QUANTILES, request_counts
 from observability.stats.difference_intervals import difference_interval
@@ -88,7 +88,7 @@ def consumption_differences(ask: AskEngine, model: Model, a: Window, b: Window) 
     place, now, then = PriceScope(model.name, model.settings), _serving_frames(ask, a), _serving_frames(ask, b)
     parts = [serving_cost(each.served, each.use, each.resources, each.prices, place) for each in (now, then)]
     drawn = [serving_energy(each.served, each.use, each.resources, each.prices, place) for each in (now, then)]
-    return [*_cost_differences(model, (now, then), (parts[0], parts[1])), *_energy_differences((drawn[0], drawn[1]))]
+    return [*_cost_differences(model, (now, then), (parts[0], parts[1])), *energy_differences((drawn[0], drawn[1]))]
 
 
 def _cost_differences(model: Model, sides: tuple[ServingFrames, ServingFrames], parts: tuple[CostPart, CostPart]) -> list[Difference]:
@@ -104,8 +104,8 @@ def _cost_differences(model: Model, sides: tuple[ServingFrames, ServingFrames], 
     return [per_thousand_difference("cost_per_thousand", shared or "money", (frames[0], frames[1]), "amount", parts[0].source)]
 
 
-def _energy_differences(sides: tuple[ServingEnergy, ServingEnergy]) -> list[Difference]:
-    """Wh of a thousand predictions."""
+def energy_differences(sides: tuple[ServingEnergy, ServingEnergy]) -> list[Difference]:
+    """The change of the Wh of a thousand predictions, with the worse source of both sides; empty where neither side has any."""
     if not any(each.method for each in sides):
         return []
     unit = METRICS["energy_per_thousand"].unit
@@ -113,7 +113,10 @@ def _energy_differences(sides: tuple[ServingEnergy, ServingEnergy]) -> list[Diff
         ways = " and ".join(HOW.get(each.method or "", "nothing") for each in sides)
         return [unavailable_difference("cost", "model", "energy_per_thousand", unit, f"the two sides are told from {ways}")]
     frames = [each.parts("wh") for each in sides]
-    return [per_thousand_difference("energy_per_thousand", unit, (frames[0], frames[1]), "wh", sides[0].source)]
+    found = per_thousand_difference(
+        "energy_per_thousand", unit, (frames[0], frames[1]), "wh", worst_source([each.source for each in sides])
+    )
+    return [replace(found, evidence={**found.evidence, "method": sides[0].method})]
 
 
 def per_thousand_difference(metric: str, unit: str, frames: "tuple[DataFrame, DataFrame]", column: str, source: str) -> Difference:

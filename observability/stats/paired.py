@@ -4,7 +4,7 @@ Every function takes one entry a row, in the same order for both, and compares a
 weight, so the same difference shows on far fewer rows than between two independent samples.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,16 +15,21 @@ from observability.stats.difference_intervals import paired_rate_difference_inte
 from observability.stats.interval import Interval, normal_quantile, ordered_interval, two_sided_p_value
 
 NAN = float("nan")
+MCNEMAR, DELONG, PAIRED_T, DELTA = "McNemar's exact test", "DeLong's test", "paired t test", "delta method"
+"""Names of the tests."""
 
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Figure of each side (None where undefined), a - b with its paired interval, and the p-value of no difference."""
+    """Figure of each side (None where undefined), a - b with its paired interval, and the p-value of no difference. test: the name of the
+    method behind both; None where the comparison cannot be made.
+    """
 
     a: float | None
     b: float | None
     difference: Interval
     p_value: float
+    test: str | None = None
 
 
 def _unknown(n: float) -> PairedComparison:
@@ -80,7 +85,7 @@ def paired_rates(holds_a: ArrayLike, holds_b: ArrayLike, confidence: float = 0.9
         return _unknown(0)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     found = paired_rate_difference_interval(only_a, only_b, a.size, confidence)
-    return PairedComparison(float(a.mean()), float(b.mean()), found, mcnemar_p_value(only_a, only_b))
+    return PairedComparison(float(a.mean()), float(b.mean()), found, mcnemar_p_value(only_a, only_b), MCNEMAR)
 
 
 def paired_means(values_a: ArrayLike, values_b: ArrayLike, confidence: float = 0.95) -> PairedComparison:
@@ -103,7 +108,7 @@ def paired_means(values_a: ArrayLike, values_b: ArrayLike, confidence: float = 0
     a, b = np.asarray(values_a, np.float64), np.asarray(values_b, np.float64)
     if not a.size:
         return _unknown(0)
-    return _from_influence(float(a.mean()), float(b.mean()), a - b - float(np.mean(a - b)), float(np.mean(a - b)), confidence)
+    return _from_influence(float(a.mean()), float(b.mean()), a - b - float(np.mean(a - b)), float(np.mean(a - b)), PAIRED_T, confidence)
 
 
 def paired_ratios(parts_a: ArrayLike, wholes_a: ArrayLike, parts_b: ArrayLike, wholes_b: ArrayLike) -> PairedComparison:
@@ -142,10 +147,10 @@ def paired_ratios(parts_a: ArrayLike, wholes_a: ArrayLike, parts_b: ArrayLike, w
         values.append(float(part.sum()) / total)
         influence.append((part - values[-1] * whole) * part.size / total)
         least = min(least, total)
-    found = _from_influence(values[0], values[1], influence[0] - influence[1], values[0] - values[1])
+    found = _from_influence(values[0], values[1], influence[0] - influence[1], values[0] - values[1], DELTA)
     if found.difference.low == found.difference.high and found.difference.value is not None:
         value, reach = found.difference.value, min(3.0 / least, 1.0)
-        return PairedComparison(found.a, found.b, ordered_interval(value, value - reach, value + reach, found.difference.n), found.p_value)
+        return replace(found, difference=ordered_interval(value, value - reach, value + reach, found.difference.n), test="rule of three")
     return found
 
 
@@ -173,7 +178,7 @@ def paired_rmse(errors_a: ArrayLike, errors_b: ArrayLike, confidence: float = 0.
     for root, squares, sign in ((root_a, a, 1), (root_b, b, -1)):
         if root > 0:
             influence += sign * (squares - root**2) / (2 * root)
-    return _from_influence(root_a, root_b, influence, root_a - root_b, confidence)
+    return _from_influence(root_a, root_b, influence, root_a - root_b, DELTA, confidence)
 
 
 def paired_roc_auc(scores_a: ArrayLike, scores_b: ArrayLike, positive: ArrayLike, confidence: float = 0.95) -> PairedComparison:
@@ -217,10 +222,10 @@ def paired_roc_auc(scores_a: ArrayLike, scores_b: ArrayLike, positive: ArrayLike
     value, error = aucs[0] - aucs[1], float(np.sqrt(variance))
     reach = normal_quantile(confidence) * error
     p_value = float(two_sided_p_value(value / error)) if error > 0 else float(value == 0)
-    return PairedComparison(aucs[0], aucs[1], ordered_interval(value, value - reach, value + reach, mask.size), p_value)
+    return PairedComparison(aucs[0], aucs[1], ordered_interval(value, value - reach, value + reach, mask.size), p_value, DELONG)
 
 
-def _from_influence(a: float, b: float, influence: Floats, value: float, confidence: float = 0.95) -> PairedComparison:
+def _from_influence(a: float, b: float, influence: Floats, value: float, test: str, confidence: float = 0.95) -> PairedComparison:
     """Difference `value` of two statistics whose error is the mean of the rows' influences (which sum to 0), on Student's t."""
     n = influence.size
     if n < 2:
@@ -228,4 +233,4 @@ def _from_influence(a: float, b: float, influence: Floats, value: float, confide
     error = float(np.std(influence, ddof=1) / np.sqrt(n))
     reach = float(stdtrit(n - 1, 0.5 + confidence / 2)) * error
     p_value = 2 * float(stdtr(n - 1, -abs(value) / error)) if error > 0 else float(value == 0)
-    return PairedComparison(a, b, ordered_interval(value, value - reach, value + reach, n), p_value)
+    return PairedComparison(a, b, ordered_interval(value, value - reach, value + reach, n), p_value, test)

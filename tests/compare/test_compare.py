@@ -17,10 +17,11 @@ from observability.compare import outcomes, sentences
 from observability.compare.comparison import compare_windows
 from observability.compare.comparison_types import WindowComparison
 from observability.compare.difference import NO_INTERVAL, Difference, with_verdicts
-from observability.compare.service_figures import per_thousand_difference
+from observability.compare.service_figures import energy_differences, per_thousand_difference
 from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.window import Slice, Window
+from observability.metrics.energy import ServingEnergy
 from observability.stats.interval import Interval
 from observability.stats.scores import SCORE_EDGES
 from observability.store.db.database import Database
@@ -213,7 +214,20 @@ def test_latency_failures_and_cost(world: World, weeks: WindowComparison) -> Non
     assert (cost.a.value, cost.b.value) == pytest.approx((1000 * a["cost"].mean(), 1000 * b["cost"].mean()))
     assert cost.verdict == "differs"
     energy = one(weeks, "cost", "energy_per_thousand")
+    assert sentences.basis_words(energy) == "estimated from latency × an assumed power"
     assert energy.evidence["source"] == "assumed" and energy.a.value == pytest.approx(1000 * a["latency"].mean() / 3.6e6 * 4.0)
+
+
+def test_the_source_of_a_compared_energy_is_the_worse_of_both_sides() -> None:
+    """Side A carries measured energy, side B assumed energy."""
+    hours = np.array([START.replace(tzinfo=None) + timedelta(hours=hour) for hour in range(96)], "datetime64[us]")
+    figures = {name: np.random.default_rng(1).uniform(1, 2, hours.size) for name in ("served", "wh", "grams", "embodied")}
+    sides = [ServingEnergy("predictions", source, {"period": hours, **figures}, 96, 96.0, 1.0) for source in ("measured", "assumed")]
+    for pair in (sides, sides[::-1]):
+        (found,) = energy_differences((pair[0], pair[1]))
+        assert found.evidence["source"] == "assumed" and sentences.basis_words(found) == "assumed, not measured"
+    (found,) = energy_differences((sides[0], sides[0]))
+    assert sentences.basis_words(found) is None
 
 
 def test_each_class_of_several_is_compared_by_recall_and_precision() -> None:

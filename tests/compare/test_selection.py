@@ -1,16 +1,20 @@
 """A challenger is promoted, held or rejected for what the rows say, and a regression planted in one region is named."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp
+from statsmodels.stats.contingency_tables import mcnemar
 
 from observability.compare.comparison_types import ComparisonSide, WindowComparison
 from observability.compare.difference import Difference, with_verdicts
 from observability.compare.outcomes import MINIMUM_ROWS
 from observability.compare.paired_rows import MatchedRows, paired_differences
-from observability.compare.selection import challenger_state, recommendation
+from observability.compare.selection import challenger_state, recommendation, worst_of_group
+from observability.compare.sentences import change_interval_words
 from observability.core.catalog import Column, Model
 from observability.core.window import EPOCH, Window
 from observability.detection.regressed_slices import churn_by_slice, find_regressed_slices
@@ -62,6 +66,61 @@ def test_a_better_challenger_is_promoted() -> None:
     found, _ = told(matched({"north": 0.85, "south": 0.85, "east": 0.85}, 0.8))
     assert found.choice == "promote" and "Accuracy is better" in found.because
     assert {each.name: each.state for each in found.criteria}["Slices"] == "alike"
+
+
+def test_a_criterion_shows_the_interval_of_its_change_and_the_paired_test() -> None:
+    rows = matched({"north": 0.85, "south": 0.85, "east": 0.85}, 0.8, redrawn=1 / 3)
+    right = [side["decision"].to_numpy() == rows.label for side in (rows.a, rows.b)]
+    table = pd.crosstab(right[0], right[1]).to_numpy()
+    accuracy = next(each for each in compared(rows).differences if each.metric == "accuracy")
+    assert accuracy.p_value == pytest.approx(mcnemar(table, exact=True).pvalue, rel=1e-6)
+    shown = worst_of_group("Errors", [accuracy])
+    assert shown is not None and shown.how.endswith(" points, McNemar's exact test")
+    change = right[0].astype(float) - right[1]
+    ends = ttest_1samp(change, 0.0).confidence_interval(0.95)
+    assert signed_numbers(shown.how) == pytest.approx([100 * ends.low, 100 * ends.high], abs=0.1)
+    names = {each.metric: str(change_interval_words(each)).rpartition(", ")[2] for each in compared(rows).differences}
+    assert names["recall"] == names["precision"] == names["f1"] == "delta method"
+    assert (names["roc_auc"], names["log_loss"], names["brier"]) == ("DeLong's test", "paired t test", "paired t test")
+
+
+def signed_numbers(text: str) -> list[float]:
+    """The numbers with a sign in a text."""
+    return [float(each) for each in re.findall(r"[+-][\d.]+", text.replace("\u2212", "-"))]
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "ends", "shown"),
+    [
+        ("recall", "share", (-0.001, 0.3124), "\u22120.1 to +31.2 points"),
+        ("accuracy", "share", (-0.0001, 0.02), "0.0 to +2.0 points"),
+        ("latency_p95", "ms", (-12.0, 3.25), "\u221212 to +3.25 ms"),
+        ("energy_per_thousand", "Wh", (-0.0012, 0.5), "\u22121.20 mWh to +500 mWh"),
+        ("log_loss", "nats", (0.011, 0.05), "+0.011 to +0.05"),
+    ],
+)
+def test_the_interval_of_a_change_is_in_the_unit_of_its_metric(metric: str, unit: str, ends: tuple[float, float], shown: str) -> None:
+    value, change = Interval(0.5, None, None, 100), Interval(sum(ends) / 2, *ends, 100)
+    each = Difference("performance", "model", metric, unit, value, value, change, 0.01, 0.2)
+    assert change_interval_words(each) == f"95 % interval of the difference {shown}"
+    assert change_interval_words(replace(each, change=Interval(0.1, None, None, 1))) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "method", "shown"),
+    [
+        ("assumed", "latency", "estimated from latency × an assumed power"),
+        ("estimated", "latency", "estimated from latency × a calibrated power"),
+        ("assumed", "resources", "assumed, not measured"),
+        ("measured", "resources", ""),
+    ],
+)
+def test_energy_that_is_not_measured_is_said_to_be_estimated(source: str, method: str, shown: str) -> None:
+    value, change = Interval(0.5, None, None, 100), Interval(0.1, None, None, 100)
+    evidence = {"source": source, "method": method}
+    each = Difference("cost", "model", "energy_per_thousand", "Wh", value, value, change, 0.01, 0.2, evidence=evidence)
+    criterion = worst_of_group("Cost and energy", [each])
+    assert criterion is not None and criterion.how == shown
 
 
 def test_a_worse_challenger_is_rejected() -> None:

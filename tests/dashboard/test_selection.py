@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
 from observability.dashboard import load
@@ -74,7 +75,8 @@ def test_a_regression_in_one_region_holds_the_challenger_and_the_decision_is_kep
     text = words(app)
     assert "Worse where region = south" in text and "Worse where region = north" not in text
     criteria = {row["cells"]["name"]["t"]: row["cells"] for row in tables(app)["Criteria"]["rows"]}
-    assert all(cells["state"]["phone"] == cells["words"]["t"] for cells in criteria.values()), "a phone says why below the state"
+    told = {name: "; ".join(filter(None, (cells["words"]["t"], cells["words"]["sub"]))) for name, cells in criteria.items()}
+    assert told == {name: cells["state"]["phone"] for name, cells in criteria.items()}, "a phone says why below the state"
     assert criteria["Slices"]["state"]["t"] == "Worse" and "3,000 rows were answered by both, 3,000 with a label." in text
     assert app.button(key="selection-save").disabled, "a decision needs a name"
     app.session_state[NAME_KEY] = "Ada"
@@ -136,6 +138,26 @@ def test_the_calibration_error_is_a_criterion_and_said_to_be_of_all_labelled_row
     said = criteria["Calibration error"]["words"]["t"]
     assert re.match(r"Expected calibration error \(ECE\): [\d.]+ % against [\d.]+ %, .* points \(on all labelled rows of each\)$", said)
     assert criteria["Calibration"]["words"]["t"].startswith(("Log loss", "Brier"))
+
+
+def test_the_decisive_error_stands_with_its_paired_interval_and_test(page: Database) -> None:
+    """DeLong's variance from all pairs of a positive and a negative row, where the product uses ranks."""
+    rng = np.random.default_rng(5)
+    rows_of(rng)
+    rows = rows_of(rng)
+    wins = {}
+    for version in ("1", "2"):
+        score, positive = rows[f"score{version}"].to_numpy(), (rows["label"] == 1).to_numpy()
+        gap = score[positive][:, None] - score[~positive][None, :]
+        wins[version] = (gap > 0) + 0.5 * (gap == 0)
+    change = wins["2"] - wins["1"]
+    parts = [change.mean(axis=axis) for axis in (0, 1)]
+    ends = change.mean() + norm.ppf([0.025, 0.975]) * np.sqrt(sum(each.var(ddof=1) / each.size for each in parts))
+    criteria = {row["cells"]["name"]["t"]: row["cells"] for row in tables(opened("selection", model="loan", **WINDOW))["Criteria"]["rows"]}
+    said = criteria["Errors"]["words"]
+    assert said["t"].startswith("ROC AUC: ") and said["sub"].startswith("95 % interval ") and said["sub"].endswith(" points, DeLong's test")
+    shown = [float(each) for each in re.findall(r"[+-][\d.]+", said["sub"].replace("\u2212", "-"))]
+    assert shown == pytest.approx(100 * ends, abs=0.051)
 
 
 def test_sides_can_be_exchanged_and_unknown_versions_are_said(page: Database) -> None:

@@ -138,11 +138,11 @@ def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
         table_row(
             {
                 "name": each.name,
-                "state": {"s": STATES[each.state], "t": WORDS[each.state], "phone": each.words.replace("`", "")},
-                "words": each.words.replace("`", ""),
+                "state": {"s": STATES[each.state], "t": WORDS[each.state], "phone": "; ".join(filter(None, (said, each.how)))},
+                "words": {"t": said, "sub": each.how or None},
             }
         )
-        for each in told.criteria
+        for each, said in ((each, each.words.replace("`", "")) for each in told.criteria)
     ]
     if rows:
         draw_table("criteria", "Criteria", CRITERIA, rows, compact=True)
