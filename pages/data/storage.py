@@ -27,9 +27,8 @@ if rows.empty and model is None and not places:
     storage_view.no_data_sets()
     st.stop()
 if not rows.empty:
-    chosen = storage_view.chosen_audit(rows, scope) if audited else None
-    if chosen:
-        name, version, audit = chosen
+    if audited:
+        name, version, audit = storage_view.chosen_audit(rows, scope)
         storage_view.stored_form_findings_section(name, found)
         st.header(formatting.escape_markdown(f"{name}, version {version}"), anchor=False)
         (media_forms.media_forms_section if "media" in audit else storage_view.forms_section)(audit)

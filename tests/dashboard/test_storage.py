@@ -72,6 +72,18 @@ def test_every_figure_of_an_audit_stands_on_the_page(logged: Database) -> None:
     assert (people["changes"]["t"], people["audit"]["t"]) == ("12 added, 3 deleted", "yes")
 
 
+def test_an_audit_that_counted_groups_opens_before_a_newer_one_without_tags(logged: Database, tmp_path: Path) -> None:
+    untagged = lines()[3] | {"dataset": "reference", "version": "1", "at": (END - timedelta(days=3)).isoformat()}
+    untagged["storage"] |= {"tags": {}, "groups": None}
+    land(logged, [untagged], tmp_path)
+    app = opened("storage")
+    assert "k = 2 over age: 40 groups" in words(app) and app.selectbox(key="dataset-box").placeholder == "people"
+    assert "no group was counted" in words(opened("storage", dataset="reference")), "a named dataset shows its own audit"
+    untagged |= {"dataset": "people", "version": "5"}
+    land(logged, [untagged], tmp_path)
+    assert "no group was counted" in words(opened("storage", dataset="people")), "the newest audit of a named dataset"
+
+
 def test_what_the_form_in_use_changes_stands_on_the_page_with_the_next_step(logged: Database, tmp_path: Path) -> None:
     assert "people is stored exactly; 0 of 1 lossy forms change at most 1 % of decisions." in words(opened("storage"))
     worse = lines()[3] | {"version": "5", "at": (END - timedelta(days=3)).isoformat()}

@@ -156,24 +156,35 @@ def age_words(now: datetime, at: datetime) -> str:
     return hours_in_words(age.total_seconds() / 3600) if age < timedelta(days=2) else f"{age.days:,} days"
 
 
-def chosen_audit(rows: pd.DataFrame, scope: Scope) -> tuple[str, str, Mapping[str, Any]] | None:
-    """Name, version and audit of the dataset in the address, else the newest about the scope's model, else the newest about any model."""
+def chosen_audit(rows: pd.DataFrame, scope: Scope) -> tuple[str, str, Mapping[str, Any]]:
+    """Name, version and audit of the dataset in the address, else of the one to see first.
+
+    rows: of `logged_data_sets`, one with an audit at least. The scope's model comes first, without a named dataset then an audit that
+    counted groups of tagged columns, then one about any model, then the newest.
+    """
     audited = rows[rows["storage"].notna()]
+    first = _first_audit(audited, scope, grouped=True)
     named = choice_box.address_selectbox(
         "dataset",
         "Dataset",
         sorted(set(map(str, audited["dataset"]))),
-        placeholder="Newest audit",
+        placeholder=str(first["dataset"]),
         width=420,
         missing="The dataset {} has no storage audit.",
     )
-    part = audited[audited["dataset"] == named] if named else audited
-    if part.empty:
-        return None
-    asked = [{form["model"]["name"] for form in each.get("forms", {}).values() if form.get("model")} for each in part["storage"]]
-    places = range(len(part))
-    last = part.iloc[max(places, key=lambda place: (scope.model in asked[place], bool(asked[place]), place))]
+    last = _first_audit(audited[audited["dataset"] == named], scope, grouped=False) if named else first
     return str(last["dataset"]), str(last["version"]), last["storage"]
+
+
+def _first_audit(audited: pd.DataFrame, scope: Scope, *, grouped: bool) -> Any:
+    """The row of the audit to show. grouped: whether one that counted groups goes before one about any model."""
+
+    def rank(place: int) -> tuple[bool, bool, bool, int]:
+        audit = audited["storage"].iloc[place]
+        asked = {form["model"]["name"] for form in audit.get("forms", {}).values() if form.get("model")}
+        return scope.model in asked, grouped and bool(audit.get("groups")), bool(asked), place
+
+    return audited.iloc[max(range(len(audited)), key=rank)]
 
 
 def forms_section(audit: Mapping[str, Any]) -> None:
