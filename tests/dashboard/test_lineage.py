@@ -85,6 +85,22 @@ def test_a_device_leads_to_the_predictions_from_its_batches(logged: Database) ->
     assert {"batch monday", "source ward", "dataset people, version 7", "model version loan 3"} <= set(found)
 
 
+def test_the_predictions_of_a_thing_open_no_other_predictions(logged: Database) -> None:
+    found = {thing: drawn(thing=thing)["predictions loan"]["thing"] for thing in ("device:ward/d7", "source:ward", "batch:ward/monday")}
+    targets = {thing: (cell["t"], cell["go"]["page"], cell["go"]["parameters"]) for thing, cell in found.items()}
+    of_loan = {"model": "loan", "window": "Everything"}
+    assert targets["device:ward/d7"] == ("loan", "devices", of_loan | {"device": "source:ward/device:d7"})
+    assert targets["source:ward"] == ("loan", "batches", of_loan | {"source": "ward"})
+    page, parameters = targets["batch:ward/monday"][1:]
+    assert page == "cases" and parameters["slice"] == "batch=monday"
+    for page, parameters in (targets["device:ward/d7"][1:], targets["source:ward"][1:]):
+        (row,) = [each["cells"] for each in tables(opened(page, **parameters))["Batches of ward, newest first"]["rows"]]
+        leads = row["predictions"]["go"]
+        assert row["predictions"]["t"] == "3" and leads["page"] == "cases"
+        listed = tables(opened("cases", **leads["parameters"]))["Predictions that meet the conditions"]["rows"]
+        assert sorted(each["cells"]["case"]["t"] for each in listed) == ["p0", "p1", "p2"]
+
+
 def test_predictions_that_name_a_batch_of_two_sources_are_counted_apart(logged: Database, tmp_path: Path) -> None:
     batch, *_, alone = lines()[:5]
     land(logged, [{**batch, "source": "lab", "device": "d8"}, {**batch, "batch": "tuesday"}, {**alone, "id": "later", "batch": "tuesday"}], tmp_path)  # fmt: skip

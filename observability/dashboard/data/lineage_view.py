@@ -284,7 +284,7 @@ def _table_line(step: LineageStep, view: LineageView, found: Lineage, scope: Sco
     """One thing of the table."""
     thing = step.thing
     cells: dict[str, Cell] = {
-        "thing": page_of_thing(thing, scope) or {"t": thing.label},
+        "thing": page_of_thing(thing, scope),
         "kind": {"t": KINDS[thing.kind][0]},
         "link": {"t": _link_words(step)},
         "facts": {"t": found.facts.get(thing) or formatting.DASH},
@@ -309,15 +309,19 @@ def left_out_words(view: LineageView) -> str:
     return found
 
 
-def page_of_thing(thing: Thing, scope: Scope) -> dict[str, Any] | None:
+def page_of_thing(thing: Thing, scope: Scope) -> dict[str, Any]:
     """The link to the page of a thing."""
     return PAGES[thing.kind](thing, replace(scope, version=None, slice=None))
 
 
 def _predictions_page(thing: Thing, scope: Scope) -> dict[str, Any]:
-    """The cases of a version or of a batch, in all dates."""
+    """The cases of a version or of a batch, in all dates; of a device or source its page, because no condition of a search names several
+    batches. There, each of the newest batches leads to its cases.
+    """
     origin = thing_from_address(thing.names[1])
     own = replace(scope.about(thing.names[0]), start=None, end=None, span="all")
+    if origin is not None and origin.kind in ("device", "source"):
+        return page_of_thing(origin, own) | {"t": thing.names[0]}
     if origin is not None and origin.kind == "version":
         own = replace(own, version=origin.names[1])
     if origin is not None and origin.kind == "batch":
