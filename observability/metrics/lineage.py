@@ -382,8 +382,10 @@ def with_predictions(lineage: Lineage, counts: Iterable[tuple[Thing, str, int, i
     return Lineage(tuple(links), facts)
 
 
-def with_prediction(lineage: Lineage, model: str, name: str, version: str, batch: str | None) -> Lineage:
-    """Add one prediction with its version and its batch.
+def with_prediction(
+    lineage: Lineage, model: str, name: str, version: str, batch: str | None, annotators: Iterable[tuple[str, str]] = ()
+) -> Lineage:
+    """Add one prediction with its version, its batch and the people who labelled it.
 
     Parameters
     ----------
@@ -397,18 +399,26 @@ def with_prediction(lineage: Lineage, model: str, name: str, version: str, batch
         Version that answered.
     batch : str or None
         The batch that it names; it is linked where one source alone has a batch of this name, else the fact says how many have.
+    annotators : iterable of (project, annotator), optional
+        Who labelled an item of this id. Those of projects that label the version's predictions are linked, in place of these projects;
+        without any, the projects stay.
 
     Returns
     -------
     Lineage
     """
-    prediction = Thing("prediction", (model, name))
-    links = [LineageLink(Thing("version", (model, version)), prediction, "answered")]
+    prediction, served = Thing("prediction", (model, name)), Thing("version", (model, version))
+    links = [LineageLink(served, prediction, "answered")]
     holders = [thing for thing in lineage.facts if batch is not None and thing.kind == "batch" and thing.names[1] == batch]
     if len(holders) == 1:
         links.append(LineageLink(holders[0], prediction, "was used by"))
     fact = f"{len(holders)} sources have a batch of this name" if len(holders) > 1 else ""
-    return Lineage((*lineage.links, *links), {**lineage.facts, prediction: fact})
+    of_projects = {link for link in lineage.origins.get(served, ()) if link.origin.kind == "project"}
+    projects = {link.origin.names[0] for link in of_projects}
+    people = [Thing("annotator", each) for each in dict.fromkeys(annotators) if each[0] in projects]
+    links += [LineageLink(person, prediction, "labelled") for person in people]
+    kept = [link for link in lineage.links if not people or link not in of_projects]
+    return Lineage((*kept, *links), {**lineage.facts, prediction: fact})
 
 
 def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 6, in_all: int = 60) -> LineageView:

@@ -101,6 +101,19 @@ def test_the_predictions_of_a_thing_open_no_other_predictions(logged: Database) 
         assert sorted(each["cells"]["case"]["t"] for each in listed) == ["p0", "p1", "p2"]
 
 
+def test_a_case_leads_to_those_who_labelled_it_and_not_to_others_of_the_project(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [{key: value for key, value in each.items() if key != "projects"} for each in lines()]
+    label = records[-1] | {"project": "loan"}
+    land(empty, [*records[:-1], label, label | {"item": "p1", "annotator": "bob"}, label | {"item": "p1", "annotator": "eve", "project": "moods"}], tmp_path)  # fmt: skip
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    of_case = drawn(thing="prediction:loan/p1")
+    assert [name for name in of_case if name.startswith(("annotator", "labelling project"))] == ["annotator bob"]
+    assert of_case["annotator bob"]["link"]["t"] == "labelled prediction p1"
+    assert {"annotator ann", "annotator bob", "labelling project loan"} <= set(drawn(thing="prediction:loan/p2")), "nobody labelled it"
+
+
 def test_predictions_that_name_a_batch_of_two_sources_are_counted_apart(logged: Database, tmp_path: Path) -> None:
     batch, *_, alone = lines()[:5]
     land(logged, [{**batch, "source": "lab", "device": "d8"}, {**batch, "batch": "tuesday"}, {**alone, "id": "later", "batch": "tuesday"}], tmp_path)  # fmt: skip

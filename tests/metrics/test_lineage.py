@@ -141,6 +141,35 @@ def test_a_prediction_leads_up_to_device_annotators_and_rules_and_not_to_sibling
     }
 
 
+def test_annotators_who_labelled_a_prediction_stand_in_place_of_their_project() -> None:
+    records = frames()
+    records["dataset"]["extra"] = None
+    found = lineage_of_records(records, {"loan": ("moods", "second")}, [("loan", "3")])
+    prediction = Thing("prediction", ("loan", "p1"))
+
+    def people(*annotators: tuple[str, str]) -> set[str]:
+        view = lineage_around(with_prediction(found, "loan", "p1", "3", None, annotators), prediction)
+        return {
+            f"{step.thing.address} {step.relation}"
+            for step in view.upstream
+            if step.thing.kind in ("annotator", "project") and not step.hidden
+        }
+
+    assert people(("moods", "bob"), ("moods", "bob")) == {"annotator:moods/bob labelled"}
+    assert people(("moods", "bob"), ("second", "eve")) == {"annotator:moods/bob labelled", "annotator:second/eve labelled"}
+    whole = people()
+    assert {"annotator:moods/ann labels in", "annotator:moods/bob labels in", "project:second labels the predictions of"} <= whole
+    assert people(("of another model", "ann")) == whole
+
+
+def test_the_annotators_of_a_prediction_leave_those_of_its_training_data() -> None:
+    found = lineage_of_records(frames(), {"loan": ("moods",)}, [("loan", "3")])
+    view = lineage_around(with_prediction(found, "loan", "p1", "3", None, [("moods", "bob")]), Thing("prediction", ("loan", "p1")))
+    reached = {step.thing.address: (step.relation, step.above.address if step.above else None) for step in view.upstream}
+    assert reached["annotator:moods/bob"] == ("labelled", "prediction:loan/p1")
+    assert reached["project:moods"] == ("labelled rows of", "dataset:clinic/2") and "annotator:moods/ann" in reached
+
+
 def test_a_thing_stands_under_the_one_that_it_is_linked_to(whole: Lineage) -> None:
     view = lineage_around(whole, CLINIC_1)
     for steps in (view.upstream, view.downstream):

@@ -92,7 +92,9 @@ def links_around(centre: Thing) -> Lineage:
         with suppress(NotFoundError):
             row = load.store().row(centre.names[0], centre.names[1])
             batch = row.get("batch")
-            found = with_prediction(found, centre.names[0], centre.names[1], str(row["version"]), str(batch) if batch else None)
+            found = with_prediction(
+                found, centre.names[0], centre.names[1], str(row["version"]), str(batch) if batch else None, _annotators_of(centre.names[1])
+            )
     if centre.kind in ("run", "batch"):
         asked = Records("step", FIELDS["step"], ever=True, only=((centre.kind, (centre.names[-1],)),))
         steps = load.ask_store(asked, Window("", EPOCH, load.page_clock()))
@@ -103,6 +105,13 @@ def links_around(centre: Thing) -> Lineage:
     if centre.kind in ("batch", "device", "source"):
         found = with_predictions(found, _predictions_of_batches(centre, found))
     return found
+
+
+def _annotators_of(item: str) -> list[tuple[str, str]]:
+    """The project and the name of everyone who labelled an item of this id."""
+    asked = Records("annotation", FIELDS["annotation"], ever=True, only=(("item", item),))
+    labels = load.ask_store(asked, Window("", EPOCH, load.page_clock()))
+    return [(str(project), str(annotator)) for project, annotator in zip(labels["project"], labels["annotator"], strict=True)]
 
 
 def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, str, int, int]]:
