@@ -60,9 +60,11 @@ def test_no_record_is_so_young_that_the_days_to_judge_depend_on_today() -> None:
     assert len(newest) > 30 and max(newest.values()) < pd.Timestamp(2026, 1, 1, tz="UTC")
 
 
-def test_all_that_ships_is_at_most_16_mb() -> None:
+def test_all_that_ships_is_as_large_as_the_readme_says_and_at_most_16_mb() -> None:
     sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir() if path.is_file()}
     assert sum(sizes.values()) <= 16_000_000
+    said = re.search(r"All in all (\d+) MB\.", (FOLDER / "README.md").read_text(encoding="utf-8"))
+    assert said is not None and int(said[1]) == round(sum(sizes.values()) / 1e6)
     assert all(size <= 400_000 for name, size in sizes.items() if name.endswith((".lightgbm.txt", ".skops")))
 
 
