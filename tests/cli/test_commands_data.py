@@ -71,6 +71,7 @@ def test_an_audit_keeps_a_dataset_and_a_cleaning_run_for_each_rule(tmp_path: Pat
         said = answer(store, "audit-data", tmp_path / "train.csv", *more)["summary"]
         (dataset,) = kept(store, "dataset").to_dict("records")
         runs = kept(store, "cleaning")
+        assert kept(store, "audit").empty, "a file of no model"
         ((audit, before),) = data_audits(kept(store, "dataset", DATA_AUDITS.columns))
     finally:
         store.close()
