@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from observability.analyzers.training.runs import RunVerdict
@@ -40,6 +42,38 @@ def test_studies_side_by_side_have_energy_and_cost_only_where_they_are_known(mon
         f"{len(names) / 2:.1f}",
         "EUR",
     ]
+
+
+def test_studies_of_one_metric_stand_in_one_figure_of_at_most_six_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [
+        run
+        for place in range(8)
+        for run in simulated_study(np.random.default_rng(place), trials=10 + place, seeds=0, name=f"search {place}")
+    ]
+    *known, other = results_of_studies(runs)
+    elsewhere = tuple(replace(each, run=replace(each.run, model="other")) for each in known[0].trials)
+    others = [replace(other, metric="accuracy", better="high"), replace(known[0], name="elsewhere", trials=elsewhere)]
+    chosen = known[-1]
+    drawn: list[tuple[go.Figure, pd.DataFrame, str]] = []
+    said: list[str] = []
+    monkeypatch.setattr(studies.frame, "chart_with_table", lambda figure, rows, alt, **_: drawn.append((figure, rows, alt)))
+    monkeypatch.setattr(studies, "plain_caption", said.append)
+    for other in others:
+        studies.studies_side_by_side(other, [*known, *others])
+    studies.studies_side_by_side(chosen, [chosen])
+    assert not drawn, "no other study of the model has the metric"
+    studies.studies_side_by_side(chosen, [*known, *others])
+    ((figure, rows, alt),) = drawn
+    lines = {line.name: line for line in figure.data}
+    rest = sorted((each for each in known if each is not chosen), key=lambda each: (-len(each.settings), each.name))
+    assert set(lines) == {chosen.name, *(each.name for each in rest[:5])} and figure.data[-1].name == chosen.name
+    assert set(rows["study"]) == {each.name for each in known} and said == [
+        "6 of 7 studies are drawn, those with most settings; the table has all."
+    ]
+    best = {each.name: min(trial.value for trial in each.done) for each in known}
+    assert {name: line.y[-1] for name, line in lines.items()} == {name: best[name] for name in lines}
+    assert f"{min(best, key=best.__getitem__)} comes furthest" in alt
+    assert len({(line.line.color, line.line.dash) for line in figure.data}) == 6, "each line has its own look"
 
 
 @pytest.mark.parametrize(("readings", "apart"), [(RESOURCES.rows, True), (RESOURCES.rows - 1, False)])

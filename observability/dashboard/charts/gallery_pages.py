@@ -82,6 +82,13 @@ def _search(state: str) -> go.Figure:
     )
 
 
+def _searches(state: str) -> go.Figure:
+    frame = state_frame(state)
+    places = range(1, len(frame) + 1)
+    parts = [frame.assign(study=f"search-{place}", trial=places, best=frame["value"].cummin() - place / 10) for place in range(6)]
+    return studies.best_of_studies(pd.concat(parts, ignore_index=True), "loss")
+
+
 def _importances(state: str) -> go.Figure:
     frame = state_frame(state)
     return studies.importance_bars(frame.assign(share=frame["value"].abs(), p_value=np.resize([0.001, 0.4], len(frame))), 0.05)
@@ -278,6 +285,7 @@ PAGE_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Slowest rank": _stragglers,
     "Phases of a step": _phases,
     "Trials": _search,
+    "Studies side by side": _searches,
     "Importances of parameters": _importances,
     "Audited groups": _audited_groups,
     "Budget of an attack": _budgets,

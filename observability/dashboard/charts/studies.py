@@ -36,6 +36,28 @@ def best_against_budget(points: pd.DataFrame, metric: str, chance: str = "") -> 
     return theme.themed(figure, height=300, x="trial", y=theme.inert_label(metric, 60), legend=True)
 
 
+def best_of_studies(points: pd.DataFrame, metric: str) -> go.Figure:
+    """The best value so far of each study as a line, by trial, the first study drawn last and boldest. points: study, trial, best."""
+    figure = go.Figure()
+    names = list(dict.fromkeys(points["study"]))
+    for place, name in reversed(list(enumerate(names))):
+        kept = points[(points["study"] == name) & points["best"].notna()]
+        hover = f"{theme.inert_label(name, 60)}<br>after %{{x}} trials<br>best %{{y:.4g}}"
+        layout.add_curve(
+            figure,
+            kept["trial"],
+            kept["best"],
+            hover,
+            name=theme.inert_label(name, 28),
+            color=theme.SERIES[place % len(theme.SERIES)],
+            dash="solid" if place < len(theme.SERIES) else "dash",
+            width=1.6 if place else 2.4,
+            line_shape="hv",
+            legendrank=place + 1,
+        )
+    return theme.themed(figure, height=300, x="trial", y=theme.inert_label(metric, 60), legend=True)
+
+
 def importance_bars(rows: pd.DataFrame, limit: float) -> go.Figure:
     """The share of each parameter in all importances; grey where its p-value is above the limit. rows: name, share, p_value."""
     names = theme.inert_labels(list(rows["name"]), 28)

@@ -71,6 +71,8 @@ STUDIES = columns_on_phone(
 STUDIES_ALWAYS = ("study", "trials", "settings", "best", "gain", "pruned", "time")
 VERBS = {"Stop": "start no further trial", "Continue": "more trials are worth it; give the reason"}
 IMPORTANT = 0.05
+MOST_LINES = 6
+"""Studies in one figure."""
 BEST = 5
 """Settings in the table of the best."""
 
@@ -348,6 +350,39 @@ def settings_table(study: StudyResults, scope: Scope) -> None:
         cells |= {f"p{place}": parameter_text(each.run.params.get(name)) for place, name in enumerate(names)}
         rows.append(table_row(cells))
     draw_table("settings", f"Best settings of {study.name}", columns, rows, compact=True)
+
+
+def studies_of_metric(chosen: StudyResults, known: Sequence[StudyResults]) -> list[StudyResults]:
+    """The studies of the chosen one's model with its metric and better direction: the chosen one first, then most settings first."""
+
+    def measured(study: StudyResults) -> tuple[str | None, str, str]:
+        return study.best.run.model, study.metric, study.better
+
+    alike = [each for each in known if measured(each) == measured(chosen) and each.name != chosen.name]
+    return [chosen, *sorted(alike, key=lambda each: (-len(each.settings), each.name))]
+
+
+def studies_side_by_side(chosen: StudyResults, known: Sequence[StudyResults]) -> None:
+    """Draw the best value so far of the studies of the same model and metric as the chosen one; nothing where there is no other.
+
+    At most `MOST_LINES` studies are drawn; the table of the figure has all.
+    """
+    alike = studies_of_metric(chosen, known)
+    if len(alike) < 2:
+        return
+    parts = [pd.DataFrame([vars(point) for point in best_by_budget(each)]).assign(study=each.name) for each in alike]
+    points = pd.concat([part[["study", "trial", "seconds", "best"]] for part in parts], ignore_index=True)
+    ends = {each.name: part["best"].dropna().iloc[-1] for each, part in zip(alike, parts, strict=True) if part["best"].notna().any()}
+    leader = (max if chosen.better == "high" else min)(ends, key=lambda name: ends[name])
+    st.header("Studies side by side", anchor=False)
+    shown = points[points["study"].isin([each.name for each in alike[:MOST_LINES]])]
+    alt = (
+        f"Best {chosen.metric} so far by trial of {len(alike)} studies ({chosen.better} is better); "
+        f"{leader} comes furthest with {run_figure(float(ends[leader]))}."
+    )
+    frame.chart_with_table(charts_studies.best_of_studies(shown, chosen.metric), points, key="side-by-side", alt=alt)
+    if len(alike) > MOST_LINES:
+        plain_caption(f"{MOST_LINES} of {len(alike)} studies are drawn, those with most settings; the table has all.")
 
 
 def all_studies_table(known: Sequence[StudyResults], scope: Scope, uses: dict[str, dict[str, RunUse]]) -> None:
