@@ -182,7 +182,7 @@ class AuditModel:
         for repeat in range(REPEATS):
             for fit, held in self.folds(repeat):
                 kept = fit[~dropped[fit]]
-                alone = self.task != "regression" and np.unique(self.y[kept]).size < 2
+                alone = np.unique(self.y[kept]).size < (1 if self.task == "regression" else 2)
                 afters.append(float("nan") if alone else self.score(held, self.fitted_answers(kept, held, seed=repeat)))
                 sizes.append(held.size / fit.size)
         scores = np.array([pair for pair in zip(befores, afters, strict=True) if np.isfinite(pair).all()])

@@ -183,6 +183,16 @@ def test_the_effect_of_a_rule_is_measured_on_the_same_held_out_rows(monkeypatch:
     assert harm.before == nothing.before
 
 
+def test_a_rule_that_leaves_one_row_leaves_nothing_to_fit_on_in_its_own_fold() -> None:
+    rows = table(300)
+    model = AuditModel(rows[["b"]], rows["a"])
+    dropped = np.arange(300) != 7
+    assert model.task == "regression" and any(dropped[fit].all() for fit, _ in model.folds(0))
+    effect = model.rule_effect(dropped)
+    assert np.isfinite(effect.after) and effect.difference > 0, "the error is larger when one row answers for all"
+    assert np.isnan(model.rule_effect(np.ones(300, bool)).after)
+
+
 def test_equal_features_are_never_on_both_sides_of_a_fold() -> None:
     rows = pd.concat([table(250), table(250)], ignore_index=True)
     model = AuditModel(rows[["a", "b", "c"]], rows["y"])
