@@ -32,7 +32,7 @@ def add_audit_commands(add: AddCommand) -> None:
     audit = add(
         "audit-data",
         "Audit a dataset: duplicates, labels, leakage, outliers, and what each cleaning rule does to a model. Keeps the records.",
-        "audit-data train.csv --label churned --held-out test.csv --group region",
+        "audit-data train.csv --label churned --held-out test.csv --group region --rule 'broken sensor=is_broken'",
     )
     audit.add_argument(
         "files",
@@ -45,6 +45,13 @@ def add_audit_commands(add: AddCommand) -> None:
     audit.add_argument("--held-out", type=absolute_path, metavar="FILE", help="held-out rows with the same columns")
     audit.add_argument(
         "--group", action="append", default=[], metavar="COLUMN", help="compare the drop rates of this column's levels; repeatable"
+    )
+    audit.add_argument(
+        "--rule",
+        action="append",
+        default=[],
+        metavar="NAME=FLAG_COLUMN",
+        help="measure your own rule: the column flags the rows that it drops (true or 1) and is no feature; repeatable",
     )
     audit.add_argument("--exclude", metavar="a,b", help="columns that are not features, such as ids")
     audit.add_argument("--dataset", help="name of the dataset; default: that of the file")

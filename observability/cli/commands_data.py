@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pandas import DataFrame, Series
 
-    from observability.metrics.table_audit import LabelledRows, Masks
+    from observability.metrics.table_audit import LabelledRows, Mask, Masks
 
 REFERENCE_ROWS = 50_000
 """Rows of a registered reference that are audited, chosen by the hash of their id."""
@@ -27,6 +27,8 @@ SHOWN = 12
 """Columns that `profile` prints; the record has all."""
 OFFSET_OR_DATE = r"^[\d-]+$|(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
 """Texts of one definite instant: with an offset at the end, or without a time of day, which is midnight UTC."""
+FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+"""Texts of the values of a flag column."""
 
 
 def run_profile(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -181,17 +183,56 @@ def data_to_audit(store: Store, args: argparse.Namespace) -> DataToAudit:
     if not args.files:
         if not args.model:
             raise UsageError("nothing is named to audit", expected="FILE… with --label COLUMN, or --model M for its reference")
+        if args.rule:
+            raise UsageError("--rule names a column of a file, and no file is named", expected="FILE… with --label COLUMN")
         return registered_reference(store, args.model, args.version)
     if not args.label:
         raise UsageError("--label is missing", expected="--label COLUMN, the column with the label")
     paths = [Path(file) for file in args.files]
     table = pd.concat([read_table(path, args.decimal) for path in paths], ignore_index=True)
-    left_out = [name for name in (args.exclude or "").split(",") if name]
+    flags = rule_columns(args.rule, args.label)
+    left_out = list(dict.fromkeys([*(name for name in (args.exclude or "").split(",") if name), *flags.values()]))
     label = labels_of(table, args.label, left_out, paths[0].name)
     size = sum(path.stat().st_size for path in paths)
-    rows = LabelledRows(table.drop(columns=[args.label, *left_out]), label)
+    rules = {name: flagged_rows(table[column]) for name, column in flags.items()}
+    rows = LabelledRows(table.drop(columns=[args.label, *left_out]), label, rules=rules)
     model = (args.model, args.version) if args.model and args.version else None
     return DataToAudit(args.dataset or paths[0].name.partition(".")[0], rows, size, files_checksum(paths), model)
+
+
+def rule_columns(texts: Sequence[str], label: str) -> dict[str, str]:
+    """The flag column of each rule by its name, from texts as `broken sensor=is_broken`.
+
+    Raises UsageError for any other text, a name that is there twice or is that of a check, and the column of the label.
+    """
+    from observability.metrics.data_audit import CHECKS, HELD_OUT
+
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, column = (part.strip() for part in text.rpartition("="))
+        if not (name and column):
+            raise UsageError("--rule takes a name and a flag column", got=text, expected="NAME=FLAG_COLUMN, as 'broken sensor=is_broken'")
+        if name in found:
+            raise UsageError("--rule gives the same name twice", got=name, expected="another name for each rule")
+        if name.casefold() in (*CHECKS, HELD_OUT):
+            raise UsageError("--rule gives the name of a check", got=name, expected="another name")
+        if column == label:
+            raise UsageError("--rule names the column of the label", got=column, expected="a column that flags the rows to drop")
+        found[name] = column
+    return found
+
+
+def flagged_rows(column: "Series[Any]") -> "Mask":
+    """The rows that a column flags with true or 1. Raises UsageError where a value is neither that nor false or 0."""
+    flags = column.map(lambda value: FLAGS.get(str(value).strip().lower()))
+    if (wrong := flags.isna().to_numpy()).any():
+        place = int(wrong.argmax())
+        value = column.iloc[place]
+        got = f"{'no value' if value is None or value != value else repr(str(value)[:40])} in row {place + 1:,}"
+        raise UsageError(
+            "a column of --rule is not a flag", where=str(column.name), got=got, expected="true or false, or 1 or 0, in every row"
+        )
+    return flags.to_numpy(bool)
 
 
 def files_checksum(paths: Sequence[Path]) -> str:

@@ -197,7 +197,7 @@ def data_audit_lines(audit: AuditedData) -> list[str]:
     """Return the findings of an audit as text, those that are judged first."""
     claims = data_audit_claims(audit)
     lines = [f"{STATE_WORDS[claim.severity]}: {claim.because.replace('`', '')}" for claim in claims]
-    unjudged = [rule for rule in audit.rules if rule.name in (NEAR_DUPLICATES, OUTLIERS)]
+    unjudged = [rule for rule in audit.rules if rule.name in (NEAR_DUPLICATES, OUTLIERS) or (rule.own and 0 < rule.found < audit.rows)]
     lines += [f"{rule.name}: {rows_words(rule.found, rule.share)}; {rule_effect_words(rule)}." for rule in unjudged]
     effects = [rule for rule in audit.rules if rule.name in (CONFLICTS, DUPLICATES) and rule.found and rule.metric]
     lines += [f"{rule.name}: {rule_effect_words(rule)}." for rule in effects]
@@ -208,13 +208,19 @@ def data_audit_lines(audit: AuditedData) -> list[str]:
 
 
 def audit_notes(audit: AuditedData) -> list[str]:
-    """Return what else a reader of an audit must know: rows that were not looked at, why no model was fitted, the served version."""
+    """Return what else a reader of an audit must know: rows that were not looked at, why no effect was measured, the served version."""
     found = []
     among = audit.content.get("near_duplicates_among")
     if isinstance(among, int) and among < audit.rows:
         found.append(f"Near-duplicates were looked for among {among:,} of {audit.rows:,} rows.")
     if own := audit.content.get("model_without_suspects"):
         found.append(f"{suspect_accuracy_words(own)} A fitted model contradicts suspect labels; people have not checked them.")
+    extremes = {0: "no row", audit.rows: "every row"}
+    found += [
+        f"The rule {rule.name} drops {extremes[rule.found]}: its effect on a model was not measured."
+        for rule in audit.rules
+        if rule.own and rule.found in extremes
+    ]
     if obstacle := audit.content.get("no_model_because"):
         found.append(f"No model was fitted: {obstacle}.")
     return found

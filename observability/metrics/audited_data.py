@@ -20,7 +20,8 @@ PROPOSED = "audit: "
 
 @dataclass(frozen=True)
 class AuditedRule:
-    """The rows that a check found, and the metric of a model fitted on all rows (before) and without them (after).
+    """The rows that a check found or a person's own rule drops, and the metric of a model fitted on all rows (before) and without them
+    (after).
 
     share: of all rows (suspect labels: of the rows of the model), with its 95 % interval. low, high: 95 % interval of the difference.
     kept: the metric of the model fitted on all rows, counted on the rows that the check leaves. metric: None where no model was fitted;
@@ -36,6 +37,16 @@ class AuditedRule:
     low: float | None
     high: float | None
     kept: float | None
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a person's own rule, as `audit-data --rule` names it, and no check."""
+        return self.name not in CHECKS
+
+    @property
+    def title(self) -> str:
+        """The name as pages show it: a check with a capital letter, an own rule as it was named."""
+        return self.name if self.own else self.name.capitalize()
 
 
 @dataclass(frozen=True)
@@ -56,16 +67,18 @@ class AuditedData:
 
     @property
     def rules(self) -> list[AuditedRule]:
-        """The results of the checks, in the order of CHECKS."""
+        """The results of the checks, in the order of CHECKS, then those of a person's own rules."""
         counts, effects = _mapping(self.content.get("rules")), _mapping(self.content.get("effects"))
-        return [self._rule(name, int(counts[name]), _mapping(effects.get(name))) for name in CHECKS if name in counts]
+        own = [str(name) for name, count in counts.items() if name not in CHECKS and stored_number(count) is not None]
+        names = [*(name for name in CHECKS if name in counts), *own]
+        return [self._rule(name, int(counts[name]), _mapping(effects.get(name))) for name in names]
 
     def rule(self, name: str) -> AuditedRule | None:
         """The result of one check; None if it was not made."""
         return next((each for each in self.rules if each.name == name), None)
 
     def _rule(self, name: str, found: int, effect: Mapping[str, Any]) -> AuditedRule:
-        """One check."""
+        """One check or own rule."""
         numbers = (stored_number(effect.get(part)) for part in ("before", "after", "low", "high", "metric_of_kept_rows"))
         rows = int(stored_number(self.content.get("model_rows")) or 0) if name == SUSPECTS else self.rows
         return AuditedRule(name, found, rate_interval(found, rows or self.rows), effect.get("metric"), *numbers)

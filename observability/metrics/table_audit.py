@@ -1,7 +1,7 @@
 """Audit the rows of a dataset: what each check finds, and what dropping those rows does to the metric of a model."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from observability.metrics.data_audit import CONFLICTS, DUPLICATES, HELD_OUT, NE
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-Masks = dict[str, "np.ndarray[Any, np.dtype[np.bool_]]"]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Masks = dict[str, Mask]
 EXAMPLES = 3
 """Examples of each check that a record keeps."""
 
@@ -23,7 +24,7 @@ class LabelledRows:
     """Rows to audit.
 
     names: the name of each row in an example; None counts rows from 1. held_out: features and label of held-out rows. decided: model,
-    version and its decision for each row (None where unknown).
+    version and its decision for each row (None where unknown). rules: by the name of a person's own rule, which rows it drops.
     """
 
     features: "DataFrame"
@@ -31,6 +32,7 @@ class LabelledRows:
     names: "Series[Any] | None" = None
     held_out: "tuple[DataFrame, Series[Any]] | None" = None
     decided: "tuple[str, str, Series[Any]] | None" = None
+    rules: Masks = field(default_factory=dict)
 
     def name(self, place: int) -> str:
         """The name of a row in an example."""
@@ -40,10 +42,10 @@ class LabelledRows:
 def audit_rows(
     rows: LabelledRows, *, seed: int = 0, effects: bool = True, say: Callable[[str], None] = lambda _: None
 ) -> tuple[dict[str, Any], Masks]:
-    """Return the audit of rows as a dataset record keeps it in `data_audit`, and which rows each check found.
+    """Return the audit of rows as a dataset record keeps it in `data_audit`, and which rows each check found and each own rule drops.
 
-    effects: whether models are fitted with and without the rows of each check, which takes most of the time. say: called with each step in
-    words.
+    effects: whether models are fitted with and without the rows of each check and rule, which takes most of the time; for an own rule that
+    drops no row of the model, or all of them, none is. say: called with each step in words.
     """
     features, label = rows.features, rows.label
     say("comparing rows")
@@ -68,6 +70,7 @@ def audit_rows(
             own = _own_accuracy(rows, model, suspects)
         alone = dict(list(model.known_alone().items())[:MAX_ALONE])
         found |= {"model_rows": len(model.places), "measure": model.metric}
+    masks |= rows.rules
     found |= {
         "rules": {name: int(mask.sum()) for name, mask in masks.items()},
         "near_duplicates_among": min(len(features), data_audit.MAX_NEAR),
@@ -81,8 +84,11 @@ def audit_rows(
     }
     if effects and answers is not None:
         for place, (name, mask) in enumerate(masks.items()):
+            dropped = mask[model.places]
+            if name in rows.rules and (dropped.all() or not dropped.any()):
+                continue
             say(f"fitting with and without {name} ({place + 1} of {len(masks)})")
-            found["effects"][name] = rule_effect_record(model, answers, mask[model.places], seed)
+            found["effects"][name] = rule_effect_record(model, answers, dropped, seed)
     return found, masks
 
 

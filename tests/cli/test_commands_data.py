@@ -14,8 +14,10 @@ from observability.cli.execute import execute
 from observability.core.errors import UsageError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
+from observability.detection.audited_data_claims import data_audit_lines, rule_gain
 from observability.importers.source_records import zone_named
 from observability.metrics.audited_data import DATA_AUDITS, data_audits
+from observability.metrics.cleaning_effect import stated_effect
 from observability.store.engine import Store
 from tests.support.new_store import new_store
 
@@ -84,6 +86,70 @@ def test_an_audit_keeps_a_dataset_and_a_cleaning_run_for_each_rule(tmp_path: Pat
     assert audit.rules[0].metric == "roc_auc" and audit.rules[0].found == 30 and 0.5 < audit.rules[0].before < 1
     pair = {"check": "exact duplicates", "row": "row 301", "with": "row 1", "differs": {}}
     assert pair in audit.examples and audit.held_out == said["held_out"]
+
+
+def flagged(path: Path, rows: int = 600) -> pd.DataFrame:
+    """A file of rows, one in five of which has a label that is ten times too large, with columns that flag rows in several ways."""
+    rng = np.random.default_rng(11)
+    table = pd.DataFrame({"t": rng.normal(20, 3, rows), "h": rng.uniform(0, 1, rows), "region": rng.choice(["N", "S"], rows)})
+    wrong = rng.uniform(size=rows) < 0.2
+    table["kwh"] = (table["t"] + rng.normal(0, 0.5, rows)) * np.where(wrong, 10, 1)
+    table = table.assign(wrong=wrong, drawn=rng.permutation(wrong).astype(int), none=0, every="TRUE", gap=None)
+    table.loc[4, "gap"] = 1
+    table.to_csv(path, index=False)
+    return table
+
+
+def test_the_effect_of_a_persons_own_rule_is_measured_and_kept(tmp_path: Path) -> None:
+    table = flagged(tmp_path / "train.csv")
+    own = {"Wrong label": "wrong", "drawn >= 1": "drawn", "none": "none", "every": "every"}
+    about = ("audit-data", tmp_path / "train.csv", "--label", "kwh", "--exclude", "gap,drawn", "--group", "region")
+    with new_store(tmp_path / "home") as store:
+        told = answer(store, *about, *(f"--rule={name}={column}" for name, column in own.items()))
+        runs = {run["rule"].removeprefix("audit: "): run for run in kept(store, "cleaning", CLEANINGS.columns).to_dict("records")}
+        ((audit, _),) = data_audits(kept(store, "dataset", DATA_AUDITS.columns))
+        alone = answer(store, *about[:4], "--exclude", "gap,wrong,drawn,none,every", "--dry-run")["summary"]
+    assert set(told["summary"]["columns_alone"]) == {"t", "h", "region"}, "a flag is no feature"
+    assert {name: runs[name]["rows_dropped"] for name in own} == {
+        "Wrong label": int(table["wrong"].sum()), "drawn >= 1": int(table["drawn"].sum()), "none": 0, "every": 600,
+    }  # fmt: skip
+    counted = table.groupby("region")["wrong"].agg(["size", "sum"])
+    assert runs["Wrong label"]["groups"]["region"] == {
+        level: {"in": int(row["size"]), "dropped": int(row["sum"])} for level, row in counted.iterrows()
+    }
+    gain, chance = (stated_effect(runs[name]["extra"]) for name in ("Wrong label", "drawn >= 1"))
+    assert gain.metric == "mae" and gain.low < gain.change < gain.high < 0, "the error is smaller"
+    assert gain.after == pytest.approx((table["kwh"] - table["t"]).abs().mean(), rel=0.02), "that of the rule by which the rows were made"
+    assert chance.low < 0 < chance.high and abs(chance.change) < abs(gain.change) / 5
+    assert gain.before == chance.before == alone["effects"]["outliers"]["before"], "same seeds, same held-out rows"
+    assert [stated_effect(runs[name]["extra"]) for name in ("none", "every")] == [None, None]
+    assert {rule.name for rule in audit.rules if rule.own} == set(own)
+    assert rule_gain(audit.rule("Wrong label")).low > 0 and audit.rule("Wrong label").share.value == pytest.approx(table["wrong"].mean())
+    lines = "\n".join(data_audit_lines(audit))
+    assert "Wrong label: " in lines and "(−" in lines.split("Wrong label: ")[1].split("\n")[0]
+    for name, words in (("none", "no row"), ("every", "every row")):
+        assert f"The rule {name} drops {words}: its effect on a model was not measured." in lines
+
+
+def test_wrong_use_of_a_rule_is_said_in_one_sentence(tmp_path: Path) -> None:
+    flagged(tmp_path / "train.csv", 60)
+    file = ("audit-data", tmp_path / "train.csv", "--label", "kwh")
+    with new_store(tmp_path / "home") as store:
+        for argv, words in (
+            ((*file, "--rule", "wrong"), "--rule takes a name and a flag column; got wrong;"),
+            ((*file, "--rule", "=wrong"), "--rule takes a name and a flag column"),
+            ((*file, "--rule", "a=shoe"), "a named column is not in the file (in train.csv); got shoe;"),
+            ((*file, "--rule", "a=region"), "a column of --rule is not a flag (in region); got '"),
+            ((*file, "--rule", "a=gap"), "got no value in row 1; expected true or false, or 1 or 0, in every row"),
+            ((*file, "--rule", "a=kwh"), "--rule names the column of the label"),
+            ((*file, "--rule", "a=wrong", "--rule", "a=drawn"), "--rule gives the same name twice; got a;"),
+            ((*file, "--rule", "Outliers=wrong"), "--rule gives the name of a check; got Outliers;"),
+            (("audit-data", "--model", "m", "--rule", "a=wrong"), "--rule names a column of a file, and no file is named"),
+        ):
+            outcome = execute(store, [*map(str, argv)], lambda _: None)
+            assert outcome.exit_code == 2 and words in outcome.error and "\n" not in outcome.error.strip()
+        store.load_landing()
+        assert kept(store, "cleaning").empty
 
 
 def test_the_audit_of_a_reference_gives_the_accuracy_of_its_version_without_suspect_labels(tmp_path: Path) -> None:

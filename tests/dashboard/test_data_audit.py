@@ -37,7 +37,8 @@ def audit() -> AuditedData:
     """The audit of the people against held-out rows, of which a quarter are known; its models have few trees."""
     table = people()
     held = pd.concat([table.iloc[:30], people(330).iloc[240:330]], ignore_index=True)
-    rows = LabelledRows(table[["income", "age"]], table["late"], held_out=(held[["income", "age"]], held["late"]))
+    own = {"US over 50": (table["age"] > 50).to_numpy(), "nobody": np.zeros(len(table), bool)}
+    rows = LabelledRows(table[["income", "age"]], table["late"], held_out=(held[["income", "age"]], held["late"]), rules=own)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit_model, "TREES", 4)
         content, _ = audit_rows(rows)
@@ -66,7 +67,9 @@ def test_an_audit_alone_fills_the_page(audit: AuditedData, audited: Database) ->
     assert "30 of 120 held-out rows (25 %; 18.1 % to 33.4 %) have the features of a training row, 30 with its label" in said
     assert "24 of 264 rows (9.09 %" in said and "have the features of a row with another label" in said
     rows = {row["cells"]["check"]["t"]: row["cells"] for row in shown["Checks of people"]["rows"]}
-    assert {name: cells["rows"]["t"] for name, cells in rows.items()} == {rule.name.capitalize(): f"{rule.found:,}" for rule in audit.rules}
+    assert {name: cells["rows"]["t"] for name, cells in rows.items()} == {rule.title: f"{rule.found:,}" for rule in audit.rules}
+    assert rows["US over 50"]["rows"]["t"] == str(int((people()["age"] > 50).sum())) and rows["US over 50"]["gap"]["t"] != "–"
+    assert rows["nobody"]["gap"]["t"] == "–" and "The rule nobody drops no row: its effect on a model was not measured." in said
     assert rows["Exact duplicates"]["rows"]["t"] == "12" == str(int(people().duplicated().sum()))
     assert rows["Conflicting labels"]["status"]["s"] == "watch" and rows["Outliers"]["before"]["t"] != "–"
     examples = [{key: cell["t"] for key, cell in row["cells"].items()} for row in shown["Rows that checks found in people"]["rows"]]
@@ -128,7 +131,7 @@ def test_rules_that_an_audit_proposes_are_a_flow_by_rule_and_group(audited: Data
 def test_the_pictures_hold_the_figures_of_the_audit(audit: AuditedData) -> None:
     shares, effects = found_rows(audit), effect_rows(audit)
     assert shares.iloc[0][["name", "value", "severity", "limit"]].tolist() == ["Held-out overlap", 0.25, "act", 0.05]
-    assert shares["value"].is_monotonic_decreasing and len(shares) == 6
+    assert shares["value"].is_monotonic_decreasing and len(shares) == 8
     of = audit.content["effects"]["conflicting labels"]
     row = effects.set_index("name").loc["Conflicting labels"]
     assert row["value"] == of["after"] - of["before"] and (row["low"], row["high"]) == (of["low"], of["high"])

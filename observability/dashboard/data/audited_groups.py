@@ -60,7 +60,7 @@ def audited_group_rows(audit: AuditedData, proposed: pd.DataFrame) -> pd.DataFra
         for name, levels in counts_of([newest.get(f"{PROPOSED}{rule.name}")]).items():
             for level, (n, dropped) in levels.items():
                 share = rate_interval(dropped, n)
-                line: list[object] = [rule.name.capitalize(), f"{name} = {level}", *share.triple, int(dropped), int(n)]
+                line: list[object] = [rule.title, f"{name} = {level}", *share.triple, int(dropped), int(n)]
                 found.append((-(share.value or 0.0), line))
         lines += [line for _, line in sorted(found, key=lambda each: (each[0], str(each[1][1])))]
     return pd.DataFrame(lines, columns=["check", "group", "value", "low", "high", "found", "n"])

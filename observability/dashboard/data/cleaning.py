@@ -48,7 +48,9 @@ log = obs.Logger()
 log.cleaning(rule="age above 17", dataset="people", version="2026-03", rows_in=1000, rows_changed=0, rows_dropped=38,
              groups={"sex": {"F": {"in": 480, "dropped": 21}, "M": {"in": 520, "dropped": 17}}})
 # or let an audit find duplicates, conflicting labels and leaks in a file:
-# python -m observability audit-data train.csv --label churned --held-out test.csv"""
+# python -m observability audit-data train.csv --label churned --held-out test.csv
+# and measure what your own rule does to a model, from a column that flags the rows it drops:
+# python -m observability audit-data train.csv --label churned --rule 'broken sensor=is_broken'"""
 RULE_COLUMNS = columns_on_phone(
     "rule status dropped",
     column("rule", "Rule", strong=True),

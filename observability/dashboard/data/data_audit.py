@@ -82,7 +82,10 @@ def data_audit_section(audit: AuditedData, before: AuditedData | None, found: Se
     """Draw an audit: shares by check, findings, the effect on a model, rows kept and dropped, columns that give the label, examples."""
     st.header(formatting.escape_markdown(f"Audit of {audit.dataset}"), anchor=False)
     rows = found_rows(audit, before)
-    named = ", ".join(f"{row['name'].lower()} {formatting.format_share(row['value'])}" for row in rows.head(3).to_dict("records"))
+    names = {rule.title: rule.name for rule in audit.rules}
+    named = ", ".join(
+        f"{names.get(row['name'], HELD_OUT)} {formatting.format_share(row['value'])}" for row in rows.head(3).to_dict("records")
+    )
     figure = charts_data_audits.audited_share_bars(rows, x="share of rows, with its limit")
     columns = {"name": "Check", "value": "Share", "severity": "Status", "n": "Rows"}
     alt = f"{audit.rows:,} rows: {named}."
@@ -111,16 +114,16 @@ def other_findings(audit: AuditedData, found: Sequence[Finding], scope: Scope) -
 
 
 def found_rows(audit: AuditedData, before: AuditedData | None = None) -> pd.DataFrame:
-    """The result of each check: name, value, low, high (shares), limit (NaN: none), severity, n; the largest share first."""
+    """The result of each check and own rule: name, value, low, high (shares), limit (NaN: none), severity, n; the largest share first."""
     judged = {claim.metric: claim for claim in data_audit_claims(audit, before)}
-    shares = {CHECK_METRICS.get(rule.name, rule.name): (rule.name, rule.share) for rule in audit.rules}
+    shares = {CHECK_METRICS.get(rule.name, f"rule {rule.name}"): (rule.title, rule.share) for rule in audit.rules}
     if claim := judged.get(OVERLAP):
-        shares[OVERLAP] = (HELD_OUT, claim.interval)
+        shares[OVERLAP] = (HELD_OUT.capitalize(), claim.interval)
     lines = []
     for metric, (name, share) in shares.items():
         judge = judged.get(metric)
         limit = judge.limit if judge and judge.limit is not None else float("nan")
-        lines.append([name.capitalize(), *share.triple, limit, judge.severity if judge else "none", int(share.n)])
+        lines.append([name, *share.triple, limit, judge.severity if judge else "none", int(share.n)])
     rows = pd.DataFrame(lines, columns=["name", "value", "low", "high", "limit", "severity", "n"])
     return rows.sort_values(["value", "name"], ascending=[False, True], ignore_index=True)
 
@@ -128,7 +131,7 @@ def found_rows(audit: AuditedData, before: AuditedData | None = None) -> pd.Data
 def effect_rows(audit: AuditedData) -> pd.DataFrame:
     """The change of a model's metric without the rows of each check: name, before, after, value, low, high. Empty where none was fitted."""
     lines = [
-        [rule.name.capitalize(), rule.before, rule.after, rule.after - rule.before, rule.low, rule.high]
+        [rule.title, rule.before, rule.after, rule.after - rule.before, rule.low, rule.high]
         for rule in audit.rules
         if rule.before is not None and rule.after is not None and rule.found
     ]
@@ -143,11 +146,11 @@ def _effects(audit: AuditedData) -> None:
         return
     title = METRICS[metric].title if metric in METRICS else metric
     st.header("Effect on a model", anchor=False)
-    gains = {rule.name.capitalize(): gain for rule in audit.rules if rule.found and (gain := rule_gain(rule))}
+    gains = {rule.name: gain for rule in audit.rules if rule.found and (gain := rule_gain(rule))}
     helping = [name for name, gain in gains.items() if gain.low is not None and gain.low > 0]
     harming = [name for name, gain in gains.items() if gain.high is not None and gain.high < 0]
-    said = [f"Better without: {formatting.join_words(helping).lower()}."] if helping else []
-    said += [f"Worse without: {formatting.join_words(harming).lower()}."] if harming else []
+    said = [f"Better without: {formatting.join_words(helping)}."] if helping else []
+    said += [f"Worse without: {formatting.join_words(harming)}."] if harming else []
     alt = " ".join(said) or f"No check changes the {title} significantly."
     better = "less is better" if metric in METRICS and METRICS[metric].better == "low" else "more is better"
     figure = charts_data_audits.rule_effect_dots(rows, x=f"change of {title} without these rows ({better})")
@@ -204,9 +207,9 @@ def _check_cells(audit: AuditedData, place: int, status: dict[str, str]) -> dict
     if rule.before is not None and rule.after is not None:
         both = None if rule.low is None or rule.high is None else [format_figure(end, 3, sign=True) for end in (rule.low, rule.high)]
         gap = {"t": format_figure(rule.after - rule.before, 3, sign=True), "sub": " to ".join(both) if both else None}
-    severity = status.get(rule.name.capitalize(), "none")
+    severity = status.get(rule.title, "none")
     return {
-        "check": {"t": rule.name.capitalize()},
+        "check": {"t": rule.title},
         "status": severity_cell(severity) if severity != "none" else {"t": formatting.DASH},
         "rows": count_and_share_cell(rule.found, round(rule.share.n)),
         "before": {"t": formatting.format_number(rule.before, 4)},
