@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 from observability.core.distinct_names import distinct_names
-from observability.core.errors import NotFoundError
+from observability.core.errors import NotFoundError, UsageError
 from observability.core.settings import ModelSettings
 
 Task = Literal["binary", "regression", "multiclass"]
@@ -238,6 +238,20 @@ class Model:
         raise NotFoundError(
             f"column {name!r} is not in {self.name}", attempt=f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known[:12])}"
         )
+
+
+def check_stated_directions(model: Model, before: ModelSettings, settings: ModelSettings, where: str | None = None) -> None:
+    """Raise UsageError where `settings` state a direction of an attack, not in `before`, for a category: its levels have no order."""
+    for name, way in settings.attack_directions.items():
+        column = model.column(f"feature.{name}")
+        if column and column.kind == "category" and before.attack_directions.get(name) != way:
+            raise UsageError(
+                f"attack_directions: {name!r} is a category, so it neither rises nor falls",
+                where=where,
+                got=f"{name} = {way!r}",
+                expected="numbers or booleans",
+                attempt="Take it out, or name it in immutable if it cannot change",
+            )
 
 
 @dataclass(frozen=True)

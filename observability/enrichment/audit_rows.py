@@ -127,7 +127,8 @@ def _in_slice(model: Model, slice_: Slice, frame: "DataFrame") -> Array:
 def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> tuple[list[dict[str, Any]], list[str]]:
     """The features that an attack may change (as AttackFeature of the worker), and the names of the locked features.
 
-    Locked are the immutable ones of the settings. Values stay within the range of `inputs`.
+    Locked are the immutable ones of the settings. Values stay within the range of `inputs`. A feature has a direction only where the
+    settings state one that the attack applies: of a number or a boolean.
     """
     settings, free, locked = model.settings, [], []
     for column in version_columns(model, version):
@@ -135,6 +136,8 @@ def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> 
             locked.append(column.name)
             continue
         found: dict[str, Any] = {"name": column.name, "kind": column.kind, "cost": settings.attack_costs.get(column.name, 1.0)}
+        if column.kind != "category" and column.name in settings.attack_directions:
+            found["direction"] = settings.attack_directions[column.name]
         given = inputs[column.name]
         if column.kind == "number":
             numbers = given.to_numpy(np.float64)
@@ -142,7 +145,7 @@ def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> 
             if not numbers.size or numbers.min() == numbers.max():
                 continue
             found |= {"low": float(numbers.min()), "high": float(numbers.max()), "decimals": decimals_of_numbers(numbers)}
-            found |= {"scale": float(numbers.std()), "direction": settings.attack_directions.get(column.name, "both")}
+            found["scale"] = float(numbers.std())
         else:
             levels = [value.item() if isinstance(value, np.generic) else value for value in given.dropna().value_counts().index[:LEVELS]]
             if len(levels) < 2:

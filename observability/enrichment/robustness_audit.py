@@ -65,7 +65,7 @@ def run_robustness(steps: AuditSteps) -> dict[str, Any]:
         "tolerance": tolerance or None,
         "locked": locked,
         "costs": dict(steps.model.settings.attack_costs),
-        "directions": dict(steps.model.settings.attack_directions),
+        "directions": {each["name"]: each["direction"] for each in free if "direction" in each},
         "epsilon": curve,
         "groups": curves.curves_by_group({name: values[:attacked] for name, values in rows.groups.items()}, right, single, several),
         "flips": curves.cheapest_flips(rows.ids[:attacked], several, changes, right),

@@ -20,7 +20,8 @@ class AttackFeature:
     """A feature that an attack may change.
 
     kind: number, category or boolean. cost: of one standard deviation of a number, or of another level. direction: `up` or `down` where a
-    number may only rise or fall. low, high, decimals, scale: of numbers, as of `FreeFeature`. levels: of the others.
+    number or boolean may only rise (false to true) or fall. low, high, decimals, scale: of numbers, as of `FreeFeature`. levels: of the
+    others; of a boolean false first.
     """
 
     name: str
@@ -46,9 +47,7 @@ class AttackFeature:
         """Cost of each change; infinite where it is not allowed: against the direction, from a missing value or to one."""
         with np.errstate(invalid="ignore"):
             size = np.abs(values - own) / (self.scale or 1.0) if self.is_number else (values != own).astype(np.float64)
-            wrong = (self.direction == "up" and self.is_number) & (values < own) | (self.direction == "down" and self.is_number) & (
-                values > own
-            )
+            wrong = {"up": values < own, "down": values > own}.get(self.direction, False)
         return np.where(wrong | ~np.isfinite(size), np.where(_same(own, values), 0.0, np.inf), size * self.cost)
 
 
@@ -59,7 +58,10 @@ def _same(a: Floats, b: Floats) -> Bools:
 
 def attack_features(given: Sequence[dict[str, Any]], columns: Sequence[str]) -> dict[int, AttackFeature]:
     """The features that an attack may change, by the place of their column in the model."""
-    made = [AttackFeature(**{**each, "levels": tuple(each.get("levels", ()))}) for each in given]
+    made = []
+    for each in given:
+        levels = each.get("levels", ())
+        made.append(AttackFeature(**{**each, "levels": tuple(sorted(levels) if each["kind"] == "boolean" else levels)}))
     return {columns.index(each.name): each for each in made if each.name in columns}
 
 

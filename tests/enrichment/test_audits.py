@@ -19,11 +19,13 @@ import pytest
 
 from observability.cli.commands_audit import audit_lines
 from observability.cli.execute import execute
+from observability.core.catalog import Column, Kind, Model, Version
 from observability.core.errors import UsageError
+from observability.core.settings import ModelSettings
 from observability.detection.audit_history import KINDS, StoredAudit, stored_audits
 from observability.enrichment import precision_audit as audit_of_forms
 from observability.enrichment import robustness_audit
-from observability.enrichment.audit_rows import audit_reference_rows, audit_served_rows
+from observability.enrichment.audit_rows import attackable_features, audit_reference_rows, audit_served_rows
 from observability.enrichment.audit_steps import FOLDER, AuditRequest, AuditSteps
 from observability.enrichment.audits import run_audit
 from observability.enrichment.precision_audit import AuditOptions, precision_audit
@@ -40,7 +42,9 @@ from tests.support.proving import differing
 
 ROWS = 300
 START = datetime(2026, 3, 1, tzinfo=UTC)
-SETTINGS = '[settings]\nimmutable = ["age"]\nattack_costs = { income = 2.0 }\nattack_directions = { debt = "up" }\naudit_days = 30\n'
+SETTINGS = (
+    '[settings]\nimmutable = ["age"]\nattack_costs = { income = 2.0 }\nattack_directions = { debt = "up", age = "down" }\naudit_days = 30\n'
+)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +124,18 @@ def test_robustness_keeps_the_settings_and_falls_with_the_budget(known: dict[str
     assert all(point["value"] <= point["single"]["value"] for point in results["epsilon"])
     assert {name for flip in results["flips"] for name in flip["changes"]} <= {"income", "debt"}
     assert all(flip["changes"]["debt"][1] > flip["changes"]["debt"][0] for flip in results["flips"] if "debt" in flip["changes"])
+    assert results["directions"] == {"debt": "up"}, "a locked feature has no direction in the attack"
     assert set(results["groups"]["sex"]) == {"F", "M"} and results["rows"]["from"] == "production"
+
+
+def test_only_numbers_and_booleans_have_a_direction_in_an_attack() -> None:
+    kinds: dict[str, Kind] = {"age": "number", "member": "boolean", "town": "category", "income": "number"}
+    columns = tuple(Column(place, name, name, kind) for place, (name, kind) in enumerate(kinds.items(), start=1))
+    settings = ModelSettings(attack_directions={"age": "up", "member": "down", "town": "up"})
+    inputs = pd.DataFrame({"age": [1.0, 2.0], "member": [True, False], "town": ["a", "b"], "income": [3.0, 4.0]})
+    free, locked = attackable_features(Model(1, "m", columns=columns, settings=settings), Version("1"), inputs)
+    assert {each["name"]: each.get("direction") for each in free} == {"age": "up", "member": "down", "town": None, "income": None}
+    assert not locked
 
 
 def test_membership_finds_the_reference_and_names_records_of_it(known: dict[str, StoredAudit]) -> None:

@@ -18,6 +18,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from observability.alerts.alarm_rules import save_settings
 from observability.core.catalog import band_names
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.settings import ModelSettings
@@ -480,6 +481,27 @@ def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
     assert store.catalog().model("loan").settings.threshold == 0.8
     with pytest.raises(NotFoundError, match="Did you mean 'loan'"):
         update_settings(store, "lone", ModelSettings())
+
+
+def test_a_direction_of_an_attack_on_a_category_is_refused_where_it_is_stated(store, tmp_path):
+    path, toml = write_reference(tmp_path, loans()), tmp_path / "settings.toml"
+    toml.write_text('[settings]\nattack_directions = { income = "up", owner = "down", sex = "up" }\n')
+    with pytest.raises(UsageError, match="'sex' is a category") as refused:
+        register_version(store, loan_request(path, settings=toml))
+    assert (refused.value.where, refused.value.got) == ("settings.toml", "sex = 'up'") and not store.catalog().models
+    stated = {"income": "up", "owner": "down", "nothing": "up"}
+    toml.write_text('[settings]\nattack_directions = { income = "up", owner = "down", nothing = "up" }\n')
+    done = register_version(store, loan_request(path, settings=toml))
+    assert any("attack_directions names columns that are not features of this version: nothing." in each for each in done.sentences)
+    settings = store.catalog().model("loan").settings
+    assert settings.attack_directions == stated
+    other = replace(settings, attack_directions={**stated, "sex": "down"})
+    with pytest.raises(UsageError, match="'sex' is a category"):
+        save_settings(store, "loan", other, author="Ann")
+    assert store.catalog().model("loan").settings == settings
+    update_settings(store, "loan", other)
+    save_settings(store, "loan", replace(other, owner="bob"), author="Ann")
+    assert store.catalog().model("loan").settings.owner == "bob", "a direction of before stops no other change"
 
 
 def test_positive_can_be_corrected_while_the_version_stands_alone(store, tmp_path):

@@ -89,6 +89,20 @@ def test_locks_directions_and_costs_are_kept(trees: Any) -> None:
     assert np.isinf(nothing.frames["found"][["single", "any"]].to_numpy()).all()
 
 
+@pytest.mark.parametrize("levels", [[False, True], [True, False]])
+def test_a_boolean_goes_only_in_its_direction(trees: Any, levels: list[bool]) -> None:
+    """False to true is up, whichever level is more frequent."""
+    path, _, rows, _ = trees
+    ways = {}
+    for direction in ("both", "up", "down"):
+        found = attacked(path, rows, rows, [{**FREE[3], "levels": levels, "direction": direction}])
+        ways[direction] = [
+            {tuple(each["member"]) for changes in found.values["changes"] if (each := changes[name])} for name in ("single", "any")
+        ]
+    rises, falls = {(False, True)}, {(True, False)}
+    assert ways == {"both": [rises | falls] * 2, "up": [rises] * 2, "down": [falls] * 2}
+
+
 def test_every_named_change_of_another_artifact_gives_another_answer(tmp_path: Path) -> None:
     from sklearn.linear_model import LogisticRegression
 

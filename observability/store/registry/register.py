@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import duckdb
 import pyarrow as pa
 
-from observability.core.catalog import RECORDED, Kind, Model, Version
+from observability.core.catalog import RECORDED, Kind, Model, Version, check_stated_directions
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.settings import ModelSettings, read_settings
 from observability.core.time import aware_utc
@@ -89,6 +89,7 @@ def register_version(
             model = find_model(writer, request.model)
             inference = _fitted_to_model(_with_known_kinds(inference, table, model, request), model)
             model, whole = _prepare_model(writer, model, inference, settings, request, now)
+            check_stated_directions(model, base, settings, request.settings.name if request.settings else None)
             before = model.version(request.version)
             old = artifacts.stored_artifact(before.artifact) if before else None
             if request.artifact:
@@ -274,7 +275,8 @@ def _settings_sentences(request: RegistrationRequest, settings: ModelSettings, i
         return []
     sentences = [f"Settings were read from {request.settings.name}."]
     names = {column.name for column in inference.columns}
-    for what, given in (("immutable", settings.immutable), ("importance", tuple(settings.importance))):
+    for what in ("immutable", "importance", "attack_costs", "attack_directions"):
+        given = getattr(settings, what)
         if unknown := [name for name in given if name not in names]:
             sentences.append(f"Warning: {what} names columns that are not features of this version: {name_list(unknown)}.")
     return sentences
