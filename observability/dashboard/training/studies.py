@@ -363,7 +363,7 @@ def studies_of_metric(chosen: StudyResults, known: Sequence[StudyResults]) -> li
 
 
 def studies_side_by_side(chosen: StudyResults, known: Sequence[StudyResults]) -> None:
-    """Draw the best value so far of the studies of the same model and metric as the chosen one; nothing where there is no other.
+    """Draw, folded, the best value so far of the studies of the chosen one's model and metric; nothing where there is no other.
 
     At most `MOST_LINES` studies are drawn; the table of the figure has all.
     """
@@ -374,15 +374,15 @@ def studies_side_by_side(chosen: StudyResults, known: Sequence[StudyResults]) ->
     points = pd.concat([part[["study", "trial", "seconds", "best"]] for part in parts], ignore_index=True)
     ends = {each.name: part["best"].dropna().iloc[-1] for each, part in zip(alike, parts, strict=True) if part["best"].notna().any()}
     leader = (max if chosen.better == "high" else min)(ends, key=lambda name: ends[name])
-    st.header("Studies side by side", anchor=False)
     shown = points[points["study"].isin([each.name for each in alike[:MOST_LINES]])]
     alt = (
         f"Best {chosen.metric} so far by trial of {len(alike)} studies ({chosen.better} is better); "
         f"{leader} comes furthest with {run_figure(float(ends[leader]))}."
     )
-    frame.chart_with_table(charts_studies.best_of_studies(shown, chosen.metric), points, key="side-by-side", alt=alt)
-    if len(alike) > MOST_LINES:
-        plain_caption(f"{MOST_LINES} of {len(alike)} studies are drawn, those with most settings; the table has all.")
+    with st.expander(f"{len(alike)} studies side by side", icon=":material/stacked_line_chart:"):
+        frame.chart_with_table(charts_studies.best_of_studies(shown, chosen.metric), points, key="side-by-side", alt=alt)
+        if len(alike) > MOST_LINES:
+            plain_caption(f"{MOST_LINES} of {len(alike)} studies are drawn, those with most settings; the table has all.")
 
 
 def all_studies_table(known: Sequence[StudyResults], scope: Scope, uses: dict[str, dict[str, RunUse]]) -> None:
