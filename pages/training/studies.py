@@ -26,6 +26,5 @@ if known:
     chosen, uses = studies.chosen_study(known), studies.use_of_studies(known)
     studies.study_sections(chosen, scope, uses[chosen.name])
     lineage_view.lineage_button(Thing("run", (chosen.best.run.name,)), scope, key="to-lineage", label="Lineage of the best run")
-    studies.studies_side_by_side(chosen, known)
-    studies.all_studies_table(known, scope, uses)
+    studies.all_studies_table(known, scope, uses, chosen)
 augmentation.augmentation_section(audits, scope)

@@ -363,7 +363,7 @@ def studies_of_metric(chosen: StudyResults, known: Sequence[StudyResults]) -> li
 
 
 def studies_side_by_side(chosen: StudyResults, known: Sequence[StudyResults]) -> None:
-    """Draw, folded, the best value so far of the studies of the chosen one's model and metric; nothing where there is no other.
+    """Draw the best value so far of the studies of the chosen one's model and metric; nothing where there is no other.
 
     At most `MOST_LINES` studies are drawn; the table of the figure has all.
     """
@@ -379,14 +379,15 @@ def studies_side_by_side(chosen: StudyResults, known: Sequence[StudyResults]) ->
         f"Best {chosen.metric} so far by trial of {len(alike)} studies ({chosen.better} is better); "
         f"{leader} comes furthest with {run_figure(float(ends[leader]))}."
     )
-    with st.expander(f"{len(alike)} studies side by side", icon=":material/stacked_line_chart:"):
-        frame.chart_with_table(charts_studies.best_of_studies(shown, chosen.metric), points, key="side-by-side", alt=alt)
-        if len(alike) > MOST_LINES:
-            plain_caption(f"{MOST_LINES} of {len(alike)} studies are drawn, those with most settings; the table has all.")
+    frame.chart_with_table(charts_studies.best_of_studies(shown, chosen.metric), points, key="side-by-side", alt=alt)
+    if len(alike) > MOST_LINES:
+        plain_caption(f"{MOST_LINES} of {len(alike)} studies are drawn, those with most settings; the table has all.")
 
 
-def all_studies_table(known: Sequence[StudyResults], scope: Scope, uses: dict[str, dict[str, RunUse]]) -> None:
-    """The studies side by side, folded. uses: the result of `use_of_studies`."""
+def all_studies_table(
+    known: Sequence[StudyResults], scope: Scope, uses: dict[str, dict[str, RunUse]], chosen: StudyResults | None = None
+) -> None:
+    """The studies side by side, folded: a table, and the figure of the chosen one's metric. uses: the result of `use_of_studies`."""
     rows = []
     for study in known:
         gained = study_gain(study)
@@ -406,3 +407,5 @@ def all_studies_table(known: Sequence[StudyResults], scope: Scope, uses: dict[st
         )
     with st.expander(f"All {len(known)} studies" if len(known) > 1 else "All studies", icon=":material/list:"):
         draw_table("studies", "Studies", filled_columns(STUDIES, rows, STUDIES_ALWAYS), rows, compact=True)
+        if chosen is not None:
+            studies_side_by_side(chosen, known)
