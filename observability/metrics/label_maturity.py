@@ -4,6 +4,7 @@ The usual number of labels of a day at its present age comes from the same weekd
 usual delay of labels does not matter.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ less than any such days of the past month.
 NEWEST, MIN_EXPECTED_LABELS = 2, 50
 """Days that are tested, and labels that were expected of them at least."""
 COMPLETE = 0.95
+OLDEST, MONTH = 7, PAST_DAYS + 7
+"""Ages, in days, that tell the final share of labels, and the oldest of them where labels arrive within days."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,31 @@ class LabelCompletion:
         """Whether every earlier week had a similar share of labels for days of that age."""
         return days in self.usual and self.lowest[days] >= STEADY * self.usual[days]
 
+    def final_ages(self) -> list[int]:
+        """The ages whose days have all labels that they will get: a week, the oldest of the month or, where labels take longer, of four
+        times as long as they take. Older days are left out: they may have had another share of labels from the beginning.
+        """
+        ages = sorted(self.usual)
+        steady = (age for place, age in enumerate(ages) if self.usual[age] >= COMPLETE * self._median(ages[place : place + PAST_DAYS]))
+        oldest = max(MONTH, 4 * next(steady, 0))
+        return [age for age in ages if age <= oldest][-OLDEST:]
+
+    @property
+    def final_share(self) -> float:
+        """Share of predictions that usually get a label in the end; 0 where nothing is known."""
+        return self._median(self.final_ages())
+
+    def _median(self, ages: Sequence[int]) -> float:
+        return float(np.median([self.usual[each] for each in ages])) if ages else 0.0
+
+    def days_until_complete(self) -> int | None:
+        """Days after which a day usually has 95 % of its final labels; None where there are no labels."""
+        final = self.final_share
+        return next((days for days in sorted(self.usual) if self.usual[days] >= COMPLETE * final), None) if final > 0 else None
+
     def complete(self, end: datetime) -> datetime | None:
         """Instant at which the window's last day will usually have 95 % of its labels; None below four weeks of data."""
-        if len(self.usual) < PAST_DAYS // 2:
-            return None
-        final = max(self.usual.values())
-        first = next((days for days in sorted(self.usual) if final > 0 and self.usual[days] >= COMPLETE * final), None)
+        first = self.days_until_complete() if len(self.usual) >= PAST_DAYS // 2 else None
         return None if first is None else end + (first - 1) * DAY
 
 

@@ -66,7 +66,7 @@ def test_how_long_labels_take_and_the_charts_hold_the_same_figures() -> None:
     of, here = world()
     ages, days = labels.label_share_by_age(of), labels.label_maturity_by_day(of, here)
     assert ages["age"].tolist() == list(range(1, 36)) and ages["usual"].head(3).tolist() == pytest.approx([0.1, 0.5, 0.8])
-    assert labels.days_until_complete(of) == 3
+    assert of.days_until_complete() == 3
     bars = charts_labels.label_maturity_bars(days, here.window).data
     assert list(bars[0].y) == days["share"].tolist() and [a + b for a, b in zip(bars[0].y, bars[1].y)] == pytest.approx([0.8] * 35)
     assert list(charts_labels.label_arrival_curve(ages).data[1].y) == ages["usual"].tolist()
@@ -81,14 +81,15 @@ def test_days_of_long_ago_that_had_more_labels_promise_none() -> None:
     of, whole = label_maturity.LabelCompletion(usual, usual, rows), SimpleNamespace(window=replace(here.window, start=end - 200 * DAY))
     days = labels.label_maturity_by_day(of, whole)
     assert (days["final"] * days["served"]).sum() - days["labelled"].sum() == pytest.approx(700 + 300)
-    assert labels.days_until_complete(of) == 3 and max(labels.final_ages(of)) == 35
+    assert of.days_until_complete() == 3 and max(of.final_ages()) == 35
+    assert of.complete(end) == end + 2 * DAY, "as the finding says it, not 150 days later"
 
 
 def test_without_a_past_nothing_is_projected() -> None:
     context = context_for(None)
     now = counts(context.window.start, context.window.end, context.window.end)
     of = label_maturity.label_completion({"current_counts": now}, context)
-    assert labels.label_maturity_by_day(of, SimpleNamespace(window=context.window)).empty and labels.days_until_complete(of) is None
+    assert labels.label_maturity_by_day(of, SimpleNamespace(window=context.window)).empty and of.days_until_complete() is None
 
 
 def test_who_labels_is_drawn_beside_the_others_with_the_figures_of_the_findings() -> None:

@@ -1,4 +1,4 @@
-"""What stands for weeks is one incident, and what is new beside it is told apart."""
+"""Drift that goes on for weeks is one incident, and a new fault beside it is an incident of its own."""
 
 from dataclasses import replace
 

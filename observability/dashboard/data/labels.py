@@ -3,11 +3,9 @@
 Counts and the usual share are those of serving/performance (metrics/label_maturity.py).
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -26,7 +24,6 @@ from observability.metrics import label_maturity
 from observability.metrics.label_maturity import COMPLETE, PAST_DAYS, LabelCompletion, days_before_end
 
 COUNTS = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
-OLDEST, MONTH = 7, PAST_DAYS + 7
 WORDS = {
     "share": "Labelled",
     "usual": "Usual at this age",
@@ -65,8 +62,8 @@ def label_maturity_by_day(of: LabelCompletion, here: ModelPage) -> pd.DataFrame:
     usual: share that days of this age usually have. final: share expected in the end, its own and what days usually gain after that age
     (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected.
     """
-    end, final, ready = here.window.end, _final_share(of), days_until_complete(of)
-    settled = max(final_ages(of), default=0)
+    end, final, ready = here.window.end, of.final_share, of.days_until_complete()
+    settled = max(of.final_ages(), default=0)
     rows = []
     for day, served, labelled, _ in of.rows:
         if served > 0:
@@ -84,31 +81,6 @@ def predictions_of_label_day(here: ModelPage, point: clicks.Point, days: pd.Data
     around = clicks.ChartPeriod(here.scope, min(here.window.start, aware_utc(days["period"].min().to_pydatetime())), here.window.end)
     asked = {0: "label != null", 1: "label = null"}.get(int(point.get("curve_number") or 0), clicks.EVERY)
     return clicks.cases_of_period(around, point, days["period"], asked, clicks.NEWEST)
-
-
-def final_ages(of: LabelCompletion) -> list[int]:
-    """The ages whose days have all labels that they will get: a week, the oldest of the month or, where labels take longer, of four times
-    as long as they take. Older days are no part of it: they may have had another share of labels from the beginning.
-    """
-    ages = sorted(of.usual)
-    steady = (age for place, age in enumerate(ages) if of.usual[age] >= COMPLETE * _median_share(of, ages[place : place + PAST_DAYS]))
-    oldest = max(MONTH, 4 * next(steady, 0))
-    return [age for age in ages if age <= oldest][-OLDEST:]
-
-
-def _median_share(of: LabelCompletion, ages: Sequence[int]) -> float:
-    return float(np.median([of.usual[each] for each in ages])) if ages else 0.0
-
-
-def _final_share(of: LabelCompletion) -> float:
-    """Share of predictions that get a label in the end."""
-    return _median_share(of, final_ages(of))
-
-
-def days_until_complete(of: LabelCompletion) -> int | None:
-    """Days after which a day usually has 95 % of its final labels; None where there are no labels."""
-    final = _final_share(of)
-    return next((days for days in sorted(of.usual) if of.usual[days] >= COMPLETE * final), None) if final > 0 else None
 
 
 def label_share_by_age(of: LabelCompletion) -> pd.DataFrame:
@@ -157,12 +129,12 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
         figure, days, key="labels", alt=f"Labels by day of serving, {span}. {said}", metrics=metrics, columns=WORDS, on_select=on_bar
     )
     ages = label_share_by_age(of)
-    if len(ages) > 1 and _final_share(of) > 0:
+    if len(ages) > 1 and of.final_share > 0:
         st.header("Label delay", anchor=False)
-        first = days_until_complete(of)
+        first = of.days_until_complete()
         when = f"{100 * COMPLETE:.0f} % of the labels of a day arrive within {formatting.plural(first, 'day')}; " if first else ""
-        after = formatting.plural(max(final_ages(of)), "day")
-        took = f"{when}{after} after serving, usually {100 * _final_share(of):.0f} % of predictions have a label."
+        after = formatting.plural(max(of.final_ages()), "day")
+        took = f"{when}{after} after serving, usually {100 * of.final_share:.0f} % of predictions have a label."
         plain_paragraph(took)
         figure = charts_labels.label_arrival_curve(ages)
         frame.chart_with_table(figure, ages, key="ages", alt=took, metrics=metrics, columns=WORDS)
