@@ -7,6 +7,7 @@ the other findings are about exports of the window. Exports that the product its
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, Source, iso, needs_action
 from observability.core.formatting import format_day, join_words, plural
 from observability.core.numerals import format_figure
-from observability.core.time import naive_utc
+from observability.core.time import aware_utc, naive_utc
 from observability.metrics.attestations import EXTRA, weakest_signature
 from observability.metrics.exports import (
     EXPORTS,
@@ -277,14 +278,19 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
         where = join_words([plural(count, record) for record, count in sorted(records.items(), reverse=True)]) + (
             f" of `{model}`" * bool(model)
         )
-        because = (
-            f"Canary `{name}`, which left to `{event.recipient}` on {format_day(event.at)}, is in {where}, "
-            f"first on {format_day(first['at'])} ({first['place']})."
-        )
+        recipients = recipients_of_canary(ledger, name, event, aware_utc(first["at"]))
+        to = join_words([f"`{each}`" for each in recipients])
+        since = f"on {format_day(event.at)}" if len(recipients) == 1 else f"from {format_day(event.at)} on"
+        because = f"Canary `{name}`, which left to {to} {since}, is in {where}, first on {format_day(first['at'])} ({first['place']})."
         blank = undecided_export(context, event.pair, SIGHTINGS, [event], because)
         which = name if contents[name] == 1 else f"{event.recipient}/{event.at.date()}/{name}"
         blank = replace(blank, subject=f"canary:{which}", model=model or None, n=len(rows))
-        told = {"ids": [str(row["id"]) for row in rows[:10]], "canary": name, "records": dict(sorted(records.items()))}
+        told = {
+            "ids": [str(row["id"]) for row in rows[:10]],
+            "canary": name,
+            "records": dict(sorted(records.items())),
+            "recipients": recipients,
+        }
         yield with_exact_value(blank, float(len(rows)), "act", because, 0.0, **told)
     came = {canary_content(each) for name, place, _ in seen for each in by_place[place].canaries if canary_name(each) == name}
     quiet = {canary_content(canary) for event in ledger.events for canary in event.canaries} - came
@@ -302,6 +308,13 @@ def export_of_sighting(row: Mapping[str, Any], own: Sequence[ExportEvent]) -> Ex
     """
     exact = [each for each in own if naive_utc(each.at) == row.get("exported") and each.recipient == (row.get("recipient") or NOT_NAMED)]
     return exact[0] if exact else own[-1]
+
+
+def recipients_of_canary(ledger: ExportLedger, name: str, event: ExportEvent, until: datetime) -> list[str]:
+    """Return who had the canary of an export before an instant, sorted: which of them passed it on is not known."""
+    content = {canary_content(each) for each in event.canaries if canary_name(each) == name}
+    held = (each for each in ledger.events if each.at < until and content & {canary_content(one) for one in each.canaries})
+    return sorted({event.recipient, *(each.recipient for each in held)})
 
 
 def canary_name(canary: Mapping[str, Any]) -> str:

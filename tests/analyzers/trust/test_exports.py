@@ -215,6 +215,20 @@ def test_a_canary_is_told_of_the_export_with_which_it_left() -> None:
     assert [(each.severity, each.n) for each in found] == [("act", 1), ("ok", 1)]
 
 
+def test_recipients_of_one_canary_are_all_named() -> None:
+    """Which of them passed it on is not known."""
+    both = [export(day, recipient=name, canaries=[{"name": "c1", "text": "zq-canary-77"}]) for day, name in ((-30, "acme"), (-20, "bolt"))]
+    later = export(5, recipient="corp", canaries=[{"name": "c1", "text": "zq-canary-77"}])
+    seen = [{"canary": "c1", "model": "chat", "id": "p1", "at": naive_utc(START + timedelta(days=1)), "place": "the answer"}]
+    seen[0] |= {"exported": naive_utc(START - timedelta(days=30)), "recipient": "acme"}
+    (found,) = of_metric(export_findings([*both, later], canary_sightings=seen), "canary_sightings")
+    assert "which left to `acme` and `bolt` from 31 Jan 2026 on, is in" in found.because and found.evidence["recipients"] == [
+        "acme",
+        "bolt",
+    ]
+    assert found.subject == "canary:c1"
+
+
 def test_what_is_not_logged_is_unknown_and_clean_exports_ask_for_nothing() -> None:
     bare = {"at": START + timedelta(days=1), "text": "a file", "recipient": "acme"}
     (told,) = export_findings([bare])
