@@ -1,12 +1,10 @@
-"""A process that reads published states shows one state a run of a page, takes newer ones over, and sends to the owner what people save."""
+"""A process that reads published states shows one state a run of a page, and takes newer ones over."""
 
 import gc
 import os
 import shutil
 import time
 import weakref
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,80 +13,36 @@ from typing import Any, cast
 import pytest
 
 from observability.cli import main
-from observability.core.errors import ForbiddenError, StoreBrokenError, StoreBusyError, UsageError
-from observability.core.settings import ModelSettings
-from observability.core.window import EPOCH
+from observability.core.errors import StoreBrokenError
 from observability.dashboard import replica_line, state_cache
-from observability.metrics.own_exports import own_export
 from observability.monitoring.kept_findings import kept_findings_of
-from observability.server import access_settings, accounts, audit_log, process_lock, replica, tokens
-from observability.server.access import HERE, Person
-from observability.server.guarded_store import GuardedStore
+from observability.server import access_settings, accounts, process_lock, replica
 from observability.server.health import all_problems
-from observability.server.owner_calls import OwnerCalls, acting_person, answer_call
 from observability.server.replica import Replica
-from observability.server.store_methods import METHODS
 from observability.store.duck_store import DuckStore
-from observability.store.published import newest_state, publish_state
-from observability.store.published_store import PublishedStore, copy_settings, take_home
+from observability.store.published import newest_state
+from observability.store.published_store import copy_settings, take_home
 from tests.support.new_store import new_store
 from tests.support.owner_in_process import CallsOfTest
+from tests.support.reading_process import NOTE, PREDICTION, event_texts, publish_now, reading_process
 
-NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note", "text": "first"}
-PREDICTION = {"kind": "prediction", "id": "p", "at": NOTE["at"], "model": "m", "version": "1", "features": {}, "score": 0.5}
-AFTER = datetime(2027, 1, 1, tzinfo=UTC)
-READING = ("erased", "waiting", "verify", "close")
-"""What changes nothing, though people need more than a look for it."""
-
-
-def publish(store: DuckStore, run: str = "run") -> None:
-    """Publish the present state of a store."""
-    (store.home / "keeping.toml").write_text("[publish]\nevery = 1\n")
-    publish_state(store, run)
-
-
-@pytest.fixture(autouse=True)
-def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test leaves an owner or a log elsewhere behind."""
-    monkeypatch.setattr(process_lock, "_current", None)
-    monkeypatch.setattr(audit_log, "_elsewhere", [])
-    monkeypatch.setattr("observability.server.owner_calls.PAUSE", 0)
-
-
-@pytest.fixture
-def owner(tmp_path: Path) -> Iterator[DuckStore]:
-    """A store with one event, which is published."""
-    with new_store(tmp_path / "owner") as store:
-        store.write_records([NOTE])
-        publish(store)
-        yield store
-
-
-def reader(store: DuckStore, calls: OwnerCalls | None = None) -> Replica:
-    """A process that reads what a store publishes."""
-    take_home(store.home.parent / "reader")
-    return Replica(store.home / "published", store.home.parent / "reader", calls or CallsOfTest(store))
-
-
-def texts(store: DuckStore | PublishedStore) -> list[str]:
-    """The texts of all events."""
-    return [str(text) for text in store.events(None, EPOCH, AFTER)["text"]]
+pytestmark = pytest.mark.usefixtures("own_process")
 
 
 def test_a_newer_state_is_taken_over_and_a_run_of_a_page_keeps_its_own(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = reader(owner)
+    reads = reading_process(owner)
     process_lock.stand_for_owner(cast("process_lock.Owner", reads))
     run: Any = SimpleNamespace(parallel_coordinator=type("Coordinator", (), {})())
     monkeypatch.setattr(state_cache, "get_script_run_ctx", lambda **_: run)
     shown = state_cache.owned_store()
-    assert texts(cast("DuckStore", shown)) == ["first"]
+    assert event_texts(cast("DuckStore", shown)) == ["first"]
     owner.write_records([{**NOTE, "text": "second"}])
-    publish(owner)
+    publish_now(owner)
     reads.look()
     assert state_cache.owned_store() is shown
-    assert texts(cast("DuckStore", state_cache.owned_store())) == ["first"]
+    assert event_texts(cast("DuckStore", state_cache.owned_store())) == ["first"]
     run.parallel_coordinator = type("Coordinator", (), {})()  # the next run
-    assert texts(cast("DuckStore", state_cache.owned_store())) == ["first", "second"]
+    assert event_texts(cast("DuckStore", state_cache.owned_store())) == ["first", "second"]
     assert state_cache.owned_store().generation == owner.generation
     known = weakref.ref(shown)
     del shown
@@ -98,13 +52,13 @@ def test_a_newer_state_is_taken_over_and_a_run_of_a_page_keeps_its_own(owner: Du
 
 
 def test_answers_of_unchanged_models_are_handed_on(owner: DuckStore) -> None:
-    reads = reader(owner)
+    reads = reading_process(owner)
     kept = kept_findings_of(reads.store)
-    publish(owner)
+    publish_now(owner)
     reads.look()
     assert kept_findings_of(reads.store) is kept
     numbers = reads.store.generations
-    publish(owner, "another run")  # its commits are counted from the beginning
+    publish_now(owner, "another run")  # its commits are counted from the beginning
     before = reads.store
     reads.look()
     assert reads.store is not before
@@ -115,13 +69,13 @@ def test_answers_of_unchanged_models_are_handed_on(owner: DuckStore) -> None:
 def test_settings_stay_while_the_folder_of_the_state_goes(owner: DuckStore) -> None:
     (owner.home / "access.toml").write_text('url = "https://a.example"\n')
     (owner.home / "limits.toml").write_text("")
-    publish(owner)
-    reads = reader(owner)
+    publish_now(owner)
+    reads = reading_process(owner)
     owner.rewrite()
     assert (reads.home / "access.toml").read_text() == 'url = "https://a.example"\n'
     (owner.home / "access.toml").write_text('url = "https://b.example"\n')
     (owner.home / "limits.toml").unlink()
-    publish(owner)
+    publish_now(owner)
     reads.look()
     assert (reads.home / "access.toml").read_text() == 'url = "https://b.example"\n'
     assert not (reads.home / "limits.toml").exists()
@@ -130,8 +84,8 @@ def test_settings_stay_while_the_folder_of_the_state_goes(owner: DuckStore) -> N
 
 def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner: DuckStore) -> None:
     accounts.add_account(owner.home, "root", "administrator", "four random words")
-    publish(owner)
-    reads = reader(owner)
+    publish_now(owner)
+    reads = reading_process(owner)
     state = newest_state(owner.home / "published")
     assert state is not None
     owner.rewrite()  # which takes the states away, between the look at the newest and the copy of its settings
@@ -139,9 +93,9 @@ def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner
         copy_settings(state, reads.home)
     assert access_settings.read_access_settings(reads.home).method == "accounts"
     assert (reads.home / "keeping.toml").exists()
-    publish(owner)
+    publish_now(owner)
     (owner.home / "accounts.json").unlink()
-    publish(owner)
+    publish_now(owner)
     reads.look()
     assert "asks for no sign-in" in str(reads.failure)
     assert access_settings.read_access_settings(reads.home).method == "accounts"
@@ -151,8 +105,8 @@ def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner
 def test_nobody_gets_in_when_the_copied_settings_are_lost(owner: DuckStore) -> None:
     """As where the folder of temporary files is cleaned while the process runs."""
     accounts.add_account(owner.home, "root", "administrator", "four random words")
-    publish(owner)
-    reads = reader(owner)
+    publish_now(owner)
+    reads = reading_process(owner)
     (reads.home / "accounts.json").unlink()
     with pytest.raises(StoreBrokenError, match="sign-in are lost"):
         access_settings.read_access_settings(reads.home)
@@ -226,19 +180,19 @@ def test_a_reader_has_no_more_than_the_settings_that_it_needs(owner: DuckStore) 
     (owner.home / "images").mkdir()
     (owner.home / "images" / "one.png").write_bytes(b"png")
     (owner.home / "alerts.toml").write_text('[channels]\nteam = "slack://secret"\n')
-    publish(owner)
-    reads = reader(owner)
+    publish_now(owner)
+    reads = reading_process(owner)
     assert {path.name for path in reads.home.iterdir()} == {"tmp", "replica.json", "replica.lock", "keeping.toml", "images"}
     assert (reads.home / "images" / "one.png").read_bytes() == b"png"
     reads.close()
 
 
 def test_a_state_of_another_version_is_not_shown_and_the_older_one_stays(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = reader(owner)
+    reads = reading_process(owner)
     before = reads.store
     monkeypatch.setattr("observability.store.published.schema_version", lambda _cursor: 1000)
     owner.write_records([{**NOTE, "text": "second"}])
-    publish(owner)
+    publish_now(owner)
     reads.look()
     assert reads.store is before
     assert "another version" in str(reads.failure)
@@ -246,17 +200,17 @@ def test_a_state_of_another_version_is_not_shown_and_the_older_one_stays(owner: 
 
 
 def test_what_the_owner_withdrew_is_shown_no_longer(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = reader(owner)
+    reads = reading_process(owner)
     owner.rewrite()
     reads.look()
-    assert texts(reads.store) == ["first"]
+    assert event_texts(reads.store) == ["first"]
     monkeypatch.setattr(replica, "GONE", -1)
     reads.look()
     with pytest.raises(StoreBrokenError, match="withdrawn"):
         _ = reads.store
-    publish(owner)
+    publish_now(owner)
     reads.look()
-    assert texts(reads.store) == ["first"]
+    assert event_texts(reads.store) == ["first"]
     reads.close()
 
 
@@ -265,7 +219,7 @@ def shown_for_a_minute(reads: Replica, clock: list[float]) -> None:
     reads.look()
     clock[0] += 59
     reads.look()
-    assert texts(reads.store) == ["first"]
+    assert event_texts(reads.store) == ["first"]
     clock[0] += 2
     reads.look()
     with pytest.raises(StoreBrokenError, match="withdrawn"):
@@ -275,13 +229,13 @@ def shown_for_a_minute(reads: Replica, clock: list[float]) -> None:
 def test_a_state_without_what_was_removed_that_cannot_be_opened_takes_the_older_one_away(
     owner: DuckStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reads = reader(owner)
+    reads = reading_process(owner)
     clock = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     (reads.home / "findings.json").write_text("{}")
     owner.rewrite()
     monkeypatch.setattr("observability.store.published.schema_version", lambda _cursor: 1000)
-    publish(owner)
+    publish_now(owner)
     shown_for_a_minute(reads, clock)
     assert not (reads.home / "findings.json").exists()
     reads.close()
@@ -289,25 +243,25 @@ def test_a_state_without_what_was_removed_that_cannot_be_opened_takes_the_older_
 
 @pytest.mark.parametrize("torn", [0.5, 0.0], ids=["half of it", "nothing of it"])
 def test_a_database_that_was_copied_in_part_is_told_and_the_older_state_stays(owner: DuckStore, torn: float) -> None:
-    reads = reader(owner)
+    reads = reading_process(owner)
     owner.write_records([{**NOTE, "text": "second"}])
-    publish(owner)
+    publish_now(owner)
     state = newest_state(owner.home / "published")
     assert state is not None
     database = state.folder / "store.duckdb"
     whole = database.read_bytes()
     database.write_bytes(whole[: int(torn * len(whole))])
     reads.look()
-    assert texts(reads.store) == ["first"] and reads.failure
+    assert event_texts(reads.store) == ["first"] and reads.failure
     owner.write_records([{**NOTE, "text": "third"}])
-    publish(owner)
+    publish_now(owner)
     reads.look()
-    assert texts(reads.store) == ["first", "second", "third"] and reads.failure is None
+    assert event_texts(reads.store) == ["first", "second", "third"] and reads.failure is None
     reads.close()
 
 
 def test_a_failure_that_nobody_foresaw_ends_no_looking(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = reader(owner)
+    reads = reading_process(owner)
     looks = iter([RuntimeError("torn"), None])
 
     def look() -> None:
@@ -325,26 +279,26 @@ def test_a_failure_that_nobody_foresaw_ends_no_looking(owner: DuckStore, monkeyp
 
 
 def test_a_state_is_not_shown_for_ever_where_nothing_can_be_read_any_more(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = reader(owner)
+    reads = reading_process(owner)
     clock = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     (owner.home / "published" / "newest.json").write_text("not json")
     shown_for_a_minute(reads, clock)
-    publish(owner)
+    publish_now(owner)
     reads.look()
-    assert texts(reads.store) == ["first"]
+    assert event_texts(reads.store) == ["first"]
     reads.close()
 
 
 def test_what_was_removed_is_shown_no_longer_with_the_next_state(owner: DuckStore) -> None:
     """DuckDB takes a path that this process has open for the same database, so no state has the path of one that was withdrawn."""
-    reads = reader(owner)
+    reads = reading_process(owner)
     with owner.write() as writer:
         writer.execute("DELETE FROM events")
     owner.rewrite()
-    publish(owner)
+    publish_now(owner)
     reads.look()
-    assert texts(reads.store) == []
+    assert event_texts(reads.store) == []
     reads.close()
 
 
@@ -352,223 +306,11 @@ def test_a_reader_tells_nothing_of_the_owner_that_it_cannot_know(owner: DuckStor
     """The record of erasures is at the owner, with the key that it needs."""
     owner.write_records([{**PREDICTION, "subject": "somebody"}])
     owner.forget("somebody")
-    publish(owner)
-    reads = reader(owner)
+    publish_now(owner)
+    reads = reading_process(owner)
     process_lock.stand_for_owner(cast("process_lock.Owner", reads))
     (reads.home / "erasures.jsonl").write_text((owner.home / "erasures.jsonl").read_text())  # as if it had come along
     assert [each for each in all_problems(reads.store) if "confine" not in each] == []
-    reads.close()
-
-
-def test_nothing_is_written_in_a_process_that_reads(owner: DuckStore) -> None:
-    reads = reader(owner)
-    changing = [
-        name for name, method in METHODS.items() if method.action not in ("read", "query", "write", "rules") and name not in READING
-    ]
-    assert len(changing) > 15
-    for name in changing:
-        with pytest.raises(UsageError, match="done at the owner of the store"):
-            getattr(reads.store, name)()
-    with pytest.raises(UsageError, match="done at the owner"), reads.store.write():
-        pass
-    assert texts(reads.store) == ["first"]
-    reads.close()
-
-
-@pytest.mark.parametrize("lost", [0, 1, 2])
-def test_what_is_saved_arrives_once_though_answers_are_lost(owner: DuckStore, lost: int) -> None:
-    calls, told = CallsOfTest(owner, lose=lost), list[datetime]()
-    calls.told = told.append
-    reads = reader(owner, calls)
-    reads.store.write_records([{"kind": "event", "what": "note", "text": "saved"}, {"kind": "event", "what": "note", "text": "beside"}])
-    assert calls.sent == lost + 1
-    assert sorted(texts(owner)) == ["beside", "first", "saved"]
-    assert len(told) == 1
-    assert texts(reads.store) == ["first"]
-    publish(owner)
-    reads.look()
-    assert sorted(texts(reads.store)) == ["beside", "first", "saved"]
-    assert reads.as_of > told[0]
-    reads.close()
-
-
-def test_a_person_is_told_what_the_owner_refuses_or_does_not_answer(owner: DuckStore) -> None:
-    reads = reader(owner, calls := CallsOfTest(owner, lose=99))
-    with pytest.raises(StoreBusyError, match="may not be saved"):
-        reads.store.write_records([NOTE])
-    assert calls.sent == 3
-    with pytest.raises(UsageError, match="refused it"):
-        reads.store.write_records([{"kind": "event", "what": "no such word", "text": "x"}])
-    reads.close()
-
-
-def test_calls_are_for_people_as_the_owner_knows_them(owner: DuckStore) -> None:
-    """The token must be an administrator's; what the person may do is looked up at the owner, and logged there in their name, once."""
-    for name, role in (("root", "administrator"), ("ann", "analyst"), ("vic", "viewer")):
-        accounts.add_account(owner.home, name, role, f"four random words {role[:2]}")
-    publish(owner)
-    reads = reader(owner, calls := CallsOfTest(owner))
-    audit_log.log_elsewhere(calls.send)
-    note = {"kind": "action", "action": "a1", "author": "somebody else", "text": "look", "state": "open"}
-    cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst"))).write_records([note])
-    (action,) = owner.actions()
-    assert [entry.author for entry in action.entries] == ["ann"]
-    assert [(each["author"], each["does"]) for each in audit_log.access_entries(owner.home)] == [("ann", "changed")]
-    promoted = cast("DuckStore", GuardedStore(reads.store, Person("vic", "administrator")))  # as an older state may say
-    with pytest.raises(UsageError, match="may not"):
-        promoted.write_records([note])
-    accounts.disable_account(owner.home, "ann")
-    with pytest.raises(UsageError, match="disabled"):
-        cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst"))).write_records([note])
-    with pytest.raises(UsageError, match="disabled or gone"):  # as nobody in particular, though people sign in at the owner
-        reads.store.write_records([NOTE])
-    with pytest.raises(ForbiddenError):
-        acting_person(owner.home, {"name": "nobody", "source": "account"})
-    with pytest.raises(ForbiddenError):
-        acting_person(owner.home, {"name": "root", "role": "administrator", "models": [], "source": "oidc"})
-    reads.close()
-
-
-def test_only_a_token_of_an_administrator_writes_for_others(owner: DuckStore) -> None:
-    body = b'{"method": "write_records", "person": {"name": "", "source": "here"}, "arguments": {"records": []}}'
-    for scope, role, models in (("write", None, ()), ("write", "analyst", ()), ("write", "administrator", ("m",))):
-        token, _ = tokens.create_token(owner.home, scope, role=role, models=models)
-        with pytest.raises(ForbiddenError, match="token of an administrator"):
-            answer_call(owner, tokens.token_person(owner.home, token), body)
-    with pytest.raises(ForbiddenError, match="token of an administrator"):
-        answer_call(owner, HERE, body)
-    token, _ = tokens.create_token(owner.home, "write", role="administrator")
-    assert answer_call(owner, tokens.token_person(owner.home, token), body)["answer"] is None
-
-
-def test_a_person_of_the_provider_gets_no_more_than_the_lists_of_the_owner_give(owner: DuckStore) -> None:
-    (owner.home / "access.toml").write_text(
-        """
-        url = "https://owner.example"
-        [oidc]
-        server_metadata_url = "https://id.example/.well-known/openid-configuration"
-        client_id = "a"
-        client_secret = "b"
-        [roles]
-        default = "viewer"
-        [roles.people]
-        "root@example.org" = "administrator"
-        "gone@example.org" = "none"
-        [roles.groups]
-        risk = "analyst"
-        [models.secret]
-        default = "none"
-        [models.secret.people]
-        "ann@example.org" = "viewer"
-        """
-    )
-    (owner.home / "access.toml").chmod(0o600)
-
-    def known(name: str, role: str, models: object = (), source: str = "oidc") -> Person:
-        return acting_person(owner.home, {"name": name, "role": role, "models": models, "source": source})
-
-    assert known("Root@example.org", "administrator").role == "administrator"
-    assert known("Root@example.org", "viewer").role == "viewer"  # as the provider's groups say there
-    ann = known("ann@example.org", "administrator", [["secret", "administrator"], ["other", "none"]])
-    assert (ann.role, ann.role_for("secret"), ann.role_for("other"), ann.source) == ("analyst", "viewer", None, "oidc")
-    assert known("bob@example.org", "viewer").role_for("secret") is None
-    for name, source in (("gone@example.org", "oidc"), ("root@example.org", "account"), ("", "here")):
-        with pytest.raises(ForbiddenError):
-            known(name, "administrator", source=source)
-    with pytest.raises(ValueError, match="not in"):
-        known("ann@example.org", "emperor")
-
-
-def test_settings_of_a_model_are_changed_at_the_owner_unless_they_changed_meanwhile(owner: DuckStore) -> None:
-    owner.write_records([PREDICTION])
-    publish(owner)
-    reads = reader(owner, calls := CallsOfTest(owner))
-    seen = reads.store.catalog().model("m").settings
-
-    def held() -> ModelSettings:
-        return owner.catalog().model("m").settings
-
-    calls.lose, calls.sent = 1, 0
-    reads.store.update_settings("m", replace(seen, slices=("carrier=AA",), limits={"drift/psi": 0.3}, team="a", class_names={"1": "late"}))
-    assert calls.sent == 2
-    assert (held().slices, held().limits, held().team, held().class_names) == (("carrier=AA",), {"drift/psi": 0.3}, "a", {"1": "late"})
-    # an older state still shows what was before: what else is changed there undoes nothing
-    reads.store.update_settings("m", replace(seen, limits={"drift/ks": 0.2}, owner="desk"))
-    assert (held().limits, held().owner, held().team) == ({"drift/psi": 0.3, "drift/ks": 0.2}, "desk", "a")
-    for late in (replace(seen, team="b"), replace(seen, slices=("carrier=UA",)), replace(seen, limits={"drift/psi": 0.4})):
-        with pytest.raises(UsageError, match="changed meanwhile"):
-            reads.store.update_settings("m", late)
-    publish(owner)
-    reads.look()
-    seen = reads.store.catalog().model("m").settings
-    reads.store.update_settings("m", replace(seen, slices=(), team=None, limits={"drift/ks": 0.2}, class_names={}))
-    assert (held().slices, held().limits, held().team, held().class_names) == ((), {"drift/ks": 0.2}, None, {})
-    with pytest.raises(UsageError, match="share between 0 and 1"):
-        reads.store.update_settings("m", replace(held(), service_level_availability=7.0))
-    reads.close()
-
-
-def test_an_analyst_changes_rules_and_nothing_else_through_a_reader(owner: DuckStore) -> None:
-    owner.write_records([PREDICTION])
-    for name, role in (("root", "administrator"), ("ann", "analyst")):
-        accounts.add_account(owner.home, name, role, f"four random words {role[:2]}")
-    publish(owner)
-    reads = reader(owner)
-    audit_log.log_elsewhere(reads.owner.send)
-    seen = reads.store.catalog().model("m").settings
-    as_ann = cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst")))
-    as_ann.update_settings("m", replace(seen, threshold=0.7))
-    assert owner.catalog().model("m").settings.threshold == 0.7
-    with pytest.raises(ForbiddenError):
-        as_ann.update_settings("m", replace(seen, team="mine"))
-    promoted = cast("DuckStore", GuardedStore(reads.store, Person("ann", "administrator")))
-    with pytest.raises(UsageError, match="may not"):
-        promoted.update_settings("m", replace(seen, team="mine"))
-    accounts.add_account(owner.home, "eve", "viewer", "four random words ev", models={"m": "none"})
-    hidden = cast("DuckStore", GuardedStore(reads.store, Person("eve", "administrator")))
-    with pytest.raises(UsageError, match="not in the store"):  # and no word of what the setting is
-        hidden.update_settings("m", replace(seen, threshold=0.9))
-    assert owner.catalog().model("m").settings.team is None
-    reads.close()
-
-
-def test_accesses_are_logged_at_the_owner(owner: DuckStore) -> None:
-    accounts.add_account(owner.home, "root", "administrator", "four random words")
-    publish(owner)
-    reads = reader(owner, calls := CallsOfTest(owner))
-    audit_log.log_elsewhere(calls.send)
-    audit_log.note_access(reads.home, "root", "saw", what="case", prediction="p1")
-    assert not (reads.home / audit_log.FILE).exists()
-    (entry,) = audit_log.access_entries(owner.home, prediction="p1")
-    assert (entry["author"], entry["does"]) == ("root", "saw")
-    reads.close()
-
-
-def test_an_access_is_logged_once_though_the_answer_is_lost(owner: DuckStore) -> None:
-    accounts.add_account(owner.home, "root", "administrator", "four random words")
-    publish(owner)
-    reads = reader(owner, calls := CallsOfTest(owner, lose=2))
-    audit_log.log_elsewhere(calls.send)
-    audit_log.note_access(reads.home, "root", "signed in")
-    audit_log.note_access(reads.home, "root", "signed out")
-    assert calls.sent == 4
-    assert [entry["does"] for entry in audit_log.access_entries(owner.home)] == ["signed out", "signed in"]
-    reads.close()
-
-
-def test_files_that_were_made_at_a_reader_are_noted_for_whoever_asked(owner: DuckStore) -> None:
-    """Also for viewers, who may write nothing else."""
-    accounts.add_account(owner.home, "root", "administrator", "four random words")
-    publish(owner)
-    reads = reader(owner)
-    told = list[datetime]()
-    reads.owner.told = told.append
-    reads.store.write_records([own_export("rows.csv", "vic", rows=3)])
-    with owner.cursor() as cursor:
-        assert cursor.execute("SELECT text FROM events WHERE what = 'export'").fetchall() == [("rows.csv",)]
-    assert told == []
-    with pytest.raises(UsageError, match="unknown call"):
-        reads.owner.send("note_exports", records=[NOTE])
     reads.close()
 
 

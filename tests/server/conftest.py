@@ -1,0 +1,28 @@
+"""A store that publishes its states to processes that read them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from observability.server import audit_log, process_lock
+from observability.store.duck_store import DuckStore
+from tests.support.new_store import new_store
+from tests.support.reading_process import NOTE, publish_now
+
+
+@pytest.fixture
+def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test leaves an owner or a log elsewhere behind."""
+    monkeypatch.setattr(process_lock, "_current", None)
+    monkeypatch.setattr(audit_log, "_elsewhere", [])
+    monkeypatch.setattr("observability.server.owner_calls.PAUSE", 0)
+
+
+@pytest.fixture
+def owner(tmp_path: Path, own_process: None) -> Iterator[DuckStore]:
+    """A store with one event, which is published."""
+    with new_store(tmp_path / "owner") as store:
+        store.write_records([NOTE])
+        publish_now(store)
+        yield store
