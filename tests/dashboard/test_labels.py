@@ -85,6 +85,20 @@ def test_days_of_long_ago_that_had_more_labels_promise_none() -> None:
     assert of.complete(end) == end + 2 * DAY, "as the finding says it, not 150 days later"
 
 
+@pytest.mark.parametrize("later", [0, 400])
+def test_the_delay_of_a_past_window_is_that_of_its_days(later: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year later all labels are in, and the page said that they arrive within one day; they take three."""
+    context = context_for(None)
+    clock, here = context.window.end + later * DAY, SimpleNamespace(window=context.window, model=context.model)
+    monkeypatch.setattr(labels.load, "ask_store", lambda _, window: counts(window.start, window.end, window.as_of or clock))
+    arrived = labels.page_label_completion(here, min(clock, context.window.end))
+    assert labels.label_delay_sentence(arrived).startswith("95 % of the labels of a day arrive within 3 days; ")
+    days = labels.label_maturity_by_day(labels.page_label_completion(here, clock), here, arrived)
+    coming = (days["final"] * days["served"]).sum() - days["labelled"].sum()
+    assert coming == pytest.approx(0 if later else SERVED * (0.7 + 0.3))
+    assert days["complete_by"].iloc[-1] == (context.window.end + 2 * DAY).date().isoformat()
+
+
 def test_without_a_past_nothing_is_projected() -> None:
     context = context_for(None)
     now = counts(context.window.start, context.window.end, context.window.end)

@@ -4,7 +4,7 @@ Counts and the usual share are those of serving/performance (metrics/label_matur
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 import streamlit as st
@@ -41,13 +41,15 @@ PEOPLE = {
 }
 
 
-def page_label_completion(here: ModelPage) -> LabelCompletion:
-    """Label counts of the days of the window and of the month before, and the usual shares."""
+def page_label_completion(here: ModelPage, now: datetime) -> LabelCompletion:
+    """Label counts of the days of the window and of the month before, and the usual shares of days of their age, as they stood 7, 14 and 21
+    days before `now`.
+    """
     from observability.monitoring.check_windows import question_window
 
     window = here.window
     version = here.model.version(window.version) if window.version else None
-    context = Context(here.model, version or (here.model.versions[-1] if here.model.versions else Version("")), window, load.page_clock())
+    context = Context(here.model, version or (here.model.versions[-1] if here.model.versions else Version("")), window, now)
     asks = label_maturity.label_history_asks()
     spans: dict[str, Window] = {name: question_window(ask, context) for name, ask in asks.items()}
     spans |= {"current_counts": window, "past_counts": window.past(PAST_DAYS)}
@@ -56,13 +58,14 @@ def page_label_completion(here: ModelPage) -> LabelCompletion:
     return label_maturity.label_completion({name: load.ask_store(COUNTS, each) for name, each in spans.items()}, context)
 
 
-def label_maturity_by_day(of: LabelCompletion, here: ModelPage) -> pd.DataFrame:
+def label_maturity_by_day(of: LabelCompletion, here: ModelPage, arrived: LabelCompletion | None = None) -> pd.DataFrame:
     """A row for each day of the window and of the month before: period, served, labelled, share, usual, final, complete_by.
 
     usual: share that days of this age usually have. final: share expected in the end, its own and what days usually gain after that age
-    (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected.
+    (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected. arrived: what had arrived by the end of the
+    window, which tells how long labels take; None: `of` tells it.
     """
-    end, final, ready = here.window.end, of.final_share, of.days_until_complete()
+    end, final, ready = here.window.end, of.final_share, (arrived or of).days_until_complete()
     settled = max(of.final_ages(), default=0)
     rows = []
     for day, served, labelled, _ in of.rows:
@@ -108,8 +111,10 @@ def label_completion_sentence(days: pd.DataFrame, here: ModelPage) -> str:
 def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
     """Label maturity by day and by age, with its findings."""
     with st.skeleton(height=320):
-        of = page_label_completion(here)
-    days = label_maturity_by_day(of, here)
+        now = load.page_clock()
+        of = page_label_completion(here, now)
+        arrived = page_label_completion(here, min(now, here.window.end))  # of a past window, what had arrived by its end tells the delay
+    days = label_maturity_by_day(of, here, arrived)
     finding_lines(finding for finding in found if finding.metric == "label_maturity")
     if days.empty:
         empty_states.empty_state(
@@ -128,16 +133,21 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
     frame.chart_with_table(
         figure, days, key="labels", alt=f"Labels by day of serving, {span}. {said}", metrics=metrics, columns=WORDS, on_select=on_bar
     )
-    ages = label_share_by_age(of)
-    if len(ages) > 1 and of.final_share > 0:
+    ages = label_share_by_age(arrived)
+    if len(ages) > 1 and arrived.final_share > 0:
         st.header("Label delay", anchor=False)
-        first = of.days_until_complete()
-        when = f"{100 * COMPLETE:.0f} % of the labels of a day arrive within {formatting.plural(first, 'day')}; " if first else ""
-        after = formatting.plural(max(of.final_ages()), "day")
-        took = f"{when}{after} after serving, usually {100 * of.final_share:.0f} % of predictions have a label."
+        took = label_delay_sentence(arrived)
         plain_paragraph(took)
         figure = charts_labels.label_arrival_curve(ages)
         frame.chart_with_table(figure, ages, key="ages", alt=took, metrics=metrics, columns=WORDS)
+
+
+def label_delay_sentence(of: LabelCompletion) -> str:
+    """After how many days a day has most of its labels, and what share of predictions has one in the end."""
+    first = of.days_until_complete()
+    when = f"{100 * COMPLETE:.0f} % of the labels of a day arrive within {formatting.plural(first, 'day')}; " if first else ""
+    after = formatting.plural(max(of.final_ages()), "day")
+    return f"{when}{after} after serving, usually {100 * of.final_share:.0f} % of predictions have a label."
 
 
 def annotator_agreement_frame(found: list[Finding]) -> pd.DataFrame:
