@@ -119,7 +119,7 @@ def recommendation(model: Model, found: WindowComparison, regressed_slices: int 
         return Recommendation("hold", f"Hold: whether {title} changes is unknown: {why}.", criteria, head.more)
     worse = [each for each in criteria if each.state == "worse"]
     if worse:
-        said = "; ".join(f"{each.name.lower()}: {each.words}" for each in worse)
+        said = "; ".join(each.words for each in worse)
         return Recommendation(
             "hold", f"Hold: {title} is {'similar' if state == 'alike' else state}, but other criteria are worse ({said}).", criteria
         )
