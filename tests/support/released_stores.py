@@ -46,6 +46,7 @@ COMMITS = {
     "0.30.0": "0f7bcc85",
     "0.31.0": "75a5d33d",
     "0.32.0": "5a1e26af",
+    "0.33.0": "1f6f0916",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
