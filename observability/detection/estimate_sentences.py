@@ -48,7 +48,7 @@ def estimate_sentence(
 ) -> str:
     """Return the estimate, its data, and its last measured error.
 
-    missing: share of rows without a label; None where most are in. open_fall: it is beyond its limit without a verdict.
+    missing: share of rows without a label; None if most labels have arrived. open_fall: it is beyond its limit without a verdict.
     """
     said = f"Estimated {metric_name_mid_sentence(metric)} {metric_with_interval(metric, now)} on {rows:,} predictions"
     if missing is not None:
@@ -56,11 +56,11 @@ def estimate_sentence(
     if before is not None and before.value is not None:
         said += f"; on the reference the estimate was {metric_number(metric, before.value)}"
     if open_fall and now.low is not None:
-        said += ", a change that is not significant" if missing is not None else "; most labels are in, so the measurement decides"
+        said += ", a change that is not significant" if missing is not None else "; most labels have arrived, so the measurement decides"
     if in_sample:
         said += ", on which the model was fitted: such estimates are optimistic"
     if check is None:
-        return f"{said}; no labels have come in to check it with."
+        return f"{said}; no labels have arrived to check it with."
     return f"{said}; {checked_sentence(check)}."
 
 

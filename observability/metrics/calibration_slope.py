@@ -62,9 +62,9 @@ def calibration_slope_finding(name: str, frames: Frames, context: Context, matur
     context : Context
         Context of the check.
     mature : float
-        Share of the labels that are in.
+        Share of the labels that have arrived.
     young : bool
-        Whether too few labels are in for an alarm.
+        Whether too few labels have arrived for an alarm.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def calibration_slope_finding(name: str, frames: Frames, context: Context, matur
     if severity == "unknown" and before:
         because += f"; more than the limit of {watch:g} from 1, but not significantly more than the {past}: a decision needs more labels"
     if late:
-        because += f"; {100 * mature:.0f} % of the labels are in: too early to tell"
+        because += f"; {100 * mature:.0f} % of the labels have arrived: too early to tell"
     allowed = (abs(before.slope - 1) if before else 0.0) + (act if severity == "act" else watch)
     return replace(
         base,

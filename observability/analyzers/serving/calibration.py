@@ -367,7 +367,7 @@ def p_words(p: float) -> str:
 
 def too_early(mature: float) -> str:
     """Return the sentence that most labels have not arrived yet."""
-    return f"; only {100 * mature:.0f} % of the labels are in: too early to tell"
+    return f"; only {100 * mature:.0f} % of the labels have arrived: too early to tell"
 
 
 ANALYZER = Analyzer(

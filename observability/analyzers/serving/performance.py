@@ -232,9 +232,11 @@ def metric_finding(
         return replace(base, because=f"{because}: cannot tell yet, {undecided_reason(change)}.")
     if too_young is not None and not (headline and change.effect * too_young >= allowed):
         first = limit_value(metric, usual, change.limits[0])
-        return replace(base, limit=first, because=f"{because}, but only {100 * too_young:.0f} % of the labels are in: too early to decide.")
+        because = f"{because}, but only {100 * too_young:.0f} % of the labels have arrived: too early to decide."
+        return replace(base, limit=first, because=because)
     if too_young is not None:
-        because += f"; {100 * too_young:.0f} % of the labels are in, and it stays beyond its limit even if the others are as good as before"
+        arrived = f"{100 * too_young:.0f} % of the labels have arrived"
+        because += f"; {arrived}, and it stays beyond its limit even if the others are as good as before"
     onset = None if worst.standing else metric_onset(daily, change, context)
     stands = metric_standing(daily, change, allowed) if worst.standing else {}
     return replace(

@@ -208,7 +208,7 @@ def test_an_in_sample_reference_is_passed_over() -> None:
 
 def test_young_labels_and_few_labels_tell_nothing() -> None:
     young = findings(people(4000, 14, 0.15, labelled=0.4), people(20_000, 15))
-    assert {each.severity for each in young.values()} == {"unknown"} and "41 % of the labels are in" in young["ece"].because
+    assert {each.severity for each in young.values()} == {"unknown"} and "41 % of the labels have arrived" in young["ece"].because
     usual = findings(people(4000, 14, 0.15, labelled=0.4), people(20_000, 15), people(4000, 16, 0.0, labelled=0.42))
     assert usual["ece"].severity == "act"
     few = findings(people(150, 17, 0.3), people(20_000, 18))

@@ -98,7 +98,7 @@ def test_estimates_are_those_of_raw_rows_calibrated_by_scikit_learn() -> None:
     for metric, value in wanted.items():
         assert found[metric].value == pytest.approx(value), metric
         assert found[metric].basis == "estimated" and found[metric].low < value < found[metric].high
-    assert "estimate_error" not in found and "no labels have come in to check it" in found["accuracy"].because
+    assert "estimate_error" not in found and "no labels have arrived to check it" in found["accuracy"].because
 
 
 def test_the_interval_holds_what_labels_then_show() -> None:
