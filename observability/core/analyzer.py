@@ -24,7 +24,7 @@ DAYS_DRAWN = 1096
 MOST_INPUTS = 250
 """Most features that an analyzer of single rows compares: pairs of features and the columns of a classifier grow faster than features."""
 NIGHT = timedelta(hours=3)
-"""A day counts as complete although its last hours have no records: few models serve all night."""
+"""A day counts as complete if at most these last hours have no records, because few models serve all night."""
 
 
 def most_important_names(names: Sequence[str], importance: Mapping[str, float]) -> tuple[str, ...]:
@@ -58,14 +58,14 @@ class Context:
     """The inputs of an analyzer beside its frames.
 
     version: the evaluated version with its edges and features. window: the evaluated window (its `version` is set). now: the instant of the
-    check, against which freshness is measured: `as_of`, else the end of the window or the clock, as monitoring/check.py decides. until: the
-    same for what people promised with a date: in the last window of a model that ended, `now` is its newest record, and until the
-    window's end; None where both are one. budget:
-    the false discovery rate of this run (stats/multiple_testing.py). counters: the loader's counts of this model and window, as
-    `Engine.counters` describes them (store/engine.py); for an analyzer about records, `model_projects`: the labelling projects of
-    models, `budgets`, `models`: every model by name, for trust/exports `canary_sightings`, and where training runs are kept as they are
-    judged, `judged_runs`, and where labels of annotators are kept by project, `labelled_window`: the functions that give them.
-    For an analyzer about records, `model` and `version` are EVERY_MODEL and NO_VERSION, and the window's model is "" or the requested one.
+    check, against which freshness is measured (monitoring/check.py decides it). until: the instant for dates that people set, such as due
+    dates: the earliest of the window's end, `as_of` and the clock. It differs from `now` in the last window of a model that ended, where
+    `now` is the hour of its newest record; None: equal to `now`. budget: the false discovery rate of this run (stats/multiple_testing.py).
+    counters: the loader's counts of this model and window, as `Engine.counters` describes them (store/engine.py). For an analyzer about
+    records, instead: `model_projects`, the labelling projects of models; `budgets`; `models`, every model by name; for trust/exports
+    `canary_sightings`; and, where they are kept, the functions `judged_runs` (judged training runs) and `labelled_window` (labels of
+    annotators by project). For an analyzer about records, `model` and `version` are EVERY_MODEL and NO_VERSION, and the window's model is
+    "" or the requested one.
     """
 
     model: Model
@@ -82,7 +82,7 @@ class Context:
         one.
 
         Incomplete days are excluded because their hours differ from those of a complete day. The day of `now` is complete if at most NIGHT
-        of it is missing. The last number is below the first where no day is complete.
+        of it is missing. If no day is complete, the last number is below the first.
         """
         start, end = self.window.start, self.window.end
         until = end if self.now >= end - NIGHT else max(self.now, start)
@@ -122,12 +122,12 @@ class Context:
 EVERY_MODEL, NO_VERSION = Model(0, ""), Version("")
 Frames = Mapping[str, "DataFrame"]
 Proof = Callable[[Finding, Context], str | None]
-"""The SQL over the documented views that gives a finding's value from raw rows; None where this finding's value has none."""
+"""The SQL over the documented views that gives a finding's value from raw rows; None if no query gives this value."""
 Proofs = Mapping[str, Proof | str]
-"""By metric: what writes that SQL, or why the metric has none. OTHERS stands for all metrics that are not named."""
+"""By metric: the function that writes its SQL, or why the metric has no SQL. OTHERS stands for all metrics that are not named."""
 OTHERS = "other metrics"
 OTHERWISE = " otherwise"
-"""Behind the name of a metric: why it has no query in the cases that its query does not cover."""
+"""A name of `Proofs` with this ending gives the reason why the metric has no query in the cases that its function does not cover."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,11 @@ class Analyzer:
     """A check of a model in a window, or of records of other kinds (training runs, datasets, labelling projects) in a window.
 
     name: `section/name`, from the file's place. question: one sentence. needs: the frames, by name, for this context (from the catalog
-    only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) it is exempt from.
-    limits: {metric: default limit from which a finding is `act`; the settings override it as "analyzer/metric". None: evaluated only where
-    the owner states a limit}. The page of rules shows them. labels: it needs labels, and runs again on older days where those of the window
-    have not arrived yet (monitoring/late_labels.py). about "records": it runs once for all models, on `Records` only, without a slice; its
-    findings name their model where there is one.
+    only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) it is exempt from. limits:
+    {metric: default limit from which a finding is `act`; the settings override it as "analyzer/metric". None: evaluated only if the owner
+    states a limit}; the page of rules shows these limits. labels: the analyzer needs labels; if the labels of the window have not arrived
+    yet, it runs again on older days (monitoring/late_labels.py). about "records": it runs once for all models, on `Records` only, without a
+    slice; its findings name their model where there is one.
     """
 
     name: str
@@ -153,7 +153,7 @@ class Analyzer:
     proofs: Proofs = field(default_factory=dict)
 
     def proof(self, finding: Finding, context: Context) -> str | None:
-        """The SQL that gives the value of a finding; None where it is unknown or not measured, or has no such query."""
+        """The SQL that gives the value of a finding; None if the value is unknown or not measured, or no query gives it."""
         known = self._proof_of(finding.metric)
         if isinstance(known, str) or finding.value is None or finding.basis != "measured":
             return None

@@ -150,8 +150,8 @@ EXPORTED = "\0exports"
 RECORDED = "\0records"
 """The name under which a store counts records of other kinds than predictions and labels that concern one model, as its events."""
 UNNAMED = "\0unnamed"
-"""The name under which a store counts records that name no model, or are read with others (decisions): findings about a model's records may
-depend on them, those about its rows do not. Records of a run count for the model of the run as well."""
+"""The name under which a store counts records that name no model, and records that are read together with them (decisions). Findings about
+a model's records may depend on these; findings about its rows do not. Records of a run count for the model of the run as well."""
 NOTED = "\0notes"
 """The name under which a store counts entries of people (`NOTES` of records/kinds.py), on which no finding depends."""
 
@@ -194,7 +194,7 @@ class Model:
 
     @cached_property
     def _by_reference(self) -> Mapping[str, Column]:
-        """Every column by its reference: of thousands, each is asked for many times in a check."""
+        """Every column by its reference; built once, because a check looks up each of thousands of columns many times."""
         return {column.reference: column for column in reversed(self.columns)}
 
     @cached_property
@@ -241,7 +241,7 @@ class Model:
 
 
 def check_stated_directions(model: Model, before: ModelSettings, settings: ModelSettings, where: str | None = None) -> None:
-    """Raise UsageError where `settings` state a direction of an attack, not in `before`, for a category: its levels have no order."""
+    """Raise UsageError if `settings` state an attack direction for a category that `before` does not state: its levels have no order."""
     for name, way in settings.attack_directions.items():
         column = model.column(f"feature.{name}")
         if column and column.kind == "category" and before.attack_directions.get(name) != way:

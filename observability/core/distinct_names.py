@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def distinct_names(names: Iterable[tuple[int, str]]) -> list[str]:
-    """Names that differ without regard to case. names: each with its number, which follows a name that another has already."""
+    """Names made distinct without regard to case. names: (number, name); a name that is already taken gets its number appended."""
     taken: set[str] = set()
     found = []
     for number, name in names:

@@ -97,7 +97,7 @@ class Finding:
         return needs_action(self.severity)
 
     def revised(self, **changes: Any) -> "Finding":
-        """The finding with other values of these fields, as `dataclasses.replace` gives it, which sets all of them one by one.
+        """The finding with other values of these fields, as from `dataclasses.replace`, but faster: only the changed fields are set.
 
         A check revises each of very many findings several times. The id is kept if none of its parts changes. Raises TypeError for an
         unknown field.

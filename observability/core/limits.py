@@ -81,7 +81,7 @@ def limits_in_force(home: Path) -> LimitsInForce:
         found = LimitsInForce(IntakeLimits() if stamp is None else checked_limits(tomllib.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, ObservabilityError) as error:
         why = str(error) if isinstance(error, ObservabilityError) else f"{FILE} cannot be read: {error}."
-        found = LimitsInForce(before[1].limits if before else IntakeLimits(), f"{why} The limits that held before hold on.")
+        found = LimitsInForce(before[1].limits if before else IntakeLimits(), f"{why} The earlier limits stay in force.")
     _read[home] = (stamp, found)
     return found
 

@@ -73,7 +73,7 @@ burn_rate | Burn rate | times | low | Consumption of the error budget relative t
   and 30 minutes of the short windows. | share bad / (1 - target) | Google SRE workbook, 2018
 missing_key_rate | Missing rows of a batch | share | low | Share of the expected keys (or rows) of a batch of predictions that were not
   delivered. | missing / expected | Great Expectations; ours
-duplicate_key_rate | Duplicate keys of a batch | share | low | Share of the rows of a batch of predictions whose key another row of it
+duplicate_key_rate | Duplicate keys of a batch | share | low | Share of the rows of a batch of predictions whose key another row
   has. |   repeated / rows | Deequ (Schelter et al. 2018)
 batch_late_hours | Lateness of a batch | h | low | Hours from the time at which a batch of predictions was due to the arrival of its last
   row; 0 where it came in time. | last arrival - due | Google SRE workbook, data processing
@@ -86,7 +86,7 @@ batch_gap_hours | Time between batches | h | low | Hours from one batch of a sou
 batch_delay_hours | Batch delay | h | low | Hours from the end of a batch's capture period to its arrival. | at - captured_to | Google SRE
   workbook, data processing
 batch_rows | Batch rows | rows | | Rows that a source delivered in one batch. | count | contract section 1
-batch_delay_p95_hours | Batch delay, 95 % quantile | h | low | Hours from the end of capture to arrival that one in twenty batches of a
+batch_delay_p95_hours | Batch delay, 95 % quantile | h | low | Hours from the end of capture to arrival that 5 % of the batches of a
   device exceed. | 95 % quantile | Google SRE
 batch_rejected_rate | Batch rejection rate | share | low | Share of a batch's rows that were rejected. | rejected rows / rows | contract
   section 1
@@ -429,8 +429,8 @@ carbon_shift | Carbon avoidable by another hour | share | low | Share of the car
 power_cap_saving | Energy avoidable by a power cap | share | low | Share of the energy of a run that the best power cap of a sweep saves
   for at most 5 % more time; 0 where later runs use it. | 1 - E(cap) / E(highest cap) | ours, from You et al. 2023 (Zeus)
 utilisation | Utilisation | share | high | Mean share of an accelerator's time in which it was used. | mean of readings | ours
-temperature_c | Temperature | °C | low | Temperature of a device that one reading in twenty exceeds. | 95 % quantile of readings | ours
-memory_gb | Memory in use | GB | low | Memory of a device that one reading in twenty exceeds. | 95 % quantile of readings | ours
+temperature_c | Temperature | °C | low | Temperature that 5 % of a device's readings exceed. | 95 % quantile of readings | ours
+memory_gb | Memory in use | GB | low | Memory in use that 5 % of a device's readings exceed. | 95 % quantile of readings | ours
 cost_per_thousand | Cost per 1,000 predictions | money | low | Cost of serving 1,000 predictions. | 1000 C / N | ours
 cost_per_correct_decision | Cost per correct decision | money | low | Cost per correct decision, including training and labelling in the
   window. | C / (N accuracy) | ours
@@ -478,7 +478,7 @@ too_good_early | Too good too fast | units of the metric | | Held-out metric nea
   | first value from 0.99 on | ours
 device_idle_share | Idle device | share | low | Share of a device's readings in a training run with a utilisation below 10 %. | readings
   below / readings | ours
-device_temperature | Device temperature | °C | low | Temperature that a tenth of a device's readings in a training run reach. | 90 %
+device_temperature | Device temperature | °C | low | Temperature that 10 % of a device's readings in a training run reach. | 90 %
   quantile | ours
 device_power_drop | Power left | ratio | high | Power of a device in the last quarter of a run over that of the first half, at the same
   utilisation. | median / median | ours
@@ -491,7 +491,7 @@ device_memory_gap | Device memory above others | share | low | Memory in use of 
   earlier runs, over its size (over the usual use where the size is not stated). | median difference | ours
 device_power_gap | Device power below others | W | high | Power of a device less that of its peers at the same times, or of its earlier
   runs, at the same utilisation. | median difference | ours
-run_alerts | Messages of a run | messages | low | What a training job said of itself (`run.alert`). | count | ours
+run_alerts | Messages of a run | messages | low | Messages that a training job logged about itself (`run.alert`). | count | ours
 seed_noise | Seed noise | units of the metric | low | Standard deviation of a metric between runs that differ only in seed, fold or rows.
   | sd between runs | Bouthillier et al. 2021
 study_pruned_share | Good trials pruned | share | low | Share of pruned trials that were better, at the step where they were pruned, than

@@ -59,7 +59,7 @@ def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Se
         whole = own == into == list(range(len(names)))
         for number in wanted:
             if known := [row for row in places if number in rows[row].numbers]:
-                if whole and len(known) == len(rows):  # as of all devices of a kind
+                if whole and len(known) == len(rows):  # as for devices of one kind
                     tables[number] = np.array([each.numbers[number] for each in rows])
                     continue
                 if number not in tables:

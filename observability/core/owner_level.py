@@ -14,7 +14,7 @@ def level_name(finding: Finding) -> str:
 
 
 def level_words(metric: str, level: float) -> str:
-    """The level of a metric as the end of a sentence, a share in per cent as its value is: `the owner's level is 80 %`."""
+    """The level of a metric as the end of a sentence, with shares in per cent: `the owner's level is 80 %`."""
     return f"the owner's level is {percent(level) if METRICS[metric].unit == 'share' else format_figure(level)}"
 
 
@@ -42,8 +42,8 @@ def beyond_level(finding: Finding, level: float) -> Severity:
 def held_against_level(measured: Finding, limits: Mapping[str, float], words: Callable[[float], str] | None = None) -> Finding:
     """A measured value that is judged only by the owner's level. If none is stated, the severity is unknown and the limit to set is named.
 
-    A metric without a better side is unknown whatever is stated. measured: its sentence states the value, and nothing more. limits: of the
-    model's settings. words: how the level is written, where not as `level_words` has it.
+    If neither side of the metric is better, the severity is always unknown. measured: a finding whose sentence states only the value.
+    limits: of the model's settings. words: how the level is written, if not as in `level_words`.
     """
     level, said = limits.get(level_name(measured)), measured.because.removesuffix(".")
     if METRICS[measured.metric].better is None:

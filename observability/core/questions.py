@@ -161,7 +161,7 @@ class EstimatedErrors:
 
 
 def record_kind(kind: str) -> str:
-    """The kind of record, as records/kinds.py names it, that holds what a question about records asks for."""
+    """The kind of record that a question about records reads, as records/kinds.py names it."""
     return "prediction" if kind == CONTROLLER_DECISION else kind
 
 

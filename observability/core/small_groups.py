@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_ROWS = 10
-"""Rows of a group from which something about it is shown."""
+"""Fewest rows of a group whose figures are shown."""
 FEWER = f"fewer than {MIN_ROWS}"
 """In place of the figures of a smaller group, and of its name where several are counted together."""
 OPERATIONAL = ("replica", "device", "source")
@@ -60,7 +60,9 @@ def findings_for_files(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def finding_without_few(finding: Finding) -> Finding:
-    """A finding without figures of groups of fewer than MIN_ROWS rows: its own where it is about one, else those in its evidence."""
+    """A finding without figures of groups of fewer than MIN_ROWS rows. If it is about such a group, its own figures are left out; else
+    those of such groups in its evidence.
+    """
     if not is_about_few(finding):
         evidence = without_few_groups(finding.evidence)
         if "by_day" in evidence and _is_about_a_group(finding.subject, finding.slice):
@@ -123,7 +125,7 @@ def _hidden_entries(counts: Mapping[Any, float | None]) -> set[Any]:
 
 
 def _entry_rows(entry: Any) -> float | None:
-    """The rows that an entry counts, or of a curve the rows of its smallest point; None where it counts nothing."""
+    """The rows that an entry counts; for a curve, the rows of its smallest point. None if it counts nothing."""
     if isinstance(entry, Mapping):
         return next((entry[name] for name in COUNTS if _is_count(entry.get(name))), None)
     if isinstance(entry, list) and entry and all(isinstance(each, Mapping) for each in entry):
@@ -145,9 +147,9 @@ def _is_few(count: Any) -> bool:
 def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
     """The answer to an aggregate with small groups counted together under the name FEWER; the same frame where there is none.
 
-    A group is small where it, one of its periods, classes or decisions has some rows and fewer than MIN_ROWS. The next smallest group is
-    added to them until all these figures have enough rows and at least two groups are together. So totals stay correct, and no difference
-    of two figures belongs to one small group.
+    A group is small if it, or one of its periods, classes or decisions, has fewer than MIN_ROWS rows but not zero. The small groups are
+    counted together with the next smallest ones, until all figures have enough rows and at least two groups are together. So totals stay
+    correct, and no difference of two figures reveals one small group.
     """
     keys = [name for name in question.key_names if name.startswith(GROUPED)]
     if not keys or frame.empty:
@@ -198,8 +200,8 @@ def without_small_levels(frame: "DataFrame", columns: Sequence[str]) -> "DataFra
 
 
 def _cells(question: Aggregate, frame: "DataFrame", groups: Any) -> "DataFrame":
-    """The counts of each group by what else it is counted by: period, decision and label. For a histogram or sums, the counts of one
-    column.
+    """The counts of each group by period, decision and label, as far as the question has these keys. For a histogram or sums, the counts of
+    one column.
     """
     whole = frame.assign(group=groups)
     item = "column" if question.histogram else "measure" if question.sums else None

@@ -27,7 +27,7 @@ class StandingSince:
 
     @property
     def words(self) -> str:
-        """`since 24 Jun 2013`; `since 3 Jun 2013 or earlier` where that is the first day that was looked at."""
+        """`since 24 Jun 2013`; `since 3 Jun 2013 or earlier` if that is the first day that was checked."""
         return f"since {format_iso_day(self.day.isoformat())}{' or earlier' if self.earlier else ''}"
 
 
