@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 Check = Callable[[str], bool | None]
-"""Of a text of a form without spaces and separators: whether its check digits are right; None where it is no text of that form after all,
-as without a valid date.
+"""Takes a text that matches a form, without spaces and separators; returns whether its check digits are right, or None if the text does not
+have that form after all, as without a valid date.
 """
 END = r"(?![\w.-]?\w)"
 START = r"(?<![\w.+-])"
@@ -18,8 +18,9 @@ CHINESE_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 @dataclass(frozen=True)
 class IdentifierForm:
-    """One form. country, rule: which country's rule holds, in words. chance: share of other texts of this form that pass. least: share of
-    the texts of this form in a column that must pass; above 1, only a number that chance does not explain counts.
+    """One form. country, rule: the country and its rule, in words. chance: share of other texts of this form whose check digits are right
+    by chance. least: share of a column's texts of this form that must have right check digits; above 1: only more of them than chance
+    explains count.
     """
 
     country: str

@@ -1,8 +1,8 @@
 """Find personal data in texts by form and check digits: e-mail addresses, phone, card and account numbers, national identifiers.
 
-Counts and reasons come back, never a text. Ids, plain numbers, times and coordinates are not taken for personal data: a run of digits is
-no phone number without a plus sign, the separators of one or a word such as “phone” before it, and a form with check digits counts only
-where most texts of that form have right ones, or more than chance explains.
+Counts and reasons come back, never a text. Ids, plain numbers, times and coordinates are not taken for personal data. A run of digits is a
+phone number only with a plus sign, the separators of a phone number, or a word such as “phone” before it. A form with check digits counts
+only if most texts of that form have right check digits, or more texts than chance explains.
 """
 
 import math
@@ -49,8 +49,8 @@ Check = Callable[[re.Match[str]], bool | None]
 
 @dataclass(frozen=True)
 class PersonalForm:
-    """One form of a kind. why: what a text of it has, in words. check: whether its check digits are right; None: no text of the form.
-    chance, least: as of `IdentifierForm`.
+    """One form of a kind. why: what a text of it has, in words. check: whether its check digits are right; None: the text does not have the
+    form. chance, least: as in `IdentifierForm`.
     """
 
     kind: str
@@ -208,14 +208,16 @@ def texts_of_kinds(counts: Sequence[PersonalDataCount]) -> dict[str, set[int]]:
 
 
 def plain_signs(text: str) -> str:
-    """A text with digits of other scripts and widths, spaces and dashes as ASCII has them, without characters that nobody sees."""
+    """A text with digits, spaces and dashes of other scripts and widths replaced by ASCII ones, without invisible characters."""
     if text.isascii():
         return text
     return re.sub(r"\d", lambda digit: str(int(digit[0])), unicodedata.normalize("NFKC", text).translate(SIGNS))
 
 
 def _is_no_chance(form: PersonalForm, right: int, of_form: int) -> bool:
-    """Whether texts of a form really are identifiers: enough have right check digits, or more than chance explains (Chernoff's bound)."""
+    """Whether texts of a form really are identifiers: enough have right check digits, or more of them than chance explains (Chernoff's
+    bound).
+    """
     if not right:
         return False
     share = right / of_form

@@ -61,8 +61,8 @@ def protected_record(
 ) -> dict[str, Any]:
     """A record with the rules of its model applied, to features, groups, the subject and fields that its kind does not have.
 
-    The record itself is not changed. model: of a record that names none. renames: name in the record → name that the rules know. flat:
-    names on the top level that are features.
+    The record itself is not changed. model: the model of records that name none. renames: name in the record → name that the rules know.
+    flat: names on the top level that are features.
     """
     theirs = {ours: name for name in record if (ours := renames.get(name, name)) in ("kind", "model")}
     named = record.get(theirs.get("model", "model"))
@@ -119,7 +119,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(digits: str) -> int | float | str:
-    """A number; one beyond the range of a double as the text that records have for infinity."""
+    """A number; a number beyond the range of a double becomes the text that records use for infinity."""
     if len(digits) < 300 and digits.lstrip("-").isdecimal():
         return int(digits)
     value = float(digits)
