@@ -54,7 +54,7 @@ LEFT_OUT = (
 unconfined is about one system."""
 KEPT_LANDING = ("ready", "failed")
 COPY_SECONDS = 0.2
-"""Between two looks at how far the copy of the database is."""
+"""Seconds between two checks of the progress of the database copy."""
 ROWS_AT_ONCE = 2_000_000
 """Rows of a table that `verify_store` reads between two reports."""
 
@@ -159,7 +159,9 @@ def backup_addresses(home: Path) -> list[str]:
 
 
 def backups_in(folder: Path) -> list[Path]:
-    """The finished backups of a folder, oldest first; a backup itself is its only one. Raises NotFoundError where there is none."""
+    """The finished backups of a folder, oldest first. If the folder is itself a backup, only this one. Raises NotFoundError where there is
+    none.
+    """
     if (folder / LIST).is_file() and (folder / DATABASE).is_file():
         return [folder]
     found = sorted(path for path in folder.glob(f"{PREFIX}*") if path.suffix != ".partial" and (path / LIST).is_file())
@@ -207,7 +209,7 @@ def verify_backup(home: Path, folder: Path | str, name: str | None = None, progr
     """Restore the newest backup of a folder or an address beside the home and read all of it: {backup, at, tables, problems}; noted where
     it is whole.
 
-    name: of the backup, for messages. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
+    name: of the backup in messages. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
     """
     if isinstance(folder, str) and is_backup_address(folder):
         with fetched_backup(folder, home, progress=progress) as fetched:
@@ -298,7 +300,7 @@ def verify_store(store: Database, progress: Progress | None = None) -> dict[str,
         if "manifest" not in damaged:
             (wrong,) = single_row(cursor, "SELECT count(*) FROM manifest WHERE lines <> stored + duplicates + rejected")
             problems += [f"{wrong:,} segments have lines that are neither stored, duplicates nor rejected."] if wrong else []
-            kept = {segment.name for segment in segment_files(store.landing / "loaded")}  # before the manifest, which loading goes on with
+            kept = {segment.name for segment in segment_files(store.landing / "loaded")}  # listed before the manifest: loading goes on
             lost = len(kept - {name for (name,) in cursor.execute("SELECT segment FROM manifest").fetchall()})
             problems += [f"Of the segments that landing keeps as loaded, {lost:,} are not in the store."] if lost else []
     days, differences = (0, []) if damaged else verify_rollups(store, progress=progress)

@@ -27,10 +27,10 @@ BLOCKS, LISTS = "blocks", re.compile(r"backup-[0-9TZa-z-]+\.json")
 BACKUP_LIST = "backup.json"
 """The list in the folder of a backup."""
 _CHANGING = threading.Lock()
-"""Held while blocks are written or removed, so that none is removed that a backup in the making counts on."""
+"""Held while blocks are written or removed, so that no block is removed that an unfinished backup needs."""
 
 Progress = Callable[[str, int, int, str], object]
-"""Is told what is being done, how much of it is done, all of it, and the unit: bytes, rows or models (`WorkProgress` of the engine)."""
+"""Called with the current work, the amount done, the whole amount, and the unit: bytes, rows or models (`WorkProgress` of the engine)."""
 
 
 def byte_counter(progress: Progress | None, doing: str, total: int) -> Callable[[int], None]:
@@ -118,7 +118,7 @@ def sent_backups(address: str) -> list[str]:
 def fetch_backup(address: str, folder: Path, name: str | None = None, progress: Progress | None = None) -> Path:
     """Bring a backup, the newest one without a name, into a folder of its own below `folder`; the path of that folder.
 
-    Raises NotFoundError where there is none, StoreDamagedError where a block is missing or another, UsageError, StoreBrokenError.
+    Raises NotFoundError where there is none, StoreDamagedError where a block is missing or differs, UsageError, StoreBrokenError.
     """
     name = name or sent_backups(address)[-1]
     target = folder / name
@@ -152,7 +152,7 @@ def _checked_block(place: BackupPlace, digest: str) -> bytes:
 
 
 def remove_sent_backups(address: str, names: list[str]) -> None:
-    """Remove backups and the blocks that no other one needs. Raises UsageError, StoreBrokenError."""
+    """Remove backups and the blocks that no other backup needs. Raises UsageError, StoreBrokenError."""
     with _CHANGING, opened_place(address) as place:
         for name in names:
             place.remove(f"{name}.json")

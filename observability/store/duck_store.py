@@ -78,7 +78,7 @@ class DuckStore(Database, Store):
         return self._lake.unread_days(self.catalog().model(model))
 
     def note_lake_state(self) -> None:
-        """Note, where the lake became readable otherwise than it was, that the models changed whose removed rows it has."""
+        """Commit a change of each model whose removed rows the lake gives differently than at the last call."""
         if not self.read_only and any(model.rows_from is not None for model in self.catalog().models):
             self._lake.note_state()
 

@@ -133,8 +133,9 @@ class Store(Engine, Protocol):
     generation: int
     """Grows with every commit that changes what can be read."""
     generations: dict[str, int]
-    """`generation` after the last commit about a model's own rows, by its name; under "" after the last that may concern all; under
-    `computed_values` of its name after the last that changed nothing but what is computed from its rows (explanations, estimates).
+    """By model name: `generation` after the last commit about the model's own rows; under "": after the last commit that may concern all
+    models; under `computed_values` of a name: after the last commit that changed only values computed from its rows (explanations,
+    estimates).
     """
     guarded: bool = False
     """Whether each call is checked for one person, so that answers may leave something out."""
@@ -159,7 +160,7 @@ class Store(Engine, Protocol):
         ...
 
     def note_lake_state(self) -> None:
-        """Commit that models changed whose removed rows the lake gives otherwise than when this was last called."""
+        """Commit a change of each model whose removed rows the lake gives differently than at the last call."""
         ...
 
     def in_background(self) -> AbstractContextManager[None]:
@@ -333,7 +334,9 @@ class Store(Engine, Protocol):
         ...
 
     def asked_questions(self, model: str) -> "AskedQuestions":
-        """The measured questions about one model, or with "" those about none, since the store was opened."""
+        """The measured questions about one model, or with "" those about none, of the last weeks; in a process that only reads, since it
+        started.
+        """
         ...
 
     def column_storage(self, model: str) -> "DataFrame":
@@ -345,7 +348,7 @@ class Store(Engine, Protocol):
     def status(self, most_age: float = 0.0) -> dict[str, Any]:
         """Sizes, models, backlog and rejected lines of the store, as JSON can carry it (store/registry/admin.py lists the keys).
 
-        most_age: seconds for which counts of the database are given again while records wait in landing.
+        most_age: seconds for which earlier counts of the database are returned while records wait in landing.
         """
         ...
 
@@ -377,7 +380,7 @@ class Store(Engine, Protocol):
         """Bring a lake to the state of the store (store/lake/export.py): {lake, number, models, files, rows, bytes,
         written, removed, seconds}.
 
-        replace: also a lake that another store, or a later state of this one, wrote. Raises UsageError, StoreBrokenError.
+        replace: also overwrite a lake that another store, or a later state of this store, wrote. Raises UsageError, StoreBrokenError.
         """
         ...
 
@@ -408,7 +411,7 @@ class Store(Engine, Protocol):
         ...
 
     def problems(self) -> list[str]:
-        """Problems of the store and its disk, as sentences. No query."""
+        """Problems of the store and its disk, as sentences. At most one small query."""
         ...
 
     def repairs(self) -> list[dict[str, Any]]:
@@ -506,7 +509,7 @@ class Store(Engine, Protocol):
         ...
 
     def write_attributions(self, model: "Model", version: "Version", written: "AttributionBatch") -> int:
-        """Write one batch of attributions in one transaction; how many rows came in. Nothing where the version was registered anew
+        """Write one batch of attributions in one transaction; how many rows were added. Writes nothing if the version was registered again
         meanwhile.
         """
         ...
@@ -534,7 +537,7 @@ class Store(Engine, Protocol):
     def write_estimates(
         self, model: "Model", version: "Version", rows: "Table | None", state: "EstimationState", done: Mapping[date, int]
     ) -> int:
-        """Write error estimates, their state and finished days in one transaction; how many estimates came in."""
+        """Write error estimates, their state and finished days in one transaction; how many estimates were added."""
         ...
 
     def restart_estimates(self, model: "Model", version: "Version") -> None:

@@ -105,7 +105,7 @@ def apply_erasures(store: Database) -> ErasedRows | None:
     with store.loading:
         with store.write() as writer:
             rows = erase_rows(writer, matcher, store.home, threads=store.threads)
-        _clean_landing(store.landing, matcher, None, ("ready", "failed"))  # those that were loaded were cleaned when they were
+        _clean_landing(store.landing, matcher, None, ("ready", "failed"))  # loaded segments were cleaned when they were loaded
         if rows.texts or +rows.rows:
             store.rewrite()
     return rows

@@ -201,7 +201,7 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
         if not changed:
             continue
         writer.register("changed_texts", pa.table({"old": pa.array(list(changed), pa.string()), "new": pa.array(list(changed.values()))}))
-        # what was kept of the text before goes with it; the text is parsed instead
+        # numbers kept from the old text are dropped; questions parse the text instead
         stale = "".join(f", {quoted_identifier(each)} = NULL" for each in kept.get(table, ()) if each.startswith(f"{column}."))
         count = _count(
             writer,

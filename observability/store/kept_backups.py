@@ -18,7 +18,7 @@ class KeptBackup:
     place: Path | str
 
     def opened(self, home: Path) -> AbstractContextManager[Path]:
-        """Its folder; of an address a copy below `home`, removed at the end. Raises ObservabilityError."""
+        """Its folder; for an address, a copy below `home` that is removed at the end. Raises ObservabilityError."""
         return nullcontext(self.place) if isinstance(self.place, Path) else fetched_backup(self.place, home, self.name)
 
 

@@ -92,7 +92,7 @@ class LakeEngine(EngineBesideStore):
     ) -> dict[str, Any]:
         """Everything that the lake has about one prediction, as `Store.row` gives it. Raises NotFoundError.
 
-        day: of the prediction, where it is known; its partition alone is read then. Without it one row group of every day is.
+        day: of the prediction; then only the file of this day is read. Without it, one row group of every day is read.
         """
         tables = self.tables
         known = tables.catalog().model(model)
@@ -133,7 +133,7 @@ def _of_streams(streams: Sequence[int]) -> str:
 
 
 def _days_together(files: Sequence[LakeFile]) -> Iterator[list[LakeFile]]:
-    """Files in groups of at least a number of rows: of each group the labels are searched once."""
+    """Files in groups of at least a number of rows; labels are searched once per group."""
     group: list[LakeFile] = []
     for file in files:
         group.append(file)

@@ -45,7 +45,7 @@ def nightly_round(
     def tried(what: str, work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except Exception as error:  # whatever it is, the others go on, and it is told
+        except Exception as error:  # whatever the error, the other work goes on, and the error is noted
             if not isinstance(error, ObservabilityError | OSError):
                 LOG.exception("%s failed", what)
             failures.append(f"{what} failed: {error}")
@@ -74,7 +74,7 @@ def nightly_round(
             failures += [] if checked is None else checked["problems"]
             whole = checked is not None and not checked["problems"]
             done["verified_restore"] = checked["backup"] if checked is not None and whole else None
-            if whole and keeping.backups_kept is not None:  # old ones go only after a new one was proved
+            if whole and keeping.backups_kept is not None:  # old backups are removed only after a new one passed its test
                 kept = keeping.backups_kept
                 done["removed_backups"] = tried("the removal of old backups", lambda: remove_old_backups(folder, kept)) or []
     note_done(store.home, "night", {**done, "failures": failures})

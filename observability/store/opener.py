@@ -49,9 +49,9 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
         store, mended = _opened(home, memory_limit, threads), True
     store.mended |= mended
     if store.mended:
-        (home / KEPT_FILE).unlink(missing_ok=True)  # of commits that may be lost
+        (home / KEPT_FILE).unlink(missing_ok=True)  # it may depend on commits that are lost
         store.forget_counts()
-        with suppress(StoreBrokenError):  # told by `status`; nothing is loaded meanwhile
+        with suppress(StoreBrokenError):  # `status` shows it; nothing is loaded meanwhile
             apply_erasures(store)
     return store
 
@@ -111,7 +111,7 @@ def restore_home(home: Path, folder: Path | str, progress: Progress | None = Non
         make_private_folder(home)
         recovery.require_room(home, sum(file["bytes"] for file in files.values()))
         lakes = known_lakes(home)
-        disown_lakes(home)  # also where this is killed
+        disown_lakes(home)  # first, in case this process is killed
         replaced = recovery.set_database_aside(home, "replaced")
         body = backup.copy_backup(chosen, home, progress=progress)
         disown_lakes(home, lakes)

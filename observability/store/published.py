@@ -32,7 +32,7 @@ from observability.store.types.published_state import PublishedState, WriteBesid
 KEPT = 2
 """States that stay: one that is being read, and the newer one."""
 LINKED = (ARTIFACTS, IMAGES)
-"""Folders of a home whose files never change: in a state they are further names of the same files."""
+"""Folders of a home whose files never change: a state holds them as further names of the same files."""
 
 
 def publish_state(
@@ -69,7 +69,7 @@ def publish_state(
             make_private_folder(folder)
             for path in folder.glob(f"*{DRAFT}"):
                 shutil.rmtree(path)
-            # never a number that was: DuckDB takes a path that a process has open for the same database
+            # never reuse a number: DuckDB takes a path that a process has open for the same database
             number = max([time.time_ns() // 1_000_000, *(int(path.name) + 1 for path in numbered_states(folder))])
             state = _write_state(store, PublishedState(folder / str(number), now, run, every, settings), write_beside)
             _name_newest(state)

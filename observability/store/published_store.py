@@ -91,7 +91,7 @@ class PublishedStore(DuckStore):
         raise UsageError("this process only reads; it is done at the owner of the store", attempt=f"Open {self.owner.address}")
 
     def problems(self) -> list[str]:
-        """None: problems of the store are shown at its owner. Each page says why no newer state has arrived."""
+        """An empty list: problems of the store are shown at its owner. Each page says why no newer state has arrived."""
         return []
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
@@ -158,7 +158,7 @@ def require_whole_database(state: "PublishedState") -> None:
 
 
 def take_home(home: Path) -> None:
-    """Make a folder the own one of this process: only there are settings of states copied, and removed again. Raises OSError."""
+    """Mark a folder as this process's own: settings of states are copied, and removed again, only there. Raises OSError."""
     make_private_folder(home)
     make_private_folder(home / "tmp")
     _note_copied(home, ())

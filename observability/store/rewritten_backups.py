@@ -15,7 +15,7 @@ from observability.store.db.database import Database
 from observability.store.migrations import migrate
 
 Erase = Callable[[Database], bool]
-"""Erases from the opened copy of a backup and from its landing; False where it holds nothing of it."""
+"""Erases from the opened copy of a backup and from its landing; returns False if there was nothing to erase."""
 SET_ASIDE = ("damaged-", "replaced-")
 """Starts of the names of databases that were set aside. They are removed: a damaged one cannot be rewritten."""
 

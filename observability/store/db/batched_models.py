@@ -1,4 +1,4 @@
-"""Many small unregistered models as one model, so that loading costs statements for a block and not for each name.
+"""Many small unregistered models as one model, so that loading runs its statements once per block and not once per model.
 
 The model of a batch has the key BATCH_KEY. Each of its streams stands for a stream of one member, each of its columns for a number and a
 kind of the members' columns, and an id has the key of its member before it. `predictions_0` and `labels_0` are temporary views that give
@@ -43,7 +43,7 @@ class ModelBatch:
 
 
 def may_be_batched(model: Model) -> bool:
-    """Whether a model shares tables and nothing but its own name, versions and columns tells it from others."""
+    """Whether a model shares tables and differs from others only in its name, versions and columns."""
     plain = model.shared and model.task is None and model.rows_from is None and len(model.columns) <= MAX_COLUMNS
     return (
         plain and not any(version.registered or version.edges for version in model.versions) and not any(c.sensitive for c in model.columns)

@@ -60,7 +60,7 @@ def _with_names_in_sql(models: Iterable[Model]) -> Catalog:
 def _read_models(cursor: Cursor, keys: Sequence[int] | None) -> list[Model]:
     """The models of these keys, or all, without their names in SQL.
 
-    Rows are sorted and merged here: of a small catalog, DuckDB takes longer to plan that than to read the tables.
+    Rows are sorted and merged here: for a small catalog, DuckDB takes longer to plan a join than to read the tables.
     """
 
     def fetched(select: str) -> list[tuple[Any, ...]]:
@@ -152,8 +152,8 @@ def add_model(
 def add_shared_models(
     writer: Cursor, columns: Mapping[str, Sequence[tuple[str, str, Kind]]], *, sample: bool, now: datetime
 ) -> dict[str, int]:
-    """Create models that share tables, by name with the columns (role, name, kind) of each; return their keys. A view a table is all that
-    a name costs apart from rows.
+    """Create models that share tables, by name with the columns (role, name, kind) of each; return their keys. Apart from rows, a name
+    costs only one view per table.
     """
     (first,) = single_row(writer, "SELECT coalesce(max(key), 0) + 1 FROM models")
     keys = {name: int(first) + place for place, name in enumerate(columns)}
@@ -283,7 +283,9 @@ def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]
 
 
 def _widen_table(writer: Cursor, table: str, columns: Mapping[str, str]) -> None:
-    """Add columns to a table. One without rows is made anew: each added column costs as much as the table has columns."""
+    """Add columns to a table. An empty table is created anew, because ALTER TABLE takes time in proportion to the table's columns, for each
+    added column.
+    """
     ((held,),) = writer.execute(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)").fetchall()
     if held or len(columns) == 1:
         for name, type_name in columns.items():

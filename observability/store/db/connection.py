@@ -22,7 +22,7 @@ def connect_database(path: Path, home: Path, memory_limit: str, threads: int, re
 
     home: the one folder that the connection may read and write.
     """
-    os.umask(0o077)  # for good: the log of the database is made anew after each checkpoint
+    os.umask(0o077)  # not reset: the log of the database is created anew after each checkpoint
     try:
         connection = duckdb.connect(
             str(path),
@@ -33,7 +33,7 @@ def connect_database(path: Path, home: Path, memory_limit: str, threads: int, re
                 "temp_directory": str(home / "tmp"),
                 "memory_limit": memory_limit,
                 "threads": threads,
-                "checkpoint_threshold": "64MB",  # a commit that checkpoints waits as long as the log is large
+                "checkpoint_threshold": "64MB",  # the larger the log, the longer the commit that checkpoints it
                 "python_enable_replacements": False,
                 "perfect_ht_threshold": 16,  # larger ones take 100 ms to allocate for a few hundred groups
             },

@@ -57,14 +57,13 @@ class Counted(NamedTuple):
 class Database:
     """One open database. Safe under threads.
 
-    generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about each
-    model's own rows and records, by name, and under "" after the last that may concern all; under `computed_values` of a name after the
-    last that changed nothing but what is computed from its rows. Each is written in its commit, so a later process has the same. unhurried:
-    how many of these commits were made inside `in_background`. rewrites: how often the file was rewritten. Results from before a rewrite
-    may contain data that were removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the
-    loaded segments were compared with the manifest. mended: whether damage was mended since then, so that lost segments are expected.
-    counted: the counts of the last status. mend: called if the files turn out to be damaged while they are opened; then they are opened
-    again.
+    generation: grows with every commit that changes what can be read. generations: the number of the last commit about each model's own
+    rows and records, by name; under "" the last that may concern all models; under `computed_values` of a name the last that changed only
+    values computed from its rows. Each is written in its commit, so a later process has the same numbers. unhurried: how many of these
+    commits were made inside `in_background`. rewrites: how often the file was rewritten. Results from before a rewrite may contain data
+    that were removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
+    compared with the manifest. mended: whether damage was mended since then, so that lost segments are expected. counted: the counts of the
+    last status. mend: called if the files turn out to be damaged while they are opened; then they are opened again.
     """
 
     read_only = False
@@ -282,8 +281,8 @@ class Database:
             yield
 
     def note_changed_models(self, models: Iterable[str] | None) -> None:
-        """Inside `write`: it changes nothing but these models' own rows (or, as `computed_values` of a name, what was computed from them);
-        None: it may change anything, as a write that notes nothing.
+        """Inside `write`: note that the write changes only these models' own rows (or, as `computed_values` of a name, values computed from
+        them). None: the write may change anything, as does a write that notes nothing.
         """
         noted = {""} if models is None else set(models)
         self._changed = noted if self._changed is None else self._changed | noted
@@ -296,7 +295,7 @@ class Database:
         """Count a commit about some models, or about all."""
         number = self.generation + 1
         self.generations |= dict.fromkeys(models if models is not None else {""}, number)
-        self.generation = number  # last: who reads this number first finds the models' too
+        self.generation = number  # set last: whoever sees this number finds the models' numbers as well
 
     def rewrite(self, progress: Callable[[int, int], object] | None = None) -> None:
         """Copy the database into a new file, which takes the place of the old one: nothing of deleted rows is left in it.
@@ -310,7 +309,7 @@ class Database:
         with self._only_writer():
             try:
                 remove_rewritten(self.home)
-                for told in (self.home / KEPT_FILE, *self.home.glob(AUDIT_STEPS)):  # they may tell of what was removed
+                for told in (self.home / KEPT_FILE, *self.home.glob(AUDIT_STEPS)):  # they may contain what was removed
                     told.unlink(missing_ok=True)
                 self.forget_counts()
                 self._require_room_for_copy()
@@ -323,11 +322,11 @@ class Database:
             finally:
                 with suppress(OSError):
                     remove_rewritten(self.home)
-        self._withdraw_states(self.rewrites)  # one may have been copied before the new file was in place
+        self._withdraw_states(self.rewrites)  # a state may have been copied before the new file was in place
 
     def _withdraw_states(self, spared: int | None = None) -> None:
-        """Remove the published states, because they contain removed records. One that is being published is waited for. spared: number of
-        rewrites of states that stay.
+        """Remove the published states, because they contain removed records. Waits for a state that is being published. spared: states with
+        this number of rewrites stay.
         """
         with self.publishing:
             try:

@@ -1,4 +1,4 @@
-"""Tells a failure of the store or its disk from a fault of the records.
+"""Distinguishes a failure of the store or its disk from a fault of the records.
 
 A failed write, sync or commit says nothing about the records, so they wait. DuckDB reports a failed commit as TransactionException, and a
 block whose checksum is wrong as a plain Error.
@@ -58,7 +58,8 @@ def is_damage(error: BaseException) -> bool:
 def store_failure(error: duckdb.Error, path: Path, *, committing: bool = False) -> StoreBrokenError | None:
     """The failure of the store that an error within a write stands for; None where the records or the caller are at fault.
 
-    committing: the error came from the commit. There is one writer, so a commit fails for the disk's sake, unless a constraint is named.
+    committing: the error came from the commit. There is one writer, so a commit fails because of the disk, unless the error names a
+    constraint.
     """
     if is_damage(error):
         return StoreDamagedError(

@@ -36,7 +36,7 @@ FILE, DONE = "keeping.toml", "keeping.json"
 """The settings, and the last maintenance: {backup, verified_restore, retention, night: {at, …}}."""
 OF_MODELS = ("rows", "explanations")
 KEPT_FOREVER = ("prediction", "label", "price")
-"""Kinds without days of their own: the first two are `rows`, and a price holds until the next."""
+"""Kinds that have no days in `[retention.kinds]`: predictions and labels are kept as `rows`, and a price holds until the next price."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ OPENED = quoted_identifier("opened objects")
 
 
 def kept_column(field: str, name: str) -> str:
-    """The column of a number: a list in the order of the names in the field, which stand as a JSON list in the column of NAMES."""
+    """The column of a number. It holds a list in the order of the field's names, which the column of NAMES holds as a JSON list."""
     return f"{field}.{name}"
 
 
@@ -31,9 +31,11 @@ def kept_columns(kind: str) -> dict[str, str]:
 
 
 def with_kept_numbers(kind: str, source: str) -> str:
-    """A query for the rows of another, which has the field as compact JSON with sorted keys, with the columns of `kept_columns`.
+    """A query for the rows of another query, with the columns of `kept_columns` added. `source` has the field as compact JSON with sorted
+    keys.
 
-    A cast makes numbers of texts and booleans, and of what is no object one without numbers. Nothing is kept of rows that may have either.
+    A cast turns texts and booleans into numbers, and a value that is no object into an object without numbers. So nothing is kept for rows
+    that may hold such values.
     """
     if kind not in KEPT_NUMBERS:
         return source

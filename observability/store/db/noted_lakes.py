@@ -25,7 +25,7 @@ class NotedLake(NamedTuple):
 
 
 OLD = NotedLake(1, sys.maxsize)
-"""Of a lake that was written before numbers were noted."""
+"""The note for a lake that was written before numbers were noted."""
 
 
 def known_lakes(home: Path) -> dict[str, NotedLake]:
@@ -39,7 +39,7 @@ def known_lakes(home: Path) -> dict[str, NotedLake]:
 
 
 def _noted(numbers: list[int] | int | None) -> NotedLake:
-    """The numbers of a lake; an older home has the one that was about to be written, or None."""
+    """The numbers of a lake; an older home noted only the state that was about to be written, or None."""
     if isinstance(numbers, list):
         return NotedLake(*numbers)
     return OLD if numbers is None else NotedLake(max(numbers - 1, 0), numbers)
@@ -54,7 +54,7 @@ def lake_writer(home: Path) -> str:
 
 
 def note_lake(home: Path, address: str, there: int, own: int) -> None:
-    """Note an address that rows are written to, before the first of them is, and its numbers."""
+    """Note an address and its numbers before the first row is written there."""
     known = known_lakes(home)
     if known.get(address) != (there, own) or not lake_writer(home):
         _note_lakes(home, {**known, address: NotedLake(there, own)})

@@ -14,8 +14,8 @@ from observability.store.db.results import Cursor, first_row
 from observability.store.db.schema import COLUMN_TYPES, MODEL_TABLES, create_table_sql, model_table
 
 BATCH_KEY, BATCH_STREAMS, BATCH_COLUMNS = 0, "batch_streams", "batch_columns"
-"""The key that stands for many small models at once (store/db/batched_models.py), and its temporary tables: the member's `key` and
-`stream` of each of its streams, and the `number` of the member's column of each of its columns. No model has this key."""
+"""The key that stands for many small models at once (store/db/batched_models.py), and its temporary tables: for each stream of the batch,
+the member's `key` and `stream`; for each column of the batch, the `number` of the member's column. No model has this key."""
 GROUP_KEY = -1
 """The key that stands for several models with tables of their own, whose outcomes are counted together (rollup/grouped_outcomes.py)."""
 SHARED_ROWS = 1000

@@ -1,4 +1,4 @@
-"""Scores of a multiclass model in one column a class: the options that name them, for `register` and for `load`."""
+"""Scores of a multiclass model in one column per class: the options that name them, for `register` and for `load`."""
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence

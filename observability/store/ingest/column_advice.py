@@ -73,7 +73,7 @@ def likely_column(wanted: str, head: Mapping[str, pa.Array]) -> str | None:
     """The only column that looks like the field: for `at`, the only column of times; for `id`, the only column with no repeated value. None
     for other fields.
 
-    Where the values of several differ, it is the only one of texts.
+    If several columns have no repeated value, the only one of them that holds texts and not whole numbers.
     """
     if wanted == "at":
         found = [name for name, cells in head.items() if _holds_times(cells)]

@@ -31,13 +31,13 @@ from observability.store.types.sources import SourceFile
 
 CSV_BLOCK_BYTES = 4 * 1024 * 1024
 MOSTLY = 0.95
-"""Loading: share of numbers (booleans) from which a column is one of numbers (booleans). One bad cell costs its row's feature, not the
-column.
+"""Loading: share of cells that are numbers (booleans) from which the column counts as numbers (booleans). One bad cell costs its row's
+feature, not the column.
 """
 MAX_BAD_SHARE = 0.05
 """Registering: share of rows with too few or too many values from which a file is rejected."""
 MAX_WORDS_SHARE = 0.1
-"""Registering: share of non-numeric cells up to which a text column looks like one of numbers."""
+"""Registering: share of non-numeric cells up to which a text column looks numeric."""
 JSON_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 LOOSE_NUMBER = r"^\s*[-+]?([0-9]+\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|(?i:nan|inf|infinity))\s*$"
 
@@ -175,7 +175,7 @@ class CsvImporter(Importer):
     ) -> frozenset[str]:
         """The columns whose numbers have a decimal comma. commas, numbers: cells that are numbers with a decimal comma, with a point.
 
-        Raises UsageError if there are any and the caller has not said that it is so.
+        Raises UsageError if there are any and the caller did not state that decimal commas are used.
         """
         if self.decimal == ",":
             return frozenset(name for name, count, most in zip(names, commas, least, strict=True) if count >= most)
@@ -330,7 +330,7 @@ def _typed_column(name: str, column: pa.ChunkedArray, warnings: list[str]) -> pa
 
 
 def _misread_warning(name: str, texts: list[str], values: list[float | int | None], counts: NDArray[np.int64]) -> list[str]:
-    """A warning if a text column looks like one of numbers. texts: distinct cells with their numbers, if any, and frequencies."""
+    """A warning if a text column looks numeric. texts: distinct cells with their numbers, if any, and frequencies."""
     if all(map(_has_decimal_comma, texts[:1000])):
         return [f"{name!r} holds numbers with a decimal comma, which are read as text: write them with a point, or use --decimal ,."]
     words = [place for place, value in enumerate(values) if value is None]

@@ -25,7 +25,8 @@ LINE_BYTES = 16 * 1024 * 1024
 """A longer line is rejected. A client writes records of at most 1 MB."""
 KEPT_SECONDS = 7 * 24 * 3600
 GONE_EARLY = "gone-early"
-"""File of landing: when the last segment was loaded that was deleted before its week was over, in seconds since 1970."""
+"""File of landing with the time, in seconds since 1970, at which the newest of the segments that were deleted within their week had been
+loaded."""
 SHOWN_BYTES = 1000
 
 
@@ -181,7 +182,7 @@ def lost_segments(landing: Path, known: set[str]) -> list[Segment]:
 def purge_loaded_segments(landing: Path, now: float | None = None, free_bytes: int | None = None) -> int:
     """Delete segments that were loaded more than a week ago, and the oldest of the others while they take more room than is free.
 
-    Returns how many. What went before its week was over is noted for `complete_since`. free_bytes: of the disk, by default asked. Raises
+    Returns how many. Deletions within a segment's week are noted for `complete_since`. free_bytes: of the disk, by default asked. Raises
     OSError.
     """
     kept = sorted(segment_files(landing / "loaded"), key=lambda segment: (segment.modified, segment.name))
@@ -196,7 +197,7 @@ def purge_loaded_segments(landing: Path, now: float | None = None, free_bytes: i
         room, free, gone = room - kept[gone].size, free + kept[gone].size, gone + 1
     for number, segment in enumerate(kept[:gone]):
         segment.path.unlink(missing_ok=True)
-        if number == old:  # the first one makes the room for the note
+        if number == old:  # the first deletion makes room for the note
             replace_private_file(landing / GONE_EARLY, str(kept[gone - 1].modified))
     return gone
 

@@ -195,7 +195,7 @@ def _reconcile_landing(store: Database) -> LoadReport:
 
 
 def _purge_hourly(store: Database) -> None:
-    """Delete old loaded segments, when the store was opened and an hour after the last time, at once where the disk is nearly full."""
+    """Delete old loaded segments: after the store was opened, then once per hour, and on each call while the disk is nearly full."""
     if time.monotonic() >= store.purge_at or store.free_bytes() < FLOOR_BYTES:
         landing.purge_loaded_segments(store.landing)
         store.purge_at = time.monotonic() + PURGE_EVERY

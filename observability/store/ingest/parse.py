@@ -88,8 +88,8 @@ def _scan_known_plans(
     threads: int,
 ) -> Any:
     """Run the fast parser for the kinds and models of the lines just read whose plan has changed since the last run; return the remaining
-    lines. Other kinds have no model here. A model that had few of those lines has few of the remaining ones, which are then not all looked
-    at for its sake.
+    lines. Other kinds have no model here. A model with few of the lines just read is skipped, because few of the remaining lines can be its
+    own.
     """
     read_lines = sum(reader.seen.values())
     for (kind, model), count in reader.seen.items():

@@ -16,7 +16,7 @@ from observability.store.types.loading import LoadDefaults
 
 UNREADABLE = "the line is no JSON object, or repeats a key; its text is not kept, since it may hold a protected value"
 ESCAPE = b"\\u00"
-"""The begin of an escaped character, by which a name can be written otherwise."""
+"""Start of an escaped character: with escapes, a name can be written in other ways."""
 
 
 def protection_rules(models: tuple[Model, ...]) -> Rules:
@@ -80,7 +80,7 @@ def _holds(line: bytes, needles: list[bytes]) -> bool:
 
 
 def protected_table(table: pa.Table, names: dict[str, str], rules: dict[str, object], home: Path) -> pa.Table:
-    """A reference with its protected columns changed or dropped. names: of columns, their names as features, where they differ."""
+    """A reference with its protected columns changed or dropped. names: feature names of the columns whose own name differs."""
     if not rules:
         return table
     key = _key(home)

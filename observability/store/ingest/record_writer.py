@@ -34,7 +34,7 @@ def write_records(store: "Database", records: Sequence[Mapping[str, object]]) ->
     except OSError as error:
         raise _write_error(store, error) from error
     try:
-        with os.fdopen(file, "wb") as segment:  # the lock that keeps the loader's thread off ends with it
+        with os.fdopen(file, "wb") as segment:  # the lock that keeps the loader's thread away ends with this block
             segment.write(lines)
             segment.flush()
             os.fsync(segment.fileno())

@@ -1,8 +1,8 @@
 """Erase a subject's rows, or a model, from the lakes that a home wrote to.
 
 The subject was erased from the store before. Its days are then written anew (export.py: an erasure changes every fingerprint). Here the
-files of days that the store does not keep any more, and of labels, lose the rows of the erased predictions; what the former states of the
-lake name is removed at once. Texts of other rows get a mark, as in the store.
+rows of the erased predictions are removed from the files of labels and of days that the store does not keep any more. Files that only
+former states of the lake name are removed at once. Texts of other rows get a mark, as in the store.
 """
 
 import hashlib
@@ -91,7 +91,7 @@ def _own_state(store: Database, place: FilePlace) -> LakeManifest:
 
 
 def _without_model(store: Database, place: FilePlace, model: str) -> bool:
-    """Write a state of a lake that names no file of a model; whether the one before named any."""
+    """Write a state of a lake that names no file of a model; return whether the state before named any."""
     before = _own_state(store, place)
     files = [file for file in before.files if file.model != model]
     if len(files) == len(before.files):

@@ -54,7 +54,7 @@ from observability.store.query.source import snapshot_cursor
 ROW_GROUP = 61_440
 """Rows of a row group: an id is found by the statistics of its hash, and one row group is read."""
 IDENTITY = {"predictions": "stream, id_hash, arrived, decision", "labels": 'id_hash, "at", arrived, value'}
-"""Columns that tell one row of a table from every other one, and change where a stored row changes."""
+"""Columns that identify a row of a table, and that change when the stored row changes."""
 WRITING = threading.RLock()
 """Held while a lake is written: the process that owns the store is the only one that writes its lakes."""
 Progress = Callable[[str], object]
@@ -76,8 +76,8 @@ class _Part:
 def export_lake(store: Database, address: str, *, progress: Progress | None = None, replace: bool = False) -> dict[str, Any]:
     """Bring a lake to the state of the store: {lake, number, models, files, rows, bytes, written: {files, rows, bytes}, removed, seconds}.
 
-    replace: also one that another store, or a later state of this one, wrote. Raises UsageError for an address that cannot be used, and for
-    such a lake which would lose rows; StoreBrokenError where it cannot be written.
+    replace: also overwrite a lake that another store, or a later state of this store, wrote. Raises UsageError for an address that cannot
+    be used, and, without `replace`, for such a lake if it would lose rows; StoreBrokenError where it cannot be written.
     """
     with WRITING:
         return _export(store, address, progress or (lambda text: None), replace)
@@ -204,8 +204,8 @@ def _lost_files(
 
 
 def _is_held(cursor: Cursor, place: FilePlace, part: _Part, file: LakeFile | None, scratch: Path, *, ours: bool = True) -> bool:
-    """Whether a file has the rows of a day as the store has them. One of labels may have more, of predictions that were removed; it is read
-    where its fingerprint is another one. ours: whether this store wrote the lake.
+    """Whether a file has the rows of a day as the store has them. A file of labels may also have labels of removed predictions; it is read
+    if its fingerprint differs. ours: whether this store wrote the lake.
     """
     if file is None or file.content == part.content:
         return file is not None
@@ -230,7 +230,7 @@ def _file_rows(place: FilePlace, file: LakeFile, scratch: Path) -> str:
 
 
 def _has_rows_of(cursor: Cursor, place: FilePlace, part: _Part, file: LakeFile, scratch: Path) -> bool:
-    """Whether the store has every row of a file, also one that arrived again. Reads the file."""
+    """Whether the store has every row of a file; a row that arrived again counts as the same row. Reads the file."""
     if part.rows < file.rows:
         return False
     columns = IDENTITY[part.table].replace("arrived", '"at"' if part.table == "predictions" else "number")
@@ -244,8 +244,8 @@ def _order(file: LakeFile) -> tuple[str, str, str]:
 
 
 def _is_kept(model: Model, file: LakeFile) -> bool:
-    """Whether a file of a day without rows in the store stays: predictions from before the first day that the store keeps, and every label,
-    which left the store with its prediction, whatever its own day.
+    """Whether a file of a day without rows in the store stays in the lake: predictions from before the first day that the store keeps, and
+    labels of any day, because a label leaves the store with its prediction.
     """
     if model.rows_from is None or file.day == REFERENCE:
         return False
@@ -253,7 +253,7 @@ def _is_kept(model: Model, file: LakeFile) -> bool:
 
 
 def _older_file(model: Model, part: _Part, file: LakeFile | None) -> LakeFile | None:
-    """The file of a day of labels, which may have some that the store removed together with their predictions."""
+    """The file of a day of labels, if it may have labels that the store removed together with their predictions."""
     return file if model.rows_from is not None and part.table == "labels" else None
 
 
@@ -271,7 +271,7 @@ def is_lake_of_home(home: Path, place: FilePlace) -> bool:
 def days_held_otherwise(
     store: Database, cursor: Cursor, place: FilePlace, state: LakeManifest, model: Model, days: Collection[str]
 ) -> dict[str, str]:
-    """Those of some days whose rows, or their labels, a lake does not hold as the store knows them, each with the reason.
+    """The days, among `days`, whose rows or labels a lake does not hold as the store knows them, each with the reason.
 
     For a day that retention removed, the lake's file is the only copy.
     """

@@ -1,10 +1,11 @@
 """Find the store that a lake belongs to, and whether the lake is there. A store replaces and removes files only in a lake that it wrote
 last.
 
-The manifest has the id of the store that wrote it. The home has its id and, by address, two numbers: of the last state that stands there,
-and of the last that is this store's, noted before it is written. A lake whose state has the id of another store, or a greater number (the
-home was restored from an older backup), is another's: an export that would take rows from it is refused. So is every state once the
-database was mended or restored. A lake whose state has a smaller number than the last known one is not mounted, or an old copy.
+The manifest has the id of the store that wrote it. The home has the id of its store and, by address, two numbers: of the last state that
+was written there for sure, and of the last state that is this store's, noted before it is written. A lake is another store's if its state
+has another id, or a greater number (the home was restored from an older backup): an export that would take rows from it is refused. The
+same holds for every state once the database was mended or restored. A state with a smaller number than the last known one means that the
+lake is not mounted, or is an old copy.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ def lake_address(text: str) -> str:
 
 
 def open_known_lake(home: Path, text: str, *, replace: bool = False) -> FilePlace:
-    """The place of a lake; its folder is made only where the home wrote no state there. replace: whatever is or is not there.
+    """The place of a lake; its folder is made only if the home wrote no state there. replace: accept whatever is there, or an empty place.
 
     Raises UsageError for files without a manifest that are not of this home, StoreBrokenError where the state that it wrote is not there.
     """
@@ -54,7 +55,7 @@ def open_known_lake(home: Path, text: str, *, replace: bool = False) -> FilePlac
 
 
 def open_written_lake(home: Path, text: str) -> FilePlace:
-    """The place of a lake that is there, to be read: nothing is made. Raises UsageError, StoreBrokenError where it is not."""
+    """The place of an existing lake, for reading; nothing is created. Raises UsageError or StoreBrokenError if there is none."""
     path = checked_address(text).path
     if path is not None and not path.is_dir():
         raise StoreBrokenError("the lake is not there", where=str(path), attempt="Mount it, or write it: observability export-lake")

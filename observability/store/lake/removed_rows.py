@@ -83,13 +83,13 @@ class RemovedRows:
             try:
                 tables.show(model, shown)
                 return tables.cursor_within(model, shown, span)
-            except duckdb.Error:  # of a file whose end, which names its columns, is damaged
+            except duckdb.Error:  # the end of a file, which names its columns, is damaged
                 if not self._finds_damage(model):
                     raise
         return None
 
     def answer(self, model: Model | None, ask: Callable[[], Answer]) -> Answer:
-        """An answer that may read the lake. Where a file of it cannot be read, it is left out, and the answer given without it."""
+        """An answer that may read the lake. A file of the lake that cannot be read is left out of the answer."""
         try:
             return ask()
         except duckdb.Error:
@@ -144,7 +144,7 @@ class RemovedRows:
             return True
 
     def note_state(self) -> None:
-        """Commit that models changed whose removed rows are readable otherwise than when this was last called."""
+        """Commit a change of each model whose readable removed rows differ from those at the last call."""
         models = [model for model in self._store.catalog().models if model.rows_from is not None]
         present = {model.name: self._digest(model) for model in models}
         path, known = self._store.home / STATES, dict[str, str]()

@@ -29,9 +29,9 @@ MAX_ROWS = 1000
 """Most sightings of a canary in a model."""
 COLUMNS = ("canary", "exported", "recipient", "model", "version", "environment", "id", "at", "place", "record")
 ASKED = ("question", "prompt", "messages")
-"""Further fields of a prediction that hold what was asked, in which a canary is no answer."""
+"""Further fields of a prediction that hold the question: a canary in them does not come from the model."""
 SHOWN = (*ASKED, "text")
-"""Those of a label or an annotation that hold what a person or a model was shown."""
+"""Further fields of a label or an annotation that hold what a person or a model was shown."""
 
 
 def _further(without: Iterable[str]) -> str:
@@ -77,7 +77,8 @@ def canary_sightings(store: "Database", window: Window) -> "DataFrame":
 
 
 def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
-    """The canaries of exports before the window's end that had arrived: name, text or row, `at`, since when it is outside, and recipient.
+    """The canaries of exports that had happened and arrived by the window's end: name, text or row, `at` (the time of the export) and
+    recipient.
 
     Rows that the product drew for training do not count: the owner has them in a file.
     """

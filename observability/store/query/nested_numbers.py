@@ -1,4 +1,4 @@
-"""Read the numbers of objects of objects, as the statistics of a batch by column, where they are kept (`db/kept_numbers.py`)."""
+"""Read nested numbers, such as the statistics of a batch by column, from the columns that keep them (`db/kept_numbers.py`)."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,9 @@ def numbers_columns(field: str, numbers: Sequence[str]) -> str:
 
 
 def read_numbers(cursor: Cursor, table: str, frame: "DataFrame", field: str, numbers: Sequence[str]) -> list[NamedNumbers]:
-    """The numbers of each row of an answer to that query. The texts of rows of which none are kept are read here, and parsed one by one."""
+    """The numbers of each row of an answer to that query. For rows without kept numbers, the stored JSON is read here and parsed row by
+    row.
+    """
     places = frame.loc[frame[kept_column(field, NAMES)].isna(), "rowid"].tolist()
     column = quoted_identifier(field)
     asked = f"SELECT rowid, {column}::VARCHAR FROM {table} WHERE {column} IS NOT NULL AND rowid IN (SELECT unnest($places::BIGINT[]))"

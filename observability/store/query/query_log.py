@@ -1,8 +1,8 @@
 """The questions that the store was asked in the last weeks, with their times and the columns that they read, in a file of bounded size by
 day.
 
-The file holds names of tables, models and columns and no value of a row. It is not synced to the disk: what a loss of power leaves of it
-is a log of few minutes less, or none.
+The file holds names of tables, models and columns and no value of a row. It is not synced to the disk: a loss of power may cost its last
+minutes, or all of it.
 """
 
 import json
@@ -34,7 +34,7 @@ MAX_QUESTIONS_OF_DAY, MAX_QUESTIONS_OF_MODEL = 100, 10
 MAX_NAMED_COLUMNS = 40
 """Columns of a question that are named; the number of the others follows."""
 SAVE_SECONDS = 300.0
-"""Between two writes of the file while questions are asked."""
+"""Seconds between two writes of the file while questions are asked."""
 Key = tuple[str, str, tuple[str, ...]]
 
 
@@ -110,8 +110,8 @@ class QueryLog:
         self.save()
 
     def save(self) -> None:
-        """Write the file where a question was asked since it was last written. A home that cannot be written is left without."""
-        with self._saving:  # a question waits for what is copied, not for the file
+        """Write the file if a question was asked since the last write. A home that cannot be written gets no file."""
+        with self._saving:  # a question waits for this copy only, not for the file
             with self._mutex:
                 if self._path is None or not self._changed:
                     return

@@ -126,7 +126,7 @@ def holds_snapshot(store: Database) -> bool:
 def counted_by_model(
     store: Database, what: str, models: Sequence[Model], count: Callable[[Cursor, Sequence[Model]], dict[str, T]]
 ) -> dict[str, T]:
-    """What `count` gives for each model, by name. It is asked only about models that changed since it was asked before.
+    """The result of `count` for each model, by name. It is called only for models that changed since its last call.
 
     what: the name of the count. Within a snapshot everything is counted, since its state may be older than the newest commit.
     """

@@ -43,9 +43,11 @@ UNREADABLE = "The database cannot be read"
 STATUS, BLOCKS = "status", "blocks"
 """The names of a model's counts in the status."""
 SLOW_COUNT = 0.08
-"""Seconds of processor time above which older counts are given where they will do: a status is to answer in a tenth of a second."""
+"""Seconds of processor time of a count above which older counts are returned where they suffice: a status should take a tenth of a
+second."""
 GROWN = 0.05
-"""Part of its rows by which a model has grown or shrunk when its blocks are counted again: that takes six times as long as all else."""
+"""Share of its rows by which a model must grow or shrink before its blocks are counted again: that takes six times as long as all the
+rest."""
 PACKAGES = ("duckdb", "streamlit", "pandas", "pyarrow", "numba")
 
 
@@ -274,7 +276,7 @@ def _model_bytes(store: Database, cursor: Cursor, models: Sequence[Model], count
 
 
 def _figures_by_key(cursor: duckdb.DuckDBPyConnection, queries: Sequence[str]) -> dict[int, tuple[Any, ...]]:
-    """What queries that select a key and figures give together, by key."""
+    """The joined results of queries that select a key and figures, by key."""
     rows = cursor.execute(" UNION ALL ".join(queries)).fetchall() if queries else []
     return {key: tuple(figures) for key, *figures in rows}
 
@@ -320,7 +322,7 @@ def _blocks_sql(model: Model) -> str:
 
 
 def _shared_bytes(cursor: duckdb.DuckDBPyConnection) -> dict[int, int]:
-    """Bytes of each model in the shared tables, by its key: of the blocks of all of them its part of the rows."""
+    """Bytes of each model in the shared tables, by its key: the bytes of these tables, divided in proportion to rows."""
     rows, size = shared_row_counts(cursor), sum(table_bytes(cursor, shared_table(table)) for table in MODEL_TABLES)
     return {key: round(size * count / sum(rows.values())) for key, count in rows.items()}
 

@@ -1,6 +1,6 @@
 """Compare the scores of a model file with those of the reference that it is registered with.
 
-Attributions, what-ifs and replays of a version are computed with its model file, so they are about another model where the scores differ.
+Attributions, what-ifs and replays of a version are computed with its model file, so if the scores differ, they describe another model.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 500
 """Rows of the reference that are scored, evenly spread."""
 EQUAL, ROUNDED = 1e-3, 0.01
-"""Difference up to which probabilities are equal (logged ones are rounded); of other scores, in their standard deviations."""
+"""Largest difference at which probabilities count as equal (logged ones are rounded); for other scores, in standard deviations of the
+scores."""
 REFUSED = 0.1
 """Mean difference, in standard deviations of the logged scores, from which the artifact is another model."""
 MIN_SCALE = 0.01

@@ -154,7 +154,7 @@ def _prepared_rows(
 
 
 def _level_sql(model: Model, versions: Mapping[int, Version], reference: str, column: str) -> str:
-    """The text of a row's level: of a sensitive number the band, as the row's own version cuts it, else the value."""
+    """The text of a row's level: for a sensitive number, its band in the row's own version; else the value."""
     banded = banded_column(model, reference)
     return f'p."{column}"::VARCHAR' if banded is None else raw_rows._band_sql(WindowRows(model, dict(versions), None, None), banded)
 
@@ -211,7 +211,7 @@ def _slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array
 
 
 def _batched_slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """As `_slice_lists`, of the rows of a batch or a group: each member has numbers of its own."""
+    """As `_slice_lists`, for the rows of a batch or a group: each member has its own slice numbers."""
     keys = dict(writer.execute(f"SELECT place, key FROM {BATCH_STREAMS}").fetchall())
     owners = [keys[stream] for stream in rows["stream"].to_pylist()]
     known: dict[int, dict[str, dict[str, int]]] = {key: {reference: {} for reference in sliced_columns(model)} for key in set(owners)}

@@ -9,7 +9,7 @@ from typing import Any, Self
 @dataclass(frozen=True)
 class LoadReport:
     """Totals of a load. reasons: rejected lines by reason. examples: for each reason its first line with the message. files: files or
-    segments that were read. set_aside: segments that could not be loaded for their own sake. Reports can be added.
+    segments that were read. set_aside: segments that could not be loaded because of their own content. Reports can be added.
     """
 
     lines: int = 0

@@ -13,10 +13,10 @@ WriteBeside = Callable[[Path, Mapping[str, int], tuple[int, int]], object]
 class PublishedState:
     """A complete copy of a store in a folder, for reading.
 
-    as_of: nothing changed in the store up to this instant. run: the run of the owner, whose numbers of commits generation, generations and
-    rewrites are. every: seconds between two states. settings: digest of the settings beside the store. schema: version of the tables.
-    files: names of the settings that lie beside the copy, in the order in which a reader takes them. seconds: that the copy took, without
-    the wait for other writers. size: bytes of the database.
+    as_of: nothing changed in the store up to this instant. run: the owner's run to which generation, generations and rewrites belong.
+    every: seconds between two states. settings: digest of the settings beside the store. schema: version of the tables. files: names of the
+    settings that lie beside the copy, in the order in which a reader takes them. seconds: that the copy took, without the wait for other
+    writers. size: bytes of the database.
     """
 
     folder: Path

@@ -13,9 +13,9 @@ PartitionValue = str | int | None
 class SourceFile:
     """One file of a source.
 
-    name: within the source. fingerprint: changes with the content. size: bytes. opener: opens the content. partitions: columns whose one
-    value stands in the path. columns, batches: of a file that the library of a table format reads, its columns and a function that gives
-    its record batches; such a file has no opener. immutable: what has this name never changes.
+    name: within the source. fingerprint: changes with the content. size: bytes. opener: opens the content. partitions: columns with a
+    single value, which stands in the path. columns, batches: for a file that the library of a table format reads, its columns and a
+    function that gives its record batches; such a file has no opener. immutable: the content under this name never changes.
     """
 
     name: str
@@ -48,7 +48,7 @@ class DataSource(Protocol):
         ...
 
     def list_files(self) -> tuple[list[SourceFile], int]:
-        """The files of now, by name, and how many others were left out for their endings. Raises UsageError, StoreBrokenError."""
+        """The present files, by name, and how many others were left out for their endings. Raises UsageError, StoreBrokenError."""
         ...
 
 
@@ -73,6 +73,6 @@ class SourceReport:
     loaded: LoadReport = field(default_factory=LoadReport)
 
     def to_json(self) -> dict[str, Any]:
-        """As `load --json` and the page Store tell it."""
+        """The report as `load --json` and the page Store give it."""
         counts = {name: getattr(self, name) for name in ("files", "new", "rewritten", "resumed", "present", "left_out")}
         return {"source": self.address, "format": self.format, **counts, "failures": dict(self.failures), **self.loaded.to_json()}

@@ -139,8 +139,8 @@ def _parsed_query(cursor: Cursor, query: str) -> dict[str, Any]:
 
 
 def _keyword_advice(cursor: Cursor, query: str) -> str | None:
-    """What to write where a query cannot be read because columns of the views have names that are SQL keywords: the query with these names
-    in double quotes. None where that is not the reason.
+    """Advice for a query that cannot be read because its column names are SQL keywords: the query with these names in double quotes. None
+    if that is not the reason.
     """
     reserved = f"""SELECT DISTINCT "column" FROM ({view_columns_sql()}) JOIN duckdb_keywords() ON lower("column") = keyword_name
         WHERE keyword_category IN ('reserved', 'type_function')"""
