@@ -1,8 +1,8 @@
 """Who may do what: the roles, the people, and the actions that need a role.
 
-One table says which role an action needs (`ACTIONS`), one which action a command is (`COMMANDS`), `METHODS` of store_methods.py which one a
-method of the store is, and route_access.py which one a path needs. Pages, WebSocket, HTTP and command line use them through
-`require_action` and `guarded_store`; nothing else decides. Without sign-in there is no guard and no cost.
+`ACTIONS` gives the role that an action needs. Three tables give the action: `COMMANDS` for a command, `METHODS` of store_methods.py for a
+method of the store, route_access.py for a path. Pages, WebSocket, HTTP and command line use them through `require_action` and
+`guarded_store`; nothing else decides. Without sign-in there is no guard and no cost.
 """
 
 from contextvars import ContextVar
@@ -105,7 +105,7 @@ HERE = Person("", "administrator", source="here")
 ACTING: ContextVar[Person] = ContextVar("acting person", default=HERE)
 """Who sent the request that this code works for; in threads of the dashboard itself, HERE."""
 WRITING: ContextVar[Person] = ContextVar("person who writes", default=HERE)
-"""For whom the store writes at this moment, for one that sends it on (owner_calls.py)."""
+"""The person in whose name the store writes at this moment; read by a store that sends the write to its owner (owner_calls.py)."""
 COMMAND_LINE = Person("command line", "administrator", source="command line")
 """Whoever can read the home, and so could read and change its files without the dashboard."""
 

@@ -32,7 +32,7 @@ SWITCH = "OBSERVABILITY_AUDITS"
 LOOK_EVERY = 60.0
 """Seconds between two looks at the schedule."""
 PATIENCE = 30.0
-"""Seconds for which something else may wait while an audit runs; a segment that the loader takes within its second stops none."""
+"""Seconds for which something else may wait while an audit runs. A segment that the loader takes within a second stops no audit."""
 AFTER_FAILURE = timedelta(hours=24)
 """Wait after an audit that failed, or could not be run."""
 FOLDER, STATE = "audits", "schedule-state.json"

@@ -224,7 +224,7 @@ def _half_of(event: CloudEvent, mapping: Mapping[str, str], token: str, catalog:
         if isinstance(event.data, Mapping) and event.data.get("model_version"):
             line.setdefault("version", str(event.data["model_version"]))
         lines = [{**line, "answer": row} for row in answer_rows(event.data)]
-    digest = content_digest(lines)  # before what depends on the key and the clock
+    digest = content_digest(lines)  # computed before protection and arrival, which depend on the key and the clock
     arrival = datetime.fromtimestamp(now, UTC).isoformat()
     dumped = [json.dumps({"received": arrival, **each}, ensure_ascii=True).encode() for each in lines]
     for message in refused_lines(ACTING.get(), dumped, ()).values():

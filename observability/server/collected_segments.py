@@ -43,7 +43,8 @@ MAX_WAITING_BYTES = 256 * 1024 * 1024
 KEPT = timedelta(days=7)
 PURGE_EVERY = 3600.0
 PRESENT_EVERY = 60.0
-"""Seconds between two signs of the owner; the configuration is looked at with each, and left again where it is gone or another one."""
+"""Seconds between two signs of the owner. With each sign the configuration in the place is checked, and written again if it is missing or
+differs."""
 
 
 @dataclass
@@ -84,7 +85,9 @@ class SegmentIntake:
         return len(waiting)
 
     def _leave_config(self) -> None:
-        """Leave the configuration where it changed, and every minute a sign that there is an owner and that its configuration is known."""
+        """Write the configuration into the place if it changed, and every minute a sign that the owner runs and that this configuration is
+        valid.
+        """
         content, now = config_content(self.store), time.monotonic()
         sign = now - self.present_at > PRESENT_EVERY
         if self.published is None:

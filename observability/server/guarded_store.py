@@ -42,13 +42,14 @@ RULE_SETTINGS = frozenset(
 ANSWERS = ("annotation", "skip")
 """Records of a person's own labelling: their annotator is the sign-in."""
 AMENDED = {"action": "actions", "decision": "decisions", "verdict": "verdicts", "saved_case": "saved_cases"}
-"""Kinds whose records change an earlier one by its id, which need not name its model again; and the method that reads the earlier ones."""
+"""Kinds whose records change an earlier record by its id and need not name its model again, with the method that reads the earlier
+records."""
 AUTOMATIC_AUTHOR = "the dashboard"
 """The author of records that follow from others; a person's own are written in the name of the sign-in."""
 
 
 def action_of_settings(names: AbstractSet[str]) -> Action:
-    """The action that a change of these settings of a model is."""
+    """The action that a person needs to change these settings of a model."""
     return "rules" if names <= RULE_SETTINGS else "settings"
 
 
@@ -173,7 +174,9 @@ class GuardedStore:
         return action_of_settings(changed_settings(self._store.catalog().model(model).settings, given["settings"]))
 
     def _require_whole_view_for_reviews(self, records: Iterable[Mapping[str, object]]) -> None:
-        """A frozen week says that it is about every model."""
+        """Raise ForbiddenError if a frozen week, which states that it covers every model, is written by a person who does not see them
+        all.
+        """
         if not self._person.sees_all and any(record.get("kind") == "review" for record in records):
             raise ForbiddenError("a week is frozen by people who see every model", attempt="Ask an administrator")
 
@@ -184,7 +187,7 @@ class GuardedStore:
         return next((model for model, _ in self._person.models if may_do(self._person, "write", model)), None)
 
     def _require_visible_dashboards(self, records: Iterable[Mapping[str, object]]) -> None:
-        """A dashboard is changed by people who see it; one that is private, or new, by its author."""
+        """Raise NotFoundError if a person changes a dashboard that they do not see; a private one is seen only by its author."""
         changed = [record for record in records if record.get("kind") in PERSONAL]
         if not changed:
             return
@@ -198,7 +201,7 @@ class GuardedStore:
         self._require_channels(changed, boards)
 
     def _require_channels(self, records: Iterable[Mapping[str, object]], boards: "Mapping[str, DecisionItem]") -> None:
-        """A summary is scheduled to a channel that the person may send to."""
+        """Raise ForbiddenError if a summary is scheduled to a channel that the person may not send to."""
         for record in records:
             if record.get("kind") != "dashboard" or not any(name in record for name in SCHEDULE):
                 continue

@@ -73,10 +73,10 @@ def _ingest(owner: process_lock.Owner) -> list[str]:
         *_metric(
             "ingest_dropped_halves",
             "counter",
-            "Instances of such that were never joined and went to the rejected lines, by why.",
+            "Instances of such requests or responses that were never joined and went to the rejected lines, by reason.",
             _by("why", telemetry.HALVES_DROPPED),
         ),
-        *_metric("ingest_spans", "counter", "Spans by what became of them.", _by("outcome", telemetry.SPANS)),
+        *_metric("ingest_spans", "counter", "Spans by outcome.", _by("outcome", telemetry.SPANS)),
         *_metric("ingest_syncs", "counter", "Syncs to disk of records over HTTP.", [({}, owner.records.groups)]),
     ]
 

@@ -46,7 +46,7 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 60.0
 SWITCH_SECONDS = 0.0005
 """Longest time for which a page that computes in Python holds the interpreter, which the loader asks for hundreds of times in a load."""
 NIGHTS_EVERY = 60.0
-"""Seconds between two looks whether the night's work is due."""
+"""Seconds between two checks whether the night's work is due."""
 
 
 def home_folder(home: str | os.PathLike[str] | None = None) -> Path:
@@ -321,7 +321,7 @@ class Owner:
         counted = False
         while not self.stopping.wait(self.loader.pause()):
             if self.load_once() and not counted:
-                with contextlib.suppress(ObservabilityError):  # it is told to who asks
+                with contextlib.suppress(ObservabilityError):  # the next request for the status gets the error
                     self.store.status(LOAD_EVERY)  # no request waits for the first count, which takes as long as the store is large
                 counted = True
 

@@ -21,7 +21,7 @@ class _Bucket:
     filled_at: float
 
     def seconds_short(self, per_minute: int, now: float) -> float:
-        """Seconds until there is some again; 0 where there is now."""
+        """Seconds until one unit of the allowance is available; 0 if one is available now."""
         self.left = min(self.left + (now - self.filled_at) * per_minute / 60, per_minute)
         self.filled_at = now
         return 0.0 if self.left >= 1 else (1 - self.left) * 60 / per_minute
@@ -40,14 +40,14 @@ class _Names:
             self.names.discard(self.entries.popleft()[2])
 
     def add(self, token: str, names: Iterable[object], now: float) -> None:
-        """Count those that are not counted yet."""
+        """Count the names that are not counted yet."""
         for name in names:
             if name not in self.names:
                 self.names.add(name)
                 self.entries.append((now, token, name))
 
     def of(self, token: str) -> int:
-        """The amounts that one token has sent."""
+        """The number of names that one token has sent."""
         return sum(owner == token for _, owner, _ in self.entries)
 
 
@@ -60,7 +60,9 @@ class TokenQuotas:
         self._models, self._columns = _Names(), _Names()
 
     def seconds_to_wait(self, token: str, limits: IntakeLimits, now: float | None = None) -> tuple[float, str]:
-        """Seconds until the token may send again, 0 for now, and the name of the quota that is used up. A request that may is counted."""
+        """Seconds until the token may send again, 0 for now, and the name of the quota that is used up. A request that may be sent now is
+        counted.
+        """
         now = time.monotonic() if now is None else now
         with self._mutex:
             waits = [(self._bucket(token, name, limits, now).seconds_short(getattr(limits, name), now), name) for name in QUOTAS]

@@ -42,7 +42,7 @@ LOCK = "replica.lock"
 LEFT_BEHIND = 3600.0
 """Seconds after which an unlocked folder belongs to a process that ended."""
 LOOK_EVERY = 1.0
-"""Seconds between two looks whether there is a newer state."""
+"""Seconds between two checks for a newer state."""
 LONGEST_RUN = 600.0
 """Seconds after which an older state is closed, whoever still reads it."""
 GONE = 60.0
@@ -96,7 +96,7 @@ class Replica:
         return self.as_of if shown is self.store or shown.published_as_of is None else shown.published_as_of
 
     def look(self) -> None:
-        """Take the newest state over where there is a newer one, and close older ones that were read for long enough.
+        """Switch to the newest state if it is newer, and close older states that were kept open for long enough.
 
         A state is no longer shown if it may contain removed records: the owner has withdrawn it, or the state that the owner names instead
         cannot be opened or read.
@@ -160,7 +160,7 @@ class Replica:
 
     @staticmethod
     def _close(store: "PublishedStore | None") -> None:
-        """Close a store that nobody has let go of."""
+        """Close a store unless nothing refers to it any more."""
         if store is not None:
             store.close()
 
@@ -198,7 +198,7 @@ class Replica:
                 kept_findings_of(store, len(store.catalog().models)).restore(self.home)
 
     def _let_go_after(self, seconds: float) -> None:
-        """Show the newest state no longer once it is unsure for some seconds whether it may be shown, and forget its findings."""
+        """Stop showing the newest state, and forget its findings, once it has been unsure for some seconds whether it may be shown."""
         now = time.monotonic()
         self._unsure_since = self._unsure_since or now
         if now - self._unsure_since > seconds and self._newest is not None:
@@ -207,7 +207,7 @@ class Replica:
             (self.home / KEPT_FILE).unlink(missing_ok=True)
 
     def _set_aside(self, store: "PublishedStore", seconds: float) -> None:
-        """Close a store after some seconds: whoever began to read it may end."""
+        """Close a store after some seconds, so that whoever began to read it can finish."""
         self._older.append((time.monotonic() + seconds, weakref.ref(store)))
 
 

@@ -1,5 +1,5 @@
-"""The rights that each path needs: one table of every route of the dashboard's process. A GET or HEAD that no other rule is about needs the
-action `read`; any other request that no rule is about is refused.
+"""The rights that each path needs: one table of every route of the dashboard's process. A GET or HEAD that no other rule covers needs the
+action `read`; any other request that no rule covers is refused.
 """
 
 import re

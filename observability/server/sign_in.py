@@ -58,9 +58,9 @@ def signed_in_person(home: Path, cookies: Mapping[str, str], read_claims: Claims
 
 
 def person_of_name(home: Path, name: str) -> Person | None:
-    """Who bears a name, for work that is done on a schedule: the account, or whom the settings list by the name at the provider. The groups
-    of a name are not known then, so a role by group or by default counts for nothing. None for nobody, or nobody any more. Without sign-in,
-    HERE.
+    """The person with a name, for scheduled work: the account, or the person that the settings list by the name at the provider. The groups
+    of the person are not known then, so only roles listed for the name count. None if nobody has the name, or has it any more. Without
+    sign-in, HERE.
     """
     settings = read_access_settings(home)
     if settings.method == "none":
@@ -166,7 +166,7 @@ class SignInCheck:
         return signed_in_person(home, cookie_parser(Headers(scope=scope).get("cookie", "")), self.read_claims)
 
     async def _serve(self, home: Path, settings: AccessSettings, person: Person, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on in the name of the person; of a WebSocket, check the person again with each message."""
+        """Pass a request on in the name of the person; for a WebSocket, check the person again with each message."""
         acting = ACTING.set(person)
         try:
             if scope["type"] == "http":
@@ -249,7 +249,7 @@ def _with_download_log(send: Send, home: Path, person: Person) -> Send:
 
 
 async def _note_sign_out(home: Path, scope: Scope, person: Person | None, settings: AccessSettings) -> None:
-    """Let the provider's cookie count no longer, wherever a copy of it is."""
+    """Let the provider's cookie, and every copy of it, count no longer."""
     now = time.time()
     for mark in [mark for mark, until in _signed_out.items() if until < now]:
         del _signed_out[mark]

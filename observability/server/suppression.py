@@ -39,9 +39,7 @@ def _suppressed_records(question: Records, answer: "DataFrame") -> "DataFrame":
 
 
 def is_small_slice(store: "Store", window: Window) -> bool:
-    """Whether the slice of a window has few rows but more than none, or leaves only few rows outside itself of a slice with one
-    condition less.
-    """
+    """Whether the slice of a window has few rows (not zero), or a slice with one condition less has only few rows outside it."""
     if window.slice is None:
         return False
     held = _COUNTED.setdefault(store, {})

@@ -57,7 +57,7 @@ def content_digest(content: object) -> bytes:
 
 
 def is_about_erased(half: Half, erased: ErasedNames) -> bool:
-    """Whether a half is about an erased subject: by the subject or the id of its lines, or by what its key names."""
+    """Whether a half is about an erased subject: by the subject or the id of its lines, or by the names in its key."""
     key = json.loads(half.key)
     lines = "\n".join(json.dumps(line, ensure_ascii=False) for line in half.lines)
     return bool(erased.cleaned_json(key) != key or erased.erased_lines(lines.encode("utf-8", "surrogatepass")))
