@@ -226,7 +226,7 @@ def histogram_columns(
     Returns
     -------
     list[Histogram]
-        One histogram a column.
+        One histogram per column.
     """
     size = sum(np.size(values) for values, _, _ in columns)
     compiled_bin_loops(size)

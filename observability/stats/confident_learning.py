@@ -18,8 +18,8 @@ def suspect_labels(labels: Integers, probabilities: Floats) -> Bools:
     Returns
     -------
     Bools
-        A mask of the rows. The threshold of a class is the mean probability of it in rows with its label. A row is suspect where the
-        likeliest class among those whose threshold it reaches is another one than its label, and is more probable than its label.
+        A mask of the rows. The threshold of a class is the mean probability of it in rows with its label. A row is suspect if the likeliest
+        class among the classes whose threshold it reaches differs from its label and is more probable than its label.
 
     References
     ----------

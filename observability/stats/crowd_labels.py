@@ -13,7 +13,7 @@ from observability.stats.interval import wilson_bounds
 
 MAX_STEPS, TOLERANCE = 50, 1e-5
 USUALLY_RIGHT = 0.7
-"""Accuracy that an annotator is taken to have before labels tell, where smoothing is asked for."""
+"""Accuracy that smoothing assumes for an annotator before any label is seen."""
 SMALLEST = 1e-10
 """Smallest probability of Dawid and Skene's model."""
 MIN_WEIGHT = 1e-6
@@ -118,9 +118,9 @@ def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MAX_STEPS, to
     votes : Votes
         Labels.
     smoothing : float
-        Pseudo-labels that each annotator gives as the average annotator does, for each class; ten times as many state that the average
-        annotator is right with probability USUALLY_RIGHT, and one for each class is added to the prior. With few labels 0 fits them too
-        well.
+        Number of pseudo-labels per class that are added to each annotator, distributed as the average annotator's labels. Ten times as many
+        are added to the average annotator, who is right with probability USUALLY_RIGHT; the same number is added to each class of the
+        prior. With few labels, 0 overfits.
     steps : int
         Most steps.
     tolerance : float
@@ -322,7 +322,8 @@ def accuracy_ranks(votes: Votes, fitted: DawidSkene, seed: int = 0, confidence: 
 
 
 def accuracy_intervals(votes: Votes, fitted: DawidSkene, confidence: float = 0.95) -> Floats:
-    """Interval of each annotator's accuracy by Dawid and Skene's model, and the labels of known class that tell as much (effective labels).
+    """Interval of each annotator's accuracy by Dawid and Skene's model, and the number of labels of known class with the same information
+    (effective labels).
 
     A label counts for a class as the square of the item's probability of it, so items of doubtful class tell less. The interval is Wilson's
     at the effective labels. The uncertainty of the other annotators' confusions is left out.

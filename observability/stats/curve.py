@@ -468,14 +468,14 @@ def may_improve_since(cost: Array, begin: int) -> bool:
     """Return whether a curve significantly improved from a place to its end, or is one that `plateau_start` does not judge.
 
     It improved where the 95 % interval of the line excludes no improvement, or three neighbours lie below the first three by more than
-    noise and 2 % of the progress. A curve that is not flat for lack of power is not said to improve.
+    noise and 2 % of the progress. A curve that only lacks the power to be called flat does not count as improved.
 
     Parameters
     ----------
     cost : Array
         The curve, better where lower.
     begin : int
-        Place from which it is looked at.
+        Place from which the curve is judged.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """Decomposition of the change of a mean loss into covariate shift and concept drift.
 
-Rows before and now are compared where both have inputs alike: on the shared distribution, whose density is the product of both
-densities over their sum. From before to there, and from there to now, only inputs change; on it, the difference at equal inputs is
-the changed relation:
+Rows before and now are compared where both have inputs alike: on the shared distribution, whose density is the product of both densities
+over their sum. From either side to the shared distribution, only the inputs change. On the shared distribution, the sides differ only in
+the relation of inputs and loss:
 
     now - before = (shared before - before) + (shared now - shared before) + (now - shared now)
                     inputs                     relation                       inputs

@@ -164,7 +164,7 @@ def consecutive_day_variation(values: ArrayLike, row_variances: ArrayLike, days:
     """Variance that days add, from the differences of consecutive days.
 
     A slow decay, or a fault that began once and lasts, changes few differences, which are trimmed, and so does not widen this variance. It
-    is the error by days of a mean as a measure of its own days.
+    gives the error, from the variation of days, of a mean that describes only the days it covers.
 
     Parameters
     ----------

@@ -3,10 +3,9 @@
 A classifier learns to separate current from reference rows and is evaluated on held-out rows; an AUC of 0.5 means no difference. It
 detects what one feature at a time cannot show: a correlation that broke while every distribution stayed.
 
-The classifier is linear in a basis over both samples that does not know which row is whose: of a number its rank and the square of
-the rank, of a category its levels, missing as a level, and products of two features, those whose pooled correlation is strongest.
-Ridge regression has a closed form, so it is refitted on hundreds of permuted samples in one solve: the null holds the noise of
-refitting.
+The classifier is linear in a basis that is computed over both samples without their labels: rank and squared rank of a number; levels of a
+category; missing as a level; and products of two features, for the pairs with the strongest pooled correlation. Ridge regression has a
+closed form, so it is refitted on hundreds of permuted samples in one solve: the null holds the noise of refitting.
 
 Source: Lopez-Paz and Oquab 2017 (classifier two-sample tests); Friedman 2003 (two-sample testing by a classifier); DeLong et al.
 1988 (interval).

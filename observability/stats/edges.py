@@ -24,8 +24,8 @@ TAIL_SHARE = 0.005
 FULL_GROUP_SHARE = 0.1
 """An atom with this share fills a decile and is a decile group of its own."""
 ROWS_AN_OUTLIER, MIN_ROWS = 5000, 500
-"""The range of a reference leaves out isolated extreme rows: at each end at most one per ROWS_AN_OUTLIER rows, and one from MIN_ROWS
-rows on.
+"""The range of a reference leaves out isolated extreme rows: at each end at most one per ROWS_AN_OUTLIER rows, or one if there are fewer
+rows than that. None are left out below MIN_ROWS rows.
 """
 ISOLATED = 0.25
 """Distance from the next value, in widths of the winsorised range, from which an extreme row is isolated."""
@@ -178,7 +178,7 @@ def numeric_edges(values: ArrayLike, *, quantiles: int = 50, widths: int = 50, t
 
 
 def typical_range(ordered: Floats, low: float, high: float) -> tuple[float, float]:
-    """Smallest and largest value without isolated outliers: one row in 5,000 at each end does not widen the range.
+    """Smallest and largest value without isolated outliers (at each end one row in 5,000, at least one).
 
     Parameters
     ----------

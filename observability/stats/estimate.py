@@ -170,7 +170,7 @@ def binary_metric_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayL
     Returns
     -------
     dict[str, Floats]
-        One value a day; NaN where a metric is not defined.
+        One value per day; NaN where a metric is not defined.
     """
     rows, hits = np.asarray(decided, np.float64), np.asarray(positive, np.float64)
     misses = rows - hits

@@ -16,9 +16,9 @@ LAGS, MIN_FOR_LAGS = 7, 28
 MIN_VARIANCE = 0.1
 """Smallest long-run variance, as a share of the variance of single steps."""
 SINGLE_SHARE, SINGLE_SPREADS = 0.05, 8.0
-"""Share of the steps that may be single events (an import, a removal), and how many robust spreads from the median these lie."""
+"""Largest share of the steps that may be single events (an import, a removal), and their distance from the median in robust spreads."""
 WEEK, MIN_WEEKS = 7.0, 3
-"""Days of a cycle, and earlier cycles in which the level has to have risen alike."""
+"""Days of a cycle, and the number of earlier cycles that are needed to estimate days from observed rises."""
 HORIZON = 3650.0
 """Number of days ahead from which no date is given."""
 
@@ -27,7 +27,7 @@ HORIZON = 3650.0
 class Exhaustion:
     """days: until a level reaches its limit, with a 95 % prediction interval; HORIZON stands for ten years and more. growth: mean a day.
 
-    single: steps that were left out as single events. observed: the days are those in which the level rose as much before.
+    single: steps that were left out as single events. observed: `days` comes from how long the level took to rise as much in earlier weeks.
     """
 
     days: Interval
@@ -104,7 +104,8 @@ def observed_passages(steps: ArrayLike, spans: ArrayLike, room: float) -> Floats
     Returns
     -------
     ndarray of float
-        Of the starts two and more whole weeks before the last observation, newest first; HORIZON where the level has not risen so far.
+        One value per start, two and more whole weeks before the last observation, newest first; HORIZON if the level has not risen by
+        `room` since that start.
     """
     level = np.concatenate([[0.0], np.cumsum(np.asarray(steps, np.float64))])
     day = np.concatenate([[0.0], np.cumsum(np.asarray(spans, np.float64))])
@@ -117,7 +118,7 @@ def observed_passages(steps: ArrayLike, spans: ArrayLike, room: float) -> Floats
 
 
 def single_events(rates: ArrayLike) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Where a step is a single event: far from all others, and one of few.
+    """Mask of the steps that are single events: far from all others, and few.
 
     Parameters
     ----------

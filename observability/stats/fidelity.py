@@ -75,7 +75,7 @@ def structural_similarity(exact: Floats, stored: Floats, peak: float = 255.0) ->
     Returns
     -------
     float or None
-        At most 1, which equal pictures have; None of a picture with fewer than 11 pixels in a direction.
+        At most 1, the value of equal pictures; None for a picture with fewer than 11 pixels in a direction.
 
     References
     ----------

@@ -1,10 +1,10 @@
 """Differences between groups and their null distribution under equal groups.
 
-Rates come as counts (successes of n rows), means with their standard errors; arrays hold one group a place. The largest difference between
-groups is above zero even where all are equal, so it is compared with a null distribution and never with zero. The distribution is that of
-the most significant pair, each pair in its own standard errors, so that a small group widens only its own pairs. The interval covers all
-pairs of groups at once. Weighted rates: successes = Σw of the successes, n = Σw, n_squares = Σw²; the effective n (Kish 1965) then replaces
-n.
+Rates come as counts (successes of n rows), means with their standard errors; arrays hold one entry per group. The largest difference
+between groups is above zero even where all are equal, so it is compared with a null distribution and never with zero. The distribution is
+that of the most significant pair, each pair in its own standard errors, so that a small group widens only its own pairs. The interval
+covers all pairs of groups at once. Weighted rates: successes = Σw of the successes, n = Σw, n_squares = Σw²; the effective n (Kish 1965)
+then replaces n.
 """
 
 from dataclasses import dataclass
@@ -386,7 +386,7 @@ def permutation_null(successes: ArrayLike, n: ArrayLike, draws: int = DRAWS) -> 
     Returns
     -------
     Floats
-        One value a draw, seeded.
+        One value per draw, seeded.
     """
     rows = np.maximum(np.rint(np.asarray(n, np.float64)), 1).astype(np.int64)
     total = min(int(np.rint(np.asarray(successes, np.float64).sum())), int(rows.sum()))

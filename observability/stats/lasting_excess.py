@@ -1,4 +1,4 @@
-"""Since when a series has lastingly been beyond a level."""
+"""Find the point since which a series has been lastingly beyond a level."""
 
 from functools import cache
 
@@ -12,7 +12,8 @@ SURE_Z = 3.0
 MIN_POINTS = 3
 """Number of consecutive points within the level that end an excess."""
 WEEK, WEEKEND = 7, 2
-"""Points of a week, and of its weekend: a shorter stretch is within the level only where it is so without that many lowest points."""
+"""Points of a week, and of a weekend: a stretch shorter than a week counts as within the level only if it is still within after its WEEKEND
+lowest points are left out."""
 
 
 def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
@@ -76,7 +77,7 @@ def _measured_points(excess: ArrayLike, errors: ArrayLike) -> tuple[NDArray[np.i
 def starts_within(x: Floats, weights: Floats) -> NDArray[np.int64]:
     """First points of the stretches that are significantly within the level.
 
-    A stretch is of a week or longer, or a shorter one that is within the level without its WEEKEND lowest points too.
+    A stretch shorter than a week must also be within the level without its WEEKEND lowest points.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from observability.stats.arrays import Bools, Floats
 from observability.stats.dispersion import LARGE_FREEDOM
 
 MIN_SWAP_LEVELS = 3
-"""Levels needed: of two, one always rises by what the other falls."""
+"""Levels needed: with only two, one always rises by as much as the other falls."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Paired comparisons of two models on the same rows.
 
-Every function takes one entry a row, in the same order for both, and compares a - b. Rows that both get right or wrong carry no
-weight, so the same difference shows on far fewer rows than between two independent samples.
+Every function takes one entry per row, in the same order for both, and compares a - b. Rows that both get right or wrong carry no weight,
+so the same difference shows on far fewer rows than between two independent samples.
 """
 
 from dataclasses import dataclass, replace

@@ -1,7 +1,6 @@
 """Weights that turn a sample into another population: with a larger share of a part, or with the means of another sample.
 
-Of all weights that do so these are the nearest to equal ones by the Kullback-Leibler divergence, which is stated in nats. Weights have the
-mean 1.
+Among all such weights, these are nearest to equal weights by the Kullback-Leibler divergence (in nats). Weights have the mean 1.
 """
 
 import numpy as np
@@ -50,7 +49,7 @@ def effective_rows(weights: ArrayLike) -> float:
 
 
 def raised_share(share: float, divergence: float) -> float:
-    """Larger share of a part of the rows whose population lies a divergence away.
+    """The share to which a part of the rows must be raised so that the population is at a given divergence from the original.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def raised_share(share: float, divergence: float) -> float:
     Returns
     -------
     float
-        1 where even the part alone is nearer.
+        1 if even the part alone has a smaller divergence.
     """
     if -np.log(share) <= divergence:
         return 1.0
@@ -77,7 +76,7 @@ def raised_share(share: float, divergence: float) -> float:
 
 
 def raising_weights(part: ArrayLike, divergence: float) -> Floats:
-    """Weights that raise the share of a part of the rows until they lie a divergence away.
+    """Weights that raise the share of a part of the rows until the population is at a given divergence from the original.
 
     Parameters
     ----------

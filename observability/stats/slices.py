@@ -4,13 +4,12 @@ A slice is one level of a column (a category, a band of a number, a missing valu
 change of the mean of a target (an error, a missing value, the rank of a feature) is compared with its change in all other rows: a
 change common to all rows names no slice. Without a before, the slice is compared with the other rows alone (its peers).
 
-The z of each slice is divided by the root of an inflation, the median of z² over all slices of the target over its value by chance:
-seasons that move slices apart inflate all of them, a fault only its own (genomic control: Devlin and Roeder 1999). Rows within a day
-are correlated (stats/slice_days.py). All comparisons are counted, every slice by every target, also pairs that were never formed,
-and p-values adjusted for any dependence between them (Benjamini and Yekutieli 2001). Targets that the caller names as a family of their
-own share half of the budget, the others the other half: a few errors do not pay for the many columns.
-The shortest rule wins: a pair is reported only
-where what is left of either parent changed by less than half as much.
+The z of each slice is divided by the root of an inflation, the median of z² over all slices of the target over its value by chance: seasons
+that move slices apart inflate all of them, a fault only its own (genomic control: Devlin and Roeder 1999). Rows within a day are correlated
+(stats/slice_days.py). All comparisons are counted, every slice by every target, also pairs that were never formed, and p-values adjusted
+for any dependence between them (Benjamini and Yekutieli 2001). The targets that the caller names as a family share half of the budget, all
+other targets the other half: so a few errors do not pay for the many columns. The shortest rule wins: a pair is reported only if the rest
+of each parent changed by less than half as much.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -48,7 +47,8 @@ rest may have.
 MEDIAN_SQUARE = 0.4549
 """Median of z² by chance."""
 WIDE = 1.5
-"""Inflation of a target from which it is checked whether one slice alone makes it: without its rows the inflation has to be below this."""
+"""From this inflation of a target on, a check is made whether one slice alone causes it: without the rows of that slice, the inflation must
+be below this."""
 ENOUGH_SLICES = 10
 """Minimum number of slices for an inflation of the target's own; with fewer, the inflation of all targets is used."""
 Adjust = Callable[[float], float]
@@ -249,8 +249,8 @@ def _inflations(scores: Sequence[Floats]) -> list[float]:
 def _inflation_without_strongest(target: SliceTarget, grid: SliceGrid, by: SliceDesign, z: Floats, least: int) -> float:
     """Smallest inflation among the rows outside one of the strongest slices.
 
-    Columns are correlated (a carrier and its airports), so a fault of one level moves most levels of another column; seasons are
-    what is left without its rows.
+    Columns are correlated (a carrier and its airports), so a fault of one level moves most levels of another column. The inflation that
+    remains without the rows of that level comes from seasons.
     """
     found = []
     for place in (int(each) for each in np.argsort(-np.abs(np.nan_to_num(z)), kind="stable")[:MAX_REPORTED]):
@@ -347,7 +347,7 @@ class SliceFinder:
         return None if single is None else (single, tuple(place for place in order if self.grid.conditions(place) == single.conditions))
 
     def rows(self, places: Sequence[int], kept: tuple[Mask, Mask]) -> tuple[Mask, Mask]:
-        """Those of the kept rows that are in all these slices, on both sides."""
+        """The kept rows that are in all these slices, on both sides."""
         now, before = kept
         for place in places:
             now = now & self.grid.rows("now", place)
@@ -397,7 +397,7 @@ def _pair_moments(pairs: NowBefore, sides: NowBefore) -> NowBefore:
 
 
 def _with_all(part: SliceMoments, whole: SliceMoments) -> SliceMoments:
-    """Moments with the last place of others in the place of their last."""
+    """Moments of `part`, with the last place replaced by the last place of `whole`."""
     columns = ((part.n, whole.n), (part.total, whole.total), (part.squares, whole.squares), (part.served, whole.served))
     return SliceMoments(*(np.append(mine[:-1], others[-1]) for mine, others in columns))
 

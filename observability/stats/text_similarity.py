@@ -68,7 +68,7 @@ def mean_pooled(tokens: ArrayLike, mask: ArrayLike) -> Floats:
 
 
 def unrelated_cosine(groups: Sequence[Floats]) -> float:
-    """The usual cosine of vectors of different texts: what two texts have in common because the encoder gives it to all.
+    """The usual cosine of vectors of different texts: the similarity that the encoder gives to any two texts.
 
     Parameters
     ----------
