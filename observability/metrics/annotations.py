@@ -33,7 +33,8 @@ MIN_ANNOTATION_ROWS = 20
 MAX_ASKED_ROWS = 500
 """Upper bound of the number of rows asked for."""
 POWER = 0.8
-"""Probability with which somebody who is ACT below the others has to be detected before a person is reported to be as good as they are."""
+"""Required power: a person is reported to be as good as the others only if somebody who is ACT below them would be detected with this
+probability."""
 
 
 def first_answers(annotated: "DataFrame") -> "DataFrame":
@@ -90,9 +91,9 @@ def first_of_pairs(rows: "DataFrame", when: Array, others: Sequence[str]) -> "Da
     rows : DataFrame
         Records with the columns of PAIR.
     when : Array
-        By which a row is the first.
+        Time of each row; the row with the smallest one is kept.
     others : Sequence[str]
-        Columns by which it is where that is equal.
+        Columns that decide between rows with equal `when`.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def first_of_pairs(rows: "DataFrame", when: Array, others: Sequence[str]) -> "Da
 
 
 def places_in_order(rows: "DataFrame", keys: Sequence[Array], others: Sequence[str]) -> Array:
-    """The places of rows in order of some arrays, and of columns where these are equal.
+    """The places of rows in the order of some arrays; where these are equal, in the order of columns.
 
     Texts are only sorted in rows that are equal in all arrays.
 

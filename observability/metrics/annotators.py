@@ -1,8 +1,8 @@
 """Agreement of each annotator with the others.
 
-Each of an annotator's labels is compared with the consensus of the others on the same item (where they have one), and the share that agrees
-is compared with the agreement that the others reach among themselves: on each item, one of them against the rest. Fisher's exact test; the
-same items on both sides make it cautious. With two annotators the deviating one cannot be identified.
+Each of an annotator's labels is compared with the consensus of the others on the same item, if they have one. The share that agrees is
+compared with the agreement of the others among themselves: on each item, one of them against the rest. The test is Fisher's exact test; it
+is cautious, because both sides have the same items. With two annotators the deviating one cannot be identified.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from observability.stats.interval import rate_interval
 
 METRIC = "annotator_agreement"
 WATCH, ACT = 0.1, 0.2
-"""So many points below the others are a warning, or critical."""
+"""Distance below the others, in points, that is a warning, and that is critical."""
 MIN_ITEMS = 30
 MAX_ANNOTATORS = 50
 """Annotators who are compared: those with most labels."""
@@ -48,9 +48,9 @@ class AgreementComparison:
 
 
 def _consensus_agreement(counts: Array, label: Array) -> tuple[Array, Array]:
-    """Of some rows: whether the others of the item have a consensus, and whether the row agrees with it.
+    """For each row: whether the others of its item have a consensus, and whether the row agrees with it.
 
-    counts: of each row the labels of its item that count, by level, its own included. label: of each row.
+    counts: for each row, the counted labels of its item by level, its own included. label: of each row.
     """
     others, places = counts.copy(), np.arange(len(counts))
     others[places, label] -= 1
@@ -60,9 +60,9 @@ def _consensus_agreement(counts: Array, label: Array) -> tuple[Array, Array]:
 
 
 def _peer_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> tuple[Array, Array]:
-    """The items of some rows, and by item whether one of its rows can be compared with its other ones, and whether it agrees with them.
+    """The items of some rows. For each item: whether one of its rows can be compared with its other rows, and whether it agrees with them.
 
-    rows: places, ascending. counts: of each row the labels of its item among these rows, by level.
+    rows: places, ascending. counts: for each row, the labels of its item among these rows, by level.
     """
     several = counts.sum(axis=1) > 1
     rows, counts = rows[several], counts[several]

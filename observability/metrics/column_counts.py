@@ -91,8 +91,8 @@ NO_DAYS = DailyShares(np.empty(0, "datetime64[D]"), *(np.zeros(0) for _ in range
 class ColumnCounts:
     """Counts of one column by day and bin.
 
-    days: those with rows, in order (one that is not a time where the answer is not by day); bins: their numbers, from FIRST_BIN on;
-    table: (Σw, Σw², rows) × days × bins.
+    days: days with rows, in order (a single NaT if the answer is not by day); bins: numbers of the bins, from FIRST_BIN on; table: (Σw,
+    Σw², rows) × days × bins.
     """
 
     days: NDArray[np.datetime64]
@@ -277,7 +277,7 @@ def count_tables(
     Returns
     -------
     list[ColumnCounts]
-        Of each column, the days that have rows.
+        One for each column, with the days that have rows.
     """
     count = int(column[-1]) + 1
     width = np.maximum.reduceat(bins, np.searchsorted(column, np.arange(count))) + 1 - FIRST_BIN

@@ -26,10 +26,10 @@ def table_statistics(table: "DataFrame", ranges: Mapping[str, Range] | None = No
 def column_statistics(values: "Series[Any]", limits: Range | None = None) -> dict[str, float | int]:
     """Return the statistics of one column.
 
-    Of every column `null_share` (null and NaN) and `distinct`. Of numbers as well `mean`, `std` (sample standard deviation), `min`, `max`;
-    `stuck_share`: values in runs of STUCK_RUN or more equal ones; `saturated_share`: values at an end of the range, without a range at the
-    lowest or highest value where that repeats; `out_of_range_share`, with a range. Shares of values are relative to the values that are not
-    null.
+    For every column: `null_share` (null and NaN) and `distinct`. For numbers also: `mean`, `std` (sample standard deviation), `min`, `max`;
+    `stuck_share`: values in runs of STUCK_RUN or more equal ones; `saturated_share`: values at an end of the range or, without a range, at
+    the lowest or highest value if that value repeats; `out_of_range_share`, only with a range. Shares of values are relative to the values
+    that are not null.
     """
     import pandas as pd
 
@@ -63,7 +63,7 @@ def stuck_share(numbers: "np.ndarray[Any, np.dtype[Any]]", least: int = STUCK_RU
 
 
 def _saturated_share(numbers: "np.ndarray[Any, np.dtype[Any]]", limits: Range | None) -> float:
-    """The share of values at an end of the range; without a range at the lowest or highest value where that repeats."""
+    """The share of values at an end of the range or, without a range, at the lowest or highest value if that value repeats."""
     if limits is not None:
         return float(np.mean(np.isin(numbers, [end for end in limits if end is not None])))
     ends = [end for end in {float(numbers.min()), float(numbers.max())} if (numbers == end).sum() > 1]

@@ -1,7 +1,7 @@
 """Quality of annotators and of their consensus in one labelling project, with a model's probabilities or without.
 
-Without them annotators are judged by Dawid and Skene's model alone. Where suggestions with a confidence were logged, these are the
-model's probabilities, and CROWDLAB is computed as well. The newest label of each annotator for an item counts.
+Without probabilities, annotators are judged by Dawid and Skene's model alone. Where suggestions with a confidence were logged, these are
+the model's probabilities, and CROWDLAB is computed as well. The newest label of each annotator for an item counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -215,7 +215,9 @@ def agreement_over(answers: "DataFrame", key: str) -> "DataFrame":
 
 
 def class_agreement(crowd: Crowd) -> "DataFrame":
-    """A row for each class: class, share (of the other labels of items with one of that class, those that are the same), n."""
+    """A row for each class: class, share (the other labels of the item that equal a label of the class, on average), n (labels of the
+    class).
+    """
     import pandas as pd
 
     counts, labels = crowd.votes.counts, crowd.votes.by_item
@@ -304,7 +306,7 @@ def suspect_labels(crowd: Crowd, current: Mapping[str, str]) -> "DataFrame":
     Returns
     -------
     DataFrame
-        One row an item; empty where every current label is the likeliest.
+        One row per item; empty where every current label is the likeliest.
     """
     import pandas as pd
 
@@ -327,7 +329,8 @@ def suspect_labels(crowd: Crowd, current: Mapping[str, str]) -> "DataFrame":
 
 @dataclass(frozen=True)
 class LabellingCost:
-    """The cost of labels. price: mean of a label, labels: number of them, corrected: settled items whose first label was another one.
+    """The cost of labels. price: mean price of a label, labels: number of labels, corrected: settled items whose first label was another
+    one.
 
     settled, items: settled items and all. wrong_first: share of settled items whose first label was another one.
     """

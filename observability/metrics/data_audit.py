@@ -31,9 +31,10 @@ NEAR_TEXT = 0.05
 MIN_TEXT = 15
 """Mean length of a column, in characters, from which its values are texts and not categories."""
 GROWTH = 1.06
-"""Ratio of the lengths of beginnings and ends by which texts are brought together; more than 1 + NEAR_TEXT."""
+"""Texts are compared if they share a beginning or an end of one of some lengths; this is the ratio of consecutive lengths, more than 1 +
+NEAR_TEXT."""
 NEIGHBOURS = 8
-"""Texts after each, in their order, that it is compared with."""
+"""Number of following texts, in sorted order, that each text is compared with."""
 MAX_NEAR = 20_000
 """Rows in which near-duplicates are looked for, and training rows whose near copies are."""
 MAX_SAMPLED = 2_000
@@ -208,7 +209,8 @@ def measured_columns(features: "DataFrame") -> list[Any]:
 def _near_by_numbers(table: "DataFrame", training: int | None = None) -> Iterator[tuple[int, int]]:
     """Yield the places of two rows whose numbers are near and that agree in all else, the earlier first.
 
-    training: so many rows at the beginning scale the numbers and are one side of each pair, the others are the other; None pairs all.
+    training: number of training rows at the beginning of the table. They scale the numbers, and each pair has one of them and one other
+    row. None: all rows are paired with each other.
     """
     import pandas as pd
     from scipy.spatial import KDTree

@@ -1,7 +1,7 @@
 """Answers of devices and of the server to the same requests: predictions under one id, one with a `device` and one without.
 
-The server's answer is that in production. Without an answer in production, the server's answer is that of the version in shadow, if only
-one version answered there: among several, the server's version is unknown.
+The server's answer is the answer in production. Without one, it is the answer of the version in shadow, if only one version answered there:
+among several, the server's version is unknown.
 """
 
 from dataclasses import dataclass

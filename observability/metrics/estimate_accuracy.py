@@ -1,8 +1,7 @@
 """Error of performance estimates on days whose labels arrived.
 
-Compared are the days of the window with mature labels, and where they are few, days of the month before: the estimate for their
-labelled rows against the metric of the same rows. Rows within a day are correlated, so the interval of the error is at least as wide
-as days differ.
+The days of the window with mature labels are compared, and if these are few, also days of the month before: the estimate for their labelled
+rows against the metric of the same rows. Rows within a day are correlated, so the interval of the error is at least as wide as days differ.
 """
 
 from collections.abc import Mapping, Sequence

@@ -311,8 +311,8 @@ def _step_rdp(noise: float, rate: float) -> Floats:
 def privacy_loss(events: Iterable[ExportEvent], delta: float) -> PrivacyLoss:
     """ε at a δ of several exports of one dataset to one recipient.
 
-    Exports with a logged mechanism are added up as Rényi losses. Those of which only ε is known are added to it by basic composition, and
-    their δ is taken off the whole. An export that states a larger ε than its mechanism gives counts by its statement.
+    Exports with a logged mechanism are added up as Rényi losses. Exports with only ε known are added by basic composition, and their δ is
+    subtracted from the total δ. An export that states a larger ε than its mechanism gives counts by its statement.
 
     Parameters
     ----------
@@ -405,7 +405,7 @@ def export_signature(event: ExportEvent, level: RecipientLevel) -> SignatureStat
     Returns
     -------
     SignatureState | None
-        None of an export without an attestation.
+        None for an export without an attestation.
     """
     return signature_state(event.attestation, event.attestation_document, event.attestation_signature, level.attestation_key)
 

@@ -17,7 +17,7 @@ DAY = 86_400.0
 @dataclass(frozen=True)
 class FolderUsage:
     """The measured content of a folder. room: its own bytes and those that its file system has free. oldest: the earliest change of a file,
-    as a time since 1970 in seconds, None of no file. duplicates: None where contents were not compared. unread: files and folders that
+    as a time since 1970 in seconds, None without a file. duplicates: None where contents were not compared. unread: files and folders that
     could not be read.
     """
 

@@ -29,8 +29,8 @@ BLOCK = 256
 class ColumnAxis:
     """Bins of one column: how many ordinary ones, and the PSI group of each (the last two groups: unseen, missing).
 
-    edges and positions are empty for categories; scale is the reference's standard deviation, None where there is none. common: of
-    categories, the levels that are a group each, in the order of the groups.
+    edges and positions are empty for categories; scale is the reference's standard deviation, None where there is none. common: for
+    categories, the levels with a group of their own, in the order of the groups.
     """
 
     size: int
@@ -266,13 +266,13 @@ def daily_histograms(days: NDArray[np.int64], rows: Sequence[Columns], sizes: Se
 
 
 CALENDAR_SHARE, CALENDAR_ROWS, CALENDAR_DAYS = 0.95, 5, 7
-"""Limits for a column with one value a day: share of the day's rows that have the same value; share of the days for which that holds;
+"""Limits for a column with one value per day: share of the day's rows that have the same value; share of the days for which that holds;
 fewest rows of such a day; and number of days from which the value must differ between days, because a value that stays the same is stuck.
 """
 
 
 def one_value_a_day(by_day: DailyHistogram, reference: ColumnHistogram) -> bool:
-    """Whether the rows of a day share one value of a column that has several in the reference, as of weekday or holiday.
+    """Whether the rows of a day share one value of a column that has several in the reference, as a weekday or a holiday flag.
 
     Parameters
     ----------

@@ -24,28 +24,28 @@ BEFORE = (7, 14, 21)
 PAST_DAYS = 28
 DAY = timedelta(days=1)
 DUE = 0.5
-"""Share of a day's labels that usually is in, from which the day is informative about the arrival of labels."""
+"""Share of a day's predictions that usually have a label by now, from which the day is informative about the arrival of labels."""
 STOPPED, STEADY = 0.5, 0.7
-"""Labels have stopped where the newest due days have less than half of the usual labels, and each of the weeks before had at least 0.7
-of them.
+"""Labels have stopped if the newest due days have less than half of the usual labels, while each of the weeks before had at least 0.7 of
+them.
 """
 FEWER, FARTHER, SURE = 0.8, 0.9, 4.0
-"""Fewer labels arrive where those days have less than 0.8 of the usual labels, significantly (standard errors by rows), and a tenth
-less than any such days of the past month.
+"""Fewer labels arrive if the newest due days have less than 0.8 of the usual labels, by more than SURE standard errors of the rows, and
+less than 0.9 of the share of any such days of the past month.
 """
 NEWEST, MIN_EXPECTED_LABELS = 2, 50
-"""Days that are tested, and labels that were expected of them at least."""
+"""Number of newest days that are tested, and the fewest labels expected of them."""
 COMPLETE = 0.95
 OLDEST, MONTH = 7, PAST_DAYS + 7
-"""Ages, in days, that tell the final share of labels, and the oldest of them where labels arrive within days."""
+"""Number of ages (in days) from which the final share of labels is computed, and the largest of them if labels arrive within days."""
 
 
 @dataclass(frozen=True)
 class LabelCompletion:
     """Labels of the days of the window and the month before it.
 
-    usual: share of labels that a day usually has, by its number of days before the window's end (1 is the last day); lowest: of the
-    weeks compared. rows: (day, served, labelled, expected by now), oldest first.
+    usual: share of a day's predictions that usually have a label, by the day's distance from the window's end (1 is the last day); lowest:
+    the lowest share of the weeks compared. rows: (day, served, labelled, expected by now), oldest first.
     """
 
     usual: dict[int, float]
@@ -54,7 +54,7 @@ class LabelCompletion:
 
     @property
     def expected(self) -> float:
-        """Labels that would usually be in by now, of the days for which this is known."""
+        """Labels that would usually have arrived by now, for the days for which this is known."""
         return sum(row[3] for row in self.rows)
 
     def informative(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
@@ -192,7 +192,7 @@ def label_arrival_finding(base: Finding, of: LabelCompletion, context: Context) 
     Parameters
     ----------
     base : Finding
-        Finding with the share of labels that are in.
+        Finding with the share of labels that have arrived.
     of : LabelCompletion
         Labels of the days.
     context : Context
@@ -234,7 +234,7 @@ def _significantly_fewer(came: float, usual: float, due: list[tuple[datetime, fl
 
 
 def _shortfall_start(of: LabelCompletion, end: datetime, least: float = STOPPED) -> datetime:
-    """First day from which on every informative day has less than a part of its usual labels."""
+    """First day since which every informative day has less than the share `least` of its usual labels."""
     first = of.due(end)[0][0]
     for day, _served, labelled, expected in reversed(of.informative(end)):
         if labelled >= least * expected:

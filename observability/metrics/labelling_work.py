@@ -249,7 +249,7 @@ class PolicyReplay:
 
 
 def replay_policies(crowd: Crowd, answers: "DataFrame", truth: Mapping[str, str]) -> PolicyReplay | None:
-    """How many wrong first labels each policy would have corrected with how many of the later labels; None with too few items.
+    """For each policy, how many wrong first labels are left after each share of the later labels; None with too few items.
 
     Each item begins with its first label. A policy chooses which items get their later labels; then their majority counts (a tie keeps the
     first). Random order is the mean of REPLAYS orders, with the range of 95 % of them.

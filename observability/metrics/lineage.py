@@ -1,6 +1,7 @@
 """The graph of origins and products of things: devices, batches, datasets, rules, projects, runs, versions, predictions.
 
-Everything is read from records. Nothing is inferred beyond what a record names, but that a dataset with one version is that version.
+Everything is read from records. Nothing is inferred beyond the names in records, except that the name of a dataset with a single version
+means that version.
 """
 
 from collections import defaultdict

@@ -183,8 +183,8 @@ class DailyMetrics:
 
     @cached_property
     def mature(self) -> Days:
-        """Days whose labels are mostly in: the labelled share is at least MATURE of the final share, which is estimated by the best days
-        of the past.
+        """Days whose labels have mostly arrived: the labelled share is at least MATURE of the final share, which is estimated by the best
+        days of the past.
         """
         with np.errstate(invalid="ignore"):
             share = self.labelled / self.served
@@ -193,7 +193,7 @@ class DailyMetrics:
         return self.days[share >= MATURE * np.quantile(share, 0.9)]
 
     def complete(self, days: Days) -> Days:
-        """Those of some days that have labels for at least MATURE of their predictions."""
+        """The days, among some, that have labels for at least MATURE of their predictions."""
         known = np.isin(self.days, days) & (self.served > 0)
         return self.days[known][self.labelled[known] >= MATURE * self.served[known]]
 

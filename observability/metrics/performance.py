@@ -1,8 +1,8 @@
 """Performance of a model from counts and sums.
 
-This is the only computation of performance: the analyzer, the charts, the tables and the sentences all call it. Metrics of counts
-equal scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where scores in one bin are ties: of scores that spread,
-ROC AUC is usually within 1e-3 of that of the raw scores, PR AUC, which ties cost more, within 3e-3; `ranking_errors` bounds both.
+This is the only computation of performance: the analyzer, the charts, the tables and the sentences all call it. Metrics of counts equal
+scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where scores in one bin are ties. For scores that spread, ROC AUC
+is usually within 1e-3 of that of the raw scores, and PR AUC, on which ties weigh more, within 3e-3; `ranking_errors` bounds both.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 ENERGY_AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "energy"),))
 BAND = (0.5, 2.5)
-"""Times an assumed power within which the power of a busy core lies: 2 to 10 W around 4 W, the design power of processors for servers and
-desks over their hardware threads.
+"""Multiples of an assumed power between which the power of a busy core lies: 2 to 10 W around 4 W, the design power of processors for
+servers and desks over their hardware threads.
 """
 
 

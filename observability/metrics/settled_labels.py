@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_COMPLETE_DAYS = 3
-"""Days with complete labels from which they are judged while the others are waited for."""
+"""Fewest days with complete labels that are judged while labels of other days are still to come."""
 FROM_COMPLETE_DAYS = 0.9
-"""Smallest share of the labels that are in that comes from days with complete labels, so that early labels of other days weigh little."""
+"""Smallest share of the arrived labels that must come from days with complete labels, so that early labels of other days weigh little."""
 
 
 @dataclass(frozen=True)
 class LabelledDays:
-    """Labels of a window. complete: whether most of the usual labels are in; settled: whether those that are in can be judged;
-    days: days with complete labels.
+    """Labels of a window. complete: whether most of the usual labels have arrived; settled: whether the arrived labels can be judged; days:
+    days with complete labels.
     """
 
     complete: bool
@@ -34,7 +34,7 @@ class LabelledDays:
 
 
 def labelled_days(counts: "DataFrame", usual: float) -> LabelledDays:
-    """Whether the labels of a window are complete, and whether those that are in can be judged.
+    """Whether the labels of a window are complete, and whether the arrived labels can be judged.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def labelled_days(counts: "DataFrame", usual: float) -> LabelledDays:
     Returns
     -------
     LabelledDays
-        Of a window without predictions complete, with 0 days.
+        For a window without predictions: complete, with 0 days.
     """
     if counts.empty:
         return LabelledDays(True, True, 0)

@@ -1,8 +1,7 @@
 """Accepted suggestions: wrong ones taken over, anchoring, and the confidence from which suggestions are as good as people.
 
-Anchoring is estimated within items: of items that some people saw with a wrong suggestion and others without any, how much more
-often the first gave that wrong answer. Wrong suggestions fall on hard items, so people who never saw them are no baseline by
-themselves.
+Anchoring is estimated within items that some people saw with a wrong suggestion and others without any: how much more often the first group
+gave that wrong answer. Wrong suggestions fall on hard items, so people who never saw them are no baseline by themselves.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Requests, failures and latency by period, from answers to aggregates.
 
-One row a period (hours or days, numbered in hours from 1970), one column a bin of latency (stats/quantile.py). Rows may be weighted:
+One row per period (hours or days, numbered in hours from 1970), one column per bin of latency (stats/quantile.py). Rows may be weighted:
 figures then correspond to an unweighted sample with the same information (Kish 1965), and `n` is the number of rows.
 """
 

@@ -87,9 +87,9 @@ class MetricCurve:
 class TrainingRun:
     """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
-    phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. stride: 1: every step was
-    read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many, and
-    `steps` is the number of its last one, counted from the first. step_times, step_numbers: of the records of steps that were read, in
+    phases: one row per rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. stride: 1: every step
+    was read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many,
+    and `steps` is the number of its last one, counted from the first. step_times, step_numbers: of the records of steps that were read, in
     order of time. hosts, devices: of each rank that states it, the machine and the device that it last ran on. directions: the better
     direction of metrics, as declared. batches: the batches of data that a step read, each once: one, or those of its ranks. alerts:
     messages of the job itself, with their times.
@@ -510,7 +510,7 @@ def _place_of_ranks(steps: StepColumns, column: str) -> dict[str, str]:
 
 
 def _phase_times(steps: StepColumns) -> "DataFrame | None":
-    """Columns rank, step and the milliseconds of each phase, one row a rank and step, as logged last; None without phases."""
+    """Columns rank, step and the milliseconds of each phase, one row per rank and step, as logged last; None without phases."""
     import pandas as pd
 
     rows = [
