@@ -1,10 +1,10 @@
 """Find whether the answers of a round differ from a baseline and from the round before, and since when.
 
 The baseline consists of at most BASELINE early rounds with similar answers: the first MIN_ROUNDS rounds, and each later round that differs
-from the baseline rounds before it no more than these differ from each other. A round that differs for sure never becomes part of it, so
-that a change stays visible until a person accepts it; the same holds for a round with more refusals, format failures or failed questions.
-The usual number of differing answers is counted for each round of the baseline as it came in. Each of the first MIN_ROUNDS is compared with
-the others of them, a later one with the baseline before it.
+from the baseline rounds before it no more than these differ from each other. A round that surely differs never becomes part of the
+baseline, so a change stays visible until a person accepts it; the same holds for a round with more refusals, format failures or failed
+questions. For the usual number of differing answers, each of the first MIN_ROUNDS rounds is compared with the others of them, and each
+later baseline round with the baseline before it.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,9 @@ CHANCE = 0.05
 
 @dataclass(frozen=True)
 class AttackedGroup:
-    """A group that an attack hits more often than the others of its attribute. rate, rest: the share of rows hit in it and in them."""
+    """A group that an attack hits more often than the others of its attribute. rate, rest: the share of rows hit in the group and in the
+    others.
+    """
 
     attribute: str
     level: str

@@ -26,7 +26,7 @@ FURTHER: dict[str, tuple[str, ...]] = {"leakage": ("training_overlap",)}
 
 @dataclass(frozen=True)
 class StoredAudit:
-    """An audit as it was recorded. value, low, high, n: of its headline; None where it could not tell. at, expires: aware UTC."""
+    """An audit as it was recorded. value, low, high, n: of its headline; None if the audit could not tell. at, expires: aware UTC."""
 
     model: str
     version: str
@@ -48,7 +48,7 @@ class StoredAudit:
 
     @property
     def further(self) -> "list[StoredAudit]":
-        """The audit as each further figure of its results that has a value stands for it."""
+        """For each further figure of the results that has a value: the audit with this figure as its headline."""
         listed = self.results.get("further")
         given = {name: listed.get(name) for name in FURTHER.get(self.kind, ())} if isinstance(listed, Mapping) else {}
         made = [
@@ -138,8 +138,8 @@ def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
 
 
 def comparable_audits(now: StoredAudit, before: StoredAudit) -> bool:
-    """Whether two audits of a kind have values of one metric with intervals, at the same budget of the attacker or of the same rows, and an
-    attacker who may change the same features at the same costs in the same directions.
+    """Whether two audits of a kind can be compared: both have a value with an interval, of the same metric and at the same point (`at`,
+    such as the attacker's budget), and the attacker may change the same features at the same costs in the same directions.
     """
     ends = (now.value, now.low, now.high, before.value, before.low, before.high)
     return None not in ends and (now.metric, now.headline.get("at"), attack_terms(now)) == (
@@ -150,7 +150,7 @@ def comparable_audits(now: StoredAudit, before: StoredAudit) -> bool:
 
 
 def attack_terms(audit: StoredAudit) -> tuple[frozenset[str], frozenset[tuple[str, float]], frozenset[tuple[str, str]]]:
-    """Locked features, costs and directions that an audit of robustness took; empty of any other."""
+    """Locked features, costs and directions of an audit of robustness; empty for other kinds."""
     locked, costs, directions = (audit.results.get(name) for name in ("locked", "costs", "directions"))
     stated = {(str(name), _number(cost) or 0.0) for name, cost in costs.items()} if isinstance(costs, Mapping) else ()
     ways = {(str(name), str(way)) for name, way in directions.items()} if isinstance(directions, Mapping) else ()

@@ -16,7 +16,7 @@ MORE = 1.5
 processor time by up to 1.23 times between two audits, beyond both intervals (docs/energy.md).
 """
 BATCH_LIMITS: dict[str, float | None] = {SAVING: None}
-"""No level: whether requests may wait for a batch, and a form may answer otherwise, is the owner's to say."""
+"""There is no default level: only the owner can say whether requests may wait for a batch, and whether a form may answer differently."""
 Ends = tuple[float, float, float]
 
 

@@ -1,4 +1,4 @@
-"""Is a batch of predictions complete, in time, without duplicates, and like the batches before it?
+"""Check whether a batch of predictions is complete, in time, without duplicates, and like the batches before it.
 
 Each check gives a value, its usual one or limit, and a level: release, look or hold. Nothing is decided here.
 """
@@ -66,7 +66,7 @@ class EarlierScores:
     places: "np.ndarray[Any, np.dtype[np.intp]]"
 
     def between(self, first: int, end: int) -> "EarlierScores":
-        """Those of the rows from `first` up to before `end`, without a copy."""
+        """The scores of the rows from `first` to before `end`, without a copy."""
         start, stop = int(self.places[first]), int(self.places[end])
         parts = {part: belongs[start:stop] for part, belongs in self.parts.items()}
         return EarlierScores(self.scores[start:stop], self.batches[start:stop], parts, self.places[first : end + 1] - start)
@@ -123,7 +123,7 @@ def scores_of_batches(rows: "DataFrame", slices: Sequence[str] = ()) -> EarlierS
 
 
 def level_of(metric: str, value: float, holds: Mapping[str, float]) -> tuple[Severity, float]:
-    """Level of a value, and the limit above which that level begins (of a batch in order: above which it would be looked at)."""
+    """Level of a value, and the limit above which that level begins (for a batch in order, the limit above which it would be reviewed)."""
     look, hold = LIMITS[metric][0], holds.get(metric, LIMITS[metric][1])
     if value > hold:
         return "act", hold
@@ -179,7 +179,7 @@ def _lateness(expected: ExpectedBatch, rows: "DataFrame", now: datetime, holds: 
 
 
 def _duplicates(expected: ExpectedBatch, rows: "DataFrame", n: int, holds: Mapping[str, float]) -> GateCheck:
-    """Rows whose key stands before them in the batch."""
+    """Rows whose key already occurred earlier in the batch."""
     repeated = rows["key"].duplicated()
     share = float(repeated.mean())
     level, limit = level_of(DUPLICATES, share, holds)

@@ -176,7 +176,7 @@ def capture_clocks(batches: "DataFrame") -> Iterator[CaptureClock]:
 
 
 def statistics_from_scale(metric: str, scaled: Array, rows: Array, std: Array, *, side: int) -> Array:
-    """Return ends of ranges on the scale of a metric (`device_kinds`), in its own unit and a rounding wider.
+    """Return ends of ranges, given on the scale of a metric (`device_kinds`), in the metric's unit, each widened by its rounding.
 
     rows: of the batch; std: the usual standard deviation of the column; side: -1 of low ends, 1 of high ones.
     """

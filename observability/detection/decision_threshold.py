@@ -59,7 +59,7 @@ class DayDecisions:
 
 @dataclass(frozen=True)
 class UsualThreshold:
-    """Bins between which the threshold lies that the oldest `days` days agree on, as in DayDecisions."""
+    """The threshold on which the oldest `days` days agree, as the bins between which it lies (see DayDecisions)."""
 
     highest: int
     lowest: int

@@ -1,4 +1,4 @@
-"""Tell a default score from a score that the inputs explain, as of an ensemble of trees that is saturated."""
+"""Distinguish a default score from a frequent score that the inputs explain, such as the highest score of an ensemble of trees."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

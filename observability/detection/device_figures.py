@@ -25,16 +25,16 @@ SAME_USE = 0.1
 """Points of utilisation by which a device may be below others while its power is compared with theirs."""
 MAX_NAMED = 5
 SMALL_GB = 2.0
-"""Use of memory, in GB, below which a share of it is no matter."""
+"""Smallest divisor, in GB, of a difference in memory: below this use, large relative differences do not matter."""
 
 
 @dataclass(frozen=True)
 class DeviceMetric:
     """One reading that is compared. column: of resource records; metric: of its claims; worse: 1 where more is worse, -1 where less is.
 
-    quantile: of the readings of a run that stands for it; least: smallest difference that is told, in the unit of the claim (a share of the
-    memory where the column is in GB), or where relative is given, that share of the usual value if it is more. words: difference and usual
-    value in a sentence; step: what to look at.
+    quantile: the quantile of a run's readings that represents the run; least: smallest difference that is reported, in the unit of the
+    claim (for memory, a share of it). relative: the smallest difference is also at least this share of the usual value. words: difference
+    and usual value in a sentence; step: what to look at.
     """
 
     column: str
@@ -73,8 +73,8 @@ class DeviceMetric:
 
 @dataclass(frozen=True)
 class DeviceUse:
-    """The thing in which devices are compared: a training run, or the serving of a model in a window. words: it in a sentence, as "run
-    `a`".
+    """The thing in which devices are compared: a training run, or the serving of a model in a window. words: its name in a sentence, as
+    "run `a`".
 
     subject: prefix of the device's name in the subject of a claim. earlier: the noun for one earlier run; kind: their common property,
     written after its plural. since: start of the run, for the onset.

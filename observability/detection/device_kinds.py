@@ -74,8 +74,8 @@ if TYPE_CHECKING:
 
 PastPair = tuple[PastBatches, PastBatches]
 FOLLOWED, FOLLOWS = 3, 0.5
-"""Other devices of a day, and the part of its own spread that the difference from them has at most: from there a device follows them. Two
-others are too few: the fault of one moves their median by half of it."""
+"""A device follows the others if at least FOLLOWED others delivered on each day, and the spread of its difference from them is at most the
+share FOLLOWS of its own spread. Two others are too few: the fault of one moves their median by half of the fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,7 +340,7 @@ class DeviceKind:
         return np.asarray(found[row])
 
     def _add_medians_of_peers(self, scaled: Array, found: Array) -> None:
-        """Put for each batch the median of the other devices of the kind on its day in place; nothing with fewer than two.
+        """Write to `found`, for each batch, the median of the other devices of the kind on its day; nothing with fewer than two others.
 
         With MANY_DEVICES or more it is the median of all, which one device does not move.
         """
@@ -457,8 +457,8 @@ class DeviceKind:
     def _window_with_past(self, statistic: StatisticValues, of_units: Mapping[int, PastOfDevice]) -> ComparisonTable | None:
         """The comparison of each device's median over the window with its own past, a warning at most; None where no device has one.
 
-        It sees what every batch of the window shares, and none has alone. Consecutive batches are correlated: a season is no fault.
-        of_units: of `_past_of_unit`.
+        It finds a difference that all batches of the window share and that is too small to stand out in any single batch. Consecutive
+        batches are correlated: a season is no fault. of_units: of `_past_of_unit`.
         """
         medians = {unit: past.window for unit, past in of_units.items() if past.window is not None}
         if not medians:

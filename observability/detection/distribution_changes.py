@@ -106,7 +106,7 @@ class DistributionChange(WindowChange):
     window. stated: limits without the natural variation. usual: for a column that follows the calendar, the largest distance from the
     reference over the same number of past days. one_value_a_day: whether all rows of a day have one value. week_before: PSI of the week
     before the window. levels, past_levels: for a category, both sides level by level, against the reference and the own past. repeats:
-    whether last days fall on weekdays that the reference surely holds no such days of.
+    whether the reference certainly holds no days like the last days, which the past has on the same weekdays.
     """
 
     after: ColumnHistogram
@@ -486,9 +486,9 @@ class ColumnBlock:
         ]
 
     def _lacks(self, at: int, such: Floats, alike: NDArray[np.bool_], span: float) -> bool:
-        """Whether the reference of a column is too short to hold such days (repeating_days.py); always false for a calendar column.
+        """Whether the reference of a column clearly contains no such days (repeating_days.py); always false for a calendar column.
 
-        such: their counts by group. alike: the days of the past that have their weekdays.
+        such: counts of these days by group. alike: the days of the past with the same weekdays.
         """
         if self.of_the_day[at]:
             return False

@@ -22,7 +22,7 @@ from observability.stats.dispersion import MIN_DAYS, DayVariation, consecutive_d
 MIN_ROWS = 5
 """Smallest number of rows of a group on a day; a smaller group has no value on that day."""
 MIN_PAST = 5
-"""Past days from which they give the level before an onset; with fewer the reference does."""
+"""Fewest past days that give the level before an onset; with fewer, the reference gives it."""
 
 
 @dataclass(frozen=True)

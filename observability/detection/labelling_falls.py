@@ -1,4 +1,4 @@
-"""Tell what explains a fall of gold accuracy or a rise of accepted wrong suggestions: fatigue, a guideline, or a new rule of some people.
+"""Find what explains a fall of gold accuracy or a rise of accepted wrong suggestions: fatigue, a guideline, or a new rule of some people.
 
 Each explanation gives the share of the change, between the weeks before and the window, that lies in the answers concerned: those given
 late in sessions, those under the newest guideline, or one kind of wrong answer that several people began to give. The part of a fall that
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 EXPLAINS = 0.5
-"""Smallest share of a change that its suspected cause explains."""
+"""Smallest share of a change that a suspected cause must explain to be named."""
 ONE_KIND = 2 / 3
-"""Smallest share of the additional errors of a new rule that are of one kind; random errors go both ways."""
+"""Smallest share of the additional errors of a new rule's people that must be of one kind; random errors go both ways."""
 SURE = 0.001
 """p-value of one person's kind of error against the person's own past: the number of tests is the number of people times the number of
 kinds.

@@ -1,7 +1,7 @@
 """Detect predictions that arrive later than they used to.
 
-Late records are in no figure of the days on which they are missing. The usual delay is the delay of the month before. Records of many hours
-that arrive in one hour come from a load or a transfer. Their times of arrival say nothing, so there is no finding.
+Until late records arrive, the figures of their days lack them. The usual delay is the delay of the month before. Records of many hours that
+arrive in one hour come from a load or a transfer. Their times of arrival say nothing, so there is no finding.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ METRIC = "late_rate"
 WATCH, ACT = 0.10, 0.50
 """Share of late predictions for `watch` and `act`. The setting `data/quality/late_rate` overrides ACT."""
 MIN_DELAYS, QUANTILE, TIMES, SHORTEST = 100, 0.99, 2.0, 1.0
-"""Rows on either side. Late is what comes later than TIMES the past delay that QUANTILE of the predictions keep and SHORTEST hours."""
+"""Fewest rows on either side. A prediction is late if its delay exceeds TIMES the past delay's QUANTILE, and SHORTEST hours."""
 SPREAD = 0.5
 """Hours of arrival of the late predictions, relative to the hours of their event times, below which they came in a load."""
 

@@ -32,7 +32,7 @@ SURE_BY_ROWS = 1e-4
 ONSET_LABELS_A_DAY = max(20, MIN_LABELS_A_DAY)
 """Days with fewer labels are left out when the onset is estimated."""
 MIN_RIPE_DAYS = 3
-"""Days with complete labels from which they are judged while the others are waited for."""
+"""Fewest days with complete labels that are judged while labels of other days are still to come."""
 PRIMARY_CHANCE = 0.0027
 """Two-sided p-value by rows from which the primary metric is critical, three standard errors. It is one test that was chosen beforehand, so
 it does not share the false discovery rate of the others."""
@@ -47,7 +47,7 @@ enters a squared error by its square, so the variance of past days does not show
 CONFIRMING_DAYS, CONFIRMING_CHANCE = 3, 0.05
 """A second day of the window, or of the last three, confirms a loss: it is beyond the limit for watch too, at this p-value by rows."""
 MIN_PAST = 5
-"""Past days from which they give the level before an onset; with fewer the baseline does."""
+"""Fewest past days that give the level before an onset; with fewer, the baseline gives it."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def metric_verdict(
     """Return the verdict on one window.
 
     The primary metric over the whole window is one test by rows and by days; all others share the false discovery rate. A loss that would
-    be act if days did not differ stays visible as watch. Last days whose loss one day alone makes are a watch at most. primary_fell:
+    be act if days did not differ stays visible as watch. Last days whose loss comes from a single day are a watch at most. primary_fell:
     whether the primary metric is beyond its limit for watch; else another one is a warning at most.
     """
     verdict = judge_change(change, p_adjusted, budget)

@@ -113,7 +113,7 @@ def has_fallen(metric: str, now: Interval, before: Interval, fall: float) -> boo
 
 
 def move_record(moved: Sequence[bool | None], fell: Sequence[bool | None], context: Context) -> MoveRecord:
-    """Return what a move was worth in the past weeks.
+    """Return how often such a move coincided with a fall in the past weeks.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Are the numbers that a vendor's model answers further from the right ones than they were? Mean absolute errors, paired by question."""
+"""Test whether the numbers that a vendor's model answers are further from the right ones than before: mean absolute errors, paired by
+question.
+"""
 
 from dataclasses import dataclass
 
@@ -38,7 +40,7 @@ class NumberError:
 
 
 def number_error(judged: JudgedSet) -> NumberError | None:
-    """The error of the newest round; None where answers are no numbers, or too few have a known right one."""
+    """The error of the newest round; None where answers are no numbers, or too few questions have a known right answer."""
     rounds, tolerances = judged.rounds, judged.changes.tolerances
     if rounds.values is None or rounds.expected is None or tolerances is None:
         return None

@@ -1,4 +1,4 @@
-"""Have the numbers that a vendor's model answers moved together? Paired differences from the typical answers of the baseline."""
+"""Test whether the numbers that a vendor's model answers moved together, by paired differences from the typical answers of the baseline."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
 """Measure how far a column is from its own past, if the reference's bins can show it.
 
-The PSI against the own past is taken on the reference's deciles. A number of which many past values lie beyond the reference's range has
-them all in one open bin there: no PSI sees a move inside it, and merged bins only lower a PSI. Bins of the past's own tenths see what the
-kept bins allow, which is a lower bound; where most of the past lies in one open bin, even that says nothing.
+The PSI against the own past is taken on the reference's deciles. If many past values of a number lie beyond the reference's range, one open
+bin holds them all: no PSI shows a move inside it, and merged bins only lower a PSI. Groups of about a tenth of the past, as far as the bins
+allow, give a lower bound. If most of the past lies in one open bin, even this bound says nothing.
 """
 
 import math
@@ -14,13 +14,14 @@ from observability.metrics.histograms import ColumnAxis, ColumnHistogram, groupe
 from observability.stats import distance
 
 HELD_TOGETHER, MAX_BEYOND = 0.1, 0.5
-"""Shares of values beyond one end of the reference's range from which tenths are merged there, and from which most values lie there."""
+"""Share of values beyond one end of the reference's range from which the past's own tenths are used, and from which a change inside the
+open bin may be missed."""
 
 
 @dataclass(frozen=True)
 class OwnPast:
     """The PSI against the own past, on its tenths where the reference's deciles merge them. beyond: the share of the past's values beyond
-    the end of the reference's range where more lie.
+    one end of the reference's range, the larger of both ends.
     """
 
     psi: float

@@ -7,9 +7,9 @@ from observability.core.numerals import change_in_words
 from observability.stats.interval import Interval
 
 PARTS = {"precision": "predicted positives", "recall": "positives", "pr_auc": "positives"}
-"""Metrics of a binary model that some labelled predictions determine, and what these are."""
+"""Metrics of a binary model that depend on one kind of labelled predictions, with this kind in words."""
 FINE = 0.0005
-"""Error of a change below which a tenth of a point is right."""
+"""Error of a change below which the change is stated to a tenth of a point."""
 
 
 def metric_name(metric: str) -> str:
@@ -71,7 +71,7 @@ def points_difference(change: float, error: float) -> str:
 
 
 def labels_needed(metric: str, now: Interval, labelled: int, least: int, *, binary: bool) -> str:
-    """Return how many more labels a metric needs, if they are like those that are there, and how many are."""
+    """Return how many more labels a metric needs, if they are like the present ones, and how many predictions are labelled."""
     more = (least / now.n - 1) * labelled if now.n > 0 else least
     part = PARTS.get(metric) if binary else None
     some = f", {rows_measured(metric, now, labelled):,} of them {part}" if part else ""

@@ -1,4 +1,4 @@
-"""Compare a ratio (energy or money a prediction) with the model's own past, in the window and in its last 1, 3 and 7 days.
+"""Compare a ratio (energy or money per prediction) with the model's own past, in the window and in its last 1, 3 and 7 days.
 
 Days are counted back from the window's end, so that the last one is complete at any hour. The variation of a window is estimated from past
 days on logarithms (stats/dispersion.py).
@@ -147,7 +147,7 @@ class DailyRatio:
 def daily_ratio(now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, start: datetime, end: datetime) -> DailyRatio:
     """Return sums of `served` and a column by day before the window's end.
 
-    now, past: one value an hour of `period` (naive UTC), `served` and the column.
+    now, past: one value per hour of `period` (naive UTC), `served` and the column.
     """
     at = np.concatenate([np.asarray(side["period"], "datetime64[us]") for side in (past, now)]).astype(np.int64)
     served, amount = (np.concatenate([np.asarray(side[name], np.float64) for side in (past, now)]) for name in ("served", column))
@@ -183,7 +183,7 @@ def ratio_verdict(
 ) -> RatioVerdict:
     """Return the ratio of a column for a thousand served, compared with the past; unknown below a week of past or three parts.
 
-    now, past: one value an hour of `period`, `served` and the column. parts: the window's sums by day, for the interval. name: of the
+    now, past: one value per hour of `period`, `served` and the column. parts: the window's sums by day, for the interval. name: of the
     owner's limit, such as `operations/cost/cost_per_thousand`: a multiple of the past.
     """
     limits = context.model.settings.limits

@@ -33,11 +33,11 @@ class PairedAnswers(Protocol):
 
     @property
     def a(self) -> "DataFrame":
-        """Of the new version, with features, score and decision."""
+        """The answers of the new version, with features, score and decision."""
 
     @property
     def b(self) -> "DataFrame":
-        """Of the serving version."""
+        """The answers of the serving version."""
 
     @property
     def label(self) -> Floats:

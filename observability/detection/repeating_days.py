@@ -1,8 +1,8 @@
-"""Tell days that differ from the reference each week from days that the reference holds as well.
+"""Distinguish weekdays that differ from the reference each week from weekdays that the reference contains as well.
 
 A fault of one weekday is usual to the model's own past from its third or fourth time on. A reference is stored without dates, and can still
-distinguish a fault from a natural pattern of the week. Where the pattern is natural, such days are a part of the reference, which is then
-like the other days of the past month and these together; where it is a fault, the reference is like the other days alone.
+distinguish a fault from a natural pattern of the week. If the pattern is natural, the reference contains such days and looks like the whole
+past month; if it is a fault, the reference looks like the other days of the month alone.
 """
 
 import math

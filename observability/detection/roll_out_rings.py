@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 STOP_GAP = 0.05
-"""Share by which more devices of the new version may crash than of earlier ones, where the owner states no other."""
+"""Default limit: how far the share of crashed devices on the new version may exceed the share on earlier versions."""
 MIN_RING = 10
 """Devices of each side below which a ring is not decided."""
 

@@ -20,7 +20,7 @@ HOT_SHARE = 0.1
 POWER_LEFT, SAME_UTILISATION = 0.75, 0.9
 MEMORY_SHARE = 0.97
 OTHER_DEVICE = 1.01
-"""Share of the stated memory above which it is that of another device, as in a run on several machines."""
+"""If a device used more than this share of the stated memory, the statement is about another device, as in a run on several machines."""
 
 
 def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunClaim]:
@@ -97,8 +97,8 @@ def throttled_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim
 
 
 def full_memory(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | None:
-    """Return the claim that a device's memory is nearly full; None where the run's hardware states no `device_memory_gb` or less than was
-    used.
+    """Return the claim that a device's memory is nearly full; None if it is not, with too few readings, or if the run's hardware states no
+    `device_memory_gb` or less than was used.
     """
     size = run.hardware.get("device_memory_gb")
     used = rows["memory_gb"].dropna().to_numpy(float)

@@ -22,8 +22,8 @@ TOTAL_NAMES = ("total_steps", "max_steps", "num_steps", "num_train_steps", "n_st
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Steps and energy of a run. steps, at: steps done and when they were logged; read, joules: ends and energy of its readings; stride:
-    every so manieth step was read.
+    """Steps and energy of a run. steps, at: steps done and when they were logged; read, joules: ends and energy of its readings; stride: n
+    if every n-th step was read.
     """
 
     steps: Array

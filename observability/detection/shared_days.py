@@ -1,4 +1,4 @@
-"""Tell columns whose value a whole day shares.
+"""Find columns in which all rows of a day share one value.
 
 If all rows of a day have the same value (a holiday, a daily price), the day is one observation, however many rows it has.
 """

@@ -25,8 +25,8 @@ ALL = 10_000
 
 @dataclass(frozen=True)
 class WeakSlices:
-    """Slices whose main loss is significantly worse than in the other rows, the largest excess first; those beyond the limit for act; the
-    loss. Empty and None without a labelled loss.
+    """worse: slices whose main loss is significantly worse than in the other rows, the largest excess first; beyond: those beyond the limit
+    for act; spec: the loss. Empty and None without a labelled loss.
 
     before, rest_before of a slice are set where the baseline has enough rows of it; p_adjusted belongs to the excess over the other rows.
     """

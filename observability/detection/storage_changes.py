@@ -20,7 +20,7 @@ TIMES = {GROWTH: 2.0, ERRORS: 3.0, READ: 2.0, WRITE: 2.0}
 ACT_TIMES = 4.0
 """Factor above the past that the lower bound must reach for `act`; a growth is `watch` at most."""
 MIN_GAIN = {GROWTH: 0.001, ERRORS: 0.0005, READ: 5.0, WRITE: 5.0}
-"""By how much it must be higher: share of the room a day, share of operations, milliseconds."""
+"""Minimum increase: share of the room per day, share of operations, milliseconds."""
 FAILING = 0.01
 """Share of failed operations from which it is `watch` whatever the past, and `act` where the past was lower."""
 COUNTS = {"reads": "read_errors", "writes": "write_errors"}

@@ -51,7 +51,7 @@ def stored_form_claims(
     """Yield the claims about a dataset: about the form in use, or that it is stored exactly, and whether that was decided.
 
     slices: of `stored_slice_excesses`, each with its p-value adjusted for all comparisons of the check. decided: the newest decision on the
-    form of the dataset. There is no claim about a dataset that is stored exactly, about whose forms no model was asked.
+    form of the dataset. A dataset that is stored exactly gets no claim if no model was asked about its forms.
     """
     if decided is not None and decided.at < audit.at:
         yield _decision_claim(audit, decided)

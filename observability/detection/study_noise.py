@@ -88,7 +88,7 @@ def setting_text(params: Mapping[str, Any] | None) -> str:
 def study_metrics(run: TrainingRun) -> set[str]:
     """Return the metrics with a known direction by which a run can be compared: metrics on held-out rows, from its steps or from its end.
 
-    What only its end gives counts as held out where its name does not say otherwise.
+    A metric that only the end of the run states counts as held out, unless its name says otherwise.
     """
     stepped = {each.name for each in run.judged("held out")}
     final = {name for name in run.final if run.better(name) and name not in run.curves}
@@ -165,7 +165,7 @@ def claim_about(band: Band, several: Sequence[Band]) -> RunClaim:
         beyond = gain > band.reach(len(best.values), len(others))
         because += (
             f" The best of {plural(len(others), 'other setting')} ({run_figure(best.mean)}, run `{best.runs[0].name}`) is "
-            f"{'' if beyond else 'not significantly '}better than expected from chance among so many settings."
+            f"{'' if beyond else 'not significantly '}better than expected from chance among this many settings."
         )
         evidence |= {"best_other": best.mean, "beyond_chance": beyond}
     return RunClaim("seed_noise", n, "ok", because, band.sd, low, high, subject=subject, against="peers", evidence=evidence)

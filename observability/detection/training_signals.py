@@ -16,7 +16,7 @@ from observability.metrics.training_curves import MetricCurve, TrainingRun, base
 
 Array = np.ndarray[Any, np.dtype[Any]]
 EXPLODED = 100.0
-"""Times the median of all earlier steps that five neighbouring gradient norms in the middle must reach."""
+"""Multiple of the median of all earlier steps that the median of five neighbouring gradient norms must reach."""
 VANISHED, VANISHED_SHARE = 1e-7, 1e-4
 """Gradient norm at which nothing is learned (SageMaker Debugger's rule), and its share of the norm early in the run."""
 DEAD_WATCH, DEAD_ACT = 0.5, 0.9

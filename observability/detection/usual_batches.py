@@ -1,4 +1,4 @@
-"""Say how new batches of a device stand to its earlier ones, by column: each batch, and the median of a window.
+"""Compare new batches of a device with its earlier ones, by column: each batch, and the median of a window.
 
 All values are on a variance-stabilized scale, batches × columns, in order of time.
 """
@@ -17,7 +17,8 @@ SortedValues = tuple[Array, Array]
 
 
 MAX_FAULTY = 1 / 4
-"""Share of past means, or standard deviations, beyond the critical limit up to which they were faults. More are how the column varies."""
+"""If at most this share of past means (or standard deviations) is beyond the critical limit, these were faults. If more are, the column
+varies that much."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class PastBatches:
         return np.sqrt(np.fmax(self.spread, floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
 
     def reach(self, noise: Array, floor: Array, tests: Array) -> tuple[Array, Array]:
-        """The range that the most unusual of `tests` batches is within, but for NATURAL of the windows, by column."""
+        """The range, by column, in which the most unusual of `tests` batches lies in all but the share NATURAL of windows."""
         reach = student_quantiles(self.freedom, 1 - NATURAL / (2 * np.maximum(tests, 1))) * self.errors(noise, floor)
         return self.middle - reach, self.middle + reach
 

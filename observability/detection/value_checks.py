@@ -47,7 +47,7 @@ MINIMUM_ROWS = 100
 PAST_LEAST = 14
 """Minimum days of past for recognizing a pre-existing rate."""
 TIMES = (2, 3, 4, 6, 8, 12)
-"""Multiples of the window that are tried where a rate is beyond its limit, but not significantly."""
+"""Multiples of the window's length for which significance is predicted if a rate is beyond its limit, but not significantly."""
 SURER = 0.1
 """Part of the budget that a longer window has to reach, since it shares the budget with other claims."""
 MIN_PAST = 5

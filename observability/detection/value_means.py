@@ -1,7 +1,7 @@
 """Measure how far the mean of a number moved from the reference, from sums of the values themselves.
 
-Histograms end at the reference's range: a shift of the mean over bins (metrics/histograms.py) counts what lies beyond at the ends, which
-one wild value cannot move, but which is too small where most values lie beyond. Sums have no ends.
+Histograms end at the reference's range: a shift of the mean over bins (metrics/histograms.py) clips values beyond the range to its ends. So
+one wild value cannot move it, but it is too small if most values lie beyond. Sums have no ends.
 """
 
 from typing import TYPE_CHECKING
