@@ -29,9 +29,9 @@ Reads = Literal["all", "counts", "aggregates", "computed", "rows", "records"]
 PARTS: dict[Reads, tuple[Reads, ...]] = {"all": ("aggregates", "computed", "rows"), "counts": ("aggregates", "computed")}
 """Groups of analyzers by what they read; see `analyzer_reads`. "records": those about records of other kinds than predictions."""
 EXPORTS = "trust/exports"
-"""The analyzer that is given the predictions which hold a canary: the canaries are records, so no question can name them ahead. Exports of
-one model are judged by records of other models and by records without a model (levels and budgets of recipients, canaries), so the records
-of all models are read.
+"""The analyzer that gets the predictions that hold a canary: canaries are records themselves, so no question can name them in advance. To
+judge the exports of one model, it also needs records of other models and records without a model (levels and budgets of recipients,
+canaries), so the records of all models are read.
 """
 
 

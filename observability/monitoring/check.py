@@ -107,8 +107,8 @@ def check(
     checked, the number of models done, their number, and "models". keep: used for the findings of each model and of each analyzer of
     records, unless `only` some analyzers run.
 
-    Raises NotFoundError for an unknown model, version or column of the slice (of all models, those without the column are left out, and a
-    note says so), and UsageError where the window ends before it starts.
+    Raises NotFoundError for an unknown model, version or column of the slice, and UsageError if the window ends before it starts. In a
+    check of all models, models without the column are left out instead, and a note says so.
     """
     now = (now or datetime.now(UTC)).astimezone(UTC)
     shown, engine = engine, engine.whole_groups()
@@ -156,7 +156,8 @@ def findings_with_incidents(
 ) -> tuple[list[Finding], tuple[Incident, ...]]:
     """Findings, each marked with the incident that it belongs to, and the incidents, most urgent first.
 
-    acknowledged: an incident whose lead is among these claims is watched: its critical findings stay critical and ask for nothing more.
+    acknowledged: if the lead of an incident is among these claims, the incident is watched: its critical findings stay critical, but no
+    longer need action.
     """
     known_models = catalog.by_name
     importance = {name: known_models[name].settings.importance for name in {each.model for each in findings} if name in known_models}
