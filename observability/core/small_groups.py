@@ -176,8 +176,8 @@ def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
 
 
 def without_small_levels(frame: "DataFrame", columns: Sequence[str]) -> "DataFrame":
-    """The answer to a histogram without the bins with few rows of some columns. In each of these columns the next smallest bins are left
-    out too, until at least two bins with enough rows together are missing, so that the total does not reveal them. Periods are taken
+    """The answer to a histogram without the bins with few rows of some columns. In each of these columns, at least two bins are left out,
+    and as many more of the smallest as it takes for them to have enough rows together. So the total does not reveal them. Periods are taken
     together.
     """
     if frame.empty or not columns:

@@ -1,7 +1,7 @@
 """Names of the SQL views of a model and of their columns (docs/views.md), as a query writes them.
 
-A view of one model is `"MODEL.VIEW"`, as `"loan.predictions"`. SQL compares names without regard to case, so where two models, features or
-classes differ only in case, the later one has its number in its name.
+A view of one model is `"MODEL.VIEW"`, as `"loan.predictions"`. SQL compares names without regard to case, so if two models, features or
+classes differ only in case, the name of the later one includes its number.
 """
 
 from observability.core.catalog import Model
