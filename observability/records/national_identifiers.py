@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 Check = Callable[[str], bool | None]
 """Takes a text that matches a form, without spaces and separators; returns whether its check digits are right, or None if the text does not
-have that form after all, as without a valid date.
+have that form after all (no valid date, for example).
 """
 END = r"(?![\w.-]?\w)"
 START = r"(?<![\w.+-])"
