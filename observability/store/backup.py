@@ -272,7 +272,7 @@ def verify_store(store: Database, progress: Progress | None = None) -> dict[str,
     """Read every block of every table, compare the manifest with itself and with landing, and compute the counts of a sample of days again.
 
     Returns {tables: {table: rows}, damaged: {table: why}, days: number of days computed again, problems}. problems: sentences about damaged
-    tables, segments whose lines are not all accounted for or that only landing knows as loaded, and days whose counts differ from raw rows.
+    tables, about segments with unaccounted lines or that only landing lists as loaded, and about days whose counts differ from raw rows.
     """
     tables: dict[str, int] = {}
     damaged: dict[str, str] = {}

@@ -80,8 +80,8 @@ class EngineBesideStore(Engine):
         """
 
     def compute_rollups(self, name: str, first: date, last: date) -> dict[str, Any]:
-        """Compute the rollups of some days of a model (both included) from the lake, late labels included, and replace the store's in one
-        transaction: {rows, days, counts, sums, left}. If the process is killed before, the store is unchanged.
+        """Compute the rollups of a model's days `first` to `last` (both included) from the lake, late labels included, and replace the
+        store's rollups in one transaction: {rows, days, counts, sums, left}. If the process is killed before, the store is unchanged.
 
         left: unchanged days with the reason: the lake's rows of them differ from the store's.
         """

@@ -133,8 +133,8 @@ def _begun(store: Database, key: bytes, subject: str, by: str) -> tuple[Erasure,
 
 
 def _with_waiting_ids(home: Path, matcher: ErasedMatcher, subject: str, ids: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The given ids, and the ids of predictions that are about the subject or contain it in their id and that are being written, wait in
-    landing or at the place of collectors, or were set aside.
+    """The given ids, and further ids of predictions that are about the subject or contain it in their id. These come from segments that are
+    being written, wait in landing or at the place of collectors, or were set aside.
     """
     for name in ("open", "ready", "failed"):  # a segment that is published meanwhile is found in `ready`
         for segment in landing.segment_files(home / "landing" / name):

@@ -1,8 +1,8 @@
 """Many small unregistered models as one model, so that loading runs its statements once per block and not once per model.
 
-The model of a batch has the key BATCH_KEY. Each of its streams stands for a stream of one member, each of its columns for a number and a
-kind of the members' columns, and an id has the key of its member before it. `predictions_0` and `labels_0` are temporary views that give
-the stored rows of the members in that form; `batched_insert_sql` turns new rows back.
+The model of a batch has the key BATCH_KEY. Each of its streams stands for a stream of one member. Each of its columns stands for the
+members' columns of one number and kind. An id begins with the key of its member. `predictions_0` and `labels_0` are temporary views that
+give the stored rows of the members in that form; `batched_insert_sql` turns new rows back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -2,8 +2,8 @@
 
 `predictions_shared`, `labels_shared` and so on have the columns of a model's tables and its `key`; the values of features stand as texts in
 the list `features`, each at the number of its column. Views with the names of a model's own tables (`predictions_3`) give its rows with
-typed columns, so every reader is the same for both. Loading appends to the shared tables. Whatever else changes the rows of a model gives
-it tables of its own first (`give_own_tables`), and so does loading where it has more than SHARED_ROWS rows.
+typed columns, so every reader is the same for both. Loading appends to the shared tables. Any other change of a model's rows first gives
+the model its own tables (`give_own_tables`); so does loading if it has more than SHARED_ROWS rows.
 """
 
 from collections.abc import Collection, Sequence
@@ -48,8 +48,8 @@ def shares_tables(cursor: Cursor, key: int) -> bool:
 
 
 def table_sources(cursor: Cursor, table: str, keys: Collection[int]) -> dict[str, list[int]]:
-    """Sources that together give the rows of a table of some models, each with the `key` of its model, and the keys of each: one source for
-    all models that share tables, one for each of the others. Read-only.
+    """Sources that together give the rows of a table for some models, each row with the `key` of its model; and the model keys of each
+    source: one source for all models that share tables, one for each of the others. Read-only.
     """
     shared = sorted({key for (key,) in cursor.execute("SELECT key FROM shared_models").fetchall()}.intersection(keys))
     own = {f"(SELECT *, {int(key)} AS key FROM {model_table(table, key)})": [key] for key in keys if key not in shared}

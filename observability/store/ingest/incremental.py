@@ -1,8 +1,8 @@
 """Load a source that grows: each of its files once, on from where an earlier load ended.
 
-The table `taken_files` is the watermark. The progress in a file is committed together with its rows. So a load that dies at any moment and
-is started again neither skips a row nor loads one twice, for every kind of record, and counts rejected rows once. A file that changed since
-it was taken is read again: rows that are stored count as duplicates, those with other content are rejected.
+The table `taken_files` is the watermark. The progress in a file is committed together with its rows. So if a load dies at any moment and is
+started again, no row is skipped or loaded twice, whatever its kind, and rejected rows are counted once. A file that changed since it was
+taken is read again: rows that are stored count as duplicates, those with other content are rejected.
 """
 
 import threading

@@ -1,9 +1,9 @@
 """Segments in landing, before and after they are loaded.
 
-`landing/ready/` holds published segments. Loaded ones move to `landing/loaded/` and are kept for a week, or shorter where they would take
-more room than the disk has free. When the store is opened they are compared with the manifest, and what the store lost (a damaged log, an
-older backup) is loaded again. A segment that cannot be loaded moves to `landing/failed/` with a file that holds the reason, so that it does
-not block others; `observability retry` takes it again.
+`landing/ready/` holds published segments. Loaded segments move to `landing/loaded/` and are kept for a week, or shorter if they would take
+more room than the disk has free. When the store is opened, they are compared with the manifest, and segments that the store lost (by a
+damaged log or an older backup) are loaded again. A segment that cannot be loaded moves to `landing/failed/` with a file that holds the
+reason, so that it does not block others; `observability retry` takes it again.
 """
 
 import os

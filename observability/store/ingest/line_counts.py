@@ -78,8 +78,8 @@ class LineLedger:
         return pa.table({"model": models, "kind": kinds, "hour": hours_, "stored": stored, "duplicates": duplicates, "rejected": rejected})
 
     def changed_models(self) -> set[str] | None:
-        """The models that the lines concern, NOTED where some are notes, RECORDED where some are other records, UNNAMED where some of them
-        name no model or are OF_OTHERS; None where a line may concern all models.
+        """The models that the lines concern. Also NOTED if some lines are notes, RECORDED if some are other records, UNNAMED if some of
+        those name no model or are OF_OTHERS. None if a line may concern all models.
         """
         named = set(self.owners)
         for model, kind, _ in self.names:

@@ -107,7 +107,7 @@ def _without_model(store: Database, place: FilePlace, model: str) -> bool:
 
 
 def _erase_kept_days(store: Database, place: FilePlace, matcher: ErasedMatcher, names: Sequence[str] | None) -> None:
-    """Write the files anew that hold rows of erased predictions, or mention them, of models whose older days the store does not keep."""
+    """For models whose older days the store does not keep: rewrite the files that hold rows of erased predictions or mention them."""
     scratch = store.home / "tmp" / "lake"
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch)

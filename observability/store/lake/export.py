@@ -320,8 +320,8 @@ def _days_of(cursor: Cursor, model: Model, chosen: str, hashes: str) -> set[str]
 
 
 def _has_prediction(model: Model) -> str:
-    """SQL: whether the store has the prediction of a label. One that came after its prediction was removed is written once it is counted
-    (late_labels.py), so that labels in the lake are counted ones.
+    """SQL: whether the store has the prediction of a label. A label that came after its prediction was removed is written once it is
+    counted (late_labels.py), so all labels in the lake are counted.
     """
     return f"id_hash IN (SELECT id_hash FROM {model_table('predictions', model.key)})"
 

@@ -1,4 +1,4 @@
-"""Export a lake and report its state like any place that stores data, so that a lake that is behind the store is detected."""
+"""Export a lake and report its state, as for any place that stores data. So a lake that is behind the store is detected."""
 
 import logging
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ SMALL = 1_000_000
 
 
 def export_reported_lake(store: Database, address: str, *, progress: Progress | None = None, replace: bool = False) -> dict[str, Any]:
-    """Bring a lake to the state of the store as `export_lake` does, and keep a `storage_report` of it, also where it cannot be written.
+    """Bring a lake to the state of the store as `export_lake` does, and keep a `storage_report` of it, even if the lake cannot be written.
 
     The place is the lake's address. Raises what `export_lake` raises; a report that cannot be kept is logged.
     """

@@ -44,13 +44,13 @@ ANNOTATION_TEXTS = {"the annotation": "label", "the suggestion": "suggestion", "
 
 
 def canary_sightings(store: "Database", window: Window) -> "DataFrame":
-    """Predictions, labels and annotations of the window that hold a canary of an export before them, of its model or of all, by time.
+    """Predictions, labels and annotations of the window, of one model or of all, that hold a canary of an earlier export; in order of time.
 
-    Columns: `canary`, `exported` (naive UTC) and `recipient` (None if not named) of the export with which it left, `model` ("" of
-    annotations), `version`, `environment` ("" of labels and annotations), `id` (of an annotation the item), `at` (naive UTC), `place`,
-    where it stands, in words, and `record` (prediction, label or annotation). References are left out.
-    A text counts anywhere in a text of the record, its case included; in what was asked of a model that serves elsewhere, or shown to an
-    annotator, it does not count. A row counts if all of its values are equal to the values of a prediction.
+    Columns: `canary`; `exported` (naive UTC) and `recipient` (None if not named) of its export; `model` ("" for annotations); `version` and
+    `environment` ("" for labels and annotations); `id` (for an annotation, the item); `at` (naive UTC); `place` in words; `record`
+    (prediction, label or annotation). References are left out. A text counts anywhere in a text of the record, its case included; in what
+    was asked of a model that serves elsewhere, or shown to an annotator, it does not count. A row counts if all of its values are equal to
+    the values of a prediction.
     """
     import pandas as pd
 

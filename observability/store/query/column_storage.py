@@ -18,8 +18,8 @@ def column_storage(store: Database, model: Model) -> "DataFrame":
     """Columns of the table of predictions: `column` (as questions name it), `codecs` (of its values, commonest first), `segments`, `blocks`
     and `bytes`.
 
-    bytes: size of the distinct blocks that hold the column's segments. If several columns share a block, its size is divided among them by
-    their number of segments in it, so that the bytes of all columns add up to the size of the table. Rows that are not written to disk yet
+    bytes: size of the distinct blocks that hold the column's segments. If several columns share a block, its size is divided among them in
+    proportion to their segments in it. So the bytes of all columns add up to the size of the table. Rows that are not written to disk yet
     (after a load, until the next checkpoint) have no block. For a model in the shared tables, the numbers include all models of these
     tables.
     """

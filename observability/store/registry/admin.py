@@ -239,9 +239,8 @@ def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) 
 def _model_bytes(store: Database, cursor: Cursor, models: Sequence[Model], counted: Mapping[str, dict[str, Any]]) -> dict[str, int]:
     """Bytes of the blocks of each model in the database file, by name. counted: the status of each.
 
-    Blocks are counted where a model is new or has GROWN since, where what is computed from its rows changed, where its tables are no longer
-    shared, and once after the log went into the file where rows of the model were still in the log. Models that share tables are counted
-    together.
+    Blocks are counted again in five cases: the model is new; it has GROWN; values computed from its rows changed; its tables are no longer
+    shared; or rows that were still in the log have been written to the file (once). Models that share tables are counted together.
     """
     whole, written = not log_path(store.path).exists(), store.path.stat().st_mtime_ns
     rows = {name: status["predictions"] + status["reference_rows"] + status["labels"] for name, status in counted.items()}
@@ -282,7 +281,9 @@ def _figures_by_key(cursor: duckdb.DuckDBPyConnection, queries: Sequence[str]) -
 
 
 def _stored_rows(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> dict[int, tuple[Any, ...]]:
-    """Rows, rows that were served, and of these the first, the last and the newest arrival, by the key of a model that has rows."""
+    """By key of each model with rows: number of rows, number of served rows, and first time, last time and newest arrival of the served
+    rows.
+    """
     stored = " UNION ALL ".join(
         f'SELECT key, stream, "at", arrived FROM {source}'
         for source in table_sources(cursor, "predictions", [model.key for model in models])

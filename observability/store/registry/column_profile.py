@@ -1,6 +1,6 @@
 """Profile of one column of a table.
 
-Works on Arrow columns, which keep null apart from NaN, one column at a time, so that hundreds of columns or a million rows take seconds.
+Works on one Arrow column at a time: Arrow distinguishes null from NaN, and hundreds of columns or a million rows take seconds.
 """
 
 from dataclasses import dataclass

@@ -130,11 +130,13 @@ def register_version(
 
 
 READ_OF_EVERY_MODEL = ("projects", "limits", "budget_per_month", "budget_currency", "cost_currency")
-"""Settings of every model by which records that name no model, such as batches, are judged beside each model."""
+"""Settings that are read from every model when records without a model, such as batches, are judged."""
 
 
 def _note_change(store: Database, model: str, before: ModelSettings, after: ModelSettings) -> None:
-    """Note that a model and what is said of records may change, and other models where a setting changes that is read for them too."""
+    """Note that a model and the findings about its records may change; if a setting changed that other models' findings read too, that all
+    may.
+    """
     alone = all(getattr(before, name) == getattr(after, name) for name in READ_OF_EVERY_MODEL)
     store.note_changed_models({model, RECORDED} if alone else None)
 

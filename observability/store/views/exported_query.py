@@ -1,8 +1,8 @@
 """Run a query over views in another process: the owner exports the columns that it names, and the other process runs it on these files.
 
-Only one process may open the database. So the owner runs no SQL of the person's here: it parses the query, copies columns of the
-views that it names to Parquet files, without the rows that its conditions on times and texts leave out, and the process that runs the
-query reads nothing else.
+Only one process may open the database. So the owner runs no SQL of the person's here: it parses the query and copies the columns that the
+query names to Parquet files, without the rows that its conditions on times and texts leave out. The process that runs the query reads
+nothing else.
 """
 
 import re
@@ -98,7 +98,7 @@ def _names_in(tree: Mapping[str, Any]) -> set[str] | None:
 
 
 def _without_calls(query: str) -> tuple[str, dict[str, str]]:
-    """The query with a view's name in place of each call of a model's table function, and the time of each by that name."""
+    """The query with each call of a model's table function replaced by a view name, and the time argument of each call by that name."""
     calls: dict[str, str] = {}
 
     def named(found: re.Match[str]) -> str:
