@@ -84,8 +84,8 @@ def assistant_server(run: RunCommand) -> "MCPServer[Any]":
 
 
 def incident_list(findings: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Incidents of findings that ask for something (act, watch), in the order of their first finding, each with its lead's sentence, onset
-    and event, the severity and state of its worst finding, and its findings, the lead first.
+    """Incidents of findings that need action (act, watch), in the order of their first finding. Each has its lead's sentence, onset and
+    event, the severity and state of its worst finding, and its findings, the lead first.
     """
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for finding in findings:

@@ -1,10 +1,9 @@
 """The audit log: who signed in, saw, exported, changed or removed what.
 
-`HOME/audit.jsonl` (0600) is only ever appended to, one record of the kind `access` a line, and stands apart from the store, so that
-removing a model or restoring a backup leaves it. Each line carries the SHA-256 of itself and the line before, so a changed or missing line
-in between is found. Subjects and ids of predictions are written as keyed hashes: the log still answers who saw a subject's cases or a
-prediction, and does not keep them.
-Nothing is written where there is no sign-in.
+`HOME/audit.jsonl` (0600) is only ever appended to, one record of the kind `access` per line. It is kept apart from the store, so removing a
+model or restoring a backup does not change it. Each line carries the SHA-256 of itself and the line before, so a changed or missing line in
+between is found. Subjects and ids of predictions are written as keyed hashes: the log still answers who saw a subject's cases or a
+prediction, and does not keep them. Nothing is written where there is no sign-in.
 """
 
 import contextlib

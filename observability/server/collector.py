@@ -1,7 +1,8 @@
 """A collector: the HTTP addresses that take records, without a store. Any number run behind any load balancer.
 
-Records are validated as the owner of the store does it, by the configuration that the owner leaves in the shared place, and stand there in
-a whole segment before the response. A collector keeps nothing that matters; killed at any moment, it loses nothing that it acknowledged.
+Records are validated by the same rules as at the owner of the store: the owner writes its configuration into the shared place. Before the
+response, the records are in the shared place as a whole segment. A collector keeps nothing that matters; killed at any moment, it loses
+nothing that it acknowledged.
 """
 
 import asyncio

@@ -17,8 +17,8 @@ END = b"\r\n\r\n"
 
 
 def close_half_open_connections(limits: Callable[[], IntakeLimits]) -> None:
-    """Let every connection of this process's HTTP servers be closed that sends no complete header within `header_seconds`, or one of
-    more than `header_bytes`.
+    """Close, from now on, each connection to this process's HTTP servers that sends no complete header within `header_seconds`, or a header
+    of more than `header_bytes`.
 
     limits: asked for each connection. The time runs from the opening of the connection, or from the first byte after a response.
     """

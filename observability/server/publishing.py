@@ -22,10 +22,10 @@ LOG = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 """Seconds between two checks of whether a state is due."""
 AGAIN = 10.0
-"""Seconds after which the settings are read again if they ask for no publishing, and shortest time before a failed state is tried again.
+"""Seconds until the settings are read again if they ask for no publishing; also the shortest wait before a failed state is tried again.
 """
 REST = 10.0
-"""A new state begins at the earliest after this multiple of the time that the last state took, counted from the start of the last one."""
+"""A new state begins at the earliest this long after the start of the last state: a multiple of the time that the last state took."""
 
 
 class Publisher:
@@ -60,9 +60,7 @@ class Publisher:
         self._due = began + (self.state.every if self.state else AGAIN)
 
     def _write_findings(self, folder: Path, generations: Mapping[str, int], _file: tuple[int, int]) -> None:
-        """Write the findings of this process into the folder of a state if there are new ones, in the same form in which they are kept
-        between runs.
-        """
+        """If this process has new findings, write its findings into a state's folder, in the form in which they are kept between runs."""
         kept = kept_findings_of(self._store)
         if self._findings != (folder, kept.changes):
             self._findings = folder, kept.changes

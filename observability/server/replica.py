@@ -50,8 +50,8 @@ GONE = 60.0
 time again.
 """
 UNREAD = 4
-"""If nothing of the states that the owner names can be read, the last state is still shown for this multiple of the seconds between two
-states, at least GONE seconds.
+"""If the owner's list of states cannot be read, the last state is still shown for this multiple of the seconds between two states, but at
+least for GONE seconds.
 """
 
 

@@ -127,8 +127,8 @@ def run_watcher(store: "Store", state: Watching, stopping: threading.Event, *, w
 
 
 def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify | None = None) -> None:
-    """One round: check if a step of five minutes has begun, store alerts, issues for trackers and the pre-read as messages, send due
-    messages, freeze last week.
+    """One round: check if a new step of five minutes has begun; store alerts, tracker issues and the pre-read as messages; send due
+    messages; freeze last week.
     """
     try:
         config = configs.read_alert_config(store.home)
