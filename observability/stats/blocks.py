@@ -211,7 +211,7 @@ def binomial_quantile(p: float, n: int, share: float) -> float:
 
 
 def rows_for_quantile(q: float, confidence: float = CONFIDENCE) -> int:
-    """Return the independent rows from which a quantile has an upper bound: 1 - q^n is at least (1 + confidence) / 2.
+    """Return the number of independent rows from which a quantile has an upper bound: 1 - q^n is at least (1 + confidence) / 2.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def rows_for_quantile(q: float, confidence: float = CONFIDENCE) -> int:
 
 
 def rank_separation(values: ArrayLike, first: ArrayLike, blocks: ArrayLike) -> BlockEstimate | None:
-    """Return how probably a value of the first side is above one of the other, less a half, with a standard error over blocks.
+    """Return the probability that a value of the first side is above a value of the other, minus a half, with a standard error over blocks.
 
     Parameters
     ----------

@@ -20,9 +20,9 @@ LOCAL = 51
 """Differences around a step that estimate the usual difference there."""
 SPIKE_Z, SPIKE_HEIGHT = 6.0, 9.0
 SPIKE_SHARE = 0.1
-"""A spike rises by 6 robust sd of the usual steps, to 9 robust sd of single values above the level before it, and by at least a tenth
-of the progress. Heavy-tailed noise (Laplace) does that in about 3 % of curves of a thousand steps, normal noise in none of 200
-(tests).
+"""A spike meets three conditions: it rises by 6 robust sd of the usual steps, reaches 9 robust sd of single values above the level before
+it, and rises by at least a tenth of the progress. Heavy-tailed noise (Laplace) does that in about 3 % of curves of a thousand steps, normal
+noise in none of 200 (tests).
 """
 RECOVERY_STEPS = 5
 """With fewer steps after a spike, recovery is unknown."""
@@ -195,9 +195,9 @@ def _local_parabolas(values: Array, window: int) -> Array:
 def curve_noise(values: Array) -> CurveNoise:
     """Scatter of single values around the curve's own trend.
 
-    The larger of two robust estimates: from second differences, which any smooth trend leaves alone, and from the residuals of a
-    local quadratic over a third of the steps, which also see autocorrelated noise. Their lag-1 correlation ρ, corrected for its bias
-    in short series, gives the inflation (1 + ρ) / (1 − ρ) of a mean's variance (AR(1)).
+    The larger of two robust estimates: one from second differences, which a smooth trend does not affect, and one from the residuals of a
+    local quadratic over a third of the steps, which also contain autocorrelated noise. Their lag-1 correlation ρ, corrected for its bias in
+    short series, gives the inflation (1 + ρ) / (1 − ρ) of a mean's variance (AR(1)).
 
     Parameters
     ----------
@@ -432,10 +432,10 @@ def linear_improvement(cost: Array, spread: CurveNoise) -> CurveChange:
 def plateau_start(cost: Array) -> CurveChange | None:
     """Start of the stretch to the end of the curve, at least its last third, over which it no longer improves.
 
-    The earliest of 24 starts from which the line to the end improves no more than noise does, while the 95 % interval excludes an
-    improvement of more than 2 % of the progress (a test of equivalence, so that a noisy curve is not called flat for lack of power),
-    and no three neighbours lie more than that below the first three (so that a curve which falls and rises again is not called flat
-    from before its fall). Longer curves are tested on means of 90 stretches.
+    The earliest of 24 starts that meets three conditions. The line to the end improves no more than noise does. Its 95 % interval excludes
+    an improvement of more than 2 % of the progress (a test of equivalence, so that a noisy curve is not called flat for lack of power). No
+    three neighbours lie more than that below the first three (so that a curve which falls and rises again is not called flat from before
+    its fall). Longer curves are tested on means of 90 stretches.
 
     Parameters
     ----------
@@ -467,7 +467,7 @@ def plateau_start(cost: Array) -> CurveChange | None:
 def may_improve_since(cost: Array, begin: int) -> bool:
     """Return whether a curve significantly improved from a place to its end, or is one that `plateau_start` does not judge.
 
-    It improved where the 95 % interval of the line excludes no improvement, or three neighbours lie below the first three by more than
+    It improved if the 95 % interval of the line's improvement is above 0, or if three neighbours lie below the first three by more than
     noise and 2 % of the progress. A curve that only lacks the power to be called flat does not count as improved.
 
     Parameters

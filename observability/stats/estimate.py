@@ -108,7 +108,7 @@ def score_calibrator(
 def _isotonic_rows(shares: Floats, weights: Floats) -> Floats:
     """Nearest increasing function (least squares) of each row of shares.
 
-    One fit does for all: each row is lifted by 1 above the one before it, and since shares lie between 0 and 1 no row moves another.
+    One fit does for all: 1 more is added to each row than to the row before it; shares lie between 0 and 1, so no row moves another.
     """
     from scipy.optimize import isotonic_regression
 

@@ -64,8 +64,8 @@ def attack_true_positive_rate(members: ArrayLike, others: ArrayLike, rate: float
     """True positive rate of an attack at a false positive rate, with an interval that covers the choice of the threshold too.
 
     The threshold is the smallest one whose false positives stay within the rate. Its own false positive rate is uncertain: the k-th largest
-    of n values has a rate that is distributed as Beta(k, n - k + 1). The interval reaches from the lower bound at a threshold that is too
-    strict to the upper bound at a threshold that is too lenient, each with half the error probability. It is conservative.
+    of n values has a rate that is distributed as Beta(k, n - k + 1). The lower end is the lower bound at a threshold that is too strict,
+    the upper end the upper bound at a threshold that is too lenient, each with half the error probability. The interval is conservative.
 
     Parameters
     ----------

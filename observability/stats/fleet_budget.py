@@ -43,8 +43,8 @@ def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
 def fleet_threshold(own: float, budget: float, models: int) -> float:
     """Largest weekly p-value of a model at which it alarms in a fleet.
 
-    The expected number of false alarms of the fleet in a week is at most the sum over its models, whatever their dependence, so an equal
-    share of the budget bounds it. A team of m models spends m shares.
+    The fleet's expected number of false alarms in a week is the sum over its models, however they depend on each other. So an equal share
+    of the budget for each model keeps it within the budget. A team of m models spends m shares.
 
     Parameters
     ----------

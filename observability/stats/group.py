@@ -304,8 +304,7 @@ def largest_pair_z(drawn: Floats, errors: Floats, farthest: int = FARTHEST) -> F
     """Largest difference of a pair of groups in its standard errors, for each draw.
 
     A pair's z is at most the root of the sum of its groups' squared distances from zero, each in its own standard errors (Cauchy and
-    Schwarz). So only pairs of the groups that are `farthest` in a draw are computed, and of more groups only where that bound leaves
-    others in question.
+    Schwarz). So only pairs of the `farthest` groups of a draw are computed; pairs of more groups only if that bound does not exclude them.
 
     Parameters
     ----------

@@ -166,8 +166,9 @@ def normal_quantile(confidence: float) -> float:
 def rate_interval(successes: float, n: float, n_squares: float | None = None, confidence: float = 0.95) -> Interval:
     """A proportion with Wilson's interval, widened where hits or misses are few.
 
-    Wilson's 95 % interval covers 90 % at n p of 0.1 to 0.2 and 92 % at 1, since the end nearer to 0 or 1 comes too near. Here that
-    end is no nearer than the exact one-sided bound; computed exactly, coverage is at least 92.3 % from ten rows on and at any rate.
+    Wilson's 95 % interval covers only 90 % at n p of 0.1 to 0.2 and 92 % at n p of 1, because its end on the side of 0 or 1 is too near to
+    the value. Here that end is no nearer than the exact one-sided bound; computed exactly, coverage is at least 92.3 % from ten rows on and
+    at any rate.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Detection of two levels of a category that traded places: one fell, another rose by as much, and the others stayed.
 
 Many small levels hide a swap from a distance of whole distributions: renaming a twentieth of the rows moves the PSI by 0.02. Each level is
-tested by the signed root of its likelihood ratio, whose tails hold at small counts too, widened by what days add. The statistic is the
-distance between the level that fell and the level that rose, for the most significant pair (a studentized range). Every pair of levels
-counts as a test.
+tested by the signed root of its likelihood ratio, which is accurate in the tails at small counts too; the variance that days add is
+included. The statistic is the distance between the level that fell and the level that rose, for the most significant pair (a studentized
+range). Every pair of levels counts as a test.
 """
 
 from dataclasses import dataclass

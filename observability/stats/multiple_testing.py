@@ -73,9 +73,9 @@ def benjamini_yekutieli(p_values: ArrayLike, tests: int) -> Callable[[float], fl
 def fdr_per_look(q: float, runs: int, windows: int = 1, questions: int = 1) -> float:
     """False discovery rate of each look, for a total of q in a week.
 
-    Without change, a family at rate q' raises something in at most a share q' of the cases, so q / (runs × windows × questions)
-    keeps the probability of any false alarm of the model in that week at q. Within a family (all columns, metrics, groups, and the
-    looks of 1, 3 and 7 days of one analyzer) Benjamini and Hochberg's procedure shares it out.
+    Without a change, a family of tests at rate q' raises an alarm in at most the share q' of cases. So the rate q / (runs × windows ×
+    questions) keeps the probability of any false alarm of the model in a week at q or below. Within a family (all columns, metrics, groups,
+    and the looks of 1, 3 and 7 days of one analyzer) Benjamini and Hochberg's procedure shares it out.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ RELATIVE_ERROR = 0.02
 
 
 def log_edges(low: float = 0.01, high: float = 1e7, relative_error: float = RELATIVE_ERROR) -> Floats:
-    """Edges in constant ratio (1 + ε) / (1 - ε), so that the middle of a bin is within ε of all in it: the bins of DDSketch.
+    """Edges in constant ratio (1 + ε) / (1 - ε), so that the middle of a bin is within ε of all its values: the bins of DDSketch.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def histogram_quantile(counts: ArrayLike, edges: ArrayLike, q: float, middle: bo
 
 
 def _quantile_bin(counts: ArrayLike, edges: ArrayLike, q: float) -> tuple[float, float, float] | None:
-    """Edges of the bin that holds the quantile q (the outermost edge twice, for values outside), and the share of it below the
+    """Edges of the bin that holds the quantile q (for values outside, the outermost edge twice), and the share of the bin below the
     quantile.
     """
     held, at = np.asarray(counts, np.float64), np.asarray(edges, np.float64)

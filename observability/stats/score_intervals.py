@@ -232,9 +232,9 @@ def rmse_interval(squared_error: Moments, confidence: float = 0.95) -> Interval:
 def r2_interval(squared_error: Moments, label: Moments, confidence: float = 0.95) -> Interval:
     """R² = 1 - Σe² / Σ(y - ȳ)², by the delta method on the logarithm of that ratio.
 
-    The counts hold neither the label's fourth moment nor its covariance with the errors: its squares are taken to vary like the
-    squared errors', at least like those of a normal, and the covariance to be 0. Where large errors go with extreme labels this is
-    conservative.
+    The counts hold neither the label's fourth moment nor its covariance with the errors: so its squares are assumed to vary like the
+    squared errors, at least like squares of a normal, and the covariance is assumed to be 0. Where large errors go with extreme labels this
+    is conservative.
 
     Parameters
     ----------

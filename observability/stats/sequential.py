@@ -1,9 +1,9 @@
 """Gradual-shift test of a daily figure, with a stated mean time between false alarms.
 
-The error of a test that is repeated each day must not grow with the repetitions: this is the e-detector of Shin, Ramdas and Rinaldo
-(2023), the Shiryaev-Roberts sum of likelihood ratios, averaged over several sizes of a shift. Without change the sum minus the
-number of days is a martingale, so a threshold of A days means at least A days between false alarms on average, whatever the
-distribution of days beyond their variance.
+The error of a test that is repeated each day must not grow with the repetitions: this is the e-detector of Shin, Ramdas and Rinaldo (2023),
+the Shiryaev-Roberts sum of likelihood ratios, averaged over several sizes of a shift. Without a change, the sum minus the number of days is
+a martingale. So a threshold of A days means at least A days between false alarms on average, whatever the distribution of days with this
+variance.
 """
 
 import numpy as np

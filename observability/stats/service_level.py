@@ -1,9 +1,9 @@
 """Error budgets and burn-rate alerts of service levels.
 
-A service level allows a share 1 - target of bad requests: the error budget. The burn rate is the share of bad requests over the
-allowed share: at 1 the budget lasts exactly its period. An alert needs a fast burn over a long window, so that it matters, and over
-a short one at its end, so that it is current (Beyer et al., The Site Reliability Workbook, 2018, chapter 5). Requests are counted by
-the hour: an hour stands for the 5- and 30-minute windows of the workbook.
+A service level allows a share 1 - target of bad requests: the error budget. The burn rate is the share of bad requests over the allowed
+share: at 1 the budget lasts exactly its period. An alert needs a fast burn over a long window (the loss matters) and over a short window at
+its end (the loss is current; Beyer et al., The Site Reliability Workbook, 2018, chapter 5). Requests are counted by the hour: an hour
+stands for the 5- and 30-minute windows of the workbook.
 """
 
 from collections.abc import Sequence

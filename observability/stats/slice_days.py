@@ -1,9 +1,9 @@
 """Design effect of days on comparisons of slices.
 
-Rows of one day are correlated: they share its weather, campaign or outage. An effect on all slices cancels where a slice is compared
-with the rest. An effect on the levels of one column does not cancel, and is estimated here from the jumps of a slice's excess over the
-rest from one day to the next, compared with the jumps that its number of rows explains. Jumps are used because a fault that begins
-within the window causes only one; the days with the largest jumps are left out.
+Rows of one day are correlated: they share its weather, campaign or outage. An effect on all slices cancels where a slice is compared with
+the rest. An effect on the levels of one column does not cancel. It is estimated here from the jumps, from one day to the next, of a slice's
+excess over the rest, compared with the jumps that its number of rows explains. Jumps are used because a fault that begins within the window
+causes only one; the days with the largest jumps are left out.
 """
 
 from collections.abc import Sequence

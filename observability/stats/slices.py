@@ -6,10 +6,10 @@ change common to all rows names no slice. Without a before, the slice is compare
 
 The z of each slice is divided by the root of an inflation, the median of z² over all slices of the target over its value by chance: seasons
 that move slices apart inflate all of them, a fault only its own (genomic control: Devlin and Roeder 1999). Rows within a day are correlated
-(stats/slice_days.py). All comparisons are counted, every slice by every target, also pairs that were never formed, and p-values adjusted
-for any dependence between them (Benjamini and Yekutieli 2001). The targets that the caller names as a family share half of the budget, all
-other targets the other half: so a few errors do not pay for the many columns. The shortest rule wins: a pair is reported only if the rest
-of each parent changed by less than half as much.
+(stats/slice_days.py). All comparisons are counted: every slice by every target, and also pairs that were never formed. P-values are
+adjusted for any dependence between them (Benjamini and Yekutieli 2001). The targets that the caller names as a family share half of the
+budget, all other targets the other half: so a few errors do not pay for the many columns. The shortest rule wins: a pair is reported only
+if the rest of each parent changed by less than half as much.
 """
 
 from collections.abc import Callable, Collection, Sequence
