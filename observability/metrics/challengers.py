@@ -30,7 +30,8 @@ class ChallengerGain:
 
 @dataclass(frozen=True)
 class ChallengerPairs:
-    """Labelled answers of a challenger (a) and of the champion (b) to the same requests, row by row, both with the champion's features.
+    """Labelled answers of a challenger (a) and of the champion (b) to the same requests, row by row; both have the champion's logged
+    features.
 
     label: class index, for regression the number.
     """

@@ -97,7 +97,8 @@ def _expected_rows(at: Any, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 
 
 def bad_values_by_device(batches: "DataFrame", names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Return for each device its bad values and all values of the columns whose `stats` hold a share of one of these names.
+    """Return for each device the number of bad values and of all values, over the columns whose `stats` hold a share with one of these
+    names.
 
     The bad values are rows times the share, over columns and batches. stats: `NamedNumbers`.
     """

@@ -1,9 +1,9 @@
 """Decisions of models that steer a system: their outcomes, the outcomes of the old rule, and who steered.
 
 A decision is a prediction of environment `controller`. Its score is the predicted outcome, its label the actual one: a cost, so lower is
-better. Further fields: `baseline` (what the old rule would have decided), `baseline_outcome` (the outcome that it had or would have had, on
-the label or the decision), `steered_by` (model, heuristic), `kill_switch`, `score_low` and `score_high`, `interval_level`, `unit`,
-`system`.
+better. Further fields: `baseline` (what the old rule would have decided), `baseline_outcome` (the outcome of the old rule, real or
+hypothetical; logged with the label or with the decision), `steered_by` (model, heuristic), `kill_switch`, `score_low` and `score_high`,
+`interval_level`, `unit`, `system`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

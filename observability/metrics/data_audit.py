@@ -168,9 +168,9 @@ def comparable_rows(table: "DataFrame", like: "DataFrame") -> "DataFrame":
 def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int64]]":
     """Return the earlier row that each row nearly equals without equalling it, -1 where there is none, among the first MAX_NEAR.
 
-    Near by numbers: all else and the missing values are equal, and the distance of the numbers, each in interquartile ranges from its
-    median, is at most NEAR times the median distance of a row (of MAX_SAMPLED) to its nearest. Near by a text: all else is equal, and the
-    texts differ, case and blanks aside, in one stretch of at most NEAR_TEXT of their characters, or in one character.
+    Near by numbers: all else and the missing values are equal, and the distance of the numbers is at most NEAR times the median distance of
+    a row (of MAX_SAMPLED) to its nearest row. Numbers are measured in interquartile ranges from their median. Near by a text: all else is
+    equal, and the texts differ, case and blanks aside, in one stretch of at most NEAR_TEXT of their characters, or in one character.
     """
     first = np.flatnonzero(~exact_duplicates(features))[:MAX_NEAR]
     found, part = np.full(len(features), -1), features.iloc[first]

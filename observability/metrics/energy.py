@@ -194,10 +194,10 @@ def _integrated_watts(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
 class ServingEnergy:
     """Energy of serving.
 
-    method: "resources", "predictions", "latency" or None without data. source: of the energy. hours: one value an hour of period
-    (naive UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: predictions
-    stored behind it. served: Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None
-    where unknown. assumed_pue, assumed_carbon: whether wh, grams rest on a fallback.
+    method: "resources", "predictions", "latency" or None without data. source: of the energy. hours: one value per hour of period (naive
+    UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: predictions stored behind
+    it. served: Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None where unknown.
+    assumed_pue, assumed_carbon: whether wh, grams rest on a fallback.
     """
 
     method: str | None
@@ -296,7 +296,7 @@ def serving_energy(
 
 
 def _served_by_hour(served: "DataFrame", version: str | None) -> Columns:
-    """Columns period, served (of the version), everyone (of all), n: one value an hour."""
+    """Columns period, served (of the version), everyone (of all), n: one value per hour."""
     own = np.ones(len(served), bool) if version is None else served["version"].to_numpy(object) == version
     w, n = served["w"].to_numpy(float), served["n"].to_numpy(float)
     return sums_by_period(served["period"], {"everyone": w, "served": w * own, "n": n * own})

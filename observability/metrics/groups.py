@@ -1,8 +1,8 @@
 """Sensitive groups of a model and their metrics, from counts and sums.
 
-A group is a level of a sensitive attribute (`SEX=female`), of numbers a band (`AGEP=20 to below 35`), of several attributes their
-levels together. The rates equal fairlearn's `MetricFrame.by_group` on the same rows. Selection rate is over every decided row, the
-others over labelled ones.
+A group is a level of a sensitive attribute (`SEX=female`); for a number, a band (`AGEP=20 to below 35`); for several attributes, a
+combination of their levels. The rates equal fairlearn's `MetricFrame.by_group` on the same rows. Selection rate is over every decided row,
+the others over labelled ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -149,8 +149,8 @@ def appoint_annotators(
 ) -> list[Appointment]:
     """Give each item to as many different people as it needs until its label may be settled.
 
-    Among the people who have not had the item and whose open work is at most LOAD_STEP items above the least, the one who is most often
-    right on its likely class gets it. New annotators count as the average.
+    An item goes to the person who is most often right on its likely class, among people who have not had it and have at most LOAD_STEP more
+    open items than the least loaded one. New annotators count as the average.
 
     Parameters
     ----------
@@ -369,8 +369,8 @@ class SkillReplay:
 def replay_assignment(answers: "DataFrame", truth: Mapping[str, str], classes: Sequence[str], seed: int = 0) -> SkillReplay | None:
     """Whether giving items by skill would have been better than at random; None with too few items.
 
-    Skill is estimated from the first half of the labels by time. On items of the second half with a known answer and two labels or more,
-    the label of the most skilled of the annotators who really labelled it is compared with the mean of all of them.
+    Skill is estimated from the first half of the labels by time. Items of the second half with a known answer and two labels or more are
+    compared: the label of the most skilled annotator among those who labelled the item, against the mean over all of them.
     """
     rows = answers.sort_values("at", kind="stable").reset_index(drop=True)
     begins = rows.groupby("item")["at"].transform("min")

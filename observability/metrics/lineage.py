@@ -458,8 +458,8 @@ def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 
 
 
 def _tree(lineage: Lineage, centre: LineageStep, depth: int, most: tuple[int, int], seen: set[Thing]) -> tuple[list[LineageStep], int]:
-    """The steps in one direction, upstream where the centre is an `origin`, in the order of an indented list, and how many things at the
-    deepest level have further links. most: things of a kind beside one thing, and in all.
+    """The steps in one direction (upstream if the centre is an `origin`) in the order of an indented list, and the number of things at the
+    deepest level with further links. most: things of a kind beside one thing, and in all.
     """
     full = len(seen) + most[1]
     children: dict[Thing, list[LineageStep]] = {}

@@ -108,7 +108,9 @@ class DailyMetrics:
         return served_and_labelled(self.now["counts"])[1]
 
     def bin_errors(self, days: Days | None = None) -> dict[str, float]:
-        """How far metrics that come from score bins can be from the metrics of the rows, over some days or over the exact window."""
+        """The largest error of metrics that come from score bins against the metrics of the rows, over some days or over the exact
+        window.
+        """
         if self.model.task != "binary":
             return {}
         return ranking_errors(self.now["counts"] if days is None else kept_answer_rows(self.counts, np.isin(self.days, days)[self.place]))

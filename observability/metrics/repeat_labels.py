@@ -30,7 +30,7 @@ DEARER, MUCH_DEARER = 1.2, 1.5
 
 @dataclass(frozen=True)
 class LabelConflicts:
-    """Labels that contradict an earlier one of the same annotator and item, of all labels of the last days, and of the past."""
+    """Numbers of labels, and of labels that contradict an earlier one of the same annotator and item, in the last days and in the past."""
 
     days: float
     conflicts: int

@@ -1,8 +1,8 @@
 """Whether the labels of a window can be judged: most of them have arrived, or whole days are complete.
 
-Labels that come a fixed time after their predictions leave the last days of a window without any, and the days before complete. Labels that
-come sooner for some outcomes than for others leave every day with a part of them, which is no fair sample. Only the second kind has to be
-waited for.
+If labels come a fixed time after their predictions, the last days of a window have none, and the days before are complete. If they come
+sooner for some outcomes than for others, every day has a part of its labels, which is no fair sample. Only the second kind has to be waited
+for.
 """
 
 from dataclasses import dataclass

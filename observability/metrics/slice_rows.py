@@ -1,7 +1,7 @@
 """Cuts and targets of the slice search.
 
-Sampled rows become codes (a level of a category, a band of a number on the reference's quantiles, missing as a level) and targets
-(errors, missing values, ranks of features and of the score among the reference).
+Sampled rows become codes and targets. Codes: the level of a category, the band of a number between quantiles, missing as a level. Targets:
+errors, missing values, ranks of features and of the score.
 """
 
 from collections.abc import Iterable, Sequence
@@ -96,8 +96,8 @@ def slice_references(context: Context) -> tuple[str, ...]:
 
 
 def slicing_columns(context: Context) -> tuple[Column, ...]:
-    """Features that the version was registered with (all observed ones without a registration), of very many the most important ones, and
-    sensitive attributes.
+    """Features that the version was registered with (without a registration, all observed ones; only the most important if there are very
+    many), and sensitive attributes.
 
     Parameters
     ----------

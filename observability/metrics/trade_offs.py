@@ -372,7 +372,7 @@ def over_budget(form: FormResult, budgets: Mapping[str, float]) -> list[str]:
 
 
 def form_cost_basis(forms: Sequence[FormResult]) -> tuple[float, str]:
-    """Return the number of answers that costs of forms are stated for, so that the largest is at least a hundredth of the currency.
+    """Return the number of answers per stated cost of forms, chosen so that the largest cost is at least a hundredth of the currency unit.
 
     Parameters
     ----------
