@@ -253,7 +253,7 @@ def open_at_end(gap: Gap, hours: Hours, usual: NDArray[np.float64]) -> bool:
 
 
 def volume_finding(gap: Gap, stopped: bool, past: float, hours: Hours, at: tuple[float, float]) -> tuple[Severity, float]:
-    """Return the severity of a gap by its length, where no past gap was nearly as unlikely, and its probability in the window."""
+    """Return the severity of a gap by its length (ok if a past gap was nearly as unlikely), and its probability in the window."""
     if gap.surprise <= LONGER_THAN_PAST * past or gap.hours < at[0]:
         return "ok", 1.0
     act = at[1] * (STOPPED_ACT / SILENT_ACT if stopped else 1.0)

@@ -27,7 +27,7 @@ class AttackedGroup:
 
 
 def most_attacked_group(shares: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> AttackedGroup | None:
-    """Return the group whose number of hits is the least likely by chance, with its p-value adjusted for all groups of all attributes.
+    """Return the group with the number of hits that is least likely by chance, and its p-value, adjusted for all groups of all attributes.
 
     shares: by attribute and level the share of rows hit (`value`) and the rows (`n`), as an audit's results have them. None where no group
     is hit more than the others by more than chance, or no attribute has two groups.

@@ -160,8 +160,8 @@ def attack_terms(audit: StoredAudit) -> tuple[frozenset[str], frozenset[tuple[st
 def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:
     """Whether the headline is worse than the earlier one by more than both intervals allow.
 
-    The distance is compared with the root of the squared half widths: 95 % intervals of independent samples differ by chance in 5 % of the
-    pairs, half of them for the worse.
+    The distance is compared with the root of the sum of the squared half widths. So two independent samples without a change differ in 5 %
+    of the pairs, half of them for the worse.
     """
     if not comparable_audits(now, before):
         return False

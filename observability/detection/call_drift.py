@@ -39,15 +39,15 @@ few for that.
 """
 BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
 """Limits for watch and act after few weeks, as multiples of the PSI of the most unusual earlier week: for a category, and for a number. All
-numbers of a model's calls share one most unusual week, because one of them may have been calm all the time by chance. After many weeks a
-number is compared with the average of these weeks."""
+numbers of a model's calls share the most unusual week, because a single number may have been calm in all weeks by chance. After many weeks
+a number is compared with the average of these weeks."""
 MANY_WEEKS, AFTER_MANY = 6, 0.8
 """Number of baseline weeks from which the limits of BEYOND are lowered, and the factor: with more weeks, the most unusual one is larger."""
 CALM = (0.99, 0.9998)
 """Share of unchanged weeks in which all numbers of a model stay within the limits for watch and for act, after many weeks."""
 MOST_RAISED = 4.0
-"""For a column with little variation, the mean variation of all columns counts at most this many times its own, so that one changed column
-does not hide others.
+"""For a column with little variation, the mean variation of all columns counts too, but at most as this multiple of the column's own
+variation. So one changed column does not hide others.
 """
 MAX_LEFT_OUT = 2
 """Maximum number of newest earlier weeks left out of the baseline because a change had reached them; a longer change counts as usual."""

@@ -47,8 +47,8 @@ class CleaningComparison(HistoryComparison):
     def severity(self, p_adjusted: float, budget: float) -> Severity:
         """Return the severity at a p-value that is adjusted for all comparisons.
 
-        Also watch if that p-value is not significant but the run is unusual for its own past. Unknown where the share is beyond its limit
-        and beyond how runs vary, but the p-value is not significant and the run does not stand out.
+        Also watch if that p-value is not significant but the run is unusual for its own past. Unknown if the share is beyond its limit and
+        beyond the variation of runs, but neither the p-value is significant nor the run stands out.
         """
         if not self.known:
             return "unknown"
@@ -61,8 +61,8 @@ class CleaningComparison(HistoryComparison):
 
     @property
     def stands_out(self) -> bool:
-        """Whether the interval of the share is beyond the limit and beyond every earlier run, and such a run is rare (STANDS_OUT), given
-        how runs differ and how many the window has.
+        """Whether the interval of the share is beyond the limit and beyond every earlier run, and such a run is rare (STANDS_OUT). The
+        probability allows for how runs differ and for the number of runs in the window.
         """
         share, (low, high) = rate_interval(self.hits, self.rows), self.limits
         if share.low is None or share.high is None or not self.p_value * self.runs <= STANDS_OUT:

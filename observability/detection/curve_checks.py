@@ -167,7 +167,7 @@ def batch_replays(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike
     """Return the other reads of the data batches of a spike, those with the largest share of spikes first; empty if its step names no
     batch.
 
-    A step spiked too where its cost rose by half of the height of the spike, above the median of the five steps before.
+    Another step had a spike too if its cost exceeded the median of the five steps before by half of the height of this spike.
     """
     until = spike.recovered if spike.recovered is not None else len(curve.steps)
     height = (spike.peak - spike.before) / 2

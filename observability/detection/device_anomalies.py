@@ -30,8 +30,8 @@ MIN_DEVICES = 4
 RECENT_DAYS = 3
 """Newest days that are judged by themselves too: in a week, a clock that has been wrong for three days is right most of the time."""
 MIXED_HOURS = 1.0
-"""If the event times that arrive within one hour (of one device or of all) have an interquartile range above this many hours, a load or
-transfer of older records happened in this hour, and it says nothing about clocks.
+"""If the event times that arrive within one hour (from one device or from all) have an interquartile range above this many hours, older
+records were loaded or transferred in that hour. Such an hour says nothing about clocks.
 """
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
 """Ratio of the number of distinct values to the number in equally many rows of other devices, for `watch` and `act`; z for significance;

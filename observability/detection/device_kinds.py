@@ -1,7 +1,7 @@
 """Judge the column statistics of batches (`stats`) of each device, against its own past and against the devices of its kind.
 
-Devices are of one kind where their batches hold the same columns. A statistic of a batch is unusual against the past where it is outside
-the device's earlier values and, with two or more devices of the kind that delivered on that day, the difference from them is outside its
+Devices are of one kind where their batches hold the same columns. A statistic of a batch is unusual against the past if it is outside the
+device's earlier values. If two or more other devices of the kind delivered on that day, the difference from them must be outside its
 earlier values as well: weather that changes at every station is no fault of one. A device that follows three or more others is judged by
 that difference alone, since a season hides a wrong reading among its earlier values. The difference is taken from the median of the other
 devices' deviations from their own levels. The median over the window is also compared with the past, to detect changes that all its batches

@@ -19,7 +19,7 @@ MIN_DEVICES = 20
 TIMES, ACT_TIMES = 1.25, 1.5
 """The factor from which a longer time is reported, and the lower bound of the factor from which it is `act`."""
 OWN = 0.01
-"""Largest p-value of a group's difference from the other devices at which a change is attributed to the group, not to all devices."""
+"""A change is attributed to a group, and not to all devices, up to this p-value of the group's difference from the other devices."""
 
 
 @dataclass(frozen=True)

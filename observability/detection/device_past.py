@@ -2,7 +2,7 @@
 
 Runs are of one kind where model and parameters are the same, random draws aside. Each device is represented by one figure a run, so that
 readings of one run, which are correlated, count once. The figure is compared with the median of up to MAX_EARLIER earlier runs by Student's
-t with a robust spread, adjusted for all devices and readings of the run, and must differ by the minimum as well.
+t with a robust spread. The p-value is adjusted for all devices and readings of the run, and the difference must reach the minimum as well.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,8 @@ MIN_SPREAD = 1 / 5
 
 
 def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["DataFrame"]) -> list[RunClaim]:
-    """Return a claim for each device that differs from its earlier runs, one that none does, or one that says how many more are needed.
+    """Return a claim for each device that differs from its earlier runs. If none does, one claim that says so; with too few earlier runs,
+    one that says how many more are needed.
 
     now: figures of the run by unit; earlier: the same of each earlier run of its kind, oldest first.
     """

@@ -56,9 +56,11 @@ MIN_SHARE = 1e-3
 OF_THE_DAY = 0.5
 """A column follows the calendar where the diversity of its values within a usual day is at most this part of the reference's diversity."""
 OWN_VALUE = 0.8
-"""Share of the rows of a day with one value, and of days with another than the day before, of a column with a value of its own each day."""
+"""A column has a value of its own each day if at least this share of a day's rows has one value, and if on at least this share of days the
+value differs from the day before."""
 FARTHER = 1.1
-"""A column that follows the calendar is new where it is a tenth farther from the reference than the same number of past days ever was."""
+"""The drift of a column that follows the calendar is new if the window is a tenth farther from the reference than any equally long stretch
+of past days."""
 
 
 @dataclass(frozen=True)
@@ -563,8 +565,8 @@ class DriftSeries:
 def drift_series(drift: ColumnDrift, at: DistributionChange, weights: Floats | None = None) -> DriftSeries:
     """Return the series that separates the two distributions best.
 
-    It is the mean of log(now / reference) over each day's rows, by the groups of the PSI, so that the distance of the window's mean from
-    the reference's is the PSI; or the mean of given weights by group.
+    It is the mean of log(now / reference) over each day's rows, by the groups of the PSI: the window's mean minus the reference's mean is
+    then the PSI. With given weights, it is their mean by group.
     """
     reference, after = (np.maximum(counts / counts.sum(), MIN_SHARE) for counts in at.groups)
     weights = np.log(after / reference) if weights is None else weights

@@ -1,9 +1,9 @@
 """Decide whether a performance estimate extrapolates: whether the inputs are too far from the reference for it to hold.
 
-An estimate carries the meaning of scores over from the reference, where labels confirm it only for inputs like those of the reference. One
-rule, from the counts that serving/drift reads: some input has a PSI of at least LIMIT against the reference, without the part that samples
-of this size show by chance. Rows of a day share the value of a column of the calendar (weekday, holiday), so a week holds seven values of
-it: such a column counts only where OUTSIDE of the rows lie outside the reference's range or levels.
+An estimate assumes that scores mean what they meant in the reference. The labels of the reference confirm this only for inputs like the
+reference's. One rule, from the counts that serving/drift reads: some input has a PSI of at least LIMIT against the reference, without the
+part that samples of this size show by chance. Rows of a day share the value of a column of the calendar (weekday, holiday), so a week holds
+seven values of it: such a column counts only where OUTSIDE of the rows lie outside the reference's range or levels.
 
 Measured on 581 windows of 38 models (two streams that decay by nature, a land-cover survey in the order of its map, the sample fleet, clean
 streams): of 216 estimates that were off by 5 points or more the rule keeps 3; of 194 windows of streams that do not move it withholds none.

@@ -1,8 +1,8 @@
 """Detect a gradual shift of a model's main metric that no single week shows.
 
-Each day of the last four weeks is compared with the worse of the reference and the weeks before those, less half of the smallest loss that
-matters, in standard deviations of a day; the scores go into the e-detector of stats/sequential.py, whose mean time between false alarms is
-stated.
+Each day of the last four weeks is compared with the reference or with the weeks before, whichever is worse. The score of a day is its loss
+minus half of the smallest loss that matters, in standard deviations of a day. The scores go into the e-detector of stats/sequential.py,
+whose mean time between false alarms is stated.
 """
 
 from dataclasses import dataclass

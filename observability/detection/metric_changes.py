@@ -1,7 +1,6 @@
 """Measure how much worse a performance metric is than in the reference, or than in the model's own past.
 
-Where most labels of the window are still to come, the last seven days that have theirs are measured instead, which may lie before the
-window.
+If most labels of the window are still to come, the last seven days with labels are measured instead; these may lie before the window.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Compare single new values (one delivery, one run of a rule) with the past ones of the same source.
 
-Each value is compared with the past median (of its weekday where there are two weeks of past), relative to the robust variation of single
-values (stats/dispersion.py), so that a past fault does not hide the next one. An unusual value must also be more extreme than nearly all
-past values.
+Each value is compared with the past median (of its weekday, if there are two weeks of past), relative to the variation of single values.
+That variation is robust (stats/dispersion.py), so a past fault does not hide the next one. An unusual value must also be more extreme than
+nearly all past values.
 """
 
 from dataclasses import dataclass

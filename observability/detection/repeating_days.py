@@ -22,12 +22,13 @@ days.
 
 
 def lacks_such_days(reference: Floats, others: Floats, earlier: Floats, such: Floats, share: float, row_share: float, limit: float) -> bool:
-    """Whether a reference clearly contains no days of a kind (one weekday) and is like the other days, from which earlier such days differ.
+    """Whether a reference clearly contains no days of a kind (one weekday): it is like the other days, and earlier days of this kind differ
+    from them.
 
-    False if unknown: with few such days, or days that differ little, a reference with them would be as near to the other days as one that
-    drifted within its limit. Counts by group: reference; others: the other days of the past; earlier: the past days of that kind; such: the
-    last ones. share: of days of that kind. row_share: part of the variance of the reference's shares that comes from rows, because rows of
-    a day are not independent draws. limit: PSI from which two sides differ.
+    False if unknown: with few such days, or days that differ little, a reference that contains them is as near to the other days as a
+    reference that drifted within its limit. Counts by group: reference; others: the other days of the past; earlier: the past days of that
+    kind; such: the last ones. share: of days of that kind. row_share: part of the variance of the reference's shares that comes from rows,
+    because rows of a day are not independent draws. limit: PSI from which two sides differ.
     """
     if min(others.sum(), earlier.sum(), such.sum()) <= 0 or distance.psi(others, earlier) < limit:
         return False

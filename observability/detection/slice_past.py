@@ -50,8 +50,8 @@ def slice_days(side: SampledRows) -> Floats:
 
 @dataclass(frozen=True)
 class SliceBeginning:
-    """Whether the change of a slice was there when the window began, since when it has been a warning (None where unknown), and whether the
-    month as a whole shows it.
+    """The beginning of a slice's change: whether it was there when the window began, since when it has been a warning (None if unknown),
+    and whether the month as a whole shows it.
     """
 
     stood: bool = False

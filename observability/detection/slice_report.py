@@ -157,8 +157,8 @@ def beyond_the_limit(held: SearchedSlices, weak: WeakSlices, context: Context) -
 def weak_slice_claims(
     held: SearchedSlices, weaker: WeakSlices, named: Sequence[Finding], context: Context, young: bool, past: PastSlices | None
 ) -> list[Finding]:
-    """Return findings about slices that are significantly worse than elsewhere and than in the baseline but that the search did not name,
-    because seasonal variation between slices hides them; the worst first. past: as of `slice_claims_of`.
+    """Return findings about slices that the search did not name, because seasonal variation between slices hides them, but that are
+    significantly worse than elsewhere and than in the baseline; the worst first. past: as of `slice_claims_of`.
     """
     losses = [finding for finding in named if weaker.spec is not None and finding.metric == weaker.spec.metric]
     parts = [tuple((name, level) for name, level in finding.evidence.get("conditions", ())) for finding in losses]
@@ -179,7 +179,9 @@ def weak_slice_claims(
 
 
 def ranked_slices(held: Sequence[SearchedSlices]) -> dict[str, list[dict[str, Any]]]:
-    """Return the single slices of each loss that became worse by most, themselves and than the rest, significant or not, for a page."""
+    """Return, for a page, the single slices of each loss that worsened most (in themselves and relative to the rest), significant or
+    not.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
     for part in held:
         for name, singles in part.result.single.items():

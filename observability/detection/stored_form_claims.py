@@ -97,7 +97,7 @@ def _exact_claims(audit: StorageAudit) -> Iterator[StoredFormClaim]:
 
 
 def _fidelity_claims(audit: StorageAudit, form: StoredForm) -> Iterator[StoredFormClaim]:
-    """How close the files of the group that loses most are to the exact ones, for each figure whose least value is stated."""
+    """For each figure with a stated least value: how close the files are to the exact files, in the group that loses most."""
     for figure, (metric, unit) in FIDELITY_METRICS.items():
         least, known = audit.least.get(figure), [each for each in form.fidelity if figure in each.figures]
         if least is None or not known:

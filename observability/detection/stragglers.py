@@ -3,9 +3,9 @@
 Processes that average gradients wait for the slowest one, and that wait is logged as communication: a slow rank has *short* communication,
 and its peers long ones. Ranks are therefore compared by their own work, phase by phase, and by communication without the wait. Score of a
 rank in a phase: the fastest rank's time over its own, the median over common steps (NVIDIA's resiliency extension calls a rank a straggler
-below 0.75). In communication it is the median of the other ranks over its own: one rank that is late for a reason that no phase tells makes
-the communication of all others long, and the fastest would be that rank. The median of all steps misses a rank that became slow after half
-of them, so the last quarter and the last steps are tested too. Since the fastest and the slowest are selected from all ranks, several
+below 0.75). In communication it is the median of the other ranks over its own: if one rank is late for a reason that no phase shows, the
+communication of all other ranks is long, and this rank would be the fastest. The median of all steps misses a rank that became slow after
+half of them, so the last quarter and the last steps are tested too. Since the fastest and the slowest are selected from all ranks, several
 times, the intervals are simultaneous at 95 %. Where waiting is large and no rank is significantly slower, or a rank is slower in too few
 steps to test, the claim is `unknown`.
 """
@@ -36,7 +36,7 @@ LATE_SHARE = 0.25
 steps if the second test has at least twice as many.
 """
 MIN_RECENT, CHANCE = 3, 0.001
-"""Fewest consecutive last steps in which one rank is slow, and the largest chance of such a row of steps if all ranks are equal."""
+"""Fewest consecutive last steps in which one rank must be slow, and the largest probability of such a sequence if all ranks are equal."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,8 @@ def slow_ranks(times: RankTimes, *, late: bool = False, among: int = 1) -> list[
     """Return the score of each rank in its slowest phase, slowest first; communication without the wait.
 
     The slowest phase is the phase that costs most time among the phases significantly below the limit; if there is none, the phase with the
-    lowest score. A phase counts only where its excess over what it is compared with is at least 2 % of the rank's own time. among: number
-    of tests; the intervals of all ranks in all tests are simultaneous at 95 %.
+    lowest score. A phase counts only if its excess over its baseline is at least 2 % of the rank's own time. among: number of tests; the
+    intervals of all ranks in all tests are simultaneous at 95 %.
     """
     found: list[Slow] = []
     own = np.maximum(np.median(times.own, axis=1), 1e-9)

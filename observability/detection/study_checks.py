@@ -229,7 +229,7 @@ def winner_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def held_back_figure(study: StudyResults) -> SearchFigure | None:
-    """How much larger the error of the better half of the settings is on test data than on the data by which they were chosen."""
+    """The error of the better half of the settings on test data, divided by their error on the data by which they were chosen."""
     name = base_metric(study.metric)
     tested = next(
         (

@@ -292,8 +292,8 @@ class FurtherTrials:
 def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> FurtherTrials | None:
     """Return the expected gain of a quarter more trials, that is the expected regret of stopping now; None with too few settings.
 
-    The expected best of k trials falls less and less with k (it is convex), so the next m trials bring at most what the last m did.
-    The bound holds for trials drawn alike; a sampler that learns can be better, and its later trials then are among the best already.
+    The expected best of k trials falls ever more slowly with k (it is convex), so the next m trials bring at most as much as the last m
+    did. The bound holds for trials drawn alike; a sampler that learns can be better, and its later trials then are among the best already.
     """
     trials = study.settings
     n = len(trials)
@@ -324,8 +324,8 @@ def _last_gain(cost: Array, more: int) -> float:
 
 
 def study_gain(study: StudyResults) -> tuple[float, str] | None:
-    """Return how much better the best setting is than the repeated setting, or without one than the first trial, and which of the two it
-    was.
+    """Return how much better the best setting is than the repeated setting (without one: than the first trial), and which of the two was
+    used.
     """
     comparison = winner_against_chance(study)
     if comparison is not None:

@@ -60,8 +60,8 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
     """Return the p-values of new values among the past values of their column, NaN where too little is known.
 
     values: new batches × columns; noise: sampling variance of each value; floor: smallest standard deviation. The spread is the larger of
-    the median absolute deviation and the range of the central seven eighths, each as a standard deviation, so that a second mode (weekends)
-    is not significant and a fault of a few past days does not hide the next one. A value that an eighth of the past values reached is not
+    the median absolute deviation and the range of the central seven eighths, each as a standard deviation. So a second mode (weekends) is
+    not significant, and a fault of a few past days does not hide the next one. A value that an eighth of the past values reached is not
     significant.
     """
     ordered, known = past.ordered

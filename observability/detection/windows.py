@@ -26,7 +26,7 @@ def last_day_masks(
     first: float = -np.inf,
     counts: Sequence[int] = LAST_DAYS,
 ) -> Iterator[tuple[int, Mask]]:
-    """Return (number of days, mask of the days) of the last 1, 3 and 7 days, where they are fewer than the window's and hold enough.
+    """Return (number of days, mask of the days) of the last 1, 3 and 7 days, if they are fewer than the window's days and hold enough rows.
 
     days: numbers of days since 1970. first, last: numbers of the window's first and last whole day. length: days of the window.
     """
