@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 EVENT_DAYS, NOTE_DAYS = 14, 1
-"""Largest number of days between an event and a finding that it is attached to: 14 for a change, 1 for a note."""
+"""Largest number of days between an event and the finding to which it is attached: 14 for a change, 1 for a note."""
 CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
 """Events that change what a model reads or does."""
 
@@ -30,8 +30,8 @@ def dated_finding(finding: Finding) -> Finding:
 
 
 def with_nearest_event(finding: Finding, marks: "DataFrame") -> Finding:
-    """The finding with the nearest event before its onset (before the window's end where the onset is unknown), of its model or without a
-    model.
+    """The finding with the nearest event before its onset, or before the window's end if the onset is unknown. Events of its model and
+    events without a model count.
 
     A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only where there was
     no change.

@@ -2,8 +2,8 @@
 fleet's budget confirms.
 
 Pure. Nothing here changes a state or a severity: a model beyond its level is shown as that. A fleet of a thousand models, each with a few
-false alarms a year, has one a day, so what a single model's test finds is compared with the budget of the whole fleet before people are
-told. The reasons and the simulation are in docs/decisions/0073.
+false alarms per year, has several per day. So what a single model's test finds is compared with the budget of the whole fleet before people
+are told. The reasons and the simulation are in docs/decisions/0073.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ def fleet_alarms(
 
 
 def is_confirmed(fault: SharedFault, analyzers: int, models: int) -> bool:
-    """Whether a shared fault is larger than chance would make it in this number of models, however their findings depend on each other."""
+    """Whether a shared fault is larger than chance explains in this number of models, however their findings depend on each other."""
     critical = [incident.lead for incident in fault.incidents if incident.lead.severity == "act"]
     chances = [weekly_chance(finding, analyzers) for finding in critical]
     if any(chance is None for chance in chances):

@@ -1,9 +1,9 @@
 """Findings of windows, kept until something they depend on changes, and from one process to the next.
 
-Findings of a window depend on the rows of its model, the registration, the instant of evaluation, and the program. They are kept with the
-number of the last commit that may concern the model, in memory, and at the end of the dashboard and of each check in a file beside the
-store, with a digest of the program. The store holds these numbers too: findings of another number are computed again, and a file of another
-program is not used.
+Findings of a window depend on the rows of its model, the registration, the instant of evaluation, and the program. They are kept in memory
+with the number of the last commit that may concern the model. At the end of the dashboard and of each check they are written to a file
+beside the store, with a digest of the program. The store holds these numbers too: findings of another number are computed again, and a file
+of another program is not used.
 """
 
 import hashlib
@@ -231,7 +231,9 @@ def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
 
 
 def report_generation(generations: Mapping[str, int], model: str) -> int:
-    """The number of the last commit that may concern a model or the findings about its other records, some of which name no model."""
+    """The number of the last commit that may concern a model, or the findings about its other records; some of these records name no
+    model.
+    """
     return max(model_generation(generations, model, computed=True), generations.get(UNNAMED, 0))
 
 
