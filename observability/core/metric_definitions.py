@@ -73,15 +73,15 @@ burn_rate | Burn rate | times | low | Consumption of the error budget relative t
   and 30 minutes of the short windows. | share bad / (1 - target) | Google SRE workbook, 2018
 missing_key_rate | Missing rows of a batch | share | low | Share of the expected keys (or rows) of a batch of predictions that were not
   delivered. | missing / expected | Great Expectations; ours
-duplicate_key_rate | Duplicate keys of a batch | share | low | Share of the rows of a batch of predictions whose key another row
-  has. |   repeated / rows | Deequ (Schelter et al. 2018)
+duplicate_key_rate | Duplicate keys of a batch | share | low | Share of the rows of a batch of predictions whose key another row has. |
+  repeated / rows | Deequ (Schelter et al. 2018)
 batch_late_hours | Lateness of a batch | h | low | Hours from the time at which a batch of predictions was due to the arrival of its last
   row; 0 where it came in time. | last arrival - due | Google SRE workbook, data processing
 batch_default_rate | Default scores of a batch | share | low | Share of a batch's rows with its most frequent score, where earlier batches
   did not have that score as often. | most frequent score / rows | ours
 batch_score_drift | Score drift of a batch | PSI | low | Population stability index of the scores of a batch against the batches before
   it, of all rows or of a slice. | Σ (p - q) ln(p / q) | Siddiqi (2006)
-batch_gap_hours | Time between batches | h | low | Hours from one batch of a source to the next. Hours so far where the next has not
+batch_gap_hours | Time between batches | h | low | Hours from one batch of a source to the next; hours so far if the next batch has not
   arrived. | at - at of the one before | Google SRE workbook, data processing
 batch_delay_hours | Batch delay | h | low | Hours from the end of a batch's capture period to its arrival. | at - captured_to | Google SRE
   workbook, data processing
@@ -120,8 +120,8 @@ audited_duplicates | Duplicate rows | share | low | Share of the rows of a datas
   rows | ours
 audited_suspects | Suspect labels | share | low | Share of the rows whose label a model that was not fitted on them contradicts with
   confidence. | suspect rows / rows | Northcutt et al. 2021
-form_flip_rate | Changed decisions of a form | share | low | Share of the same rows that a form of a model decides otherwise than the model
-  as registered; for regression, answers that differ by more than 5 % of their standard deviation. | changed / rows | Hooker et al. 2020
+form_flip_rate | Changed decisions of a form | share | low | Share of rows that a form of a model decides differently from the registered
+  model; for regression, answers that differ by more than 5 % of their standard deviation. | changed / rows | Hooker et al. 2020
 form_slice_gap | Changed decisions in a slice | share | low | Share of decisions that a form changes in a slice minus that in the other
   rows. | changed / rows of the slice - of the others | Newcombe 1998; Hooker et al. 2020
 form_unstable_rate | Unstable decisions of a form | share | low | Share of rows that a form decides differently in another pass over the
@@ -140,11 +140,11 @@ augmentation_affinity | Affinity of an augmentation | ratio | high | Accuracy on
   | accuracy on copies / accuracy | Gontijo-Lopes et al. 2020
 augmentation_diversity | Diversity of an augmentation | ratio | | Final training loss with an augmentation over that without. | loss with /
   loss without | Gontijo-Lopes et al. 2020
-audit_age_days | Age of an audit | days | low | Days since the newest audit of a model version. Only reviews frozen before audit_days_left
-  stood for all audits hold it. | now - at | ours
-controller_regret | Regret of a controller | share | low | By what share the mean outcome of a steering model's decisions is above that of
-  the old rule. Both are of the same decisions where both outcomes are logged; otherwise the old rule's are from the time when it
-  steered. | model / heuristic - 1 | Cochran 1977; Welch 1947
+audit_age_days | Age of an audit | days | low | Days since the newest audit of a model version. Found only in older frozen reviews;
+  audit_days_left replaced it. | now - at | ours
+controller_regret | Regret of a controller | share | low | Relative excess of the mean outcome of a steering model's decisions over the old
+  rule's. Both are for the same decisions if both outcomes are logged; otherwise the old rule's outcomes are from the time when it steered.
+  | model / heuristic - 1 | Cochran 1977; Welch 1947
 controller_tail_ratio | Tail of a controller | ratio | low | Highest quantile of the outcome that can be measured (p99.9, p99 or p95) under
   a steering model, over that under the old rule. | quantile / quantile | David and Nagaraja 2003
 controller_guardrail_rate | Guardrail rate | share | low | Share of a steering model's decisions that a guardrail handed to the old rule.
@@ -153,8 +153,8 @@ controller_bias | Bias of predicted outcomes | share | | Actual outcomes of a st
   actual ones. | (actual - predicted) / actual | Cochran 1977
 controller_coverage | Coverage of predicted outcomes | share | high | Share of actual outcomes inside the interval that a steering model
   predicted. | inside / decisions | Marcus et al. 2021
-controller_feedback | Feedback of a controller | share | | Chance that an input is higher while a steering model decides than while the old
-  rule does, less a half. | P(higher) - 1/2 | Brunner and Munzel 2000
+controller_feedback | Feedback of a controller | share | | Probability that an input is higher while a steering model decides than while the
+  old rule decides, minus a half. | P(higher) - 1/2 | Brunner and Munzel 2000
 controller_off_share | Kill switch | share | low | Share of decisions that were left to the old rule because the kill switch was on. | off /
   decisions | ours
 device_late_share | Devices that send late | share | low | Share of devices whose answers reached the collector more than 24 hours
@@ -169,20 +169,20 @@ device_answer_disagreement | Answers unlike the server's | share | low | Share o
   the server's under the same id; for regression by more than a tenth of the server's standard deviation. | differing / compared | ours
 device_count_gap | Devices' own count | share | | Share of differing answers in the rows minus the share that the devices
   report. | by rows - by devices | ours
-device_latency_ratio | Slower devices | ratio | low | Geometric mean over devices of their p99 latency over that of their own past, or of
-  the other devices. | exp(mean(ln(now / before))) | ours
+device_latency_ratio | Slower devices | ratio | low | Geometric mean over devices of their p99 latency divided by the p99 latency of their
+  own past, or of the other devices. | exp(mean(ln(now / before))) | ours
 device_stale_share | Devices on an old version | share | low | Share of devices that serve a version which another replaced at least two
   weeks ago. | devices / devices | ours
-ring_crash_gap | More crashes on a new version | share | low | Share of a ring's devices that crashed on the new version, less that of
+ring_crash_gap | More crashes on a new version | share | low | Share of a ring's devices that crashed on the new version, minus the share of
   devices on earlier versions in the same days. | devices / devices - devices / devices | ours
-answer_shift | Shift of numbers | units of the answer | | Mean difference of the numbers that a vendor's model answers to fixed questions
-  from the typical ones of the baseline. | mean(answer - typical) | ours
+answer_shift | Shift of numbers | units of the answer | | Mean difference between a vendor model's numeric answers to fixed questions and
+  the typical answers of the baseline. | mean(answer - typical) | ours
 storage_days_left | Days until full | days | high | Days until a place has no room left at its growth. | room / mean daily growth, as a
   random walk with drift | ours; Newey and West 1987
 storage_growth | Growth of stored data | GB a day | low | Median growth of the stored bytes by day. | median of used - used before | ours
 storage_used_share | Used room | share | low | Share of the room of a place that is used, median of three reports. | used / capacity | ours
-storage_retention_overdue_days | Retention overdue | days | low | Days by which the oldest data of a place exceed the time that they are to
-  be kept, median of three reports. | at - oldest_at - keep_days | ours
+storage_retention_overdue_days | Retention overdue | days | low | Days by which the oldest data of a place exceed their retention time,
+  median of three reports. | at - oldest_at - keep_days | ours
 storage_duplicate_share | Duplicate bytes | share | low | Share of stored bytes whose content is stored twice. | duplicate / used | ours
 storage_cold_share | Cold bytes | share | low | Share of the bytes of a fast place that nothing has read for 90 days. | cold / used | ours
 storage_small_file_share | Small files | share | low | Share of the files of a place below 1 MB. | small files / files | Hadoop; Delta Lake
@@ -193,14 +193,13 @@ storage_corrupt_rate | Checksum failures | share | low | Share of checked blocks
   corrupt / checked | Wilson 1927
 storage_backup_age_hours | Age of the newest backup | h | low | Hours from the newest complete backup to the newest report. |
   at - backup_at | ours
-storage_restore_age_days | Age of the last restore test | days | low | Days since a backup was restored and compared. |
-  at - restored_at | ours
-storage_behind_hours | Copy behind its source | h | low | Hours from the time up to which a copy holds what its source had to the newest
-  report. | at - complete_to | ours
+storage_restore_age_days | Age of the last restore test | days | low | Days since a backup was last restored and compared. | at -
+  restored_at | ours
+storage_behind_hours | Copy behind its source | h | low | Hours by which a copy was behind its source at the newest report, from the time up
+  to which the copy is complete. | at - complete_to | ours
 storage_silence_hours | Silence of a place | h | low | Hours since the newest report of a place that stores data. | now - newest | ours
-stored_flip_rate | Decisions changed by a stored form | share | low | Share of the same rows that a model decides otherwise when they are
-  read from the lossy form in use; for regression, answers that differ by more than 5 % of their standard deviation. |
-  changed / rows | ours
+stored_flip_rate | Decisions changed by a stored form | share | low | Share of rows that a model decides differently if they are read from
+  the lossy form in use; for regression, answers that differ by more than 5 % of their standard deviation. | changed / rows | ours
 stored_slice_gap | Changed decisions in a slice, stored form | share | low | Share of decisions that the lossy form in use changes in a
   slice minus that in the other rows. | changed / rows of the slice - of the others | Newcombe 1998; Hooker et al. 2020
 stored_values_lost | Values lost by a stored form | count | low | Values of a dataset that the lossy form in use cannot hold. | count |
@@ -228,14 +227,14 @@ gold_accuracy | Accuracy on gold items | share | high | Share of correct first a
   answers to gold items | Wilson 1927; Fisher's exact test
 suggestion_acceptance | Suggestion acceptance rate | share | | Share of answers equal to the suggestion, among answers that were shown
   one. | answers equal to the suggestion / shown | ours
-suggestion_accuracy | Suggestion accuracy by confidence | share | high | Share of correct suggestions (by gold) among those with at least a
-  given confidence, with the share of all suggestions that have it (coverage). | right / suggestions of gold items with that confidence |
-  El-Yaniv and Wiener 2010 (risk and coverage)
+suggestion_accuracy | Suggestion accuracy by confidence | share | high | Share of correct suggestions (by gold) among suggestions from a
+  given confidence on. Coverage: the share of all suggestions with that confidence. | right / suggestions of gold items with that confidence
+  | El-Yaniv and Wiener 2010 (risk and coverage)
 wrong_suggestions_taken | Accepted wrong suggestions | share | low | Share of wrong suggestions (by gold) that the annotator accepted. |
   taken / shown that contradict the gold answer | ours
-suggestion_anchoring | Anchoring by suggestions | share | low | Rate of a wrong answer where it is suggested, less its rate among other
-  annotators of the same items without a suggestion. | P(wrong answer given it is suggested) - P(the same answer, nothing suggested),
-  within items | Mantel and Haenszel 1959; Sato et al. 1989
+suggestion_anchoring | Anchoring by suggestions | share | low | Rate of a wrong answer among annotators to whom it is suggested, minus its
+  rate among annotators of the same items without a suggestion. | P(wrong answer given it is suggested) - P(the same answer, nothing
+  suggested), within items | Mantel and Haenszel 1959; Sato et al. 1989
 label_seconds | Time per label | s | | Median time per label. | median of seconds | statistics
 fatigue_slope | Accuracy by hours at work | share per hour | high | Change of gold accuracy per hour since the session began, within
   sessions. | slope of correctness on hours, within sessions | Liang and Zeger 1986
@@ -257,13 +256,13 @@ personal_data_share | Texts with personal data | share | low | Share of the text
   | ISO/IEC 7812; ISO 13616
 near_duplicate_share | Near-identical requests of one subject | share | low | Largest share of all requests that are nearly identical
   requests of one subject. | rows of the largest group of alike requests / rows | ours
-far_request_share | Requests far from the reference | share | low | Share of sampled requests whose fifth neighbour in the reference is
-  farther than that of 99 % of the reference's own rows. | far requests / requests | nearest-neighbour distance (Sun et al. 2022)
+far_request_share | Requests far from the reference | share | low | Share of sampled requests that are farther from their fifth neighbour in
+  the reference than 99 % of the reference's own rows. | far requests / requests | nearest-neighbour distance (Sun et al. 2022)
 odd_subjects | Subjects that stand out | count | low | Subjects that cover the input space, search the decision boundary or send requests
   far from the reference, unlike all others. | count | ours
-input_coverage | Input space covered by one subject | share | low | 200 points are spread evenly over the inputs' ranges; this is the
-  share of them that are the nearest to a request of the subject. A subject that copies a model covers more than the same number of
-  other requests. | nearest points / 200 | Tramèr et al. 2016
+input_coverage | Input space covered by one subject | share | low | Share of 200 points, spread evenly over the inputs' ranges, that are the
+  nearest point to a request of the subject. A subject that copies a model covers more than the same number of other requests. | nearest
+  points / 200 | Tramèr et al. 2016
 boundary_request_share | Near-identical requests at the boundary | share | low | Share of a subject's near-identical requests that are as
   near to the decision boundary as the nearest 5 % of the others' requests. | near requests / near-identical requests | Chen, Carlini and
   Wagner 2020
@@ -275,8 +274,8 @@ over_reliance | Followed errors | share | low | Share of the model's errors that
   action | Schemmer et al. 2023
 under_reliance | Overridden right answers | share | low | Share of the model's right answers that people overrode. | overridden right
   answers / right answers with a logged action | Schemmer et al. 2023
-call_psi | Drift of calls | nats | low | Shift of a column of a language model's calls from the four weeks before, in deciles or levels of
-  those; missing values are a bin of their own. | Σ (q - p) ln(q / p) | Lewis (1994)
+call_psi | Drift of calls | nats | low | Shift of a column of a language model's calls from the eight weeks before, in deciles or levels of
+  those weeks; missing values are a bin of their own. | Σ (q - p) ln(q / p) | Lewis (1994)
 answer_change_rate | Changed answers | share | low | Share of fixed questions whose answer differs from the typical answer of the baseline
   rounds; of free text, whose answer is much less similar to it than usual ones. | different / answered by both | ours
 answer_flip_rate | Flips since the last round | share | low | Share of fixed questions whose answer differs from the round before. |
@@ -291,8 +290,8 @@ probe_failure_rate | Failed probes | share | low | Share of fixed questions that
   RED method (Wilkie 2018)
 probe_accuracy | Accuracy on probes | share | high | Share of fixed questions with a known answer that are answered right. | right /
   known | ours
-probe_error | Error on probes | units of the answer | low | Mean distance of the numbers that a vendor's model answers to fixed
-  questions from the right numbers. | mean(abs(answer - right number)) | ours
+probe_error | Error on probes | units of the answer | low | Mean distance between a vendor model's numeric answers to fixed questions and
+  the right numbers. | mean(abs(answer - right number)) | ours
 probe_latency | Latency of probes | ms | low | Median latency of the answers of a round. | 50 % quantile | ours
 probe_tokens | Tokens of an answer | tokens | | Mean number of output tokens of the answers of a round. | mean | ours
 probe_month_cost | Monthly cost of probes | money | low | Expected cost of the calendar month's probes: cost so far and a forecast of the
@@ -304,8 +303,8 @@ default_score_rate | Most frequent score | share | low | Share of the most frequ
   without calling the model. | rows of the most frequent score / rows | ours
 threshold_shift | Decisions at another threshold | share | low | Share of decisions that differ from those at the usual decision threshold
   for the same scores. | rows decided otherwise / rows since the change | ours
-late_rate | Late predictions | share | low | Share of predictions that arrive more than twice as late as nearly all did in the month before.
-  | rows with arrived - at > 2 p99 of the past / rows | ours
+late_rate | Late predictions | share | low | Share of predictions with more than twice the delay that 99 % of predictions kept in the month
+  before. | rows with arrived - at > 2 p99 of the past / rows | ours
 clock_skew | Clock skew of a device | s | | Arrival delay of a device's records minus that of the other devices; negative: its clock is
   ahead. | median (arrived - at) - median of the other devices | ours
 distinct_ratio | Distinct values of a device | ratio | high | Distinct values of a feature on a device, relative to as many rows of the
@@ -374,19 +373,19 @@ membership_exposure | Exposure of training records | share | low | Share of trai
 shifted_fairness_gap | Largest gap under shift | share | low | Difference between groups in a rate of the chosen criterion, under the worst
   shift of the population within a stated divergence. | highest - lowest rate on reweighted rows |
   Hardt, Price and Srebro 2016; Hainmueller 2012
-label_leakage | Label known by one feature | share | low | How far the strongest single feature alone knows the label on rows that it was
-  not fitted on: 0 is chance, 1 is perfect; by ROC AUC, of several classes by accuracy, for regression by MAE. |
-  (score - chance) / (perfect - chance) | Kaufman et al. 2012, Leakage in data mining
+label_leakage | Label known by one feature | share | low | How well the strongest single feature predicts the label on rows that were not
+  used for fitting: 0 is chance, 1 is perfect. Measured by ROC AUC, for several classes by accuracy, for regression by MAE. | (score -
+  chance) / (perfect - chance) | Kaufman et al. 2012, Leakage in data mining
 training_overlap | Held-out rows in the training rows | share | low | Share of held-out rows whose features a training row has, exactly or
   nearly. | held-out rows with such a row / held-out rows | Kaufman et al. 2012, Leakage in data mining
 explanation_stability | Stability of explanations | -1 to 1 | high | Rank correlation of a prediction's attributions between backgrounds
   drawn with different seeds. | mean of Spearman's rank correlation over pairs | Alvarez-Melis and Jaakkola 2018
-challenger_gain | Loss that a challenger avoids | share | low | Share of the loss of the version that serves (the owner's cost of errors,
-  errors, absolute errors) that a version in shadow avoids on the same rows; negative where it adds to it. | 1 - loss of the challenger /
-  loss of the champion | ours, from McNemar 1947 and the paired t interval
-challenger_slice_loss | Loss that a challenger adds in a slice | units of the metric | low | Mean loss (error rate, for regression absolute
-  error) of a version in shadow less that of the version that serves, on the same rows of the slice in which it surely adds most;
-  0 without one. | mean difference | ours, from McNemar 1947 and the paired t interval
+challenger_gain | Loss that a challenger avoids | share | low | Share of the serving version's loss (the owner's cost of errors, errors,
+  absolute errors) that a version in shadow avoids on the same rows; negative if it adds loss. | 1 - loss of the challenger / loss of the
+  champion | ours, from McNemar 1947 and the paired t interval
+challenger_slice_loss | Loss that a challenger adds in a slice | units of the metric | low | Mean loss (error rate; for regression, absolute
+  error) of a version in shadow minus that of the serving version, on the same rows, in the slice with the largest significant increase; 0
+  without such a slice. | mean difference | ours, from McNemar 1947 and the paired t interval
 audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since
   a version without an audit replaced the audited one. | expires - now | ours
 export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a dataset to one recipient, at a stated
@@ -403,8 +402,8 @@ canary_sightings | Canaries that came back | records | low | Predictions, labels
   export. | count | Carlini
   et al. 2019, The secret sharer
 export_unlogged | Facts of exports not logged | count | low | Facts that exports do not state, so that they cannot be judged. | count | ours
-attribution_ndcg | Attribution NDCG | 0 to 1 | high | Agreement of the feature ranking with the reference's, top ranks weighing more; 1 is
-  the same order. | DCG of the reference's importances in the current order / in their own | Amazon SageMaker Clarify
+attribution_ndcg | Attribution NDCG | 0 to 1 | high | Agreement of the feature ranking with the reference's ranking, with more weight on top
+  ranks; 1 is the same order. | DCG of the reference's importances in the current order / in their own | Amazon SageMaker Clarify
 additivity_residual | Additivity failures | share | low | Share of explained predictions whose base value and attributions miss the output
   by more than 1 % of their size. | rows with abs(output - base - Σ) > 1 % of (abs(base) + Σ abs) / explained | ours, from Lundberg and
   Lee 2017 (local accuracy)
@@ -416,10 +415,10 @@ sci | Carbon per 1,000 predictions (SCI) | gCO₂e | low | Emissions of serving 
   | ((E I) + M) / R, R = 1,000 predictions | ISO/IEC 21031:2024
 idle_share | Idle energy share | share | low | Share of the service's energy drawn while no prediction was computed. | 1 - energy of
   predictions / energy of the service | ours
-batch_energy | Energy by batch size | J per 1,000 | low | Energy of a thousand predictions in batches of one size; its ends are those of the
-  processor time and of the power. | processor seconds × watts per busy core | ours
-batch_saving | Energy avoidable by batch size or form | share | low | Share of the energy of the served form one by one, or in its smallest
-  measured batches, that another measured batch size or form saves. | 1 - E of the other / E of the served one | ours
+batch_energy | Energy by batch size | J per 1,000 | low | Energy of a thousand predictions in batches of one size. The ends of its interval
+  multiply the ends for processor time and for power. | processor seconds × watts per busy core | ours
+batch_saving | Energy avoidable by batch size or form | share | low | Share of energy that another measured batch size or form saves,
+  compared with the served form one by one or in its smallest measured batches. | 1 - E of the other / E of the served one | ours
 run_energy | Energy of a training run | Wh | low | Energy of a training run, including the power usage effectiveness (PUE) of the
   building. | Σ P Δt PUE | CodeCarbon
 run_energy_forecast | Forecast energy of a running training run | Wh | low | Energy that a running training run will have drawn at its
@@ -469,7 +468,7 @@ exploding_gradient | Exploding gradient | times | low | Largest gradient norm of
   SageMaker Debugger, exploding tensor rule
 vanishing_gradient | Vanishing gradient | units of the metric | high | Gradient norm at the end of a run. | median of the last 5 steps |
   SageMaker Debugger, vanishing gradient rule
-dead_units | Dead units | share | | Share of units of a network that give nothing. | median of the last steps | SageMaker Debugger
+dead_units | Dead units | share | | Share of units of a network whose output is always zero. | median of the last steps | SageMaker Debugger
 update_ratio | Update-to-weight ratio | ratio | | Size of an update divided by that of the weights; about 0.001 is usual. | median over a
   quarter of the steps | Schneider et al. 2021
 learning_rate_jump | Learning rate jump | times | low | Learning rate divided by that of the step before, where it rises above every
@@ -498,7 +497,8 @@ study_pruned_share | Good trials pruned | share | low | Share of pruned trials t
   three quarters of the completed trials were at that step. | better / pruned | ours
 study_bound_share | Best at an edge | share | low | Share of the best settings within 5 % of an edge of the tried range. | at an
   edge / best | ours
-study_noise_ratio | Noise of a study | ratio | low | Spread between seeds over that between settings. | sd / sd | Bouthillier et al. 2021
+study_noise_ratio | Noise of a study | ratio | low | Spread between seeds divided by the spread between settings. | sd / sd | Bouthillier et
+  al. 2021
 study_winner_excess | Luck of the winner | standard deviations | low | How far the winning run is ahead of the mean of the other runs of
   its setting. | gap / sd of the other runs | ours
 study_test_ratio | Test error over tuning error | ratio | low | For the better half of the settings: error on test data divided by the

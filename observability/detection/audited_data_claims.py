@@ -106,9 +106,10 @@ def rows_words(found: int, share: Interval) -> str:
 
 def _level_tail(severity: Severity, limit: float, chance: float) -> str:
     """The limit that a share is compared with, as the end of a sentence."""
-    natural = f"; its columns hold few values, so that about {percent(chance, 2)} of equal rows are chance" if chance >= 0.05 else ""
+    part = percent(chance, 2)
+    natural = f"; its columns hold few values, so about {part} of the equal rows are expected by chance" if chance >= 0.05 else ""
     if severity == "unknown" and chance >= COARSE:
-        return f"{natural}: whether there are more is unknown"
+        return f"{natural}; whether there are more is unknown"
     if severity == "unknown":
         return f"{natural}; whether that exceeds {percent(limit)} is not yet known: it needs more rows"
     return f"{natural}; the limit is {percent(limit)}"

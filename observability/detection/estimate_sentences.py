@@ -77,7 +77,7 @@ def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str
     assert now.value is not None
     said = f"Estimated {metric_name_mid_sentence(metric)} {metric_number(metric, now.value)} is not trusted"
     if check.metric != metric:
-        said += f", as that of {metric_name_mid_sentence(check.metric)} is not"
+        said += f", because the estimate of {metric_name_mid_sentence(check.metric)} is not"
     return f"{said}: {checked_sentence(check)}."
 
 

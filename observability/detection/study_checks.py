@@ -41,7 +41,7 @@ STEPS = {
     TEST: "Check that no tuning row is in the training data; choose on fresh rows.",
     REPEATS: "Let the sampler leave out what was tried, or stop the search.",
     FAILED: "Read the errors of the failed trials; narrow the ranges that break.",
-    WINNER: "Rate the winner by the mean of its repeats; look for what its first run did otherwise.",
+    WINNER: "Rate the winner by the mean of its repeats; look for what its first run did differently.",
 }
 """The next step, by metric."""
 
@@ -152,7 +152,7 @@ def bound_figure(study: StudyResults) -> SearchFigure | None:
         return None
     hits, usual, name, side = max(found, key=lambda each: (each[0], -each[1], each[2]))
     others = len(trials) - len(best)
-    words = f"{hits} of the {len(best)} best settings of study `{study.name}` lie at the {side} edge of what was tried of `{name}`"
+    words = f"{hits} of the {len(best)} best settings of study `{study.name}` lie at the {side} edge of the tried range of `{name}`"
     words += f", and {percent(usual / others)} of the others"
     p_value = fisher_upper_p_value(hits, len(best), usual, others)
     apart = usual / others < 0.5 * hits / len(best) and p_value * len(found) <= SURE

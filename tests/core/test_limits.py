@@ -23,7 +23,7 @@ def test_the_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(
     write(tmp_path, "[limits]\nunregistered_models = 0\n", 2)
     wrong = limits_in_force(tmp_path)
     assert wrong.limits == found.limits
-    assert "unregistered_models" in wrong.problem and "held before" in wrong.problem
+    assert "unregistered_models" in wrong.problem and "earlier limits" in wrong.problem
     write(tmp_path, "[limits", 3)
     assert FILE in limits_in_force(tmp_path).problem
     (tmp_path / FILE).unlink()

@@ -53,7 +53,7 @@ def test_equal_rows_by_chance_raise_the_limit_and_then_nothing_is_told() -> None
     partly = claims(audit(chance=0.3, **many))[CONFLICTING]
     assert partly.severity == "watch" and partly.limit == pytest.approx(0.01 / 0.7)
     coarse = claims(audit(chance=0.9, **many))[CONFLICTING]
-    assert coarse.severity == "unknown" and "about 90 % of equal rows are chance" in coarse.because
+    assert coarse.severity == "unknown" and "about 90 % of the equal rows are expected by chance" in coarse.because
 
 
 def test_suspect_labels_are_a_warning_only_where_a_model_is_better_without_them() -> None:

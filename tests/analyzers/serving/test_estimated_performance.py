@@ -157,7 +157,7 @@ def test_where_the_main_estimate_is_called_off_all_are() -> None:
     assert "accuracy" in own and len(own) < len(found) - 1, "some held by themselves"
     assert {each.severity for each in found.values()} == {"unknown"}
     for metric in found.keys() - {*own, "estimate_error"}:
-        assert "is not trusted, as that of accuracy is not: on the 14 days" in found[metric].because
+        assert "is not trusted, because the estimate of accuracy is not: on the 14 days" in found[metric].because
 
 
 def test_a_window_whose_own_labels_contradict_it_is_not_trusted() -> None:
