@@ -60,7 +60,7 @@ def run_robustness(steps: AuditSteps) -> dict[str, Any]:
     results: dict[str, Any] = {
         "headline": audit_headline("robustness", at, at=curves.HEADLINE_EPSILON),
         "threat": THREAT,
-        "exact_single": found[0]["exact"],
+        "exact_single": all(part["exact"] for part in found),
         "rows": {"from": rows.environment, "attacked": attacked, "disturbed": len(rows)},
         "tolerance": tolerance or None,
         "locked": locked,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from observability.stats.arrays import Bools, Floats, Integers
-from observability.worker.forest import Tree
 from observability.worker.job import Report
 from observability.worker.matrix_scorer import AnswerChange, AttackFeature, MatrixScorer
 
@@ -39,17 +38,6 @@ class CheapestChange:
 def no_change(own: Floats) -> CheapestChange:
     """The start of a search."""
     return CheapestChange(np.full(len(own), np.inf), own.copy())
-
-
-def feature_thresholds(trees: list[Tree], features: int) -> dict[int, Floats]:
-    """The thresholds of each feature in a forest of numeric splits, by its place; none for a feature that is never split on."""
-    found: dict[int, list[Floats]] = {}
-    for tree in trees:
-        for place in np.unique(tree.feature):
-            if tree.limit is not None:
-                found.setdefault(int(place), []).append(tree.limit[tree.feature == place])
-    merged = {place: np.unique(np.concatenate(parts)) for place, parts in found.items() if place < features}
-    return {place: values[np.isfinite(values)] for place, values in merged.items()}
 
 
 def candidate_values(feature: AttackFeature, thresholds: Floats | None, real: Floats) -> Floats:

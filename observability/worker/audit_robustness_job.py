@@ -8,17 +8,17 @@ import pandas as pd
 
 from observability.core.errors import UsageError
 from observability.stats.arrays import Bools, Floats
-from observability.worker import forest_files, text_changes
-from observability.worker.attack_search import CheapestChange, any_changes, feature_thresholds, single_changes
+from observability.worker import text_changes
+from observability.worker.attack_search import CheapestChange, any_changes, single_changes
 from observability.worker.explain_job import score_table, task_from_arguments
 from observability.worker.job import Output, Report
 from observability.worker.matrix_scorer import AnswerChange, AttackFeature, MatrixScorer, attack_features
-from observability.worker.model import OpenModel, Task
+from observability.worker.model import CannotExplain, OpenModel, Task
 from observability.worker.model_files import open_model
 from observability.worker.word_job import text_features
 
-CHANGES = 5
-"""Changed features of a case that are named."""
+CHANGES, MOST_THRESHOLDS = 5, 100_000
+"""Changed features of a case that are named; thresholds of a forest beyond which a grid is asked instead."""
 
 
 def attack_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
@@ -30,7 +30,7 @@ def attack_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], fi
     """
     _, scorer, outcome, free, real = _opened(frames, arguments, files)
     report(0.02, "the model is open")
-    thresholds = _forest_thresholds(arguments["kind"], files["model"], scorer)
+    thresholds = _forest_thresholds(scorer.model, free)
     single = single_changes(scorer, outcome, free, thresholds, real)
     report(0.4, "changes of one feature searched")
     several = any_changes(scorer, outcome, free, real, single, lambda share, text: report(0.4 + 0.6 * share, text))
@@ -53,13 +53,16 @@ def _opened(
     return task, together, AnswerChange(task, arguments["threshold"], arguments["tolerance"]), free, matrix
 
 
-def _forest_thresholds(kind: str, path: Path, scorer: MatrixScorer) -> dict[int, Floats] | None:
-    """The thresholds of a LightGBM forest by feature; None for other models."""
-    if kind != "lightgbm":
+def _forest_thresholds(model: OpenModel, free: dict[int, AttackFeature]) -> dict[int, Floats] | None:
+    """The thresholds of each number of a forest; None for other models, for a number split by category, and beyond MOST_THRESHOLDS."""
+    try:
+        found = model.thresholds() if model.thresholds is not None else None
+    except CannotExplain:
         return None
-    import lightgbm
-
-    return feature_thresholds(forest_files.lightgbm_trees(lightgbm.Booster(model_file=str(path))), len(scorer.columns))
+    numbers = {place: values for place, values in (found or {}).items() if place in free and free[place].is_number}
+    if found is None or sum(map(len, numbers.values())) > MOST_THRESHOLDS or any(np.isnan(values).any() for values in numbers.values()):
+        return None
+    return {place: values[np.isfinite(values)] for place, values in numbers.items()}
 
 
 def _changed(scorer: MatrixScorer, found: CheapestChange, row: int) -> dict[str, list[Any]]:

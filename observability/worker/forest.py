@@ -26,8 +26,8 @@ class Tree:
     """One tree.
 
     feature, left, right: of each split; a child ≥ 0 is a split, else the leaf ~child; split 0 is the root. goes_left: from a matrix
-    (rows, features) to (rows, splits). value: (leaves,). output: the model output that it adds to. limit: the threshold of each split, NaN
-    where it lists categories; a number up to it, or below it, takes one side. None where the reader does not give them.
+    (rows, features) to (rows, splits). value: (leaves,). output: the model output that it adds to. limit: the number of each split,
+    in double precision, below which one side is taken and above which the other; NaN where it lists categories.
     """
 
     feature: Integers
@@ -35,8 +35,18 @@ class Tree:
     right: Integers
     goes_left: Callable[[Floats], Bools]
     value: Floats
+    limit: Floats
     output: int = 0
-    limit: Floats | None = None
+
+
+def feature_thresholds(trees: Sequence[Tree]) -> dict[int, Floats]:
+    """The numbers at which the output of a forest may change, by the place of their feature; none for a feature that is never split on.
+
+    NaN stands among them where a split lists categories.
+    """
+    features = np.concatenate([tree.feature for tree in trees] or [np.empty(0, np.int64)])
+    limits = np.concatenate([tree.limit for tree in trees] or [np.empty(0)])
+    return {int(place): np.unique(limits[features == place]) for place in np.unique(features)}
 
 
 def forest_attributions(trees: Sequence[Tree], row: Floats, background: Floats, output: int = 0) -> Floats:

@@ -59,7 +59,7 @@ def lightgbm_tree(structure: dict[str, Any], output: int) -> Tree:
         return np.asarray(found, np.bool_)
 
     left, right = (np.array([pair[side] for pair in children], np.int64) for side in (0, 1))
-    return Tree(feature, left, right, goes_left, np.array(values), output, limit)
+    return Tree(feature, left, right, goes_left, np.array(values), limit, output)
 
 
 def xgboost_trees(booster: Any, rounds: tuple[int, int]) -> list[Tree]:
@@ -74,7 +74,10 @@ def xgboost_trees(booster: Any, rounds: tuple[int, int]) -> list[Tree]:
 
 
 def xgboost_tree(body: dict[str, Any], output: int) -> Tree:
-    """One tree: single-precision `<` on numbers, a listed category goes right, missing values take the split's default."""
+    """One tree: single-precision `<` on numbers, a listed category goes right, missing values take the split's default.
+
+    A number takes the side of the single-precision number that it is rounded to: the side changes halfway to the one below the threshold.
+    """
     left, right = np.array(body["left_children"], np.int64), np.array(body["right_children"], np.int64)
     inner = left != -1
     numbers = np.cumsum(inner) - 1
@@ -98,7 +101,9 @@ def xgboost_tree(body: dict[str, Any], output: int) -> Tree:
             found[:, place] = np.where(np.isnan(own), default[place], ~listed)
         return np.asarray(found, np.bool_)
 
-    return Tree(feature, child[left[inner]], child[right[inner]], goes_left, condition[~inner].astype(float), output)
+    rounded = (limit.astype(float) + np.nextafter(limit, np.float32(-np.inf)).astype(float)) / 2
+    rounded[list(lists)] = np.nan
+    return Tree(feature, child[left[inner]], child[right[inner]], goes_left, condition[~inner].astype(float), rounded, output)
 
 
 def sklearn_trees(estimator: Any) -> list[Tree]:
@@ -119,7 +124,10 @@ def sklearn_trees(estimator: Any) -> list[Tree]:
 
 
 def sklearn_tree_outputs(body: Any, scale: float, outputs: Sequence[int] | None) -> list[Tree]:
-    """One tree of scikit-learn as one tree per output: single-precision rows, `<=`, missing values take the split's default."""
+    """One tree of scikit-learn as one tree per output: single-precision rows, `<=`, missing values take the split's default.
+
+    The side changes halfway between the last single-precision number up to the threshold and the next one.
+    """
     inner = body.children_left != -1
     child = np.where(inner, np.cumsum(inner) - 1, ~(np.cumsum(~inner) - 1))
     feature, limit = body.feature[inner].astype(np.int64), body.threshold[inner]
@@ -129,13 +137,16 @@ def sklearn_tree_outputs(body: Any, scale: float, outputs: Sequence[int] | None)
         given = matrix[:, feature].astype(np.float32)
         return np.asarray(np.where(np.isnan(given), default, given <= limit), np.bool_)
 
+    single = limit.astype(np.float32)
+    single = np.where(single > limit, np.nextafter(single, np.float32(-np.inf)), single)
+    rounded = (single.astype(float) + np.nextafter(single, np.float32(np.inf)).astype(float)) / 2
     left, right = child[body.children_left[inner]], child[body.children_right[inner]]
     value = body.value[~inner][:, 0, :]
     if outputs is None and value.shape[1] > 1:
         value = value / value.sum(axis=1, keepdims=True)
     named = range(value.shape[1]) if outputs is None else outputs
     return [
-        Tree(feature, left, right, goes_left, value[:, place if outputs is None else 0] * scale, output)
+        Tree(feature, left, right, goes_left, value[:, place if outputs is None else 0] * scale, rounded, output)
         for place, output in enumerate(named)
     ]
 
@@ -154,4 +165,4 @@ def histogram_boosting_tree(predictor: Any, output: int) -> Tree:
         given = matrix[:, feature]
         return np.asarray(np.where(np.isnan(given), default, given <= limit), np.bool_)
 
-    return Tree(feature, child[nodes["left"][inner]], child[nodes["right"][inner]], goes_left, nodes["value"][~inner], output)
+    return Tree(feature, child[nodes["left"][inner]], child[nodes["right"][inner]], goes_left, nodes["value"][~inner], limit, output)

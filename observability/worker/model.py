@@ -69,7 +69,8 @@ class OpenModel:
 
     columns: the rows' columns that it takes, in its order. features: its own names of them. encode: from those columns to the input of its
     library. score: from that input to scores as logged, (n,) or (n, classes). native: None where only sampling explains it. pairwise: None
-    where attributions against single background rows are not exact.
+    where attributions against single background rows are not exact. thresholds: the numbers at which the score may change, by the place of
+    their column, as `feature_thresholds` gives them; None where a score is no function of thresholds, or they are not known.
     """
 
     columns: tuple[str, ...]
@@ -79,6 +80,7 @@ class OpenModel:
     native: Native | None = None
     note: str = ""
     pairwise: Pairwise | None = None
+    thresholds: "Callable[[], dict[int, Floats]] | None" = None
 
 
 @dataclass(frozen=True)

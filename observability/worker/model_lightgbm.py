@@ -76,13 +76,17 @@ def open_lightgbm(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
     def output(frame: pd.DataFrame) -> Floats:
         return task_outputs(np.asarray(booster.predict(encode(frame), raw_score=True)).reshape(len(frame), groups) / shared, task)
 
-    link = lightgbm_link(path, groups)
-    native = Native("native pred_contrib", link, explain) if link is not None and not has_linear_leaves(path) else None
+    def thresholds() -> dict[int, Floats]:
+        return forest.feature_thresholds(forest_files.lightgbm_trees(booster))
+
+    link, linear = lightgbm_link(path, groups), has_linear_leaves(path)
+    native = Native("native pred_contrib", link, explain) if link is not None and not linear else None
     pairwise = Pairwise(link, pairs, output) if native is not None and link is not None else None
     notes = ["The model does not name its features: columns are taken in their order."] if unnamed else []
     if groups > 1 and objective_words(path)[0] == "multiclassova":
         notes.append("Each class's score is the sigmoid of its own output.")
-    return OpenModel(tuple(columns), tuple(features), encode, score, native, " ".join(notes), pairwise)
+    note = " ".join(notes)
+    return OpenModel(tuple(columns), tuple(features), encode, score, native, note, pairwise, None if linear else thresholds)
 
 
 def lightgbm_categories(path: Path, features: Sequence[str], levels: Sequence[Sequence[Any]]) -> dict[int, Sequence[Any]]:

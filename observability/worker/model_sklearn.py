@@ -84,7 +84,8 @@ def open_skops(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
     note = "" if known is not None else "The model does not name its features: columns are taken in their order."
     known_how = sklearn_native(estimator, task, order)
     pairwise = sklearn_pairwise(estimator, encode, known_how.link, task, order) if known_how is not None else None
-    return OpenModel(tuple(columns), tuple(columns), encode, score, known_how, note, pairwise)
+    thresholds = sklearn_thresholds(estimator)
+    return OpenModel(tuple(columns), tuple(columns), encode, score, known_how, note, pairwise, thresholds)
 
 
 def load_skops(path: Path) -> Any:
@@ -124,6 +125,26 @@ def is_trusted_type(name: str) -> bool:
     except (ImportError, AttributeError):
         return False
     return isinstance(found, type) and found.__module__.split(".")[0] in TRUSTED
+
+
+def sklearn_thresholds(estimator: Any) -> Callable[[], dict[int, Floats]] | None:
+    """The thresholds of a forest, moved back through the steps before it; None for other models, and where a step mixes columns."""
+    last, _, one_to_one = pipeline_steps(estimator)
+    if not one_to_one or type(last).__name__ not in (*AVERAGED, *BOOSTED):
+        return None
+
+    def found() -> dict[int, Floats]:
+        by_place = forest.feature_thresholds(forest_files.sklearn_trees(last))
+        for place, limits in by_place.items():
+            finite = limits[np.isfinite(limits)]
+            table = np.zeros((len(finite), last.n_features_in_))
+            table[:, place] = finite
+            for _, step in reversed(estimator.steps[:-1] if estimator is not last else []):
+                table = step.inverse_transform(table)
+            by_place[place] = np.asarray(table)[:, place]
+        return by_place
+
+    return found
 
 
 def pipeline_steps(estimator: Any) -> tuple[Any, Callable[[Any], Floats], bool]:

@@ -83,6 +83,9 @@ def open_xgboost(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
     def output(frame: pd.DataFrame) -> Floats:
         return task_outputs(margin(encode(frame)), task)
 
+    def thresholds() -> dict[int, Floats]:
+        return forest.feature_thresholds(forest_files.xgboost_trees(booster, trees))
+
     link = LINKS.get(objective)
     note = "" if names else "The model does not name its features: columns are taken in their order."
     return OpenModel(
@@ -93,6 +96,7 @@ def open_xgboost(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
         Native("native pred_contrib", link, explain) if link else None,
         note,
         Pairwise(link, pairs, output) if link else None,
+        thresholds,
     )
 
 

@@ -103,6 +103,86 @@ def test_a_boolean_goes_only_in_its_direction(trees: Any, levels: list[bool]) ->
     assert ways == {"both": [rises | falls] * 2, "up": [rises] * 2, "down": [falls] * 2}
 
 
+DRAWN: list[dict[str, Any]] = [
+    {"name": "age", "kind": "number", "low": 20.0, "high": 60.0, "decimals": 1, "scale": 10.0},
+    {"name": "account", "kind": "number", "low": 90_000_000.0, "high": 90_000_200.0, "decimals": 1, "scale": 50.0},
+]
+"""Single precision holds every eighth whole number of `account`, so that a threshold is not where the answer changes."""
+
+
+def drawn_rows(n: int) -> tuple[pd.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame({"age": rng.uniform(20, 60, n).round(1), "account": 9e7 + rng.uniform(0, 200, n).round(1)})
+    value = (rows.age - 40) / 10 + (rows.account - 9e7 - 100) / 50 + rng.normal(0, 0.5, n)
+    return rows, value.to_numpy()
+
+
+def saved_forest(name: str, folder: Path) -> tuple[Path, str, Any]:
+    """A file of a small forest of a library, its kind, and its own prediction of the probability of 1."""
+    rows, value = drawn_rows(500)
+    label = (value > 0).astype(int)
+    if name == "xgboost":
+        import xgboost
+
+        params = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1, "max_bin": 64}
+        booster = xgboost.train(params, xgboost.DMatrix(rows, label), num_boost_round=8)
+        booster.save_model(folder / "model.json")
+        return folder / "model.json", "xgboost", lambda table: booster.predict(xgboost.DMatrix(table))
+    from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    forest = RandomForestClassifier(7, max_depth=4, random_state=0)
+    models = {
+        "forest": forest,
+        "extra trees": ExtraTreesClassifier(7, max_depth=4, random_state=0),
+        "boosting": GradientBoostingClassifier(n_estimators=8, max_depth=2, random_state=0),
+        "histogram boosting": HistGradientBoostingClassifier(max_iter=8, max_leaf_nodes=6, random_state=0),
+        "scaled forest": make_pipeline(StandardScaler(), forest),
+    }
+    model = models[name].fit(rows, label)
+    return save_skops(model, folder / "model.skops"), "skops", lambda table: model.predict_proba(table)[:, 1]
+
+
+@pytest.mark.parametrize("name", ["xgboost", "forest", "extra trees", "boosting", "histogram boosting", "scaled forest"])
+def test_changes_of_one_feature_of_other_forests_are_the_cheapest_of_all_values(name: str, tmp_path: Path) -> None:
+    """All values of the grain are tried with the library itself, and the named change gives another answer there."""
+    path, kind, predicted = saved_forest(name, tmp_path)
+    rows, _ = drawn_rows(500)
+    some = rows.head(25)
+    found = attacked(path, some, rows, DRAWN, kind=kind)
+    assert found.values["exact"]
+    before = predicted(some) >= 0.5
+    best = np.full(len(some), np.inf)
+    for feature in DRAWN:
+        every = np.round(np.arange(feature["low"], feature["high"] + 0.05, 0.1), 1)
+        for place in range(len(some)):
+            table = some.iloc[np.full(len(every), place)].assign(**{feature["name"]: every})
+            flips = every[(predicted(table) >= 0.5) != before[place]]
+            best[place] = min([best[place], *np.abs(flips - some[feature["name"]][place]) / feature["scale"]])
+    assert np.isfinite(best).sum() >= 10
+    assert found.frames["found"]["single"].to_numpy() == pytest.approx(best, abs=1e-9)
+    for place, each in enumerate(found.values["changes"]):
+        if each["single"]:
+            other = some.iloc[[place]].assign(**{changed: float(after) for changed, (_, after) in each["single"].items()})
+            assert (predicted(other)[0] >= 0.5) != before[place]
+
+
+def test_trees_whose_score_is_not_constant_between_thresholds_are_not_called_exact(tmp_path: Path) -> None:
+    """Linear leaves, and a number that is split by category."""
+    rows, value = drawn_rows(400)
+    linear = {"objective": "binary", "num_leaves": 4, "verbosity": -1, "num_threads": 1, "linear_tree": True}
+    lightgbm.train(linear, lightgbm.Dataset(rows, value > 0), num_boost_round=3).save_model(tmp_path / "linear.txt")
+    assert not attacked(tmp_path / "linear.txt", rows.head(3), rows, DRAWN).values["exact"]
+    coded = rows.assign(age=np.floor(rows.age / 10), account=rows.account - 9e7)
+    listed = {"objective": "binary", "num_leaves": 4, "verbosity": -1, "num_threads": 1, "min_data_per_group": 5, "cat_smooth": 1}
+    data = lightgbm.Dataset(coded, coded.age.isin([2, 4]), categorical_feature=["age"])
+    lightgbm.train(listed, data, num_boost_round=3).save_model(tmp_path / "coded.txt")
+    free = [{**DRAWN[0], "low": 2.0, "high": 6.0, "decimals": 0}]
+    found = attacked(tmp_path / "coded.txt", coded.head(10), coded, free)
+    assert not found.values["exact"] and np.isfinite(found.frames["found"]["single"]).any()
+
+
 def test_every_named_change_of_another_artifact_gives_another_answer(tmp_path: Path) -> None:
     from sklearn.linear_model import LogisticRegression
 
