@@ -59,6 +59,8 @@ from observability.incidents.standing_drift import (
     with_standing,
 )
 
+FRESH: tuple[News, ...] = ("new", "worse")
+"""News about what nobody has seen yet."""
 Importance = Mapping[str, float]
 """Importance of each feature of a model, adding up to 1; empty where unknown."""
 
@@ -101,8 +103,16 @@ class Incident:
 
     @property
     def news(self) -> News | None:
-        """The change since the time before the window: the news of the lead, else of its first finding with news."""
-        return next((finding.news for finding in self.findings if finding.news), None)
+        """The change since the time before the window: the news of the lead, else of its first finding with news; worse where the incident
+        goes on and something new came to it.
+        """
+        own = next((finding.news for finding in self.findings if finding.news), None)
+        return "worse" if self.new_details and own != "new" else own
+
+    @property
+    def new_details(self) -> tuple[Finding, ...]:
+        """The findings beside the lead that are new or became worse, although the lead did not; empty where the lead did."""
+        return tuple(details_that_are_new(self.lead, self.collateral))
 
 
 def group_findings(
@@ -398,8 +408,19 @@ def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
     return worst_first(slices)[0] if claimed_place(first) is None and len(set(map(claimed_place, slices))) == 1 else first
 
 
+def details_that_are_new(lead: Finding, rest: Sequence[Finding]) -> list[Finding]:
+    """The findings of an incident beside its lead whose news is new or worse; empty where the lead's own is."""
+    return [] if lead.news in FRESH else [finding for finding in rest if finding.news in FRESH]
+
+
+def new_details_words(lead: Finding, rest: Sequence[Finding]) -> str:
+    """`; new in it: root mean squared error`, the metrics of the details that are new, each with its subject; empty without any."""
+    names = [metric_of_subject(each.metric, specific_subject(each)) for each in details_that_are_new(lead, rest)]
+    return f"; new in it: {join_words(list(dict.fromkeys(names)), 3)}" if names else ""
+
+
 def incident_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
-    """The lead's sentence, then the other subjects of its stage and the outcomes that are consistent with it."""
+    """The lead's sentence, then the other subjects of its stage, the outcomes that are consistent with it, and what is new in it."""
     stage, own = pipeline_stage(lead), specific_subject(lead)
     same_stage = [finding for finding in rest if pipeline_stage(finding) == stage]
     others = [f"`{name}`" for finding in same_stage if (name := specific_subject(finding)) and name != own]
@@ -409,11 +430,13 @@ def incident_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
         text += f"; also affected: {join_words(list(dict.fromkeys(others)), 3)}"
     if outcomes:
         text += f"; consistent with it: {join_words(list(dict.fromkeys(outcomes)), 3)}"
-    return f"{text}."
+    return f"{text}{new_details_words(lead, rest)}."
 
 
 def standing_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
-    """The lead's sentence, the other metrics and subjects that stand, outcomes first, those that moved on a date since, and a proposal."""
+    """The lead's sentence, the other metrics and subjects that stand, outcomes first, those that moved on a date since, what is new, and a
+    proposal.
+    """
     old = [finding for finding in rest if is_standing(finding) or onset_certainty(finding) != "dated"]
     others = [metric_term(finding.metric) for finding in old if pipeline_stage(finding) == "outcome" and finding.severity == "act"]
     others += [f"`{name}`" for finding in old if (name := specific_subject(finding)) and name != specific_subject(lead)]
@@ -422,7 +445,9 @@ def standing_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
     later = [name for name in dict.fromkeys(moved) if name not in others]
     also = f"; also standing: {join_words(list(dict.fromkeys(others)), 3)}" if others else ""
     also += f"; moved later: {join_words(later, 3)}" if later else ""
-    known = "This is not new" if is_standing(lead) else "It is ongoing"
+    new = new_details_words(lead, rest)
+    also += new
+    known = "The rest is not new" if new else "This is not new" if is_standing(lead) else "It is ongoing"
     return f"{lead.because.rstrip('.')}{also}. {known}: consider a newer or a rolling reference, or retraining."
 
 
@@ -430,3 +455,8 @@ def metric_term(metric: str) -> str:
     """A metric's title inside a sentence."""
     title = METRICS[metric].title
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+
+def metric_of_subject(metric: str, subject: str | None) -> str:
+    """A metric's title inside a sentence, with the one thing that it is about."""
+    return f"{metric_term(metric)} of `{subject}`" if subject else metric_term(metric)

@@ -29,12 +29,15 @@ Stage = Literal[
     "explanation",
     "energy",
     "cost",
+    "dataset",
     "other",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 """In the order in which a fault propagates. request: requests that one subject makes on purpose; they are a separate fault. slice: the
-values of a feature changed in one slice.
+values of a feature changed in one slice. dataset: what an audit found in the rows of a dataset, which says nothing about what is served.
 """
+APART: tuple[Stage, ...] = ("run", "dataset")
+"""Stages whose findings are one fault only if they are about one subject: each training run and each dataset is a fault of its own."""
 CAUSES: dict[Stage, tuple[Stage, ...]] = {
     "run": (),
     "arrival": (),
@@ -49,6 +52,7 @@ CAUSES: dict[Stage, tuple[Stage, ...]] = {
     "explanation": ("input", "slice", "score"),
     "energy": ("service", "arrival"),
     "cost": ("service", "arrival", "energy", "outcome", "input", "slice"),
+    "dataset": (),
     "other": (),
 }
 """Stages that may cause findings of a stage, likeliest first."""
@@ -56,8 +60,7 @@ SOURCES: dict[Stage, Source] = {
     **dict.fromkeys(("run", "arrival", "service", "request", "energy", "cost"), "system"),
     **dict.fromkeys(("score", "outcome", "fairness", "explanation", "other"), "model"),
     "label": "label",
-    "input": "input",
-    "slice": "input",
+    **dict.fromkeys(("input", "slice", "dataset"), "input"),
 }
 """The suspected source where nothing upstream explains a finding and its analyzer names none."""
 METRICS_OF_STAGE: dict[Stage, str] = {
@@ -68,6 +71,7 @@ METRICS_OF_STAGE: dict[Stage, str] = {
     "score": "artifact_mismatch additivity_residual threshold_shift",
     "label": "label_maturity",
     "cost": "label_price",
+    "dataset": "audited_overlap audited_leak audited_conflicts audited_duplicates audited_suspects",
 }
 METRIC_STAGES: dict[str, Stage] = {metric: stage for stage, metrics in METRICS_OF_STAGE.items() for metric in metrics.split()}
 """Metrics whose stage differs from their analyzer's."""
@@ -350,14 +354,14 @@ def same_subject(one: Finding, other: Finding) -> bool:
 def began_together(one: Finding, other: Finding) -> bool:
     """Whether two findings of one stage began together and so belong to one fault.
 
-    Findings that began before the analysed days also need a common place. Each training run is a fault of its own.
+    Findings that began before the analysed days also need a common place, and those of `APART` a common subject.
     """
-    return pipeline_stage(one) != "run" and same_time(one, other) and (onset_certainty(one) == "dated" or same_place(one, other))
+    return pipeline_stage(one) not in APART and same_time(one, other) and (onset_certainty(one) == "dated" or same_place(one, other))
 
 
 def may_share_fault(one: Finding, other: Finding) -> bool:
     """Whether two findings of one stage, one of them without a date, can belong to one fault."""
-    return pipeline_stage(one) != "run" and same_place(one, other)
+    return pipeline_stage(one) not in APART and same_place(one, other)
 
 
 def follows_in_time(effect: Finding, cause: Finding) -> bool:

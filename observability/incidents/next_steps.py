@@ -20,6 +20,7 @@ STAGE_WORDS: dict[Stage, str] = {
     "explanation": "Explanations",
     "energy": "Energy",
     "cost": "Cost",
+    "dataset": "Dataset",
     "other": "Other",
 }
 STEPS: dict[str, tuple[str, ...]] = {

@@ -8,6 +8,7 @@ from typing import Any
 from observability.core.finding import SEVERITIES, claim_text, needs_action
 from observability.core.formatting import join_words, plural
 from observability.core.metric_definitions import METRICS
+from observability.incidents.grouping import metric_of_subject
 from observability.incidents.grouping_rules import NEAR
 from observability.incidents.incident_size import risen_share
 from observability.monitoring.analyzer_runs import record_analyzers
@@ -19,7 +20,7 @@ HIGHER_IS_WORSE = {"low": True, "high": False}
 """Whether a higher value is worse, by the better side of the metric."""
 WITH_RECORDS = 7
 """The format of frozen weeks from which on they have incidents of records."""
-QUIET = frozenset(("input", "explanation"))
+QUIET = frozenset(("input", "explanation", "dataset"))
 """Stages without an effect on outcomes yet."""
 OF_REQUESTS = "trust/live_guard"
 """The analyzer whose claims about a model are about its requests, which several models may answer."""
@@ -42,12 +43,13 @@ def of_incidents(part: Body, share: float, last: Body | None, acknowledged: Ackn
         worse = HIGHER_IS_WORSE.get(METRICS[incident["metric"]].better or "")
         stands = key not in before and incident.get("standing", False)
         change = "as before" if stands else incident_change(severity, incident["value"], before.get(key), worse)
-        fall = new_fall_within(incident, part)
-        if fall:
+        fall, details = new_fall_within(incident, part), new_details_reason(incident, findings)
+        if fall or details:
             stands, change = False, "worse" if key in before else "new"
         rows, weight = affected_share(incident, findings), exposure_weight(incident, part)
         new = "New this week." if compared is not None else FIRST_WEEK if last is None else WITHOUT_RECORDS
         why = rank_reasons(change, new, part, share, len(incident["findings"]) - 1, rows, weight, stands=stands)
+        why = (details, *why[1:]) if details else why
         about = {"incident": incident["incident"], "finding": incident["lead"], "source": incident["source"] or ""}
         about |= {name: incident[name] for name in ("analyzer", "metric", "subject")}
         about |= {name: incident[name] for name in ("slice", "onset") if incident[name]}
@@ -71,6 +73,16 @@ def new_fall_within(incident: Body, part: Body) -> str:
     higher = HIGHER_IS_WORSE.get(METRICS[cell["metric"]].better or "")
     worse = higher is not None and (cell["value"] > cell["before"]["value"]) == higher
     return str(cell["because"]) if worse and incident["lead"] not in own and own.intersection(incident["findings"]) else ""
+
+
+def new_details_reason(incident: Body, findings: Mapping[str, Body]) -> str:
+    """`New in it: root mean squared error.`: what is new in an incident beside its lead; empty where nothing is, or the lead is new.
+
+    findings: the model's frozen findings by id.
+    """
+    fresh = [findings[name] for name in incident.get("new", ()) if name in findings]
+    names = [metric_of_subject(each["metric"], None if each["subject"] in ("model", "score") else each["subject"]) for each in fresh]
+    return f"New in it: {join_words(list(dict.fromkeys(names)), 3)}." if names else ""
 
 
 FIRST_WEEK = "The week before is not frozen, so what is new is unknown."

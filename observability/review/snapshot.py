@@ -215,5 +215,6 @@ def incident_body(incident: Incident) -> Body:
         **{name: getattr(lead, name) for name in ("value", "slice", "subject", "metric", "analyzer", "rank")},
         "stages": [name for name in STAGES if name in stages],
         "standing": incident.standing,
+        "new": [finding.id for finding in incident.new_details],
         "findings": [lead.id, *(finding.id for finding in incident.collateral)],
     }

@@ -61,7 +61,7 @@ def test_a_move_of_a_column_while_a_drift_stands_is_no_further_incident() -> Non
     left = week_finding("out_of_range_rate", "age", day=2, value=0.3, news="new", rank=50.0)
     (known,) = week_incidents(stands, left)
     assert known.lead.metric == "psi", "what is new is not called not new"
-    assert "This is not new" in known.sentence
+    assert "new in it: out of range rate of `age`. The rest is not new:" in known.sentence
     (weak,) = week_incidents(replace(stands, severity="watch", value=0.2), week_finding("domain_auc", day=1, news="new"))
     assert weak.lead.metric == "domain_auc" and "It is ongoing" in weak.sentence
     assert len(week_incidents(stands, replace(moved, news="new"))) == 1, "one column after the other moves while inputs drift"
@@ -281,3 +281,33 @@ def test_the_values_of_a_slice_that_changed_lead_the_fall_that_follows() -> None
         moved, *fall, week_finding("psi", "income", day=2, severity="watch", evidence={"jensen_shannon_distance": 0.3})
     )
     assert whole.lead.slice == "zip=south"
+
+
+def test_something_new_in_what_stands_is_told_and_the_incident_is_worse() -> None:
+    """It was listed as ongoing, as if nothing had come to it."""
+    stands = week_finding("mae", day=None, news="ongoing", evidence={"standing": True, "primary": True})
+    (before,) = week_incidents(stands)
+    assert before.news == "ongoing" and "new in it" not in before.sentence
+    fresh = week_finding("rmse", day=2, severity="watch", news="new", evidence={"onset_known": "dated"})
+    (one,) = week_incidents(stands, fresh)
+    assert (one.id, one.news, one.new_details) == (before.id, "worse", one.collateral)
+    assert "new in it: root mean squared error. The rest is not new:" in one.sentence
+    (again,) = week_incidents(stands, replace(fresh, news="ongoing", evidence={"standing": True}))
+    assert again.news == "ongoing" and not again.new_details
+
+
+def test_what_an_audit_found_in_a_dataset_takes_in_nothing_that_is_served() -> None:
+    """A new calibration warning stood under an audit of labels of two months before, as an old problem."""
+    dated = {"onset_known": "dated", "standing": False}
+    audit = week_finding(
+        "audited_suspects", "dataset:loan 1 reference", day=-60, severity="watch", news="ongoing", evidence=dated, analyzer="data/cleaning"
+    )
+    twin = replace(audit, metric="audited_conflicts")
+    other = replace(audit, subject="dataset:loan 2 reference")
+    warning = week_finding("ece", day=None, severity="watch", analyzer="serving/calibration")
+    found = week_incidents(audit, warning, twin, other)
+    assert [sorted(each.metric for each in one.findings) for one in found if warning.metric == one.lead.metric] == [["ece"]]
+    assert sorted(len(one.findings) for one in found) == [1, 1, 2], "one incident for each dataset"
+    late = replace(audit, onset=None, evidence=dated | {"standing": True}, severity="act")
+    drift = week_finding("psi", "age", day=None, evidence={"standing": True})
+    assert [len(one.findings) for one in week_incidents(late, drift)] == [1, 1], "nor does it stand with a drift"

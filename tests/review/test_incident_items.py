@@ -151,6 +151,16 @@ def test_a_fall_of_this_week_within_what_stands_is_named_and_new():
     assert [each.change for each in found(better)] == ["as before"]
 
 
+def test_something_new_in_what_goes_on_is_named_and_not_as_before():
+    """A new warning within an old incident was listed as recurring."""
+    old = incident("psi", "dew", stages=("input", "outcome")) | {"standing": True}
+    late = part("m", old | {"findings": [*old["findings"], "fresh"], "new": ["fresh"]})
+    late["findings"].append({"id": "fresh", "metric": "rmse", "subject": "model", "value": 59.0, "evidence": {}})
+    (again,) = found(late, last=week(part("m", old)))
+    assert (again.change, again.reasons[0]) == ("worse", "New in it: root mean squared error.")
+    assert found(part("m", old), last=week(part("m", old)))[0].change == "as before"
+
+
 def test_a_rate_concerns_the_rows_by_which_it_rose():
     one = incident("null_rate", "dew", 0.217)
     (item,) = found(part("m", one, baseline=0.103))
