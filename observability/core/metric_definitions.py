@@ -267,7 +267,7 @@ boundary_request_share | Near-identical requests at the boundary | share | low |
   near to the decision boundary as the nearest 5 % of the others' requests. | near requests / near-identical requests | Chen, Carlini and
   Wagner 2020
 oversized_text_share | Oversized texts | share | low | Share of sampled requests with a text of more than 500 characters that is more than
-  four times as long as any of the reference. | requests / sample | ours
+  four times as long as any of the reference or, of a text without a reference, of the weeks before. | requests / sample | ours
 prompt_text_share | Prompt-like texts | share | low | Share of sampled requests with a text that gives instructions to a language
   model. | requests / sample | Greshake et al. 2023
 over_reliance | Followed errors | share | low | Share of the model's errors that people followed. | followed errors / errors with a logged

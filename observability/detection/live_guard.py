@@ -1,10 +1,8 @@
-"""Guard of a live model: subjects that copy it, send unfamiliar inputs or search its decision boundary, and odd texts.
+"""Guard of a live model: subjects that copy it, send unfamiliar inputs or search its decision boundary.
 
 Everything is computed on a bounded sample of requests and of the reference. A subject is compared with the requests of all others.
 """
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,13 +42,6 @@ NOT_NAMED = "not named"
 """Stands for the subject of requests that name none."""
 MISSING = 3.0
 """Standard deviations between a missing number, or an unknown level, and a known one."""
-LONGEST, LONGER = 500, 4
-"""Minimum number of characters of an oversized text, and minimum multiple of the longest text in the reference."""
-PROMPT = re.compile(
-    r"ignore (?:all |any )?(?:previous|prior|above)|disregard (?:all|any|the) |system prompt|you are now|<\|[a-z_]+\|>|\[/?inst\]|"
-    r"</?system>|act as (?:a|an|if)|jailbreak|begin new (?:chat|task)",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -271,8 +262,6 @@ def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -
     duplicates = np.unique(cells, return_inverse=True)[1]
     far = distances > space.far
     claims = guard_claims(space, points, far, subjects, ids, score_margins(model, now), duplicates)
-    texts = {name: columns[name] for name in others}
-    claims += odd_texts(texts, {name: reference[name].to_numpy() for name in others}, subjects, ids)
     named = now["subject"].dropna().astype(str).value_counts()
     judged = frozenset(map(str, named.index[named >= MIN_REQUESTS]))
     sent = now["subject"][far].dropna().astype(str).value_counts()
@@ -381,30 +370,3 @@ def _boundary_search(
         return []
     some = tuple(np.array(ids, dtype=object)[repeated & (margins <= near)][:10])
     return [GuardClaim(subject, "boundary", rate_interval(hits, n), usual, n, p_value, some, groups=len(groups))]
-
-
-def odd_texts(texts: Mapping[str, Array], reference: Mapping[str, Array], subjects: Array, ids: Sequence[str]) -> list[GuardClaim]:
-    """At most one claim about oversized texts and one about prompt-like texts. The subject of a claim is the one that sent all of these
-    texts; NOT_NAMED if several did or the sender is unknown.
-
-    texts, reference: columns of texts of the requests and of the reference, by name.
-    """
-    hits: dict[str, set[int]] = {"oversized": set(), "prompt": set()}
-    for name, values in texts.items():
-        longest = max((len(str(value)) for value in reference.get(name, ()) if value is not None), default=0)
-        allowed = max(LONGEST, LONGER * longest)
-        for row, value in enumerate(values):
-            if isinstance(value, str):
-                if len(value) > allowed:
-                    hits["oversized"].add(row)
-                if PROMPT.search(value):
-                    hits["prompt"].add(row)
-    found = []
-    for check, rows in hits.items():
-        named = Counter(str(subjects[row]) for row in rows if subjects[row] is not None and subjects[row] == subjects[row])
-        known = tuple(name for name, _ in named.most_common())
-        subject = known[0] if len(known) == 1 and named.total() == len(rows) else NOT_NAMED
-        some = tuple(ids[row] for row in sorted(rows)[:10])
-        if rows:
-            found.append(GuardClaim(subject, check, rate_interval(len(rows), len(ids)), 0.0, len(rows), None, some, known))
-    return found

@@ -1,8 +1,8 @@
 """Live guard :material/shield:
 Requests of the window, on a bounded sample: how far they are from the reference, against the reference's own distances; subjects whose
 requests cover the input space, are far from the reference, search the decision boundary with near-identical requests, or hold unusual
-texts; and whether
-people follow the model when it is right.
+texts; and whether people follow the model when it is right. Without a reference only texts are read: oversized ones, and instructions to a
+language model.
 """
 
 import streamlit as st
@@ -16,13 +16,16 @@ here = frame.begin_model_page("live_guard")
 compared_features_note([column.name for column in here.model.features()], here.model.settings)
 with frame.loading_skeleton(300):
     view = frame.answer_or_stop(lambda: live_guard.guard_view(here))
-if view is None:
-    empty_states.no_rows_state("predictions with a reference")
-    st.stop()
 found = findings.analyzer_findings(here, "trust/live_guard", wait=True)
-live_guard.distance_section(view, found)
+if view is None and not found:
+    empty_states.no_rows_state("predictions with a reference or with texts")
+    st.stop()
+if view is not None:
+    live_guard.distance_section(view, found)
 bursts = live_guard.request_bursts(findings.analyzer_findings(here, "data/requests", wait=True))
+live_guard.texts_section(found)
 live_guard.subjects_section(here, view, [*found, *bursts])
-live_guard.reliance_section(here, found)
+if view is not None:
+    live_guard.reliance_section(here, found)
 frame.metric_help("far_request_share", "input_coverage", "boundary_request_share", "prompt_text_share", "over_reliance", "under_reliance")
 findings.findings_downloads(found, "live-guard")

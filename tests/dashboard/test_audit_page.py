@@ -318,3 +318,4 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     assert far_sender_words([finding_without_few(far)]) == f"{said}." and far_sender_words([base]) == ""
     bursts = [replace(base, metric="near_duplicate_share", subject=subject) for subject in ("subject=s3", "model")]
     assert block_list([*claims, *request_bursts(bursts)]).values.tolist()[2:] == [["s3", "near-identical requests"]]
+    assert request_bursts(bursts)[0].evidence["baseline"] is None, "a first week has no past to compare with"

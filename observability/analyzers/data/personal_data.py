@@ -5,21 +5,20 @@ that records do not define (`extra`) are searched like features, each by its own
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.formatting import join_words, plural
 from observability.core.questions import Sample
+from observability.detection.odd_texts import MAX_FIELDS, joined_texts
 from observability.records.personal_data import personal_data_counts, texts_of_kinds
 from observability.stats.interval import rate_interval
 
 NAME, METRIC = "data/personal_data", "personal_data_share"
 ROWS, MIN_TEXTS, TEXT_CHARACTERS = 2_000, 100, 2_000
 """Predictions of the sample; texts of a column from which it is judged; characters of a text that are read."""
-MAX_FIELDS = 200
-"""Other fields of records that are searched, in order of appearance."""
 SEARCHED = "e-mail addresses, phone, card and account numbers, national identifiers"
 
 
@@ -65,19 +64,10 @@ def texts_of_other_fields(extras: Iterable[str]) -> dict[str, list[str]]:
     for extra in extras:
         body = json.loads(extra)
         for name, value in body.items() if isinstance(body, dict) else ():
-            text = " \n ".join(_texts_inside(value))
+            text = " \n ".join(joined_texts(value))
             if text and (f"extra.{name}" in found or len(found) < MAX_FIELDS):
                 found.setdefault(f"extra.{name}", []).append(text[:TEXT_CHARACTERS])
     return found
-
-
-def _texts_inside(value: object) -> Iterator[str]:
-    """Yield a text, or every text inside of a list or an object."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts_inside(each)
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:

@@ -2,8 +2,9 @@
 
 Requests far from the reference, subjects that copy the model or search its boundary, odd texts; and errors that people followed.
 
-Requests of the window are a bounded sample. Distances are compared with the reference's own, a subject with all others. A subject is named
-with the probability that any subject of a clean window is (detection/live_guard.py). The named subjects are on the block list of the page.
+Requests of the window are a bounded sample. Texts of every model are read (detection/odd_texts.py); all else needs a reference. Distances
+are compared with the reference's own, a subject with all others. A subject is named with the probability that any subject of a clean
+window is (detection/live_guard.py). The named subjects are on the block list of the page.
 A share of far requests that the previous week had too counts as ongoing, unless it is significantly more than MUCH_MORE times the share of
 each past week.
 """
@@ -34,9 +35,11 @@ from observability.detection.live_guard import (
     guard_columns,
     guarded_requests,
 )
+from observability.detection.odd_texts import FIXED_LIMIT, MIN_TEXTS, TOKENS, ComparedTexts, OddTexts, odd_texts, other_texts, texts_of
 from observability.detection.windows import WEEK
 from observability.metrics.reliance import acted_pairs, reliance_of
 from observability.proofs.rank_correlations import PAST_DAYS, PAST_ROWS
+from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -64,15 +67,30 @@ ATTACKS = ("extraction", "boundary")
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for a sample of the requests and one of the reference; nothing for a version without a reference."""
+    """Ask for samples of the requests, of their texts in the weeks before, and of the reference; of a version without a reference only for
+    the texts; nothing for a controller.
+    """
     context = of_guarded_features(context)
     features = tuple(each.reference for each in context.model.features())
-    if not features or not context.version.reference_rows:
+    if context.model.steers:
         return {}
-    asked, known = Sample("predictions", guard_columns(context.model), REQUESTS), Sample("predictions", ("id", *features), REFERENCE)
+    compared = bool(features and context.version.reference_rows)
+    texts = ("extra",) if compared else ("extra", *sized_columns(context))
+    asks = {"past texts": Ask(Sample("predictions", ("id", *texts), PAST_ROWS), span="past", days=PAST_DAYS, scope="model")}
+    if not compared:
+        return asks | {"current": Ask(Sample("predictions", ("id", "subject", *texts), REQUESTS))}
+    asked, known = (
+        Sample("predictions", (*guard_columns(context.model), "extra"), REQUESTS),
+        Sample("predictions", ("id", *features), REFERENCE),
+    )
     past = Ask(Sample("predictions", ("id", "at", *features), PAST_ROWS), span="past", days=PAST_DAYS)
-    asks = {"current": Ask(asked), "reference": Ask(known, span="reference"), "past": past}
+    asks |= {"current": Ask(asked), "reference": Ask(known, span="reference"), "past": past}
     return asks | ({"actions": Ask(ACTIONS)} if context.model.classes else {})
+
+
+def sized_columns(context: Context) -> tuple[str, ...]:
+    """Return the features of a version without a reference that hold texts, and the tokens of a language model's questions."""
+    return tuple(each.reference for each in context.model.features() if each.kind == "category" or each.reference == TOKENS)
 
 
 def of_guarded_features(context: Context) -> Context:
@@ -84,17 +102,50 @@ def of_guarded_features(context: Context) -> Context:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about far requests and about each subject that stands out, or one that none does."""
+    """Return findings about far requests, about each subject that stands out, or one that none does, and about texts."""
     context = of_guarded_features(context)
     if "current" not in frames:
         return []
-    now = frames["current"]
+    now = frames["current"].sort_values("id", kind="stable", ignore_index=True)
+    found = text_findings(odd_texts_of(now, frames, context), len(now), context)
+    if "reference" not in frames:
+        return found
     guard = guarded_requests(now, frames["reference"], context.model) if len(now) >= MIN_ASKED else None
     if guard is None:
         because = f"Requests cannot be compared: that needs {MIN_ASKED} of them, here are {len(now):,}, and as many rows of the reference."
-        return [context.undecided(NAME, "model", FAR_RATE, len(now), because)]
+        return [context.undecided(NAME, "model", FAR_RATE, len(now), because), *(each for each in found if each.severity != "unknown")]
     people = reliance_findings(frames["actions"], context) if "actions" in frames else ()
-    return [far_finding(guard, frames["past"], context), *subject_findings(guard, context), *people]
+    odd = any(each.evidence.get("subjects") for each in found)
+    return [far_finding(guard, frames["past"], context), *subject_findings(guard, context, odd), *found, *people]
+
+
+def odd_texts_of(now: "DataFrame", frames: Frames, context: Context) -> OddTexts:
+    """Return the odd texts of requests: features compared with the reference, every other text with the weeks before."""
+    past, reference = frames["past texts"], frames.get("reference")
+    if reference is None:
+        names = [name for name in sized_columns(context) if name != TOKENS]
+        sizes = tuple(rows[TOKENS].to_numpy(np.float64) for rows in (now, past)) if TOKENS in now else ()
+        texts = ComparedTexts(texts_of(now, names), texts_of(past, names), sizes=sizes)
+    else:
+        names = [each.reference for each in context.model.features() if each.kind != "number"]
+        known, registered = ({name: rows[name].to_numpy(object) for name in names} for rows in (now, reference))
+        texts = ComparedTexts(other_texts(now), other_texts(past), known, registered)
+    return odd_texts(texts, now["subject"].to_numpy(object), list(map(str, now["id"])))
+
+
+def text_findings(odd: OddTexts, requests: int, context: Context) -> list[Finding]:
+    """Return a finding about each kind of odd texts, or one that texts of several words hold none; nothing without such texts."""
+    found = [claim_finding(claim, requests, context) for claim in odd.claims]
+    if not odd.texts or found:
+        return found
+    base = context.undecided(NAME, "model", METRIC_OF["prompt"], odd.texts, "", against="past")
+    if odd.texts < MIN_TEXTS:
+        return [replace(base, because=f"Texts cannot be judged yet on {odd.texts:,}: about {MIN_TEXTS - odd.texts:,} more are needed.")]
+    size = f"more than {FIXED_LIMIT:,} characters long" if odd.fixed else "oversized compared with the weeks before"
+    held = "none gives" if not odd.usual else f"{odd.usual:,}, no more than usual, {'gives' if odd.usual == 1 else 'give'}"
+    because = f"No text of {odd.texts:,} is {size}, and {held} instructions to a language model."
+    share = rate_interval(odd.usual, odd.texts)
+    return [replace(base, value=share.value, low=share.low, high=share.high, severity="ok", because=because)]
 
 
 def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -> Finding:
@@ -165,11 +216,13 @@ def senders_sentence(senders: Sequence[FarSender], far: int, requests: int) -> s
     return f"{plural(len(senders), 'subject')} with {part} of all requests {verb} {share} of the far ones"
 
 
-def subject_findings(guard: GuardedRequests, context: Context) -> Iterator[Finding]:
-    """Yield a finding about each unusual subject and check, or one if no subject is unusual; none if requests have no subject."""
+def subject_findings(guard: GuardedRequests, context: Context, odd: bool) -> Iterator[Finding]:
+    """Yield a finding about each unusual subject and check, or one if no subject is unusual; none if requests have no subject. odd: whether
+    subjects are named for their texts.
+    """
     for claim in guard.claims:
         yield claim_finding(claim, len(guard.distances), context)
-    if not guard.named or any(claim.subjects for claim in guard.claims):
+    if odd or not guard.named or any(claim.subjects for claim in guard.claims):
         return
     base = context.undecided(NAME, "model", ODD_SUBJECTS, len(guard.judged), "", against="peers")
     if not guard.judged:

@@ -15,7 +15,7 @@ from observability.core.errors import NotFoundError
 from observability.core.finding import Finding
 from observability.core.questions import Sample
 from observability.dashboard import frame, links, load
-from observability.dashboard.cells import severity_cell
+from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.state_cache import cached_by_state
@@ -62,7 +62,7 @@ def guard_view(here: ModelPage) -> GuardedRequests | None:
 def request_bursts(found: Sequence[Finding]) -> list[Finding]:
     """Of findings of data/requests, those about a subject with near-identical requests, with the evidence that claims of the guard have."""
     return [
-        replace(finding, evidence={**finding.evidence, "check": "burst", "subjects": [name], "ids": []})
+        replace(finding, evidence={"baseline": None, **finding.evidence, "check": "burst", "subjects": [name], "ids": []})
         for finding in found
         if finding.metric == "near_duplicate_share" and (name := finding.subject.removeprefix("subject=")) != finding.subject
     ]
@@ -94,11 +94,20 @@ def far_sender_words(found: Sequence[Finding]) -> str:
     return f"Subjects with the most far requests, of their sampled ones: {formatting.join_words(words)}." if words else ""
 
 
-def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Finding]) -> None:
-    """The subjects that stand out, and the block list; found: the findings of the analyzer, and `request_bursts`."""
-    st.header("Unusual subjects", anchor=False)
+def texts_section(found: Sequence[Finding]) -> None:
+    """The sentence about texts that are not odd, or too few; odd ones stand among the unusual subjects."""
+    finding_lines(finding for finding in found if finding.metric == "prompt_text_share" and "check" not in finding.evidence)
+
+
+def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Sequence[Finding]) -> None:
+    """The subjects that stand out, and the block list; found: the findings of the analyzer, and `request_bursts`. view: None without a
+    reference: only texts and bursts are looked at then.
+    """
     claims = [finding for finding in found if "check" in finding.evidence]
-    if not claims:
+    if view is None and not claims:
+        return
+    st.header("Unusual subjects", anchor=False)
+    if view is not None and not claims:
         none = "No unusual subject." if view.named else "Log `subject` (a user pseudonym) to see who copies or probes the model."
         st.markdown(formatting.sentence_markdown(none))
         if view.named:
@@ -111,9 +120,10 @@ def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Fin
         plain_paragraph("These subjects are simulated.")
     draw_table("guard", "Unusual subjects", COLUMNS, [_claim_row(here, finding) for finding in claims], compact=True)
     csv_button("block-list", block_list(claims), label="Block list")
-    plain_caption(
-        f"{formatting.plural(usual_subjects(view, claims), 'other subject')} of {MIN_REQUESTS} requests or more: nothing unusual."
-    )
+    if view is not None:
+        plain_caption(
+            f"{formatting.plural(usual_subjects(view, claims), 'other subject')} of {MIN_REQUESTS} requests or more: nothing unusual."
+        )
 
 
 def usual_subjects(view: GuardedRequests, claims: Sequence[Finding]) -> int:
@@ -132,7 +142,7 @@ def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:
             "t": formatting.format_share(finding.value or 0.0),
             "sub": formatting.format_interval(finding.low, finding.high, "share"),
         },
-        usual=formatting.format_share(finding.evidence["baseline"]),
+        usual=dict(UNKNOWN_CELL) if (usual := finding.evidence["baseline"]) is None else formatting.format_share(usual),
         requests=f"{finding.n:,}",
         example=links.case_link(ids[0], ids[0], here.model.name, here.scope) if ids else None,
     )

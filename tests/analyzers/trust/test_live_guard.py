@@ -69,11 +69,17 @@ def findings(rows: LogRows, actions: pd.DataFrame | None = None, past: LogRows |
         if name == "actions":
             frames[name] = pd.DataFrame(columns=["decision", "label", "extra"]) if actions is None else actions
             continue
+        if name == "past texts":
+            frames[name] = pd.DataFrame(columns=list(ask.aggregate.columns))
+            continue
         if name == "past":
             frames[name] = past_rows(past, ask.aggregate.columns)
             continue
         ids = [f"r{place:05}" for place in range(len(source))] if name == "reference" else source["id"]
-        frames[name] = pd.DataFrame({column: ids if column == "id" else source[column] for column in ask.aggregate.columns})
+        frames[name] = pd.DataFrame(
+            {column: ids if column == "id" else source[column] for column in ask.aggregate.columns if column != "extra"}
+        )
+        frames[name] = frames[name].assign(extra=None)
         frames[name] = frames[name].sample(min(ask.aggregate.rows, len(source)), random_state=1)
     return ANALYZER.analyze(frames, about)
 

@@ -1,0 +1,182 @@
+"""Texts of requests that are oversized or give instructions to a language model.
+
+A categorical feature with a reference is compared with it. Any other text (a field beside the features, a feature without a reference, a
+language model's question) is compared with the same model's texts of the weeks before; without a past, with a fixed limit.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import bdtrc
+
+from observability.detection.call_drift import is_of_answers
+from observability.detection.live_guard import FALSE_ALARM, NOT_NAMED, GuardClaim
+from observability.stats.arrays import Array, Bools, Floats
+from observability.stats.interval import rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LONGEST, LONGER, DEVIATIONS = 500, 4, 6
+"""Minimum number of characters of an oversized text, and minimum multiple of the longest earlier text. The logarithm of its length is at
+least this many standard deviations above the mean, since the longest of few texts says little.
+"""
+FIXED_LIMIT = 20_000
+"""Number of characters above which a text is oversized where there are no earlier texts."""
+MIN_PAST, MIN_TEXTS = 100, 100
+"""Minimum number of earlier texts of a comparison, and of texts of the window for a judgement that nothing is odd."""
+MAX_FIELDS = 200
+"""Other fields of records that are looked at, in order of appearance."""
+TOKENS = "feature.input_tokens"
+"""The size of a language model's question where its text is not logged."""
+OVERRIDE = re.compile(
+    r"ignore (?:all |any )?(?:previous|prior|above)|disregard (?:all|any|the) |system prompt|<\|[a-z_]+\|>|\[/?inst\]|</?system>|"
+    r"jailbreak|begin new (?:chat|task)",
+    re.IGNORECASE,
+)
+"""Instructions that replace those of a language model."""
+ROLE = re.compile(r"(?:^|[.!?:;\n\"'(])\s*(?:(?:please|now|and|then),? )*(?:you are now|act as (?:a|an|if))\b", re.IGNORECASE)
+"""A role given to a language model, at the beginning of a sentence. Inside a sentence ("hope you are now at home") it is ordinary."""
+
+
+@dataclass(frozen=True)
+class OddTexts:
+    """The odd texts of some requests. claims: at most one for each check. texts: number of texts of several words that no reference holds.
+    usual: texts that give instructions to a language model, but no more than in the weeks before. fixed: whether a column had too few
+    earlier texts, so that the fixed limit applied.
+    """
+
+    claims: tuple[GuardClaim, ...] = ()
+    texts: int = 0
+    usual: int = 0
+    fixed: bool = False
+
+
+def joined_texts(value: object) -> Iterator[str]:
+    """Yield a text, or every text inside of a list or an object."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from joined_texts(each)
+
+
+def other_texts(rows: "DataFrame") -> dict[str, Array]:
+    """The texts of fields that records do not define, by `extra.NAME`; None where a request has none. Fields of answers are left out."""
+    found: dict[str, Array] = {}
+    for place, extra in enumerate(rows["extra"]):
+        body = json.loads(extra) if isinstance(extra, str) else None
+        for name, value in body.items() if isinstance(body, dict) else ():
+            text = "\n".join(joined_texts(value))
+            if text and not is_of_answers(name) and (f"extra.{name}" in found or len(found) < MAX_FIELDS):
+                found.setdefault(f"extra.{name}", np.full(len(rows), None, object))[place] = text
+    return found
+
+
+def texts_of(rows: "DataFrame", references: Sequence[str]) -> dict[str, Array]:
+    """Columns of requests with texts: features by reference, without those of answers, and the fields that records do not define."""
+    asked = (name for name in references if not is_of_answers(name.removeprefix("feature.")))
+    return {name: rows[name].to_numpy(object) for name in asked} | other_texts(rows)
+
+
+def size_limit(earlier: Floats) -> float | None:
+    """The number of characters (or tokens) above which a text is oversized by earlier ones; None where they are fewer than 100."""
+    known = earlier[earlier > 0]
+    if known.size < MIN_PAST:
+        return None
+    logs = np.log(known)
+    return float(max(LONGEST, LONGER * known.max(), np.exp(logs.mean() + DEVIATIONS * logs.std())))
+
+
+def lengths_of(values: Array) -> Floats:
+    """Characters of each text; 0 where there is none."""
+    return np.array([len(value) if isinstance(value, str) else 0 for value in values], np.float64)
+
+
+def matches(pattern: re.Pattern[str], values: Array) -> Bools:
+    """Mask of the texts in which a pattern is found."""
+    return np.array([isinstance(value, str) and pattern.search(value) is not None for value in values], np.bool_)
+
+
+@dataclass(frozen=True)
+class ComparedTexts:
+    """Texts of requests, by column. now, past: those that no reference holds, of the requests and of the weeks before. known, reference:
+    those of features with a reference, of the requests and of the reference. sizes: tokens of the questions, of the requests and of the
+    weeks before, where they are logged.
+    """
+
+    now: Mapping[str, Array]
+    past: Mapping[str, Array]
+    known: Mapping[str, Array] = field(default_factory=dict)
+    reference: Mapping[str, Array] = field(default_factory=dict)
+    sizes: tuple[Floats, ...] = ()
+
+
+def odd_texts(texts: ComparedTexts, subjects: Array, ids: Sequence[str]) -> OddTexts:
+    """The odd texts of requests: at most one claim about oversized texts and one about prompt-like texts.
+
+    subjects: of each request, None where it is not named.
+    """
+    oversized, prompt = (np.zeros(len(ids), np.bool_) for _ in range(2))
+    number, usual, fixed = 0, 0, False
+    for name, values in texts.known.items():
+        longest = max((len(str(value)) for value in texts.reference.get(name, ()) if value is not None), default=0)
+        oversized |= lengths_of(values) > max(LONGEST, LONGER * longest)
+        prompt |= matches(OVERRIDE, values) | matches(ROLE, values)
+    for name, values in texts.now.items():
+        before = np.array([each for each in texts.past.get(name, ()) if isinstance(each, str)], object)
+        lengths, limit = lengths_of(values), size_limit(lengths_of(before))
+        oversized |= lengths > (FIXED_LIMIT if limit is None else limit)
+        unusual, ordinary = prompt_rows(values, before)
+        prompt |= unusual
+        usual += ordinary
+        if is_free_text(values):
+            number += int((lengths > 0).sum())
+            fixed |= limit is None
+    if texts.sizes and (limit := size_limit(texts.sizes[1])) is not None:
+        oversized |= texts.sizes[0] > limit
+    claims = [claim_of_texts(check, rows, subjects, ids) for check, rows in (("oversized", oversized), ("prompt", prompt)) if rows.any()]
+    return OddTexts(tuple(claims), number, usual, fixed)
+
+
+def prompt_rows(values: Array, before: Array) -> tuple[Bools, int]:
+    """Mask of the texts of a column that are unusual because they give instructions to a language model, and how many others do.
+
+    Texts that replace a model's instructions are unusual if no earlier text does, or significantly more than before. Texts that give it a
+    role, as honest questions do, are unusual only if they are significantly more.
+    """
+    unusual, every, n = np.zeros(len(values), np.bool_), np.zeros(len(values), np.bool_), int((lengths_of(values) > 0).sum())
+    for pattern in (OVERRIDE, ROLE):
+        rows, earlier = matches(pattern, values), int(matches(pattern, before).sum())
+        every |= rows
+        if (pattern is OVERRIDE and not earlier) or is_more(int(rows.sum()), n, earlier, len(before)):
+            unusual |= rows
+    return unusual, int((every & ~unusual).sum())
+
+
+def is_more(hits: int, n: int, earlier: int, earlier_n: int) -> bool:
+    """Whether a share is significantly above an earlier one: the hits of both, given their sum, are binomial."""
+    if not hits or earlier_n < MIN_PAST:
+        return False
+    return float(bdtrc(hits - 1, hits + earlier, n / (n + earlier_n))) <= FALSE_ALARM
+
+
+def is_free_text(values: Array) -> bool:
+    """Whether most values of a column are texts of several words."""
+    given = [value for value in values if isinstance(value, str)]
+    return bool(given) and 2 * sum(" " in value for value in given) > len(given)
+
+
+def claim_of_texts(check: str, rows: Array, subjects: Array, ids: Sequence[str]) -> GuardClaim:
+    """The claim about some requests. Its subject is the one that sent all of them; NOT_NAMED if several did or the sender is unknown."""
+    places = np.flatnonzero(rows)
+    named = Counter(str(subjects[row]) for row in places if subjects[row] is not None and subjects[row] == subjects[row])
+    senders = tuple(name for name, _ in named.most_common())
+    subject = senders[0] if len(senders) == 1 and named.total() == len(places) else NOT_NAMED
+    some = tuple(ids[row] for row in places[:10])
+    return GuardClaim(subject, check, rate_interval(len(places), len(ids)), 0.0, len(places), None, some, senders)
