@@ -4,7 +4,8 @@ A body is JSON, for which nothing is needed, or protobuf, for which the extra `o
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -31,6 +32,15 @@ GEN_AI_FEATURES = {
     "gen_ai.usage.cache_read.input_tokens": "cached_input_tokens",
 }
 """Attributes of a call of a language model and the features that they become."""
+TEXTS = {
+    "input_text": ("gen_ai.input.messages", "gen_ai.prompt"),
+    "output_text": ("gen_ai.output.messages", "gen_ai.completion"),
+}
+"""Features that hold the texts of a call, and the attributes that they are read from, where a service opts in to log them: lists of
+messages, their JSON, or a text; older libraries write `gen_ai.prompt.0.content`, `gen_ai.prompt.1.content` and so on.
+"""
+MAX_TEXT = 32_000
+"""Characters of a text that are kept; the rest is cut off."""
 CALLS = ("chat", "text_completion", "generate_content", "embeddings", "completion")
 """Operations that ask a model; others (a tool's run, an agent around its calls) are no answer of a model."""
 
@@ -251,6 +261,7 @@ def _model_call_fields(span: OtlpSpan) -> dict[str, Any]:
     attributes = span.attributes
     asked = str(attributes.get("gen_ai.request.model") or attributes.get("gen_ai.response.model"))
     features = {name: attributes[key] for key, name in GEN_AI_FEATURES.items() if attributes.get(key) is not None}
+    features |= call_texts(attributes)
     provider = attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system")
     service = span.resource.get("service.name")
     features |= {name: str(value) for name, value in (("provider", provider), ("service", service)) if value}
@@ -263,6 +274,42 @@ def _model_call_fields(span: OtlpSpan) -> dict[str, Any]:
     if error := attributes.get("error.type"):
         fields["error_type"] = str(error)
     return fields
+
+
+def call_texts(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of a call's question and answer, as far as its span has them, by feature, without roles and names."""
+    found = {}
+    for name, keys in TEXTS.items():
+        given = next((attributes[key] for key in keys if attributes.get(key)), None)
+        if given is None:
+            contents = re.compile(rf"{re.escape(keys[-1])}\.(\d+)\.content")
+            numbered = [(int(match[1]), value) for key, value in attributes.items() if (match := contents.fullmatch(key))]
+            given = [{"content": value} for _, value in sorted(numbered, key=lambda each: each[0])]
+        if text := "\n".join(_message_texts(given)):
+            found[name] = text[:MAX_TEXT]
+    return found
+
+
+def _message_texts(given: Any) -> Iterator[str]:
+    """Yield the texts of messages: of a text itself or the JSON in it, and of the contents of messages and of their parts."""
+    if isinstance(given, str):
+        try:
+            inside = json.loads(given) if given.lstrip().startswith(("[", "{")) else None
+        except (ValueError, RecursionError):
+            inside = None
+        if inside is None:
+            yield given
+        else:
+            yield from _message_texts(inside)
+    elif isinstance(given, list):
+        for each in given:
+            yield from _message_texts(each)
+    elif isinstance(given, dict):
+        for name in ("content", "parts", "text"):
+            if isinstance(given.get(name), str):
+                yield given[name]
+            elif name in given:
+                yield from _message_texts(given[name])
 
 
 def _failed(span: OtlpSpan) -> bool:

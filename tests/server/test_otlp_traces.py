@@ -42,6 +42,30 @@ GEN_AI = {
 }
 
 
+MESSAGES = [{"role": "user", "parts": [{"type": "text", "content": "Where is it?"}]}, {"role": "user", "content": "Today?"}]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"gen_ai.input.messages": json.dumps(MESSAGES)},
+        {"gen_ai.input.messages": MESSAGES},
+        {"gen_ai.prompt": "Where is it?\nToday?"},
+        {"gen_ai.prompt.1.content": "Today?", "gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Where is it?"},
+    ],
+)
+def test_texts_of_a_plain_span_are_features(own):
+    attributes = GEN_AI | own | {"gen_ai.output.messages": json.dumps([{"parts": [{"type": "text", "content": "No."}]}])}
+    features = span_record(OtlpSpan(TRACE, SPAN, START, START, attributes=attributes))["features"]
+    assert (features["input_text"], features["output_text"]) == ("Where is it?\nToday?", "No.")
+
+
+def test_a_span_without_texts_has_none_and_a_long_one_is_cut():
+    assert "input_text" not in span_record(OtlpSpan(TRACE, SPAN, START, START, attributes=GEN_AI))["features"]
+    cut = span_record(OtlpSpan(TRACE, SPAN, START, START, attributes=GEN_AI | {"gen_ai.prompt": "[" + "x" * 50_000}))
+    assert len(cut["features"]["input_text"]) == 32_000
+
+
 def any_value(value):
     if isinstance(value, list):
         return AnyValue(array_value=ArrayValue(values=map(any_value, value)))
