@@ -14,6 +14,10 @@ PRIMARY_METRICS = ("accuracy", "roc_auc", "pr_auc", "precision", "recall", "f1",
 COLUMN_TAGS = ("personal", "sensitive", "quasi")
 AUDITS = ("robustness", "membership", "explanations", "fairness", "leakage", "precision")
 """Kinds of audits that are run here."""
+TOKEN_PRICES = ("input_price_per_million", "output_price_per_million", "cached_input_price_per_million", "token_currency")
+"""Settings that state what tokens cost."""
+KINDS = ("api",)
+"""Kinds of models other than one's own: a third party serves an `api`."""
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity")
 
 
@@ -38,8 +42,10 @@ class ModelSettings:
     days after which an audit expires. audit_schedule: by kind of audit, when the dashboard runs it: `30 days` after the last, `new version`
     or `expired`. protect: by feature (or `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is
     written (records/protection.py). kill_switch: of a model by which the product steers itself (`explanation-scheduler`), true leaves its
-    decisions to the old rule. column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns].
-    risk_owners: who accepts a risk of the model by a signature; without them, anybody does.
+    decisions to the old rule. *_price_per_million: price of a million tokens of a language model's calls that carry no cost, in
+    token_currency; without a price for cached input tokens, they cost as much as others. kind: `api` for a model that a third party
+    serves; vendor: who. column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns]. risk_owners: who
+    accepts a risk of the model by a signature; without them, anybody does.
     """
 
     threshold: float = 0.5
@@ -59,6 +65,12 @@ class ModelSettings:
     explanations_per_day: float = 100.0
     budget_per_month: float | None = None
     budget_currency: str | None = None
+    input_price_per_million: float | None = None
+    output_price_per_million: float | None = None
+    cached_input_price_per_million: float | None = None
+    token_currency: str | None = None
+    kind: str | None = None
+    vendor: str | None = None
     projects: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     region: str | None = None
@@ -182,11 +194,16 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
         "region",
         "unit",
         "batch_key",
+        "token_currency",
+        "kind",
+        "vendor",
     ):
         if not isinstance(value, str):
             raise UsageError(f"{name} is a text", where=where, got=repr(value))
         if name == "fairness_criterion" and value not in CRITERIA:
             raise UsageError("unknown fairness criterion", where=where, got=value, expected=" or ".join(CRITERIA))
+        if name == "kind" and value not in KINDS:
+            raise UsageError("unknown kind of model", where=where, got=value, expected=" or ".join(KINDS))
         if name == "primary_metric" and value not in PRIMARY_METRICS:
             raise UsageError("unknown primary metric", where=where, got=value, expected=" or ".join(PRIMARY_METRICS))
         return value

@@ -1,6 +1,6 @@
-"""The finding about the monthly cost of fixed questions, compared with the budget of their model."""
+"""The finding about the monthly cost of a model that serves elsewhere, all fixed questions and calls, compared with its budget."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,51 +8,80 @@ import numpy as np
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity, Source, needs_action
+from observability.core.formatting import join_words
 from observability.core.numerals import format_figure
 from observability.core.time import naive_utc
 from observability.detection.probe_claims import COST, undecided_set
 from observability.detection.probe_rounds import ProbeRounds, day_of_round
+from observability.metrics.token_prices import call_currency
 from observability.stats.arrays import Floats
 from observability.stats.forecast import Forecast, forecast_sum
 
 HISTORY_DAYS = 28
 """Days from which the rest of a month is forecast."""
+CALLS_DAYS = HISTORY_DAYS + 31
+"""Days whose production calls are asked for: those of the longest month and of the forecast."""
+MAX_PARTS = 4
+"""Parts that the sentence names."""
+CALLS = "production calls"
 
 
-def cost_findings(rounds: ProbeRounds, context: Context) -> Iterator[Finding]:
-    """Yield the finding about the month's cost of the probes against the model's budget."""
-    daily = daily_costs(rounds, context)
-    if not daily.size:
-        return
+def cost_findings(sets: Sequence[ProbeRounds], context: Context) -> Iterator[Finding]:
+    """Yield for each model of some sets the finding about the month's cost of all its sets, and of its production calls in the same
+    currency, against the model's budget; nothing for a model without a cost of a set.
+    """
+    for model in dict.fromkeys(each.model for each in sets):
+        own = [each for each in sets if each.model == model]
+        parts = {f"set `{each.name}`": costs for each in own if (costs := set_costs(each, context))}
+        if parts:
+            yield _model_cost(model, own, parts, context)
+
+
+def _model_cost(model: str, sets: Sequence[ProbeRounds], parts: Mapping[str, Mapping[int, float]], context: Context) -> Finding:
+    """The finding about one model. parts: cost by day of each of its sets that has one."""
+    budget, currency = (context.counters.get("budgets") or {}).get(model, (None, None))
+    stated = {each.currency for each in sets if f"set `{each.name}`" in parts}
+    only = stated.pop() if len(stated) == 1 else None
+    words = only or currency or "(no currency stated)"
+    mixed, calls_left_out = len(stated) > 0, ""
+    if calls := _production_costs(model, context):
+        known = (context.counters.get("models") or {}).get(model)
+        of_calls = None if known is None else call_currency(known.settings)
+        if None in (of_calls, only) or of_calls == only:
+            parts = {**parts, CALLS: calls}
+        else:
+            calls_left_out = f", without production calls in {of_calls}"
     end = naive_utc(context.window.end) - timedelta(microseconds=1)
     month = end.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     days = ((month + timedelta(days=32)).replace(day=1) - end.replace(hour=0, minute=0, second=0, microsecond=0)).days - 1
     of_month = (end - month).days + 1
-    spent = float(daily[-of_month:].sum())
+    daily = daily_sum(parts, day_of_round(end))
+    spent = {name: sum(amount for day, amount in costs.items() if day > day_of_round(end) - of_month) for name, costs in parts.items()}
+    total = sum(spent.values())
     ahead = forecast_sum(daily[-HISTORY_DAYS:], days) if days else Forecast(0.0, 0.0, 0.0, None, None, len(daily))
-    budget, currency = (context.counters.get("budgets") or {}).get(rounds.model, (None, None))
-    words = rounds.currency or currency or "(no currency stated)"
-    other = budget is not None and None not in (currency, rounds.currency) and currency != rounds.currency
-    if other:
-        said = f"the budget of the model is in {currency}, so it is not compared"
-        budget = None
+    names = [f"{name} {format_figure(amount)}" for name, amount in sorted(spent.items(), key=lambda each: -each[1])]
+    told = f"{join_words(names, MAX_PARTS)}{calls_left_out}"
+    base = replace(undecided_set(context, sets[0], COST, len(daily), ""), subject="model")
     if ahead.value is None or ahead.low is None or ahead.high is None:
-        because = f"Probes of set `{rounds.name}` cost {format_figure(spent)} {words} this month; a forecast needs more days with rounds."
-        yield undecided_set(context, rounds, COST, len(daily), because)
-        return
-    value, low, high = (spent + max(each, 0.0) for each in (ahead.value, ahead.low, ahead.high))
+        return replace(base, because=f"`{model}` cost {format_figure(total)} {words} this month ({told}); a forecast needs more days.")
+    if mixed:
+        because = f"The sets of `{model}` state several currencies ({told}), so their cost is not compared with a budget."
+        return replace(base, because=because)
+    other = budget is not None and None not in (currency, only) and currency != only
+    said = "no budget is set: set `budget_per_month` of the model"
+    if other:
+        said, budget = f"the budget of the model is in {currency}, so it is not compared", None
+    elif budget is not None:
+        said = f"the budget of the model is {format_figure(budget)} {words}"
+    value, low, high = (total + max(each, 0.0) for each in (ahead.value, ahead.low, ahead.high))
     severity: Severity = "unknown" if budget is None else "ok" if value <= budget else "act" if low > budget else "watch"
-    unset = "no budget is set: set `budget_per_month` of the model"
-    limit = said if other else unset if budget is None else f"the budget of the model is {format_figure(budget)} {words}"
-    because = (
-        f"Probes of set `{rounds.name}` cost {format_figure(value)} {words} in {end:%B %Y}, of which {format_figure(spent)} is spent; "
-        f"{limit}."
-    )
-    base = undecided_set(context, rounds, COST, len(daily), because)
     source: Source | None = "system" if needs_action(severity) else None
-    yield replace(
+    return replace(
         base,
         severity=severity,
+        because=(
+            f"`{model}` costs {format_figure(value)} {words} in {end:%B %Y}, of which {format_figure(total)} is spent ({told}); {said}."
+        ),
         value=value,
         low=low,
         high=high,
@@ -60,20 +89,27 @@ def cost_findings(rounds: ProbeRounds, context: Context) -> Iterator[Finding]:
         against="level",
         basis="estimated",
         likely_source=source,
-        evidence={"set": rounds.name} | ({"currency": words} if rounds.currency or currency else {}),
+        evidence={"sets": [each.name for each in sets], "parts": spent} | ({"currency": words} if only or currency else {}),
     )
 
 
-def daily_costs(rounds: ProbeRounds, context: Context) -> Floats:
-    """Cost of the probes of each day, from the first one with a cost to the end of the window; empty where none is known."""
-    start, end = None, naive_utc(context.window.end)
-    costs: dict[int, float] = {}
+def _production_costs(model: str, context: Context) -> Mapping[int, float]:
+    """The cost of the model's production calls by day, up to the end of the window; empty where none is known."""
+    read = context.counters.get("call_costs")
+    return read(model, CALLS_DAYS) if read else {}
+
+
+def set_costs(rounds: ProbeRounds, context: Context) -> dict[int, float]:
+    """Cost of a set's questions by day, up to the end of the window; empty where none is known."""
+    end, costs = naive_utc(context.window.end), dict[int, float]()
     for place, at in enumerate(rounds.times):
         line = rounds.cost[place]
         if at < end and np.isfinite(line).any():
             costs[day_of_round(at)] = costs.get(day_of_round(at), 0.0) + float(np.nansum(line))
-            start = day_of_round(at) if start is None else start
-    if start is None:
-        return np.zeros(0)
-    last = day_of_round(end - timedelta(microseconds=1))
-    return np.array([costs.get(day, 0.0) for day in range(start, last + 1)])
+    return costs
+
+
+def daily_sum(parts: Mapping[str, Mapping[int, float]], last: int) -> Floats:
+    """The sum of costs of each day, from the first one with a cost to the day `last`."""
+    start = min(min(costs) for costs in parts.values())
+    return np.array([sum(costs.get(day, 0.0) for costs in parts.values()) for day in range(start, last + 1)])

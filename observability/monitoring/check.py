@@ -18,9 +18,10 @@ from observability.core.catalog import Catalog, Model, Version, natural_order
 from observability.core.errors import NotFoundError
 from observability.core.finding import SEVERITIES, Finding, acknowledged_finding, needs_action
 from observability.core.formatting import format_day, plural
-from observability.core.questions import Aggregate, By
+from observability.core.questions import Aggregate, Bucket, By
 from observability.core.window import Environment, Slice, Window
 from observability.incidents.grouping import Incident, group_findings
+from observability.metrics.token_prices import cost_columns, daily_call_costs
 from observability.monitoring.analyzer_runs import (
     EXPORTS,
     PARTS,
@@ -207,6 +208,7 @@ def record_findings(
             counters: dict[str, Any] = {
                 "model_projects": model_projects(engine.catalog()),
                 "budgets": model_budgets(engine.catalog()),
+                "call_costs": partial(production_costs, engine, window),
                 "models": {each.name: each for each in (*engine.catalog().models, *filter(None, (tried,)))},
             }
             if shared is not None and as_of is None:
@@ -242,6 +244,15 @@ def model_budgets(catalog: Catalog) -> dict[str, tuple[float, str | None]]:
         for name, each in settings.items()
         if each.budget_per_month is not None
     }
+
+
+def production_costs(engine: "Engine", window: Window, model: str, days: int) -> dict[int, float]:
+    """The cost of a model's production calls on each of the days before the end of a window, where it is known; empty without the model."""
+    known = engine.catalog().by_name.get(model)
+    if known is None:
+        return {}
+    asked = Window(model, window.end - timedelta(days=days), window.end, as_of=window.as_of)
+    return daily_call_costs(engine.ask(Aggregate("predictions", (Bucket("day"),), sums=cost_columns(known)), asked), known.settings)
 
 
 def _missing_slice_column(model: Model, slice: Slice) -> NotFoundError | None:  # noqa: A002 - the contract's word

@@ -20,6 +20,7 @@ if known:
     cost.cost_sentences(found, first=True)
     st.header("This month", anchor=False)
     cost.budget_form(here, spent)
+    cost.token_price_form(here)
     cost.month_forecast_chart(here, found)
     cost.cost_sentences(found, first=False)
 
@@ -33,6 +34,7 @@ if known:
         cost.training_run_costs(runs, outside)
 else:
     empty_states.empty_state("Cost is unknown.", "Log one price, or a cost with each prediction.")
+    cost.token_price_form(here)
     logging_examples(cost.EXAMPLES, expanded=True)
 cost.cost_parts_table(spent)
 

@@ -79,8 +79,8 @@ def findings_about_rounds(sets: Sequence[tuple[ProbeRounds, datetime | None]], c
             found += about_set(JudgedSet(rounds, changes, last, context, len(judged)))
         if last is not None:
             found += about_versions(rounds, last, context)
-            found += cost_findings(rounds, context)
-    return found
+    asking = {rounds.model for rounds, last, _ in judged if last is not None}
+    return [*found, *cost_findings([rounds for rounds, *_ in judged if rounds.model in asking], context)]
 
 
 def is_asked(rounds: ProbeRounds, context: Context) -> bool:
@@ -182,8 +182,8 @@ def version_changes(rounds: ProbeRounds, context: Context) -> list[int]:
 
 
 def set_findings(found: Sequence[Finding], model: str, name: str) -> list[Finding]:
-    """The findings about one set of one model."""
-    return [each for each in found if each.model == model and each.subject == f"probes:{name}"]
+    """The findings about one set of one model, and those about all sets of the model."""
+    return [each for each in found if each.model == model and (each.subject == f"probes:{name}" or name in each.evidence.get("sets", ()))]
 
 
 ANALYZER = Analyzer(

@@ -14,7 +14,7 @@ from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
-from observability.core.settings import CRITERIA, PRIMARY_METRICS, ModelSettings, parse_settings
+from observability.core.settings import CRITERIA, KINDS, PRIMARY_METRICS, ModelSettings, parse_settings
 from observability.dashboard import load, person_name
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.review import load_review
@@ -40,20 +40,22 @@ SETTING_WORDS = {
     "service_level_latency_ms": "Service level: p99 latency (ms)",
     "budget_per_month": "Budget per month",
     "budget_currency": "Currency of the budget",
+    "kind": "Served by a third party (api)",
+    "vendor": "Vendor of this API",
     "slices": "Watched slices (one per line, a=x&b=y)",
     "immutable": "Immutable features (one per line)",
 }
 """The settings of this page in their order; others are set by `python -m observability settings`."""
 RULE, DEFAULT, OVERRIDE, RATED = "Rule", "Default threshold", "Threshold override", "Alerts rated useful"
-CHOICES = {"fairness_criterion": CRITERIA, "primary_metric": PRIMARY_METRICS}
-TEXTS, LISTS = ("owner", "description", "cost_currency", "budget_currency"), ("slices", "immutable")
+CHOICES = {"fairness_criterion": CRITERIA, "primary_metric": PRIMARY_METRICS, "kind": KINDS}
+TEXTS, LISTS = ("owner", "description", "cost_currency", "budget_currency", "vendor"), ("slices", "immutable")
 
 
 def edited_settings(here: ModelPage) -> ModelSettings | None:
     """The settings in the boxes; None, with the reason on the page, where they are invalid."""
     model = here.model
     values: dict[str, Any] = {}
-    with st.expander("Owner, costs, service level, budget, slices", icon=":material/tune:"):
+    with st.expander("Owner, costs, service level, budget, vendor, slices", icon=":material/tune:"):
         left, right = st.columns(2, gap="large")
         for place, name in enumerate(SETTING_WORDS):
             if name == "threshold" and model.task != "binary":

@@ -9,8 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from observability.analyzers.operations.cost import PAST_DAYS, amount_words
+from observability.analyzers.serving.call_drift import is_language_model
 from observability.core import formatting
 from observability.core.finding import Finding
+from observability.core.settings import TOKEN_PRICES
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import clicks, empty_states, frame, load, sign_in
@@ -18,7 +20,7 @@ from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.operations.energy import MAX_RUNS, basis_badge, energy_of_training_runs, price_place, window_without_slice
 from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
-from observability.dashboard.widgets import csv_button, finding_line, plain_paragraph, save_model_settings
+from observability.dashboard.widgets import csv_button, finding_line, plain_caption, plain_paragraph, save_model_settings
 from observability.metrics.cost import (
     ANNOTATIONS,
     DATASETS,
@@ -35,6 +37,7 @@ from observability.metrics.cost import (
 from observability.metrics.cost_periods import cost_rows_within, cost_total, daily_cost, spent_currencies
 from observability.metrics.energy import RESOURCES, RUNS, consumption_question, served_question
 from observability.metrics.prices import PRICES
+from observability.metrics.token_prices import call_currency, states_token_prices
 
 SENTENCE_ORDER = ("month_cost", "cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided", "money_lost_per_thousand")
 PRICED_METRICS = ("cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided")
@@ -61,6 +64,11 @@ PART_COLUMNS = columns_on_phone(
     column("method", "Priced by", wide=True),
     column("source", "Basis of quantities"),
 )
+PRICE_WORDS = {
+    "input_price_per_million": "Input tokens",
+    "output_price_per_million": "Output tokens",
+    "cached_input_price_per_million": "Cached input tokens (else as input)",
+}
 UNITS = {"training": "run", "labelling": "label", "serving": "prediction", "storage": "gigabyte-month"}
 
 
@@ -136,6 +144,27 @@ def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
         if st.form_submit_button("Save", type="primary", key="set-budget"):
             chosen = replace(settings, budget_per_month=amount, budget_currency=currency if amount is not None else None)
             save_model_settings(here.model.name, chosen)
+
+
+def token_price_form(here: ModelPage) -> None:
+    """The form that states what the tokens of a language model's calls cost; nothing for another model, or where the role does not allow
+    it.
+    """
+    settings = here.model.settings
+    if not is_language_model(here.model) or not sign_in.may_change(here.model.name, *TOKEN_PRICES):
+        return
+    known = list(dict.fromkeys(filter(None, (call_currency(settings), "EUR", "USD"))))
+    label = "Token prices" if states_token_prices(settings) else "State token prices"
+    with st.popover(label, icon=":material/sell:"), st.form("token-prices", border=False):
+        plain_caption("Per million tokens. They price calls that carry no cost; a logged cost wins.")
+        prices = {
+            name: st.number_input(words, min_value=0.0, value=getattr(settings, name), placeholder="Not set", step=None, format="%g")
+            for name, words in PRICE_WORDS.items()
+        }
+        currency = st.selectbox("Currency of tokens", known, index=0)
+        if st.form_submit_button("Save", type="primary", key="set-token-prices"):
+            priced = any(each is not None for each in prices.values())
+            save_model_settings(here.model.name, replace(settings, **prices, token_currency=currency if priced else None))
 
 
 def cost_by_period_charts(spent: CostBreakdown) -> None:

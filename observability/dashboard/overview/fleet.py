@@ -256,7 +256,7 @@ def page_of_what_is_not_judged(status: ModelStatus) -> str | None:
     if status.elsewhere and not status.predictions:
         return ELSEWHERE[status.elsewhere[0].analyzer]
     spans = status.model.task is None and status.model.column("feature.operation") is not None
-    return "vendors" if spans and any(map(is_language_model, load.catalog().models)) else None
+    return "vendors" if spans and any(is_language_model(model) or model.settings.kind == "api" for model in load.catalog().models) else None
 
 
 def status_cell(severity: Severity, found: Sequence[Incident], shared: frozenset[str] = frozenset()) -> Cell:

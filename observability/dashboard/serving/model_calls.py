@@ -19,10 +19,11 @@ from observability.dashboard.case import trace_steps
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell, share_cell
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.serving.vendors import NO_CURRENCY, cost_currency
+from observability.dashboard.serving.vendors import NO_CURRENCY
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
 from observability.detection.call_drift import BEYOND, MANY_WEEKS, factors_beyond
+from observability.metrics.token_prices import call_cost, call_currency, cost_columns
 
 MAX_ROUTES = 50
 MAX_CALLS = 20_000
@@ -34,7 +35,8 @@ TRAFFIC = columns_on_phone(
     column("route", "Route", help="Operation and service of the calls"),
     *number_columns(calls="Calls"),
     column("errors", "Errors", align="right", help="Calls with a status other than ok"),
-    *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost"),
+    *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out"),
+    column("cost", "Cost", align="right", help="Logged with the calls, or their tokens at the prices that the owner states (page Cost)"),
     column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them, and its most frequent value"),
 )
 STATUS_HELP = (
@@ -52,20 +54,25 @@ DRIFT = columns_on_phone(
 )
 
 
-def language_models(scope: Scope) -> list[Model]:
-    """The models whose calls are logged with tokens, the chosen one or all."""
-    return [model for model in load.catalog().models if scope.model in (None, model.name) and is_language_model(model)]
+def called_models(scope: Scope) -> list[Model]:
+    """The models whose calls are traffic of a vendor or of a language model, the chosen one or all: those logged with tokens, and those
+    that a third party serves by their settings.
+    """
+    return [
+        model
+        for model in load.catalog().models
+        if scope.model in (None, model.name) and (is_language_model(model) or model.settings.kind == "api")
+    ]
 
 
 def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
-    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, currency, labelled (share), feedback
-    (its most frequent value) with feedback_share, and simulated: whether all of them say that they are.
+    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, cost_source, currency,
+    labelled (a share), feedback (its most frequent value) with feedback_share, and simulated: whether all of them say that they are.
     """
     names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
     keys = tuple(By(name) for name in names)
-    tokens = [name for name in ("feature.input_tokens", "feature.output_tokens") if model.column(name) is not None]
     counted = load.ask_store(Aggregate("predictions", keys=(*keys, By("status"))), window)
-    sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", "cost", *tokens)), window)
+    sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", *cost_columns(model))), window)
     if counted.empty:
         return pd.DataFrame()
     sampled = load.ask_store(Sample("predictions", ("id", "extra", *names), MAX_CALLS), window)
@@ -76,6 +83,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     by_route, rows = dict(list(sampled.groupby("route"))), []
     for route, own in counted.groupby("route", sort=True):
         of_route = sums[sums["route"] == route].set_index("measure")
+        cost = call_cost(of_route.reset_index(), model.settings)
 
         def figure(measure: str, name: str, of_route: pd.DataFrame = of_route) -> float | None:
             if measure not in of_route.index:
@@ -92,8 +100,9 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
                 "latency": figure("latency_ms", "mean"),
                 "tokens_in": figure("feature.input_tokens", "total"),
                 "tokens_out": figure("feature.output_tokens", "total"),
-                "cost": figure("cost", "total"),
-                **what_calls_state(by_route.get(route, sampled.head(0)), cost_currency(model.name)),
+                "cost": cost.total,
+                "cost_source": cost.source,
+                **what_calls_state(by_route.get(route, sampled.head(0)), call_currency(model.settings)),
             }
         )
     return pd.DataFrame(rows)
@@ -123,15 +132,15 @@ def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
-    """Draw the traffic of language models by model and route, their drift and a trace; nothing where no calls are logged. found: about
+    """Draw the traffic of vendors and language models by model and route, their drift and a trace; nothing without calls. found: about
     their drift.
     """
-    windows = [load.window(scope, model.name) for model in language_models(scope)]
+    windows = [load.window(scope, model.name) for model in called_models(scope)]
     tables = {window: traffic_of_model(load.catalog().model(window.model), window) for window in windows}
     tables = {window: table for window, table in tables.items() if len(table)}
     if not tables:
         return
-    st.header("Calls of language models", anchor=False)
+    st.header("Calls of vendors and language models", anchor=False)
     table = pd.concat(tables.values(), ignore_index=True).sort_values("calls", ascending=False, ignore_index=True)
     dates = Window("", min(window.start for window in tables), max(window.end for window in tables))
     simulated = " These calls are simulated." if table["simulated"].all() else ""
@@ -150,7 +159,7 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
         for name in ("latency", "tokens_in", "tokens_out", "cost"):
             cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
         if not pd.isna(row["cost"]):
-            cells["cost"]["sub"] = row["currency"] or NO_CURRENCY
+            cells["cost"]["sub"] = f"{row['currency'] or NO_CURRENCY}, {row['cost_source']}"
         lines.append(table_row(cells))
     draw_table("language-model-calls", "Calls of language models by model and route", TRAFFIC, lines)
     csv_of_table("language-model-calls", table, len(table), MAX_ROUTES, "largest")
@@ -160,7 +169,7 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
 
 def call_drift_findings(scope: Scope) -> list[Finding]:
     """The findings of serving/call_drift about the calls of the language models in scope, worst first."""
-    found = [load.findings_in_window(load.window(scope, model.name), wait=True) for model in language_models(scope)]
+    found = [load.findings_in_window(load.window(scope, model.name), wait=True) for model in called_models(scope)]
     return worst_first([finding for of_model in found for finding in of_model if finding.analyzer == NAME])
 
 
@@ -206,9 +215,11 @@ def drift_table(key: str, caption: str, found: Sequence[Finding]) -> None:
 
 
 def trace_section(scope: Scope) -> None:
-    """Draw traces of several steps, and the steps of the one in the address, each with a link to its case."""
+    """Draw traces of several steps, and the steps of the one in the address, each with a link to its case; nothing without spans."""
     windows = {model.name: load.window(scope, model.name) for model in trace_steps.tracing_models()}
-    found = trace_steps.traces_of_several_steps(windows, language_models(scope))
+    if not windows:
+        return
+    found = trace_steps.traces_of_several_steps(windows, called_models(scope))
     st.header("Traces", anchor=False)
     if len(found):
         trace_steps.draw_traces(found, scope)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from observability.core.catalog import RECORDED, Kind, Model, Version, check_stated_directions
 from observability.core.errors import NotFoundError, UsageError
-from observability.core.settings import ModelSettings, read_settings
+from observability.core.settings import TOKEN_PRICES, ModelSettings, read_settings
 from observability.core.time import aware_utc
 from observability.store.db.catalog_store import add_columns, add_model, find_model, save_version, set_kind, set_sensitive, update_model
 from observability.store.db.database import Database
@@ -129,7 +129,7 @@ def register_version(
     return Registration(request.model, request.version, inference.usable, sentences, inference)
 
 
-READ_OF_EVERY_MODEL = ("projects", "limits", "budget_per_month", "budget_currency", "cost_currency")
+READ_OF_EVERY_MODEL = ("projects", "limits", "budget_per_month", "budget_currency", "cost_currency", *TOKEN_PRICES)
 """Settings that are read from every model when records without a model, such as batches, are judged."""
 
 

@@ -20,7 +20,7 @@ from tests.support.vendor_nights import START, VendorNights, first_nights, morni
 def judged(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, **budgets: Any) -> dict[str, Finding]:
     """The findings of a morning by metric, with what had been answered by then."""
     found = morning_findings(rows, night, events, **budgets)
-    assert len({each.metric for each in found}) == len(found)
+    assert len({(each.metric, each.subject) for each in found}) == len(found)
     return {each.metric: each for each in found}
 
 
@@ -145,6 +145,35 @@ def test_the_month_is_judged_against_the_budget_of_the_model() -> None:
     spent = 20 * 60 * 0.001
     assert abs(found.value - (spent + 7 * 0.06)) < 0.1
     assert judged(rows, 19, budgets={"acme/chat": (5.0, "EUR")})[probe_claims.COST].severity == "ok"
+
+
+def two_sets() -> pd.DataFrame:
+    """Two sets of one model, each with the cost of one night after another."""
+    first, second = VendorNights(20).rows(), VendorNights(20, seed=1).rows()
+    second["extra"] = [{**extra, "set": "prices"} for extra in second["extra"]]
+    return pd.concat([first, second.assign(id="p" + second["id"])], ignore_index=True)
+
+
+def test_all_sets_of_a_model_and_its_calls_share_the_budget() -> None:
+    """Each set alone stays within a budget of 2 a month: together they do not."""
+    budgets: dict[str, Any] = {"acme/chat": (2.0, "EUR")}
+    (alone,) = [each for each in morning_findings(VendorNights(20).rows(), 19, budgets=budgets) if each.metric == probe_claims.COST]
+    assert (alone.severity, alone.value) == ("ok", pytest.approx(1.62, abs=0.1))
+    (both,) = [each for each in morning_findings(two_sets(), 19, budgets=budgets) if each.metric == probe_claims.COST]
+    assert (both.severity, both.subject, both.value) == ("act", "model", pytest.approx(2 * alone.value, rel=1e-6))
+    assert both.evidence["parts"] == pytest.approx({"set `tickets`": 1.2, "set `prices`": 1.2}) and both.evidence["sets"] == [
+        "prices",
+        "tickets",
+    ]
+    assert "set `prices` 1.2" in both.because and "of which 2.4 is spent" in both.because
+    context = morning(19, budgets)
+    day = (context.window.end.replace(tzinfo=None) - datetime(1970, 1, 1)).days
+    context.counters["call_costs"] = lambda model, days: {day - k: 0.1 for k in range(10)} if model == "acme/chat" else {}
+    (called,) = [
+        each for each in vendors.analyze({"answers": VendorNights(20).rows(), "events": no_events()}, context) if each.metric == both.metric
+    ]
+    assert called.severity == "act" and called.evidence["parts"]["production calls"] == pytest.approx(1.0)
+    assert "production calls 1" in called.because and called.value > alone.value + 1
 
 
 def test_a_cost_has_the_currency_that_its_records_state_and_a_budget_in_another_one_is_not_compared() -> None:

@@ -1,0 +1,89 @@
+"""Cost of calls of a language model: the logged cost, and for calls without one their tokens at the prices that the owner states.
+
+A cost that a record carries is never replaced. Where only some calls of a group carry one, the others are taken to have their
+share of the tokens, since sums do not say whose tokens they are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.core.catalog import Model
+from observability.core.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+INPUT, OUTPUT, CACHED = "feature.input_tokens", "feature.output_tokens", "feature.cached_input_tokens"
+MILLION = 1e6
+
+
+@dataclass(frozen=True)
+class CallCost:
+    """Cost of some calls. logged: sum of the costs that they carry; computed: cost of the tokens of the others; None without any."""
+
+    logged: float | None = None
+    computed: float | None = None
+
+    @property
+    def total(self) -> float | None:
+        """Both together; None where neither is known."""
+        known = [each for each in (self.logged, self.computed) if each is not None]
+        return sum(known) if known else None
+
+    @property
+    def source(self) -> str | None:
+        """Where the cost is from: `logged`, `stated prices` or `partly stated prices`; None where it is unknown."""
+        if self.computed is None:
+            return None if self.logged is None else "logged"
+        return "stated prices" if self.logged is None else "partly stated prices"
+
+
+def states_token_prices(settings: ModelSettings) -> bool:
+    """Whether the owner states a price of tokens."""
+    return settings.input_price_per_million is not None or settings.output_price_per_million is not None
+
+
+def call_currency(settings: ModelSettings) -> str | None:
+    """The currency of the cost of a model's calls by its settings; None where they state none."""
+    return settings.token_currency or settings.cost_currency or settings.budget_currency
+
+
+def cost_columns(model: Model) -> tuple[str, ...]:
+    """The references whose sums `call_cost` needs: the cost, and the tokens that the model logs."""
+    return ("cost", *(name for name in (INPUT, OUTPUT, CACHED) if model.column(name) is not None))
+
+
+def token_cost(settings: ModelSettings, tokens: Mapping[str, float]) -> float | None:
+    """Cost of tokens (by column reference) at the stated prices, in `token_currency`; None without a price.
+
+    Cached tokens are part of the input tokens, as OpenTelemetry counts them, and cost their own price where one is stated.
+    """
+    if not states_token_prices(settings):
+        return None
+    price, cached_price = settings.input_price_per_million or 0.0, settings.cached_input_price_per_million
+    cached = min(tokens.get(CACHED, 0.0), tokens.get(INPUT, 0.0)) if cached_price is not None else 0.0
+    fresh = tokens.get(INPUT, 0.0) - cached
+    output = tokens.get(OUTPUT, 0.0) * (settings.output_price_per_million or 0.0)
+    return (fresh * price + cached * (cached_price or 0.0) + output) / MILLION
+
+
+def call_cost(sums: "DataFrame", settings: ModelSettings) -> CallCost:
+    """The cost of a group of calls. sums: answer to an Aggregate with sums of `cost_columns`, of this group only."""
+    by_measure = sums.groupby("measure")[["n", "total"]].sum()
+    n, total = by_measure["n"].to_dict(), by_measure["total"].to_dict()
+    with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
+    logged = float(total["cost"]) if with_cost else None
+    if with_tokens <= with_cost:
+        return CallCost(logged)
+    rest = 1 - with_cost / with_tokens
+    return CallCost(logged, token_cost(settings, {str(name): rest * float(amount) for name, amount in total.items()}))
+
+
+def daily_call_costs(sums: "DataFrame", settings: ModelSettings) -> dict[int, float]:
+    """The cost of the calls of each day (a number since 1970) on which it is known. sums: those of `call_cost`, by day."""
+    days = sums["period"].to_numpy("datetime64[D]").astype(np.int64)
+    costs = {int(day): call_cost(sums[days == day], settings).total for day in np.unique(days)}
+    return {day: cost for day, cost in costs.items() if cost is not None}

@@ -1,0 +1,49 @@
+"""Cost of calls from stated token prices: a logged cost wins, cached tokens have their own price, every figure by hand."""
+
+import pandas as pd
+import pytest
+
+from observability.core.errors import UsageError
+from observability.core.settings import ModelSettings, parse_settings
+from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, CallCost, call_cost, daily_call_costs, token_cost
+
+PRICED = ModelSettings(input_price_per_million=2.5, output_price_per_million=10.0, token_currency="USD")
+CACHE = ModelSettings(input_price_per_million=2.5, output_price_per_million=10.0, cached_input_price_per_million=0.5)
+
+
+def sums(*rows: tuple[str, int, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["measure", "n", "total"])
+
+
+def test_tokens_cost_what_the_owner_states() -> None:
+    tokens = {INPUT: 1_000_000.0, OUTPUT: 200_000.0, CACHED: 400_000.0}
+    assert token_cost(PRICED, tokens) == pytest.approx(2.5 + 2.0), "without a price of cached tokens they cost that of input tokens"
+    assert token_cost(CACHE, tokens) == pytest.approx(0.6 * 2.5 + 0.4 * 0.5 + 2.0)
+    assert token_cost(ModelSettings(), tokens) is None
+
+
+def test_a_logged_cost_wins_and_the_rest_is_computed() -> None:
+    tokens = (INPUT, 10, 1_000_000.0), (OUTPUT, 10, 0.0)
+    assert call_cost(sums(("cost", 10, 3.0), *tokens), PRICED) == CallCost(3.0, None)
+    assert call_cost(sums(*tokens), PRICED) == CallCost(None, 2.5) and call_cost(sums(*tokens), ModelSettings()) == CallCost()
+    part = call_cost(sums(("cost", 4, 1.0), *tokens), PRICED)
+    assert part == CallCost(1.0, pytest.approx(0.6 * 2.5)) and part.total == pytest.approx(2.5)
+    sources = [call_cost(sums(*rows), PRICED).source for rows in ([("cost", 10, 3.0), *tokens], tokens, [("cost", 4, 1.0), *tokens], [])]
+    assert sources == ["logged", "stated prices", "partly stated prices", None]
+
+
+def test_days_have_their_own_cost() -> None:
+    rows = [("2026-03-01", "cost", 1, 0.5), ("2026-03-02", INPUT, 1, 2e6), ("2026-03-03", "latency_ms", 1, 9.0)]
+    by_day = pd.DataFrame(rows, columns=["period", "measure", "n", "total"]).assign(period=lambda each: pd.to_datetime(each["period"]))
+    assert daily_call_costs(by_day, PRICED) == {20513: 0.5, 20514: 5.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("input_price_per_million", -1), ("output_price_per_million", "2"), ("token_currency", 3), ("kind", "chat"), ("vendor", 1)],
+)
+def test_settings_are_checked(name: str, value: object) -> None:
+    with pytest.raises(UsageError):
+        parse_settings({"settings": {name: value}})
+    kept = parse_settings({"settings": {"input_price_per_million": 2.5, "kind": "api", "vendor": "Acme"}})
+    assert (kept.input_price_per_million, kept.kind, kept.vendor) == (2.5, "api", "Acme")
