@@ -10,7 +10,7 @@ from observability.core.finding import worst_first
 from observability.dashboard import frame, load
 from observability.dashboard.data.records_summary import attention_count, begin_records_page, dates_note
 from observability.dashboard.overview import findings
-from observability.dashboard.serving import model_calls, vendors
+from observability.dashboard.serving import model_calls, vendor_timeline, vendors
 from observability.dashboard.widgets import finding_lines
 
 scope = begin_records_page("vendors")
@@ -33,6 +33,7 @@ chosen = vendors.chosen_set(sets, found)
 vendors.sets_table(sets, found, chosen, scope)
 
 rounds, changes = next(each for each in sets if vendors.set_key(each[0]) == chosen)
+vendor_timeline.timeline_section(sets, found, rounds.model)
 own = vendors.judged.set_findings(found, rounds.model, rounds.name)
 st.header(formatting.escape_markdown(f"{rounds.model}: {rounds.name}"), anchor=False)
 finding_lines(finding for finding in own if finding.severity != "ok")

@@ -1,4 +1,4 @@
-"""Figure of one value of each batch, or of each run of a rule, over time."""
+"""Figures of one value of each batch, of each run of a rule, or of each round of several sets, over time."""
 
 from typing import Any
 
@@ -42,4 +42,25 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
         figure.update_yaxes(
             range=[0, ZERO_TOP if share else 1]
         )  # of zeros plotly makes an axis to 100 %, of tiny shares ticks that all read 0 %
+    return figure
+
+
+def flips_by_set(frame: pd.DataFrame) -> go.Figure:
+    """A line for each set of questions, with a mark where a change begins and where the declared version changes.
+
+    frame: at, name, value (a share), mark (`change`, `version` or empty), words (the hover text, inert).
+    """
+    figure = go.Figure()
+    for name, part in frame.groupby("name", sort=True):
+        line = {"name": theme.inert_label(str(name)), "mode": "lines+markers", "marker": {"size": 4}, "line": {"width": 1.4}}
+        figure.add_scatter(x=part["at"], y=part["value"], customdata=part["words"], hovertemplate="%{customdata}<extra></extra>", **line)
+    marks = {"change": ("change begins", "x", theme.ACT), "version": ("version changes", "triangle-down", theme.NEUTRAL)}
+    for mark, (words, symbol, colour) in marks.items():
+        part = frame[frame["mark"] == mark]
+        if len(part):
+            marker = {"size": 11, "symbol": symbol, "color": colour}
+            layout.add_marks(figure, part["at"], part["value"], part["words"], name=words, marker=marker, cliponaxis=False)
+    theme.themed(figure, height=280, y="Flips", legend=True, rangemode="tozero", tickformat=",.1~%")
+    if not float(frame["value"].max()) > TINY:
+        figure.update_yaxes(range=[0, ZERO_TOP])
     return figure

@@ -1,0 +1,124 @@
+"""Traffic of vendors: stated token prices, models of kind API, one timeline over all sets of a vendor, sets of free text with scores."""
+
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from observability.core.settings import ModelSettings
+from observability.dashboard import load
+from observability.dashboard.scope import Scope
+from observability.dashboard.serving.vendor_timeline import timeline_rows, vendor_of
+from observability.dashboard.serving.vendors import sets_in_scope
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, tables, words
+from tests.support.vendor_nights import START, VendorNights
+
+
+def at_hour(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
+    monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(hours=hours)).replace(tzinfo=UTC))
+
+
+def plain_call(number: int, model: str, **fields: object) -> dict[str, object]:
+    """A call as its span is stored, without a cost."""
+    at = (START.replace(tzinfo=UTC) + timedelta(minutes=number)).isoformat()
+    about = {
+        "kind": "prediction",
+        "id": f"{model}{number}",
+        "at": at,
+        "model": model,
+        "version": "1",
+        "prediction": "stop",
+        "latency_ms": 100.0,
+    }
+    return {**about, "features": {"operation": "chat", "input_tokens": 200_000, "output_tokens": 50_000}, **fields}
+
+
+def rows_of(title: str, **query: str) -> dict[str, dict]:
+    return {row["cells"]["model"]["t"]: row["cells"] for row in tables(opened("vendors", **query))[title]["rows"]}
+
+
+def test_tokens_are_priced_by_what_the_owner_states_and_a_logged_cost_wins(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [plain_call(k, "plain") for k in range(4)] + [plain_call(k, "logged", cost=0.25) for k in range(4)]
+    land(empty, lines + [plain_call(k, "mixed", **({"cost": 0.25} if k < 2 else {})) for k in range(4)], tmp_path)
+    at_hour(monkeypatch, 1)
+    for model in ("logged", "mixed"):
+        prices = ModelSettings(input_price_per_million=2.0, output_price_per_million=8.0, token_currency="USD")
+        empty.update_settings(model, prices)
+    app = opened("cost", model="plain")
+    assert not app.exception
+    for name, price in (("Input tokens", 2.0), ("Output tokens", 8.0)):
+        next(each for each in app.number_input if each.label == name).set_value(price)
+    next(each for each in app.selectbox if each.label == "Currency of tokens").set_value("USD")
+    next(each for each in app.button if each.key and "set-token-prices" in each.key).click().run()
+    assert load.store().catalog().model("plain").settings.input_price_per_million == 2.0
+    found = rows_of("Calls of language models by model and route")
+    told = {name: (cells["cost"]["t"], cells["cost"]["sub"]) for name, cells in found.items()}
+    assert told == {"plain": ("3.2", "USD, stated prices"), "logged": ("1", "USD, logged"), "mixed": ("2.1", "USD, partly stated prices")}
+
+
+def test_a_model_of_kind_api_stands_in_the_traffic_without_tokens(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classic = [plain_call(k, "geo/risk", features={"town": "x"}, **({"status": "timeout"} if k == 0 else {})) for k in range(4)]
+    land(empty, [*classic, *(plain_call(k, "own", features={"town": "x"}) for k in range(4))], tmp_path)
+    at_hour(monkeypatch, 1)
+    assert "Calls of vendors and language models" not in words(opened("vendors"))
+    empty.update_settings("geo/risk", ModelSettings(kind="api", vendor="Geo"))
+    found = rows_of("Calls of language models by model and route")
+    assert {name: (cells["calls"]["t"], cells["errors"]["t"], cells["latency"]["t"]) for name, cells in found.items()} == {
+        "geo/risk": ("4", "25 %", "100")
+    }
+    assert vendor_of("geo/risk") == "Geo" and vendor_of("own") == "own"
+
+
+def probe_lines(nights: VendorNights, **extra: object) -> list[dict]:
+    lines = []
+    for row in nights.rows().to_dict("records"):
+        own = row.pop("extra") | extra
+        lines.append(
+            {
+                "kind": "prediction",
+                "environment": "probe",
+                **row,
+                **own,
+                "id": f"{row['model']}{own['set']}{row['id']}",
+                "at": row["at"].isoformat() + "Z",
+            }
+        )
+    return lines
+
+
+def test_one_timeline_has_all_sets_and_models_of_a_vendor_with_their_changes(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = probe_lines(VendorNights(12, items=20, noise=0.0, changed=8, from_night=10))
+    lines += probe_lines(VendorNights(12, items=20, noise=0.0, seed=1, model="acme/other", from_night=9, own={"version": "2026-02"}))
+    lines += probe_lines(VendorNights(12, items=12, noise=0.0, seed=2, text=True), set="letters", rubric={"helpful": 4.0})
+    lines += probe_lines(VendorNights(12, items=20, noise=0.0, seed=3, model="third"))
+    land(empty, lines, tmp_path)
+    at_hour(monkeypatch, 24 * 11 + 6)
+    app = opened("vendors")
+    assert not app.exception and "All sets of acme" in words(app)
+    sets, _ = sets_in_scope(Scope())
+    found = load.scope_record_findings(Scope(), "serving/vendors")
+    rows = timeline_rows([each for each in sets if vendor_of(each[0].model) == "acme"], found)
+    assert set(rows["name"]) == {"acme/chat: tickets", "acme/chat: letters", "acme/other: tickets"}
+    flips = rows[rows["value"] > 0].query("name == 'acme/chat: tickets'")
+    assert flips[["value", "mark"]].values.tolist() == [[0.4, "change"]] and flips["at"].iloc[0] == pd.Timestamp(START + timedelta(days=10))
+    versions = rows[rows["mark"] == "version"]
+    assert versions[["name", "version"]].values.tolist() == [["acme/other: tickets", "2026-02"]]
+    assert "All sets of" not in words(opened("vendors", probes="third/tickets")), "a single set has its own timeline"
+
+
+def test_a_set_of_free_text_with_scores_is_drawn(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nights = VendorNights(12, items=12, noise=0.0, text=True, changed=6, from_night=11)
+    land(empty, probe_lines(nights, rubric={"helpful": 4.0}), tmp_path)
+    at_hour(monkeypatch, 24 * 11 + 6)
+    app = opened("vendors")
+    assert not app.exception and "Free text is compared by hashed character n-grams." in words(app)
+    measure = next(each for each in app.selectbox if "similarity to the baseline" in [option.lower() for option in each.options])
+    assert {"similarity to the baseline", "mean score of a rubric"} <= {option.lower() for option in measure.options}
+    assert len(tables(app)["Answers that differ from the baseline"]["rows"]) == 6
