@@ -305,6 +305,8 @@ threshold_shift | Decisions at another threshold | share | low | Share of decisi
   for the same scores. | rows decided otherwise / rows since the change | ours
 late_rate | Late predictions | share | low | Share of predictions with more than twice the delay that 99 % of predictions kept in the month
   before. | rows with arrived - at > 2 p99 of the past / rows | ours
+restated_share | Answers that changed a shown day | share | low | Share of answers that a device sent more than 24 h after the end of their
+  day. | rows with synced_at > day + 48 h / rows | ours
 clock_skew | Clock skew of a device | s | | Arrival delay of a device's records minus that of the other devices; negative: its clock is
   ahead. | median (arrived - at) - median of the other devices | ours
 distinct_ratio | Distinct values of a device | ratio | high | Distinct values of a feature on a device, relative to as many rows of the

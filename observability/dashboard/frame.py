@@ -146,6 +146,7 @@ def begin_model_page(page: str) -> ModelPage:
         st.stop()
     page_title(page, scope, window, model.name if page == "model" else None)
     model_caption(page, scope, model)
+    late_answers_note(window)
     if note := links.assumed_model_note(page, model.name):
         st.info(formatting.escape_markdown(note), icon=":material/info:")
     link_warnings()
@@ -230,6 +231,17 @@ def model_caption(page: str, scope: Scope, model: Model) -> None:
     notes = [about if page != "model" else None, formatting.escape_markdown(moved) if moved else None]
     if words := " · ".join([*fresh, *([formatting.escape_markdown(live)] if live else [])]):
         st.caption(words, help="\n\n".join(filter(None, notes)) or None)
+
+
+def late_answers_note(window: Window) -> None:
+    """Draw the sentence about days that answers of devices changed after they were shown; nothing where none changed much."""
+    from observability.metrics.late_answers import ANSWERS_WITH_EXTRA, late_answers
+
+    if window.days < 1:
+        return
+    known = answer_or_stop(lambda: late_answers(load.ask_store(ANSWERS_WITH_EXTRA, window)))
+    if known is not None and known.words:
+        st.caption(f":material/history: {formatting.escape_markdown(known.words)}")
 
 
 def freshness_note(model: str, environment: Environment = "production") -> str:

@@ -64,7 +64,7 @@ SOURCES: dict[Stage, Source] = {
 }
 """The suspected source where nothing upstream explains a finding and its analyzer names none."""
 METRICS_OF_STAGE: dict[Stage, str] = {
-    "arrival": "volume late_rate silence_hours freshness_hours duplicate_rate rejected_rate queue_days "
+    "arrival": "volume late_rate restated_share silence_hours freshness_hours duplicate_rate rejected_rate queue_days "
     "batch_gap_hours batch_delay_hours batch_delay_p95_hours batch_rows batch_rejected_rate",
     "service": "request_rate error_rate latency_p50 latency_p95 latency_p99 error_budget_left burn_rate",
     "request": "input_coverage boundary_request_share",

@@ -206,6 +206,16 @@ def late_share_proof(finding: Finding, context: Context) -> str:
 SELECT count(*) FILTER ({late}) / count(*) AS late_rate FROM sample{devices}"""
 
 
+def restated_share_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of answers that were sent long after the end of their day, on the sample that was read."""
+    after = number_literal(24 + finding.evidence["restated_after_hours"])
+    late = f"date_diff('microsecond', date_trunc('day', \"at\"), synced_at) / 3.6e9 > {after}"
+    return f"""WITH sample AS (
+  {sample_sql(proven_rows(finding, context), REQUEST_ROWS)}
+)
+SELECT count(*) FILTER ({late}) / count(*) AS restated_share FROM sample"""
+
+
 def threshold_proof(finding: Finding, context: Context) -> str:
     """The SQL of the share of decisions that the usual threshold certainly makes differently, on the days since it moved."""
     negative, positive = class_literals(context.model)
@@ -233,5 +243,6 @@ CALIBRATION_PROOFS: Proofs = {
 REQUEST_PROOFS: Proofs = {
     "default_score_rate": default_score_proof,
     "late_rate": late_share_proof,
+    "restated_share": restated_share_proof,
     OTHERS: "it is the outcome of a search over groups of similar requests, or over devices",
 }

@@ -34,6 +34,7 @@ device_agreement.server_agreement_section(agreement)
 edge_fleet.ring_section(reports, model, seen)
 edge_fleet.lag_chart(reports)
 edge_fleet.restated_table(reports)
+edge_fleet.late_answers_table(scope, model)
 findings.findings_section(
     "edge-findings", "Findings about devices that serve models", worst_first([*found, *agreement]), scope, models=True
 )

@@ -7,15 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.core.formatting import format_day
 from observability.dashboard import load
 from observability.dashboard.charts.edge_fleet import version_shares
 from observability.detection.roll_out_rings import RingCriterion
 from observability.metrics.edge_fleet import devices_to_decide
+from observability.monitoring import check
 from observability.stats.difference_intervals import rate_difference_interval
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.edge_reports import END, START, device_reports
+from tests.support.proving import differing
 
 
 @pytest.fixture
@@ -65,3 +68,31 @@ def test_a_version_keeps_its_colour_in_every_window() -> None:
     every = colours("1", "2", "3")
     assert colours("3") == {"3": every["3"]} and colours("2", "3") == {name: every[name] for name in ("2", "3")}
     assert len(set(every.values())) == 3
+
+
+def answers_of_phones(model: str) -> list[dict]:
+    """200 answers a day for a week; on the third day every fourth was sent three days later."""
+    found = []
+    for day in range(7):
+        for number in range(200):
+            at = START.replace(tzinfo=UTC) + timedelta(days=day, minutes=7 * number)
+            sent = at + timedelta(days=3 if day == 2 and number % 4 == 0 else 0, minutes=1)
+            about = {"kind": "prediction", "id": f"p{day}-{number}", "model": model, "version": "2", "device": "phone-1"}
+            found.append({**about, "at": at.isoformat(), "synced_at": sent.isoformat(), "features": {"x": number}, "score": 0.5})
+    return found
+
+
+def test_late_answers_of_devices_say_on_the_pages_which_days_they_changed(rolled_out: Database, tmp_path: Path) -> None:
+    """The page of the model, the page of the devices and the finding tell the same share."""
+    model = "cough"
+    land(rolled_out, answers_of_phones(model), tmp_path)
+    span = {"window": "Chosen dates", "from": START.date().isoformat(), "to": END.date().isoformat()}
+    day = format_day(START + timedelta(days=2))
+    sentence = f"Late answers changed 1 of 7 days after 24 h, most {day}: 25 % came later."
+    assert sentence in words(opened("requests", model=model, **span))
+    rows = tables(opened("edge_fleet", model=model, **span))["Days that late answers changed"]["rows"]
+    assert [(row["cells"]["day"]["t"], row["cells"]["answers"]["t"], row["cells"]["late"]["t"]) for row in rows] == [(day, "200", "25 %")]
+    found = check.check(rolled_out, model=model, start=START.replace(tzinfo=UTC), end=END.replace(tzinfo=UTC)).findings
+    (claim,) = [each for each in found if each.metric == "restated_share"]
+    assert claim.severity == "ok" and claim.value == pytest.approx(50 / 1400) and sentence in claim.because
+    assert differing(rolled_out, [claim]) == []

@@ -1,4 +1,5 @@
-"""Detect bursts of near-identical requests, default scores, late arrivals, device clock skew and coarse device values.
+"""Detect bursts of near-identical requests, default scores, late arrivals, device clock skew and coarse device values; state which days
+late answers changed.
 
 All need single rows, which counts do not hold, so they are computed on a bounded sample.
 """
@@ -22,14 +23,16 @@ from observability.detection.device_anomalies import CLOCK, COARSE_ACT, DISTINCT
 from observability.detection.late_arrivals import event_days, late_claims
 from observability.detection.sampled_shares import SampledShare, sampled_share, shares_by_day
 from observability.detection.significant_claims import quality_percent
+from observability.metrics.edge_fleet import LATE_HOURS
+from observability.metrics.late_answers import late_answers
 from observability.proofs.outcomes import REQUEST_PROOFS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame, Series
 
-COPIES, DEFAULTS = "near_duplicate_share", "default_score_rate"
-"""Metrics, whose limit for `act` the owner overrides (`data/requests/near_duplicate_share`)."""
+COPIES, DEFAULTS, RESTATED = "near_duplicate_share", "default_score_rate", "restated_share"
+"""Metrics. The owner overrides the limit for `act` of the first two (`data/requests/near_duplicate_share`)."""
 ROWS, MIN_REQUESTS, PAST_DAYS = 20_000, 100, 28
 BURST_WATCH, BURST_ACT, MIN_BURST, ALIKE = 0.005, 0.02, 20, 0.1
 """Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
@@ -51,7 +54,8 @@ def needs(context: Context) -> dict[str, Ask]:
         return {"volume": Ask(Aggregate("predictions"))}
     columns = ("id", "at", "arrived", "subject", "device", "score", *(each.reference for each in context.model.features()))
     sample = Sample("predictions", columns, ROWS)
-    asks = {"current": Ask(sample), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
+    sent = Sample("predictions", (*columns, "extra"), ROWS)
+    asks = {"current": Ask(sent), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
     if context.version.reference_rows:
         scored = Sample("predictions", ("id", "score", *(each.reference for each in context.model.features())), ROWS)
         asks["reference"] = Ask(scored, span="reference")
@@ -71,7 +75,21 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     devices = device_claims(now, past, numbers, context)
     named = [each.subject.removeprefix("device=") for each in devices if each.metric == "clock_skew"]
     late = late_claims(now, past, named, context)
-    return [*burst_findings(now, past, context), *default_score(now, known, context), *late, *devices]
+    changed = restated_findings(now, context)
+    return [*burst_findings(now, past, context), *default_score(now, known, context), *late, *changed, *devices]
+
+
+def restated_findings(now: "DataFrame", context: Context) -> list[Finding]:
+    """Return the finding about days that late answers changed, without an alarm; empty where no answer says when it was sent."""
+    known = late_answers(now)
+    if known is None:
+        return []
+    share = known.share
+    said = f"{quality_percent(share.value or 0.0)} of {len(now):,} answers were sent over {LATE_HOURS:g} h after the end of their day"
+    because = f"{said}, by `synced_at`. {known.words or 'No day changed much after it was shown.'}"
+    days = [[str(day.date()), int(n), int(late)] for day, n, late in zip(*(known.days[name] for name in ("day", "answers", "late")))]
+    base = context.undecided(NAME, "model", RESTATED, len(now), because, against="level", whole_model=True)
+    return [replace(base, **share.fields, severity="ok", evidence={"restated_after_hours": LATE_HOURS, "days": days})]
 
 
 def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:

@@ -35,6 +35,7 @@ from observability.metrics.edge_fleet import (
     restated_days,
     ring_order,
 )
+from observability.metrics.late_answers import ANSWER_ROWS, ANSWERS_WITH_EXTRA, late_answers
 from observability.stats.interval import rate_interval
 
 HOW = """import observability as obs
@@ -67,6 +68,11 @@ RESTATED = (
     column("answers", "Answers", align="right", help="Before the late reports, and now"),
     column("devices", "Devices", align="right", phone=False),
     column("crashed", "Crashed devices", align="right", help="Share of the day's devices, before the late reports and now"),
+)
+LATE_ANSWERS = (
+    column("day", "Day", strong=True),
+    column("answers", "Answers", align="right", phone=False, help=f"Of at most {ANSWER_ROWS:,} answers of the dates, drawn at random"),
+    column("late", "Sent late", align="right", help=f"More than {LATE_HOURS:g} h after the end of the day, by `synced_at`"),
 )
 RINGS = columns_on_phone(
     "ring state new",
@@ -215,6 +221,22 @@ def restated_table(reports: pd.DataFrame) -> None:
         lines.append(table_row(cells))
     draw_table("edge-restated", "Days that late reports changed", RESTATED, lines)
     cut_note(len(days), MAX_RESTATED, "The newest {0} of {1} changed days.")
+
+
+def late_answers_table(scope: Scope, model: str) -> None:
+    """Draw the newest days that late answers of a model changed after they were shown; nothing where no day changed much."""
+    if model not in load.catalog().by_name:
+        return
+    known = late_answers(load.ask_store(ANSWERS_WITH_EXTRA, load.window(scope, model)))
+    if known is None or not known.words:
+        return
+    lines = []
+    for row in known.changed[::-1].head(MAX_RESTATED).to_dict("records"):
+        share = share_cell(*rate_interval(float(row["late"]), int(row["answers"])).triple)
+        lines.append(table_row({"day": {"t": formatting.format_day(row["day"])}, "answers": {"t": f"{row['answers']:,}"}, "late": share}))
+    plain_paragraph(known.words)
+    draw_table("edge-late-answers", "Days that late answers changed", LATE_ANSWERS, lines)
+    cut_note(len(known.changed), MAX_RESTATED, "The newest {0} of {1} changed days.")
 
 
 def ring_section(reports: pd.DataFrame, model: str, seen: Mapping[str, datetime]) -> None:

@@ -1,5 +1,6 @@
 """data/requests: are a burst, a default score, a wrong clock and coarse values named, each with its subject, and nothing on a usual week?"""
 
+import json
 import re
 
 import numpy as np
@@ -23,7 +24,7 @@ def rows(n: int, seed: int) -> pd.DataFrame:
         "id": [f"p{seed}-{i:06}" for i in range(n)], "at": at, "arrived": at + pd.to_timedelta(rng.exponential(20, n), unit="s"),
         "subject": [f"s{i}" for i in rng.integers(0, 400, n)], "device": rng.choice([f"d{i}" for i in range(8)], n),
         "score": rng.beta(2, 5, n), "label": np.nan, "age": rng.normal(40, 10, n), "income": rng.lognormal(10, 0.6, n),
-        "region": rng.choice(["north", "south"], n).astype(object),
+        "region": rng.choice(["north", "south"], n).astype(object), "extra": None,
     })  # fmt: skip
 
 
@@ -192,6 +193,19 @@ def test_predictions_that_arrive_late_are_named_with_their_share_and_first_day()
     assert claim.onset == pd.Timestamp("2026-03-05", tz="UTC") and "more than 1 hour after" in claim.because and "6 hours" in claim.because
     current["arrived"] += pd.Timedelta(hours=6)
     assert said(current)["model", "late_rate"].severity == "act"
+
+
+def test_answers_that_a_device_sent_days_later_say_which_days_they_changed() -> None:
+    current = rows(4000, 43)
+    assert ("model", "restated_share") not in said(current), "no answer says when it was sent"
+    offline = (current["at"].dt.day == 4).to_numpy() & (np.arange(4000) % 3 == 0)
+    sent = (current["at"] + pd.to_timedelta(np.where(offline, 60, 1), unit="h")).dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    current["extra"] = [json.dumps({"synced_at": each}) for each in sent]
+    found = said(current)
+    claim, late = found["model", "restated_share"], int(offline.sum())
+    assert alarms(found) == set() and claim.severity == "ok" and claim.value == pytest.approx(late / 4000)
+    assert [day for day in claim.evidence["days"] if day[2]] == [["2026-03-04", int((current["at"].dt.day == 4).sum()), late]]
+    assert "changed 1 of 7 days after 24 h, most 4 Mar 2026: 31 % came later" in claim.because
 
 
 def test_late_predictions_are_no_news_after_bulk_loads_nor_where_they_are_few() -> None:

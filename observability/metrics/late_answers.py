@@ -1,0 +1,103 @@
+"""Days whose figures changed after they were shown, because devices that store and forward sent answers late.
+
+A day counts as shown LATE_HOURS after its end. `synced_at` says when an answer was sent; the time of loading does not, since an import
+loads old answers at once.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.formatting import format_day, plural
+from observability.core.numerals import percent
+from observability.core.questions import Sample
+from observability.metrics.edge_fleet import LATE_HOURS
+from observability.stats.interval import Interval, rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+ANSWER_ROWS = 20_000
+ANSWERS_WITH_EXTRA = Sample("predictions", ("at", "extra"), ANSWER_ROWS)
+MATTERS, MIN_ANSWERS = 0.05, 30
+"""Share of a day's answers that came late from which the day is said to have changed, and the fewest answers of such a day."""
+WITH_OFFSET = re.compile(r"^\d{4}-\d\d-\d\d[Tt ].*([Zz]|[+-]\d\d:?\d\d)$")
+"""A time with an offset, as a text."""
+
+
+@dataclass(frozen=True)
+class LateAnswers:
+    """Answers of a window by day. days: `day`, `answers`, and `late`, how many of these came more than LATE_HOURS after the day's end."""
+
+    days: "DataFrame"
+
+    @property
+    def share(self) -> Interval:
+        """The share of late answers in the window, with its interval."""
+        return rate_interval(float(self.days["late"].sum()), int(self.days["answers"].sum()))
+
+    @property
+    def changed(self) -> "DataFrame":
+        """The days with enough answers of which at least the share MATTERS came late, oldest first."""
+        days = self.days
+        return days[(days["answers"] >= MIN_ANSWERS) & (days["late"] >= MATTERS * days["answers"])]
+
+    @property
+    def words(self) -> str:
+        """How many days changed, and which the most, as a sentence; empty where none did."""
+        changed = self.changed
+        if changed.empty:
+            return ""
+        most = changed.assign(share=changed["late"] / changed["answers"]).sort_values("share", kind="stable").iloc[-1]
+        of = f"{len(changed)} of {plural(len(self.days), 'day')}"
+        return f"Late answers changed {of} after {LATE_HOURS:g} h, most {format_day(most['day'])}: {percent(most['share'], 2)} came later."
+
+
+def late_answers(rows: "DataFrame") -> LateAnswers | None:
+    """Return the late answers of a window by day.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The answer to ANSWERS_WITH_EXTRA.
+
+    Returns
+    -------
+    LateAnswers or None
+        None where no answer says when it was sent, so that nothing is known.
+    """
+    import pandas as pd
+
+    sent = sending_times(rows["extra"])
+    if sent.isna().all():
+        return None
+    day = pd.to_datetime(rows["at"]).dt.floor("D")
+    late = (sent > day + pd.Timedelta(hours=24 + LATE_HOURS)).to_numpy(bool)
+    counted = pd.DataFrame({"day": day.to_numpy(), "answers": 1, "late": late.astype(np.int64)})
+    return LateAnswers(counted.groupby("day", as_index=False, sort=True).sum())
+
+
+def sending_times(extra: "Series[Any]") -> "Series[Any]":
+    """Return `synced_at` of each row.
+
+    Parameters
+    ----------
+    extra : Series
+        Further fields of each prediction as JSON text, or None.
+
+    Returns
+    -------
+    Series of datetime64
+        UTC without a zone; missing where it is absent, no time, or without an offset, as in the view `MODEL.predictions`.
+    """
+    import pandas as pd
+
+    found = []
+    for text in extra:
+        given = json.loads(text).get("synced_at") if isinstance(text, str) and "synced_at" in text else None
+        found.append(given if isinstance(given, str) and WITH_OFFSET.search(given) else None)
+    times = pd.to_datetime(pd.Series(found, index=extra.index, dtype=object), utc=True, errors="coerce", format="ISO8601")
+    return times.dt.tz_localize(None)
