@@ -6,7 +6,8 @@ from typing import Protocol
 
 from observability.core.finding import Severity, State
 from observability.core.formatting import DASH, plural
-from observability.incidents.grouping import Incident, incident_urgency, most_urgent_first
+from observability.incidents.grouping import FRESH, Incident, incident_urgency, most_urgent_first
+from observability.incidents.grouping_rules import NEAR, specific_subject
 from observability.incidents.shared_faults import SharedFault, shared_faults
 
 
@@ -55,7 +56,7 @@ class ActionCounts:
 
 @dataclass(frozen=True)
 class CountedIncident:
-    """An entry that is listed and counted once: an incident, an equal incident of several models, or a fault that models share.
+    """An entry that is listed and counted once: an incident, one problem of several models, or a fault that models share.
 
     incidents: the worst first.
     """
@@ -82,12 +83,44 @@ def action_counts(judged: Iterable[Judged]) -> ActionCounts:
     return ActionCounts(critical, acknowledged, sum(each.severity == "watch" for each in known) - acknowledged)
 
 
-def merge_equal_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
-    """Incidents with the same severity and sentence as one, in their order: models that share an input share its faults."""
-    equal: dict[tuple[str, str], list[Incident]] = {}
+def merge_incidents_of_models(found: Iterable[Incident]) -> list[CountedIncident]:
+    """Incidents in their order, those of one problem of several models as one: with the same sentence, or of one feed."""
+    groups: list[list[Incident]] = []
+    alike: dict[tuple[str, str], list[list[Incident]]] = {}
     for incident in found:
-        equal.setdefault((incident.shown_severity, incident.sentence), []).append(incident)
-    return [CountedIncident(tuple(incidents)) for incidents in equal.values()]
+        keys = ("sentence", incident.sentence), ("claim", incident.lead.claim)
+        near = (group for key in keys for group in alike.get(key, ()))
+        home = next((group for group in near if is_one_problem(group, incident)), None)
+        if home is not None:
+            home.append(incident)
+            continue
+        groups.append([incident])
+        for key in keys:
+            alike.setdefault(key, []).append(groups[-1])
+    return [CountedIncident(tuple(group)) for group in groups]
+
+
+def is_one_problem(group: Sequence[Incident], incident: Incident) -> bool:
+    """Whether an incident is of another model than some incidents, and has the sentence of the first one or concerns the same feed."""
+    if incident.model in {other.model for other in group}:
+        return False
+    return incident.sentence == group[0].sentence or (incident.model is not None and is_one_feed(group[0], incident))
+
+
+def is_one_feed(one: Incident, other: Incident) -> bool:
+    """Whether two incidents concern the same input with the same claim and onset, and the answers of neither model fell anew with it."""
+    if one.lead.claim != other.lead.claim or {one.source, other.source} != {"input"} or specific_subject(one.lead) is None:
+        return False
+    if holds_new_fall(one) or holds_new_fall(other):
+        return False
+    if one.onset is None or other.onset is None:
+        return one.onset == other.onset
+    return abs(one.onset - other.onset) <= NEAR
+
+
+def holds_new_fall(incident: Incident) -> bool:
+    """Whether the primary metric of its model is among its findings that are new or became worse."""
+    return any(finding.evidence.get("primary") and finding.needs_action and finding.news in FRESH for finding in incident.findings)
 
 
 def counted_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
@@ -95,13 +128,13 @@ def counted_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
     ordered = most_urgent_first(found)
     faults = [CountedIncident(fault.incidents, fault) for fault in shared_faults(ordered)]
     under = {incident.id for fault in faults for incident in fault.incidents}
-    others = merge_equal_incidents(incident for incident in ordered if incident.id not in under)
+    others = merge_incidents_of_models(incident for incident in ordered if incident.id not in under)
     return sorted([*faults, *others], key=lambda each: incident_urgency(each.lead))
 
 
 def incident_action_counts(found: Iterable[Incident]) -> ActionCounts:
-    """The number of incidents that need action; an equal incident of several models, and a fault that models share, count once. As long as
-    one model's is not acknowledged, it is critical.
+    """The number of incidents that need action; one problem of several models, and a fault that models share, count once. As long as one
+    model's is not acknowledged, it is critical.
     """
     return total_action_counts(counted_incidents(found))
 

@@ -50,6 +50,7 @@ from observability.incidents.grouping_rules import (
 )
 from observability.incidents.labelling_causes import behind_their_causes, causes_first, suspected_cause
 from observability.incidents.standing_drift import (
+    HARM,
     FaultGroup,
     continuing_drift,
     continuing_fall,
@@ -111,7 +112,7 @@ class Incident:
 
     @property
     def new_details(self) -> tuple[Finding, ...]:
-        """The findings beside the lead that are new or became worse, although the lead did not; empty where the lead did."""
+        """The findings about harm beside the lead that are new or became worse, although the lead did not (`details_that_are_new`)."""
         return tuple(details_that_are_new(self.lead, self.collateral))
 
 
@@ -409,8 +410,13 @@ def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
 
 
 def details_that_are_new(lead: Finding, rest: Sequence[Finding]) -> list[Finding]:
-    """The findings of an incident beside its lead whose news is new or worse; empty where the lead's own is."""
-    return [] if lead.news in FRESH else [finding for finding in rest if finding.news in FRESH]
+    """The findings about harm (`HARM`) beside the lead of an incident whose news is new or worse; empty where the lead's own is.
+
+    Columns move on while a drift stands, in most weeks another one, so a move is not among them.
+    """
+    if lead.news in FRESH:
+        return []
+    return [finding for finding in rest if finding.news in FRESH and pipeline_stage(finding) in HARM]
 
 
 def new_details_words(lead: Finding, rest: Sequence[Finding]) -> str:

@@ -5,7 +5,7 @@ The ranking is fixed when the week is frozen. Pins, removals and added items are
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from observability.core.finding import STATE_OF, Severity, State, urgency
 
@@ -82,6 +82,14 @@ class Item:
         """The ids of its incident, finding, action or slice in one of its models."""
         own = next((other for other in self.also if other["model"] == model), {})
         return self.about | {name: value for name, value in own.items() if name in ("incident", "finding")}
+
+    def of_model(self, model: str) -> list["Item"]:
+        """The item as each of its incidents of one model alone would be, with the severity of that incident."""
+        own = (*((self.about,) if self.model == model else ()), *(other for other in self.also if other["model"] == model))
+        return [
+            replace(self, severity=cast(Severity, each["severity"]), acknowledged="acknowledged" in each) if "severity" in each else self
+            for each in own
+        ]
 
     @property
     def overdue(self) -> bool:

@@ -12,6 +12,7 @@ from observability.core.questions import Aggregate, By, Records
 from observability.core.time import naive_utc
 from observability.core.weeks import DAYS, Week
 from observability.core.window import Window
+from observability.incidents.action_counts import CountedIncident
 from observability.records.values import AFTER_LAST, FIRST
 from observability.review.action_items import DASHBOARD, as_of
 from observability.review.agenda import OUTCOMES, Item, Sort
@@ -23,10 +24,16 @@ AUDIT_DAYS, SERVED_DAYS = timedelta(days=14), timedelta(days=28)
 
 
 def agenda_candidates(
-    store: Store, week: Week, models: Sequence[Body], promised: Sequence[Body], earlier: Sequence[Body], known: datetime
+    store: Store,
+    week: Week,
+    models: Sequence[Body],
+    promised: Sequence[Body],
+    earlier: Sequence[Body],
+    known: datetime,
+    counted: Sequence[CountedIncident],
 ) -> list[Item]:
     """All candidates, not ranked. models: the parts of the frozen week about models, and its part about the pipeline; earlier: frozen
-    weeks, newest first.
+    weeks, newest first; counted: the incidents of all models, as Home counts them.
 
     known: records up to this instant count, acknowledgements among them, and records of reviews of earlier weeks: so freezing a week again
     gives the same result.
@@ -36,7 +43,7 @@ def agenda_candidates(
     last = next((part for part in earlier if part["week"] == str(week.back())), None)
     held = acknowledged_claims(store, known)
     found = [
-        *shared_incidents([item for part in models for item in of_incidents(part, exposure[part["model"]], last, held)]),
+        *shared_incidents([item for part in models for item in of_incidents(part, exposure[part["model"]], last, held)], counted),
         *of_promises(promised, exposure),
         *of_decisions(store, week, exposure, known),
         *of_signatures(store, week, exposure, known),

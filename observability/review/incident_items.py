@@ -1,16 +1,16 @@
-"""Agenda items from incidents, with their exposure; incidents of one feed that several models share become one item."""
+"""Agenda items from incidents, with their exposure; incidents that are counted as one on Home become one item."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from observability.core.finding import SEVERITIES, claim_text, needs_action
 from observability.core.formatting import join_words, plural
 from observability.core.metric_definitions import METRICS
+from observability.incidents.action_counts import CountedIncident
 from observability.incidents.grouping import metric_of_subject
-from observability.incidents.grouping_rules import NEAR
 from observability.incidents.incident_size import risen_share
+from observability.incidents.shared_faults import SharedFault
 from observability.monitoring.analyzer_runs import record_analyzers
 from observability.monitoring.check import AcknowledgedClaims
 from observability.review.agenda import WEIGHT_OF_CHANGE, Item, incident_change
@@ -22,8 +22,6 @@ WITH_RECORDS = 7
 """The format of frozen weeks from which on they have incidents of records."""
 QUIET = frozenset(("input", "explanation", "dataset"))
 """Stages without an effect on outcomes yet."""
-OF_REQUESTS = "trust/live_guard"
-"""The analyzer whose claims about a model are about its requests, which several models may answer."""
 BESIDE, AHEAD = 0.15, 0.6
 """Weights of incidents at those stages only: where performance was measured and did not fall; where it cannot be measured yet."""
 
@@ -144,49 +142,46 @@ def fault_key(incident: Body) -> str:
     return "/".join([incident["analyzer"], incident["subject"], incident["metric"], incident["slice"] or ""])
 
 
-def shared_incidents(items: Sequence[Item]) -> list[Item]:
-    """The items, where incidents of one input, or of the same requests, with the same onset in several models (one feed) become one item.
+def shared_incidents(items: Sequence[Item], counted: Iterable[CountedIncident]) -> list[Item]:
+    """The items, where incidents that are counted as one (`counted_incidents`, as on Home) are one item.
 
     The item has the name of the first model, the exposure of all, and the worst severity; it counts as an item of each model.
     """
-    groups: list[list[Item]] = []
+    entry_of = {incident.id: entry for entry in counted for incident in entry.incidents}
+    groups: dict[str, list[Item]] = {}
     for item in sorted(items, key=lambda item: (item.model or "", item.item)):
-        home = next((group for group in groups if one_feed(group[0], item) and item.model not in {other.model for other in group}), None)
-        if home is None:
-            groups.append([item])
-        else:
-            home.append(item)
-    return [shared_feed_item(group) if len(group) > 1 else group[0] for group in groups]
+        entry = entry_of.get(item.about["incident"])
+        groups.setdefault(entry.lead.id if entry else item.about["incident"], []).append(item)
+    return [shared_item(group, entry_of[name].fault) if len(group) > 1 else group[0] for name, group in groups.items()]
 
 
-def one_feed(a: Item, b: Item) -> bool:
-    """Whether two incidents concern the same input, or the same requests, with the same claim and onset, and no fall of one model alone."""
-    named = ("source", "analyzer", "subject", "metric", "slice")
-    same = None not in (a.model, b.model) and all(a.about.get(name) == b.about.get(name) for name in named)
-    of_requests = a.about["analyzer"] == OF_REQUESTS and a.title == b.title
-    if not same or "fall" in {*a.about, *b.about} or a.about["source"] != "input" or (a.about["subject"] == "model" and not of_requests):
-        return False
-    began = [item.about.get("onset") for item in (a, b)]
-    if began[0] is None or began[1] is None:
-        return began[0] == began[1]
-    return abs(datetime.fromisoformat(began[0]) - datetime.fromisoformat(began[1])) <= NEAR
+OF_EACH_MODEL = ("incident", "finding", "severity", "acknowledged")
+"""What an item of several models keeps of the incident of each."""
 
 
-def shared_feed_item(group: Sequence[Item]) -> Item:
-    """One item for the incidents of a shared feed."""
-    first, names = group[0], [str(item.model) for item in group[1:]]
+def shared_item(group: Sequence[Item], fault: SharedFault | None) -> Item:
+    """One item for incidents of several models that are one problem. fault: what the models have in common, if they are many."""
+    first, names = group[0], list(dict.fromkeys(str(item.model) for item in group[1:]))
     severity = next(name for name in SEVERITIES if name in {item.severity for item in group})
+    title = f"{first.title.rstrip('.')}; also in {join_words([f'`{name}`' for name in names], 3)}."
+    own = [item.about | _own_state(item) for item in group]
     return replace(
         first,
-        title=f"{first.title.rstrip('.')}; also in {join_words([f'`{name}`' for name in names])}.",
+        title=f"{fault.sentence} The worst: {fault.lead.sentence}" if fault else title,
         severity=severity,
         acknowledged=severity != "act" and any(item.acknowledged for item in group),
         change=max((item.change for item in group), key=lambda name: WEIGHT_OF_CHANGE[name]),
         exposure=round(min(sum(item.exposure for item in group), 1.0), 6),
         weight=max(item.weight for item in group),
-        reasons=(*first.reasons, f"Same input and onset in {join_words(names)}."),
+        reasons=(*first.reasons, f"The same problem in {join_words(names, 3)}."),
+        about=own[0],
         also=tuple(
-            {"model": str(item.model), "item": item.item, **{name: item.about[name] for name in ("incident", "finding")}}
-            for item in group[1:]
+            {"model": str(item.model), "item": item.item} | {name: about[name] for name in OF_EACH_MODEL if name in about}
+            for item, about in zip(group[1:], own[1:], strict=True)
         ),
     )
+
+
+def _own_state(item: Item) -> dict[str, str]:
+    """The severity of an item before it was joined with those of other models, and whether it was acknowledged."""
+    return {"severity": item.severity} | ({"acknowledged": "yes"} if item.acknowledged else {})

@@ -30,11 +30,15 @@ def audit_of_incident(item: Item) -> str | None:
 
 
 def model_action_counts(agenda: Arranged, model: str) -> ActionCounts:
-    """How many states of a model are critical and warnings, as the arranged agenda lists them, folded ones included, removed ones not."""
-    return action_counts(state_items((item for item in (*agenda.items, *agenda.folded) if item.item not in agenda.removed), model))
+    """How many states of a model are critical and warnings, as the arranged agenda lists them, folded ones included, removed ones not; of
+    an item of several models each incident of this one, with its own severity.
+    """
+    mine = state_items((item for item in (*agenda.items, *agenda.folded) if item.item not in agenda.removed), model)
+    return action_counts(own for item in mine for own in item.of_model(model))
 
 
 def model_week_severity(body: Mapping[str, Any], part: Mapping[str, Any]) -> Severity:
     """The status of a model in a frozen week: the worst of its findings, incidents and audits. part: the model's part of the week."""
     items = state_items(map(Item.from_json, body["agenda"]), part["model"])
-    return min([part["severity"], *(item.severity for item in items)], key=SEVERITIES.index)
+    own = (each for item in items for each in item.of_model(part["model"]))
+    return min([part["severity"], *(each.severity for each in own)], key=SEVERITIES.index)

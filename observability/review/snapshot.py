@@ -17,6 +17,7 @@ from observability.core.settings import DatedSettings, ModelSettings
 from observability.core.time import aware_utc
 from observability.core.weeks import ZONE, Week
 from observability.core.window import Window
+from observability.incidents.action_counts import counted_incidents
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import STAGES, pipeline_stage
 from observability.incidents.model_state import verdict_severity
@@ -79,7 +80,8 @@ def snapshot_under_settings(
     ]
     happened = change_entries(store, week.start, week.end, as_of=week.end)
     promised = promised_actions(store, week, earlier, frozen_at)
-    candidates = agenda_candidates(store, week, [*models, pipeline], promised, earlier, frozen_at)
+    counted = counted_incidents([*others, *(incident for judged in judged_models for incident in judged.incidents)])
+    candidates = agenda_candidates(store, week, [*models, pipeline], promised, earlier, frozen_at, counted)
     return {
         "format": FORMAT,
         "review": str(week),

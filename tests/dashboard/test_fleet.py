@@ -15,7 +15,7 @@ from observability.dashboard import background_findings, load
 from observability.dashboard.overview import fleet, incidents
 from observability.dashboard.overview.large_fleet import NO_EVENTS, NO_ROWS
 from observability.dashboard.scope import Scope
-from observability.incidents.action_counts import counted_incidents, incident_action_counts, merge_equal_incidents, shared_incident_ids
+from observability.incidents.action_counts import counted_incidents, incident_action_counts, merge_incidents_of_models, shared_incident_ids
 from observability.monitoring import check
 from observability.store.query import aggregates
 from tests.support.dashboard_world import END, START, World
@@ -61,7 +61,7 @@ def test_a_table_that_is_cut_hides_no_critical_incident() -> None:
 
 def test_equal_incidents_of_two_models_share_a_row() -> None:
     both = [of_one("late", "`wind` is null in 85 %."), of_one("delay", "`wind` is null in 85 %."), of_one("delay", "`rain` is null.")]
-    told = merge_equal_incidents(both)
+    told = merge_incidents_of_models(both)
     assert [each.models for each in told] == [("late", "delay"), ("delay",)]
     cells = [incidents.incident_row(each.lead, Scope(), models=each.models)["cells"]["model"] for each in told]
     assert cells == [{"t": "late", "sub": "and delay"}, {"t": "delay", "sub": "version 1"}]
@@ -73,7 +73,7 @@ def test_the_total_counts_an_equal_incident_of_two_models_once() -> None:
     both = [of_one("late", "`wind` is null in 85 %."), of_one("delay", "`wind` is null in 85 %."), of_one("delay", "`rain` is null.")]
     counts = incident_action_counts(both)
     assert (counts.critical, counts.acknowledged, counts.warnings) == (0, 0, 2)
-    assert counts.warnings == len(merge_equal_incidents(both))
+    assert counts.warnings == len(merge_incidents_of_models(both))
     assert counts.total_words == "2 warnings (1 shared, counted once)"
     shared = shared_incident_ids(counted_incidents(both))
     assert fleet.status_cell("watch", both[:1], shared) == {

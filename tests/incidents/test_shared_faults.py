@@ -1,6 +1,11 @@
 """Incidents of several models with something in common are one fault; by chance two are not."""
 
+from dataclasses import replace
+
+import pytest
+
 from observability.incidents.action_counts import counted_incidents, incident_action_counts
+from observability.incidents.grouping import Incident
 from observability.incidents.shared_faults import shared_faults
 from tests.support.fleet_incidents import DAY, START, drift_incident
 
@@ -39,9 +44,38 @@ def test_an_incident_is_in_the_largest_fault_that_it_fits() -> None:
     assert fault.kind == "input" and len(fault.models) == 5
 
 
+DAYS_LATER = drift_incident("b", 6.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        DAYS_LATER,
+        drift_incident("b", None),
+        drift_incident("b", subject="age"),
+        drift_incident("b", metric="wasserstein"),
+        drift_incident("b", subject="model", metric="domain_auc", analyzer="serving/multivariate_drift"),
+        drift_incident("b", analyzer="serving/slices", metric="rank_shift", slice="sex=F"),
+        replace(drift_incident("b"), source="system"),
+        replace(drift_incident("b"), collateral=(replace(DAYS_LATER.lead, metric="mae", news="worse", evidence={"primary": True}),)),
+        drift_incident("a"),
+    ],
+)
+def test_two_models_have_one_problem_only_where_claim_onset_and_effect_are_alike(other: Incident) -> None:
+    alike = drift_incident("b", 3.9)
+    assert [set(each.models) for each in counted_incidents([drift_incident("a"), alike])] == [{"a", "b"}]
+    assert len(counted_incidents([drift_incident("a"), other])) == 2
+
+
+def test_equal_sentences_of_one_model_are_two_incidents() -> None:
+    same = replace(drift_incident("a", subject="age"), sentence=drift_incident("a").sentence)
+    assert len(counted_incidents([drift_incident("a"), same])) == 2
+    assert len(counted_incidents([drift_incident("a"), replace(same, model="b")])) == 1
+
+
 def test_a_fault_that_models_share_stands_before_what_is_as_urgent() -> None:
     """Shared warnings stood above a critical incident of one model."""
     shared = [drift_incident(name, severity="watch") for name in ("a", "b", "c")]
-    alone, mild = drift_incident("a", subject="age"), drift_incident("b", subject="age", severity="watch")
+    alone, mild = drift_incident("a", subject="age"), drift_incident("b", subject="zip", severity="watch")
     found = counted_incidents([mild, *shared, alone])
     assert [(each.lead.severity, len(each.models)) for each in found] == [("act", 1), ("watch", 3), ("watch", 1)]

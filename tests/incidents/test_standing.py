@@ -61,7 +61,7 @@ def test_a_move_of_a_column_while_a_drift_stands_is_no_further_incident() -> Non
     left = week_finding("out_of_range_rate", "age", day=2, value=0.3, news="new", rank=50.0)
     (known,) = week_incidents(stands, left)
     assert known.lead.metric == "psi", "what is new is not called not new"
-    assert "new in it: out of range rate of `age`. The rest is not new:" in known.sentence
+    assert "This is not new" in known.sentence
     (weak,) = week_incidents(replace(stands, severity="watch", value=0.2), week_finding("domain_auc", day=1, news="new"))
     assert weak.lead.metric == "domain_auc" and "It is ongoing" in weak.sentence
     assert len(week_incidents(stands, replace(moved, news="new"))) == 1, "one column after the other moves while inputs drift"
@@ -292,6 +292,9 @@ def test_something_new_in_what_stands_is_told_and_the_incident_is_worse() -> Non
     (one,) = week_incidents(stands, fresh)
     assert (one.id, one.news, one.new_details) == (before.id, "worse", one.collateral)
     assert "new in it: root mean squared error. The rest is not new:" in one.sentence
+    drift = week_finding("psi", "age", day=None, value=3.0, news="ongoing", evidence={"standing": True})
+    (moved,) = week_incidents(drift, week_finding("psi", "zip", day=1, value=1.2, news="worse"))
+    assert moved.news == "ongoing" and "moved later: `zip`" in moved.sentence, "a column that moves while a drift stands"
     (again,) = week_incidents(stands, replace(fresh, news="ongoing", evidence={"standing": True}))
     assert again.news == "ongoing" and not again.new_details
 

@@ -1,14 +1,17 @@
-"""Which incident stands in front of which, what counts as worse, and which are one fault of a shared feed: incidents made by hand."""
+"""Which incident stands in front of which, what counts as worse, and which are one item of several models."""
 
 from datetime import UTC, datetime
 
 import pytest
 
 from observability.core.weeks import Week
+from observability.incidents.action_counts import counted_incidents
 from observability.review.action_items import is_settled_action
 from observability.review.agenda import ranked_agenda
 from observability.review.incident_items import FIRST_WEEK, WITHOUT_RECORDS, affected_share, of_incidents, shared_incidents
+from observability.review.snapshot import incident_body
 from observability.store.types import decision_items
+from tests.support.fleet_incidents import drift_incident
 
 JULY = "2013-07-01T00:00:00Z"
 
@@ -64,7 +67,18 @@ def week(*parts):
 
 
 def found(*parts, last=None):
-    return ranked_agenda(shared_incidents([item for each in parts for item in of_incidents(each, 1 / len(parts), last)]))
+    return ranked_agenda(item for each in parts for item in of_incidents(each, 1 / len(parts), last))
+
+
+def joined(*real, held=frozenset()):
+    """The items of real incidents, joined as Home counts them."""
+    parts = {}
+    for each in real:
+        own = parts.setdefault(each.model, part(each.model))
+        own["incidents"].append(incident_body(each))
+        own["findings"] += [finding.to_json() for finding in each.findings]
+    items = [item for each in parts.values() for item in of_incidents(each, 1 / len(parts), None, held)]
+    return shared_incidents(items, counted_incidents(real))
 
 
 def test_an_incident_of_records_is_not_called_new_after_a_week_that_was_frozen_without_them():
@@ -97,21 +111,21 @@ def test_an_acknowledged_incident_is_still_critical_and_asks_for_watching_only()
 
 
 def test_one_feed_is_critical_as_long_as_one_model_has_not_acknowledged_it():
-    parts = [part(name, incident("null_rate", "dew", 0.9)) for name in ("a", "b")]
+    both = [drift_incident(name) for name in ("a", "b")]
 
     def shared(*models):
-        held = frozenset((name, "data/quality|dew|null_rate|") for name in models)
-        return shared_incidents([each for one in parts for each in of_incidents(one, 0.5, None, held)])
+        return joined(*both, held=frozenset((name, both[0].lead.claim) for name in models))
 
-    (half,), (both,) = shared("a"), shared("a", "b")
+    (half,), (whole,) = shared("a"), shared("a", "b")
     assert (half.severity, half.acknowledged) == ("act", False)
-    assert (both.severity, both.acknowledged, both.state) == ("watch", True, "critical")
+    assert [[(own.severity, own.state) for own in half.of_model(name)] for name in "ab"] == [[("watch", "critical")], [("act", "critical")]]
+    assert (whole.severity, whole.acknowledged, whole.state) == ("watch", True, "critical")
 
 
 def test_the_error_of_a_model_stands_before_columns_that_moved_by_themselves():
     columns = [incident("out_of_range_rate", name, 1.0) for name in ("dew", "heat")]
-    names = [(each.model, each.about["subject"]) for each in found(part("delay", *columns, error(severity="act")), part("late", *columns))]
-    assert names == [("delay", "model"), ("delay", "dew"), ("delay", "heat")]
+    names = [each.about["subject"] for each in found(part("delay", *columns, error(severity="act")))]
+    assert names == ["model", "dew", "heat"]
 
 
 def test_a_column_that_took_an_error_with_it_stands_before_all():
@@ -175,40 +189,22 @@ def test_of_equals_the_lead_that_ranks_higher_comes_first():
 
 
 def test_one_feed_of_two_models_is_one_item_that_names_both():
-    (item,) = found(
-        part("delay", incident("null_rate", "dew", 0.5, "watch")),
-        part("late", incident("null_rate", "dew", 0.5, onset="2013-07-02T00:00:00Z")),
-    )
+    real = [drift_incident("delay", severity="watch"), drift_incident("late", 3.5)]
+    (item,) = joined(*real)
     assert (item.models, item.severity) == (("delay", "late"), "act")
     assert "also in `late`" in item.title
-    assert item.exposure == pytest.approx(0.4)
+    assert item.exposure == pytest.approx(1.0)
+    assert [own.severity for name in item.models for own in item.of_model(name)] == ["watch", "act"]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        incident("null_rate", "dew", onset="2013-07-04T00:00:00Z"),
-        incident("null_rate", "dew", onset=None),
-        incident("nan_rate", "dew"),
-        incident("null_rate", "dew", source="system"),
-        incident("null_rate", "heat"),
-    ],
-)
-def test_what_began_otherwise_or_says_another_thing_stays_apart(other):
-    assert len(found(part("delay", incident("null_rate", "dew")), part("late", other))) == 2
-
-
-def test_the_same_requests_far_from_the_reference_of_two_models_are_one_item():
-    """The agenda said the same sentence twice."""
-    far = incident("far_request_share", onset=None, severity="watch", analyzer="trust/live_guard")
-    (item,) = found(part("delay", far), part("late", far))
-    assert item.models == ("delay", "late")
-    assert len(found(part("delay", far), part("late", far | {"sentence": "Other requests are far."}))) == 2
-
-
-def test_claims_about_whole_models_are_never_one_feed():
-    both = [part(name, incident("volume", "model", stages=("arrival",))) for name in ("delay", "late")]
-    assert len(found(*both)) == 2
+def test_a_fault_of_three_models_is_one_item_as_it_is_one_row_of_home():
+    """The agenda joined two models of one feed and Home three models of one input, so their counts differed."""
+    real = [drift_incident("a"), drift_incident("b"), drift_incident("c", metric="wasserstein", rank=9.0)]
+    (item,) = joined(*real)
+    assert item.title.startswith("The input `amount` changed in 3 models since ") and "The worst: " in item.title
+    assert item.models == ("a", "b", "c")
+    assert [len(joined(*real[:2])), len(counted_incidents(real[:2]))] == [1, 1]
+    assert [len(joined(*real[1:])), len(counted_incidents(real[1:]))] == [2, 2], "two models with other claims are two"
 
 
 @pytest.mark.parametrize(
