@@ -1,5 +1,6 @@
 """Check the readings of the devices of a training run: idle, hot, throttled, memory nearly full."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,8 @@ def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunCla
         told = [hot_device(run, name, rows, temperature_limits(device)), throttled_device(run, name, rows)]
         if not is_processor(device):  # an idle processor costs little, and `device_memory_gb` is that of an accelerator
             told += [idle_device(run, name, rows), full_memory(run, name, rows)]
-        found += [each for each in told if each is not None]
+        reader = {"reader": {"device": device, "host": host}}
+        found += [replace(each, evidence=each.evidence | reader) for each in told if each is not None]
     return found
 
 

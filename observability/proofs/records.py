@@ -13,6 +13,7 @@ from observability.proofs.rows import (
     where_clause,
     window_conditions,
 )
+from observability.proofs.run_devices import FIGURES_OF_DEVICES, run_device_proof
 
 COMMUNICATION = ("communication", "comm", "allreduce", "all_reduce", "sync")
 """Phases whose time holds the wait for the slowest rank."""
@@ -354,6 +355,7 @@ RUN_PROOFS: Proofs = {
     "seed_noise": seed_noise_proof,
     "run_alerts": alerts_proof,
     "study_failed_share": failed_trials_proof,
+    **dict.fromkeys(FIGURES_OF_DEVICES, run_device_proof),
     **dict.fromkeys(
         ("study_pruned_share", "study_bound_share", "study_noise_ratio", "study_winner_excess", "study_test_ratio", "study_repeat_share"),
         "it compares all trials of a study with each other, by parameters of any kind",
