@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -42,3 +43,24 @@ def test_outcomes_come_later_cost_the_whole_route_or_nothing_and_the_rule_admits
     off = decisions[decisions["kill_switch"]]
     assert off["at"].between(*cache.DRILL, inclusive="left").all() and len(off) > 50
     assert (decisions["cached"] == 1).eq(decisions["prediction"] == "keep").all()
+
+
+def test_an_interval_ends_at_nothing_or_the_whole_route_and_holds_the_cost_as_often_as_it_says(decisions: pd.DataFrame) -> None:
+    low, high, rows = decisions["score_low"], decisions["score_high"], decisions["rows"]
+    assert (low.eq(0) | low.eq(rows)).all() and (high.eq(0) | high.eq(rows)).all() and (low <= high).all()
+    assert set(decisions["interval_level"]) == {cache.LEVEL}
+    steered = decisions[(decisions["steered_by"] == "model") & decisions["value"].notna()]
+    inside = steered["value"].between(steered["score_low"], steered["score_high"])
+    narrow = steered["score_low"] == steered["score_high"]
+    assert cache.LEVEL <= inside[narrow].mean() < 1 and 0.3 < narrow.mean() < 0.7
+
+
+def test_the_old_rule_steers_enough_stretches_of_the_last_week_at_all_hours(decisions: pd.DataFrame) -> None:
+    """So that inputs under the model can be compared with those under the rule, of which the clock's are alike."""
+    last = decisions[(decisions["at"] >= "2013-12-26") & ~decisions["kill_switch"]]
+    rule = last[last["steered_by"] == "heuristic"]
+    assert rule["at"].dt.floor("6h").nunique() >= 15 and rule["value"].notna().sum() > 100
+    model = last[last["steered_by"] == "model"]
+    for clock in ("hour", "weekday"):
+        above = (np.sign(model[clock].to_numpy()[:, None] - rule[clock].to_numpy()[None, :]).mean()) / 2
+        assert abs(above) < 0.05, clock
