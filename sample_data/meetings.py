@@ -1,7 +1,8 @@
 """What did five weekly reviews of the flight models freeze, and what was said and agreed in them?
 
 The weeks are frozen by the product itself, each on the Monday after it, one after the other, so that a week knows what was agreed before it.
-The people, their words, their actions and when they looked at an alert are invented.
+The people, their words, their actions and when they looked at an alert are invented. What they say is about a finding; it is recorded for the item
+of the agenda that is led by this finding or else holds it, so a week in which nothing on the agenda holds it ends this script with a message.
 """
 
 import argparse
@@ -26,15 +27,17 @@ MEETING = timedelta(hours=9)
 """From midnight of the Monday after the week to the meeting."""
 DASHBOARD = "the dashboard"
 TEMPERATURE = "flights-delay:data/quality/temperature_f/out_of_range_rate/"
-FAR_LATE = "flights-late:trust/live_guard/model/far_request_share/"
-FAR_DELAY = "flights-delay:trust/live_guard/model/far_request_share/"
+NEVER_LANDED = ":data/cleaning/dataset:flights that are served/rule:never landed: no label/cleaning_group_gap/carrier=EV"
+FAR = "flights-delay:trust/live_guard/model/far_request_share/"
 
 
 @dataclass(frozen=True)
 class Said:
-    """What was said about an item of the agenda: an incident, or `action:` and an id. action: the id of the action that was agreed."""
+    """What was said at a meeting. about: a finding, as the id of the incident that it leads, or `action:` and an id. action: the id of the
+    action that was agreed.
+    """
 
-    item: str
+    about: str
     author: str
     does: str
     text: str
@@ -142,7 +145,7 @@ MEETINGS = (
                     "dissent": f"{FLIGHTS}: alarms about temperature will go on until then",
                     "revisit": "2013-07-01T00:00:00Z",
                     "model": "flights-delay",
-                    "item": f"incident:{TEMPERATURE}",
+                    "item": TEMPERATURE,
                 },
             ),
             changed("ask-the-stations", "2013-06-03T08:00", PLATFORM, "done", reason="No sensor was changed."),
@@ -153,8 +156,8 @@ MEETINGS = (
         "2013-W22",
         (
             Said(TEMPERATURE, DATA, "watch", "The stations are right. It is warm."),
-            Said(FAR_LATE, LEAD, "act", "Read some of these requests before the next meeting.", "read-far-requests"),
-            Said(FAR_DELAY, FLIGHTS, "watch", "The same flights as in flights-late."),
+            Said(FAR, LEAD, "act", "Far requests: read some of them before the next meeting.", "read-far-requests"),
+            Said(NEVER_LANDED, DATA, "accept", "Cancelled flights never land, so they have no label."),
         ),
         (
             agreed(
@@ -162,7 +165,7 @@ MEETINGS = (
                 "2013-06-03T09:20",
                 LEAD,
                 "Read twenty of the requests that are far from the reference",
-                model="flights-late",
+                model="flights-delay",
                 owner=FLIGHTS,
                 due="2013-06-07T00:00:00Z",
             ),
@@ -181,7 +184,7 @@ MEETINGS = (
                 "The storm of 7 June. Somebody should look at such a batch before it is released.",
                 "look-before-release",
             ),
-            Said(FAR_DELAY, FLIGHTS, "watch", "I am still reading them."),
+            Said(FAR, FLIGHTS, "watch", "Far requests: I am still reading them."),
             Said("action:read-far-requests", FLIGHTS, "watch", "Seven of twenty are read. The others by Wednesday."),
         ),
         (
@@ -211,9 +214,15 @@ MEETINGS = (
         "2013-W24",
         (
             Said(TEMPERATURE, LEAD, "accept", "Known and explained. The new reference will end it."),
-            Said(FAR_DELAY, FLIGHTS, "accept", "All that were read are real flights."),
+            Said(FAR, FLIGHTS, "accept", "Far requests: all that were read are real flights."),
             Said("action:summer-reference", LEAD, "accept", "Decided today: version 2 gets it."),
-            Said("flights-late:serving/calibration/model/ece/", FLIGHTS, "act", "Delays are more frequent than in spring.", "recalibrate"),
+            Said(
+                "flights-late:serving/calibration/model/ece/",
+                FLIGHTS,
+                "act",
+                "Calibration: delays are more frequent than in spring.",
+                "recalibrate",
+            ),
         ),
         (
             changed(
@@ -300,7 +309,8 @@ def held(store: "Store") -> Iterator[Record]:
         week = Week.parse(meeting.week)
         body = freeze(store, week, author=LEAD, now=week.end + MEETING)
         yield from frozen_records(body, week)
-        records = [*said_records(meeting, week), *dated(meeting.records, meeting.week), *alert_records(body, week, opened)]
+        records = [*said_records(meeting, body, week), *dated(meeting.records, meeting.week), *alert_records(body, week, opened)]
+        records = [{**record, "item": agenda_item(body, record["item"])} if record["kind"] == "decision" else record for record in records]
         store.write_records(records)
         yield from records
     yield from dated(AFTERWARDS, None)
@@ -313,14 +323,32 @@ def frozen_records(body: dict[str, Any], week: "Week") -> Iterator[Record]:
     yield from ({**head, "model": part["model"], "body": part} for part in body["models"])
 
 
-def said_records(meeting: Meeting, week: "Week") -> list[Record]:
+def agenda_item(body: dict[str, Any], about: str) -> str:
+    """The item of a frozen week's agenda that is led by a finding, else the first that holds it; or that is about an action.
+
+    Raises SystemExit where there is none.
+    """
+    agenda = {item["item"]: item for item in body["agenda"]}
+    for name in (about, f"incident:{about}"):
+        if name in agenda:
+            return name
+    model, _, claim = about.partition(":")
+    part: dict[str, Any] = next((part for part in body["models"] if part["model"] == model), {"findings": [], "incidents": []})
+    found = {f"{each['analyzer']}/{each['subject']}/{each['metric']}/{each['slice'] or ''}": each["id"] for each in part["findings"]}
+    holding = {incident["incident"] for incident in part["incidents"] if found.get(claim) in incident["findings"]}
+    for name, item in agenda.items():
+        if any(each.get("incident") in holding for each in (item["about"], *item["also"])):
+            return name
+    raise SystemExit(f"{body['week']}: no item of the agenda holds {about}. It has: {', '.join(agenda)}. Say something else in MEETINGS.")
+
+
+def said_records(meeting: Meeting, body: dict[str, Any], week: "Week") -> list[Record]:
     """What was said about the items of an agenda, a minute and a half apart, and that the meeting was closed."""
     began = week.end + MEETING + timedelta(minutes=10)
     records: list[Record] = []
     for place, said in enumerate(meeting.said):
         at = began + place * timedelta(seconds=90)
-        item = said.item if said.item.startswith("action:") else f"incident:{said.item}"
-        fields = {"item": item, "author": said.author, "does": said.does, "text": said.text, "action": said.action}
+        fields = {"item": agenda_item(body, said.about), "author": said.author, "does": said.does, "text": said.text, "action": said.action}
         kept = {name: value for name, value in fields.items() if value is not None}
         records.append({"kind": "agenda", "review": meeting.week, "at": at.isoformat(), **kept})
     closed = {"item": "meeting", "author": LEAD, "does": "close", "at": (week.end + MEETING + timedelta(minutes=35)).isoformat()}
