@@ -32,22 +32,25 @@ from sample_data import (
     savings,
     sensors,
     signals,
+    signed,
     simulated_runs,
     stored,
     trade_offs,
     vendor,
     vendor_scores,
+    vendor_texts,
 )
 from sample_data.spec import Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
+VENDOR = (vendor.FILE, vendor_scores.FILE, vendor_texts.FILE)
 PERIODS: tuple[dict[str, object], ...] = (
     {"years": "2013", "since": date(2013, 1, 1), "ends": "flights-late.predictions.parquet", "weeks_ahead": 4},
     {"years": "2014", "since": date(2014, 4, 1), "ends": "sentiment.predictions.parquet", "weeks_ahead": 2},
     {"years": "2025", "since": date(2025, 1, 1), "ends": calls.CALLS, "weeks_ahead": 2, "only": [calls.CALLS, calls.FEEDBACK]},
     {"years": "2016–2018", "since": date(2015, 1, 1), "ends": "employment.predictions.parquet", "weeks_ahead": 4},
     {"years": "2024", "since": date(2024, 1, 1), "ends": energy.FILE, "weeks_ahead": 0},
-    {"years": "2024", "since": date(2024, 1, 1), "ends": vendor.FILE, "weeks_ahead": 2, "only": [vendor.FILE, vendor_scores.FILE]},
+    {"years": "2024", "since": date(2024, 1, 1), "ends": vendor.FILE, "weeks_ahead": 2, "only": list(VENDOR)},
 )
 """How `demo --live` moves the sample to today: records since a day are moved together, so that those of one file end so many weeks after the
 start. Of the short ones half is over at the start, and training runs are all in the past. Prices keep their dates."""
@@ -71,7 +74,7 @@ def write_settings(spec: Spec, importance: dict[str, float], path: Path) -> None
 
 
 def write_fleet(specs: list[Spec], out: Path) -> None:
-    """fleet.toml: the models to register, in order, and the files to load after that."""
+    """fleet.toml: the models to register, in order, the files to load after that, and settings of models that are not registered."""
     parts = [HEAD + "# Paths are relative to this file."]
     parts += ["\n".join(["[[period]]", *(f"{name} = {toml(value)}" for name, value in period.items())]) for period in PERIODS]
     for spec in specs:
@@ -106,6 +109,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         revised.FILE,
         audited.FILE,
         "audits.jsonl",
+        signed.FILE,
         trade_offs.FILE,
         nightly.FILE,
         exports.FILE,
@@ -121,7 +125,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     parts.append(file_entry(device_answers.FILE, "prediction", replace(flights.LATE, version=edge.NEW)))
     parts.append(file_entry(places.FILE, "storage_report"))
     parts.append(file_entry(savings.INTENSITIES, "price"))
-    for name in (vendor.FILE, vendor_scores.FILE):
+    for name in VENDOR:
         parts.append(f'[[file]]\npath = "{name}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')
     parts.append(f'[[file]]\npath = "{calls.CALLS}"\nkind = "prediction"\nfeatures = {toml(list(calls.FEATURES))}')
     parts.append(file_entry(calls.FEEDBACK, "label"))
@@ -130,6 +134,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     parts.append(f'[[file]]\npath = "{cache.OUTCOMES}"\nkind = "label"\nmodel = "{cache.MODEL}"')
     parts += [file_entry(crew.ANNOTATIONS, "annotation"), file_entry(crew.ASSIGNMENTS, "assignment")]
     parts.append(f'[[file]]\npath = "{meetings.FILE}"\nlive = false')
+    parts.append(f'[[settings]]\nmodel = "{vendor.MODEL}"\nsettings = "{vendor.SETTINGS}"')
     (out / "fleet.toml").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -33,6 +33,7 @@ from sample_data import (
     sentiment,
     serving,
     signals,
+    signed,
     simulated_runs,
     sources,
     stored,
@@ -40,6 +41,7 @@ from sample_data import (
     training,
     vendor,
     vendor_scores,
+    vendor_texts,
 )
 from sample_data.events import log_events
 from sample_data.spec import Rows, Spec, total_bytes
@@ -123,16 +125,18 @@ def make(
     signals.make(out)
     simulated_runs.make(out)
     prices.make(out)
+    crew.make(out)
     stored.make([flights.LATE, employment.EMPLOYMENT], out)
     revised.make(out)
     audited.make([flights.LATE, employment.EMPLOYMENT], out)
-    crew.make(out)
     vendor.make(out)
     vendor_scores.make(out)
+    vendor_texts.make(out)
     calls.make(out)
     cache.make(out)
     nightly.make(out)
     exports.make(out)
+    signed.make(out)
     describing.write_fleet(REGISTERED, out)
     meetings.make(out)
 

@@ -1,6 +1,7 @@
 """How large are the references as files, what do less exact numbers do to the answers of their models, and whom do their rows single out?
+`python -m sample_data.stored`
 
-The product's own commands `register` and `audit-storage` measure the shipped references with the shipped model files, in a home that is removed afterwards.
+The product's own commands `register` and `audit-storage` measure the shipped references with the shipped model files, in a home that is removed afterwards. So are the labels of the crew, whose rows name who labelled.
 Sizes, changes and groups repeat exactly; the times of coding are measured anew.
 """
 
@@ -15,18 +16,19 @@ from typing import Any
 import lightgbm
 import pandas as pd
 
-from sample_data import training
+from sample_data import crew, training
 from sample_data.deliveries import utc
 from sample_data.spec import VERSION, Spec
 
 FILE = "storage.jsonl"
-TAGS = {"employment": ("--quasi", "AGEP,SEX,RAC1P")}
-"""Columns that together could single out a person; flights have none."""
+TAGS = {"employment": ("--quasi", "AGEP,SEX,RAC1P", "--sensitive", "DIS,ANC,DEAR,DEYE,DREM")}
+"""Columns that together could single out a person, and those about a disability or the ancestry; flights have none."""
+LABELS = "labels of the crew"
 
 
 def make(specs: list[Spec], out: Path) -> None:
-    """Writes a record of each reference, dated as its model began to serve."""
-    records = [audited(spec, out) for spec in specs]
+    """Writes a record of each reference, dated as its model began to serve, and one of the labels of the crew."""
+    records = [*(audited(spec, out) for spec in specs), audited_labels(out)]
     (out / FILE).write_text(
         "".join(json.dumps(each, ensure_ascii=False, separators=(",", ":")) + "\n" for each in records), encoding="utf-8"
     )
@@ -46,6 +48,16 @@ def audited(spec: Spec, out: Path) -> dict[str, Any]:
     return record | {"at": at.isoformat(), "received_at": at.isoformat(), "parents": [f"{spec.trained_on}@{VERSION}"]}
 
 
+def audited_labels(out: Path) -> dict[str, Any]:
+    """The record of the labels of the crew, dated as the last came: `annotator` names a person."""
+    path = out / crew.ANNOTATIONS
+    about = ("--dataset", LABELS, "--data-version", VERSION, "--personal", "annotator", "--dry-run")
+    with tempfile.TemporaryDirectory(prefix="sample-storage-") as home:
+        record: dict[str, Any] = command(home, "audit-storage", str(path), *about)
+    at = pd.read_parquet(path, columns=["at"])["at"].max()
+    return record | {"at": at.isoformat(), "received_at": at.isoformat(), "source": "simulated"}
+
+
 def rescored(spec: Spec, out: Path) -> pd.DataFrame:
     """The reference with the scores of the shipped file: `register` refuses a file that did not make the scores, and these were cross-fitted."""
     table = pd.read_parquet(out / spec.reference)
@@ -61,3 +73,10 @@ def command(home: str, *arguments: str) -> Any:
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments[:3])} ended with {done.returncode}: {done.stderr.strip()}")
     return json.loads(done.stdout)
+
+
+if __name__ == "__main__":
+    from sample_data.employment import EMPLOYMENT
+    from sample_data.flights import LATE
+
+    make([LATE, EMPLOYMENT], Path(__file__).resolve().parent)

@@ -16,6 +16,8 @@ import pandas as pd
 
 HERE = Path(__file__).resolve().parent
 MODEL, SET, FILE = "acme/sentiment-small", "sixty texts", "vendor.predictions.parquet"
+SETTINGS = "vendor.toml"
+"""The budget of the vendor, in the settings of its model."""
 VERSION = "sentiment-small-2024-09"
 CLASSES = ("negative", "neutral", "positive")
 FEATURES = ("input_tokens", "output_tokens")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from observability.core.errors import UsageError
+from observability.core.settings import read_settings
 from observability.store.engine import Store
 from observability.store.types.loading import LoadDefaults, LoadReport
 from observability.store.types.registration import RegistrationRequest
@@ -65,8 +66,17 @@ def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
     for entry in fleet["file"]:
         path = listing.parent / entry["path"]
         report += store.load_files([path], defaults_of(entry), progress=progress_of(path.name, say))
+    apply_settings(store, fleet, listing.parent)
     counts = f"{report.stored:,} records stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected"
     return [*lines, f"{counts} in {time.perf_counter() - began:.0f} s."]
+
+
+def apply_settings(store: Store, fleet: dict[str, Any], folder: Path) -> None:
+    """Set the settings of models that are not registered: those of the list's [[settings]], where the store has the model."""
+    known = {model.name: model.settings for model in store.catalog().models}
+    for entry in fleet.get("settings", ()):
+        if entry["model"] in known:
+            store.update_settings(entry["model"], read_settings(folder / entry["settings"], known[entry["model"]]))
 
 
 def read_fleet(listing: Path) -> dict[str, Any]:

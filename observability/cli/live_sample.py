@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.cli.demo_fleet import MARK, Say, defaults_of, progress_of, read_fleet, request_of, step_of
+from observability.cli.demo_fleet import MARK, Say, apply_settings, defaults_of, progress_of, read_fleet, request_of, step_of
 from observability.core.bundle import bundle_folder
 from observability.core.errors import ObservabilityError, UsageError
 from observability.core.formatting import join_words
@@ -174,6 +174,8 @@ def deliver_live_sample(store: Store, listing: Path, now: datetime, say: Say, st
                     waiting = [copy] if moved_copy(path, copy, entry.get("kind"), moves) else []
                 if waiting:
                     total += store.load_files(waiting, defaults_of(entry), progress=progress_of(path.name, say))
+        if state.delivered is None:
+            apply_settings(store, fleet, listing.parent)
         models = tuple(dict.fromkeys([*state.models, *sample_models(store)]))
         write_live_sample(store.home, replace(state, delivered=now, models=models))
     return total

@@ -72,6 +72,30 @@ def store(tmp_path: Path) -> Iterator[DuckStore]:
     found.close()
 
 
+def test_a_model_that_is_not_registered_gets_the_settings_of_the_list(store: DuckStore, tmp_path: Path) -> None:
+    asked = {
+        "kind": "prediction",
+        "id": "q1",
+        "at": DAYS[0],
+        "model": "vendor",
+        "version": "1",
+        "environment": "probe",
+        "prediction": "yes",
+        "features": {"tokens": 3},
+    }
+    (tmp_path / "asked.jsonl").write_text(json.dumps(asked) + "\n", encoding="utf-8")
+    (tmp_path / "vendor.toml").write_text('[settings]\nbudget_per_month = 30.0\nbudget_currency = "USD"\n', encoding="utf-8")
+    entries = [f'[[settings]]\nmodel = "{name}"\nsettings = "vendor.toml"\n' for name in ("vendor", "nobody")]
+    more = FLEET + '\n[[file]]\npath = "asked.jsonl"\n\n' + "\n".join(entries)
+    (tmp_path / "fleet.toml").write_text(more, encoding="utf-8")
+    other = new_store(tmp_path / "other")
+    load_fleet(other, tmp_path / "fleet.toml", lambda text: None)
+    settings = other.catalog().model("vendor").settings
+    assert (settings.budget_per_month, settings.budget_currency, settings.pue) == (30.0, "USD", store.catalog().model("loan").settings.pue)
+    assert {model.name for model in other.catalog().models} == {"sample", "vendor"}
+    other.close()
+
+
 def held(store: DuckStore, kind: str, model: str = "") -> int:
     """How many records of a kind are there, of a model or of all."""
     return len(store.ask(Records(kind, ever=True), Window(model, *(datetime.fromisoformat(each) for each in DAYS))))

@@ -226,6 +226,17 @@ def test_a_live_home_is_caught_up_by_a_second_command_and_not_removed_by_the_sam
     assert said.out == "The sample is live; 0 records arrived since the last delivery."
 
 
+def test_settings_of_the_list_are_set_with_the_first_delivery_and_a_person_may_change_them(store: DuckStore, listing: Path) -> None:
+    (listing.parent / "tide.toml").write_text("[settings]\nbudget_per_month = 30.0\n", encoding="utf-8")
+    listing.write_text(FLEET + '\n[[settings]]\nmodel = "tide"\nsettings = "tide.toml"\n', encoding="utf-8")
+    live_sample.begin_live_sample(store, listing, NOW, no_progress)
+    settings = store.catalog().model("tide").settings
+    assert settings.budget_per_month == 30.0
+    store.update_settings("tide", replace(settings, budget_per_month=50.0))
+    assert live_sample.deliver_live_sample(store, listing, NOW + WEEK, no_progress).stored > 0
+    assert store.catalog().model("tide").settings.budget_per_month == 50.0
+
+
 @pytest.mark.parametrize(("live", "if_empty"), some([(True, False), (True, True), (False, True), (False, False)], 2))
 def test_a_load_that_was_killed_while_it_registered_is_healed_by_the_next_one(
     tmp_path: Path, store: DuckStore, listing: Path, monkeypatch: pytest.MonkeyPatch, live: bool, if_empty: bool

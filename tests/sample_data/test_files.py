@@ -18,8 +18,11 @@ from scipy.stats import combine_pvalues, spearmanr
 
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import read_settings
+from observability.dashboard.trust.audits import signed_subject
+from observability.detection.audit_history import stored_audits
 from observability.records.kinds import OWN_SOURCE
-from sample_data import audits, canaries, clients, meetings, revised, sensors, vendor
+from observability.review.snapshot import FORMAT
+from sample_data import audits, canaries, clients, crew, meetings, revised, sensors, signed, stored, vendor
 from sample_data.employment import CANDIDATE, EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, PRUNED, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
@@ -73,6 +76,7 @@ def test_the_list_names_every_file_and_every_file_is_there() -> None:
     named = {each["path"] for each in fleet["file"]}
     for model in fleet["model"]:
         named |= {model["reference"], model["artifact"], model["settings"]}
+    named |= {each["settings"] for each in fleet["settings"]}
     shipped = {path.name for path in FOLDER.iterdir() if path.suffix in (".parquet", ".jsonl", ".gz", ".txt", ".toml", ".skops")}
     assert named == shipped - {"fleet.toml", "LICENSE-nannyml.txt", "LICENSE-vaderSentiment.txt"}
     registered = (DELAY, LATE, PRUNED, CHALLENGER, EMPLOYMENT, CANDIDATE, SENTIMENT)
@@ -466,10 +470,54 @@ def test_the_meetings_are_of_weeks_that_were_served_and_of_items_that_were_on_th
         items = {item["item"] for item in head["body"]["agenda"]} | {"meeting"}
         said = [each for each in records if each["kind"] == "agenda" and each["review"] == review]
         assert len(said) > 3 and {each["item"] for each in said} <= items
+        assert head["body"]["format"] == FORMAT, "a page says that parts of a week that an earlier version froze are missing"
+    decisions = [each for each in records if each["kind"] == "decision"]
+    assert decisions and all(each["item"] in {item["item"] for item in weeks[each["review"]]["body"]["agenda"]} for each in decisions)
     actions = {each["action"] for each in records if each["kind"] == "action"}
     assert {each["action"] for each in records if each["kind"] == "agenda" and "action" in each} <= actions
     people = {each["author"] for each in records} - {"the dashboard"}
     assert people and all(each.endswith("(sample)") for each in people)
+
+
+def test_a_finding_is_spoken_of_under_the_item_that_it_leads_else_the_one_that_holds_it_and_a_missing_one_ends_the_script() -> None:
+    findings = [{"id": name, "analyzer": "a", "subject": name, "metric": "m", "slice": None} for name in ("led", "held", "alone")]
+    incidents = [{"incident": "i1", "findings": ["led", "held"]}, {"incident": "i2", "findings": ["alone"]}]
+    agenda = [{"item": "incident:tide:a/led/m/", "about": {"incident": "i1"}, "also": []}, {"item": "action:read", "about": {}, "also": []}]
+    body = {"week": "2013-W22", "agenda": agenda, "models": [{"model": "tide", "findings": findings, "incidents": incidents}]}
+    assert {meetings.agenda_item(body, f"tide:a/{name}/m/") for name in ("led", "held")} == {"incident:tide:a/led/m/"}
+    assert meetings.agenda_item(body, "action:read") == "action:read"
+    for missing in ("tide:a/alone/m/", "tide:a/gone/m/", "ebb:a/led/m/"):
+        with pytest.raises(
+            SystemExit, match=f"2013-W22: no item of the agenda holds {missing}. It has: incident:tide:a/led/m/, action:read"
+        ):
+            meetings.agenda_item(body, missing)
+
+
+def test_the_signature_is_one_that_the_page_of_audits_would_count() -> None:
+    (record,) = [json.loads(line) for line in (FOLDER / signed.FILE).read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in (FOLDER / "audits.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [{**each, "at": datetime.fromisoformat(each["at"]), "expires": datetime.fromisoformat(each["expires"])} for each in lines]
+    *_, newest = [audit for audit in stored_audits(rows) if (audit.model, audit.kind) == (record["model"], "robustness")]
+    assert record["subject"] == signed_subject(newest) and record["source"] == "simulated"
+    assert newest.at < datetime.fromisoformat(record["at"]) < datetime.fromisoformat(record["until"])
+    assert read_settings(FOLDER / EMPLOYMENT.settings_file).may_sign(record["author"])
+    assert record["note"].startswith("Four of five") and newest.value == pytest.approx(0.8, abs=0.01)
+
+
+def test_the_stored_columns_are_tagged_as_the_people_and_the_crew_need_it() -> None:
+    """Columns about a disability or the ancestry, those that single out a person, and the one that names who labelled."""
+    lines = [json.loads(line) for line in (FOLDER / stored.FILE).read_text(encoding="utf-8").splitlines()]
+    people, crews = lines[1]["storage"], lines[2]["storage"]
+    tagged = {tag: sorted(name for name, each in people["tags"].items() if each == tag) for tag in ("quasi", "sensitive", "personal")}
+    assert tagged == {"quasi": ["AGEP", "RAC1P", "SEX"], "sensitive": ["ANC", "DEAR", "DEYE", "DIS", "DREM"], "personal": []}
+    groups = reference(EMPLOYMENT).groupby(["AGEP", "SEX", "RAC1P"], observed=True)
+    assert people["groups"]["groups"] <= len(groups.size()) and people["groups"]["sensitive"] == "DIS"
+    assert people["groups"]["k"] == people["groups"]["diversity"] == 1 == groups["DIS"].nunique().min(), (
+        "a single row says all of its person"
+    )
+    labelled = pd.read_parquet(FOLDER / crew.ANNOTATIONS)
+    assert crews["tags"] == {"annotator": "personal"} and lines[2]["rows"] == len(labelled) and lines[2]["source"] == "simulated"
+    assert hashlib.sha256((FOLDER / crew.ANNOTATIONS).read_bytes()).hexdigest() in lines[2]["checksum"]
 
 
 def test_the_readme_states_the_records_of_each_file() -> None:

@@ -1,19 +1,15 @@
 """The sample's vendor moves its scores on the planted night, by what the file holds, and no night before it asks for a person."""
 
-from datetime import UTC, date, timedelta
+from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzers.serving import vendors
-from observability.core.analyzer import Context
 from observability.core.bundle import bundle_folder
-from observability.core.finding import Finding
-from observability.core.window import Window
 from observability.detection.probe_claims import ERROR, SHIFT
 from sample_data import vendor, vendor_scores
-from tests.support.vendor_nights import BUDGET, COLUMNS, EVERY_MODEL, NO_VERSION, no_events
+from tests.support.sample_vendor import findings_of_night
 
 FOLDER = bundle_folder() / "sample_data"
 
@@ -21,19 +17,6 @@ FOLDER = bundle_folder() / "sample_data"
 @pytest.fixture(scope="module")
 def scores() -> pd.DataFrame:
     return pd.read_parquet(FOLDER / vendor_scores.FILE)
-
-
-def findings_of_night(scores: pd.DataFrame, night: int) -> dict[str, Finding]:
-    fields = ["item", "set", "round", "answers", "expected", "refused", "well_formed", "source"]
-    rows = scores.assign(
-        at=scores["at"].dt.tz_localize(None).astype("datetime64[us]"),
-        features=scores[list(vendor.FEATURES)].to_dict("records"),
-        extra=scores[fields].to_dict("records"),
-    )[list(COLUMNS)]
-    end = (vendor.FIRST + timedelta(days=night, hours=6)).astimezone(UTC)
-    context = Context(EVERY_MODEL, NO_VERSION, Window("", end - timedelta(days=7), end), end, BUDGET, {"budgets": {}})
-    frames = {"answers": rows[rows["at"] < end.replace(tzinfo=None)], "events": no_events()}
-    return {each.metric: each for each in vendors.analyze(frames, context)}
 
 
 def test_the_shift_of_the_newest_night_is_that_of_the_file_and_dated_to_the_planted_night(scores: pd.DataFrame) -> None:
