@@ -27,6 +27,8 @@ LINE = 26
 """Characters of a line of a longer title, about."""
 AROUND, CHARACTER = 60, 6
 """Pixels above and below the axis that goes up, and of a character of its title, about."""
+PERCENT = ",.3~%"
+"""Format of shares on an axis: 2.5% between 2% and 3%, and 2% without decimals."""
 DATES: dict[str, Any] = {"locale": "en-GB", "locales": {"en-GB": {"format": {"dayMonth": "%-d %b", "dayMonthYear": "%-d %b %Y"}}}}
 """Plotly's options that name days on axes as sentences do: 24 Jun 2013."""
 CONFIG: dict[str, Any] = {

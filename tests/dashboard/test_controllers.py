@@ -13,8 +13,8 @@ from observability.core.catalog import OWN_CONTROLLER
 from observability.core.weeks import Week
 from observability.dashboard import load
 from observability.dashboard.charts.controllers import outcome_calibration, quantile_lines, regret_line, steering_bars
-from observability.dashboard.charts.time import PERCENT
 from observability.dashboard.operations import controllers
+from observability.dashboard.theme import PERCENT
 from observability.metrics.controller_series import (
     decisions_against_rule,
     outcome_quantiles,

@@ -97,6 +97,13 @@ def test_each_function_that_returns_a_figure_is_in_the_gallery_or_named_as_missi
     )
 
 
+@pytest.mark.parametrize("drawn", DRAWN, ids=lambda drawn: "-".join(map(str, drawn)), indirect=True)
+def test_the_ticks_of_a_share_keep_their_decimals(drawn: GalleryFigure) -> None:
+    """An axis from 2 % to 4 % named its ticks 2%, 2%, 3%, 3% and 4%."""
+    formats = [axis.tickformat or "" for axis in (*drawn.figure.select_xaxes(), *drawn.figure.select_yaxes())]
+    assert all(each == theme.PERCENT for each in formats if each.endswith("%")), formats
+
+
 def recorded(function: Callable[..., go.Figure], name: str, calls: set[str]) -> Callable[..., go.Figure]:
     """A function that notes its name when it is called."""
 

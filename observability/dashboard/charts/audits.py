@@ -63,7 +63,7 @@ def audited_group_dots(rows: pd.DataFrame, x: str, level: float | None = None) -
     if level is not None:
         figure.add_vline(x=level, line={"color": theme.NEUTRAL, "dash": "dot", "width": 1.4})
     ticks = layout.row_names([f"{row['name']} ({row['n']:,})" for row in shown.to_dict("records")])
-    return layout.row_chart(figure, ticks, x, height=60 + 26 * max(len(shown), 2), tickformat=".0%", rangemode="tozero")
+    return layout.row_chart(figure, ticks, x, height=60 + 26 * max(len(shown), 2), tickformat=theme.PERCENT, rangemode="tozero")
 
 
 def deletion_curves(points: pd.DataFrame) -> go.Figure:
@@ -86,4 +86,4 @@ def distance_shares(rows: pd.DataFrame, far: float) -> go.Figure:
         layout.add_curve(figure, rows["distance"], rows[name], texts=texts, name=words, color=colour, dash=dash)
     far_line = {"color": theme.NEUTRAL, "dash": "dot", "width": 1.4}
     figure.add_vline(x=far, line=far_line, annotation_text="far", annotation_position="top right")
-    return theme.themed(figure, height=300, x="distance to the reference", y="share of rows", legend=True, tickformat=".0%")
+    return theme.themed(figure, height=300, x="distance to the reference", y="share of rows", legend=True, tickformat=theme.PERCENT)

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
-from observability.dashboard.charts.time import PERCENT, add_event_marks, interval_band, is_mature, shade_immature_periods
+from observability.dashboard.charts.time import add_event_marks, interval_band, is_mature, shade_immature_periods
 
 
 def reliability_diagram(
@@ -35,7 +35,7 @@ def reliability_diagram(
     figure.update_layout(bargap=0.02)
     figure.update_xaxes(range=[-0.02, 1.02])
     figure.update_xaxes(title=theme.axis_title(score), **below)
-    figure.update_yaxes(title=theme.axis_title(truth), range=[-0.02, 1.02], tickformat=",.0%", **above)
+    figure.update_yaxes(title=theme.axis_title(truth), range=[-0.02, 1.02], tickformat=theme.PERCENT, **above)
     return figure.update_yaxes(title=theme.axis_title("rows"), rangemode="tozero", nticks=3, tickformat="~s", **below)
 
 
@@ -107,7 +107,7 @@ def ece_null_strip(sides: pd.DataFrame) -> go.Figure:
     layout.add_marks(figure, rows["ece"], rows.index, texts, marker=marker, error_x=bars, showlegend=False)
     theme.themed(figure, height=90 + 44 * len(rows), x="ECE (green: sampling noise)")
     layout.set_row_ticks(figure, layout.row_names(list(rows["name"])))
-    return figure.update_xaxes(tickformat=",.0%", rangemode="tozero")
+    return figure.update_xaxes(tickformat=theme.PERCENT, rangemode="tozero")
 
 
 def ece_trend(series: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
@@ -127,5 +127,5 @@ def ece_trend(series: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Fig
     ]
     dots: dict[str, Any] = {"name": "ECE", "mode": "lines+markers", "marker": {"size": 5, "color": theme.PRIMARY}}
     layout.add_curve(figure, series["period"], series["ece"], layout.DAY_HOVER, texts=texts, **dots)
-    theme.themed(figure, height=270, y="ECE", legend=True, tickformat=PERCENT, rangemode="tozero")
+    theme.themed(figure, height=270, y="ECE", legend=True, tickformat=theme.PERCENT, rangemode="tozero")
     return add_event_marks(figure, marks, series["period"])

@@ -90,4 +90,4 @@ def error_rate_trend(frame: pd.DataFrame, *, overall: float | None) -> go.Figure
     add_line(figure, frame, name="errors", colour=theme.PRIMARY, unit="share")
     if overall is not None:
         horizontal_line(figure, overall, theme.NEUTRAL, "all predictions", "dot", x=0)
-    return theme.themed(figure, height=220, y="share of errors", tickformat=",.0%", rangemode="tozero")
+    return theme.themed(figure, height=220, y="share of errors", tickformat=theme.PERCENT, rangemode="tozero")

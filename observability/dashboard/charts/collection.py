@@ -35,7 +35,7 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
     grid = frame.pivot_table(index="subject", columns="day", values="value", sort=False).reindex(index=subjects, columns=days)
     figure = go.Figure()
     top = max(TOPS[unit], float(frame["value"].quantile(0.99))) if len(frame) else TOPS[unit]
-    bar = {**theme.colorbar(name if unit == "share" else unit), "nticks": 3, "tickformat": ",.0%" if unit == "share" else ",.2~g"}
+    bar = {**theme.colorbar(name if unit == "share" else unit), "nticks": 3, "tickformat": theme.PERCENT if unit == "share" else ",.2~g"}
     style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": layout.gap_between_days(len(days)), "ygap": 1, "hoverinfo": "skip"}
     half = pd.Timedelta(hours=12)
     edges = [*(day - half for day in days), *(day + half for day in days[-1:])]  # a single day has a width too

@@ -10,7 +10,7 @@ from observability.core import formatting
 from observability.core.numerals import format_figure
 from observability.dashboard import theme
 from observability.dashboard.charts import calibration, layout
-from observability.dashboard.charts.time import PERCENT, interval_band, period_axis
+from observability.dashboard.charts.time import interval_band, period_axis
 from observability.dashboard.charts.trade_offs import log_ticks
 from observability.metrics.controllers import STEERERS
 
@@ -33,7 +33,7 @@ def regret_line(days: pd.DataFrame) -> go.Figure:
     layout.add_curve(figure, days["day"], days["value"], "%{x|%a %-d %b %Y}<br>%{customdata}", texts=texts, name="regret", **style)
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}, layer="below")
     period_axis(figure, days["day"])
-    return theme.themed(figure, height=260, y="cost against the heuristic", tickformat=PERCENT)
+    return theme.themed(figure, height=260, y="cost against the heuristic", tickformat=theme.PERCENT)
 
 
 def quantile_lines(rows: pd.DataFrame, unit: str) -> go.Figure:
@@ -87,4 +87,4 @@ def steering_bars(rows: pd.DataFrame) -> go.Figure:
     period_axis(figure, rows["day"])
     theme.themed(figure, height=260, y="share of decisions", legend=True)
     figure.update_layout(barmode="stack", bargap=0.08)
-    return figure.update_yaxes(tickformat=".0%", range=[0, 1])
+    return figure.update_yaxes(tickformat=theme.PERCENT, range=[0, 1])

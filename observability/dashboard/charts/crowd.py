@@ -56,4 +56,4 @@ def replay_curves(curve: pd.DataFrame) -> go.Figure:
         style: dict[str, Any] = {"name": str(name), "color": colors.get(str(name), theme.NEUTRAL)}
         layout.add_curve(figure, part["share"], part["errors"], f"{name}: %{{y:.1f}} wrong after %{{x:.0%}}", **style)
     theme.themed(figure, height=300, x="share of the later labels", y="wrong labels left", legend=True)
-    return figure.update_xaxes(tickformat=".0%")
+    return figure.update_xaxes(tickformat=theme.PERCENT)

@@ -126,7 +126,7 @@ def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float
     known = {(subject, day): (score, n) for subject, day, score, n in frame[["subject", "day", "value", "n"]].to_numpy().tolist()}
     grid = [[known.get((subject, day), (None, 0))[0] for day in days] for subject in subjects]
     figure = go.Figure()
-    bar = {**theme.colorbar(value), "tickformat": ",.0%" if unit == "share" else ",.2~g"}
+    bar = {**theme.colorbar(value), "tickformat": theme.PERCENT if unit == "share" else ",.2~g"}
     style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": layout.gap_between_days(len(days)), "ygap": 1, "hoverinfo": "skip"}
     half = pd.Timedelta(hours=12)
     edges = [days[0] - half, days[0] + half] if len(days) == 1 else days  # one day alone has no width

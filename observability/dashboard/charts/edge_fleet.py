@@ -28,7 +28,7 @@ def version_shares(frame: pd.DataFrame, versions: Sequence[str]) -> go.Figure:
             hovertemplate=f"{name}<br>%{{x|%a %-d %b %Y}}<br>%{{y:.1%}} of devices (%{{customdata:,}})<extra></extra>",
         )
     theme.themed(figure, height=280, y="share of devices", legend=True)
-    return figure.update_yaxes(tickformat=".0%", range=[0, 1])
+    return figure.update_yaxes(tickformat=theme.PERCENT, range=[0, 1])
 
 
 def lag_lines(frame: pd.DataFrame, limit: float) -> go.Figure:

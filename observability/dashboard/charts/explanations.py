@@ -127,7 +127,7 @@ def importance_over_time(frame: pd.DataFrame, *, features: list[str], step: str)
         marker = {"size": 4, "color": colour, "symbol": place}
         style: dict[str, Any] = {"name": theme.inert_label(name), "color": colour, "mode": "lines+markers", "marker": marker}
         layout.add_curve(figure, part["period"], part["share"], hover, texts=texts, **style)
-    return theme.themed(figure, height=320, y="share of the attribution", legend=True, rangemode="tozero", tickformat=",.0%")
+    return theme.themed(figure, height=320, y="share of the attribution", legend=True, rangemode="tozero", tickformat=theme.PERCENT)
 
 
 def dependence_plot(frame: pd.DataFrame, *, feature: str, kind: str, unit: str, mark: Mapping[str, Any] | None = None) -> go.Figure:

@@ -31,5 +31,5 @@ def budget_steps(frame: pd.DataFrame, states: Mapping[str, str] | None = None) -
         layout.add_curve(figure, rows["at"], rows["share"], hover, name=name, color=colour, texts=texts, **options)
     figure.add_hline(y=1.0, line={"color": theme.ACT, "width": 1.4, "dash": "dash"}, layer="below")
     layout.add_note(figure, "budget", color=theme.ACT, x=0, xref="paper", y=1.0, xanchor="left", yanchor="bottom")
-    theme.themed(figure, height=280, y="share of the privacy budget", legend=True, rangemode="tozero", tickformat=".0%")
+    theme.themed(figure, height=280, y="share of the privacy budget", legend=True, rangemode="tozero", tickformat=theme.PERCENT)
     return figure

@@ -32,7 +32,7 @@ def group_dots(frame: pd.DataFrame, *, name: str, unit: str, overall: float | No
         figure.add_vline(x=overall, line={"color": theme.QUIET, "width": 1.2, "dash": "dash"}, layer="below")
     _style_groups(figure, rows, name)
     if unit == "share":
-        figure.update_xaxes(range=_share_axis_range(rows), tickformat=",.0%")
+        figure.update_xaxes(range=_share_axis_range(rows), tickformat=theme.PERCENT)
     return figure
 
 

@@ -36,7 +36,7 @@ def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None
     if len(frame) and frame["period"].min() < start:
         figure.add_vline(x=start, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
         layout.add_note(figure, "this window", x=start, y=1, yref="paper", yanchor="bottom", xanchor="left")
-    theme.themed(figure, height=320, y="share of the day's predictions", legend=True, tickformat=".0%", range=[0, 1.02])
+    theme.themed(figure, height=320, y="share of the day's predictions", legend=True, tickformat=theme.PERCENT, range=[0, 1.02])
     return figure.update_layout(barmode="stack", bargap=0.15)
 
 
@@ -61,7 +61,7 @@ def annotator_dots(frame: pd.DataFrame, x: str = "agreement with the majority of
     theme.themed(figure, height=90 + 26 * max(len(rows), 1), x=x, legend=True)
     layout.set_row_ticks(figure, layout.row_names(list(rows["annotator"]), longest=24))
     least = min(rows["low"].min(), rows["others"].min())
-    return figure.update_xaxes(tickformat=".0%", range=[max(least - 0.05, 0.0), 1.01])
+    return figure.update_xaxes(tickformat=theme.PERCENT, range=[max(least - 0.05, 0.0), 1.01])
 
 
 def label_arrival_curve(frame: pd.DataFrame) -> go.Figure:
@@ -71,4 +71,6 @@ def label_arrival_curve(frame: pd.DataFrame) -> go.Figure:
     layout.add_curve(figure, frame["age"], frame["lowest"], "%{y:.1%} in the lowest week", **lowest)
     usual: dict[str, Any] = {"name": "usual", "mode": "lines+markers", "marker": {"size": 4}}
     layout.add_curve(figure, frame["age"], frame["usual"], "%{x} days after it began<br>%{y:.1%} labelled", **usual)
-    return theme.themed(figure, height=260, x="days since the day began", y="labelled", legend=True, tickformat=".0%", range=[0, 1.02])
+    return theme.themed(
+        figure, height=260, x="days since the day began", y="labelled", legend=True, tickformat=theme.PERCENT, range=[0, 1.02]
+    )

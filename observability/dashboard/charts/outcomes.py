@@ -56,4 +56,4 @@ def error_histogram(frame: pd.DataFrame, unit: str | None = None) -> go.Figure:
     clickable_steps(figure, frame, [f"{step}<br>{words}" for step, words in zip(frame["step"], shares)], top)
     figure.add_vline(x=0, line={"color": theme.STRONG, "width": 1})
     titles = {"x": f"prediction minus label{f' ({unit})' if unit else ''}", "y": "share of labelled predictions"}
-    return theme.themed(figure, height=300, **titles, legend=len(sides) > 1, rangemode="tozero", tickformat=",.0%")
+    return theme.themed(figure, height=300, **titles, legend=len(sides) > 1, rangemode="tozero", tickformat=theme.PERCENT)

@@ -33,7 +33,7 @@ def overlay_histogram(frame: pd.DataFrame, *, name: str, sides: Mapping[str, str
     ]
     clickable_steps(figure, frame, hover, float(frame[list(sides)].to_numpy().max()))
     x = theme.inert_label(name, 60)
-    return theme.themed(figure, height=300, x=x, y="share of values", legend=True, rangemode="tozero", tickformat=",.0%")
+    return theme.themed(figure, height=300, x=x, y="share of values", legend=True, rangemode="tozero", tickformat=theme.PERCENT)
 
 
 def _side_text(row: Mapping[Any, Any], side: str, words: str) -> str:
@@ -78,6 +78,6 @@ def overlay_levels(frame: pd.DataFrame, *, name: str, sides: Mapping[str, str] =
         color, opacity = (theme.PRIMARY, 1) if place else (theme.NEUTRAL, 0.55)
         layout.add_bars(figure, places, frame[side], texts, name=words, color=color, opacity=opacity)
     x = theme.inert_label(name, 60)
-    theme.themed(figure, height=300, x=x, y="share of predictions", legend=True, rangemode="tozero", tickformat=",.0%")
+    theme.themed(figure, height=300, x=x, y="share of predictions", legend=True, rangemode="tozero", tickformat=theme.PERCENT)
     figure.update_xaxes(tickmode="array", tickvals=places, ticktext=theme.inert_labels(list(frame["level"]), 18))
     return figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05)

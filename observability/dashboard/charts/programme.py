@@ -33,7 +33,7 @@ def programme_panels(frame: pd.DataFrame, titles: Mapping[Any, str], *, few: int
         layout.add_curve(figure, part["month"], part["value"], hover, texts=part["words"], name=titles[measure], row=row, col=1, **style)
         top = float(part["value"].max()) if part["value"].notna().any() else 0.0
         if set(part["unit"]) == {"share"}:
-            options: dict[str, Any] = {"range": [-0.08, 1.08], "tickvals": [0, 0.5, 1], "tickformat": ".0%"}
+            options: dict[str, Any] = {"range": [-0.08, 1.08], "tickvals": [0, 0.5, 1], "tickformat": theme.PERCENT}
         else:
             options = {"range": [-0.08 * (top or 1), 1.15 * (top or 1)], **hour_ticks(top)}
         figure.update_yaxes(row=row, col=1, **options)

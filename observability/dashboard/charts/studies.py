@@ -66,5 +66,5 @@ def importance_bars(rows: pd.DataFrame, limit: float) -> go.Figure:
     hover = "%{y}: %{x:.0%}<extra></extra>"
     figure.add_bar(x=rows["share"], y=names, orientation="h", marker_color=colours, hovertemplate=hover, showlegend=False)
     theme.themed(figure, height=max(170, 30 * len(names) + 80), x="share of the importance", autorange="reversed", type="category")
-    figure.update_xaxes(tickformat=".0%")
+    figure.update_xaxes(tickformat=theme.PERCENT)
     return layout.value_axis(figure)

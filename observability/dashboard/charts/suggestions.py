@@ -30,8 +30,8 @@ def accuracy_coverage_curve(frame: pd.DataFrame, at: float, today: Interval) -> 
         people: dict[str, Any] = {"name": "people today", "color": theme.STRONG, "dash": "dot", "width": 1.3}
         layout.add_curve(figure, ends, [right, right], "people today: %{y:.1%} correct", **people)
     figure.add_vline(x=at, line={"color": theme.NEUTRAL, "width": 1.4})
-    theme.themed(figure, height=260, x="confidence from", y="share", legend=True, tickformat=".0%", range=[0, 1.02])
-    return figure.update_xaxes(tickformat=".0%", range=[max(min(float(frame["confidence"].min()), at) - 0.01, 0.0), 1.005])
+    theme.themed(figure, height=260, x="confidence from", y="share", legend=True, tickformat=theme.PERCENT, range=[0, 1.02])
+    return figure.update_xaxes(tickformat=theme.PERCENT, range=[max(min(float(frame["confidence"].min()), at) - 0.01, 0.0), 1.005])
 
 
 def session_accuracy_dots(frame: pd.DataFrame) -> go.Figure:
@@ -41,7 +41,7 @@ def session_accuracy_dots(frame: pd.DataFrame) -> go.Figure:
     bars = theme.error_bars(frame["value"], frame["low"], frame["high"], color=theme.PRIMARY, thickness=1.6, width=0)
     style: dict[str, Any] = {"name": name, "marker": {"size": 9, "color": theme.PRIMARY}, "error_y": bars}
     layout.add_marks(figure, frame["hour"], frame["value"], frame["n"], hover=hover, **style)
-    axis: dict[str, Any] = {"tickformat": ".0%", "range": [max(float(frame["low"].min()) - 0.05, 0.0), 1.01]}
+    axis: dict[str, Any] = {"tickformat": theme.PERCENT, "range": [max(float(frame["low"].min()) - 0.05, 0.0), 1.01]}
     return theme.themed(figure, height=240, x="hours since the session began", y=name, **axis).update_xaxes(dtick=1)
 
 
@@ -50,4 +50,4 @@ def anchoring_dots(frame: pd.DataFrame) -> go.Figure:
     figure, rows = go.Figure(), layout.bottom_up(frame, len(frame))
     layout.add_interval_dots(figure, rows, layout.item_share_texts(rows, "side"), color=[theme.PRIMARY, theme.PURPLE][: len(rows)])
     names, ends = layout.row_names(list(rows["side"])), [-0.01, min(float(rows["high"].max()) + 0.05, 1.01)]
-    return layout.row_chart(figure, names, "error rate on the same items", height=150, tickformat=".0%", range=ends)
+    return layout.row_chart(figure, names, "error rate on the same items", height=150, tickformat=theme.PERCENT, range=ends)

@@ -13,7 +13,6 @@ from observability.dashboard.charts import layout
 from observability.metrics.measured_windows import MATURE
 
 MAX_MARKS = 5
-PERCENT = ",.3~%"
 PLOTLY_BUTTONS = 26
 """Pixels above a low chart for plotly's buttons, which would lie over its line."""
 SO_FAR = " so far"
@@ -29,7 +28,7 @@ def axis_name(name: str, unit: str, of_label: str | None) -> str:
 
 def axis_format(unit: str) -> str:
     """Plotly's number format of a unit."""
-    return PERCENT if unit == "share" else ",.4~g"
+    return theme.PERCENT if unit == "share" else ",.4~g"
 
 
 def traffic_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
