@@ -63,6 +63,16 @@ def finding_news(finding: Finding) -> list[str]:
     return news_since(finding.news, finding_since(finding))
 
 
+def note_shown_claims(sentences: Iterable[str]) -> None:
+    """Note that the page shows the claims with these sentences, so that the table of findings at its foot folds them."""
+    st.session_state.setdefault("shown-claims", set()).update(sentences)
+
+
+def is_shown_above(finding: Finding) -> bool:
+    """Whether this run of the page has shown a finding already."""
+    return finding.because in st.session_state.get("shown-claims", ())
+
+
 def finding_line(
     finding: Finding, word: str | None = None, *, strong: bool = False, mark: str = "", others: Sequence[Finding] = ()
 ) -> None:
@@ -71,6 +81,7 @@ def finding_line(
     word: replaces the word of its severity. strong: the sentence is bold. mark: Markdown behind the sentence. others: findings whose
     sentences are in the tooltip as well.
     """
+    note_shown_claims([finding.because])
     claim, *rest = split_claim(finding.because, LINE_WORDS)
     line = status_line(finding.severity, claim, word, strong=strong)
     news = " · ".join(finding_news(finding))

@@ -11,7 +11,7 @@ from observability.dashboard.charts import time as charts_time
 from observability.dashboard.data import quality
 from observability.dashboard.overview import findings
 from observability.dashboard.table import draw_table
-from observability.dashboard.widgets import finding_line
+from observability.dashboard.widgets import finding_line, note_shown_claims
 
 here = frame.begin_model_page("quality")
 found = findings.analyzer_findings(here, "data/quality")
@@ -41,6 +41,8 @@ days = distributions.missing_share_by_day(here.window, columns)
 rates = quality.check_rates(here.model, here.window, columns)
 rows = quality.check_rows(rates, claims, days, here.scope)
 draw_table("checks", "Features by check", quality.check_columns(rates, claims), rows, compact=True)
+listed = {reference.partition(".")[2] for reference in columns}
+note_shown_claims(claim.because for (subject, metric), claim in claims.items() if subject in listed and metric in quality.CHECKS)
 frame.metric_help(*quality.CHECKS)
 
 if len(days) and days["day"].nunique() > 1:

@@ -1,14 +1,17 @@
 """The list of findings shows what needs action; what cannot be judged folds as what is OK does."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from observability.core.finding import Finding
 from observability.dashboard.overview import findings as findings_view
 from observability.dashboard.overview.findings import FEW_UNKNOWN, findings_to_act_on
+from tests.support.dashboard_pages import tables
 
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC)
 
@@ -69,3 +72,29 @@ def shown_state(draw, key, caption, found, scope, **more) -> None:
     """The state of an empty table; nothing of a table with rows."""
     if not found:
         draw(key, caption, found, scope, **more)
+
+
+def draw_section(shown: "list[str]", found: "list[Finding]") -> None:
+    from observability.dashboard.overview.findings import open_findings_tables
+    from observability.dashboard.scope import Scope
+    from observability.dashboard.widgets import note_shown_claims
+
+    note_shown_claims(shown)
+    open_findings_tables("All", found, Scope())
+
+
+@pytest.mark.parametrize("shown", [0, 1, 2])
+def test_what_a_page_has_shown_already_is_folded_at_its_foot(shown: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fairness, Training runs and Data quality told each finding twice."""
+    monkeypatch.setattr(findings_view.load, "label_unit", lambda _model: None)
+    found = [replace(each, because=f"{each.subject} moved.") for each in some(act=2, ok=1)]
+    app = AppTest.from_function(
+        draw_section, default_timeout=300, kwargs={"shown": [each.because for each in found[:shown]], "found": found}
+    )
+    app.run()
+    folded = [each.label for each in app.expander]
+    assert folded == ([f"{shown} finding{'s' if shown > 1 else ''} shown above, with value and limit"] if shown else [])
+    open_tables = [caption for caption in tables(app) if "shown above" not in caption]
+    assert sum(len(tables(app)[caption]["rows"]) for caption in tables(app)) == 2, "each is in one table"
+    assert not any("nothing needs attention" in each.value for each in app.markdown)
+    assert len(open_tables) == 1

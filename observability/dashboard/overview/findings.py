@@ -17,7 +17,7 @@ from observability.dashboard.overview.trend import TREND, trend_cell, without_em
 from observability.dashboard.paged_names import searched_options
 from observability.dashboard.scope import BIND, Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import finding_news, link_button
+from observability.dashboard.widgets import finding_news, is_shown_above, link_button
 from observability.export.csv import inert_csv
 from observability.incidents.grouping import Incident
 from observability.proofs.service import STATED_ERRORS
@@ -110,14 +110,20 @@ def findings_section(key: str, caption: str, findings: Sequence[Finding], scope:
 
 
 def open_findings_tables(caption: str, findings: Sequence[Finding], scope: Scope, *, models: bool = False) -> None:
-    """Draw the findings that are not OK; several unknown ones are in a folded table."""
+    """Draw the findings that are not OK. Those that the page has shown above, and several unknown ones, are in folded tables."""
     unknown = [finding for finding in findings if finding.severity == "unknown"]
     few = unknown if len(unknown) <= FEW_UNKNOWN else []
-    shown = [*(finding for finding in findings if finding.needs_action), *few]
-    if shown or any(finding.severity == "ok" for finding in findings):
-        findings_table("findings", caption, shown, scope, models=models)
-    else:
+    listed = [*(finding for finding in findings if finding.needs_action), *few]
+    shown = [finding for finding in listed if is_shown_above(finding)]
+    others = [finding for finding in listed if finding not in shown]
+    if others or (not shown and any(finding.severity == "ok" for finding in findings)):
+        findings_table("findings", caption, others, scope, models=models)
+    elif not shown:
         empty_states.nothing_judged_state()
+    if shown:
+        words = f"{formatting.plural(len(shown), 'finding')} shown above, with value and limit"
+        with st.expander(words, icon=":material/table_rows:", key="findings-above"):
+            findings_table("above", f"{caption}, shown above" if others else caption, shown, scope, models=models)
     if unknown and not few:
         with st.expander(f"{len(unknown)} cannot be judged", icon=":material/help:", key="unknown-findings"):
             findings_table("unknown", f"{caption}, unknown", unknown, scope, models=models)

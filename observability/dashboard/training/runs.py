@@ -23,7 +23,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.training import load_runs
 from observability.dashboard.training.sample_runs import run_curve_figure
-from observability.dashboard.widgets import claim_line, csv_button, link_button, plain_caption
+from observability.dashboard.widgets import claim_line, csv_button, link_button, note_shown_claims, plain_caption
 from observability.detection.run_claims import RunClaim, duration_words
 from observability.metrics import cost as money
 from observability.metrics import energy
@@ -221,6 +221,8 @@ def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], c
     whole = not many or bool(st.session_state.get("all-runs"))
     rows = [_run_row(each, costs.get(each.run.name, RunUse()), chosen, scope) for each in first[: MAX_LISTED if whole else SHOWN_AT_FIRST]]
     draw_table("runs", "Training runs", COLUMNS, rows)
+    listed = (worst_needy_claim(each) for each in first[: len(rows)])
+    note_shown_claims(claim.because for claim in listed if claim)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if many:
             st.toggle(f"List all {len(shown):,}", key="all-runs")
@@ -234,10 +236,15 @@ def run_cost_words(amount: float, currency: str | None) -> str:
     return " ".join(filter(None, (currency, formatting.format_number(amount, 2))))
 
 
+def worst_needy_claim(judged: RunVerdict) -> RunClaim | None:
+    """The worst claim about a run that needs action; None where none does."""
+    return worst_claim([claim for claim in judged.claims or () if needs_action(claim.severity)])
+
+
 def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Scope) -> dict[str, Any]:
     """One run as a row of the table."""
     each, found, (severity, word) = judged.run, best_value_of_run(judged.run), _run_state(judged)
-    bad = worst_claim([claim for claim in judged.claims or () if needs_action(claim.severity)])
+    bad = worst_needy_claim(judged)
     target = links.link_cell(each.name, "runs", scope, run=each.name)
     best: Cell = dict(UNKNOWN_CELL)
     energy_cell: Cell = {"t": formatting.DASH, "title": "No readings, and no duration with cores"}
@@ -344,6 +351,7 @@ def spike_batch_links(chosen: Sequence[RunVerdict], scope: Scope) -> None:
 
 def run_claim_line(claim: RunClaim) -> None:
     """The status line of a claim about a run, its further clauses behind a question mark."""
+    note_shown_claims([claim.because])
     claim_line(claim.because, before=f"{formatting.status_label(claim.severity)}: ", details=finding_details(claim))
 
 
