@@ -18,6 +18,7 @@ from observability.dashboard.overview.findings import BASELINES
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import claim_line
+from observability.incidents.grouping_rules import SLICE_VALUES
 from observability.incidents.model_state import drift_counts, verdict_severity
 from observability.metrics.performance import HEADLINE
 
@@ -52,7 +53,8 @@ def are_inputs_normal(here: ModelPage, status: ModelStatus) -> None:
     """Draw data quality and drift."""
     quality = [finding for finding in status.of("data/quality") if finding.metric not in ARRIVAL]
     drift = status.of("serving/drift")
-    found = worst_first([*quality, *drift, *findings_needing_action(status, "serving/multivariate_drift")])
+    in_slices = [finding for finding in findings_needing_action(status, "serving/slices") if finding.metric in SLICE_VALUES]
+    found = worst_first([*quality, *drift, *in_slices, *findings_needing_action(status, "serving/multivariate_drift")])
     issues = sum(finding.needs_action for finding in quality)
     measured = {finding.subject for finding in drift if finding.value is not None}
     words = f"{drift_counts(drift).words('inputs and scores')}; {formatting.plural(issues, 'data-quality issue')}."
@@ -86,7 +88,8 @@ def is_it_right(here: ModelPage, status: ModelStatus) -> None:
     measured = status.of("serving/performance")
     main = next((finding for finding in measured if finding.metric == HEADLINE.get(here.model.task or "")), None)
     maturity = next((finding.because for finding in measured if finding.metric == "label_maturity"), None)
-    found = worst_first([*measured, *findings_needing_action(status, *OUTCOMES, "serving/slices")])
+    in_slices = [finding for finding in findings_needing_action(status, "serving/slices") if finding.metric not in SLICE_VALUES]
+    found = worst_first([*measured, *in_slices, *findings_needing_action(status, *OUTCOMES)])
     words = main.because if main else measured[0].because if measured else "Nothing could be measured."
     after = maturity
     if main and found[0].needs_action and SEVERITIES.index(found[0].severity) < SEVERITIES.index(main.severity):
@@ -168,7 +171,7 @@ def what_changed(here: ModelPage, status: ModelStatus) -> None:
     told += [timeline.count_words("registered", registered)] if registered else []
     words = f"{new} since the previous window, {', '.join(told)}."
     quiet = [finding for finding in status.findings if not finding.needs_action]
-    answer_heading("What changed?", status.fresh or quiet, words, "findings", here, name_worst=False)
+    answer_heading("What changed?", status.fresh or quiet, words, "findings", here)
     rows = fleet_events.event_rows([status])
     if rows:
         draw_table("changed", "Events", fleet_events.CHANGE_COLUMNS, rows[:12], compact=True)
@@ -184,11 +187,10 @@ def answer_heading(
     *,
     known: bool = True,
     details: Sequence[str] = (),
-    name_worst: bool = True,
 ) -> None:
-    """Draw the question, the answer with its status, the worst finding where it needs action, and the link.
+    """Draw the question, the answer with its status, and the link. The incidents above name what needs action.
 
-    known: whether there is a verdict. details: further sentences, behind a question mark. name_worst: say the worst finding.
+    known: whether there is a verdict. details: further sentences, behind a question mark.
     """
     worst = found[0] if found else None
     severity = worst.shown_severity if worst and worst.needs_action else fleet.severity_without_action(found) if known else "unknown"
@@ -196,11 +198,8 @@ def answer_heading(
         st.header(question, anchor=False, width="content")
         links.page_button(page, query_params=here.scope.parameters())
     claim_line(sentence, before=f"{formatting.status_label(severity)}: ", details=details)
-    if name_worst and worst and worst.because != sentence:
-        if worst.needs_action:
-            claim_line(worst.because, before=":gray[Worst:] ")
-        elif severity == "unknown":
-            claim_line(worst.because, quiet=True)
+    if worst and worst.because != sentence and not worst.needs_action and severity == "unknown":
+        claim_line(worst.because, quiet=True)
     if after:
         claim_line(after, quiet=True)
 

@@ -49,3 +49,24 @@ def test_drivers_that_are_not_known_are_not_ok_beside_a_feature_that_is(severity
     status = ModelStatus(model, window, (main, replace(main, subject="age", severity="ok", because="Of age.")), none, none, ())
     model_answers.what_drives_it(ModelPage("model", Scope(model="loan"), model, window), status)
     assert told[0] == f"{status_label(severity)}: Said of all."
+
+
+@pytest.mark.parametrize(("metric", "question"), [("rank_shift", "are_inputs_normal"), ("error_rate", "is_it_right")])
+def test_a_slice_whose_inputs_moved_is_about_inputs_and_one_with_errors_about_outcomes(
+    metric: str, question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`Is it right?` was answered by a column that took rarer values in a slice, while the error was as before."""
+    slices = replace(gap("size", "watch"), analyzer="serving/slices", metric=metric, slice="shop = north", because="Said of a slice.")
+    told: dict[str, str] = {}
+    monkeypatch.setattr(
+        model_answers,
+        "answer_heading",
+        lambda asked, found, words, *_more, **_named: told.update({asked: found[0].because if found else ""}),
+    )
+    window, none = Window("loan", slices.start, slices.end), pd.DataFrame()
+    status = ModelStatus(Model(1, "loan", task="binary"), window, (slices,), none, none, ())
+    here = ModelPage("model", Scope(model="loan"), status.model, window)
+    model_answers.are_inputs_normal(here, status)
+    model_answers.is_it_right(here, status)
+    titles = {"are_inputs_normal": "Are its inputs normal?", "is_it_right": "Is it right?"}
+    assert [asked for asked, said in told.items() if said] == [titles[question]]
