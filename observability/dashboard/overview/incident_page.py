@@ -274,14 +274,15 @@ def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
 
 
 def source_table(here: OpenIncident) -> None:
-    """The findings by stage of the pipeline: the suspected source first, then the findings that may be consequences of it."""
+    """The findings by stage of the pipeline: the suspected one first; each with its worst finding besides the lead."""
     rows = []
     for place, (stage, own) in enumerate(pipeline_chain(here.incident)):
         name: Cell = {"t": STAGE_WORDS[stage], "sub": "suspected source" if place == 0 else "consistent with it"}
-        first = own[0]
-        words = first.because.split("; ")[0].rstrip(".").replace("`", "") if place else incidents.incident_headline(here.incident)
-        link = links.finding_link(first, here.scope, formatting.truncate(words, 110))
-        evidence: Cell = {"s": first.shown_severity, **link}
+        shown = next((finding for finding in own if finding is not here.lead), None)  # the heading states the lead
+        evidence: Cell = {"t": "the finding above only"}
+        if shown is not None:
+            words = shown.because.split("; ")[0].rstrip(".").replace("`", "")
+            evidence = {"s": shown.shown_severity, **links.finding_link(shown, here.scope, formatting.truncate(words, 110))}
         rows.append(table_row(stage=name, evidence=evidence, n=str(len(own))))
     draw_table("sources", "Suspected source and what follows from it", CHAIN, rows, compact=True)
 
