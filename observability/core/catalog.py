@@ -148,7 +148,7 @@ COMPUTED = "\0computed "
 EXPORTED = "\0exports"
 """The name under which a store counts records of exports. They concern only findings about exports, and no model."""
 RECORDED = "\0records"
-"""The name under which a store counts records of other kinds than predictions and labels that concern one model, as its events."""
+"""The name under which a store counts records that concern one model and are neither predictions nor labels, such as its events."""
 UNNAMED = "\0unnamed"
 """The name under which a store counts records that name no model, and records that are read together with them (decisions). Findings about
 a model's records may depend on these; findings about its rows do not. Records of a run count for the model of the run as well."""

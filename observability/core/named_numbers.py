@@ -48,7 +48,7 @@ def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Se
     """
     asked, tables = {name: place for place, name in enumerate(names)}, {}
     alike: dict[tuple[str, ...], list[int]] = {}
-    shared: dict[int, list[int]] = {}  # by id: the hash of a long tuple is slow, and most rows have the same one
+    shared: dict[int, list[int]] = {}  # by id: the hash of a long tuple is slow, and most rows have the same tuple
     for row, each in enumerate(rows):
         if (places := shared.get(id(each.names))) is None:
             places = shared[id(each.names)] = alike.setdefault(each.names, [])

@@ -19,8 +19,8 @@ def format_figure(value: float, digits: int = 4, *, sign: bool = False) -> str:
 
 
 def change_in_words(change: float, unit: str, decimals: int = 0) -> str:
-    """A change in percent or points with its sign: 4.1 is `+4 %`. One below 1 has a decimal, as `−0.4 %`; what rounds to 0.0 then is
-    `about the same`.
+    """A change in percent or points with its sign: 4.1 is `+4 %`. A change below 1 has a decimal, such as `−0.4 %`; if that rounds to 0.0,
+    the text is `about the same`.
     """
     text = f"{change:+,.{decimals if abs(change) >= 0.95 else 1}f}".replace("-", MINUS)
     return f"{text} {unit}" if text.strip(f"+{MINUS}0.") else "about the same"

@@ -3,7 +3,7 @@
 The baseline consists of at most BASELINE early rounds with similar answers: the first MIN_ROUNDS rounds, and each later round that differs
 from the baseline rounds before it no more than these differ from each other. A round that surely differs never becomes part of the
 baseline, so a change stays visible until a person accepts it; the same holds for a round with more refusals, format failures or failed
-questions. For the usual number of differing answers, each of the first MIN_ROUNDS rounds is compared with the others of them, and each
+questions. For the usual number of differing answers, each of the first MIN_ROUNDS rounds is compared with the other first rounds, and each
 later baseline round with the baseline before it.
 """
 

@@ -1,10 +1,10 @@
 """Compare the deliveries of each device of a source with the deliveries of the source's other devices: rejected rows, rows, and delay after
 capture.
 
-The figure of a device over the batches of the window (the median; of the delay the 95 % quantile too) is compared with those of the other
-devices of the source, as column statistics are (device_kinds): on a variance-stabilized scale, by a robust spread between devices, with the
-usual variation of a device's batches. A difference must also reach the limits of batch_history. If a device had the difference before, the
-severity is the same, but it is ongoing. If it is by design, the owner states a limit; a device within it is not reported.
+The figure of a device over the batches of the window (the median; for the delay, also the 95 % quantile) is compared with those of the
+other devices of the source, as column statistics are (device_kinds): on a variance-stabilized scale, by a robust spread between devices,
+with the usual variation of a device's batches. A difference must also reach the limits of batch_history. If a device had the difference
+before, the severity is the same, but it is ongoing. If it is by design, the owner states a limit; a device within it is not reported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,8 +51,8 @@ FIGURES: dict[str, tuple[str, float, float]] = {
     DELAY: (DELAY, 0.5, OF_A_MEDIAN),
     DELAY_P95: (DELAY, 0.95, 4.47),
 }
-"""For each metric: the value of a batch, the quantile over a device's batches, and that quantile's variance relative to a mean's for normal
-values.
+"""For each metric: the value of a batch, the quantile over a device's batches, and the variance of that quantile, as a multiple of the
+variance of a mean, for normal values.
 """
 
 

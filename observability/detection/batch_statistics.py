@@ -35,7 +35,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """The names under which `stats` may hold each statistic of a column."""
 MIN_ROWS = 20
-"""Rows below which the statistics of a batch are not judged; of mean and standard deviation, rows with a value."""
+"""Rows below which the statistics of a batch are not judged; for mean and standard deviation, only rows with a value count."""
 MIN_DEVICES, MIN_BATCHES = 6, 3
 """Devices of a kind, and batches of each in the window, for a comparison of devices with each other."""
 MANY_DEVICES = 20
@@ -88,7 +88,7 @@ class StatisticComparison:
 
     @property
     def subject(self) -> str:
-        """Subject of its finding: `source:S/device:D`, of batches without a device `source:S`."""
+        """Subject of its finding: `source:S/device:D`; for batches without a device, `source:S`."""
         return device_subject(self.source, self.device)
 
     def exceeds(self, place: int) -> bool:

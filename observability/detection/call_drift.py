@@ -254,7 +254,9 @@ def _beyond_usual_weeks(drift: CallDrift, extras: Sequence[float]) -> Limits:
 
 
 def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Window, stated: Limits) -> CallDrift | None:
-    """The drift of one column, with the stated limits; None where a side or all but one of the weeks do not hold it."""
+    """The drift of one column, with the stated limits; None without calls in the window, with fewer than MIN_WEEKS earlier weeks, or if no
+    value is known.
+    """
     weeks, week = np.unique(before["week"], return_inverse=True)
     if len(weeks) < MIN_WEEKS or now.empty or not (now["value"].notna().any() or before["value"].notna().any()):
         return None

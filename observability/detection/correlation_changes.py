@@ -72,7 +72,7 @@ class RankedRows:
 class CorrelationChange(WindowChange):
     """Two numbers in one window; the effect is the change of their rank correlation.
 
-    before, after: the correlation; past: that in the own past, None where not known; standing: no further from the own past.
+    before, after: the correlation; past: the correlation in the own past, None if unknown; standing: no further from the own past.
     """
 
     names: tuple[str, str]

@@ -89,7 +89,7 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
             continue  # a wrong clock shifts every record: a quarter or more are not shifted enough, so some records were merely delayed
         own = before.get(name)
         if own and own.delays.size >= MIN_DEVICE_ROWS and first[name] > -watch and abs(first[name] - own.first) < watch:
-            continue  # it was as much later than others before: that is how it delivers
+            continue  # it was as late as this before: this is how it always delivers
         severity: Severity = "act" if abs(off) >= act else "watch"
         side = "behind" if off > 0 else "ahead"
         because = (

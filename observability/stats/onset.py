@@ -16,7 +16,7 @@ SURE = 9.0
 up to 15 % where errors are estimated from neighbours (tests); series that are dated were found to have changed before.
 """
 COSTS = {"step": 0.0, "pulse": 4.0, "ramp": 2.0}
-"""Gain by which a shape must exceed that of a lasting step: a pulse also fits its end, and a ramp also fits noise as a slope.
+"""By how much the gain of a shape must exceed the gain of a lasting step: a pulse also fits its end, and a ramp also fits noise as a slope.
 """
 
 

@@ -38,7 +38,7 @@ def _unknown(n: float) -> PairedComparison:
 
 
 def mcnemar_p_value(only_a: float, only_b: float) -> float:
-    """Exact two-sided p-value that rows which hold on one side only are as likely to be a's as b's.
+    """Exact two-sided p-value of the hypothesis that rows which hold on one side only are as likely to be a's as b's.
 
     Parameters
     ----------

@@ -4,12 +4,12 @@ A slice is one level of a column (a category, a band of a number, a missing valu
 change of the mean of a target (an error, a missing value, the rank of a feature) is compared with its change in all other rows: a
 change common to all rows names no slice. Without a before, the slice is compared with the other rows alone (its peers).
 
-The z of each slice is divided by the root of an inflation, the median of z² over all slices of the target over its value by chance: seasons
-that move slices apart inflate all of them, a fault only its own (genomic control: Devlin and Roeder 1999). Rows within a day are correlated
-(stats/slice_days.py). All comparisons are counted: every slice by every target, and also pairs that were never formed. P-values are
-adjusted for any dependence between them (Benjamini and Yekutieli 2001). The targets that the caller names as a family share half of the
-budget, all other targets the other half: so a few errors do not pay for the many columns. The shortest rule wins: a pair is reported only
-if the rest of each parent changed by less than half as much.
+The z of each slice is divided by the root of an inflation, the median of z² over all slices of the target, divided by its value by chance:
+seasons that move slices apart inflate all of them, a fault inflates only its own slice (genomic control: Devlin and Roeder 1999). Rows
+within a day are correlated (stats/slice_days.py). All comparisons are counted: every slice by every target, and also pairs that were never
+formed. P-values are adjusted for any dependence between them (Benjamini and Yekutieli 2001). The targets that the caller names as a family
+share half of the budget, all other targets the other half: so a few errors do not pay for the many columns. The shortest rule wins: a pair
+is reported only if the rest of each parent changed by less than half as much.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -126,8 +126,8 @@ def search_slices(
 ) -> SliceSearch:
     """Slices of `cuts` in which a target changed differently from the rest, at most `most` of each target, by z.
 
-    The slices returned are not tested yet: they carry `p_adjusted`, and the caller applies limits to it and to the size of the
-    effect. Of several slices that overlap the strongest alone is returned (its rows are left out when the next is searched).
+    The slices returned are not tested yet: they carry `p_adjusted`, and the caller applies limits to it and to the size of the effect. Of
+    several overlapping slices, only the strongest is returned (its rows are left out when the next is searched).
 
     Parameters
     ----------
@@ -408,9 +408,9 @@ def _replaces(pair: ChangedSlice, single: ChangedSlice) -> bool:
 
 
 def is_own_change(found: ChangedSlice) -> bool:
-    """Whether the change is the slice's own.
+    """Whether the change is the slice's own, and not a change of the rest.
 
-    The rest moved by less than half as much the same way, or by less than twice as much the other way: where the slice stayed and the
+    The rest moved by less than half as much in the same direction, or by less than twice as much in the other. If the slice stayed and the
     rest moved, the slice did not change.
 
     Parameters

@@ -154,7 +154,7 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
 
 def _sync_kind_tables(writer: duckdb.DuckDBPyConnection) -> None:
     """Create the missing tables and columns of record kinds. Records of a kind that got a field are hashed anew, so that a line that is
-    loaded again stays a duplicate. Numbers that are kept beside the fields are computed of the records that are there.
+    loaded again stays a duplicate. Numbers that are kept beside the fields are computed for the existing records.
     """
     rows = writer.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main'").fetchall()
     existing: dict[str, set[str]] = {}

@@ -50,8 +50,9 @@ def _remove_sample_records(writer: duckdb.DuckDBPyConnection) -> int:
 
 def remove_model(store: Database, name: str, progress: RewriteProgress | None = None) -> dict[str, Any]:
     """Remove a model with all of its records: tables, catalog, rejected lines, arrivals, runs, events, artifacts, and its lines in loaded
-    landing, also those that wait. With the last model of the sample fleet go the records of the fleet that name no model. The database file
-    and the backups that hold the model are rewritten, databases that were set aside are removed: no bytes of it are left in them.
+    landing, also those that wait. Removing the last model of the sample fleet also removes the fleet's records that name no model. The
+    database file and the backups that hold the model are rewritten, databases that were set aside are removed: no bytes of the model are
+    left.
 
     Returns {"model", "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed, {"set_aside": [file],
     "backups": as `rewrite_backups`, "lakes": {rewritten: [address], unreachable: [address]}, "collected": the same of

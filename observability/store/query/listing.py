@@ -330,8 +330,8 @@ def _decoded(name: str, value: Any) -> Any:
 def list_events(store: "Database", model: str | None, start: datetime, end: datetime) -> "DataFrame":
     """Deploys, incidents, notes and other events in [start, end), sorted by time; without exports, which change nothing in a model.
 
-    Columns: `at` (naive UTC), `model`, `version`, `what`, `text`, `prediction`, `subject`. Of one model together with events that name
-    none, or of all models.
+    Columns: `at` (naive UTC), `model`, `version`, `what`, `text`, `prediction`, `subject`. For one model: its events and those that name no
+    model; without a model, all events.
     """
     with snapshot_cursor(store) as cursor:
         frame = cursor.execute(
