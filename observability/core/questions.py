@@ -154,9 +154,9 @@ class EstimatedErrors:
     They cover a bounded sample of each day, or of the reference.
 
     The answer has `period` (as in Bucket), `measure` ("absolute_error", "squared_error"), `labelled` (0, 1), `n`, `w`, `w2`, and the
-    weighted sums `estimated`, `estimated_squares`, `measured`, `measured_squares`, `difference_squares` (those of rows without a label are
-    0). A row counts as soon as its prediction had arrived; at most SAMPLE_A_DAY (store/query/estimates.py) rows a day, those with the
-    smallest `sample_hash`.
+    weighted sums `estimated`, `estimated_squares`, `measured`, `measured_squares`, `difference_squares` (0 for rows without a label). A row
+    counts as soon as its prediction had arrived; at most SAMPLE_A_DAY (store/query/estimates.py) rows a day, those with the smallest
+    `sample_hash`.
     """
 
 

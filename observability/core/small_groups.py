@@ -60,8 +60,8 @@ def findings_for_files(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def finding_without_few(finding: Finding) -> Finding:
-    """A finding without figures of groups of fewer than MIN_ROWS rows. If it is about such a group, its own figures are left out; else
-    those of such groups in its evidence.
+    """A finding without figures of groups of fewer than MIN_ROWS rows. If it is about such a group, its own figures are left out; if not,
+    the figures of such groups in its evidence.
     """
     if not is_about_few(finding):
         evidence = without_few_groups(finding.evidence)

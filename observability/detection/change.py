@@ -55,8 +55,8 @@ class DifferenceError:
 
     @cached_property
     def total_freedom(self) -> float:
-        """Degrees of freedom of the total error. They are at least those of the variation between days, and grow with the part of the error
-        that comes from rows (Satterthwaite 1946).
+        """Degrees of freedom of the total error. They are at least the degrees of freedom of the variation between days, and grow with the
+        part of the error that comes from rows (Satterthwaite 1946).
         """
         grown = self.freedom * (self.total**2 / self.days) ** 2 if self.days > 0 else float("inf")
         return min(grown, self.most_freedom)

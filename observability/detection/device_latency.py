@@ -1,4 +1,4 @@
-"""Compare the p99 latency of devices with their own past; of devices without one, with the others."""
+"""Compare the p99 latency of devices with their own past; devices without a past are compared with the others."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,7 @@ def latency_comparisons(now: "DataFrame", before: "DataFrame") -> list[LatencyCo
 
 
 def _own_past(column: str, level: str, logs: Any, latency: Any, past: Any, others: Floats | None) -> LatencyComparison | None:
-    """The comparison of devices with their own past; None where too few have one. others: log ratios of the other devices."""
+    """The comparison of devices with their own past; None if too few devices have a past. others: log ratios of the other devices."""
     from scipy.stats import ttest_ind
 
     own = logs.dropna()

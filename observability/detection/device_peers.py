@@ -171,7 +171,8 @@ def differences_between(
 ) -> Iterator[PeerDifference]:
     """Yield how each device with MIN_READINGS readings differs from its peers at the same moments.
 
-    values: moments × units. With MANY_DEVICES the peers' median is that of all, which one device does not move.
+    values: moments × units. With MANY_DEVICES the median of all devices stands for the median of the peers, because one device does not
+    move it.
     """
     middles = column_medians(values) if len(values) else np.full(len(units), np.nan)
     of_all = column_medians(values.T) if len(units) >= MANY_DEVICES else None

@@ -86,9 +86,9 @@ class MetricChange(WindowChange):
 
     by_rows: p-value by rows alone. scale: the loss that is an effect of 1. level: held against a reference over the whole window. smallest:
     the smallest effect that is act, without natural variation. on_one_day: one day alone makes last days act by size. past: the same change
-    against the own past, None where the past is the baseline or is not known. The error of the whole window is that of its rows and of
-    consecutive days, because its own level is judged; the error of last days holds how much days of the past differ, because their change
-    is judged.
+    against the own past, None where the past is the baseline or is not known. The error of the whole window comes from its rows and from
+    consecutive days, because its own level is judged; the error of last days includes how much past days differ, because their change is
+    judged.
     """
 
     metric: str
@@ -164,7 +164,7 @@ def metric_verdict(
 
     The primary metric over the whole window is one test by rows and by days; all others share the false discovery rate. A loss that would
     be act if days did not differ stays visible as watch. Last days whose loss comes from a single day are a watch at most. primary_fell:
-    whether the primary metric is beyond its limit for watch; else another one is a warning at most.
+    whether the primary metric is beyond its limit for watch; if not, other metrics are warnings at most.
     """
     verdict = judge_change(change, p_adjusted, budget)
     if not primary and not primary_fell and verdict.severity == "act":

@@ -58,7 +58,7 @@ class Objective:
     until: datetime
 
     def at(self, place: int) -> datetime:
-        """Return when the hour at a place begins; after the last one the end."""
+        """Return when the hour at a place begins; after the last hour, the end of the window."""
         return self.until if place >= self.n.size else hour_start(self.first + place)
 
     @property
@@ -202,7 +202,9 @@ Fired = tuple[BurnRule, Interval, float, float, int]
 
 
 def of_burn(burn: BurnState, size: int) -> Fired:
-    """Return a rule at the end of the hours: rule, rate, requests and bad ones of its long window, and the place where that ends."""
+    """Return a rule at the end of the hours: rule, rate, requests and bad requests of its long window, and the place where that window
+    ends.
+    """
     return burn.rule, burn.rate, burn.n, burn.bad, size
 
 

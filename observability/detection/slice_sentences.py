@@ -144,8 +144,8 @@ def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, 
 
 
 def no_baseline_sentence(new: Sequence[ChangedSlice], against: Against) -> str:
-    """Return the sentence that slices beyond the level of the other rows have no baseline, so a change is unknown; an empty text
-    where all have one.
+    """Return the sentence that slices beyond the level of the other rows have no baseline, so a change is unknown; an empty text if all
+    have a baseline.
     """
     if not new:
         return ""

@@ -52,7 +52,8 @@ DAY = timedelta(days=1)
 class Standstill:
     """The longest run of whole days with one value: first day, days, the value and its bin, rows, and the bin's share in the reference.
 
-    looked_at: days in which a run could begin. observations: independent ones, the rows, or the days where a day shares its value.
+    looked_at: days in which a run could begin. observations: number of independent observations: the rows, or the days if the rows of a day
+    share a value.
     """
 
     first: datetime

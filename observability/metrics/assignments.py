@@ -83,7 +83,7 @@ def _assigned_answers(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame
 
 
 def _consensus_of_others(rows: "DataFrame", answers: "DataFrame") -> list[str | None]:
-    """Most frequent label of the other people on each row's item; None without one, or in a tie."""
+    """Most frequent label of the other people on each row's item; None without another label, or in a tie."""
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for project, item, label in zip(answers["project"], answers["item"], answers["label"], strict=True):
         times = counts.setdefault((project, item), {})

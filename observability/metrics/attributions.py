@@ -104,7 +104,7 @@ def explained_sample(frame: "DataFrame", served: "DataFrame | None", names: tupl
     names : tuple[str, ...]
         Features.
     link : str | None
-        Space; None for that of most rows.
+        Space; None for the space of most rows.
 
     Returns
     -------

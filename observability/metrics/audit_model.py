@@ -29,7 +29,7 @@ MIN_ROWS = 200
 """Rows without which no model is fitted."""
 MAX_CLASSES = 50
 MAX_LEVELS = 200
-"""Levels of a category that the model keeps separate; the rarer ones are one."""
+"""Levels of a category that the model keeps separate; rarer levels count as one level."""
 KNOWS = 0.98
 """Label predictability from which a feature alone gives the label: 0 is chance, 1 is perfect."""
 MAX_ALONE = 40

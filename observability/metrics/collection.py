@@ -16,7 +16,7 @@ CONCENTRATED_SHARE = 0.8
 MIN_BAD = 20
 """Bad rows without which nothing is said of the devices behind them."""
 CONCENTRATED = 2.0
-"""Multiple of their share of rows that devices must hold of the bad ones to be named."""
+"""Devices are named if their share of the bad rows is at least this multiple of their share of all rows."""
 
 
 @dataclass(frozen=True)

@@ -268,7 +268,7 @@ def compared_tails(found: ControllerDecisions, confidence: float = 0.95) -> list
     Parameters
     ----------
     found : ControllerDecisions
-        The heuristic's outcomes are those of the pairs where there are any in enough blocks, else those of its share of the time.
+        The heuristic's outcomes come from the pairs if enough blocks have pairs, else from the heuristic's share of the time.
     confidence : float
         Coverage of each interval.
 

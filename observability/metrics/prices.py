@@ -27,7 +27,7 @@ Report 2019).
 PRICE_COLUMNS = ("from", "resource", "amount", "currency", "model", "device", "region", "carbon_g_per_kwh", "pue", "embodied_g")
 PRICES = Records("price", PRICE_COLUMNS, ever=True)
 NO_CURRENCY = ""
-"""Currency of money that was logged without one."""
+"""Currency of amounts that were logged without a currency."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def prices_at(
     resource : str | None
         Resource; None for all.
     device : str | None
-        Device; None for records without one.
+        Device; None for records without a device.
 
     Returns
     -------
@@ -207,7 +207,7 @@ def ambiguous_regions(prices: "DataFrame", settings: ModelSettings) -> list[str]
 
 
 def default_currency(prices: "DataFrame", settings: ModelSettings) -> str:
-    """Currency of money that is logged without one: the settings', else the only one of the prices, else NO_CURRENCY.
+    """Currency of amounts that are logged without a currency: from the settings, else the only currency of the prices, else NO_CURRENCY.
 
     Parameters
     ----------

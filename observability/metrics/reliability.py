@@ -58,7 +58,7 @@ class DailyScoredRows:
     labelled: Floats
 
     def whole(self, first: float = -np.inf) -> ScoredRows:
-        """All days together, or those from one on."""
+        """All days together, or only the days from `first` on."""
         kept = self.days >= first
         positive, total, squares = (each[kept].sum(axis=0) for each in (self.positive, self.total, self.squares))
         return ScoredRows(positive, total, squares, int(self.n[kept].sum()))

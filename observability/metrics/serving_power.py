@@ -115,7 +115,7 @@ def repeated_interval(values: Sequence[float], confidence: float = 0.95) -> tupl
 
 
 def batch_joules(cpu_seconds: tuple[float, float, float], power: CorePower) -> tuple[float, float, float]:
-    """Joules from processor seconds: each end of the interval is that of the time multiplied by that of the power.
+    """Joules from processor seconds: each end of the interval is the same end of the time multiplied by the same end of the power.
 
     Parameters
     ----------

@@ -252,7 +252,7 @@ def worst_shift(rows: DecidedRows, shifts: Sequence[Shift], rates: Sequence[str]
 
 
 def _group_counts(rows: DecidedRows, weights: Floats, rates: Sequence[str]) -> Iterator[tuple[str, Array, dict[str, Any]]]:
-    """Of each attribute: its levels, and by rate Σw of successes, Σw and Σw² of the rows of each."""
+    """For each attribute: its levels, and by rate Σw of successes, Σw and Σw² of the rows of each level."""
     for attribute, values in rows.groups.items():
         known = np.array([value is not None for value in values], np.bool_)
         levels, place = np.unique(values[known].astype(str), return_inverse=True)

@@ -77,7 +77,7 @@ class PredictionChange:
 @dataclass(frozen=True)
 class SmallGroups:
     """Rows that share the values of quasi-identifying columns. k: rows of the smallest group. below: for each of SMALL, groups with fewer
-    rows and the rows in them. diversity: the fewest distinct values of the sensitive column in a group; None without one.
+    rows and the rows in them. diversity: the fewest distinct values of the sensitive column in a group; None without such a column.
     """
 
     rows: int

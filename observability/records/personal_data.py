@@ -16,7 +16,7 @@ from observability.records.national_identifiers import END, IDENTIFIERS, START, 
 MIN_TEXTS = 2
 """Texts from which a kind is reported; a single one may be a coincidence."""
 RARE = 1e-6
-"""More right check digits than this probability allows are no chance."""
+"""Right check digits are not due to chance if so many are less probable than this."""
 EMAILS, PHONES, CARDS = "e-mail addresses", "phone numbers", "payment card numbers"
 ACCOUNTS, IDENTIFIED = "bank account numbers", "national identifiers"
 WORTH_READING = re.compile(r"@|[(\[]at[)\]]|(?:\d\D{0,3}){6}", re.IGNORECASE)

@@ -332,7 +332,7 @@ def is_other_inputs(name: str, features: Collection[str]) -> bool:
     name : str
         Name of an attribution.
     features : Collection[str]
-        Names of the model's features, which are no sum whatever they are called.
+        Names of the model's features; a feature never counts as a sum of other features, whatever its name.
 
     Returns
     -------

@@ -145,7 +145,7 @@ def proportion_score(
 
 
 def runs_of_equal_values(values: Sequence[Any] | np.ndarray) -> list[ValueRun]:
-    """Runs of equal neighbours in order. None and NaN equal nothing: each is a run of one.
+    """Runs of equal neighbours in order. None and NaN equal nothing: each is a run of length 1.
 
     Parameters
     ----------

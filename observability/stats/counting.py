@@ -70,7 +70,8 @@ def count_bins(
     group_count : int
         Number of groups.
     cells : int | None
-        Number of values counted in all columns, which decides whether the compiled loop is loaded; None: that of this column.
+        Number of values counted in all columns, which decides whether the compiled loop is loaded; None: the number of values of this
+        column.
 
     Returns
     -------

@@ -7,11 +7,10 @@ the relation of inputs and loss:
     now - before = (shared before - before) + (shared now - shared before) + (now - shared now)
                     inputs                     relation                       inputs
 
-The share π(x) of rows now among rows with inputs x is fitted by logistic regression, the expected losses of both sides by ridge
-regression, on the columns of stats/domain.py and cubes of ranks, cross-fitted. The means on the shared distribution are orthogonal
-to small errors of all three: the means over all rows of (a - π)² μ(x) + weight (loss - μ(x)), over that of (a - π)², where a is 1
-for rows now and the weight is π for rows before, 1 - π for rows now. Intervals come from the influence of each row; rows of one day
-now are clustered.
+The share π(x) of rows now among rows with inputs x is fitted by logistic regression, the expected losses of both sides by ridge regression,
+on the columns of stats/domain.py and cubes of ranks, cross-fitted. The means on the shared distribution are orthogonal to small errors of
+all three: the mean over all rows of (a - π)² μ(x) + weight (loss - μ(x)) is divided by the mean of (a - π)², where a is 1 for rows now and
+the weight is π for rows before, 1 - π for rows now. Intervals come from the influence of each row; rows of one day now are clustered.
 
 Source: Cai, Namkoong and Yadlowsky 2023 (Diagnosing model performance under distribution shift); Chernozhukov et al. 2018
 (cross-fitting).
@@ -47,9 +46,9 @@ same).
 class Decomposition:
     """Each part with its interval; before, now: the means of the loss.
 
-    alone_now, alone_before: shares of rows without a counterpart on the other side. overlap: 1 where both sides have the same
-    inputs, 0 where none is shared. unexpected: of each row now, its part of the relation: its loss beyond that of rows before with
-    such inputs; they sum to about the relation.
+    alone_now, alone_before: shares of rows without a counterpart on the other side. overlap: 1 where both sides have the same inputs, 0
+    where none is shared. unexpected: for each row now, its part of the relation: its loss minus the expected loss of rows before with such
+    inputs; the parts sum to about the relation.
     """
 
     before: Interval

@@ -168,7 +168,7 @@ def find_level_swap(of: LevelShares, pair: tuple[int, int] | None = None) -> Lev
     of : LevelShares
         Counts of both sides.
     pair : tuple[int, int] | None
-        Levels (fell, rose), which is one test; None to search all pairs.
+        Levels (fell, rose), tested as a single pair; None to search all pairs.
 
     Returns
     -------

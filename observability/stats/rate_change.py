@@ -53,8 +53,8 @@ def count_dispersion(blocks: Sequence[Blocks]) -> tuple[float, int]:
 def higher_rate_test(successes: float, n: float, before: float, n_before: float, spread: tuple[float, int]) -> float:
     """One-sided p-value that a rate is higher than an earlier one.
 
-    Of all successes a share n / (n + n_before) falls on this side by chance (binomial, on counts divided by the dispersion); its
-    tail is read on Student's t, since the dispersion is estimated too.
+    By chance, a share n / (n + n_before) of all successes falls on this side (binomial, on counts divided by the dispersion); its tail is
+    read on Student's t, since the dispersion is estimated too.
 
     Parameters
     ----------

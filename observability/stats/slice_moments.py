@@ -66,7 +66,7 @@ class SliceMoments:
         return SliceMoments(self.n - other.n, self.total - other.total, self.squares - other.squares, self.served - other.served)
 
     def at(self, place: int) -> "SliceMoments":
-        """Of one slice."""
+        """The moments of one slice."""
         return SliceMoments(*(each[place : place + 1] for each in (self.n, self.total, self.squares, self.served)))
 
     @property

@@ -108,7 +108,7 @@ def matcher_of(home: Path) -> "ErasedMatcher | None":
 
 
 def merged_erasures(home: Path, backup: Path) -> list[Erasure]:
-    """The erasures of a home and of a backup. Raises StoreBrokenError where the key of one is missing."""
+    """The erasures of a home and of a backup. Raises StoreBrokenError if the key of an erasure is missing."""
     own = {(erasure.key, erasure.subject): erasure for erasure in [*erasures(backup), *erasures(home)]}
     if own:
         _key_of(home, list(own.values()))

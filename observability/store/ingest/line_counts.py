@@ -104,7 +104,7 @@ class LineLedger:
         return np.bincount(segment * 3 + np.concatenate(self.outcomes), minlength=3 * size).reshape(size, 3)
 
     def report(self, file: str = "") -> LoadReport:
-        """The totals. file: the name for examples of rejected lines, whose numbers are then those of the file."""
+        """The totals. file: the name in examples of rejected lines; with a name, their line numbers are those of the file."""
         stored, duplicates, rejected = np.bincount(np.concatenate(self.outcomes), minlength=3).tolist() if self.outcomes else (0, 0, 0)
         examples = {
             reason: f"{file}, line {line}: {message}" if file else message for reason, (line, message) in sorted(self.examples.items())

@@ -33,7 +33,7 @@ Row = tuple[Any, ...]
 
 
 class ExactParser:
-    """Parse the lines of one block and collects the results. Lines that bring new columns must be passed to `read` in their order."""
+    """Parse the lines of one block and collect the results. Lines that bring new columns must be passed to `read` in their order."""
 
     def __init__(self, catalog: Catalog, defaults: LoadDefaults) -> None:
         self.catalog, self.defaults, self.zone = catalog, defaults, time_zone(defaults.timezone)

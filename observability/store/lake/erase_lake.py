@@ -84,7 +84,7 @@ def remove_from_lakes(store: Database, model: str) -> dict[str, list[str]]:
 
 
 def _own_state(store: Database, place: FilePlace) -> LakeManifest:
-    """The present state of a lake; UsageError for one that another store, or a later state of this one, wrote."""
+    """The present state of a lake. Raises UsageError if another store, or a later state of this store, wrote it."""
     state = read_manifest(place)
     require_own_lake(store.home, place, state)
     return state

@@ -124,7 +124,7 @@ def _wider_aggregate(one: Aggregate, of: Window, other: Aggregate, and_of: Windo
 
 
 def _holds(wide: Aggregate, narrow: Aggregate) -> bool:
-    """Whether the answer to one question holds that to another: all of its keys, its periods or finer ones, and its columns."""
+    """Whether the answer to one question contains the answer to another: all of its keys, its periods or finer ones, and its columns."""
     finer = narrow.bucket is None or (wide.bucket is not None and GRAINS[wide.bucket.period] <= GRAINS[narrow.bucket.period])
     return finer and _keys(narrow) <= _keys(wide) and {*narrow.histogram, *narrow.sums} <= {*wide.histogram, *wide.sums}
 

@@ -248,7 +248,7 @@ def _model_bytes(store: Database, cursor: Cursor, models: Sequence[Model], count
     known = {model.name: held for model in models if (held := store.counted_models.get((BLOCKS, model.name)))}
 
     def now_in_file(name: str) -> bool:
-        """Whether all rows of a model are in the file: there is no log, or the file was written after the last of them."""
+        """Whether all rows of a model are in the file: there is no log, or the file was written after the model's last commit."""
         return whole or (name in known and known[name][0] == store.model_commit(name) and known[name][1]["written"] != written)
 
     def outdated(model: Model) -> bool:
