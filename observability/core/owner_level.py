@@ -21,7 +21,7 @@ def level_words(metric: str, level: float) -> str:
 def owner_limit_words(limits: Mapping[str, float], name: str, words: Callable[[float], str] = percent) -> str:
     """The owner's limit of a metric as the end of a sentence, empty where none is stated: `; the owner's limit is 20 %`.
 
-    limits: of the model's settings; name: as `level_name`; words: how the limit is written.
+    limits: limits of the model's settings; name: as `level_name`; words: how the limit is written.
     """
     return f"; the owner's limit is {words(limits[name])}" if name in limits else ""
 
@@ -43,7 +43,7 @@ def held_against_level(measured: Finding, limits: Mapping[str, float], words: Ca
     """A measured value that is judged only by the owner's level. If none is stated, the severity is unknown and the limit to set is named.
 
     If neither side of the metric is better, the severity is always unknown. measured: a finding whose sentence states only the value.
-    limits: of the model's settings. words: how the level is written, if not as in `level_words`.
+    limits: limits of the model's settings. words: how the level is written, if not as in `level_words`.
     """
     level, said = limits.get(level_name(measured)), measured.because.removesuffix(".")
     if METRICS[measured.metric].better is None:

@@ -230,7 +230,7 @@ def _added_up(question: Aggregate, frame: "DataFrame") -> "DataFrame":
 
 
 def leaves_few(counts: Sequence[int]) -> bool:
-    """Whether a slice has too few rows to be shown, or leaves too few rows of a wider slice outside itself. counts: of the slice, then
-    of wider ones.
+    """Whether a slice has too few rows to be shown, or leaves too few rows of a wider slice outside itself. counts: rows of the slice, then
+    of wider slices.
     """
     return _is_few(counts[0]) or any(_is_few(wider - counts[0]) for wider in counts[1:])

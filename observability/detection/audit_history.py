@@ -26,7 +26,9 @@ FURTHER: dict[str, tuple[str, ...]] = {"leakage": ("training_overlap",)}
 
 @dataclass(frozen=True)
 class StoredAudit:
-    """An audit as it was recorded. value, low, high, n: of its headline; None if the audit could not tell. at, expires: aware UTC."""
+    """An audit as it was recorded. value, low, high, n: values of its headline; None if the audit could not tell. at, expires: aware
+    UTC.
+    """
 
     model: str
     version: str

@@ -23,7 +23,7 @@ Ends = tuple[float, float, float]
 def batch_claims(audits: Sequence[EnergyAudit], version: str, form: str, limits: Mapping[str, float], now: datetime) -> Iterator[RunClaim]:
     """Yield the claims about the newest audit of a version; none without one.
 
-    audits: of its model, oldest first. form: that is served. limits: of the owner.
+    audits: audits of its model, oldest first. form: that is served. limits: the owner's limits.
     """
     own = [audit for audit in audits if audit.version == version]
     if not own:

@@ -35,7 +35,7 @@ class CleaningComparison(HistoryComparison):
     """One share of one run and the rule's earlier runs.
 
     rows, hits: rows that came in, and those that were dropped (or changed). varies: range of the share of such a run, given how the earlier
-    ones differ. reached: the smallest and largest share of the earlier runs. runs: of the rule in the window.
+    ones differ. reached: the smallest and largest share of the earlier runs. runs: runs of the rule in the window.
     """
 
     rows: int

@@ -26,7 +26,7 @@ from observability.stats.dispersion import (
 from observability.stats.interval import two_sided_p_value
 
 KEPT = 0.95
-"""Share of past days that are used, those nearest to the median: of four weeks all but one."""
+"""Share of past days that are used, those nearest to the median: all but one day of four weeks."""
 BY_ITSELF = 0.001
 """Probability below which a rate is not explained by its daily variation."""
 
@@ -35,8 +35,8 @@ BY_ITSELF = 0.001
 class RateVariation:
     """The between-day variation of a rate.
 
-    known: None with fewer than seven days; days are then assumed to double the variance. chance: variance of one row. rows: of a
-    usual day.
+    known: None with fewer than seven days; days are then assumed to double the variance. chance: variance of one row. rows: rows of a usual
+    day.
     """
 
     known: DayVariation | None

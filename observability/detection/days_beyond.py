@@ -16,7 +16,7 @@ def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, erro
     """Return the day since which a figure is significantly beyond its level (stats/lasting_excess.py); None where its days do not date it.
 
     days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level, NaN where nothing was
-    measured. errors: of these figures. `earlier` is set only where the first of the days was measured.
+    measured. errors: standard errors of these figures. `earlier` is set only where the first of the days was measured.
     """
     first = lasting_excess_start(excess, errors)
     return None if first is None else StandingSince((EPOCH + timedelta(days=int(days[first]))).date(), earlier=first == 0)

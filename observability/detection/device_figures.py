@@ -30,7 +30,8 @@ SMALL_GB = 2.0
 
 @dataclass(frozen=True)
 class DeviceMetric:
-    """One reading that is compared. column: of resource records; metric: of its claims; worse: 1 where more is worse, -1 where less is.
+    """One reading that is compared. column: column of resource records; metric: metric of its claims; worse: 1 where more is worse, -1
+    where less is.
 
     quantile: the quantile of a run's readings that represents the run; least: smallest difference that is reported, in the unit of the
     claim (for memory, a share of it). relative: the smallest difference is also at least this share of the usual value. words: difference
@@ -149,7 +150,7 @@ def run_kind(run: TrainingRun) -> tuple[str | None, str] | None:
 
 @dataclass(frozen=True)
 class RunReadings:
-    """The readings of the devices of a run. figures: of each device by lasting unit: a quantile of each reading, NaN below MIN_READINGS.
+    """The readings of the devices of a run. figures: for each device by lasting unit, a quantile of each reading, NaN below MIN_READINGS.
 
     earlier: figures of earlier runs of its kind, oldest first; None where it has no kind or earlier runs were not read.
     """

@@ -174,7 +174,7 @@ class PastOfDevice:
 def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], list[JudgedDevice]]:
     """Return the comparisons of every statistic of every column of each device in the window, and how far each device could be judged.
 
-    batches: of `with_marks`, with `rows`, `source`, `device`, `batch`, `at`, and `stats`, as logged or as their numbers.
+    batches: as `with_marks` gives them, with `rows`, `source`, `device`, `batch`, `at`, and `stats`, as logged or as their numbers.
     """
     found: list[ComparisonTable] = []
     devices: list[JudgedDevice] = []
@@ -438,7 +438,7 @@ class DeviceKind:
     def _faulty(self, metric: str, past: PastBatches, rows: Array, std: Array) -> Array:
         """Mask of the past batches that were themselves beyond the critical limit, past batches × columns. A season of means is no fault.
 
-        rows: of the batches; std: the usual standard deviation of each column.
+        rows: rows of the batches; std: the usual standard deviation of each column.
         """
         usual, (ordered, known) = statistics_from_scale(metric, past.middle, np.median(rows, 0), std, side=0), past.ordered
         if not len(ordered):

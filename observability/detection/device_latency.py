@@ -51,7 +51,7 @@ class LatencyComparison:
 
 
 def latency_comparisons(now: "DataFrame", before: "DataFrame") -> list[LatencyComparison]:
-    """Compare all devices of a model, and each group of them, of which there are enough.
+    """Compare all devices of a model, and each group that has enough devices.
 
     now, before: `device_spans` of the window and of all weeks before it.
     """

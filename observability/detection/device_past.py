@@ -76,7 +76,7 @@ def past_difference(
 ) -> tuple[float, float, RunClaim]:
     """Return the p-value, the difference beside its limit, and the claim that a device differs from its earlier runs.
 
-    values: of the earlier runs, oldest first.
+    values: values of the earlier runs, oldest first.
     """
     usual, n = float(np.median(values)), len(values)
     scale, limit, freedom = each.scale(usual, memory_size(use, unit)), each.limit(usual), min(n - 1, MAX_FREEDOM)

@@ -107,7 +107,9 @@ def claims_about_peers(use: DeviceUse, rows: "DataFrame", earlier: "DataFrame | 
 
 @dataclass(frozen=True)
 class CommonMoments:
-    """Readings of devices of one kind by moment. starts: of each moment, s since 1970; values: by column, moments × units, NaN for none."""
+    """Readings of devices of one kind by moment. starts: start of each moment, s since 1970; values: by column, moments × units, NaN for
+    none.
+    """
 
     units: tuple[str, ...]
     starts: Floats

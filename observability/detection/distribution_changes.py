@@ -1,9 +1,10 @@
 """Measure how far a column's distribution is from the reference and from its own past, and its natural variation.
 
 The statistic is the PSI, from daily counts. Its null distribution has two parts: sampling noise of the rows, and variance between days
-(stats/dispersion.py): of consecutive days for the whole window, which is judged against the level, of all past days for its last days,
-which are judged as a change. A column follows the calendar where rows of a day share its value (weekday, month, weather). Such a column
-cannot be compared with a reference of other days; it is reported if it is farther away than the same number of past days.
+(stats/dispersion.py). For the whole window, which is judged against the level, it is the variance between consecutive days; for the last
+days, which are judged as a change, the variance between all past days. A column follows the calendar where rows of a day share its value
+(weekday, month, weather). Such a column cannot be compared with a reference of other days; it is reported if it is farther away than the
+same number of past days.
 """
 
 from collections.abc import Iterable, Sequence

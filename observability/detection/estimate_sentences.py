@@ -73,7 +73,7 @@ def checked_sentence(check: EstimateCheck) -> str:
 
 
 def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str:
-    """Return the sentence that the estimate is unreliable, with the reason. check: of this metric, or of the main one."""
+    """Return the sentence that the estimate is unreliable, with the reason. check: the check of this metric, or of the main metric."""
     assert now.value is not None
     said = f"Estimated {metric_name_mid_sentence(metric)} {metric_number(metric, now.value)} is not trusted"
     if check.metric != metric:
@@ -86,7 +86,7 @@ def extrapolation_sentence(
 ) -> str:
     """Return the sentence that the estimate extrapolates: because of which inputs, and how many labels would settle it.
 
-    fall: the fall that they would find, in points or relative. labelled, served: of the window.
+    fall: the fall that they would find, in points or relative. labelled, served: predictions of the window.
     """
     assert now.value is not None
     value = f"{metric_name_mid_sentence(metric)} {metric_number(metric, now.value)}"

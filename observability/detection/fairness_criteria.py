@@ -23,7 +23,7 @@ from observability.stats.interval import Interval
 
 NAME = "trust/fairness"
 ByDay = Callable[[str, Floats], GroupContrast]
-"""A difference between groups by day: of a rate, with a weight for each group (ComparedGroups.contrast)."""
+"""Gives the difference of a rate between groups by day, with a weight for each group (ComparedGroups.contrast)."""
 FOUR_FIFTHS = 0.8
 RATIO_BAND = (0.8, 1.25)
 """A selection rate is near another's where their ratio is between four fifths and its inverse (29 CFR 1607.4(D))."""
@@ -33,7 +33,7 @@ RATIO_BAND = (0.8, 1.25)
 class Criterion:
     """A criterion: which rates must be equal.
 
-    rates: of each group, in separate rows where there are several. limit: the largest accepted difference; for a mean, as a share of the
+    rates: rates of each group, in separate rows if there are several. limit: the largest accepted difference; for a mean, as a share of the
     mean of all rows.
     """
 

@@ -29,8 +29,8 @@ MIN_PAST = 5
 class GroupContrast:
     """One difference by day.
 
-    days: numbers since 1970, rising; values, variances (of rows alone): NaN where a group is too small; past: days before the window.
-    rows: of its groups on each day.
+    days: numbers since 1970, rising; values, variances (of rows alone): NaN where a group is too small; past: days before the window. rows:
+    rows of its groups on each day.
     """
 
     days: NDArray[np.int64]

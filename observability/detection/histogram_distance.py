@@ -22,7 +22,7 @@ def psi_rows_needed(groups: int, n_reference: float, limit: float) -> float:
 
 
 def other_distances(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram) -> dict[str, float | None]:
-    """Return the other distances by name: of numbers KS, Wasserstein and the shift of the mean, of categories the largest change of a
+    """Return the other distances by name: for numbers KS, Wasserstein and the shift of the mean; for categories the largest change of a
     share.
     """
     fine = fine_groups(axis, before)

@@ -58,7 +58,7 @@ class NewRule:
 def new_rule(now: "DataFrame", past: "DataFrame", start: datetime) -> NewRule | None:
     """The kind of wrong answer to gold items that two or more people began to give in the window, while their other errors did not rise.
 
-    now, past: first answers of the window, and of the weeks before. start: of the window.
+    now, past: first answers of the window, and of the weeks before. start: start of the window.
     """
     gold, before = now[now["known"]], past[past["known"]]
     people = sorted(set(gold["annotator"].astype(str)) & set(before["annotator"].astype(str)))

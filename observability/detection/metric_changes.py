@@ -55,7 +55,7 @@ class MeasuredWindow:
 
     whole: all days that the finding is about, else some of the last ones; late: days before the window, because its labels are still
     missing. labelled: number of labelled predictions of these days. bin_errors: maximum difference between metrics from score bins and from
-    rows. past: of the month before; earlier: of the same number of days before, a week at most.
+    rows. past: metrics of the month before; earlier: metrics of the same number of days before, a week at most.
     """
 
     days: Days

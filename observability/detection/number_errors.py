@@ -20,9 +20,9 @@ from observability.stats.interval import Interval, ordered_interval
 class NumberError:
     """The mean absolute error of the newest round on `n` questions, and how much larger it is than in the baseline and in the round before.
 
-    Each has a 95 % interval over the questions; the differences are paired by question. before: of the baseline. since_last: None if the
-    previous round has too few of the questions. p_value: of a mean error this far from the baseline's rounds. tolerance: mean over the
-    questions.
+    Each has a 95 % interval over the questions; the differences are paired by question. before: error of the baseline. since_last: None if
+    the previous round has too few of the questions. p_value: p-value of a mean error this far from the baseline's rounds. tolerance: mean
+    over the questions.
     """
 
     value: Interval

@@ -27,8 +27,8 @@ def lacks_such_days(reference: Floats, others: Floats, earlier: Floats, such: Fl
 
     False if unknown: with few such days, or days that differ little, a reference that contains them is as near to the other days as a
     reference that drifted within its limit. Counts by group: reference; others: the other days of the past; earlier: the past days of that
-    kind; such: the last ones. share: of days of that kind. row_share: part of the variance of the reference's shares that comes from rows,
-    because rows of a day are not independent draws. limit: PSI from which two sides differ.
+    kind; such: the last ones. share: share of days of that kind. row_share: part of the variance of the reference's shares that comes from
+    rows, because rows of a day are not independent draws. limit: PSI from which two sides differ.
     """
     if min(others.sum(), earlier.sum(), such.sum()) <= 0 or distance.psi(others, earlier) < limit:
         return False

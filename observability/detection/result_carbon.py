@@ -50,7 +50,7 @@ def results_against_carbon(runs: Sequence[TrainingRun], grams: Mapping[str, floa
     """Return finished runs with the held-out metric that most of them have, and their carbon; None below two such runs.
 
     They belong to the study with most such runs, because other studies are measured on other rows; runs without a study count as one study.
-    grams: of each run by its name, None where unknown.
+    grams: grams of each run by its name, None where unknown.
     """
     done = [run for run in runs if run.ended is not None and not run.failed and not run.pruned and (grams.get(run.name) or 0) > 0]
     sizes = Counter(run.study for run in done if study_metrics(run))

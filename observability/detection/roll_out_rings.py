@@ -86,7 +86,7 @@ def rolled_out_version(reports: "DataFrame", seen: Mapping[str, datetime]) -> st
 
 
 def ring_criteria(reports: "DataFrame", newest: str, criterion: float) -> list[RingCriterion]:
-    """The criterion of each ring with devices on the newest version, in the order of the rings. reports: of one model and window.
+    """The criterion of each ring with devices on the newest version, in the order of the rings. reports: reports of one model and window.
 
     Both sides count the same days, so that a version that reached the ring yesterday is not compared with a week of the others.
     """

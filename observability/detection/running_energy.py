@@ -106,7 +106,7 @@ def settings_of_runs(runs: "DataFrame") -> dict[str, str]:
 
 
 def completely_read(drew: "DataFrame", runs: "DataFrame", readings: "DataFrame", most: int) -> "DataFrame":
-    """Return the runs that finished and of which no reading may be missing, because the newest `most` were read."""
+    """Return the finished runs whose readings were all read; only the newest `most` readings were."""
     failed = {str(name) for name, status in zip(runs["run"], runs["status"], strict=True) if status and status.lower() not in FINISHED}
     kept = drew[drew["ended"].notna() & ~drew["run"].isin(failed)]
     return kept[kept["started"] >= readings["at"].min()] if len(readings) >= most else kept

@@ -18,7 +18,7 @@ from observability.stats.interval import Interval, rate_interval
 class SampledShare:
     """A share of the window's rows, its interval, and the p-value of no difference from the month before (value: before).
 
-    rows: of the window. score: of the difference by rows alone, in standard errors; 0 where a side has no rows. past_days: days before
+    rows: rows of the window. score: the difference by rows alone, in standard errors; 0 where a side has no rows. past_days: days before
     with rows.
     """
 
@@ -35,7 +35,9 @@ class SampledShare:
         return float("nan") if self.interval.value is None else self.interval.value
 
     def doubt(self, level: float) -> str:
-        """Why a share that is not significantly higher than before may be as before, as a clause. level: of the p-value."""
+        """Why a share that is not significantly higher than before may be as before, as a clause. level: significance level of the
+        p-value.
+        """
         from scipy.special import ndtri
 
         needed = -float(ndtri(level / 2))
@@ -50,7 +52,7 @@ class SampledShare:
 
 
 def shares_by_day(at: NDArray[np.datetime64], hits: NDArray[np.datetime64]) -> DailyShares:
-    """Return the share of each day's rows that are hits. at: of all rows; hits: of those among them that count."""
+    """Return the share of each day's rows that are hits. at: times of all rows; hits: times of the hits."""
     days, total = np.unique(at.astype("datetime64[D]"), return_counts=True)
     found, counts = np.unique(hits.astype("datetime64[D]"), return_counts=True)
     own = np.zeros(days.size)

@@ -79,7 +79,9 @@ class Objective:
 
 
 def stated_objectives(requests: RequestCounts, context: Context) -> list[Objective]:
-    """Return the objectives that the owner stated. requests: of the whole model by hour, from four weeks before the window to its end."""
+    """Return the objectives that the owner stated. requests: requests of the whole model by hour, from four weeks before the window to its
+    end.
+    """
     settings = context.model.settings
     until = min(context.window.end, max(context.now, context.window.start))
     end = max(epoch_hour(until), epoch_hour(context.window.start) + 1)

@@ -30,8 +30,9 @@ COUNTS = {"reads": "read_errors", "writes": "write_errors"}
 class StorageChange:
     """A figure of a place in the window and before it.
 
-    interval: of the window, n its days. usual: the median of the days before, NaN where they are too few. days: with the figure now and
-    before. p_value: of days at least as high (one-sided). least: by how much it must be higher. operations: behind a share.
+    interval: the figure of the window, n its days. usual: the median of the days before, NaN where they are too few. days: days with the
+    figure now and before. p_value: p-value of days at least as high (one-sided). least: by how much it must be higher. operations:
+    operations behind a share.
     """
 
     metric: str

@@ -141,7 +141,9 @@ def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
 
 @dataclass(frozen=True)
 class ParameterImportance:
-    """The importance of a parameter for being among the best settings. share: of all importances. p_value: by permutation."""
+    """The importance of a parameter for being among the best settings. share: share of the sum of all importances. p_value: by
+    permutation.
+    """
 
     name: str
     importance: float
@@ -241,8 +243,8 @@ def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
 
 @dataclass(frozen=True)
 class PruningSavings:
-    """The steps saved by early stopping of trials, compared with running each trial to the number of steps of a complete one. share: of
-    the time of the whole search.
+    """The steps saved by early stopping of trials, compared with running each trial to the number of steps of a complete one. share: share
+    of the time of the whole search.
     """
 
     pruned: int

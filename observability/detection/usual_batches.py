@@ -82,7 +82,7 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
 
 @dataclass(frozen=True)
 class WindowMedian:
-    """The median of some batches of a window and how it stands to the past, by column. ends: of the range that it usually is within."""
+    """The median of some batches of a window and how it stands to the past, by column. ends: ends of its usual range."""
 
     median: Array
     p_value: Array

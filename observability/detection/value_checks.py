@@ -69,7 +69,7 @@ class CheckedColumn:
     """One column on both sides.
 
     subject: its name in findings. feature: False for the score. baseline: "reference" or "past". past: the month before by day, None where
-    it was not queried or is empty. sums: of a number, its sums by day of the window, None where they were not queried.
+    it was not queried or is empty. sums: for a number, its sums by day of the window, None where they were not queried.
     """
 
     reference: str

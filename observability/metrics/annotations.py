@@ -259,7 +259,8 @@ class LabellingComparison:
 
 @dataclass(frozen=True)
 class AnnotatorShare:
-    """One person and all others. hits, n: of the person; rest, others: hits and rows of the others. here: share of the person.
+    """One person and all others. hits, n: hits and rows of the person; rest, others: hits and rows of the others. here: share of the
+    person.
 
     effective: share of the others; its n is their effective number of rows.
     """
@@ -325,7 +326,7 @@ def annotator_shares(rows: "DataFrame", what: str) -> list[AnnotatorShare]:
 def _squares_without(who: Array, values: Array, item_hits: Array, item_rows: Array, hits: Array, counted: Array, people: int) -> Floats:
     """`cluster_row_squares` of the rows of all others, for each person, clustered by item: only on a person's own items do the sums change.
 
-    item_hits, item_rows: of the item of each row. hits, counted: of each item.
+    item_hits, item_rows: hits and rows of the item of each row. hits, counted: hits and rows of each item.
     """
     rest, rest_rows = item_hits - values, item_rows - 1
 

@@ -50,7 +50,7 @@ class AgreementComparison:
 def _consensus_agreement(counts: Array, label: Array) -> tuple[Array, Array]:
     """For each row: whether the others of its item have a consensus, and whether the row agrees with it.
 
-    counts: for each row, the counted labels of its item by level, its own included. label: of each row.
+    counts: for each row, the counted labels of its item by level, its own included. label: label of each row.
     """
     others, places = counts.copy(), np.arange(len(counts))
     others[places, label] -= 1

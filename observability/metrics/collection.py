@@ -43,7 +43,9 @@ class DeviceDelivery:
 
 @dataclass(frozen=True)
 class Concentration:
-    """The fewest devices that hold most of the bad rows. share: of the bad rows; of_rows: of all rows; devices: how many there are."""
+    """The fewest devices that hold most of the bad rows. share: their share of the bad rows; of_rows: their share of all rows; devices:
+    number of all devices.
+    """
 
     names: tuple[str, ...]
     devices: int

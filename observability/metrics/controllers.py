@@ -42,7 +42,8 @@ MAX_LEVELS = 20
 class ControllerDecisions:
     """The decisions of one controller: in the evaluated days, and in the four weeks before them.
 
-    rows, past: of `decision_rows`. start, end: the evaluated days. unit: of the outcome. system: the steered thing, such as `cache`.
+    rows, past: rows of `decision_rows`. start, end: the evaluated days. unit: unit of the outcome. system: the steered thing, such as
+    `cache`.
     """
 
     model: str
@@ -71,9 +72,10 @@ class ControllerDecisions:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The model against the heuristic: the relative difference of mean outcomes. paired: of the same decisions, else in shares of the time.
+    """The model against the heuristic: the relative difference of mean outcomes. paired: on the same decisions, else on the model's and the
+    heuristic's shares of the time.
 
-    model_mean, heuristic_mean: of the outcome. n: decisions of the model; heuristic_n: of the heuristic.
+    model_mean, heuristic_mean: mean outcomes. n: decisions of the model; heuristic_n: decisions of the heuristic.
     """
 
     estimate: BlockEstimate

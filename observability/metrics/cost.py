@@ -79,8 +79,8 @@ def price_note(part: "CostPart", prices: "DataFrame", place: PriceScope, end: da
 class CostPart:
     """Cost of one of PARTS.
 
-    rows: at (naive UTC), amount, currency, units (predictions, runs, labels or gigabyte-months); priced rows only. method: how they
-    were priced, None without a price. source: of the quantities behind it. unpriced: units without a price.
+    rows: at (naive UTC), amount, currency, units (predictions, runs, labels or gigabyte-months); priced rows only. method: how they were
+    priced, None without a price. source: source of the quantities behind it. unpriced: units without a price.
     """
 
     name: str

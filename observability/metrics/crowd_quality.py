@@ -155,7 +155,7 @@ def suggested_probabilities(answers: "DataFrame", classes: Sequence[str]) -> dic
 @dataclass(frozen=True)
 class Agreement:
     """Agreement of a project. alpha: Krippendorff's. fleiss: Fleiss' kappa of the items with the most frequent number of labels, whose
-    numbers are fleiss_items and fleiss_labels. cohen: mean of Cohen's kappas of pairs with enough common items, of which there are `pairs`.
+    numbers are fleiss_items and fleiss_labels. cohen: mean Cohen's kappa of the pairs with enough common items; pairs: their number.
     """
 
     alpha: Interval

@@ -114,7 +114,7 @@ def chance_of_equal_rows(features: "DataFrame", others: "DataFrame | None" = Non
 
 
 def _equal_pairs(keys: Any, others: Any = None) -> float:
-    """Return how many pairs of rows have equal keys: of a table, or of a row of one and one of another."""
+    """Return how many pairs of rows have equal keys: pairs within a table, or with one row of each of two tables."""
     values, counts = np.unique(keys, return_counts=True)
     if others is None:
         return float((counts * (counts - 1.0) / 2).sum())

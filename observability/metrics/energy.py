@@ -194,9 +194,9 @@ def _integrated_watts(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
 class ServingEnergy:
     """Energy of serving.
 
-    method: "resources", "predictions", "latency" or None without data. source: of the energy. hours: one value per hour of period (naive
-    UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: predictions stored behind
-    it. served: Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None where unknown.
+    method: "resources", "predictions", "latency" or None without data. source: source of the energy. hours: one value per hour of period
+    (naive UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: predictions stored
+    behind it. served: Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None where unknown.
     assumed_pue, assumed_carbon: whether wh, grams rest on a fallback.
     """
 

@@ -22,9 +22,9 @@ UNPRICED_TASK = "Cost of errors unknown: settings state it for false positives a
 class ErrorCost:
     """Value of decisions.
 
-    n: labelled decisions (Σ weight). accuracy and avoided (share of errors avoided relative to always deciding for the majority)
-    with intervals. majority: the most frequent class. lost: money per labelled decision, None without costs of errors;
-    lost_by_constant, constant: of the best constant decision.
+    n: labelled decisions (Σ weight). accuracy and avoided (share of errors avoided relative to always deciding for the majority) with
+    intervals. majority: the most frequent class. lost: money per labelled decision, None without costs of errors; lost_by_constant,
+    constant: the same for the best constant decision, and that decision.
     """
 
     n: float

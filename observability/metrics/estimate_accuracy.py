@@ -132,7 +132,7 @@ def check_classifier_estimates(known: ScoreCalibration, frames: Mapping[str, "Da
 def _binary_daily_errors(known: ScoreCalibration, counts: Columns) -> "DailyErrors":
     """(error, labelled rows) of each day by metric, of a binary model: both sides from the same score bins.
 
-    counts: of labelled rows, by day.
+    counts: counts of labelled rows, by day.
     """
     usable = columns_with_score(counts, "period", "label")
     days, place = np.unique(days_in(usable), return_inverse=True)

@@ -18,8 +18,8 @@ FORM_DECISIONS = Records("decision", ("decision", "at", "author", "statement", "
 class FormDecision:
     """A standing decision on a form.
 
-    id: of the decision. at: when it was made. dataset: the dataset that is to be stored in the form; None where the form is one of a model
-    version that is to be served.
+    id: id of the decision. at: when it was made. dataset: the dataset that is to be stored in the form; None where the form is one of a
+    model version that is to be served.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Accuracy on gold items: of each person against the others, of all against the weeks before, and under each guideline."""
+"""Accuracy on gold items: each person against the others, all people against the weeks before, and under each guideline."""
 
 from typing import TYPE_CHECKING, Any
 

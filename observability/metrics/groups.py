@@ -45,7 +45,8 @@ class Attribute:
 
 @dataclass(frozen=True)
 class GroupMetric:
-    """One metric of several groups, one per place. n: effective rows. successes: effective, of a rate; variance: of one row.
+    """One metric of several groups, one per place. n: effective rows. successes: effective successes of a rate; variance: variance of one
+    row.
 
     value, low and high are NaN for a group without rows.
     """
@@ -104,7 +105,7 @@ class GroupMetrics:
 class GroupSums:
     """Sums of one metric, days × groups.
 
-    w, w2: Σw and Σw² of the rows that count; total: sum of their values (of a rate Σw of its hits); squares: of a mean the sum of
+    w, w2: Σw and Σw² of the rows that count; total: sum of their values (for a rate, Σw of its hits); squares: for a mean, the sum of
     squares.
     """
 
@@ -276,7 +277,7 @@ Adder = Callable[[Floats, Bools], Floats]
 
 
 def _adder(cell: NDArray[np.int64], shape: tuple[int, int]) -> Adder:
-    """Function that sums the values of some rows by day and group. cell: of each row."""
+    """Function that sums the values of some rows by day and group. cell: cell of each row."""
     return lambda values, kept: np.asarray(np.bincount(cell[kept], values[kept], shape[0] * shape[1]), np.float64).reshape(shape)
 
 

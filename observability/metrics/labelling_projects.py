@@ -24,8 +24,8 @@ SHORT_LOOKS = (1, 3)
 class ProjectLabels:
     """Newest label of each annotator for each item, a row each, item by item.
 
-    item, annotator, label: places in the names; age: days before the end. dated: of each item, the age of its newest label. turn: of
-    each item, a number derived from its name, by which one row of it is chosen.
+    item, annotator, label: places in the names; age: days before the end. dated: for each item, the age of its newest label. turn: for each
+    item, a number derived from its name, by which one row of it is chosen.
     """
 
     item: Array

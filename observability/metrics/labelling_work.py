@@ -37,7 +37,7 @@ REPLAYS = 200
 
 @dataclass(frozen=True)
 class QueueItem:
-    """An item that waits for a label. score: of the policy, lower is more urgent. reason: why this item. asked: a case asks for it.
+    """An item that waits for a label. score: score by the policy, lower is more urgent. reason: why this item. asked: a case asks for it.
 
     chances: probabilities of the classes, if known. labels: number of labels that count up to now.
     """

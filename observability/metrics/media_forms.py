@@ -113,8 +113,8 @@ def measured_sound(path: Path) -> StoredFile:
     Returns
     -------
     StoredFile
-        Sizes of samples, compressed with zstd but for `none`. Raises UnreadableMediaError where the file has another format, no samples or
-        too many.
+        Sizes of samples, compressed with zstd except for `none`. Raises UnreadableMediaError where the file has another format, no samples
+        or too many.
     """
     import pyarrow as pa
 

@@ -10,7 +10,7 @@ MAX_COLUMNS = 200
 def own_export(
     name: str, recipient: str, *, model: str | None = None, rows: int | None = None, columns: Sequence[str] = ()
 ) -> dict[str, object]:
-    """The record of a file that this product made. name: of the file, without ids of predictions; recipient: who asked for it."""
+    """The record of a file that this product made. name: name of the file, without ids of predictions; recipient: who asked for it."""
     record: dict[str, object] = {"kind": "event", "what": "export", "text": name, "recipient": recipient, "source": OWN_SOURCE}
     record |= {"model": model, "rows": rows}
     return record | ({"columns": {column: {} for column in columns[:MAX_COLUMNS]}} if columns else {})

@@ -36,7 +36,9 @@ class PowerCap:
 
 @dataclass(frozen=True)
 class CapSweep:
-    """A sweep. caps: the highest first. source: of the energy. ended: of the last run. used: cap of the newest run after it, else None."""
+    """A sweep. caps: the highest first. source: source of the energy. ended: end of the last run. used: cap of the newest run after it,
+    else None.
+    """
 
     study: str
     caps: tuple[PowerCap, ...]

@@ -32,7 +32,7 @@ RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precisi
 @dataclass(frozen=True)
 class Shift:
     """Another population of the same rows. kind: group, class, column or served. part: the level, class or half whose share is larger; ""
-    for served inputs. weights: of each row, mean 1. before, after: the share of the part; None for served inputs.
+    for served inputs. weights: weight of each row, mean 1. before, after: the share of the part; None for served inputs.
     """
 
     kind: str

@@ -23,7 +23,9 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column of numbers. distinct: each value once, increasing, NaN last; place: of each row's value in it; counts: rows of each."""
+    """A column of numbers. distinct: each value once, increasing, NaN last; place: place of each row's value in it; counts: rows of
+    each.
+    """
 
     distinct: Floats
     place: Integers

@@ -34,9 +34,9 @@ errors as they were logged.
 class TargetSpec:
     """Meaning of a target.
 
-    metric, subject: of its finding. worse: which way is worse, 0 for both. relative: limits are shares of the mean before, else in
-    the target's own unit. limits: warning and critical. complement: the finding states 1 minus the mean (accuracy of wrong
-    decisions). labelled: depends on labels. category: its values are categories, ranked from the most to the least frequent. unit: of
+    metric, subject: metric and subject of its finding. worse: which way is worse, 0 for both. relative: limits are shares of the mean
+    before, else in the target's own unit. limits: warning and critical. complement: the finding states 1 minus the mean (accuracy of wrong
+    decisions). labelled: depends on labels. category: its values are categories, ranked from the most to the least frequent. unit: unit of
     the model's label, in which it is measured; empty for shares and ranks.
     """
 

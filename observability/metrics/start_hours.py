@@ -45,8 +45,9 @@ class TimedRun:
 class StartHours:
     """Carbon of some runs by the hour (UTC) at which they start.
 
-    grams: of all of them at each of 24 hours, a mean over days. usual: grams at their own times of day. saved: the share saved at the best
-    hour. days: compared. typical: the intensity is a typical day that the owner set, so there is no interval. runs: compared.
+    grams: grams of all runs at each of 24 hours, a mean over days. usual: grams at their own times of day. saved: the share saved at the
+    best hour. days: number of compared days. typical: the intensity is a typical day that the owner set, so there is no interval. runs:
+    number of compared runs.
     """
 
     grams: Floats
@@ -105,7 +106,7 @@ def _changes(two_days: Floats) -> bool:
 
 
 def mean_intensity(summed: Floats, start: Floats, hours: float) -> Floats:
-    """Return the mean intensity from each start on. summed: of the hours before each whole hour, from 0 on; start: in hours."""
+    """Return the mean intensity from each start on. summed: sum over the hours before each whole hour, from 0 on; start: in hours."""
     length, places = max(hours, SHORTEST), np.arange(summed.size)
     return (np.interp(start + length, places, summed) - np.interp(start, places, summed)) / length
 

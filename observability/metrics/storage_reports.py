@@ -31,7 +31,7 @@ GIGABYTE = 1e9
 
 @dataclass(frozen=True)
 class StoragePlace:
-    """The reports of one place, oldest first. now: of the window; before: of the days before it."""
+    """The reports of one place, oldest first. now: reports of the window; before: reports of the days before it."""
 
     name: str
     now: "DataFrame"

@@ -38,9 +38,10 @@ class FormFidelity:
 class StoredForm:
     """A lossy form of a dataset.
 
-    bytes: under zstd. decode: time to read it, as a multiple of the time to read the exact rows without compression; None if it was not
-    measured. lost: values that it cannot hold. model: name and version of the model whose answers were compared. answers: decisions that
-    the form changes, also by slice; None where no model was asked. fidelity: of pictures and sound, all files first; empty of tables.
+    bytes: size under zstd. decode: time to read it, as a multiple of the time to read the exact rows without compression; None if it was
+    not measured. lost: values that it cannot hold. model: name and version of the model whose answers were compared. answers: decisions
+    that the form changes, also by slice; None where no model was asked. fidelity: for pictures and sound, all files first; empty for
+    tables.
     """
 
     name: str
@@ -56,8 +57,8 @@ class StoredForm:
 class StorageAudit:
     """The newest audit of a dataset.
 
-    in_use: EXACT or the name of a lossy form. codec, exact_bytes, exact_decode: of the smallest exact form. least: of pictures and sound,
-    the values that the owner asks of psnr and ssim.
+    in_use: EXACT or the name of a lossy form. codec, exact_bytes, exact_decode: codec, size and time to read of the smallest exact form.
+    least: for pictures and sound, the least psnr and ssim that the owner asks for.
     """
 
     dataset: str

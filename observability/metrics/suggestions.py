@@ -79,8 +79,8 @@ def _compare_with_past(wrong: "DataFrame", before: "DataFrame", subject: str) ->
 class BlindItems:
     """Items that some people saw with a wrong suggestion and others without any.
 
-    shown, without: by item, (times that this wrong answer was given, answers). weeks: of the window and the four weeks before it,
-    where the window alone has too few.
+    shown, without: by item, (times that this wrong answer was given, answers). weeks: whether the four weeks before the window are
+    included, because the window alone has too few.
     """
 
     shown: "DataFrame"

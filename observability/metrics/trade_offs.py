@@ -46,8 +46,8 @@ class FormResult:
     """One form of a model, as an audit measured it; what the audit did not measure is None.
 
     probes: number of answers that were compared with the answers of the served form. flips: number of these whose decision differs.
-    unstable: probes whose decision differs between passes of the same form. max_delta, p99_delta: of the score (multiclass: of any class).
-    bytes: of the model file. energy_j: per thousand answers. place: its position in the audit's list.
+    unstable: probes whose decision differs between passes of the same form. max_delta, p99_delta: change of the score (multiclass: of any
+    class). bytes: size of the model file. energy_j: per thousand answers. place: its position in the audit's list.
     """
 
     name: str

@@ -89,9 +89,9 @@ class TrainingRun:
 
     phases: one row per rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. stride: 1: every step
     was read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many,
-    and `steps` is the number of its last one, counted from the first. step_times, step_numbers: of the records of steps that were read, in
-    order of time. hosts, devices: of each rank that states it, the machine and the device that it last ran on. directions: the better
-    direction of metrics, as declared. batches: the batches of data that a step read, each once: one, or those of its ranks. alerts:
+    and `steps` is the number of its last one, counted from the first. step_times, step_numbers: times and numbers of the steps that were
+    read, in order of time. hosts, devices: for each rank that states it, the machine and the device that it last ran on. directions: the
+    better direction of metrics, as declared. batches: the batches of data that a step read, each once: one, or those of its ranks. alerts:
     messages of the job itself, with their times.
     """
 

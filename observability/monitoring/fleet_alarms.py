@@ -41,8 +41,8 @@ def fleet_alarms(
 ) -> FleetAlarms:
     """Decide about the incidents of a fleet.
 
-    findings: of each model, models without a problem included, because they are the peers. analyzers: number of analyzers of a model.
-    models: number of models in the fleet, if more are watched than have findings.
+    findings: findings of each model, models without a problem included, because they are the peers. analyzers: number of analyzers of a
+    model. models: number of models in the fleet, if more are watched than have findings.
     """
     size = max(models or 0, len(findings), 1)
     shared = shared_faults(incidents)

@@ -210,7 +210,9 @@ _kept = OfEachStore(KeptFindings)
 
 
 def kept_findings_of(store: "Store", models: int = 0) -> KeptFindings:
-    """The findings of a store that this process keeps, for pages and for the watcher. models: of the fleet, all of which have room."""
+    """The findings of a store that this process keeps, for pages and for the watcher. models: number of models of the fleet; there is room
+    for all of them.
+    """
     kept = _kept.of(store)
     kept.most = max(kept.most, models * QUESTIONS_A_MODEL)
     return kept
@@ -258,7 +260,7 @@ def records_generation(generations: Mapping[str, int], analyzer: str) -> int:
 
 
 def keeper_of_records(store: "Store", generations: Mapping[str, int]) -> KeepFindings:
-    """A function that returns kept findings about records, and computes missing ones. generations: of the store."""
+    """A function that returns kept findings about records, and computes missing ones. generations: commit numbers of the store."""
 
     def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
         asked = Asked(window, "records", window.end, analyzer.name)

@@ -18,7 +18,9 @@ _kept = OfEachStore[KeptAnswers[tuple[str, datetime], JudgedRuns]](lambda: KeptA
 
 
 def keeper_of_runs(store: "Store", generations: "Mapping[str, int]") -> Callable[[Window], JudgedRuns]:
-    """A function that gives all runs of a window's model by their records up to the window's end, read once. generations: of the store."""
+    """A function that gives all runs of a window's model by their records up to the window's end, read once. generations: commit numbers of
+    the store.
+    """
 
     def keep(window: Window) -> JudgedRuns:
         asked, generation = (window.model, window.end), records_generation(generations, ANALYZER.name)

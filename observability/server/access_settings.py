@@ -43,7 +43,7 @@ TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
 
 @dataclass(frozen=True)
 class RoleLists:
-    """Roles by name or e-mail address and by group; a value may be NO_ROLE. default: of everybody else, None for no access."""
+    """Roles by name or e-mail address and by group; a value may be NO_ROLE. default: role of everybody else, None for no access."""
 
     default: str | None = None
     people: Mapping[str, str] = field(default_factory=dict)

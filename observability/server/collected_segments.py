@@ -49,7 +49,9 @@ differs."""
 
 @dataclass
 class CollectedState:
-    """address: of the place, None where none is named. waiting: segments that the store lacks. failure: why the last round failed."""
+    """address: address of the place, None if no place is named. waiting: segments that the store lacks. failure: why the last round
+    failed.
+    """
 
     address: str | None = None
     waiting: int = 0

@@ -1,6 +1,5 @@
 """The settings of a home that collectors need, as one file in the shared place: hashes of tokens, limits, protected features, and the
-catalog against which records are validated. No secret is in it: of tokens there are hashes, and the key of protected features is not
-written.
+catalog against which records are validated. It holds no secret: only hashes of tokens, and not the key of protected features.
 """
 
 import hashlib
@@ -27,7 +26,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class CollectorConfig:
-    """A configuration that was read. digest: of its content. protects: whether features are protected before anything is written."""
+    """A configuration that was read. digest: digest of its content. protects: whether features are protected before anything is written."""
 
     digest: str
     catalog: Catalog

@@ -48,8 +48,8 @@ ROLE_ORDER = (NO_ROLE, *ROLES)
 
 
 class OwnerCalls:
-    """Sends calls to the owner of a store. address: of its dashboard. told: called after the owner has stored a call, with the owner's
-    time.
+    """Sends calls to the owner of a store. address: address of its dashboard. told: called after the owner has stored a call, with the
+    owner's time.
     """
 
     def __init__(self, address: str, token: str, told: Callable[[datetime], object] = lambda at: None) -> None:
@@ -99,7 +99,7 @@ class OwnerCalls:
 
 
 def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
-    """Execute a call with its person's rights, and return {"answer", "at"}. holder: of the token.
+    """Execute a call with its person's rights, and return {"answer", "at"}. holder: holder of the token.
 
     Raises ForbiddenError, UsageError, StoreBrokenError.
     """

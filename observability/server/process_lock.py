@@ -132,9 +132,9 @@ def clear_address(home: Path) -> None:
 class LoaderState:
     """State of the loader thread.
 
-    done_bytes, total_bytes: of the current segment. failure, attempt: why the last load failed and what to do, None after a success.
-    failures: in a row. took: seconds of the last load. last_success, last_load (of at least one line), last_failure, next_try:
-    epoch seconds. restarts: of its thread.
+    done_bytes, total_bytes: bytes of the current segment. failure, attempt: why the last load failed and what to do, None after a success.
+    failures: in a row. took: seconds of the last load. last_success, last_load (of at least one line), last_failure, next_try: epoch
+    seconds. restarts: restarts of the loader thread.
     """
 
     busy: bool = False

@@ -35,8 +35,8 @@ CREATE INDEX IF NOT EXISTS halves_by_time ON halves (arrived) WHERE lines IS NOT
 
 @dataclass(frozen=True)
 class Half:
-    """One half. key: equal for both halves of a pair. digest: of the sent content. lines: its records, none once it was joined. arrived:
-    epoch seconds.
+    """One half. key: equal for both halves of a pair. digest: digest of the sent content. lines: its records, none once it was joined.
+    arrived: epoch seconds.
     """
 
     key: str

@@ -58,7 +58,7 @@ class AttributionDistance:
 class AttributionChange:
     """Change of importance between two samples.
 
-    distance: total variation distance of the shares. ndcg: of the reference's importances in the current order. shares, low, high,
+    distance: total variation distance of the shares. ndcg: NDCG of the reference's importances in the current order. shares, low, high,
     p_values: current minus reference share of each feature.
     """
 

@@ -33,7 +33,7 @@ MIN_INFORMATION = 5.0
 class Reliability:
     """Rows in groups of about equal mass, in order of their scores. Arrays hold one entry per group; `index` is the group of each bin.
 
-    score: mean score. rate: share of positives, with low and high (Wilson, 95 %). n: Σw. effective: effective rows. variance: of
+    score: mean score. rate: share of positives, with low and high (Wilson, 95 %). n: Σw. effective: effective rows. variance: variance of
     rate - score under perfect calibration. first, last: score bins at the ends of each group.
     """
 

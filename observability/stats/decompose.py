@@ -183,7 +183,9 @@ def _ridge_weights(columns: Floats, target: Floats) -> Floats:
 
 
 def _logistic_weights_from_rows(columns: Floats, target: Floats, scaled: Floats, start: Floats, hold: Floats) -> Floats:
-    """Weights as `logistic_weights` gives them, each step as a regression that is solved by rows, of which there are fewer than columns."""
+    """Weights as `logistic_weights` gives them, each step as a regression that is solved by rows, because there are fewer rows than
+    columns.
+    """
     alike, beta = columns[:, 1:] @ columns[:, 1:].T, start
     for _ in range(STEPS):
         output = columns @ beta

@@ -36,8 +36,8 @@ SHARE_FLOOR = 1e-4
 class DayVariation:
     """Variance that days add to one or several quantities measured by day.
 
-    between: variance between days beyond that of their rows, one per quantity, with the prior mixed in. correlation: of consecutive
-    days. days: days observed (0: nothing is known, `between` is the prior alone).
+    between: variance between days beyond the variance of their rows, one per quantity, with the prior mixed in. correlation: correlation of
+    consecutive days. days: days observed (0: nothing is known, `between` is the prior alone).
     """
 
     between: Floats

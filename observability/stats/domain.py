@@ -36,11 +36,11 @@ RARE = 0.01
 class Separation:
     """Separation of two samples.
 
-    auc: mean over the folds of held-out rows; low, high: its 95 % interval. null_mean, null_sd: of the AUC where labels are permuted
-    and the classifier is refitted. p_value: one-sided, by a normal law with these. additive_auc: without products, one feature at a
-    time. importance: (feature, loss of AUC where its held-out values are shuffled), largest first. pair: the two numbers whose rank
-    correlation contributes most, with it in both samples; None where no pair does. scores, reference_scores: of held-out rows, in
-    their order; higher means more like current.
+    auc: mean over the folds of held-out rows; low, high: its 95 % interval. null_mean, null_sd: mean and standard deviation of the AUC if
+    labels are permuted and the classifier is refitted. p_value: one-sided, by a normal law with these. additive_auc: without products, one
+    feature at a time. importance: (feature, loss of AUC where its held-out values are shuffled), largest first. pair: the two numbers whose
+    rank correlation contributes most, with it in both samples; None where no pair does. scores, reference_scores: scores of held-out rows,
+    in their order; higher means more like current.
     """
 
     auc: float
@@ -66,8 +66,8 @@ class Separation:
 class WindowSeparation:
     """Separation of a window from the days before it.
 
-    null_mean, null_sd: of the AUC where other days of the same weekdays stand in its place. p_value: one-sided, by a normal law with
-    these.
+    null_mean, null_sd: mean and standard deviation of the AUC if other days of the same weekdays take its place. p_value: one-sided, by a
+    normal law with these.
     """
 
     auc: float
@@ -80,8 +80,8 @@ class WindowSeparation:
 class ClassifierBasis:
     """Columns over the rows of both samples.
 
-    single: of one feature each, standardised; owner: its place among the features. paired: places of the single columns that may
-    stand in a product. ordered: whether a column is the rank of a number.
+    single: columns of one feature each, standardised; owner: place of that feature among the features. paired: places of the single columns
+    that may be part of a product. ordered: whether a column is the rank of a number.
     """
 
     names: tuple[str, ...]
@@ -396,7 +396,7 @@ def cross_fitted_scores(columns: Floats, labels: Bools, fold: Integers) -> tuple
 
 
 def _scores_from_rows(columns: Floats, target: Floats, fold: Integers) -> tuple[Floats, Floats]:
-    """Weights and held-out scores as `cross_fitted_scores` gives them, solved by rows, of which there are fewer than columns."""
+    """Weights and held-out scores as `cross_fitted_scores` gives them, solved by rows, because there are fewer rows than columns."""
     alike = columns @ columns.T
     weights, scores = np.empty((FOLDS, columns.shape[1])), np.empty(target.shape)
     for k in range(FOLDS):

@@ -1,8 +1,8 @@
 """Bin edges of a reference column.
 
-Bins are closed on the left: of edges e[0] < e[1] < …, bin 0 holds values below e[0], bin i holds [e[i-1], e[i]), bin len(edges)
-values at or above e[-1]. e[0] is the reference's minimum and e[-1] the next float after its maximum, so bins 0 and len(edges) are
-empty in the reference. That is `numpy.searchsorted(edges, values, side="right")`.
+Bins are closed on the left: with edges e[0] < e[1] < …, bin 0 holds values below e[0], bin i holds [e[i-1], e[i]), bin len(edges) values at
+or above e[-1]. e[0] is the reference's minimum and e[-1] the next float after its maximum, so bins 0 and len(edges) are empty in the
+reference. That is `numpy.searchsorted(edges, values, side="right")`.
 
 Edges are the union of quantiles (for PSI and KS), of equal widths over the winsorised range (for Wasserstein), of tail quantiles,
 and of atoms: values with mass of their own get a bin [v, next float after v), since mass that moves off an atom is otherwise seen

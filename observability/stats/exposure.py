@@ -27,8 +27,8 @@ class AttackCurve:
 
 @dataclass(frozen=True)
 class CanaryExposure:
-    """How far canaries stand out among candidates. ranks: of each canary, 1 where the model is surer of it than of every candidate. bits:
-    its exposure. p_value: of all ranks together, where the model has not seen the canaries.
+    """How far canaries stand out among candidates. ranks: rank of each canary, 1 if the model is surer of it than of every candidate. bits:
+    its exposure. p_value: p-value of all ranks together, for a model that has not seen the canaries.
     """
 
     ranks: Integers

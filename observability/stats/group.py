@@ -332,7 +332,9 @@ def largest_pair_z(drawn: Floats, errors: Floats, farthest: int = FARTHEST) -> F
 
 
 def _largest_z_of_all_pairs(drawn: Floats, errors: Floats) -> Floats:
-    """`largest_pair_z` over all pairs, group by group, so that memory stays small. errors: of the groups, or of each draw's groups."""
+    """`largest_pair_z` over all pairs, group by group, so that memory stays small. errors: standard errors of the groups, or of each draw's
+    groups.
+    """
     largest = np.zeros(drawn.shape[0])
     for place in range(drawn.shape[1] - 1):
         error = np.hypot(errors[..., place, None], errors[..., place + 1 :])

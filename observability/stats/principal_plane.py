@@ -44,7 +44,7 @@ def principal_plane(rows: Floats) -> PrincipalPlane:
     Returns
     -------
     PrincipalPlane
-        The same for the same rows, and for rows in another order, but for rounding.
+        The same for the same rows in any order, except for rounding.
 
     References
     ----------

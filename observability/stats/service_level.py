@@ -46,8 +46,8 @@ RULES = (BurnRule(14.4, 1, 1), BurnRule(6.0, 6, 1), BurnRule(1.0, 72, 6))
 class BurnState:
     """One rule at the end of the hours.
 
-    rate: burn rate over its long window; short: over the short one (None: no requests). n, bad: of the long window. enough: whether
-    the volume suffices. fires: whether the alert is on.
+    rate: burn rate over its long window; short: burn rate over its short window (None: no requests). n, bad: requests and bad requests of
+    the long window. enough: whether the volume suffices. fires: whether the alert is on.
     """
 
     rule: BurnRule

@@ -172,7 +172,7 @@ def _summed_columns(values: Sequence[Floats], rows: int) -> list[Floats]:
 
 
 def _sums_by_place(places: NDArray[np.integer], weighed: Floats, size: int) -> Floats:
-    """Sums of the columns over the rows of each place. places: of a row, one for each cut."""
+    """Sums of the columns over the rows of each place. places: for each row, its place in each cut."""
     from scipy.sparse import csr_array
 
     rows, cuts = places.shape

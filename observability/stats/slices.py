@@ -69,10 +69,10 @@ class SliceComparison:
 class ChangedSlice(SliceComparison):
     """A slice that changed differently from the rest.
 
-    excess: change in the slice minus change in the rest (without a before: slice minus rest), low, high: its 95 % interval,
-    inflation included. error: standard error of the excess from rows and days, without the inflation; freedom: its degrees of freedom.
-    coverage: share of the whole change (without a before: of the excess over the rest's mean) that lies in the slice, 0 to 1. share: of
-    the rows whose value is known. peeled: slices found before it for the same target, whose rows its figures leave out.
+    excess: change in the slice minus change in the rest (without a before: slice minus rest), low, high: its 95 % interval, inflation
+    included. error: standard error of the excess from rows and days, without the inflation; freedom: its degrees of freedom. coverage:
+    share of the whole change (without a before: of the excess over the rest's mean) that lies in the slice, 0 to 1. share: share of the
+    rows whose value is known. peeled: slices found before it for the same target, whose rows its figures leave out.
     """
 
     target: str

@@ -209,7 +209,7 @@ def verify_backup(home: Path, folder: Path | str, name: str | None = None, progr
     """Restore the newest backup of a folder or an address beside the home and read all of it: {backup, at, tables, problems}; noted where
     it is whole.
 
-    name: of the backup in messages. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
+    name: name of the backup in messages. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
     """
     if isinstance(folder, str) and is_backup_address(folder):
         with fetched_backup(folder, home, progress=progress) as fetched:

@@ -92,7 +92,7 @@ class LakeEngine(EngineBesideStore):
     ) -> dict[str, Any]:
         """Everything that the lake has about one prediction, as `Store.row` gives it. Raises NotFoundError.
 
-        day: of the prediction; then only the file of this day is read. Without it, one row group of every day is read.
+        day: day of the prediction; then only the file of this day is read. Without it, one row group of every day is read.
         """
         tables = self.tables
         known = tables.catalog().model(model)

@@ -31,8 +31,8 @@ def compute_lake_rollups(
     """Compute the rollups of some days (both included) of some models from a lake, and replace the store's, one transaction per model:
     {lake, number, engine, models: [{model, rows, days, counts, sums, left: {day: reason}}]}.
 
-    address: None for the lake that the settings of the home name. models: empty for all that the lake has. number: of the lake's state.
-    master: of Spark, None for this machine. Raises UsageError, StoreBrokenError, NotFoundError for an unknown model.
+    address: None for the lake that the settings of the home name. models: empty for all that the lake has. number: number of the lake's
+    state. master: Spark's master, None for this machine. Raises UsageError, StoreBrokenError, NotFoundError for an unknown model.
     """
     say, named = progress or (lambda text: None), address or read_keeping(store.home).lake
     if named is None:

@@ -45,7 +45,7 @@ AT_OWNER = (
 
 
 class SendsToOwner(Protocol):
-    """Sends what a person writes to the owner of the store. address: of the owner's dashboard."""
+    """Sends what a person writes to the owner of the store. address: address of the owner's dashboard."""
 
     address: str
 

@@ -27,8 +27,8 @@ INCOMING = "batch_incoming"
 
 @dataclass(frozen=True)
 class ModelBatch:
-    """model: the model of the batch. names: of the member behind each stream of the batch. streams: its number by member's key, version and
-    environment. measures: number of a column of the batch by the number and kind of a member's column.
+    """model: the model of the batch. names: name of the member behind each stream of the batch. streams: its number by member's key,
+    version and environment. measures: number of a column of the batch by the number and kind of a member's column.
     """
 
     model: Model

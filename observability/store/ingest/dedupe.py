@@ -122,7 +122,7 @@ def _equal_json(one: str | None, other: str | None) -> bool:
 def new_labels(writer: Cursor, parts: Sequence[tuple[pa.Table | None, pa.Table]]) -> list[pa.Table | None]:
     """The incoming labels of several models that are neither stored nor repeat an earlier line of the block, by one statement.
 
-    parts: of each model the incoming labels, or None, and the stored ones of their ids.
+    parts: for each model, the incoming labels (or None) and the stored labels of their ids.
     """
     held = [(place, incoming, stored) for place, (incoming, stored) in enumerate(parts) if incoming is not None and incoming.num_rows]
     found = [incoming for incoming, _ in parts]

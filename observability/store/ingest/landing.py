@@ -32,7 +32,7 @@ SHOWN_BYTES = 1000
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment: its file, its size in bytes, and its modification time in seconds since 1970: of a loaded one, when it was loaded."""
+    """A segment: its file, its size in bytes, and its modification time in seconds since 1970; for a loaded segment, when it was loaded."""
 
     path: Path
     size: int
@@ -182,8 +182,8 @@ def lost_segments(landing: Path, known: set[str]) -> list[Segment]:
 def purge_loaded_segments(landing: Path, now: float | None = None, free_bytes: int | None = None) -> int:
     """Delete segments that were loaded more than a week ago, and the oldest of the others while they take more room than is free.
 
-    Returns how many. Deletions within a segment's week are noted for `complete_since`. free_bytes: of the disk, by default asked. Raises
-    OSError.
+    Returns how many. Deletions within a segment's week are noted for `complete_since`. free_bytes: free bytes of the disk, measured by
+    default. Raises OSError.
     """
     kept = sorted(segment_files(landing / "loaded"), key=lambda segment: (segment.modified, segment.name))
     if not kept:

@@ -17,7 +17,7 @@ from observability.store.types.loading import LoadReport
 STORED, DUPLICATE, REJECTED = 0, 1, 2
 SERVED = ("prediction", "label")
 CONCERN_ALL = ("event", *OF_ALL_MODELS)
-"""Kinds of which a record without a model concerns every model: findings name the event that they follow."""
+"""If a record of these kinds has no model, it concerns every model: findings name the event that they follow."""
 OF_OTHERS = ("decision",)
 """Kinds whose records findings about other models read too: the levels of exports (`trust/exports`)."""
 Lines = NDArray[np.int64]

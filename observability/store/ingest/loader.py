@@ -141,7 +141,7 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
 
 
 def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefaults:
-    """The defaults, completed by the columns of files that the registration names: of the named version, else of the newest.
+    """The defaults, completed by the columns of files that the registration of the named version, else of the newest, names.
 
     Adds the sensitive attributes that are not features, the columns that were left out, and the score columns.
     """
@@ -323,7 +323,7 @@ def load_line_block(
 ) -> tuple[LineLedger, Catalog]:
     """Parse and store one block, with its rejected lines and the counts of arrivals.
 
-    segments, last_lines: of a block made of several segments, their names and the number of the last line of each. more: another block
+    segments, last_lines: for a block made of several segments, their names and the number of the last line of each. more: another block
     follows (`store_parsed_block`).
     """
     if (erased := store.erased()) is not None:

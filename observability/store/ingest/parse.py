@@ -39,8 +39,8 @@ def parse_block(
 ) -> ParsedBlock:
     """The rows and the rejected lines of a block (see `ParsedBlock`). Read-only. Raises UsageError if the default time zone is unknown.
 
-    A label inside a prediction has the time of the prediction, unless it is an object with its own `at`. threads: of the fast parser;
-    default all cores.
+    A label inside a prediction has the time of the prediction, unless it is an object with its own `at`. threads: threads of the fast
+    parser; default all cores.
     """
     reader = ExactParser(catalog, defaults)
     lines = block_lines(block)
@@ -110,7 +110,7 @@ def _scan_known_plans(
 
 
 class ParsedTables:
-    """Collects the tables of a block: of predictions and labels by model, of others by kind."""
+    """Collects the tables of a block: predictions and labels by model, other records by kind."""
 
     def __init__(self) -> None:
         self.predictions: dict[str, list[pa.Table]] = {}

@@ -1,11 +1,11 @@
 """Find the store that a lake belongs to, and whether the lake is there. A store replaces and removes files only in a lake that it wrote
 last.
 
-The manifest has the id of the store that wrote it. The home has the id of its store and, by address, two numbers: of the last state that
-was written there for sure, and of the last state that is this store's, noted before it is written. A lake is another store's if its state
-has another id, or a greater number (the home was restored from an older backup): an export that would take rows from it is refused. The
-same holds for every state once the database was mended or restored. A state with a smaller number than the last known one means that the
-lake is not mounted, or is an old copy.
+The manifest has the id of the store that wrote it. The home has the id of its store and, by address, two numbers: the number of the last
+state that was surely written there, and the number of the last state of this store, noted before it is written. A lake is another store's
+if its state has another id, or a greater number (the home was restored from an older backup): an export that would take rows from it is
+refused. The same holds for every state once the database was mended or restored. A state with a smaller number than the last known one
+means that the lake is not mounted, or is an old copy.
 """
 
 from collections.abc import Iterable

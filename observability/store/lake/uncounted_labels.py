@@ -1,4 +1,4 @@
-"""Labels whose predictions the store does not have, and the ids of which a lake may have labels that were not counted."""
+"""Labels whose predictions are missing from the store, and ids for which a lake may have labels that were not counted."""
 
 import json
 from contextlib import suppress

@@ -1,7 +1,7 @@
 """Error estimates for rows without labels: answer questions about them, find the rows that lack them, and write them.
 
-A row of `estimates_<key>` holds the expected absolute and squared error of one prediction of a regression: of a bounded sample of each day,
-and of the reference (there by a model that was not fitted on the row). They are valid for one registration of the version.
+A row of `estimates_<key>` holds the expected absolute and squared error of one prediction of a regression, for a bounded sample of each day
+and for the reference (there by a model that was not fitted on the row). They are valid for one registration of the version.
 `enrichment_<key>`, job "errors", keeps the registration and the number of rows of each finished day.
 observability/enrichment/expected_errors.py fills the table.
 """

@@ -210,8 +210,8 @@ def from_clause(
 ) -> tuple[str, str, Parameters]:
     """(WITH clause or nothing, FROM clause, parameters) of the rows.
 
-    columns: the expressions of the statement, which tell what of the rows is read: of `p`, only the features that they name. labelled: join
-    the current labels. held: number of rows, if known. placed: `p.place` is the row number.
+    columns: the expressions of the statement, which tell what is read: from `p`, only the features that they name. labelled: join the
+    current labels. held: number of rows, if known. placed: `p.place` is the row number.
     """
     table, parameters = model_table("predictions", rows.model.key), rows.values
     picked = [*(["rowid AS place"] if placed else []), *_predicted_columns(rows.model, columns)]
@@ -264,7 +264,7 @@ def _current_labels(cursor: Cursor, rows: WindowRows, held: int | None = None) -
 def rows_by_place(store: Database, cursor: Cursor, rows: WindowRows) -> list[tuple[Cursor, WindowRows]]:
     """The rows in parts, each from one database: the days that retention removed, from the lake if it has them, and the other days.
 
-    cursor: of the store.
+    cursor: cursor of the store.
     """
     since = rows.model.rows_from
     if since is None or rows.span is None or rows.span[0] >= since:

@@ -23,8 +23,8 @@ class ColumnProfile:
     """Content of one column.
 
     kind: None if the values cannot be a feature; `obstacle` then names them ("times", "lists"). rows, nulls, nans: counts. distinct:
-    different values without null. low, high: of the finite numbers, None without any. whole: every number is an integer. levels: the most
-    frequent values as canonical text with their counts, at most SHOWN_LEVELS. sequence: integers in steps of one.
+    different values without null. low, high: smallest and largest finite number, None without any. whole: every number is an integer.
+    levels: the most frequent values as canonical text with their counts, at most SHOWN_LEVELS. sequence: integers in steps of one.
     """
 
     name: str

@@ -64,8 +64,8 @@ def add_to_rollups(
 def added_rows(
     model: Model, numbers: Mapping[tuple[str, str], int], new: pa.Table | None, older: pa.Table | None, revisions: pa.Table | None
 ) -> AddedRows:
-    """The rows that a block adds to a model (see `add_to_rollups`), with the model's versions. numbers: of its streams, by version and
-    environment.
+    """The rows that a block adds to a model (see `add_to_rollups`), with the model's versions. numbers: numbers of its streams, by version
+    and environment.
     """
     versions = {number: model.version(version) or Version(version) for (version, _), number in numbers.items()}
     references = [number for (_, environment), number in numbers.items() if environment == "reference"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 @dataclass
 class AskedQuestion:
     """One question, for any dates. table: the kind of records, or the table of the model. columns: the columns that it reads. seconds:
-    total; slowest: of the slowest time.
+    total time; slowest: the slowest time.
     """
 
     table: str

@@ -72,11 +72,11 @@ class FeatureColumn:
 class Inference:
     """Content of a reference file, and the properties that were inferred from it. Not yet stored.
 
-    rows: of the file; usable: those with a score or a prediction; labelled: usable ones with a label. scores: (class, column). features,
-    groups: in the order of the file. left_out: column → why it is not a feature. suggested_sensitive: features whose names suggest it.
-    codes: sensitive numbers that are taken for categories. at: the column of event times, if any. metrics: see `targets.reference_metrics`.
-    records: the file holds prediction records, not flat rows. notes, warnings: sentences. sensitive_roles: of sensitive columns of a flat
-    file, why each is a feature or not; those whose role is a guess are left out. timezone: as in the request.
+    rows: rows of the file; usable: rows with a score or a prediction; labelled: usable rows with a label. scores: (class, column).
+    features, groups: in the order of the file. left_out: column → why it is not a feature. suggested_sensitive: features whose names
+    suggest it. codes: sensitive numbers that are taken for categories. at: the column of event times, if any. metrics: see
+    `targets.reference_metrics`. records: the file holds prediction records, not flat rows. notes, warnings: sentences. sensitive_roles: for
+    sensitive columns of a flat file, why each is a feature or not; those whose role is a guess are left out. timezone: as in the request.
     """
 
     model: str
@@ -204,7 +204,7 @@ def corrected_request(request: RegistrationRequest, changes: Mapping[str, Any]) 
 
 @dataclass(frozen=True)
 class Registration:
-    """The result of a registration. rows: of the reference. sentences: what was inferred and done; they are kept with the version."""
+    """The result of a registration. rows: rows of the reference. sentences: what was inferred and done; they are kept with the version."""
 
     model: str
     version: str

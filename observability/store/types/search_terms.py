@@ -7,7 +7,7 @@ from observability.core.errors import UsageError
 
 SEARCH_NAMES = ("score", "answer", "label", "outcome", "error", "absolute_error", "id", "subject", "latency_ms", "cost")
 """Names that take precedence over columns (`feature.score` is the feature named score). answer, label: a class; for a regression label is a
-number. outcome: right, wrong or unknown. error, absolute_error: of a regression.
+number. outcome: right, wrong or unknown. error, absolute_error: errors of a regression.
 """
 _NAME = r"""(?:"[^"]+"|[^\s"=<>!&]+)"""
 _OPERATOR = r"(?:!=|<=|>=|=|<|>)"

@@ -54,7 +54,7 @@ def _conjuncts(clause: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
 
 
 def _condition(part: Mapping[str, Any], types: Mapping[tuple[str, ...], str]) -> Iterator[str]:
-    """A part in SQL, where it compares a column with literals. types: of columns, by the ways in which a query can name them."""
+    """A part in SQL, where it compares a column with literals. types: types of columns, by the ways in which a query can name them."""
     if part["type"] == "COMPARE_BETWEEN":
         pairs = [(part["input"], ">=", part["lower"]), (part["input"], "<=", part["upper"])]
     elif (operator := OPERATORS.get(part["type"])) is not None:
