@@ -324,7 +324,7 @@ def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: b
 
 
 def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
-    """When calls began to be distributed like the calls of the window. evidence: of each call, the log of how much likelier it is in the
+    """When calls began to be distributed like the calls of the window. evidence: for each call, the log of how much likelier it is in the
     window.
     """
     known, place, calls = np.unique(days, return_inverse=True, return_counts=True)

@@ -90,7 +90,7 @@ class DeviceUse:
 
 
 def use_of_run(run: TrainingRun) -> DeviceUse:
-    """Return a training run as what its devices are compared in."""
+    """Return a training run as the use in which its devices are compared."""
     return DeviceUse(f"run `{run.name}`", f"run:{run.name}/device:", run.first, run.hardware)
 
 
@@ -122,7 +122,7 @@ def device_kind(unit: str) -> str:
 
 
 def memory_size(use: DeviceUse, unit: str) -> float | None:
-    """Return the memory of a device in GB: of an accelerator the `device_memory_gb` of the hardware; None where unknown."""
+    """Return the memory of a device in GB: for an accelerator, the `device_memory_gb` of the hardware; None where unknown."""
     size = use.hardware.get("device_memory_gb")
     return float(size) if isinstance(size, int | float) and size > 0 and not is_processor(unit) else None
 
@@ -181,7 +181,7 @@ def readings_of_runs(runs: Iterable[TrainingRun], resources: "DataFrame", *, ear
 
 
 def device_figures(rows: "DataFrame") -> "DataFrame":
-    """Return one row a run and device: the figure of each reading. rows: with `run` and `unit`. The index is run and lasting unit."""
+    """Return one row per run and device: the figure of each reading. rows: with `run` and `unit`. The index is run and lasting unit."""
     import pandas as pd
 
     names = {unit: lasting_unit(unit) for unit in rows["unit"].unique()}

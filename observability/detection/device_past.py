@@ -1,6 +1,6 @@
 """Compare the devices of a training run with themselves in earlier runs of its kind: hotter, fuller, less used or slower than before.
 
-Runs are of one kind where model and parameters are the same, random draws aside. Each device is represented by one figure a run, so that
+Runs are of one kind where model and parameters are the same, random draws aside. Each device is represented by one figure per run, so that
 readings of one run, which are correlated, count once. The figure is compared with the median of up to MAX_EARLIER earlier runs by Student's
 t with a robust spread. The p-value is adjusted for all devices and readings of the run, and the difference must reach the minimum as well.
 """

@@ -27,7 +27,7 @@ FIRST_MONDAY = 96
 
 @dataclass(frozen=True)
 class Hours:
-    """Predictions by whole hour: `counts[i]` is that of hour `first + i`; the window's whole hours start at index `begin`.
+    """Predictions by whole hour: `counts[i]` belongs to hour `first + i`; the window's whole hours start at index `begin`.
 
     counts before `begin` are the past, from the model's first hour on. later: predictions in the current, incomplete hour. rows: total.
     """

@@ -82,7 +82,9 @@ def undecided_quality(
 
 
 def quality_limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
-    """Return the limits of a metric for `watch` and `act`; the configured limit replaces that for `act`, and `watch` is at most that."""
+    """Return the limits of a metric for `watch` and `act`; the configured limit replaces the limit for `act`, and is the most that the
+    limit for `watch` may be.
+    """
     return stated_limits(context.model.settings, f"{NAME}/{metric}", watch, act)
 
 

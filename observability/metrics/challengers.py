@@ -48,7 +48,7 @@ def row_losses(model: Model, rows: "DataFrame") -> Floats:
     Parameters
     ----------
     model : Model
-        Its task, and its costs of errors of a binary model where both are stated.
+        Gives the task and, for a binary model that states both, the costs of errors.
     rows : DataFrame
         Columns decision, label (class indices, -1 unknown), score, label_value.
 
@@ -101,7 +101,7 @@ def challenger_pairs(model: Model, champion: "DataFrame", others: "DataFrame", s
     Returns
     -------
     list[ChallengerPairs]
-        In the order of versions; a pair is labelled and both answers count.
+        In the order of versions; only requests whose loss is known for both answers.
     """
     known = champion[np.isfinite(row_losses(model, champion))].drop_duplicates("id")
     found = []

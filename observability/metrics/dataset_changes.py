@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowChanges:
-    """Numbers of rows. columns: of each column that both versions hold, in how many of the changed rows its value differs; 0 left out."""
+    """Numbers of rows. columns: for each column that both versions hold, in how many of the changed rows its value differs; 0 left out."""
 
     added: int
     changed: int

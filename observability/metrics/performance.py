@@ -275,7 +275,7 @@ def ranking_errors(counts: "DataFrame | Columns") -> dict[str, float]:
 
 
 def _macro_averages(matrix: NDArray[np.float64]) -> dict[str, Interval]:
-    """Macro precision, recall and F1 with intervals; an undefined one of a class counts as 0, as in scikit-learn."""
+    """Macro precision, recall and F1 with intervals; an undefined figure of a class counts as 0, as in scikit-learn."""
     parts = [confusion.binary_cells(each) for each in confusion.one_vs_rest(matrix)]
     zero = Interval(0.0, 0.0, 0.0, 0.0)
     of: dict[str, list[Interval]] = {"precision": [], "recall": [], "f1": []}

@@ -178,7 +178,7 @@ def group_gaps(rows: DecidedRows, weights: Floats, rates: Sequence[str]) -> list
     Returns
     -------
     list[GroupGap]
-        None of an attribute with fewer than two groups of MIN_EFFECTIVE_ROWS effective rows.
+        No gap for an attribute with fewer than two groups of MIN_EFFECTIVE_ROWS effective rows.
     """
     found = []
     for attribute, levels, counts in _group_counts(rows, weights, rates):
@@ -231,7 +231,7 @@ def worst_shift(rows: DecidedRows, shifts: Sequence[Shift], rates: Sequence[str]
     rates : Sequence[str]
         Some of RATES.
     seed : int
-        Of the halves.
+        Seed of the division into halves.
 
     Returns
     -------

@@ -115,7 +115,7 @@ class TradeOffAudit:
 
 
 def changed_answers(base: Any, other: Any, task: str, threshold: float | None) -> tuple[Any, float | None]:
-    """Return which rows another form decides otherwise, and the tolerance of a regression.
+    """Return which rows another form decides differently, and the tolerance of a regression.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def changed_answers(base: Any, other: Any, task: str, threshold: float | None) -
     Returns
     -------
     tuple of (ndarray of bool, float or None)
-        The mask, and of a regression the difference from which an answer counts as changed.
+        The mask, and for a regression the difference from which an answer counts as changed.
     """
     base, other = np.asarray(base, float), np.asarray(other, float)
     if task == "multiclass":
@@ -169,7 +169,7 @@ def slice_counts(changed: Any, columns: Mapping[str, Sequence[str]]) -> list[dic
     Parameters
     ----------
     changed : array_like of bool
-        Which probes are decided otherwise.
+        Which probes are decided differently.
     columns : mapping of str to sequence of str
         The level of each probe; columns with more than MAX_LEVELS levels are left out, and levels of fewer than MIN_PROBES probes.
 

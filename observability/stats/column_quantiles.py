@@ -146,19 +146,19 @@ def column_medians(values: Floats) -> Floats:
 
 
 def medians_of_repeated(values: Floats, times: Integers) -> Floats:
-    """Medians along the first axis where each row stands several times.
+    """Medians along the first axis if each row is repeated several times.
 
     Parameters
     ----------
     values : Floats
         Rows × columns, without NaN.
     times : Integers
-        How often each row stands.
+        How often each row is repeated.
 
     Returns
     -------
     Floats
-        Those of `column_medians` of the repeated rows.
+        The result of `column_medians` for the repeated rows.
     """
     order = np.argsort(values, axis=0)
     ordered, until = np.take_along_axis(values, order, 0), np.cumsum(times[order], axis=0)

@@ -75,9 +75,9 @@ def erase_rows(
 ) -> ErasedRows:
     """Erase the data about erased subjects from the database, and the images of its home that their predictions name.
 
-    subject: one that is being erased. ids: ids of its predictions. Only texts that hold one of these are looked at; where the subject or
-    the ids are not known, every text is. Ids are looked for in records and unknown fields, not in features. Its blocks keep the bytes of
-    deleted rows until the database is rewritten.
+    subject: the subject that is being erased. ids: ids of its predictions. Only texts that hold one of these are looked at; where the
+    subject or the ids are not known, every text is. Ids are looked for in records and unknown fields, not in features. Its blocks keep the
+    bytes of deleted rows until the database is rewritten.
     """
     done = ErasedRows()
     models = read_catalog(writer).models

@@ -28,7 +28,7 @@ QUESTIONS_FILE = "questions.json"
 MAX_LOG_DAYS = 28
 """Days that are kept, the present one included."""
 MAX_KEPT_QUESTIONS = 500
-"""Most different questions that are kept of the present day; the question that was asked least recently is dropped first."""
+"""Maximum number of different questions that are kept for the present day; the question that was asked least recently is dropped first."""
 MAX_QUESTIONS_OF_DAY, MAX_QUESTIONS_OF_MODEL = 100, 10
 """Questions of a day, and of one model on it, that the file keeps: the slowest."""
 MAX_NAMED_COLUMNS = 40
@@ -172,7 +172,7 @@ def slowest_questions(asked: Iterable[AskedQuestion]) -> list[AskedQuestion]:
 
 
 def _joined(one: AskedQuestion, other: AskedQuestion) -> AskedQuestion:
-    """One question of two days."""
+    """The same question with the times of two entries added up."""
     seconds, slowest, last = one.seconds + other.seconds, max(one.slowest, other.slowest), max(one.last, other.last)
     return replace(one, times=one.times + other.times, seconds=seconds, slowest=slowest, last=last)
 

@@ -118,7 +118,7 @@ def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | Non
 
 
 def rebuild_days(writer: Cursor, name: str, touched: Iterable[tuple[int, date]], *, merge: bool = True, threads: int = 2) -> None:
-    """Compute the rollups of some days of some streams of a model again from its raw rows: (stream, day in UTC); of references all rows.
+    """Compute the rollups of some days of some streams of a model again from its raw rows: (stream, day in UTC); for references, all rows.
 
     merge: add up rows with equal keys afterwards.
     """
