@@ -117,8 +117,7 @@ def hard_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
 @pytest.fixture(scope="module")
 def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
     """The live model with everything that ever arrived."""
-    store = live_world.build(tmp_path_factory.mktemp("live"))
-    live_world.load_later(store)
+    store = live_world.build_with_later(tmp_path_factory.mktemp("live"))
     yield store
     store.close()
 

@@ -16,6 +16,7 @@ from observability.store.duck_store import DuckStore
 from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
 from tests.support.record_lines import prediction
+from tests.support.sample_home import copied
 
 END = datetime(2026, 3, 9, tzinfo=UTC)
 BOTH = ["loan", "price"]
@@ -91,14 +92,21 @@ def nothing(store: DuckStore) -> None:
     store.catalog()
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def checked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A closed store of two models, checked once."""
-    with new_store(tmp_path / "home") as store:
+    home = tmp_path_factory.mktemp("checked") / "home"
+    with new_store(home) as store:
         load(store, *(of(model, number) for model in BOTH for number in range(30)))
         load(store, {"kind": "run", "run": "r-loan", "at": (END - timedelta(days=3)).isoformat(), "event": "start", "model": "loan"})
-    assert json.loads(checked(tmp_path / "home"))
-    return tmp_path / "home"
+    assert json.loads(checked(home))
+    return home
+
+
+@pytest.fixture
+def home(checked_once: Path, tmp_path: Path) -> Path:
+    """A copy of that store, as another process finds it."""
+    return copied(checked_once, tmp_path / "home")
 
 
 @pytest.fixture

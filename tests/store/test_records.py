@@ -34,8 +34,7 @@ WEEK = Window("", live_world.START, live_world.END)
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The live model with its training runs."""
-    found = live_world.build(tmp_path_factory.mktemp("records"))
-    live_world.load_later(found)
+    found = live_world.build_with_later(tmp_path_factory.mktemp("records"))
     yield found
     found.close()
 

@@ -7,6 +7,7 @@ version that has another set of features, and answers in the shadow of the first
 import json
 import random
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
@@ -53,6 +54,18 @@ def filled(home: Path) -> Database:
             each.unlink()
     load(store, [each for each in records() if arrival(each) <= AS_OF])
     return store
+
+
+def build_with_later(home: Path) -> Database:
+    """The store with everything that ever arrived."""
+    copied_once("live-world-later", later_draft, home)
+    return open_store(home, threads=2)
+
+
+def later_draft(home: Path) -> None:
+    """That store in an empty folder, closed."""
+    with closing(build(home)) as store:
+        load_later(store)
 
 
 def load_later(store: Database) -> None:
