@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from observability.cli import main
+from observability.worker.process import Worker
 from tests.support.built_once import SHARED
 from tests.support.commanding import Command, Done
 from tests.support.length import LONG
@@ -119,6 +120,14 @@ def wait_for_a_page_once() -> None:
         poll(runner, timeout)
 
     local_script_runner.require_widgets_deltas = wait
+
+
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Worker]:
+    """The worker of all tests of a process that need no special one: starting it and importing libraries of models takes seconds."""
+    made = Worker()
+    yield made
+    made.close()
 
 
 @pytest.fixture

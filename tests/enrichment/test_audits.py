@@ -83,15 +83,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        made = Worker()
-        yield made
-        made.close()
-
-
-@pytest.fixture(scope="module")
 def known(store: Store, worker: Worker) -> dict[str, StoredAudit]:
     """One audit of each kind, as it was stored."""
     for kind in KINDS:

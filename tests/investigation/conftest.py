@@ -27,10 +27,6 @@ def model_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorld
 
 
 @pytest.fixture(scope="session")
-def model_worker() -> Iterator[Worker]:
-    """One warm worker, on one thread: on a busy machine several wait on each other."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        made = Worker()
-        yield made
-        made.close()
+def model_worker(worker: Worker) -> Worker:
+    """The warm worker."""
+    return worker
