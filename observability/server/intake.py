@@ -131,7 +131,7 @@ def _array_elements(body: bytes) -> list[bytes]:
             raise ValueError("text after the array")
     except (ValueError, IndexError, RecursionError):
         where = f"after {len(found)} elements" if found else "at its first element"
-        attempt = "Send valid JSON in UTF-8, or one record a line (JSONL)"
+        attempt = "Send valid JSON in UTF-8, or one record per line (JSONL)"
         raise IntakeRefusedError(400, f"the JSON array cannot be read {where}", attempt) from None
     return found
 

@@ -44,7 +44,7 @@ def _json_objects(lines: Iterable[bytes], where: str) -> list[dict[str, Any]]:
         try:
             body = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise UsageError("a line is not JSON", where=place, got=str(error)[:100], expected="one JSON object a line") from None
+            raise UsageError("a line is not JSON", where=place, got=str(error)[:100], expected="one JSON object per line") from None
         if not isinstance(body, dict):
             raise UsageError("a line is not a JSON object", where=place, got=str(body)[:60], expected="{name: value, …}")
         found.append(_with_plain_label(body))

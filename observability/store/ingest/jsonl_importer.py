@@ -19,7 +19,7 @@ class JsonLinesImporter(Importer):
         """Raise UsageError if no line begins with an object."""
         if not any(line.lstrip(b" \t\r\xef\xbb\xbf").startswith(b"{") for line in head.split(b"\n")):
             raise UsageError(
-                "this is not a file of JSON lines", where=self.path.name, got=likely_format(head), expected="one JSON object a line"
+                "this is not a file of JSON lines", where=self.path.name, got=likely_format(head), expected="one JSON object per line"
             )
 
     def prepare(self, defaults: LoadDefaults) -> None:
