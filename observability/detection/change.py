@@ -227,7 +227,7 @@ class ChangeVerdict(Generic[Change]):
 
 
 def judge_change(change: Change, p_adjusted: float, budget: float) -> ChangeVerdict[Change]:
-    """Return the severity of one change: beyond its limit and significant; of the last days, new as well.
+    """Return the severity of one change: beyond its limit and significant; a change of the last days must also be new.
 
     A whole window that is beyond its limit, but not significantly or not comparably, is unknown.
     """

@@ -342,7 +342,7 @@ class DeviceKind:
     def _add_medians_of_peers(self, scaled: Array, found: Array) -> None:
         """Write to `found`, for each batch, the median of the other devices of the kind on its day; nothing with fewer than two others.
 
-        With MANY_DEVICES or more it is the median of all, which one device does not move.
+        With MANY_DEVICES or more it is the median of all devices, because one device does not move it.
         """
         for day in np.unique(self.days):
             own = np.flatnonzero(self.days == day)

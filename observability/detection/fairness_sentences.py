@@ -24,7 +24,7 @@ def group_value(metric: str, value: float | None) -> str:
 
 
 def group_difference(metric: str, value: float | None) -> str:
-    """Return a difference of rates in points, of other values with three digits."""
+    """Return a difference: for rates in points, for other values with three digits."""
     if value is None:
         return "unknown"
     return f"{100 * value:.1f} points" if METRICS[rate_name(metric)].unit == "share" else f"{value:,.3g}"

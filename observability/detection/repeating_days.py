@@ -16,8 +16,8 @@ from observability.stats.dispersion import SHARE_FLOOR
 SURE = math.log(1000)
 """Logarithm of the likelihood ratio from which the reference is taken to lack such days."""
 NEARER = 4
-"""Minimum ratio: distance of a mixture with such days from the other days, divided by the reference's. It allows for a small drift of all
-days.
+"""Minimum ratio: distance of a mixture with such days from the other days, divided by the distance of the reference. It allows for a small
+drift of all days.
 """
 
 

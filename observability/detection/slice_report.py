@@ -158,7 +158,7 @@ def weak_slice_claims(
     held: SearchedSlices, weaker: WeakSlices, named: Sequence[Finding], context: Context, young: bool, past: PastSlices | None
 ) -> list[Finding]:
     """Return findings about slices that the search did not name, because seasonal variation between slices hides them, but that are
-    significantly worse than elsewhere and than in the baseline; the worst first. past: as of `slice_claims_of`.
+    significantly worse than elsewhere and than in the baseline; the worst first. past: as for `slice_claims_of`.
     """
     losses = [finding for finding in named if weaker.spec is not None and finding.metric == weaker.spec.metric]
     parts = [tuple((name, level) for name, level in finding.evidence.get("conditions", ())) for finding in losses]

@@ -42,9 +42,9 @@ def same_weekdays(days: Days, others: Days) -> Mask:
 
 
 def reference_days(rows: float, rows_a_day: float) -> float:
-    """Return the days that a reference is taken to span, which is stored without times.
+    """Return the days that a reference is taken to span; it is stored without times.
 
-    It is its rows at the traffic of a usual day, from a week to 90 days.
+    Its rows are divided by the traffic of a usual day; the result is from a week to 90 days.
     """
     return min(max(rows / rows_a_day, WEEK), MAX_REFERENCE_DAYS) if rows_a_day > 0 else float(WEEK)
 

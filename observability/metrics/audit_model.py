@@ -53,7 +53,7 @@ class RuleEffect:
 
     @property
     def difference(self) -> float:
-        """After less before."""
+        """After minus before."""
         return self.after - self.before
 
 
@@ -132,7 +132,7 @@ class AuditModel:
         return float(metrics.roc_auc_score(y, answers[:, 1])) if 0 < y.mean() < 1 else float("nan")
 
     def suspects(self, answers: Array) -> Array:
-        """Return a mask of the model's rows whose label is suspect, from out-of-fold answers; none of a regression."""
+        """Return a mask of the model's rows whose label is suspect, from out-of-fold answers; none for a regression."""
         return np.zeros(len(self.y), bool) if self.task == "regression" else suspect_labels(self.y, answers)
 
     def known_share(self, answers: Array) -> Interval:

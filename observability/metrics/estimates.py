@@ -193,7 +193,7 @@ def labels_to_settle(metric: str, now: MetricEstimate, baseline: float | None, f
 
 
 def _row_variance(now: MetricEstimate) -> float:
-    """Variance of a metric times its rows, from the interval less the part of the calibration; NaN where it is not known."""
+    """Variance of a metric times its rows, from the interval minus the part of the calibration; NaN where it is not known."""
     whole, calibration = _half_width(now.interval), _half_width(now.calibration) if now.calibration else 0.0
     variance = (whole**2 - calibration**2) / 1.96**2 * now.interval.n
     return variance if variance > 0 else float("nan")

@@ -44,7 +44,7 @@ ENVIRONMENTS = ("production", "shadow", "validation", "probe", "controller")
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of record. at_least_one: one of these fields is required (of a prediction, unless its status is a failure)."""
+    """One kind of record. at_least_one: one of these fields is required (for a prediction, unless its status is a failure)."""
 
     name: str
     doc: str

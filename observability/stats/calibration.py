@@ -177,7 +177,7 @@ def equal_mass_groups(total: Floats, groups: int) -> Places:
 
 
 def _group_bounds(place: Places, rows: Floats, groups: int) -> tuple[Places, Places]:
-    """First and last bin with rows of each group; of an empty group, its first and last bin."""
+    """First and last bin with rows of each group; for an empty group, its first and last bin."""
     bins, held = np.arange(place.size), rows > 0
     first, last = np.full(groups, place.size), np.full(groups, -1)
     for some in (held, ~held & (np.bincount(place[held], minlength=groups)[place] == 0)):

@@ -101,7 +101,8 @@ def ranking_bounds(positive_counts: ArrayLike, negative_counts: ArrayLike) -> tu
     Returns
     -------
     tuple[float, float]
-        Largest distance of either; NaN without rows of both labels. The extremes are all positives of a bin above or below its negatives.
+        Largest distance of each of the two; NaN without rows of both labels. The extremes are all positives of a bin above or below its
+        negatives.
     """
     positive, negative = (np.asarray(each, np.float64)[::-1] for each in (positive_counts, negative_counts))
     rows, others = float(positive.sum()), float(negative.sum())

@@ -162,7 +162,7 @@ def logistic_weights(columns: Floats, target: Floats, weight: Floats, start: Flo
     for _ in range(STEPS):
         p = expit(columns @ beta)
         bent = columns * np.sqrt(scaled * np.maximum(p * (1 - p), 1e-6))[:, None]
-        hessian = bent.T @ bent  # of a matrix with itself half is computed
+        hessian = bent.T @ bent  # only half of a product with itself is computed
         hessian[np.diag_indices_from(hessian)] += hold
         step = cho_solve(cho_factor(hessian, check_finite=False), columns.T @ (scaled * (target - p)) - hold * beta, check_finite=False)
         beta = beta + step

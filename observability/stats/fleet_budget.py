@@ -17,8 +17,7 @@ def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
 
     An effect that moves all models alike (a day, a season, a feed) is the middle of their z-scores. The evidence that is left for one model
     is its distance from this middle, in units of their spread. With independent models the middle is 0 and the spread 1, so nothing
-    changes. A fault of a few models changes neither of both, because the median and the median absolute deviation hardly depend on a few
-    models.
+    changes. A fault of a few models changes neither, because the median and the median absolute deviation hardly depend on a few models.
 
     Parameters
     ----------

@@ -43,9 +43,9 @@ class LevelSwap:
 
     @property
     def diluted(self) -> float:
-        """Smaller over larger change if only the level that moved more had moved and all others had made room in proportion.
+        """Smaller divided by larger change, if only the level that moved more had moved and all others had made room in proportion.
 
-        Rows that come on top (a burst, a new customer) do so, and with three levels that looks much like a swap.
+        Added rows (a burst, a new customer) have this effect, and with three levels it looks much like a swap.
         """
         fell, rose = (abs(now - before) for now, before in zip(self.now, self.before, strict=True))
         more, less = self.before if fell > rose else self.before[::-1]

@@ -197,7 +197,7 @@ def expected_best(ordered: Array, k: int) -> float:
 
 @lru_cache(64)
 def _lowest_weights(n: int, k: int) -> Array:
-    """Share of the subsets of k of n ordered values of which each of the first n - k + 1 is the lowest. Read-only."""
+    """For each of the first n - k + 1 of n ordered values: the share of the subsets of k values in which it is the lowest. Read-only."""
     log_factorial = special.gammaln(np.arange(n + 1) + 1.0)
     rest = np.arange(n - 1, k - 2, -1)  # of the n - 1 - i larger values, k - 1 complete the subset of which i is the lowest
     log_ways = log_factorial[rest] - log_factorial[k - 1] - log_factorial[rest - k + 1]

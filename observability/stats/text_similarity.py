@@ -45,7 +45,7 @@ def text_similarities(texts: Sequence[str]) -> Floats:
 
 
 def mean_pooled(tokens: ArrayLike, mask: ArrayLike) -> Floats:
-    """The mean of the vectors of the tokens that count, of each text.
+    """For each text, the mean of the vectors of the tokens that count.
 
     Parameters
     ----------

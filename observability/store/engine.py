@@ -267,9 +267,9 @@ class Store(Engine, Protocol):
         ...
 
     def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0, masked: bool = False) -> "ExportedQuery":
-        """Write the columns that an SQL query names, of each view that it reads, to files in a folder, for a process that runs the query.
+        """For each view that an SQL query reads, write the columns that it names to files in a folder, for a process that runs the query.
 
-        masked: as of `query_views`. Raises UsageError where it is not one SELECT or the files are larger than `most_mb`, NotFoundError for
+        masked: as for `query_views`. Raises UsageError where it is not one SELECT or the files are larger than `most_mb`, NotFoundError for
         an unknown view.
         """
         ...

@@ -80,7 +80,7 @@ def require_room(home: Path, size: int) -> None:
 
 
 def _backup_bytes(home: Path) -> int:
-    """Bytes of the database of the newest backup that lies in a folder; of an address it is not known."""
+    """Bytes of the database of the newest backup that lies in a folder; 0 without such a backup."""
     folders = (backup.place for backup in kept_backups(home)[0] if isinstance(backup.place, Path))
     newest = next(folders, None)
     return (newest / DATABASE).stat().st_size if newest else 0

@@ -1,6 +1,6 @@
 """Erased subjects as keyed hashes, which identify later records of them, in arrivals and in restored backups.
 
-`HOME/erasures.jsonl` is the record of erasures, one JSON object a line: when, by whom, the hash of the subject and of the ids of its
+`HOME/erasures.jsonl` is the record of erasures, one JSON object per line: when, by whom, the hash of the subject and of the ids of its
 predictions, and how much was erased. It holds no subject and no id. The key lies outside of it (records/keyed_hash.py).
 """
 
@@ -55,7 +55,7 @@ class Erasure:
 
 
 def erasures(home: Path) -> list[Erasure]:
-    """The erasures of a home, oldest first; of each subject the newest line. Raises StoreBrokenError where the file cannot be read."""
+    """The erasures of a home, oldest first; for each subject, the newest line. Raises StoreBrokenError where the file cannot be read."""
     found: dict[tuple[str, str], Erasure] = {}
     try:
         for line in (home / FILE).read_text(encoding="utf-8").splitlines():

@@ -41,8 +41,8 @@ KEPT_FOREVER = ("prediction", "label", "price")
 
 @dataclass(frozen=True)
 class Keeping:
-    """Days by what is kept: of every model, of single models, of other kinds; the folder of nightly backups and their number; where the
-    lake and the metric tables go; the seconds between two published states, None for none.
+    """Days by what is kept, for every model, for single models and for other kinds of records; the folder of nightly backups and their
+    number; where the lake and the metric tables go; the seconds between two published states, None for none.
     """
 
     days: Mapping[str, int] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Facts about a store that are kept outside of it, because the store itself may be damaged or missing.
 
-`HOME/repairs.jsonl` is the log of repairs, one JSON object a line: the damage or loss, the repair, and what may be missing.
+`HOME/repairs.jsonl` is the log of repairs, one JSON object per line: the damage or loss, the repair, and what may be missing.
 `HOME/store.json` says that the home holds a store, and which models; it tells a missing store from a new home.
 """
 

@@ -1,4 +1,4 @@
-"""Load a source that grows: each of its files once, on from where an earlier load ended.
+"""Load a source that grows: each of its files once, continuing where an earlier load ended.
 
 The table `taken_files` is the watermark. The progress in a file is committed together with its rows. So if a load dies at any moment and is
 started again, no row is skipped or loaded twice, whatever its kind, and rejected rows are counted once. A file that changed since it was

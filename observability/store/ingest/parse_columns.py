@@ -256,7 +256,7 @@ def _label_numbers(rows: ScannedRows, schema: LineSchema, column: int) -> pa.Arr
 
 
 def _score_columns(rows: ScannedRows, schema: LineSchema) -> tuple[pa.Array, pa.Array]:
-    """The score (of an object the largest probability), and the objects as JSON text."""
+    """The score (for an object, the largest probability), and the objects as JSON text."""
     column = schema.by_name["score"]
     state, spec = rows.states[column], schema.columns[column]
     values = rows.columns.numbers[spec.number, : rows.count].copy() if spec.number >= 0 else np.zeros(rows.count)

@@ -146,7 +146,9 @@ class ExactParser:
             )
 
     def features(self, plan: ModelPlan, record: dict[str, Any], extra: dict[str, Any], wrong: list[str]) -> list[Any]:
-        """Values of the columns. Values of another type or without a column go to `extra`; references of the former to `wrong`."""
+        """Values of the columns. Values of another type or without a column go to `extra`; references of columns with a value of another
+        type go to `wrong`.
+        """
         values: list[Any] = [None] * len(plan.columns)
         plan.extras.update(name for name, value in extra.items() if value.__class__ not in (dict, list) and len(plan.extras) < 100)
         for part in OBJECTS:

@@ -416,10 +416,10 @@ def scan_lines(
 ) -> tuple[int, int]:
     """Parse what lines it can into consecutive rows; return the number of rows and the number of values left to Python.
 
-    starts, ends, numbers_of_lines: of each line; taken: set where a line became a row. keys to option_bounds: the schema
-    (parse_schema.SchemaArrays); following: by entry the one that followed it last, updated here. lines, state, numbers, times, texts: the
-    output (parse_columns.ScanBuffers); later: numbers that need Python's reader (row, slot, start, length). rules: columns of score,
-    prediction and status, first and last class.
+    starts, ends, numbers_of_lines: start, end and number of each line; taken: set where a line became a row. keys to option_bounds: the
+    schema (parse_schema.SchemaArrays); following: by entry, the entry that followed it last, updated here. lines, state, numbers, times,
+    texts: the output (parse_columns.ScanBuffers); later: numbers that need Python's reader (row, slot, start, length). rules: columns of
+    score, prediction and status, first and last class.
     """
     rows = waiting = 0
     width, count = columns.shape[0], entries.shape[0]

@@ -47,7 +47,7 @@ FLAT = (
 
 
 def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: int, seconds: float, masked: bool = False) -> ExportedQuery:
-    """Write the columns that a query names, of each view that it reads, to Parquet files in a folder. masked: as of `checked_views`.
+    """For each view that a query reads, write the columns that it names to Parquet files in a folder. masked: as for `checked_views`.
 
     Raises UsageError or NotFoundError as `run_read_only_query` does, and UsageError where the files are larger than `most_mb` together or
     take longer than `seconds`.
