@@ -294,8 +294,8 @@ probe_error | Error on probes | units of the answer | low | Mean distance betwee
   the right numbers. | mean(abs(answer - right number)) | ours
 probe_latency | Latency of probes | ms | low | Median latency of the answers of a round. | 50 % quantile | ours
 probe_tokens | Tokens of an answer | tokens | | Mean number of output tokens of the answers of a round. | mean | ours
-probe_month_cost | Monthly cost of probes | money | low | Expected cost of the calendar month's probes: cost so far and a forecast of the
-  remaining days. | spent + forecast | ours
+probe_month_cost | Monthly cost of a vendor's model | money | low | Expected cost of the calendar month's probes, all sets of the model, and
+  of its production calls: cost so far and a forecast of the remaining days. | spent + forecast | ours
 rubric_score | Rubric score | points | high | Mean of a logged score of the answers of a round. | mean | ours
 declared_versions | Changes of the declared version | count | | Rounds of the window in which most answers declare another version than in
   the round before. | count | ours

@@ -48,19 +48,21 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
 def flips_by_set(frame: pd.DataFrame) -> go.Figure:
     """A line for each set of questions, with a mark where a change begins and where the declared version changes.
 
-    frame: at, name, value (a share), mark (`change`, `version` or empty), words (the hover text, inert).
+    frame: at, label (of the line), value (a share), mark (`change`, `version` or empty), severity (of a change), words (the hover text,
+    inert).
     """
     figure = go.Figure()
-    for name, part in frame.groupby("name", sort=True):
-        line = {"name": theme.inert_label(str(name)), "mode": "lines+markers", "marker": {"size": 4}, "line": {"width": 1.4}}
+    for name, part in frame.groupby("label", sort=True):
+        line = {"name": theme.inert_label(str(name), 40), "mode": "lines+markers", "marker": {"size": 4}, "line": {"width": 1.4}}
         figure.add_scatter(x=part["at"], y=part["value"], customdata=part["words"], hovertemplate="%{customdata}<extra></extra>", **line)
-    marks = {"change": ("change begins", "x", theme.ACT), "version": ("version changes", "triangle-down", theme.NEUTRAL)}
-    for mark, (words, symbol, colour) in marks.items():
+    for mark, words in {"change": "change begins", "version": "version changes"}.items():
         part = frame[frame["mark"] == mark]
         if len(part):
-            marker = {"size": 11, "symbol": symbol, "color": colour}
+            changed = mark == "change"
+            symbols = [SYMBOLS[each] if changed else "triangle-down" for each in part["severity"]]
+            marker = {"size": 11, "symbol": symbols, "color": [COLOURS[each] if changed else theme.NEUTRAL for each in part["severity"]]}
             layout.add_marks(figure, part["at"], part["value"], part["words"], name=words, marker=marker, cliponaxis=False)
-    theme.themed(figure, height=280, y="Flips", legend=True, rangemode="tozero", tickformat=",.1~%")
+    theme.themed(figure, height=240, y="Flips", legend=True, rangemode="tozero", tickformat=",.1~%")
     if not float(frame["value"].max()) > TINY:
         figure.update_yaxes(range=[0, ZERO_TOP])
     return figure

@@ -16,7 +16,16 @@ from observability.detection.answer_changes import AnswerChanges
 from observability.detection.probe_rounds import ProbeRounds
 
 Sets = Sequence[tuple[ProbeRounds, AnswerChanges | None]]
-COLUMNS = {"at": "Round (UTC)", "name": "Model and set", "value": "Flips", "version": "Declared version", "mark": "Mark", "words": None}
+COLUMNS = {
+    "at": "Round (UTC)",
+    "name": "Model and set",
+    "value": "Flips",
+    "version": "Declared version",
+    "mark": "Mark",
+    "severity": None,
+    "label": None,
+    "words": None,
+}
 
 
 def vendor_of(model: str) -> str:
@@ -26,28 +35,39 @@ def vendor_of(model: str) -> str:
 
 
 def timeline_rows(sets: Sets, found: Sequence[Finding]) -> pd.DataFrame:
-    """A row for each round of each set with a share of flipped answers: at, name, value, version, mark and words.
+    """A row for each round of each set with a share of flipped answers: at, name, value, version, mark, severity, label (a short name) and
+    words.
 
     mark: `change` in the first round of a change that a finding names, `version` where the vendor declares another one than before, else
     empty. found: the findings about the sets.
     """
-    rows = []
+    rows, alone = [], len({rounds.model for rounds, _ in sets}) == 1
     for rounds, changes in sets:
         if changes is None:
             continue
-        onsets = [
-            naive_utc(each.onset) for each in found if each.model == rounds.model and each.subject == f"probes:{rounds.name}"
-            and each.needs_action and each.onset is not None
-        ]  # fmt: skip
-        begins = {next((place for place, at in enumerate(rounds.times) if at >= onset), None) for onset in onsets}
+        begins: dict[int, str] = {}
+        for finding in sorted(found, key=lambda each: each.severity == "act"):
+            mine = finding.model == rounds.model and finding.subject == f"probes:{rounds.name}" and finding.needs_action
+            if mine and finding.onset is not None:
+                onset = naive_utc(finding.onset)
+                begins |= {
+                    place: finding.severity for place, at in enumerate(rounds.times) if at >= onset > rounds.times[max(place - 1, 0)]
+                }
         flips, name = changes.against_last, f"{rounds.model}: {rounds.name}"
         for place in np.flatnonzero(flips.n > 0):
             at, value = rounds.times[place], float(flips.hits[place] / flips.n[place])
             before, version = rounds.versions[place - 1] if place else None, rounds.versions[place]
             mark = "change" if place in begins else "version" if None not in (before, version) and before != version else ""
             told = {"change": "<br>change begins", "version": f"<br>declared version: {theme.inert_label(str(version))}"}.get(mark, "")
-            words = f"{theme.inert_label(name)}<br>{time_zone.named_minute(at)}<br>flips: {formatting.format_share(value)}{told}"
-            rows.append({"at": at, "name": name, "value": value, "version": version or "not declared", "mark": mark, "words": words})
+            words = f"{theme.inert_label(name, 60)}<br>{time_zone.named_minute(at)}<br>flips: {formatting.format_share(value)}{told}"
+            row = {"at": at, "name": name, "value": value, "version": version or "not declared", "mark": mark, "words": words}
+            rows.append(
+                row
+                | {
+                    "severity": begins.get(int(place), "ok"),
+                    "label": rounds.name if alone else f"{rounds.model.split('/')[-1]}: {rounds.name}",
+                }
+            )
     return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(["at", "name"], ignore_index=True)
 
 
