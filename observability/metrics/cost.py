@@ -2,8 +2,9 @@
 
 This is the only computation of money: the analyzer, the page, the tables and the sentences all call it.
 
-**One price per part.** Each part is priced by the first of these that is known. Serving: the predictions' own `cost`; else a price
-per request; else a price for hours of accelerators (by readings) and of busy cores (by latency); else its energy at a price per kWh.
+**One price per part.** Each part is priced by the first of these that is known. Serving: the predictions' own `cost`; else their
+tokens at the owner's prices; else a price per request; else a price for hours of accelerators (by readings) and of busy cores (by
+latency); else its energy at a price per kWh.
 Training: accelerator hours, else core hours, else energy. Labelling: the annotations of the model's projects, else labels that
 people gave, at a price per label. Storage: the bytes that `dataset` records give for the datasets of the model's runs, at a price
 per gigabyte and month. A price of hours is taken to include the electricity. Currencies are never converted.
@@ -30,6 +31,7 @@ from observability.metrics.energy import (
     worst_source,
 )
 from observability.metrics.prices import NO_CURRENCY, PriceScope, default_currency, price_start, prices_at
+from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, call_currency, states_token_prices, token_cost
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,6 +44,7 @@ GIGABYTE, DAYS_A_MONTH = 1e9, 365.25 / 12
 """A decimal gigabyte, as sold by storage providers, and the days of the month of `gb_month`."""
 WORDS = {
     "cost": "logged cost",
+    "tokens": "stated token prices",
     "request": "price per request",
     "gpu_hour": "accelerator hours",
     "cpu_hour": "busy core hours",
@@ -116,7 +119,7 @@ def serving_cost(served: "DataFrame", use: "DataFrame", resources: "DataFrame", 
     served : DataFrame
         Answer to `energy.served_question`.
     use : DataFrame
-        Answer to `energy.consumption_question` with sums of `cost`.
+        Answer to `energy.consumption_question` with sums of `token_prices.cost_columns`.
     resources : DataFrame
         Resource records of the window.
     prices : DataFrame
@@ -144,6 +147,8 @@ def serving_cost(served: "DataFrame", use: "DataFrame", resources: "DataFrame", 
             "cost",
             source,
         )
+    if (of_tokens := _token_part(use, place)) is not None:
+        return of_tokens
     amount, currency = prices_at(prices, "amount", hours, place, resource="request")
     if hours.size and not np.isnan(amount).all():
         return CostPart("serving", _spending_rows(hours, amount * predictions["w"], currency, predictions["w"]), "request", "measured")
@@ -159,6 +164,23 @@ def serving_cost(served: "DataFrame", use: "DataFrame", resources: "DataFrame", 
             rows = _spending_rows(drew["period"], amount * drew["wh"] / 1000.0 * scale, currency, drew["served"] * scale)
             return CostPart("serving", rows, "kwh", energy.source)
     return CostPart("serving", _no_spending(), None, "assumed", int(served["n"].sum()))
+
+
+def _token_part(use: "DataFrame", place: PriceScope) -> CostPart | None:
+    """Serving by logged tokens at the prices that the owner states; None without tokens or prices."""
+    if not states_token_prices(place.settings):
+        return None
+    tokens = {name: logged_by_hour(use, name, None) for name in (INPUT, OUTPUT, CACHED)}
+    totals: dict[Any, dict[str, float]] = {}
+    served: dict[Any, float] = {}
+    for name, hours in tokens.items():
+        for period, total, calls in zip(hours["period"], hours["total"], hours["served"], strict=True):
+            totals.setdefault(period, {})[name] = float(total)
+            served[period] = max(served.get(period, 0.0), float(calls))
+    at = sorted(totals)
+    amounts = [token_cost(place.settings, totals[period]) for period in at]
+    rows = _spending_rows(at, amounts, call_currency(place.settings), [served[period] for period in at])
+    return _joined_part("serving", [rows], "tokens", "measured")
 
 
 def _accelerator_cost(resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:

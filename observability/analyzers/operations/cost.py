@@ -33,6 +33,7 @@ from observability.metrics.energy import RESOURCES, RUNS, consumption_question, 
 from observability.metrics.error_cost import ErrorCost, error_cost
 from observability.metrics.month_forecast import MonthForecast, forecast_month_cost, month_cost_claim
 from observability.metrics.prices import PRICES, PriceScope
+from observability.metrics.token_prices import cost_columns
 from observability.proofs.spending import COST_PROOFS
 from observability.stats.interval import Interval
 
@@ -52,7 +53,7 @@ def needs(context: Context) -> dict[str, Ask]:
     """Ask for predictions and their usage, runs, readings, annotations, prices, and decisions by label."""
     if context.window.slice is not None:
         return {}
-    served, use = served_question(), consumption_question("cost")
+    served, use = served_question(), consumption_question(*cost_columns(context.model))
     asks = {
         "served": Ask(served, scope="model"),
         "use": Ask(use, scope="model"),

@@ -37,7 +37,7 @@ from observability.metrics.cost import (
 from observability.metrics.cost_periods import cost_rows_within, cost_total, daily_cost, spent_currencies
 from observability.metrics.energy import RESOURCES, RUNS, consumption_question, served_question
 from observability.metrics.prices import PRICES
-from observability.metrics.token_prices import call_currency, states_token_prices
+from observability.metrics.token_prices import call_currency, cost_columns, states_token_prices
 
 SENTENCE_ORDER = ("month_cost", "cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided", "money_lost_per_thousand")
 PRICED_METRICS = ("cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided")
@@ -86,7 +86,7 @@ def cost_breakdown(here: ModelPage) -> CostBreakdown:
     """The cost of the window, computed as in the analyzer."""
     window = replace(window_without_slice(here), version=None)
     place, prices = price_place(here), load.ask_store(PRICES, window)
-    served, use = load.ask_store(served_question(), window), load.ask_store(consumption_question("cost"), window)
+    served, use = load.ask_store(served_question(), window), load.ask_store(consumption_question(*cost_columns(here.model)), window)
     resources, runs = load.ask_store(RESOURCES, window), load.ask_store(RUNS, window)
     start, end = naive_utc(window.start), naive_utc(window.end)
     readings = pd.concat([load.ask_store(RESOURCES, window.past(PAST_DAYS)), resources], ignore_index=True)

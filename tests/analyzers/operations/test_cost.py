@@ -132,6 +132,30 @@ def test_a_rise_is_told_apart_into_price_and_units() -> None:
     assert same.severity == "ok" and "times as high" not in same.because
 
 
+def test_tokens_are_priced_by_the_owner_s_prices_and_a_logged_cost_wins() -> None:
+    now, past = traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4)
+    prices = {"input_price_per_million": 2.0, "output_price_per_million": 8.0, "token_currency": "USD"}
+    settings = ModelSettings(budget_per_month=1.0, budget_currency="USD", **prices)
+    tokens = [
+        pd.concat(
+            [
+                use(f"feature.{name}", frame["w"].tolist(), [each] * len(frame))
+                for name, each in (("input_tokens", 500.0), ("output_tokens", 100.0))
+            ]
+        )
+        for frame in (now, past)
+    ]
+    found = findings(now, past, usage=tokens[0], past_usage=tokens[1], settings=settings)
+    thousand, month = found["cost_per_thousand"], found["month_cost"]
+    assert thousand.value == pytest.approx(1000 * (500 * 2 + 100 * 8) / 1e6) and thousand.evidence["currency"] == "USD"
+    assert "stated token prices" in thousand.because and (month.severity, month.limit) == ("act", 1.0)
+    logged = [
+        pd.concat([each, use("cost", frame["w"].tolist(), [0.5] * len(frame))]) for each, frame in zip(tokens, (now, past), strict=True)
+    ]
+    own = findings(now, past, usage=logged[0], past_usage=logged[1], settings=settings)["cost_per_thousand"]
+    assert own.value == pytest.approx(500.0) and "logged cost" in own.because
+
+
 @pytest.mark.parametrize(("budget", "severity"), [(None, "unknown"), (330.0, "act"), (369.0, "watch"), (450.0, "ok")])
 def test_the_month_is_held_against_the_budget(budget: float | None, severity: str) -> None:
     now, past = traffic(HOURS, 5), traffic(24 * PAST_DAYS, 6)
