@@ -105,9 +105,10 @@ def form_figures(form: FormResult, currency: str, basis: tuple[float, str]) -> s
 
 
 def fallback_lines(forms: Sequence[FormResult]) -> list[str]:
-    """A line for each form that ran on another device than requested."""
-    return [
+    """A line for each form that ran on another device than requested, wholly or in some operations."""
+    whole = [
         f"  {form.name}: {form.provider} was requested, and the runtime used {form.used_provider} without an error."
         for form in forms
         if form.fell_back
     ]
+    return whole + [f"  {form.name}: {form.partial_fallback}." for form in forms if form.partial_fallback]

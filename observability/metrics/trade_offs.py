@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.core.formatting import plural
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.stats.interval import Interval, rate_interval
@@ -46,8 +47,9 @@ class FormResult:
     """One form of a model, as an audit measured it; what the audit did not measure is None.
 
     probes: number of answers that were compared with the answers of the served form. flips: number of these whose decision differs.
-    unstable: probes whose decision differs between passes of the same form. max_delta, p99_delta: change of the score (multiclass: of any
-    class). bytes: size of the model file. energy_j: per thousand answers. place: its position in the audit's list.
+    unstable: probes whose decision differs between passes of the same form. operations, cpu_operations: operations of one request, and how
+    many of them ran on the processor. max_delta, p99_delta: change of the score (multiclass: of any class). bytes: size of the model file.
+    energy_j: per thousand answers. place: its position in the audit's list.
     """
 
     name: str
@@ -59,6 +61,8 @@ class FormResult:
     threads: int | None = None
     provider: str | None = None
     used_provider: str | None = None
+    operations: int | None = None
+    cpu_operations: int | None = None
     probes: int | None = None
     flips: int | None = None
     parent_flips: int | None = None
@@ -86,6 +90,13 @@ class FormResult:
     def fell_back(self) -> bool:
         """Whether it ran on another device than the requested one."""
         return self.provider is not None and self.used_provider is not None and self.provider != self.used_provider
+
+    @property
+    def partial_fallback(self) -> str | None:
+        """How many operations ran on the processor although the form ran on another device, in words; None where none is known to."""
+        if not self.cpu_operations or not self.operations or self.used_provider == "cpu":
+            return None
+        return f"{self.cpu_operations:,} of {plural(self.operations, 'operation')} ran on the CPU"
 
 
 @dataclass(frozen=True)
@@ -287,7 +298,7 @@ def form_results(listed: Any) -> Iterator[FormResult]:
 
 
 TEXTS = ("parent", "runtime", "precision", "hardware", "provider", "used_provider", "energy_source")
-COUNTS = ("threads", "probes", "flips", "parent_flips", "unstable")
+COUNTS = ("threads", "operations", "cpu_operations", "probes", "flips", "parent_flips", "unstable")
 NUMBERS = (
     "max_spread",
     "max_delta",

@@ -3,8 +3,10 @@
 A form gives scores of encoded rows in the task's shape. A form that cannot be built is left out with the reason.
 """
 
+import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +36,8 @@ class Form:
     """One form of a model.
 
     parent: the form that it was made from. score: from encoded rows to scores. rows: the encoded probes. threads: number of threads that it
-    may use. provider, used: the requested device of the runtime, and the device that it runs on. size: bytes of its file.
+    may use. provider, used: the requested device of the runtime, and the device that it runs on. size: bytes of its file. operations,
+    cpu_operations: how many a request takes, and how many of these ran on the processor; counted where another device was requested.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Form:
     threads: int = 1
     provider: str = "cpu"
     used: str = "cpu"
+    operations: int | None = None
+    cpu_operations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ def onnx_forms(
         session = onnx_session(file, threads, provider)
         wanted = {given.name: given.type for given in session.get_inputs()}
         used = next((short for short, long in PROVIDERS.items() if session.get_providers()[0] == long), session.get_providers()[0])
+        counts = None if provider == "cpu" else profiled_operations(file, provider, {key: row_slice(inputs, 0, 1)[key] for key in wanted})
         return Form(
             own,
             made_from,
@@ -113,6 +119,8 @@ def onnx_forms(
             threads,
             provider,
             used,
+            None if counts is None else counts.total(),
+            None if counts is None else counts[PROVIDERS["cpu"]],
         )
 
     yield form(name, path, "fp32", parent)
@@ -141,14 +149,36 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def onnx_session(file: Path, threads: int, provider: str) -> Any:
-    """A session of ONNX Runtime on the requested device; on the processor where the runtime does not offer it."""
+def profiled_operations(file: Path, provider: str, inputs: dict[str, Any]) -> Counter[str]:
+    """The number of operations of one request by the provider of ONNX Runtime that ran them, in a profiled session of its own."""
+    session = onnx_session(file, 1, provider, profile=True)
+    session.run(None, inputs)
+    profile = Path(session.end_profiling())
+    try:
+        return operations_by_provider(profile.read_text(encoding="utf-8"))
+    finally:
+        profile.unlink()
+
+
+def operations_by_provider(profile: str) -> Counter[str]:
+    """The number of operations in a profile of ONNX Runtime (its JSON) by provider; an operation that ran several times counts once."""
+    ran = {}
+    for event in json.loads(profile):
+        about = event.get("args") or {}
+        if event.get("cat") == "Node" and str(event.get("name")).endswith("_kernel_time") and about.get("provider"):
+            ran[event["name"], about.get("node_index")] = str(about["provider"])
+    return Counter(ran.values())
+
+
+def onnx_session(file: Path, threads: int, provider: str, *, profile: bool = False) -> Any:
+    """A session of ONNX Runtime on the requested device; on the processor where the runtime does not offer it. profile: it writes one."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_profiling = profile
     wanted = dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

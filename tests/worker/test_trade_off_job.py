@@ -1,5 +1,6 @@
 """Forms of a model are run on the same rows: scores, repeats, times and sizes."""
 
+import json
 from pathlib import Path
 
 import lightgbm
@@ -98,6 +99,22 @@ def test_a_part_is_one_form_of_the_model_or_all_of_the_network() -> None:
 def test_a_silent_fallback_is_recorded(measured) -> None:
     (asked,) = [form for form in measured.values["forms"] if form["provider"] == "cuda"]
     assert asked["form"] == "network fp32 on CUDA" and asked["used_provider"] == "cpu"
+    assert 0 < asked["cpu_operations"] == asked["operations"], "a profile of the runtime counts them"
+    assert list(Path().glob("*.json")) == []
+    assert {form["operations"] for form in measured.values["forms"] if form["provider"] == "cpu"} == {None}
+
+
+def test_operations_of_a_profile_count_once_and_by_the_provider_that_ran_them() -> None:
+    """Of the forms in which ONNX Runtime writes profiles: sessions, fences, and an operation that ran in two passes."""
+
+    def event(name: str, provider: str | None, place: int, category: str = "Node") -> dict:
+        about = {"op_name": name, "node_index": str(place)} | ({"provider": provider} if provider else {})
+        return {"cat": category, "pid": 1, "tid": 1, "dur": 3, "ts": 5, "ph": "X", "name": name, "args": about}
+
+    gpu, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+    events = [event("model_run", None, 0, "Session"), event("Gemm_0_fence_before", gpu, 0)]
+    events += 2 * [event("Gemm_0_kernel_time", gpu, 0), event("Shape_1_kernel_time", cpu, 1), event("Gemm_2_kernel_time", gpu, 2)]
+    assert trade_off_forms.operations_by_provider(json.dumps(events)) == {gpu: 2, cpu: 1}
 
 
 def test_a_form_that_depends_on_its_batch_is_found() -> None:

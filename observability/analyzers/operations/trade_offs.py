@@ -190,7 +190,8 @@ def fallback_findings(context: Context, audit: TradeOffAudit, used: str) -> Iter
     blank = undecided_form(context, audit, worst.name, FALLBACKS, len(asked), "")
     blank = replace(blank, value=float(len(fallen)), low=float(len(fallen)), high=float(len(fallen)))
     if not fallen:
-        yield replace(blank, severity="ok", because=f"All {len(asked)} forms ran on the device that was requested.")
+        partly = "".join(f" Of `{form.name}`, {form.partial_fallback}." for form in asked if form.partial_fallback)
+        yield replace(blank, severity="ok", because=f"All {len(asked)} forms ran on the device that was requested.{partly}")
         return
     device, wanted = (worst.used_provider or "").upper(), (worst.provider or "").upper()
     because = f"Form `{worst.name}` ran on {device} although {wanted} was requested, without an error; its times are those of the {device}."

@@ -211,7 +211,10 @@ def forms_table(choice: Choice, used: str) -> None:
         cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in columns}
         about = ", ".join(filter(None, (form.runtime, form.precision, form.hardware)))
         cells |= {
-            "form": {"t": form.name, "sub": "\n".join(filter(None, (about, "in use" if form.name == used else ""))) or None},
+            "form": {
+                "t": form.name,
+                "sub": "\n".join(filter(None, (about, form.partial_fallback, "in use" if form.name == used else ""))) or None,
+            },
             "state": severity_cell(severity, word) if severity else {"t": word},
             "flips": share_cell(*rate.triple) if rate else dict(UNKNOWN_CELL),
         }

@@ -93,6 +93,15 @@ def test_a_silent_fallback_is_critical_in_use_and_a_warning_elsewhere() -> None:
     assert (beside.severity, beside.subject) == ("watch", "form=fp32 on CUDA")
 
 
+def test_single_operations_that_fell_back_are_told_and_are_no_alarm() -> None:
+    partly = {"provider": "cuda", "used_provider": "cuda", "operations": 12, "cpu_operations": 3}
+    found = judged(partly)["form_fallbacks"]
+    assert found.severity == "ok" and "3 of 12 operations ran on the CPU." in found.because
+    assert "ran on the CPU" not in judged(partly | {"cpu_operations": 0})["form_fallbacks"].because
+    whole = judged(partly | {"used_provider": "cpu", "cpu_operations": 12})["form_fallbacks"]
+    assert whole.severity == "act" and "of 12 operations" not in whole.because
+
+
 def test_forms_that_are_merely_compared_ask_for_nothing() -> None:
     found = by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "small", 0.2), clean_form(RNG(2), "int8")])]))
     assert {each.severity for each in found.values()} == {"ok"}
