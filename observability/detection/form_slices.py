@@ -69,8 +69,13 @@ class WorstSlice:
     def rates(self) -> str:
         """The share of changed decisions in the slice and in the other rows, in words."""
         part = self.excess.part
-        where = f"{part.column} `{part.level}`"
-        return f"{percent(self.excess.rate)} of {part.n:,} rows in {where}, {percent(self.excess.rest)} of the others"
+        return f"{percent(self.excess.rate)} of {part.n:,} rows in {self.where}, {percent(self.excess.rest)} of the others"
+
+    @property
+    def where(self) -> str:
+        """The slice in words."""
+        part = self.excess.part
+        return f"`{part.name}`" if part.is_watched else f"{part.column} `{part.level}`"
 
     @property
     def more(self) -> str:

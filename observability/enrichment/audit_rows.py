@@ -11,6 +11,7 @@ from observability.core.catalog import Column, Model, Version
 from observability.core.questions import Sample
 from observability.core.time import aware_utc
 from observability.core.window import Environment, Slice, Window
+from observability.metrics.trade_offs import IN_SLICE
 from observability.records.values import AFTER_LAST, FIRST
 from observability.stats.arrays import Array, Floats
 from observability.worker.features import canonical_scalar
@@ -86,7 +87,7 @@ def _labelled(store: "Store", model: Model, version: Version, window: Window, ro
     """The rows with a label of a sample of a window."""
     columns = version_columns(model, version)
     sensitive = [column for column in model.columns if column.sensitive]
-    sliced = [slice_ for text in model.settings.slices if (slice_ := Slice.parse(text)) is not None]
+    sliced = watched_slices_of(model)
     wanted = [model.resolve(name) for slice_ in sliced for name, _ in slice_.conditions if model.column(model.resolve(name))]
     names = dict.fromkeys(["id", "score", "label", "label_value", *(c.reference for c in (*columns, *sensitive)), *wanted])
     frame = store.ask(Sample("outcomes", tuple(names), rows), window)
@@ -96,9 +97,14 @@ def _labelled(store: "Store", model: Model, version: Version, window: Window, ro
     inputs = frame[[c.reference for c in columns]].set_axis([c.name for c in columns], axis=1)
     groups = {column.name: column_levels(column, version, frame[column.reference]) for column in sensitive}
     for slice_ in sliced:
-        groups[str(slice_)] = _in_slice(model, slice_, frame)
+        groups[str(slice_)] = slice_membership(model, slice_, frame)
     scores = frame["score"].to_numpy(np.float64)
     return AuditRows(model, tuple(map(str, frame["id"])), inputs, labels, scores, groups, window.environment)
+
+
+def watched_slices_of(model: Model) -> list[Slice]:
+    """The slices that the owner watches."""
+    return [slice_ for text in model.settings.slices if (slice_ := Slice.parse(text)) is not None]
 
 
 def column_levels(column: Column, version: Version, values: "Series[Any]") -> Array:
@@ -113,15 +119,15 @@ def column_levels(column: Column, version: Version, values: "Series[Any]") -> Ar
     return np.asarray(values.astype(object).where(values.notna(), None))
 
 
-def _in_slice(model: Model, slice_: Slice, frame: "DataFrame") -> Array:
-    """`in it` or `outside` for each row; None where a condition is about a field that the sample does not hold."""
+def slice_membership(model: Model, slice_: Slice, frame: "DataFrame") -> Array:
+    """IN_SLICE or `outside` for each row; None where a condition is about a field that the sample does not hold."""
     inside = np.ones(len(frame), np.bool_)
     for name, value in slice_.conditions:
         reference = model.resolve(name)
         if reference not in frame:
             return np.full(len(frame), None, dtype=object)
         inside &= np.array(["null" if each is None or each != each else canonical_scalar(each) for each in frame[reference]]) == value
-    return np.where(inside, "in it", "outside").astype(object)
+    return np.where(inside, IN_SLICE, "outside").astype(object)
 
 
 def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> tuple[list[dict[str, Any]], list[str]]:

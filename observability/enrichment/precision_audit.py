@@ -24,10 +24,10 @@ from observability.core.finding import iso
 from observability.core.questions import Sample
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
-from observability.enrichment.audit_rows import column_levels
+from observability.enrichment.audit_rows import column_levels, slice_membership, watched_slices_of
 from observability.enrichment.audit_steps import AuditSteps, Progress
 from observability.metrics.prices import PRICES, PriceScope, prices_at
-from observability.metrics.trade_offs import PRECISION_AUDITS, SERVED_FORM, compared_forms, form_results, trade_off_audits
+from observability.metrics.trade_offs import IN_SLICE, PRECISION_AUDITS, SERVED_FORM, compared_forms, form_results, trade_off_audits
 from observability.worker.limits import WorkerError
 from observability.worker.requests import LIBRARIES, artifact_kind, scores_from_frame
 from observability.worker.trade_off_forms import is_network_form
@@ -275,16 +275,25 @@ def network_rows(store: "Store", model: Model, version: Version) -> "DataFrame":
     return frame.rename(columns=_plain_names(columns))
 
 
-def probe_levels(probes: "DataFrame", model: Model, version: Version) -> dict[str, list[str]]:
-    """The level of each probe in each category and sensitive attribute; for a sensitive number, its band if the version has bands."""
+def probe_levels(probes: "DataFrame", model: Model, version: Version) -> dict[str, list[str | None]]:
+    """The level of each probe in each category and sensitive attribute; for a sensitive number, its band if the version has bands.
+
+    Each watched slice whose columns the probes hold is there by its text: IN_SLICE, or None outside. A slice of one level is that level.
+    """
     bands = {column.name for column in model.columns if (edges := version.edges.get(f"band.{column.name}")) and edges.edges}
     chosen = [column for column in model.columns if column.kind != "number" or (column.sensitive and column.name in bands)]
     places = {column: _plain_names([column])[column.reference] for column in chosen}
-    return {
+    found: dict[str, list[str | None]] = {
         column.name: ["null" if level is None else str(level) for level in column_levels(column, version, probes[place])]
         for column, place in places.items()
         if place in probes
     }
+    rows = probes.rename(columns={plain: reference for reference, plain in _plain_names(model.columns).items()})
+    for slice_ in watched_slices_of(model):
+        inside = slice_membership(model, slice_, rows)
+        if not (len(slice_.conditions) == 1 and slice_.conditions[0][0] in found) and (inside == IN_SLICE).any():
+            found[str(slice_)] = [IN_SLICE if level == IN_SLICE else None for level in inside]
+    return found
 
 
 def priced_forms(

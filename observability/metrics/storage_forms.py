@@ -219,7 +219,7 @@ def quantised(values: "Floats", levels: int = LEVELS) -> "Floats":
 
 
 def prediction_change(
-    before: "Floats", after: "Floats", task: str, threshold: float = 0.5, levels: Mapping[str, Sequence[str]] | None = None
+    before: "Floats", after: "Floats", task: str, threshold: float = 0.5, levels: Mapping[str, Sequence[str | None]] | None = None
 ) -> PredictionChange:
     """Compare the scores of the same rows before and after.
 

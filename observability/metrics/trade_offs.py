@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.formatting import plural
+from observability.core.formatting import plural, slice_in_words
 from observability.core.questions import Records
 from observability.core.time import aware_utc
+from observability.core.window import Slice
 from observability.stats.interval import Interval, rate_interval
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ PRECISION_AUDITS = Records("audit", ("model", "version", "at", "audit", "results
 SERVED_FORM = "as served"
 TOLERANCE = 0.05
 """For a regression: an answer counts as changed from this many standard deviations of the served answers."""
+IN_SLICE = "in it"
+"""The level of rows inside a watched slice."""
 MIN_PROBES = 30
 """Probes of a slice below which it is not compared."""
 MAX_LEVELS = 30
@@ -34,12 +37,27 @@ MIN_COST = 0.01
 
 @dataclass(frozen=True)
 class FormSlice:
-    """Changed decisions among the probes of one level of a column."""
+    """Changed decisions among the probes of one level of a column, or of a watched slice (column: its text; level: IN_SLICE)."""
 
     column: str
     level: str
     n: int
     flips: int
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it is a slice that the owner watches."""
+        return self.level == IN_SLICE and "=" in self.column
+
+    @property
+    def slice_text(self) -> str:
+        """The slice as links and findings name it."""
+        return self.column if self.is_watched else str(Slice(((self.column, self.level),)))
+
+    @property
+    def name(self) -> str:
+        """Column and level for charts, or the watched slice in words."""
+        return slice_in_words(self.column) if self.is_watched else f"{self.column} {self.level}"
 
 
 @dataclass(frozen=True)
@@ -174,15 +192,16 @@ def score_differences(base: Any, other: Any) -> tuple[float, float]:
     return float(gap.max()), float(np.quantile(gap, 0.99))
 
 
-def slice_counts(changed: Any, columns: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+def slice_counts(changed: Any, columns: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]]:
     """Return the number of probes and of changed decisions for each level of each column.
 
     Parameters
     ----------
     changed : array_like of bool
         Which probes are decided differently.
-    columns : mapping of str to sequence of str
-        The level of each probe; columns with more than MAX_LEVELS levels are left out, and levels of fewer than MIN_PROBES probes.
+    columns : mapping of str to sequence of str or None
+        The level of each probe, None if it has none; columns with more than MAX_LEVELS levels are left out, and levels of fewer
+        than MIN_PROBES probes.
 
     Returns
     -------
@@ -191,10 +210,11 @@ def slice_counts(changed: Any, columns: Mapping[str, Sequence[str]]) -> list[dic
     """
     found, changed = [], np.asarray(changed, bool)
     for column, texts in columns.items():
-        levels, places = np.unique(np.asarray(texts, object).astype(str), return_inverse=True)
+        known = np.array([text is not None for text in texts], bool)
+        levels, places = np.unique(np.asarray(texts, object)[known].astype(str), return_inverse=True)
         if levels.size > MAX_LEVELS:
             continue
-        counts, flips = np.bincount(places, minlength=levels.size), np.bincount(places[changed], minlength=levels.size)
+        counts, flips = np.bincount(places, minlength=levels.size), np.bincount(places[changed[known]], minlength=levels.size)
         found += [
             {"column": column, "level": str(level), "n": int(n), "flips": int(hits)}
             for level, n, hits in zip(levels, counts, flips, strict=True)
@@ -208,7 +228,7 @@ def compared_forms(
     scores: Mapping[str, Any],
     task: str,
     threshold: float | None,
-    columns: Mapping[str, Sequence[str]],
+    columns: Mapping[str, Sequence[str | None]],
 ) -> list[dict[str, Any]]:
     """Return each measured form, with its scores compared with the first form's and with its parent's.
 
@@ -222,7 +242,7 @@ def compared_forms(
         As in `changed_answers`.
     threshold : float or None
         As in `changed_answers`.
-    columns : mapping of str to sequence of str
+    columns : mapping of str to sequence of str or None
         As in `slice_counts`.
 
     Returns

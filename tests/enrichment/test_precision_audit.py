@@ -1,20 +1,24 @@
 """An audit of precision: energy of each form, prices, and results that were measured elsewhere."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from observability.cli.commands_trade_offs import form_figures
 from observability.core.catalog import Column, Edges, Model, Version
 from observability.core.errors import UsageError
+from observability.core.formatting import slice_in_words
 from observability.core.settings import ModelSettings
 from observability.enrichment import precision_audit
 from observability.metrics.prices import PRICE_COLUMNS, PriceScope
-from observability.metrics.trade_offs import form_results
+from observability.metrics.trade_offs import compared_forms, form_results
+from tests.support.form_audits import audit_row, trade_off_findings
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 
@@ -120,3 +124,21 @@ def test_probes_are_cut_by_categories_and_by_the_bands_of_sensitive_numbers() ->
         "age": ["below 25", "25 to below 40", "null"],
         "years": ["2 and above", "below 2", "2 and above"],
     }
+    watched = ModelSettings(slices=("job=cook&sex=F", "sex=F", "job=pilot&sex=M", "device=d1"))
+    own = replace(model, settings=watched)
+    assert precision_audit.probe_levels(probes, own, Version("1")) == plain | {"job=cook&sex=F": ["in it", None, None]}
+
+
+def test_flips_are_counted_in_the_slices_that_the_owner_watches_and_the_worst_is_named_by_its_text() -> None:
+    """By hand: 50 of 400 rows are in the slice, and 20 of these and 4 others change."""
+    inside = np.arange(400) < 50
+    changed = (np.arange(400) < 20) | (np.arange(400) >= 396)
+    scores = {"as served": np.zeros(400), "int8": changed.astype(float)}
+    columns = {"job=cook&sex=F": ["in it" if each else None for each in inside]}
+    forms = compared_forms([{"form": "as served", "parent": None}, {"form": "int8", "parent": "as served"}], scores, "binary", 0.5, columns)
+    (part,) = list(form_results(forms))[1].slices
+    assert (part.n, part.flips, part.slice_text, part.name) == (50, 20, "job=cook&sex=F", slice_in_words("job=cook&sex=F"))
+    found = trade_off_findings([audit_row(forms[1:], in_use="int8")])
+    (gap,) = [each for each in found if each.metric == "form_slice_gap"]
+    assert gap.severity == "act" and gap.slice == "job=cook&sex=F" and gap.value == pytest.approx(20 / 50 - 4 / 350)
+    assert gap.low is not None and gap.low < gap.value

@@ -13,7 +13,6 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, iso
 from observability.core.formatting import format_day
 from observability.core.numerals import percent
-from observability.core.window import Slice
 from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_severity, missing_rows, slice_excesses, worst_slice
 from observability.metrics.form_decisions import FORM_DECISIONS, FormDecision, served_form_decisions
 from observability.metrics.trade_offs import PRECISION_AUDITS, FormResult, TradeOffAudit, latest_audits, trade_off_audits
@@ -156,8 +155,8 @@ def slice_findings(context: Context, audit: TradeOffAudit, form: FormResult, sli
         )
         yield replace(blank, severity="ok", because=because)
         return
-    because = f"Form `{form.name}` changes decisions mainly in {part.column} `{part.level}`: {worst.rates}.{worst.more}"
-    yield replace(blank, severity=worst.severity, because=because, slice=str(Slice(((part.column, part.level),))), likely_source="model")
+    because = f"Form `{form.name}` changes decisions mainly in {worst.where}: {worst.rates}.{worst.more}"
+    yield replace(blank, severity=worst.severity, because=because, slice=part.slice_text, likely_source="model")
 
 
 def unstable_findings(context: Context, audit: TradeOffAudit, form: FormResult) -> Iterator[Finding]:

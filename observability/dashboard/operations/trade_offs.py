@@ -263,7 +263,7 @@ def slice_section(choice: Choice) -> None:
     rows = []
     for part in form.slices:
         rate = rate_interval(part.flips, part.n)
-        rows.append({"name": f"{part.column} {part.level}", "value": rate.value, "low": rate.low, "high": rate.high, "n": part.n})
+        rows.append({"name": part.name, "value": rate.value, "low": rate.low, "high": rate.high, "n": part.n})
     table = pd.DataFrame(rows).sort_values("value", ascending=False, kind="stable")
     shown, overall = table.head(MAX_SLICES).reset_index(drop=True), form.flip_rate
     assert overall is not None and overall.value is not None
