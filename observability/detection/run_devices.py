@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.core.finding import Severity
+from observability.detection.device_figures import device_unit, use_of_run
 from observability.detection.device_readings import temperature_limits
 from observability.detection.run_claims import RunClaim, run_figure
 from observability.metrics.energy import is_processor
@@ -36,8 +37,8 @@ def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunCla
         told = [hot_device(run, name, rows, temperature_limits(device)), throttled_device(run, name, rows)]
         if not is_processor(device):  # an idle processor costs little, and `device_memory_gb` is that of an accelerator
             told += [idle_device(run, name, rows), full_memory(run, name, rows)]
-        reader = {"reader": {"device": device, "host": host}}
-        found += [replace(each, evidence=each.evidence | reader) for each in told if each is not None]
+        reader, subject = {"reader": {"device": device, "host": host}}, f"{use_of_run(run).subject}{device_unit(device, host or None)}"
+        found += [replace(each, subject=subject, evidence=each.evidence | reader) for each in told if each is not None]
     return found
 
 

@@ -24,7 +24,10 @@ def run_device_proof(finding: Finding, context: Context) -> str | None:
         return None
     figure, known = FIGURES_OF_DEVICES[finding.metric]
     read = where_clause([f'"at" < {time_literal(context.window.end)}', *known_record_conditions(context)])
-    own = [f"run = {text_literal(finding.subject.removeprefix('run:'))}", f"device = {text_literal(kept['device'])}"]
+    own = [
+        f"run = {text_literal(finding.subject.removeprefix('run:').rpartition('/device:')[0])}",
+        f"device = {text_literal(kept['device'])}",
+    ]
     own += [f"coalesce(host, '') = {text_literal(kept['host'])}", known]
     return f"""WITH readings AS (
   SELECT * FROM resources {read} ORDER BY "at" DESC LIMIT {MOST_READINGS}
