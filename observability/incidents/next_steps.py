@@ -59,6 +59,11 @@ STEPS: dict[str, tuple[str, ...]] = {
         "Open its requests, and ask who sends them.",
         "If the model was copied or misled, retrain it, or answer with rounded scores.",
     ),
+    "dataset": (
+        "Read the rows that the audit found.",
+        "Correct them or leave them out, and audit the dataset again.",
+        "If a model was fitted on them, fit it again and compare.",
+    ),
     "standing": (
         "Decide whether this level is acceptable, and until when.",
         "If it is, renew the reference or set a limit of your own.",
@@ -100,7 +105,7 @@ def general_steps(incident: Incident, task: str | None = None) -> tuple[str, ...
     kind: str = incident.source
     if incident.standing:
         kind = "standing"
-    elif pipeline_stage(lead) in ("run", "request"):
+    elif pipeline_stage(lead) in ("run", "request", "dataset"):
         kind = pipeline_stage(lead)
     elif kind == "input" and reports_broken_values(lead):
         kind = "broken"

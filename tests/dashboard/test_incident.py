@@ -194,6 +194,8 @@ def test_every_kind_of_fault_has_steps() -> None:
             assert len(general_steps(incident_of(lead, source=source))) == 3
     slow = finding("run:r1/rank:2", "training/runs", "straggler_score")
     assert "Open the run" in general_steps(incident_of(slow, source="system"))[0]
+    suspects = finding("dataset:loan 1 reference", "data/cleaning", "audited_suspects")
+    assert "the audit found" in general_steps(incident_of(suspects))[0], "it asked for the feed of a dataset"
     assert not is_about_predictions(incident_of(slow)), "a slow rank affects no prediction, and costs no errors"
     assert is_about_predictions(incident_of(finding()))
     assert "`age`" in general_steps(incident_of(finding()))[0]
