@@ -18,8 +18,8 @@ def findings_of_night(answers: pd.DataFrame, night: int, budget: float | None = 
     """The findings by metric, from the rows of one of the vendor's files. budget: of a month, in USD."""
     rows = answers.assign(
         at=answers["at"].dt.tz_localize(None).astype("datetime64[us]"),
-        features=answers[list(vendor.FEATURES)].to_dict("records"),
-        extra=answers[[name for name in FIELDS if name in answers]].to_dict("records"),
+        features=pd.Series(answers[list(vendor.FEATURES)].to_dict("records"), answers.index),
+        extra=pd.Series(answers[[name for name in FIELDS if name in answers]].to_dict("records"), answers.index),
     )[list(COLUMNS)]
     end = (vendor.FIRST + timedelta(days=night, hours=6)).astimezone(UTC)
     budgets = {} if budget is None else {vendor.MODEL: (budget, "USD")}
