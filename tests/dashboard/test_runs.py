@@ -342,6 +342,14 @@ def test_64_ranks_fit_on_a_screen_and_a_small_difference_is_seen() -> None:
     assert few.data[0].zmax == 3 and few.layout.height == 4 * 26 + 80 and len(few.layout.yaxis.ticktext) == 4
 
 
+@pytest.mark.parametrize(("steps", "ranks"), [(60, 64), (60, 4), (10_000, 4), (10_000, 300), (1, 2)])
+def test_the_map_of_ranks_has_few_cells(steps: int, ranks: int) -> None:
+    """64 ranks by 60 steps were 3,840 elements to click, which kept a browser busy for ten seconds and more."""
+    columns = -(-steps // charts_runs.step_stride(steps, ranks))
+    assert 1 <= columns * min(ranks, charts_runs.MAX_RANKS) <= 1500 and columns <= charts_runs.MAX_STEPS
+    assert columns == steps or columns * min(ranks, charts_runs.MAX_RANKS) > 400, "as many as there is room for"
+
+
 def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) -> None:
     members = [each.run for each in load_runs.analyzed_training_runs(None) if each.run.study == "s"]
     frame = runs_curves.study_frame(members)

@@ -16,7 +16,7 @@ MAX_POINTS = 1500
 """Most points of one line. If there are more, only the lowest and the highest point of each stretch are drawn, so that spikes stay
 visible.
 """
-MAX_STEPS, MAX_RANKS = 240, 64
+MAX_STEPS, MAX_RANKS, MAX_CELLS = 240, 64, 1500
 ALL_ROWS, LABEL_HEIGHT = 560, 14
 """Pixels that the rows of all ranks take, where they may be so low, and that a label of a row needs."""
 REACHES = (0.5, 1.0, 2.0, 3.0)
@@ -91,9 +91,9 @@ def parallel_coordinates(frame: pd.DataFrame, *, metric: str) -> go.Figure:
     return theme.themed(figure, height=300 if few else 360).update_layout(margin={"l": 40, "r": 90, "t": 60 if few else 120, "b": 20})
 
 
-def step_stride(steps: int) -> int:
-    """How many steps one column of the heatmap stands for."""
-    return max(-(-steps // MAX_STEPS), 1)
+def step_stride(steps: int, ranks: int) -> int:
+    """How many steps one column of the heatmap stands for. Each cell is an element of the page, so that many ranks have fewer columns."""
+    return max(-(-steps // min(MAX_STEPS, MAX_CELLS // max(min(ranks, MAX_RANKS), 1))), 1)
 
 
 def rank_row_height(ranks: int, most: int, least: int) -> tuple[int, int]:

@@ -26,7 +26,7 @@ def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
     st.header("Ranks", anchor=False)
     st.caption("Own work of each rank: its phases without the wait for the slowest rank. Click a cell for the phases of that step.")
     said = next((each.because.replace("`", "") for each in judged.claims or () if each.metric == "straggler_score"), "Ranks by step.")
-    every = charts_runs.step_stride(len(times.steps))
+    every = charts_runs.step_stride(len(times.steps), len(times.ranks))
     tables = {ALL: times.own, **times.phases, "waiting": times.wait}
     shown = st.segmented_control("Phase", list(tables), default=ALL, key="phase", bind=BIND)
     table = tables.get(shown or ALL, times.own)
