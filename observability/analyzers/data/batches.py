@@ -143,9 +143,9 @@ def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]
     if not told:
         if source.batches:
             more = max(MIN_PAST_VALUES - source.earlier, 1)
+            before = batch_count(source.earlier) if source.earlier else "no batch"
             because = (
-                f"Deliveries of source `{source.name}` cannot be judged yet: {batch_count(source.earlier)} "
-                f"before this window, about {more} more needed."
+                f"Deliveries of source `{source.name}` cannot be judged yet: {before} came before this window; about {more} more needed."
             )
             if source.batches > MIN_PAST_VALUES:
                 because += f" Choose a shorter window to judge the later ones of its {batch_count(source.batches)}."

@@ -349,9 +349,10 @@ def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: C
     if small:
         because += f"their batches have fewer than {MIN_ROWS} rows with values."
     elif most < MIN_PAST_VALUES:
+        before = f"at most {count_of(most, 'batch')}" if most else "no batch"
         because += (
-            f"at most {count_of(most, 'batch')} of a device before this window; about {MIN_PAST_VALUES - most} more needed, or "
-            f"{MIN_DEVICES} devices that hold the same columns."
+            f"{before} of a device came before this window; "
+            f"about {MIN_PAST_VALUES - most} more needed, or {MIN_DEVICES} devices that hold the same columns."
         )
     else:
         because += "no statistic was logged in both this window and before it."

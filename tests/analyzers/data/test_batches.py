@@ -105,7 +105,7 @@ def test_a_bad_week_of_the_past_does_not_hide_the_next_one(rows: list[dict]) -> 
 def test_a_new_source_says_what_it_needs() -> None:
     found = judged(delivered(np.random.default_rng(7), range(-4, 7)))
     assert severities(found) == {"batch_rows": "unknown"} and found["batch_rows"].value is None
-    assert "4 batches before this window, about 3 more needed" in found["batch_rows"].because
+    assert "4 batches came before this window; about 3 more needed" in found["batch_rows"].because
 
 
 def test_what_is_not_logged_is_not_judged(rows: list[dict]) -> None:

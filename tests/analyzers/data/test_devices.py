@@ -126,7 +126,7 @@ def test_few_rows_and_few_batches_are_no_alarm() -> None:
     (undecided,) = [each for each in device_findings(few) if each.severity != "ok"]
     assert undecided.severity == "unknown"
     assert (
-        "3 devices of source `greenhouse` cannot be judged yet: at most 4 batches of a device before this window; about 3 more needed"
+        "3 devices of source `greenhouse` cannot be judged yet: at most 4 batches of a device came before this window; about 3 more needed"
         in (undecided.because)
     )
 
