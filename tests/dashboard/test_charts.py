@@ -298,6 +298,13 @@ def test_overlays_draw_both_sides_on_the_same_steps() -> None:
     assert "<a " not in json.dumps(figure.to_plotly_json(), default=str)
 
 
+@pytest.mark.parametrize(("at", "form"), [("2013-12-31", "%-d %b %Y"), ("2013-12-31 14:00", "%-d %b %Y %H:%M")])
+def test_a_single_period_has_one_tick(at: str, form: str) -> None:
+    """The axis of one day named 12:00 of the day before and of that day."""
+    axis = charts_time.traffic_bars(pd.DataFrame({"period": [pd.Timestamp(at)], "n": [3]})).layout.xaxis
+    assert [pd.Timestamp(tick) for tick in axis.tickvals] == [pd.Timestamp(at)] and axis.tickformat == form
+
+
 def test_confusion_shows_the_share_of_each_label() -> None:
     figure = charts_outcomes.confusion_heatmap([[90.0, 10.0], [30.0, 70.0]], ["no", "yes"])
     assert [list(row) for row in figure.data[0].z] == [[0.9, 0.1], [0.3, 0.7]]

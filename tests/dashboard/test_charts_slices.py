@@ -34,7 +34,19 @@ def test_the_waterfall_steps_from_before_to_now() -> None:
          ["Now", 12, 11, 13, 0, 12, True, True]],
         columns=["step", "value", "low", "high", "start", "end", "whole", "sure"],
     )  # fmt: skip
-    (bars,) = charts_waterfall.change_waterfall(rows, name="Mean absolute error", unit="").data
+    figure = charts_waterfall.change_waterfall(rows, name="Mean absolute error", unit="")
+    (bars,), ticks = figure.data, figure.layout.xaxis.ticktext
+    assert ticks[1].endswith("+3.00") and ticks[3].endswith("12.0")
     assert list(bars.base) == [0, 10, 13, 0] and list(bars.y) == [10, 3, -1, 12]
     assert list(bars.marker.color) == [theme.PRIMARY, theme.ACT, theme.NEUTRAL, theme.PRIMARY]
     assert list(bars.error_y.array) == [1, 2, 1.5, 1] and "3.00 (1.00 to 5.00)" in bars.customdata[1]
+
+
+def test_the_parts_of_a_changed_share_are_in_points() -> None:
+    """The bar said `Concept drift 2 %` under a sentence that said +2.01 points."""
+    rows = pd.DataFrame(
+        [["Before", 0.238, 0, 0.238, True, True], ["Concept drift", 0.0201, 0.238, 0.2581, False, True]],
+        columns=["step", "value", "start", "end", "whole", "sure"],
+    ).assign(low=0.0, high=0.3)
+    ticks = charts_waterfall.change_waterfall(rows, name="Error rate", unit="share").layout.xaxis.ticktext
+    assert ticks[0].endswith("23.8 %") and ticks[1].endswith("+2.01 points")

@@ -274,12 +274,14 @@ def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.
 
 
 def period_axis(figure: go.Figure, periods: "pd.Series[Any]") -> None:
-    """With a single period, the axis spans a day on either side, with bars of a day; without any it has no ticks."""
+    """With a single period, the axis spans a day on either side, with bars of a day and one tick; without any it has no ticks."""
     if periods.empty:
         figure.update_xaxes(showticklabels=False)
     elif periods.nunique() == 1:
         day = pd.Timedelta(days=1)
-        figure.update_xaxes(range=[periods.iloc[0] - day, periods.iloc[0] + day])
+        only = periods.iloc[0]
+        form = "%-d %b %Y" if only == only.normalize() else "%-d %b %Y %H:%M"
+        figure.update_xaxes(range=[only - day, only + day], tickmode="array", tickvals=[only], tickformat=form)
         figure.update_traces(width=day / pd.Timedelta(milliseconds=1), selector={"type": "bar"})  # plotly makes a hairline of a single bar
 
 

@@ -32,8 +32,18 @@ def change_waterfall(frame: pd.DataFrame, *, name: str, unit: str) -> go.Figure:
     connector = {"color": theme.NEUTRAL, "width": 1, "dash": "dot"}
     for place, end in enumerate(rows["end"][:-1]):
         figure.add_shape(type="line", x0=place + 0.28, x1=place + 0.72, y0=end, y1=end, line=connector)
-    theme.themed(figure, height=320, y=name, tickformat=",.3~%" if unit == "share" else None, rangemode="tozero")
+    theme.themed(figure, height=320, y=name, tickformat=theme.PERCENT if unit == "share" else None, rangemode="tozero")
     names = ["<br>".join(textwrap.wrap(step, 11, break_long_words=False)) for step in rows["step"]]
-    ticks = [f"{name}<br>{formatting.format_value(value, unit)}" for name, value in zip(names, rows["value"], strict=True)]
+    figures = [
+        formatting.format_value(value, unit) if whole else signed_change_words(value, unit)
+        for value, whole in zip(rows["value"], rows["whole"], strict=True)
+    ]
+    ticks = [f"{name}<br>{words}" for name, words in zip(names, figures, strict=True)]
     across = {"tickmode": "array", "tickvals": list(rows.index), "ticktext": ticks, "tickangle": 0}
     return figure.update_xaxes(**across, range=[-0.5, len(rows) - 0.5])
+
+
+def signed_change_words(value: float, unit: str) -> str:
+    """A difference with its sign; a difference of shares is in points."""
+    plus = "+" if value > 0 else ""
+    return f"{plus}{formatting.format_number(100 * value)} points" if unit == "share" else f"{plus}{formatting.format_number(value)}"

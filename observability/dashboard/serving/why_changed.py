@@ -11,6 +11,7 @@ from observability.core.finding import Finding
 from observability.core.window import Slice
 from observability.dashboard import frame, links
 from observability.dashboard.charts import waterfall as charts_waterfall
+from observability.dashboard.charts.waterfall import signed_change_words
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.table import column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph
@@ -60,7 +61,7 @@ def change_waterfall_section(here: ModelPage, found: Mapping[str, Finding]) -> N
     rows, (name, unit) = _change_steps_frame(finding), _loss(here)
     before, inputs, relation, now = rows["value"]
     levels = f"{name} {formatting.format_value(before, unit)} → {formatting.format_value(now, unit)}"
-    parts = f"covariate shift {_signed_loss(inputs, unit)}, concept drift {_signed_loss(relation, unit)}."
+    parts = f"covariate shift {signed_change_words(inputs, unit)}, concept drift {signed_change_words(relation, unit)}."
     words = f"{levels}. Unreliable split: {parts}" if finding.severity == "unknown" else f"{levels}: {parts}"
     plain_paragraph(words)
     figure = charts_waterfall.change_waterfall(rows, name=name, unit=unit)
@@ -74,12 +75,6 @@ def change_waterfall_section(here: ModelPage, found: Mapping[str, Finding]) -> N
     )
 
 
-def _signed_loss(value: float, unit: str) -> str:
-    """A difference with its sign; a difference of shares is in points."""
-    plus = "+" if value > 0 else ""
-    return f"{plus}{formatting.format_number(100 * value)} points" if unit == "share" else f"{plus}{formatting.format_number(value)}"
-
-
 def covariate_shift_section(here: ModelPage, found: Mapping[str, Finding]) -> None:
     """Draw the inputs whose shift explains most, each a link to its drift."""
     inputs = found[INPUTS].evidence["carried"] if INPUTS in found else []
@@ -91,9 +86,9 @@ def covariate_shift_section(here: ModelPage, found: Mapping[str, Finding]) -> No
     columns = (column("name", "Input", strong=True), column("value", "Effect", align="right", help="With its 95 % interval"))
     rows = []
     for part in inputs:
-        interval = f"{_signed_loss(part['low'], unit)} to {_signed_loss(part['high'], unit)}"
+        interval = f"{signed_change_words(part['low'], unit)} to {signed_change_words(part['high'], unit)}"
         link = links.link_cell(part["name"], "drift", here.scope, feature=part["name"])
-        rows.append(table_row(name=link, value={"t": _signed_loss(part["value"], unit), "sub": interval}))
+        rows.append(table_row(name=link, value={"t": signed_change_words(part["value"], unit), "sub": interval}))
     draw_table("inputs", "Inputs whose shift explains most", columns, rows, compact=True)
 
 
