@@ -24,6 +24,7 @@ from observability.dashboard.scope import BIND
 from observability.dashboard.serving import slices
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, cut_note, plain_caption, plain_paragraph
+from observability.investigation.label_types import class_words
 from observability.metrics.performance import confusion_matrix, outcome_aggregates
 
 COLUMNS = columns_on_phone(
@@ -100,7 +101,8 @@ def errors_section(here: ModelPage) -> None:
     counted = f"{formatting.format_count(wrong)} of {formatting.format_count(total)} decisions"
     words = f"{formatting.format_share(wrong / total)} wrong: {counted}."
     plain_paragraph(words)
-    figure, twin = charts_outcomes.confusion_heatmap(matrix.tolist(), classes), confusion_frame(matrix, classes)
+    names = [class_words(here.model, name) for name in classes]
+    figure, twin = charts_outcomes.confusion_heatmap(matrix.tolist(), names), confusion_frame(matrix, names)
     on_cell = clicks.cases_on_click("confusion", lambda point: cases_of_confusion_cell(here, point, classes))
     metrics = ("accuracy", "precision", "recall")
     frame.chart_with_table(figure, twin, key="confusion", alt=words, metrics=metrics, on_select=on_cell)
