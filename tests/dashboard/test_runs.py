@@ -127,7 +127,7 @@ def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -
     assert "Look at its storage" not in line.value and "Look at its storage" in line.help
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in tables(ranks)["Efficiency of many"]["rows"]}
     assert "Needs flops_per_step and peak_flops" in figures["FLOPs utilisation (MFU)"]["how"]["t"]
-    assert "Needs flops_per_step, bytes_per_step" in figures["Of the roofline"]["how"]["t"]
+    assert "Needs flops_per_step, bytes_per_step" in figures["Share of the roofline"]["how"]["t"]
 
 
 def test_the_batch_of_a_spike_and_the_lineage_of_runs_are_linked(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,13 +148,14 @@ def test_a_run_of_one_process_that_states_its_operations_shows_how_well_its_devi
     """A step takes 30 s: 6e12 / 30 = 2e11 operations a second of 1e12; 100 a byte is beyond the ridge, 1e12 / 1e10."""
     shown = tables(opened("runs", run="plain-3"))["Efficiency of plain-3"]["rows"]
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in shown}
-    assert [figures[name]["value"]["t"] for name in ("Time per step", "FLOPs utilisation (MFU)", "Of the roofline")] == [
+    assert [figures[name]["value"]["t"] for name in ("Time per step", "FLOPs utilisation (MFU)", "Share of the roofline")] == [
         "30 s",
         "20 %",
         "20 %",
     ]
     assert (
-        "ranks" not in figures["FLOPs utilisation (MFU)"]["how"]["t"] and "compute is the limit" in figures["Of the roofline"]["how"]["t"]
+        "ranks" not in figures["FLOPs utilisation (MFU)"]["how"]["t"]
+        and "compute is the limit" in figures["Share of the roofline"]["how"]["t"]
     )
     assert "Efficiency of plain-2" not in tables(opened("runs", run="plain-2")), "it states no operations"
 

@@ -232,7 +232,7 @@ def consensus_section(shown: QualityOfLabels) -> None:
         plain_caption("What a label costs is unknown: log a `price` of the resource `label`.")
     else:
         money = cost.currency
-        facts = [("All labels", cost.total, f"{cost.labels:,} labels at {cost.price:g} {money}")]
+        facts = [("All labels", cost.total, f"{cost.labels:,} labels at {money} {cost.price:g}")]
         facts += [("For each settled item", cost.per_settled, f"{cost.settled:,} settled items")] if cost.per_settled is not None else []
         if cost.per_corrected is not None:
             of = f"{cost.corrected:,} first labels that later labels corrected; {cost.extra:,} later labels of settled items"
@@ -240,7 +240,7 @@ def consensus_section(shown: QualityOfLabels) -> None:
         if coming.scored > 0:
             of = f"the next {coming.n:,} labels, given where they help most (estimated)"
             facts.append(("For each label corrected next", cost.price * coming.n / coming.scored, of))
-        lines = [table_row(what=what, figure=f"{value:,.2f} {money}", of=of) for what, value, of in facts]
+        lines = [table_row(what=what, figure=f"{money} {value:,.2f}", of=of) for what, value, of in facts]
         draw_table("cost", "What labels cost", FACTS, lines, compact=True)
     csv_button("consensus", table, has_groups=False)
 

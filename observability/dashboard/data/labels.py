@@ -104,7 +104,8 @@ def label_completion_sentence(days: pd.DataFrame, here: ModelPage) -> str:
         return "No prediction of these days has a label that counts as its outcome."
     if coming < 0.01 * served:
         return f"No more labels are expected for {of} (estimated from the weeks before)."
-    when = f", {100 * COMPLETE:.0f} % of all labels by {by}" if by else "; by when is unknown: the history is too short"
+    day = formatting.format_iso_day(by) if by else None
+    when = f", {100 * COMPLETE:.0f} % of all labels by {day}" if day else "; by when is unknown: the history is too short"
     return f"About {coming:,.0f} more labels are expected for {of}{when} (estimated from the weeks before)."
 
 

@@ -209,7 +209,7 @@ def _field_comparison(here: ModelPage, field: str, title: str, rows: pd.DataFram
     columns.append(column("errors", "Error rate", align="right", help="With its 95 % interval"))
     help_text = "In ms, with its 95 % interval; grey: too few responses"
     columns += [
-        column(metric, formatting.metric_title(metric), align="right", help=help_text, phone=metric == "latency_p99")
+        column(metric, f"{formatting.metric_title(metric)}, ms", align="right", help=help_text, phone=metric == "latency_p99")
         for metric in QUANTILES
     ]
     columns.append(column("status", "Status"))

@@ -154,7 +154,7 @@ def flops_rows(run: TrainingRun) -> list[dict[str, str]]:
             else "Needs flops_per_step and peak_flops among its parameters or hardware",
         },
         {
-            "name": "Of the roofline",
+            "name": "Share of the roofline",
             "value": formatting.DASH if found is None else formatting.format_share(found.share),
             "how": roofline_words(found)
             if found is not None
