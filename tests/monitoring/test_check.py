@@ -20,7 +20,7 @@ from tests.support import raw_rows
 from tests.support.commanding import Command, by_metric, spawn
 from tests.support.length import LONG
 from tests.support.riddles import riddles_in
-from tests.support.sample_home import lent
+from tests.support.sample_home import lent, lent_checked
 
 KEYS = {
     "id", "analyzer", "model", "version", "subject", "metric", "value", "unit", "low", "high", "n", "limit", "basis", "severity", "because",
@@ -28,6 +28,13 @@ KEYS = {
 }  # fmt: skip
 """Of a finding (contract, section 3)."""
 JULY = ("--from", "2013-07-01", "--to", "2013-08-01")
+
+
+@pytest.fixture(scope="module")
+def stored_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The sample fleet after a check, which no test of this file changes."""
+    with lent_checked(tmp_path_factory, "checked") as home:
+        yield home
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +100,10 @@ def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, store
 
 
 @pytest.fixture(scope="module")
-def last_week_of_flights(opened: Database) -> list[dict[str, Any]]:
+def last_week_of_flights(stored_fleet: Path) -> list[dict[str, Any]]:
     """The findings about the default window of flights-delay, as JSON."""
-    done = execute(opened, ["check", "--model", "flights-delay", "--json"], lambda _: None)
+    with process_lock.opened_store(stored_fleet) as store:
+        done = execute(store, ["check", "--model", "flights-delay", "--json"], lambda _: None)
     assert done.exit_code == 0, done
     return list(json.loads(done.out))
 

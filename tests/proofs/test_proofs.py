@@ -12,6 +12,7 @@ import pytest
 from observability.core.finding import Finding
 from observability.core.window import Slice
 from observability.monitoring import check
+from observability.monitoring.kept_findings import check_keepers
 from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
@@ -23,6 +24,7 @@ from tests.support import engine_world
 from tests.support.length import LONG, some
 from tests.support.new_store import new_store
 from tests.support.proving import coverage, differing, without_reason
+from tests.support.sample_home import lent_checked
 from tests.support.simulation_world import credit
 
 BASE = credit(reference_rows=2000)
@@ -30,14 +32,16 @@ LAST_DAY = datetime(2014, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def fleet(stored_fleet: Path) -> Iterator[Store]:
-    with open_store(stored_fleet) as store:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with lent_checked(tmp_path_factory, "proven") as home, open_store(home) as store:
         yield store
 
 
 @pytest.fixture(scope="module")
 def findings(fleet: Store) -> list[Finding]:
-    return list(check.check(fleet).findings)
+    now = datetime.now(UTC)
+    with check_keepers(fleet, now) as keep:
+        return list(check.check(fleet, now=now, keep=keep).findings)
 
 
 def test_every_proof_of_the_sample_fleet_gives_the_finding_s_value(fleet: Store, findings: list[Finding]) -> None:

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from observability.cli.execute import execute
 from observability.core.finding import KEPT_FILE
+from observability.server import process_lock
+from tests.support.built_once import copied_once
 
 ROOT = Path(__file__).parents[2]
 KNOWN = """
@@ -67,6 +70,25 @@ def lent(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
         yield copied(sample_home(factory), folder / "home")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def lent_checked(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """The same of the sample fleet after `check`, whose findings lie beside the store: whoever asks for the same window is not kept waiting."""
+    folder = factory.mktemp(name)
+    try:
+        copied_once("checked-fleet", lambda draft: check_fleet(sample_home(factory), draft), folder / "home")
+        yield folder / "home"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_fleet(fleet: Path, home: Path) -> None:
+    """Copy the fleet into a folder, and check it there."""
+    shutil.copytree(fleet, home, dirs_exist_ok=True)
+    with process_lock.opened_store(home) as store:
+        done = execute(store, ["check", "--json"], lambda _: None)
+    assert done.exit_code == 0, done.error
 
 
 def environment(home: Path) -> dict[str, str]:
