@@ -1,6 +1,7 @@
 """Does everything that says how many incidents need action say the same of one week?"""
 
 import asyncio
+import functools
 import json
 from argparse import Namespace
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ from observability.review.model_actions import model_action_counts
 from observability.review.snapshot import week_snapshot
 from observability.server import api, watcher
 from observability.server.assistant import incident_list
+from observability.store.engine import Store
 from tests.support.dashboard_pages import opened, tables
 from tests.support.dashboard_world import END, World
 
@@ -68,6 +70,16 @@ class Week11:
         return {name: incident_action_counts(each for each in self.report.incidents if each.model == name) for name in names}
 
 
+@functools.cache
+def checked_week(store: Store) -> tuple[frozenset[tuple[str, str]], CheckReport]:
+    """The claim that somebody acts on, and what a check then says, with the findings of records that `week` puts there; no test changes the store."""
+    span: dict[str, Any] = {"start": WEEK.start, "end": WEEK.end, "now": END}
+    worst = next(each for each in check.check(store, model="price", **span).incidents if each.lead.analyzer != RUN.analyzer)
+    assert worst.severity == "act"
+    claims = frozenset({("price", worst.lead.claim)})
+    return claims, check.check(store, acknowledged=claims, **span)
+
+
 @pytest.fixture
 def week(current: World, monkeypatch: pytest.MonkeyPatch) -> Week11:
     """Findings of records are RECORDS; somebody acts on the worst incident of a model."""
@@ -80,16 +92,13 @@ def week(current: World, monkeypatch: pytest.MonkeyPatch) -> Week11:
 
     monkeypatch.setattr(check, "record_findings", of_records)
     monkeypatch.setattr(load, "scope_record_findings", of_scope)
-    span: dict[str, Any] = {"start": WEEK.start, "end": WEEK.end, "now": END}
-    worst = next(each for each in check.check(current.store, model="price", **span).incidents if each.lead.analyzer != RUN.analyzer)
-    assert worst.severity == "act"
-    claims = frozenset({("price", worst.lead.claim)})
+    claims, report = checked_week(current.store)
     for module in (alert_log, agenda_items):
         monkeypatch.setattr(module, "acknowledged_claims", lambda *asked: claims)
     monkeypatch.setattr(load, "acknowledged_claims", lambda: claims)
     for name in ("price", "loan"):
         load.findings_in_window(load.window(Scope(name, start=WEEK.start, end=WEEK.end), name), wait=True)
-    found = Week11(current, check.check(current.store, acknowledged=claims, **span))
+    found = Week11(current, report)
     total = incident_action_counts(found.report.incidents)
     assert total.critical and total.acknowledged and total.warnings and total.shared, "else the places would agree for want of incidents"
     return found
