@@ -20,7 +20,7 @@ from tests.support.held_out import write_held_out
 from tests.support.landing import land
 from tests.support.record_lines import OTHERS, label, prediction
 
-SEGMENTS, EACH = 8, 50
+SEGMENTS, EACH = 4, 50
 REGISTERED = "held"
 """A model that was registered by hand: landing keeps nothing of it."""
 NO_MATTER = ("rowid", "stream", "arrived", "at_loaded", "key", "registered_at", "artifact", "created_at")
