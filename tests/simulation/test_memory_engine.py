@@ -52,15 +52,16 @@ def test_what_is_said_again_is_what_would_be_said_anew() -> None:
     stream, scene = CleanStream(BASE, seed=3, past=14, days=1, rows_a_day=250), fault_targets(BASE, 3)
     lab = ReplayLab.of(stream)
     judged = {}
-    for name in (None, "null_surge", "slow_replica"):
+    for name in (None, "slow_replica", *(["null_surge"] if LONG else [])):
         scenario = FaultScenario(stream, scene, FAULTS[name] if name else None)
         before = set(lab.before.said)
         again, anew = (next(each.judge(scenario)) for each in (lab, ReplayLab.of(stream)))
         assert again == anew
         judged[name] = {key[0] for key in set(lab.before.said) - before}
     assert {"serving/drift", "serving/slices", "serving/latency", "operations/energy"} <= judged[None]
-    assert "serving/drift" in judged["null_surge"]
-    assert "serving/latency" not in judged["null_surge"]
+    if LONG:
+        assert "serving/drift" in judged["null_surge"]
+        assert "serving/latency" not in judged["null_surge"]
     assert "serving/latency" in judged["slow_replica"]
     assert "serving/drift" not in judged["slow_replica"]
 

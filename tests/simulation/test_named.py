@@ -56,7 +56,7 @@ def scene(lab: ReplayLab) -> FaultTargets:
     return fault_targets(lab.stream.base, SEED)
 
 
-@pytest.mark.parametrize("name", some(RELIABLE, 4))
+@pytest.mark.parametrize("name", some(RELIABLE, 2))
 def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: ReplayLab, scene: FaultTargets) -> None:
     scenario = FaultScenario(lab.stream, scene, FAULTS[name])
     (day,) = lab.judge(scenario, read_for(name), first=DAY)
@@ -74,7 +74,7 @@ def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: Repl
     assert not early, [each.because for each in early]
 
 
-@pytest.mark.parametrize("name", WITH_PLACE)
+@pytest.mark.parametrize("name", some(WITH_PLACE, 2))
 def test_a_fault_that_only_rows_show_is_named_with_its_place(name: str, lab: ReplayLab, scene: FaultTargets) -> None:
     scenario = FaultScenario(lab.stream, scene, FAULTS[name])
     assert right(scenario).place is not None

@@ -6,9 +6,10 @@ from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.replay import FaultScenario, ReplayLab
+from tests.support.length import repeats
 from tests.support.simulation_world import credit
 
-SEED, WEEKS = 3, 4
+SEED, WEEKS = 3, repeats(3, 4)
 
 
 def test_a_slice_that_stays_changed_is_one_incident_with_a_proposal_and_not_a_new_one_each_week() -> None:

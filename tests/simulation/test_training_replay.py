@@ -52,7 +52,7 @@ def test_the_key_has_each_fault() -> None:
     assert all(sorted(each.amounts) == list(each.amounts) and each.description.endswith(".") for each in FAULTS.values())
 
 
-@pytest.mark.parametrize("name", some(FAULTS, 4))
+@pytest.mark.parametrize("name", some(FAULTS, 2))
 def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Database, name: str) -> None:
     run = run_that_can_have(name)
     frames = records_of(store, run)
@@ -83,7 +83,7 @@ def test_a_middle_fault_is_named_in_nine_of_ten_runs_at_their_end(clean_runs: Ca
     named_share(name, named, DRAWS)
 
 
-@pytest.mark.parametrize("name", some(FAULTS, 3))
+@pytest.mark.parametrize("name", some(FAULTS, 1))
 def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> None:
     run = run_that_can_have(name)
     frames = records_of(store, run)

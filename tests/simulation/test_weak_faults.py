@@ -14,6 +14,7 @@ from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.log_rows import LogRows
 from observability.simulation.replay import FaultScenario, ReplayDay, ReplayLab
+from tests.support.length import some
 from tests.support.named_share import RECORDED, NamedShare, surely_below
 from tests.support.simulation_key import judged, right
 from tests.support.simulation_world import credit
@@ -80,7 +81,7 @@ def test_a_weak_fault_is_named(name: str, labs: LabOf) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "strength"), [*((name, "middle") for name in SPARSE), ("null_surge", "weak"), ("covariate_shift", "weak")]
+    ("name", "strength"), some([*((name, "middle") for name in SPARSE), ("null_surge", "weak"), ("covariate_shift", "weak")], 3)
 )
 def test_a_fault_of_a_column_that_is_nearly_always_zero_is_named(name: str, strength: Strength, labs: LabOf) -> None:
     day, scenario = week_of(labs(sparse_credit, SEED), name, strength, number=BONUS)

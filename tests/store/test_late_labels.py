@@ -25,6 +25,7 @@ from tests.support.lake_home import (
     prediction,
     stored,
 )
+from tests.support.length import some
 from tests.support.new_store import new_store
 
 
@@ -62,7 +63,7 @@ def rolled_up(store):
     return labels_counted(store)
 
 
-@pytest.mark.parametrize("model", ["loan", "eta"])
+@pytest.mark.parametrize("model", some(["loan", "eta"], 1))
 def test_a_label_of_a_removed_prediction_is_counted_by_the_next_night_and_once(tmp_path, monkeypatch, model):
     lake = tmp_path / "lake"
     with copied(tmp_path / "whole") as whole, copied(tmp_path / "home") as store:
