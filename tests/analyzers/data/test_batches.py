@@ -133,7 +133,7 @@ def varied(seed: int) -> list[dict]:
 
 def test_clean_weeks_raise_little() -> None:
     """Of clean weeks of a source at most 2 in a hundred raise a watch, and none an act."""
-    weeks = repeats(50, 300)
+    weeks = repeats(25, 300)
     raised = [each.severity for seed in range(weeks) for each in judged(varied(seed)).values() if each.needs_action]
     assert raised.count("act") == 0 and len(raised) <= allowed(0.02, weeks)
 

@@ -45,7 +45,7 @@ def alarms(found) -> set:
 
 
 def test_a_usual_week_says_nothing() -> None:
-    for seed in range(20, 20 + repeats(10, 300)):
+    for seed in range(20, 20 + repeats(4, 300)):
         found = said(rows(4000, seed))
         assert alarms(found) == set() and found["model", "near_duplicate_share"].severity == "ok"
         assert re.search(r"the largest group that one subject sent has [1-9] of the 4,000", found["model", "near_duplicate_share"].because)

@@ -145,10 +145,7 @@ def test_a_middle_fault_is_named(name: str) -> None:
 
 def test_clean_weeks_ask_for_nothing() -> None:
     raised = [
-        each
-        for seed in range(repeats(10, 300))
-        for each in analyze(frames(0.004, counted=0.004, seed=seed), context())
-        if each.needs_action
+        each for seed in range(repeats(5, 300)) for each in analyze(frames(0.004, counted=0.004, seed=seed), context()) if each.needs_action
     ]
     assert raised == []
 
