@@ -5,8 +5,9 @@ import pytest
 from observability.store.db.catalog_store import add_model
 from observability.store.lake import export
 from observability.store.lake_engine import LakeEngine
+from tests.support.built_once import copied_once
 from tests.support.engine_world import START, copied
-from tests.support.lake_home import DAY, keep_three_days, loaded, prediction
+from tests.support.lake_home import DAY, keep_three_days, loaded, moved_lake, prediction
 from tests.support.landing import land
 from tests.support.new_store import new_store
 
@@ -64,14 +65,22 @@ def lake_world(tmp_path_factory):
         engine.close()
 
 
+FIRST = [{**prediction(number, 1), "received_at": "2026-03-01T02:00:00Z"} for number in range(9)]
+
+
 @pytest.fixture
 def late(tmp_path):
     """A store whose lake alone has the predictions of 1 March, the lake, and their ids."""
-    with new_store(tmp_path / "home") as store:
+    copied_once("late-lake", fill_late, tmp_path)
+    with moved_lake(tmp_path / "home", tmp_path / "lake") as store:
+        yield store, tmp_path / "lake", [each["id"] for each in FIRST]
+
+
+def fill_late(folder):
+    """That home and its lake in a folder."""
+    with new_store(folder / "home") as store:
         with store.write() as writer:
             add_model(writer, "m", task="binary", classes=("0", "1"))
-        keep_three_days(store, tmp_path / "lake")
-        first = [{**prediction(number, 1), "received_at": "2026-03-01T02:00:00Z"} for number in range(9)]
-        loaded(store, *first, *(prediction(0, day) for day in (2, 4, 6)))
+        keep_three_days(store, folder / "lake")
+        loaded(store, *FIRST, *(prediction(0, day) for day in (2, 4, 6)))
         assert store.nightly(START + 6 * DAY)["failures"] == []
-        yield store, tmp_path / "lake", [each["id"] for each in first]

@@ -1,6 +1,7 @@
 """Homes with a lake: their rows, their files, and records that arrive late."""
 
 import itertools
+import json
 import shutil
 from datetime import timedelta
 
@@ -8,8 +9,10 @@ import duckdb
 import pandas as pd
 
 from observability.lake.file_place import FolderPlace
+from observability.store.db.noted_lakes import LAKES, known_lakes
 from observability.store.db.schema import model_table
 from observability.store.lake.manifest import read_manifest
+from observability.store.opener import open_store
 from tests.support.engine_world import START
 from tests.support.landing import land
 from tests.support.new_store import new_store
@@ -60,6 +63,16 @@ def loaded(store, *records):
 def keep_three_days(store, lake):
     """Settings that keep rows of three days, and all of them in a lake."""
     (store.home / "keeping.toml").write_text(f'[retention]\nrows = 3\n[lake_export]\nfolder = "{lake}"\n')
+
+
+def moved_lake(home, lake):
+    """The store of a home that was copied together with its only lake: it is opened as if it had written the lake in its new place."""
+    (written,) = known_lakes(home)
+    notes = home / LAKES
+    notes.write_text(notes.read_text(encoding="utf-8").replace(json.dumps(written), json.dumps(str(lake))), encoding="utf-8")
+    store = open_store(home)
+    keep_three_days(store, lake)
+    return store
 
 
 def late_records(ids, day, value=1):
