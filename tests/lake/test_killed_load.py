@@ -11,7 +11,7 @@ from tests.store.conftest import query
 from tests.support.lake_server import parquet_bytes, predictions_table
 from tests.support.sample_home import ROOT
 
-FILES, ROWS, BAD = 2, 60_000, 7
+FILES, ROWS, BAD = 2, 40_000, 7
 LOAD = """
 import os, signal, sys
 from pathlib import Path
