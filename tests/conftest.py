@@ -32,11 +32,13 @@ if not LONG:
     os.cpu_count = one_core
 
 LONGEST = (
-    "test_laws.py", "test_check.py", "test_spark_cluster.py", "test_recovery.py", "test_proofs.py", "test_page_budgets.py", "test_pages.py",
-    "test_engine_questions.py", "test_erase.py", "test_explain.py", "test_worker.py", "test_review.py", "test_rollup.py", "test_collector.py",
-    "test_loader.py", "test_lake_questions.py", "test_killed.py", "test_crash.py",
+    "test_laws.py", "test_check.py", "test_spark_cluster.py", "test_lake_questions.py", "test_page_budgets.py", "test_proofs.py", "test_pages.py",
+    "test_review.py", "test_controllers.py", "test_rollup.py", "test_labelling.py", "test_case.py", "test_collector.py", "test_loader.py",
+    "test_shared_tables.py", "test_erase.py", "test_engine_questions.py", "test_no_ok_beyond_level.py", "test_late_labels.py",
+    "test_later_checks.py", "test_recovery.py", "test_commands.py", "test_killed.py", "test_worker.py", "test_one_count.py", "test_drift.py",
+    "test_devices.py", "test_audits.py", "test_scope.py", "test_requests.py", "test_calendar.py", "test_backup.py", "test_crash.py",
 )  # fmt: skip
-"""The files that take longest, those of some 20 seconds and more. The second one loads the sample fleet, which
+"""The files that take longest, those of some 15 processor seconds and more. The second one loads the sample fleet, which
 the first one and the two after it do not need.
 """
 
