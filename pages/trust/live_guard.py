@@ -11,6 +11,7 @@ from observability.dashboard import empty_states, frame
 from observability.dashboard.compared_features import compared_features_note
 from observability.dashboard.overview import findings
 from observability.dashboard.trust import live_guard
+from observability.dashboard.widgets import plain_caption
 
 here = frame.begin_model_page("live_guard")
 compared_features_note([column.name for column in here.model.features()], here.model.settings)
@@ -25,7 +26,12 @@ if view is not None:
 bursts = live_guard.request_bursts(findings.analyzer_findings(here, "data/requests", wait=True))
 live_guard.texts_section(found)
 live_guard.subjects_section(here, view, [*found, *bursts])
-if view is not None:
+if view is None:
+    plain_caption("Only texts are read: distances, subjects and reliance need a registered version.")
+    frame.metric_help("oversized_text_share", "prompt_text_share")
+else:
     live_guard.reliance_section(here, found)
-frame.metric_help("far_request_share", "input_coverage", "boundary_request_share", "prompt_text_share", "over_reliance", "under_reliance")
+    frame.metric_help(
+        "far_request_share", "input_coverage", "boundary_request_share", "prompt_text_share", "over_reliance", "under_reliance"
+    )
 findings.findings_downloads(found, "live-guard")
