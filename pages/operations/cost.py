@@ -19,8 +19,9 @@ known = bool(spent.currencies) or any(each.value is not None for each in found)
 if known:
     cost.cost_sentences(found, first=True)
     st.header("This month", anchor=False)
-    cost.budget_form(here, spent)
-    cost.token_price_form(here)
+    with st.container(horizontal=True):
+        cost.budget_form(here, spent)
+        cost.token_price_form(here)
     cost.month_forecast_chart(here, found)
     cost.cost_sentences(found, first=False)
 
