@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from observability.core.errors import UsageError
-from observability.core.settings import ModelSettings, parse_settings
+from observability.core.settings import TOKEN_PRICES, ModelSettings, parse_settings
 from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, CallCost, call_cost, daily_call_costs, token_cost
+from observability.server.guarded_store import action_of_settings
 
 PRICED = ModelSettings(input_price_per_million=2.5, output_price_per_million=10.0, token_currency="USD")
 CACHE = ModelSettings(input_price_per_million=2.5, output_price_per_million=10.0, cached_input_price_per_million=0.5)
@@ -47,3 +48,7 @@ def test_settings_are_checked(name: str, value: object) -> None:
         parse_settings({"settings": {name: value}})
     kept = parse_settings({"settings": {"input_price_per_million": 2.5, "kind": "api", "vendor": "Acme"}})
     assert (kept.input_price_per_million, kept.kind, kept.vendor) == (2.5, "api", "Acme")
+
+
+def test_token_prices_are_changed_by_those_who_may_change_the_budget() -> None:
+    assert action_of_settings(set(TOKEN_PRICES)) == action_of_settings({"budget_per_month"}) == "settings"
