@@ -14,8 +14,8 @@ from observability.worker.matrix_scorer import MatrixScorer
 from observability.worker.model import CannotExplain, OpenModel, Task
 from observability.worker.model_files import open_model
 
-ORDERS, DEPTHS = 3, (2, 3, 4, 5, 6)
-"""Random orders of deletion that the attributions are compared with; depths of the surrogate trees."""
+ORDERS, DEPTHS, RESAMPLES = 3, (2, 3, 4, 5, 6), 400
+"""Random orders of deletion that the attributions are compared with; depths of the surrogate trees; draws of their bootstrap."""
 
 
 def attribute_with_seed(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
@@ -134,15 +134,20 @@ def _moved_scores(scorer: MatrixScorer, own: Floats, replaced: Floats, order: In
 
 
 def surrogate_fits(scorer: MatrixScorer, rows: Floats, seed: int) -> list[dict[str, float]]:
-    """R² of decision trees of several depths that imitate the model's scores, on rows that they were not fitted on."""
+    """R² of decision trees of several depths that imitate the model's scores, on rows that they were not fitted on.
+
+    low, high: the 95 % percentile interval of a bootstrap over those rows, the trees as they are. n: the number of those rows.
+    """
     from sklearn.metrics import r2_score
     from sklearn.model_selection import train_test_split
     from sklearn.tree import DecisionTreeRegressor
 
     scores = scorer.scores(rows)
     fitted, tested, known, truth = train_test_split(rows, scores, test_size=0.4, random_state=seed)
+    draws = np.random.default_rng(seed).integers(0, len(tested), (RESAMPLES, len(tested)))
     found = []
     for depth in DEPTHS:
-        tree = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=5, random_state=seed).fit(fitted, known)
-        found.append({"depth": depth, "r2": float(r2_score(truth, tree.predict(tested)))})
+        given = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=5, random_state=seed).fit(fitted, known).predict(tested)
+        low, high = np.quantile([r2_score(truth[draw], given[draw]) for draw in draws], (0.025, 0.975))
+        found.append({"depth": depth, "r2": float(r2_score(truth, given)), "low": float(low), "high": float(high), "n": len(tested)})
     return found

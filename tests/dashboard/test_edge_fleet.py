@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.core.formatting import format_day
+from observability.core.formatting import format_day, value_with_interval
 from observability.dashboard import load
 from observability.dashboard.charts.edge_fleet import version_shares
 from observability.detection.roll_out_rings import RingCriterion
 from observability.metrics.edge_fleet import devices_to_decide
 from observability.monitoring import check
 from observability.stats.difference_intervals import rate_difference_interval
+from observability.stats.interval import rate_interval
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
@@ -40,6 +41,22 @@ def test_the_newest_version_is_the_one_that_began_last_though_the_week_begins_wi
     (ring,) = [row["cells"] for row in tables(app)["Rings of version 10"]["rows"]]
     assert (ring["ring"]["t"], ring["new"]["t"], ring["old"]["t"]) == ("ring 0", "12", "36")
     assert "48 devices" in words(app)
+    assert "replaced two weeks ago" not in words(app), "too early to tell which devices are late"
+
+
+def test_the_share_of_devices_on_an_old_version_is_a_figure_of_the_page(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 10 came twenty days before the week to every device but a quarter of them."""
+    rows = device_reports(np.random.default_rng(1), fleet=48, before=25)
+    for row in rows:
+        row["version"] = "10" if row["ring"] != "ring 0" and row["at"] >= START - timedelta(days=20) else "2"
+        for name in ("at", "synced_at", "oldest_at"):
+            row[name] = row[name].replace(tzinfo=UTC).isoformat()
+    land(empty, [{"kind": "device_report", **row} for row in rows], tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END.replace(tzinfo=UTC))
+    share = value_with_interval(*rate_interval(12, 48).triple, "share")
+    assert f"On a version replaced two weeks ago or earlier: {share} of 48 devices." in words(opened("edge_fleet"))
 
 
 def test_a_ring_that_cannot_be_told_yet_says_how_many_more_devices_it_needs() -> None:

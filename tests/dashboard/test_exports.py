@@ -69,7 +69,7 @@ def test_a_budget_is_that_of_the_recipient_whichever_model_is_chosen(exported: D
     level = level_decision(("city", "counts"), {"epsilon": 1.3}, "weekly counts", "ann")
     exported.write_records([level | {"at": "2026-03-01T00:00:00Z"}])
     (only,) = tables(opened("exports", model="chat", window="Everything"))["Recipients of exports"]["rows"]
-    assert only["cells"]["recipient"]["t"] == "city" and only["cells"]["epsilon"]["sub"] == "of 1.3"
+    assert only["cells"]["recipient"]["t"] == "city" and only["cells"]["epsilon"]["sub"] == "of 1.3\nat δ = 1e-05"
 
 
 def test_a_stated_level_is_read_as_it_was_saved(exported: Database) -> None:

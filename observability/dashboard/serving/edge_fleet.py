@@ -177,12 +177,16 @@ def _sample_figure(folder: Path) -> Any:
     return charts_edge_fleet.version_shares(*version_days(reports, first_seen([reports])))
 
 
-def version_chart(reports: pd.DataFrame, seen: Mapping[str, datetime]) -> None:
-    """Draw the share of reporting devices on each version by day."""
+def version_chart(reports: pd.DataFrame, seen: Mapping[str, datetime], found: Sequence[Finding]) -> None:
+    """Draw the share of reporting devices on each version by day, and the share on an old version. found: findings about the devices."""
     shown, versions = version_days(reports, seen)
     last = shown[shown["day"] == shown["day"].max()].sort_values("share").iloc[-1]
     alt = f"On the last day {formatting.format_share(last['share'])} of devices reported version {last['version']}."
     st.header("Versions by day", anchor=False)
+    for stale in found:
+        if stale.metric == judged.STALE and stale.value is not None:
+            share = formatting.value_with_interval(stale.value, stale.low, stale.high, "share")
+            plain_paragraph(f"On a version replaced two weeks ago or earlier: {share} of {formatting.plural(stale.n, 'device')}.")
     figure, on_drag = charts_edge_fleet.version_shares(shown, versions), clicks.DateSelection("edge-versions", shown["day"])
     frame.chart_with_table(figure, shown, key="edge-versions", alt=alt, metrics=(judged.STALE,), on_select=on_drag)
 

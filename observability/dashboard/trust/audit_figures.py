@@ -286,11 +286,13 @@ def _explanations(here: ModelPage, audit: StoredAudit) -> None:
     st.header("Simple surrogates", anchor=False)
     surrogates = pd.DataFrame(results["surrogates"])
     best = surrogates.iloc[-1]
+    surrogates = surrogates if "low" in surrogates else surrogates.assign(low=surrogates["r2"], high=surrogates["r2"], n=0)
     explained = formatting.format_share(max(float(best["r2"]), 0.0))
+    if surrogates["n"].iloc[-1]:
+        low, high = (float(surrogates[end].iloc[-1]) for end in ("low", "high"))
+        explained += f" ({formatting.format_interval(low, high, 'share')})"
     words = f"A decision tree of depth {best['depth']:.0f} explains {explained} of the variance of the scores."
-    curve = surrogates.rename(columns={"depth": "at", "r2": "value"}).assign(
-        curve="decision tree", low=surrogates["r2"], high=surrogates["r2"], n=0
-    )
+    curve = surrogates.rename(columns={"depth": "at", "r2": "value"}).assign(curve="decision tree")
     figure = charts_audits.budget_curves(curve, "depth of the tree", "R² on held-out rows")
     frame.chart_with_table(figure, surrogates, key="surrogates", alt=words)
     plain_caption(words)

@@ -39,6 +39,7 @@ from observability.metrics.exports import (
     export_ledger,
     export_signature,
     privacy_loss,
+    release_rdp,
 )
 from observability.records.values import new_record_id
 
@@ -221,7 +222,7 @@ def recipient_cells(page: ExportsPage, pair: tuple[str, str], events: Sequence[E
     if loss.releases or level.epsilon is not None:
         of = f"of {level.epsilon:g}" if level.epsilon is not None else "no budget"
         unlogged = f"{formatting.plural(loss.unknown, 'export')} without ε" if loss.unknown and level.epsilon is not None else None
-        cells["epsilon"] = {"t": format_figure(loss.epsilon, 3), "sub": "\n".join(filter(None, (of, unlogged)))}
+        cells["epsilon"] = {"t": format_figure(loss.epsilon, 3), "sub": "\n".join(filter(None, (of, delta_words(loss.delta), unlogged)))}
     if known := [each.k for each in events if each.k is not None]:
         cells["k"] = {"t": f"{min(known):g}", "sub": f"at least {level.k:g}" if level.k is not None else "no level"}
     attested = next((each.attestation for each in reversed(events) if each.attestation), None)
@@ -237,6 +238,11 @@ def recipient_cells(page: ExportsPage, pair: tuple[str, str], events: Sequence[E
     return cells
 
 
+def delta_words(delta: float) -> str:
+    """The δ at which an ε holds, in words."""
+    return f"at δ = {delta:.2g}"
+
+
 def ledger_table(page: ExportsPage) -> None:
     """Draw the exports of the window, newest first."""
     st.header("Exports in this window", anchor=False)
@@ -250,6 +256,8 @@ def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
     """The cells of one export."""
     personal = f"{len(event.personal)} personal" if event.personal else None
     epsilon = privacy_loss([event], event.delta or DELTA).epsilon if event.is_private else None
+    delta = event.delta or (None if release_rdp(event) is None else DELTA)
+    at = delta_words(delta) if delta else None
     about = " · ".join(filter(None, (event.dataset, event.model, f"run {event.run}" if event.run else None)))
     return {
         "at": {"t": time_zone.zoned_minute(event.at), "k": event.at.timestamp()},
@@ -260,7 +268,7 @@ def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
         "transform": event.transform,
         "basis": event.legal_basis,
         "k": None if event.k is None else {"t": f"{event.k:g}", "k": event.k},
-        "epsilon": None if epsilon is None else {"t": format_figure(epsilon, 3), "k": epsilon},
+        "epsilon": None if epsilon is None else {"t": format_figure(epsilon, 3), "k": epsilon, "sub": at},
     }
 
 
