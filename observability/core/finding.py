@@ -25,6 +25,8 @@ DETAILS = "details"
 """The evidence that holds further sentences about a claim, which pages show on demand."""
 LEADS = "leads_incident"
 """The evidence of the finding that leads its incident: the one nearest to the source, which need not be the most severe."""
+INCIDENT_NEWS = "incident_news"
+"""The evidence of such a finding that holds the news of its incident, which may be others than its own."""
 STATE_OF: dict[Severity, State] = {"act": "critical", "watch": "warning", "unknown": "unknown", "ok": "ok"}
 
 

@@ -12,7 +12,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from observability.core.finding import LEADS, SEVERITIES, STATE_OF, Finding, News, Severity, Source, State, urgency, worst_first
+from observability.core.finding import (
+    INCIDENT_NEWS,
+    LEADS,
+    SEVERITIES,
+    STATE_OF,
+    Finding,
+    News,
+    Severity,
+    Source,
+    State,
+    urgency,
+    worst_first,
+)
 from observability.core.formatting import join_words
 from observability.core.metric_definitions import METRICS
 from observability.incidents.finding_groups import FindingsBySubject, OnsetGroup, without_findings
@@ -142,10 +154,10 @@ def group_findings(
 
 
 def member_of(finding: Finding, incident: Incident) -> Finding:
-    """A finding of an incident, marked with the incident, its suspected source, and whether it leads."""
-    evidence = {name: value for name, value in finding.evidence.items() if name != LEADS}
+    """A finding of an incident, marked with the incident, its suspected source, and whether it leads, then with the incident's news."""
+    evidence = {name: value for name, value in finding.evidence.items() if name not in (LEADS, INCIDENT_NEWS)}
     if finding is incident.lead:
-        evidence[LEADS] = True
+        evidence |= {LEADS: True, INCIDENT_NEWS: incident.news}
     return finding.revised(incident=incident.id, likely_source=incident.source, evidence=evidence)
 
 

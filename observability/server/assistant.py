@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from observability.core.finding import LEADS, needs_action
+from observability.core.finding import INCIDENT_NEWS, LEADS, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.core.version import VERSION
 
@@ -103,7 +103,7 @@ def listed_incident(incident: str, findings: list[Mapping[str, Any]]) -> dict[st
         "model": lead["model"],
         "severity": findings[0]["severity"],
         "state": "critical" if "critical" in states else findings[0]["state"],
-        "news": next((finding["news"] for finding in (lead, *rest) if finding["news"]), None),
+        "news": lead["evidence"].get(INCIDENT_NEWS),
         **{name: lead[name] for name in ("because", "onset", "likely_source", "event")},
         "findings": [{name: member[name] for name in ("analyzer", "subject", "metric", "because")} for member in (lead, *rest)],
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from observability.core.finding import LEADS, Finding
+from observability.core.finding import INCIDENT_NEWS, LEADS, Finding
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping import group_findings
 from observability.incidents.grouping_rules import CAUSES, STAGES, pipeline_stage
@@ -94,7 +94,7 @@ def test_collateral_keeps_its_own_value_interval_and_sentence() -> None:
     before = {each.id: each for each in unit_change()}
     settled, _ = group_findings(unit_change(), IMPORTANCE)
     for each in settled:
-        own = {name: value for name, value in each.evidence.items() if name != LEADS}
+        own = {name: value for name, value in each.evidence.items() if name not in (LEADS, INCIDENT_NEWS)}
         assert replace(each, incident=None, likely_source=None, evidence=own) == replace(before[each.id], incident=None, likely_source=None)
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from observability.core.finding import acknowledged_finding
 from observability.incidents.grouping import group_findings
+from observability.server.assistant import incident_list
 from tests.support.week_findings import DAY, START, score_moved, unit_change, week_finding, week_incidents
 
 
@@ -292,6 +293,8 @@ def test_something_new_in_what_stands_is_told_and_the_incident_is_worse() -> Non
     (one,) = week_incidents(stands, fresh)
     assert (one.id, one.news, one.new_details) == (before.id, "worse", one.collateral)
     assert "new in it: root mean squared error. The rest is not new:" in one.sentence
+    (listed,) = incident_list([each.to_json() for each in one.findings])
+    assert listed["news"] == "worse", "and the interface says so"
     drift = week_finding("psi", "age", day=None, value=3.0, news="ongoing", evidence={"standing": True})
     (moved,) = week_incidents(drift, week_finding("psi", "zip", day=1, value=1.2, news="worse"))
     assert moved.news == "ongoing" and "moved later: `zip`" in moved.sentence, "a column that moves while a drift stands"
