@@ -176,6 +176,7 @@ MEETINGS = (
     Meeting(
         "2013-W23",
         (
+            Said(FAR, FLIGHTS, "watch", "Far requests: I am still reading them."),
             Said(TEMPERATURE, LEAD, "watch", "Too few flights of summer are labelled to decide on a reference."),
             Said(
                 "flights-delay:serving/batch_gate/batch=EWR 2013-06-07/batch_score_drift/",
@@ -184,7 +185,6 @@ MEETINGS = (
                 "The storm of 7 June. Somebody should look at such a batch before it is released.",
                 "look-before-release",
             ),
-            Said(FAR, FLIGHTS, "watch", "Far requests: I am still reading them."),
             Said("action:read-far-requests", FLIGHTS, "watch", "Seven of twenty are read. The others by Wednesday."),
         ),
         (
@@ -213,8 +213,8 @@ MEETINGS = (
     Meeting(
         "2013-W24",
         (
-            Said(TEMPERATURE, LEAD, "accept", "Known and explained. The new reference will end it."),
             Said(FAR, FLIGHTS, "accept", "Far requests: all that were read are real flights."),
+            Said(TEMPERATURE, LEAD, "accept", "Known and explained. The new reference will end it."),
             Said("action:summer-reference", LEAD, "accept", "Decided today: version 2 gets it."),
             Said(
                 "flights-late:serving/calibration/model/ece/",
