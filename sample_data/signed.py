@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FILE, AUTHOR, DAYS = "signatures.jsonl", "Mara (sample)", 90
 MODEL, VERSION, AUDIT = "employment", "1", "robustness"
-NOTE = "Four of five correct answers hold against an attacker who pays 0.25. Accepted until the next audit."
+NOTE = "{:.0f} % of rows keep a correct prediction at a cost of 0.25. Accepted until the next audit."
 
 
 def make(out: Path) -> None:
@@ -23,7 +23,12 @@ def make(out: Path) -> None:
     at = datetime.fromisoformat(newest["at"]).astimezone(UTC) + timedelta(days=2, hours=3)
     until = (at + timedelta(days=DAYS)).replace(hour=0, minute=0, second=0, microsecond=0)
     record = {"kind": "signature", "at": at.isoformat(), "received_at": at.isoformat(), "author": AUTHOR, "model": MODEL}
-    record |= {"subject": f"{AUDIT} audit of version {VERSION}", "until": until.isoformat(), "note": NOTE, "source": "simulated"}
+    record |= {
+        "subject": f"{AUDIT} audit of version {VERSION}",
+        "until": until.isoformat(),
+        "note": NOTE.format(100 * newest["results"]["headline"]["value"]),
+        "source": "simulated",
+    }
     (out / FILE).write_text(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

@@ -501,7 +501,7 @@ def test_the_signature_is_one_that_the_page_of_audits_would_count() -> None:
     assert record["subject"] == signed_subject(newest) and record["source"] == "simulated"
     assert newest.at < datetime.fromisoformat(record["at"]) < datetime.fromisoformat(record["until"])
     assert read_settings(FOLDER / EMPLOYMENT.settings_file).may_sign(record["author"])
-    assert record["note"].startswith("Four of five") and newest.value == pytest.approx(0.8, abs=0.01)
+    assert record["note"].startswith(f"{100 * newest.value:.0f} % of rows keep") and newest.headline["at"] == 0.25
 
 
 def test_the_stored_columns_are_tagged_as_the_people_and_the_crew_need_it() -> None:
