@@ -27,7 +27,7 @@ HOURS = np.array([0, 0, 0, 0, 0, 1, 3, 5, 6, 5, 4, 4, 4, 4, 4, 5, 7, 8, 8, 6, 4,
 WEEKDAYS = np.array([1.1, 1.1, 1.0, 1.0, 1.2, 0.7, 0.5])
 
 
-def rows(start: datetime, days: int, seed: int, a_day: int = 260) -> pd.DataFrame:
+def rows(start: datetime, days: int, seed: int, a_day: int = 130) -> pd.DataFrame:
     """Requests with an own pattern of the day and of the week; the error is larger in the evening and at the weekend."""
     rng = np.random.default_rng(seed)
     size = rng.poisson(a_day * WEEKDAYS[(start.weekday() + np.arange(days)) % 7])
