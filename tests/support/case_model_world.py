@@ -7,6 +7,7 @@
 """
 
 import json
+import pickle
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,10 +22,12 @@ from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.built_once import copied_once
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 FEATURES = ("age", "income", "rooms", "town", "member")
 CLASSES = ("bad", "fair", "good")
+FITTED = "fitted.pickle"
 SETTINGS = '[settings]\nthreshold = 0.4\nimmutable = ["age", "town"]\n'
 
 
@@ -192,8 +195,14 @@ def logged(store: Database, folder: Path, rng: np.random.Generator) -> list[dict
 
 def build(folder: Path) -> ModelWorld:
     """The world, in a folder."""
+    copied_once("case-model-world", fill, folder)
+    models, frames = pickle.loads((folder / FITTED).read_bytes())
+    return ModelWorld(open_store(folder / "home", threads=2), folder / "home", models, frames)
+
+
+def fill(folder: Path) -> None:
+    """Fill the home of the world in a folder, and close it; the models and rows stand beside it."""
     rng = np.random.default_rng(7)
-    folder.mkdir(parents=True, exist_ok=True)
     store = open_store(folder / "home", threads=2)
     models: dict[str, Any] = {}
     frames: dict[str, pd.DataFrame] = {}
@@ -205,7 +214,8 @@ def build(folder: Path) -> ModelWorld:
     path.write_text("\n".join(json.dumps(each) for each in records) + "\n")
     report = store.load_files([path], LoadDefaults())
     assert report.rejected == 0, report.reasons
-    return ModelWorld(store, folder / "home", models, frames)
+    store.close()
+    (folder / FITTED).write_bytes(pickle.dumps((models, frames)))
 
 
 def copied_store(world: ModelWorld, folder: Path) -> Database:

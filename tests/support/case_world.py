@@ -17,6 +17,7 @@ from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.built_once import copied_once
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 28
@@ -218,11 +219,21 @@ def unusual() -> list[dict]:
 
 def build(folder: Path) -> World:
     """The world, in a folder."""
+    copied_once("case-world", fill, folder)
+    loan_reference, loan, price_reference, price, kind_reference, kind = raw_rows()
+    store = open_store(folder / "home", threads=2)
+    return World(store, folder / "home", loan, loan_reference, price, price_reference, kind, kind_reference)
+
+
+def raw_rows() -> tuple[pd.DataFrame, ...]:
+    """Reference and served rows of the three models; the same each time."""
     rng = np.random.default_rng(5)
-    folder.mkdir(parents=True, exist_ok=True)
-    loan_reference, loan = people(rng, 1200), people(rng, 1600)
-    price_reference, price = goods(rng, 400), goods(rng, 300)
-    kind_reference, kind = moods(rng, 400), moods(rng, 300)
+    return people(rng, 1200), people(rng, 1600), goods(rng, 400), goods(rng, 300), moods(rng, 400), moods(rng, 300)
+
+
+def fill(folder: Path) -> None:
+    """Fill the home of the world in a folder, and close it."""
+    loan_reference, loan, price_reference, price, kind_reference, kind = raw_rows()
     store = open_store(folder / "home", threads=2)
     (folder / "loan.toml").write_text(SETTINGS)
     (folder / "kind.toml").write_text('[settings]\nprojects = ["moods"]\n')
@@ -245,4 +256,4 @@ def build(folder: Path) -> World:
     path.write_text("\n".join(json.dumps(each) for each in records) + "\n")
     report = store.load_files([path], LoadDefaults())
     assert report.rejected == 0, report.reasons
-    return World(store, folder / "home", loan, loan_reference, price, price_reference, kind, kind_reference)
+    store.close()
