@@ -34,6 +34,7 @@ st.header("Training runs", anchor=False)
 runs = energy.energy_of_training_runs(here)
 energy.energy_sentences(found, ("run_energy_forecast",))
 energy.training_run_energy_chart(runs)
+energy_savings.early_stops_section(here)
 energy_savings.results_section(here)
 left, right = st.columns(2, gap="large")
 with left:

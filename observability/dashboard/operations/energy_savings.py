@@ -1,11 +1,13 @@
 """The part of the page Energy about what training can save: results against carbon, the hour of the start, and power caps."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
 from observability.analyzers.operations.energy import settings_without_cap, timed_runs
+from observability.core.formatting import plural
 from observability.core.numerals import format_figure, with_si_prefix
 from observability.core.time import aware_utc, naive_utc
 from observability.dashboard import frame, load
@@ -13,8 +15,9 @@ from observability.dashboard.charts import energy_savings as charts_savings
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.operations.energy import EnergyRuns, price_place, window_without_slice
 from observability.dashboard.training import load_runs
-from observability.dashboard.training.runs import energy_and_cost_of_runs
+from observability.dashboard.training.runs import RunUse, energy_and_cost_of_runs
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
+from observability.detection.early_stops import EarlyStop, avoided_energy, early_stops
 from observability.detection.result_carbon import NEAR, CarbonResults, results_against_carbon
 from observability.detection.run_claims import RunClaim, duration_words
 from observability.detection.training_savings import power_cap_claim, start_hour_claim
@@ -32,6 +35,29 @@ SAVING_EXAMPLES = {
     ),
 }
 """Records to log, with an example each."""
+
+
+def early_stops_section(here: ModelPage) -> None:
+    """Draw a sentence on the energy that runs avoided which ended before their stated plan; nothing where none did."""
+    everything = load_runs.analyzed_training_runs(here.model.name)
+    stops = early_stops(each.run for each in everything)
+    if stops and (said := early_stops_words(stops, energy_and_cost_of_runs(everything))):
+        plain_paragraph(said)
+
+
+def early_stops_words(stops: Sequence[EarlyStop], uses: Mapping[str, RunUse]) -> str:
+    """The energy that early stops avoided in all, its basis and its formula in words; empty where no energy of these runs is known."""
+    avoided = avoided_energy(stops, {name: use.wh for name, use in uses.items()})
+    if not avoided:
+        return ""
+    sources = {uses[name].source for name in avoided}
+    basis = "measured" if sources == {"measured"} else "assumed" if "assumed" in sources else "estimated"
+    without = f" Of {plural(len(stops) - len(avoided), 'further run')} the energy is unknown." if len(avoided) < len(stops) else ""
+    total = with_si_prefix(sum(avoided.values()), "Wh")
+    return (
+        f"{plural(len(avoided), 'run')} ended before their stated steps or epochs and avoided about {total}: "
+        f"energy × steps left ÷ steps done, added up over runs; energy {basis}.{without}"
+    )
 
 
 def results_section(here: ModelPage) -> None:

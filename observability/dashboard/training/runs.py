@@ -24,6 +24,7 @@ from observability.dashboard.table import Cell, column, columns_on_phone, draw_t
 from observability.dashboard.training import load_runs
 from observability.dashboard.training.sample_runs import run_curve_figure
 from observability.dashboard.widgets import claim_line, csv_button, link_button, note_shown_claims, plain_caption
+from observability.detection.early_stops import EarlyStop, early_stop
 from observability.detection.run_claims import RunClaim, duration_words
 from observability.metrics import cost as money
 from observability.metrics import energy
@@ -369,7 +370,17 @@ def run_facts(chosen: Sequence[RunVerdict], costs: dict[str, RunUse]) -> None:
         cost = costs.get(each.name, RunUse())
         if cost.wh is not None:
             words.append(f"Energy: {numerals.with_si_prefix(cost.wh, 'Wh')}, {cost.source}.")
+        words += [early_stop_words(stop, cost)] if (stop := early_stop(each)) is not None else []
         st.markdown(f"**{formatting.escape_markdown(each.name)}** :gray[{formatting.escape_markdown(' '.join(words))}]")
+
+
+def early_stop_words(stop: EarlyStop, use: RunUse) -> str:
+    """A sentence on how early a run ended and on the energy that this avoided, as far as its energy is known."""
+    ended = f"Ended at {numerals.format_figure(stop.done, 6)} of {stop.planned:,} {stop.unit}"
+    if use.wh is None:
+        return f"{ended}."
+    avoided = numerals.with_si_prefix(stop.avoided(use.wh), "Wh")
+    return f"{ended}, which avoided about {avoided} (energy × {stop.unit} left ÷ {stop.unit} done)."
 
 
 def _instant_with_seconds(instant: datetime) -> str:

@@ -1,0 +1,69 @@
+"""Find the training that runs avoided because they ended before the steps or epochs that their parameters state."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from observability.detection.run_energy_forecast import stated_steps
+from observability.metrics.training_curves import TrainingRun
+
+EPOCH_NAMES = ("max_epochs", "num_epochs", "num_train_epochs", "n_epochs", "epochs")
+"""Parameters that state how many epochs a run will take; the first that does counts."""
+EPOCH = "epoch"
+"""The metric that tells how many epochs are done."""
+
+
+@dataclass(frozen=True)
+class EarlyStop:
+    """A run that ended before its plan. done, planned: of `unit`, steps or epochs."""
+
+    run: str
+    done: float
+    planned: int
+    unit: str
+
+    def avoided(self, spent: float) -> float:
+        """Return what the rest of the plan would have used at the rate so far. spent: what the run used."""
+        return spent * (self.planned - self.done) / self.done
+
+
+def early_stop(run: TrainingRun) -> EarlyStop | None:
+    """Return how far a run got that ended before the steps or epochs that its parameters state.
+
+    None for a run that is active, failed or went to its end, that states no plan, or whose rest is not longer than the distance between
+    two logged steps.
+    """
+    if run.ended is None or run.failed:
+        return None
+    if (steps := stated_steps(run.params)) is not None and len(run.step_numbers):
+        return _short_of("steps", steps, run.step_numbers, run)
+    epochs = next((int(run.params[name]) for name in EPOCH_NAMES if _is_count(run.params.get(name))), None)
+    if epochs is None or EPOCH not in run.curves:
+        return None
+    return _short_of("epochs", epochs, run.curves[EPOCH].finite.values, run)
+
+
+def _is_count(value: object) -> bool:
+    """Whether a parameter is a number of at least one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 1
+
+
+def _short_of(unit: str, planned: int, logged: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", run: TrainingRun) -> EarlyStop | None:
+    """The early stop by the logged numbers of steps or epochs; a count from 0 is one less than what is done."""
+    numbers = np.unique(logged.astype(float))
+    if not len(numbers):
+        return None
+    done = float(numbers[-1]) + (numbers[0] == 0 and bool((numbers % 1 == 0).all()))
+    apart = float(np.median(np.diff(numbers))) if len(numbers) > 1 else 1.0
+    return EarlyStop(run.name, done, planned, unit) if done > 0 and planned - done > apart else None
+
+
+def early_stops(runs: Iterable[TrainingRun]) -> list[EarlyStop]:
+    """Return the early stop of each run that has one."""
+    return [stop for run in runs if (stop := early_stop(run)) is not None]
+
+
+def avoided_energy(stops: Iterable[EarlyStop], wh: Mapping[str, float | None]) -> dict[str, float]:
+    """Return by run the energy, in Wh, that its early stop avoided. wh: energy of runs; those without are left out."""
+    return {stop.run: stop.avoided(used) for stop in stops if (used := wh.get(stop.run)) is not None and used > 0}

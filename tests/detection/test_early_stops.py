@@ -1,0 +1,58 @@
+"""A run that ends before its stated plan avoided the energy of the rest; no other run did."""
+
+import pytest
+
+from observability.dashboard.operations.energy_savings import early_stops_words
+from observability.dashboard.training.runs import RunUse, early_stop_words
+from observability.detection.early_stops import EarlyStop, avoided_energy, early_stop, early_stops
+from observability.metrics.training_curves import TrainingRun, runs_from_records
+from tests.support.run_frames import a_run, frame_of, loss
+
+
+def run_of(metrics: dict, status: str | None = "finished", **params: object) -> TrainingRun:
+    records = a_run({"loss": loss(40), **metrics}, "job", params=params, ended=status)
+    kinds = {kind: frame_of(kind, [each for each in records if each["kind"] == kind]) for kind in ("run", "step")}
+    return runs_from_records(kinds["run"], kinds["step"])[0]
+
+
+def test_energy_of_the_rest_is_what_was_spent_times_the_steps_that_are_left() -> None:
+    run = run_of({}, total_steps=100)
+    done = int(run.step_numbers.max()) + (run.step_numbers.min() == 0)
+    stop = early_stop(run)
+    assert stop is not None and (stop.done, stop.planned, stop.unit) == (done, 100, "steps")
+    assert avoided_energy([stop], {"job": 12.0}) == {"job": pytest.approx(12.0 * (100 - done) / done)}
+    assert avoided_energy([stop], {"job": None}) == {} == avoided_energy([stop], {"other": 3.0})
+
+
+def test_epochs_are_read_from_their_metric_and_may_count_from_zero() -> None:
+    stop = early_stop(run_of({"epoch": [float(step // 10) for step in range(40)]}, max_epochs=10))
+    assert stop is not None and (stop.done, stop.planned, stop.unit) == (4, 10, "epochs")
+    assert stop.avoided(8.0) == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "params"),
+    [
+        ("finished", {"total_steps": 40}),
+        ("failed", {"total_steps": 100}),
+        ("finished", {}),
+        (None, {"total_steps": 100}),
+        ("finished", {"epochs": 9}),
+    ],
+)
+def test_a_run_to_its_end_one_that_failed_and_one_without_a_plan_avoided_nothing(status: str | None, params: dict) -> None:
+    assert early_stops([run_of({}, status, **params)]) == []
+
+
+def test_a_pruned_run_counts_too() -> None:
+    assert [stop.run for stop in early_stops([run_of({}, "pruned", total_steps=100)])] == ["job"]
+
+
+def test_the_page_adds_up_what_is_known_and_says_how() -> None:
+    stops = [EarlyStop("a", 40, 100, "steps"), EarlyStop("b", 5, 10, "epochs"), EarlyStop("c", 1, 2, "steps")]
+    said = early_stops_words(stops, {"a": RunUse(2.0, "measured"), "b": RunUse(1.0, "assumed"), "c": RunUse()})
+    assert "2 runs" in said and "4.00 Wh" in said and "steps left ÷ steps done" in said and "assumed" in said and "1 further run" in said
+    assert early_stops_words(stops[2:], {}) == ""
+    assert early_stop_words(stops[0], RunUse(2.0, "measured")) == (
+        "Ended at 40 of 100 steps, which avoided about 3.00 Wh (energy × steps left ÷ steps done)."
+    )
