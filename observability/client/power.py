@@ -1,8 +1,9 @@
 """Measures the energy of this process, of the machine and of single predictions.
 
-Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); CodeCarbon's offline tracker, where it is
-installed (estimated); else the process's CPU time times an assumed power per busy core (assumed). Accelerators are read through NVML where
-its Python binding is installed (measured). Utilisation, memory and temperature of each device are read with its energy if the machine
+Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); Zeus' monitor, where it is installed and reads
+them (measured); CodeCarbon's offline tracker, where it is installed (estimated); else the process's CPU time times an assumed power per
+busy core (assumed). Accelerators are read through NVML where its Python binding is installed, else through Zeus (measured). Each record
+names its `meter`. Utilisation, memory and temperature of each device are read with its energy if the machine
 offers them (device_gauges). Nothing is imported before a meter starts, and nothing raises into the caller.
 """
 
@@ -29,15 +30,18 @@ Share = Literal["machine", "process"]
 
 @dataclass(frozen=True)
 class EnergyReading:
-    """Energy of a device since its last reading. source: measured, estimated or assumed."""
+    """Energy of a device since its last reading. source: measured, estimated or assumed. meter: what gave it."""
 
     device: str
     joules: float
     source: str
+    meter: str = ""
 
 
 class Rapl:
     """Counters of processor packages and memory. `read` gives joules since the last call; raises OSError where it fails."""
+
+    meter = "RAPL"
 
     def __init__(self, root: Path = POWERCAP) -> None:
         zones = {zone: (zone / "name").read_text(encoding="ascii").strip() for zone in sorted(root.glob("*rapl:*"))}
@@ -66,6 +70,8 @@ class Rapl:
 class Nvml:
     """Energy counters and gauges of NVIDIA accelerators. Raises without the binding, the driver or an accelerator."""
 
+    meter = "NVML"
+
     def __init__(self) -> None:
         self.library: Any = import_module("pynvml")
         self.library.nvmlInit()
@@ -89,8 +95,42 @@ class Nvml:
         return accelerator_memory(self.library, self.handles)
 
 
+class Zeus:
+    """Zeus' monitor, with one window per reading. processor, accelerators: whether it shall give these. Raises where it is not installed or
+    measures none of them.
+    """
+
+    meter = "Zeus"
+
+    def __init__(self, *, processor: bool, accelerators: bool) -> None:
+        self.monitor: Any = import_module("zeus.monitor").ZeusMonitor()
+        self.processor = processor and bool(self.monitor.cpu_indices)
+        self.accelerators = accelerators and bool(self.monitor.gpu_indices)
+        if not (self.processor or self.accelerators):
+            raise OSError("nothing that Zeus measures is missing")
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a window, without waiting for the work of accelerators."""
+        self.monitor.begin_window("observability", sync_execution=False)
+
+    def read(self) -> list[EnergyReading]:
+        """Joules of all packages, of all memory and of each accelerator, as far as they are asked for and measured."""
+        window = self.monitor.end_window("observability", sync_execution=False)
+        self.begin()
+        joules: dict[str, float] = {}
+        if self.processor:
+            parts = {"cpu": window.cpu_energy, "memory": window.dram_energy}
+            joules |= {device: sum(own.values()) for device, own in parts.items() if own}
+        if self.accelerators:
+            joules |= {f"gpu{place}": amount for place, amount in window.gpu_energy.items()}
+        return [EnergyReading(device, float(amount), "measured") for device, amount in joules.items()]
+
+
 class CodeCarbon:
     """CodeCarbon's offline tracker, with one task per reading. Raises where it is not installed or does not start."""
+
+    meter = "CodeCarbon"
 
     def __init__(self, share: Share) -> None:
         library: Any = import_module("codecarbon")
@@ -116,6 +156,8 @@ class CodeCarbon:
 
 class CpuTime:
     """The process's CPU time times an assumed power per busy core."""
+
+    meter = "CPU time"
 
     def __init__(self, watts_per_core: float) -> None:
         self.watts, self.last = watts_per_core, time.process_time()
@@ -244,15 +286,14 @@ class PowerMeter:
     def _begin(self) -> None:
         """Choose the readers that work here, and read the clocks."""
         self._stop.clear()
-        self._readers = [reader for reader in (self._processor(), self._try(Nvml)) if reader is not None]
+        counters, accelerators = self._try(lambda: Rapl(self._powercap)), self._try(Nvml)
+        zeus = None
+        if counters is None or accelerators is None:
+            zeus = self._try(lambda: Zeus(processor=counters is None, accelerators=accelerators is None))
+        if counters is None and not (zeus and zeus.processor):
+            counters = (self._try(lambda: CodeCarbon(self.share)) if self._codecarbon else None) or CpuTime(self.watts_per_core)
+        self._readers = [reader for reader in (counters, accelerators, zeus) if reader is not None]
         self._at, self._process, self._busy = time.monotonic(), time.process_time(), machine_busy_seconds()
-
-    def _processor(self) -> Any:
-        """The best available reader of the processor."""
-        best = self._try(lambda: Rapl(self._powercap))
-        if best is None and self._codecarbon:
-            best = self._try(lambda: CodeCarbon(self.share))
-        return best or CpuTime(self.watts_per_core)
 
     @staticmethod
     def _try(make: Callable[[], Any]) -> Any:
@@ -295,7 +336,9 @@ class PowerMeter:
                 self._process_joules += of_process
                 kept = of_process if self.share == "process" or own else reading.joules
                 split = kept != reading.joules and reading.source == "measured"
-                told = EnergyReading(self._named(reading.device, own), reading.joules, "estimated" if split else reading.source)
+                told = EnergyReading(
+                    self._named(reading.device, own), reading.joules, "estimated" if split else reading.source, reader.meter
+                )
                 written.append((told, kept, shown.get(reading.device, Gauges())))
         self._cpu_seconds += spent
         return seconds, written
@@ -319,6 +362,7 @@ class PowerMeter:
                 "energy_j": joules,
                 "seconds": seconds,
                 "source": reading.source,
+                "meter": reading.meter,
                 **asdict(shown),
                 **self._fields,
             }

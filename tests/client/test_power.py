@@ -71,6 +71,47 @@ def test_counters_make_measured_records_of_the_machine(tmp_path: Path, records: 
     assert meter.joules == pytest.approx(30) and meter.source == "measured" and meter.dropped == 0
 
 
+class Monitor:
+    """A ZeusMonitor of one processor package, its memory and two accelerators."""
+
+    def __init__(self) -> None:
+        self.cpu_indices, self.gpu_indices, self.open = [0], [0, 1], False
+
+    def begin_window(self, key: str, *, sync_execution: bool) -> None:
+        assert not self.open and not sync_execution
+        self.open = True
+
+    def end_window(self, key: str, *, sync_execution: bool) -> SimpleNamespace:
+        assert self.open and not sync_execution
+        self.open = False
+        return SimpleNamespace(cpu_energy={0: 40.0}, dram_energy={0: 5.0}, gpu_energy={0: 100.0, 1: 50.0})
+
+
+def only_zeus(name: str) -> object:
+    if name == "zeus.monitor":
+        return SimpleNamespace(ZeusMonitor=Monitor)
+    raise ModuleNotFoundError(name)
+
+
+def test_zeus_measures_what_no_counter_gives_and_is_named(tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(power, "import_module", only_zeus)
+    with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path) as meter:
+        pass
+    found = {each["device"]: (each["energy_j"], each["source"], each["meter"]) for each in records()}
+    assert found == {name: (joules, "measured", "Zeus") for name, joules in (("cpu", 40), ("memory", 5), ("gpu0", 100), ("gpu1", 50))}
+    assert meter.joules == 195 and meter.dropped == 0
+
+
+def test_counters_that_are_read_directly_are_not_taken_from_zeus_too(
+    tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(power, "import_module", only_zeus)
+    package = zone(tmp_path / "powercap", "intel-rapl:0", "package-0", 0, 10**12)
+    with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path / "powercap"):
+        (package / "energy_uj").write_text("30000000")
+    assert {each["device"]: each["meter"] for each in records()} == {"cpu": "RAPL", "gpu0": "Zeus", "gpu1": "Zeus"}
+
+
 def test_the_share_of_a_process_is_an_estimate_and_never_more_than_the_machine(
     tmp_path: Path, records: Records, nothing_else: None
 ) -> None:
@@ -195,7 +236,7 @@ def test_accelerators_are_read_where_their_binding_is(tmp_path: Path, records: R
     assert [found[name]["utilisation"] for name in ("gpu0", "gpu1")] == [0.8, 0.81]
     assert [found[name]["memory_gb"] for name in ("gpu0", "gpu1")] == [10, 11]
     assert found["gpu0"]["temperature_c"] == 71 and "temperature_c" not in found["gpu1"], "what cannot be read is left out"
-    assert all(validate(each)["extra"] == {} for each in found.values()), "each field is one of the contract"
+    assert all(validate(each)["extra"].keys() == {"meter"} for each in found.values()), "the others are of the contract"
 
 
 class UnlikeNvml(FakeNvml):
