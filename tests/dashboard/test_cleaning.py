@@ -51,3 +51,21 @@ def test_the_group_that_loses_most_is_said_with_digits_that_differ() -> None:
         few
         == "carrier = OO loses most: 14.3 % dropped; its share of the rows goes from 0.008 % to –. All groups have too few rows to judge."
     )
+
+
+def test_the_effect_that_an_audit_measured_stands_beside_the_runs_of_a_rule_of_its_name() -> None:
+    def record(dataset: str | None, rule: str, *, proposed: bool, change: float | None) -> dict:
+        effect = {} if change is None else {"effect": {"value": change}}
+        return {"dataset": dataset, "rule": rule, "extra": effect | ({"proposed": True} if proposed else {})}
+
+    records = pd.DataFrame(
+        [
+            record("people", "adults", proposed=True, change=0.5),
+            record("other", "adults", proposed=True, change=0.9),
+            record("other", "empty", proposed=True, change=0.2),
+            record("people", "none", proposed=True, change=None),
+        ]
+    )
+    rows = pd.DataFrame([record("people", rule, proposed=False, change=None) for rule in ("adults", "empty", "none", "unmeasured")])
+    found = cleaning.audited_effects(rows.assign(subject=rows["rule"]), records)
+    assert {rule: effect.change for rule, effect in found.items()} == {"adults": 0.5, "empty": 0.2}

@@ -31,7 +31,7 @@ from observability.dashboard.scope import BIND, Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.detection import cleaning_history
-from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule, applied_runs
+from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule, applied_runs, proposed_runs
 from observability.metrics.cleaning_effect import CleaningEffect, stated_effect
 from observability.stats.interval import rate_interval
 
@@ -61,7 +61,11 @@ RULE_COLUMNS = columns_on_phone(
     column("last", "Newest run (UTC)", short=True),
 )
 EFFECT_COLUMN = column(
-    "effect", "Effect on a model", align="right", help="From the newest run that logged one, with its 95 % interval", phone=False
+    "effect",
+    "Effect on a model",
+    align="right",
+    help="From the newest run that logged one, else from an audit of a rule of this name, with its 95 % interval",
+    phone=False,
 )
 RUN_COLUMNS = columns_on_phone(
     "at dropped changed",
@@ -123,7 +127,8 @@ def findings_about_rule(found: Sequence[Finding], subject: str) -> list[Finding]
 def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
     """A row for each rule, most urgent first, with its most urgent finding."""
     first = {subject: first_finding(findings_about_rule(found, subject)) for subject in set(rows["subject"])}
-    effects = newest_effects(rows)
+    records = load.ask_store(judged.CLEANINGS, load.window_of_records(scope, judged.ANALYZER))
+    effects = audited_effects(rows, records) | newest_effects(rows)
     lines = []
     for subject in sorted(first, key=lambda subject: (severity_order(first[subject]), subject)):
         part, finding = rows[rows["subject"] == subject], first[subject]
@@ -148,6 +153,23 @@ def newest_effects(rows: pd.DataFrame) -> dict[str, CleaningEffect]:
     """The effect of each rule that the newest run which states one says. rows: runs, oldest first."""
     stated = zip(rows["subject"], map(stated_effect, rows["extra"]))
     return {subject: effect for subject, effect in stated if effect is not None}
+
+
+def audited_effects(rows: pd.DataFrame, records: pd.DataFrame) -> dict[str, CleaningEffect]:
+    """The effect of each rule that the newest audit which measured a rule of its name says, one of the rule's dataset before others.
+
+    rows: runs of rules. records: all cleaning records, oldest first, the proposals of audits among them.
+    """
+    audits = proposed_runs(records)
+    measured: dict[tuple[str | None, str], CleaningEffect] = {}
+    for dataset, rule, further in zip(audits["dataset"], audits["rule"], audits["extra"], strict=True):
+        if (effect := stated_effect(further)) is not None:
+            measured |= {(None, rule): effect, (dataset or "", rule): effect}
+    found = {}
+    for subject, dataset, rule in zip(rows["subject"], rows["dataset"], rows["rule"], strict=True):
+        if (effect := measured.get((dataset or "", rule)) or measured.get((None, rule))) is not None:
+            found[subject] = effect
+    return found
 
 
 def effect_cell(effect: CleaningEffect | None) -> Cell:
