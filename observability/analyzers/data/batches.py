@@ -74,10 +74,10 @@ def owner_words(metric: str, owner: float | None) -> str:
 
 
 def about_peers(compared: list[PeerBatches], told: set[tuple[str, str | None, str]], context: Context) -> list[Finding]:
-    """Return a finding for each device that is worse than the others of its source in a metric in which it does not differ from its past.
+    """Return a finding for each device and metric if the device is worse than the others of its source and has not changed itself.
 
-    told: (source, device, metric) of the findings that differ from the past. The 95 % quantile of the delay is left out if the median is
-    reported.
+    told: (source, device, metric) of the findings about a change from the past; these are left out. The 95 % quantile of the delay is left
+    out if the median is reported.
     """
     found, told, budget = [], set(told), PEERS_BUDGET * context.budget
     adjusted = benjamini_hochberg([each.p_value for each in compared], budget)[0].tolist()

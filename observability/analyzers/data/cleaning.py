@@ -71,7 +71,7 @@ def undecided_cleaning(context: Context, rule: CleaningRule, metric: str, n: int
 
 
 def about_shares(rule: CleaningRule, looks: list[tuple[CleaningComparison, float]], context: Context) -> Iterator[Finding]:
-    """Yield a finding about the share of rows that a rule drops, and one about the share that it changes, where it does so at all."""
+    """Yield a finding about the share of dropped rows if the rule ever drops rows, and one about the share of changed rows likewise."""
     both = {metric: [each for each in looks if each[0].metric == metric] for metric in (DROPPED, CHANGED)}
     does = [metric for metric, own in both.items() if any(each.hits or each.usual > NOTHING for each, _ in own)]
     for metric in does or ([DROPPED] if both[DROPPED] else []):

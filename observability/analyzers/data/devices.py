@@ -144,7 +144,7 @@ def undecided_device(context: Context, subject: str, metric: str, n: int, becaus
 
 
 def about_statistic(source: str, judged: Sequence[JudgedComparisons], context: Context) -> Iterator[Finding]:
-    """Yield the findings of the devices of a source in one statistic: each unusual device, else one of the source."""
+    """Yield the findings about one statistic: one per unusual device of the source; if there is none, one about the source."""
     if not judged:
         return
     subjects: dict[str, list[JudgedComparisons]] = {}
@@ -216,12 +216,12 @@ def proposed_measure(found: StatisticComparison) -> str:
 
 
 def _with_value(finding: Finding, value: float, limit: float | None) -> Finding:
-    """The finding with a value, the value itself as its interval (a statistic of all rows), and a limit."""
+    """The finding with a value and a limit. Its interval is the value itself, because the statistic covers all rows."""
     return replace(finding, value=value, low=value, high=value, limit=limit)
 
 
 def _limit(found: StatisticComparison, severity: Severity = "watch") -> float:
-    """The value from which it is `watch`, or `act`, on the side of the value."""
+    """The limit for `watch` or `act`, on the same side of the usual value as the value."""
     place = int(severity == "act")
     if found.metric == STD:
         factor = LIMITS[STD][place]
@@ -287,7 +287,7 @@ def statistic_sentence(found: StatisticComparison, others: Sequence[str]) -> str
 
 
 def about_clocks(source: str, clocks: Sequence[CaptureClock], context: Context) -> Iterator[Finding]:
-    """Yield the findings about the clocks of the devices of a source: each that is ahead, else one of the source."""
+    """Yield the findings about device clocks: one per device whose clock is ahead; if there is none, one about the source."""
     if not clocks:
         return
     ahead = [each for each in clocks if needs_action(each.severity)]
@@ -334,7 +334,7 @@ def about_clocks(source: str, clocks: Sequence[CaptureClock], context: Context) 
 
 
 def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: Context) -> Iterator[Finding]:
-    """Yield the finding on which devices of a source cannot be judged yet, and what is needed for that."""
+    """Yield the finding about the devices of a source that cannot be judged yet. It says what is missing."""
     if not devices:
         return
     first = devices[0]

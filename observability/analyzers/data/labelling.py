@@ -75,7 +75,7 @@ class Project:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the labels of the window and of the four weeks before it, where they are not kept."""
+    """Ask for the labels of the window and of the four weeks before it; nothing if the context has them already."""
     if LABELLED in context.counters:
         return {}
     return {"annotated": Ask(ANNOTATED), "past annotated": Ask(ANNOTATED, span="past", days=PAST_DAYS)}
@@ -169,7 +169,9 @@ def with_rate(found: Finding, rate: Interval, severity: Severity, because: str, 
 
 
 def about_gold(project: Project, looks: list[tuple[LabellingComparison, float]], context: Context) -> Iterator[Finding]:
-    """Yield findings about accuracy on gold items: overall, of the newest guideline where worse, and of annotators below the others."""
+    """Yield findings about accuracy on gold items: overall, under the newest guideline if it is worse, and per annotator below the
+    others.
+    """
     gold = project.now[project.now["known"]]
     if gold.empty:
         return
@@ -287,8 +289,8 @@ def about_suggestions(project: Project, looks: list[tuple[LabellingComparison, f
 def follower_findings(project: Project, looks: list[tuple[LabellingComparison, float]], context: Context) -> Iterator[Finding]:
     """Yield a warning about each person who accepts suggestions more often than the others; no gold item is needed.
 
-    More is not wrong by itself where suggestions are right, so it is never critical. The person has to be above the median of the others
-    by as much as above all of them together, whom one annotator who seldom accepts draws down.
+    To accept more is not wrong if the suggestions are right, so the finding is never critical. The person must also be above the median of
+    the others, because one annotator who seldom accepts lowers the pooled rate of the others.
     """
     shown = project.now[project.now["shown"]]
     shares = shown.groupby(shown["annotator"].astype(str))["taken"].mean()

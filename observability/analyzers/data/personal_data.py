@@ -59,7 +59,7 @@ def searched_columns(frames: Frames, context: Context) -> list[SearchedColumn]:
 
 
 def texts_of_other_fields(extras: Iterable[str]) -> dict[str, list[str]]:
-    """Return the texts of fields that records do not define, by `extra.NAME`: a text a row, those inside of a field joined."""
+    """Return the texts of fields that records do not define, by `extra.NAME`: one text per row. Texts inside a field are joined."""
     found: dict[str, list[str]] = {}
     for extra in extras:
         body = json.loads(extra)

@@ -98,7 +98,7 @@ def columns_of_both_sides(now: Mapping[str, ColumnCounts], frames: Frames, conte
 
 
 def never_seen(counts: ColumnCounts) -> bool:
-    """Return whether no row had a value, as of a column that is new or belongs to other versions."""
+    """Return whether no row had a value. Such a column may be new, or belong to other versions."""
     return not counts.by_bin[2, counts.bins != NULL].any()
 
 

@@ -44,8 +44,8 @@ LARGEST_GROUPS = 50
 DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
 """Rise of the share of one score for `watch` and `act`."""
 DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0
-"""A score that more than this share of distinct inputs had before is not new. A default must be shared by at least DEFAULT_FACTOR times
-the share of distinct inputs that had any one score before."""
+"""A score is not new if more than DEFAULT_KNOWN of the distinct inputs had it before. A default score must have at least DEFAULT_FACTOR
+times the largest share of distinct inputs that any score had before."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -63,7 +63,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about subjects, the score and devices; one that reports no anomaly where there is none."""
+    """Return the findings about subjects, the score, late arrivals, changed days and devices."""
     if "volume" in frames:
         return [context.undecided(NAME, "model", COPIES, int(frames["volume"]["n"].sum()), "Requests are analyzed over a day or more.")]
     now, past = (frames[name].sort_values("id", kind="stable", ignore_index=True) for name in ("current", "past"))
@@ -250,8 +250,8 @@ def near_the_middle(rows: "DataFrame", seed: "DataFrame", numbers: "dict[str, fl
 
 
 def cell_width(every: "NDArray[np.float64]") -> float:
-    """Return a tenth of the robust standard deviation of a number, from the quartiles of all rows. Where these are equal, as for an amount
-    of rain, it is taken from the quantiles that leave out one row in a thousand on either side; 0 where these are equal too.
+    """Return a tenth of the robust standard deviation of a number, from the quartiles of all rows. If the quartiles are equal, as for an
+    amount of rain, the quantiles 0.001 and 0.999 are used; if these are equal too, the width is 0.
     """
     finite = every[np.isfinite(every)]
     if not finite.size:
@@ -267,10 +267,10 @@ def grid_cells(numbers: "NDArray[np.float64]", width: float) -> "NDArray[np.floa
 
 
 def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Context) -> list[Finding]:
-    """Return the finding about a score whose share surged, as of a service that answers a default without calling the model.
+    """Return the finding about a score whose share surged, as happens if a service answers a default without calling the model.
 
-    known: rows of the month before, and of the reference where there is one. A default is a new value, more distinct inputs share it than
-    shared any value before, and their inputs do not explain it. If there is a reference, only it defines which values are the model's own,
+    known: rows of the month before, and of the reference where there is one. A default is a new value, far more distinct inputs have it
+    than had any value before, and the inputs do not explain it. If there is a reference, only it defines which values are the model's own,
     because one bad day of the month would contain the default too. Scores that many inputs share by nature, such as those of a saturated
     ensemble of trees, are not defaults and have no limit.
     """

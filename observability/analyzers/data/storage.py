@@ -69,7 +69,7 @@ BACKUP_HOURS, RESTORE_DAYS = 36.0, 30.0
 BEHIND_HOURS = 36.0
 """Hours that a copy may be behind its source."""
 LATE_TIMES, STATED_TIMES = 3.0, 2.0
-"""An age becomes `act` at this multiple of its limit: of a limit above, and of a limit that the owner stated."""
+"""An age is `act` from this multiple of its limit: first for the limits above, then for limits that the owner stated."""
 SILENCE_TIMES, MIN_SILENCE = 4.0, 48.0
 """Silence must exceed this many usual gaps between reports, and this many hours."""
 NEXT = {
@@ -100,7 +100,7 @@ NEXT = {
 
 @dataclass(frozen=True)
 class StorageLevel:
-    """A figure with a stated limit. act: None where it never asks for more than watching. words: value and limit in a sentence."""
+    """A figure with a stated limit. act: the critical limit; None if the figure is never critical. words: value and limit in a sentence."""
 
     metric: str
     watch: float
@@ -191,7 +191,7 @@ def exact_interval(value: float, n: int) -> Interval:
 
 
 def level_findings(context: Context, place: StoragePlace, prices: "DataFrame") -> Iterator[Finding]:
-    """Yield the findings about figures with a stated limit that the reports hold."""
+    """Yield the findings about the reported figures that have a stated limit."""
     for level in LEVELS:
         newest = newest_figure(place, level.metric)
         if newest.value is None or (level.metric == "storage_cold_share" and place.archive):

@@ -140,8 +140,8 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
 
 
 def bulk_price(each: float) -> tuple[float, str]:
-    """Return the price of one unit (""), of a thousand or of a million, and that word: the first of them whose price is at least 0.01, else
-    of a million.
+    """Return the price per unit (""), per thousand or per million, with that word. The smallest number with a price of at least 0.01 is
+    used, else a million.
     """
     return next(((each * n, word) for n, word in ((1, ""), (1_000, "thousand")) if abs(each) * n >= 0.01), (each * 1e6, "million"))
 
@@ -361,7 +361,7 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
 
 
 def priced_alike(spent: Spent) -> dict[str, str | bool | None]:
-    """Return how serving was priced (None where that changed since the weeks before), and whether everything has one currency."""
+    """Return how serving is priced (None if that changed since the weeks before), and whether there is only one currency."""
     methods = {each.method for each in (spent.parts[2], spent.parts_past[2]) if each.method is not None}
     currencies = {currency for part in (*spent.parts, *spent.parts_past) for currency in part.rows["currency"]}
     return {"serving": methods.pop() if len(methods) == 1 else None, "one_currency": len(currencies) == 1}

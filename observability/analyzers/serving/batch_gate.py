@@ -1,7 +1,7 @@
 """Check the batches of predictions of a model that serves in batches: may each be released, or must it be held?
 
 A model serves in batches where its settings name a `batch_key`. Expected keys, rows and times come from records of kind
-`expected_batch`, else from the settings. A person's decision (kind `decision`) stands above the rules.
+`expected_batch`, else from the settings. A person's decision (kind `decision`) overrides the rules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 NAME = "serving/batch_gate"
 EXPECTED = Records("expected_batch", ("batch", "at", "version", "rows", "keys", "due"))
 BEGUN = Aggregate("predictions", keys=(By("batch"),))
-"""The number of rows of each batch. It is asked of the window and of the month before it, where some of the window's batches began."""
+"""The number of rows of each batch. It is queried for the window and for the month before it, because some of the window's batches began
+there."""
 DECISIONS = Records("decision", ("decision", "at", "author", "choice", "state", "statement"), ever=True)
 DECIDES = "batch:"
 """Beginning of the id of a decision about a batch: `batch:MODEL:BATCH`."""

@@ -2,8 +2,8 @@
 
 Predicted probabilities are compared with outcomes in two ways: by groups of equal mass (ECE), against the held-out reference, and
 cumulatively (ECCE), against a perfectly calibrated model. An ECE is never zero, so it is always reported with the value expected from
-sampling noise at this size. Only significant and large errors need action. For a regression: whether the outcome rises by one where the
-prediction does.
+sampling noise at this size. Only significant and large errors need action. For regression, the check is whether the outcome rises by one
+when the prediction rises by one.
 """
 
 from dataclasses import dataclass, replace
@@ -64,7 +64,7 @@ PAST_DAYS, BASELINE_DAYS = 56, 28
 """Days from which the natural variation of the calibration is estimated, and days of the month before."""
 PAST_MINIMUM = 100
 SAMPLE_ROWS = 10_000
-"""Rows of a regression that are compared."""
+"""Maximum number of rows that are compared for regression."""
 
 
 @dataclass(frozen=True)

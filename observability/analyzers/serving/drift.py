@@ -1,9 +1,10 @@
 """Find features and scores whose distribution drifted from the reference.
 
 Each feature and the score is compared with the reference on the reference's deciles (population stability index, missing values as a bin
-of their own) and with the model's own past month. A distance is reported where it is large enough and beyond the variation of rows and
-days, with the false discovery rate controlled over all columns and windows of the run, however long it has been so; one that the past weeks
-show too is marked as standing. Two swapped levels of a category (detection/swapped_categories.py), and a mean that moved by a quarter of a
+of their own) and with the model's own past month. A distance is reported if it is large enough and beyond the variation of rows and days.
+The false discovery rate is controlled over all columns and windows of the run. A drift is reported however long it lasts; if the past weeks
+show it too, it is marked as standing. Two swapped levels of a category (detection/swapped_categories.py), and a mean that moved by a
+quarter of a
 standard deviation (detection/mean_shifts.py), are reported however small the PSI is.
 Drift that no single feature shows is found by serving/multivariate_drift.
 """
@@ -171,7 +172,7 @@ def column_finding(
 
 
 def with_worth(finding: Finding, drift: ColumnDrift, worst: Verdict, falls: list[bool | None], context: Context) -> Finding:
-    """Return the finding with how often such a move of the column went with a fall of the model's performance before."""
+    """Return the finding with its track record: how often an earlier move of the column came with a fall of the model's performance."""
     moved = [value >= worst.limit for value in drift.weeks]
     record = move_record([*moved, *[None] * (len(falls) - len(moved))], falls, context)
     because = f"{finding.because.removesuffix('.')}; {record.in_words}."
@@ -286,7 +287,7 @@ def own_variation(worst: Verdict) -> str:
 
 
 def largest_change(drift: ColumnDrift, change: DistributionChange, value_shift: float | None) -> str:
-    """Return the most describable part of the change: missing values, the mean, or the level that changed most."""
+    """Return the change in words: missing values, the mean, or the level that changed most."""
     before, after = drift.before, change.after
     if abs(after.missing_share - before.missing_share) >= 0.05:
         return f"{100 * after.missing_share:.1f} % of the values are missing, {100 * before.missing_share:.1f} % in the reference"

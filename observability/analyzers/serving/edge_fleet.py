@@ -1,8 +1,8 @@
 """Check the devices that serve a model: late answers, crashes, lack of memory, agreement, latency, old versions and roll-outs.
 
 Reads records of kind `device_report`. A device counts once a week. The devices of the window are compared with the device-weeks of the four
-weeks before it; the devices of one version, firmware, class or ring with their own earlier weeks, and where they have none with the other
-devices of the window. Each ring of a roll-out is held against its stop criterion.
+weeks before it. The devices of one version, firmware, class or ring are compared with their own earlier weeks; without these, with the
+other devices of the window. Each ring of a roll-out is held against its stop criterion.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,9 +1,10 @@
-"""Estimate the model's performance where labels are not in yet.
+"""Estimate the model's performance while labels have not arrived yet.
 
 The results are estimates, not measurements: confidence-based (CBPE) for classifiers, direct loss estimation (DLE) on a bounded sample for
 regressions. Both assume that scores mean what they meant in the reference, and cannot detect concept drift. So each estimate is reported
-with its last measured error, on days whose labels are in; an estimate that failed there is marked as not trusted, and with the main one
-all others, which rest on the same scores. An estimate whose inputs are far from the reference extrapolates (detection/extrapolation.py):
+with its last measured error, on days whose labels have arrived. An estimate that failed this check is marked as not trusted. If the main
+estimate failed, all others are marked too, because they rest on the same scores. An estimate whose inputs are far from the reference
+extrapolates (detection/extrapolation.py):
 it is unknown, and the finding says how many labels of the window would settle it. An estimate needs action only where labels are missing;
 otherwise serving/performance decides.
 """
@@ -266,8 +267,8 @@ def failed_check(found: Estimates, metric: str, context: Context) -> EstimateChe
 def estimated_severity(change: WindowChange, check: EstimateCheck | None, adjusted: float, context: Context, *, missing: bool) -> Severity:
     """Return the severity of an estimated change.
 
-    A change beyond its limit is unknown if it is not significant, or if labels are in (serving/performance then decides). Act needs an
-    estimate that was near enough on the last labels.
+    A change beyond its limit is unknown if it is not significant, or if labels have arrived (serving/performance then decides). Act needs
+    an estimate that was accurate enough on the last labels.
     """
     watch, act = change.limits
     if change.effect < watch:
@@ -280,7 +281,7 @@ def estimated_severity(change: WindowChange, check: EstimateCheck | None, adjust
 def extrapolated_finding(base: Finding, found: Estimates, fall: float, labelled: float) -> Finding:
     """Return the finding about an estimate that extrapolates: unknown, without an interval, with the labels that would settle it.
 
-    fall: the smallest one that is critical, in points or relative. labelled: labels of the window that are in.
+    fall: the smallest critical fall, in points or relative. labelled: number of the window's labels that have arrived.
     """
     metric, now = base.metric, found.now[base.metric]
     then = found.before[metric].interval.value if metric in found.before else None

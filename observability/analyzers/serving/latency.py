@@ -266,7 +266,7 @@ def about_fleet(fleet: ReplicaFleet, context: Context) -> Iterator[ServiceClaim]
 
 
 def one_a_replica(findings: list[Finding]) -> list[Finding]:
-    """Keep the worst latency claim of each replica, of equals the outermost percentile: one slow replica is one fault."""
+    """Keep only the worst latency claim of each replica, because one slow replica is one fault."""
     best: dict[str, Finding] = {}
     of_replicas = [each for each in findings if "=" in each.subject and each.metric in QUANTILES]
     for each in sorted(of_replicas, key=lambda each: (each.severity != "act", COMPARED.index(each.metric))):
@@ -299,7 +299,7 @@ def another_rose_less(fleet: ReplicaFleet, name: str, metric: str, own: dict[tup
 
 
 def replica_finding(context: Context, fleet: ReplicaFleet, name: str, side: ServiceChange, against: Against, because: str) -> Finding:
-    """Return the finding about one replica, severity still open; without a sentence it only counts as one more test."""
+    """Return the finding about one replica, before its severity is known. A finding without a sentence only counts as one more test."""
     base = undecided_service(context, f"{fleet.field}={name}", side.metric, side.n, against)
     return replace(base, value=side.now.value, low=side.now.low, high=side.now.high, because=because)
 

@@ -2,11 +2,13 @@
 
 A bounded sample of both sides goes to a domain classifier (stats/domain.py). The severity depends on the AUC alone, not on how long it has
 been high, provided that it exceeds both sampling noise and the usual differences between days. Columns with one value a day (weekday,
-holiday) are left out: a week holds seven values of them; where only they separate the sides, that is said. Drift that single features
-explain (serving/drift), and drift that the four weeks before show too, are named. A finding that needs action states how often such a move
-came with a fall of this model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as well
-(detection/correlation_changes.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named
-by its features. Of very many features the most important ones are compared (`Context.most_important`).
+holiday) are left out: a week holds only seven values of each. If only these columns separate the sides, the finding says so. Drift that
+single features
+explain (serving/drift), and drift that the four weeks before show too, are named. A finding that needs action states how often an earlier
+drift came with a fall of this model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as
+well
+(detection/correlation_changes.py): the last day shows a correlation that broke yesterday, while the week still dilutes it. The finding
+names both features. Of very many features the most important ones are compared (`Context.most_important`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,11 +60,11 @@ NAMED, NAMED_FROM = 3, 0.01
 class DomainVerdict:
     """Evidence for the verdict on one window.
 
-    found: of the columns that vary within a day. inputs: how many features were compared, and how many there are; compared: which, in
-    words, where there are more. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
+    found: separation by the columns that vary within a day. inputs: numbers of compared and of all features. compared: which were compared,
+    in words, if not all were. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
     moved: names of the features whose own distribution drifted. days: AUC against the days before; None where it was not asked for or is
-    not known. weeks: whether each of the past weeks was as far, newest first, None where that is not known. record: what such a move was
-    worth in these weeks; None where it was not asked for.
+    not known. weeks: whether each past week was beyond the limit too, newest first; None if unknown. record: how often drift in these weeks
+    came with a fall of performance; None if it was not queried.
     """
 
     found: Separation
@@ -111,7 +113,8 @@ class DomainVerdict:
     @property
     def stands(self) -> bool:
         """Whether the drift is ongoing: no farther from the days before than those are from each other, or no farther from the reference
-        than the week before. A drift that moves on for ever differs from each month before it, and is still one drift.
+        than the week before. The second case covers a drift that never stops: it differs from every month before it, and is still one
+        drift.
         """
         return not self.news or bool(self.weeks and self.weeks[0])
 
@@ -228,9 +231,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def columns_of_the_day(sides: Sides, days: NDArray[np.int64]) -> tuple[str, ...]:
-    """Return the columns whose rows share one value within a day, as of weekday or holiday, and that have several in the reference.
+    """Return the columns with one value per day, such as weekday or holiday, and several values in the reference.
 
-    days: of the window's rows. A column that is constant for a week is stuck, and does not count.
+    days: the day of each row of the window. A column that is constant for a week is stuck, and does not count.
     """
     found = []
     for name, values in sides["current"].items():
@@ -264,9 +267,7 @@ def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Con
 
 
 def weeks_beyond(judged: DomainVerdict, context: Context) -> dict[str, Any]:
-    """Return, as evidence of a finding, since which week a standing drift has been at least this large; empty where the week before the
-    window was not.
-    """
+    """Return, as evidence, the week since which a standing drift is beyond the limit; empty if it was not in the week before the window."""
     count = next((place for place, moved in enumerate(judged.weeks) if not moved), len(judged.weeks))
     if not judged.stands or not count:
         return {}

@@ -166,7 +166,7 @@ def metric_finding(
 ) -> Finding:
     """Return the finding about one metric, from its most informative window.
 
-    too_young: the share of labels that are in, where that is too low for an alarm; else None. before_errors: for baseline metrics that are
+    too_young: the share of labels that have arrived if it is too low for an alarm, else None. before_errors: for baseline metrics that are
     computed from score bins, their largest difference from the metrics of the rows.
     """
     worst = verdicts[0] if verdicts else None
@@ -265,7 +265,7 @@ def daily_range(change: MetricChange, allowed: float) -> str:
 
 
 def past_words(change: MetricChange) -> str:
-    """Return the clause that the metric is about as in the past month."""
+    """Return the clause `unchanged from last month`; empty if the metric changed or its past is unknown."""
     past = change.past
     return (
         f"; unchanged from last month ({metric_number(change.metric, past.before.value)})"
@@ -305,7 +305,7 @@ def metric_by_day(daily: DailyMetrics, whole: MeasuredWindow, metric: str) -> li
 
 
 def label_coverage_finding(context: Context, served: float, labelled: float, usual: float) -> Finding:
-    """Return the finding about how many of the labels are in."""
+    """Return the finding about the share of labels that have arrived."""
     from observability.stats.interval import rate_interval
 
     share = rate_interval(labelled, served)

@@ -2,7 +2,8 @@
 
 A bounded sample of the window and of its baseline is searched: every level of every category, bands of numbers, replicas, devices, and
 pairs of them, for errors that grew, values that went missing and values that moved (stats/slices.py). A change that all rows share gives no
-slice, nor does a slice that stayed while the other rows moved: the analyzers of the whole report it. A slice whose errors are significantly
+slice, nor does a slice that stayed while the other rows moved. The analyzers of all rows report these changes. A slice whose errors are
+significantly
 larger than elsewhere is reported in any case (detection/slice_levels.py), and slices that the owner watches (`slices` of the settings) are
 always reported.
 """

@@ -146,7 +146,7 @@ def about_set(judged: JudgedSet) -> Iterator[Finding]:
 
 
 def about_versions(rounds: ProbeRounds, last: int, context: Context) -> Iterator[Finding]:
-    """Yield the finding about the version that the vendor declares. A change of it alone asks for nothing."""
+    """Yield the finding about the version that the vendor declares. A changed version alone needs no action."""
     changed = version_changes(rounds, context)
     declared = rounds.versions[last]
     if declared in (None, "unknown"):

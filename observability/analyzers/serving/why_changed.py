@@ -36,7 +36,7 @@ APART = 0.5
 """Above this share of window rows without a counterpart, the month before replaces the reference; if its share is as large, the result
 is `unknown`."""
 HIDDEN = 0.15
-"""Smallest concept drift, as a share of the mean loss before, that is a watch where the whole change shows less than half of it."""
+"""Smallest concept drift, as a share of the mean loss before, that is a watch if the whole change is less than half of the drift."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +143,14 @@ def attribution_severity(held: ComparedRows, found: Decomposition, context: Cont
 
 
 def is_drift_hidden(found: Decomposition) -> bool:
-    """Whether concept drift is significant and large enough, and the change as a whole shows less than half of it."""
+    """Whether concept drift is significant and large enough, while the whole change is less than half of the drift."""
     relation, before = found.relation, found.before.value
     assert relation.value is not None and relation.low is not None and before is not None
     return relation.low > relation.value / 4 > 0 and relation.value >= HIDDEN * before and found.change < relation.value / 2
 
 
 def by_input(held: ComparedRows, cuts: list[Cut]) -> list[dict[str, Any]]:
-    """Return the inputs whose own shift explains most of the change, each by itself: their parts overlap."""
+    """Return the inputs whose own shift explains most of the change. Each is measured alone, so their parts overlap."""
     found: list[dict[str, Any]] = []
     for cut in cuts:
         value = kitagawa_mix_effect(cut.before.astype(np.int64), cut.now.astype(np.int64), held.loss_before, held.loss_now)

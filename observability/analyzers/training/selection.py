@@ -36,7 +36,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding about each version that answered in shadow, or that none did; none for a model with one version."""
+    """Return a finding about each version that answered in shadow, or that no version did; empty for a model with one version."""
     if "others" not in frames:
         return []
     gains = challenger_gains(context.model, frames["champion"], frames["others"], context.version.name)
@@ -49,7 +49,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def slice_finding(pairs: ChallengerPairs, context: Context) -> Finding | None:
-    """Return whether a challenger is worse in a slice, the slice with most further loss; None below MIN_PAIRS pairs or without a slice."""
+    """Return the finding about the slice in which a challenger adds most loss, or that it is worse in none; None with fewer than MIN_PAIRS
+    pairs or without a slice.
+    """
     model, n = context.model, len(pairs.label)
     found: dict[str, Any] = find_regressed_slices(model, pairs) if n >= MIN_PAIRS else {"looked_at": 0, "rows": []}
     if not found["looked_at"]:

@@ -137,7 +137,7 @@ def has_expired(audit: StoredAudit, context: Context) -> bool:
 def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
     """Return the finding about the headline value of an audit: unknown without a level and without an earlier audit.
 
-    A feature that alone knows the label is a warning without either.
+    A feature that alone predicts the label is a warning even then.
     """
     metric = str(now.metric)
     evidence = audit_evidence(now)
@@ -168,7 +168,7 @@ def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context
 
 
 def no_value_sentence(audit: StoredAudit) -> str:
-    """Return the finding about an audit without a value to judge, with the numbers that it has."""
+    """Return the sentence about an audit without a value to judge, with the numbers that it recorded."""
     numbers = [] if audit.headline else recorded_numbers(audit)
     if not numbers:
         return f"The {audit.kind} audit gave no value."

@@ -303,8 +303,8 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
 
 
 def export_of_sighting(row: Mapping[str, Any], own: Sequence[ExportEvent]) -> ExportEvent:
-    """Return the export with which a canary left that came back. own: the exports with a canary of its name, at least one; the newest
-    counts if the sighting does not say with which it left.
+    """Return the export with which a sighted canary left. own: at least one export with a canary of this name; the last is used if the
+    sighting matches none by time and recipient.
     """
     exact = [each for each in own if naive_utc(each.at) == row.get("exported") and each.recipient == (row.get("recipient") or NOT_NAMED)]
     return exact[0] if exact else own[-1]
@@ -323,7 +323,7 @@ def canary_name(canary: Mapping[str, Any]) -> str:
 
 
 def canary_content(canary: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return what makes a canary another one: its name, its text and its row."""
+    """Return what identifies a canary: its name, its text and its row."""
     return canary_name(canary), repr(canary.get("text")), repr(canary.get("row"))
 
 

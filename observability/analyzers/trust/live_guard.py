@@ -152,7 +152,7 @@ def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -
     """Return the share of requests that are far from the reference, compared with the share of far rows in the reference or with the
     owner's level.
 
-    before: requests of the past weeks, which say whether it stands.
+    before: requests of the past weeks; they decide whether the share is ongoing.
     """
     n, share, hits = len(guard.distances), guard.far, guard.far_count
     base = context.undecided(NAME, "model", FAR_RATE, n, "")
@@ -192,7 +192,7 @@ def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -
 
 
 def far_in_past(guard: GuardedRequests, before: "DataFrame", base: Finding, limit: float, context: Context) -> dict[str, Any]:
-    """Return, as evidence, whether a share of far requests stands, and since when; empty where the week before has too few requests."""
+    """Return, as evidence, whether a share of far requests is ongoing, and since when; empty if the week before has too few requests."""
     if before.empty:
         return {}
     days, n, far = far_by_day(guard.space, before)
