@@ -44,7 +44,7 @@ ROWS, SHADOW_ROWS, MIN_PAIRS, WORST = 2000, 20_000, 50, 20
 and rows that are listed of those that became wrong.
 """
 FEW_DAYS = 7
-"""Days below which intervals are said to be too narrow, since they take rows of one day as independent."""
+"""With rows of fewer days, a sentence says that the intervals are too narrow, because they treat the rows of a day as independent."""
 BEFORE, AFTER = timedelta(days=90), timedelta(days=28)
 SECONDS = 60.0
 
@@ -53,7 +53,8 @@ SECONDS = 60.0
 class ChurnRows:
     """Rows scored by two versions: ids, scores (classification: of the decided class), decisions, label (class index or number; NaN
     unknown). times: of the first and of the last labelled row, where both answered the same requests. at: UTC times of all rows. sampled:
-    there are more rows than were read. first: when the other version first answered, where its model file scores rows of before.
+    there are more rows than were read. first: when the other version first answered; None if no model file scored the rows, or if it never
+    answered.
     """
 
     ids: list[str]
@@ -117,7 +118,7 @@ def matched_features(row: Row, version: Version) -> tuple[Any, ...]:
     """The features of both versions by which requests are matched. If there are very many, only the most important ones, so that a sample
     keeps its rows.
 
-    Two small samples of the same requests would hardly share one where the shadow answers under ids of its own.
+    If the shadow uses its own ids, two small samples of the same requests would hardly have a request in common.
     """
     shared, most = shared_features(row, version), SAMPLE_CELLS // SHADOW_ROWS
     weight = row.model.settings.importance

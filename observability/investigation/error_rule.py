@@ -4,8 +4,8 @@ The rule is searched on one half of the labelled rows; its figures come from the
 search over rules that cover the case. Quality: excess of the error rate over the rate that is expected at the rows' scores and its standard
 error, times n to the POWER (as in subgroup discovery, n^a · (rate − overall): Klösgen 1996; a low power prefers few rows with many
 errors).
-Expected is the rate of the other rows with the nearest scores, so that a slice of unsure scores is no rule for its errors that the scores
-state. An additional condition must improve the quality.
+The expected rate is the rate of the other rows with the nearest scores. So errors that uncertain scores predict make no rule. An additional
+condition must improve the quality.
 """
 
 from collections.abc import Collection
@@ -72,8 +72,8 @@ def error_rule_of_case(case: CaseInProgress) -> ErrorRule:
 
 
 def excess_note(made: ErrorRule, frame: "DataFrame", inside: Bools, wrong: Bools) -> str:
-    """A sentence where the higher error rate is no significant excess over other rows of the same scores, with days as the unit, or is of
-    too few days; else empty.
+    """A sentence if the higher error rate is not a significant excess over other rows of the same scores (days are the unit), or covers too
+    few days; else empty.
     """
     found = excess_errors(frame.reset_index(drop=True), inside, wrong, "such errors") if made.weak else None
     return f" {found.sentence}" if found is not None and found.part <= 0 else ""
@@ -124,7 +124,7 @@ def best_rule(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tup
         beam = sorted(better, key=lambda each: (-each[0], each[1]))
         small = next(
             (each for each in beam if each[2].mean() <= MAX_SHARE or served(each[1])), None
-        )  # a large one may still lead to a small one
+        )  # a rule with many rows stays in the beam, because a further condition may make it small
         if small is not None and small[0] > winner[0] * (EARNED if winner[1] else 1.0):
             winner = small[0], small[1]
         beam = beam[:BEAM]

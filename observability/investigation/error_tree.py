@@ -31,15 +31,15 @@ MAX_LEVELS = 20
 """Most frequent levels of a category that get a column; the rest is `another`."""
 
 Steps = dict[tuple[int, bool], tuple[float, bool]]
-"""Conditions down to a node: of a column and a side (below or not) the cut, which gets narrower, and whether missing values are on it."""
+"""Conditions down to a node. For each column and side (below or not): the newest cut, and whether missing values are on that side."""
 
 
 @dataclass(frozen=True)
 class Node:
     """One node. parent: position of the parent, None for the root. text: its condition. n, errors, rate, low, high: of rows outside the
     growing half. coverage: share of all errors. on_path: the case is in it. leaf: no children. search: the conditions as a query for
-    the page Cases; None for the root, and where a condition cannot be written (a number on a side that includes missing values). where:
-    all conditions down to the node, of two bounds on one side the narrower; empty for the root.
+    the page Cases; None for the root, and where a condition cannot be written (a number on a side that includes missing values). where: all
+    conditions down to the node, with only the narrowest bound per column and side; empty for the root.
     """
 
     place: int

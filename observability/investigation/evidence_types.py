@@ -156,7 +156,7 @@ class ErrorRule:
     error rate of all these rows. weak: whether the rate is significantly higher than the rate of the other rows. slice: as in a link, None
     where it cannot be expressed. counted: rows of the half. rows: the rows of both halves, in words. all_errors: errors covered in both
     halves without the case; None where the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed:
-    not known to be without significant excess over rows of the same scores. trend: by week or day, as `by` says.
+    False if the errors are known to be no significant excess over rows of the same scores. trend: by week or day, as `by` says.
     """
 
     text: str
@@ -219,8 +219,8 @@ class InputRepair:
 
     @property
     def cause(self) -> float:
-        """By how much the repairs that make the answer right outweigh the others, 0 (at most half of them) to 1 (all); 0 where the median
-        moves away from the truth, or not at all.
+        """By how much the repairs that make the answer right outweigh the others: from 0 (at most half of the repairs) to 1 (all). 0 if the
+        median moves no nearer to the truth.
         """
         return max(2 * self.right / self.n - 1, 0.0) if self.right and self.nearer > 0 else 0.0
 

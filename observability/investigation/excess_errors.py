@@ -1,4 +1,6 @@
-"""Do rows of a group err more than other rows of the same score? Rows of one day are correlated, so days are the unit of the interval."""
+"""Compare the errors of a group of rows with those of other rows of the same score. Rows of one day are correlated, so days are the unit of
+the interval.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,8 +41,8 @@ class ExcessErrors:
 
     @property
     def part(self) -> float:
-        """Part of the errors that is in excess: the middle between the estimate and the lower end; 0 where that end is not positive, and
-        of fewer than ENOUGH_DAYS days, or where few of them have nearly all rows, which one event can explain.
+        """Part of the errors that is in excess: the middle between the estimate and the lower end. 0 if the lower end is not positive, or
+        if one event can explain the excess: fewer than ENOUGH_DAYS days, or nearly all rows on few days.
         """
         few = 0 < min(self.days, self.days_outside) < ENOUGH_DAYS or (self.days > 0 and self.even_days < EVEN_DAYS)
         return (self.errors - self.others + self.low) / 2 / self.errors if self.low > 0 and not few else 0.0
@@ -81,9 +83,9 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "
         What these errors are, in words.
 
     Each row inside is compared with the rows outside that are next to it by score, equally many above and below. The interval is Student's
-    t over estimates that each leave out one day (the jackknife, which holds where a day has most of the rows; over rows, where all are of
-    fewer than MIN_DAYS days); it counts the errors of the rows outside as well. Its degrees of freedom belong to the side with rows on
-    fewer days.
+    t over estimates that each leave out one day (the jackknife, valid even if one day has most of the rows). If the rows are of fewer than
+    MIN_DAYS days, rows are the unit. The interval counts the errors of the rows outside as well. Its degrees of freedom belong to the side
+    with rows on     fewer days.
     """
     known = np.asarray(frame["score"].notna(), bool)
     score = frame["score"].to_numpy(np.float64)

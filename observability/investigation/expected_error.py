@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_SURE, MAX_SURE, NEAREST = 25, 200, 100
-"""Rows that are at least as sure as the case: compared where they are from MIN_SURE to MAX_SURE, else the NEAREST rows by score."""
+"""The rows at least as sure as the case are compared if there are MIN_SURE to MAX_SURE of them; else the NEAREST rows by score."""
 WIDE, WIDE_PART = 1_000, 0.25
-"""Rows of the nearest scores on which scores are checked as well, at most this part of all: few rows do not show a miscalibration."""
+"""Scores are also checked on the WIDE nearest rows, at most this part of all rows, because few rows do not show a miscalibration."""
 RANKED = 100
 """An error's rank is stated up to this one."""
 
@@ -156,8 +156,8 @@ def value_range(case: CaseInProgress, values: Floats) -> str:
 
 
 def wider_values(case: CaseInProgress, values: Floats, large: Bools, past: Bools) -> SimilarScores | None:
-    """The rows of the WIDE nearest predicted values; None where errors as large are not significantly more frequent among them than among
-    as near reference rows. large: which of the current rows have such an error; past: as reference_errors gives it.
+    """The rows of the WIDE nearest predicted values; None if such large errors are not significantly more frequent there than among equally
+    near reference rows. large: which of the current rows have such an error; past: as reference_errors gives it.
     """
     assert case.row.score is not None
     near = np.argsort(np.abs(values - case.row.score), kind="stable")[: min(WIDE, int(WIDE_PART * values.size))]

@@ -19,7 +19,7 @@ def stability(shown: ArrayLike, by_row: ArrayLike, *, part: bool = False, seed: 
 
     Two figures from 0 to 1: the rank correlation (Spearman, mid-ranks; negative counts as 0) of the absolute attributions, and the share
     of the three largest that stay among the three largest. None where the background has fewer than 10 rows. The seed fixes the draw.
-    part: the model has more features than these, which are shown.
+    part: the model has more features than the shown ones.
     """
     values, rows = np.asarray(shown, np.float64), np.asarray(by_row, np.float64)
     n, features = rows.shape

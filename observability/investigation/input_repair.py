@@ -1,4 +1,4 @@
-"""A suspected input is tried: it is repaired, the model runs again, and the answer is compared with the label.
+"""Test a suspected input: repair it, run the model again, and compare the answer with the label.
 
 The repair takes good values from rows near in time of the same source. The source is the level of the category (a station, an airport, a
 device) within which the values of consecutive rows differ least. Without such rows near in time, the values of similar rows are taken.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NEAR, REPAIRS, MIN_REPAIRS = timedelta(hours=24), 10, 2
 """Time before and after the case in which good values of its source are taken; repairs; minimum of them for one source."""
 STEADY = 0.5
-"""Mean difference of consecutive rows of a source, in standard deviations of all, up to which it has the values of one source."""
+"""Largest mean difference of consecutive rows of a level, in standard deviations of all rows, at which the level counts as one source."""
 FEW_MISSING = 0.5
 """A feature with a smaller share of missing values must be present in a row that repairs it."""
 SECONDS = 30.0
@@ -113,8 +113,8 @@ def good_rows(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) -
 
 
 def source_key(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) -> str | None:
-    """The category, replica or device of the source: consecutive rows of one level differ least in these columns. None where no
-    category is one, or the case's level is unknown.
+    """The category, replica or device of the source: consecutive rows of one level differ least in these columns. None if no category
+    qualifies, or the case's levels are unknown.
     """
     own = [each.reference for each in columns]
     keys = [each.reference for each in case.row.model.columns if each.kind != "number" and each.reference not in own]

@@ -74,7 +74,7 @@ def wrong_label_probability(case: CaseInProgress, confidence: float) -> float | 
 @dataclass(frozen=True)
 class WrongLabelRate:
     """Estimated rate of wrong labels: how much more often labels contradict n sure scores than these state. value: the middle of low and
-    high, since no excess is seen where labels are right and where the model learned wrong ones.
+    high, because no excess is seen either if labels are right or if the model learned the wrong labels.
     """
 
     value: float

@@ -223,7 +223,9 @@ def next_task(board: LabellingBoard, who: str) -> LabellingTask | None:
 
 
 def shows_suggestion(item: str, asked: bool) -> bool:
-    """Whether an item shows its suggestion where suggestions are on: requests of cases never do, nor does every fifth of the others."""
+    """Whether an item shows its suggestion if suggestions are on. Items that a case asks to relabel never do, nor about a fifth of the
+    others.
+    """
     return not asked and crc32(item.encode()) % BLIND_EVERY != 0
 
 
@@ -296,9 +298,10 @@ def assignment_record(board: LabellingBoard, task: LabellingTask, who: str, at: 
 
 
 def settled_label(board: LabellingBoard, item: str, who: str, label: str) -> tuple[str, tuple[str, ...]] | None:
-    """The label that an answer settles and who gave it; None where the item is not settled by it, or was with the same label before.
+    """The label that an answer settles and who gave it; None if the answer does not settle the item, or the item was settled with the same
+    label before.
 
-    Of an item that a case asks to relabel only labels since the request count.
+    If a case asks to relabel the item, only labels since the request count.
     """
     rows = board.answers[board.answers["item"].astype(str) == item]
     if item in board.requests:

@@ -88,7 +88,7 @@ def images_of_fields(fields: Mapping[str, Any]) -> tuple[LoggedImage, ...]:
 
 
 def _own_fields(row: Row) -> Iterator[tuple[str, str]]:
-    """The texts among the fields that the log does not know."""
+    """The texts in further fields, which records do not define."""
     extra = row.stored.get("extra")
     for name, value in extra.items() if isinstance(extra, Mapping) else ():
         if isinstance(value, str):

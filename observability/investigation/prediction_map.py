@@ -49,7 +49,7 @@ class PredictionMap:
         return float(self.plane.shares.sum())
 
     def axis_features(self, axis: int) -> list[tuple[str, float]]:
-        """The features with the largest parts of an axis, and their parts, which are 1 in all; at most NAMED_FEATURES."""
+        """The features with the largest parts of an axis, at most NAMED_FEATURES, and their parts; the parts of all features sum to 1."""
         ends = np.cumsum([block.width for block in self.blocks])[:-1]
         parts = [float(part.sum()) for part in np.split(self.plane.directions[axis] ** 2, ends)]
         named = sorted(zip((block.column.name for block in self.blocks), parts), key=lambda each: (-each[1], each[0]))

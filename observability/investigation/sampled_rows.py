@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REFERENCE_ROWS, PRODUCTION_ROWS = 2000, 2000
 SAMPLE_CELLS, LEAST_ROWS = 2_000_000, 200
-"""Inputs of all rows of a sample, at most, and the rows that it holds at least: of a model of thousands of features it has fewer rows."""
+"""Largest number of feature values in a sample, and smallest limit on its rows. A model with thousands of features gets fewer rows."""
 BEFORE = timedelta(days=90)
 """Days before the case from which earlier predictions are sampled."""
 FACTS = ("id", "score", "decision", "label", "label_value")

@@ -48,7 +48,7 @@ AVERAGE_ROWS, SIMILAR_ROWS, TWIN_ROWS = 100, 50, 30
 SECONDS = 60.0
 """Time limit of one call of the worker."""
 SAME_BASE = 0.01
-"""Part of the difference between output and base value by which two base values may differ and count as the same."""
+"""Two base values count as equal if they differ by at most this part of the difference between output and base value."""
 
 
 def explain(store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None) -> Explained:

@@ -101,7 +101,7 @@ def selection_errors(model: Model, frame: "DataFrame", chosen: Bools) -> Selecti
 
 
 def mean_size(model: Model, sizes: Floats) -> Interval:
-    """The error rate, or of a regression the mean absolute error, of labelled rows."""
+    """The error rate of labelled rows; for regression, their mean absolute error."""
     if model.task != "regression":
         return rate_interval(float(sizes.sum()), sizes.size)
     return mean_interval(Moments(sizes.size, float(sizes.sum()), float(np.square(sizes).sum()))) if sizes.size else rate_interval(0, 0)
@@ -161,7 +161,7 @@ def candidate_conditions(model: Model, frame: "DataFrame", chosen: Bools) -> lis
 
 
 def number_ranges(reference: str, name: str, values: Floats, chosen: Bools) -> list[Condition]:
-    """Ranges of a number between quantiles of the chosen values, an open end for what no other value exceeds."""
+    """Ranges of a number between quantiles of the chosen values. An end is open if no value lies beyond it."""
     known = np.unique(values[np.isfinite(values)])
     own = values[chosen & np.isfinite(values)]
     if not own.size or known.size < 2:

@@ -40,7 +40,7 @@ UNKNOWN, EXPECTED, CLOSE = 0.3, 0.4, 0.1
 CLOSE are both possible: the answer is "cannot tell".
 """
 UNTESTED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "boundary", "expected")
-"""Sources that rows like the case or its score show, and no experiment on the case itself."""
+"""Sources whose evidence is the score or similar rows, not an experiment on the case itself."""
 UNTRIED = 0.85
 """Factor for suspected inputs whose repair could not be tried."""
 NOT_RARE = 0.15
@@ -220,8 +220,8 @@ def slice_errors(case: CaseInProgress) -> SliceErrors | None:
 
 
 def expected_error_source(case: CaseInProgress) -> Iterator[Triage]:
-    """The error as a rare one that the scores of similar rows state; the more frequent such errors are, the less it says. Where rows like
-    the case err more than others of the same scores, whatever made them do so, the scores do not state that part.
+    """The error as a rare error that the scores of similar rows predict. Its weight falls with the frequency of such errors. If rows like
+    the case err more than other rows of the same scores, that part of the errors is not counted as predicted.
     """
     found, among = similar_scores(case), slice_errors(case)
     if found is not None:
