@@ -48,8 +48,8 @@ WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.
 """Tells Streamlit's front end where its server is; without it, two requests of every deep link fail."""
 ASSETS = Path(__file__).parent / "assets"
 HISTORY, FIGURES, STYLE = ASSETS / "history.js", ASSETS / "figures.js", ASSETS / "page.css"
-"""Keeps the browser's history to one entry an action, and must run before Streamlit's front end; the crosshair and the SVG files of charts;
-rules for Streamlit's own elements.
+"""The first script keeps one entry per action in the browser's history, and must run before Streamlit's front end. The second draws the
+crosshair and makes the SVG files of charts. The style has rules for Streamlit's own elements.
 """
 
 
@@ -79,8 +79,8 @@ class Headers:
 
 
 def frame_origins(scope: Scope) -> tuple[str, ...]:
-    """The web sites of `frame_origins` in access.toml, where a request asks for a figure alone; none for every other page, or settings that
-    cannot be read.
+    """The sites in `frame_origins` of access.toml if a request asks for a single figure; none for other pages, or if the settings cannot be
+    read.
     """
     from observability.dashboard.links import ONLY
 
@@ -109,7 +109,7 @@ async def run_owner_command(request: Request) -> Response:
     if request.client is None or not is_loopback(request.client.host):
         return JSONResponse({"error": "commands are taken from this machine only", "try": "Run the command where the dashboard runs"}, 403)
     given, wanted = request.headers.get("authorization", ""), f"Bearer {process_lock.current_owner().token}"
-    if not hmac.compare_digest(given.encode(), wanted.encode()):  # of texts only ASCII can be compared
+    if not hmac.compare_digest(given.encode(), wanted.encode()):  # as bytes: texts are compared only if they are ASCII
         return JSONResponse({"error": "wrong token", "try": "Let the command line read owner.json"}, status_code=401)
     body = await request.body()
     if len(body) > COMMAND_BYTES:

@@ -29,8 +29,8 @@ PATIENCE = 0.5
 """Seconds that a page waits for findings about records before it is drawn without them."""
 MAX_KEPT_WINDOWS = 256
 Key = tuple[str, int, Hashable]
-"""The home, how often its store was rewritten, and the question, as a window: findings from before something was removed are not shown
-after it.
+"""The home, how often its store was rewritten, and the question, such as a window. A removal rewrites the store, so findings from before it
+are not shown any more.
 """
 
 
@@ -79,7 +79,7 @@ def record_findings_within(
     """Findings about records, and whether newer ones are being computed.
 
     Until they are ready, findings of an earlier state are returned; None if there are none after PATIENCE seconds. asked: the question;
-    state: what their being new depends on. Raises the errors of the computation.
+    state: findings of another state are out of date. Raises the errors of the computation.
     """
     key = _key(store, asked)
     with _lock:

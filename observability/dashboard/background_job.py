@@ -56,7 +56,7 @@ class BackgroundJob:
         return self.model is None or role_allows("read", self.model)
 
     def cancel(self) -> None:
-        """Cancel this job at its next sign of progress; nothing where it has ended, though another runs by then."""
+        """Cancel this job at its next sign of progress; nothing if it has ended, even if another job runs by then."""
         self.stop.set()
 
 

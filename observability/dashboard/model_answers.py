@@ -163,7 +163,9 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
 
 
 def what_changed(here: ModelPage, status: ModelStatus) -> None:
-    """Draw events, and count new findings, which the incidents above name; that none is new is known where anything could be judged."""
+    """Draw events, and count the new findings, which the incidents above name. Without a new finding, the answer is known if anything was
+    judged.
+    """
     fresh, events = len(status.fresh), len(status.events)
     new = formatting.plural(fresh, "new finding") if fresh else "No new findings"
     registered = len(timeline.registration_marks(status))

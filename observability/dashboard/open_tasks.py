@@ -1,4 +1,4 @@
-"""What the first page lists as open: incidents, a line each, and unregistered versions; and the dialog to act on an incident."""
+"""What the first page lists as open: one line per incident, and unregistered versions; and the dialog to act on an incident."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,7 +117,7 @@ def asked_dialog(found: Sequence[Incident]) -> None:
 
 
 def equal_incidents(chosen: Sequence[Incident], found: Sequence[Incident]) -> list[Incident]:
-    """The incidents of other models that share a row with one of the chosen."""
+    """The incidents of other models that share a row with one of the chosen incidents."""
     ids = {incident.id for incident in chosen}
     rows = [each.incidents for each in counted_incidents(found) if any(incident.id in ids for incident in each.incidents)]
     return [incident for row in rows for incident in row if incident.id not in ids]
@@ -145,7 +145,7 @@ def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does
 
 
 def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> Iterator[dict[str, Any]]:
-    """Serving versions that are not registered, a row each, made as they are taken."""
+    """One row per serving version that is not registered. Rows are made only when they are taken."""
     for status in statuses:
         served = {finding.version for finding in status.findings}
         for version in status.model.versions:

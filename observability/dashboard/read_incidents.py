@@ -76,7 +76,7 @@ def mark_incidents(found: Iterable[Incident], *, read: bool) -> None:
 def changed_marks() -> dict[str, Any] | None:
     """The changes that the script of the palette makes to the cookie when it is drawn; None where this session made none.
 
-    It makes each once, by its turn: what another tab wrote since then stays.
+    The script makes each change once, by its turn, so what another tab wrote since then stays.
     """
     changes = st.session_state.get(CHANGED)
     return {"changes": list(changes), "most": MAX_READ, "length": ID_LENGTH} if changes else None
@@ -91,7 +91,7 @@ def write_marks() -> None:
 def asked_marks(does: str, named: Iterable[str], found: Mapping[str, Incident]) -> bool | None:
     """Whether an action on a list of incidents marks the named ones as read (True) or as unread (False); None for another action.
 
-    `turn`, of the key: read, or unread where all of them are read.
+    `turn`, the action of the key, marks them as read; if all of them are read already, as unread.
     """
     if does == "turn":
         return not all(is_read(found[name]) for name in named if name in found)

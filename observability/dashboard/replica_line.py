@@ -23,7 +23,7 @@ CLOCKS_APART = 5
 
 
 def draw_replica_line(page: str) -> None:
-    """Draw of when the data are, with a link to the page at the owner; nothing where the process owns its store."""
+    """Draw the time of the data, with a link to the page at the owner; nothing if the process owns its store."""
     reads = current_replica()
     if reads is None:
         return
@@ -43,7 +43,7 @@ def draw_replica_line(page: str) -> None:
 
 
 def lag_sentence(as_of: datetime, now: datetime) -> str:
-    """Of when the data are, and how far that is behind the clock."""
+    """The time of the data, and how far it is behind the clock."""
     seconds = round((now - as_of).total_seconds())
     size, unit = (1, "second") if abs(seconds) < 120 else (60, "minute") if abs(seconds) < 7200 else (3600, "hour")
     when = f"{time_zone.zoned(as_of):%H:%M} {time_zone.zone_sign(as_of)}" if as_of.date() == now.date() else time_zone.named_minute(as_of)
@@ -54,7 +54,7 @@ def lag_sentence(as_of: datetime, now: datetime) -> str:
 
 
 def shown_as_of(reads: Replica) -> datetime:
-    """The instant up to which nothing had changed in what this run of a page shows."""
+    """The instant as of which this run of a page shows the data."""
     return reads.as_of_state(owned_store())
 
 

@@ -14,7 +14,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Environment, Slice
 
 BIND: Final = "query-params"
-"""Of a box whose choice is a parameter of the address."""
+"""The option that makes the choice of a box a parameter of the address."""
 Span = Literal["live", "1h", "24h", "7d", "28d", "90d", "1y", "all", "dates"]
 SPANS: dict[Span, str] = {
     "live": "Live",

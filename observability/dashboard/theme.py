@@ -70,7 +70,7 @@ def themed(
         "bargap": 0.25,
         **axes,
     }
-    for name, value in options.items():  # one assignment a part: `update_layout` takes ten times as long
+    for name, value in options.items():  # one assignment per part: `update_layout` takes ten times as long
         figure.layout[name] = _merged(figure.layout[name].to_plotly_json(), value) if isinstance(value, dict) else value
     return figure
 

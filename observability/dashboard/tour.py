@@ -1,4 +1,4 @@
-"""The tour of the sample: five steps in the sidebar, each on its page. That it was left is kept in the reader's browser."""
+"""The tour of the sample: five steps in the sidebar, each on its page. The reader's browser remembers that the tour was left."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def draw_tour() -> None:
 
 
 def tour_steps(models: list[Model]) -> dict[str, Any]:
-    """The steps with their links: those about one model are about the first of these that has an artifact, else the first."""
+    """The steps with their links: steps about one model use the first of these models that has an artifact, else the first."""
     shown = next((model for model in models if any(version.artifact for version in model.versions)), models[0])
     steps = []
     for page, title, text in STEPS:

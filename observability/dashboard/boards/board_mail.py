@@ -97,8 +97,8 @@ def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tupl
     """The title, the scope and the sentence of each figure, the texts between, and the link, in the dashboard's own scope; and the lines
     over time of these figures, which a mail draws.
 
-    A figure that somebody else pinned is named without its numbers, because readers of the channel would see with the scheduler's rights
-    something that the person who pinned it may not see.
+    A figure that somebody else pinned is named without its numbers. Otherwise that person could send figures to the channel with the
+    scheduler's rights, which may exceed their own.
     """
     with on_behalf_of(person):
         dates = scope_dates_words(board.scope)
@@ -133,7 +133,7 @@ def line_of_figure(figure: Any, label: str, line: int) -> DailyLine | None:
         if trace.type != "scatter" or "lines" not in (trace.mode or "") or trace.fill or trace.x is None or trace.y is None:
             continue
         places, values = pd.Series(trace.x), pd.to_numeric(pd.Series(trace.y), errors="coerce")
-        if pd.api.types.is_numeric_dtype(places):  # steps of a run and other numbers are no instants
+        if pd.api.types.is_numeric_dtype(places):  # steps of a run and other numbers are not instants
             continue
         instants = pd.to_datetime(places, errors="coerce", format="ISO8601")
         if not 2 <= len(values) <= MAX_POINTS or instants.isna().any() or values.notna().sum() < 2:

@@ -159,7 +159,7 @@ def _pin_tools(board: Board, pin: Pin) -> None:
 
 
 def _pin_form(board: Board, pin: Pin, author: str) -> None:
-    """The form: title, and the text or what of the dashboard's scope the figure takes."""
+    """The form: the title, and the text, or for a figure which parts of the dashboard's scope it takes."""
     title = st.text_input("Title", pin.title, max_chars=120, key=f"pin-title-{pin.id}").strip()
     if pin.own is None:
         fields = {"text": st.text_area("Text", pin.text, max_chars=4000, key=f"pin-text-{pin.id}").strip()}

@@ -21,8 +21,8 @@ WIDTHS = {"half": "Half", "full": "Full"}
 
 @dataclass(frozen=True)
 class Pin:
-    """A figure or a text on a dashboard. own: where the figure stands in its own scope, None of a text. place: in the order. author: who
-    changed it last.
+    """A figure or a text on a dashboard. own: page and scope in which the figure was pinned; None for a text. place: in the order. author:
+    who     changed it last.
     """
 
     id: str

@@ -18,7 +18,7 @@ def stored_dashboards() -> tuple[DecisionItem, ...]:
 
 @cached_by_state(64, computed=False)
 def _dashboards_of(person: Person) -> tuple[DecisionItem, ...]:
-    """Those of the person who is signed in; another with the same rights may see others."""
+    """The dashboards of the signed-in person. They are kept per person, because a person with the same rights may see other dashboards."""
     del person
     return load.store().dashboards()
 

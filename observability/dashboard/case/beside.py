@@ -29,7 +29,7 @@ MAX_DIFFERENCES = 12
 
 
 def beside_box(here: CasePage) -> None:
-    """A box for the id of another case, which an empty id puts away, and one of the saved cases of the model."""
+    """Draw a box for the id of another case (an empty id removes that case), and a box of the model's saved cases."""
 
     def follow() -> None:
         typed = typed_case_id(str(st.session_state[here.key("beside")] or ""))

@@ -97,7 +97,7 @@ def case_queue(scope: Scope) -> None:
 
 def _queues_of_models(scope: Scope, name: str) -> None:
     """The first cases of a queue in each model: ranks of two models cannot be compared. A model's name opens its whole queue."""
-    models = [model for model in load.catalog().fleet if model.task]  # for other predictions nothing tells which is wrong
+    models = [model for model in load.catalog().fleet if model.task]  # without a task, it is unknown which predictions are wrong
     rows, without = list[dict[str, Any]](), list[str]()
     for model in models[:MAX_MODELS]:
         try:

@@ -78,7 +78,7 @@ def _opposite_case(here: CasePage) -> None:
 
 
 def distance_sentence(found: Opposite) -> str:
-    """The distance of the nearest row with the other outcome, and of how many such rows of the sample it is the nearest."""
+    """The distance of the nearest row with the other outcome, with the number of such rows and of all rows in the sample."""
     such = f"with {found.goal}" if found.goal else "decided otherwise"
     rows = f"the nearest of {found.others:,} rows {such}" if found.others > 1 else f"the only row {such}"
     return f"Distance {formatting.format_number(found.distance)}: {rows}, of {found.searched:,} sampled."

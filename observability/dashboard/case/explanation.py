@@ -174,7 +174,7 @@ def first_explained_feature(found: AttributionContrast, explained: Collection[st
 
 
 def logged_share_words(found: AttributionContrast, logged: float | None) -> str:
-    """The logged probability of the explained class, after its name; that it is not the output's where the model file gives another."""
+    """The logged probability of the explained class, after its name. If the model file gives another probability, the words say so."""
     if logged is None:
         return ""
     share = formatting.format_share(float(logged))

@@ -18,7 +18,7 @@ EFFECTS = (
 
 
 def affinity_scatter(points: pd.DataFrame) -> go.Figure:
-    """One mark an augmentation: affinity against diversity, each with its interval, by its effect.
+    """One mark per augmentation: affinity against diversity, each with its interval, by its effect.
 
     points: name, effect (of EFFECTS), affinity, affinity_low, affinity_high, diversity, diversity_low, diversity_high, text.
     """

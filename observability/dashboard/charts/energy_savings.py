@@ -11,7 +11,7 @@ from observability.detection.run_claims import duration_words
 
 
 def results_against_carbon_marks(rows: pd.DataFrame, metric: str) -> go.Figure:
-    """One mark a run: its value against its carbon (logarithmic), those joined by a line that no run beats in both.
+    """One mark per run: its value against its carbon (logarithmic). A line joins the runs that no other run beats in both.
 
     rows: run, value, grams, best, least carbon first.
     """
@@ -49,7 +49,8 @@ def start_hour_bars(rows: pd.DataFrame, *, usual: float, best: int) -> go.Figure
 
 
 def power_cap_curve(rows: pd.DataFrame, *, knee: float | None, source: str) -> go.Figure:
-    """Energy less against time more than at the highest cap, in percent, with intervals; a mark each cap, the knee in another colour.
+    """Energy saved against time added, compared with the highest cap, in percent with intervals: one mark per cap, the knee in another
+    colour.
 
     rows: watts, runs, wh, seconds, saved and slower with their ends, the highest cap first.
     """

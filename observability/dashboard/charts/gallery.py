@@ -47,7 +47,7 @@ def _drift(state: str) -> go.Figure:
 
 def _heatmap(state: str) -> go.Figure:
     frame = state_frame(state).rename(columns={"name": "subject", "period": "day"})
-    if state == MANY:  # the days go on for years else
+    if state == MANY:  # otherwise the days would go on for years
         frame["day"] = [START + pd.Timedelta(days=place % 7) for place in range(len(frame))]
     return drift.column_day_heatmap(frame, value="PSI", unit="", top=1.0)
 

@@ -115,7 +115,7 @@ def add_click_squares(figure: go.Figure, x: object, y: object, texts: object, *,
     """Add transparent squares over the cells of a heatmap, which takes no clicks: they carry hover texts and take clicks."""
     clear = {"marker": {"opacity": 0}}
     marker = {"symbol": "square", "size": size}
-    checked = np.array(texts, dtype=object)  # of a list, plotly checks each value
+    checked = np.array(texts, dtype=object)  # plotly checks each value of a list
     add_marks(figure, x, y, checked, hover=hover, marker=marker, opacity=0, showlegend=False, selected=clear, unselected=clear)
 
 

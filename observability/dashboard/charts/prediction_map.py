@@ -1,4 +1,4 @@
-"""The map of predictions: each one a mark on the plane of most variance of the inputs."""
+"""The map of predictions: one mark per prediction on the plane of most variance of the inputs."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -41,7 +41,7 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
     if not top > (TINY if share else 0):
         figure.update_yaxes(
             range=[0, ZERO_TOP if share else 1]
-        )  # of zeros plotly makes an axis to 100 %, of tiny shares ticks that all read 0 %
+        )  # for zeros, plotly makes an axis up to 100 %; for tiny shares, ticks that all read 0 %
     return figure
 
 

@@ -25,7 +25,7 @@ MAX_LEVEL_NAMES = 4
 """Axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
 LONGEST_RANK = 22
 DASHES = {"held out": ("solid", "dash"), "training": ("dot", "dashdot")}
-"""Lines by part of the data: of the first runs, and of those for which the colours begin again."""
+"""Line styles by part of the data: for the first runs, and for the runs after them, for which the colours begin again."""
 SYMBOLS = {"best": "star", "act": "x", "watch": "triangle-up"}
 
 
@@ -155,7 +155,7 @@ def straggler_ratio_line(frame: pd.DataFrame) -> go.Figure:
 
 
 def phase_bars(frame: pd.DataFrame) -> go.Figure:
-    """Milliseconds a step of each rank, its phases stacked. frame: rank, phase, ms."""
+    """Milliseconds per step of each rank, its phases stacked. frame: rank, phase, ms."""
     figure = go.Figure()
     names = list(dict.fromkeys(frame["phase"]))
     for name, colour in zip(names, (theme.PRIMARY, theme.PURPLE, theme.SKY, theme.NEUTRAL, theme.STRONG)):

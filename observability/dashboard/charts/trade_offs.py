@@ -19,7 +19,7 @@ NAME_WIDTH = 0.2
 
 
 def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: float | None, most_flips: float | None) -> go.Figure:
-    """One mark a form: changed decisions with their interval against a cost; the front as a line with names, budgets as dashed lines.
+    """One mark per form: changed decisions with their interval against a cost; the front as a line with names, budgets as dashed lines.
 
     points: form, x, value, low, high, group (a name of GROUPS), text. share: whether the y axis is a share.
     """

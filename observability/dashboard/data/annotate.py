@@ -99,7 +99,7 @@ def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, a
 
 
 def policy_box() -> str | None:
-    """The order of the queue; None: as fits what is known of the project."""
+    """The order of the queue; None: the order is chosen from what is known of the project."""
     missing = "The link names the order {}, which is none of them."
     words = POLICY_WORDS.__getitem__
     return choice_box.address_selectbox(
@@ -163,9 +163,9 @@ def _settling_words(board: LabellingBoard) -> str:
 
 
 def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], LabellingBoard]) -> None:
-    """The item that the person should label, and the buttons to answer. newest: gives the board at the time of an answer.
+    """The item that the person should label, and the buttons to answer. newest: returns the board at the time of an answer.
 
-    Only the owner of the store has what others answered a second ago, by which an item is settled.
+    Only the owner of the store has the answers of the last seconds, which may settle an item.
     """
     if is_done_at_owner("Items are labelled", "annotate"):
         return

@@ -42,7 +42,9 @@ def assignments_section(assigned: pd.DataFrame, answers: pd.DataFrame) -> None:
 
 
 def workload_sentence(work: pd.DataFrame, items: int) -> str:
-    """The distribution of work in one sentence. items: how many different ones were assigned, each to one person or to several."""
+    """The distribution of work in one sentence. items: the number of different assigned items; an item may be assigned to several
+    people.
+    """
     most = work.sort_values(["given", "annotator"], ascending=[False, True]).iloc[0]
     total, done = int(work["given"].sum()), int(work["labelled"].sum())
     people = formatting.plural(len(work), "annotator")

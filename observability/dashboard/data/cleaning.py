@@ -150,7 +150,7 @@ def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: s
 
 
 def newest_effects(rows: pd.DataFrame) -> dict[str, CleaningEffect]:
-    """The effect of each rule that the newest run which states one says. rows: runs, oldest first."""
+    """The effect of each rule, from its newest run that states an effect. rows: runs, oldest first."""
     stated = zip(rows["subject"], map(stated_effect, rows["extra"]))
     return {subject: effect for subject, effect in stated if effect is not None}
 

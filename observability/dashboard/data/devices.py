@@ -176,9 +176,9 @@ def _named_by_subject(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def device_concentrations(rows: pd.DataFrame) -> dict[str, Concentration]:
-    """By kind of bad value or row, the fewest devices that hold most of them, where they hold more than their share.
+    """By kind of bad value or row: the few devices that hold most of them, if these hold more than their share.
 
-    A device stands there by its name, and with its source where another source has a device of this name.
+    A device is given by its name, and by its source too if another source has a device of this name.
     """
     named = _named_by_subject(rows)
     counts = {words: bad_values_by_device(named, NAMES[metric]) for words, metric in BAD.items()}

@@ -153,7 +153,7 @@ def chosen_project(scope: Scope, projects: pd.Series) -> str:
 
 
 def earlier_labels_link(project: str, page: str, window: Window, scope: Scope) -> None:
-    """Lead to the last labels before the dates where these are few: somebody may have begun to label again after years."""
+    """If the dates hold few labels, draw a link to the last labels before them, because labelling may have resumed after years."""
     if scope.start is not None or scope.span == "all" or window.start <= EPOCH:
         return
     only = (("project", project),)
@@ -198,8 +198,8 @@ def findings_about_project(found: Sequence[Finding], name: str) -> list[Finding]
 
 
 def model_agreement_findings(scope: Scope, project: str, window: Window) -> list[Finding]:
-    """Findings about the agreement of a project's annotators, of the models that it belongs to: their page Labels has them as well. Empty
-    for a project of no model.
+    """Findings about the agreement of a project's annotators, from the models that the project belongs to. The page Labels of these models
+    has them as well. Empty for a project without a model.
     """
     dated = scope if scope.start is not None or scope.span == "all" else scope.at(window.start, window.end)
     models = [model.name for model in load.catalog().models if project in (model.settings.projects or (model.name,))]
@@ -398,7 +398,7 @@ def fatigue_section(shown: ShownProject, found: Sequence[Finding]) -> None:
     rows = labelling_speed.accuracy_by_session_hour(pd.concat([shown.past, shown.now], ignore_index=True))
     finding_lines([finding])
     columns = {"hour": "Hours since the session began", "value": "Gold accuracy", "n": "Gold items", "right": "Right"}
-    if len(rows) < 2:  # one hour shows no course
+    if len(rows) < 2:  # a single hour shows no trend
         return
     figure = charts_suggestions.session_accuracy_dots(rows)
     frame.chart_with_table(figure, rows, key="sessions", alt=finding.because, metrics=("fatigue_slope",), columns=columns)

@@ -61,9 +61,9 @@ def page_label_completion(here: ModelPage, now: datetime) -> LabelCompletion:
 def label_maturity_by_day(of: LabelCompletion, here: ModelPage, arrived: LabelCompletion | None = None) -> pd.DataFrame:
     """A row for each day of the window and of the month before: period, served, labelled, share, usual, final, complete_by.
 
-    usual: share that days of this age usually have. final: share expected in the end, its own and what days usually gain after that age
-    (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected. arrived: what had arrived by the end of the
-    window, which tells how long labels take; None: `of` tells it.
+    usual: share that days of this age usually have. final: share expected in the end, which is the day's share plus what days usually gain
+    after this age (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected. arrived: counts of what had
+    arrived by the end of the window, from which the delay of labels is taken; None: the delay is taken from `of`.
     """
     end, final, ready = here.window.end, of.final_share, (arrived or of).days_until_complete()
     settled = max(of.final_ages(), default=0)
@@ -80,7 +80,7 @@ def label_maturity_by_day(of: LabelCompletion, here: ModelPage, arrived: LabelCo
 
 
 def predictions_of_label_day(here: ModelPage, point: clicks.Point, days: pd.DataFrame) -> clicks.CaseQuery | None:
-    """The labelled predictions of a clicked day, or of the hatched part the others; the chart has days before the window too."""
+    """The labelled predictions of a clicked day; for its hatched part, the unlabelled ones. The chart has days before the window too."""
     around = clicks.ChartPeriod(here.scope, min(here.window.start, aware_utc(days["period"].min().to_pydatetime())), here.window.end)
     asked = {0: "label != null", 1: "label = null"}.get(int(point.get("curve_number") or 0), clicks.EVERY)
     return clicks.cases_of_period(around, point, days["period"], asked, clicks.NEWEST)

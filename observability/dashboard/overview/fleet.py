@@ -138,7 +138,9 @@ class ModelStatus:
 
     @property
     def severity(self) -> Severity:
-        """The worst severity; `unknown` where performance, drift and quality cannot be judged, nor its decisions or answers to probes."""
+        """The worst severity; `unknown` if nothing could be judged: not performance, drift and quality, and not its decisions or answers to
+        probes.
+        """
         if self.worst:
             return self.worst.shown_severity
         known = verdict_severity(self.findings)
@@ -235,7 +237,7 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
     }
     if status.failure:
         measured = {key: {"t": formatting.DASH} for key in measured}
-    if page or (note and not status.predictions):  # which says once what each of them would say
+    if page or (note and not status.predictions):  # the page or the note says once what each cell would say
         measured |= {
             key: {"t": formatting.DASH, "title": cell.get("title")} for key, cell in measured.items() if cell.get("s") == "unknown"
         }

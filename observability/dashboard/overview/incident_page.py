@@ -149,7 +149,9 @@ def drawn_finding(incident: Incident) -> Finding | None:
 
 
 def drawn_onset(incident: Incident) -> datetime | None:
-    """The onset where days date it; None where it began before the analyzed days: the figure holds days before, on which it was so too."""
+    """The onset if it is dated by day; else None. An incident that began before the analyzed days has no date, and the figure may hold
+    earlier days with it.
+    """
     return incident.onset if incident_onset_certainty(incident) == "dated" else None
 
 

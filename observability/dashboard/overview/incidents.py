@@ -83,7 +83,9 @@ def incident_facts(incident: Incident) -> str:
 
 
 def _undated_note(incident: Incident) -> str | None:
-    """A note that a critical incident has no onset date; None for one that stands, and for a training run, which has steps."""
+    """A note that a critical incident has no onset date; None for a standing incident, and for a training run, which has steps instead of
+    days.
+    """
     known = incident.standing or incident.lead.subject.startswith("run:")
     return "onset unknown" if incident.severity == "act" and not known else None
 
@@ -136,7 +138,7 @@ def first_clause(sentence: str) -> str:
             break
     if len(words) <= WHOLE_WORDS:
         return " ".join(words).rstrip(".;:,")
-    commas = [place for place, word in enumerate(words, 1) if word.endswith(",")][words[0] == "Where" :]  # a condition alone is no claim
+    commas = [place for place, word in enumerate(words, 1) if word.endswith(",")][words[0] == "Where" :]  # a condition alone is not a claim
     if short := [place for place in commas if MIN_WORDS <= place <= WHOLE_WORDS]:
         return " ".join(words[: short[-1]]).rstrip(",")
     words = words[:WHOLE_WORDS]

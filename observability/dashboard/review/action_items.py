@@ -179,7 +179,9 @@ def _action_history(room: ReviewPage, action: str) -> None:
 
 
 def _close_action_item(room: ReviewPage, item: DecisionItem) -> None:
-    """The form. An extension needs a later date, and all but done a reason. The entry belongs to the week of this review."""
+    """Draw the form. An extension needs a later date; every outcome except done needs a reason. The entry belongs to the week of this
+    review.
+    """
     turn = form_turn(f"promise-{item.id}")
     key = f"{item.id}-{turn}"
     does = st.segmented_control("Outcome", list(WORDS), format_func=WORDS.__getitem__, **draft_arguments(f"promise-does-{key}"))

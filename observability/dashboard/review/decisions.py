@@ -163,7 +163,7 @@ def risk_acceptance_form(room: ReviewPage) -> None:
     """The accepted states, and the form in which a risk owner accepts one until a date."""
     _accepted_risks()
     if room.author is None:
-        if room.step != "decide":  # which has said it
+        if room.step != "decide":  # the step `decide` has said it already
             st.caption(room.read_only_words)
         return
     names = [part["model"] for part in room.body["models"]]

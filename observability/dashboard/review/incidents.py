@@ -187,7 +187,7 @@ def _postmortem_draft(room: ReviewPage, item: Any) -> dict[str, str]:
 
 
 def frozen_since(incident: Mapping[str, Any]) -> str:
-    """Since when a frozen incident is so, in words; of weeks that were frozen without these, the day of its onset."""
+    """In words, since when a frozen incident exists. Weeks that were frozen without these words give the day of its onset."""
     if words := incident.get("since"):
         return str(words).removeprefix("since ")
     return formatting.format_iso_day(incident["onset"]) if incident["onset"] else formatting.DASH

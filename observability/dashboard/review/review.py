@@ -51,7 +51,7 @@ STEP_NAMES = tuple(STEP_TITLES)
 STEPS_WITH_FORMS = ("agenda", "promises", "incidents", "fairness", "decide")
 """Steps with forms, which need the author's name."""
 STEPS_WITH_FORMS_WHEN_CLOSED = ("promises", "decide")
-"""Those with forms after the meeting was closed: actions are followed, and the meeting is opened again."""
+"""Steps that keep forms after the meeting was closed: actions are still followed, and the meeting can be opened again."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def worst_levels(model: Model, window: Window, column: str, metric: str) -> pd.D
         ends = (found.value, found.low, found.high) if found and known else (None, None, None)
         rows.append([_level_text(level), *ends, int(labelled), int(served), known and labelled >= MINIMUM_LABELS])
     frame = pd.DataFrame(rows, columns=["level", "value", "low", "high", "n", "served", "enough"])
-    frame = frame.astype({"value": float, "low": float, "high": float})  # of all None pandas would keep objects
+    frame = frame.astype({"value": float, "low": float, "high": float})  # pandas would keep columns that hold only None as objects
     up = METRICS[metric].better == "high"
     order = frame["value"].abs() if METRICS[metric].better is None else frame["value"]
     return (

@@ -30,7 +30,7 @@ def change_parts(found: Sequence[Finding]) -> dict[str, Finding]:
 
 
 def distinct_sentences(found: Sequence[Finding]) -> list[Finding]:
-    """The findings without those whose sentence an earlier one has: both parts of a change that cannot be split have the same."""
+    """The findings without repeated sentences: both parts of a change that cannot be split have the same sentence."""
     return [finding for place, finding in enumerate(found) if finding.because not in {earlier.because for earlier in found[:place]}]
 
 

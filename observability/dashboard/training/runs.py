@@ -37,8 +37,8 @@ with obs.track_run(model="loan", params={"learning_rate": 0.05}) as run:
     for step in range(1, 101):
         run.step(step, train_loss=…, validation_loss=…)"""
 FOLLOW_SECONDS = 1
-"""An active run is drawn anew so often. Its records are shown within 3 seconds: client.runs.RUN_SEGMENT_SECONDS until it can be loaded,
-server.process_lock.LOAD_EVERY until it is, and this.
+"""Seconds between two drawings of an active run. A record is shown within 3 seconds: client.runs.RUN_SEGMENT_SECONDS until it can be
+loaded, server.process_lock.LOAD_EVERY until it is loaded, and these seconds.
 """
 COLUMNS = columns_on_phone(
     "run status",
@@ -280,7 +280,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
 
 
 def _of_read_steps(run: TrainingRun) -> str:
-    """Among which steps the best one was looked for, where not each was read."""
+    """Among which steps the best one was searched, in words; empty if every step was read."""
     return f", of every {run.stride:,}th" if run.stride > 1 else ""
 
 

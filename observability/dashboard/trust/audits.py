@@ -114,7 +114,7 @@ def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
 
 
 def audit_state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:
-    """Severity and word of an audit, from the findings of its version. That another version has no such audit does not end it."""
+    """Severity and word of an audit, from the findings of its version. A missing audit of another version does not end this audit."""
     own = [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version == each.version]
     ended = next((each for each in own if each.metric == "audit_days_left"), None)
     if audit.kind == form_audits.KIND:
