@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from observability.cli.main import main
+from observability.core.formatting import format_day
 from observability.store.types.loading import LoadDefaults
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, complete, said, settle, tables, until, words
@@ -17,9 +19,21 @@ from tests.support.audited_model import register_with_file
 from tests.support.form_audits import audit_row, clean_form
 from tests.support.new_store import new_store
 from tests.support.nightly_batches import gate_batches, nightly_lines
+from tests.support.raw_rows import SAMPLE
 from tests.support.running import Dashboard, dashboard
 
 pytestmark = pytest.mark.browser
+
+
+def robustness_results() -> dict[str, Any]:
+    """The results of an audit of robustness of the sample, without the model file that it was about."""
+    records = map(json.loads, (SAMPLE / "audits.jsonl").read_text(encoding="utf-8").splitlines())
+    found = next(each["results"] for each in records if each["audit"] == "robustness")
+    return {name: value for name, value in found.items() if name != "artifact"}
+
+
+ENDED = datetime.now(UTC).replace(microsecond=0) - timedelta(days=10)
+"""The end of the audit of the model `lapsed`."""
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +44,12 @@ def promises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     forms = {**audit_row([clean_form(rng, "int8"), clean_form(rng, "small", 0.1)]), "kind": "audit", "model": "vision"}
     for name in ("at", "expires"):
         forms[name] = forms[name].replace(tzinfo=UTC).isoformat()
-    (folder / "lines.jsonl").write_text("\n".join(map(json.dumps, [forms, *nightly_lines()])) + "\n", encoding="utf-8")
+    past = {"kind": "audit", "model": "lapsed", "version": "1", "audit": "robustness", "results": robustness_results()}
+    past |= {"at": (ENDED - timedelta(days=90)).isoformat(), "expires": ENDED.isoformat()}
+    (folder / "lines.jsonl").write_text("\n".join(map(json.dumps, [forms, past, *nightly_lines()])) + "\n", encoding="utf-8")
     with new_store(folder / "home") as store:
         register_with_file(store, folder, "loan")
+        register_with_file(store, folder, "lapsed")
         assert store.load_files([folder / "lines.jsonl"], LoadDefaults()).reasons == {}
         gate_batches(store)
     with dashboard(folder / "home") as running:
@@ -77,6 +94,19 @@ def test_an_audit_is_started_watched_read_signed_and_expires(
     complete(page)
     (ended,) = until(page, "Audits of this model", lambda rows: bool(rows) and rows[0]["Status"]["text"].endswith("Other version"))
     assert ended["Version"]["text"] == "1", "a new version needs its own"
+
+
+def test_an_audit_past_its_date_says_since_when_and_is_run_again(promises: Dashboard, visit: Visit) -> None:
+    page = visit(f"{promises.url}/audits?model=lapsed")
+    complete(page)
+    (audit,) = tables(page)["Audits of this model"]
+    assert audit["Status"]["text"].endswith("Expired") and audit["Expires"]["text"] == format_day(ENDED)
+    assert f"The robustness audit of version 1 expired on {format_day(ENDED)}" in words(page)
+    page.get_by_role("button", name="Run an audit").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    (fresh,) = until(page, "Audits of this model", lambda rows: bool(rows) and not rows[0]["Status"]["text"].endswith("Expired"))
+    assert fresh["Audit"]["text"] == "Robustness" and fresh["Expires"]["text"] != format_day(ENDED)
+    assert "expired on" not in words(page)
 
 
 def test_a_batch_is_held_by_the_rules_and_released_by_a_person(

@@ -113,10 +113,19 @@ def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
     return f"until {formatting.format_day(until)}{', of an earlier run' if signature['at'] < naive_utc(audit.at) else ''}"
 
 
+def findings_about(audit: StoredAudit, found: Sequence[Finding]) -> list[Finding]:
+    """The findings about an audit of its own version."""
+    return [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version == each.version]
+
+
+def validity_of(audit: StoredAudit, found: Sequence[Finding]) -> Finding | None:
+    """The finding that an audit is no longer valid; None while it is."""
+    return next((each for each in findings_about(audit, found) if each.metric == "audit_days_left"), None)
+
+
 def audit_state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:
     """Severity and word of an audit, from the findings of its version. A missing audit of another version does not end this audit."""
-    own = [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version == each.version]
-    ended = next((each for each in own if each.metric == "audit_days_left"), None)
+    own, ended = findings_about(audit, found), validity_of(audit, found)
     if audit.kind == form_audits.KIND:
         own = [each for each in found if (each.analyzer, each.version) == (judged_forms.NAME, audit.version)]
     if ended is not None:
@@ -171,10 +180,11 @@ def chosen_audit(audits: Sequence[StoredAudit], version: str | None) -> StoredAu
 
 
 def audit_result(audit: StoredAudit, found: Sequence[Finding]) -> None:
-    """The result of the audit in words, with its state."""
+    """The result of the audit in words, with its state; of one that is no longer valid, since when."""
     if audit.value is not None:
         severity, word = audit_state(audit, found)
-        st.markdown(status_line(severity, f"{audit_value_words(audit)}.", word))
+        ended = validity_of(audit, found)
+        st.markdown(status_line(severity, f"{audit_value_words(audit)}.{f' {ended.because}' if ended else ''}", word))
 
 
 def running_audit() -> None:
