@@ -34,10 +34,10 @@ NOT_IN_GALLERY = (
         "one page each, and a test that calls the figure",
         (
             *("calibration.ece_null_strip", "calibration.regression_calibration_lines", "calibration.reliability_diagram"),
-            *("case.ice_curve", "controllers.outcome_calibration", "domain.domain_auc_scale", "edge_fleet.version_shares"),
+            *("case.ice_curve", "controllers.outcome_calibration", "domain.domain_auc_scale"),
             *("energy.batch_energy_lines", "estimates.estimated_metric_lines", "explanations.attribution_beeswarm"),
-            *("explanations.dependence_plot", "explanations.importance_over_time", "fairness.selection_ratio_dots"),
-            *("labels.label_maturity_bars", "lineage.lineage_tree", "outcomes.confusion_heatmap", "programme.programme_panels"),
+            *("explanations.dependence_plot", "explanations.importance_over_time"),
+            *("labels.label_maturity_bars", "lineage.lineage_tree", "programme.programme_panels"),
             *("runs.parallel_coordinates", "runs.rank_step_heatmap", "runs.training_curve_lines"),
             *("suggestions.accuracy_coverage_curve", "trade_offs.form_scatter"),
         ),

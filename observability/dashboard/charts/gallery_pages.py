@@ -23,9 +23,11 @@ from observability.dashboard.charts import (
     estimates,
     explanations,
     exports,
+    fairness,
     incident,
     labels,
     latency,
+    outcomes,
     records,
     runs,
     storage,
@@ -275,6 +277,22 @@ def _far_requests(state: str) -> go.Figure:
     return audits.distance_shares(frame.assign(distance=range(len(frame)), reference=0.5), 3.0)
 
 
+def _confusion(state: str) -> go.Figure:
+    names = state_frame(state)["name"].astype(str).tolist()[:12]
+    counts = [[900.0 if row == column else 100.0 for column in range(len(names))] for row in range(len(names))]
+    return outcomes.confusion_heatmap(counts, names)
+
+
+def _versions_of_devices(state: str) -> go.Figure:
+    frame = state_frame(state, version="1", share=1.0, devices=90).rename(columns={"period": "day"})
+    return edge_fleet.version_shares(frame, ["1"])
+
+
+def _ratios(state: str) -> go.Figure:
+    frame = state_frame(state, enough=True, what="predictions").rename(columns={"name": "group"})
+    return fairness.selection_ratio_dots(frame.assign(reference=np.nan), against="A", low=0.8, high=1.25)
+
+
 PAGE_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Incident": _incident,
     "Records": _records,
@@ -323,4 +341,7 @@ PAGE_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Results against carbon": _results_against_carbon,
     "Attacks on membership": _attacks,
     "Requests far away": _far_requests,
+    "Confusion matrix": _confusion,
+    "Versions of devices": _versions_of_devices,
+    "Selection rate ratios": _ratios,
 }
