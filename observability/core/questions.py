@@ -118,7 +118,8 @@ class Records:
     read. 512: every 512th step was read. 0: the run is too old for a share; only its first and newest record are there, with run, `at` and
     step. numbers (for batches): names out of `records.kinds.BATCH_STATISTICS`; `stats` then holds `NamedNumbers` of these names in place of
     objects, which is much faster for many columns. counted: the answer has, in place of records, each combination of the columns and its
-    number of records (`n`), sorted by the columns; `rows` does not limit it.
+    number of records (`n`), sorted by the columns; `rows` does not limit it. blocks (for steps): the answer has, in place of records, the
+    times of the ranks of each long run by blocks of steps, of all of its steps (stats/rank_blocks.py).
     """
 
     kind: str
@@ -129,6 +130,7 @@ class Records:
     spread: int = 0
     numbers: tuple[str, ...] = ()
     counted: bool = False
+    blocks: bool = False
 
 
 @dataclass(frozen=True)

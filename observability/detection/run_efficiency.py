@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from observability.core.numerals import format_figure, percent
-from observability.detection.stragglers import RankTimes
 from observability.metrics.training_curves import TrainingRun
+from observability.stats.rank_times import RankTimes
 
 SAMPLES = ("global_batch_size", "batch_rows", "samples_per_step", "tokens_per_step", "batch_size")
 """Parameters that state the work of a step, over all processes."""
@@ -20,7 +20,7 @@ MIN_OF_ROOF = 0.3
 
 def phase_shares(times: RankTimes) -> dict[str, float]:
     """Return the share of the ranks' time in each phase, and in waiting for the slowest rank; they add up to 1."""
-    spent = {name: float(table.sum()) for name, table in times.phases.items()} | {"waiting": float(times.wait.sum())}
+    spent = {name: float((table * times.counts).sum()) for name, table in {**times.phases, "waiting": times.wait}.items()}
     total = sum(spent.values())
     return {name: value / total for name, value in spent.items()} if total > 0 else {}
 
@@ -39,8 +39,8 @@ def seconds_per_step(run: TrainingRun) -> float | None:
         for curve in run.curves.values()
         if len(curve.steps) > 1
     ]
-    if not spans and run.phases is not None and len(run.step_times) > 1:
-        steps = run.phases["step"]
+    if not spans and (run.phases is not None or run.blocks is not None) and len(run.step_times) > 1:
+        steps = run.step_numbers
         spans = [(int(steps.max() - steps.min()), float((run.step_times[-1] - run.step_times[0]).astype(float) / 1e6))]
     steps_done, seconds = max(spans, default=(0, 0.0))
     return seconds / steps_done if steps_done > 0 and seconds > 0 else None

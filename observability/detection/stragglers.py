@@ -11,25 +11,21 @@ steps to test, the claim is `unknown`.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from observability.core.finding import Severity
 from observability.detection.run_claims import MIN_STEPS, RunClaim, duration_words
-from observability.metrics.training_curves import TrainingRun, rank_order
+from observability.detection.run_ranks import ranks_of
+from observability.metrics.training_curves import TrainingRun
 from observability.stats.quantile import median_interval
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from observability.stats.rank_times import COMMUNICATION, RankTimes, rank_order
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SCORE_LIMIT = 0.75
 WATCH_SHARE, ACT_SHARE = 0.02, 0.1
 """Cost of the straggler as a share of all ranks' step time, for `watch` and `act`."""
-COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
-WAITING = "sync"
-"""The phase that holds the wait where a job logs it apart from its communication."""
 MAX_RANKS_NAMED = 5
 LATE_SHARE = 0.25
 """Share of the steps, counted from the end, that the second test takes; it takes at least MIN_STEPS. A third test takes the last MIN_STEPS
@@ -37,48 +33,6 @@ steps if the second test has at least twice as many.
 """
 MIN_RECENT, CHANCE = 3, 0.001
 """Fewest consecutive last steps in which one rank must be slow, and the largest probability of such a sequence if all ranks are equal."""
-
-
-@dataclass(frozen=True)
-class RankTimes:
-    """Times by rank and step, over common steps. ranks, steps: labels of rows and columns. phases: name to ms (ranks × steps).
-
-    Communication excludes the wait for the slowest rank. wait: that wait, in ms. own: all phases of a rank without the wait.
-    """
-
-    ranks: tuple[str, ...]
-    steps: Array
-    phases: dict[str, Array]
-    wait: Array
-
-    @property
-    def own(self) -> Array:
-        """Own work of each rank and step, ms."""
-        return np.asarray(sum(self.phases.values()))
-
-    @property
-    def slowest_over_median(self) -> Array:
-        """Slowest rank's own time over the median, of each step."""
-        return np.asarray(self.own.max(axis=0) / np.maximum(np.median(self.own, axis=0), 1e-9))
-
-    @property
-    def lost_ms(self) -> Array:
-        """(slowest − median) × ranks of each step: rank-milliseconds that steps at the median rank's speed would save."""
-        return np.asarray((self.own.max(axis=0) - np.median(self.own, axis=0)) * len(self.ranks))
-
-    @property
-    def spent_ms(self) -> float:
-        """Rank-milliseconds of all steps; a step takes as long as its slowest rank."""
-        return float(self.own.max(axis=0).sum() * len(self.ranks))
-
-    @property
-    def lost_share(self) -> float:
-        """The time that steps at the median rank's speed would save, as a share of all ranks' step time."""
-        return float(self.lost_ms.sum() / self.spent_ms) if self.spent_ms > 0 else 0.0
-
-    def last(self, n: int) -> "RankTimes":
-        """Return the times of the last n steps."""
-        return RankTimes(self.ranks, self.steps[-n:], {name: table[:, -n:] for name, table in self.phases.items()}, self.wait[:, -n:])
 
 
 @dataclass(frozen=True)
@@ -113,44 +67,6 @@ class Slow:
     def severity(self) -> Severity:
         """Severity by the cost of waiting."""
         return "act" if self.over.lost_share >= ACT_SHARE else "watch"
-
-
-def ranks_of(run: TrainingRun) -> RankTimes | None:
-    """Return the times of a run of several ranks over common steps; None where there are none."""
-    if run.phases is None or len(run.ranks) < 2:
-        return None
-    return ranks_from(run.phases)
-
-
-def ranks_from(frame: "DataFrame") -> RankTimes | None:
-    """Return the times from a frame of rank, step and milliseconds by phase, each pair once; a missing phase took no time.
-
-    Where the wait is logged apart (WAITING beside another phase of communication), it is the wait for the rank that is last in all else,
-    communication included; else it is part of communication, and is the wait for the rank that is last in the other phases.
-    """
-    names = [name for name in frame.columns if name not in ("rank", "step")]
-    of_rank, labels = frame["rank"].factorize()
-    known, of_step, logged = np.unique(frame["step"].to_numpy("int64"), return_inverse=True, return_counts=True)
-    whole = logged == len(labels)
-    steps = known[whole]
-    if len(labels) < 2 or not len(steps):
-        return None
-    ranks = tuple(sorted(labels, key=rank_order))
-    rows = np.array([ranks.index(label) for label in labels])[of_rank]
-    kept, columns = whole[of_step], np.cumsum(whole) - 1
-    tables = {name: np.zeros((len(ranks), len(steps))) for name in names}
-    for name, table in tables.items():
-        table[rows[kept], columns[of_step[kept]]] = np.nan_to_num(frame[name].to_numpy(float)[kept])
-    communicating = [name for name in names if name.lower() in COMMUNICATION]
-    apart = [name for name in communicating if name.lower() == WAITING]
-    holding = apart if 0 < len(apart) < len(communicating) else communicating
-    work = np.asarray(sum([table for name, table in tables.items() if name not in holding], np.zeros((len(ranks), len(steps)))))
-    gap = work.max(axis=0) - work
-    wait = np.zeros_like(work)
-    for name in holding:
-        waited = np.minimum(tables[name], gap - wait)
-        tables[name], wait = tables[name] - waited, wait + waited
-    return RankTimes(ranks, steps, tables, wait)
 
 
 def communication_phases(times: RankTimes) -> int:
@@ -266,18 +182,18 @@ def rank_location_words(run: TrainingRun, rank: str) -> str:
 def straggler_claim(run: TrainingRun, times: RankTimes, slow: Slow, shared: str | None = None) -> RunClaim:
     """Return the claim that a rank is a straggler, throughout or recently. shared: the host of all slow ranks."""
     over = slow.over
-    seconds, share = float(over.lost_ms.sum() / 1000), over.lost_share
+    seconds, share = over.lost_total_ms / 1000, over.lost_share
     began = slow_since_step(times, slow) if slow.late else None
     became = (
         f"became slower than its peers in phase {slow.phase} at about step {began:,}"
         if began is not None
         else f"is slower than its peers in phase {slow.phase}"
     )
-    where = f"the last {len(over.steps):,} steps" if slow.late else f"the {len(over.steps):,} steps"
+    where = f"the last {over.total:,} steps" if slow.late else f"the {over.total:,} steps"
     peers = f"the median of the other {len(times.ranks) - 1}" if slow.shared else f"the fastest of {len(times.ranks)}"
     return RunClaim(
         "straggler_score",
-        len(over.steps),
+        over.total,
         slow.severity,
         f"Rank {slow.rank} of run `{run.name}`{rank_location_words(run, slow.rank)} {became}: {slow.time:.3g} ms a step where "
         f"{peers} takes {slow.usual:.3g} ms."
@@ -303,7 +219,7 @@ def straggler_claim(run: TrainingRun, times: RankTimes, slow: Slow, shared: str 
             "lost_rank_seconds": seconds,
             "lost_share": share,
             "ranks": len(times.ranks),
-            "steps": len(over.steps),
+            "steps": over.total,
             "communications": communication_phases(times),
             "since_step": began,
             **({"host": run.hosts[slow.rank]} if slow.rank in run.hosts else {}),
@@ -355,14 +271,14 @@ def arrives_last(run: TrainingRun, times: RankTimes) -> RunClaim | None:
         "that it does not log holds it up; the others are not slow."
     )
     return RunClaim(
-        "straggler_score", len(times.steps), "watch", because, score, low, high, limit=SCORE_LIMIT, against="peers", source="system",
+        "straggler_score", times.total, "watch", because, score, low, high, limit=SCORE_LIMIT, against="peers", source="system",
         rank=6.5 + share, subject=f"run:{run.name}/rank:{rank}",
-        evidence={"phase": "unlogged", "time_ms": own, "median_ms": usual, "lost_share": share, "ranks": count, "steps": len(times.steps)},
+        evidence={"phase": "unlogged", "time_ms": own, "median_ms": usual, "lost_share": share, "ranks": count, "steps": times.total},
     )  # fmt: skip
 
 
 def recent_slowness(times: RankTimes) -> tuple[str, str, int] | None:
-    """Return the rank, its phase and the number of last steps in a row in which it is the slowest and below the score limit.
+    """Return the rank, its phase and the number of last columns in a row in which it is the slowest and below the score limit.
 
     The others' median is the baseline. None where that may be chance, or costs next to nothing.
     """
@@ -388,14 +304,14 @@ def newly_slow(run: TrainingRun, times: RankTimes) -> RunClaim | None:
     recent = recent_slowness(times)
     if recent is None:
         return None
-    rank, phase, steps = recent
-    share = times.last(steps).lost_share
+    rank, phase, columns = recent
+    steps, share = times.last(columns).total, times.last(columns).lost_share
     return cannot_tell(
         run,
         times,
         f"Rank {rank} of run `{run.name}`{rank_location_words(run, rank)} was the slowest in {phase} in each of the last {steps:,} steps, "
         f"which at the median rank's speed would have taken {100 * share:.0f} % less rank time. These steps are too few to tell; "
-        f"about {max(MIN_STEPS - steps, 1)} more are needed.",
+        f"about {max(MIN_STEPS - columns, 1) * int(np.median(times.counts)):,} more are needed.",
         {"rank": rank, "phase": phase, "steps_slow": steps, "lost_share": share},
     )
 
@@ -406,22 +322,20 @@ def unexplained_wait(run: TrainingRun, times: RankTimes) -> RunClaim | None:
     if share < ACT_SHARE:
         return None
     slowest = np.bincount(times.own.argmax(axis=0), minlength=len(times.ranks))
-    often = int(slowest.argmax())
+    often, what = int(slowest.argmax()), "steps" if times.total == len(times.steps) else "blocks of steps"
     return cannot_tell(
         run,
         times,
         f"At the median rank's speed run `{run.name}` would take {100 * share:.0f} % less rank time, and which rank "
-        f"holds up the others is unknown: none of {len(times.ranks)} is significantly slower over {len(times.steps):,} steps. "
-        f"Rank {times.ranks[often]} is most often the slowest, in {100 * slowest[often] / len(times.steps):.0f} % of the steps.",
+        f"holds up the others is unknown: none of {len(times.ranks)} is significantly slower over {times.total:,} steps. "
+        f"Rank {times.ranks[often]} is most often the slowest, in {100 * slowest[often] / len(times.steps):.0f} % of the {what}.",
         {"most_often_slowest": times.ranks[often], "lost_share": share},
     )
 
 
 def cannot_tell(run: TrainingRun, times: RankTimes, because: str, evidence: dict[str, object]) -> RunClaim:
     """Return a claim of severity `unknown` about the ranks of a run."""
-    return RunClaim(
-        "straggler_score", len(times.steps), "unknown", because, against="peers", evidence={**evidence, "ranks": len(times.ranks)}
-    )
+    return RunClaim("straggler_score", times.total, "unknown", because, against="peers", evidence={**evidence, "ranks": len(times.ranks)})
 
 
 def no_straggler_claim(run: TrainingRun, times: RankTimes, slow: list[Slow]) -> RunClaim:
@@ -430,13 +344,13 @@ def no_straggler_claim(run: TrainingRun, times: RankTimes, slow: list[Slow]) -> 
     value, lower, upper = (low.score, low.low, low.high) if low else (1.0, 1.0, 1.0)
     share = times.lost_share
     low_peer = "the others" if low and low.phase.lower() in COMMUNICATION else "the fastest one"
-    because = f"No rank of run `{run.name}` holds up the others: {len(times.ranks)} ranks were compared over {len(times.steps):,} steps"
+    because = f"No rank of run `{run.name}` holds up the others: {len(times.ranks)} ranks were compared over {times.total:,} steps"
     because += f"; the slowest is rank {low.rank} in {low.phase}, with {low.score:.2f} of the speed of {low_peer}," if low else ","
     because += f" and the slowest ranks cost {100 * share:.1f} % of the ranks' time."
     slowest = {"rank": low.rank, "phase": low.phase} if low else {}
     return RunClaim(
         "straggler_score",
-        len(times.steps),
+        times.total,
         "ok",
         because,
         value,
@@ -447,7 +361,7 @@ def no_straggler_claim(run: TrainingRun, times: RankTimes, slow: list[Slow]) -> 
         evidence={
             "lost_share": share,
             "ranks": len(times.ranks),
-            "steps": len(times.steps),
+            "steps": times.total,
             "communications": communication_phases(times),
             **slowest,
         },

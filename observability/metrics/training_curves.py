@@ -19,6 +19,7 @@ import numpy as np
 
 from observability.core.metric_definitions import METRICS
 from observability.core.time import aware_utc
+from observability.stats.rank_times import rank_order
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -87,12 +88,13 @@ class MetricCurve:
 class TrainingRun:
     """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
-    phases: one row per rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. stride: 1: every step
+    phases: one row per rank and step: rank, step, and the milliseconds of each phase; None if none were logged, or with blocks. stride: 1: every step
     was read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many,
     and `steps` is the number of its last one, counted from the first. step_times, step_numbers: times and numbers of the steps that were
     read, in order of time. hosts, devices: for each rank that states it, the machine and the device that it last ran on. directions: the
-    better direction of metrics, as declared. batches: the batches of data that a step read, each once: one, or those of its ranks. alerts:
-    messages of the job itself, with their times.
+    better direction of metrics, as declared. batches: the batches of data that a step read, each once: one, or those of its ranks. blocks: for a
+    long run whose steps were not all read, the times of its ranks by blocks of steps (stats/rank_blocks.py); else None. alerts: messages of
+    the job itself, with their times.
     """
 
     name: str
@@ -119,6 +121,7 @@ class TrainingRun:
     devices: Mapping[str, str] = field(default_factory=dict)
     directions: Mapping[str, Better] = field(default_factory=dict)
     batches: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    blocks: "DataFrame | None" = None
     alerts: tuple[tuple[datetime, str], ...] = ()
 
     def better(self, metric: str) -> Better | None:
@@ -258,7 +261,11 @@ def _instant(value: Any) -> datetime:
 
 
 def runs_from_records(
-    runs: "DataFrame", steps: "DataFrame", resources: "DataFrame | None" = None, events: "DataFrame | None" = None
+    runs: "DataFrame",
+    steps: "DataFrame",
+    resources: "DataFrame | None" = None,
+    events: "DataFrame | None" = None,
+    blocks: "DataFrame | None" = None,
 ) -> list[TrainingRun]:
     """Every run that the records name, by name.
 
@@ -272,6 +279,8 @@ def runs_from_records(
         Resource records (at, run, and model where it is known). They name the model of a run whose own records do not.
     events : DataFrame | None
         Event records (at, run, text). Those that name a run are what its job said.
+    blocks : DataFrame | None
+        Times of the ranks of long runs by blocks of steps, for runs whose steps were not all read.
 
     Returns
     -------
@@ -289,10 +298,12 @@ def runs_from_records(
         for at, run, text in zip(events["at"], events["run"], events["text"], strict=True):
             if isinstance(run, str):
                 alerts[run].append((_instant(np.datetime64(at, "us")), str(text)))
-    return [
-        replace(_training_run(name, described.get(name), stepped.get(name), alive.get(name), models.get(name)), alerts=tuple(alerts[name]))
-        for name in sorted(described.keys() | stepped.keys())
-    ]
+    summed: dict[str, DataFrame] = {} if blocks is None else {str(name): own for name, own in blocks.groupby("run")}
+    found = []
+    for name in sorted(described.keys() | stepped.keys()):
+        run = _training_run(name, described.get(name), stepped.get(name), alive.get(name), models.get(name), summed.get(name))
+        found.append(replace(run, alerts=tuple(alerts[name])))
+    return found
 
 
 def _steps_by_run(steps: "DataFrame") -> dict[str, StepColumns]:
@@ -315,8 +326,17 @@ def _step_columns(steps: "DataFrame") -> StepColumns:
     return found
 
 
-def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: StepColumns | None, alive: Any, model: Any) -> TrainingRun:
-    """One run from its own records. alive: its newest reading. model: the model that its readings name."""
+def _training_run(
+    name: str,
+    records: Sequence[dict[Any, Any]] | None,
+    steps: StepColumns | None,
+    alive: Any,
+    model: Any,
+    blocks: "DataFrame | None" = None,
+) -> TrainingRun:
+    """One run from its own records. alive: its newest reading. model: the model that its readings name. blocks: the times of its ranks,
+    which take the place of those of single steps where not all of these were read.
+    """
     described: dict[str, Any] = {"model": model} if isinstance(model, str) else {}
     starts: list[Any] = []
     ends: list[tuple[Any, str | None]] = []
@@ -341,7 +361,7 @@ def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: St
         order = np.argsort(steps["at"], kind="stable")
         times, numbers = steps["at"][order], steps["step"][order]
     stride = int(steps["stride"].max()) if steps is not None and "stride" in steps else 1
-    steps = steps if stride else None
+    steps, blocks = steps if stride else None, blocks if stride > 1 else None
     seen = [*starts, *(at for at, _ in ends), *times[-1:], *([alive] if alive is not None else [])]
     return TrainingRun(
         name=name,
@@ -356,7 +376,7 @@ def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: St
         steps=_step_count(numbers, stride) if len(numbers) else 0,
         ranks=tuple(sorted({str(rank) for rank in steps.get("rank", ()) if rank is not None}, key=rank_order)) if steps else (),
         curves=_curves(steps, stated) if steps is not None else {},
-        phases=_phase_times(steps) if steps is not None else None,
+        phases=_phase_times(steps) if steps is not None and blocks is None else None,
         step_times=times,
         step_numbers=numbers,
         stride=stride,
@@ -364,6 +384,7 @@ def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: St
         devices=_place_of_ranks(steps, "device") if steps is not None else {},
         directions=stated,
         batches=_step_batches(steps) if steps is not None else {},
+        blocks=blocks,
     )
 
 
@@ -397,21 +418,6 @@ def record_number(value: Any) -> float | None:
     if isinstance(value, str):
         return NOT_FINITE.get(value)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def rank_order(rank: str) -> tuple[float, str]:
-    """Sort key of ranks by their numbers.
-
-    Parameters
-    ----------
-    rank : str
-        Rank.
-
-    Returns
-    -------
-    tuple[float, str]
-    """
-    return (float(rank), rank) if re.fullmatch(r"\d{1,9}", rank) else (math.inf, rank)
 
 
 def stated_directions(declared: Mapping[str, Any]) -> dict[str, Better]:
@@ -507,6 +513,22 @@ def _place_of_ranks(steps: StepColumns, column: str) -> dict[str, str]:
     rows = zip(steps["step"].tolist(), steps["at"].tolist(), steps[column], steps["rank"])
     stated = sorted((row for row in rows if row[2] is not None and row[3] is not None), key=lambda row: row[:3])
     return {str(rank): str(place) for _, _, place, rank in stated}
+
+
+def phase_times(steps: "DataFrame") -> "DataFrame | None":
+    """Milliseconds of each phase by rank and step, as logged last.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        Step records of a run.
+
+    Returns
+    -------
+    DataFrame | None
+        Columns rank, step and the phases; None where no record has phases.
+    """
+    return _phase_times(_step_columns(steps))
 
 
 def _phase_times(steps: StepColumns) -> "DataFrame | None":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from observability.core.questions import Attributions, EstimatedErrors, Question, Records, record_kind
 from observability.records.kinds import KINDS
+from observability.stats.rank_blocks import blocks_frame
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,6 +35,8 @@ def empty_records(question: Records) -> "DataFrame":
     """The empty answer about records of a kind."""
     import pandas as pd
 
+    if question.blocks:
+        return blocks_frame(())
     fields = {name: each.type for name, each in KINDS[record_kind(question.kind)].fields.items() if name != "received_at"}
     fields |= {"extra": "object"} if "extra" in (question.columns or ()) else {}
     found = pd.DataFrame({name: pd.Series(dtype=TYPES.get(fields[name], "object")) for name in question.columns or fields})

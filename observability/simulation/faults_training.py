@@ -11,11 +11,11 @@ from observability.detection.device_figures import device_kind, with_units
 from observability.detection.device_past import MIN_EARLIER
 from observability.detection.run_claims import MIN_STEPS
 from observability.detection.run_devices import MIN_READINGS
-from observability.detection.stragglers import COMMUNICATION, WAITING
 from observability.detection.training_signals import is_bounded, signal_of
-from observability.metrics.training_curves import MetricCurve, data_part, metric_curves, rank_order, record_number
+from observability.metrics.training_curves import MetricCurve, data_part, metric_curves, record_number
 from observability.simulation.fault import DescribedFault
 from observability.stats import curve
+from observability.stats.rank_times import COMMUNICATION, WAITING, rank_order
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -18,6 +18,7 @@ from observability.core.questions import Aggregate, Bucket, By, Question, Record
 from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
+from observability.detection.run_ranks import blocks_of_runs
 from observability.records.kinds import OF_ALL_MODELS, OF_RUNS
 from observability.simulation.coded_rows import CodedRows
 from observability.simulation.counting import Figures, grouped_figures, summed_figures
@@ -294,6 +295,8 @@ class MemoryEngine(Engine):
         for name, wanted in question.only:
             keep &= frame[name].isin([wanted] if isinstance(wanted, str) else wanted)
         names = list(question.columns or frame.columns.drop("arrived"))
+        if question.blocks:
+            return blocks_of_runs(frame[keep])
         if question.spread:
             frame = _spread_steps(frame[keep], question.rows, question.spread)
             return frame[[*names, "stride"]].reset_index(drop=True)

@@ -14,5 +14,5 @@ Counts are arrays over the same bins, closed on the left. NaN or None means unkn
 * Texts: text_similarity (hashed character n-grams).
 * Pictures and sound: fidelity (signal-to-noise ratios, structural similarity).
 * Forecasts, service levels: forecast, exhaustion (when a level reaches a limit), service_level.
-* Power of processors: power_fit.
+* Power of processors: power_fit. Ranks of distributed training: rank_times, rank_blocks.
 """

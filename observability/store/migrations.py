@@ -21,12 +21,14 @@ from observability.store.db.schema import (
     LATE_ROUNDS,
     MODEL_TABLES,
     OUTCOMES,
+    RANK_BLOCKS,
     REFERENCE_COLUMNS,
     TAKEN_FILES,
     create_table_sql,
     model_table,
 )
 from observability.store.db.shared_tables import create_shared_tables, shared_table
+from observability.store.rollup.rank_blocks import note_steps_of_ranks
 
 Step = Callable[[duckdb.DuckDBPyConnection], object]
 
@@ -112,6 +114,13 @@ def _number_commits(writer: duckdb.DuckDBPyConnection) -> None:
     writer.execute("CREATE TABLE IF NOT EXISTS commits (scope VARCHAR PRIMARY KEY, number BIGINT NOT NULL)")
 
 
+def _note_ranks(writer: duckdb.DuckDBPyConnection) -> None:
+    """Note the steps of ranks of every run, so that their blocks are summarised by the next load."""
+    columns = writer.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'steps' AND schema_name = 'main'").fetchall()
+    if {"rank", "phase_ms"} <= {name for (name,) in columns}:
+        note_steps_of_ranks(writer, "steps")
+
+
 STEPS: tuple[Step, ...] = (
     _first_schema,
     _add_model_tables("attributions", "enrichment"),
@@ -123,6 +132,7 @@ STEPS: tuple[Step, ...] = (
     arrivals_by_sender,
     create_shared_tables,
     _number_commits,
+    _note_ranks,
 )
 """Step i leads to schema version i + 1."""
 
@@ -137,6 +147,8 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
     writer.execute(TAKEN_FILES)
     writer.execute(LATE_ROUNDS)
     writer.execute(REFERENCE_COLUMNS)
+    for statement in RANK_BLOCKS:
+        writer.execute(statement)
     version = schema_version(writer)
     if version > len(STEPS):
         raise StoreBrokenError(

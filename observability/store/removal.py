@@ -25,6 +25,7 @@ from observability.store.ingest import landing
 from observability.store.lake.erase_lake import remove_from_lakes
 from observability.store.query.records import runs_of_model
 from observability.store.rewritten_backups import remove_set_aside, rewrite_backups
+from observability.store.rollup.rank_blocks import drop_blocks_without_steps
 
 RewriteProgress = Callable[[int, int], object]
 
@@ -45,7 +46,9 @@ def remove_sample(store: Database, progress: RewriteProgress | None = None) -> d
 
 def _remove_sample_records(writer: duckdb.DuckDBPyConnection) -> int:
     """Delete the records of the sample fleet that no removed model took along; return how many."""
-    return sum(int(single_row(writer, f"DELETE FROM {table} WHERE sample")[0]) for table in kind_tables().values())
+    count = sum(int(single_row(writer, f"DELETE FROM {table} WHERE sample")[0]) for table in kind_tables().values())
+    drop_blocks_without_steps(writer)
+    return count
 
 
 def remove_model(store: Database, name: str, progress: RewriteProgress | None = None) -> dict[str, Any]:
@@ -118,6 +121,7 @@ def _delete_run_records(writer: duckdb.DuckDBPyConnection, name: str) -> int:
     for kind in OF_RUNS:
         own = " AND model IS NULL" if "model" in kind_columns(kind) else ""
         count += int(single_row(writer, f"DELETE FROM {kind_tables()[kind]} WHERE list_contains(?::VARCHAR[], run){own}", [runs])[0])
+    drop_blocks_without_steps(writer)
     return count
 
 

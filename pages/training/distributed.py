@@ -12,7 +12,7 @@ from observability.dashboard import empty_states, frame, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.data import lineage_view
 from observability.dashboard.training import distributed, load_runs, runs, runs_ranks
-from observability.detection.stragglers import ranks_of
+from observability.detection.run_ranks import ranks_of
 from observability.metrics.lineage import Thing
 
 frame.store_page_heading("distributed")

@@ -144,6 +144,7 @@ def fill_part(part: str, scale: float, home: Path) -> None:
     from observability.store.db.kept_numbers import keep_numbers
     from observability.store.db.record_tables import content_hash, kind_columns, kind_tables
     from observability.store.opener import open_store
+    from observability.store.rollup.rank_blocks import keep_rank_blocks, note_steps_of_ranks
 
     began, rows = time.perf_counter(), 0
     with open_store(home) as store:
@@ -160,8 +161,14 @@ def fill_part(part: str, scale: float, home: Path) -> None:
                 writer.execute(f"""INSERT INTO {kind_tables()[kind]} BY NAME
                     SELECT *, {content_hash(kind)} AS content_hash, "at" AS arrived FROM (SELECT {typed} FROM ({query}))""")
                 keep_numbers(writer, kind, kind_tables()[kind])
+                if kind == "step":
+                    note_steps_of_ranks(writer, "steps")
                 rows += writer.execute(f"SELECT count(*) FROM {kind_tables()[kind]}").fetchall()[0][0]
             equal = compare_slice(store, kind)
+            cpu = time.process_time()
+            keep_rank_blocks(store)
+            if kind == "step":
+                print(f"{part}: blocks of ranks kept in {time.process_time() - cpu:.1f} s of processor time", flush=True)
             print(f"{part}: {equal:,} records of kind {kind} are those of the loader", flush=True)
     print(f"{part}: {rows:,} rows computed in {time.perf_counter() - began:.1f} s", flush=True)
 

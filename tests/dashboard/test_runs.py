@@ -21,7 +21,7 @@ from observability.dashboard import links, load, theme
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.scope import Scope
 from observability.dashboard.training import load_runs, runs_curves, runs_energy, runs_ranks
-from observability.detection.stragglers import ranks_of
+from observability.detection.run_ranks import ranks_of
 from observability.monitoring import check
 from observability.monitoring.short_claims import MAX_WORDS
 from observability.proofs.records import alerts_proof

@@ -16,7 +16,8 @@ from observability.detection.run_efficiency import (
     scaling_points,
     seconds_per_step,
 )
-from observability.detection.stragglers import arrives_last, phase_hint, ranks_of
+from observability.detection.run_ranks import ranks_of
+from observability.detection.stragglers import arrives_last, phase_hint
 from observability.metrics.training_curves import TrainingRun, runs_from_records
 from tests.support.run_frames import a_run, distributed, frame_of, loss
 

@@ -34,6 +34,7 @@ from observability.core.questions import (
     record_kind,
 )
 from observability.core.window import EPOCH, HOUR, Window
+from observability.detection.run_ranks import blocks_of_runs
 from observability.records.kinds import KINDS
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import SCORE_EDGES
@@ -352,6 +353,9 @@ def records(store, question, window):
         for each in everything
         if belongs(each) and each[moment] < end and (question.ever or each[moment] >= start) and (as_of is None or each["arrived"] <= as_of)
     ]
+    if question.blocks:
+        rows = [each | {"phase_ms": as_field(each["phase_ms"], "object")} for each in chosen]
+        return blocks_of_runs(pd.DataFrame(rows, columns=["run", "at", "step", "rank", "phase_ms"]))
     if question.spread:
         chosen = spread_steps(chosen, question.spread, question.rows)
         fields = {**fields, "stride": "stride"}

@@ -1,12 +1,12 @@
 """Check training runs: curves, overfitting, stragglers and run state.
 
 Runs with a record in the window are judged on all of their steps. For a run with more than 12,500 records of steps, or more than its share
-of 50,000, evenly spread steps (with all ranks) and the last step are read. Findings: a non-finite value, a spike, divergence, a plateau,
-overfitting, gradients that vanish or explode, dead units, updates and learning rates out of proportion, a result that is too good too fast,
-what the job itself said, an idle, hot, throttled or full device, a device that differs from its peers or from earlier runs of its kind, a
-rank slower than its peers, a run that failed or was lost; and for a study, how far chance alone moves its metric, and whether the search
-went wrong (`detection/study_checks.py`). Nothing is compared with a reference: each curve is compared with its own noise and progress, each
-rank with its peers.
+of 50,000, evenly spread steps (with all ranks) and the last step are read; its ranks are compared over blocks of all steps. Findings: a
+non-finite value, a spike, divergence, a plateau, overfitting, gradients that vanish or explode, dead units, updates and learning rates out
+of proportion, a result that is too good too fast, what the job itself said, an idle, hot, throttled or full device, a device that differs
+from its peers or from earlier runs of its kind, a rank slower than its peers, a run that failed or was lost; and for a study, how far
+chance alone moves its metric, and whether the search went wrong (`detection/study_checks.py`). Nothing is compared with a reference: each
+curve is compared with its own noise and progress, each rank with its peers.
 """
 
 import threading
@@ -43,6 +43,7 @@ MAX_JUDGED = 200
 MAX_STEPS_A_RUN = 12_500
 """Records of steps up to which each step of a run is read."""
 RESOURCE_COLUMNS = ("run", "at", "model", "device", "host", "watts", "utilisation", "temperature_c", "memory_gb")
+BLOCK_COLUMNS = ("run", "at", "step", "rank", "phase_ms")
 STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "device", "phase_ms", "batch")
 
 
@@ -57,6 +58,7 @@ def needs(context: Context) -> dict[str, Ask]:
     return {
         "runs": Ask(Records("run", ever=True, rows=MAX_RUNS)),
         "steps": Ask(Records("step", STEP_COLUMNS, ever=True, rows=MAX_STEPS, spread=MAX_STEPS_A_RUN)),
+        "blocks": Ask(Records("step", BLOCK_COLUMNS, ever=True, blocks=True)),
         "resources": Ask(Records("resource", RESOURCE_COLUMNS, ever=True, rows=MAX_STEPS)),
         "events": Ask(Records("event", ("run", "at", "text"), ever=True, rows=MAX_EVENTS)),
     }
@@ -90,7 +92,7 @@ class JudgedRuns:
 
     def __init__(self, frames: Frames, searches: Mapping[str, int] | None = None, *, earlier: bool = True) -> None:
         resources = frames["resources"][frames["resources"]["run"].notna()]
-        found = runs_from_records(frames["runs"], frames["steps"], resources, frames["events"])
+        found = runs_from_records(frames["runs"], frames["steps"], resources, frames["events"], frames.get("blocks"))
         self.runs = tuple(sorted(found, key=lambda run: (run.last, run.name), reverse=True))
         self._searches = search_sizes(found) if searches is None else searches
         self._readings = readings_of_runs(found, resources, earlier=earlier)
@@ -146,8 +148,11 @@ def claims_about_run(run: TrainingRun, trials: int = 0, readings: RunReadings | 
     """Return all claims about one run except the claim about its state. trials: number of runs of the search that it belongs to, 0 if it
     belongs to none. readings: the readings of its devices.
     """
-    of_steps = [*claims_of(run), *claims_about_ranks(run)] if run.is_read else [claim_about_unread_steps(run)]
-    found = [*claims_of_alerts(run), *(replace(each, because=f"{each.because}{read_steps_note(run)}") for each in of_steps)]
+    of_steps = claims_of(run) if run.is_read else [claim_about_unread_steps(run)]
+    of_ranks = claims_about_ranks(run) if run.is_read else []
+    thinned = of_steps if run.blocks is not None else [*of_steps, *of_ranks]
+    found = [*claims_of_alerts(run), *(replace(each, because=f"{each.because}{read_steps_note(run)}") for each in thinned)]
+    found += of_ranks if run.blocks is not None else []
     found += device_claims_of(run, readings) if readings is not None else []
     return [of_search_trial(each, trials) for each in found] if trials else found
 

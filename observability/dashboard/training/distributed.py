@@ -26,8 +26,8 @@ from observability.detection.run_efficiency import (
     seconds_per_step,
     stated_number,
 )
-from observability.detection.stragglers import RankTimes
 from observability.metrics.training_curves import TrainingRun
+from observability.stats.rank_times import RankTimes
 
 HOW = """import observability as obs
 with obs.track_run(model="loan", run="night-7", rank=rank) as run:  # in each process
@@ -99,10 +99,10 @@ def efficiency_section(judged: RunVerdict, times: RankTimes | None, everything: 
     st.header("Efficiency", anchor=False)
     use = energy_and_cost_of_runs([judged]).get(run.name)
     share, productive = times.lost_share, productive_share(times)
-    lost = float(times.lost_ms.sum()) / 1000 * run.stride
+    lost = times.lost_total_ms / 1000 * times.stride
     unknown = formatting.DASH
-    every = f", every {run.stride:,}th step read" if run.stride > 1 else ""
-    logged = f"{len(times.steps):,} steps of {len(times.ranks)} ranks{every}"
+    every = f", every {times.stride:,}th step read" if times.stride > 1 else ""
+    logged = f"{times.total:,} steps of {len(times.ranks)} ranks{every}"
     spent = ", ".join(f"{name} {formatting.format_share(part)}" for name, part in phase_shares(times).items())
     rows = [
         {

@@ -14,7 +14,7 @@ from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.choice_box import link_warning
 from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import plain_paragraph
-from observability.detection.stragglers import RankTimes
+from observability.stats.rank_times import RankTimes
 
 KEY = "ranks-map"
 MAX_HOSTS = 6
@@ -40,8 +40,10 @@ def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
         plain_paragraph(where)
     own_work = _own_work_frame(times, hosts)
     frame.chart_with_table(figure, own_work, key=KEY, alt=said, metrics=("straggler_score",), on_select=_choose_clicked_step)
-    if every > 1 or judged.run.stride > 1:
-        read = f"every {judged.run.stride:,}th step" if judged.run.stride > 1 else "every step"
+    block = int(times.counts.max())
+    if every > 1 or times.stride > 1 or block > 1:
+        read = f"means of blocks of {block:,} steps, all steps read" if block > 1 else f"every {times.stride:,}th step"
+        read = read if block > 1 or times.stride > 1 else "every step"
         st.caption(f"Chart: means of {every} of these. Table and CSV: {read}." if every > 1 else f"Read: {read}.")
     left, right = st.columns(2, gap="large")
     with left:
@@ -51,7 +53,8 @@ def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
         alt = f"In half of the steps the slowest rank takes at least {worst:.3g} times as long as the median one."
         frame.chart_with_table(charts_runs.straggler_ratio_line(rows), rows, key="slowest", alt=alt, metrics=("straggler_score",))
     with right:
-        title = "Phases, median over steps" if chosen is None else f"Phases of step {chosen:,}"
+        of_block = f"the {block:,} steps from step" if block > 1 else "step"
+        title = "Phases, median over steps" if chosen is None else f"Phases of {of_block} {chosen:,}"
         st.subheader(title, anchor=False)
         phases = phase_frame(times, chosen, hosts)
         frame.chart_with_table(charts_runs.phase_bars(phases), phases, key="phases", alt=f"{title}, by rank. {said}")

@@ -38,6 +38,17 @@ is no primary key: `forget` puts marks into names of files, and two names may th
 LATE_ROUNDS = "CREATE TABLE IF NOT EXISTS late_rounds (round VARCHAR NOT NULL)"
 """The rounds of late labels that the rollups have (store/lake/late_labels.py). A label in the lake names its round."""
 
+RANK_BLOCKS = (
+    """CREATE TABLE IF NOT EXISTS rank_blocks (run VARCHAR, block BIGINT, records BIGINT, mark UBIGINT, "at" TIMESTAMP, arrived TIMESTAMP,
+    sample BOOLEAN, first BIGINT, steps BIGINT, ranks VARCHAR, phases VARCHAR, own BLOB, wait BLOB, longest DOUBLE,
+    middle DOUBLE)""",
+    "CREATE TABLE IF NOT EXISTS rank_blocks_due (run VARCHAR, low BIGINT, high BIGINT)",
+)
+"""The times of ranks by block of steps (store/rollup/rank_blocks.py), and the blocks that got records since they were kept. records, mark,
+at, arrived, sample: the number of the records that a block was made of, the combination of their hashes, their latest times, and whether
+one is of the sample.
+"""
+
 REFERENCE_COLUMNS = "CREATE TABLE IF NOT EXISTS reference_columns (key INTEGER NOT NULL, version VARCHAR NOT NULL, columns JSON NOT NULL)"
 """What columns of a version's reference are beside its features: {"left_out": {name: reason}, "scores": [[class, column]]}."""
 

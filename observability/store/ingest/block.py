@@ -36,6 +36,7 @@ from observability.store.ingest.stage import insert_model_rows, insert_records, 
 from observability.store.query.records import models_of_runs
 from observability.store.rollup.features import HOUR_US, add_feature_counts, epoch_microseconds
 from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns
+from observability.store.rollup.rank_blocks import note_steps_of_ranks
 from observability.store.rollup.rollup import add_many_to_rollups, added_rows, merge_grown
 
 Cursor = duckdb.DuckDBPyConnection
@@ -313,6 +314,10 @@ def _store_other_records(writer: Cursor, kind: str, table: pa.Table, ledger: Lin
     rows = stage_others(writer, kind, table, now)
     fresh = new_records(writer, kind_tables()[kind], rows)
     insert_records(writer, kind, fresh)
+    if kind == "step" and fresh.num_rows:
+        writer.register("steps_of_ranks", fresh)
+        note_steps_of_ranks(writer, "steps_of_ranks")
+        writer.unregister("steps_of_ranks")
     lines, hours, kept = rows["line"].to_numpy(), _whole_hours(rows["arrived"]), np.isin(rows["line"].to_numpy(), fresh["line"].to_numpy())
     models = "" if "model" not in rows.column_names else pc.fill_null(rows["model"], "").to_numpy()
     _note_lines(ledger, models, kind, lines, _stored_or_duplicate(kept), hours)

@@ -21,6 +21,7 @@ from observability.store.db.results import Cursor
 from observability.store.ingest.files import open_source_file
 from observability.store.ingest.loader import Progress, compact_large_rollups, load_line_block, with_registered_columns
 from observability.store.ingest.parse_types import LineBlock
+from observability.store.rollup.rank_blocks import keep_rank_blocks
 from observability.store.types.loading import LoadDefaults, LoadReport
 from observability.store.types.sources import DataSource, SourceFile, SourceReport
 
@@ -70,6 +71,7 @@ def load_source(
             done += file.size
         if first is not None and len(failures) == len(files):
             raise first
+        keep_rank_blocks(store)
         compact_large_rollups(store)
         note_known_store(store.home, [model.name for model in store.catalog().models])
         return replace(report, failures=failures, loaded=replace(loaded, seconds=time.perf_counter() - start))

@@ -40,6 +40,7 @@ from observability.store.ingest.parse import parse_block
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
 from observability.store.ingest.protected_lines import with_protection
 from observability.store.ingest.sensitive_features import promote_arrived_groups
+from observability.store.rollup.rank_blocks import keep_rank_blocks
 from observability.store.rollup.rollup import compact_rollups, wants_compaction
 from observability.store.types.loading import LoadDefaults, LoadReport, NewModelLimit
 
@@ -69,6 +70,7 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
                 report += _load_or_set_aside(store, group, note)
                 store.trim()
                 done += sum(segment.size for segment in group)
+            keep_rank_blocks(store)
             if report.lines:
                 compact_large_rollups(store)
                 note_known_store(store.home, [model.name for model in store.catalog().models])
@@ -135,6 +137,7 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
                 progress(done + file.done, total, report.lines)
         done += file.size
         report = replace(report, files=report.files + 1)
+    keep_rank_blocks(store)
     compact_large_rollups(store)
     note_known_store(store.home, [model.name for model in store.catalog().models])
     return replace(report, seconds=time.perf_counter() - start)

@@ -20,6 +20,7 @@ from observability.store.db.record_tables import FIELD_TYPES, kind_tables
 from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import model_table
 from observability.store.query.nested_numbers import numbers_columns, read_numbers
+from observability.store.query.rank_blocks import answer_rank_blocks
 from observability.store.query.source import snapshot_cursor, snapshot_value
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
         nothing["n"] = pd.Series(dtype="int64")
         asked = f"SELECT {columns}, count(*) AS n FROM {table} WHERE {where} GROUP BY ALL ORDER BY ALL DESC"
     with snapshot_cursor(store) as cursor:
+        if records.blocks:
+            return answer_rank_blocks(cursor, where, values)
         if records.kind != "label" and not _has_records(store, cursor, records.kind):
             return nothing
         frame = _spread_steps(cursor, records, where, columns, values) if records.spread else _newest_records(cursor, asked, values)

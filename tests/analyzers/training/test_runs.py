@@ -12,9 +12,10 @@ from observability.analyzers.training.runs import ANALYZER
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
-from observability.detection.stragglers import ranks_from, recent_slowness, slow_ranks, straggler_spans
+from observability.detection.stragglers import recent_slowness, slow_ranks, straggler_spans
 from observability.metrics.training_curves import base_metric, better_direction, data_part, runs_from_records
 from observability.stats import curve
+from observability.stats.rank_times import ranks_from
 from tests.support.length import repeats
 from tests.support.run_frames import END, START, a_run, context, distributed, frame_of, loss, only, said
 

@@ -1,0 +1,37 @@
+"""The times of the ranks of a training run: of its steps, or of blocks of all steps where it is long."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from observability.metrics.training_curves import TrainingRun, phase_times
+from observability.stats.rank_blocks import BLOCK, MIN_BLOCKS, MIN_RECORDS, blocks_frame, empty_block, rank_blocks, times_from_blocks
+from observability.stats.rank_times import RankTimes, ranks_from
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def ranks_of(run: TrainingRun) -> RankTimes | None:
+    """Return the times of a run of several ranks over common steps, of all steps where blocks of them are known; None where there are
+    none.
+    """
+    if run.blocks is not None and (times := times_from_blocks(run.blocks)) is not None:
+        return times
+    if run.phases is None or len(run.ranks) < 2 or (times := ranks_from(run.phases)) is None:
+        return None
+    return replace(times, stride=run.stride)
+
+
+def blocks_of_runs(steps: "DataFrame") -> "DataFrame":
+    """Return the summaries of the blocks of each long run among records of steps (run, at, step, rank, phase_ms), as `blocks_frame`."""
+    of_ranks = steps[steps["rank"].notna() & steps["phase_ms"].notna()]
+    rows: list[dict[str, Any]] = []
+    for run, own in of_ranks.groupby("run"):
+        blocks = own["step"].astype("int64") // BLOCK
+        if len(own) < MIN_RECORDS or blocks.nunique() < MIN_BLOCKS:
+            continue
+        for _, part in own.groupby(blocks):
+            times = phase_times(part)
+            found = [empty_block(int(part["step"].iloc[0]) // BLOCK)] if times is None else rank_blocks(times)
+            rows += [{"run": run, **summary} for summary in found]
+    return blocks_frame(rows)

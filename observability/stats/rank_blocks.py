@@ -1,0 +1,167 @@
+"""Summarise the times of the ranks of a long run by blocks of steps, so that every step counts and few numbers are read.
+
+A block holds, of each rank, the mean of its own time in each phase and of its wait over the steps that all ranks logged, and of the slowest
+and of the median rank the mean own time. Waits and the slowest rank are those of each single step: the mean of maxima is not the maximum of
+means.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.stats.rank_times import RankTimes, rank_order, ranks_from
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+BLOCK = 16
+"""Step numbers in a block."""
+MIN_RECORDS, MIN_BLOCKS = 2_500, 40
+"""Fewest records of steps and fewest blocks of a run of which blocks are kept; of shorter ones steps are read."""
+MAX_COLUMNS = 200
+"""Most columns that the blocks of a run are joined to."""
+NUMBERS = np.dtype("<f4")
+
+
+def rank_blocks(frame: "DataFrame") -> Iterator[dict[str, Any]]:
+    """Yield the summary of each block of steps.
+
+    A summary has `block`, `first` (its first step), `steps` (those that all ranks of the block logged; 0 where none), `ranks` and
+    `phases` (names as a JSON list), `own` (mean ms as bytes, phases × ranks), `wait` (by rank), `longest` and `middle` (own time of the
+    slowest and of the median rank, means).
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns rank, step and milliseconds by phase, each pair of rank and step once.
+
+    Returns
+    -------
+    Iterator[dict[str, Any]]
+        Those of blocks that lack a rank come first.
+    """
+    of_row = frame["step"].to_numpy("int64") // BLOCK
+    codes, labels = frame["rank"].factorize()
+    blocks, ranks = np.unique(np.unique(of_row * max(len(labels), 1) + codes) // max(len(labels), 1), return_counts=True)
+    if partial := set(blocks[ranks < len(labels)].tolist()):
+        for block in sorted(partial):
+            yield from rank_blocks(frame[of_row == block])
+        frame = frame[~np.isin(of_row, list(partial))]
+    blocks, times = blocks[ranks == len(labels)], ranks_from(frame) if len(frame) else None
+    if times is None:
+        yield from (empty_block(block) for block in blocks.tolist())
+        return
+    names = sorted(times.phases)
+    of_step = times.steps // BLOCK
+    begins = np.flatnonzero(np.append(True, of_step[1:] != of_step[:-1]))
+    counts = np.diff([*begins, len(of_step)])
+    table = np.stack([*(times.phases[name] for name in names), times.wait])
+    means = np.moveaxis(np.add.reduceat(table, begins, axis=2) / counts, 2, 0).astype(NUMBERS)
+    longest, middle = (np.add.reduceat(each, begins) / counts for each in (times.longest, times.middle))
+    words = {"ranks": json.dumps(times.ranks), "phases": json.dumps(names)}
+    whole = of_step[begins].tolist()
+    for place, block in enumerate(whole):
+        yield {
+            "block": block,
+            "first": int(times.steps[begins[place]]),
+            "steps": int(counts[place]),
+            **words,
+            "own": means[place, :-1].tobytes(),
+            "wait": means[place, -1].tobytes(),
+            "longest": float(longest[place]),
+            "middle": float(middle[place]),
+        }
+    yield from (empty_block(block) for block in sorted(set(blocks.tolist()) - set(whole)))
+
+
+def blocks_frame(rows: Iterable[dict[str, Any]]) -> "DataFrame":
+    """Return summaries of blocks with the name of their `run` as a table.
+
+    Parameters
+    ----------
+    rows : Iterable[dict[str, Any]]
+        Summaries as `rank_blocks` gives them, each with `run`.
+
+    Returns
+    -------
+    DataFrame
+    """
+    import pandas as pd
+
+    types = {
+        "run": "object",
+        "ranks": "object",
+        "phases": "object",
+        "block": "int64",
+        "first": "int64",
+        "steps": "int64",
+        "longest": "float64",
+        "middle": "float64",
+    }
+    names = ("run", "block", "first", "steps", "ranks", "phases", "own", "wait", "longest", "middle")
+    return pd.DataFrame(list(rows), columns=list(names)).astype(types)
+
+
+def empty_block(block: int) -> dict[str, Any]:
+    """Return the summary of a block without a step of all ranks.
+
+    Parameters
+    ----------
+    block : int
+        Number of the block.
+
+    Returns
+    -------
+    dict[str, Any]
+    """
+    texts = {"ranks": "[]", "phases": "[]", "own": b"", "wait": b""}
+    return {"block": block, "first": block * BLOCK, "steps": 0, **texts, "longest": 0.0, "middle": 0.0}
+
+
+def times_from_blocks(blocks: "DataFrame") -> RankTimes | None:
+    """Return the times of a run from the summaries of its blocks.
+
+    Consecutive blocks are joined, so that there are at most MAX_COLUMNS. Blocks without all ranks of the run are left out.
+
+    Parameters
+    ----------
+    blocks : DataFrame
+        Summaries of the blocks of one run, as `blocks_frame`.
+
+    Returns
+    -------
+    RankTimes | None
+        None where no block has a step of all ranks.
+    """
+    ranks = tuple(sorted({rank for text in blocks["ranks"].unique() for rank in json.loads(text)}, key=rank_order))
+    kept = blocks[(blocks["steps"] > 0) & (blocks["ranks"] == json.dumps(ranks))].sort_values("block")
+    if len(ranks) < 2 or kept.empty:
+        return None
+    names = sorted({name for text in kept["phases"].unique() for name in json.loads(text)})
+    steps = kept["steps"].to_numpy("int64")
+    own = {name: np.zeros((len(kept), len(ranks))) for name in names}
+    for text in kept["phases"].unique():
+        places, held = np.flatnonzero(kept["phases"] == text), json.loads(text)
+        values = np.frombuffer(b"".join(kept["own"].iloc[places]), NUMBERS).reshape(len(places), len(held), len(ranks))
+        for place, name in enumerate(held):
+            own[name][places] = values[:, place]
+    wait = np.frombuffer(b"".join(kept["wait"]), NUMBERS).reshape(len(kept), len(ranks)).astype(float)
+    begins = np.arange(0, len(kept), -(-len(kept) // MAX_COLUMNS))
+    counts = np.add.reduceat(steps, begins)
+
+    def joined(table: Any) -> Any:
+        """Means over the steps of joined blocks."""
+        weighted = table * (steps[:, None] if table.ndim == 2 else steps)
+        return np.add.reduceat(weighted, begins, axis=0).T / counts
+
+    return RankTimes(
+        ranks,
+        kept["first"].to_numpy("int64")[begins],
+        {name: joined(table) for name, table in own.items()},
+        joined(wait),
+        joined(kept["longest"].to_numpy(float)),
+        joined(kept["middle"].to_numpy(float)),
+        counts,
+    )

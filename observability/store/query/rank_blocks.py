@@ -1,0 +1,87 @@
+"""Answer questions about the ranks of long runs by blocks of steps, from the summaries that are kept of them.
+
+A block that got records since it was summarised, or of which not all records had arrived by the instant of the question, is summarised
+when it is asked for.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from observability.stats.rank_blocks import BLOCK, MIN_BLOCKS, MIN_RECORDS, blocks_frame, rank_blocks
+from observability.store.db.expressions import sql_literal
+from observability.store.db.results import Cursor
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+OF_RANKS = "rank IS NOT NULL AND phase_ms IS NOT NULL"
+"""The records of steps that say how long a rank took."""
+IS_DUE = """EXISTS (SELECT 1 FROM rank_blocks_due AS due WHERE due.run = rank_blocks.run AND block BETWEEN due.low AND due.high)"""
+SUMMARY = ("block", "first", "steps", "ranks", "phases", "own", "wait", "longest", "middle")
+ROWS_AT_ONCE = 250_000
+
+
+def answer_rank_blocks(cursor: Cursor, where: str, values: dict[str, Any]) -> "DataFrame":
+    """The summaries of the blocks of each long run with ranks, in the order of runs and blocks. where: the condition of step records, which
+    for a block holds of all of them where it holds of its latest one.
+    """
+    import pandas as pd
+
+    of_block = f"SELECT run, block FROM rank_blocks WHERE ({where}) AND NOT {IS_DUE}"
+    kept = cursor.execute(
+        f"SELECT run, {', '.join(SUMMARY)}, records FROM rank_blocks WHERE (run, block) IN ({of_block}) ORDER BY run, block", values
+    ).df()
+    others = f"SELECT run FROM rank_blocks_due UNION SELECT run FROM rank_blocks WHERE NOT ({where})"
+    missing = kept.iloc[:0]
+    if cursor.execute(others, values).fetchall():
+        missing = cursor.execute(
+            f"""SELECT run, block, count(*) AS records FROM (
+                SELECT run, step // {BLOCK} AS block FROM steps WHERE ({where}) AND {OF_RANKS} AND run IN ({others}))
+            WHERE (run, block) NOT IN ({of_block}) GROUP BY ALL ORDER BY ALL""",
+            values,
+        ).df()
+    of_run = pd.concat([kept[["run", "records"]], missing[["run", "records"]]]).groupby("run")["records"].agg(["sum", "size"])
+    long = set(of_run.index[(of_run["sum"] >= MIN_RECORDS) & (of_run["size"] >= MIN_BLOCKS)])
+    computed = [
+        {"run": run, **summary}
+        for run, own in missing[missing["run"].isin(long)].groupby("run")
+        for part in block_groups(own["block"].tolist(), own["records"].tolist())
+        for summary in computed_blocks(cursor, str(run), part, where, values)
+    ]
+    whole = kept.loc[kept["run"].isin(long), ["run", *SUMMARY]].astype(dict.fromkeys(("run", "ranks", "phases"), "object"))
+    return pd.concat([whole, blocks_frame(computed)] if computed else [whole]).sort_values(["run", "block"], ignore_index=True)
+
+
+def block_groups(blocks: Sequence[int], records: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the blocks of a run in their order, those together whose records are about ROWS_AT_ONCE."""
+    group, rows = list[int](), 0
+    for block, count in zip(blocks, records, strict=True):
+        if group and rows + count > ROWS_AT_ONCE:
+            yield group
+            group, rows = [], 0
+        group.append(block)
+        rows += count
+    if group:
+        yield group
+
+
+def computed_blocks(
+    cursor: Cursor, run: str, blocks: Sequence[int], where: str = "true", values: dict[str, Any] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the summaries of blocks of a run, computed from its records. where: a further condition of them, with its values."""
+    asked = {**(values or {}), "blocks_of": run, "low": blocks[0] * BLOCK, "high": (blocks[-1] + 1) * BLOCK, "blocks": list(blocks)}
+    source = f"""FROM steps WHERE ({where}) AND {OF_RANKS} AND run = $blocks_of AND step >= $low AND step < $high
+        AND step // {BLOCK} IN (SELECT unnest($blocks::BIGINT[]))"""
+    texts = cursor.execute(f"SELECT DISTINCT json_keys(phase_ms) {source}", asked).fetchall()
+    names = sorted({name for (held,) in texts for name in held})
+    if not names:
+        return
+    pointers = ", ".join(sql_literal("/" + name.replace("~", "~0").replace("/", "~1")) for name in names)
+    times = [f"times[{place}]" for place in range(1, len(names) + 1)]
+    numbers = ", ".join(f"CASE WHEN isfinite({time}) AND {time} >= 0 THEN {time} END" for time in times)
+    opened = f'SELECT step, rank, "at", json_extract(phase_ms, [{pointers}])::DOUBLE[] AS times {source}'
+    frame = cursor.execute(f'SELECT rank, step, "at", {numbers} FROM ({opened})', asked).df()
+    frame.columns = ["rank", "step", "at", *names]
+    if frame.duplicated(["step", "rank"]).any():
+        frame = frame.sort_values(["step", "rank", "at", *names]).drop_duplicates(["step", "rank"], keep="last")
+    yield from rank_blocks(frame.drop(columns="at"))

@@ -1,0 +1,189 @@
+"""The times of ranks by blocks of steps hold every step of a long run, however its records arrive and whatever is removed."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.training.runs import judged_runs
+from observability.core.questions import Records
+from observability.core.window import EPOCH, Window
+from observability.detection.run_efficiency import phase_shares
+from observability.detection.run_ranks import blocks_of_runs, ranks_of
+from observability.metrics.training_curves import phase_times
+from observability.stats.rank_blocks import BLOCK, times_from_blocks
+from observability.stats.rank_times import RankTimes, ranks_from
+from observability.store.duck_store import DuckStore
+from observability.store.opener import open_store
+from observability.store.retention import apply_retention
+from observability.store.types.loading import LoadDefaults
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+END = START + timedelta(days=2)
+RANKS, STEPS, STRIDE = 8, 4000, 3
+QUESTION = Records("step", ("run", "at", "step", "rank", "phase_ms"), ever=True, blocks=True)
+WINDOW = Window("", EPOCH, END)
+Line = dict[str, Any]
+
+
+def lines_of(ranks: int, steps: int, seed: int, slow: bool = False) -> list[Line]:
+    """A run whose ranks wait for the slowest. slow: rank 3 reads its data slowly in all steps but 1, 4, 7 and so on."""
+    rng = np.random.default_rng(seed)
+    work, data = 20 + rng.gamma(2.0, 2.0, (steps, ranks)), 5 + rng.random((steps, ranks))
+    if slow:
+        data[np.arange(1, steps + 1) % STRIDE != 1, 3] += 25
+    own = work + data
+    talk = 2 + rng.random((steps, ranks)) + own.max(axis=1, keepdims=True) - own
+    return [
+        {
+            "kind": "step", "run": "wide", "at": (START + timedelta(seconds=step)).isoformat(), "step": step, "rank": str(rank),
+            "received_at": (START + timedelta(seconds=step)).isoformat(), "metrics": {"loss": 1.0},
+            "phase_ms": {"compute": work[step - 1, rank], "data": data[step - 1, rank], "communication": talk[step - 1, rank]},
+        }
+        for step in range(1, steps + 1)
+        for rank in range(ranks)
+    ]  # fmt: skip
+
+
+def load(store: DuckStore, folder: Path, lines: Iterable[Line]) -> None:
+    path = folder / "steps.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    assert store.load_files([path], LoadDefaults()).rejected == 0
+
+
+def by_hand(lines: list[Line]) -> tuple[dict[str, float], float, float]:
+    """Share of the ranks' time by phase, the lost share and the rank-milliseconds that the steps took, computed step by step."""
+    tables = {name: np.array([line["phase_ms"][name] for line in lines]).reshape(-1, RANKS) for name in lines[0]["phase_ms"]}
+    work = tables["compute"] + tables["data"]
+    wait = np.minimum(tables["communication"], work.max(axis=1, keepdims=True) - work)
+    own = work + tables["communication"] - wait
+    spent = {**tables, "communication": tables["communication"] - wait, "waiting": wait}
+    total = sum(table.sum() for table in spent.values())
+    longest = own.max(axis=1)
+    lost = (longest - np.median(own, axis=1)).sum() / longest.sum()
+    return {name: table.sum() / total for name, table in spent.items()}, lost, longest.sum() * RANKS
+
+
+@pytest.fixture(scope="module")
+def slow_lines() -> list[Line]:
+    return lines_of(RANKS, STEPS, 1, slow=True)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, slow_lines: list[Line]) -> Iterator[DuckStore]:
+    home = tmp_path_factory.mktemp("blocks")
+    with open_store(home / "home", threads=2) as store:
+        load(store, home, slow_lines)
+        yield store
+
+
+def test_a_rank_that_is_slow_between_the_steps_of_a_sample_is_named(store: DuckStore) -> None:
+    """Every third step of this run was read, and rank 3 was slow in all others."""
+    judged = judged_runs(store.ask, "", END)
+    (run,) = judged.runs
+    assert run.stride == STRIDE
+    (claim,) = (each for each in judged.claims(run, END) if each.metric == "straggler_score")
+    assert claim.severity == "act" and claim.subject == "run:wide/rank:3" and claim.evidence["phase"] == "data"
+    assert claim.n == STEPS and "step was read" not in claim.because
+
+
+def test_times_of_blocks_are_those_of_every_step(store: DuckStore, slow_lines: list[Line]) -> None:
+    times = times_from_blocks(store.ask(QUESTION, WINDOW))
+    assert times is not None and times.total == STEPS and len(times.steps) <= 200
+    shares, lost, spent = by_hand(slow_lines)
+    assert phase_shares(times) == pytest.approx(shares, rel=1e-5)
+    assert (times.lost_share, times.spent_ms) == pytest.approx((lost, spent), rel=1e-5)
+
+
+def test_blocks_of_the_store_are_those_that_its_records_give(store: DuckStore) -> None:
+    whole = store.ask(replace(QUESTION, blocks=False, rows=RANKS * STEPS), WINDOW)
+    pd.testing.assert_frame_equal(store.ask(QUESTION, WINDOW), blocks_of_runs(whole))
+
+
+def test_a_run_whose_steps_are_all_read_is_compared_step_by_step(tmp_path: Path) -> None:
+    lines = lines_of(RANKS, 700, 2)
+    with open_store(tmp_path / "home", threads=1) as store:
+        load(store, tmp_path, lines)
+        (run,) = judged_runs(store.ask, "", END).runs
+        exact, blocks = ranks_of(run), times_from_blocks(store.ask(QUESTION, WINDOW))
+        of_records = ranks_from(phase_times(store.ask(replace(QUESTION, blocks=False), WINDOW)))
+    assert exact is not None and blocks is not None and of_records is not None
+    assert set(exact.counts) == {1} and np.array_equal(exact.own, of_records.own)
+    assert figures(blocks) == pytest.approx(figures(exact), rel=1e-5)
+
+
+def figures(times: RankTimes) -> dict[str, float]:
+    return {**phase_shares(times), "lost": times.lost_share, "spent": times.spent_ms, "steps": times.total}
+
+
+def test_late_repeated_and_restarted_loads_give_the_blocks_of_one_load(tmp_path: Path) -> None:
+    """Ranks arrive one after the other, some steps late and some twice, and the process ends before the last of them."""
+    lines = lines_of(4, 800, 3)
+    late = [line for line in lines if line["rank"] == "2" and 300 < line["step"] < 400]
+    early = [line for line in lines if line not in late]
+    with open_store(tmp_path / "one", threads=1) as store:
+        load(store, tmp_path, lines)
+        expected = store.ask(QUESTION, WINDOW)
+    with open_store(tmp_path / "many", threads=1) as store:
+        for rank in "3102":
+            load(store, tmp_path, [line for line in early if line["rank"] == rank])
+        partial = times_from_blocks(store.ask(QUESTION, WINDOW))
+        assert partial is not None and partial.total == 800 - len(late)
+    with open_store(tmp_path / "many", threads=1) as store:
+        load(store, tmp_path, late + early[:100])
+        pd.testing.assert_frame_equal(store.ask(QUESTION, WINDOW), expected)
+        with store.cursor() as cursor:
+            assert not cursor.execute("SELECT * FROM rank_blocks_due").fetchall()
+
+
+def test_a_note_that_a_dead_process_left_is_answered_and_then_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = lines_of(4, 800, 4)
+    with open_store(tmp_path / "home", threads=1) as store:
+        load(store, tmp_path, lines[:2800])
+        with monkeypatch.context() as dying:
+            dying.setattr("observability.store.ingest.loader.keep_rank_blocks", lambda store: None)
+            load(store, tmp_path, lines[2800:])
+        unkept = store.ask(QUESTION, WINDOW)
+    with open_store(tmp_path / "home", threads=1) as store:
+        store.load_landing()
+        with store.cursor() as cursor:
+            ((due, kept),) = cursor.execute("SELECT (SELECT count(*) FROM rank_blocks_due), count(*) FROM rank_blocks").fetchall()
+        assert due == 0 and kept == 1 + 800 // BLOCK
+        pd.testing.assert_frame_equal(store.ask(QUESTION, WINDOW), unkept)
+    assert unkept["steps"].sum() == 800
+
+
+def test_what_arrived_or_happened_later_does_not_count_at_an_earlier_instant(tmp_path: Path) -> None:
+    lines = lines_of(4, 900, 5)
+    known = START + timedelta(seconds=850)
+    with open_store(tmp_path / "home", threads=1) as store:
+        load(store, tmp_path, lines)
+        as_of = times_from_blocks(store.ask(QUESTION, replace(WINDOW, as_of=known)))
+        before = times_from_blocks(store.ask(QUESTION, replace(WINDOW, end=known)))
+    assert as_of is not None and before is not None and (as_of.total, before.total) == (850, 849)
+
+
+def test_removed_steps_leave_no_blocks_and_the_others_are_those_of_what_is_left(tmp_path: Path) -> None:
+    lines = lines_of(4, 1600, 6)
+    for line in lines:
+        line["at"] = (START + timedelta(minutes=3 * line["step"])).isoformat()
+    home = tmp_path / "home"
+    with open_store(home, threads=1) as store:
+        load(store, tmp_path, lines)
+        (home / "keeping.toml").write_text("[retention.kinds]\nstep = 2\n", encoding="utf-8")
+        apply_retention(store, now=START + timedelta(days=3))
+        left = store.ask(QUESTION, replace(WINDOW, end=START + timedelta(days=9)))
+        first = next(step for step in range(1, 1601) if timedelta(minutes=3 * step) >= timedelta(days=1))
+        assert left["steps"].sum() == 1600 - first + 1 and left["block"].min() == first // BLOCK
+        store.load_landing()
+        pd.testing.assert_frame_equal(store.ask(QUESTION, replace(WINDOW, end=START + timedelta(days=9))), left)
+        apply_retention(store, now=START + timedelta(days=30))
+        store.load_landing()
+        with store.cursor() as cursor:
+            assert not cursor.execute("SELECT run FROM rank_blocks UNION ALL SELECT run FROM rank_blocks_due").fetchall()
