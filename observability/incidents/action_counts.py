@@ -108,7 +108,9 @@ def is_one_problem(group: Sequence[Incident], incident: Incident) -> bool:
 
 
 def is_one_feed(one: Incident, other: Incident) -> bool:
-    """Whether two incidents concern the same input with the same claim and onset, and the answers of neither model fell anew with it."""
+    """Whether two incidents concern the same input with the same claim and onset, and the primary metric of neither model became worse with
+    it.
+    """
     if one.lead.claim != other.lead.claim or {one.source, other.source} != {"input"} or specific_subject(one.lead) is None:
         return False
     if holds_new_fall(one) or holds_new_fall(other):
@@ -133,8 +135,8 @@ def counted_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
 
 
 def incident_action_counts(found: Iterable[Incident]) -> ActionCounts:
-    """The number of incidents that need action; one problem of several models, and a fault that models share, count once. As long as one
-    model's is not acknowledged, it is critical.
+    """The number of incidents that need action; one problem of several models, and a fault that models share, count once. A shared problem
+    stays critical until the incident of every model is acknowledged.
     """
     return total_action_counts(counted_incidents(found))
 

@@ -218,9 +218,9 @@ FALLS = ("serving/performance", "serving/calibration", SLICES, "serving/why_chan
 
 
 def continues_fall(finding: Finding, old: Finding) -> bool:
-    """Whether a finding about the answers is a detail of a fall of the whole that stands: the primary metric stands, or the finding has
-    neither a date nor is it new. The primary metric is no detail. A fall of a part is one where the whole fell further with it, and a bias
-    of a part always, since it has no better side.
+    """Whether a finding about the answers is a detail of an ongoing fall of the whole: the ongoing finding is about the primary metric, or
+    the finding has no date and is not new. The primary metric itself is never a detail. A fall of a part is a detail only if the primary
+    metric fell further. Bias of a part needs no further fall, because bias has no better side.
     """
     if any(each.analyzer not in FALLS or pipeline_stage(each) != "outcome" for each in (finding, old)) or claimed_place(old) is not None:
         return False

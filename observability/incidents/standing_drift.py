@@ -32,10 +32,10 @@ from observability.incidents.grouping_rules import (
 )
 
 HARM: tuple[Stage, ...] = ("outcome", "fairness", "label", "service")
-"""Stages whose findings make a move of the inputs more than a move of the inputs, metrics beside the primary one excepted."""
+"""Stages whose findings show that a move of the inputs did harm. Metrics other than the primary one do not count."""
 
 Continuing = Callable[[Sequence[Finding], Sequence[Finding]], tuple[list[Finding], list[Finding]]]
-"""Takes findings and ongoing findings. Gives the findings that continue an ongoing one, and among them those with the same subject as it.
+"""Takes findings and ongoing findings. Returns the findings that continue an ongoing one, and of these the ones about its subject.
 """
 MUCH_FARTHER = 10.0
 """Factor by which a column must be farther from the reference than the ongoing drift to be an incident of its own."""
@@ -74,8 +74,8 @@ class FaultGroup:
 
 
 def details_of_what_stands(alarming: Sequence[Finding], standing: Sequence[Finding], at: Stage, continuing: Continuing) -> list[Finding]:
-    """The findings that go on with one that stands. One of that stage that changed on a date, does not go on with any, and is as severe is
-    a fault of its own, and those that are about no column that stands may come from it.
+    """The findings that continue an ongoing finding. A dated finding of this stage that continues none may be a separate fault. Then only
+    findings about an ongoing subject, or worse than every such fault, are returned, because the others may come from the separate fault.
     """
     going_on, of_subject = continuing(alarming, standing)
     dated = [finding for finding in alarming if pipeline_stage(finding) == at and onset_certainty(finding) == "dated"]
@@ -192,11 +192,11 @@ def is_drift_fault(fault: FaultGroup) -> bool:
 
 
 def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
-    """Whether a fault continues the ongoing drift: every finding of its source does, and no answers became equally bad with it.
+    """Whether a fault continues the ongoing drift: the worst findings of its source do, and no answers became equally bad with it.
 
-    A drift of the joint distribution continues an ongoing drift of a single column. Without a date, as one that began before the analysed
-    days, it stands beside whatever else stands; on a date it is an event where no inputs drifted before. While inputs drift, the slices
-    whose answers are worst change from week to week: one without a date is no event.
+    A drift of the joint distribution continues an ongoing drift of a single column. A joint drift without a date, and any drift that began
+    before the analysed days, belong to whatever is ongoing.     A dated drift of the joint distribution is an event if no inputs drifted
+    before. While inputs drift, the slices with the worst answers     change from week to week, so a slice without a date is not an event.
     """
     if has_harm(fault):
         return False
@@ -220,8 +220,8 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
 
 def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool:
     """Whether a finding about a column is a move of its distribution like the ongoing ones: no broken values, no other unit, and not much
-    farther from the reference. farthest: the largest PSI of the ongoing findings. One that leaves its range at once is a fault unless the
-    column stands itself.
+    farther from the reference. farthest: the largest PSI of the ongoing findings. A column that leaves its range at once is a fault, unless
+    the column itself drifts already.
     """
     if is_joint_drift(root) or is_undated_drift(root):
         return True
