@@ -23,7 +23,7 @@ WITH_RECORDS = 7
 QUIET = frozenset(("input", "explanation", "dataset"))
 """Stages without an effect on outcomes yet."""
 BESIDE, AHEAD = 0.15, 0.6
-"""Weights of incidents at those stages only: where performance was measured and did not fall; where it cannot be measured yet."""
+"""Weights of incidents at only these stages: if performance was measured and did not fall; if it cannot be measured yet."""
 
 
 def of_incidents(part: Body, share: float, last: Body | None, acknowledged: AcknowledgedClaims = frozenset()) -> Iterable[Item]:
@@ -123,7 +123,9 @@ def share_increase(finding: Body) -> float:
 
 
 def exposure_weight(incident: Body, part: Body) -> float:
-    """1 where outcomes are affected, performance fell that week, or no model has it; less where only inputs or explanations changed."""
+    """1 if outcomes are affected, performance fell that week, or the incident belongs to no model; less if only inputs or explanations
+    changed.
+    """
     measured = part["strip"]["performance"]
     if part["model"] is None or not QUIET.issuperset(incident["stages"]) or needs_action(measured["severity"]):
         return 1.0
@@ -156,7 +158,7 @@ def shared_incidents(items: Sequence[Item], counted: Iterable[CountedIncident]) 
 
 
 OF_EACH_MODEL = ("incident", "finding", "severity", "acknowledged")
-"""What an item of several models keeps of the incident of each."""
+"""The fields of each model's incident that a shared item keeps."""
 
 
 def shared_item(group: Sequence[Item], fault: SharedFault | None) -> Item:

@@ -30,8 +30,8 @@ def audit_of_incident(item: Item) -> str | None:
 
 
 def model_action_counts(agenda: Arranged, model: str) -> ActionCounts:
-    """How many states of a model are critical and warnings, as the arranged agenda lists them, folded ones included, removed ones not; of
-    an item of several models each incident of this one, with its own severity.
+    """How many states of a model are critical and how many are warnings, by the arranged agenda: folded items count, removed items do not.
+    In an item of several models, each incident of this model counts, with its own severity.
     """
     mine = state_items((item for item in (*agenda.items, *agenda.folded) if item.item not in agenda.removed), model)
     return action_counts(own for item in mine for own in item.of_model(model))

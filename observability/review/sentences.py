@@ -103,7 +103,7 @@ def settings_sentence(part: Body) -> tuple[str, str]:
 
 
 def erased_when(body: Body) -> str:
-    """On which days what a person had asked to forget was erased from a frozen week; empty where nothing was."""
+    """A sentence with the days on which a subject was erased from a frozen week on request; empty if nothing was erased."""
     days = ", ".join(body.get("erased", ()))
     return f"Erased on request on {days}: mentions of a subject and of its predictions. Figures are as they were frozen." if days else ""
 

@@ -5,7 +5,7 @@ from observability.core.small_groups import MIN_ROWS, is_body_about_few
 from observability.review.snapshot import Body
 
 LED_BY_FEW = f"What leads this item is about fewer than {MIN_ROWS} rows and is left out; other findings of it stand."
-"""In place of the title of an agenda item that began with a small group."""
+"""Replaces the title of an agenda item that begins with a small group."""
 
 
 def week_without_small_groups(body: Body) -> Body:
@@ -37,13 +37,13 @@ def week_without_small_groups(body: Body) -> Body:
 
 
 def _leads_with(item: Body, incidents: set[str], findings: set[str]) -> bool:
-    """Whether what an agenda item begins with was left out."""
+    """Whether the incident or finding that an agenda item begins with was left out."""
     about = item.get("about") or {}
     return about.get("incident") in incidents if about.get("incident") else about.get("finding") in findings
 
 
 def _is_only_about(item: Body, incidents: set[str], findings: set[str]) -> bool:
-    """Whether everything that an agenda item is based on was left out."""
+    """Whether all incidents and findings of an agenda item were left out."""
     about = [each for each in (item.get("about") or {}, *(item.get("also") or ())) if each.get("incident") or each.get("finding")]
     return bool(about) and all(each["incident"] in incidents if each.get("incident") else each["finding"] in findings for each in about)
 
