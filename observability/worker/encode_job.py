@@ -19,7 +19,7 @@ WHOLE = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
 def encode_texts(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """The vectors of `texts`, in the frame `vectors`, a row each. files: `model` (ONNX) and `tokenizer` (tokenizer.json).
+    """The vectors of `texts`, in the frame `vectors`, one row per text. files: `model` (ONNX) and `tokenizer` (tokenizer.json).
 
     Raises UsageError where a package is missing or the files are no encoder.
     """
@@ -89,7 +89,7 @@ def _open_session(path: Path) -> Any:
 
 
 def _model_inputs(rows: list[Any]) -> dict[str, Array]:
-    """The inputs of tokenized texts, filled up with zeros that the mask leaves out. A text without tokens has one that counts."""
+    """The inputs of tokenized texts, filled up with zeros that the mask leaves out. For a text without tokens, one of the zeros counts."""
     longest = max(1, *(len(row.ids) for row in rows))
     given = {name: np.zeros((len(rows), longest), np.int64) for name in INPUTS}
     for place, row in enumerate(rows):

@@ -1,7 +1,7 @@
 """Whether models may run where the system cannot confine them: the decisions of the owner of a home, with their authors.
 
-`HOME/unconfined-models.jsonl` (0600) holds one decision a line; the last decision is in force, and a decision that cannot be read permits
-nothing. It is no part of backups: a permission is about one system.
+`HOME/unconfined-models.jsonl` (0600) holds one decision per line; the last decision is in force, and a decision that cannot be read permits
+nothing. Backups leave it out, because a permission is about one system.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Shadow models: a model of the same kind and parameters as a model file, fitted on some of the records.
 
-LightGBM text holds its training parameters. A scikit-learn estimator is one: `clone` gives it without what it learned. An XGBoost file does
-not hold what it was trained with; its attributes do where the training wrote them (`booster.set_attr(eta="0.1", max_depth="6")`).
+LightGBM text holds its training parameters. A scikit-learn estimator holds them too: `clone` returns it unfitted. An XGBoost file holds
+them only if the training wrote them into its attributes (`booster.set_attr(eta="0.1", max_depth="6")`).
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ XGBOOST_LEARNING = (
 )  # fmt: skip
 """Parameters of XGBoost that decide what is learned."""
 XGBOOST_NEEDED = (("eta", "learning_rate"), ("max_depth", "max_leaves"))
-"""Parameters that are needed to know how a model was trained; one of each pair."""
+"""Parameters without which it is unknown how a model was trained: at least one of each pair is needed."""
 KEPT_FITTED = ("FrozenEstimator",)
 """Estimators that a clone leaves fitted, so that it has seen every record."""
 
@@ -112,7 +112,7 @@ def xgboost_shadow(path: Path, model: OpenModel, rows: pd.DataFrame, task: Task,
 
 
 def why_no_shadow(kind: str, path: Path) -> str | None:
-    """Why no shadow model of a file can be fitted; None where one can. Of LightGBM the fit itself says so."""
+    """Why no shadow model of a file can be fitted; None where one can. For LightGBM, only the fit itself finds out."""
     try:
         if kind == "skops":
             sklearn_template(path)
