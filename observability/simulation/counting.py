@@ -8,7 +8,7 @@ from observability.core.questions import Aggregate
 from observability.stats.arrays import Array, Bools
 
 Figures = tuple[Array, ...]
-"""Key codes as one int64 array a key, then the figures n, w, w2 (and total, squares, low, high), all of one length."""
+"""Key codes as one int64 array per key, then the figures n, w, w2 (and total, squares, low, high), all of one length."""
 
 
 def grouped_figures(keys: list[Array], mask: Bools, weights: Array | None, values: Array | None) -> Figures:

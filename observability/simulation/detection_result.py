@@ -63,7 +63,7 @@ class RecordDetection:
         return said if self.first_named is not None else f"{said} `{self.target}`, the target of the fault, was never named."
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row an evaluation and alarm; an evaluation without one has one row."""
+        """One row per evaluation and alarm; an evaluation without an alarm has one row."""
         return [
             {
                 self.unit: look.at,

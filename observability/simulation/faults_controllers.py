@@ -71,7 +71,7 @@ def guardrail_surge(plant: ControllerFaultPlant) -> "DataFrame":
 
 
 def low_predictions(plant: ControllerFaultPlant) -> "DataFrame":
-    """The model predicts lower outcomes than come."""
+    """The model predicts lower outcomes than occur."""
     factor = np.where(plant.model, 1 - plant.amount, 1.0)
     return plant.decisions.assign(score=plant.decisions["score"].astype(float) * factor)
 

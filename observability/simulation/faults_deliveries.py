@@ -62,7 +62,7 @@ def _planted(plant: FramesPlant, chosen: Delivery, batches: "DataFrame") -> Plan
 
 
 def _changed(plant: FramesPlant, column: str, change: Callable[[float, float], float]) -> PlantedFrames:
-    """A number of one batch is changed: (its value, its rows) to the new value, at most its rows."""
+    """A number of one batch is changed. change: from its value and its rows to the new value, which is cut at the number of rows."""
     chosen = _delivery(plant, column)
     value, rows = (float(chosen.batches[name].to_numpy(float)[chosen.place]) for name in (column, "rows"))
     changed = chosen.batches[column].mask(chosen.here, round(min(change(value, rows), rows)))
@@ -70,7 +70,7 @@ def _changed(plant: FramesPlant, column: str, change: Callable[[float, float], f
 
 
 def late_delivery(plant: FramesPlant) -> PlantedFrames:
-    """A batch arrives some hours later after its data were captured."""
+    """The delay of a batch after its data were captured grows by some hours."""
     chosen, end = _delivery(plant, "captured_to", 1), naive_utc(plant.context.window.end) - timedelta(seconds=1)
     at, later = chosen.batches["at"], chosen.batches["at"] + timedelta(hours=plant.amount)
     return _planted(plant, chosen, chosen.batches.assign(at=at.mask(chosen.here, later.mask(later > end, end))))
@@ -87,7 +87,7 @@ def rejected_delivery(plant: FramesPlant) -> PlantedFrames:
 
 
 def missed_delivery(plant: FramesPlant) -> PlantedFrames:
-    """Some batches in a row do not come."""
+    """Some batches in a row do not arrive."""
     count = int(plant.amount)
     chosen = _delivery(plant, "at", count)
     gone = np.isin(np.arange(len(chosen.batches)), [chosen.place, *chosen.later[: count - 1]])

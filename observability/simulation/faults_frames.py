@@ -1,6 +1,7 @@
 """Faults of audits, batches of predictions, datasets, stored forms, attributions and actions: planted on what one analyzer reads.
 
-A fault chooses what it falls on, and gives the frames without it (the twin) and with it. What it needs and is not there is a UsageError.
+A fault chooses what it falls on, and gives the frames without it (the twin) and with it. Raises UsageError if something that it needs is
+missing.
 """
 
 import json
@@ -302,7 +303,7 @@ def _stored_as(
 
 
 def _is_clean(audit: StorageAudit, form: StoredForm) -> bool:
-    """Whether a form is reported for nothing when it is in use, and has two slices."""
+    """Whether a form would have no finding if it were in use, and has at least two slices."""
     rate = form.answers.flip_rate if form.answers else None
     few = rate is not None and rate.high is not None and rate.high <= 2 * FLIP_LIMIT and (rate.value or 0.0) <= FLIP_LIMIT
     return few and form.answers is not None and len(form.answers.slices) > 1 and audit.saved(form) > 0 and not form.lost
@@ -410,9 +411,10 @@ def attributions_of_another_output(plant: FramesPlant) -> PlantedFrames:
 
 
 def _relied(plant: FramesPlant, metric: str, *, right: bool) -> PlantedFrames:
-    """People follow the model in a share of the cases in which they overrode it, where it was wrong; else override it where it was right.
+    """People follow the model in a share of its wrong answers that they overrode; if `right`, they override a share of its right answers
+    that they followed.
 
-    The level is the upper end of the interval of what they did before.
+    The owner's level is the upper end of the interval of the rate before.
     """
     rows, model = plant.frames["actions"], plant.context.model
     acted = [acted_pairs(rows.iloc[[place]], model) for place in range(len(rows))]

@@ -50,7 +50,7 @@ def labelling_records(store: "Store", model: Model, now: datetime, seed: int = 0
     only = (("project", projects),)
 
     def fetched(question: Records) -> "DataFrame":
-        """The answer to a question about all that ever came."""
+        """The answer to a question about all records that ever arrived."""
         return store.ask(question, window)
 
     annotated, assigned = fetched(replace(labelling.ANNOTATED, only=only, ever=True)), fetched(replace(labels.ASSIGNED, only=only))

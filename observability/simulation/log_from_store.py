@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BaseSource = Literal["auto", "past", "reference"]
 MAX_ROWS = 20_000
 MINIMUM_PAST_ROWS = 1000
-"""Labelled predictions from which a model's own past is used."""
+"""Minimum number of labelled predictions for using a model's own past."""
 SHARE_OF_OTHERS = 2**-0.5
 """Share of rows drawn from the other half of the reference (see `reference_halves`)."""
 SERVICE = ("replica", "device", "subject", "latency_ms", "energy_j", "cost")
@@ -108,7 +108,7 @@ def reference_halves(rows: LogRows, seed: int) -> tuple[LogRows, LogRows]:
 
     Days drawn from the very rows of the reference would be too similar to it. Days drawn from the other half only would all differ from it
     in the same way, by more than their size explains. With 71 % of the pool from the other half and 29 % from the same, the difference has
-    the variance of fresh days: w² (1/m + 1/m) = 1/m for w = 0.71 and m rows a half.
+    the variance of fresh days: w² (1/m + 1/m) = 1/m for w = 0.71 and m rows per half.
     """
     order = np.random.default_rng([seed, 5]).permutation(len(rows))
     first, second = order[: len(rows) // 2], order[len(rows) // 2 :]

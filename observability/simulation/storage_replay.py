@@ -59,7 +59,7 @@ def replay_storage_fault(reports: "DataFrame", fault: StorageFault, strength: St
 
 
 def _fault_places(reports: "DataFrame", late: "Series[bool]", fault: StorageFault) -> Iterator[StoragePlace]:
-    """Places whose reports hold what the fault needs, on days enough."""
+    """Places whose reports hold what the fault needs, on enough days."""
     for place in storage_places(reports[late], reports[~late]) if len(reports) else ():
         days = [part["at"].dt.floor("D").nunique() for part in (place.now, place.before)]
         whole = all(part[name].notna().all() for part in (place.now, place.before) for name in fault.needs)

@@ -40,7 +40,7 @@ WANTED = {SHIFT: "with numbers as answers ", SIMILAR: "with free texts as answer
 def replay_on_vendor(
     ask: Ask, fault: VendorFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the last rounds of a set, of the model or of any. Raises UsageError where no set has rounds enough."""
+    """Plant the fault in the last rounds of a set, of the model or of any. Raises UsageError where no set has enough rounds."""
     return replay_vendor_fault(ask(vendors.ANSWERS, Window(model or "", EPOCH, now)), fault, strength, seed)
 
 
