@@ -1,4 +1,4 @@
-"""The results of an audit: curves with intervals, from what came of each row."""
+"""The results of an audit: curves with intervals, from the result of each row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ EPSILONS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 HEADLINE_EPSILON = 0.25
 FALSE_POSITIVES = (0.01, 0.001)
 MIN_ROWS = 30
-"""Rows of a group from which it has a curve of its own."""
+"""Minimum number of rows of a group with its own curve."""
 MAX_EXPOSED, MAX_FLIPS = 20, 20
 BLIND = 0.55
 """If a plain model separates members from other records with this AUC, without using the audited model, an attack is no evidence."""

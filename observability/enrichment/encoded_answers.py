@@ -19,7 +19,7 @@ TRIAL = "Is the encoder there?"
 @dataclass(frozen=True)
 class EncodedSet:
     """An asked set. encoder: the name of the encoder of its free-text answers; None where none was used. failure: why the answers have no
-    vectors although there is an encoder; empty where they have.
+    vectors although there is an encoder; empty if they have vectors.
     """
 
     asked: AskedSet

@@ -46,7 +46,7 @@ BLOCK = b"\0" * 1_000_000
 @dataclass(frozen=True)
 class EnergyOptions:
     """The request for a measurement. forms: names (empty: all); network: whether a small network is trained that imitates the model;
-    seconds: of load a form.
+    seconds: of load per form.
     """
 
     batches: tuple[int, ...] = BATCHES

@@ -117,7 +117,9 @@ def leakage_results(
 
 
 def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]:
-    """The headline of an audit of leakage: the feature that alone knows most of the label. body: of `leakage_results`. why: without one."""
+    """The headline of an audit of leakage: the feature that alone predicts the label best. body: of `leakage_results`. why: the reason if
+    there is no feature.
+    """
     found = body["features"][0] if body["features"] else None
     named = {"feature": found["name"], "at": body["measure"]} if found else {}
     return judged_figure(HEADLINES["leakage"], found, None if found else f"Cannot tell: {why}.", **named)

@@ -48,7 +48,7 @@ VALID_DAYS = 180
 @dataclass(frozen=True)
 class AuditOptions:
     """The request for an audit of forms. forms: names (empty: all). network: whether a small network is trained to imitate the model.
-    providers: devices of ONNX Runtime that are asked for beside the processor. seconds: of load a form. in_use: the form that is served.
+    providers: devices of ONNX Runtime that are asked for beside the processor. seconds: of load per form. in_use: the form that is served.
     days: until it expires.
     """
 
@@ -380,7 +380,9 @@ def mlperf_forms(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def run_precision(steps: AuditSteps) -> dict[str, Any]:
-    """The results of an audit of forms, as the command `trade-offs` gives them. One step a form, and one of the network's forms."""
+    """The results of an audit of forms, as the command `trade-offs` gives them. One step per form, and one step for all forms of the
+    network.
+    """
     until = datetime.fromisoformat(steps.step("until", "sampling rows", lambda: iso(datetime.now(UTC))))
     in_use = stated_form_in_use(steps.store, steps.model.name, steps.version.name, until)
     options = AuditOptions(probes=steps.most(PROBES), seed=steps.request.seed, in_use=in_use)

@@ -124,7 +124,7 @@ def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
 
 
 def _group_rates(rows: DecidedRows, shift: Shift, gap: GroupGap) -> dict[str, Any]:
-    """The rate of each group as the rows are and under a shift, of those with MIN_EFFECTIVE_ROWS rows of it."""
+    """The rate of each group, unweighted and under the shift. Only groups with at least MIN_EFFECTIVE_ROWS rows of the rate."""
     levels = sorted({str(level) for level in rows.groups[gap.attribute] if level is not None})
     made: Mapping[str, Any] = {
         level: {
