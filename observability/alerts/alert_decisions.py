@@ -27,8 +27,8 @@ DASHBOARD = "the dashboard"
 OPENED_BEFORE = timedelta(milliseconds=1)
 """If a person's entry opens an alert, the alert is dated this long before the entry."""
 GREW = 1.5
-"""A known alert repeats once its leading value is this many times the value of the last message; of metrics that should be high,
-the distance from 1.
+"""A known alert repeats once its leading value is this many times the value of the last message; for metrics that should be high, the
+distance from 1 counts.
 """
 SETTLE = timedelta(hours=6)
 """An incident that is absent for this long is resolved; one check without it may be chance."""

@@ -10,7 +10,8 @@ from observability.stats.interval import Interval, rate_interval
 
 State = Literal["open", "acknowledged", "snoozed", "resolved"]
 SAYS = ("opened", "worse", "resolved", "acknowledged", "snoozed", "woken", "reopened", "useful", "not_useful", "note", "assigned")
-"""Values of `says` in an alert record. The dashboard writes the first three too, and it alone `woken`: snooze over, incident present."""
+"""Values of `says` in an alert record. The dashboard also writes the first three; only the dashboard writes `woken`: the snooze is over,
+the incident still present."""
 
 REASONS = {
     "real_fault": "Real fault",

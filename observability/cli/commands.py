@@ -223,7 +223,7 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.monitoring.kept_findings import check_keepers
 
     now = datetime.now(UTC)
-    with nullcontext() if store.guarded else check_keepers(store, now) as keep:  # kept are those that see every model
+    with nullcontext() if store.guarded else check_keepers(store, now) as keep:  # findings are kept only by a check that sees every model
         report = check.check(
             store,
             acknowledged=acknowledged_claims(store, now),

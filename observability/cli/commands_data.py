@@ -127,7 +127,7 @@ def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = N
 @dataclass(frozen=True)
 class DataToAudit:
     """The rows of an audit. model: model and version whose reference it is, or that are trained on it. groups: the sensitive attributes of
-    each row of a reference that are no features.
+    each row of a reference that are not features.
     """
 
     name: str

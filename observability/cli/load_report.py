@@ -18,9 +18,9 @@ LARGE_BYTES = 20_000_000
 WARM_UP_SECONDS = 2.0
 """Seconds before which no rate is reported."""
 REPORT_SECONDS = 0.1
-"""Between two reports of the same work."""
+"""Minimum seconds between two reports of the same work."""
 MAX_FAILURES = 5
-"""Files that could not be read and are named."""
+"""Maximum number of unreadable files that are named."""
 REMEDIES = {
     "no_offset": "Give their time zone, for example --timezone Europe/Paris",
     "bad_encoding": "Save the file as UTF-8",

@@ -1,7 +1,7 @@
 """Callbacks that record a training of another library as run and step records.
 
 Each takes a `TrackedRun` (observability.client.runs) and returns the kind of callback that the library needs. Nothing here imports a
-library before its callback is made, and no callback raises into the training: a value that is no number is left out.
+library before its callback is made, and no callback raises into the training: a value that is not a number is left out.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def record_step(run: TrackedRun, step: int, metrics: Mapping[str, float], rank: 
 def lightgbm_callback(run: TrackedRun, every: int = 1) -> Callable[[Any], None]:
     """For `lightgbm.train(…, callbacks=[…])` and `fit(…, callbacks=[…])`: a step for every n-th tree, with each metric of each dataset.
 
-    The last values are the run's final metrics. Of `lightgbm.cv` the means over the folds are recorded.
+    The last values are the run's final metrics. For `lightgbm.cv`, the means over the folds are recorded.
     """
 
     def after_iteration(env: Any) -> None:

@@ -1,7 +1,7 @@
 """Utilisation, memory and temperature of processors and accelerators, each if it can be read on this machine.
 
-Of processors from what Linux gives (/proc, /sys/class/hwmon), of accelerators through NVML's Python binding. A value that cannot be read is
-None.
+Processors are read from what Linux gives (/proc, /sys/class/hwmon), accelerators through NVML's Python binding. A value that cannot be read
+is None.
 """
 
 import os

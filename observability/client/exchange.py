@@ -13,8 +13,8 @@ from observability.client.log import Logger
 
 MAX_BODY_BYTES = 1024 * 1024
 STATUSES = ("ok", "error", "timeout", "fallback", "rejected")
-FAILED = ("error", "timeout", "rejected")  # of these a record needs no score
-_REJECTED = (400, 409, 413, 422, 429)  # a request that reached the model's door; 401 or 404 did not
+FAILED = ("error", "timeout", "rejected")  # a record with one of these needs no score
+_REJECTED = (400, 409, 413, 422, 429)  # such requests reached the model; with 401 or 404 they did not
 _TIMEOUTS = (408, 504)
 REQUEST_LISTS, RESPONSE_LISTS = ("instances", "inputs", "records"), ("predictions", "outputs", "results", "scores")
 """Fields that hold several predictions or answers, as model servers name them."""

@@ -250,8 +250,8 @@ class PowerMeter:
     def prediction(self, *, threads: bool = False) -> PredictionEnergy:
         """Measure one prediction: `with meter.prediction() as spent: score = model(x)`, then `energy_j=spent.joules`.
 
-        By the CPU time of the calling thread; threads=True counts all threads of the process, for a model that computes in several threads
-        and answers one request at a time.
+        The CPU time of the calling thread counts; threads=True counts all threads of the process, for a model that computes in several
+        threads         and answers one request at a time.
         """
         return PredictionEnergy(lambda: self.joules_per_cpu_second, time.process_time if threads else time.thread_time)
 

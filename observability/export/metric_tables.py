@@ -147,7 +147,7 @@ def findings_table(findings: Sequence[Finding], now: datetime) -> "pa.Table":
 
 
 def incidents_table(incidents: Sequence[Incident], now: datetime) -> "pa.Table":
-    """One row an incident: its leading claim, suspected source, onset, and the number of findings that follow from it."""
+    """One row per incident: its leading claim, suspected source, onset, and the number of findings that follow from it."""
     import pyarrow as pa
 
     rows = [

@@ -14,7 +14,7 @@ from observability.incidents.daily_values import DailyLine
 
 BLUE, ORANGE, GREY, LINE, INK = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9", "#101922"
 WIDTH, HEIGHT = 640, 150
-"""Of a chart by day, in pixels."""
+"""Width and height of a chart by day, in pixels."""
 MAX_DOTS = 60
 """Points that are drawn as dots on the line."""
 Point = tuple[str, float | None, float | None, float | None]

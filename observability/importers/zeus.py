@@ -95,7 +95,7 @@ def _measured_window(line: str, devices: int) -> ZeusWindow:
 
 
 def _window_records(window: ZeusWindow, devices: Sequence[str], run: str) -> Iterator[CarriedRecord]:
-    """A record an accelerator; the first carries the window."""
+    """One record per accelerator; the first carries the window."""
     for place, (device, joules) in enumerate(zip(devices, window.joules, strict=True)):
         record = {
             "kind": "resource",

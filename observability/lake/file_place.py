@@ -29,11 +29,11 @@ class FilePlace(ABC):
 
     @abstractmethod
     def put(self, name: str, content: bytes) -> None:
-        """Write a file; on disk when it returns. One of that name is replaced."""
+        """Write a file; on disk when it returns. A file of that name is replaced."""
 
     @abstractmethod
     def publish(self, local: Path, name: str) -> None:
-        """Move a file of this machine to a name of the place; on disk when it returns. One of that name is replaced."""
+        """Move a file of this machine to a name of the place; on disk when it returns. A file of that name is replaced."""
 
     @abstractmethod
     def get(self, name: str) -> bytes | None:
@@ -45,15 +45,15 @@ class FilePlace(ABC):
 
     @abstractmethod
     def move(self, name: str, to: str) -> None:
-        """Give a file another name. One that is not there is left."""
+        """Give a file another name; nothing if there is no such file."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Delete a file. One that is not there is left."""
+        """Delete a file; nothing if there is no such file."""
 
     @abstractmethod
     def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
-        """Remove what writers left below a folder that were killed before their file had its name. older_than: seconds, longer than any
+        """Remove the unfinished files that killed writers left below a folder. older_than: seconds, longer than any
         writer that may be at work there needs for a file.
         """
 

@@ -22,7 +22,9 @@ def partition_texts(name: str) -> dict[str, str | None]:
 
 
 def partition_values(names: Sequence[str]) -> list[Mapping[str, PartitionValue]]:
-    """The columns in the folders of some paths. One whose every value is a whole number without leading zeros holds numbers, else texts."""
+    """The columns in the folders of some paths. A column holds numbers if each of its values is a whole number without leading zeros; else
+    texts.
+    """
     texts = [partition_texts(name) for name in names]
     columns: dict[str, bool] = {}
     for each in texts:

@@ -54,7 +54,7 @@ WHERE "at" > {_look_start(finding, context)}"""
 
 
 def queue_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the mean age in days of the items that wait for an annotator at the end of the window, or for any of them."""
+    """The SQL of the mean age in days of the items that wait at the end of the window, for one annotator or for any."""
     who = _annotator_of(finding)
     own = [] if who is None else [f"annotator = {text_literal(who)}"]
     end = time_literal(finding.end)

@@ -6,7 +6,9 @@ from observability.proofs.rows import number_literal, text_literal, time_literal
 
 
 def price_sql(field: str, context: Context, resource: str | None = None) -> str:
-    """The value of a field of the price records at an `hour`: of the model before the region before all, and of these the newest."""
+    """The value of a field of the price records at an `hour`: a price of the model comes first, then one of its region, then one for all;
+    of several the newest counts.
+    """
     window, settings, model = context.window, context.model.settings, text_literal(context.model.name)
     known = [f"{field} IS NOT NULL", f'"from" < {time_literal(window.end)}']
     known += [] if resource is None else [f"resource = {text_literal(resource)}"]
