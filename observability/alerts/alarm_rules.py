@@ -176,7 +176,7 @@ def change_settings(
     """Save settings of a model, and record the change as an event with author, reason and one sentence for each change (`said`).
 
     Returns the store's notes about consequences. Raises NotFoundError for an unknown model, UsageError or StoreBrokenError
-    where the settings cannot be written.
+    if the settings cannot be written.
     """
     text = f"{author}: {'; '.join(said)}.{f' {why.strip()}' if why.strip() else ''}"
     notes = store.update_settings(name, settings)

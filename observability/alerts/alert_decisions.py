@@ -165,7 +165,7 @@ def _fell_again(finding: Finding, alert: Alert) -> bool:
 def is_worse_than_told(lead: Finding, alert: Alert) -> bool:
     """Whether an acknowledged, snoozed or resolved fault is `GREW` times worse than in the last message.
 
-    False where the last message had another lead, or the metric has no worse side.
+    False if the last message had another lead, or the metric has no worse side.
     """
     better = METRICS[lead.metric].better
     if alert.state not in ("acknowledged", "snoozed", "resolved") or better is None or alert.claims[:1] != (lead.claim,):

@@ -34,7 +34,7 @@ TEAMS = "Microsoft retired Teams connectors: create a workflow and use its addre
 Notify = Callable[[str, Message], None]
 """Sends a message to an address; raises where that fails."""
 Draw = Callable[[DailyLine], bytes]
-"""A metric by day as PNG; empty where there is nothing to draw."""
+"""A metric by day as PNG; empty if there is nothing to draw."""
 MAIL = ("mailto", "mailtos")
 
 
@@ -99,7 +99,7 @@ def may_leave(message: Message, now: datetime) -> bool:
 
 
 def by_apprise(address: str, message: Message, draw: Draw | None = None) -> None:
-    """Send through apprise (mail, Slack, Teams, webhooks, …). Raises UsageError for an unknown address, OSError where sending failed.
+    """Send through apprise (mail, Slack, Teams, webhooks, …). Raises UsageError for an unknown address, OSError if sending failed.
 
     draw: draws the pictures of a mail; other channels get the text alone.
     """
@@ -142,7 +142,7 @@ def _link(found: re.Match[str]) -> str:
 
 
 def channel_answer(log: str, address: str) -> str:
-    """The channel's first log line in brackets; empty where it contains a part of the address, which may be secret."""
+    """The channel's first log line in brackets; empty if it contains a part of the address, which may be secret."""
     first = next((line.strip() for line in log.splitlines() if line.strip()), "")
     secrets = [part for part in re.split(r"[^A-Za-z0-9]+", address.partition(":")[2]) if len(part) > 3]
     return "" if not first or any(part in first for part in secrets) else f" ({first[:200]})"

@@ -31,7 +31,7 @@ def config_stamp(home: Path) -> str:
 
 
 def alert_tables(home: Path) -> Body:
-    """The three tables of the file, each empty where it is missing. Raises UsageError where the file cannot be read."""
+    """The three tables of the file, each empty if it is missing. Raises UsageError if the file cannot be read."""
     try:
         found = tomllib.loads((home / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -45,7 +45,7 @@ def alert_tables(home: Path) -> Body:
 def save_alert_tables(home: Path, wanted: Body, read: str) -> AlertConfig:
     """Write the tables, and return the configuration that they hold. read: `config_stamp` of the file that was edited.
 
-    Raises UsageError for invalid tables, ChangedError where the file changed meanwhile; the file then stays as it is.
+    Raises UsageError for invalid tables, ChangedError if the file changed meanwhile; the file then stays as it is.
     """
     path = home / FILE
     old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -65,7 +65,7 @@ def other_tables(text: str) -> dict[str, Any]:
 
 
 def replace_alert_settings(path: Path, content: str) -> None:
-    """Replace the file, readable by its owner only: it holds secrets. Raises StoreBrokenError where the disk refuses."""
+    """Replace the file, readable by its owner only: it holds secrets. Raises StoreBrokenError if the disk refuses."""
     try:
         replace_private_file(path, content)
     except OSError as error:

@@ -8,7 +8,7 @@ def edited_toml(old: str, tables: Mapping[str, Any]) -> str:
     """The text of a file whose named tables hold exactly the wanted values.
 
     Other tables stay as they are; a table without values is removed. `old` is the present text, empty for a new file. Raises ValueError
-    where it is not TOML.
+    if it is not TOML.
     """
     import tomlkit
 

@@ -40,7 +40,7 @@ LONGEST_TITLE = 240
 LINEAR_FIND = "query Issues($id: ID!) { issues(filter: { id: { eq: $id } }) { nodes { id identifier url } } }"
 LINEAR_CREATE = "mutation IssueCreate($input: IssueCreateInput!) { issueCreate(input: $input) { success issue { id identifier url } } }"
 Send = Callable[[Request], Any]
-"""Sends a request and gives the parsed response; raises OSError where that fails."""
+"""Sends a request and gives the parsed response; raises OSError if that fails."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def tracker_token(tracker: Tracker, environ: Mapping[str, str]) -> str:
-    """The token. Raises UsageError where its variable is not set."""
+    """The token. Raises UsageError if its variable is not set."""
     token = (environ.get(tracker.token_variable, "") if tracker.token_variable else tracker.token).strip()
     if not token or not token.isprintable():
         raise UsageError(f"the environment variable {tracker.token_variable} holds no token", where=tracker.name)
@@ -206,7 +206,7 @@ def deliver_issue(
 ) -> list[dict[str, Any]]:
     """Create the issue of a queued message, unless the tracker has it. Returns the record that keeps its id with the action or decision.
 
-    Raises UsageError where the action is gone or the token is missing, OSError where the tracker does not take it.
+    Raises UsageError if the action is gone or the token is missing, OSError if the tracker does not take it.
     """
     kind, _, name = key.removeprefix("issue-").partition("-")
     items = store.actions() if kind == "action" else store.decisions()
@@ -255,7 +255,7 @@ def github_headers(token: str) -> dict[str, str]:
 
 
 def find_on_github(tracker: Tracker, work: WorkItem, token: str, send: Send) -> Issue | None:
-    """The issue with the reference among the newest hundred; None where there is none."""
+    """The issue with the reference among the newest hundred; None if there is none."""
     newest = urlencode({"state": "all", "sort": "created", "direction": "desc", "per_page": 100})
     found = send(json_request(f"{tracker.address}/repos/{tracker.project}/issues?{newest}", github_headers(token)))
     return next((github_issue(tracker, each) for each in found if work.reference in str(each.get("body") or "")), None)
@@ -278,7 +278,7 @@ def jira_headers(tracker: Tracker, token: str) -> dict[str, str]:
 
 
 def find_on_jira(tracker: Tracker, work: WorkItem, token: str, send: Send) -> Issue | None:
-    """The issue whose labels hold the reference; None where there is none."""
+    """The issue whose labels hold the reference; None if there is none."""
     asked = urlencode({"jql": f'labels = "{work.reference}"', "fields": "key", "maxResults": 1})
     found = send(json_request(f"{tracker.address}/rest/api/3/search/jql?{asked}", jira_headers(tracker, token)))
     return next((jira_issue(tracker, each) for each in found.get("issues") or ()), None)
@@ -310,7 +310,7 @@ def linear_id(work: WorkItem) -> str:
 
 
 def find_on_linear(tracker: Tracker, work: WorkItem, token: str, send: Send) -> Issue | None:
-    """The issue with the id that follows from the reference; None where there is none."""
+    """The issue with the id that follows from the reference; None if there is none."""
     asked = {"query": LINEAR_FIND, "variables": {"id": linear_id(work)}}
     answer = send(json_request(f"{tracker.address}/graphql", {"Authorization": token}, asked))
     nodes = ((answer.get("data") or {}).get("issues") or {}).get("nodes") or ()
@@ -318,7 +318,7 @@ def find_on_linear(tracker: Tracker, work: WorkItem, token: str, send: Send) -> 
 
 
 def create_on_linear(tracker: Tracker, work: WorkItem, token: str, send: Send) -> Issue:
-    """A new issue of a team. Raises OSError where Linear refuses it, which it does in the response."""
+    """A new issue of a team. Raises OSError if Linear refuses it, which it does in the response."""
     given = {"id": linear_id(work), "teamId": tracker.project, "title": work.title, "description": work.body}
     given |= {"dueDate": work.due} if work.due else {}
     answer = send(

@@ -30,7 +30,7 @@ COMMAND_BYTES = 1_000_000
 
 
 def sent_command(body: bytes) -> list[str]:
-    """The command line in a request. Raises ValueError where there is none."""
+    """The command line in a request. Raises ValueError if there is none."""
     try:
         return [str(word) for word in json.loads(body)["argv"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -68,7 +68,7 @@ def _say_share(say: Say, kind: str, share: float, text: str) -> None:
 
 
 def newest_registered_version(model: Model) -> str:
-    """The version that was registered last. Raises UsageError where none is."""
+    """The version that was registered last. Raises UsageError if none is."""
     known = [version for version in model.versions if version.registered_at is not None]
     if not known:
         raise UsageError("no version is registered", where=model.name, attempt="Register one with --artifact FILE")

@@ -98,7 +98,7 @@ def column_range(text: str) -> tuple[str, tuple[float | None, float | None]]:
 def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = None) -> dict[str, Any]:
     """First and last time of a column, as `captured_from` and `captured_to`. A bare date is midnight UTC.
 
-    zone: of times without an offset. Raises UsageError where the column holds no times, or times without an offset and zone is None.
+    zone: of times without an offset. Raises UsageError if the column holds no times, or times without an offset and zone is None.
     """
     import pandas as pd
 
@@ -138,7 +138,7 @@ class DataToAudit:
     groups: "DataFrame | None" = None
 
     def grouped(self, names: list[str]) -> "DataFrame":
-        """The named columns of each row: features, else sensitive attributes. Raises UsageError where the data have no such column."""
+        """The named columns of each row: features, else sensitive attributes. Raises UsageError if the data have no such column."""
         table = self.rows.features
         if self.groups is not None:
             others = self.groups.rename(columns=lambda reference: reference.removeprefix("group."))
@@ -223,7 +223,7 @@ def rule_columns(texts: Sequence[str], label: str) -> dict[str, str]:
 
 
 def flagged_rows(column: "Series[Any]") -> "Mask":
-    """The rows that a column flags with true or 1. Raises UsageError where a value is neither that nor false or 0."""
+    """The rows that a column flags with true or 1. Raises UsageError if a value is neither that nor false or 0."""
     flags = column.map(lambda value: FLAGS.get(str(value).strip().lower()))
     if (wrong := flags.isna().to_numpy()).any():
         place = int(wrong.argmax())
@@ -246,7 +246,7 @@ def files_checksum(paths: Sequence[Path]) -> str:
 
 
 def labels_of(table: "DataFrame", label: str, left_out: list[str], where: str) -> "Series[Any]":
-    """The column of the label. Raises UsageError where it or a column to leave out is not there, or where no feature is left."""
+    """The column of the label. Raises UsageError if it or a column to leave out is not there, or where no feature is left."""
     for name in (label, *left_out):
         if name not in table:
             raise UsageError("a named column is not in the file", where=where, got=name, expected=", ".join(map(str, table.columns)))
@@ -259,7 +259,7 @@ def labels_of(table: "DataFrame", label: str, left_out: list[str], where: str) -
 
 
 def registered_reference(store: Store, model: str, version: str | None) -> DataToAudit:
-    """The reference of a model version, its labels and decisions by the names of the classes. Raises UsageError where it has none."""
+    """The reference of a model version, its labels and decisions by the names of the classes. Raises UsageError if it has none."""
     from observability.core.questions import Sample
     from observability.core.window import EPOCH, Window
     from observability.metrics.table_audit import LabelledRows

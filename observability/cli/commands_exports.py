@@ -69,7 +69,7 @@ def _table(args: argparse.Namespace) -> "DataFrame":
 
 
 def _names(text: str | None, table: "DataFrame | None", option: str) -> list[str]:
-    """Columns that an option names. Raises UsageError where the file lacks one."""
+    """Columns that an option names. Raises UsageError if the file lacks one."""
     names = [name.strip() for name in (text or "").split(",") if name.strip()]
     if table is not None and (missing := [name for name in names if name not in table]):
         raise UsageError(f"{option} names columns that the file lacks", got=", ".join(missing), expected=", ".join(map(str, table.columns)))
@@ -197,7 +197,7 @@ def _file_bytes(name: str) -> bytes:
 
 
 def _registered_key(name: str | None) -> str | None:
-    """The public key of a file as PEM, checked. None where none is named."""
+    """The public key of a file as PEM, checked. None if none is named."""
     if name is None:
         return None
     pem = _file_bytes(name).decode("utf-8", "replace")

@@ -46,7 +46,7 @@ def lab_outcome(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | None:
-    """Inject a fault into the records of a training run, a device, a labelling project or a form; None where the fault concerns none."""
+    """Inject a fault into the records of a training run, a device, a labelling project or a form; None if the fault concerns none."""
     from datetime import UTC, datetime
 
     from observability.simulation import (

@@ -82,7 +82,7 @@ def _land_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 def chosen_columns(names: Sequence[str], name: str | None, wanted: str | None, where: str) -> list[str]:
     """The columns of the content: the chosen ones, else all but the column that names the item.
 
-    Raises UsageError where one is missing.
+    Raises UsageError if one is missing.
     """
     columns = [part.strip() for part in (wanted or "").split(",") if part.strip()] or [each for each in names if each != name]
     if missing := [each for each in (*columns, *([name] if name else [])) if each not in names]:
@@ -101,7 +101,7 @@ def stated_classes(text: str | None) -> list[str]:
 
 
 def _image_warnings(store: Store, contents: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A sentence about the images that the page Annotate cannot show; empty where there is none."""
+    """A sentence about the images that the page Annotate cannot show; empty if there is none."""
     from observability.investigation.logged_content import FOLDERS, LoggedImage, image_folders, image_kind, is_shown_file
 
     folders = image_folders(store.home)

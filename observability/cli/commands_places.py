@@ -13,7 +13,7 @@ from observability.store.engine import Store
 
 
 def run_report_storage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Measure a folder and keep the figures as a report of its place. Raises UsageError where it is not a folder."""
+    """Measure a folder and keep the figures as a report of its place. Raises UsageError if it is not a folder."""
     from observability.metrics.folder_usage import folder_usage
 
     folder = Path(args.folder)

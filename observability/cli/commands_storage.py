@@ -77,7 +77,7 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
 
 
 def _changes(args: argparse.Namespace, stored: RowsToStore) -> dict[str, Any]:
-    """Rows added, changed and deleted since the version before, and that version, as fields of a dataset; empty where none is named."""
+    """Rows added, changed and deleted since the version before, and that version, as fields of a dataset; empty if none is named."""
     from observability.metrics.dataset_changes import row_changes
 
     if not args.before:
@@ -122,7 +122,7 @@ def _table_audit(store: Store, args: argparse.Namespace, stored: RowsToStore, sa
 
 
 def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
-    """The data to audit. Raises UsageError where nothing is named."""
+    """The data to audit. Raises UsageError if nothing is named."""
     import pandas as pd
 
     if not args.files:
@@ -136,7 +136,7 @@ def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
 
 
 def _files_source(paths: list[Path]) -> dict[str, Any]:
-    """Bytes and checksum of files, as fields of a dataset. Raises UsageError where one is not there."""
+    """Bytes and checksum of files, as fields of a dataset. Raises UsageError if one is not there."""
     if missing := next((path for path in paths if not path.is_file()), None):
         raise UsageError("a file is not there", got=missing.name)
     return {"bytes": sum(path.stat().st_size for path in paths), "checksum": files_checksum(paths)}

@@ -58,7 +58,7 @@ class Step:
 
 
 def read_configuration(path: Path) -> dict[str, Any]:
-    """The tables of the file. Raises UsageError where it is missing, no TOML, or holds a table that is not known."""
+    """The tables of the file. Raises UsageError if it is missing, no TOML, or holds a table that is not known."""
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -170,7 +170,7 @@ def _registering(store: Store, request: RegistrationRequest) -> Callable[[Callab
 
 
 def _settings_text(before: ModelSettings, wanted: ModelSettings) -> str:
-    """The settings that change, as `owner: not set → credit risk; threshold: 0.5 → 0.4`; empty where none does."""
+    """The settings that change, as `owner: not set → credit risk; threshold: 0.5 → 0.4`; empty if none does."""
     old, new = asdict(before), asdict(wanted)
     return "; ".join(alarm_rules.setting_change_text(name, old[name], new[name]) for name in new if old[name] != new[name])
 

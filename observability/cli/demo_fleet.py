@@ -27,7 +27,7 @@ _loading = threading.Lock()
 def sample_loading(store: Store) -> Iterator[None]:
     """Mark the home while the sample is loaded. A process that dies inside the block, or an error, leaves the mark (`remove_half_sample`).
 
-    Raises UsageError where this process loads the sample already.
+    Raises UsageError if this process loads the sample already.
     """
     if not _loading.acquire(blocking=False):
         raise UsageError("the sample is being loaded already", attempt="Wait until that is done")
@@ -53,7 +53,7 @@ def remove_half_sample(store: Store, say: Say) -> bool:
 def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
     """Register and load everything in the list; returns a sentence for each model and one about the records.
 
-    Raises UsageError where the list or one of its files is missing or wrong. Data that were loaded before stay (`remove` deletes them).
+    Raises UsageError if the list or one of its files is missing or wrong. Data that were loaded before stay (`remove` deletes them).
     """
     began = time.perf_counter()
     fleet = read_fleet(listing)
@@ -80,7 +80,7 @@ def apply_settings(store: Store, fleet: dict[str, Any], folder: Path) -> None:
 
 
 def read_fleet(listing: Path) -> dict[str, Any]:
-    """The list of the sample fleet. Raises UsageError where it is missing."""
+    """The list of the sample fleet. Raises UsageError if it is missing."""
     try:
         return tomllib.loads(listing.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -78,7 +78,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
 
 
 def command_function(name: str) -> Callable[[Store, argparse.Namespace, Say], Outcome] | None:
-    """The function that runs a command; None where it does not run against an open store. Only its own module is imported."""
+    """The function that runs a command; None if it does not run against an open store. Only its own module is imported."""
     if name in MODULES:
         module, function = MODULES[name].split(".")
         found: Callable[[Store, argparse.Namespace, Say], Outcome] = getattr(import_module(f"observability.cli.{module}"), function)

@@ -36,7 +36,7 @@ def report(
 
     The reference holds labelled rows with the model's scores. Columns that are not named are inferred from usual column names, and the
     report states which. score: a column, or `class=COLUMN` for each class. at: time of current rows without one (2026-07-01); by default
-    now. Raises UsageError where the frames do not fit.
+    now. Raises UsageError if the frames do not fit.
     """
     options: list[str] = []
     given = {"label": label, "prediction": prediction, "task": task, "positive": positive, "at": at, "timezone": timezone}

@@ -92,7 +92,7 @@ def sample_listing() -> Path:
 
 
 def read_live_sample(home: Path) -> LiveSample | None:
-    """The replay in a home; None where the sample is not live. Raises UsageError where its file cannot be read."""
+    """The replay in a home; None if the sample is not live. Raises UsageError if its file cannot be read."""
     try:
         body = json.loads((home / STATE).read_text(encoding="utf-8"))
         periods = {
@@ -115,7 +115,7 @@ def write_live_sample(home: Path, state: LiveSample) -> None:
 
 def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> list[str]:
     """Register the sample's models and load what arrived by `now` after the move; returns sentences. A run that is stopped goes on with the
-    dashboard. Raises UsageError where the list or one of its files is missing or wrong.
+    dashboard. Raises UsageError if the list or one of its files is missing or wrong.
     """
     fleet = fleet_with_periods(listing)
     periods = sample_periods(fleet, listing.parent)
@@ -226,7 +226,7 @@ def sample_note(state: LiveSample, model: str | None, now: datetime) -> str:
 
 
 def fleet_with_periods(listing: Path) -> dict[str, Any]:
-    """The list of the sample. Raises UsageError where it is missing or has no periods."""
+    """The list of the sample. Raises UsageError if it is missing or has no periods."""
     fleet = read_fleet(listing)
     if not fleet.get("period"):
         raise UsageError("the list of the sample names no period", where=listing.name, attempt="Run python sample_data/make.py --only-data")

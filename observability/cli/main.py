@@ -130,7 +130,7 @@ def with_absolute_paths(args: argparse.Namespace, argv: list[str]) -> list[str]:
 
 
 def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
-    """The outcome of a command that the owner runs; None where it does not answer (stale address, still starting)."""
+    """The outcome of a command that the owner runs; None if it does not answer (stale address, still starting)."""
     connection, who = http.client.HTTPConnection("127.0.0.1", address.port, timeout=600), f"the owner of the store, process {address.pid},"
     try:
         connection.request(
@@ -157,7 +157,7 @@ def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
 
 
 def show_progress(text: str) -> None:
-    """Write one line to the terminal, overwritten by the next; nothing where the error stream is not a terminal."""
+    """Write one line to the terminal, overwritten by the next; nothing if the error stream is not a terminal."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[K{text}" if text else "\r\033[K")
         sys.stderr.flush()

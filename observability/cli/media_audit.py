@@ -40,7 +40,7 @@ class MediaToStore:
 
     @property
     def measure(self) -> Callable[[Path], StoredFile]:
-        """The measurement of one file. Raises UsageError where both kinds, or others, are among them."""
+        """The measurement of one file. Raises UsageError if both kinds, or others, are among them."""
         endings = {path.suffix.lower() for path in self.paths}
         if endings <= PICTURES:
             return measured_picture
@@ -51,7 +51,7 @@ class MediaToStore:
 
 
 def media_to_store(args: argparse.Namespace) -> MediaToStore | None:
-    """The pictures or sound that a command names; None where it names tables. Raises UsageError where a folder or a column holds none."""
+    """The pictures or sound that a command names; None if it names tables. Raises UsageError if a folder or a column holds none."""
     paths = [Path(file) for file in args.files]
     known = PICTURES | SOUND
     if args.media:
@@ -85,7 +85,7 @@ def _of_column(args: argparse.Namespace, tables: list[Path]) -> MediaToStore:
 
 
 def audit_media(media: MediaToStore, args: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """The audit of pictures or sound: `codecs`, `forms`, `media` and the owner's limits. Raises UsageError where none can be read."""
+    """The audit of pictures or sound: `codecs`, `forms`, `media` and the owner's limits. Raises UsageError if none can be read."""
     if args.model:
         raise UsageError("registered models read tables", got="--model", expected="an audit of pictures or sound without it")
     last, measure = len(media.paths) - 1, media.measure

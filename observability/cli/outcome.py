@@ -48,7 +48,7 @@ def severity_column(severity: str) -> str:
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """Write the file that `--out` names. Raises UsageError where it cannot be written."""
+    """Write the file that `--out` names. Raises UsageError if it cannot be written."""
     try:
         path.write_bytes(content)
     except OSError as error:

@@ -36,7 +36,7 @@ def accelerator_gauges(library: Any, handle: object) -> Gauges:
 
 
 def accelerator_memory(library: Any, handles: Iterable[object]) -> float | None:
-    """Return the memory that each of these accelerators has, in GiB; None where it cannot be read or they differ.
+    """Return the memory that each of these accelerators has, in GiB; None if it cannot be read or they differ.
 
     library: NVML's binding, initialised; handles: of the devices.
     """
@@ -47,7 +47,7 @@ def accelerator_memory(library: Any, handles: Iterable[object]) -> float | None:
 def processor_gauges(busy: float | None, seconds: float, *, process: bool, proc: Path = PROC, hwmon: Path = HWMON) -> Gauges:
     """Return the gauges of the processors of this machine, or of the part of it that this process uses.
 
-    busy: CPU seconds of the machine or of the process in the last `seconds`; None where they are not available.
+    busy: CPU seconds of the machine or of the process in the last `seconds`; None if they are not available.
     """
     cores = len(os.sched_getaffinity(0)) if process and hasattr(os, "sched_getaffinity") else os.cpu_count()
     share = None if busy is None or not cores or seconds <= 0 else min(max(busy / (seconds * cores), 0.0), 1.0)

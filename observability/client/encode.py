@@ -22,7 +22,7 @@ class RefusedError(ValueError):
 
 
 def encode_line(record: Mapping[str, object]) -> bytes:
-    """The record as one line of UTF-8 JSON with its newline. RefusedError where it is larger than 1 MB."""
+    """The record as one line of UTF-8 JSON with its newline. RefusedError if it is larger than 1 MB."""
     try:
         line = _ENCODER.encode(record).encode() + b"\n"
     except (ValueError, TypeError):  # NaN, an infinity, a key that is no string, a lone surrogate, a cycle

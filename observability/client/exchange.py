@@ -36,7 +36,7 @@ class Options(TypedDict, total=False):
     A request that is a list of objects, or has one in `instances`, `inputs` or `records`, is one prediction each: the response is a list of
     as many answers, or has one in `predictions`, `outputs`, `results` or `scores`, and the functions are called with each pair.
     extract(request, response, headers) -> fields of each record, `features` among them; in place of all of these functions, for other
-    shapes. The response is None where the application failed. Bodies are parsed; a response that is not JSON is None. Header names are in
+    shapes. The response is None if the application failed. Bodies are parsed; a response that is not JSON is None. Header names are in
     lower case.
     """
 
@@ -55,7 +55,7 @@ class Options(TypedDict, total=False):
 
 
 class Capture:
-    """Keeps up to `limit` bytes. `body` is None where there were more, or after `give_up`."""
+    """Keeps up to `limit` bytes. `body` is None if there were more, or after `give_up`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -78,7 +78,7 @@ class Capture:
 
     @property
     def body(self) -> bytes | None:
-        """The whole body; None where it was not kept."""
+        """The whole body; None if it was not kept."""
         return None if self._kept is None else bytes(self._kept)
 
 
@@ -225,7 +225,7 @@ class Middleware(Generic[Application]):
 
 
 def response_status(status: int | None, failure: BaseException | None) -> str | None:
-    """The record's status for an HTTP status or a failure; None where the request did not reach the model.
+    """The record's status for an HTTP status or a failure; None if the request did not reach the model.
 
     A cancelled request counts as a timeout. Once a response has begun with an error status, that status decides.
     """
@@ -248,7 +248,7 @@ def request_items(request: Any) -> list[Any] | None:
 
 
 def response_items(response: Any) -> list[Any] | None:
-    """The answers in a response to several predictions; None where it holds no list."""
+    """The answers in a response to several predictions; None if it holds no list."""
     return response if isinstance(response, list) else _list_in(response, RESPONSE_LISTS)
 
 

@@ -23,7 +23,7 @@ CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def lock_file(fd: int) -> bool:
-    """Lock an open file without waiting; False where another process holds the lock. A platform without locks always gives True."""
+    """Lock an open file without waiting; False if another process holds the lock. A platform without locks always gives True."""
     if fcntl is not None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -141,7 +141,7 @@ class Logger:
     def flush(self, timeout: float = 5.0) -> bool:
         """Publish the logged records, so that they can be loaded now. With `url`: send them, for at most `timeout` seconds.
 
-        False where some are left in the spool; they are sent later.
+        False if some are left in the spool; they are sent later.
         """
         if isinstance(self._spool, Spool):
             self._spool.flush()

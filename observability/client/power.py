@@ -39,7 +39,7 @@ class EnergyReading:
 
 
 class Rapl:
-    """Counters of processor packages and memory. `read` gives joules since the last call; raises OSError where it fails."""
+    """Counters of processor packages and memory. `read` gives joules since the last call; raises OSError if it fails."""
 
     meter = "RAPL"
 
@@ -91,7 +91,7 @@ class Nvml:
         return {f"gpu{i}": accelerator_gauges(self.library, handle) for i, handle in enumerate(self.handles)}
 
     def memory(self) -> float | None:
-        """Memory that each accelerator has, in GiB; None where it cannot be read or they differ."""
+        """Memory that each accelerator has, in GiB; None if it cannot be read or they differ."""
         return accelerator_memory(self.library, self.handles)
 
 
@@ -170,7 +170,7 @@ class CpuTime:
 
 
 def machine_busy_seconds(stat: Path = Path("/proc/stat")) -> float | None:
-    """Busy CPU seconds of the whole machine since its start; None where they are not available."""
+    """Busy CPU seconds of the whole machine since its start; None if they are not available."""
     try:
         fields = stat.read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
         user, nice, system, _, _, interrupts, soft = (int(field) for field in fields[:7])
@@ -297,7 +297,7 @@ class PowerMeter:
 
     @staticmethod
     def _try(make: Callable[[], Any]) -> Any:
-        """A reader, None where it does not work here."""
+        """A reader, None if it does not work here."""
         try:
             return make()
         except Exception:

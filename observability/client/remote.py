@@ -43,7 +43,7 @@ _warnings = logging.getLogger("observability.client")
 
 
 class _LaterError(Exception):
-    """The collector did not take a batch. after: seconds that it asked to wait, None where it did not say."""
+    """The collector did not take a batch. after: seconds that it asked to wait, None if it did not say."""
 
     def __init__(self, reason: str, after: float | None = None) -> None:
         super().__init__(reason)
@@ -60,7 +60,7 @@ def outbox_folder(home: str | os.PathLike[str] | None, url: str) -> Path:
 
 
 def collector_address(url: str) -> SplitResult:
-    """The parts of a collector's address. Raises UsageError where it is none."""
+    """The parts of a collector's address. Raises UsageError if it is none."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -131,7 +131,7 @@ class RemoteSpool:
         self._spool.drop(reason, count)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Send the content of the spool, for at most `timeout` seconds. False where something is left; it is sent later. Never raises."""
+        """Send the content of the spool, for at most `timeout` seconds. False if something is left; it is sent later. Never raises."""
         try:
             self._spool.flush()
             self._keep_sending()
@@ -332,7 +332,7 @@ def batch_end(whole: bytes, start: int, most_lines: int) -> int:
 
 
 def retry_after_seconds(text: str | None) -> float | None:
-    """The seconds of a Retry-After header, at most MAX_RETRY_AFTER; None where there is none or it cannot be read."""
+    """The seconds of a Retry-After header, at most MAX_RETRY_AFTER; None if there is none or it cannot be read."""
     if text is None:
         return None
     try:
@@ -362,7 +362,7 @@ def _rejected_reasons(body: bytes) -> list[str]:
 
 
 def _locked_file(path: Path) -> int | None:
-    """An open, locked file; None where another process holds the lock, or there is no folder yet."""
+    """An open, locked file; None if another process holds the lock, or there is no folder yet."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
     except FileNotFoundError:

@@ -59,7 +59,7 @@ def publish_abandoned(landing: Path, is_written: Callable[[Path], bool] = lambda
     """Move the segments of writers that died to `ready/` and return their new paths; empty ones are removed.
 
     The segments of running writers stay. A last line without a newline is kept. Several readers may call this at once. is_written: whether
-    this process still writes a segment, which a platform without locks cannot tell. Raises OSError where the folder cannot be read or
+    this process still writes a segment, which a platform without locks cannot tell. Raises OSError if the folder cannot be read or
     written.
     """
     published = []
@@ -87,7 +87,7 @@ def publish_abandoned(landing: Path, is_written: Callable[[Path], bool] = lambda
 
 
 def lack_of_room(landing: Path, quota_bytes: int, floor_bytes: int | None = None) -> str | None:
-    """Why no further segment may be opened in a landing folder; None where there is room. Read-only. Raises OSError.
+    """Why no further segment may be opened in a landing folder; None if there is room. Read-only. Raises OSError.
 
     Waiting segments, those being written and those set aside count; loaded ones, which are deleted after a week, do not.
     """
@@ -412,7 +412,7 @@ class Spool:
                 self.last_error = f"cannot sync {self.landing}: {error}"
 
     def _flush_due(self) -> bool:
-        """One round of the flusher; False where no work is left."""
+        """One round of the flusher; False if no work is left."""
         if time.monotonic() - self._looked_at >= self.segment_seconds:
             self._look_for_room()
         with self._mutex:

@@ -27,7 +27,7 @@ class ComparisonSide:
 
 @dataclass(frozen=True)
 class WindowComparison:
-    """The result of a comparison. histograms: by column. pairs: rows that both sides predicted, None where there can be none.
+    """The result of a comparison. histograms: by column. pairs: rows that both sides predicted, None if there can be none.
 
     notes: what a reader must know, one sentence each.
     """

@@ -55,7 +55,7 @@ class Difference:
 
     @property
     def relative(self) -> float | None:
-        """The change in units of the smallest change that matters; None where it is unknown."""
+        """The change in units of the smallest change that matters; None if it is unknown."""
         return None if self.change.value is None or not self.least > 0 else self.change.value / self.least
 
 
@@ -88,7 +88,7 @@ def _verdict(each: Difference, adjusted: float, q: float) -> dict[str, Any]:
 
 
 def _additional_rows(each: Difference) -> int | None:
-    """About how many more rows on each side would separate a change of `least` from none; None where it is unknown."""
+    """About how many more rows on each side would separate a change of `least` from none; None if it is unknown."""
     low, high, value = each.change.low, each.change.high, each.change.value
     if low is None or high is None or value is None or not each.least > 0:
         return None

@@ -76,7 +76,7 @@ def _can_match(a: Window, b: Window, versions_a: Sequence[Version], versions_b: 
 def paired_row_differences(
     ask: AskEngine, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]
 ) -> tuple[PairSummary | None, list[Difference]]:
-    """The pairs and every paired difference; None where no rows can match."""
+    """The pairs and every paired difference; None if no rows can match."""
     if not _can_match(a, b, versions_a, versions_b):
         return None, []
     found = matched_rows(ask, model, a, b, versions_a, versions_b)

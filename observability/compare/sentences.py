@@ -73,7 +73,7 @@ def change_words(each: Difference) -> str:
 
 
 def change_interval_words(each: Difference) -> str | None:
-    """The 95 % interval of the change from B to A, low to high, with the name of the paired test; None where the interval is unknown."""
+    """The 95 % interval of the change from B to A, low to high, with the name of the paired test; None if the interval is unknown."""
     low, high = each.change.low, each.change.high
     if low is None or high is None or each.distance:
         return None

@@ -39,7 +39,7 @@ HOW = {"resources": "readings of devices", "predictions": "what predictions carr
 
 
 def latency_differences(ask: AskEngine, a: Window, b: Window) -> list[Difference]:
-    """p50, p95, p99 of answered requests, and the failure rate; empty where neither side logs latency or failures."""
+    """p50, p95, p99 of answered requests, and the failure rate; empty if neither side logs latency or failures."""
     found = []
     for window in (a, b):
         counts = ask(Aggregate("predictions", keys=(Bucket("day"), By("status"))), window)
@@ -82,7 +82,7 @@ def _serving_frames(ask: AskEngine, window: Window) -> ServingFrames:
 
 
 def consumption_differences(ask: AskEngine, model: Model, a: Window, b: Window) -> list[Difference]:
-    """Energy and cost of a thousand predictions; empty where neither side has any, or for a reference."""
+    """Energy and cost of a thousand predictions; empty if neither side has any, or for a reference."""
     if "reference" in (a.environment, b.environment):
         return []
     place, now, then = PriceScope(model.name, model.settings), _serving_frames(ask, a), _serving_frames(ask, b)
@@ -105,7 +105,7 @@ def _cost_differences(model: Model, sides: tuple[ServingFrames, ServingFrames], 
 
 
 def energy_differences(sides: tuple[ServingEnergy, ServingEnergy]) -> list[Difference]:
-    """The change of the Wh of a thousand predictions, with the worse source of both sides; empty where neither side has any."""
+    """The change of the Wh of a thousand predictions, with the worse source of both sides; empty if neither side has any."""
     if not any(each.method for each in sides):
         return []
     unit = METRICS["energy_per_thousand"].unit

@@ -122,7 +122,7 @@ def _key(store: "Store", asked: Hashable) -> Key:
 
 
 def compute_sampled_findings(store: "Store", window: Window, now: datetime, key: Key) -> tuple[Finding, ...]:
-    """Run the analyzers and keep their findings; none where the store was closed meanwhile."""
+    """Run the analyzers and keep their findings; none if the store was closed meanwhile."""
     findings: tuple[Finding, ...] = ()
     generation = model_generation(store.generations, window.model)
     try:

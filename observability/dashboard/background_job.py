@@ -80,11 +80,11 @@ class JobSlot:
         return self.job if self.job is not None and (not self.job.done or self.job.failure) else None
 
     def result(self, choice: Hashable) -> Any:
-        """The result of a choice; None where it did not run or is no longer kept."""
+        """The result of a choice; None if it did not run or is no longer kept."""
         return self.results.get(choice)
 
     def failure(self, choice: Hashable) -> str | None:
-        """Why the last run of a choice ended without a result; None where it did not, runs again, or is no longer known."""
+        """Why the last run of a choice ended without a result; None if it did not, runs again, or is no longer known."""
         return self.failures.get(choice)
 
     def place(self, choice: Hashable) -> int | None:

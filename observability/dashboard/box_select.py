@@ -28,7 +28,7 @@ def choose_dragged_dates(key: str, dates: tuple[datetime, datetime]) -> None:
 
 
 def dragged_dates(selection: Mapping[str, Any], periods: "pd.Series[Any]") -> tuple[datetime, datetime] | None:
-    """From the start of the first period to the end of the last one whose mark lies in the dragged box; None where none does.
+    """From the start of the first period to the end of the last one whose mark lies in the dragged box; None if none does.
 
     selection: what Streamlit gives of a chart. periods: the start of the period of each mark, naive UTC.
     """

@@ -29,7 +29,7 @@ def count_and_share_cell(count: float, total: float) -> Cell:
 
 
 def frozen_interval_words(figure: dict[str, Any]) -> str | None:
-    """`0.12 to 0.19` of a frozen figure with `low`, `high` and `unit`; None where an end is unknown."""
+    """`0.12 to 0.19` of a frozen figure with `low`, `high` and `unit`; None if an end is unknown."""
     if figure["low"] is None or figure["high"] is None:
         return None
     return formatting.format_interval(figure["low"], figure["high"], figure["unit"])
@@ -52,7 +52,7 @@ def severity_order(finding: Finding | None) -> int:
 
 
 def attention_note(finding: Finding | None, target: Cell, *, selected: bool) -> Cell | None:
-    """The line under a table's row: the finding that needs attention, as a link; None where none does.
+    """The line under a table's row: the finding that needs attention, as a link; None if none does.
 
     selected: the row whose findings are below the table; it has no sentence, so that nothing appears twice.
     """

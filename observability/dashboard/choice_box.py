@@ -56,7 +56,7 @@ def address_selectbox(
     width: Any = "stretch",
     search: str = "",
 ) -> str | None:
-    """A box whose choice is the parameter `key` of the address; None where nothing is chosen.
+    """A box whose choice is the parameter `key` of the address; None if nothing is chosen.
 
     missing: the warning where the address names something that is not offered, as "The link names the metric {}, which …". search: the
     label of the field to search very many options, by default "Search" and the label of the box.
@@ -98,13 +98,13 @@ def measure_selectbox(measures: Mapping[str, tuple[str, str]], offered: Sequence
 
 
 def feature_in_address() -> str | None:
-    """The column that the address (or a click, which writes to it) names; None where it names none."""
+    """The column that the address (or a click, which writes to it) names; None if it names none."""
     named: str | None = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
     return named
 
 
 def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | None:
-    """The item about the column that the address (or a click, which writes to it) names; None where it names none.
+    """The item about the column that the address (or a click, which writes to it) names; None if it names none.
 
     how: the adjective in the warning about an unknown column, as "analyzed".
     """

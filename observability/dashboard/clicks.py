@@ -137,7 +137,7 @@ def cases_on_click(key: str, of: Callable[[Point], CaseQuery | None], periods: "
 def cases_of_period(
     here: ModelPage | ChartPeriod, point: Point, periods: "pd.Series[Any]", q: str | None, order: str = LARGEST
 ) -> CaseQuery | None:
-    """The rows of the period at a mark over time, within the page's window; None where no period begins there."""
+    """The rows of the period at a mark over time, within the page's window; None if no period begins there."""
     known = pd.DatetimeIndex(periods).unique().sort_values()
     try:
         at = pd.Timestamp(str(point.get("x")))
@@ -155,7 +155,7 @@ def periods_on_click(key: str, here: ModelPage, periods: "pd.Series[Any]", q: st
 
 
 def cases_in_range(here: ModelPage | ChartPeriod, start: datetime, end: datetime, q: str, order: str = LARGEST) -> CaseQuery | None:
-    """Rows of a part of the page's window; None where the part lies outside."""
+    """Rows of a part of the page's window; None if the part lies outside."""
     whole = here.window if isinstance(here, ModelPage) else here
     first, last = max(start, whole.start), min(end, whole.end)
     return CaseQuery(here.scope.at(first, last), q, order) if first < last else None
@@ -170,7 +170,7 @@ def cases_of_slice(here: ModelPage, conditions: Sequence[tuple[str, str]], q: st
 
 
 def row_of_mark(point: Point, axis: str, count: int) -> int | None:
-    """The number of the row at a mark, of `count` rows along an axis; None where there is none."""
+    """The number of the row at a mark, of `count` rows along an axis; None if there is none."""
     value = point.get(axis)
     number = round(value) if isinstance(value, int | float) and value == value else -1
     return number if 0 <= number < count and abs(number - float(value or 0)) < 0.5 else None
@@ -197,7 +197,7 @@ def range_condition(column: str, low: float | None, high: float | None) -> str |
 
 
 def equality_condition(column: str, level: str) -> str | None:
-    """The condition that a column has a level; None where one of the two contains double quotes."""
+    """The condition that a column has a level; None if one of the two contains double quotes."""
     name = quoted_column(column)
     return f'{name} = "{level}"' if name and '"' not in level else None
 

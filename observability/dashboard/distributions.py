@@ -41,7 +41,7 @@ def finding_column(model: Model, name: str) -> str:
 
 
 def column_edges(version: Version, column: str) -> Edges | None:
-    """The stored edges of a column, for a classifier's score the fixed ones; None where there are none."""
+    """The stored edges of a column, for a classifier's score the fixed ones; None if there are none."""
     found = version.edges.get(column)
     if found is None and column == "score":
         return Edges(edges=tuple(float(edge) for edge in SCORE_EDGES))
@@ -191,7 +191,7 @@ def analyzed_version(model: Model, window: Window, name: str | None) -> tuple[Ve
 
 def newest_answering_version(model: Model, window: Window) -> Version | None:
     """The version registered last among those with predictions in the window's dates and environment, else among those with predictions
-    in the environment, else among all; None where none is registered.
+    in the environment, else among all; None if none is registered.
     """
     seen = load.stream_activity()
     seen = seen[(seen["model"] == model.name) & (seen["environment"] == window.environment)]
@@ -206,6 +206,6 @@ def newest_answering_version(model: Model, window: Window) -> Version | None:
 
 
 def compared_windows(model: Model, window: Window) -> tuple[Window, Window | None]:
-    """The window of the analyzed version, and the window of its reference; None where it has no reference rows."""
+    """The window of the analyzed version, and the window of its reference; None if it has no reference rows."""
     version, own = analyzed_version(model, window, window.version)
     return own, own.reference() if version is not None and version.reference_rows else None

@@ -24,7 +24,7 @@ def favourite_models() -> list[str]:
 
 
 def read_favourites(cookie: str | None) -> list[str]:
-    """The names in a cookie; none where it cannot be read."""
+    """The names in a cookie; none if it cannot be read."""
     try:
         found = json.loads(unquote(cookie or "[]"))
     except ValueError:
@@ -33,7 +33,7 @@ def read_favourites(cookie: str | None) -> list[str]:
 
 
 def changed_cookie() -> list[str] | None:
-    """The favourites to write to the cookie; None where this session changed none."""
+    """The favourites to write to the cookie; None if this session changed none."""
     return favourite_models() if st.session_state.get(CHANGED) else None
 
 

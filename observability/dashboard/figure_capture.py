@@ -68,7 +68,7 @@ class FigureCollector:
 
 
 COLLECTOR: ContextVar[FigureCollector | None] = ContextVar("collector of figures", default=None)
-"""The collector of this context; None where pages draw."""
+"""The collector of this context; None if pages draw."""
 
 
 def note_for_collector(words: str) -> None:

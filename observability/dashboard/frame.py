@@ -76,7 +76,7 @@ class AskedPin:
 
 @dataclass(frozen=True)
 class AskedShare:
-    """A view that a person asked to share. name: as typed; empty where none was."""
+    """A view that a person asked to share. name: as typed; empty if none was."""
 
     place: FigurePlace
     name: str = ""
@@ -163,7 +163,7 @@ def answer_or_stop(ask: Callable[[], Answer]) -> Answer:
 
 
 def check_slice() -> None:
-    """Raise UsageError where the box holds a slice that cannot be read, so that the page does not show all rows."""
+    """Raise UsageError if the box holds a slice that cannot be read, so that the page does not show all rows."""
     from observability.core.window import Slice
 
     Slice.parse(st.session_state.get("slice"))
@@ -234,7 +234,7 @@ def model_caption(page: str, scope: Scope, model: Model) -> None:
 
 
 def late_answers_note(window: Window) -> None:
-    """Draw the sentence about days that answers of devices changed after they were shown; nothing where none changed much."""
+    """Draw the sentence about days that answers of devices changed after they were shown; nothing if none changed much."""
     from observability.metrics.late_answers import ANSWERS_WITH_EXTRA, late_answers
 
     if window.days < 1:

@@ -58,7 +58,7 @@ def instant_boxes(
 ) -> None:
     """Draw the two boxes with an instant, or empty, the time below the day: a calendar opens below its box, and covers no box beside it.
 
-    changed: called with the instant that a person chose, None where it was removed.
+    changed: called with the instant that a person chose, None if it was removed.
 
     latest: the end of the records, where the calendar of an empty box opens; no later day can be chosen in it.
 

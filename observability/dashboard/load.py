@@ -60,7 +60,7 @@ def catalog() -> Catalog:
 
 
 def label_unit(model: str | None) -> str | None:
-    """The unit of a model's label, as `minutes`; None where its owner named none, or for no model."""
+    """The unit of a model's label, as `minutes`; None if its owner named none, or for no model."""
     known = catalog().by_name.get(model or "")
     return known.settings.unit if known else None
 
@@ -187,7 +187,7 @@ def _last_hour(model: Model, window: Window) -> datetime:
 
 
 def first_record(seen: "DataFrame", model: str, environment: Environment = "production") -> datetime | None:
-    """Midnight of the day of a model's first prediction in an environment; None where there is none."""
+    """Midnight of the day of a model's first prediction in an environment; None if there is none."""
     rows = seen[(seen["model"] == model) & (seen["environment"] == environment)]
     if rows.empty:
         return None
@@ -195,7 +195,7 @@ def first_record(seen: "DataFrame", model: str, environment: Environment = "prod
 
 
 def newest_record(model: str, environment: Environment = "production") -> datetime | None:
-    """Event time of a model's newest prediction in an environment; None where there is none."""
+    """Event time of a model's newest prediction in an environment; None if there is none."""
     from observability.monitoring import check_windows
 
     return check_windows.newest_prediction(catalog().model(model), model_activity(model), environment)
@@ -218,7 +218,7 @@ def newest_live_record(scope: Scope) -> datetime | None:
 
 @cached_by_state(8, by_model=lambda asked: asked.model, computed=False)
 def _newest_prediction_in(asked: Window) -> datetime | None:
-    """Event time of the newest prediction of a window; None where it has none."""
+    """Event time of the newest prediction of a window; None if it has none."""
     found = store().search(asked, (), 1, "-at")["at"]
     return aware_utc(found.iloc[0].to_pydatetime()) if len(found) else None
 
@@ -307,7 +307,7 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
     """Findings from counts, worst first, kept until the model or the hour of the evaluation changes. Findings that need explanations or
     estimates are kept separately: their background computation makes only them out of date.
 
-    Raises NotFoundError where the person who is signed in may not see the model.
+    Raises NotFoundError if the person who is signed in may not see the model.
     """
     from observability.monitoring import analyzer_runs, check_windows
     from observability.monitoring.kept_findings import Asked, asked_generation, evaluated_hour, kept_findings_of
@@ -336,7 +336,7 @@ def findings_pending(window: Window) -> bool:
 
 
 def watched_reports() -> "Mapping[str, CheckReport]":
-    """The result of the watcher's last check of each live model, by name; empty where it does not run."""
+    """The result of the watcher's last check of each live model, by name; empty if it does not run."""
     from observability.server import process_lock
 
     watching = process_lock.current_owner().watching
@@ -344,7 +344,7 @@ def watched_reports() -> "Mapping[str, CheckReport]":
 
 
 def check_times() -> dict[str, datetime]:
-    """When the watcher last checked each live model, by name; empty where it does not run."""
+    """When the watcher last checked each live model, by name; empty if it does not run."""
     from observability.server import process_lock
 
     watching = process_lock.current_owner().watching
@@ -470,13 +470,13 @@ def previous_window(window: Window) -> Window:
 
 
 def findings_before(window: Window) -> list[Finding]:
-    """Findings from counts of the previous window of the same length; none where the model had no record by its end."""
+    """Findings from counts of the previous window of the same length; none if the model had no record by its end."""
     first, previous = first_record(model_activity(window.model), window.model, window.environment), previous_window(window)
     return list(counted_findings(previous)) if first is not None and first < previous.end else []
 
 
 def same_claim_before(window: Window, finding: Finding) -> Finding | None:
-    """The finding of the previous window of the same length about the same claim; None where it had none."""
+    """The finding of the previous window of the same length about the same claim; None if it had none."""
     return next((each for each in findings_before(window) if _claim_key(each) == _claim_key(finding)), None)
 
 
@@ -565,7 +565,7 @@ def store_summary() -> dict[str, Any]:
 def answer_query(query: str) -> "LimitedAnswer":
     """The first rows of a person's SQL query over the views, from the confined process; not cached.
 
-    Raises UsageError where the query is wrong or needs more than its limits, ForbiddenError where the person may not query.
+    Raises UsageError if the query is wrong or needs more than its limits, ForbiddenError if the person may not query.
     """
     from observability.worker.limited_query import answer_in_worker, query_worker
 

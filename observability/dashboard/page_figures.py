@@ -93,7 +93,7 @@ def figures_of_page(place: FigurePlace, keys: Collection[str], person: Person | 
 def file_of_page(place: FigurePlace, key: str, person: Person) -> str | bytes:
     """The file that the button of this key makes on a page, without figures of groups of few rows, whoever asks for it.
 
-    Raises NotFoundError where the page does not draw the button for such a file.
+    Raises NotFoundError if the page does not draw the button for such a file.
     """
     collector, person = FigureCollector((), key), replace(person, for_a_file=True)
     with sign_in.on_behalf_of(person):

@@ -60,7 +60,7 @@ def changed_cookies() -> dict[str, Any]:
 
 
 def shared_view_items() -> list[Item]:
-    """The views that people shared: each opens its page in its scope; none where they cannot be read."""
+    """The views that people shared: each opens its page in its scope; none if they cannot be read."""
     from observability.dashboard.boards.shared_views import visible_views
 
     try:
@@ -124,7 +124,7 @@ def feature_items(scope: Scope) -> list[Item]:
 
 
 def incident_items(scope: Scope) -> list[Item]:
-    """The incidents of the scope's model in its window, or of all, worst first; none where they cannot be found.
+    """The incidents of the scope's model in its window, or of all, worst first; none if they cannot be found.
 
     If a model is chosen, incidents of other models are left out, because finding them may take seconds.
     """
@@ -139,7 +139,7 @@ def incident_items(scope: Scope) -> list[Item]:
 
 
 def action_items() -> list[Item]:
-    """The actions that people agreed, open ones first: each opens its review, its incident or the list; none where they cannot be read.
+    """The actions that people agreed, open ones first: each opens its review, its incident or the list; none if they cannot be read.
 
     They are stored entries: no finding is computed for them.
     """

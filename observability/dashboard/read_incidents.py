@@ -74,7 +74,7 @@ def mark_incidents(found: Iterable[Incident], *, read: bool) -> None:
 
 
 def changed_marks() -> dict[str, Any] | None:
-    """The changes that the script of the palette makes to the cookie when it is drawn; None where this session made none.
+    """The changes that the script of the palette makes to the cookie when it is drawn; None if this session made none.
 
     The script makes each change once, by its turn, so what another tab wrote since then stays.
     """

@@ -157,7 +157,7 @@ def _time_range(model: Model | None) -> str:
 
 
 def scope_window_dates(scope: Scope) -> Dates | None:
-    """Start and end of the window that a page in this scope shows; None where the models' windows differ or it ends before it starts."""
+    """Start and end of the window that a page in this scope shows; None if the models' windows differ or it ends before it starts."""
     try:
         found = load.scope_window_spans(scope)
         dates = next(iter(found)) if len(found) == 1 else None if found else load.scope_dates(scope)
@@ -183,7 +183,7 @@ def _zone_choice(dates: Dates | None) -> None:
 
 
 def dates_in_zone(dates: Dates, zone: tzinfo) -> str | None:
-    """The dates in the viewer's own zone in words; None where they read the same as in UTC."""
+    """The dates in the viewer's own zone in words; None if they read the same as in UTC."""
     try:
         start, end = (instant.astimezone(zone) for instant in dates)
     except OverflowError:
@@ -302,7 +302,7 @@ def check_address(models: list[str]) -> None:
 def corrected_address() -> dict[str, list[str]] | None:
     """The address as the boxes write it, where it is in another accepted form: window codes, dates, times with an offset.
 
-    None where it needs no correction. A link of Streamlit itself repeats parameters that are in the address already; this needs no warning.
+    None if it needs no correction. A link of Streamlit itself repeats parameters that are in the address already; this needs no warning.
     """
     given = {key: list(dict.fromkeys(st.query_params.get_all(key))) for key in st.query_params}
     fixed = {key: list(values) for key, values in given.items()}

@@ -106,7 +106,7 @@ def oidc_secrets(settings: AccessSettings) -> dict[str, Any] | None:
 
 
 def require_of_person(action: Action, model: str | None = None) -> None:
-    """Check the right for an action outside the store, such as writing a file of settings. Raises ForbiddenError, and UsageError where only
+    """Check the right for an action outside the store, such as writing a file of settings. Raises ForbiddenError, and UsageError if only
     the owner of the store can do it.
     """
     require_action(current_person(), action, model)
@@ -114,7 +114,7 @@ def require_of_person(action: Action, model: str | None = None) -> None:
 
 
 def require_owner() -> None:
-    """Raise UsageError where this process only reads: what changes a file of the home is done at the owner of the store."""
+    """Raise UsageError if this process only reads: what changes a file of the home is done at the owner of the store."""
     reads = current_replica()
     if reads is not None:
         reads.store.refuse()

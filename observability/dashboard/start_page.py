@@ -16,7 +16,7 @@ Target = dict[str, Any]
 
 
 def read_start_page(cookie: str | None) -> Target | None:
-    """The view in a cookie, as a target of `links.follow_link`; None where it names no page of this version."""
+    """The view in a cookie, as a target of `links.follow_link`; None if it names no page of this version."""
     try:
         found = json.loads(unquote(cookie or "null"))
     except ValueError:
@@ -55,7 +55,7 @@ def set_start_page(target: Target | None) -> None:
 
 
 def changed_start_page() -> Target | None:
-    """The view to write to the cookie, empty for Home; None where this session changed none."""
+    """The view to write to the cookie, empty for Home; None if this session changed none."""
     return (start_page() or {}) if st.session_state.get(CHANGED) else None
 
 

@@ -50,7 +50,7 @@ def traffic_frame(window: Window, period: str | None = None) -> pd.DataFrame:
 
 
 def metric_by_day_frame(finding: Finding) -> pd.DataFrame:
-    """A metric by day from its finding's evidence: period, value, low, high, labelled, served; empty where there is none."""
+    """A metric by day from its finding's evidence: period, value, low, high, labelled, served; empty if there is none."""
     columns = ["period", "value", "low", "high", "labelled", "served"]
     frame = pd.DataFrame(finding.evidence.get("by_day") or [], columns=columns)
     frame["period"] = pd.to_datetime(frame["period"])

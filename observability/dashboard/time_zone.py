@@ -29,7 +29,7 @@ UTC_SIGN = "(UTC)"
 
 
 def viewer_zone() -> ZoneInfo | None:
-    """The time zone of the viewer's browser; None where it is unknown or has the times of UTC."""
+    """The time zone of the viewer's browser; None if it is unknown or has the times of UTC."""
     name = st.context.timezone
     try:
         zone = ZoneInfo(name) if name else None
@@ -53,7 +53,7 @@ def _own_zone_is_chosen() -> bool:
 
 
 def changed_zone() -> str | None:
-    """The choice to write to the cookie; None where this session changed none."""
+    """The choice to write to the cookie; None if this session changed none."""
     return str(st.session_state[HELD]) if st.session_state.get(CHANGED) else None
 
 

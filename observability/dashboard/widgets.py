@@ -116,7 +116,7 @@ def main_finding_lines(findings: Sequence[Finding]) -> None:
 
 
 def leading_finding_line(findings: Iterable[Finding]) -> None:
-    """A status line for the worst finding that needs attention, and how many others the page lists below; nothing where none does."""
+    """A status line for the worst finding that needs attention, and how many others the page lists below; nothing if none does."""
     needy = sorted((finding for finding in findings if finding.needs_action), key=lambda finding: SEVERITIES.index(finding.severity))
     if needy:
         finding_lines(needy[:1])
@@ -132,7 +132,7 @@ def unavailable_note(why: object) -> None:
 def csv_button(
     name: str, rows: pd.DataFrame | Callable[[], pd.DataFrame], *, key: str | None = None, label: str = "CSV", has_groups: bool = True
 ) -> None:
-    """Download rows as `name.csv`. rows: the frame, or a function that gives it when the button is pressed. has_groups: False where no row
+    """Download rows as `name.csv`. rows: the frame, or a function that gives it when the button is pressed. has_groups: False if no row
     is about a group of people.
     """
 
@@ -210,5 +210,5 @@ def save_model_settings(model: str, settings: ModelSettings) -> None:
 
 
 def utc_midnight(day: date | None) -> datetime | None:
-    """The beginning of a day (UTC), as a record holds a due date; None where no day is chosen."""
+    """The beginning of a day (UTC), as a record holds a due date; None if no day is chosen."""
     return datetime.combine(day, time(), tzinfo=UTC) if day else None

@@ -30,7 +30,7 @@ ENVIRONMENTS: tuple[Environment, ...] = ("production", "validation")
 @dataclass(frozen=True)
 class AuditRows:
     """Labelled rows of one version. inputs: features by name. labels: class index, or the value of a regression. groups: the level of each
-    sensitive attribute and whether a row is in each watched slice, by name, None where it is not known. environment: where they are from.
+    sensitive attribute and whether a row is in each watched slice, by name, None if it is not known. environment: where they are from.
     """
 
     model: Model
@@ -108,7 +108,7 @@ def watched_slices_of(model: Model) -> list[Slice]:
 
 
 def column_levels(column: Column, version: Version, values: "Series[Any]") -> Array:
-    """The level of each row, of numbers the band by the version's edges; None where it is missing."""
+    """The level of each row, of numbers the band by the version's edges; None if it is missing."""
     edges = version.edges.get(f"band.{column.name}")
     if column.kind == "number":
         if edges is None or not edges.edges:
@@ -120,7 +120,7 @@ def column_levels(column: Column, version: Version, values: "Series[Any]") -> Ar
 
 
 def slice_membership(model: Model, slice_: Slice, frame: "DataFrame") -> Array:
-    """IN_SLICE or `outside` for each row; None where a condition is about a field that the sample does not hold."""
+    """IN_SLICE or `outside` for each row; None if a condition is about a field that the sample does not hold."""
     inside = np.ones(len(frame), np.bool_)
     for name, value in slice_.conditions:
         reference = model.resolve(name)

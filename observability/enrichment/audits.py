@@ -24,7 +24,7 @@ def run_audit(store: "Store", worker: "Worker", request: AuditRequest, progress:
     """Run an audit, store its record and return it. progress: called with the share done and the current step; an exception from it ends
     the audit, and the next run continues from there.
 
-    Raises NotFoundError for an unknown model, UsageError where the version cannot be audited, and the worker's errors.
+    Raises NotFoundError for an unknown model, UsageError if the version cannot be audited, and the worker's errors.
     """
     steps = prepared_steps(store, worker, request, progress)
     steps.resume()

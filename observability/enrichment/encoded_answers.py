@@ -18,7 +18,7 @@ TRIAL = "Is the encoder there?"
 
 @dataclass(frozen=True)
 class EncodedSet:
-    """An asked set. encoder: the name of the encoder of its free-text answers; None where none was used. failure: why the answers have no
+    """An asked set. encoder: the name of the encoder of its free-text answers; None if none was used. failure: why the answers have no
     vectors although there is an encoder; empty if they have vectors.
     """
 
@@ -30,7 +30,7 @@ class EncodedSet:
 def ask_and_encode(probe: ProbeSet, environ: Mapping[str, str], **options: Any) -> EncodedSet:
     """Ask a set, as `ask_set` does with `options`, and encode its answers where it names an encoder and asks for free text.
 
-    The encoder is tried before the first question: raises UsageError where it is missing or none, WorkerError where it breaks. Answers
+    The encoder is tried before the first question: raises UsageError if it is missing or none, WorkerError if it breaks. Answers
     whose encoding fails later are kept without vectors.
     """
     encoder = find_encoder(Path(probe.encoder)) if probe.encoder and not (probe.answers or probe.pattern) else None

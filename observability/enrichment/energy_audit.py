@@ -61,7 +61,7 @@ def energy_audit(
 ) -> dict[str, Any]:
     """Measure the forms of a model version in batches, and return the audit as a record.
 
-    Raises UsageError where the version has no model file or too few rows, and WorkerError where the model breaks.
+    Raises UsageError if the version has no model file or too few rows, and WorkerError if the model breaks.
     """
     artifact = store.artifact(version)
     if artifact is None:
@@ -129,7 +129,7 @@ def measured_batch(body: dict[str, Any], power: CorePower, joules: dict[str, flo
 
 @dataclass(frozen=True)
 class Calibration:
-    """The power of a machine. fit: None where no meter can be read and no readings are stored. origin: of the readings, in words."""
+    """The power of a machine. fit: None if no meter can be read and no readings are stored. origin: of the readings, in words."""
 
     fit: PowerFit | None
     origin: str

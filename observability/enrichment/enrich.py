@@ -193,7 +193,7 @@ def enrichment_round(
     failed: set[tuple[str, str]],
     schedule: ScheduleLog | None = None,
 ) -> bool:
-    """Run the next step; False where nothing is left. Jobs and models alternate, so the newest days of each come before older days of any;
+    """Run the next step; False if nothing is left. Jobs and models alternate, so the newest days of each come before older days of any;
     a schedule may order them by their predicted time (step_schedule.py). Failed jobs are left out and kept in `failed`.
     """
     steps = _steps_after([(_job_name(job), job, model.name) for job in JOBS for model in store.catalog().models], state.turn)

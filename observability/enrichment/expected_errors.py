@@ -35,7 +35,7 @@ def estimate_expected_errors(store: "Store", worker: "Worker", model: Model, pro
     """One step for a model: the newest days that lack estimates. Returns the number of rows; 0 where nothing is left, or the model is no
     regression.
 
-    Raises WorkerError where learning fails for reasons that may pass (time, memory). A reference that cannot be learned from is remembered.
+    Raises WorkerError if learning fails for reasons that may pass (time, memory). A reference that cannot be learned from is remembered.
     """
     if model.task != "regression":
         return 0
@@ -116,5 +116,5 @@ def _labelled_reference(store: "Store", model: Model, version: Version) -> tuple
 
 
 def _finite_or_none(value: float) -> float | None:
-    """The number, or None where it is not finite."""
+    """The number, or None if it is not finite."""
     return float(value) if np.isfinite(value) else None

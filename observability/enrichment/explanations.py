@@ -100,7 +100,7 @@ def _registration_time(version: Version) -> datetime:
 
 
 def _current_state(store: "Store", model: Model, version: Version) -> ExplanationState | None:
-    """The state of a version; None where it cannot be explained. A state of another artifact or registration is dropped."""
+    """The state of a version; None if it cannot be explained. A state of another artifact or registration is dropped."""
     state = store.explanation_state(model.name, version.name, stale=True)
     if state is not None and state.holds(version) and (state.failure is None or state.code == _library_versions()):
         return state if state.failure is None or store.logs_attributions(model, version) else None
@@ -234,7 +234,7 @@ def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequen
 def _computed_attributions(
     work: ExplanationWork, rows: "DataFrame", inputs: "DataFrame", state: ExplanationState
 ) -> tuple[dict[str, list[Any]], ExplanationState, bool]:  # fmt: skip
-    """Attributions from the worker; False where time or memory sufficed for the first rows only."""
+    """Attributions from the worker; False if time or memory sufficed for the first rows only."""
     from observability.worker import explanation, limits, requests
 
     artifact = work.store.artifact(work.version)

@@ -36,7 +36,7 @@ def run_fairness(steps: AuditSteps) -> dict[str, Any]:
 
 
 def _no_fairness(model: Model, rows: AuditRows, groups: Mapping[str, Any]) -> str | None:
-    """Why gaps between groups cannot be measured; None where they can."""
+    """Why gaps between groups cannot be measured; None if they can."""
     if model.task != "binary":
         return "Cannot tell: rates of positive decisions need a binary model."
     if not groups:

@@ -89,7 +89,7 @@ def leakage_results(
 ) -> dict[str, Any]:
     """The results of an audit of leakage, without its headline.
 
-    alone: by feature, how well it alone predicts the label, as value, low, high and rows. own: the same for the model; None where it is not
+    alone: by feature, how well it alone predicts the label, as value, low, high and rows. own: the same for the model; None if it is not
     known. served: the same for the strongest features on served rows; `lost` is the decrease there. overlaps: results of `overlap_shares`,
     the judged one first. measure: the metric behind the shares.
     """

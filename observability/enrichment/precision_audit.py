@@ -125,7 +125,7 @@ def precision_audit(
 ) -> dict[str, Any]:
     """Run the forms of a model version on a sample of its predictions, and return the audit as a record.
 
-    Raises UsageError where the version has no model file or too few rows, and WorkerError where the model breaks.
+    Raises UsageError if the version has no model file or too few rows, and WorkerError if the model breaks.
     """
     question = form_question(store, model, version, options, datetime.now(UTC))
     part = answered_forms(worker, question, progress)
@@ -140,7 +140,7 @@ def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress,
     """The results of all forms, or of a part of them from a place on (`trade_off_job.forms_from_place`), as JSON.
 
     `forms` and `missing` as the job says them; by the name of a form, `scores` of the probes and `joules` where they were counted.
-    Raises WorkerError where the model breaks.
+    Raises WorkerError if the model breaks.
     """
     model, options = question.model, question.options
     features = [column.name for column in model.features()]
@@ -206,7 +206,7 @@ def all_parts(answer: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def compared_results(store: "Store", question: FormQuestion, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The results of an audit from what its forms gave (`answered_forms`). Raises WorkerError where that cannot be read."""
+    """The results of an audit from what its forms gave (`answered_forms`). Raises WorkerError if that cannot be read."""
     model, options = question.model, question.options
     measured, missing = ([dict(each) for part in parts for each in part[name]] for name in ("forms", "missing"))
     scores = {name: np.array(values) for part in parts for name, values in part["scores"].items()}
@@ -335,7 +335,7 @@ def imported_audit(path: Path, model: str, version: str, days: int) -> dict[str,
     """An audit from a file of results that were measured elsewhere.
 
     The file is a JSON object with a list `forms` (docs/trade-offs.md), or the list of results that MLPerf inference publishes
-    (`summary_results.json`). Raises UsageError where it is neither.
+    (`summary_results.json`). Raises UsageError if it is neither.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

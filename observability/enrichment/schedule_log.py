@@ -93,7 +93,7 @@ class ScheduleLog:
 
 
 def recall_times(store: "Store", scheduler: StepScheduler) -> None:
-    """Learn from the newest stored decisions; nothing where there are none or they cannot be read."""
+    """Learn from the newest stored decisions; nothing if there are none or they cannot be read."""
     question = Records(CONTROLLER_DECISION, ("at", "features", "label"), ever=True, rows=RECALLED)
     try:
         if not any(model.name == OWN_CONTROLLER for model in store.catalog().models):

@@ -40,7 +40,7 @@ SHOWN_RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
 def column_arrays(inputs: "DataFrame") -> dict[str, Array]:
-    """Features as arrays: floats with NaN, or objects with None where a value is missing."""
+    """Features as arrays: floats with NaN, or objects with None if a value is missing."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     found: dict[str, Array] = {}
@@ -90,7 +90,7 @@ def shift_words(shift: Shift) -> str:
 
 
 def shift_results(rows: DecidedRows, shifts: Sequence[Shift], criterion: str, seed: int) -> dict[str, Any]:
-    """The results without their headline: `shifts` with the gaps by attribute and rate, `worst` with its measured gap (None where no groups
+    """The results without their headline: `shifts` with the gaps by attribute and rate, `worst` with its measured gap (None if no groups
     can be compared), and `rates` of the groups, unchanged and under the worst shift.
     """
     rates = CRITERION_RATES[criterion]

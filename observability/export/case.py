@@ -316,7 +316,7 @@ def shown_contrast(contrast: AttributionContrast | None, masked: Collection[str]
 
 
 def shown_rule(rule: ErrorRule | None, masked: Collection[str]) -> ErrorRule | None:
-    """The rule; without its text where it concerns a masked column, because the text would reveal the value. None where it covers fewer
+    """The rule; without its text where it concerns a masked column, because the text would reveal the value. None if it covers fewer
     than MIN_ROWS rows.
     """
     if rule is not None and rule.n < MIN_ROWS:
@@ -347,7 +347,7 @@ def triage_sentence(triage: Triage, case: Case, rule: ErrorRule | None, masked: 
 
 
 def attribution_drawing(contrast: AttributionContrast | None) -> Markup:
-    """The attributions as a static drawing; empty where they do not add up."""
+    """The attributions as a static drawing; empty if they do not add up."""
     if contrast is None or not contrast.adds_up:
         return Markup("")
     shown, rest = contrast.bars[:MAX_BARS], contrast.bars[MAX_BARS:]

@@ -73,7 +73,7 @@ def evidently_export(
     """The report of a window against another: the stored reference of its version, or any other window of the model.
 
     rows: most rows of each side, those with the smallest hash of their id, so that the sample is reproducible.
-    Raises UsageError where a side has fewer than `MIN_ROWS` rows or no column, WorkerError where the worker fails.
+    Raises UsageError if a side has fewer than `MIN_ROWS` rows or no column, WorkerError if the worker fails.
     """
     from observability.core.questions import Aggregate
 
@@ -227,7 +227,7 @@ def shown_levels(counts: "DataFrame") -> list[Any]:
 
 
 def task_of(model: Model, frames: "Mapping[str, DataFrame]") -> str | None:
-    """The task whose preset the report uses; None where a side has too few labels, or only one class."""
+    """The task whose preset the report uses; None if a side has too few labels, or only one class."""
     for frame in frames.values():
         needed = [LABEL, SCORE if model.task == "regression" else DECISION]
         if any(name not in frame for name in needed):

@@ -33,7 +33,7 @@ class FramesReport:
     html: str
 
     def save(self, path: str | Path) -> Path:
-        """Write the page to a file, and return its path. Raises UsageError where it cannot be written."""
+        """Write the page to a file, and return its path. Raises UsageError if it cannot be written."""
         target = Path(path)
         try:
             target.write_text(self.html, encoding="utf-8")

@@ -60,7 +60,7 @@ def write_metric_tables(
     as `suppressed`. Each file is replaced in one step. Findings about groups of fewer than 10 rows, and incidents that they lead, are left
     out.
 
-    Raises UsageError where the folder cannot be made or the address be used, StoreBrokenError where the disk or the bucket refuses.
+    Raises UsageError if the folder cannot be made or the address be used, StoreBrokenError if the disk or the bucket refuses.
     """
     replace = _opened_place(address)
     date = f"date={now:%Y-%m-%d}"
@@ -212,7 +212,7 @@ def daily_table(store: "Store") -> "pa.Table":
 
 
 def all_rows(store: "Store", query: str) -> "QueryAnswer":
-    """Every row of a query. Raises UsageError where there are more than MAX_ROWS: a table that was cut would give wrong sums."""
+    """Every row of a query. Raises UsageError if there are more than MAX_ROWS: a table that was cut would give wrong sums."""
     answer = store.query_views(query, most_rows=MAX_ROWS, seconds=QUERY_SECONDS)
     if answer.more:
         attempt = "Write it in parts with `observability sql … --csv`"

@@ -64,7 +64,7 @@ MENTION = re.compile(r"(@|https?:|www\.)", re.IGNORECASE)
 
 
 def review_html(store: "Store", review: str, now: datetime) -> str:
-    """A frozen week as one HTML file. Raises NotFoundError where the week is not frozen."""
+    """A frozen week as one HTML file. Raises NotFoundError if the week is not frozen."""
     body = week_without_small_groups(stored_week(store, review))
     words = said_about(store, review)
     agreed = meeting.agreed_actions(store, review, now.date())
@@ -83,7 +83,7 @@ def review_html(store: "Store", review: str, now: datetime) -> str:
 
 
 def pdf(store: "Store", review: str, now: datetime) -> bytes:
-    """The same as an A4 PDF. Raises UsageError where weasyprint is not installed, NotFoundError where the week is not frozen."""
+    """The same as an A4 PDF. Raises UsageError if weasyprint is not installed, NotFoundError if the week is not frozen."""
     html = review_html(store, review, now)
     try:
         from weasyprint import HTML
@@ -241,7 +241,7 @@ def decisions_of_review(store: "Store", review: str) -> list[Body]:
 
 
 def metric_chart_svg(part: Body) -> Markup:
-    """The main metric of a model by day as an SVG chart; empty where it was not measured."""
+    """The main metric of a model by day as an SVG chart; empty if it was not measured."""
     cell = part["strip"]["performance"]
     measured = (finding for finding in part["findings"] if finding["analyzer"] == "serving/performance")
     finding = next((finding for finding in measured if finding["metric"] == cell.get("metric")), None)
@@ -258,7 +258,7 @@ def metric_chart_svg(part: Body) -> Markup:
 
 
 def item_drawing(figure: agenda_figures.ItemFigure) -> Markup:
-    """The metric of an agenda item by day as an SVG chart; empty where it has no days."""
+    """The metric of an agenda item by day as an SVG chart; empty if it has no days."""
     return export_svg.daily_line_drawing(figure.line)
 
 

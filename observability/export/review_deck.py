@@ -30,7 +30,7 @@ CLAUSE_END = re.compile(r"; |(?<=[^.])\. (?=[A-Z])")
 def review_deck(store: "Store", review: str, now: datetime) -> str:
     """The slides of a frozen week as HTML, with the agreements of the meeting up to now. now: decides which actions are overdue.
 
-    Raises NotFoundError where the week is not frozen.
+    Raises NotFoundError if the week is not frozen.
     """
     body, words = week_without_small_groups(stored_week(store, review)), said_about(store, review)
     agenda, agreed = arranged_agenda(export_review.items_of(body), words), meeting.agreed_actions(store, review, now.date())

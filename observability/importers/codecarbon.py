@@ -51,7 +51,7 @@ def _row_items(file: Path, options: ReadOptions) -> Iterator[SourceItem]:
 
 
 def _one_row(row: Mapping[str, Any], before: dict[str, Mapping[str, float]], options: ReadOptions, where: str) -> list[SourceItem]:
-    """The records of a row: one per device that used energy. Raises ValueError where a value cannot be read."""
+    """The records of a row: one per device that used energy. Raises ValueError if a value cannot be read."""
     run = row["run_id"] or ""
     at = utc_time_text(row["timestamp"] or "", options.timezone, where)
     totals = {device: _number(row.get(f"{prefix}_energy")) for device, prefix in DEVICES.items()} | {

@@ -53,7 +53,7 @@ def is_mlflow_model(path: Path) -> bool:
 def read_mlflow_model(path: Path, *, artifact: Path | None = None) -> MlflowModel:
     """The model in a folder. artifact: a model file that was converted, instead of the one in the folder.
 
-    Raises UsageError where the folder holds no file that can be used, with what to do about it.
+    Raises UsageError if the folder holds no file that can be used, with what to do about it.
     """
     folder = path if path.is_dir() else path.parent
     description = read_yaml(folder / DESCRIPTION)
@@ -75,7 +75,7 @@ def read_mlflow_model(path: Path, *, artifact: Path | None = None) -> MlflowMode
 
 
 def signature_features(signature: Mapping[str, Any] | None) -> tuple[str, ...] | None:
-    """The names of the inputs in a signature; None where there is none, or its inputs have no names."""
+    """The names of the inputs in a signature; None if there is none, or its inputs have no names."""
     try:
         inputs = json.loads((signature or {}).get("inputs") or "[]")
     except (ValueError, TypeError):
@@ -85,7 +85,7 @@ def signature_features(signature: Mapping[str, Any] | None) -> tuple[str, ...] |
 
 
 def _usable_file(folder: Path, flavour: str, about: Mapping[str, Any]) -> Path:
-    """The model file of a flavour. Raises UsageError where it is missing, a pickle, or XGBoost's binary format."""
+    """The model file of a flavour. Raises UsageError if it is missing, a pickle, or XGBoost's binary format."""
     named = next((about[key] for key in FILE_KEYS if about.get(key)), None)
     file = (folder / str(named)).resolve() if named else None
     if file is None or not file.is_file() or folder.resolve() not in file.parents:

@@ -21,7 +21,7 @@ STATUS = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed"}
 
 
 def open_mlflow(path: Path, options: ReadOptions) -> SourceReading:
-    """The runs and the registry of a store. Raises UsageError where there is none."""
+    """The runs and the registry of a store. Raises UsageError if there is none."""
     del options
     require_source(path)
     store = open_mlflow_store(path)

@@ -61,7 +61,7 @@ class MlflowStore:
 
 
 def open_mlflow_store(path: Path) -> MlflowStore:
-    """The store at a path: an SQLite file, an mlruns folder, or a folder that holds one of them. Raises UsageError where there is none."""
+    """The store at a path: an SQLite file, an mlruns folder, or a folder that holds one of them. Raises UsageError if there is none."""
     database = next((found for found in (path, path / "mlflow.db") if is_sqlite_file(found)), None)
     if database is not None:
         with read_only_sqlite(database, TABLES, "MLflow") as connection:
@@ -190,7 +190,7 @@ def _file_versions(root: Path) -> Iterator[MlflowVersion]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises UsageError where it cannot be read."""
+    """The mapping in a YAML file. Raises UsageError if it cannot be read."""
     import yaml
 
     try:

@@ -66,7 +66,7 @@ def _dataset_record(dataset: Mapping[str, Any], at: str) -> dict[str, Any]:
 
 
 def _dataset(given: Any, where: str) -> dict[str, Any]:
-    """A dataset of an event: name, version, rows, bytes, columns; None where the event does not say it."""
+    """A dataset of an event: name, version, rows, bytes, columns; None if the event does not say it."""
     if not isinstance(given, Mapping):
         raise NoEventError(f"an element of '{where}' is a JSON object")
     name = _qualified(_text(given, "namespace", f"{where}."), _text(given, "name", f"{where}."))
@@ -122,7 +122,7 @@ def _part(event: Mapping[str, Any], field: str) -> Mapping[str, Any]:
 
 
 def _items(event: Mapping[str, Any], field: str) -> Sequence[Any]:
-    """A list of an event, empty where there is none. Raises NoEventError."""
+    """A list of an event, empty if there is none. Raises NoEventError."""
     value = event.get(field)
     if value is not None and not isinstance(value, list):
         raise NoEventError(f"'{field}' is a list of datasets")
@@ -137,12 +137,12 @@ def _list(value: Any) -> Iterator[Any]:
 
 
 def _facet(holder: Mapping[str, Any], name: str, group: str = "facets") -> Mapping[str, Any]:
-    """A facet; empty where it is missing."""
+    """A facet; empty if it is missing."""
     facets = holder.get(group)
     found = facets.get(name) if isinstance(facets, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 
 def _whole(*values: Any) -> int | None:
-    """The first whole number from 0 on; None where there is none."""
+    """The first whole number from 0 on; None if there is none."""
     return next((value for value in values if isinstance(value, int) and not isinstance(value, bool) and value >= 0), None)

@@ -9,7 +9,7 @@ VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
 
 
 def wire_fields(data: bytes) -> Iterator[Field]:
-    """The fields of a message in their order. Raises ValueError where the message is damaged."""
+    """The fields of a message in their order. Raises ValueError if the message is damaged."""
     place, end = 0, len(data)
     while place < end:
         tag, place = _read_varint(data, place)

@@ -146,7 +146,7 @@ def epoch_time_text(seconds: float) -> str:
 
 
 def utc_time_text(text: str, timezone: tzinfo | None, where: str) -> str:
-    """A time as text in RFC 3339 and UTC. A time without an offset is read in the given time zone. Raises UsageError where that is not
+    """A time as text in RFC 3339 and UTC. A time without an offset is read in the given time zone. Raises UsageError if that is not
     known.
 
     A text that is not a time is returned unchanged, so that its record is rejected.
@@ -207,7 +207,7 @@ def steps_of_values(values: Iterable[tuple[str, float, float, int]]) -> Iterator
 
 
 def require_source(path: Path) -> None:
-    """Raise UsageError where the path does not exist."""
+    """Raise UsageError if the path does not exist."""
     if not path.exists():
         raise UsageError("the source is not there", got=str(path), attempt="Check the path")
 

@@ -26,7 +26,7 @@ UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticErro
 
 
 def open_source(tool: str, path: Path, options: ReadOptions) -> SourceReading:
-    """The records in another tool's files. Raises UsageError where the path holds none or is damaged, in one sentence, at once or while
+    """The records in another tool's files. Raises UsageError if the path holds none or is damaged, in one sentence, at once or while
     the items are taken.
     """
     module, function = OPENERS[tool]

@@ -25,7 +25,7 @@ def is_sqlite_file(path: Path) -> bool:
 def read_only_sqlite(path: Path, needed: Sequence[str], tool: str) -> Iterator[sqlite3.Connection]:
     """A read-only connection in one transaction, with rows by column name. needed: tables that the tool's storage has.
 
-    Raises UsageError where the file is damaged, locked or another one.
+    Raises UsageError if the file is damaged, locked or another one.
     """
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=10)
     connection.row_factory = sqlite3.Row

@@ -72,7 +72,7 @@ def table_paths(paths: Sequence[Path]) -> tuple[Path, Path]:
 
 
 def require_decompressed_size(path: Path) -> None:
-    """Raise UsageError where a .gz file holds more than MAX_DECOMPRESSED bytes, which would be in memory at once, or is damaged."""
+    """Raise UsageError if a .gz file holds more than MAX_DECOMPRESSED bytes, which would be in memory at once, or is damaged."""
     size = 0
     try:
         with gzip.open(path) as file:
@@ -86,7 +86,7 @@ def require_decompressed_size(path: Path) -> None:
 
 
 def read_table(path: Path) -> "pa.Table":
-    """The rows of a .csv, .parquet or .jsonl file. Raises UsageError where it cannot be read."""
+    """The rows of a .csv, .parquet or .jsonl file. Raises UsageError if it cannot be read."""
     import pyarrow as pa
 
     name = path.name.lower()
@@ -136,7 +136,7 @@ def current_predictions(
 ) -> CurrentTable:
     """The current rows with a column for each field of a prediction. scores: (class, column) as registered; at: of rows without a time.
 
-    Raises UsageError where a score column is missing.
+    Raises UsageError if a score column is missing.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -191,9 +191,9 @@ def _free_name(name: str, taken: Sequence[str]) -> str:
 def covered_days(
     table: "pa.Table", roles: TableRoles, at: datetime | None, timezone: tzinfo | None, where: str
 ) -> tuple[datetime, datetime] | None:
-    """The whole days in UTC that the rows cover, [start, end); at: of rows without a time. None where the times cannot be read.
+    """The whole days in UTC that the rows cover, [start, end); at: of rows without a time. None if the times cannot be read.
 
-    Raises UsageError where they need a time zone.
+    Raises UsageError if they need a time zone.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -28,7 +28,7 @@ QUIET_SECONDS = 3600.0
 
 
 def open_tensorboard(path: Path, options: ReadOptions) -> SourceReading:
-    """The runs of a log folder, or of one event file. Raises UsageError where there is none."""
+    """The runs of a log folder, or of one event file. Raises UsageError if there is none."""
     require_source(path)
     named = [path] if path.is_file() else sorted(found for found in path.rglob("*tfevents*") if found.is_file() and found.stat().st_size)
     files = [found for found in named if is_event_file(found)]

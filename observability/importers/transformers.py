@@ -31,7 +31,7 @@ RESULTS = ("best_metric", "best_global_step", "best_model_checkpoint", "total_fl
 
 
 def open_transformers(path: Path, options: ReadOptions) -> SourceReading:
-    """The runs of a trainer_state.json, or of a folder with such files. Raises UsageError where there is none.
+    """The runs of a trainer_state.json, or of a folder with such files. Raises UsageError if there is none.
 
     In an output folder, the file of the latest step counts: each checkpoint's file repeats the earlier ones.
     """
@@ -52,7 +52,7 @@ def open_transformers(path: Path, options: ReadOptions) -> SourceReading:
 
 
 def _read_state(file: Path) -> dict[str, Any]:
-    """The content of a file. Raises UsageError where it is no trainer state."""
+    """The content of a file. Raises UsageError if it is no trainer state."""
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:

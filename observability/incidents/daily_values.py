@@ -8,7 +8,7 @@ from typing import Any
 from observability.core.finding import Finding
 
 DayValue = tuple[str, float | None, float | None, float | None]
-"""Day, value, and its interval, None where unknown."""
+"""Day, value, and its interval, None if unknown."""
 WIDTHS = {"serving/drift": 3, "data/quality": 3, "trust/fairness": 5, "serving/latency": 5, "serving/performance": 6}
 """Analyzers whose `by_day` holds a day, the metric's value, and 1 (n), 3 (interval, n) or 4 (interval, labelled, served) more numbers.
 The days of the others hold rows and amounts, which are not the metric.
@@ -16,14 +16,14 @@ The days of the others hold rows and amounts, which are not the metric.
 
 
 def daily_values(analyzer: str, evidence: Mapping[str, Any]) -> list[DayValue]:
-    """The metric of a finding by day; empty where its evidence has no such days."""
+    """The metric of a finding by day; empty if its evidence has no such days."""
     width = WIDTHS.get(analyzer)
     rows = [row for row in evidence.get("by_day") or [] if len(row) == width]
     return [(str(row[0]), row[1], *((row[2], row[3]) if len(row) > 3 else (None, None))) for row in rows]
 
 
 def first_daily_finding(findings: Iterable[Finding]) -> Finding | None:
-    """The first of some findings whose metric is known by day; None where none has days."""
+    """The first of some findings whose metric is known by day; None if none has days."""
     return next((finding for finding in findings if daily_values(finding.analyzer, finding.evidence)), None)
 
 
@@ -71,12 +71,12 @@ def daily_line(
 
 
 def pair_values(evidence: Mapping[str, Any]) -> list[DayValue]:
-    """The daily difference between the two groups whose difference is most significant; empty where it is not known."""
+    """The daily difference between the two groups whose difference is most significant; empty if it is not known."""
     return [(str(row[0]), row[1], row[2], row[3]) for row in evidence.get("pair_by_day") or []]
 
 
 def cost_values(evidence: Mapping[str, Any]) -> list[DayValue]:
-    """The cost per thousand predictions by day or hour; None where nothing was served."""
+    """The cost per thousand predictions by day or hour; None if nothing was served."""
     rows = [row for row in evidence.get("by_day") or [] if len(row) == 3]
     return [(str(at), 1000 * amount / served if served else None, None, None) for at, served, amount in rows]
 
@@ -86,7 +86,7 @@ Band = tuple[float, float, str]
 
 
 def comparison_band(analyzer: str, evidence: Mapping[str, Any]) -> Band | None:
-    """The usual range of a metric: the interval of its baseline, else how far its own past varied; None where neither is known."""
+    """The usual range of a metric: the interval of its baseline, else how far its own past varied; None if neither is known."""
     ends = evidence.get("baseline_low"), evidence.get("baseline_high")
     if ends[0] is not None and ends[1] is not None:
         return float(ends[0]), float(ends[1]), "95 % interval of the baseline"

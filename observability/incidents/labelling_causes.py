@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def suspected_cause(finding: Finding, findings: Sequence[Finding]) -> Finding | None:
-    """The finding among these that a finding about labelling follows; None where it follows none."""
+    """The finding among these that a finding about labelling follows; None if it follows none."""
     follows = finding.evidence.get("follows")
     if not finding.needs_action or not follows:
         return None

@@ -52,7 +52,7 @@ class DriftCounts:
 
     @property
     def undecided_words(self) -> str | None:
-        """`10 cannot be judged`; None where all can."""
+        """`10 cannot be judged`; None if all can."""
         return f"{self.undecided} cannot be judged" if self.undecided else None
 
     def words(self, columns: str = "columns") -> str:

@@ -105,7 +105,7 @@ def continuing_fall(alarming: Sequence[Finding], standing: Sequence[Finding]) ->
 
 
 def drift_without_date(alarming: Sequence[Finding]) -> list[Finding]:
-    """The findings about inputs that are one drift without a date; empty where another change of the inputs is as severe."""
+    """The findings about inputs that are one drift without a date; empty if another change of the inputs is as severe."""
     inputs = [finding for finding in alarming if pipeline_stage(finding) == "input"]
     undated = [finding for finding in inputs if is_undated_drift(finding)]
     drift, _ = continuing_drift(inputs, undated)

@@ -20,7 +20,7 @@ from observability.worker.process import Worker
 
 
 def case(store: Store, prediction_id: str, **options: Any) -> Case:
-    """All evidence about one prediction; `options` are those of `open_case`. Raises NotFoundError where it does not exist; a part that
+    """All evidence about one prediction; `options` are those of `open_case`. Raises NotFoundError if it does not exist; a part that
     fails is None, with the reason in `why`.
     """
     in_progress = open_case(store, prediction_id, **options)
@@ -58,7 +58,7 @@ def open_case(
     worker: Worker | None = None,
     progress: Progress | None = None,
 ) -> CaseInProgress:
-    """The prediction, with its parts computed on request. Raises NotFoundError where it does not exist.
+    """The prediction, with its parts computed on request. Raises NotFoundError if it does not exist.
 
     model: needed only where several models have this id. version, environment: needed only for a prediction of this id that is not the one
     in production. as_of: only what had arrived by then counts. worker: computes results that are not stored.

@@ -38,7 +38,7 @@ class CaseInProgress:
     parts: Mapping[str, CasePart] = field(default_factory=dict)
 
     def part(self, name: str) -> Any:
-        """A part by name (`parts`); None where it fails, with a sentence in `why[name]`."""
+        """A part by name (`parts`); None if it fails, with a sentence in `why[name]`."""
         if name not in self.known:
             self.known[name] = None  # a part that requests itself gets None
             try:

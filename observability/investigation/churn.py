@@ -75,7 +75,7 @@ class ChurnRows:
 
     @property
     def span(self) -> str:
-        """The days of the first and of the last row, as ` of 7 to 8 Mar 2026`; empty where unknown."""
+        """The days of the first and of the last row, as ` of 7 to 8 Mar 2026`; empty if unknown."""
         if self.at is None or not len(self.at):
             return ""
         start, end = (each.astype("datetime64[D]").item() for each in (self.at.min(), self.at.max()))
@@ -93,7 +93,7 @@ def churn(
 ) -> Churn:
     """Rows of this version around the prediction (of a slice), scored also by `other`: as logged in the shadow, else by its artifact.
 
-    Raises NotGivenError where the other version cannot score them, or there are no rows.
+    Raises NotGivenError if the other version cannot score them, or there are no rows.
     """
     version = row.model.version(other)
     if version is None or version.name == row.version.name:

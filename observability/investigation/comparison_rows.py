@@ -66,7 +66,7 @@ class ErrorDefinition:
         return f"error > {self.limit!r}" if self.sign > 0 else f"error < {-self.limit!r}"
 
     def of_row(self, row: Row) -> bool | None:
-        """Whether the case is an error; None where unknown."""
+        """Whether the case is an error; None if unknown."""
         return row.wrong if self.limit is None else None if row.error is None else abs(row.error) > self.limit
 
 
@@ -150,7 +150,7 @@ def row_limit(model: Model, rows: int = MAX_ROWS, cells: int = MAX_CELLS) -> int
 
 
 def labelled_rows_about(case: CaseInProgress) -> "DataFrame":
-    """Labelled rows around the case, without itself, at most MAX_ROWS. Raises NotGivenError where there are none."""
+    """Labelled rows around the case, without itself, at most MAX_ROWS. Raises NotGivenError if there are none."""
     found = labelled_rows_of(case)
     if found.empty:
         raise NotGivenError(f"no other prediction of this version{period_words(case)} is labelled yet")
@@ -212,7 +212,7 @@ def reference_sample(row: Row, rows: int) -> str:
 def error_definition(case: CaseInProgress) -> ErrorDefinition:
     """Definition of an error of this model: decision ≠ label; regression: an error above a quantile (LARGE_ERROR) of the reference.
 
-    Raises NotGivenError where a regression has neither a labelled reference nor labelled rows.
+    Raises NotGivenError if a regression has neither a labelled reference nor labelled rows.
     """
     if case.row.model.task != "regression":
         return ErrorDefinition("a decision that is not the label")
@@ -229,7 +229,7 @@ def error_definition(case: CaseInProgress) -> ErrorDefinition:
 
 
 def same_decision_rows(case: CaseInProgress) -> "DataFrame":
-    """The labelled rows with the decision of the case; all of them for a regression. Raises NotGivenError where there are none."""
+    """The labelled rows with the decision of the case; all of them for a regression. Raises NotGivenError if there are none."""
     frame, decision = labelled_rows_about(case), case.row.decision
     return frame if decision < 0 else frame[frame["decision"] == decision].reset_index(drop=True)
 

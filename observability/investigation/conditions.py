@@ -75,7 +75,7 @@ def condition_mask(condition: Condition, frame: "DataFrame") -> Bools:
 
 
 def slice_of(conditions: tuple[Condition, ...]) -> str | None:
-    """The conditions as a slice of a link: levels, missing values, number bands (catalog.band_limits). None where impossible."""
+    """The conditions as a slice of a link: levels, missing values, number bands (catalog.band_limits). None if impossible."""
     by_column: dict[str, list[Condition]] = {}
     for condition in conditions:
         by_column.setdefault(condition.reference.partition(".")[2] or condition.reference, []).append(condition)
@@ -98,7 +98,7 @@ def slice_value(held: list[Condition]) -> str | None:
 
 
 def search_text(conditions: tuple[Condition, ...]) -> str | None:
-    """The conditions as a query for the page Cases (store/query/search.py). None where a name or level cannot be written in it."""
+    """The conditions as a query for the page Cases (store/query/search.py). None if a name or level cannot be written in it."""
     parts = []
     for condition in conditions:
         name = condition.reference.partition(".")[2] or condition.reference

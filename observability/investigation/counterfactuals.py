@@ -51,7 +51,7 @@ class Found:
 def counterfactuals(
     store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None
 ) -> tuple[Counterfactual, ...]:
-    """At most three changes that give another outcome. Raises NotGivenError where none was found, or there is no model."""
+    """At most three changes that give another outcome. Raises NotGivenError if none was found, or there is no model."""
     return search(store, row, worker=worker, progress=progress).counterfactuals
 
 

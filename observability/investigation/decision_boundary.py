@@ -106,7 +106,7 @@ def nearest_opposite_row(store: Store, row: Row) -> Opposite:
     """The nearest real row with another decision (regression: with a score that reaches the goal), in a bounded sample of the reference
     and of the 90 days before. No model is needed.
 
-    Raises NotGivenError where there is none.
+    Raises NotGivenError if there is none.
     """
     if row.score is None and decided_class(row) < 0:
         raise NotGivenError(f"no answer was logged (status {row.status}), so there is no opposite", where=row.id[:80])
@@ -144,7 +144,7 @@ def nearest_opposite_row(store: Store, row: Row) -> Opposite:
 
 
 def table_value(value: Any) -> Any:
-    """A cell of a table as a plain value; None where missing."""
+    """A cell of a table as a plain value; None if missing."""
     if value is None or value != value:
         return None
     return value.item() if hasattr(value, "item") else value

@@ -44,7 +44,7 @@ MAX_GROUPS, MAX_WEEKS = 12, 26
 
 
 def error_rule_of_case(case: CaseInProgress) -> ErrorRule:
-    """The rule. Raises NotGivenError where the case is correct, too few rows are labelled, or no rule has a higher error rate."""
+    """The rule. Raises NotGivenError if the case is correct, too few rows are labelled, or no rule has a higher error rate."""
     row = case.row
     error = comparison_rows.error_definition(case)
     if error.of_row(row) is False:
@@ -80,7 +80,7 @@ def excess_note(made: ErrorRule, frame: "DataFrame", inside: Bools, wrong: Bools
 
 
 def enough_labelled_rows(case: CaseInProgress, same: "DataFrame | None" = None) -> "DataFrame":
-    """The labelled rows around the case, or with the same decision. Raises NotGivenError where they are too few."""
+    """The labelled rows around the case, or with the same decision. Raises NotGivenError if they are too few."""
     frame = comparison_rows.labelled_rows_about(case) if same is None else same
     if len(frame) < MIN_LABELLED:
         which = "predictions of this version" if same is None else f"{comparison_rows.decided_words(case)}predictions of this version"

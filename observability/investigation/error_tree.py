@@ -83,7 +83,7 @@ class Encoded:
         return f"{self.column.name} is {'not ' if left else ''}{self.level}"
 
     def search(self, cut: float, left: bool, with_missing: bool) -> str | None:
-        """The condition as a query for the page Cases; None where it cannot be written."""
+        """The condition as a query for the page Cases; None if it cannot be written."""
         own = self.column.reference.partition(".")[2]
         name = self.column.reference if own in SEARCH_NAMES else own
         if '"' in name + (self.level or ""):
@@ -95,7 +95,7 @@ class Encoded:
 
 
 def error_tree_nodes(case: CaseInProgress) -> tuple[Node, ...]:
-    """The nodes, parents first. Raises NotGivenError where too few rows are labelled, or none or all are errors."""
+    """The nodes, parents first. Raises NotGivenError if too few rows are labelled, or none or all are errors."""
     frame = enough_labelled_rows(case, comparison_rows.same_decision_rows(case))
     error = comparison_rows.similar_error(case)
     wrong = error.of(frame)

@@ -37,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Happened:
-    """Prediction and outcome. cost: of this error, in `currency`; None where unknown or without an error (`cost_why`)."""
+    """Prediction and outcome. cost: of this error, in `currency`; None if unknown or without an error (`cost_why`)."""
 
     sentence: str
     timeline: tuple[Mark, ...]
@@ -154,8 +154,8 @@ class ErrorRule:
 
     n, errors: rows covered by the rule, and errors among them; rate = errors / n with low, high; coverage: share of all errors. overall:
     error rate of all these rows. weak: whether the rate is significantly higher than the rate of the other rows. slice: as in a link, None
-    where it cannot be expressed. counted: rows of the half. rows: the rows of both halves, in words. all_errors: errors covered in both
-    halves without the case; None where the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed:
+    if it cannot be expressed. counted: rows of the half. rows: the rows of both halves, in words. all_errors: errors covered in both
+    halves without the case; None if the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed:
     False if the errors are known to be no significant excess over rows of the same scores. trend: by week or day, as `by` says.
     """
 
@@ -199,7 +199,7 @@ class Triage:
 @dataclass(frozen=True)
 class InputRepair:
     """The answer with repaired inputs (input_repair.py), simulated. before: the model's answer to the stored input. middle, low, high:
-    median and central 80 % of the answers to `n` repaired inputs. right: repaired answers that are right; None where the label is unknown
+    median and central 80 % of the answers to `n` repaired inputs. right: repaired answers that are right; None if the label is unknown
     or the answer was right. nearer: by how much the median is nearer to the truth, and part: which part of the error that is. key: the
     column of the source.
     """

@@ -71,7 +71,7 @@ class ExcessErrors:
 
 
 def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "errors") -> ExcessErrors | None:
-    """Errors inside a group beyond the number expected from the rows outside with the nearest scores. None where too few rows have a score.
+    """Errors inside a group beyond the number expected from the rows outside with the nearest scores. None if too few rows have a score.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ class SimilarScores:
 
 @computed_once
 def similar_scores(case: CaseInProgress) -> SimilarScores | None:
-    """The rows of a similar score; None where the case is no error, or too few rows are labelled."""
+    """The rows of a similar score; None if the case is no error, or too few rows are labelled."""
     row, frame = case.row, comparison_rows.labelled_rows_of(case)
     if row.score is None or not comparison_rows.error_definition(case).of_row(row):
         return None
@@ -87,7 +87,7 @@ def similar_scores(case: CaseInProgress) -> SimilarScores | None:
 
 
 def wider_scores(sure: Floats, own: float, wrong: Bools) -> SimilarScores | None:
-    """The rows of the WIDE nearest scores; None where they do not err significantly more often than their scores state."""
+    """The rows of the WIDE nearest scores; None if they do not err significantly more often than their scores state."""
     near = np.argsort(np.abs(sure - own), kind="stable")[: min(WIDE, int(WIDE_PART * sure.size))]
     if near.size < NEAREST:
         return None
@@ -215,7 +215,7 @@ def unseen_sentence(case: CaseInProgress) -> str:
 
 @computed_once
 def error_rank(case: CaseInProgress) -> str:
-    """The rank of the error among all labelled predictions of the version, as a sentence; empty where it is not among the largest."""
+    """The rank of the error among all labelled predictions of the version, as a sentence; empty if it is not among the largest."""
     row, regression = case.row, case.row.model.task == "regression"
     every = replace(comparison_rows.window_around(case), start=EPOCH, end=max(case.now, EPOCH))
     frame = case.store.search(every, (), RANKED, "-absolute_error" if regression else "-log_loss")

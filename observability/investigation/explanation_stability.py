@@ -18,7 +18,7 @@ def stability(shown: ArrayLike, by_row: ArrayLike, *, part: bool = False, seed: 
     """Similarity of the shown attributions (features,) to those of bootstrap resamples of the background, by_row (rows, features).
 
     Two figures from 0 to 1: the rank correlation (Spearman, mid-ranks; negative counts as 0) of the absolute attributions, and the share
-    of the three largest that stay among the three largest. None where the background has fewer than 10 rows. The seed fixes the draw.
+    of the three largest that stay among the three largest. None if the background has fewer than 10 rows. The seed fixes the draw.
     part: the model has more features than the shown ones.
     """
     values, rows = np.asarray(shown, np.float64), np.asarray(by_row, np.float64)

@@ -21,7 +21,7 @@ def prediction_row(
     several predictions of the chosen version and environment have the id: the one in production, else the newest (`other_answers` has the
     rest).
 
-    as_of: later labels are left out. Raises NotFoundError where no model has it, or it had not arrived by `as_of`.
+    as_of: later labels are left out. Raises NotFoundError if no model has it, or it had not arrived by `as_of`.
     """
     catalog = store.catalog()
     models = [catalog.model(model)] if model else list(catalog.models)
@@ -55,7 +55,7 @@ def of_model(
     *,
     removed: bool = True,
 ) -> Row | None:
-    """The prediction in one model; None where it does not exist (yet). removed: look also at days that retention removed."""
+    """The prediction in one model; None if it does not exist (yet). removed: look also at days that retention removed."""
     try:
         stored = store.row(model.name, prediction_id, version, environment, removed=removed)
     except NotFoundError:

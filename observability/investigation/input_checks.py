@@ -170,7 +170,7 @@ def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> 
 
 
 def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:
-    """Why a number is out of range; empty where it is not."""
+    """Why a number is out of range; empty if it is not."""
     if math.isnan(value):
         return "" if counts.get(NAN) else "Not a number (NaN); the reference has no NaN."
     if edges.limits is None:
@@ -198,7 +198,7 @@ def usual_lags(case: CaseInProgress) -> dict[str, "NDArray[np.float64]"]:
 
 
 def staleness_reason(age: float, usual: "NDArray[np.float64] | None") -> str:
-    """Why a value is stale; empty where it is not, or too few earlier ages are known."""
+    """Why a value is stale; empty if it is not, or too few earlier ages are known."""
     if usual is None or usual.size < MIN_LAGS:
         return ""
     limit, middle = float(np.quantile(usual, STALE_SHARE)), float(np.median(usual))

@@ -50,7 +50,7 @@ class Donors:
 
 
 def answer_with_repaired_inputs(case: CaseInProgress) -> InputRepair | None:
-    """The answer with repaired inputs; None where no input is suspected. Raises NotGivenError where it cannot be tried."""
+    """The answer with repaired inputs; None if no input is suspected. Raises NotGivenError if it cannot be tried."""
     features = suspected_features(case)
     if not features:
         return None
@@ -66,7 +66,7 @@ def answer_with_repaired_inputs(case: CaseInProgress) -> InputRepair | None:
 
 
 def donor_rows(case: CaseInProgress, features: tuple[str, ...]) -> Donors:
-    """Rows with good values of the features. Raises NotGivenError where there are none."""
+    """Rows with good values of the features. Raises NotGivenError if there are none."""
     columns = [each for each in version_features(case.row.model, case.row.version) if each.name in features]
     near = rows_near_in_time(case)
     near = near[good_rows(case, near, columns)]
@@ -176,7 +176,7 @@ def similar_rows(case: CaseInProgress, columns: list[Column]) -> "DataFrame":
 
 
 def value_in(held: dict[Any, Any], column: Column) -> Any:
-    """The value of a column in a row; None where missing."""
+    """The value of a column in a row; None if missing."""
     value = held[column.reference]
     return None if value is None or value != value else value
 
@@ -229,7 +229,7 @@ def fault_words(case: CaseInProgress, features: tuple[str, ...]) -> str:
 
 def answer_scale(case: CaseInProgress, given: Floats) -> tuple[Floats, float | None]:
     """Scores on one scale with the true value: the probability of the positive class (binary) or of the label (multiclass; of the decided
-    class without one), or the value of a regression; None where the truth is unknown.
+    class without one), or the value of a regression; None if the truth is unknown.
     """
     row = case.row
     if given.ndim == 2:
@@ -241,7 +241,7 @@ def answer_scale(case: CaseInProgress, given: Floats) -> tuple[Floats, float | N
 
 
 def right_answers(case: CaseInProgress, given: Floats) -> Bools | None:
-    """Mask of the right answers: the decision is the label; for a regression, the error is not a large one. None where that is unknown."""
+    """Mask of the right answers: the decision is the label; for a regression, the error is not a large one. None if that is unknown."""
     row = case.row
     if row.model.task == "regression":
         limit = comparison_rows.error_definition(case).limit

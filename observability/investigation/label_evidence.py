@@ -53,7 +53,7 @@ def label_check(case: CaseInProgress) -> LabelCheck:
 
 
 def own_probabilities(row: Row) -> Floats | None:
-    """(classes,) of the case; None where unknown."""
+    """(classes,) of the case; None if unknown."""
     if row.model.task == "multiclass":
         held = row.probabilities or {}
         return np.array([float(held.get(name, np.nan)) for name in row.model.classes]) if held else None

@@ -45,7 +45,7 @@ class WrongLabelOdds:
 
 
 def wrong_label_odds(case: CaseInProgress, confidence: float) -> WrongLabelOdds | None:
-    """`wrong_label_probability` in words; None where it is unknown."""
+    """`wrong_label_probability` in words; None if it is unknown."""
     rate, wrong = wrong_label_rate(case), wrong_label_probability(case, confidence)
     if rate is None or wrong is None:
         return None
@@ -59,7 +59,7 @@ def wrong_label_odds(case: CaseInProgress, confidence: float) -> WrongLabelOdds 
 
 
 def wrong_label_probability(case: CaseInProgress, confidence: float) -> float | None:
-    """Probability that a label is wrong rather than correct and unlikely, 0 to 1; None where the rate of wrong labels is unknown.
+    """Probability that a label is wrong rather than correct and unlikely, 0 to 1; None if the rate of wrong labels is unknown.
     confidence: the model's probability of the label, raised to the observed contradiction rate of rows of which the model is at least as
     sure.
     """

@@ -56,7 +56,7 @@ def rating_fields(extra: Mapping[str, Any]) -> dict[str, float]:
 
 @computed_once
 def rater_support(case: CaseInProgress) -> RaterSupport | None:
-    """The support of the current label by its raters; None where they were not logged, or the borders of the classes are unknown."""
+    """The support of the current label by its raters; None if they were not logged, or the borders of the classes are unknown."""
     revision, classes = case.row.current_revision, case.row.model.classes
     if revision is None or not classes:
         return None
@@ -94,7 +94,7 @@ def probability_within(span: tuple[float, float], mean: float, error: float) -> 
 
 
 def rating_borders(case: CaseInProgress) -> dict[str, tuple[float, float]]:
-    """Lowest and highest mean rating of each class, by the newest labels of the model; empty where the classes overlap."""
+    """Lowest and highest mean rating of each class, by the newest labels of the model; empty if the classes overlap."""
     question = Records("label", columns=("value", "extra"), ever=True, rows=SAMPLE)
     frame = case.store.ask(question, window_until_now(case, case.row.model.name))
     means: dict[str, list[float]] = {}
@@ -112,7 +112,7 @@ def rating_borders(case: CaseInProgress) -> dict[str, tuple[float, float]]:
 
 
 def border_between(low: Floats, high: Floats) -> float | None:
-    """The middle between two classes' means; None where more than MAX_OVERLAP of them lie on the other side."""
+    """The middle between two classes' means; None if more than MAX_OVERLAP of them lie on the other side."""
     border = (np.quantile(low, 1 - MAX_OVERLAP / 2) + np.quantile(high, MAX_OVERLAP / 2)) / 2
     if low.max() <= high.min():
         border = (low.max() + high.min()) / 2

@@ -39,7 +39,7 @@ class Label:
 
 
 def outcome_text(classes: Sequence[str], code: int, number: float) -> str | None:
-    """A label or decision as text: the name of the class, or the number of a regression; None where unknown."""
+    """A label or decision as text: the name of the class, or the number of a regression; None if unknown."""
     if not classes:
         return None if number != number else f"{number:.12g}"
     return classes[code] if 0 <= code < len(classes) else None

@@ -207,7 +207,7 @@ def _open_assignments(
 def next_task(board: LabellingBoard, who: str) -> LabellingTask | None:
     """The item that a person should label now: an open assignment that is not settled, else the most urgent item of the queue.
 
-    None where nothing is left for this person.
+    None if nothing is left for this person.
     """
     for annotator, item, reason, score, policy in board.given:
         if annotator == who and (item in board.waiting or item not in (board.crowd.place if board.crowd else {})):
@@ -230,7 +230,7 @@ def shows_suggestion(item: str, asked: bool) -> bool:
 
 
 def suggestion_of(board: LabellingBoard, item: str) -> tuple[str, float] | None:
-    """The model's class of an item and its probability; None where unknown."""
+    """The model's class of an item and its probability; None if unknown."""
     chances = board.probabilities.get(item, ())
     if not chances and board.crowd is not None and board.crowd.probabilities is not None and item in board.crowd.place:
         chances = tuple(board.crowd.probabilities[board.crowd.place[item]].tolist())
@@ -289,7 +289,7 @@ def skip_records(
 
 
 def assignment_record(board: LabellingBoard, task: LabellingTask, who: str, at: datetime) -> list[dict[str, Any]]:
-    """The assignment of an item that a person took from the queue; empty where it was assigned before."""
+    """The assignment of an item that a person took from the queue; empty if it was assigned before."""
     if task.assigned:
         return []
     record = {"kind": "assignment", "project": board.project, "item": task.item, "annotator": who, "at": at, "policy": task.policy}
@@ -314,7 +314,7 @@ def settled_label(board: LabellingBoard, item: str, who: str, label: str) -> tup
 
 
 def _settled(votes: Mapping[str, str]) -> str | None:
-    """The settled label of one item's votes; None where it is not settled."""
+    """The settled label of one item's votes; None if it is not settled."""
     counted = Counter(votes.values())
     names = sorted(counted)
     if not names or not settled_items(np.array([[counted[name] for name in names]], float))[0]:

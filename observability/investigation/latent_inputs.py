@@ -27,7 +27,7 @@ TOGETHER: Final = SeveralInputs.TOGETHER
 
 
 def latent_features(names: Iterable[str]) -> tuple[str, ...]:
-    """The names of latent features, in the order given; empty where fewer than three share a word."""
+    """The names of latent features, in the order given; empty if fewer than three share a word."""
     words = {name: found.group(1).lower() for name in names if (found := NUMBERED.fullmatch(name))}
     numbers = Counter(words.values())
     return tuple(name for name, word in words.items() if numbers[word] >= MIN_COMPONENTS)

@@ -173,7 +173,7 @@ def is_shown_file(image: LoggedImage, folders: Sequence[Path]) -> bool:
 
 
 def _inside(name: str, folders: Sequence[Path]) -> Path | None:
-    """The file of a path, absolute or relative to a folder, with links resolved; None where it is in none of the folders."""
+    """The file of a path, absolute or relative to a folder, with links resolved; None if it is in none of the folders."""
     for folder in folders:
         root = folder.resolve()
         with suppress(OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a circle

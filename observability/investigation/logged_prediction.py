@@ -95,7 +95,7 @@ class Row:
 
     @property
     def selector(self) -> str | None:
-        """Environment and version, as `shadow/2`, which select this prediction of several with the id; None where it is the only one."""
+        """Environment and version, as `shadow/2`, which select this prediction of several with the id; None if it is the only one."""
         return f"{self.environment}/{self.version.name}" if self.other_answers else None
 
     @cached_property
@@ -111,7 +111,7 @@ class Row:
 
     @property
     def label_source(self) -> str | None:
-        """The source of the current label; None where unknown."""
+        """The source of the current label; None if unknown."""
         return self.current_revision.source if self.current_revision else None
 
     @property
@@ -133,7 +133,7 @@ class Row:
 
     @property
     def error(self) -> float | None:
-        """Regression: score − label; None where unknown."""
+        """Regression: score − label; None if unknown."""
         if self.model.task != "regression" or self.score is None or self.label_number is None:
             return None
         return self.score - self.label_number
@@ -148,7 +148,7 @@ class Row:
 
     @property
     def wrong(self) -> bool | None:
-        """Classification: whether the decision is not the label; None where unknown, and for a regression."""
+        """Classification: whether the decision is not the label; None if unknown, and for a regression."""
         return None if self.model.task == "regression" or self.decision < 0 or self.label_code < 0 else self.decision != self.label_code
 
     def record(self) -> dict[str, Any]:

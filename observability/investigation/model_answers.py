@@ -46,10 +46,10 @@ class Stability:
 class AttributionContrast:
     """Attributions of one prediction against one background: base_value + Σ bars + residual == output, in the space of `link`.
 
-    against: average, similar or twins. background: description; background_rows: None where the trees' own counts are used. outcomes:
+    against: average, similar or twins. background: description; background_rows: None if the trees' own counts are used. outcomes:
     decisions in the background, {class: rows}. bars: largest first. adds_up: the residual is small enough to show the bars. source:
     stored, logged or computed. class_name: multiclass, the explained class. words: sentences. mismatch: by how much the model file gives
-    other scores than the logged ones, here and at its registration; empty where it does not. unit: of a regression's values.
+    other scores than the logged ones, here and at its registration; empty if it does not. unit: of a regression's values.
     """
 
     against: Against

@@ -100,7 +100,7 @@ class Near:
 
 
 def neighbours(case: CaseInProgress) -> tuple[Neighbour, ...]:
-    """The NEAREST labelled rows of the reference and of the period around the case. Raises NotGivenError where there are none."""
+    """The NEAREST labelled rows of the reference and of the period around the case. Raises NotGivenError if there are none."""
     classes, zone = case.row.model.classes, case.row.at.tzinfo
     return tuple(
         Neighbour(
@@ -119,7 +119,7 @@ def neighbours(case: CaseInProgress) -> tuple[Neighbour, ...]:
 @computed_once
 def nearest_labelled(case: CaseInProgress) -> Near:
     """The nearest labelled rows, without the case itself; a row that stands in the period and in the reference counts once. Raises
-    NotGivenError where there are none.
+    NotGivenError if there are none.
     """
     import pandas as pd
 
@@ -197,7 +197,7 @@ class Far:
 
 def reference_distance(case: CaseInProgress) -> Far:
     """The distance of the case to the reference, compared with the distances of reference rows and of current rows. Raises NotGivenError
-    where the reference is too small.
+    if the reference is too small.
     """
     frame = comparison_rows.rows_of_reference(case)
     columns = comparison_rows.compared_features(case.row)

@@ -22,7 +22,7 @@ MAX_ROWS = 500
 
 @dataclass(frozen=True)
 class Twin:
-    """The record of the same request on the other side. side: offline or online. values: by feature, None where missing."""
+    """The record of the same request on the other side. side: offline or online. values: by feature, None if missing."""
 
     id: str
     side: str

@@ -123,7 +123,7 @@ def event_marks(case: CaseInProgress) -> Iterator[Mark]:
 
 
 def reading_instant(text: object) -> datetime | None:
-    """A stored reading time; None where it cannot be parsed."""
+    """A stored reading time; None if it cannot be parsed."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
@@ -132,7 +132,7 @@ def reading_instant(text: object) -> datetime | None:
 
 
 def error_cost_words(row: Row, known: Happened | None) -> str:
-    """The cost of the error with its currency, as `50 USD`; empty where the prediction is no error, or the cost is unknown."""
+    """The cost of the error with its currency, as `50 USD`; empty if the prediction is no error, or the cost is unknown."""
     if known is None or known.cost is None or not row.wrong:
         return ""
     return f"{format_figure(known.cost, 6)} {known.currency or ''}".strip()

@@ -63,7 +63,7 @@ class PredictionMap:
 def prediction_map(store: "Store", model: Model, window: Window, *, embedding: bool = False) -> PredictionMap:
     """The map of a window's predictions: those with the smallest hashes of their ids, at most MAX_POINTS.
 
-    Raises NotGivenError where there are fewer than MIN_POINTS predictions, or no feature varies.
+    Raises NotGivenError if there are fewer than MIN_POINTS predictions, or no feature varies.
     """
     version = model.version(window.version) or model.versions[-1]
     features = version_features(model, version)

@@ -42,12 +42,12 @@ def stored_items(store: "Store", project: str, item: str | None = None) -> dict[
 
 
 def _class_names(classes: Any) -> list[str] | None:
-    """Classes as texts; None where the record has none."""
+    """Classes as texts; None if the record has none."""
     return [str(name) for name in classes] if classes is not None and len(classes) else None
 
 
 def project_model(store: "Store", project: str) -> Model | None:
-    """The classifier whose predictions the project labels; None where it has none."""
+    """The classifier whose predictions the project labels; None if it has none."""
     models = [model for model in store.catalog().models if model.classes]
     return next((model for model in models if project in (model.settings.projects or (model.name,))), None)
 

@@ -216,7 +216,7 @@ INBOXES: Mapping[str, Callable[["Store", Window, int], Inbox]] = {
 
 
 def model_with_labels(store: "Store", window: Window) -> Model:
-    """The model of a window. Raises NotGivenError where it is not registered, since its labels are then not defined."""
+    """The model of a window. Raises NotGivenError if it is not registered, since its labels are then not defined."""
     model = store.catalog().model(window.model)
     if model.task is None:
         raise NotGivenError(
@@ -227,7 +227,7 @@ def model_with_labels(store: "Store", window: Window) -> Model:
 
 def newest_two(store: "Store", model: Model, window: Window) -> tuple[Window, Window]:
     """Windows of the newest version and the one before it among those active in the window; or of the shadow version and production.
-    Raises NotGivenError where only one is active.
+    Raises NotGivenError if only one is active.
     """
     live = store.activity()
     live = live[(live["model"] == model.name) & live["environment"].isin(["production", "shadow"])]

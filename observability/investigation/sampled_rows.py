@@ -120,7 +120,7 @@ def real_rows(store: "Store", row: "Row", *, production: bool = True, features: 
     itself.
 
     The rows with the smallest id hashes, so the sample is always the same. features: the features to read; by default all features of the
-    version. Raises NotGivenError where there are no rows.
+    version. Raises NotGivenError if there are no rows.
     """
     import pandas as pd
 
@@ -168,7 +168,7 @@ def stream_sample(store: "Store", window: Window, columns: Sequence[Column], row
 
 
 def artifact_of(store: "Store", version: Version) -> Path:
-    """The artifact of a version. Raises NotGivenError where it is missing, or is not what was registered."""
+    """The artifact of a version. Raises NotGivenError if it is missing, or is not what was registered."""
     attempt = "Register the version again with --artifact FILE"
     if version.artifact is None:
         problem = f"no model file is stored for version {version.name}, so nothing can be computed with it"

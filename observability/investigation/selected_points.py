@@ -43,7 +43,7 @@ class SelectionErrors:
 @dataclass(frozen=True)
 class SelectionRule:
     """The rule that describes a selection best. n: points that meet it. both: of them selected. chosen: selected points. slice, search:
-    the rule as a slice of a link and as a query for the page Cases; None where it cannot be written so.
+    the rule as a slice of a link and as a query for the page Cases; None if it cannot be written so.
     """
 
     conditions: tuple[Condition, ...]
@@ -108,7 +108,7 @@ def mean_size(model: Model, sizes: Floats) -> Interval:
 
 
 def selection_rule(model: Model, frame: "DataFrame", chosen: Bools) -> SelectionRule | None:
-    """The rule with the largest F1 on these rows; None where all or none are chosen, or no condition can be made."""
+    """The rule with the largest F1 on these rows; None if all or none are chosen, or no condition can be made."""
     if chosen.all() or not chosen.any():
         return None
     options = candidate_conditions(model, frame, chosen)

@@ -204,7 +204,7 @@ class SliceErrors(NamedTuple):
 
 @computed_once
 def slice_errors(case: CaseInProgress) -> SliceErrors | None:
-    """The errors in the case's slice; None where no rule has more errors, or too few rows are left."""
+    """The errors in the case's slice; None if no rule has more errors, or too few rows are left."""
     rule: ErrorRule | None = case.part("rule")
     if rule is None or not rule.weak or not rule.conditions:
         return None

@@ -42,7 +42,7 @@ class WordEffects:
 def word_effects(
     store: "Store", row: Row, text: LoggedText, *, worker: "Worker | None" = None, progress: Progress | None = None
 ) -> WordEffects:
-    """The effects of a text's words. Raises NotGivenError without a model file or a worker, UsageError where the model file does not hold
+    """The effects of a text's words. Raises NotGivenError without a model file or a worker, UsageError if the model file does not hold
     what turns words into features, and the worker's errors.
     """
     artifact_of(store, row.version)

@@ -57,7 +57,7 @@ class LakeConfig:
 
 
 def read_lake_config(home: Path) -> LakeConfig:
-    """The sources of a home; none where there is no file. Raises UsageError for an invalid one."""
+    """The sources of a home; none if there is no file. Raises UsageError for an invalid one."""
     try:
         body = tomllib.loads((home / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -19,7 +19,7 @@ from observability.records.private_file import make_private_folder, sync_folder
 
 
 class FilePlace(ABC):
-    """Files by their names, with / between folders. Every method raises StoreBrokenError where the place cannot be used.
+    """Files by their names, with / between folders. Every method raises StoreBrokenError if the place cannot be used.
 
     address: names the place; holds no credentials. folder: of this machine; None of a bucket.
     """
@@ -37,7 +37,7 @@ class FilePlace(ABC):
 
     @abstractmethod
     def get(self, name: str) -> bytes | None:
-        """The content of a file; None where there is none."""
+        """The content of a file; None if there is none."""
 
     @abstractmethod
     def list_names(self, folder: str) -> list[str]:
@@ -58,7 +58,7 @@ class FilePlace(ABC):
         """
 
     def read(self, name: str) -> bytes:
-        """The content of a file that must be there; StoreBrokenError where it is not."""
+        """The content of a file that must be there; StoreBrokenError if it is not."""
         content = self.get(name)
         if content is None:
             raise StoreBrokenError("a file is missing", where=f"{self.address}/{name}")

@@ -91,7 +91,7 @@ class HttpsRanges(RangedFile):
         self.url, self.mark = url, mark
 
     def range_of(self, start: int, length: int) -> bytes:
-        """The bytes from a place on. Raises StoreBrokenError where the server does not answer them."""
+        """The bytes from a place on. Raises StoreBrokenError if the server does not answer them."""
         status, headers, body = https_answer(self.url, "GET", {"Range": f"bytes={start}-{start + length - 1}"})
         where = self.url.partition("?")[0]
         if status != 206 or len(body) != length:
@@ -119,7 +119,7 @@ class HttpsFile:
         return self.place.text
 
     def list_files(self) -> tuple[list[SourceFile], int]:
-        """The one file. Raises UsageError where it cannot be read in ranges."""
+        """The one file. Raises UsageError if it cannot be read in ranges."""
         name = unquote(urlsplit(self.address).path.rpartition("/")[2])
         if not name.lower().endswith(ENDINGS):
             raise UsageError("the address names no file to load", got=self.address, expected=f"a path that ends with {', '.join(ENDINGS)}")

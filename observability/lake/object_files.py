@@ -158,7 +158,7 @@ def object_fingerprint(about: Any) -> str:
 
 def chosen_files(address: str, names: list[str], about: dict[str, tuple[int, str]], openers: Any) -> tuple[list[SourceFile], int]:
     """The files that are read, by name, and how many have another ending. Names that begin with _ or . are notes of the writer, and
-    files without bytes are marks of folders. Raises NotFoundError where nothing is left.
+    files without bytes are marks of folders. Raises NotFoundError if nothing is left.
     """
     visible = sorted(name for name in names if not any(part.startswith(("_", ".")) for part in name.split("/")) and about[name][0])
     chosen = [name for name in visible if name.lower().endswith(ENDINGS)]

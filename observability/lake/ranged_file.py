@@ -17,7 +17,7 @@ class RangedFile(io.RawIOBase):
 
     @abstractmethod
     def range_of(self, start: int, length: int) -> "Buffer":
-        """The bytes of the file from a place on. Raises StoreBrokenError where they cannot be had."""
+        """The bytes of the file from a place on. Raises StoreBrokenError if they cannot be had."""
 
     def readable(self) -> bool:
         """True."""

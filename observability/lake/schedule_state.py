@@ -13,7 +13,7 @@ STATE = "lake.json"
 
 
 def source_states(home: Path) -> dict[str, dict[str, Any]]:
-    """The last result of each source by name: address, ran, succeeded (the last times), failure, report. Empty where nothing is known."""
+    """The last result of each source by name: address, ran, succeeded (the last times), failure, report. Empty if nothing is known."""
     return read_outcomes(home / STATE)
 
 

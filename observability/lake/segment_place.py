@@ -35,7 +35,7 @@ def segment_names(place: FilePlace, folder: str) -> list[str]:
 
 
 def require_mounted(place: FilePlace, *names: str, attempt: str = "Mount it") -> None:
-    """Raise StoreBrokenError where a folder has none of these files: the shared place always has one of them, so the folder is an empty
+    """Raise StoreBrokenError if a folder has none of these files: the shared place always has one of them, so the folder is an empty
     mount point. A bucket is not checked: it answers or fails.
     """
     if place.folder is not None and not any((place.folder / name).is_file() for name in names):
@@ -62,7 +62,7 @@ def require_collected_place(home: Path, place: FilePlace) -> None:
 
 
 def open_collected_place(home: Path, address: str) -> FilePlace:
-    """The place of collectors at an address; its folder is made where it is new. Raises UsageError, StoreBrokenError where it is away."""
+    """The place of collectors at an address; its folder is made where it is new. Raises UsageError, StoreBrokenError if it is away."""
     path = checked_address(address).path
     if path is not None and not path.is_dir() and str(path) in _noted_places(home):
         raise StoreBrokenError("the place of collectors is not there", where=str(path), attempt="Mount it")

@@ -24,7 +24,7 @@ def packed_vector(vector: Floats) -> str:
 
 
 def unpacked_vector(text: Any) -> Floats | None:
-    """The vector of a text, of length 1; None where it holds none."""
+    """The vector of a text, of length 1; None if it holds none."""
     try:
         numbers = np.frombuffer(base64.b64decode(text, validate=True), np.int8).astype(np.float64)
     except (binascii.Error, TypeError, ValueError):

@@ -113,7 +113,7 @@ def ask_set(
 ) -> AskedSet:
     """Ask every question once, one after the other, until `most_seconds` are over or `stopped`.
 
-    clock, sleep: the time of an answer, and the pause between questions; a test replaces them. Raises UsageError where the environment
+    clock, sleep: the time of an answer, and the pause between questions; a test replaces them. Raises UsageError if the environment
     variable of the token is not set.
     """
     records = tuple(_records(probe, environ, progress, stopped, clock, sleep))

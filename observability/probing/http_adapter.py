@@ -68,7 +68,7 @@ def filled_template(template: Any, question: str) -> Any:
 
 
 def value_at_pointer(body: Any, pointer: str) -> Any:
-    """The value at a JSON pointer (RFC 6901); None where there is none."""
+    """The value at a JSON pointer (RFC 6901); None if there is none."""
     for part in pointer.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(body, dict):
@@ -81,7 +81,7 @@ def value_at_pointer(body: Any, pointer: str) -> Any:
 
 
 def probe_request(probe: ProbeSet, item: ProbeItem, environ: Mapping[str, str]) -> tuple[Request, str]:
-    """The request of a question, and the token that is in it ("" for none). Raises UsageError where the variable is not set."""
+    """The request of a question, and the token that is in it ("" for none). Raises UsageError if the variable is not set."""
     token = ""
     if probe.token:
         token = environ.get(probe.token, "").strip()

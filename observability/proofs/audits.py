@@ -34,7 +34,7 @@ def validity_proof(finding: Finding, context: Context) -> str | None:
 
 
 def audit_conditions(finding: Finding, context: Context) -> str | None:
-    """The WHERE clause of the audit that a finding names; None where it names none."""
+    """The WHERE clause of the audit that a finding names; None if it names none."""
     at, version = instant_from_text(finding.evidence.get("audited_at"), "audited_at"), finding.evidence.get("audited_version")
     if at is None or not isinstance(version, str):
         return None

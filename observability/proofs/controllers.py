@@ -12,7 +12,7 @@ from observability.proofs.rows import number_literal, time_literal, where_clause
 def decisions_sql(finding: Finding, context: Context) -> str | None:
     """The start of a query: the decisions of a controller in its evaluated days, with both outcomes and who steered.
 
-    None where the model is not known.
+    None if the model is not known.
     """
     models: Mapping[str, Model] = context.counters.get("models") or {}
     model = models.get(finding.model or "")

@@ -7,7 +7,7 @@ from observability.proofs.rows import known_predictions, number_literal, text_li
 
 
 def device_disagreement_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share; None where a sample of the rows was compared."""
+    """The SQL of the share; None if a sample of the rows was compared."""
     if not finding.evidence.get("whole"):
         return None
     regression = context.model.task == "regression"

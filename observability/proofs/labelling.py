@@ -115,7 +115,7 @@ SELECT sum((hits_a * b - hits_b * a) / (a + b)) / sum(a * b / (a + b)) AS sugges
 
 
 def _annotator_of(finding: Finding) -> str | None:
-    """The annotator that a finding is about; None where it is about all of them."""
+    """The annotator that a finding is about; None if it is about all of them."""
     if finding.subject.startswith("annotator="):
         return finding.subject.removeprefix("annotator=")
     _, found, name = finding.subject.rpartition("/annotator:")

@@ -32,7 +32,7 @@ def performance_proof(finding: Finding, context: Context) -> str | None:
 
 
 def metric_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
-    """The SQL of a performance metric of the model's task over some rows; None where it has none."""
+    """The SQL of a performance metric of the model's task over some rows; None if it has none."""
     if context.model.task == "regression":
         return _regression_sql(metric, rows)
     if metric in ("log_loss", "brier"):

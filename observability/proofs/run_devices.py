@@ -18,7 +18,7 @@ FIGURES_OF_DEVICES = {
 
 
 def run_device_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a figure of one device of a run; None where the finding does not name the device."""
+    """The SQL of a figure of one device of a run; None if the finding does not name the device."""
     kept = finding.evidence.get("reader")
     if kept is None:
         return None

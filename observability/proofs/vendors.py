@@ -123,7 +123,7 @@ def _model_of(finding: Finding, context: Context) -> Model | None:
 def _answers_sql(finding: Finding, context: Context) -> str | None:
     """The start of a query: the last answer to each question of each round (`asked`), the rounds, and the newest one of the window.
 
-    None where the model is not known.
+    None if the model is not known.
     """
     model = _model_of(finding, context)
     if model is None:

@@ -169,6 +169,6 @@ def entry_week(entry: decision_items.DecisionEntry) -> Week:
 
 
 def frozen_findings(earlier: Sequence[Body], review: str | None) -> list[Body]:
-    """The findings of an earlier frozen week; none where it is not in `earlier`."""
+    """The findings of an earlier frozen week; none if it is not in `earlier`."""
     body = next((week for week in earlier if week["review"] == review), None)
     return [finding for part in body["models"] for finding in part["findings"]] + body["records"] if body else []

@@ -17,7 +17,7 @@ WITHOUT_SLICES = "operations/"
 
 @dataclass(frozen=True)
 class ItemFigure:
-    """The figure of an agenda item: its leading finding in one model. days: empty where the metric has none. worst: the frozen finding
+    """The figure of an agenda item: its leading finding in one model. days: empty if the metric has none. worst: the frozen finding
     about the worst slice of the model, or None; always None for a finding about operations.
     """
 
@@ -62,7 +62,7 @@ class ItemFigure:
 
     @property
     def worst_words(self) -> str | None:
-        """The worst slice with its value; None where no slice needs action."""
+        """The worst slice with its value; None if no slice needs action."""
         if self.worst is None:
             return None
         value = value_with_interval(self.worst["value"], self.worst["low"], self.worst["high"], self.worst["unit"])

@@ -29,7 +29,7 @@ MAX_ENTRIES = 2000
 
 @dataclass(frozen=True)
 class Entry:
-    """One event. title: one sentence; author: None where nobody is recorded.
+    """One event. title: one sentence; author: None if nobody is recorded.
 
     about: the things to which it refers, by name (prediction, incident, action, decision, version, dataset, until).
     """

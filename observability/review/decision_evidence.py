@@ -14,7 +14,7 @@ STEPS = {"challenger": "changes", "action": "promises"}
 
 @dataclass(frozen=True)
 class Evidence:
-    """One reference. review, item: ids, None where the text does not contain them."""
+    """One reference. review, item: ids, None if the text does not contain them."""
 
     title: str
     review: str | None = None

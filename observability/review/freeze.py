@@ -69,7 +69,7 @@ def is_frozen(store: Store, review: str) -> bool:
 
 
 def week_body(store: Store, review: str) -> Body | None:
-    """The numbers of a frozen week; None where it is not frozen. The first freezing counts; models removed since are missing."""
+    """The numbers of a frozen week; None if it is not frozen. The first freezing counts; models removed since are missing."""
     frame = store.ask(Records("review", ("at", "author", "model", "body"), ever=True, only=(("review", review),)), EVER)
     heads = frame[frame["model"].isna()]
     if heads.empty:

@@ -74,7 +74,7 @@ def new_fall_within(incident: Body, part: Body) -> str:
 
 
 def new_details_reason(incident: Body, findings: Mapping[str, Body]) -> str:
-    """`New in it: root mean squared error.`: what is new in an incident beside its lead; empty where nothing is, or the lead is new.
+    """`New in it: root mean squared error.`: what is new in an incident beside its lead; empty if nothing is, or the lead is new.
 
     findings: the model's frozen findings by id.
     """

@@ -86,7 +86,7 @@ def touched_slice(lead: Finding) -> Slice | None:
 
 
 def excess_error_words(incident: Incident, unit: str | None) -> str:
-    """How much more absolute error the labelled predictions have than at the reference's mean, in the label's unit; empty where the
+    """How much more absolute error the labelled predictions have than at the reference's mean, in the label's unit; empty if the
     incident has no such finding.
     """
     about = (each for each in incident.findings if each.metric == "mae" and not each.slice and each.against == "reference")
@@ -180,7 +180,7 @@ def overrepresented_groups(ask: Ask, model: Model, window: Window, began: dateti
 
 
 def level_shares(name: str, touched: "DataFrame", others: "DataFrame") -> list[Body]:
-    """Each level's share on both sides with the p-value of a two-proportion z test on effective sample sizes; empty where a side is too
+    """Each level's share on both sides with the p-value of a two-proportion z test on effective sample sizes; empty if a side is too
     small.
     """
     from scipy.special import ndtr

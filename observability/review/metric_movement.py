@@ -62,7 +62,7 @@ class MetricMovement:
 def movement_of_action(store: Store, target: Target, since: Week, done: Week | None, now: Week) -> MetricMovement:
     """Change of an action's target from the week of the action (`since`) to the week `now`, judged in the weeks after it was done.
 
-    done: the week in which it was done, None while it is not. Raises NotFoundError where the model was removed.
+    done: the week in which it was done, None while it is not. Raises NotFoundError if the model was removed.
     """
     if done is not None and done >= now:
         return MetricMovement("too early", f"Done in {done}: judged from {done.back(-1)} on.", "weeks")
@@ -77,7 +77,7 @@ def movement_of_action(store: Store, target: Target, since: Week, done: Week | N
 def metric_movement(store: Store, target: Target, since: Week, now: Week) -> MetricMovement:
     """Change of the target from the week of the action (`since`) to the week `now`, as known at the end of `now`.
 
-    Raises NotFoundError where the model was removed.
+    Raises NotFoundError if the model was removed.
     """
     model = store.catalog().model(target.model)
     if target.analyzer in SAME_ROWS and target.subject == "model":

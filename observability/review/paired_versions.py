@@ -40,7 +40,7 @@ def compare_paired(store: "Store", model: Model, metric: str, since: Week, now: 
     """Compare the version that was introduced since with the version that served in the week `since`, on rows of the week `now` (or of a
     slice in it), as known at the end of that week.
 
-    None where no other version is active, or the older one has no matching rows and cannot be replayed.
+    None if no other version is active, or the older one has no matching rows and cannot be replayed.
     """
     served = predictions_by_version(store, model, since, "production")
     then = version_with_most(served)

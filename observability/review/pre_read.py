@@ -31,7 +31,7 @@ MAX_REASONS = 2
 def pre_read_text(store: "Store", review: str, now: datetime, dashboard: str = "") -> str:
     """The agenda of a frozen week as plain text. dashboard: the address for links; without it there are none.
 
-    Raises NotFoundError where the week is not frozen.
+    Raises NotFoundError if the week is not frozen.
     """
     return pre_read(store, review, now, dashboard)[0]
 
@@ -101,7 +101,7 @@ def pre_read_is_due(config: AlertConfig, now: datetime) -> bool:
 
 
 def pre_read_messages(store: "Store", review: str, channels: Sequence[str], config: AlertConfig, now: datetime) -> list[Body]:
-    """One `message` record for each channel. Raises NotFoundError where the week is not frozen."""
+    """One `message` record for each channel. Raises NotFoundError if the week is not frozen."""
     (text, drawn), start = pre_read(store, review, now, config.dashboard), config.send_at(now)
     message = {"kind": "message", "at": now, "state": "queued", "title": f"Pre-read: model review {review}", "text": text}
     message["figures"] = [line.to_json() for line in drawn]

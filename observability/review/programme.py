@@ -30,7 +30,7 @@ SHARES: tuple[Measure, ...] = ("kept", "useful")
 MIN_ITEMS = 3
 """Minimum number of items for a month's value."""
 Onsets = Mapping[str, datetime | None]
-"""The onset of every incident of the frozen weeks by its id; None where the counts did not date it."""
+"""The onset of every incident of the frozen weeks by its id; None if the counts did not date it."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def resolved_at(alert: Alert) -> datetime | None:
 
 
 def hours_between(start: datetime | None, end: datetime | None) -> float | None:
-    """Hours from one instant to another; None where one is unknown, or they are in the wrong order."""
+    """Hours from one instant to another; None if one is unknown, or they are in the wrong order."""
     return (end - start).total_seconds() / 3600 if start is not None and end is not None and start <= end else None
 
 

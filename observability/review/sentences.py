@@ -22,7 +22,7 @@ OLDER = "Not recorded when this week was frozen."
 
 
 def stake_sentences(part: Body, incident: str) -> tuple[str, str] | None:
-    """(affected predictions and cost, affected groups) of an incident; None where its stake was not computed."""
+    """(affected predictions and cost, affected groups) of an incident; None if its stake was not computed."""
     if "stakes" not in part:
         return (OLDER, "")
     if "why" in part["stakes"]:
@@ -138,7 +138,7 @@ def audit_results_words(audit: Body) -> str:
 
 
 def inputs_sentence(part: Body) -> str:
-    """The first three inputs by drift and importance; empty where none was ranked."""
+    """The first three inputs by drift and importance; empty if none was ranked."""
     found = part.get("inputs", {})
     if "rows" not in found:
         return str(found.get("why", "")) if part["served"] else ""
@@ -150,7 +150,7 @@ def inputs_sentence(part: Body) -> str:
 
 
 def label_intake_sentences(found: Body) -> dict[str, tuple[str | None, str | None]]:
-    """(figure, text below it) of the queue, agreement, price and budget; None where unknown."""
+    """(figure, text below it) of the queue, agreement, price and budget; None if unknown."""
     queue, agreed, price, month = (found.get(name) for name in ("queue", "agreement", "price", "budget"))
     cells: dict[str, tuple[str | None, str | None]] = dict.fromkeys(("queue", "agreement", "price", "budget"), (None, None))
     if queue:

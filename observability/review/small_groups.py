@@ -49,5 +49,5 @@ def _is_only_about(item: Body, incidents: set[str], findings: set[str]) -> bool:
 
 
 def suppressed_words(count: int) -> str:
-    """The sentence that says how many findings a file leaves out; empty where it leaves out none."""
+    """The sentence that says how many findings a file leaves out; empty if it leaves out none."""
     return f"Left out: {plural(count, 'finding')} about groups of fewer than {MIN_ROWS} rows." if count else ""

@@ -31,7 +31,7 @@ BUDGET = 0.0143
 def replay_on_augmentation(
     ask: Ask, fault: AugmentationFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in an audit of an augmentation, for one model or for all. Raises UsageError where no audit can have it."""
+    """Plant the fault in an audit of an augmentation, for one model or for all. Raises UsageError if no audit can have it."""
     audits = augmentation_audits(ask(AUGMENTATION_AUDITS, Window("", EPOCH, now)))
     return replay_augmentation_fault([each for each in audits if model in (None, each.model)], fault, strength, seed)
 
@@ -39,7 +39,7 @@ def replay_on_augmentation(
 def replay_augmentation_fault(
     audits: list[AugmentationAudit], fault: AugmentationFault, strength: Strength = "middle", seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in an audit and evaluate it. Raises UsageError where no audit can have it."""
+    """Plant the fault in an audit and evaluate it. Raises UsageError if no audit can have it."""
     targets = [audit for audit in audits if can_have_fault(audit)]
     if not targets:
         wanted = f"an audit of an augmentation with {MIN_SEEDS} seeds, two slices and copies, that raises nothing by itself"

@@ -85,7 +85,7 @@ class CleanStream:
 
     @cached_property
     def luck(self) -> DayCorrelation | None:
-        """The correlation of rows within a day; None where there is none."""
+        """The correlation of rows within a day; None if there is none."""
         return DayCorrelation.of(self.base.pool, self.day_effect) if self.day_effect else None
 
     def day(self, number: int) -> LogRows:

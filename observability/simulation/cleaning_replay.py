@@ -30,13 +30,13 @@ BUDGET = 0.0143
 
 
 def replay_on_cleaning(ask: Ask, fault: CleaningFault, strength: Strength, now: datetime, *, seed: int = 0) -> RecordDetection:
-    """Plant the fault in a rule of the store. Raises UsageError where none can have it."""
+    """Plant the fault in a rule of the store. Raises UsageError if none can have it."""
     frame = ask(replace(cleaning.CLEANINGS, ever=True), Window("", EPOCH, now))
     return replay_cleaning_fault(applied_runs(frame).reset_index(drop=True), fault, strength, seed)
 
 
 def replay_cleaning_fault(runs: "DataFrame", fault: CleaningFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in the last week of one rule and evaluate it. Raises UsageError where no rule can have it."""
+    """Plant the fault in the last week of one rule and evaluate it. Raises UsageError if no rule can have it."""
     targets = [each for each in _targets(runs) if not any(needs_action(one.severity) for one in _cleaning_findings(runs, each[0]))]
     if not targets:
         wanted = f"a rule that raises nothing, with {MIN_PAST_VALUES} runs before its last week and groups of {GROUP_ROWS} rows or more"

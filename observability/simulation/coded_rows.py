@@ -36,7 +36,7 @@ class CodedRows:
 
     @property
     def weights(self) -> Array | None:
-        """The weights, 1 where not given; None where all are 1."""
+        """The weights, 1 where not given; None if all are 1."""
         weights = self.rows.get("weight")
         return None if weights is None or np.isnan(weights).all() else np.where(np.isnan(weights), 1.0, weights)
 

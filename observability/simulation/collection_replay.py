@@ -37,7 +37,7 @@ def replay_on_device(
 ) -> RecordDetection:
     """Plant the fault in a device of the source, else of the source with the newest batch that can have it.
 
-    Raises UsageError where no device can have the fault.
+    Raises UsageError if no device can have the fault.
     """
     batches = ask(replace(devices.BATCHES, numbers=()), Window("", EPOCH, now))
     batches = batches[batches["source"] == source] if source else batches
@@ -47,7 +47,7 @@ def replay_on_device(
 def replay_device_fault(
     batches: "DataFrame", fault: DeviceFault, strength: Strength = "middle", seed: int = 0, *, looks: int | None = None
 ) -> RecordDetection:
-    """Plant the fault in the batches of one device and evaluate it. Raises UsageError where no device can have the fault.
+    """Plant the fault in the batches of one device and evaluate it. Raises UsageError if no device can have the fault.
 
     looks: how many of the last evaluations are made, None for all.
     """

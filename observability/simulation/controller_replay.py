@@ -30,7 +30,7 @@ MIN_DECISIONS = 200
 def replay_on_controller(
     ask: Ask, fault: ControllerFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the decisions of a model, else of the model with most of them. Raises UsageError where none can have it."""
+    """Plant the fault in the decisions of a model, else of the model with most of them. Raises UsageError if none can have it."""
     decisions = ask(DECISIONS, Window("", EPOCH, now))
     return replay_controller_fault(decisions[decisions["model"] == model] if model else decisions, fault, strength, seed)
 
@@ -38,7 +38,7 @@ def replay_on_controller(
 def replay_controller_fault(
     decisions: "DataFrame", fault: ControllerFault, strength: Strength = "middle", seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the newest week of a controller, and evaluate it. Raises UsageError where none can have it."""
+    """Plant the fault in the newest week of a controller, and evaluate it. Raises UsageError if none can have it."""
     wanted = f"a controller with {MIN_DECISIONS} decisions of its model in a week"
     if decisions.empty:
         raise UsageError(f"no controller to plant {fault.name} on", got="no decisions", expected=wanted)

@@ -44,12 +44,12 @@ class RecordDetection:
 
     @property
     def first_said(self) -> int | None:
-        """Steps or days from the onset to the first alarm that is not made without the fault; None where there is none."""
+        """Steps or days from the onset to the first alarm that is not made without the fault; None if there is none."""
         return next((each.after for each in self.looks if each.alarms), None)
 
     @property
     def first_named(self) -> int | None:
-        """Steps or days from the onset to the first alarm about the target; None where there is none."""
+        """Steps or days from the onset to the first alarm about the target; None if there is none."""
         return next((each.after for each in self.looks if any(one.subject == self.target for one in each.alarms)), None)
 
     @property

@@ -29,13 +29,13 @@ BUDGET = 0.0143
 def replay_on_edge_fleet(
     ask: Ask, fault: EdgeFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the devices of a model, else of the model with most reports. Raises UsageError where none can have it."""
+    """Plant the fault in the devices of a model, else of the model with most reports. Raises UsageError if none can have it."""
     reports = ask(REPORTS, Window("", EPOCH, now))
     return replay_edge_fault(reports[reports["model"] == model] if model else reports, fault, strength, seed)
 
 
 def replay_edge_fault(reports: "DataFrame", fault: EdgeFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in one class or ring of devices, or in all, and evaluate the week. Raises UsageError where none can have it."""
+    """Plant the fault in one class or ring of devices, or in all, and evaluate the week. Raises UsageError if none can have it."""
     word = GROUPS[fault.group]
     wanted = f"a {word} of {edge_fleet.MIN_DEVICES} devices with reports in the last week and the four before it"
     if reports.empty:

@@ -35,14 +35,14 @@ HASH, CANARY, ITEMS = "sha256:expected", "planted mark", ("contract", "region", 
 def replay_on_exports(
     ask: Ask, fault: ExportFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in exports to a recipient; only in exports of one model, if it is named. Raises UsageError where nothing was
+    """Plant the fault in exports to a recipient; only in exports of one model, if it is named. Raises UsageError if nothing was
     exported.
     """
     return replay_export_fault(ask(EXPORTS, Window(model or "", EPOCH, now)), fault, strength, seed)
 
 
 def replay_export_fault(rows: "DataFrame", fault: ExportFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in the last week of a recipient's exports and evaluate it. Raises UsageError where nothing was exported."""
+    """Plant the fault in the last week of a recipient's exports and evaluate it. Raises UsageError if nothing was exported."""
     outside = [
         row for row in rows.to_dict("records") if not (isinstance(row["extra"], Mapping) and row["extra"].get("source") == OWN_SOURCE)
     ]

@@ -37,7 +37,7 @@ TARGET_PARTS = {
 
 @dataclass(frozen=True)
 class FaultTargets:
-    """A base with its fault targets. number and the others: column references; slice, group: (reference, level); None where the base has
+    """A base with its fault targets. number and the others: column references; slice, group: (reference, level); None if the base has
     none.
 
     scales: mean and standard deviation of each number in the pool.
@@ -57,7 +57,7 @@ class FaultTargets:
     scales: dict[str, tuple[float, float]]
 
     def lacks(self, needs: tuple[str, ...]) -> str | None:
-        """Why a fault that needs these parts cannot be planted; None where it can."""
+        """Why a fault that needs these parts cannot be planted; None if it can."""
         missing = [each for each in needs if not self.has(each)]
         return f"{TARGET_PARTS[missing[0]]}" if missing else None
 

@@ -53,7 +53,7 @@ def _planted(plant: FramesPlant, *, counts: bool) -> PlantedFrames:
 
 
 def _server_answers(plant: FramesPlant) -> "DataFrame":
-    """The answers of a model that can be compared. Raises UsageError where they are too few."""
+    """The answers of a model that can be compared. Raises UsageError if they are too few."""
     rows, task = plant.frames["answers"], plant.context.model.task
     known = rows["score"].notna() if task == "regression" else rows["decision"] >= 0
     if task is None or known.sum() < 10 * MIN_COMPARED_ANSWERS:

@@ -53,7 +53,7 @@ class RunFaultPlant:
         return UsageError(f"run {self.run} cannot have this fault", got=got, expected=expected)
 
     def curves(self, which: str | None = None) -> dict[str, MetricCurve]:
-        """The run's finite curves of known direction, of training or held-out rows where given. Raises UsageError where there is none."""
+        """The run's finite curves of known direction, of training or held-out rows where given. Raises UsageError if there is none."""
         found = {
             name: each.finite
             for name, each in metric_curves(self.steps).items()
@@ -92,7 +92,7 @@ class RunFault(DescribedFault):
 
 
 def _mapped_numbers(steps: "DataFrame", column: str, change: Callable[[Any, str, float], Any]) -> "DataFrame":
-    """Steps with the numbers of a mapping changed: (step record, name, number) to the new value, or to None where it stays."""
+    """Steps with the numbers of a mapping changed: (step record, name, number) to the new value, or to None if it stays."""
     after = steps.copy()
     cells: list[Any] = []
     for record in steps.to_dict("records"):
@@ -166,7 +166,7 @@ def overfitting(plant: RunFaultPlant) -> PlantedRun:
 
 
 def _signal_metrics(plant: RunFaultPlant, kind: str) -> set[str]:
-    """The run's metrics of one signal. Raises UsageError where none has enough steps."""
+    """The run's metrics of one signal. Raises UsageError if none has enough steps."""
     found = {name for name, each in metric_curves(plant.steps).items() if signal_of(name) == kind and len(each.finite.values) >= 20}
     if not found:
         raise plant.unfit(f"no metric of {kind.replace('_', ' ')}", "a metric as grad_norm, dead_units, update_ratio or learning_rate")

@@ -44,13 +44,13 @@ class FormTarget:
 def replay_on_form(
     ask: Ask, fault: FormFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in a form of the newest audits, for one model or for all. Raises UsageError where no form can have it."""
+    """Plant the fault in a form of the newest audits, for one model or for all. Raises UsageError if no form can have it."""
     audits = latest_audits(trade_off_audits(ask(PRECISION_AUDITS, Window("", EPOCH, now))))
     return replay_form_fault([each for each in audits if model in (None, each.model)], fault, strength, seed)
 
 
 def replay_form_fault(audits: list[TradeOffAudit], fault: FormFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in a form and evaluate its audit. Raises UsageError where no form can have it."""
+    """Plant the fault in a form and evaluate its audit. Raises UsageError if no form can have it."""
     targets = [target for audit in audits for target in form_targets(audit)]
     if not targets:
         wanted = f"a form beside the served one that changes at most {MAX_FLIPS:.0%} of decisions, with slices of {MIN_PROBES} rows"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def replay_on_frames(
     engine: "Engine", fault: FrameFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault on what a model has, or the first that can have it. Raises UsageError where none can."""
+    """Plant the fault on what a model has, or the first that can have it. Raises UsageError if none can."""
     analyzer = next(each for each in discover() if each.name == fault.analyzer)
     why: UsageError | None = None
     for context in _contexts(engine, analyzer, now, model):
@@ -55,7 +55,7 @@ def _contexts(engine: "Engine", analyzer: Analyzer, now: datetime, model: str | 
 def replay_frame_fault(
     frames: Mapping[str, "DataFrame"], context: Context, fault: FrameFault, strength: Strength = "middle", seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault on frames of its analyzer and evaluate them. Raises UsageError where they lack the columns that it needs."""
+    """Plant the fault on frames of its analyzer and evaluate them. Raises UsageError if they lack the columns that it needs."""
     analyzer = next(each for each in discover() if each.name == fault.analyzer)
     planted = fault.plant(FramesPlant(frames, context, fault.amount(strength), np.random.default_rng([seed, 59])))
 

@@ -75,7 +75,7 @@ def _class_shares(store: "Store", model: Model, window: Window) -> dict[str, flo
 def replay_labelling_fault(
     project: LabellingRecords, model: Model, fault: LabelFault, strength: Strength = "middle", seed: int = 0, *, looks: int = DAYS
 ) -> RecordDetection:
-    """Plant the fault in the records and evaluate it day by day. Raises UsageError where the records lack what the fault needs.
+    """Plant the fault in the records and evaluate it day by day. Raises UsageError if the records lack what the fault needs.
 
     looks: how many of the last days are evaluated.
     """

@@ -35,7 +35,7 @@ SERVICE = ("replica", "device", "subject", "latency_ms", "energy_j", "cost")
 def simulation_base(store: "Store", name: str, *, source: BaseSource = "auto", seed: int = 0) -> SimulationBase:
     """The base of a model. source: draw clean days from its past predictions, or from its reference.
 
-    Raises NotFoundError for an unknown model, UsageError where it has no reference, or no past.
+    Raises NotFoundError for an unknown model, UsageError if it has no reference, or no past.
     """
     model = store.catalog().model(name)
     served_last = _last_served(store, name)

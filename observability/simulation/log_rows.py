@@ -4,13 +4,13 @@ One array a column, all of one length:
 
 | column | holds |
 |---|---|
-| `id`, `version`, `replica`, `device`, `subject`, `status` | text, None where not said |
+| `id`, `version`, `replica`, `device`, `subject`, `status` | text, None if not said |
 | `at`, `arrived`, `label_arrived` | datetime64[us] in UTC: when it happened, when it and its label arrived; NaT where no label ever comes |
 | `score`, `score.0`…, `threshold`, `latency_ms`, `energy_j`, `cost`, `weight` | float64, NaN where not said |
 | `label` | float64: class index, for regression the value; NaN where there is none |
 | `feature.NAME`, `group.NAME` | float64 of numbers, text of categories and booleans (`true`, `false`); NaN and None are null |
 | `mark.NAME` | int8, of feature NAME: ABSENT or WRONG_TYPE (aggregate.py) where it did not come, or came as text; else 0 |
-| `extra.NAME` | float64 or text, of a feature that nobody registered; NaN and None where it did not come |
+| `extra.NAME` | float64 or text, of a feature that nobody registered; NaN and None if it did not come |
 | `copies` | int64: how often the same line came again |
 """
 
@@ -39,7 +39,7 @@ class LogRows:
         return self.columns[name]
 
     def get(self, name: str) -> Array | None:
-        """A column, None where there is none."""
+        """A column, None if there is none."""
         return self.columns.get(name)
 
     def put(self, columns: Mapping[str, Array]) -> "LogRows":

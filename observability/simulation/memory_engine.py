@@ -130,7 +130,7 @@ class MemoryEngine(Engine):
         return frame.astype({**kinds, "rows": np.int64})
 
     def newest_record(self, kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
-        """Event time of the newest record of some kinds before an instant; None where there is none."""
+        """Event time of the newest record of some kinds before an instant; None if there is none."""
         found = []
         for kind in kinds:
             frame = self.ask(Records(kind, ever=True, rows=1), Window(model, EPOCH, before, as_of=as_of))
@@ -370,7 +370,7 @@ def _array_instant(when: datetime) -> Any:
 
 
 def _arrival_limit(window: Window) -> Any:
-    """The instant by which rows must have arrived; None where all of them count."""
+    """The instant by which rows must have arrived; None if all of them count."""
     return None if window.as_of is None or window.environment == "reference" else _array_instant(window.as_of)
 
 
@@ -395,7 +395,7 @@ def _next_hour(when: Any) -> Any:
 
 
 def _ragged_bounds(window: Window) -> tuple[datetime, datetime] | None:
-    """Start and end of a window that does not fall on whole days; None where it does, or has no time."""
+    """Start and end of a window that does not fall on whole days; None if it does, or has no time."""
     if window.environment == "reference" or window.on_grain(timedelta(days=1)):
         return None
     return window.start, window.end

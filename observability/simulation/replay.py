@@ -65,7 +65,7 @@ class FaultScenario:
 
     @property
     def lacks(self) -> str | None:
-        """Why the fault cannot be planted on this base; None where it can."""
+        """Why the fault cannot be planted on this base; None if it can."""
         return None if self.fault is None else self.scene.lacks(self.fault.needs)
 
     def planted(self, number: int, clean: LogRows) -> LogRows:

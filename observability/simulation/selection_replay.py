@@ -29,7 +29,7 @@ CHALLENGER, ROWS, SWAPPED = "challenger", 2500, 0.1
 
 
 def replay_on_selection(ask: Ask, model: Model, fault: SelectionFault, strength: Strength, now: datetime, seed: int = 0) -> RecordDetection:
-    """Plant the fault beside the newest version of a model that served. Raises UsageError where it has too few labelled answers."""
+    """Plant the fault beside the newest version of a model that served. Raises UsageError if it has too few labelled answers."""
     for version in reversed(model.versions):
         columns = (*selection.COLUMNS, *(each.reference for each in model.features()))
         rows = ask(Sample("outcomes", columns, ROWS), Window(model.name, EPOCH, now, version.name))

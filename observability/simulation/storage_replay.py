@@ -31,12 +31,12 @@ BUDGET = 0.0143
 
 
 def replay_on_storage(ask: Ask, fault: StorageFault, strength: Strength, now: datetime, *, seed: int = 0) -> RecordDetection:
-    """Plant the fault in a place of the store. Raises UsageError where none can have it."""
+    """Plant the fault in a place of the store. Raises UsageError if none can have it."""
     return replay_storage_fault(ask(PLACE_REPORTS, Window("", EPOCH, now)), fault, strength, seed)
 
 
 def replay_storage_fault(reports: "DataFrame", fault: StorageFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in the last week of a place and evaluate it. Raises UsageError where none can have it."""
+    """Plant the fault in the last week of a place and evaluate it. Raises UsageError if none can have it."""
     import pandas as pd
 
     end = reports["at"].max() + timedelta(seconds=1) if len(reports) else EPOCH.replace(tzinfo=None)

@@ -29,12 +29,12 @@ Ask = Callable[[Records, Window], "DataFrame"]
 def replay_on_study(
     ask: Ask, fault: StudyFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in a study of a model, or of all. Raises UsageError where none can have it."""
+    """Plant the fault in a study of a model, or of all. Raises UsageError if none can have it."""
     return replay_study_fault(judged.judged_runs(ask, model or "", now).runs, fault, strength, seed)
 
 
 def replay_study_fault(runs: Sequence[TrainingRun], fault: StudyFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in a study and evaluate it. Raises UsageError where no study can have it."""
+    """Plant the fault in a study and evaluate it. Raises UsageError if no study can have it."""
     known = results_of_studies(runs)
     targets = [study for study in known if can_have_study_fault(study, fault)]
     if not targets:

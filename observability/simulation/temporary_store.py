@@ -87,7 +87,7 @@ def _arrow_column(values: Array, kind: str) -> Any:
 
 
 def _label_values(base: SimulationBase, label: Array) -> list[Any]:
-    """Labels as users write them: numbers, classes by name (0 and 1 as numbers), None where there is none."""
+    """Labels as users write them: numbers, classes by name (0 and 1 as numbers), None if there is none."""
     if base.task == "regression":
         return [None if each != each else each for each in label.tolist()]
     names: list[Any] = [int(each) if each.isdigit() and base.classes == ("0", "1") else each for each in base.classes]
@@ -155,7 +155,7 @@ def _record_features(
 
 
 def _plain_values(values: Array) -> list[Any]:
-    """A column as plain values, None where there is none."""
+    """A column as plain values, None if there is none."""
     if values.dtype.kind == "f":
         return [None if each != each else each for each in values.tolist()]
     return list(values.tolist())

@@ -78,12 +78,12 @@ class FaultTimeline:
 
     @property
     def first_said(self) -> int | None:
-        """The first day with an incident that is not there without the fault; None where there is none."""
+        """The first day with an incident that is not there without the fault; None if there is none."""
         return next((each.day.number for each in self.reported() if not each.twin), None)
 
     @property
     def first_named(self) -> int | None:
-        """The first day with such an incident about a target of the fault; None where there is none."""
+        """The first day with such an incident about a target of the fault; None if there is none."""
         return next((each.day.number for each in self.reported() if not each.twin and each.names), None)
 
     @property
@@ -178,14 +178,14 @@ def request_targets(store: Store, choice: TimelineRequest) -> FaultTargets:
 
 
 def fault_obstacles(scene: FaultTargets) -> dict[str, str | None]:
-    """By fault, the reason why it cannot be planted on a model; None where it can."""
+    """By fault, the reason why it cannot be planted on a model; None if it can."""
     return {name: scene.lacks(each.needs) for name, each in FAULTS.items()}
 
 
 def build_fault_timeline(scene: FaultTargets, choice: TimelineRequest, progress: Progress = lambda share, said: None) -> FaultTimeline:
     """Plant the fault, check each day in a temporary store, and the twin in memory (equal findings, faster).
 
-    Raises UsageError where the model lacks what the fault needs.
+    Raises UsageError if the model lacks what the fault needs.
     """
     fault = FAULTS[choice.fault]
     if (why := scene.lacks(fault.needs)) is not None:

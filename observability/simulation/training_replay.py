@@ -39,7 +39,7 @@ def replay_on_run(
 ) -> RecordDetection:
     """Plant the fault in the named run, else in the newest clean one (of `model`, where given) that has what the fault needs.
 
-    A clean run ended and has no finding that needs action. Raises NotFoundError where there is no run of that name, UsageError where the
+    A clean run ended and has no finding that needs action. Raises NotFoundError if there is no run of that name, UsageError if the
     fault applies to no run.
     """
     found = runs.judged_runs(ask, model or "", now).verdicts(now)
@@ -82,7 +82,7 @@ def run_records(ask: Ask, name: str, now: datetime, earlier: Sequence[str] = ())
 def replay_training_fault(
     frames: Frames, name: str, fault: RunFault, strength: Strength = "middle", seed: int = 0, *, looks: int = LOOKS
 ) -> RecordDetection:
-    """Plant the fault in the records of a run and evaluate it. Raises UsageError where the run lacks what the fault needs.
+    """Plant the fault in the records of a run and evaluate it. Raises UsageError if the run lacks what the fault needs.
 
     looks: how many of the last evaluations are made.
     """

@@ -40,7 +40,7 @@ WANTED = {SHIFT: "with numbers as answers ", SIMILAR: "with free texts as answer
 def replay_on_vendor(
     ask: Ask, fault: VendorFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the last rounds of a set, of the model or of any. Raises UsageError where no set has enough rounds."""
+    """Plant the fault in the last rounds of a set, of the model or of any. Raises UsageError if no set has enough rounds."""
     return replay_vendor_fault(ask(vendors.ANSWERS, Window(model or "", EPOCH, now)), fault, strength, seed)
 
 
@@ -114,7 +114,7 @@ def _spreads(rounds: ProbeRounds) -> dict[str, float]:
 
 
 def _other_answer(item: str, texts: dict[str, tuple[str, Any]]) -> tuple[str, Any]:
-    """An answer that another item got and this one did not, with its vector (None where no encoder made one)."""
+    """An answer that another item got and this one did not, with its vector (None if no encoder made one)."""
     own = texts.get(item, ("", None))[0]
     return next((each for each in sorted(texts.values(), key=lambda each: each[0]) if each[0] != own), ("another answer", None))
 

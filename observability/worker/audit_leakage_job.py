@@ -31,7 +31,7 @@ def label_known_alone(frames: "dict[str, pd.DataFrame]", arguments: dict[str, An
 
 
 def label_known_by_model(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """How well the model file predicts the label of the frame `rows`: `share`, as of `label_known_alone`; None where tasks differ.
+    """How well the model file predicts the label of the frame `rows`: `share`, as of `label_known_alone`; None if tasks differ.
 
     arguments: kind, task, classes, labels, seed.
     """
@@ -43,7 +43,7 @@ def label_known_by_model(frames: "dict[str, pd.DataFrame]", arguments: dict[str,
 
 
 def answers_by_class(scores: Floats, task: Task, data: AuditModel) -> Floats | None:
-    """The model's scores as `AuditModel` has them: values, or a column for each class that has rows; None where the tasks differ."""
+    """The model's scores as `AuditModel` has them: values, or a column for each class that has rows; None if the tasks differ."""
     if (task.name == "regression") != (data.task == "regression"):
         return None
     if task.name == "regression":

@@ -67,7 +67,7 @@ def shadow_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
     An odd seed takes the other half of the even one before it, so that an even number of shadow models has every record on both sides.
 
     arguments: as of `truth_confidences`, and seed. The frame `found`: `confidence` and `inside` (1 where the row was fitted on). Raises
-    UsageError where the file does not say how it was trained.
+    UsageError if the file does not say how it was trained.
     """
     task, rows, labels = task_from_arguments(arguments), frames["rows"], np.asarray(arguments["labels"], np.float64)
     pair, other_half = divmod(int(arguments["seed"]), 2)
@@ -80,12 +80,12 @@ def shadow_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
 
 
 def shadow_hindrance(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """Why no shadow model of the file can be fitted, as `why`; None where one can. arguments: kind."""
+    """Why no shadow model of the file can be fitted, as `why`; None if one can. arguments: kind."""
     return Output({"why": why_no_shadow(arguments["kind"], files["model"])})
 
 
 def lightgbm_shadow(path: Path, rows: pd.DataFrame, task: Task, labels: Floats, inside: Bools, seed: int) -> ShadowModel:
-    """A booster with the parameters of a LightGBM text file, fitted on the rows `inside`. Raises UsageError where it holds none."""
+    """A booster with the parameters of a LightGBM text file, fitted on the rows `inside`. Raises UsageError if it holds none."""
     import lightgbm
 
     model = open_model("lightgbm", path, rows, task)
@@ -101,7 +101,7 @@ def lightgbm_shadow(path: Path, rows: pd.DataFrame, task: Task, labels: Floats, 
 
 
 def learning_parameters(path: Path) -> dict[str, Any]:
-    """The parameters in a LightGBM text file that decide what is learned. Raises UsageError where it holds none."""
+    """The parameters in a LightGBM text file that decide what is learned. Raises UsageError if it holds none."""
     found: dict[str, Any] = {}
     for name, value in re.findall(r"^\[(\w+): ([^\]\n]*)\]$", text_around_trees(path), re.MULTILINE):
         if name in LEARNING and value:

@@ -66,7 +66,7 @@ def _forest_thresholds(model: OpenModel, free: dict[int, AttackFeature]) -> dict
 
 
 def _changed(scorer: MatrixScorer, found: CheapestChange, row: int) -> dict[str, list[Any]]:
-    """The changed features of a row with the values before and after, at most CHANGES; empty where no change was found."""
+    """The changed features of a row with the values before and after, at most CHANGES; empty if no change was found."""
     if not np.isfinite(found.cost[row]):
         return {}
     own, other = scorer.own[row], found.rows[row]
@@ -155,7 +155,7 @@ def _takes_missing(scorer: MatrixScorer, place: int) -> bool:
 def change_texts(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
     """The answers of the model to rows with a changed text: typos, casing, synonyms.
 
-    arguments: as of `disturb_rows`, and texts (one for each row) and feature (None where the model file holds a vectoriser). The frame
+    arguments: as of `disturb_rows`, and texts (one for each row) and feature (None if the model file holds a vectoriser). The frame
     `right` has `clean` and a column for each change; `flipped` the same without `clean`: 1 where the decision became another one. Values:
     `through` (features that the text reaches the model by), `cases` (the first changed texts with another decision of each change).
     """

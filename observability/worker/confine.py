@@ -31,7 +31,7 @@ WHERE_TO_ALLOW = "An administrator may allow it on the page Store, if every regi
 
 
 def missing_confinement() -> list[str]:
-    """What this system lacks to confine models, in words; empty where it lacks nothing. Changes nothing."""
+    """What this system lacks to confine models, in words; empty if it lacks nothing. Changes nothing."""
     return [
         *([] if landlock.landlock_available() else ["Landlock, which confines files"]),
         *([] if seccomp.seccomp_available() else ["seccomp filters, which deny the network and other programs"]),

@@ -25,7 +25,7 @@ class ContrastValues:
     """Attributions of one row against a background.
 
     values: (background rows, features). before: the output of each row of the background. after: of the row. error: standard error of the
-    mean values, None where they are exact.
+    mean values, None if they are exact.
     """
 
     values: Floats

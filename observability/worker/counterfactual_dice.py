@@ -1,7 +1,7 @@
 """Counterfactual proposals by dice-ml's random search.
 
 Features are encoded for dice-ml, which cannot take nulls, unusual names or locked features. Its target is the binary class "the goal is
-reached", so that thresholds, classes and bands of a regression are one problem. Its genetic and kd-tree searches find nothing where
+reached", so that thresholds, classes and bands of a regression are one problem. Its genetic and kd-tree searches find nothing if
 features are locked (docs/decisions/0014); its random search does.
 """
 

@@ -108,7 +108,7 @@ def score_table(model: OpenModel, table: pd.DataFrame, task: Task) -> Floats:
 def native_attributions(
     model: OpenModel, table: pd.DataFrame, task: Task, background: pd.DataFrame | None, report: Report
 ) -> Attribution | None:
-    """The model's own attributions, computed in chunks with progress reports; None where it has none."""
+    """The model's own attributions, computed in chunks with progress reports; None if it has none."""
     native = model.native
     if native is None:
         return None
@@ -130,7 +130,7 @@ def native_attributions(
 
 
 def sample_background(frame: pd.DataFrame | None, model: OpenModel, seed: int) -> pd.DataFrame | None:
-    """At most MAX_BACKGROUND background rows, drawn with the seed; None where there are none."""
+    """At most MAX_BACKGROUND background rows, drawn with the seed; None if there are none."""
     if frame is None or frame.empty:
         return None
     lacking = [name for name in model.columns if name not in frame]
@@ -141,7 +141,7 @@ def sample_background(frame: pd.DataFrame | None, model: OpenModel, seed: int) -
 
 
 def required_background(background: pd.DataFrame | None) -> pd.DataFrame:
-    """The background, or UsageError where there is none."""
+    """The background, or UsageError if there is none."""
     if background is None:
         raise UsageError(
             "this kind of model is explained against a background, and there are no background rows", attempt="Register a reference"

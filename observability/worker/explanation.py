@@ -20,7 +20,7 @@ class Explanation:
     so). predictions: the model's scores as it would be logged, (n,) or (n, classes). residual: output minus base value minus the sum of
     attributions, (n,) or (n, classes): rounding only, unless the method did not fit the model. features: names, in the order of the last
     axis. background, background_rows: the rows that define the base value: the training data (from the trees) or the given rows.
-    standard_error: of each value, same shape, for `shap permutation`; None where values are exact. seconds: time in the worker. note:
+    standard_error: of each value, same shape, for `shap permutation`; None if values are exact. seconds: time in the worker. note:
     sentences about the method, or "".
     """
 

@@ -14,7 +14,7 @@ MAX_NAMED = 5
 
 
 def match_feature_columns(rows: pd.DataFrame, features: Sequence[str]) -> list[str]:
-    """The columns of `rows` that are the model's features, in the model's order. Raises UsageError where one is missing.
+    """The columns of `rows` that are the model's features, in the model's order. Raises UsageError if one is missing.
 
     Libraries write blanks in names as underscores. Such a name is matched as well, where the match is unique.
     """
@@ -43,7 +43,7 @@ def match_feature_columns(rows: pd.DataFrame, features: Sequence[str]) -> list[s
 
 
 def columns_in_order(rows: pd.DataFrame, number: int) -> list[str]:
-    """All columns of `rows`, for a model that does not name its features. Raises UsageError where their number differs from `number`."""
+    """All columns of `rows`, for a model that does not name its features. Raises UsageError if their number differs from `number`."""
     if len(rows.columns) != number:
         raise UsageError(
             "the model does not name its features, and their number differs from that of the columns",
@@ -56,7 +56,7 @@ def columns_in_order(rows: pd.DataFrame, number: int) -> list[str]:
 
 
 def numeric_column(column: pd.Series) -> Floats:
-    """A column as numbers: booleans as 0 and 1, null as NaN. Raises UsageError where it holds texts."""
+    """A column as numbers: booleans as 0 and 1, null as NaN. Raises UsageError if it holds texts."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(dtype=float, na_value=np.nan)
     values = [float(value) if isinstance(value, bool) else value for value in column.astype(object).where(column.notna(), None)]
@@ -96,9 +96,9 @@ def canonical_scalar(value: Any) -> str:
 
 
 def class_order(known: Sequence[Any] | None, classes: Sequence[str], number: int) -> list[int]:
-    """Index among the model's classes of each of `classes`. known: the model's own names, None where it has numbers 0, 1, … only.
+    """Index among the model's classes of each of `classes`. known: the model's own names, None if it has numbers 0, 1, … only.
 
-    Raises UsageError where the number of classes or a name differs.
+    Raises UsageError if the number of classes or a name differs.
     """
     if number != len(classes):
         raise UsageError(

@@ -144,7 +144,7 @@ def error_from_json(body: dict[str, Any]) -> Exception:
 
 
 def read_regular_file(handle: int, name: str, most: int) -> bytes:
-    """The content of a regular file of the folder. Raises ValueError where it is something else or too large."""
+    """The content of a regular file of the folder. Raises ValueError if it is something else or too large."""
     if not isinstance(name, str) or "/" in name:
         raise ValueError("expected a file name")
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=handle)
@@ -204,7 +204,7 @@ def is_compressed_batch(metadata: bytes) -> bool:
 
 
 def flatbuffer_field_offset(data: bytes, table: int, field: int) -> int | None:
-    """Offset of a field in a flatbuffer table, None where it is absent."""
+    """Offset of a field in a flatbuffer table, None if it is absent."""
     layout = table - struct.unpack_from("<i", data, table)[0]
     size = struct.unpack_from("<H", data, layout)[0]
     if 4 + 2 * field + 2 > size:

@@ -35,7 +35,7 @@ class LimitedAnswer:
 def answer_in_worker(worker: Worker, store: "Store", query: str) -> LimitedAnswer:
     """The first rows of an SQL query over the views, as a page shows them: lists and objects are JSON, wide numbers floats.
 
-    Raises UsageError where it is not one SELECT, is wrong or needs more than its limits, NotFoundError for an unknown view.
+    Raises UsageError if it is not one SELECT, is wrong or needs more than its limits, NotFoundError for an unknown view.
     """
     job = _answered(worker, store, query, QUERY_ROWS, QUERY_SECONDS, as_json=False)
     rows = job.frames["rows"]

@@ -92,7 +92,7 @@ class MatrixScorer:
         self._codes = self._direct_codes(table)
 
     def _direct_codes(self, table: pd.DataFrame) -> dict[int, Floats] | None:
-        """The model's own codes of each level, where it takes a matrix of the rows' own numbers; None where rows are passed as tables."""
+        """The model's own codes of each level, where it takes a matrix of the rows' own numbers; None if rows are passed as tables."""
         encoded = self.model.encode(table[self.columns].head(50)) if len(table) else None
         if not isinstance(encoded, np.ndarray) or encoded.shape[1:] != (len(self.columns),) or encoded.dtype.kind != "f":
             return None
@@ -139,7 +139,7 @@ class MatrixScorer:
         return np.concatenate(parts)
 
     def value(self, place: int, code: float) -> Any:
-        """The logged value of a cell; None where it is missing."""
+        """The logged value of a cell; None if it is missing."""
         if code != code:
             return None
         if place in self.levels:

@@ -42,7 +42,7 @@ class CannotExplain(Exception):  # noqa: N818 - a result that is always caught, 
 
 @dataclass(frozen=True)
 class Native:
-    """Exact attributions of a model. explain: from encoded rows and encoded background (None where it needs none)."""
+    """Exact attributions of a model. explain: from encoded rows and encoded background (None if it needs none)."""
 
     method: Method
     link: Link
@@ -68,9 +68,9 @@ class OpenModel:
     """An open model.
 
     columns: the rows' columns that it takes, in its order. features: its own names of them. encode: from those columns to the input of its
-    library. score: from that input to scores as logged, (n,) or (n, classes). native: None where only sampling explains it. pairwise: None
-    where attributions against single background rows are not exact. thresholds: the numbers at which the score may change, by the place of
-    their column, as `feature_thresholds` gives them; None where a score is no function of thresholds, or they are not known.
+    library. score: from that input to scores as logged, (n,) or (n, classes). native: None if only sampling explains it. pairwise: None
+    if attributions against single background rows are not exact. thresholds: the numbers at which the score may change, by the place of
+    their column, as `feature_thresholds` gives them; None if a score is no function of thresholds, or they are not known.
     """
 
     columns: tuple[str, ...]

@@ -19,7 +19,7 @@ OPENERS = {
 
 
 def open_model(kind: str, path: Path, rows: "pd.DataFrame", task: Task) -> OpenModel:
-    """Open a model file for rows of this shape. Raises UsageError where its library is missing, it cannot be read, or it does not fit."""
+    """Open a model file for rows of this shape. Raises UsageError if its library is missing, it cannot be read, or it does not fit."""
     module, function = OPENERS[kind]
     model: OpenModel = getattr(import_module(module), function)(path, rows, task)
     return model

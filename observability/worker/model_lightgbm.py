@@ -122,7 +122,7 @@ def text_around_trees(path: Path) -> str:
 
 
 def lightgbm_link(path: Path, groups: int) -> Link | None:
-    """The space in which the trees add up; None where the score is another function of their sum."""
+    """The space in which the trees add up; None if the score is another function of their sum."""
     name, *options = objective_words(path)
     if groups > 1:
         return "raw"

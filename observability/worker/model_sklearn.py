@@ -194,7 +194,7 @@ def sklearn_pairwise(
 
 
 def sklearn_native(estimator: Any, task: Task, order: Sequence[int] | None) -> Native | None:
-    """The exact attributions of a model, None where there are none."""
+    """The exact attributions of a model, None if there are none."""
     last, prepared, one_to_one = pipeline_steps(estimator)
     if not one_to_one:
         return None

@@ -20,7 +20,7 @@ PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 
 def hide_other_paths(folder: Path, readable: Iterable[Path]) -> bool:
-    """Make `folder` and `readable` the only paths of this process. False where the system does not allow it; the paths then stay.
+    """Make `folder` and `readable` the only paths of this process. False if the system does not allow it; the paths then stay.
 
     Call it in a fork with one thread, before Landlock.
     """
@@ -57,7 +57,7 @@ def hide_other_paths(folder: Path, readable: Iterable[Path]) -> bool:
 def _build_view(libc: ctypes.CDLL, root: Path, folder: Path, readable: Iterable[Path]) -> None:
     """Mount an empty file system and bind the readable places, this process's part of /proc, and the job's folder into it.
 
-    A place that cannot be bound is left out. Raises OSError where the folder cannot.
+    A place that cannot be bound is left out. Raises OSError if the folder cannot.
     """
     handles = {path: handle for path in _outermost(readable) if (handle := _handle(path)) is not None}
     own = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -53,7 +53,7 @@ def _unreadable() -> ConfinementDecision:
 
 
 def decide_unconfined(home: Path, allowed: bool, author: str, reason: str) -> None:
-    """Allow or refuse models without confinement from now on. Raises OSError where the disk refuses; the earlier permission then stays in
+    """Allow or refuse models without confinement from now on. Raises OSError if the disk refuses; the earlier permission then stays in
     force.
     """
     new = ConfinementDecision(datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"), allowed, author, reason)
@@ -74,7 +74,7 @@ def use_decisions_of(home: Path) -> None:
 
 
 def confinement_decision() -> ConfinementDecision | None:
-    """The decision that holds in this process; None where nobody decided."""
+    """The decision that holds in this process; None if nobody decided."""
     made = [] if _home is None else confinement_decisions(_home)
     return made[-1] if made else None
 

@@ -78,7 +78,7 @@ def predict_scores(worker: Worker, artifact: Path, rows: "pd.DataFrame", **optio
 
     rows: the model's features as logged (numbers, strings, booleans, nulls). Other columns are ignored where the model names its features.
     Returns (n,): binary, the probability of the positive class; regression, the value; or (n, classes) in multiclass, in the order of
-    `classes`. Raises UsageError where the rows lack a feature of the model or the library is not installed, WorkerError where the model
+    `classes`. Raises UsageError if the rows lack a feature of the model or the library is not installed, WorkerError if the model
     breaks.
     """
     return predict_scores_and_features(worker, artifact, rows, **options)[0]
@@ -89,8 +89,8 @@ def score_without_words(
 ) -> "tuple[tuple[str, ...], np.ndarray]":
     """The features through which a text enters the model, and the scores of the row with each of `texts`, the logged text first.
 
-    feature: the feature that holds the text; None if the model file holds a vectoriser. Raises UsageError where it holds none that gives
-    the logged features of the first text, WorkerError where the model breaks.
+    feature: the feature that holds the text; None if the model file holds a vectoriser. Raises UsageError if it holds none that gives
+    the logged features of the first text, WorkerError if the model breaks.
     """
     answer = _call_model_job(
         worker, "word_job:score_word_omissions", artifact, {"row": row}, options, {"texts": list(texts), "feature": feature}
@@ -101,7 +101,7 @@ def score_without_words(
 
 
 def scores_from_frame(frame: "pd.DataFrame", rows: int, options: ModelOptions) -> "np.ndarray":
-    """Scores from a job's frame: (rows,), or (rows, classes) in multiclass. Raises ValueError where it has another shape."""
+    """Scores from a job's frame: (rows,), or (rows, classes) in multiclass. Raises ValueError if it has another shape."""
     task, classes = _task_of(options)
     found: np.ndarray = (frame if task == "multiclass" else frame["score"]).to_numpy(dtype=float)
     if found.shape != ((rows, len(classes)) if task == "multiclass" else (rows,)):
@@ -188,7 +188,7 @@ def skops_has_trees(artifact: Path) -> bool:
 class ErrorEstimate:
     """Expected errors of rows without labels (direct loss estimation), and the accuracy of such estimates on the reference.
 
-    absolute_error, squared_error: (n,) of the rows; squared_error is None where it was not requested. reference: one row per reference row,
+    absolute_error, squared_error: (n,) of the rows; squared_error is None if it was not requested. reference: one row per reference row,
     with `absolute_error` (measured), `absolute_error_estimated` (by a model that had not seen the row), the same for squared, and `at`
     where times were given, in the order given. check: per month, and one row `month` = "all": `month`, `n`, `measured`, `estimated`.
     bias: mean estimated less mean measured absolute error on the reference. skill: share of the variance of the absolute error that the
@@ -220,7 +220,7 @@ def estimate_unlabelled_errors(
     """Expected absolute (and squared) error of each of `rows`, learned from `reference`, whose labels are known.
 
     Both hold `features` and `score`; the reference also `label`, and `at` for folds and months by time. Rows of the reference without label
-    or score are left out. Raises UsageError where fewer than 100 remain.
+    or score are left out. Raises UsageError if fewer than 100 remain.
     """
     arguments = {"features": list(features), "score": "score", "label": label, "at": at, "squared": squared, "seed": seed}
     row_columns = list(dict.fromkeys((*features, "score")))
@@ -255,7 +255,7 @@ class ContrastExplanation:
 
     values: (background rows, features). before: (background rows,) outputs. after: the row's output. All are in the space of `link`, and
     after - before = Σ values for each row of the background. score: the model's score of the row (multiclass: of the explained class).
-    error: (features,) standard errors of the mean values where they were sampled, None where they are exact.
+    error: (features,) standard errors of the mean values where they were sampled, None if they are exact.
     """
 
     values: "np.ndarray"
@@ -283,7 +283,7 @@ def explain_contrast(
 ) -> dict[str, ContrastExplanation]:
     """Attributions of one row against each of several backgrounds (at most 100 rows of each are used), in one call.
 
-    place: multiclass, the class that is explained. Raises UsageError where rows lack a feature of the model, WorkerError where it breaks.
+    place: multiclass, the class that is explained. Raises UsageError if rows lack a feature of the model, WorkerError if it breaks.
     """
     from observability.worker.contrast_job import BACKGROUND
 
@@ -345,7 +345,7 @@ def find_counterfactuals(
     """At most `number` counterfactuals of one row (worker/counterfactual_job.py).
 
     free: the features that may change, as FreeFeature without `own`. goal: as `reaches_goal` reads it. rows: real rows with the same
-    columns. Raises UsageError where rows lack a feature of the model, WorkerError where it breaks.
+    columns. Raises UsageError if rows lack a feature of the model, WorkerError if it breaks.
     """
     arguments = {"free": [dict(feature) for feature in free], "goal": dict(goal), "number": number, "seed": seed}
     job, frames = "counterfactual_job:search_counterfactuals", {"row": row, "rows": rows}
@@ -369,7 +369,7 @@ def find_counterfactuals(
 def encode_texts(worker: Worker, encoder: SentenceEncoder, texts: Sequence[str], progress: Progress | None = None) -> "np.ndarray":
     """The vectors of texts by a sentence encoder, (texts, numbers), each of length 1.
 
-    Raises UsageError where a package is missing or the files are not an encoder, WorkerError where it breaks.
+    Raises UsageError if a package is missing or the files are not an encoder, WorkerError if it breaks.
     """
     answer = worker.call(
         "observability.worker.encode_job:encode_texts",

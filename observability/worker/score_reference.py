@@ -40,7 +40,7 @@ def reference_scorer(worker: Worker) -> ReferenceScorer:
 def score_reference(worker: Worker, artifact: Path, rows: "pd.DataFrame", task: str, classes: tuple[str, ...]) -> ScoredReference:
     """The model's scores of some rows, and the columns that it takes.
 
-    Raises NotScoredError where it cannot be run here (no library, too slow, too large), and UsageError where it does not take these rows.
+    Raises NotScoredError if it cannot be run here (no library, too slow, too large), and UsageError if it does not take these rows.
     """
     missing = [name for name in LIBRARIES[artifact_kind(artifact)] if find_spec(name.partition(".")[0]) is None]
     if missing:

@@ -103,7 +103,7 @@ def seccomp_available() -> bool:
 
 
 def block_system_calls() -> bool:
-    """Set the filter for this process permanently; False where the system has none. Call it while there is only one thread."""
+    """Set the filter for this process permanently; False if the system has none. Call it while there is only one thread."""
     if not seccomp_available():
         return False
     machine = platform.machine()

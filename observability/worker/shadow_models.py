@@ -45,7 +45,7 @@ class ShadowModel:
 
 
 def sklearn_template(path: Path) -> Any:
-    """The unfitted estimator of a skops file. Raises UsageError where a part of it stays fitted."""
+    """The unfitted estimator of a skops file. Raises UsageError if a part of it stays fitted."""
     from sklearn.base import clone
 
     template = clone(load_skops(path))
@@ -56,7 +56,7 @@ def sklearn_template(path: Path) -> Any:
 
 
 def sklearn_shadow(path: Path, model: OpenModel, rows: pd.DataFrame, task: Task, labels: Floats, inside: Bools, seed: int) -> ShadowModel:
-    """A clone of the estimator in a skops file, fitted on the rows `inside`. Raises UsageError where they lack a class."""
+    """A clone of the estimator in a skops file, fitted on the rows `inside`. Raises UsageError if they lack a class."""
     fitted = load_skops(path)
     template = sklearn_template(path)
     own = template.get_params(deep=True)
@@ -76,7 +76,7 @@ def sklearn_shadow(path: Path, model: OpenModel, rows: pd.DataFrame, task: Task,
 
 
 def xgboost_parameters(path: Path) -> dict[str, str]:
-    """The training parameters in the attributes of an XGBoost file. Raises UsageError where they are not there."""
+    """The training parameters in the attributes of an XGBoost file. Raises UsageError if they are not there."""
     import xgboost
 
     booster = xgboost.Booster(model_file=str(path))
@@ -112,7 +112,7 @@ def xgboost_shadow(path: Path, model: OpenModel, rows: pd.DataFrame, task: Task,
 
 
 def why_no_shadow(kind: str, path: Path) -> str | None:
-    """Why no shadow model of a file can be fitted; None where one can. For LightGBM, only the fit itself finds out."""
+    """Why no shadow model of a file can be fitted; None if one can. For LightGBM, only the fit itself finds out."""
     try:
         if kind == "skops":
             sklearn_template(path)

@@ -26,8 +26,8 @@ ROUNDED = 1e-3
 def score_word_omissions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
     """Scores of the frame `row` with each text of `texts` in place of the first of them, which is the logged one, in the frame `scores`.
 
-    feature: the feature that is the text; None where a vectoriser in the file gives features from it. Values: `through`, the features that
-    the words reach the model by. Raises UsageError where they reach it in no known way.
+    feature: the feature that is the text; None if a vectoriser in the file gives features from it. Values: `through`, the features that
+    the words reach the model by. Raises UsageError if they reach it in no known way.
     """
     row, task, texts = frames["row"], task_from_arguments(arguments), list(arguments["texts"])
     model = open_model(arguments["kind"], files["model"], row, task)
@@ -67,7 +67,7 @@ def dense_vectors(vectoriser: Any, texts: Sequence[str]) -> Floats:
 
 def text_features(path: Path, kind: str, row: pd.DataFrame, text: str) -> TextFeatures:
     """The vectoriser in a model file whose features are neighbouring columns of the row, with the logged values of its text. Raises
-    UsageError where there is no such vectoriser.
+    UsageError if there is no such vectoriser.
     """
     if kind != "skops":
         raise UsageError("the model file does not hold what turns words into features", where="artifact", got=f"a file of {kind}")

@@ -38,7 +38,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return the findings of each source: gap, rows, rejection rate and delay; empty where there is no batch."""
+    """Return the findings of each source: gap, rows, rejection rate and delay; empty if there is no batch."""
     owner = owners_limits(context)
     sources = list(batch_history.sources_of(frames["past batches"], frames["batches"], naive_utc(context.now), owner))
     looks = [look for source in sources for look in source.comparisons]

@@ -361,7 +361,7 @@ def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: C
 
 
 def of_device(device: str | None) -> str:
-    """Return ` of device NAME`, nothing where there is none."""
+    """Return ` of device NAME`, nothing if there is none."""
     return "" if device is None else f" of device `{device}`"
 
 

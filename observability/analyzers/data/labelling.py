@@ -141,7 +141,7 @@ def project_findings(
 
 
 def about_agreement(project: Project, agreement: ProjectAgreement, adjusted: Iterator[float], context: Context) -> Iterator[Finding]:
-    """Yield the findings about agreement and about annotators who agree less than the others; nothing where one person labels alone.
+    """Yield the findings about agreement and about annotators who agree less than the others; nothing if one person labels alone.
 
     adjusted: an iterator whose next adjusted p-values belong to this project.
     """

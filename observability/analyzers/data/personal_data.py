@@ -79,7 +79,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def personal_column_finding(column: SearchedColumn, context: Context) -> Finding:
-    """Return the finding about a column with personal data: a warning above the owner's limit (0), unknown where it has few texts."""
+    """Return the finding about a column with personal data: a warning above the owner's limit (0), unknown if it has few texts."""
     limit = context.model.settings.limits.get(f"{NAME}/{METRIC}", 0.0)
     kinds = join_words([f"{kind} in {count:,}" for kind, count in column.kinds.items()])
     other = column.reference.startswith("extra.")

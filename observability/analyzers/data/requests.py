@@ -80,7 +80,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def restated_findings(now: "DataFrame", context: Context) -> list[Finding]:
-    """Return the finding about days that late answers changed, without an alarm; empty where no answer says when it was sent."""
+    """Return the finding about days that late answers changed, without an alarm; empty if no answer says when it was sent."""
     known = late_answers(now)
     if known is None:
         return []
@@ -337,7 +337,7 @@ def natural_reason(
     known: "Sequence[DataFrame]",
     context: Context,
 ) -> str:
-    """Return why a frequent score is the model's own answer; empty where it may be a default.
+    """Return why a frequent score is the model's own answer; empty if it may be a default.
 
     shared, highest: the share of distinct inputs with this score, and the largest share of any score before. usual: the share of every
     score before. now, known: rows of the window and of earlier.

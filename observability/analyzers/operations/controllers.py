@@ -253,7 +253,7 @@ def bias_finding(found: ControllerDecisions, blank: Any) -> Finding:
 
 
 def coverage_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
-    """Yield the finding about how often the actual outcome is inside the predicted interval; none where no interval is logged."""
+    """Yield the finding about how often the actual outcome is inside the predicted interval; none if no interval is logged."""
     measured = interval_coverage(found)
     if measured is None:
         return

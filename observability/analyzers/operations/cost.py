@@ -399,7 +399,7 @@ def cost_of_errors_findings(context: Context, found: ErrorCost | None) -> list[F
 
 
 def cost_per_rate(rate: Interval, cost: float) -> Interval:
-    """Return the cost over a rate, with the interval inverted; unknown where the rate's interval includes 0."""
+    """Return the cost over a rate, with the interval inverted; unknown if the rate's interval includes 0."""
     if rate.value is None or not rate.value > 0 or rate.low is None or rate.high is None or not rate.low > 0:
         return Interval(None, None, None, rate.n)
     return Interval(cost / rate.value, cost / rate.high, cost / rate.low, rate.n)

@@ -227,7 +227,7 @@ def energy_evidence(now: ServingEnergy, place: PriceScope, prices: "DataFrame") 
 
 
 def part_of(now: ServingEnergy) -> str:
-    """Return the share of predictions covered, in words; empty where it is all."""
+    """Return the share of predictions covered, in words; empty if it is all."""
     return "" if now.covered > 0.9995 else f", {100 * now.covered:.1f} % of those served"
 
 

@@ -139,7 +139,7 @@ def past_label_share(served: float, labelled: float) -> float:
 
 
 def calibration_baseline(frames: Frames, past: DailyScoredRows, context: Context, now: CalibrationErrors) -> Baseline | None:
-    """Return the held-out reference, else the past month; None where neither has enough labels.
+    """Return the held-out reference, else the past month; None if neither has enough labels.
 
     An in-sample reference is optimistic and is not used.
     """

@@ -282,7 +282,7 @@ def undecided_drift_reason(drift: ColumnDrift, worst: Verdict, budget: float) ->
 
 
 def own_variation(worst: Verdict) -> str:
-    """Return the clause that the natural variation sets the limit; empty where it does not."""
+    """Return the clause that the natural variation sets the limit; empty if it does not."""
     return ", its expected daily range" if worst.limit == worst.change.varies else ""
 
 

@@ -91,7 +91,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def input_asks(context: Context) -> dict[str, Ask]:
-    """Return the queries for the inputs' histograms of the window and of the reference; none where no input has edges."""
+    """Return the queries for the inputs' histograms of the window and of the reference; none if no input has edges."""
     asks = drift.needs(context)
     if "reference" not in asks or drift.drift_columns(context) in ((), ("score",)):
         return {}
@@ -133,7 +133,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def of_classifier(frames: Frames, context: Context) -> Estimates | None:
-    """Return confidence-based estimates; None where the reference is too small to calibrate scores on."""
+    """Return confidence-based estimates; None if the reference is too small to calibrate scores on."""
     counts, classes, past_classes = (frames.get(name) for name in ("current_counts", "current_classes", "past_classes"))
     assert counts is not None
     known = score_calibration(context.model, frames["reference_counts"], frames.get("reference_classes"))
@@ -170,7 +170,7 @@ def estimate_days(past: estimate_variation.Daily, counts: "DataFrame", context: 
 
 
 def estimate_change(metric: str, now: Interval, found: Estimates, context: Context) -> WindowChange | None:
-    """Return how much worse an estimate is than in the reference (in points, or relative); None where they cannot be compared."""
+    """Return how much worse an estimate is than in the reference (in points, or relative); None if they cannot be compared."""
     then = found.before[metric].interval if metric in found.before else None
     if metric not in LIMITS or then is None or then.value is None or now.value is None or now.n < MINIMUM_ROWS:
         return None
@@ -293,7 +293,7 @@ def extrapolated_finding(base: Finding, found: Estimates, fall: float, labelled:
 
 
 def about_error(context: Context, checks: dict[str, EstimateCheck], main: str) -> list[Finding]:
-    """Return the finding about the main metric's last measured error; none where there were no labels to check it with."""
+    """Return the finding about the main metric's last measured error; none if there were no labels to check it with."""
     check = checks.get(main)
     if check is None:
         return []

@@ -62,7 +62,7 @@ class DomainVerdict:
 
     found: separation by the columns that vary within a day. inputs: numbers of compared and of all features. compared: which were compared,
     in words, if not all were. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
-    moved: names of the features whose own distribution drifted. days: AUC against the days before; None where it was not asked for or is
+    moved: names of the features whose own distribution drifted. days: AUC against the days before; None if it was not asked for or is
     not known. weeks: whether each past week was beyond the limit too, newest first; None if unknown. record: how often drift in these weeks
     came with a fall of performance; None if it was not queried.
     """
@@ -97,7 +97,7 @@ class DomainVerdict:
 
     @property
     def beyond_days(self) -> bool:
-        """Whether the AUC is beyond what other days of the same weekdays reach among themselves; True where that is not known."""
+        """Whether the AUC is beyond what other days of the same weekdays reach among themselves; True if that is not known."""
         return self.days is None or self.found.auc > self.days.null_mean + ONE_SIDED_95 * self.days.null_sd
 
     @property
@@ -253,7 +253,7 @@ def most_frequent(values: NDArray[Any]) -> tuple[str, float]:
 
 
 def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Context) -> list[bool | None]:
-    """Return whether each of the past weeks reached the same limit, newest first; None where it is unknown."""
+    """Return whether each of the past weeks reached the same limit, newest first; None if it is unknown."""
     limit = judged.act if judged.severity == "act" else judged.watch
     ages = ((context.window.start - EPOCH).days - 1 - sample_days(frames["past_rows"])) // WEEK
     names = [name for name, values in sides["reference"].items() if sides["past"][name].dtype.kind == values.dtype.kind]
@@ -316,7 +316,7 @@ def since_when(found: Separation, frames: Frames, context: Context) -> OnsetEsti
 def against_days(frames: Frames, sides: Sides) -> WindowSeparation | None:
     """Return the AUC of the window against the four weeks before it, and of those weeks' days against each other.
 
-    None where the past has too few days.
+    None if the past has too few days.
     """
     current, past = frames["current_rows"], frames["past_rows"]
     if not len(past) or len(np.unique(sample_days(past))) < MIN_KNOWN_DAYS:
@@ -329,7 +329,7 @@ def against_days(frames: Frames, sides: Sides) -> WindowSeparation | None:
 
 
 def correlations_of(frames: Frames, sides: Sides, context: Context) -> Correlations | None:
-    """Return the correlations of the numbers of all samples; None where there are fewer than two."""
+    """Return the correlations of the numbers of all samples; None if there are fewer than two."""
     current, past, reference = frames["current_rows"], frames["past_rows"], frames["reference_rows"]
     samples = [sides[name] for name in ("reference", "current", "past")]
     names = [name for name, values in samples[0].items() if values.dtype.kind == "f" and samples[1][name].dtype.kind == "f"]
@@ -363,7 +363,7 @@ def drift_sample_columns(rows: "DataFrame", references: Sequence[str]) -> Mappin
 
 
 def plain_values(values: NDArray[Any]) -> NDArray[Any]:
-    """Return numbers as floats, with infinities and NaN as missing; other values as texts, None where missing."""
+    """Return numbers as floats, with infinities and NaN as missing; other values as texts, None if missing."""
     if values.dtype != object:
         numbers = values.astype(float)
         return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -162,7 +162,7 @@ def by_input(held: ComparedRows, cuts: list[Cut]) -> list[dict[str, Any]]:
 def by_slice(found: Decomposition, cuts: list[Cut]) -> list[dict[str, Any]]:
     """Return the levels that hold more of the concept drift than their share of the rows: part, share of the part, share of the rows.
 
-    None where the concept drift is not significant.
+    None if the concept drift is not significant.
     """
     low, high = found.relation.low, found.relation.high
     if low is None or high is None or low <= 0 <= high:

@@ -77,7 +77,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """A run with its claims; claims is None where MAX_JUDGED newer runs exist, so that it was not judged."""
+    """A run with its claims; claims is None if MAX_JUDGED newer runs exist, so that it was not judged."""
 
     run: TrainingRun
     claims: tuple[RunClaim, ...] | None

@@ -26,7 +26,7 @@ COLUMNS = ("id", "score", "decision", "label", "label_value")
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the labelled rows of the version and of those in shadow; nothing where the model has no other version."""
+    """Ask for the labelled rows of the version and of those in shadow; nothing if the model has no other version."""
     others = [version for version in context.model.versions if version.name != context.version.name]
     if context.window.slice or context.window.environment != "production" or not others:
         return {}

@@ -217,7 +217,7 @@ def attribution_onset(now: ExplainedSample, before: ExplainedSample, change: Att
 
 
 def severity_of(beyond: bool, far_beyond: bool, adjusted: float, too_small: bool, context: Context) -> Severity:
-    """Return the severity of a value that is beyond the limit, or far beyond; unknown where sampling noise alone passes the limit."""
+    """Return the severity of a value that is beyond the limit, or far beyond; unknown if sampling noise alone passes the limit."""
     severity = significant_severity(beyond, far_beyond, adjusted, context.budget)
     return "unknown" if severity == "ok" and too_small else severity
 
@@ -325,7 +325,7 @@ def adding_up(context: Context, now: ExplainedSample) -> list[Finding]:
 
 
 def artifact_agreement_findings(context: Context, now: ExplainedSample) -> list[Finding]:
-    """Return the finding that compares the artifact's scores with the logged ones; none where attributions were logged and no artifact
+    """Return the finding that compares the artifact's scores with the logged ones; none if attributions were logged and no artifact
     was used.
     """
     n = now.matched + now.mismatched

@@ -166,7 +166,7 @@ def most_telling(of_windows: Sequence[list[Finding]]) -> list[Finding]:
 
 
 def reference_of(frames: Frames, attribute: Attribute, now: GroupMetrics, context: Context) -> GroupMetrics | None:
-    """Return the groups in the reference, in the order of the current groups; None where there is no reference."""
+    """Return the groups in the reference, in the order of the current groups; None if there is no reference."""
     frame = frames.get(f"reference {attribute.name}")
     return None if frame is None or frame.empty else group_metrics(context.model, frame, [attribute]).aligned(now.levels)
 
@@ -270,7 +270,7 @@ def fairness_evidence(
 
 
 def base_rates_differ(now: GroupMetrics, judged: CriterionDistance) -> bool | None:
-    """Whether the groups' shares of positives differ significantly; None where that is not known."""
+    """Whether the groups' shares of positives differ significantly; None if that is not known."""
     if "base_rate" not in now.metrics:
         return None
     spread = now.metrics["base_rate"].at(judged.keep & (now.metrics["base_rate"].n > 0)).spread()

@@ -29,7 +29,7 @@ def visible_boards() -> list[Board]:
 
 
 def scope_dates_words(scope: Scope) -> str | None:
-    """The days of a scope's time range; None where the newest records of its models have different dates, or these are unknown."""
+    """The days of a scope's time range; None if the newest records of its models have different dates, or these are unknown."""
     models = [model.name for model in load.catalog().models if scope.model in (None, model.name)]
     try:
         found = {(window.start, window.end) for window in (load.window(scope, name) for name in models)}

@@ -69,7 +69,7 @@ def _pin_dialog(asked: AskedPin) -> None:
 
 
 def pin_records(board: Board | None, name: str, author: str, place: FigurePlace, figure: str) -> tuple[list[dict[str, object]], str]:
-    """The records that pin a figure, and the name of the dashboard. board: None where one with this name is to be made, in the figure's
+    """The records that pin a figure, and the name of the dashboard. board: None if one with this name is to be made, in the figure's
     time range.
     """
     board_id = board.id if board else new_record_id()

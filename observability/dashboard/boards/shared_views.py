@@ -101,7 +101,7 @@ def _share_dialog(asked: AskedShare) -> None:
 
 
 def draw_shared_views(views: Sequence[SharedView]) -> None:
-    """Draw the shared views as a table of links, and the form that removes one; nothing where none is shared."""
+    """Draw the shared views as a table of links, and the form that removes one; nothing if none is shared."""
     if not views:
         return
     st.header("Shared views", anchor=False)

@@ -61,7 +61,7 @@ def beside_box(here: CasePage) -> None:
 
 
 def cases_side_by_side(here: CasePage) -> None:
-    """The table of both cases; nothing where the address names no other one."""
+    """The table of both cases; nothing if the address names no other one."""
     named = st.query_params.get(PARAMETER)
     if not named:
         return
@@ -105,7 +105,7 @@ def _outcome(page: CasePage) -> Cell:
 
 
 def _text(page: CasePage) -> Cell:
-    """The logged text; nothing where there is none."""
+    """The logged text; nothing if there is none."""
     texts = logged_texts(page.row)
     return {"t": texts[0].text[:400] if texts else ""}
 
@@ -121,7 +121,7 @@ def _source(page: CasePage) -> Cell:
 
 
 def _attributions(page: CasePage) -> dict[str, float]:
-    """The known attributions against the average; empty where they are not known."""
+    """The known attributions against the average; empty if they are not known."""
     found = load_case.known_contrast(page.opened)
     return {bar.feature: bar.attribution for bar in found.bars} if found and found.adds_up else {}
 

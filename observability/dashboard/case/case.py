@@ -68,7 +68,7 @@ class CasePage:
         return self.opened.look.row
 
     def part(self, name: str) -> Any:
-        """A part of the case; None where it is not available."""
+        """A part of the case; None if it is not available."""
         return self.opened.part(name)
 
     def address(self, **own: str) -> str:

@@ -138,7 +138,7 @@ def _verdict_form(here: CasePage, suspected: str | None) -> None:
 
 
 def _default_verdict(here: CasePage) -> int | None:
-    """The preselected answer: the known outcome; None where it is unknown."""
+    """The preselected answer: the known outcome; None if it is unknown."""
     return None if here.row.wrong is None else 0 if here.row.wrong else 1
 
 

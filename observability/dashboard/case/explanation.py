@@ -167,7 +167,7 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
 def first_explained_feature(found: AttributionContrast, explained: Collection[str]) -> str | None:
     """The single feature with the largest attribution among the explained features of the version; None without one.
 
-    explained: their names; empty where nothing was explained yet, and each feature will do.
+    explained: their names; empty if nothing was explained yet, and each feature will do.
     """
     bars = (bar for bar in latent_bars_together(found.bars) if bar.value is not TOGETHER)
     return next((bar.feature for bar in bars if not explained or bar.feature in explained), None)

@@ -49,7 +49,7 @@ def customer_text(here: CasePage) -> None:
 
 
 def _frozen_case(here: CasePage, *, shown: bool) -> FrozenCase:
-    """The case as of now. shown: nothing is masked. Raises ForbiddenError where the person may not have masked values."""
+    """The case as of now. shown: nothing is masked. Raises ForbiddenError if the person may not have masked values."""
     row, held = here.row, explanation.session_contrasts(here)
     if shown:
         sign_in.reveal_masked_values(row.model.name, row.id, row.stored.get("subject"))

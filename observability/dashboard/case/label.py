@@ -128,7 +128,7 @@ def _label_revisions(here: CasePage) -> None:
 
 
 def _assignment_history(here: CasePage) -> None:
-    """The assignments and labels of the item in labelling projects; nothing where it has none."""
+    """The assignments and labels of the item in labelling projects; nothing if it has none."""
     rows = item_history.item_history(here.row.id, here.row.model.settings.projects or (here.row.model.name,))
     if len(rows):
         st.subheader("Assignments", anchor=False)

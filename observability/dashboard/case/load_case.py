@@ -58,7 +58,7 @@ class OpenedCase:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def part(self, name: str) -> Any:
-        """A part of the case (investigation/case_parts.py); None where it is not available, with the reason in `why`."""
+        """A part of the case (investigation/case_parts.py); None if it is not available, with the reason in `why`."""
         with self.lock, self.look.store.snapshot():
             return self.look.part(name)
 
@@ -74,7 +74,7 @@ class OpenedCase:
             return comparison_rows.error_definition(self.look).limit
 
     def is_error(self) -> bool | None:
-        """Whether the prediction is an error; None where its outcome, or the limit of a regression, is unknown."""
+        """Whether the prediction is an error; None if its outcome, or the limit of a regression, is unknown."""
         with self.lock, self.look.store.snapshot():
             try:
                 return comparison_rows.error_definition(self.look).of_row(self.look.row)
@@ -121,7 +121,7 @@ def opened_case(prediction: str, model: str | None, answer: str | None = None) -
 
 
 def model_holding(prediction: str) -> str | None:
-    """The model with the newest prediction of this id; None where there is none."""
+    """The model with the newest prediction of this id; None if there is none."""
     try:
         return opened_case(prediction, None).look.row.model.name
     except NotFoundError:
@@ -129,7 +129,7 @@ def model_holding(prediction: str) -> str | None:
 
 
 def known_contrast(held: OpenedCase) -> AttributionContrast | None:
-    """Attributions that were logged, precomputed, or computed in another session; None where there are none."""
+    """Attributions that were logged, precomputed, or computed in another session; None if there are none."""
     store, row = held.look.store, held.look.row
     with held.lock, store.snapshot():
         found = held.look.known.get(COMPUTED) or known_attributions.logged_or_stored_contrast(store, row)
@@ -148,7 +148,7 @@ def average_contrast(held: OpenedCase, progress: Progress) -> AttributionContras
 
 
 def known_word_effects(held: OpenedCase, text: LoggedText) -> WordEffects | None:
-    """The effects of a text's words that were computed before; None where nobody asked yet. Raises what made the last attempt fail."""
+    """The effects of a text's words that were computed before; None if nobody asked yet. Raises what made the last attempt fail."""
     failed = held.look.known.get(WORDS_FAILED)
     if failed is not None:
         raise failed
@@ -246,7 +246,7 @@ def case_counterfactuals(held: OpenedCase, progress: Progress) -> Found:
 
 
 def known_counterfactuals(held: OpenedCase) -> Found | None:
-    """Counterfactuals cached under the same settings; None where there are none."""
+    """Counterfactuals cached under the same settings; None if there are none."""
     with held.lock, held.look.store.snapshot(), suppress(ObservabilityError):
         return flipping.search(held.look.store, held.look.row)
     return None
@@ -258,7 +258,7 @@ def what_if_answer(held: OpenedCase, changes: Mapping[str, Any]) -> WhatIf:
 
 
 def similar_scores(held: OpenedCase) -> SimilarScores | None:
-    """The labelled rows of a similar score; None where they are too few, or the case is no error."""
+    """The labelled rows of a similar score; None if they are too few, or the case is no error."""
     return _computed_once(held, "similar scores", lambda: expected_error.similar_scores(held.look))
 
 
@@ -293,7 +293,7 @@ def _shared_worker() -> "Worker":
 
 @cached_by_state(32)
 def queue_cases(name: str, asked: Window) -> queues.Inbox:
-    """The cases of a queue (investigation/queues.py). Raises NotGivenError where they cannot be given."""
+    """The cases of a queue (investigation/queues.py). Raises NotGivenError if they cannot be given."""
     return queues.INBOXES[name](load.store(), asked, queues.MAX_QUEUE)
 
 

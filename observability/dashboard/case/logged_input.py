@@ -39,7 +39,7 @@ def effects_pending(here: CasePage) -> bool:
 
 
 def logged_input(here: CasePage, *, ask: bool) -> None:
-    """Draw the first text and the images of the case; nothing where none were logged.
+    """Draw the first text and the images of the case; nothing if none were logged.
 
     ask: compute the effects of words in the worker where they are not known; without it the text is drawn in one colour at once.
     """

@@ -66,7 +66,7 @@ def save_case_form(here: CasePage) -> None:
 
 
 def saved_cases_section(scope: Scope) -> None:
-    """The list of saved cases, collections folded below it, and what can be done with them; nothing where none is saved."""
+    """The list of saved cases, collections folded below it, and what can be done with them; nothing if none is saved."""
     items = load_case.saved_case_items(scope.model)
     if not items:
         return

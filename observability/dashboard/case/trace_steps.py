@@ -44,13 +44,13 @@ TRACES = columns_on_phone(
 
 
 def trace_of(prediction: str) -> str | None:
-    """The trace id in the id of a prediction; None where it is no span's."""
+    """The trace id in the id of a prediction; None if it is no span's."""
     found = SPAN_ID.fullmatch(prediction)
     return found[1] if found else None
 
 
 def steps_of_trace(trace: str) -> pd.DataFrame:
-    """The steps in order, of all models: model, id, at, version, environment, status, latency_ms, operation and prediction (None where
+    """The steps in order, of all models: model, id, at, version, environment, status, latency_ms, operation and prediction (None if
     it is not known).
     """
     try:

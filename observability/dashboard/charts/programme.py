@@ -47,7 +47,7 @@ def programme_panels(frame: pd.DataFrame, titles: Mapping[Any, str], *, few: int
 
 
 def hour_ticks(top: float) -> dict[str, Any]:
-    """Ticks of an axis of hours from 0 to the largest value, in minutes, hours or days; none where no value is known."""
+    """Ticks of an axis of hours from 0 to the largest value, in minutes, hours or days; none if no value is known."""
     if not top > 0:
         return {"tickvals": []}
     hours, unit = (24.0, "d") if top >= 72 else (1.0, "h") if top >= 2 else (1 / 60, "min")

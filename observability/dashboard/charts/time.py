@@ -98,7 +98,7 @@ def metric_lines(
 
 def readable_range(series: pd.DataFrame, mature: "pd.Series[Any]", levels: Sequence[float] = ()) -> tuple[float, float] | None:
     """The range of the value axis where the intervals of periods with few labels would flatten the rest, whose ends are then cut off; None
-    where all intervals fit. levels: limits and baselines that stay in sight.
+    if all intervals fit. levels: limits and baselines that stay in sight.
     """
     firm = series[mature]
     parts = [
@@ -286,7 +286,7 @@ def period_axis(figure: go.Figure, periods: "pd.Series[Any]") -> None:
 
 
 def _mark_labels(shown: pd.DataFrame, periods: "pd.Series[Any]") -> list[str]:
-    """The text beside each mark: the start of its label, or nothing where the next mark is too near."""
+    """The text beside each mark: the start of its label, or nothing if the next mark is too near."""
     room = (periods.max() - periods.min()) * 0.14
     following = shown["at"].shift(-1).fillna(periods.max() + room)
     return [theme.inert_label(words, 20) if after - at >= room else "" for words, at, after in zip(shown["text"], shown["at"], following)]

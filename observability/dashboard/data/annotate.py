@@ -227,7 +227,7 @@ def _begun(project: str, item: str, who: str) -> datetime:
 
 
 def landed_content(project: str, item: str) -> Mapping[str, Any] | None:
-    """The content of an item that was landed without a prediction; None where there is none."""
+    """The content of an item that was landed without a prediction; None if there is none."""
     found = project_items.stored_items(load.store(), project, item).get(item)
     return found.content if found else None
 
@@ -381,7 +381,7 @@ def queue_table(board: LabellingBoard, scope: Scope) -> None:
 
 
 def settled_labels_file(board: LabellingBoard) -> None:
-    """The settled labels with the content of their items, as a file; nothing where none is settled."""
+    """The settled labels with the content of their items, as a file; nothing if none is settled."""
     if board.crowd is None or not board.crowd.settled.any():
         return
     store, project = load.store(), board.project
@@ -431,7 +431,7 @@ def assignment_form(board: LabellingBoard) -> None:
 
 
 def skipped_table(board: LabellingBoard) -> None:
-    """The items that were skipped, newest first; nothing where none was."""
+    """The items that were skipped, newest first; nothing if none was."""
     question = Records("skip", SKIPPED, ever=True, only=(("project", board.project),))
     rows = load.ask_store(question, Window("", EPOCH, load.page_clock())).sort_values("at", ascending=False, kind="stable")
     if rows.empty:

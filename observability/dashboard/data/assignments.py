@@ -28,7 +28,7 @@ REASONS = (
 
 
 def assignments_section(assigned: pd.DataFrame, answers: pd.DataFrame) -> None:
-    """The section about assignments; nothing where the window has none."""
+    """The section about assignments; nothing if the window has none."""
     if assigned.empty:
         return
     st.header("Assignments", anchor=False)

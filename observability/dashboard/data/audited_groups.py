@@ -34,7 +34,7 @@ def rules_proposed(audit: AuditedData) -> pd.DataFrame:
 
 
 def audited_group_table(audit: AuditedData, proposed: pd.DataFrame) -> None:
-    """Draw the share of each group's rows that each check found, folded; nothing where no group was counted."""
+    """Draw the share of each group's rows that each check found, folded; nothing if no group was counted."""
     rows = audited_group_rows(audit, proposed)
     if rows.empty:
         return

@@ -83,7 +83,7 @@ MOST_URGENT = "Most urgent"
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """Predictions of one model that name a batch: how many, how many failed, their cost (None where none was logged)."""
+    """Predictions of one model that name a batch: how many, how many failed, their cost (None if none was logged)."""
 
     model: str
     predictions: int
@@ -286,7 +286,7 @@ def _cases_link(text: str, model: str, batch: str, scope: Scope) -> Cell:
 
 
 def batch_links(names: Sequence[str], scope: Scope) -> list[Cell]:
-    """The links to the batches of these names in all dates, in their order, each followed by that to its device; empty where no record
+    """The links to the batches of these names in all dates, in their order, each followed by that to its device; empty if no record
     has one of the names.
 
     Sources may share the name of a batch: at most MAX_NAMED records are linked.
@@ -303,12 +303,12 @@ def batch_links(names: Sequence[str], scope: Scope) -> list[Cell]:
 
 
 def _optional_count(value: Any) -> int | None:
-    """A count of a record; None where it has none."""
+    """A count of a record; None if it has none."""
     return None if value is None or value != value or str(value) == "<NA>" else int(value)
 
 
 def _optional_instant(value: Any) -> datetime | None:
-    """A time of a record; None where it has none."""
+    """A time of a record; None if it has none."""
     return None if value is None or value != value else value.to_pydatetime()
 
 

@@ -136,7 +136,7 @@ def _kept_words(table: pd.DataFrame, column: str | None, rules: str, times: pd.S
 
 
 def _draw_flow(table: pd.DataFrame, column: str | None, alt: str) -> None:
-    """Draw a flow with its table and its sentence; nothing where no row flows."""
+    """Draw a flow with its table and its sentence; nothing if no row flows."""
     table = table[table["rows"] > 0].reset_index(drop=True)
     if table.empty:
         return

@@ -129,7 +129,7 @@ def found_rows(audit: AuditedData, before: AuditedData | None = None) -> pd.Data
 
 
 def effect_rows(audit: AuditedData) -> pd.DataFrame:
-    """The change of a model's metric without the rows of each check: name, before, after, value, low, high. Empty where none was fitted."""
+    """The change of a model's metric without the rows of each check: name, before, after, value, low, high. Empty if none was fitted."""
     lines = [
         [rule.title, rule.before, rule.after, rule.after - rule.before, rule.low, rule.high]
         for rule in audit.rules

@@ -175,7 +175,7 @@ def _version_cells(made: DatasetVersion, scope: Scope) -> dict[str, Cell]:
 
 
 def _changed_columns_words(row: dict[Any, Any]) -> str | None:
-    """`changed in age, sex`, the columns that differ in most rows first; None where they were not logged."""
+    """`changed in age, sex`, the columns that differ in most rows first; None if they were not logged."""
     logged = (row.get("extra") or {}).get("changed_columns")
     if not isinstance(logged, dict) or not logged:
         return None
@@ -194,7 +194,7 @@ def _content_cell(made: DatasetVersion) -> Cell:
 
 
 def _same_content_words(made: DatasetVersion) -> str | None:
-    """`same content as version 2`; None where no other version has it."""
+    """`same content as version 2`; None if no other version has it."""
     return f"same content as version {', '.join(made.same[:3])}" if made.same else None
 
 
@@ -241,7 +241,7 @@ def _version_sentences(made: DatasetVersion) -> Iterable[str]:
 
 
 def _version_rules_table(made: DatasetVersion, scope: Scope) -> None:
-    """The cleaning rules that made one version; nothing where none was logged."""
+    """The cleaning rules that made one version; nothing if none was logged."""
     always = Window("", EPOCH, load.page_clock())
     asked = Records("cleaning", CLEANINGS.columns, ever=True, only=(("dataset", (made.name,)), ("version", (made.content.version,))))
     ran = applied_runs(load.ask_store(asked, always))

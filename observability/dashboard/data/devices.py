@@ -120,7 +120,7 @@ def devices_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
 
 
 def known_findings(scope: Scope, rows: pd.DataFrame) -> tuple[list[Finding] | None, bool]:
-    """Findings about the batches of devices, and whether newer ones are being computed; None where the page is drawn before they are known.
+    """Findings about the batches of devices, and whether newer ones are being computed; None if the page is drawn before they are known.
 
     A figure that stands alone waits for them, as does a page without a batch, whose devices are soon analyzed.
     """
@@ -150,7 +150,7 @@ def few_peers_note(rows: pd.DataFrame) -> None:
 
 
 def devices_summary(rows: pd.DataFrame, found: Sequence[Finding] | None, window: Window) -> str:
-    """Numbers of devices and batches, and how many devices need attention, as Markdown. found: None where that is not known yet."""
+    """Numbers of devices and batches, and how many devices need attention, as Markdown. found: None if that is not known yet."""
     named = rows["device"].notna()
     devices = formatting.plural(rows.loc[named, "subject"].nunique(), "device")
     if not named.all():
@@ -219,7 +219,7 @@ def findings_about_device(found: Sequence[Finding], subject: str) -> list[Findin
 
 
 def chosen_device(rows: pd.DataFrame, found: Sequence[Finding] | None) -> str | None:
-    """The device in the address, else the most urgent one, else the one with most batches. found: None where they are not known yet, and
+    """The device in the address, else the most urgent one, else the one with most batches. found: None if they are not known yet, and
     so no device is the most urgent one.
     """
     names, missing = sorted(set(rows["subject"])), "The link names {}, which delivered nothing in these dates."
@@ -235,7 +235,7 @@ def chosen_device(rows: pd.DataFrame, found: Sequence[Finding] | None) -> str | 
 def devices_table(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen: str | None, scope: Scope) -> None:
     """A row for each device, most urgent first, with its most urgent finding; the first MAX_TABLE_ROWS, and all as CSV.
 
-    found: None where they are not known yet; then the devices stand in the order of their names.
+    found: None if they are not known yet; then the devices stand in the order of their names.
     """
     deliveries = {device_subject(each.source, each.device): each for each in device_deliveries(rows)}
     first = {subject: first_finding(findings_about_device(found or (), subject)) for subject in deliveries}
@@ -349,7 +349,7 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen
     """Draw the heat map of device × day for a measure that the reader chooses; without a choice, for the measure of the most urgent
     finding.
 
-    A click chooses a device. found: None where they are not known yet; then the devices stand in the order of their names.
+    A click chooses a device. found: None if they are not known yet; then the devices stand in the order of their names.
     """
     days = cache(lambda metric: device_days(rows, metric))
     offered = [metric for metric in MEASURES if np.isfinite(_column_values(rows, metric)[1]).any()]

@@ -187,7 +187,7 @@ def _finding_project(finding: Finding) -> str:
 
 
 def _finding_annotator(finding: Finding) -> str:
-    """The annotator that a finding is about; empty where it is about none."""
+    """The annotator that a finding is about; empty if it is about none."""
     own, sign, name = finding.subject.partition("/annotator:")
     return name if sign else own.removeprefix("annotator=") if own.startswith("annotator=") else ""
 

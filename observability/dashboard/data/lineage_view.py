@@ -135,7 +135,7 @@ def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, 
 
 
 def thing_of_finding(finding: Finding) -> Thing | None:
-    """The thing that a finding is about: of records by its subject, else the model's version; None where it names no version."""
+    """The thing that a finding is about: of records by its subject, else the model's version; None if it names no version."""
     parts = dict(part.partition(":")[::2] for part in finding.subject.split("/") if ":" in part)
     if "run" in parts:
         return Thing("run", (parts["run"],))
@@ -310,7 +310,7 @@ def _link_words(step: LineageStep) -> str:
 
 
 def left_out_words(view: LineageView) -> str:
-    """What the picture leaves out, as a sentence after a blank; empty where it leaves out nothing."""
+    """What the picture leaves out, as a sentence after a blank; empty if it leaves out nothing."""
     parts = [formatting.plural(n, *KINDS[kind]) for kind, n in view.hidden.items()]
     found = f" Not drawn: {formatting.join_words(parts)}." if parts else ""
     if view.beyond:

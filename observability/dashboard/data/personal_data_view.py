@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def personal_columns_table(model: Model, found: Sequence[Finding]) -> None:
-    """Draw a row for each column, kind of personal data and reason; nothing where none was found."""
+    """Draw a row for each column, kind of personal data and reason; nothing if none was found."""
     lines = []
     for finding in found:
         searched = int(finding.evidence.get("texts", 0))
@@ -44,7 +44,7 @@ def personal_columns_table(model: Model, found: Sequence[Finding]) -> None:
 
 
 def next_steps(model: Model, found: Sequence[Finding]) -> None:
-    """Draw what a person does about columns with personal data that are not protected; nothing where there are none."""
+    """Draw what a person does about columns with personal data that are not protected; nothing if there are none."""
     needy = [finding for finding in found if finding.needs_action and protection_words(model, finding.subject) == "none"]
     columns = [finding.subject for finding in needy if not finding.subject.startswith("extra.")]
     if not needy:

@@ -19,7 +19,7 @@ def begin_records_page(page: str) -> Scope:
 
 
 def dates_note(window: Window, before: str = ", ") -> str:
-    """The dates of a window as Markdown after a comma; nothing where every date is shown."""
+    """The dates of a window as Markdown after a comma; nothing if every date is shown."""
     return before + formatting.escape_markdown(formatting.format_span(window.start, window.end)) if window.start > EPOCH else ""
 
 

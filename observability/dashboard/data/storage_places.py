@@ -127,7 +127,7 @@ def _place_row(place: StoragePlace, found: Mapping[str, Finding], now: datetime,
 
 
 def _value(found: Mapping[str, Finding], metric: str) -> float | None:
-    """The value of a finding; None where there is none, or it is unknown."""
+    """The value of a finding; None if there is none, or it is unknown."""
     finding = found.get(metric)
     return None if finding is None else finding.value
 

@@ -255,7 +255,7 @@ def _lossy_cells(name: str, form: Mapping[str, Any], base: float, in_use: Any) -
 
 
 def _slices_table(audit: Mapping[str, Any]) -> None:
-    """The share of decisions that each lossy form flips in each slice, in a fold; nothing where no slice was recorded."""
+    """The share of decisions that each lossy form flips in each slice, in a fold; nothing if no slice was recorded."""
     forms = {name: form for name, form in ordered_forms(audit).items() if (form.get("model") or {}).get("slices")}
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
     for place, form in enumerate(forms.values()):
@@ -400,5 +400,5 @@ def model_of_store(scope: Scope, audited: str | None = None) -> Model | None:
 
 
 def audited_model(audit: Mapping[str, Any]) -> str | None:
-    """The name of the model whose answers to the forms an audit compares; None where it asked none."""
+    """The name of the model whose answers to the forms an audit compares; None if it asked none."""
     return next((str(form["model"]["name"]) for form in audit.get("forms", {}).values() if form.get("model")), None)

@@ -29,7 +29,7 @@ EFFECT_COLUMNS = (
 
 
 def suggestions_section(now: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """The section about suggestions; nothing where none was shown."""
+    """The section about suggestions; nothing if none was shown."""
     if not now["shown"].any():
         return
     st.header("Suggestions", anchor=False)

@@ -83,7 +83,7 @@ def _discard_draft() -> None:
 
 
 def inference_step() -> "Inference | None":
-    """Step 2: the inference as sentences, and the form to correct it. None where it is incomplete."""
+    """Step 2: the inference as sentences, and the form to correct it. None if it is incomplete."""
     adding = _draft()
     found: Inference | None = None
     try:
@@ -152,7 +152,7 @@ def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
     said = found.as_json() if found else adding["changes"]
 
     def box(side: Any, label: str, options: list[str], value: object, placeholder: str = "Infer", **more: Any) -> Any:
-        """A box whose content is a value, or nothing where the value is not among the options."""
+        """A box whose content is a value, or nothing if the value is not among the options."""
         return side.selectbox(label, options, index=_option_index(options, value), placeholder=placeholder, **more)
 
     with st.form("correct", border=False):

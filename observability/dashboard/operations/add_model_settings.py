@@ -55,7 +55,7 @@ def file_and_settings() -> FileAndSettings:
 
 
 def _setting_box(side: Any, name: str) -> Any:
-    """The value of one setting in its box; None where it is empty."""
+    """The value of one setting in its box; None if it is empty."""
     key = f"new-{name}"
     if name in CHOICES:
         return side.selectbox(WORDS[name], CHOICES[name], None, format_func=choice_in_words, placeholder="Not set", key=key)

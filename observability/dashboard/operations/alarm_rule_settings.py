@@ -77,7 +77,7 @@ def choice_in_words(choice: str) -> str:
 
 
 def _setting_box(model: Model, name: str) -> Any:
-    """The value of one setting in its box; None where it is not set."""
+    """The value of one setting in its box; None if it is not set."""
     value, key = getattr(model.settings, name), f"setting-{model.name}-{name}"
     if options := CHOICES.get(name):
         place = options.index(value) if value else None

@@ -130,7 +130,7 @@ def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:
 
 
 def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
-    """The form that sets the monthly budget; nothing where the role does not allow it."""
+    """The form that sets the monthly budget; nothing if the role does not allow it."""
     if not sign_in.may_change(here.model.name, "budget_per_month", "budget_currency"):
         return
     settings = here.model.settings

@@ -86,7 +86,7 @@ def upload_column_names(path: Path, decimal: str | None = None) -> list[str]:
 
 
 def upload_label_values(path: Path, column: str) -> list[str]:
-    """Distinct values of a column as text, most frequent first; none where there are more than MAX_VALUES."""
+    """Distinct values of a column as text, most frequent first; none if there are more than MAX_VALUES."""
     from observability.store.registry.infer import read_request_file
     from observability.store.types.registration import RegistrationRequest
 

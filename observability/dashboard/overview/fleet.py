@@ -112,7 +112,7 @@ NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is reg
 @dataclass(frozen=True)
 class ModelStatus:
     """One model in its window: findings and their incidents, most urgent first, traffic by day, events, and findings that the window
-    before did not have; before: findings of that window, traffic_before: its predictions, None where it has none. pending: it was not
+    before did not have; before: findings of that window, traffic_before: its predictions, None if it has none. pending: it was not
     checked yet. elsewhere: findings about its decisions in a system and its answers to probes, which other pages show. failure: the kind of
     error for which it cannot be computed. checked_at: when it was last checked, where that is not now.
     """
@@ -133,7 +133,7 @@ class ModelStatus:
 
     @property
     def worst(self) -> Incident | None:
-        """The most severe incident; None where there is none."""
+        """The most severe incident; None if there is none."""
         return min(self.incidents, key=lambda incident: SEVERITIES.index(incident.shown_severity), default=None)
 
     @property
@@ -340,7 +340,7 @@ def _traffic_cell(status: ModelStatus) -> Cell:
 
 
 def change_words(value: float | None, before: float | None, unit: str = "") -> str | None:
-    """The change of a value against the previous period, as `+4 % from 250`, of shares `−1.2 points from 76 %`; None where unknown."""
+    """The change of a value against the previous period, as `+4 % from 250`, of shares `−1.2 points from 76 %`; None if unknown."""
     if value is None or before is None or (before == 0 and unit != "share"):
         return None
     change = 100 * (value - before) if unit == "share" else 100 * (value / before - 1)
@@ -356,7 +356,7 @@ def short_change(change: str) -> str:
 
 
 def visible_change(change: str | None) -> str | None:
-    """A change without the value of the previous period; None where it is unknown or rounds to zero, which the line of the days shows."""
+    """A change without the value of the previous period; None if it is unknown or rounds to zero, which the line of the days shows."""
     return short_change(change) if change and not change.startswith("±") else None
 
 
@@ -366,7 +366,7 @@ def in_previous_period(change: str | None) -> str:
 
 
 def change_of_finding(status: ModelStatus, finding: Finding | None) -> str | None:
-    """The change of a finding's value over the whole window against the previous period; None where one is unknown."""
+    """The change of a finding's value over the whole window against the previous period; None if one is unknown."""
     if finding is None:
         return None
     claim = (finding.analyzer, finding.subject, finding.metric, finding.slice)
@@ -396,7 +396,7 @@ def outputs_cell(status: ModelStatus) -> Cell:
 
 
 def days_of_finding(finding: Finding, label: str, *, zero: bool = False) -> Cell:
-    """The sparkline of a finding's metric by day, with its usual range; empty where fewer than two days are known."""
+    """The sparkline of a finding's metric by day, with its usual range; empty if fewer than two days are known."""
     return small_multiple(
         daily_values(finding.analyzer, finding.evidence), label, comparison_band(finding.analyzer, finding.evidence), zero=zero
     )
@@ -458,7 +458,7 @@ def failed_share(status: ModelStatus) -> str:
 
 
 def model_finding(status: ModelStatus, analyzer: str, metric: str) -> Finding | None:
-    """The finding of an analyzer about the whole model by one metric; None where it has no value."""
+    """The finding of an analyzer about the whole model by one metric; None if it has no value."""
     found = (finding for finding in status.of(analyzer) if finding.metric == metric and finding.subject == "model")
     return next((finding for finding in found if finding.value is not None), None)
 
@@ -528,7 +528,7 @@ def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
 
 
 def quality_cell(findings: Sequence[Finding]) -> Cell:
-    """The data quality of a model's values; unknown where only arrivals, or its own past, could be judged."""
+    """The data quality of a model's values; unknown if only arrivals, or its own past, could be judged."""
     cell = worst_finding_cell(findings, "normal")
     if cell["s"] != "ok" or any(map(is_verdict, findings)):
         return cell
@@ -543,7 +543,7 @@ def drift_cell(findings: Sequence[Finding]) -> Cell:
 
 
 def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
-    """The main metric with its sparkline, its estimate where it was not measured; and its change in words, None where unknown."""
+    """The main metric with its sparkline, its estimate where it was not measured; and its change in words, None if unknown."""
     headline, unit = HEADLINE.get(status.model.task or ""), status.model.settings.unit
     performance = status.of("serving/performance")
     found = next((finding for finding in performance if finding.metric == headline), None)
@@ -573,7 +573,7 @@ def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
 
 
 def severity_without_action(findings: Sequence[Finding]) -> Severity:
-    """The severity of findings none of which needs action: OK where at least one is OK, unknown where nothing was judged."""
+    """The severity of findings none of which needs action: OK where at least one is OK, unknown if nothing was judged."""
     return "ok" if any(finding.severity == "ok" for finding in findings) else "unknown"
 
 

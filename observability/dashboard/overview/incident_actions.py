@@ -20,7 +20,7 @@ STATES = {"open": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", 
 ENTRY_WORDS = {"worse": "Got worse", "woken": "Snooze over", "not_useful": "Not useful", "note": "Comment"}
 """Words of entries; the others are their own word."""
 Spoken = tuple[Incident, Alert | None]
-"""An incident with its alert; None where nobody spoke of it."""
+"""An incident with its alert; None if nobody spoke of it."""
 KEYS = {"a": "acknowledge", "e": "resolve", "s": "snooze"}
 """Actions by the key that asks for one in a list of incidents."""
 SNOOZE = timedelta(days=7)
@@ -109,7 +109,7 @@ def about_production() -> bool:
 
 
 def alerts_here() -> dict[str, Alert]:
-    """Every alert by the id of its incident; none where the page is about another environment than production."""
+    """Every alert by the id of its incident; none if the page is about another environment than production."""
     return load_review.current_alerts() if about_production() else {}
 
 
@@ -198,7 +198,7 @@ def merge_incidents(kept: Spoken, others: Sequence[Spoken], author: str, headlin
 
 
 def _entry_box(incident: Incident, alert: Alert | None, does: str, key: str) -> dict[str, Any] | None:
-    """The boxes of one action, and the fields of its entry; None where something is missing."""
+    """The boxes of one action, and the fields of its entry; None if something is missing."""
     if does == "assign":
         owner = st.text_input("To", incident_owner(incident, alert) or "", key=f"{key}-to", max_chars=80).strip()
         return {"owner": owner} if owner else None

@@ -47,7 +47,7 @@ CHANGES = (column("at", "When (UTC)", width="9rem"), column("what", "Change", wi
 
 @dataclass(frozen=True)
 class OpenIncident:
-    """An incident as its page shows it. scope: in which it was found. window: of its model, None where it is about other records. alert:
+    """An incident as its page shows it. scope: in which it was found. window: of its model, None if it is about other records. alert:
     the entries of people about it. moved: a sentence where it was found in other dates than the reader's.
     """
 
@@ -80,7 +80,7 @@ def open_incident(scope: Scope) -> OpenIncident:
 
 
 def find_incident(named: str, scope: Scope) -> OpenIncident | None:
-    """The incident with an id in the scope, else in the dates in which it was found; None where it is nowhere."""
+    """The incident with an id in the scope, else in the dates in which it was found; None if it is nowhere."""
     found = load.scope_report(scope).incidents
     chosen = _same_incident(found, named, None) or _incident_of_address(found)
     if chosen is not None:
@@ -144,7 +144,7 @@ def incident_heading(here: OpenIncident) -> None:
 
 
 def drawn_finding(incident: Incident) -> Finding | None:
-    """The finding whose days the figure shows: the lead, else its worst related finding that has days; None where none has."""
+    """The finding whose days the figure shows: the lead, else its worst related finding that has days; None if none has."""
     return first_daily_finding(incident.findings)
 
 
@@ -156,7 +156,7 @@ def drawn_onset(incident: Incident) -> datetime | None:
 
 
 def finding_days(finding: Finding) -> pd.DataFrame:
-    """A finding's metric by day: period, value, low, high; empty where its evidence has no such days."""
+    """A finding's metric by day: period, value, low, high; empty if its evidence has no such days."""
     return days_frame(daily_values(finding.analyzer, finding.evidence))
 
 
@@ -359,7 +359,7 @@ def what_to_do(here: OpenIncident) -> None:
 
 
 def review_link(incident: Incident) -> Cell | None:
-    """The newest frozen week with this incident, and its agenda item; None where no frozen week has it."""
+    """The newest frozen week with this incident, and its agenda item; None if no frozen week has it."""
     for frozen in load_review.frozen_reviews()[:MAX_WEEKS]:
         body = load_review.frozen_review(frozen.review) or {}
         for item in body.get("agenda", ()):

@@ -60,7 +60,7 @@ def stage_counts(actions: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 
 def overdue_link() -> None:
-    """Draw the link to the actions where some are overdue today; nothing where none is."""
+    """Draw the link to the actions where some are overdue today; nothing if none is."""
     late = sum(action["overdue"] for action in load_review.all_actions())
     if late:
         words = f"{formatting.plural(late, 'action item')} overdue"

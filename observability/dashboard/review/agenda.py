@@ -263,7 +263,7 @@ def _outcome_records(room: ReviewPage, item: Item, does: str, words: str, more: 
 
 
 def _cancelled_action(room: ReviewPage, item: Item, reason: str) -> list[dict[str, Any]]:
-    """The record that cancels the open action of an item; none where it has none."""
+    """The record that cancels the open action of an item; none if it has none."""
     end = room.ended.get(item.item)
     action = load_review.actions_by_id().get(str(end.get("action"))) if end else None
     if action is None or action.state in CLOSED:
@@ -272,7 +272,7 @@ def _cancelled_action(room: ReviewPage, item: Item, reason: str) -> list[dict[st
 
 
 def _model_owner(room: ReviewPage, model: str | None) -> str:
-    """The owner of a model; empty where there is none."""
+    """The owner of a model; empty if there is none."""
     part = room.model(model)
     return str(part["owner"] or "") if part else ""
 

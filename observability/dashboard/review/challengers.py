@@ -78,7 +78,7 @@ def _difference_row(difference: dict[str, Any]) -> dict[str, Any]:
 
 
 def _interval_words(difference: dict[str, Any]) -> str | None:
-    """The interval of a change, of shares in points; None where an end is unknown."""
+    """The interval of a change, of shares in points; None if an end is unknown."""
     low, high = difference["low"], difference["high"]
     if difference["unit"] != "share" or difference["distance"] or low is None or high is None:
         return frozen_interval_words(difference)

@@ -26,7 +26,7 @@ def may_draft() -> bool:
 
 
 def draft_of_week(week: str) -> Body | None:
-    """The draft of a week; None where there is none, or where the person may not see it. Read-only: sessions share it."""
+    """The draft of a week; None if there is none, or where the person may not see it. Read-only: sessions share it."""
     found: Body | None = DRAFTS.result(_drafted(week)) if may_draft() else None
     return found
 
@@ -38,7 +38,7 @@ def drafted_weeks() -> list[str]:
 
 
 def start_draft(week: Week, now: datetime) -> bool:
-    """Compute the draft of a week in the background; False where another one is being computed."""
+    """Compute the draft of a week in the background; False if another one is being computed."""
     store = load.store().whole_groups()
 
     def computed(note: Note) -> Body:

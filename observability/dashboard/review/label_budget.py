@@ -24,7 +24,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class LabelPrice:
-    """The price of a label of a model when the week was frozen. currency: empty where the price record has none."""
+    """The price of a label of a model when the week was frozen. currency: empty if the price record has none."""
 
     amount: float
     currency: str
@@ -49,7 +49,7 @@ def label_budget_section(room: ReviewPage) -> None:
 
 
 def _label_price(part: Mapping[str, Any]) -> LabelPrice | None:
-    """The frozen price of a label of a model; None where it is unknown, or labels are free."""
+    """The frozen price of a label of a model; None if it is unknown, or labels are free."""
     found = part.get("labelling", {}).get("price")
     return LabelPrice(found["value"], found["currency"] or "") if found and found["value"] > 0 else None
 

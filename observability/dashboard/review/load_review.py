@@ -34,7 +34,7 @@ def frozen_reviews() -> list[FrozenWeek]:
 
 @cached_by_state(8)
 def frozen_review(name: str) -> Body | None:
-    """The figures of a frozen week as the person may see them; None where it is not frozen. Read-only: sessions share it."""
+    """The figures of a frozen week as the person may see them; None if it is not frozen. Read-only: sessions share it."""
     body = freeze.week_body(load.store(), name)
     return body if body is None or may_do_everywhere(sign_in.current_person(), "reveal") else week_without_small_groups(body)
 
@@ -74,7 +74,7 @@ def alert_messages() -> dict[str, Message]:
 
 
 def watcher_state() -> Watching | None:
-    """The state of the thread that checks the models; None where none runs in this process."""
+    """The state of the thread that checks the models; None if none runs in this process."""
     from observability.server import process_lock
 
     try:

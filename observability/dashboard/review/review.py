@@ -156,7 +156,7 @@ def _week_name(week: str) -> str:
 
 
 def _requested_week(frozen: set[str]) -> Week | None:
-    """The week in the address that is not frozen yet; None where there is none."""
+    """The week in the address that is not frozen yet; None if there is none."""
     named = _week_name(st.query_params.get("review", ""))
     try:
         return None if named in frozen else Week.parse(named)

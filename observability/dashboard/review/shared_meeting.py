@@ -49,13 +49,13 @@ def part_in_address(room: ReviewPage) -> str:
 
 
 def open_now_words(room: ReviewPage, part: str) -> str:
-    """Who else has a part of the review open, as a sentence; empty where nobody has."""
+    """Who else has a part of the review open, as a sentence; empty if nobody has."""
     names = presence.people_elsewhere(room.review, _session()).get(part, [])
     return f"{formatting.join_words(names)} {'has' if len(names) == 1 else 'have'} this open now." if names else ""
 
 
 def open_now_line(room: ReviewPage, part: str) -> None:
-    """Draw who else has a part of the review open; nothing where nobody has."""
+    """Draw who else has a part of the review open; nothing if nobody has."""
     if words := open_now_words(room, part):
         st.caption(f":material/edit: {formatting.escape_markdown(words)}")
 

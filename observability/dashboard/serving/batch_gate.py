@@ -82,7 +82,7 @@ def batch_counts(here: frame.ModelPage) -> pd.DataFrame:
 
 
 def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
-    """Draw the batches; False where there is none, or the model does not serve in batches."""
+    """Draw the batches; False if there is none, or the model does not serve in batches."""
     table = batch_counts(here)
     if table.empty:
         empty_states.how_to_log_state(

@@ -53,7 +53,7 @@ def decided_class_box(here: ModelPage) -> str | None:
 
 
 def calibration_sides(here: ModelPage, decided: str | None = None) -> CalibrationSides | None:
-    """Calibration of all rows, or of those decided as a class; None where no row is labelled."""
+    """Calibration of all rows, or of those decided as a class; None if no row is labelled."""
     window, reference = distributions.compared_windows(here.model, here.window)
     counts = _decided_as(here, frame.answer_or_stop(lambda: load.ask_store(score_question(here.model, Bucket("day")), window)), decided)
     now = calibration_errors(scored_rows(here.model, counts))

@@ -48,7 +48,7 @@ class VersionChoices:
     offered: dict[str, tuple[str | None, Environment]]
 
     def words(self, version: str | None, environment: Environment) -> str | None:
-        """The words for a version in an environment; None where it is not offered."""
+        """The words for a version in an environment; None if it is not offered."""
         return next((words for words, stream in self.offered.items() if stream == (version, environment)), None)
 
 
@@ -101,7 +101,7 @@ def instant_box(key: str, label: str) -> datetime | None:
 
 
 def side_b_slice_box(here: ModelPage) -> str | None:
-    """The box for side B's slice, as the scope bar's with the choice of all rows; None where nothing is chosen."""
+    """The box for side B's slice, as the scope bar's with the choice of all rows; None if nothing is chosen."""
     named = st.query_params.get("b_slice")
     offered = [ALL_ROWS, *scope_bar.slice_options(here.model)]
     st.session_state["b_slice-box"] = named
@@ -128,7 +128,7 @@ def side_b(a: Window, known: VersionChoices, named: str | None, start: datetime 
 
 
 def other_serving_version(a: Window) -> str | None:
-    """The other version that served in the days of side A; None where A is about all versions, or there is not exactly one."""
+    """The other version that served in the days of side A; None if A is about all versions, or there is not exactly one."""
     from observability.core.questions import Aggregate, By
 
     if a.version is None:

@@ -125,7 +125,7 @@ def _hours_or_days(hours: int) -> str:
 def service_level_form(here: ModelPage, settings: ModelSettings) -> None:
     """Draw the form that sets the service level in the model's settings; an empty field means none.
 
-    Draws nothing where the role does not allow it.
+    Draws nothing if the role does not allow it.
     """
     if not sign_in.may_change(here.model.name, "service_level_availability", "service_level_latency_ms"):
         return

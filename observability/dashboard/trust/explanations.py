@@ -303,7 +303,7 @@ def unexplained_feature_words(view: ExplanationView, named: str) -> str:
 
 
 def _marked_case(here: ModelPage, feature: str, link: str | None) -> dict[str, Any] | None:
-    """The prediction in the address as a point of the plot: id, raw, value, attribution; None where there is none."""
+    """The prediction in the address as a point of the plot: id, raw, value, attribution; None if there is none."""
     name = st.query_params.get("id")
     if not name:
         return None

@@ -365,7 +365,7 @@ def level_form(page: ExportsPage) -> None:
 
 
 def key_problem(pem: str) -> str | None:
-    """Why a text cannot be registered as the key of an enclave; None where it can."""
+    """Why a text cannot be registered as the key of an enclave; None if it can."""
     try:
         public_key(pem)
     except UsageError as error:

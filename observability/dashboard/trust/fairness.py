@@ -193,7 +193,7 @@ def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
 
 
 def _incompatible_criteria(chosen: FairnessView) -> str | None:
-    """Why no model satisfies every criterion here; None where base rates do not differ significantly."""
+    """Why no model satisfies every criterion here; None if base rates do not differ significantly."""
     rates, keep = chosen.now.metrics["base_rate"], groups_with_enough_rows(chosen.now, "base_rate")
     if keep.sum() < 2 or rates.at(keep).spread().p_value >= 0.05:
         return None

@@ -30,7 +30,7 @@ COUNTED = {
 
 
 def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> pd.DataFrame:
-    """group, value, low, high, n, what, enough, reference, needs (rows more until it can be judged; None where it can)."""
+    """group, value, low, high, n, what, enough, reference, needs (rows more until it can be judged; None if it can)."""
     measured, keep = now.metrics[metric], groups_with_enough_rows(now, metric)
     needs = [None if enough else group_rows_needed(now, metric, place) for place, enough in enumerate(keep)]
     reference = np.full(len(now.names), np.nan) if before is None else before.metrics[metric].value
@@ -134,7 +134,7 @@ def group_rates_table(here: ModelPage, chosen: FairnessView) -> None:
 
 
 def _group_rate_cell(groups: GroupMetrics, metric: str, place: int) -> Cell:
-    """Value over interval; unknown where the group is too small."""
+    """Value over interval; unknown if the group is too small."""
     measured, unit = groups.metrics[metric], "share" if groups.metrics[metric].successes is not None else ""
     low, high = measured.low[place], measured.high[place]
     cell: Cell = {

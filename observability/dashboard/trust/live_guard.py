@@ -175,7 +175,7 @@ def verdict_pairs(name: str) -> list[tuple[bool, bool]]:
 
 
 def _model_right(model: "Model", prediction: str) -> bool | None:
-    """Whether the decision about a prediction is its label; None where it is not known, and for a regression."""
+    """Whether the decision about a prediction is its label; None if it is not known, and for a regression."""
     try:
         row = row_from(load.store().row(model.name, prediction), model, None)
     except NotFoundError:
