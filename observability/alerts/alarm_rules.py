@@ -187,7 +187,7 @@ def change_settings(
 LIMITING = ("threshold", "limits", "fairness_criterion", "primary_metric", "service_level_availability", "service_level_latency_ms")
 """Settings that decide severities: a change of one may explain a finding."""
 NOT_RECORDED = ("owner", "team", "tags", "description", "runbooks")
-"""Settings that no analyzer reads: a change of one is no event."""
+"""Settings that no analyzer reads; their changes make no event."""
 
 
 def save_settings(store: "Store", name: str, settings: ModelSettings, *, author: str) -> list[str]:

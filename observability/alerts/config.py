@@ -49,7 +49,7 @@ WEBHOOKS = ("json", "jsons")
 @dataclass(frozen=True)
 class AlertConfig:
     """Validated content of the file. quiet: start and end in local time, or None. pre_read: channels that get the agenda of the review
-    the evening before `meeting`, a day of the week, at `pre_read_hour`. for_analysts: channels to which people who are no administrators
+    the evening before `meeting`, a day of the week, at `pre_read_hour`. for_analysts: channels to which people other than administrators
     may send the summary of a dashboard.
     """
 

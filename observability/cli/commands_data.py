@@ -203,7 +203,7 @@ def data_to_audit(store: Store, args: argparse.Namespace) -> DataToAudit:
 def rule_columns(texts: Sequence[str], label: str) -> dict[str, str]:
     """The flag column of each rule by its name, from texts as `broken sensor=is_broken`.
 
-    Raises UsageError for any other text, a name that is there twice or is that of a check, and the column of the label.
+    Raises UsageError for any other text, for a name that occurs twice or is the name of a check, and for the label's column.
     """
     from observability.metrics.data_audit import CHECKS, HELD_OUT
 

@@ -202,9 +202,7 @@ def decision_about(store: Store, model: str, batch: str) -> dict[str, Any] | Non
 
 
 def batch_window(store: Store, model: Model, batch: str) -> Window:
-    """The days of a batch, from its rows and from the day for which it was expected. Raises NotFoundError for a batch of which nothing is
-    known.
-    """
+    """The days of a batch, from its rows and from the day for which it was expected. Raises NotFoundError for an unknown batch."""
     now = datetime.now(UTC) + NEVER_LATE
     everything = Window(model.name, EPOCH, now)
     part = Slice((("batch", batch),))

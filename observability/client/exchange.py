@@ -122,7 +122,9 @@ class Recorder:
         return self._exact is None or path in self._exact or path.startswith(self._prefixes)
 
     def record(self, exchange: Exchange) -> None:
-        """Log the exchange, unless it is no prediction: a body without a JSON object or a list of them, a status such as 302 or 404."""
+        """Log the exchange if it is a prediction: not a body without a JSON object or a list of objects, nor a status such as 302 or
+        404.
+        """
         try:
             self._record(exchange)
         except Exception as error:

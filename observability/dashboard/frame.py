@@ -316,7 +316,7 @@ def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
 
 
 def mark_page_change(page: str) -> None:
-    """Note the current page, of which no claim is shown yet. After a change of page its parts count as not drawn yet."""
+    """Note the current page; none of its claims is shown yet. After a change of page its parts count as not drawn yet."""
     st.session_state["shown-claims"] = set()
     if st.session_state.get("shown") != page:
         st.session_state.update(shown=page, drawn=set())

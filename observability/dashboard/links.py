@@ -117,7 +117,7 @@ def remember_page(page: str) -> None:
 
 
 def forget_choices_on_back() -> None:
-    """Drop the contents of the boxes when the reader went back or forward in the browser: the address holds those of the page.
+    """Drop the contents of the boxes when the reader went back or forward in the browser: the address holds the contents for the page.
 
     Streamlit restores a box when it is drawn, which is after pages read it.
     """

@@ -1,6 +1,6 @@
 """The menu of the sidebar by use, and the tabs of a page under the scope bar.
 
-An entry has tabs; a tab has one page or several, of which the first is its own. A page that is listed nowhere is a tab of the entry of its
+An entry has tabs; a tab has one page or several, and opens the first. A page that is listed nowhere is a tab of the entry of its
 folder. Findings, changes and training runs are about one model where one is chosen, else about all.
 """
 

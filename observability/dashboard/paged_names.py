@@ -1,4 +1,4 @@
-"""A search and a choice of the page over very many names, of which a page lists some, and a box some."""
+"""A search and a choice of the page for very many names, if a page or a box lists only some of them."""
 
 from collections.abc import Callable, Sequence
 from itertools import islice

@@ -17,7 +17,7 @@ MIN_ROWS = 30
 """Minimum number of rows of a group with its own curve."""
 MAX_EXPOSED, MAX_FLIPS = 20, 20
 BLIND = 0.55
-"""If a plain model separates members from other records with this AUC, without using the audited model, an attack is no evidence."""
+"""If a plain model, without the audited model, separates members from other records with this AUC, an attack proves nothing."""
 
 
 def interval_json(found: Interval, **more: Any) -> dict[str, Any]:

@@ -263,7 +263,7 @@ def probe_rows(store: "Store", model: Model, version: Version, rows: int, until:
 
 
 def _plain_names(columns: Sequence[Column]) -> dict[str, str]:
-    """The name of each column reference in a table of features; sensitive attributes that are no features keep their reference."""
+    """The name of each column reference in a table of features; sensitive attributes that are not features keep their reference."""
     return {column.reference: column.name if column.role == "feature" else column.reference for column in columns}
 
 

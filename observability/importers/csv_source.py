@@ -11,7 +11,7 @@ from observability.importers.source_records import error_line, require_source
 def csv_head(file: Path, needed: Sequence[str], title: str) -> tuple[list[str], dict[str, str] | None]:
     """The column names of a CSV file and its first row, None without rows.
 
-    title: the expected kind of file. Raises UsageError if it is not there, is no CSV, or lacks a needed column.
+    title: the expected kind of file. Raises UsageError if the file is missing, is not CSV, or lacks a needed column.
     """
     require_source(file)
     try:

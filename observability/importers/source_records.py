@@ -136,9 +136,7 @@ def _refuse_all(counts: SourceCounts, item: CarriedRecord, reason: str, message:
 
 
 def epoch_time_text(seconds: float) -> str:
-    """RFC 3339 in UTC of seconds since 1970. A number beyond every date becomes a text that is no
-    date, so that its record is rejected.
-    """
+    """RFC 3339 in UTC of seconds since 1970. A number beyond every date becomes a text that is not a date, so its record is rejected."""
     try:
         return str(format_time(datetime.fromtimestamp(seconds, UTC)))
     except (OverflowError, ValueError, OSError):

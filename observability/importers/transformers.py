@@ -52,7 +52,7 @@ def open_transformers(path: Path, options: ReadOptions) -> SourceReading:
 
 
 def _read_state(file: Path) -> dict[str, Any]:
-    """The content of a file. Raises UsageError if it is no trainer state."""
+    """The content of a file. Raises UsageError if it is not a trainer state."""
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:

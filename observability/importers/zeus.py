@@ -84,7 +84,7 @@ def _window_items(file: Path, devices: Sequence[str], run: str) -> Iterator[Sour
 
 
 def _measured_window(line: str, devices: int) -> ZeusWindow:
-    """The window of a line. Raises ValueError if a value is no number or negative, or one is missing."""
+    """The window of a line. Raises ValueError if a value is missing, negative or not a number."""
     cells = line.rstrip("\r\n").split(",")
     if len(cells) < len(NEEDED) + devices:
         raise ValueError(f"{len(cells)} values where {len(NEEDED) + devices} are expected")

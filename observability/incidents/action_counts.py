@@ -84,7 +84,7 @@ def action_counts(judged: Iterable[Judged]) -> ActionCounts:
 
 
 def merge_incidents_of_models(found: Iterable[Incident]) -> list[CountedIncident]:
-    """Incidents in their order, those of one problem of several models as one: with the same sentence, or of one feed."""
+    """Incidents in their order. Incidents of several models become one if they are one problem: the same sentence, or one feed."""
     groups: list[list[Incident]] = []
     alike: dict[tuple[str, str], list[list[Incident]]] = {}
     for incident in found:

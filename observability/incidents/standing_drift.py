@@ -239,7 +239,7 @@ def has_harm(fault: FaultGroup) -> bool:
     """Whether answers, labels or the service became as bad as the fault is.
 
     The primary metric stands for the quality of all answers; other metrics that fall with it are its details. A metric without a better
-    side (bias) is no harm.
+    side (bias) does not count as harm.
     """
     worst = fault.severity
     harm = [finding for finding in fault.others if pipeline_stage(finding) in HARM and finding.severity == worst]

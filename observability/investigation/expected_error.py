@@ -61,7 +61,7 @@ class SimilarScores:
 
 @computed_once
 def similar_scores(case: CaseInProgress) -> SimilarScores | None:
-    """The rows of a similar score; None if the case is no error, or too few rows are labelled."""
+    """The rows of a similar score; None if the case is not an error, or too few rows are labelled."""
     row, frame = case.row, comparison_rows.labelled_rows_of(case)
     if row.score is None or not comparison_rows.error_definition(case).of_row(row):
         return None

@@ -180,7 +180,7 @@ def largest_and_others(
     """The largest attributions of one prediction, with the sum of all others as one, and their standard errors; few attributions are
     returned unchanged.
 
-    Latent features are no part of that sum: bars and sentences count all of them, on each side of 0.
+    Latent features are not part of that sum: bars and sentences count all of them, on each side of 0.
     """
     latent = dict.fromkeys(latent_features(values))
     names = [name for name in values if name not in latent]

@@ -75,7 +75,7 @@ def confident_class(chances: Floats, limits: Floats) -> Integers:
 
 
 def suspected_classes(chances: Floats, labels: Integers, limits: Floats) -> Integers:
-    """Of each row (n, classes) the class of which the model is confident instead of the label; −1 where the label is not suspect."""
+    """For each row (n, classes), the class that the model is confident of instead of the label; −1 if the label is not suspect."""
     instead = confident_class(chances, np.where(np.isnan(limits), np.inf, limits))
     favoured = chances.copy()
     favoured[np.arange(len(labels)), labels] += TOLERANCE

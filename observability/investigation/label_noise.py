@@ -60,8 +60,8 @@ def wrong_label_odds(case: CaseInProgress, confidence: float) -> WrongLabelOdds 
 
 def wrong_label_probability(case: CaseInProgress, confidence: float) -> float | None:
     """Probability that a label is wrong rather than correct and unlikely, 0 to 1; None if the rate of wrong labels is unknown.
-    confidence: the model's probability of the label, raised to the observed contradiction rate of rows of which the model is at least as
-    sure.
+    confidence: the model's probability of the label, raised to the observed contradiction rate of the rows that the model is at least as
+    sure of.
     """
     known = wrong_label_rate(case)
     if known is None:

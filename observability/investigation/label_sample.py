@@ -1,8 +1,8 @@
 """A random sample of a window's predictions to label, as a worksheet.
 
-The sample is that of the engine (smallest hashes of ids), so it does not depend on who asks and grows by whole rows. Its predictions that
-are labelled already are left out. The worksheet is the worksheet of the relabel queue: it shows inputs without label and score. After it is
-filled in, `load --kind label` accepts it.
+The sample consists of the smallest hashes of ids, so it is the same for everybody, and a larger sample contains a smaller one. Predictions
+that are labelled already are left out. The worksheet is the worksheet of the relabel queue: it shows inputs without label and score. After
+it is filled in, `load --kind label` accepts it.
 """
 
 from datetime import datetime

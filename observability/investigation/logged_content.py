@@ -29,7 +29,7 @@ TEXT_NAMES = (
     "input",
 )
 MIN_WORDS, MIN_FEATURE_WORDS = 3, 6
-"""Words from which a field of another name, and a feature that is no level of the reference, count as a text."""
+"""Minimum number of words for a field of another name, or a feature value that is not a level of the reference, to count as a text."""
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")

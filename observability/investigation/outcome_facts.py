@@ -132,7 +132,7 @@ def reading_instant(text: object) -> datetime | None:
 
 
 def error_cost_words(row: Row, known: Happened | None) -> str:
-    """The cost of the error with its currency, as `50 USD`; empty if the prediction is no error, or the cost is unknown."""
+    """The cost of the error with its currency, as `50 USD`; empty if the prediction is not an error, or the cost is unknown."""
     if known is None or known.cost is None or not row.wrong:
         return ""
     return f"{format_figure(known.cost, 6)} {known.currency or ''}".strip()

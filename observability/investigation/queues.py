@@ -156,7 +156,7 @@ def measured_labels(store: "Store", window: Window, model: Model, ids: list[str]
 
 
 def regressed_requests(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
-    """Requests that two versions scored, of which the newer (or shadow) one is wrong and the older one right, by the additional loss."""
+    """Requests that two versions scored, if the newer (or shadow) version is wrong and the older version right, by the additional loss."""
     model = model_with_labels(store, window)
     new, old = newest_two(store, model, window)
     chances = probability_columns(model)

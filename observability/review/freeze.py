@@ -54,7 +54,7 @@ def freeze(store: Store, week: Week, *, author: str, now: datetime, progress: Pr
 
 
 def frozen_weeks(store: Store) -> list[FrozenWeek]:
-    """All frozen weeks, newest first. Of a week that was frozen twice concurrently, the first."""
+    """All frozen weeks, newest first. For a week that was frozen twice concurrently, the first."""
     frame = store.ask(Records("review", ("review", "week", "at", "author", "model"), ever=True), EVER)
     found: dict[str, FrozenWeek] = {}
     for row in frame[frame["model"].isna()].to_dict("records"):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Ask = Callable[[Records, Window], "DataFrame"]
 BUDGET = 0.0143
 MAX_FLIPS = 0.01
-"""Share of changed decisions above which a form is no target: it is reported without the fault."""
+"""Forms with a larger share of changed decisions are not targets, because they are reported without the fault."""
 
 
 @dataclass(frozen=True)

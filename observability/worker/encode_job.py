@@ -21,7 +21,7 @@ WHOLE = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 def encode_texts(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
     """The vectors of `texts`, in the frame `vectors`, one row per text. files: `model` (ONNX) and `tokenizer` (tokenizer.json).
 
-    Raises UsageError if a package is missing or the files are no encoder.
+    Raises UsageError if a package is missing or the files are not an encoder.
     """
     texts = [str(text) for text in arguments["texts"]]
     tokenizer, session = _open_tokenizer(files["tokenizer"]), _open_session(files["model"])
@@ -68,7 +68,7 @@ def _open_tokenizer(path: Path) -> Any:
 
 
 def _open_session(path: Path) -> Any:
-    """The model of a file. Raises UsageError if its inputs are not those of an encoder."""
+    """The model of a file. Raises UsageError if it lacks the inputs of an encoder."""
     try:
         import onnxruntime
     except ImportError:

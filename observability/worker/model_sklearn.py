@@ -165,7 +165,7 @@ def sklearn_pairwise(
     """Exact attributions against each row of a background, for the models that `sklearn_native` explains: linear ones and trees."""
     last, prepared, _ = pipeline_steps(estimator)
     name = type(last).__name__
-    # A single output of a classifier is that of the second class; where the task's positive class is the first, its sign is reversed.
+    # A single output of a classifier belongs to the second class; if the task's positive class is the first, its sign is reversed.
     sign = -1.0 if task.name == "binary" and order is not None and order[1] == 0 else 1.0
 
     def output(frame: pd.DataFrame) -> Floats:
@@ -235,7 +235,7 @@ def linear_attributions(estimator: Any, rows: Floats, background: Floats, task: 
     center = background.mean(axis=0)
     values = (rows - center)[:, None, :] * coefficients[None]
     output = rows @ coefficients.T + intercepts
-    # A single row of coefficients is that of the second class; where the task's positive class is the first, its signs are reversed.
+    # A single row of coefficients belongs to the second class; if the task's positive class is the first, its signs are reversed.
     if len(coefficients) == 1 and task.name == "binary" and order is not None and order[1] == 0:
         values, output, coefficients, intercepts = -values, -output, -coefficients, -intercepts
     return select_outputs(Attribution(values, coefficients @ center + intercepts, output), task, order)

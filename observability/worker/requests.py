@@ -130,7 +130,7 @@ def explain_scores(
 ) -> Explanation:
     """Attributions of the model's scores of `rows`: exact where the model allows it, else by sampling permutations.
 
-    background: the rows that define the base value, for linear models, models of scikit-learn that are no trees, and ONNX; at most 100 of
+    background: the rows that define the base value, for linear models, models of scikit-learn other than trees, and ONNX; at most 100 of
     them are used. permutations: antithetic pairs for each row of the background, at least 2.
     """
     frames = {"rows": rows} if background is None else {"rows": rows, "background": background}

@@ -192,7 +192,7 @@ def tail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
 
 
 def block_share_interval(estimate: BlockEstimate, hits: int) -> Interval:
-    """The interval of a share over blocks, at least as wide as that of independent rows."""
+    """The interval of a share over blocks, at least as wide as the interval of independent rows."""
     own, plain = estimate.interval(), rate_interval(float(hits), estimate.n)
     low, high = min(own.low or 0.0, plain.low or 0.0), max(own.high or 0.0, plain.high or 0.0)
     return Interval(estimate.value, max(low, 0.0), min(high, 1.0), estimate.n)

@@ -257,8 +257,8 @@ def estimate_finding(
 
 
 def failed_check(found: Estimates, metric: str, context: Context) -> EstimateCheck | None:
-    """Return the failed check because of which an estimate is not trusted: the metric's own check, or the check of the main metric, on
-    which the estimates of all metrics rest. None if neither failed.
+    """Return the failed check because of which an estimate is not trusted: the metric's own check, or the check of the main metric, because
+    all estimates rest on the same scores. None if neither failed.
     """
     checks = (found.checks.get(metric), found.checks.get(HEADLINE.get(context.model.task or "", "")))
     return next((check for check in checks if check is not None and check.failed), None)

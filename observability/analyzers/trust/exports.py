@@ -43,7 +43,7 @@ UNVERIFIED = {
     "no key known": "its signature is not verified: no public key is registered",
     "not checked": f"its signature is not verified. {EXTRA}",
 }
-"""Why an attestation of the expected hash is no proof."""
+"""Why an attestation of the expected hash proves nothing."""
 
 
 def needs(context: Context) -> dict[str, Ask]:

@@ -187,7 +187,7 @@ def dependence_link(here: CasePage, feature: str) -> Cell:
 
 
 def open_clicked_feature(here: CasePage, key: str, rows: pd.DataFrame) -> None:
-    """Open the dependence of the clicked feature, with this case marked. Bars that are no single feature are not linked.
+    """Open the dependence of the clicked feature, with this case marked. Only bars of a single feature are linked.
 
     key: key of the chart; rows: the drawn rows, from the top.
     """

@@ -40,7 +40,7 @@ def find_cases_button(label: str, scope: scopes.Scope, key: str, **own: str) -> 
 
 
 def typed_case_id(typed: str) -> str:
-    """The typed text; if it is the address of a case, the id in it."""
+    """The typed text, or the id in it if it is the address of a case."""
     plain = typed.strip()
     try:
         parts = urlsplit(plain) if plain.startswith(("http://", "https://", "/", "./")) else None

@@ -191,7 +191,7 @@ def opposite_case(held: OpenedCase) -> Opposite:
 
 
 def _computed_once(held: OpenedCase, name: str, ask: Callable[[], Answer]) -> Answer:
-    """An answer about the case that is no part of it, computed once."""
+    """An answer about the case that is not one of its parts, computed once."""
     with held.lock, held.look.store.snapshot():
         found: Answer = held.look.shared(f"page:{name}", ask)
         return found
@@ -258,7 +258,7 @@ def what_if_answer(held: OpenedCase, changes: Mapping[str, Any]) -> WhatIf:
 
 
 def similar_scores(held: OpenedCase) -> SimilarScores | None:
-    """The labelled rows of a similar score; None if they are too few, or the case is no error."""
+    """The labelled rows of a similar score; None if they are too few, or the case is not an error."""
     return _computed_once(held, "similar scores", lambda: expected_error.similar_scores(held.look))
 
 

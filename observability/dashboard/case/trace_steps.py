@@ -1,4 +1,4 @@
-"""The steps of a trace: predictions whose ids are those of spans (TRACE-SPAN), of every model, in the order in which they began."""
+"""The steps of a trace: predictions of any model that came as spans (ids TRACE-SPAN), in the order in which they began."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ TRACES = columns_on_phone(
 
 
 def trace_of(prediction: str) -> str | None:
-    """The trace id in the id of a prediction; None if it is no span's."""
+    """The trace id in the id of a prediction; None if the prediction is not a span."""
     found = SPAN_ID.fullmatch(prediction)
     return found[1] if found else None
 

@@ -37,7 +37,7 @@ def group_dots(frame: pd.DataFrame, *, name: str, unit: str, overall: float | No
 
 
 def selection_ratio_dots(frame: pd.DataFrame, *, against: str, low: float, high: float) -> go.Figure:
-    """Each group's selection rate over that of one group, with its interval, on the tolerated band; the axis is logarithmic.
+    """Each group's selection rate divided by the rate of one group, with its interval, on the tolerated band; the axis is logarithmic.
 
     frame: as for `group_dots`; value, low and high are ratios. against: the group at 1. A ratio of 0 is drawn at the left edge.
     """

@@ -130,7 +130,7 @@ FIGURES = SHARED_FIGURES | PAGE_FIGURES
 WITHOUT = (("Waterfall", "long names"),)
 """States that do not occur: the parts of a waterfall have fixed names."""
 OF_COLUMNS = ("Ranked drift", "Column by day")
-"""Figures with a row for each column of a model, of which there may be thousands."""
+"""Figures with a row for each column of a model; a model may have thousands of columns."""
 
 
 def figure_states(name: str) -> list[str]:
@@ -139,7 +139,7 @@ def figure_states(name: str) -> list[str]:
 
 
 def gallery_figures(of: str | None = None) -> Iterator[GalleryFigure]:
-    """Every figure in every state. of: the name of one figure, of which alone."""
+    """Every figure in every state. of: the name of the only figure to return."""
     for name, draw in FIGURES.items() if of is None else [(of, FIGURES[of])]:
         for state in figure_states(name):
             yield GalleryFigure(name, state, draw(state))

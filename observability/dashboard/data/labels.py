@@ -144,7 +144,7 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
 
 
 def label_delay_sentence(of: LabelCompletion) -> str:
-    """After how many days a day has most of its labels, and what share of predictions has one in the end."""
+    """After how many days most of a day's labels have arrived, and which share of the predictions gets a label in the end."""
     first = of.days_until_complete()
     when = f"{100 * COMPLETE:.0f} % of the labels of a day arrive within {formatting.plural(first, 'day')}; " if first else ""
     after = formatting.plural(max(of.final_ages()), "day")

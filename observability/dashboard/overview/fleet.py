@@ -573,7 +573,7 @@ def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
 
 
 def severity_without_action(findings: Sequence[Finding]) -> Severity:
-    """The severity of findings none of which needs action: OK where at least one is OK, unknown if nothing was judged."""
+    """The severity of findings that need no action: OK if at least one is OK, unknown if nothing was judged."""
     return "ok" if any(finding.severity == "ok" for finding in findings) else "unknown"
 
 

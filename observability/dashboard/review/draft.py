@@ -32,7 +32,7 @@ def draft_of_week(week: str) -> Body | None:
 
 
 def drafted_weeks() -> list[str]:
-    """The weeks of which there is a draft, newest first."""
+    """The weeks that have a draft, newest first."""
     known = [each[2] for each in list(DRAFTS.results) if isinstance(each, tuple) and each[:2] == _drafted("")[:2]]
     return sorted(known, reverse=True) if may_draft() else []
 

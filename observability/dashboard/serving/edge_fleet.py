@@ -157,7 +157,7 @@ def versions_seen(model: str, window: Window) -> dict[str, datetime]:
 
 
 def version_days(reports: pd.DataFrame, seen: Mapping[str, datetime]) -> tuple[pd.DataFrame, list[str]]:
-    """Of each version and day, the reporting devices and their share, and all versions in the order of their first report."""
+    """For each version and day, the reporting devices and their share, and all versions in the order of their first report."""
     table = reports.assign(day=reports["at"].dt.floor("D"))
     newest = table.sort_values("at", kind="stable").groupby(["day", "device"], as_index=False).last()
     counts = newest.groupby(["version", "day"]).agg(devices=("device", "nunique")).reset_index()

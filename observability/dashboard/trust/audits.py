@@ -188,7 +188,7 @@ def audit_result(audit: StoredAudit, found: Sequence[Finding]) -> None:
 
 
 def running_audit() -> None:
-    """The progress of the running audit, and what came of the last one."""
+    """The progress of the running audit, and the outcome of the last one."""
     draw_job(audit_job.AUDIT, "audit")
 
 

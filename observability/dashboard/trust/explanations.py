@@ -253,7 +253,7 @@ def attribution_share_by_period(view: ExplanationView) -> tuple[pd.DataFrame, st
 
 
 def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
-    """Importance over time; a click opens the predictions of the period, of which a sample was explained."""
+    """Importance over time; a click opens all predictions of the period, although only a sample of them was explained."""
     rows, step = attribution_share_by_period(view)
     if rows["period"].nunique() < 2:
         st.caption(f"Too few explained periods: a {step} needs {MIN_A_PERIOD} explained predictions.")

@@ -153,7 +153,7 @@ def long_rate_frame(now: GroupMetrics, before: GroupMetrics | None, metrics: Seq
 
 
 def group_link(here: ModelPage, chosen: Sequence[Attribute], levels: Sequence[str], name: str) -> Cell:
-    """A group as a link that makes it the slice of the performance page; bands of numbers are no slices."""
+    """A group as a link that makes it the slice of the performance page; bands of numbers are not slices."""
     if any(each.reference.startswith("band.") for each in chosen):
         return {"t": name}
     slice_ = Slice(tuple((each.name, one) for each, one in zip(chosen, levels, strict=True)))
