@@ -51,10 +51,10 @@ def add_audit_commands(add: AddCommand) -> None:
         action="append",
         default=[],
         metavar="NAME=FLAG_COLUMN",
-        help="measure your own rule: the column flags the rows that it drops (true or 1) and is no feature; repeatable",
+        help="measure your own rule: the column flags the rows that it drops (true or 1) and is not a feature; repeatable",
     )
     audit.add_argument("--exclude", metavar="a,b", help="columns that are not features, such as ids")
-    audit.add_argument("--dataset", help="name of the dataset; default: that of the file")
+    audit.add_argument("--dataset", help="name of the dataset; default: the name of the file")
     audit.add_argument("--data-version", metavar="V", help="version of the dataset; default: the time of the audit")
     audit.add_argument("--model", help="the model that is trained on the data; without files, the one whose reference is audited")
     audit.add_argument("--version", help="its version")
@@ -107,7 +107,7 @@ def add_audit_commands(add: AddCommand) -> None:
     stored.add_argument("--media", metavar="COLUMN", help="column of the table with the paths of pictures or sound, relative to the table")
     stored.add_argument("--least-psnr", type=float, metavar="DB", help="the least mean PSNR that each group of files should keep")
     stored.add_argument("--least-ssim", type=float, metavar="S", help="the least mean SSIM that each group of pictures should keep")
-    stored.add_argument("--dataset", help="name of the dataset; default: that of the file")
+    stored.add_argument("--dataset", help="name of the dataset; default: the name of the file")
     stored.add_argument("--data-version", metavar="V", help="version of the dataset; default: the time of the audit")
     stored.add_argument("--model", help="score the rows before and after with its file; its settings tag the columns")
     stored.add_argument("--version", help="its version; default: the newest with a file")
@@ -144,7 +144,7 @@ def add_audit_commands(add: AddCommand) -> None:
         "croissant people.csv --dataset people --out people.croissant.json",
     )
     croissant.add_argument("file", type=absolute_path, metavar="FILE", help=".csv, .parquet or .jsonl")
-    croissant.add_argument("--dataset", help="name of the dataset; default: that of the file")
+    croissant.add_argument("--dataset", help="name of the dataset; default: the name of the file")
     croissant.add_argument("--data-version", metavar="V", help="logged version that the file must match")
     croissant.add_argument("--license", metavar="URL", help="address of the dataset's licence")
     croissant.add_argument("--url", metavar="URL", help="address of the dataset's page")

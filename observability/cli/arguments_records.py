@@ -34,7 +34,7 @@ def add_record_commands(add: AddCommand) -> None:
     load.add_argument("--again", action="store_true", help="read every file of the sources, even those that were loaded before")
     load.add_argument("--kind", metavar="KIND", help=f"record kind of .csv and .parquet files: {', '.join(KINDS)}")
     load.add_argument("--model", help="for records without a model")
-    load.add_argument("--version", help="for records without a version; default: that of the model where it has just one")
+    load.add_argument("--version", help="for records without a version; default: the version of the model, if it has only one")
     load.add_argument(
         "--features",
         metavar="a,b",
@@ -125,7 +125,7 @@ def add_record_commands(add: AddCommand) -> None:
     profile.add_argument("file", type=absolute_path, metavar="FILE", help=TABLE_FILES)
     profile.add_argument("--source", required=True, help="where the data come from")
     profile.add_argument("--device", help="the device that captured them")
-    profile.add_argument("--batch", help="name of the batch; default: that of the file")
+    profile.add_argument("--batch", help="name of the batch; default: the name of the file")
     profile.add_argument("--at", metavar="COLUMN", help="column with the times of capture")
     profile.add_argument("--timezone", metavar="ZONE", help=TIMEZONE_HELP)
     profile.add_argument("--rejected", type=int, metavar="N", help="rows that were rejected before")

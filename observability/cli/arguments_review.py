@@ -38,7 +38,7 @@ def add_review_commands(add: AddCommand) -> None:
         "--out",
         type=absolute_path,
         metavar="FILE",
-        help=".html (printable), .slides.html (one item a slide), .pdf (needs weasyprint), .csv (minutes) or .md (summary for a chat)",
+        help=".html (printable), .slides.html (one slide per item), .pdf (needs weasyprint), .csv (minutes) or .md (summary for a chat)",
     )
     review.add_argument("--pre-read", action="store_true", help="print the pre-read: the agenda with a summary and links for each item")
     review.add_argument(

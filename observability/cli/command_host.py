@@ -54,7 +54,7 @@ def letting_others_in(store: Store, say: Say) -> Iterator[None]:
         host.done.set()
         host.wake()
         if host.running:
-            say("done; the commands of others are awaited")
+            say("done; waiting for the commands of others")
         thread.join()
         say("")
 

@@ -132,7 +132,7 @@ def round_body(probe: ProbeSet, found: EncodedSet, before: dict[str, str]) -> di
 def round_lines(body: dict[str, Any]) -> list[str]:
     """The result of a round in words."""
     parts = [f"{body['answered']} of {plural(body['questions'], 'question')} answered"]
-    parts += [f"{body['not_asked']} not asked for want of time"] if body["not_asked"] else []
+    parts += [f"{body['not_asked']} not asked for lack of time"] if body["not_asked"] else []
     parts += [f"{len(body['changed'])} of {body['compared']} answers differ from the round before"] if body["compared"] else []
     parts += [plural(body["refused"], "refusal")] if body["refused"] else []
     parts += [f"{body['not_well_formed']} not in the asked form"] if body["not_well_formed"] else []

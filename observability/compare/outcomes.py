@@ -149,4 +149,4 @@ def label_maturity_note(a: tuple[float, float], b: tuple[float, float]) -> str |
     if min(shares) >= MATURE * max(shares):
         return None
     young, old = ("A", "B") if shares[0] < shares[1] else ("B", "A")
-    return f"the labels of side {young} are young: {100 * min(shares):.0f} % are in, {100 * max(shares):.0f} % of side {old}'s"
+    return f"labels of side {young} are still missing: {100 * min(shares):.0f} % have arrived, {100 * max(shares):.0f} % on side {old}"

@@ -111,7 +111,7 @@ def energy_differences(sides: tuple[ServingEnergy, ServingEnergy]) -> list[Diffe
     unit = METRICS["energy_per_thousand"].unit
     if sides[0].method != sides[1].method:
         ways = " and ".join(HOW.get(each.method or "", "nothing") for each in sides)
-        return [unavailable_difference("cost", "model", "energy_per_thousand", unit, f"the two sides are told from {ways}")]
+        return [unavailable_difference("cost", "model", "energy_per_thousand", unit, f"the energy of the two sides comes from {ways}")]
     frames = [each.parts("wh") for each in sides]
     found = per_thousand_difference(
         "energy_per_thousand", unit, (frames[0], frames[1]), "wh", worst_source([each.source for each in sides])

@@ -11,7 +11,7 @@ from observability.dashboard.scope import Scope
 
 FIRST = {"t": "Tour"}
 STEPS = (
-    ("health", "All models", "One row a model: status, traffic, latency, inputs, outcomes, fairness and cost. Below, the incidents."),
+    ("health", "All models", "One row per model: status, traffic, latency, inputs, outcomes, fairness and cost. Below, the incidents."),
     (
         "model",
         "One model",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 (OVERLAP,) = FURTHER["leakage"]
 KNOWN_NOWHERE = (
-    "Cannot tell: no training rows are known. Register a version with --in-sample where its reference holds them, or run the audit so."
+    "Cannot tell: no training rows are known. Register a version with --in-sample if its reference holds them, or run the audit with it."
 )
 
 
@@ -154,7 +154,7 @@ def run_leakage(steps: AuditSteps) -> dict[str, Any]:
         given = {"labels": side.training.labels.tolist(), "held_labels": side.held.labels.tolist()}
         return dict(steps.call("audit_leakage_job:training_rows_held_out", frames, **given).values)
 
-    parts = [known("label_known_alone", rows, f"what {', '.join(each)} alone know of the label", columns=each) for each in chunks]
+    parts = [known("label_known_alone", rows, f"how well {', '.join(each)} alone predict the label", columns=each) for each in chunks]
     alone = {name: share for part in parts for name, share in part.get("shares", {}).items()}
     strongest = sorted(alone, key=lambda name: (-alone[name][0], name))[:AGAIN]
     own = known("label_known_by_model", rows, f"asking the model about {len(rows):,} rows") if alone else {}

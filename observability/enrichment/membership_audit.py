@@ -46,7 +46,7 @@ def _canary_exposures(steps: AuditSteps, planted: CanaryRows, drawn: CanaryRows)
 def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
     """The attack on rows of the reference; a headline without a value where no training rows are known."""
     if not (steps.request.in_sample or steps.version.in_sample):
-        why = "Cannot tell: the reference is not said to hold training rows. Run with --in-sample where it does."
+        why = "Cannot tell: it is not stated that the reference holds training rows. Run with --in-sample if it does."
         return {"headline": audit_headline("membership", None, why), "summary": {}}
     outside = audit_served_rows(steps.store, steps.model, steps.version, steps.most(POOL))
     if min(len(inside), len(outside)) < MIN_POOL:

@@ -64,7 +64,7 @@ class ExcessErrors:
         if self.days < ENOUGH_DAYS:
             return "too few days to tell"
         if self.days_outside < ENOUGH_DAYS:
-            return f"those are of {self.days_outside} day{'' if self.days_outside == 1 else 's'}, too few to tell"
+            return f"the other rows are of {self.days_outside} day{'' if self.days_outside == 1 else 's'}, too few to tell"
         if self.low > 0:
             return "most of these rows are of few days, too few to tell"
         return "no significant excess (rows of one day are correlated)"

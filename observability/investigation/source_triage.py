@@ -266,7 +266,7 @@ def decision_boundary_source(case: CaseInProgress) -> Iterator[Triage]:
         margin = first - second
         text = f"The margin between the two most probable classes is {margin:.3f}"
     if row.wrong is not False:
-        near = "a small change gives another decision" if margin < SMALL else "near another decision, but no small change away"
+        near = "a small change gives another decision" if margin < SMALL else "near another decision, but no small change reaches it"
         yield Triage("boundary", round(AT_EDGE * max(0.0, 1 - margin / NEAR_EDGE), 3), f"{text}: {near}.")
 
 
@@ -319,12 +319,12 @@ def ordinary_error_source(case: CaseInProgress, ranked: Sequence[Triage] = ()) -
     except ObservabilityError:
         return Triage("unknown", UNKNOWN, because)
     if error.of_row(case.row) is False:
-        because = f"This prediction is no error: an error is {error.text}."
+        because = f"This prediction is not an error: an error is {error.text}."
     elif len(frame):
         rows = comparison_rows.labelled_sample(case)
         because = f"{percent(float(error.of(frame).mean()))} of {rows} are {error.said}"
         unseen = unseen_sentence(case)
-        because = f"{unseen} {because}." if unseen else f"{because}; this may be an ordinary one."
+        because = f"{unseen} {because}." if unseen else f"{because}; this may be an ordinary error."
     check: LabelCheck | None = case.part("label_check")
     weight = max((source.score for source in ranked if source.source == "label"), default=0.0)
     if check is not None and check.suspect and check.doubt is not None and case.row.wrong and weight < UNKNOWN:

@@ -4,7 +4,7 @@ from observability.core.formatting import plural
 from observability.core.small_groups import MIN_ROWS, is_body_about_few
 from observability.review.snapshot import Body
 
-LED_BY_FEW = f"What leads this item is about fewer than {MIN_ROWS} rows and is left out; other findings of it stand."
+LED_BY_FEW = f"The leading finding is about fewer than {MIN_ROWS} rows and is left out; the item's other findings stay."
 """Replaces the title of an agenda item that begins with a small group."""
 
 

@@ -56,7 +56,7 @@ class RecordDetection:
     def sentence(self) -> str:
         """The result in a sentence."""
         if self.first_said is None:
-            return f"No finding up to the end of the {self.kind}, {self.unit} {self.size:,}, that is not there without the fault."
+            return f"No finding up to the end of the {self.kind}, {self.unit} {self.size:,}, beyond those without the fault."
         first = next(each for each in self.looks if each.alarms)
         units = self.unit if first.after == 1 else f"{self.unit}s"
         said = f"First detected {first.after:,} {units} after the onset: {first.alarms[0].because}"

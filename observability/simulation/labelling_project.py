@@ -80,7 +80,7 @@ def simulated_labelling_records(name: str, shares: dict[str, float], items_a_day
         rows[["project", "item", "annotator"]].assign(at=rows["given"]).sort_values("at", ignore_index=True),
         label_price_records([(begin - timedelta(days=30), PRICE)], CURRENCY, name),
         end,
-        f"A simulated project of {len(PEOPLE)} people, {items_a_day:,} items a day, three labels an item; "
+        f"A simulated project of {len(PEOPLE)} people, {items_a_day:,} items per day, three labels per item; "
         "the model has too few labelling records of its own.",
     )
 

@@ -98,7 +98,7 @@ class FaultTimeline:
     def sentence(self) -> str:
         """The result in one or two sentences."""
         if self.first_said is None:
-            return f"No finding in {len(self.planted)} days that is not there without the fault."
+            return f"No finding in {len(self.planted)} days beyond those without the fault."
         first = next(each for each in self.reported() if not each.twin)
         said = f"First detected on day {self.first_said}: {first.incident.lead.because}"
         if not self.target:
@@ -196,7 +196,7 @@ def build_fault_timeline(scene: FaultTargets, choice: TimelineRequest, progress:
         scene.base, choice.seed, past=PAST_DAYS, days=choice.days, rows_a_day=choice.rows_a_day, label_delay=choice.label_delay
     )
     scenario = FaultScenario(stream, scene, fault, choice.strength)
-    progress(0.0, "registering the reference in a throw-away store")
+    progress(0.0, "registering the reference in a temporary store")
     with temporary_store(scene.base) as store:
         planted = list(replay_in_store(store, scenario, lambda share, said: progress(0.75 * share, said)))
         model = store.catalog().model(scene.base.name)

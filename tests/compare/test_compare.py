@@ -336,7 +336,7 @@ def test_young_labels_stop_the_judgement_of_errors(world: World) -> None:
     assert all(each.why is None or "young" not in each.why for each in found.of("performance"))
     from observability.compare.outcomes import label_maturity_note
 
-    assert label_maturity_note((1000, 300), (1000, 900)) == "the labels of side A are young: 30 % are in, 90 % of side B's"
+    assert label_maturity_note((1000, 300), (1000, 900)) == "labels of side A are still missing: 30 % have arrived, 90 % on side B"
     assert label_maturity_note((1000, 880), (1000, 900)) is None and label_maturity_note((1000, 0), (1000, 900)) is None
 
 

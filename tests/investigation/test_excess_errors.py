@@ -192,7 +192,7 @@ def test_hardly_more_excesses_are_found_by_chance_than_stated() -> None:
 
 def test_an_excess_says_which_days_are_too_few_and_where_there_is_none() -> None:
     assert excess_errors_sentence(days=5).endswith(": too few days to tell.")
-    assert excess_errors_sentence(days=9, days_outside=4).endswith("on either side: those are of 4 days, too few to tell.")
+    assert excess_errors_sentence(days=9, days_outside=4).endswith("on either side: the other rows are of 4 days, too few to tell.")
     assert excess_errors_sentence(days=9).endswith(": no significant excess (rows of one day are correlated).")
     assert excess_errors_sentence(errors=10).endswith(": no excess.")
 

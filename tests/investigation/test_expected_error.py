@@ -74,7 +74,7 @@ def test_no_error_is_no_expected_error(case_world: World) -> None:
     case = open_case(case_world.store, f"loan-{right}")
     assert expected_error.similar_scores(case) is None
     assert "expected" not in {each.source for each in case.part("triage")}
-    assert case.part("triage")[0].because == "This prediction is no error: an error is a decision that is not the label."
+    assert case.part("triage")[0].because == "This prediction is not an error: an error is a decision that is not the label."
 
 
 @pytest.mark.parametrize(("weights", "first"), [((0.6, 0.55), "unknown"), ((0.6, 0.45), "label"), ((0.2, 0.05), "unknown")])

@@ -318,7 +318,7 @@ def test_the_spread_of_a_measured_label_is_named(case_world: World, monkeypatch:
 def test_only_a_small_margin_is_said_to_be_changed_by_a_small_change(case_world: World) -> None:
     case = open_case(case_world.store, "k-7")
     names = case.row.model.classes
-    for second, said in ((0.44, "a small change gives another decision"), (0.36, "near another decision, but no small change away")):
+    for second, said in ((0.44, "a small change gives another decision"), (0.36, "near another decision, but no small change reaches it")):
         case.row = replace(
             case.row, decision=(case.row.label_code + 1) % 3, probabilities=dict(zip(names, (0.5, second, 0.5 - second), strict=True))
         )

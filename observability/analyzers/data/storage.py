@@ -214,7 +214,7 @@ def _level_words(level: StorageLevel, place: StoragePlace, value: float, limit: 
         return level.words.format(value=percent(value), place=place.name, limit=percent(limit))
     keep = format_figure(newest_value(place, "keep_days") or 0.0)
     if value <= 0:
-        return f"The oldest data in `{place.name}` are {format_figure(-value, 2)} days within the {keep} days that they are to be kept"
+        return f"The oldest data in `{place.name}` are {format_figure(-value, 2)} days younger than the {keep} days that they may be kept"
     return (
         f"The oldest data in `{place.name}` are kept {format_figure(value, 2)} days longer than the stated {keep}; "
         f"{plural(int(limit), 'day')} are allowed"
@@ -257,7 +257,7 @@ def full_findings(context: Context, place: StoragePlace, faster: bool) -> Iterat
     if value >= HORIZON:
         because = f"{start} and is not full within ten years."
     else:
-        start = f"`{place.name}` rose before by all the room that is left" if found.observed else start
+        start = f"`{place.name}` has grown before by as much room as is left" if found.observed else start
         end = naive_utc(context.window.end)
         dates = [f"{format_day(end + timedelta(days=each))}" if each < HORIZON else "never" for each in (value, low, high)]
         because = f"{start} and is full in about {format_figure(value, 2)} days, on {dates[0]} ({dates[1]} to {dates[2]})."

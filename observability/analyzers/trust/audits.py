@@ -197,7 +197,7 @@ def never_for_version(last: StoredAudit, context: Context) -> Finding:
     replaced = last.version == context.version.name
     if replaced:
         because = (
-            f"The {last.kind} audit of {format_day(last.at)} ran another model file than version {last.version} has now: run it again."
+            f"The {last.kind} audit of {format_day(last.at)} used another model file than version {last.version} has now: run it again."
         )
     made = validity_finding(last, min(-(context.due_time - since) / DAY, 0.0), because, context)
     return replace(made, evidence=made.evidence | {"file_replaced": replaced})

@@ -112,7 +112,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return found
     guard = guarded_requests(now, frames["reference"], context.model) if len(now) >= MIN_ASKED else None
     if guard is None:
-        because = f"Requests cannot be compared: that needs {MIN_ASKED} of them, here are {len(now):,}, and as many rows of the reference."
+        because = f"Requests cannot be compared: that needs {MIN_ASKED} requests, here are {len(now):,}, and as many rows of the reference."
         return [context.undecided(NAME, "model", FAR_RATE, len(now), because), *(each for each in found if each.severity != "unknown")]
     people = reliance_findings(frames["actions"], context) if "actions" in frames else ()
     odd = any(each.evidence.get("subjects") for each in found)
@@ -263,7 +263,7 @@ def claim_sentence(claim: GuardClaim, requests: int) -> str:
     share, usual = format_share(claim.share.value or 0.0), format_share(claim.usual)
     if claim.check == "extraction":
         return (
-            f"{who} covers {share} of the input space with {claim.requests:,} requests, where as many of the others cover {usual}: "
+            f"{who} covers {share} of the input space with {claim.requests:,} requests; as many requests of the others cover {usual}: "
             "consistent with copying the model. Limit its requests, or block it."
         )
     if claim.check == "boundary":

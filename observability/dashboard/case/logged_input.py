@@ -119,7 +119,7 @@ def _effects_table(text: LoggedText, found: WordEffects, key: str) -> None:
     with st.popover("Words", type="tertiary", icon=":material/table:", key=key, width="content"):
         through = f"{found.through[0]} to {found.through[-1]}" if len(found.through) > 2 else " and ".join(found.through)
         plain_caption(
-            f"Score of the text minus that without the word, by way of {len(found.through)} features ({through}). "
+            f"Score of the text minus the score without the word, through {len(found.through)} features ({through}). "
             f"The {found.kept} other inputs keep their logged values, also where they count words of the text."
             + (f" Only the first {len(found.words)} words were left out." if found.left else "")
         )

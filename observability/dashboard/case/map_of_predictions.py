@@ -162,7 +162,7 @@ def _distance_words(found: PredictionMap) -> str:
     made = (
         f"The {len(found.blocks)} latent inputs are taken as one vector, with their values as logged."
         if found.embedding
-        else f"Numbers are ranks in {ranked}, categories one column a level, and each of {len(found.blocks)} inputs has the same weight."
+        else f"Numbers are ranks in {ranked}, categories one column per level, and each of {len(found.blocks)} inputs has the same weight."
     )
     return (
         f"{made} The map is the plane that shows most of their variance (principal component analysis): "

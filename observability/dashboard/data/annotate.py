@@ -77,7 +77,7 @@ def project_models() -> dict[str, Model | None]:
 def require_labelling_projects(models: dict[str, Model | None]) -> None:
     """Stop the page without a project, and show how to start one."""
     if not models:
-        message, step = "There is nothing to label yet.", "Each row of a file becomes an item; a classifier brings its own."
+        message, step = "There is nothing to label yet.", "Each row of a file becomes an item; so does each prediction of a classifier."
         empty_states.how_to_log_state(message, step, HOW, ("Accuracy of each annotator on gold items", annotator_figure))
         st.stop()
 
@@ -100,7 +100,7 @@ def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, a
 
 def policy_box() -> str | None:
     """The order of the queue; None: the order is chosen from what is known of the project."""
-    missing = "The link names the order {}, which is none of them."
+    missing = "The link names the order {}, which does not exist."
     words = POLICY_WORDS.__getitem__
     return choice_box.address_selectbox(
         "order", "Order of the queue", POLICIES, words=words, placeholder="Automatic", missing=missing, width=320
@@ -410,7 +410,7 @@ def assignment_form(board: LabellingBoard) -> None:
     taken = {*board.taken, *((item, who) for who, item, *_ in board.given)}
     found = appoint_annotators(board.queue[: int(n)], list(people), board.crowd, board.load, taken)
     if not found:
-        st.info("These annotators have had all of these items.", icon=":material/info:")
+        st.info("These annotators were already given all of these items.", icon=":material/info:")
         return
     reasons = {each.item: each.reason for each in board.queue[: int(n)]}
     records = [

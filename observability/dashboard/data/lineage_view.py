@@ -177,7 +177,7 @@ def chosen_thing(found: Lineage, scope: Scope) -> Thing | None:
         words=lambda address: things[address].words,
         placeholder="Newest model version",
         width=460,
-        missing="The link names {}, which is no thing that is known here.",
+        missing="The link names {}, which is not known here.",
     )
     if text:
         return things[text]

@@ -118,7 +118,7 @@ def test_a_replaced_model_file_ends_the_audits_of_its_version_and_a_new_version_
     made["results"]["artifact"] = "artifacts/7/1/lightgbm-bbbb.txt"
     (found,) = judged(made)
     assert (found.metric, found.severity, found.value) == ("audit_days_left", "watch", pytest.approx(-5.0))
-    assert "ran another model file than version 1 has now" in found.because and found.evidence["file_replaced"]
+    assert "used another model file than version 1 has now" in found.because and found.evidence["file_replaced"]
     forms = made | {"audit": "precision", "results": {"forms": [{"form": "as served"}]}}
     assert judged(forms) == [], "its figures are judged where forms are"
     (found,) = judged(forms, version="2")
