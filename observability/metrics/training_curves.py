@@ -88,13 +88,13 @@ class MetricCurve:
 class TrainingRun:
     """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
-    phases: one row per rank and step: rank, step, and the milliseconds of each phase; None if none were logged, or with blocks. stride: 1: every step
-    was read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many,
-    and `steps` is the number of its last one, counted from the first. step_times, step_numbers: times and numbers of the steps that were
-    read, in order of time. hosts, devices: for each rank that states it, the machine and the device that it last ran on. directions: the
-    better direction of metrics, as declared. batches: the batches of data that a step read, each once: one, or those of its ranks. blocks: for a
-    long run whose steps were not all read, the times of its ranks by blocks of steps (stats/rank_blocks.py); else None. alerts: messages of
-    the job itself, with their times.
+    phases: one row per rank and step: rank, step, and the milliseconds of each phase; None if none were logged, or with blocks. stride: 1:
+    every step was read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have
+    too many, and `steps` is the number of its last one, counted from the first. step_times, step_numbers: times and numbers of the steps
+    that were read, in order of time. hosts, devices: for each rank that states it, the machine and the device that it last ran on.
+    directions: the better direction of metrics, as declared. batches: the batches of data that a step read, each once: one, or those of its
+    ranks. blocks: for a long run whose steps were not all read, the times of its ranks by blocks of steps (stats/rank_blocks.py); else
+    None. alerts: messages of the job itself, with their times.
     """
 
     name: str
