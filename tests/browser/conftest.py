@@ -21,6 +21,10 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+LITTLE_COMPILING = "--js-flags=--no-opt"
+"""Pages of tests live for seconds: to compile their hot code well, on other threads, takes a fifth of the browser's processor time. Benchmarks do
+without it.
+"""
 Visit = Callable[..., Page]
 LONGEST = (
     "test_accessible.py", "test_review.py", "test_case.py", "test_pipeline_pages.py", "test_figures.py", "test_runs.py", "test_tables.py",
@@ -48,7 +52,9 @@ def playwright() -> Iterator[Playwright]:
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     """Debian's chromium with a profile of its own, which playwright makes and deletes: it is the browser's first context."""
     assert CHROMIUM, "The browser tests need Debian's chromium: apt-get install chromium chromium-headless-shell"
-    profile = playwright.chromium.launch_persistent_context("", executable_path=CHROMIUM, args=FLAGS, accept_downloads=True)
+    profile = playwright.chromium.launch_persistent_context(
+        "", executable_path=CHROMIUM, args=[*FLAGS, LITTLE_COMPILING], accept_downloads=True
+    )
     profile.grant_permissions(["clipboard-read"])
     profile.set_default_timeout(PATIENCE)
     assert profile.browser
