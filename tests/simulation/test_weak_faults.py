@@ -74,7 +74,7 @@ def test_a_fault_of_one_weekday_is_named_on_that_day_and_a_week_later(name: str,
         assert scenario.stream.onset + (last - 1) * DAY in onsets
 
 
-@pytest.mark.parametrize("name", WEAK)
+@pytest.mark.parametrize("name", some(WEAK, 2))
 def test_a_weak_fault_is_named(name: str, labs: LabOf) -> None:
     day, scenario = week_of(labs(plain_credit, SEED), name, "weak")
     assert judged(day, right(scenario)) in ("first", "top three"), [each.lead.because for each in day.incidents]

@@ -79,7 +79,7 @@ QUESTIONS: list[Question] = [
 ]
 
 
-@pytest.mark.parametrize("question", some(QUESTIONS, 9), ids=str)
+@pytest.mark.parametrize("question", some(QUESTIONS, 5), ids=str)
 @pytest.mark.parametrize("version", [None, "1", "2"])
 def test_every_engine_says_the_same(store: Database, question: Question, version: str | None) -> None:
     window = Window("m", START, START + timedelta(days=2), version=version)

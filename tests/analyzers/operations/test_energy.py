@@ -16,7 +16,7 @@ from observability.metrics.form_decisions import FORM_DECISIONS
 from observability.metrics.serving_power import ENERGY_AUDITS
 from tests.support.analyzer_worlds import START, context_for
 from tests.support.device_readings import device_rows
-from tests.support.length import allowed, repeats
+from tests.support.length import allowed, repeats, some
 from tests.support.named_share import NamedShare
 from tests.support.operations_world import prices, resources, run_steps, runs, served, use
 
@@ -180,7 +180,7 @@ FAULTY = {
 }
 
 
-@pytest.mark.parametrize("name", list(FAULTY))
+@pytest.mark.parametrize("name", some(FAULTY, 3))
 def test_a_fault_of_energy_is_among_the_first_three_in_nine_of_ten(name: str, named_share: NamedShare) -> None:
     (plant, target), draws = FAULTY[name], repeats(3, 40)
     named = 0
