@@ -89,7 +89,7 @@ class AlertConfig:
 
 
 def read_alert_config(home: Path) -> AlertConfig:
-    """The configuration of a home, without channels where there is no file. Raises UsageError for an invalid file."""
+    """The configuration of a home, without channels if there is no file. Raises UsageError for an invalid file."""
     path = home / FILE
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))

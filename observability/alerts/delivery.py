@@ -32,7 +32,7 @@ LONGEST_PAUSE = timedelta(hours=2)
 LINK = re.compile(r"https?://[^\s<]+")
 TEAMS = "Microsoft retired Teams connectors: create a workflow and use its address, workflows://host/workflow/signature"
 Notify = Callable[[str, Message], None]
-"""Sends a message to an address; raises where that fails."""
+"""Sends a message to an address; raises if that fails."""
 Draw = Callable[[DailyLine], bytes]
 """A metric by day as PNG; empty if there is nothing to draw."""
 MAIL = ("mailto", "mailtos")

@@ -223,7 +223,7 @@ def deliver_issue(
 
 
 def json_request(url: str, headers: Mapping[str, str], body: object = None) -> Request:
-    """A request with JSON; POST where there is a body."""
+    """A request with JSON; POST if there is a body."""
     own = {"User-Agent": f"observability/{VERSION}", "Accept": "application/json", "Content-Type": "application/json", **headers}
     return Request(url, data=None if body is None else json.dumps(body).encode(), headers=own)  # noqa: S310 - the scheme was checked
 

@@ -97,7 +97,7 @@ def case_lines(found: "Case") -> Iterator[str]:
 
 
 def given_text(value: Any) -> str:
-    """A value of an input; `missing` where there is none."""
+    """A value of an input; `missing` if there is none."""
     return "missing" if value is None or value != value else logged_value_text(value)
 
 

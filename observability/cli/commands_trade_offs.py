@@ -48,7 +48,7 @@ def run_trade_offs(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def audited_version(model: Model, name: str | None, *, with_file: bool) -> Version:
-    """The version of that name, else the newest registered one, with a model file where it is needed. Raises UsageError without one."""
+    """The version of that name, else the newest registered one, with a model file if it is needed. Raises UsageError without one."""
     if name is not None:
         found = model.version(name)
         if found is None:

@@ -40,7 +40,7 @@ def sample_loading(store: Store) -> Iterator[None]:
 
 
 def remove_half_sample(store: Store, say: Say) -> bool:
-    """Remove what a stopped load of the sample left, where the store holds nothing else; returns whether it did."""
+    """Remove what a stopped load of the sample left, if the store holds nothing else; returns whether it did."""
     models = store.catalog().models
     if _loading.locked() or not (store.home / MARK).exists() or any(not model.sample for model in models):
         return False
@@ -72,7 +72,7 @@ def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
 
 
 def apply_settings(store: Store, fleet: dict[str, Any], folder: Path) -> None:
-    """Set the settings of models that are not registered: those of the list's [[settings]], where the store has the model."""
+    """Set the settings of models that are not registered: those of the list's [[settings]], if the store has the model."""
     known = {model.name: model.settings for model in store.catalog().models}
     for entry in fleet.get("settings", ()):
         if entry["model"] in known:

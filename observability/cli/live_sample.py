@@ -146,7 +146,7 @@ def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> l
 
 def deliver_live_sample(store: Store, listing: Path, now: datetime, say: Say, stopping: threading.Event | None = None) -> LoadReport:
     """Load what arrived since the last delivery, up to `now`; a home that is not live loads nothing. A delivery that is stopped or fails
-    is repeated completely by the next one; the store recognizes the records that it has already. The replay ends where no model of the
+    is repeated completely by the next one; the store recognizes the records that it has already. The replay ends if no model of the
     sample is left.
     """
     total = LoadReport()
@@ -303,7 +303,7 @@ class Moves:
 
 
 def moved_copy(source: Path, target: Path, kind: str | None, moves: Moves) -> int:
-    """Write the wanted records of a file with their times moved; returns their number. Nothing is written where there is none.
+    """Write the wanted records of a file with their times moved; returns their number. Nothing is written if there is none.
 
     kind: the kind of all records of a Parquet file; each line of a JSON file states its own kind.
     """

@@ -1,6 +1,6 @@
 """Parse the command line, run the command and print its answer.
 
-A command runs in this process where no other owns the store, else in the owner's process: a dashboard, or a command that takes longer.
+A command runs in this process if no other owns the store, else in the owner's process: a dashboard, or a command that takes longer.
 Both call the same `execute`.
 Exit codes: 0 done, 1 found something (only with --fail-on) or loaded nothing of the files, 2 wrong use, 3 the store is in use or broken.
 """

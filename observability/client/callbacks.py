@@ -131,7 +131,7 @@ def optuna_run_id(study: str, number: int, start: object) -> str:
 
 
 def optuna_objectives(named: Iterable[str] | None, count: int) -> list[str]:
-    """The names of a study's objectives: its own, else `objective`, or `objective_0` and so on where there are several."""
+    """The names of a study's objectives: its own, else `objective`, or `objective_0` and so on if there are several."""
     return list(named or ()) or (["objective"] if count < 2 else [f"objective_{place}" for place in range(count)])
 
 

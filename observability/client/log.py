@@ -183,7 +183,7 @@ class Logger:
         feature_at: Mapping[str, Moment] | None = None, acted_at: Moment | None = None, attributions: Fields | None = None,
         base_value: object = None, attributions_link: str | None = None, received_at: Moment | None = None, **extra: object
     ) -> str:
-        """Log a model's answer or failure (`status`). Returns the id, a new one where none is given."""
+        """Log a model's answer or failure (`status`). Returns the id, a new one if none is given."""
         fields = {"id": None, **_given(locals())}
         name = fields["id"] = uuid.uuid4().hex if id is None else str(id)
         if self._is_sampled(name):

@@ -128,7 +128,7 @@ class Zeus:
 
 
 class CodeCarbon:
-    """CodeCarbon's offline tracker, with one task per reading. Raises where it is not installed or does not start."""
+    """CodeCarbon's offline tracker, with one task per reading. Raises if it is not installed or does not start."""
 
     meter = "CodeCarbon"
 
@@ -243,7 +243,7 @@ class PowerMeter:
         return self._process_joules / self._cpu_seconds if self._cpu_seconds > 0 and self._process_joules > 0 else self.watts_per_core
 
     def hardware(self) -> dict[str, float]:
-        """`device_memory_gb`, the memory that each accelerator has, in GiB; empty before the start, without NVML or where they differ."""
+        """`device_memory_gb`, the memory that each accelerator has, in GiB; empty before the start, without NVML or if they differ."""
         size = next((reader.memory() for reader in self._readers if isinstance(reader, Nvml)), None)
         return {"device_memory_gb": size} if size else {}
 

@@ -34,7 +34,7 @@ def track_run(
 ) -> "TrackedRun":
     """Record a training run in a `with` block: `with obs.track_run(model="loan", params={...}) as run: run.step(10, loss=0.3)`.
 
-    Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one where none is
+    Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one if none is
     given. `hardware` adds to the facts that the standard library knows. Processes of one distributed run share `run` and give their `rank`:
     rank 0 writes start and end, another rank only its own failure. `device`: what this process computes on, as "gpu0" or "cuda:1"; it is
     written with each step beside the name of this machine. `logger`: an existing one, which is left open. `directions`: {metric: "low" or
@@ -107,7 +107,7 @@ class TrackedRun:
         """Log the metrics of one step, whose number stands first or as `step`. True once it is written.
 
         phase_ms: {compute, data, communication} in milliseconds. batch: the id of the batch of data that the step read. host, device: this
-        machine and the run's `device` where they are not given.
+        machine and the run's `device` if they are not given.
         """
         if number is None:
             number = metrics.pop("step", None)

@@ -279,7 +279,7 @@ class Spool:
                 self._kept -= sum(map(len, tail))
 
     def _write_failed_again(self) -> None:
-        """Write the lines whose sync failed to a new segment; where the disk refuses again, later."""
+        """Write the lines whose sync failed to a new segment; if the disk refuses again, later."""
         with self._mutex:
             failed, self._failed = self._failed, []
         if not failed:

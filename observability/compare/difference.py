@@ -32,8 +32,8 @@ class Difference:
     """One comparison.
 
     a, b: both sides with their 95 % intervals; for a distribution, only n is set. change: a - b; for a distribution, the distance between
-    both sides. least: the smallest change that matters, in its unit. p_value: NaN where it cannot be tested. adjusted: the p-value
-    corrected for all comparisons. why: the reason why there is no verdict, where it is known. more: about how many more rows would give
+    both sides. least: the smallest change that matters, in its unit. p_value: NaN if it cannot be tested. adjusted: the p-value
+    corrected for all comparisons. why: the reason why there is no verdict, if it is known. more: about how many more rows would give
     one.
     """
 

@@ -96,7 +96,7 @@ def input_differences(
 
 
 def _compared_columns(model: Model, versions: Sequence[Version]) -> list[str]:
-    """Features that any of the versions was registered with (where none was, every feature seen), and the score."""
+    """Features that any of the versions was registered with (if none was, every feature seen), and the score."""
     registered = {name for version in versions for name in version.features}
     features = [each.reference for each in model.features() if not registered or each.name in registered]
     has_score = bool(model.classes) or any("score" in version.edges for version in versions)

@@ -26,7 +26,7 @@ UNPAIRED = " (on all labelled rows of each)"
 @dataclass(frozen=True)
 class SelectionCriterion:
     """One criterion. name: of the group of metrics; state: the worst of its metrics; words: the metric that decides, with its change;
-    how: the 95 % interval of that change, the paired test, and what the figure rests on where it is not measured, "" where none is known.
+    how: the 95 % interval of that change, the paired test, and what the figure rests on if it is not measured, "" if none is known.
     """
 
     name: str

@@ -94,7 +94,7 @@ def _signed(value: float, form: str) -> str:
 
 
 def basis_words(each: Difference) -> str | None:
-    """What a figure of cost or energy rests on where it is not measured; None for a measured one."""
+    """What a figure of cost or energy rests on if it is not measured; None for a measured one."""
     source = each.evidence.get("source")
     if source not in ("estimated", "assumed"):
         return None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 KEEP = 600.0
-"""Seconds after which findings are computed again where the store has changed."""
+"""Seconds after which findings are computed again if the store has changed."""
 PATIENCE = 0.5
 """Seconds that a page waits for findings about records before it is drawn without them."""
 MAX_KEPT_WINDOWS = 256
@@ -51,7 +51,7 @@ _threads_of_records = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reco
 
 
 def sampled_findings(store: "Store", window: Window, now: datetime, *, wait: bool = False) -> tuple[Finding, ...]:
-    """Findings of these analyzers in a window that are known by now. wait: compute them now where none are known."""
+    """Findings of these analyzers in a window that are known by now. wait: compute them now if none are known."""
     key, generation = _key(store, window), model_generation(store.generations, window.model)
     kept = kept_findings_of(store).find(Asked(window, "rows", window.end), generation)
     with _lock:
@@ -110,7 +110,7 @@ def _compute_record_findings(key: Key, state: Hashable, compute: Callable[[], It
 
 
 def _keep(key: Key, found: SampledFindings) -> None:
-    """Keep findings, and forget the oldest where there are too many."""
+    """Keep findings, and forget the oldest if there are too many."""
     with _lock:
         _finished[key] = found
         while len(_finished) > MAX_KEPT_WINDOWS:

@@ -45,6 +45,6 @@ def dragged_dates(selection: Mapping[str, Any], periods: "pd.Series[Any]") -> tu
 
 
 def shortest_step(starts: pd.DatetimeIndex) -> timedelta:
-    """The shortest time between two periods; a day where there is only one. starts: each once, in order."""
+    """The shortest time between two periods; a day if there is only one. starts: each once, in order."""
     steps = starts[1:] - starts[:-1]
     return steps.min().to_pytimedelta() if len(steps) else timedelta(days=1)

@@ -11,12 +11,12 @@ UNKNOWN_CELL: Cell = {"t": formatting.DASH}
 
 
 def severity_cell(severity: str | None, word: str | None = None) -> Cell:
-    """Icon and word of a severity; a dash where there is none."""
+    """Icon and word of a severity; a dash if there is none."""
     return {"s": severity, "t": word or formatting.STATUS_WORDS[severity]} if severity else dict(UNKNOWN_CELL)
 
 
 def share_cell(value: float | None, low: float | None = None, high: float | None = None, under: str | None = None) -> Cell:
-    """A share; below it its interval and the total that it is a share of; a dash where it is unknown."""
+    """A share; below it its interval and the total that it is a share of; a dash if it is unknown."""
     if value is None or value != value:
         return dict(UNKNOWN_CELL)
     interval = None if low is None else formatting.format_interval(low, high, "share")

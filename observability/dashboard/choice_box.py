@@ -58,7 +58,7 @@ def address_selectbox(
 ) -> str | None:
     """A box whose choice is the parameter `key` of the address; None if nothing is chosen.
 
-    missing: the warning where the address names something that is not offered, as "The link names the metric {}, which …". search: the
+    missing: the warning if the address names something that is not offered, as "The link names the metric {}, which …". search: the
     label of the field to search very many options, by default "Search" and the label of the box.
     """
     named = st.query_params.get(key)

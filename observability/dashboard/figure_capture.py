@@ -1,6 +1,6 @@
 """Collect the figures of a page in place of drawing them.
 
-`frame.chart_with_table` hands every figure to the collector of its context, where there is one. Dashboards compute a pinned figure so: by
+`frame.chart_with_table` hands every figure to the collector of its context, if there is one. Dashboards compute a pinned figure so: by
 the code of its own page (dashboard/page_figures.py).
 """
 
@@ -57,7 +57,7 @@ class FigureCollector:
             raise AllFiguresFound
 
     def take_file(self, key: str, data: Callable[[], str | bytes]) -> None:
-        """Make the file of a button where it is wanted. Raises AllFiguresFound then."""
+        """Make the file of a button if it is wanted. Raises AllFiguresFound then."""
         if self.file == key:
             self.content = data()
             raise AllFiguresFound

@@ -93,7 +93,7 @@ class ModelPage:
 
 
 def begin_fleet_page(page: str, *, anyway: bool = False, heading: str | None = None) -> Scope:
-    """Draw title and help of a page about the whole fleet and return its scope. Stops where there is no model, unless `anyway`.
+    """Draw title and help of a page about the whole fleet and return its scope. Stops if there is no model, unless `anyway`.
 
     heading: in place of the page's title.
     """
@@ -122,7 +122,7 @@ def store_page_heading(page: str) -> None:
 def begin_model_page(page: str) -> ModelPage:
     """Draw title, help, scope and freshness of a page about one model: the chosen one, or the only one.
 
-    Stops with the next step where no model is chosen or it cannot be shown.
+    Stops with the next step if no model is chosen or it cannot be shown.
     """
     scope = scopes.scope_from_state(st.session_state)
     models = load.catalog().fleet

@@ -128,7 +128,7 @@ def forget_choices_on_back() -> None:
 
 
 def previous_page() -> dict[str, Any]:
-    """The page before the case, as a target of `follow_link`; the page Cases where it is unknown."""
+    """The page before the case, as a target of `follow_link`; the page Cases if it is unknown."""
     target: dict[str, Any] = st.session_state.get("came-from") or {"page": "cases", "parameters": {}}
     return target
 

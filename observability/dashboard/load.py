@@ -66,7 +66,7 @@ def label_unit(model: str | None) -> str | None:
 
 
 def scope_models(scope: Scope) -> list[str]:
-    """The name of the scope's model; where none is chosen, of every model of the fleet."""
+    """The name of the scope's model; if none is chosen, of every model of the fleet."""
     return [scope.model] if scope.model else [model.name for model in catalog().fleet]
 
 

@@ -120,7 +120,7 @@ def menu_rows(scope: Scope) -> list[dict[str, Any]]:
 
 
 def draw_tabs(page: str) -> None:
-    """Draw the tabs of a page's entry, and under them the pages of its tab, where there are several."""
+    """Draw the tabs of a page's entry, and under them the pages of its tab, if there are several."""
     scope = scope_from_state(st.session_state)
     tabs = entry_tabs(entry_of_page(page, scope.model))
     current = next(pages for pages in tabs.values() if page in pages)

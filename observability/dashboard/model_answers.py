@@ -134,7 +134,7 @@ def is_it_fair(here: ModelPage, status: ModelStatus) -> None:
 
 
 def fairness_issue_words(found: Sequence[Finding]) -> str:
-    """How many fairness issues there are and by which attributes; where there are none, which attributes were judged."""
+    """How many fairness issues there are and by which attributes; if there are none, which attributes were judged."""
     issues = [finding for finding in found if finding.needs_action]
     attributes = list(dict.fromkeys(finding.subject.partition("=")[0] for finding in issues or found))
     counted = formatting.plural(len(issues), "fairness issue") if issues else "No fairness issues"

@@ -60,7 +60,7 @@ class FigurePlace:
 
 @dataclass(frozen=True, eq=False)
 class CollectedFigures:
-    """The figures of one run of a page by their names. said: the page's reason where it cannot draw; else empty."""
+    """The figures of one run of a page by their names. said: the page's reason if it cannot draw; else empty."""
 
     found: Mapping[str, PageFigure]
     said: str = ""

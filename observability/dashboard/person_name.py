@@ -14,7 +14,7 @@ MISSING_ROLE = "Your role is read-only."
 
 
 def why_not_saved(actions: Sequence[str] = ("save",)) -> str:
-    """Why nothing can be saved: the role, where people sign in, else the missing name: `Enter your name to assign or resolve.`"""
+    """Why nothing can be saved: the role, if people sign in, else the missing name: `Enter your name to assign or resolve.`"""
     if current_person().source != "here":
         return MISSING_ROLE
     *first, last = actions
@@ -66,7 +66,7 @@ def person_name_or_default() -> str:
 
 
 def _signed_in_author(model: str | None, action: Action) -> str | None:
-    """The person who signed in, shown as the author; None, with the reason, where the role does not allow the action for the model."""
+    """The person who signed in, shown as the author; None, with the reason, if the role does not allow the action for the model."""
     person = current_person()
     if not _may_save(person, model, action):
         st.caption(

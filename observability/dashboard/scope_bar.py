@@ -264,7 +264,7 @@ def assume_model(page: str, models: list[str]) -> None:
 
 
 def _models_of_page(page: str, models: list[str]) -> list[str]:
-    """The models about which a page has something to show; all where there is none."""
+    """The models about which a page has something to show; all if there is none."""
     if page != "batch_gate":
         return models
     return [each.name for each in load.catalog().models if each.name in models and each.settings.batch_key] or models

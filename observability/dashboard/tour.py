@@ -29,7 +29,7 @@ STEPS = (
 
 
 def draw_tour() -> None:
-    """Draw the tour in the sidebar, where the store holds the sample."""
+    """Draw the tour in the sidebar, if the store holds the sample."""
     sample = [model for model in load.catalog().models if model.sample and model.task]
     if sample:
         with st.sidebar:

@@ -170,7 +170,7 @@ def note_line(at: datetime, author: str, word: str, more: str = "", *, strong: b
 
 
 def save_records(records: Sequence[Mapping[str, object]], failure: str | None = None) -> bool:
-    """Write records to the store; False, with the reason on the page, where they cannot be written. failure: the title of the error."""
+    """Write records to the store; False, with the reason on the page, if they cannot be written. failure: the title of the error."""
     try:
         load.store().write_records(records)
     except ObservabilityError as error:
@@ -194,7 +194,7 @@ def progress_bar(words: str) -> Iterator[Callable[[float, str], None]]:
 
 
 def answer_or_error(ask: Callable[[], Answer], title: str | None = None) -> Answer | None:
-    """The result of `ask`; None, with the error on the page, where it fails for a reason that a person can mend. title: of the error."""
+    """The result of `ask`; None, with the error on the page, if it fails for a reason that a person can mend. title: of the error."""
     try:
         return ask()
     except ObservabilityError as error:

@@ -27,7 +27,7 @@ def interval_json(found: Interval, **more: Any) -> dict[str, Any]:
 
 
 def judged_figure(metric: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
-    """A figure of an audit that is judged. found: value, low, high, n; why: the reason where there is none, or what limits it."""
+    """A figure of an audit that is judged. found: value, low, high, n; why: the reason if there is none, or what limits it."""
     body: dict[str, Any] = {"metric": metric, **more}
     body |= {name: None if found is None else found.get(name) for name in ("value", "low", "high")}
     body["n"] = 0 if found is None else found["n"]

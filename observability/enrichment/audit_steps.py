@@ -127,7 +127,7 @@ class AuditSteps:
 
 
 def audit_headline(kind: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
-    """The headline of an audit. found: value, low, high, n; why: the reason where there is none."""
+    """The headline of an audit. found: value, low, high, n; why: the reason if there is none."""
     return curves.judged_figure(HEADLINES[kind], found, why, **more)
 
 

@@ -48,7 +48,7 @@ def run_audit(store: "Store", worker: "Worker", request: AuditRequest, progress:
 
 
 def prepared_steps(store: "Store", worker: "Worker", request: AuditRequest, progress: Progress) -> AuditSteps:
-    """The steps of a request. Raises UsageError for an unknown kind or version, and where there is no model file."""
+    """The steps of a request. Raises UsageError for an unknown kind or version, and if there is no model file."""
     if request.kind not in RUNNERS:
         raise UsageError("unknown kind of audit", got=request.kind, expected=" or ".join(RUNNERS))
     if request.rows is not None and request.rows < curves.MIN_ROWS:

@@ -237,7 +237,7 @@ def _steps_after(steps: list[tuple[str, Job, str]], turn: tuple[str, str] | None
 
 
 def _lower_priority() -> None:
-    """Lower this thread's priority where the system supports it (Linux)."""
+    """Lower this thread's priority if the system supports it (Linux)."""
     try:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
     except (AttributeError, OSError):

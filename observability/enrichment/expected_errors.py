@@ -52,7 +52,7 @@ def estimate_expected_errors(store: "Store", worker: "Worker", model: Model, pro
 
 
 def _estimate_version(store: "Store", worker: "Worker", model: Model, version: Version, progress: Progress) -> int:
-    """Estimate the newest days of a version that lack estimates; 0 where nothing is left."""
+    """Estimate the newest days of a version that lack estimates; 0 if nothing is left."""
     state = store.estimation_state(model, version)
     if state is None:
         store.restart_estimates(model, version)
@@ -69,7 +69,7 @@ def _estimate_version(store: "Store", worker: "Worker", model: Model, version: V
 def _learn_and_write(
     store: "Store", worker: "Worker", model: Model, version: Version, rows: "DataFrame", days: list[DayToEstimate], progress: Progress
 ) -> int:
-    """Learn the errors of the reference, and write the estimates of the rows, and of the reference itself where they are missing."""
+    """Learn the errors of the reference, and write the estimates of the rows, and of the reference itself if they are missing."""
     from observability.worker.requests import estimate_unlabelled_errors as ask
 
     words = f"{model.name} {version.name}: errors to expect, {days[-1].day} to {days[0].day}"

@@ -84,7 +84,7 @@ class ExplanationWork:
 
 
 def explain_rows(store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
-    """One step for a model of about STEP_SECONDS, newest rows first. Returns the number of explained rows; 0 where nothing is left."""
+    """One step for a model of about STEP_SECONDS, newest rows first. Returns the number of explained rows; 0 if nothing is left."""
     for version in sorted(model.versions, key=_registration_time, reverse=True):
         if stopping.is_set():
             return 0
@@ -124,7 +124,7 @@ def _library_versions() -> str:
 
 
 def _explain_version(work: ExplanationWork) -> int:
-    """Explain the next rows of a version and write them; 0 where nothing is left."""
+    """Explain the next rows of a version and write them; 0 if nothing is left."""
     every = _ordered_parts(work)
     waiting = [each for each in every if not each.done]
     while waiting and not work.stopping.is_set():
@@ -295,7 +295,7 @@ def _background_rows(work: ExplanationWork) -> "DataFrame | None":
 
 
 def _decided_outputs(rows: "DataFrame", output: NDArray[np.float64]) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
-    """Multiclass: the decided class (the most probable where it is unknown) and its output. Else None and the output."""
+    """Multiclass: the decided class (the most probable if it is unknown) and its output. Else None and the output."""
     if output.ndim == 1:
         return None, output
     decision = rows["decision"].to_numpy(np.int64)
@@ -304,7 +304,7 @@ def _decided_outputs(rows: "DataFrame", output: NDArray[np.float64]) -> tuple[ND
 
 
 def _logged_probabilities(model: Model, rows: "DataFrame", place: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The logged probability of one class of each row, NaN where it was not logged."""
+    """The logged probability of one class of each row, NaN if it was not logged."""
     found = [json.loads(text) if isinstance(text, str) else {} for text in rows["probabilities"]]
     return np.array([_json_number(each.get(model.classes[int(k)])) for each, k in zip(found, place)])
 

@@ -62,7 +62,7 @@ class DriftCounts:
 
 
 def drift_counts(findings: Iterable[Finding]) -> DriftCounts:
-    """The columns with a finding of drift, each once: drifted where one needs action, undecided where none could be judged."""
+    """The columns with a finding of drift, each once: drifted where one needs action, undecided if none could be judged."""
     by_column: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.analyzer == "serving/drift" and finding.subject != "model":

@@ -78,7 +78,7 @@ def search(store: Store, row: Row, *, worker: Worker | None = None, progress: Pr
 
 
 def as_plain(search_: Callable[[], Found]) -> dict[str, Any]:
-    """The result as plain JSON; `nothing` where none was found."""
+    """The result as plain JSON; `nothing` if none was found."""
     try:
         found = search_()
     except NothingFoundError as error:

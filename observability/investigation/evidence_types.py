@@ -49,7 +49,7 @@ class Happened:
 @dataclass(frozen=True)
 class Input:
     """One feature's value against the reference. percentile: 0 to 100, numbers, from the stored histogram, ties half (exact: on an edge or
-    in a bin of one value, else interpolated). below, equal: percent of the reference's numbers below the value, and equal to it where
+    in a bin of one value, else interpolated). below, equal: percent of the reference's numbers below the value, and equal to it if
     that is known. share: of reference rows with this level, or missing in the same way. read_at: when it was read;
     age: seconds from then to the prediction. because: one sentence.
     """

@@ -49,7 +49,7 @@ class ExcessErrors:
 
     @property
     def sentence(self) -> str:
-        """The comparison in words, with the reason where nothing is in excess."""
+        """The comparison in words, with the reason if nothing is in excess."""
         days = f" on {self.days} UTC day{'' if self.days == 1 else 's'}" if self.days else ""
         compared = f"{percent(self.others / self.n, 2)} of the other rows with the nearest scores on either side"
         end = "." if self.part > 0 else f": {self._why_none}."

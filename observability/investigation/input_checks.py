@@ -35,7 +35,7 @@ MIN_LAGS earlier values are needed.
 @dataclass(frozen=True)
 class ReferencePosition:
     """Position of a number in percent of the reference's numbers. percentile: those below and half of the equal ones. exact: counted, not
-    interpolated in a bin. below, equal: those below, and those equal where that is known.
+    interpolated in a bin. below, equal: those below, and those equal if that is known.
     """
 
     percentile: float | None

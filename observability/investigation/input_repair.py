@@ -136,7 +136,7 @@ def case_level(case: CaseInProgress, key: str) -> str | None:
 
 
 def mean_step(frame: "DataFrame", key: str, columns: list[Column]) -> float:
-    """Mean difference of consecutive rows of one level: numbers in standard deviations, categories 1 where they differ; infinite with
+    """Mean difference of consecutive rows of one level: numbers in standard deviations, categories 1 if they differ; infinite with
     no such rows.
     """
     ordered = frame[frame[key].notna()]

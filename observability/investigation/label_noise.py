@@ -114,7 +114,7 @@ def contradicted_rows(case: CaseInProgress) -> tuple[Bools, Floats, Bools]:
 
 
 def noise_now(case: CaseInProgress) -> float:
-    """Share of wrong labels in the rows nearest in time, from the excess of contradictions over other times; 0 where not significant.
+    """Share of wrong labels in the rows nearest in time, from the excess of contradictions over other times; 0 if not significant.
     Half of the excess is used, since a worse model is contradicted more often as well.
     """
     frame: DataFrame = comparison_rows.labelled_rows_of(case)
@@ -130,7 +130,7 @@ def noise_now(case: CaseInProgress) -> float:
 
 
 def flipped_share_beyond_chance(contradicted: Bools, usual: float) -> float:
-    """Share of flipped labels that explains the contradictions, given the usual share; 0 where not significant."""
+    """Share of flipped labels that explains the contradictions, given the usual share; 0 if not significant."""
     n, share = contradicted.size, float(contradicted.mean())
     if share - usual <= BEYOND * np.sqrt(max(usual, 1 / n) * (1 - usual) / n) or usual >= 0.5:
         return 0.0

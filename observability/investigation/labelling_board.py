@@ -252,7 +252,7 @@ def answer_records(
     guideline: str | None,
     labels_model: bool,
 ) -> list[dict[str, Any]]:
-    """The records of an answer: an `annotation`, its `assignment` where there was none, and a `label` where the answer settles the item.
+    """The records of an answer: an `annotation`, its `assignment` if there was none, and a `label` where the answer settles the item.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def answer_records(
 def skip_records(
     board: LabellingBoard, task: LabellingTask, who: str, reason: str, *, began: datetime, at: datetime
 ) -> list[dict[str, Any]]:
-    """The records of an item that a person passes over: a `skip`, and its `assignment` where there was none."""
+    """The records of an item that a person passes over: a `skip`, and its `assignment` if there was none."""
     skip = {"kind": "skip", "project": board.project, "item": task.item, "annotator": who, "at": at, "reason": reason}
     return [*assignment_record(board, task, who, began), skip]
 

@@ -26,7 +26,7 @@ OPTIONAL: tuple[str, ...] = (
     "weight",
 )
 OPTIONAL += ("feature_at", "acted_at", "attributions", "base_value", "attributions_link")
-"""Fields that the record of a prediction has only where they are known."""
+"""Fields that the record of a prediction has only if they are known."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Nearest rows of a case, and its distance from the reference.
 
 The distance is Euclidean over the features, of very many over the most important ones (core/analyzer.py): numbers in standard deviations
-of the reference (clipped at CAP from its mean); categories and booleans 1 where they differ; missing against present 1 (a missing number
+of the reference (clipped at CAP from its mean); categories and booleans 1 if they differ; missing against present 1 (a missing number
 is placed at the mean). Groups are not used.
 """
 

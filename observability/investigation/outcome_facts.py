@@ -139,7 +139,7 @@ def error_cost_words(row: Row, known: Happened | None) -> str:
 
 
 def cost_of(row: Row) -> tuple[float | None, str | None, str | None]:
-    """Cost of this error by the model's settings, its currency, and a sentence where it is unknown."""
+    """Cost of this error by the model's settings, its currency, and a sentence if it is unknown."""
     settings = row.model.settings
     if row.model.task != "binary":
         return None, None, UNPRICED_TASK

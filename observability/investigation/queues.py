@@ -68,7 +68,7 @@ def largest_loss(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbo
 
 
 def uncertain_predictions(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
-    """Unlabelled predictions by uncertainty, weighted by the cost of the possible error where the settings have costs."""
+    """Unlabelled predictions by uncertainty, weighted by the cost of the possible error if the settings have costs."""
     import pandas as pd
 
     model = model_with_labels(store, window)

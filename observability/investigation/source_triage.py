@@ -141,7 +141,7 @@ def excess_error_outside(case: CaseInProgress, features: list[str]) -> ExcessErr
 
 
 def label_sources(case: CaseInProgress) -> Iterator[Triage]:
-    """A suspect label; discounted where it was measured."""
+    """A suspect label; discounted if it was measured."""
     check: LabelCheck | None = case.part("label_check")
     if check is None or not check.suspect:
         return

@@ -27,7 +27,7 @@ SECONDS = 30.0
 
 
 def version_scores(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> tuple[Replayed, ...]:
-    """Scores of this and every other version that has one. Raises NotGivenError, with the reasons, where no other version has one."""
+    """Scores of this and every other version that has one. Raises NotGivenError, with the reasons, if no other version has one."""
     found = replayed_answers(store, row, worker=worker, progress=progress)
     said = [each for each in found if each.role != "baseline" and each.source is not None]
     others = [each for each in found if each.role not in ("this", "baseline")]

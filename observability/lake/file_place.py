@@ -157,7 +157,7 @@ class FolderPlace(FilePlace):
             os.rename(self.root / name, self.root / to)
 
     def delete(self, name: str) -> None:
-        """Delete the file, and its folders where they are empty."""
+        """Delete the file, and its folders if they are empty."""
         path = self.root / name
         with self._failures_named():
             path.unlink(missing_ok=True)

@@ -30,12 +30,12 @@ NUMBERS = {
 TEXTS = ("model", "version", "url", "method", "token", "pattern", "proxy", "set", "currency", "encoder")
 TABLES = ("headers", "body", "read")
 DEFAULT_REFUSALS = ("i can't", "i cannot", "i can’t", "i'm sorry", "i’m sorry", "i am unable", "as an ai")
-"""Beginnings of answers that count as refusals where the file states none."""
+"""Beginnings of answers that count as refusals if the file states none."""
 
 
 @dataclass(frozen=True)
 class ProbeItem:
-    """One question of a set. expected: the right answer, where there is one."""
+    """One question of a set. expected: the right answer, if there is one."""
 
     item: str
     question: str

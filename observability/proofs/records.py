@@ -192,7 +192,7 @@ FROM without_wait slow JOIN others USING (step) WHERE slow.rank = {text_literal(
 
 
 def metric_sql(metric: str) -> str:
-    """The SQL of a metric of a step, as a number; NULL where it was not logged."""
+    """The SQL of a metric of a step, as a number; NULL if it was not logged."""
     return f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
 
 

@@ -21,7 +21,7 @@ SHOWN = 12
 
 
 def challengers(store: Store, week: Week) -> list[Body]:
-    """A card for each version that answered only in the shadow in the week, as known at its end; with the reason where it cannot be
+    """A card for each version that answered only in the shadow in the week, as known at its end; with the reason if it cannot be
     compared.
     """
     return [

@@ -123,7 +123,7 @@ class CodedRows:
         return found if marks is None else blanked_values(found, marks != 0)
 
     def number(self, reference: str) -> Array:
-        """A number that needs no label, or `error` (NaN where there is no label)."""
+        """A number that needs no label, or `error` (NaN if there is no label)."""
         if reference == "error":
             return self.rows["score"] - self.rows["label"]
         index = class_index(self.model, reference)
@@ -227,7 +227,7 @@ class CodedRows:
 
 
 def _left_closed_bins(values: Array, edges: Array) -> Array:
-    """Left-closed bins; null where there is no number."""
+    """Left-closed bins; null if there is no number."""
     found = np.searchsorted(edges, values, "right") if edges.size else np.zeros(values.size, np.int64)
     return np.where(np.isnan(values), NULL, found).astype(np.int64)
 

@@ -100,7 +100,7 @@ def feedback_loop(plant: ControllerFaultPlant) -> "DataFrame":
 
 
 def moved_feature(decisions: "DataFrame") -> tuple[str, float]:
-    """The first number by name among the inputs that varies, and its standard deviation; an empty name where there is none."""
+    """The first number by name among the inputs that varies, and its standard deviation; an empty name if there is none."""
     import pandas as pd
 
     table = pd.DataFrame([each if isinstance(each, Mapping) else {} for each in decisions["features"]])

@@ -38,7 +38,7 @@ class FindingsCache:
         return frame_digest(frame) if known is None else known[1]
 
     def ask(self, analyzer: "Analyzer", frames: "Mapping[str, DataFrame]", context: "Context") -> "list[Finding]":
-        """The findings of an analyzer, from the cache where they are known."""
+        """The findings of an analyzer, from the cache if they are known."""
         counters = repr(sorted(context.counters.items()))
         held = tuple((name, self.digest(frame)) for name, frame in frames.items())
         key = analyzer.name, context.version.name, context.window, context.now, context.budget, counters, held

@@ -44,7 +44,7 @@ REGRESSION_CLASSES = {"low": 1.0, "middle": 1.0, "high": 1.0}
 
 
 def labelling_records(store: "Store", model: Model, now: datetime, seed: int = 0, items_a_day: int = ITEMS_A_DAY) -> LabellingRecords:
-    """The model's own records where there are enough, else simulated clean ones."""
+    """The model's own records if there are enough, else simulated clean ones."""
     window = Window(model.name, EPOCH, now)
     projects = model.settings.projects or (model.name,)
     only = (("project", projects),)
@@ -63,7 +63,7 @@ def labelling_records(store: "Store", model: Model, now: datetime, seed: int = 0
 
 
 def _class_shares(store: "Store", model: Model, window: Window) -> dict[str, float]:
-    """The frequency of each class in the labels of the model; equal where there are none."""
+    """The frequency of each class in the labels of the model; equal if there are none."""
     if not model.classes:
         return REGRESSION_CLASSES
     found = store.ask(Aggregate("outcomes", keys=(By("label"),)), window)

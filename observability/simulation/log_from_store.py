@@ -137,7 +137,7 @@ def _without_empty_columns(rows: LogRows) -> LogRows:
 
 
 def _hour_shares(store: "Store", window: Window) -> tuple[float, ...]:
-    """Share of the traffic by hour of the day; even where there is none."""
+    """Share of the traffic by hour of the day; even if there is none."""
     frame = store.ask(Aggregate("predictions", keys=(Bucket("hour"),)), replace(window, version=None))
     if frame.empty:
         return (1 / 24,) * 24

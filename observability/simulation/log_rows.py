@@ -5,11 +5,11 @@ One array a column, all of one length:
 | column | holds |
 |---|---|
 | `id`, `version`, `replica`, `device`, `subject`, `status` | text, None if not said |
-| `at`, `arrived`, `label_arrived` | datetime64[us] in UTC: when it happened, when it and its label arrived; NaT where no label ever comes |
+| `at`, `arrived`, `label_arrived` | datetime64[us] in UTC: when it happened, when it and its label arrived; NaT if no label ever comes |
 | `score`, `score.0`…, `threshold`, `latency_ms`, `energy_j`, `cost`, `weight` | float64, NaN where not said |
-| `label` | float64: class index, for regression the value; NaN where there is none |
+| `label` | float64: class index, for regression the value; NaN if there is none |
 | `feature.NAME`, `group.NAME` | float64 of numbers, text of categories and booleans (`true`, `false`); NaN and None are null |
-| `mark.NAME` | int8, of feature NAME: ABSENT or WRONG_TYPE (aggregate.py) where it did not come, or came as text; else 0 |
+| `mark.NAME` | int8, of feature NAME: ABSENT or WRONG_TYPE (aggregate.py) if it did not come, or came as text; else 0 |
 | `extra.NAME` | float64 or text, of a feature that nobody registered; NaN and None if it did not come |
 | `copies` | int64: how often the same line came again |
 """

@@ -63,7 +63,7 @@ def decided_classes(model: OpenModel, task: Task, table: pd.DataFrame) -> Intege
 
 
 def _of_classes(values: Floats, places: Integers) -> Floats:
-    """The values of each row's class; all of them where there are no classes."""
+    """The values of each row's class; all of them if there are no classes."""
     return values[np.arange(len(values)), places] if values.ndim == 3 else values
 
 

@@ -20,7 +20,7 @@ def label_known_alone(frames: "dict[str, pd.DataFrame]", arguments: dict[str, An
     """How well each feature of the frame `rows` alone predicts the label, out of fold: `shares`, by name value, low, high and rows.
 
     arguments: labels (class index, or the value of a regression), columns (names), seed. `measure`: the metric behind the shares; `why`
-    in place of both where no model can be fitted.
+    in place of both if no model can be fitted.
     """
     data = AuditModel(frames["rows"], pd.Series(arguments["labels"]), int(arguments["seed"]))
     if data.obstacle is not None:

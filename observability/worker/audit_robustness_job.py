@@ -25,7 +25,7 @@ def attack_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], fi
     """The cheapest changes of the frame `rows` that give another answer. `real`: real rows for the search.
 
     arguments: kind, task, classes, threshold, tolerance, free (as AttackFeature). The frame `found`: `decision`, `single` and `any` (costs,
-    infinite where none was found). Values: `exact` (whether the changes of one feature are exact), `changes` (for each row, {"single",
+    infinite if none was found). Values: `exact` (whether the changes of one feature are exact), `changes` (for each row, {"single",
     "any"}: {feature: [from, to]}), `asked`.
     """
     _, scorer, outcome, free, real = _opened(frames, arguments, files)

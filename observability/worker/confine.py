@@ -91,7 +91,7 @@ def lower_resource_limit(which: int, value: int) -> None:
 
 
 def memory_in_use() -> tuple[int, int]:
-    """Bytes of address space and of data that this process uses now; 0 where they cannot be read."""
+    """Bytes of address space and of data that this process uses now; 0 if they cannot be read."""
     try:
         sizes = Path("/proc/self/statm").read_text(encoding="ascii").split()
     except OSError:

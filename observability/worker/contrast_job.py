@@ -90,7 +90,7 @@ def exact_contrast(model: OpenModel, row: pd.DataFrame, background: pd.DataFrame
 def sampled_contrast(
     model: OpenModel, row: pd.DataFrame, background: pd.DataFrame, task: Task, place: int, arguments: dict[str, Any], reason: str
 ) -> ContrastValues:
-    """Values by sampling permutations; a probability is explained in log-odds where no row scores 0 or 1."""
+    """Values by sampling permutations; a probability is explained in log-odds if no row scores 0 or 1."""
     before, after = score_table(model, background, task), score_table(model, row, task)
     everything = np.concatenate([before, after])[:, place] if before.ndim == 2 else np.concatenate([before, after])
     wanted: Link = model.native.link if model.native is not None else "identity"

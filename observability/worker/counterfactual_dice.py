@@ -23,7 +23,7 @@ NOT_INSTALLED = (
 
 
 def dice_proposals(state: CounterfactualSearch, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Rows that reach the goal as dice-ml finds them; none, with a note, where it is not installed or finds none."""
+    """Rows that reach the goal as dice-ml finds them; none, with a note, if it is not installed or finds none."""
     try:
         import dice_ml
     except ImportError:

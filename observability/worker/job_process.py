@@ -23,7 +23,7 @@ UNCONFINED = 97
 def run_job(job: Job, folder: Path, limits: Limits, seconds: float, unconfined: bool, parent: int, pipe: int) -> NoReturn:
     """Confine this process, run the job, write its output or its error, and end the process.
 
-    unconfined: whether the job may run where the system cannot confine it.
+    unconfined: whether the job may run if the system cannot confine it.
     """
     code = 1
     try:

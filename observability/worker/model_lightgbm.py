@@ -139,7 +139,7 @@ def lightgbm_header(path: Path) -> str:
 
 
 def objective_words(path: Path) -> list[str]:
-    """The words of the objective in the header: its name, then its options; [""] where there is none."""
+    """The words of the objective in the header: its name, then its options; [""] if there is none."""
     found = re.search(r"^objective=(.+)$", lightgbm_header(path), re.MULTILINE)
     return found[1].split() if found else [""]
 

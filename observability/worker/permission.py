@@ -1,4 +1,4 @@
-"""Whether models may run where the system cannot confine them: the decisions of the owner of a home, with their authors.
+"""Whether models may run if the system cannot confine them: the decisions of the owner of a home, with their authors.
 
 `HOME/unconfined-models.jsonl` (0600) holds one decision per line; the last decision is in force, and a decision that cannot be read permits
 nothing. Backups leave it out, because a permission is about one system.
@@ -80,6 +80,6 @@ def confinement_decision() -> ConfinementDecision | None:
 
 
 def unconfined_allowed() -> bool:
-    """Whether models may run in this process where the system cannot confine them."""
+    """Whether models may run in this process if the system cannot confine them."""
     decision = confinement_decision()
     return decision is not None and decision.allowed

@@ -139,7 +139,7 @@ class Worker:
                 self._end()
 
     def _started(self) -> "_Connection":
-        """The connection to a warm process, which is started where there is none."""
+        """The connection to a warm process, which is started if there is none."""
         line = self._connection
         if line is not None and line.owner != os.getpid():
             line = self._connection = None
@@ -276,7 +276,7 @@ def worker_environment() -> dict[str, str]:
 
 
 def printed_error(handle: int) -> str:
-    """The last line with an error that a job printed, else its last line, at most 300 printable characters; "" where there is none."""
+    """The last line with an error that a job printed, else its last line, at most 300 printable characters; "" if there is none."""
     try:
         text = exchange.read_regular_file(handle, exchange.NOISE, 1024**2).decode("utf-8", "replace")
     except (OSError, ValueError):

@@ -27,7 +27,7 @@ MAX_SCHEMA_BYTES = 64 * 1024**2
 class ModelOptions(TypedDict, total=False):
     """Options of every request about a model file. classes: names of the classes in the order of the task (none of a regression).
 
-    progress: called with the share that is done and a text. seconds: the most time; the worker's own limit where it is not given.
+    progress: called with the share that is done and a text. seconds: the most time; the worker's own limit if it is not given.
     """
 
     task: Required[str]

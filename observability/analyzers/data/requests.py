@@ -269,7 +269,7 @@ def grid_cells(numbers: "NDArray[np.float64]", width: float) -> "NDArray[np.floa
 def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Context) -> list[Finding]:
     """Return the finding about a score whose share surged, as happens if a service answers a default without calling the model.
 
-    known: rows of the month before, and of the reference where there is one. A default is a new value, far more distinct inputs have it
+    known: rows of the month before, and of the reference if there is one. A default is a new value, far more distinct inputs have it
     than had any value before, and the inputs do not explain it. If there is a reference, only it defines which values are the model's own,
     because one bad day of the month would contain the default too. Scores that many inputs share by nature, such as those of a saturated
     ensemble of trees, are not defaults and have no limit.

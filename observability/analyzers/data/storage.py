@@ -336,7 +336,7 @@ def backup_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
 
 
 def restore_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
-    """Yield the finding about the age of the last test of a restore, where there are backups."""
+    """Yield the finding about the age of the last test of a restore, if there are backups."""
     whole, stated = place.whole, newest_value(place, "restore_days")
     tests, backups = whole["restored_at"].dropna(), whole["backup_at"].dropna()
     if tests.empty and backups.empty and stated is None:

@@ -73,7 +73,7 @@ HOW = {
 }
 CALIBRATED = "from latency and a calibrated {watts:g} W per busy core, within {error:.0f} %"
 IDLE_WATCH = 0.8
-"""Idle share of the energy from which it is a warning where the owner states no limit."""
+"""Idle share of the energy from which it is a warning if the owner states no limit."""
 ASK = (
     "The energy of serving is unknown: log `latency_ms` or `energy_j` with predictions, or records as "
     '{"kind":"resource","at":"…","device":"cpu","model":"…","watts":35,"seconds":60,"source":"measured"}, which '

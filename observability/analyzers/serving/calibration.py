@@ -134,7 +134,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def past_label_share(served: float, labelled: float) -> float:
-    """Return the labelled share of the past month's predictions; 1 where there is no past, so that 80 % is required."""
+    """Return the labelled share of the past month's predictions; 1 if there is no past, so that 80 % is required."""
     return labelled / served if served >= PAST_MINIMUM and labelled else 1.0
 
 

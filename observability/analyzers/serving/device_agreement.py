@@ -30,7 +30,7 @@ NAME, SHARE, GAP = "serving/device_agreement", "device_answer_disagreement", "de
 ROWS, MIN_COMPARED_ANSWERS = 20_000, 50
 """Maximum rows of each environment that are read, and minimum compared answers of a version for a finding."""
 ACT = 0.05
-"""Share of differing answers that is critical, where the owner states no level."""
+"""Share of differing answers that is critical, if the owner states no level."""
 COUNTED_WRONG = 0.01
 """Difference between the rows and the devices' own count from which it is reported."""
 ANSWERS = Sample("predictions", ("id", "at", "device", "version", "score", "decision"), ROWS)

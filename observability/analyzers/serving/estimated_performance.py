@@ -57,7 +57,7 @@ DAY = (Bucket("day"),)
 class Estimates:
     """The estimates of the window and of the reference, their last measured errors, and the between-day variance of their change.
 
-    far: the inputs that are far from the reference; where there are any, the estimates extrapolate.
+    far: the inputs that are far from the reference; if there are any, the estimates extrapolate.
     """
 
     now: MetricEstimates

@@ -1,6 +1,6 @@
 """Analyze request rate, latency and error rate against the model's past and its service level.
 
-Latencies come from logarithmic bins, so every percentile is within 2 %. The owner's stated service level is the baseline where there is
+Latencies come from logarithmic bins, so every percentile is within 2 %. The owner's stated service level is the baseline if there is
 one; otherwise the model's own previous four weeks. A replica is compared with the other replicas and with its own past. Too few requests
 give `unknown`.
 """
@@ -145,7 +145,7 @@ def rows_of_version(frame: "DataFrame", context: Context) -> Columns:
 
 
 def requests_to_compare(frames: Frames, context: Context) -> PastRequests:
-    """Return the version's own past, or the whole model's where the version has fewer than MINIMUM_DAYS days.
+    """Return the version's own past, or the whole model's if the version has fewer than MINIMUM_DAYS days.
 
     A window shorter than a week is compared with the same hours of the week.
     """

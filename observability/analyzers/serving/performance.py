@@ -1,6 +1,6 @@
 """Measure the model's performance on labelled predictions, and whether it became worse.
 
-Metrics are compared with the reference (with the model's own past month where there is none). A loss is reported when it is large enough
+Metrics are compared with the reference (with the model's own past month if there is none). A loss is reported when it is large enough
 and beyond the variation of rows and days, with multiplicity controlled over all metrics and windows of the run; a loss that the past weeks
 show too is marked as standing. If the labels of the window have not arrived yet, the last week with labels is measured. A gradual shift is
 tested day by day.
@@ -146,7 +146,7 @@ def metric_verdicts(
 
 
 def past_maturity(frames: Frames) -> float:
-    """Return the labelled share of the past's predictions; 1 where there is no past, so that 80 % is required."""
+    """Return the labelled share of the past's predictions; 1 if there is no past, so that 80 % is required."""
     served, labelled = served_and_labelled(frames["past_counts"])
     return labelled / served if served >= MINIMUM_LABELS and labelled else 1.0
 

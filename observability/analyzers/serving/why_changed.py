@@ -1,6 +1,6 @@
 """Attribute a performance change to covariate shift, concept drift or a changed label mix.
 
-The labelled rows of a bounded sample of the window are compared with those of the reference (of the month before where there is none): see
+The labelled rows of a bounded sample of the window are compared with those of the reference (of the month before if there is none): see
 stats/decompose.py. The findings explain a change and seldom need action: serving/performance reports the loss. Action is needed only where
 covariate shift hides concept drift.
 """

@@ -21,7 +21,7 @@ ROWS, MIN_PAIRS = 20_000, 200
 RELEVANT, SURE = 0.05, 0.01
 """Minimum relevant share of the champion's loss, unless the owner states one; largest p-value of a significant result."""
 SLICE_RELEVANT = 0.1
-"""Share of the champion's loss in a slice by which a challenger must be worse there, where the owner states none."""
+"""Share of the champion's loss in a slice by which a challenger must be worse there, if the owner states none."""
 COLUMNS = ("id", "score", "decision", "label", "label_value")
 
 

@@ -232,7 +232,7 @@ def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float
 
 
 def knows_the_label(audit: StoredAudit, level: float | None) -> bool:
-    """Return whether a feature alone knows the label, where the owner states no level."""
+    """Return whether a feature alone knows the label, if the owner states no level."""
     return level is None and audit.metric == HEADLINES["leakage"] and audit.value is not None and audit.value >= KNOWS
 
 

@@ -201,7 +201,7 @@ def attribution_findings(
 def attribution_onset(now: ExplainedSample, before: ExplainedSample, change: AttributionChange, context: Context) -> OnsetEstimate:
     """Estimate the onset date of the change of the features' shares.
 
-    The series is each day's position along the direction of the whole change; days of the past come first where they are known.
+    The series is each day's position along the direction of the whole change; days of the past come first if they are known.
     """
     length = float(np.linalg.norm(change.shares))
     direction = change.shares / length if length > 0 else change.shares

@@ -149,7 +149,7 @@ def budget_finding(
 
 
 def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
-    """Yield the finding about the smallest k of a pair, where any is logged."""
+    """Yield the finding about the smallest k of a pair, if any is logged."""
     known = [event for event in events if event.k is not None]
     if not known:
         return
@@ -231,7 +231,7 @@ def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Se
 
 
 def checklist_finding(ledger: ExportLedger, event: ExportEvent, context: Context) -> Finding:
-    """Return whether training on a third party's machines satisfies its checklist; act where the owner states the items."""
+    """Return whether training on a third party's machines satisfies its checklist; act if the owner states the items."""
     level = ledger.level(event)
     states = checklist_states(event, level, ledger.within_budget(event))
     unmet, unknown = ([name for name, state in states.items() if state is wanted] for wanted in (False, None))

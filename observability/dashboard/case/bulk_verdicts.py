@@ -36,7 +36,7 @@ def bulk_verdict_form(model: Model, predictions: Sequence[str], key: str, label:
 
 
 def _save(model: Model, chosen: Sequence[str], fields: dict[str, str], key: str) -> None:
-    """Write a verdict for each case and rerun the page; where that fails, show why and keep the form."""
+    """Write a verdict for each case and rerun the page; if that fails, show why and keep the form."""
     verdicts = [{"kind": "verdict", "verdict": new_record_id(), "model": model.name, "prediction": name, **fields} for name in chosen]
     try:
         load.store().write_records(verdicts)

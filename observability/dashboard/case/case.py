@@ -72,7 +72,7 @@ class CasePage:
         return self.opened.part(name)
 
     def address(self, **own: str) -> str:
-        """The full address of the case, with parameters of its own; it selects this prediction where several have the id."""
+        """The full address of the case, with parameters of its own; it selects this prediction if several have the id."""
         answer = {"answer": self.row.selector} if self.row.selector else {}
         return links.permanent_case_address(self.row.id, self.row.model.name, **answer, **own)
 
@@ -86,7 +86,7 @@ class CasePage:
 
 
 def open_case_page() -> CasePage:
-    """Title, back button and the case in the address. Stops with the next step where there is none, or it is not found."""
+    """Title, back button and the case in the address. Stops with the next step if there is none, or it is not found."""
     scope = scopes.scope_from_state(st.session_state)
     prediction, model, answer = _requested_case(scope)
     if not prediction or not load.catalog().models:

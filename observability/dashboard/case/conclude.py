@@ -194,7 +194,7 @@ def _action_card(here: CasePage, item: DecisionItem) -> None:
 
 
 def _entry_history(item: DecisionItem) -> None:
-    """Author and time of the first entry, and all entries where there are several."""
+    """Author and time of the first entry, and all entries if there are several."""
     plain_caption(f"{item.first.author[:200]}, {time_zone.named_minute(item.first.at)}")
     if len(item.entries) > 1:
         with st.expander(f"{len(item.entries)} entries", icon=":material/history:"):

@@ -47,7 +47,7 @@ def boundary_section(here: CasePage) -> None:
 
 
 def answer_or_reason(ask: Callable[[], Answer]) -> Answer | None:
-    """The answer of `ask`; None, with the reason on the page, where it is not available."""
+    """The answer of `ask`; None, with the reason on the page, if it is not available."""
     try:
         return ask()
     except ObservabilityError as error:

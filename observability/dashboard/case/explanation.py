@@ -78,7 +78,7 @@ def session_contrasts(here: CasePage) -> Contrasts | None:
 
 
 def computed_with_progress(here: CasePage, ask: Callable[[Progress], Answer]) -> Answer | None:
-    """The answer of `ask`, with its progress; None, with the reason on the page, where it failed."""
+    """The answer of `ask`, with its progress; None, with the reason on the page, if it failed."""
     began = time.monotonic()
     with progress_bar("Starting the model process") as note:
         try:
@@ -99,7 +99,7 @@ def explanation_next_step(here: CasePage) -> None:
 
 
 def score_waterfall(here: CasePage, most: int = FEW_BARS) -> None:
-    """The small waterfall of the first screen: against the average, computed in the worker where it is unknown. most: bars of features."""
+    """The small waterfall of the first screen: against the average, computed in the worker if it is unknown. most: bars of features."""
     held = session_contrasts(here)
     found = held.average if held else load_case.known_contrast(here.opened)
     if found is None:

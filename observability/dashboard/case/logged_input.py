@@ -41,7 +41,7 @@ def effects_pending(here: CasePage) -> bool:
 def logged_input(here: CasePage, *, ask: bool) -> None:
     """Draw the first text and the images of the case; nothing if none were logged.
 
-    ask: compute the effects of words in the worker where they are not known; without it the text is drawn in one colour at once.
+    ask: compute the effects of words in the worker if they are not known; without it the text is drawn in one colour at once.
     """
     texts = logged_content.logged_texts(here.row)
     if texts:

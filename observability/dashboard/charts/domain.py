@@ -13,7 +13,7 @@ MAX_BARS = 10
 def domain_auc_scale(frame: pd.DataFrame, *, null_low: float, null_high: float, limits: dict[str, float]) -> go.Figure:
     """The AUC with its interval on a scale up to 1, with the band of the null distribution and the limits.
 
-    frame: name, auc, low, high (NaN where there is no interval), n, severity; from top to bottom. limits: by "watch" and "act".
+    frame: name, auc, low, high (NaN if there is no interval), n, severity; from top to bottom. limits: by "watch" and "act".
     """
     rows = layout.bottom_up(frame, len(frame))
     figure = go.Figure()

@@ -49,7 +49,7 @@ def said_ticks(top: float, say: Say, most: int) -> dict[str, Any]:
 
 
 def _hatched(source: str) -> dict[str, Any]:
-    """Colour and pattern of bars, hatched where they were not measured."""
+    """Colour and pattern of bars, hatched if they were not measured."""
     return {"color": theme.PRIMARY, "marker_pattern": {"shape": HATCH.get(source, ""), "size": 5, "solidity": 0.25}}
 
 

@@ -24,7 +24,7 @@ OUTLINE = {"width": 0.5, "color": theme.NEUTRAL}
 def importance_bars(frame: pd.DataFrame, *, unit: str, against: str | None) -> go.Figure:
     """Mean absolute attribution of each feature with its interval, and a diamond for the value before.
 
-    frame: feature, mean, low, high, share, and where there is something to compare with mean_before, share_before; its first MAX_BARS rows
+    frame: feature, mean, low, high, share, and if there is something to compare with mean_before, share_before; its first MAX_BARS rows
     are drawn. against: the baseline that diamonds show ("reference"), None without diamonds.
     """
     rows = layout.bottom_up(frame, MAX_BARS)

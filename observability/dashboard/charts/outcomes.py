@@ -47,7 +47,7 @@ def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str])
 def error_histogram(frame: pd.DataFrame, unit: str | None = None) -> go.Figure:
     """Share of labelled predictions by error, in steps; zero is marked. unit: of the label.
 
-    frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference where there is one (shares).
+    frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference if there is one (shares).
     """
     figure, sides = go.Figure(), [side for side in ("reference", "current") if side in frame]
     step_outlines(figure, frame)

@@ -54,7 +54,7 @@ def scattered_predictions(
 
 
 def _add_predictions(figure: go.Figure, rows: pd.DataFrame, name: str, marker: dict[str, Any]) -> None:
-    """Add the marks of some rows, where there are any."""
+    """Add the marks of some rows, if there are any."""
     if len(rows):
         texts = rows[["place", "text"]].to_numpy()
         named = f"{name} ({formatting.format_count(len(rows))})"

@@ -20,7 +20,7 @@ ZERO_TOP, TINY = 0.05, 0.005
 
 
 def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, share: bool = False) -> go.Figure:
-    """A mark for each row, by time, on a stem where there are few; shape and colour show the severity of its finding. usual: a dotted line.
+    """A mark for each row, by time, on a stem if there are few; shape and colour show the severity of its finding. usual: a dotted line.
 
     frame: at, value, severity, words (the hover text, inert).
     """

@@ -11,7 +11,7 @@ from observability.dashboard import theme
 def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
     """A mark for each form: size against the largest change. Less exact forms have their names beside them; the table has all.
 
-    frame: form, bytes, change (0 of lossless forms, missing where no model was asked), lossless. change: title of the vertical axis.
+    frame: form, bytes, change (0 of lossless forms, missing if no model was asked), lossless. change: title of the vertical axis.
     """
     figure, top = go.Figure(), float(frame["change"].max(skipna=True) or 0.0)
     for lossless, colour, symbol in ((True, theme.PRIMARY, "circle"), (False, theme.PURPLE, "diamond")):

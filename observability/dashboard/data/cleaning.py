@@ -85,7 +85,7 @@ GROUP_COLUMNS = columns_on_phone(
 
 
 def chosen_view(runs: bool, audits: bool) -> str:
-    """What the page shows, RUNS or AUDITS: as chosen where there are both, at first the audits where the link names a dataset."""
+    """What the page shows, RUNS or AUDITS: as chosen if there are both, at first the audits where the link names a dataset."""
     if not (runs and audits):
         return RUNS if runs else AUDITS
     first = AUDITS if "dataset" in st.query_params else RUNS

@@ -208,7 +208,7 @@ def model_agreement_findings(scope: Scope, project: str, window: Window) -> list
 
 
 def labelling_summary(shown: ShownProject, found: Sequence[Finding]) -> str:
-    """Numbers of labels, annotators and gold answers, their agreement where no finding says it, and how many findings need attention, as
+    """Numbers of labels, annotators and gold answers, their agreement if no finding says it, and how many findings need attention, as
     Markdown.
     """
     annotators_ = formatting.plural(shown.now["annotator"].nunique(), "annotator")
@@ -386,7 +386,7 @@ def accuracy_by_guideline(shown: ShownProject) -> None:
 
 
 def fatigue_section(shown: ShownProject, found: Sequence[Finding]) -> None:
-    """Accuracy by hour of the session, where there are enough sessions."""
+    """Accuracy by hour of the session, if there are enough sessions."""
     finding = next((each for each in found if each.metric == labelling_speed.SLOPE), None)
     if finding is None:
         return

@@ -133,7 +133,7 @@ def _value(found: Mapping[str, Finding], metric: str) -> float | None:
 
 
 def full_cell(finding: Finding | None, now: datetime) -> Cell:
-    """The date on which a place is full, with its interval; a dash where it is not known."""
+    """The date on which a place is full, with its interval; a dash if it is not known."""
     if finding is None or finding.value is None:
         return dict(UNKNOWN_CELL)
 

@@ -143,7 +143,7 @@ def unused_columns_of_data_sets(rows: pd.DataFrame) -> dict[str, UnusedColumns]:
 
 
 def unused_cell(found: UnusedColumns | None) -> Cell:
-    """How many columns are unused, with their names; a dash where it is unknown."""
+    """How many columns are unused, with their names; a dash if it is unknown."""
     if found is None:
         return dict(UNKNOWN_CELL)
     names = ", ".join(found.unused)
@@ -356,7 +356,7 @@ def store_columns_section(model: Model) -> None:
 
 
 def unread_words(columns: int, unread: Sequence[str], asked: AskedQuestions) -> str:
-    """How many columns no question read, with their names where they are few."""
+    """How many columns no question read, with their names if they are few."""
     since = f"since {time_zone.named_minute(asked.since)}"
     if not unread:
         return f"All {columns:,} logged columns were read {since}."

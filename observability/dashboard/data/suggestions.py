@@ -41,7 +41,7 @@ def suggestions_section(now: pd.DataFrame, found: Sequence[Finding]) -> None:
 
 
 def _anchoring_chart(told: Finding | None) -> None:
-    """Share of wrong answers where they are suggested and where nothing is, on the same items."""
+    """Share of wrong answers where they are suggested and if nothing is, on the same items."""
     if told is None:
         return
     both = (("it is suggested", told.evidence["here"]), ("nothing is suggested", told.evidence["there"]))

@@ -81,7 +81,7 @@ def password_section(person: Person) -> None:
 
 
 def may_administer(person: Person) -> bool:
-    """Whether the accounts and the audit log are shown: to administrators, where people sign in."""
+    """Whether the accounts and the audit log are shown: to administrators, if people sign in."""
     return person.source != "here" and may_do(person, "audit") and may_do(person, "accounts")
 
 

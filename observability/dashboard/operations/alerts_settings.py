@@ -22,7 +22,7 @@ LOWEST_SEVERITY_CHOICES = {"act": "Critical", "watch": "Warning and critical"}
 
 
 def alert_settings_form() -> None:
-    """The form; only an error where the file cannot be read, and nothing if only the owner of the store has it, or the role changes
+    """The form; only an error if the file cannot be read, and nothing if only the owner of the store has it, or the role changes
     no settings.
     """
     if current_replica() is not None or not sign_in.role_allows("settings"):

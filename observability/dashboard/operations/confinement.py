@@ -1,4 +1,4 @@
-"""The part of the page Store about model files: whether this system confines them, and who allowed them to run where it does not."""
+"""The part of the page Store about model files: whether this system confines them, and who allowed them to run if it does not."""
 
 from datetime import UTC, datetime
 

@@ -213,7 +213,7 @@ def tail_section(found: ControllerDecisions) -> None:
 
 
 def calibration_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
-    """Say how actual outcomes differ from predicted ones, and draw both where there is more than one group of them."""
+    """Say how actual outcomes differ from predicted ones, and draw both if there is more than one group of them."""
     groups = predicted_against_actual(found)
     if groups.empty:
         return
@@ -243,7 +243,7 @@ def steering_section(found: ControllerDecisions) -> None:
 
 
 def kill_switch(found: ControllerDecisions) -> None:
-    """Draw the button that turns the product's own controller off or on, where the role allows it; other controllers have their switch in
+    """Draw the button that turns the product's own controller off or on, if the role allows it; other controllers have their switch in
     their own system.
     """
     model = next((each for each in load.catalog().models if each.name == OWN_CONTROLLER), None)

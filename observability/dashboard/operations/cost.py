@@ -147,7 +147,7 @@ def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
 
 
 def token_price_form(here: ModelPage) -> None:
-    """The form that states what the tokens of a language model's calls cost; nothing for another model, or where the role does not allow
+    """The form that states what the tokens of a language model's calls cost; nothing for another model, or if the role does not allow
     it.
     """
     settings = here.model.settings

@@ -209,7 +209,7 @@ class EnergyRuns:
 
 
 def energy_of_training_runs(here: ModelPage) -> EnergyRuns:
-    """The runs that ended in the window; where none did, the newest of the model."""
+    """The runs that ended in the window; if none did, the newest of the model."""
     window = replace(window_without_slice(here), version=None)
     ever = replace(window, end=max(window.end, load.page_clock()))
     every = load.ask_store(RUNS, ever)

@@ -209,7 +209,7 @@ def with_records(statuses: Sequence[ModelStatus], found: Sequence[Finding]) -> t
 
 
 def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The row of a model; below it the reason where it cannot be judged. Its incidents have a table of their own. shared: the ids of
+    """The row of a model; below it the reason if it cannot be judged. Its incidents have a table of their own. shared: the ids of
     incidents that are counted once with those of other models.
     """
     about = scope.about(status.model.name)
@@ -312,7 +312,7 @@ def call_logs_note(logs: Sequence[ModelStatus]) -> str:
 
 
 def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
-    """The last day of a relative window that does not end now; task, version where there are several, and dates as the tooltip."""
+    """The last day of a relative window that does not end now; task, version if there are several, and dates as the tooltip."""
     served = sorted({finding.version for finding in status.findings if finding.version})
     known = len(status.model.versions)
     versions = f"version {served[0]} of {known}" if len(served) == 1 else formatting.plural(len(served), "version")
@@ -431,7 +431,7 @@ def fairness_cell(status: ModelStatus, found: Sequence[Finding]) -> Cell:
 
 
 def with_quality_days(cell: Cell, found: Sequence[Finding]) -> Cell:
-    """The cell of data quality with a sparkline: the worst column by day where there is a problem, else the mean share of nulls."""
+    """The cell of data quality with a sparkline: the worst column by day if there is a problem, else the mean share of nulls."""
     worst = next((finding for finding in found if finding.needs_action and daily_values(finding.analyzer, finding.evidence)), None)
     if worst is not None:
         label = f"{formatting.metric_title(worst.metric)} of {worst.subject} by day"
@@ -491,7 +491,7 @@ def _plain_claim(finding: Finding | None) -> str | None:
 
 
 def cost_cell(status: ModelStatus) -> Cell:
-    """Cost per thousand predictions (per million where a thousand cost less than 0.01), marked where it was not measured; energy as the
+    """Cost per thousand predictions (per million where a thousand cost less than 0.01), marked if it was not measured; energy as the
     tooltip, or alone where no cost is known.
     """
     cost = model_finding(status, "operations/cost", "cost_per_thousand")
@@ -543,7 +543,7 @@ def drift_cell(findings: Sequence[Finding]) -> Cell:
 
 
 def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
-    """The main metric with its sparkline, its estimate where it was not measured; and its change in words, None if unknown."""
+    """The main metric with its sparkline, its estimate if it was not measured; and its change in words, None if unknown."""
     headline, unit = HEADLINE.get(status.model.task or ""), status.model.settings.unit
     performance = status.of("serving/performance")
     found = next((finding for finding in performance if finding.metric == headline), None)

@@ -189,7 +189,7 @@ def merge_form(kept: Spoken, others: Sequence[Spoken], headline: str, key: str) 
 
 
 def merge_incidents(kept: Spoken, others: Sequence[Spoken], author: str, headline: str) -> bool:
-    """Save that other incidents are duplicates of one; False, with the reason on the page, where it cannot be saved."""
+    """Save that other incidents are duplicates of one; False, with the reason on the page, if it cannot be saved."""
     text = f"Merged into: {headline}"[:1000]
     if not all(save_incident_entry(*other, author, "resolved", reason="duplicate", text=text) for other in others):
         return False

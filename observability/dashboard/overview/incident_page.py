@@ -48,7 +48,7 @@ CHANGES = (column("at", "When (UTC)", width="9rem"), column("what", "Change", wi
 @dataclass(frozen=True)
 class OpenIncident:
     """An incident as its page shows it. scope: in which it was found. window: of its model, None if it is about other records. alert:
-    the entries of people about it. moved: a sentence where it was found in other dates than the reader's.
+    the entries of people about it. moved: a sentence if it was found in other dates than the reader's.
     """
 
     incident: Incident
@@ -64,7 +64,7 @@ class OpenIncident:
 
 
 def open_incident(scope: Scope) -> OpenIncident:
-    """The incident of the address; stops with the incidents of the scope where none is named, or where it is nowhere."""
+    """The incident of the address; stops with the incidents of the scope if none is named, or where it is nowhere."""
     named = st.query_params.get("id")
     with frame.loading_skeleton(320):
         here = frame.answer_or_stop(lambda: find_incident(named, scope) if named else None)

@@ -81,7 +81,7 @@ def is_large(models: Sequence[object]) -> bool:
 
 
 def fleet_statuses(scope: Scope) -> list[ModelStatus]:
-    """The status of every model: in full where they are few, else as the last check left it, worst first."""
+    """The status of every model: in full if they are few, else as the last check left it, worst first."""
     models = load.catalog().fleet
     if not is_large(models):
         return fleet.worst_model_first([_status_or_failure(fleet.load_model_status, scope, model) for model in models])

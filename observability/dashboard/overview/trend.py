@@ -33,6 +33,6 @@ def trend_cell(found: Sequence[Finding]) -> Cell:
 
 
 def without_empty_trend(columns: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The columns of a table, without the trend where no row has one."""
+    """The columns of a table, without the trend if no row has one."""
     drawn = any(row["cells"].get(TREND["key"], {}).get("spark") for row in rows)
     return [each for each in columns if drawn or each is not TREND]

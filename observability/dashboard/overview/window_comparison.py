@@ -27,7 +27,7 @@ COLUMNS = columns_on_phone(
 
 
 def window_comparison_table(finding: Finding) -> None:
-    """Draw the windows of a finding where there are several, and the result of the sequential test."""
+    """Draw the windows of a finding if there are several, and the result of the sequential test."""
     windows = sorted(finding.evidence.get("windows") or [], key=lambda window: float(window["days"]))
     if len(windows) > 1:
         rows = [window_row(window, finding, whole=window is windows[-1]) for window in windows]
@@ -38,7 +38,7 @@ def window_comparison_table(finding: Finding) -> None:
 
 
 def analyzed_days_note(finding: Finding) -> str | None:
-    """The days that were analyzed, where they differ from the window's because labels are missing; else None."""
+    """The days that were analyzed, if they differ from the window's because labels are missing; else None."""
     first, last = finding.evidence.get("measured") or (None, None)
     if last is None or datetime.fromisoformat(last).date() >= (finding.end - timedelta(microseconds=1)).date():
         return None

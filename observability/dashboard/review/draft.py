@@ -26,7 +26,7 @@ def may_draft() -> bool:
 
 
 def draft_of_week(week: str) -> Body | None:
-    """The draft of a week; None if there is none, or where the person may not see it. Read-only: sessions share it."""
+    """The draft of a week; None if there is none, or if the person may not see it. Read-only: sessions share it."""
     found: Body | None = DRAFTS.result(_drafted(week)) if may_draft() else None
     return found
 

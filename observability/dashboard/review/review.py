@@ -104,7 +104,7 @@ class ReviewPage:
 
 
 def open_review() -> ReviewPage:
-    """The week in the address, frozen or as a draft, or the choice of one; stops where there is neither."""
+    """The week in the address, frozen or as a draft, or the choice of one; stops if there is neither."""
     frozen, drafts = load_review.frozen_reviews(), draft.drafted_weeks()
     names = [each.review for each in frozen]
     offered = [*names, *(week for week in drafts if week not in names)]

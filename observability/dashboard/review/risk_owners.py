@@ -11,7 +11,7 @@ NOT_A_RISK_OWNER = "not a risk owner"
 
 
 def _settings_of(name: str) -> ModelSettings:
-    """The settings of a model; defaults where no such model is known."""
+    """The settings of a model; defaults if no such model is known."""
     return next((model.settings for model in load.catalog().models if model.name == name), ModelSettings())
 
 

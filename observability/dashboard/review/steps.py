@@ -171,7 +171,7 @@ def changes_step(room: ReviewPage) -> None:
 
 
 def _findings_table(room: ReviewPage, analyzers: tuple[str, ...], key: str, good: str) -> None:
-    """Frozen findings of some analyzers that need attention; good: the sentence where there are none."""
+    """Frozen findings of some analyzers that need attention; good: the sentence if there are none."""
     rows = []
     for part in room.body["models"]:
         for finding in part["findings"]:

@@ -33,7 +33,7 @@ STEPS = 40
 
 @dataclass(frozen=True)
 class CalibrationSides:
-    """Calibration now and in the reference where there is one.
+    """Calibration now and in the reference if there is one.
 
     counts: now, by day. decided: the one decided class the rows are limited to.
     """

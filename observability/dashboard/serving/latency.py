@@ -178,7 +178,7 @@ def latency_section(here: ModelPage, alt: str) -> None:
 
 
 def service_comparison_section(here: ModelPage, found: Sequence[Finding]) -> None:
-    """Draw replicas, versions and devices side by side, each where there are at least two: p99 with its interval, and a table."""
+    """Draw replicas, versions and devices side by side, each if there are at least two: p99 with its interval, and a table."""
     compared = False
     for field, title in FIELDS.items():
         rows = service_frame(here, field)

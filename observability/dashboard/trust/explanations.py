@@ -67,7 +67,7 @@ class ExplanationView:
 
 
 def explanation_view(here: ModelPage) -> ExplanationView | None:
-    """The explained predictions; None, with an empty state, where there is no version."""
+    """The explained predictions; None, with an empty state, if there is no version."""
     version, window = distributions.analyzed_version(here.model, here.window, here.window.version)
     if version is None:
         version = newest_version(here.model.versions)

@@ -72,7 +72,7 @@ def _no_sensitive_attribute(here: ModelPage) -> None:
 
 
 def fairness_view(here: ModelPage) -> FairnessView | None:
-    """The boxes for attribute and criterion, and their data; None, with an empty state, where there is nothing to show."""
+    """The boxes for attribute and criterion, and their data; None, with an empty state, if there is nothing to show."""
     found, window = groupable_attributes(here)
     if not found:
         _no_sensitive_attribute(here)
