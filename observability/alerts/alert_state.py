@@ -31,7 +31,7 @@ HELD = timedelta(days=7)
 class Alert:
     """One alert.
 
-    state: after the last record; an expired snooze is open again. severity: of the last message. until: end of the snooze.
+    state: after the last record; an expired snooze is open again. severity: the severity in the last message. until: end of the snooze.
     useful: None until someone rated it. by: author of the last record. told: number of messages (opened, worse, woken), part of
     their keys. rule: analyzer/metric of the lead. claims: claim keys of the last message, lead first; value: of the lead.
     woke: the snooze expired and no message was sent yet. reason: why a person resolved it, one of REASONS. assignee: who takes it.
@@ -66,7 +66,7 @@ class Alert:
 
 
 def alerts_from_records(records: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Alert]:
-    """The alerts by incident. records: of kind `alert`, oldest first; records of an incident that was never opened are ignored."""
+    """The alerts by incident. records: records of kind `alert`, oldest first; records of an incident that was never opened are ignored."""
     alerts: dict[str, Alert] = {}
     for record in records:
         incident = record["incident"]

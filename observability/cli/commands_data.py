@@ -98,7 +98,8 @@ def column_range(text: str) -> tuple[str, tuple[float | None, float | None]]:
 def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = None) -> dict[str, Any]:
     """First and last time of a column, as `captured_from` and `captured_to`. A bare date is midnight UTC.
 
-    zone: of times without an offset. Raises UsageError if the column holds no times, or times without an offset and zone is None.
+    zone: the time zone of times without an offset. Raises UsageError if the column holds no times, or times without an offset and zone is
+    None.
     """
     import pandas as pd
 

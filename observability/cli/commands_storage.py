@@ -164,7 +164,7 @@ def _cost_figures(cost: "CodecCost") -> dict[str, Any]:
 def _form_figures(store: Store, args: argparse.Namespace, stored: RowsToStore, form: "LossyForm", exact: "CodecCost") -> dict[str, Any]:
     """A lossy form as the record has it: bytes, times, errors, and where a model is named what its answers do.
 
-    exact: of the exact rows without compression; times are multiples of its times.
+    exact: the form of the exact rows without compression; times are multiples of its times.
     """
     import pyarrow as pa
 

@@ -43,9 +43,9 @@ _replaying = threading.Lock()
 class Period:
     """A part of the sample that is moved by one shift.
 
-    name: the file that ends it. years: of its served records. since: start of its records. last: its last record. ahead: how many weeks
-    after the start of the replay it ends. only: the files that it includes; empty: the files of its time. models: the models that it
-    serves.
+    name: the file that ends it. years: the years of its served records. since: start of its records. last: its last record. ahead: how many
+    weeks after the start of the replay it ends. only: the files that it includes; empty: the files of its time. models: the models that
+    it serves.
     """
 
     name: str

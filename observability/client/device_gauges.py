@@ -27,7 +27,7 @@ class Gauges:
 
 
 def accelerator_gauges(library: Any, handle: object) -> Gauges:
-    """Return the gauges of an accelerator. library: NVML's binding, initialised; handle: of the device."""
+    """Return the gauges of an accelerator. library: NVML's binding, initialised; handle: the handle of the device."""
     return Gauges(
         _number(lambda: library.nvmlDeviceGetUtilizationRates(handle).gpu / 100),
         _number(lambda: library.nvmlDeviceGetMemoryInfo(handle).used / GIB),
@@ -38,7 +38,7 @@ def accelerator_gauges(library: Any, handle: object) -> Gauges:
 def accelerator_memory(library: Any, handles: Iterable[object]) -> float | None:
     """Return the memory that each of these accelerators has, in GiB; None if it cannot be read or they differ.
 
-    library: NVML's binding, initialised; handles: of the devices.
+    library: NVML's binding, initialised; handles: the handles of the devices.
     """
     sizes = {_number(partial(_memory_size, library, handle)) for handle in handles}
     return sizes.pop() if len(sizes) == 1 else None

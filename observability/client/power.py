@@ -251,7 +251,7 @@ class PowerMeter:
         """Measure one prediction: `with meter.prediction() as spent: score = model(x)`, then `energy_j=spent.joules`.
 
         The CPU time of the calling thread counts; threads=True counts all threads of the process, for a model that computes in several
-        threads         and answers one request at a time.
+        threads and answers one request at a time.
         """
         return PredictionEnergy(lambda: self.joules_per_cpu_second, time.process_time if threads else time.thread_time)
 

@@ -188,7 +188,7 @@ def streamlit_document() -> str:
 @cache
 def content_policy(framed_by: tuple[str, ...] = ()) -> str:
     """The content security policy of every page; Streamlit sets none. The only inline scripts are the scripts of the document, by their
-    hashes. framed_by:     other sites that may show it in a frame.
+    hashes. framed_by: other sites that may show it in a frame.
 
     Parallel coordinates are drawn with WebGL, for which plotly compiles functions: without `unsafe-eval` it says that there is no WebGL.
     """

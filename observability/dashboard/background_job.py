@@ -63,8 +63,8 @@ class BackgroundJob:
 class JobSlot:
     """The place of one kind of job. The last results are kept, so that a link to one shows it at once.
 
-    name: of its thread. cancelled: the message after a cancellation; failed: the words before the error of a failure. kept: number of
-    results. line: number of jobs that may wait.
+    name: the name of its thread. cancelled: the message after a cancellation; failed: the words before the error of a failure. kept: number
+    of results. line: number of jobs that may wait.
     """
 
     def __init__(self, name: str, *, cancelled: str, failed: str, kept: int = 0, line: int = 0) -> None:

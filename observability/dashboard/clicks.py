@@ -49,7 +49,7 @@ class ChartPeriod:
 class ClickTarget:
     """A callback for clicks on the chart `key`: go to the predictions that `of` gives for the first clicked mark.
 
-    periods: of a chart over time, the start of the period of each mark; a drag along it then chooses dates (dashboard/box_select.py).
+    periods: for a chart over time, the start of each mark's period; a drag along the chart then chooses dates (dashboard/box_select.py).
     """
 
     key: str
@@ -130,7 +130,7 @@ def clicked_points(key: str) -> list[Point]:
 
 
 def cases_on_click(key: str, of: Callable[[Point], CaseQuery | None], periods: "pd.Series[Any] | None" = None) -> ClickTarget:
-    """The `on_select` of the chart `key` (frame.chart_with_table). periods: of a chart over the page's window."""
+    """The `on_select` of the chart `key` (frame.chart_with_table). periods: the periods of a chart over the page's window."""
     return ClickTarget(key, of, periods)
 
 

@@ -58,7 +58,7 @@ def error_state(error: Exception) -> None:
 def no_models_state(message: str = "", step: str = "") -> None:
     """Draw the state of a store without predictions: the records it has, with links, and how to log predictions.
 
-    message, step: of the page, said in the same box.
+    message, step: the page's own message and next step, shown in the same box.
     """
     found = other_records.other_records_present()
     others = f" Stored: {formatting.join_words([kind.words for kind in found])}." if found else ""

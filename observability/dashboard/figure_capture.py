@@ -25,8 +25,8 @@ SIMULATED = ("lab", "gallery")
 
 @dataclass(frozen=True, eq=False)
 class PageFigure:
-    """A figure as its page computes it. key: its name on the page. figure: of plotly. table: the drawn values. alt: the takeaway in one
-    sentence. metrics: the metrics that its help explains. columns: titles of the table's columns.
+    """A figure as its page computes it. key: its name on the page. figure: a figure of plotly. table: the drawn values. alt: the takeaway
+    in one sentence. metrics: the metrics that its help explains. columns: titles of the table's columns.
     """
 
     key: str

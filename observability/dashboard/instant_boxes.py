@@ -13,7 +13,7 @@ INCLUDED = "The day is included. With a time, the range ends at that time of the
 
 
 def day_and_time(instant: datetime, *, ends: bool = False, zone: tzinfo = UTC) -> tuple[date, time | None]:
-    """The day of an instant and its time, None at midnight. ends: of an instant that ends a range, where midnight is the end of the day
+    """The day of an instant and its time, None at midnight. ends: whether the instant ends a range; midnight is then the end of the day
     before. An instant outside the range of the boxes becomes the first or the last day of the range.
     """
     held = min(max(naive_utc(instant).replace(second=0, microsecond=0), FIRST + DAY), LAST)
@@ -62,7 +62,7 @@ def instant_boxes(
 
     latest: the end of the records, where the calendar of an empty box opens; no later day can be chosen in it.
 
-    zone: of the day and the time.
+    zone: the time zone of the day and the time.
     """
     day, at = day_and_time(shown, ends=ends, zone=zone) if shown else (None, None)
     boxes = _box_keys(key, shown, zone)

@@ -194,7 +194,9 @@ def progress_bar(words: str) -> Iterator[Callable[[float, str], None]]:
 
 
 def answer_or_error(ask: Callable[[], Answer], title: str | None = None) -> Answer | None:
-    """The result of `ask`; None, with the error on the page, if it fails for a reason that a person can mend. title: of the error."""
+    """The result of `ask`; None, with the error on the page, if it fails for a reason that a person can mend. title: the title of the
+    error.
+    """
     try:
         return ask()
     except ObservabilityError as error:

@@ -46,7 +46,7 @@ BLOCK = b"\0" * 1_000_000
 @dataclass(frozen=True)
 class EnergyOptions:
     """The request for a measurement. forms: names (empty: all); network: whether a small network is trained that imitates the model;
-    seconds: of load per form.
+    seconds: seconds of load per form.
     """
 
     batches: tuple[int, ...] = BATCHES
@@ -114,7 +114,9 @@ def energy_audit(
 
 
 def measured_batch(body: dict[str, Any], power: CorePower, joules: dict[str, float]) -> dict[str, Any]:
-    """The result of one size: processor time and joules of a thousand predictions. joules: of a form's load, where a meter was read."""
+    """The result of one size: processor time and joules of a thousand predictions. joules: the joules of a form's load, if a meter was
+    read.
+    """
     cpu = repeated_interval(body["costs"])
     drawn = joules.get(str(body["form"]))
     if drawn is not None and body["load_cpu_seconds"] > 0:
@@ -129,7 +131,9 @@ def measured_batch(body: dict[str, Any], power: CorePower, joules: dict[str, flo
 
 @dataclass(frozen=True)
 class Calibration:
-    """The power of a machine. fit: None if no meter can be read and no readings are stored. origin: of the readings, in words."""
+    """The power of a machine. fit: None if no meter can be read and no readings are stored. origin: the origin of the readings, in
+    words.
+    """
 
     fit: PowerFit | None
     origin: str
@@ -140,7 +144,8 @@ def calibrated_power(
 ) -> Calibration:
     """Fit the power of this machine from loads of several sizes, else from stored readings of a meter.
 
-    read: joules since its last call; by default the processor's own counters. cores: of the machine whose readings are stored.
+    read: joules since its last call; by default the processor's own counters. cores: the number of cores of the machine whose readings are
+    stored.
     """
     counter = processor_energy() if read is None else read
     if counter is not None:

@@ -117,8 +117,8 @@ def leakage_results(
 
 
 def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]:
-    """The headline of an audit of leakage: the feature that alone predicts the label best. body: of `leakage_results`. why: the reason if
-    there is no feature.
+    """The headline of an audit of leakage: the feature that alone predicts the label best. body: the result of `leakage_results`. why: the
+    reason if there is no feature.
     """
     found = body["features"][0] if body["features"] else None
     named = {"feature": found["name"], "at": body["measure"]} if found else {}

@@ -48,8 +48,8 @@ VALID_DAYS = 180
 @dataclass(frozen=True)
 class AuditOptions:
     """The request for an audit of forms. forms: names (empty: all). network: whether a small network is trained to imitate the model.
-    providers: devices of ONNX Runtime that are asked for beside the processor. seconds: of load per form. in_use: the form that is served.
-    days: until it expires.
+    providers: devices of ONNX Runtime that are asked for beside the processor. seconds: seconds of load per form. in_use: the form that is
+    served. days: until it expires.
     """
 
     forms: tuple[str, ...] = ()

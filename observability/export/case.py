@@ -170,7 +170,7 @@ def case_csv(frozen: FrozenCase) -> str:
 
 
 def case_markdown(frozen: FrozenCase, address: str = "") -> str:
-    """The case in a few lines of Markdown, for a ticket or a chat; texts from logs are escaped. address: of the case's page."""
+    """The case in a few lines of Markdown, for a ticket or a chat; texts from logs are escaped. address: the address of the case's page."""
     from observability.export.review import chat_text
 
     case, masked = frozen.case, frozen.masked

@@ -23,8 +23,8 @@ def customer_paragraph(
     """The paragraph: the prediction and its time, the recorded outcome, missing inputs, the inputs that moved the score, and whether a
     person reviewed it. It states what is unknown, and claims nothing about the cause of the outcome.
 
-    contrast: the attributions compared with the average, None if they are unknown. verdicts: of the case, newest first. masked: inputs
-    whose values are not written.
+    contrast: the attributions compared with the average, None if they are unknown. verdicts: the verdicts of the case, newest first.
+    masked: inputs whose values are not written.
     """
     parts = [
         _prediction_sentence(row),

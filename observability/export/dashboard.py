@@ -21,8 +21,9 @@ MAX_ROWS = 200
 
 @dataclass(frozen=True, eq=False)
 class ExportedItem:
-    """A figure or a text. paragraphs: of a text. scope: in words. sentence: the sentence of the figure, or the reason why it is missing.
-    figure: as JSON for plotly, None if it is missing. titles: of the table's columns. wide: whether it takes the whole width.
+    """A figure or a text. paragraphs: the paragraphs of a text. scope: in words. sentence: the sentence of the figure, or the reason why it
+    is missing. figure: as JSON for plotly, None if it is missing. titles: the titles of the table's columns. wide: whether it takes the
+    whole width.
     """
 
     title: str

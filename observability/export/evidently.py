@@ -42,7 +42,8 @@ LOOK_ALIKE = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "”", "'":
 
 @dataclass(frozen=True)
 class Export:
-    """The two files. name: of the files, without suffix. rows: sample sizes of the current and the reference side, out of `of_rows`.
+    """The two files. name: the name of the files, without suffix. rows: sample sizes of the current and the reference side, out of
+    `of_rows`.
 
     left_out: columns that Evidently cannot process, with the reason. network_blocked: whether the operating system denied the
     worker sockets.

@@ -108,8 +108,8 @@ def rendered_week(
     later: Mapping[str, str] | None = None,
     day: str = "",
 ) -> str:
-    """The HTML of a week. agreed: the actions of its meeting. later: current stages of all actions by id. day: of these actions and stages,
-    as 8 Jul 2013. Equal arguments give equal bytes.
+    """The HTML of a week. agreed: the actions of its meeting. later: current stages of all actions by id. day: the day of these actions and
+    stages, as 8 Jul 2013. Equal arguments give equal bytes.
     """
     template = template_environment().get_template("review.html")
     return template.render(
@@ -264,8 +264,8 @@ def item_drawing(figure: agenda_figures.ItemFigure) -> Markup:
 
 def minutes(store: "Store", review: str, now: datetime) -> str:
     """The minutes as CSV: a row for each agenda item with its outcome, each note on it, each decision, each action of the meeting, each
-    action of earlier weeks, and who closed the meeting. item: the item of a note. reason: of an outcome, or of the last change of an
-    action. as_of: the day of `now`, on which outcome and overdue of an action hold.
+    action of earlier weeks, and who closed the meeting. item: the item of a note. reason: the reason of an outcome, or of the last change
+    of an action. as_of: the day of `now`, on which outcome and overdue of an action hold.
     """
     body = week_without_small_groups(stored_week(store, review))
     words = said_about(store, review)

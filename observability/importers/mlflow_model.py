@@ -32,7 +32,8 @@ UNSAFE = (".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle")
 
 @dataclass(frozen=True)
 class MlflowModel:
-    """A model folder. model, version: of the registry, or None. features: names in the signature, or None. artifact: the model file.
+    """A model folder. model, version: name and version in the registry, or None. features: names in the signature, or None. artifact: the
+    model file.
 
     flavour: the flavour of the artifact. made: when the model was logged, or "".
     """

@@ -49,7 +49,7 @@ class OptunaTrial:
 
 @dataclass
 class OptunaStudy:
-    """One study. attributes: number of its own attributes. names: of its objectives, empty if the study does not name them."""
+    """One study. attributes: number of its own attributes. names: the names of its objectives, empty if the study does not name them."""
 
     name: str
     directions: list[str] = field(default_factory=list)

@@ -43,9 +43,11 @@ SourceItem = CarriedRecord | RefusedEntries
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Options that a person gives for an import. timezone: of times without an offset. at: time of the records if the source holds no time.
+    """Options that a person gives for an import. timezone: the time zone of times without an offset. at: time of the records if the source
+    holds no time.
 
-    known_start: the start of a run that the store has already, or None. now: the present time. run: of a source that names none.
+    known_start: the start of a run that the store has already, or None. now: the present time. run: the name of the run if the source names
+    none.
     """
 
     timezone: tzinfo | None = None

@@ -28,8 +28,8 @@ SESSION_STATUS = {1: "finished", 2: "failed"}
 class EventFile:
     """The content of one event file. scalars: (tag, value, time, step). other: number of other summaries by sort.
 
-    hparams: of the session's start. status, ended: of its end, or None. first, last: times of the first and the last event, in seconds
-    since 1970. damage: why reading stopped before the end of the file, or "".
+    hparams: hyperparameters from the session's start. status, ended: status and time of its end, or None. first, last: times of the first
+    and the last event, in seconds since 1970. damage: why reading stopped before the end of the file, or "".
     """
 
     scalars: list[tuple[str, float, float, int]] = field(default_factory=list)

@@ -30,7 +30,7 @@ GENERIC = re.compile(r"(zeus|monitor|energy|power|gpus?|logs?|files?|out|outputs
 
 @dataclass(frozen=True)
 class ZeusWindow:
-    """A measurement window. start: seconds since 1970. joules: of each accelerator, in the order of the columns."""
+    """A measurement window. start: seconds since 1970. joules: the joules of each accelerator, in the order of the columns."""
 
     name: str
     start: float

@@ -14,7 +14,7 @@ RATES |= frozenset(("error_rate", "duplicate_rate", "rejected_rate", "default_sc
 
 @dataclass(frozen=True)
 class IncidentSize:
-    """Affected rows. share: of the checked rows; None if the finding does not state their number."""
+    """Affected rows. share: their share of the checked rows; None if the finding does not state their number."""
 
     rows: float
     share: float | None

@@ -100,7 +100,7 @@ def runbook_of(incident: Incident, runbooks: Mapping[str, str]) -> str | None:
 
 
 def general_steps(incident: Incident, task: str | None = None) -> tuple[str, ...]:
-    """The next step if the owner wrote no runbook. task: of the model; only a binary one has a threshold to change."""
+    """The next step if the owner wrote no runbook. task: the task of the model; only a binary one has a threshold to change."""
     lead = incident.lead
     kind: str = incident.source
     if incident.standing:

@@ -195,8 +195,8 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
     """Whether a fault continues the ongoing drift: the worst findings of its source do, and no answers became equally bad with it.
 
     A drift of the joint distribution continues an ongoing drift of a single column. A joint drift without a date, and any drift that began
-    before the analysed days, belong to whatever is ongoing.     A dated drift of the joint distribution is an event if no inputs drifted
-    before. While inputs drift, the slices with the worst answers     change from week to week, so a slice without a date is not an event.
+    before the analysed days, belong to whatever is ongoing. A dated drift of the joint distribution is an event if no inputs drifted
+    before. While inputs drift, the slices with the worst answers change from week to week, so a slice without a date is not an event.
     """
     if has_harm(fault):
         return False

@@ -52,9 +52,9 @@ SECONDS = 60.0
 @dataclass(frozen=True)
 class ChurnRows:
     """Rows scored by two versions: ids, scores (classification: of the decided class), decisions, label (class index or number; NaN
-    unknown). times: of the first and of the last labelled row, where both answered the same requests. at: UTC times of all rows. sampled:
-    there are more rows than were read. first: when the other version first answered; None if no model file scored the rows, or if it never
-    answered.
+    unknown). times: times of the first and of the last labelled row, if both answered the same requests. at: UTC times of all rows.
+    sampled: there are more rows than were read. first: when the other version first answered; None if no model file scored the rows, or
+    if it never answered.
     """
 
     ids: list[str]

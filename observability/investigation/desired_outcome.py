@@ -95,7 +95,7 @@ def goal_json(goal: Goal) -> dict[str, Any]:
 
 
 def margin_of(row: Row, rows: RealRows | None) -> Margin:
-    """The margin of a logged score. rows: of the reference."""
+    """The margin of a logged score. rows: rows of the reference."""
     if row.model.task == "multiclass":
         chances = sorted((row.probabilities or {}).items(), key=lambda each: -each[1])
         if len(chances) < 2:

@@ -37,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Happened:
-    """Prediction and outcome. cost: of this error, in `currency`; None if unknown or without an error (`cost_why`)."""
+    """Prediction and outcome. cost: the cost of this error, in `currency`; None if unknown or without an error (`cost_why`)."""
 
     sentence: str
     timeline: tuple[Mark, ...]
@@ -244,8 +244,8 @@ class Explained:
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """A change that gives another outcome (counterfactuals.py). changes: feature: (from, to). score: of the changed row. reached: the
-    outcome changes.
+    """A change that gives another outcome (counterfactuals.py). changes: feature: (from, to). score: the score of the changed row. reached:
+    the outcome changes.
     """
 
     changes: Mapping[str, tuple[Any, Any]]

@@ -85,7 +85,7 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "
     Each row inside is compared with the rows outside that are next to it by score, equally many above and below. The interval is Student's
     t over estimates that each leave out one day (the jackknife, valid even if one day has most of the rows). If the rows are of fewer than
     MIN_DAYS days, rows are the unit. The interval counts the errors of the rows outside as well. Its degrees of freedom belong to the side
-    with rows on     fewer days.
+    with rows on fewer days.
     """
     known = np.asarray(frame["score"].notna(), bool)
     score = frame["score"].to_numpy(np.float64)

@@ -24,7 +24,7 @@ NOTE = "random sample of the window"
 def label_sample_worksheet(engine: "Engine", window: Window, rows: int, now: datetime) -> pd.DataFrame:
     """A worksheet of the unlabelled predictions among a random sample of a window.
 
-    window: of one model. rows: size of the sample, labelled predictions included. now: time of the labels.
+    window: a window of one model. rows: size of the sample, labelled predictions included. now: time of the labels.
     """
     features = engine.catalog().model(window.model).features()
     sample = engine.ask(Sample("outcomes", ("id", "label_value", "label", *(each.reference for each in features)), rows), window)

@@ -68,8 +68,8 @@ class LabellingTask:
 class LabellingBoard:
     """The state of a project. answers: newest label of each annotator and item. counted: those that count towards settling.
 
-    probabilities: of items, by the model. requests: open requests by item. gold: known answers by item. guideline: the newest in use.
-    given: open assignments (annotator, item, reason, score, policy), oldest first. taken: pairs that were labelled or skipped.
+    probabilities: the model's probabilities of items. requests: open requests by item. gold: known answers by item. guideline: the newest
+    in use. given: open assignments (annotator, item, reason, score, policy), oldest first. taken: pairs that were labelled or skipped.
     further: landed items without a label that are not in the queue yet.
     """
 

@@ -49,7 +49,7 @@ class AttributionContrast:
     against: average, similar or twins. background: description; background_rows: None if the trees' own counts are used. outcomes:
     decisions in the background, {class: rows}. bars: largest first. adds_up: the residual is small enough to show the bars. source:
     stored, logged or computed. class_name: multiclass, the explained class. words: sentences. mismatch: by how much the model file gives
-    other scores than the logged ones, here and at its registration; empty if it does not. unit: of a regression's values.
+    other scores than the logged ones, here and at its registration; empty if it does not. unit: the unit of a regression's values.
     """
 
     against: Against

@@ -30,8 +30,8 @@ NAMED_FEATURES = 2
 @dataclass(frozen=True, eq=False)
 class PredictionMap:
     """Predictions of a window on a plane. frame: the drawn rows (columns of comparison_rows.sample_columns, and `x`, `y`), in the order of
-    their hash. total: predictions of the window. axes: of each axis the share of the variance, and the features that make it with their
-    shares of it, largest first. known: rows of the reference in which numbers are ranked; 0 where the drawn rows are taken.
+    their hash. total: predictions of the window. axes: for each axis its share of the variance, and the features that make the axis with
+    their parts of it, largest first. known: rows of the reference in which numbers are ranked; 0 where the drawn rows are taken.
     embedding: the features are the components of a representation.
     """
 

@@ -42,8 +42,8 @@ class SelectionErrors:
 
 @dataclass(frozen=True)
 class SelectionRule:
-    """The rule that describes a selection best. n: points that meet it. both: of them selected. chosen: selected points. slice, search:
-    the rule as a slice of a link and as a query for the page Cases; None if it cannot be written so.
+    """The rule that describes a selection best. n: points that meet it. both: number of these that are selected. chosen: selected points.
+    slice, search: the rule as a slice of a link and as a query for the page Cases; None if it cannot be written so.
     """
 
     conditions: tuple[Condition, ...]

@@ -27,8 +27,9 @@ SECONDS = 60.0
 @dataclass(frozen=True)
 class WordEffects:
     """Effects of words. words: (start, end, effect) in the text; effect: score of the text less score without the word, in probability (of
-    `class_name`, None for the positive class) or in units of a regression. score: of the whole text. through: features that the words reach
-    the model by; kept: number of other features, which keep their logged values. left: words beyond the limit, which were not left out.
+    `class_name`, None for the positive class) or in units of a regression. score: the score of the whole text. through: features that the
+    words reach the model by; kept: number of other features, which keep their logged values. left: words beyond the limit, which were
+    not left out.
     """
 
     words: tuple[tuple[int, int, float], ...]

@@ -21,7 +21,7 @@ from observability.records.private_file import make_private_folder, sync_folder
 class FilePlace(ABC):
     """Files by their names, with / between folders. Every method raises StoreBrokenError if the place cannot be used.
 
-    address: names the place; holds no credentials. folder: of this machine; None of a bucket.
+    address: names the place; holds no credentials. folder: a folder of this machine; None for a bucket.
     """
 
     address: str

@@ -32,8 +32,8 @@ HIDDEN = "***"
 class ProbeAnswer:
     """The response to one question.
 
-    status: as of a prediction. latency_ms: of the last try. error: why there is no answer. values: the values at the other pointers.
-    is_number: the response holds a number there, not a text.
+    status: as of a prediction. latency_ms: the latency of the last try. error: why there is no answer. values: the values at the other
+    pointers. is_number: the response holds a number there, not a text.
     """
 
     status: str

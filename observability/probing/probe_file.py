@@ -50,8 +50,8 @@ class ProbeSet:
     for a request without one. read: JSON pointers (RFC 6901), by the name of the value that they point to. answers: the classes that an
     answer may be; pattern: the regular expression of a well-formed answer. numbers: answers are numbers, which differ where they are more
     than `tolerance` apart (None: more than their own spread in the baseline). refusals: beginnings of answers that refuse, in lower case.
-    currency: of the prices and of the cost that the vendor states. encoder: absolute path of the sentence encoder of free-text answers
-    (sentence_encoder.py).
+    currency: the currency of the prices and of the cost that the vendor states. encoder: absolute path of the sentence encoder of free-text
+    answers (sentence_encoder.py).
     """
 
     model: str

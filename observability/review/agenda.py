@@ -31,10 +31,10 @@ class Item:
 
     item: id, stable from week to week. title: one sentence. reasons: why it is on the agenda, short sentences. score: severity × change ×
     exposure × weight, which orders the items. exposure: share of the fleet's weekly predictions that it may affect. weight: 1 where
-    outcomes are wrong, late or unequal, less where only inputs changed. rank: of the leading finding, for ties. weeks: consecutive weeks on
-    an agenda without a decision, this one included. about: ids of the things on which it is based (incident, finding, action, slice). also:
-    further models with the same fault: model, item (its id if it stood alone), incident, finding. acknowledged: its incident is critical
-    and a person had acted on it before the week was frozen, so its severity is watch.
+    outcomes are wrong, late or unequal, less where only inputs changed. rank: the rank of the leading finding, for ties. weeks: consecutive
+    weeks on an agenda without a decision, this one included. about: ids of the things on which it is based (incident, finding, action,
+    slice). also: further models with the same fault: model, item (its id if it stood alone), incident, finding. acknowledged: its
+    incident is critical and a person had acted on it before the week was frozen, so its severity is watch.
     """
 
     item: str

@@ -48,7 +48,9 @@ def strip_cells(model: Model, now: Sequence[Finding], before: Sequence[Finding])
 
 
 def main_metric_cell(strip: Mapping[str, Cell]) -> Cell:
-    """The cell of the main metric, measured, else estimated. An unknown estimate has no value, as on Home. strip: of a frozen week."""
+    """The cell of the main metric, measured, else estimated. An unknown estimate has no value, as on Home. strip: the row of a frozen
+    week.
+    """
     measured, estimated = strip["performance"], strip["estimated"]
     if measured["value"] is not None:
         return measured

@@ -25,8 +25,8 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class PairedVersions:
-    """Two versions on the same rows. difference: of one metric, new minus then; labelled: rows with a label; how: source of the older
-    version's scores.
+    """Two versions on the same rows. difference: the difference of one metric, new minus then; labelled: rows with a label; how: source of
+    the older version's scores.
     """
 
     difference: Difference

@@ -50,8 +50,8 @@ class MonthValue:
 def programme_by_month(
     actions: Iterable[DecisionItem], records: Sequence[Mapping[str, Any]], onsets: Onsets, day: date
 ) -> list[MonthValue]:
-    """Every measure of every month, oldest first, from the first to the last that has an action or an alert. records: of kind `alert`,
-    oldest first. day: actions that are due on it or later do not count yet, done or not.
+    """Every measure of every month, oldest first, from the first to the last that has an action or an alert. records: records of kind
+    `alert`, oldest first. day: actions that are due on it or later do not count yet, done or not.
     """
     promises = [promise for action in actions if (promise := promise_of_action(action, day)) is not None]
     alerts = alerts_from_records(records, datetime.combine(day, time.max, UTC))

@@ -93,8 +93,8 @@ class DescribedFault:
 
 @dataclass(frozen=True)
 class NamedFault(DescribedFault):
-    """A fault of records that one finding names. amounts: weak, middle, strong, in `unit`. metric: of that finding. plant: returns the
-    records with the fault in them; its docstring's first line is shown on the page.
+    """A fault of records that one finding names. amounts: weak, middle, strong, in `unit`. metric: the metric of that finding. plant:
+    returns the records with the fault in them; its docstring's first line is shown on the page.
     """
 
     name: str

@@ -13,7 +13,9 @@ Counts = dict[str, Any]
 
 @dataclass(frozen=True)
 class AugmentationFaultPlant:
-    """Where and how strongly a fault is planted. results: of an audit; slice_place: the slice that a fault of one group concerns."""
+    """Where and how strongly a fault is planted. results: the results of an audit; slice_place: the slice that a fault of one group
+    concerns.
+    """
 
     results: Mapping[str, Any]
     slice_place: int

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CleaningFaultPlant:
-    """Where and how strongly a fault is planted. runs: of one rule from the onset on; column, level: of the group that a fault concerns."""
+    """Where and how strongly a fault is planted. runs: the runs of one rule from the onset on; column, level: the group that a fault
+    concerns.
+    """
 
     runs: "DataFrame"
     column: str
@@ -49,7 +51,7 @@ def rule_drops_more(plant: CleaningFaultPlant) -> "DataFrame":
     more = plant.rng.binomial(kept, plant.amount)
 
     def thinned(told: Any) -> Any:
-        """The counts of groups with as many further rows dropped of each."""
+        """The counts of groups, with a random share of the kept rows of each group dropped too."""
         return told and {
             column: {
                 level: {"in": own["in"], "dropped": own["dropped"] + int(plant.rng.binomial(own["in"] - own["dropped"], plant.amount))}

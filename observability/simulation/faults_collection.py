@@ -18,8 +18,8 @@ HOURS = "hours"
 class DeviceFaultPlant:
     """Where and how strongly a fault is planted.
 
-    batches: of one device since the onset; column: of its `stats`; amount: in the fault's unit; spread: the usual standard
-    deviation of the column.
+    batches: the batches of one device since the onset; column: a column of its `stats`; amount: in the fault's unit; spread: the usual
+    standard deviation of the column.
     """
 
     batches: "DataFrame"
@@ -40,8 +40,8 @@ class DeviceFaultPlant:
 
 @dataclass(frozen=True)
 class DeviceFault(DescribedFault):
-    """A fault of a collecting device. amounts: weak, middle, strong, in `unit`. metric: of the finding that names it; needs: the statistic
-    that the column must have, None for none.
+    """A fault of a collecting device. amounts: weak, middle, strong, in `unit`. metric: the metric of the finding that names it; needs: the
+    statistic that the column must have, None for none.
     """
 
     name: str

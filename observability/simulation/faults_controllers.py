@@ -20,7 +20,9 @@ TAIL_FACTOR = 30.0
 
 @dataclass(frozen=True)
 class ControllerFaultPlant:
-    """Where and how strongly a fault is planted. decisions: of one week, oldest first; model: those that the model steered."""
+    """Where and how strongly a fault is planted. decisions: the decisions of one week, oldest first; model: those that the model
+    steered.
+    """
 
     decisions: "DataFrame"
     model: Bools

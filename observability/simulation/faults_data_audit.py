@@ -43,7 +43,9 @@ Tables = tuple["DataFrame", "DataFrame"]
 
 
 def simulated_table(rng: np.random.Generator, rows: int, coarse: bool = False) -> "DataFrame":
-    """Return rows of two numbers, a category and a label of two classes that follows them with noise. coarse: of few values."""
+    """Return rows of two numbers, a category and a label of two classes that follows them with noise. coarse: whether the columns have few
+    values.
+    """
     import pandas as pd
 
     numbers = rng.normal(size=(rows, 2))

@@ -25,7 +25,9 @@ BATCHES = "data/batches"
 
 @dataclass(frozen=True)
 class Delivery:
-    """One batch of the window that is changed. batches: of the window; place: its row; later: of the batches after it in its series."""
+    """One batch of the window that is changed. batches: the batches of the window; place: its row; later: the rows of the batches after it
+    in its series.
+    """
 
     batches: "DataFrame"
     source: str

@@ -18,7 +18,9 @@ ROLLED_OUT = "a later version"
 
 @dataclass(frozen=True)
 class EdgeFaultPlant:
-    """Where and how strongly a fault is planted. reports: of the devices that it concerns, of one week; amount: the fault's own figure."""
+    """Where and how strongly a fault is planted. reports: the reports of one week of the devices that it concerns; amount: the fault's own
+    figure.
+    """
 
     reports: "DataFrame"
     amount: float

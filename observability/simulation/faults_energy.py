@@ -29,7 +29,7 @@ class EnergyFaultPlant:
 
 @dataclass(frozen=True)
 class EnergyFault(NamedFault):
-    """A fault of the energy of training. subject: of the finding that names it; empty for the newest run."""
+    """A fault of the energy of training. subject: the subject of the finding that names it; empty for the newest run."""
 
     section: str = "operations"
     subject: str = ""

@@ -15,8 +15,8 @@ Row = dict[str, Any]
 class ExportFaultPlant:
     """Where and how strongly a fault is planted.
 
-    rows: the exports of the recipient in the last week. level: what its owner allows. amount: of the fault. spent: ε of all its exports.
-    sightings: predictions that hold a canary; planted faults add to them.
+    rows: the exports of the recipient in the last week. level: what its owner allows. amount: the amount of the fault. spent: ε of all its
+    exports. sightings: predictions that hold a canary; planted faults add to them.
     """
 
     rows: Sequence[Row]

@@ -15,7 +15,9 @@ FormRow = dict[str, Any]
 
 @dataclass(frozen=True)
 class FormFaultPlant:
-    """Where and how strongly a fault is planted. form: of an audit's results; slice_place: the slice that a fault of one group concerns."""
+    """Where and how strongly a fault is planted. form: a form in an audit's results; slice_place: the slice that a fault of one group
+    concerns.
+    """
 
     form: Mapping[str, Any]
     slice_place: int

@@ -94,7 +94,7 @@ def _figure_of(results: Mapping[str, Any], further: str | None) -> Any:
 
 
 def _worse_audit(plant: FramesPlant, kind: AuditKind, sign: int, further: str | None = None) -> PlantedFrames:
-    """An audit is repeated a day later, and a value is worse. sign: of the change. further: the figure, in place of the headline.
+    """An audit is repeated a day later, and a value is worse. sign: the sign of the change. further: the figure, in place of the headline.
 
     The twin is repeated with chance alone.
     """

@@ -18,7 +18,7 @@ DAYS, TIMES = "days", "times as long"
 class StorageFaultPlant:
     """Where and how strongly a fault is planted.
 
-    reports: of one place, of its last week or all of them, oldest first. growth: its usual bytes a day; net: with what is removed.
+    reports: the reports of one place, from its last week or all, oldest first. growth: its usual bytes a day; net: with what is removed.
     """
 
     reports: "DataFrame"

@@ -13,7 +13,7 @@ from observability.simulation.fault import NamedFault
 
 @dataclass(frozen=True)
 class StudyFaultPlant:
-    """Where and how strongly a fault is planted. study: a clean one; amount: of the fault."""
+    """Where and how strongly a fault is planted. study: a clean one; amount: the amount of the fault."""
 
     study: StudyResults
     amount: float

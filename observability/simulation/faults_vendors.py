@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class VendorFaultPlant:
     """rows: the answers of the last rounds; others: by item, an answer of another item, and its vector where an encoder made one; items:
-    those that the fault falls on, in order; spreads: of numbers, their standard deviation by item; words: of all answers before the fault.
+    those that the fault falls on, in order; spreads: the standard deviation of numbers by item; words: the words of all answers before the
+    fault.
     """
 
     rows: "DataFrame"

@@ -55,7 +55,7 @@ def candidate_values(feature: AttackFeature, thresholds: Floats | None, real: Fl
 def single_changes(
     scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], thresholds: dict[int, Floats] | None, real: Floats
 ) -> CheapestChange:
-    """The cheapest change of one feature of each row. thresholds: of a forest; None if other models are asked on a grid."""
+    """The cheapest change of one feature of each row. thresholds: the thresholds of a forest; None if other models are asked on a grid."""
     own, found = scorer.own, no_change(scorer.own)
     scores = scorer.scores(own)
     for place, feature in free.items():

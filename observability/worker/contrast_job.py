@@ -24,8 +24,8 @@ SURE = 1e-9
 class ContrastValues:
     """Attributions of one row against a background.
 
-    values: (background rows, features). before: the output of each row of the background. after: of the row. error: standard error of the
-    mean values, None if they are exact.
+    values: (background rows, features). before: the output of each row of the background. after: the output of the row. error: standard
+    error of the mean values, None if they are exact.
     """
 
     values: Floats

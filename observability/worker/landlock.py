@@ -76,7 +76,7 @@ def readable_paths() -> list[Path]:
 
 
 def _holds_the_sources(path: Path) -> bool:
-    """Whether a folder is or holds the project's source folder. The libraries that an installed package stands among do not count."""
+    """Whether a folder is or holds the project's source folder. The folder of libraries of an installed package does not count."""
     installed = PROJECT in {Path(sysconfig.get_paths()[name]).resolve() for name in ("purelib", "platlib")}
     return PROJECT.is_relative_to(path) and not (installed and path == PROJECT)
 

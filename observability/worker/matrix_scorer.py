@@ -155,7 +155,7 @@ def _is_whole(column: Floats) -> bool:
 
 @dataclass(frozen=True)
 class AnswerChange:
-    """The definition of another answer. threshold: of a binary score. tolerance: for regression, in its unit."""
+    """The definition of another answer. threshold: the threshold of a binary score. tolerance: for regression, in its unit."""
 
     task: Task
     threshold: float = 0.5

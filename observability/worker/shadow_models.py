@@ -35,8 +35,8 @@ KEPT_FITTED = ("FrozenEstimator",)
 
 @dataclass(frozen=True)
 class ShadowModel:
-    """A fitted shadow model. scores: of all records. parameters: the parameters with which it was fitted; rounds: rounds of boosting, 0
-    without boosting.
+    """A fitted shadow model. scores: the scores of all records. parameters: the parameters with which it was fitted; rounds: rounds of
+    boosting, 0 without boosting.
     """
 
     scores: Floats

@@ -78,8 +78,8 @@ def needs(context: Context) -> dict[str, Ask]:
 class Spent:
     """Costs by part.
 
-    parts: of the window. parts_past: of the eight weeks before. currency: the one that is judged. others: amounts of the window in other
-    currencies. served: sum of the weights of the window's predictions. rows: number of stored predictions.
+    parts: the parts of the window. parts_past: the parts of the eight weeks before. currency: the one that is judged. others: amounts of
+    the window in other currencies. served: sum of the weights of the window's predictions. rows: number of stored predictions.
     """
 
     parts: list[CostPart]

@@ -61,7 +61,7 @@ GRACE = timedelta(days=14)
 class FleetComparison:
     """Devices with a property among the devices of the window, or of one group of them, and the baseline.
 
-    column, level: the group; empty of all devices. against: past or peers. difference: of the shares, with its interval.
+    column, level: the group; empty of all devices. against: past or peers. difference: the difference of the shares, with its interval.
     """
 
     measure: DeviceMeasure

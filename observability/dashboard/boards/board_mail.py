@@ -127,7 +127,7 @@ def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tupl
 def line_of_figure(figure: Any, label: str, line: int) -> DailyLine | None:
     """The first line over time of a figure; None if the figure has no such line, or if the line has too many points for a small picture.
 
-    figure: of plotly. line: the number of lines of the message above it.
+    figure: a figure of plotly. line: the number of lines of the message above it.
     """
     for trace in figure.data:
         if trace.type != "scatter" or "lines" not in (trace.mode or "") or trace.fill or trace.x is None or trace.y is None:

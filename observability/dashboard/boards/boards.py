@@ -22,7 +22,7 @@ WIDTHS = {"half": "Half", "full": "Full"}
 @dataclass(frozen=True)
 class Pin:
     """A figure or a text on a dashboard. own: page and scope in which the figure was pinned; None for a text. place: in the order. author:
-    who     changed it last.
+    who changed it last.
     """
 
     id: str

@@ -100,9 +100,9 @@ def trace_of_case(here: CasePage) -> None:
 
 def traces_of_several_steps(windows: Mapping[str, Window], asked: Iterable[Model]) -> pd.DataFrame:
     """The traces of two steps or more, at least one step by a model of `asked`: trace, at, took (ms), steps, failed, models; those with
-    failed steps     first, then the slowest.
+    failed steps first, then the slowest.
 
-    windows: of each model whose spans may be steps, its dates.
+    windows: the dates of each model whose spans may be steps.
     """
     columns = ("id", "at", "status", "latency_ms")
     parts = [load.ask_store(Sample("predictions", columns, MAX_CALLS), window).assign(model=name) for name, window in windows.items()]

@@ -24,7 +24,8 @@ TRAILING_ZEROS = re.compile(r"(?:\.|(\.\d*[1-9]))0+(?!\d)")
 def consumption_bars(frame: pd.DataFrame, *, name: str, say: Say, source: str, baseline: float | None = None) -> go.Figure:
     """Energy or carbon per thousand predictions by period as bars.
 
-    frame: period, value. say: writes a value with its unit, also at ticks. source: of all values. baseline: of the past.
+    frame: period, value. say: writes a value with its unit, also at ticks. source: the source of all values. baseline: the value of the
+    past.
     """
     figure = go.Figure()
     texts, style = [say(value) for value in frame["value"]], {"name": f"{name} ({source})", "showlegend": False, **_hatched(source)}

@@ -28,8 +28,9 @@ def incident_line(
 ) -> go.Figure:
     """The leading metric by day: line with interval, shaded comparison band, limit, onset and event marks.
 
-    series: period, value, low, high. severity: of the finding whose limit it is. baseline_name: the name of the baseline. band: the usual
-    range and the name of its baseline. onset: drawn where it lies after the first day; an earlier one is not dated by these days.
+    series: period, value, low, high. severity: the severity of the finding whose limit is drawn. baseline_name: the name of the baseline.
+    band: the usual range and the name of its baseline. onset: drawn where it lies after the first day; an earlier one is not dated by
+    these days.
     """
     figure = go.Figure()
     if band is not None and len(series):

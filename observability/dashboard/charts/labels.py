@@ -19,7 +19,8 @@ def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None
     """Bars by day: the labelled share, and hatched on top the share still expected (estimated); a dotted line is the usual share by that
     age.
 
-    frame: period, served, labelled, share, usual, final. window: its first day is marked. limit: of the label maturity, a dashed line.
+    frame: period, served, labelled, share, usual, final. window: its first day is marked. limit: the limit of the label maturity, a dashed
+    line.
     """
     figure = go.Figure()
     counts = [[f"{labelled:,.0f} of {served:,.0f}"] for labelled, served in zip(frame["labelled"], frame["served"])]

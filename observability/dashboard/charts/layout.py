@@ -130,7 +130,9 @@ def add_interval_dots(
     thickness: float = 1.6,
     columns: tuple[str, str, str] = ("value", "low", "high"),
 ) -> None:
-    """Add a dot with its interval for each row, at the row's index. columns: of the value and its ends. hover: text of each dot."""
+    """Add a dot with its interval for each row, at the row's index. columns: the columns of the value and its ends. hover: text of each
+    dot.
+    """
     value, low, high = (rows[column] for column in columns)
     bars = theme.error_bars(value, low, high, color=color if isinstance(color, str) else theme.NEUTRAL, thickness=thickness, width=4)
     marker = {"size": 10, "color": color, "symbol": symbol, "line": {"width": 1.6}}

@@ -45,7 +45,7 @@ def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str])
 
 
 def error_histogram(frame: pd.DataFrame, unit: str | None = None) -> go.Figure:
-    """Share of labelled predictions by error, in steps; zero is marked. unit: of the label.
+    """Share of labelled predictions by error, in steps; zero is marked. unit: the label's unit.
 
     frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference if there is one (shares).
     """

@@ -19,7 +19,7 @@ FEW_MONTHS = 8
 def programme_panels(frame: pd.DataFrame, titles: Mapping[Any, str], *, few: int) -> go.Figure:
     """A panel for each measure: its value by month, hollow where it rests on fewer than `few` items; a month without a value is a gap.
 
-    frame: measure, month, value (a share, or hours), unit (share, h), n, words. titles: of the measures, from the top down.
+    frame: measure, month, value (a share, or hours), unit (share, h), n, words. titles: the titles of the measures, from the top down.
     """
     from plotly.subplots import make_subplots
 

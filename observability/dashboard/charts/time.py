@@ -70,8 +70,8 @@ def metric_lines(
     """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
     dotted.
 
-    baseline_name: the name of the baseline. severity: of the finding whose limit it is (`limit_line`). of_label: the unit of the model's
-    label. series: period, value, low, high,
+    baseline_name: the name of the baseline. severity: the severity of the finding whose limit is drawn (`limit_line`). of_label: the unit
+    of the model's label. series: period, value, low, high,
     labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a dashed line in another colour.
     """
     figure = go.Figure()
@@ -142,7 +142,8 @@ def compact_line(
 ) -> go.Figure:
     """A low chart; a last period that is not over (`running`) is dotted.
 
-    series: period, value, and where known low and high. y: title of the value axis. severity: of the finding whose limit it is.
+    series: period, value, and where known low and high. y: title of the value axis. severity: the severity of the finding whose limit is
+    drawn.
     """
     figure = go.Figure()
     if "running" in series and len(series) > 1 and series["running"].iloc[-1]:

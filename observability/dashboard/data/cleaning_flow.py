@@ -128,7 +128,7 @@ def proposed_flow_section(proposed: pd.DataFrame) -> None:
 
 
 def _kept_words(table: pd.DataFrame, column: str | None, rules: str, times: pd.Series) -> str:
-    """How many rows were kept, in a sentence. rules: which rules, in words; times: of their runs."""
+    """How many rows were kept, in a sentence. rules: which rules, in words; times: the times of their runs."""
     total, kept = int(table["rows"].sum()), int(table.loc[table["outcome"] == KEPT, "rows"].sum())
     first, last = time_zone.zoned_minute(times.min()), time_zone.named_minute(times.max())
     when = f"at {last}" if last.startswith(first) else f"from {first} to {last}"

@@ -21,7 +21,9 @@ WHAT = {
 
 
 def what_came_after(made: datetime, batches: pd.DataFrame, found: Sequence[Finding]) -> str:
-    """The verdict on the batches that arrived after a decision: `5 batches since, none unusual`. batches: of the device, in the window."""
+    """The verdict on the batches that arrived after a decision: `5 batches since, none unusual`. batches: the batches of the device in the
+    window.
+    """
     later = set(map(str, batches.loc[batches["at"] > naive_utc(made), "batch"]))
     if not later:
         return "no batch since then in these dates"

@@ -119,7 +119,7 @@ def labelled_projects(scope: Scope) -> pd.Series:
 
 @cached_by_state(4, copied=True, computed=False)
 def _project_sizes(window: Window, ever: bool) -> pd.Series:
-    """The number of labels and assignments of each project, most first. ever: of all dates up to the window's end."""
+    """The number of labels and assignments of each project, most first. ever: count all dates up to the window's end."""
     counts = [load.read_records(Records(kind, ("project",), ever=ever, counted=True), window) for kind in ("annotation", "assignment")]
     both = pd.concat(counts).astype({"project": str})
     return both.groupby("project")["n"].sum().sort_values(ascending=False, kind="stable")

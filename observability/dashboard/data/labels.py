@@ -154,7 +154,8 @@ def label_delay_sentence(of: LabelCompletion) -> str:
 def annotator_agreement_frame(found: list[Finding]) -> pd.DataFrame:
     """annotator, value (agreement with the majority of the others), low, high, n, others (agreement among the others), others_n, severity.
 
-    severity: of the finding about the annotator; None without one. Lowest against the others first; empty if nobody can be compared.
+    severity: the severity of the finding about the annotator; None without a finding. Lowest against the others first; empty if nobody can
+    be compared.
     """
     columns = ["annotator", "value", "low", "high", "n", "others", "others_n", "severity"]
     said = [each for each in found if each.metric == "annotator_agreement"]

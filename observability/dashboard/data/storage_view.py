@@ -278,7 +278,7 @@ def _slices_table(audit: Mapping[str, Any]) -> None:
 def stored_form_findings_section(name: str, found: Sequence[Finding]) -> None:
     """Draw the findings about the stored form of this dataset, and the findings about other datasets that are not OK.
 
-    name: of the dataset shown. found: the findings of data/storage.
+    name: the name of the shown dataset. found: the findings of data/storage.
     """
     about = [each for each in found if "dataset" in each.evidence and (each.evidence["dataset"] == name or each.severity != "ok")]
     for each in about:

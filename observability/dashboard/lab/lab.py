@@ -77,7 +77,7 @@ def parameter_box(
     prefix: str = "lab",
     note: str | None = None,
 ) -> Any:
-    """The choice of a box that is a parameter of the address. side: its column; prefix: of the box's key; note: its help."""
+    """The choice of a box that is a parameter of the address. side: its column; prefix: the beginning of the box's key; note: its help."""
     key, texts = f"{prefix}-{parameter}", [str(option) for option in options]
     named = st.query_params.get(parameter, str(default))
     place = texts.index(named) if named in texts else list(options).index(default)

@@ -18,7 +18,7 @@ from observability.incidents.grouping import Incident
 
 STATES = {"open": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"}
 ENTRY_WORDS = {"worse": "Got worse", "woken": "Snooze over", "not_useful": "Not useful", "note": "Comment"}
-"""Words of entries; the others are their own word."""
+"""Words for kinds of entries; a kind that is missing here is shown by its own name."""
 Spoken = tuple[Incident, Alert | None]
 """An incident with its alert; None if nobody spoke of it."""
 KEYS = {"a": "acknowledge", "e": "resolve", "s": "snooze"}
@@ -89,7 +89,7 @@ def save_incident_entry(incident: Incident, alert: Alert | None, author: str, sa
 
 
 def incident_history(alert: Alert | None) -> None:
-    """Every entry about an incident with author and time, oldest first. One that also opened the alert stands once."""
+    """Every entry about an incident with author and time, oldest first. An entry that also opened the alert is listed once."""
     if alert is None:
         return
     entries = load_review.alert_history(alert.incident)
@@ -161,7 +161,7 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
         st.caption(ELSEWHERE)
         return
     author = person_name.person_name_box(f"{key}-person", incident.model)
-    note = st.text_input("Note", key=f"{key}-note", max_chars=1000, placeholder="Optional")  # a Tab behind the name, before it is saved
+    note = st.text_input("Note", key=f"{key}-note", max_chars=1000, placeholder="Optional")  # Tab leads here before the name is saved
     offered = offered_actions(alert)
     if author is None:
         st.caption(person_name.why_not_saved([ACTIONS[name].lower() for name in offered]))
@@ -177,8 +177,8 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
 
 
 def merge_form(kept: Spoken, others: Sequence[Spoken], headline: str, key: str) -> None:
-    """The form that merges incidents into one: the others are resolved as its duplicates, with a note that names it. headline: of the kept
-    one. key: unique on the page.
+    """The form that merges incidents into one: the others are resolved as its duplicates, with a note that names it. headline: the headline
+    of the kept incident. key: unique on the page.
     """
     author = person_name.person_name_box(f"{key}-person")
     st.caption("The first stays; the others are resolved as its duplicates, and each entry names the other.")

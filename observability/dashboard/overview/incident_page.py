@@ -47,8 +47,8 @@ CHANGES = (column("at", "When (UTC)", width="9rem"), column("what", "Change", wi
 
 @dataclass(frozen=True)
 class OpenIncident:
-    """An incident as its page shows it. scope: in which it was found. window: of its model, None if it is about other records. alert:
-    the entries of people about it. moved: a sentence if it was found in other dates than the reader's.
+    """An incident as its page shows it. scope: the scope in which it was found. window: the window of its model, None if it is about other
+    records. alert: the entries of people about it. moved: a sentence if it was found in other dates than the reader's.
     """
 
     incident: Incident

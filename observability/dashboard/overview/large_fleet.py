@@ -144,7 +144,7 @@ def with_traffic(scope: Scope, status: ModelStatus) -> ModelStatus:
 @dataclass(frozen=True)
 class ListedPage:
     """One page of the table. rows: each with the group under which it stands, None without groups. models: how many match the filter.
-    pages: of the table.
+    pages: the number of pages of the table.
     """
 
     rows: list[GroupedStatus]

@@ -155,8 +155,8 @@ def _regression_errors(here: ModelPage) -> None:
 
 
 def error_sides(steps: pd.DataFrame, unit: str | None = None) -> str:
-    """A sentence with the shares of labelled predictions that are too high and too low. steps: of the error, with low, high and current.
-    unit: of the label.
+    """A sentence with the shares of labelled predictions that are too high and too low. steps: the steps of the error, with low, high and
+    current. unit: the label's unit.
 
     The step that holds zero has errors of both signs, so it belongs to neither side: the sides begin at its ends.
     """
