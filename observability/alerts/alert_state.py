@@ -24,7 +24,7 @@ REASONS = {
 USEFUL = {"real_fault": True, "expected_change": False, "false_alarm": False}
 """Reasons that say whether the alarm was useful; the others do not."""
 HELD = timedelta(days=7)
-"""For this long, an incident that a person resolved with a reason stays resolved although it is still present."""
+"""How long an incident that a person resolved with a reason stays resolved, although it is still present."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Sends records to a collector over HTTP: a spool on disk, and a thread that sends the content of the spool. Standard library only.
 
-A record is written to a segment of the spool (spool.py), as on the collector's own machine, and counts as logged from then on. Of all
-processes that share a spool, one sends: the one that holds the lock on `sender.lock`. A segment is deleted once the collector has it on
+A record is written to a segment of the spool (spool.py), as on the collector's own machine, and counts as logged from then on. Only one of
+the processes that share a spool sends: the one that holds the lock on `sender.lock`. A segment is deleted once the collector has it on
 disk. If lines are sent twice because an answer was lost, the collector stores them once.
 """
 

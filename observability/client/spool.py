@@ -265,7 +265,7 @@ class Spool:
         return tail
 
     def _sync(self, fd: int, tail: list[bytes]) -> None:
-        """Sync a descriptor. Where that fails, its lines since the last sync are kept to be written again."""
+        """Sync a descriptor. If that fails, its lines since the last sync are kept to be written again."""
         if self.fsync == "never":
             return
         try:
@@ -374,7 +374,7 @@ class Spool:
     def _publish(self) -> None:
         """Publish the open segment. The flusher syncs its descriptor afterwards, so that no caller waits for the disk.
 
-        Where open files cannot be renamed (Windows), the segment is synced and closed first.
+        If open files cannot be renamed (Windows), the segment is synced and closed first.
         """
         if self._fd is None:
             return

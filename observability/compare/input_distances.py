@@ -1,6 +1,6 @@
 """Distances between the inputs and the scores of two sides, on the same bins.
 
-Where every version on both sides was registered with the same edges for a column, the counts of all rows are compared. Otherwise a bounded
+If every version on both sides was registered with the same edges for a column, the counts of all rows are compared. Otherwise a bounded
 sample of each side is binned on the edges of one version; each difference states how many rows were used.
 """
 

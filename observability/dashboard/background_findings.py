@@ -1,6 +1,6 @@
 """Findings that are computed in the background: of analyzers that read samples of raw rows, and about records.
 
-Those from samples take about a second for each model and window, so one thread works through the requests of pages. A result is kept for
+Findings from samples take about a second for each model and window, so one thread works through the requests of pages. A result is kept for
 some minutes; the old one is shown while a newer one is computed. A page waits a short time for findings about records; then it is drawn
 without them.
 """

@@ -95,7 +95,7 @@ class JobSlot:
 
     def start(self, choice: Hashable, title: str, work: Callable[[Note], Any], *, model: str | None = None) -> bool:
         """Start a job, or put it in the queue behind the running job; False if the queue is full or has this choice already. work: returns
-        the result, and reports its progress. model: the job is hidden from people who may not see this model. Where this process only
+        the result, and reports its progress. model: the job is hidden from people who may not see this model. If this process only
         reads, an error stops the page: work that takes minutes is done at the owner of the store.
         """
         answer_or_stop(require_owner)

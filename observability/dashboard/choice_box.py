@@ -1,6 +1,6 @@
 """Boxes whose choice stands in the address as a code, while they show words.
 
-Streamlit's own binding writes the words of a box into the address. Where code and words differ (a metric, a finding), the box is set from
+Streamlit's own binding writes the words of a box into the address. If code and words differ (a metric, a finding), the box is set from
 the address before it is drawn, and a change writes the address.
 """
 

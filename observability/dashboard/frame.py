@@ -372,7 +372,7 @@ def chart_with_table(
     draws a further button. alone: the figure stands alone already.
 
     alt: the takeaway in one plain sentence. on_select: called after a click on a mark, which is in `st.session_state[key]`; its `hint`
-    (dashboard/clicks.py) is shown beside the chart. Where it names periods, a drag along the chart chooses dates; where it takes areas,
+    (dashboard/clicks.py) is shown beside the chart. If it names periods, a drag along the chart chooses dates; where it takes areas,
     Lasso and Box Select choose marks.
     """
     collector = figure_capture.COLLECTOR.get()

@@ -45,7 +45,7 @@ SHOWN_BESIDE = {"serving/call_drift": "vendors", "serving/device_agreement": "ed
 
 @cache
 def page_files() -> dict[str, Path]:
-    """Every page by its name: pages/<section>/<name>.py. Names are unique. Those for developers are there in developer mode only."""
+    """Every page by its name: pages/<section>/<name>.py. Names are unique. Pages for developers are included in developer mode only."""
     hidden = () if os.environ.get("OBSERVABILITY_DEVELOPER") == "1" else ("developer",)
     return {path.stem: path for path in sorted(PAGES.glob("*/*.py")) if path.parent.name not in hidden}
 

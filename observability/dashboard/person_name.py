@@ -24,7 +24,7 @@ def why_not_saved(actions: Sequence[str] = ("save",)) -> str:
 def person_name_box(key: str = "person", model: str | None = None, action: Action = "write") -> str | None:
     """A box for the name; the name, or None until one is given. It is kept for the session on every page.
 
-    Where people sign in there is no box: the name is the person's, and None if the role does not allow the action for the model.
+    If people sign in there is no box: the name is the person's, and None if the role does not allow the action for the model.
 
     key: unique on the page. The box cannot be in a form, because it saves the name when it changes. model: that the entry is about; None
     if it is about none or several: the role for any model is enough then.

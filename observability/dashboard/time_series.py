@@ -29,7 +29,7 @@ def chart_grain(window: Window) -> str:
 def traffic_frame(window: Window, period: str | None = None) -> pd.DataFrame:
     """Predictions by period (start of each hour or day, naive UTC, none left out): period, n, errors, error_share, running.
 
-    Of a window under way, up to now; the last period is `running` where it is not over. errors: those whose status is not `ok`.
+    A window under way ends now; its last period is `running` if it is not over. errors: those whose status is not `ok`.
     error_share is NaN if nothing was served.
     """
     rows = load.ask_store(TRAFFIC, window)

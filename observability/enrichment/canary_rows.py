@@ -39,9 +39,7 @@ class CanaryRows:
 
 
 def drawn_canary_rows(reference: AuditRows, number: int, seed: int) -> CanaryRows:
-    """So many rows whose features and label are each drawn by themselves from rows of the reference. seed: the seed 0 is used for
-    candidates.
-    """
+    """Rows (`number` of them) whose features and label are each drawn separately from rows of the reference. seed: 0 for candidates."""
     import pandas as pd
 
     rng, inputs = np.random.default_rng([seed, 53]), reference.inputs

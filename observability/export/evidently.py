@@ -216,7 +216,7 @@ def usable_columns(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[di
 def shown_levels(counts: "DataFrame") -> list[Any]:
     """The levels of a category that a report names: the most frequent ones that have enough rows on each side.
 
-    The rest is counted as one level. Where that level itself has too few rows on a side, the least frequent named level joins it.
+    The rest is counted as one level. If that level itself has too few rows on a side, the least frequent named level joins it.
     counts: rows by level (index) and side.
     """
     ordered = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]

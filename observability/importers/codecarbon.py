@@ -1,6 +1,6 @@
 """CodeCarbon's emissions.csv as resource records: the energy of processor, memory and accelerators.
 
-A row holds the sums since the start of its run. Where a run has several rows, each one's records cover what was added since the row before.
+A row holds the sums since the start of its run. If a run has several rows, each one's records cover what was added since the row before.
 """
 
 import csv

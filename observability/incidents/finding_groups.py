@@ -20,7 +20,7 @@ class FindingsBySubject:
                 self.moved_alone.setdefault(name, []).append(finding)
 
     def of_subject(self, finding: Finding) -> list[Finding]:
-        """Those about the same subject as a finding."""
+        """The findings about the same subject as a finding."""
         own = specific_subject(finding)
         found = [] if own is None else list(self.named.get(own, ()))
         found += self.moved_alone.get(own, ())

@@ -384,8 +384,8 @@ def incident_source(fault: FaultGroup, lead: Finding) -> Source:
 def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
     """The finding that locates the fault best.
 
-    Of labelling, the finding that the worst one says it follows. Else among the worst findings: one with a place where all places have a
-    part in common, broken values before shifted ones, the feature with the largest effect. Where scores or outcomes of the whole shifted
+    For labelling, the finding that the worst finding says it follows. Else among the worst findings: one with a place where all places have
+    a part in common, broken values before shifted ones, the feature with the largest effect. Where scores or outcomes of the whole shifted
     and only one group changed, the finding about that group leads. Where the change of a feature is concentrated in one slice, the finding
     about that slice leads.
     """

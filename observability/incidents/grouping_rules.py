@@ -411,7 +411,7 @@ def relative_loss(fall: Finding) -> float | None:
 
 
 def can_cause(cause: Finding, at: Stage) -> bool:
-    """Whether a finding can cause findings of a stage. Of a service, only errors (fallback answers) shift scores and outcomes."""
+    """Whether a finding can cause findings of a stage. For a service, only errors (fallback answers) shift scores and outcomes."""
     own = pipeline_stage(cause)
     return own in CAUSES[at] and (own != "service" or at not in ("score", "outcome") or cause.metric == "error_rate")
 

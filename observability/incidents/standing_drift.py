@@ -68,7 +68,7 @@ class FaultGroup:
 
     @property
     def worst_roots(self) -> list[Finding]:
-        """Those of its sources that are as severe as its worst finding."""
+        """The findings of its source that are as severe as its worst finding."""
         worst = self.severity
         return [root for root in self.root if root.severity == worst]
 

@@ -17,7 +17,7 @@ def prediction_row(
     environment: str | None = None,
     as_of: datetime | None = None,
 ) -> Row:
-    """The prediction with an id, of one model or of all. Where several models have the id, the newest (`also_in` has the others). If
+    """The prediction with an id, of one model or of all. If several models have the id, the newest (`also_in` has the others). If
     several predictions of the chosen version and environment have the id: the one in production, else the newest (`other_answers` has the
     rest).
 

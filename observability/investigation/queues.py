@@ -146,7 +146,7 @@ def suspect_labels(store: "Store", window: Window, limit: int = MAX_QUEUE) -> In
 
 
 def measured_labels(store: "Store", window: Window, model: Model, ids: list[str]) -> set[str]:
-    """Those predictions whose current label was measured or corrected (its newest revision says so)."""
+    """The predictions whose current label was measured or corrected (its newest revision says so)."""
     if not ids:
         return set()
     question = Records("label", columns=("id", "source"), ever=True, only=(("id", tuple(ids)),))

@@ -1,6 +1,6 @@
 """Addresses of sources: which addresses are allowed, and which part of an address may be stored and shown.
 
-An administrator names the address, on the command line or in lake.toml. Where lake.toml has `allow`, it must begin with one of its entries.
+An administrator names the address, on the command line or in lake.toml. If lake.toml has `allow`, it must begin with one of its entries.
 Credentials come from the environment of the process that loads. An address that holds any is refused; the query of an https address, where
 signatures stand, is used for the request and neither stored nor shown.
 """

@@ -12,7 +12,7 @@ model = "loan"
 version = "3"
 features = ["income", "age"]
 map = { score_v3 = "score" }
-score = ["a=p_a", "b=p_b"] # multiclass, one column per class
+score = ["a=p_a", "b=p_b"]          # multiclass, one column per class
 timezone = "Europe/Paris"
 decimal = "."
 allow_rejected = 0.01

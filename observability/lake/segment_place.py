@@ -18,9 +18,9 @@ from observability.records.private_file import replace_private_file
 
 SEGMENTS, TAKEN, CONFIG, OWNER = "segments", "taken", "config.json", "owner.json"
 PLACES = "collected-places.json"
-"""In the home: addresses of the places in which the configuration was left."""
+"""The file of the home that lists the places in which the configuration was left."""
 NAME = re.compile(r"\d{8}T\d{6}-c[0-9a-f]{16}-\d{10}\.jsonl")
-"""The time at which it was written (UTC), the collector's number, and the number of its segment."""
+"""A segment's name: the time at which it was written (UTC), the collector's number, and the number of the segment."""
 
 
 def open_segment_place(text: str) -> FilePlace:

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from observability.core.finding import STATE_OF, Severity, State, urgency
 
 MAX_ITEMS = 7
-"""Most items on the agenda. Of the other items, overdue ones follow these, and the rest is folded."""
+"""Maximum number of items on the agenda. Further items that are overdue follow; all others are folded."""
 OUTCOMES = ("accept", "watch", "act")
 """Changes that give an item its outcome."""
 UNDECIDED = 3

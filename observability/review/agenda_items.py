@@ -193,7 +193,7 @@ def version_starts(store: Store, audits: Iterable[Mapping[str, Any]]) -> dict[tu
 
 def out_of_service(store: Store, week: Week, model: str, version: str, began: Mapping[tuple[str, str], datetime], latest: datetime) -> bool:
     """Whether a version has served and no longer does, or never did while a newer one serves. A version counts as serving if it has
-    predictions in the week; if no version has, those with predictions in the four weeks before the week's end count. Of a model without
+    predictions in the week; if no version has, those with predictions in the four weeks before the week's end count. For a model without
     predictions: whether a newer version was audited.
 
     began: when versions began. latest: when the newest version with an audit of this kind began.

@@ -3,7 +3,7 @@
 Before it is done the change is not the action's: the answer is then `moved before the action` or `not done yet`. In the week in which it
 was done it is `too early`.
 
-Where another version serves than before, both are compared on the same rows. Otherwise a week is compared with the week before the
+If another version serves than before, both are compared on the same rows. Otherwise a week is compared with the week before the
 action, which does not prove causation; the sentence says so.
 """
 

@@ -64,7 +64,7 @@ def version_with_most(answered: dict[str, int]) -> str | None:
 
 
 def new_version(store: "Store", model: Model, week: Week, served: dict[str, int]) -> tuple[str | None, Environment]:
-    """Of the versions that did not serve before, the one with the most predictions: in production, else in shadow."""
+    """The version with the most predictions among the versions that did not serve before: in production, else in shadow."""
     found: Environment
     for found in ("production", "shadow"):
         others = {name: n for name, n in predictions_by_version(store, model, week, found).items() if name not in served}

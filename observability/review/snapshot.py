@@ -53,8 +53,8 @@ MAX_FINDINGS = 200
 def week_snapshot(store: Store, week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None) -> Body:
     """The week as JSON. earlier: frozen weeks before it, newest first, to see what is new and how long items have been open.
 
-    A model that fails raises nothing: its analyzers report `unknown`. Where a model's settings were not recorded by the week's end, those
-    at the freezing are used, and `settings_known` is false.
+    A model that fails raises nothing: its analyzers report `unknown`. If a model's settings were not recorded by the week's end, the
+    settings at the freezing are used, and `settings_known` is false.
     """
     then = store.settings_at(week.end, frozen_at)
     with store.under({name: dated.settings for name, dated in then.items()}), store.snapshot():

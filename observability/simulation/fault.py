@@ -128,5 +128,5 @@ class ServingFault(DescribedFault):
 
 
 def equals_level(values: Array, level: str) -> Bools:
-    """Where a text column has a level."""
+    """A mask of the rows in which a text column has a level."""
     return np.equal(values, level).astype(bool)

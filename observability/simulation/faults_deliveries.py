@@ -36,7 +36,7 @@ class Delivery:
 
     @property
     def here(self) -> Bools:
-        """Where it is."""
+        """A mask of the changed batch."""
         return np.arange(len(self.batches)) == self.place
 
 

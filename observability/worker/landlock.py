@@ -1,6 +1,6 @@
 """Restricts a job's file access with Landlock (Linux 5.13 and later): its own folder, and for reading the interpreter and its libraries.
 
-Needs no privileges; called through ctypes. Where the kernel has no Landlock, `confine_files` returns False and changes nothing.
+Needs no privileges; called through ctypes. If the kernel has no Landlock, `confine_files` returns False and changes nothing.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """Opens ONNX files with onnxruntime. Their scores are explained by sampling, because a graph gives no attributions.
 
 Two forms of input are supported: one matrix of all features, and one column per feature under its name (as skl2onnx writes tables).
-Where the model gives labels and probabilities, the probabilities are used.
+If the model gives labels and probabilities, the probabilities are used.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Landlock denies opening other files, but `stat` and `access` of any path need no right that Landlock knows. So the process gets a mount
 namespace (in a user namespace of its own, which needs no privileges) whose root is an empty file system with the readable places bound
-into it. Where the system allows no such namespace, `hide_other_paths` returns False, and other files can be looked at, not opened.
+into it. If the system allows no such namespace, `hide_other_paths` returns False, and other files can be looked at, not opened.
 """
 
 import ctypes

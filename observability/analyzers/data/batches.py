@@ -1,7 +1,7 @@
 """Check the batches of each source: arrival gap, number of rows, rejection rate and delay after capture.
 
 Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before; the batch of
-a device with enough past is compared with that device's batches. An overdue batch is reported as an open gap. Where a source has six
+a device with enough past is compared with that device's batches. An overdue batch is reported as an open gap. If a source has six
 devices, the rejection rate, rows and delay (median and 95 % quantile) of each device are also compared with the other devices, so that a
 device that was always worse is reported. Batches name no model, so the findings have no model, and the owner's limit of a metric is the
 strictest that any model's settings state.
@@ -53,7 +53,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def owners_limits(context: Context) -> dict[str, float]:
-    """Return the owner's limits by metric. Of several models the strictest counts: the largest for rows, the smallest for the others."""
+    """Return the owner's limits by metric. If several models state a limit, the strictest counts: the largest for rows, the smallest for
+    the others.
+    """
     found: dict[str, float] = {}
     for metric in OWNERS_LIMITS:
         stated = [each.settings.limits.get(f"{NAME}/{metric}") for each in (context.counters.get("models") or {}).values()]

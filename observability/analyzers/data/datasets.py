@@ -1,6 +1,6 @@
 """Find dataset versions that were logged with more than one content.
 
-Reads records of kind `dataset`. Records of the same name and version are compared by checksum, else by number of rows. Where they differ,
+Reads records of kind `dataset`. Records of the same name and version are compared by checksum, else by number of rows. If they differ,
 the training data behind that version are ambiguous.
 """
 

@@ -2,7 +2,7 @@
 
 Reads records of kind `storage_report`. Levels are the median of the three newest reports; growth, time and failures are compared with the
 eight weeks before, by day. The cost of waste is stated if a price per gigabyte-month is known. A state with too few reports is unknown.
-Of datasets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, the fidelity of
+For datasets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, the fidelity of
 pictures and sound, saved bytes, and whether it is the form that was decided.
 """
 

@@ -8,7 +8,7 @@ explain (serving/drift), and drift that the four weeks before show too, are name
 drift came with a fall of this model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as
 well
 (detection/correlation_changes.py): the last day shows a correlation that broke yesterday, while the week still dilutes it. The finding
-names both features. Of very many features the most important ones are compared (`Context.most_important`).
+names both features. With very many features, only the most important ones are compared (`Context.most_important`).
 """
 
 from collections.abc import Mapping, Sequence

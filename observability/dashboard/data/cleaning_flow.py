@@ -39,7 +39,7 @@ def rule_chain(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
 def flow_by_group(chain: pd.DataFrame, column: str | None) -> pd.DataFrame:
     """Rows by group and outcome: dropped by each rule, or kept after the last. column: None takes all rows as one group.
 
-    Where a rule does not count the groups of the column, the groups of its rows are unknown, and the frame is empty.
+    If a rule does not count the groups of the column, the groups of its rows are unknown, and the frame is empty.
     """
     found: list[list[Any]] = []
     if column is None:

@@ -110,7 +110,9 @@ def findings_section(key: str, caption: str, findings: Sequence[Finding], scope:
 
 
 def open_findings_tables(caption: str, findings: Sequence[Finding], scope: Scope, *, models: bool = False) -> None:
-    """Draw the findings that are not OK. Those that the page has shown above, and several unknown ones, are in folded tables."""
+    """Draw the findings that are not OK. Findings that the page has shown above, and unknown findings if there are several, are in folded
+    tables.
+    """
     unknown = [finding for finding in findings if finding.severity == "unknown"]
     few = unknown if len(unknown) <= FEW_UNKNOWN else []
     listed = [*(finding for finding in findings if finding.needs_action), *few]

@@ -93,7 +93,7 @@ def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scop
 
 
 def count_words(what: str, n: int) -> str:
-    """So many changes of a sort in words: 2 deploys, 1 version registered."""
+    """A number of changes of a sort in words: 2 deploys, 1 version registered."""
     if what == "registered":
         return f"{formatting.plural(n, 'version')} registered"
     return formatting.plural(n, {"data": "data change", "export": "export"}.get(what, what))

@@ -60,7 +60,7 @@ def guard_view(here: ModelPage) -> GuardedRequests | None:
 
 
 def request_bursts(found: Sequence[Finding]) -> list[Finding]:
-    """Of findings of data/requests, those about a subject with near-identical requests, with the evidence that claims of the guard have."""
+    """The findings of data/requests about a subject with near-identical requests, with the evidence that claims of the guard have."""
     return [
         replace(finding, evidence={"baseline": None, **finding.evidence, "check": "burst", "subjects": [name], "ids": []})
         for finding in found
