@@ -10,7 +10,7 @@ from observability.core.formatting import metric_title
 from observability.core.settings import ModelSettings
 
 ENOUGH = 3
-"""Ratings from which on a rule counts as useless, if fewer than half of them are useful."""
+"""Minimum number of ratings for a rule to count as useless; fewer than half of them are useful then."""
 
 
 @dataclass(frozen=True)

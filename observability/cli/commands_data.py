@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from observability.metrics.table_audit import LabelledRows, Mask, Masks
 
 REFERENCE_ROWS = 50_000
-"""Rows of a registered reference that are audited, chosen by the hash of their id."""
+"""Maximum number of rows of a registered reference that are audited, chosen by the hash of their id."""
 SHOWN = 12
-"""Columns that `profile` prints; the record has all."""
+"""Maximum number of columns that `profile` prints; the record has all."""
 OFFSET_OR_DATE = r"^[\d-]+$|(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
 """Texts of one definite instant: with an offset at the end, or without a time of day, which is midnight UTC."""
 FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}

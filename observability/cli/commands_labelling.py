@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SHOWN = 5
-"""Refused rows that are printed; the JSON has the first HELD."""
+"""Maximum number of refused rows that are printed; the JSON has the first HELD."""
 HELD = 100
 PORTION = 5_000
-"""Items that are stored together."""
+"""Number of items that are stored at once."""
 
 
 def run_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

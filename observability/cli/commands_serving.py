@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NEVER_LATE = timedelta(days=1)
 """Time after the last row of a batch that still belongs to its window."""
 SHOWN = 10
-"""Changed answers and errors that are printed; --json has all."""
+"""Maximum number of changed answers and errors that are printed; --json has all."""
 
 
 def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

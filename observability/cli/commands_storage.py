@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from observability.metrics.storage_forms import CodecCost, LossyForm
 
 SCORED_ROWS = 5_000
-"""Rows of a model's reference that are scored before and after, evenly spaced."""
+"""Maximum number of rows of a model's reference that are scored before and after, evenly spaced."""
 FOREVER = EPOCH.replace(year=9999)
 
 

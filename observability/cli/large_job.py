@@ -19,7 +19,7 @@ LARGE_RUN = "simulated-64-ranks-long"
 RANKS, RANKS_OF_HOST, STEPS = 64, 8, 100_000
 SLOW_RANK, SLOWER, SEED = 37, 6.0, 59
 AT_ONCE = 2_000
-"""Steps that are written and loaded at once: 128,000 lines."""
+"""Number of steps that are written and loaded at once: 128,000 lines."""
 BEGIN, STEP_SECONDS = datetime(2024, 11, 25, 12, tzinfo=UTC), 0.28
 """Earlier than the other trainings of the sample, so that pages of the newest runs list the other trainings."""
 Say = Callable[[str], object]

@@ -26,7 +26,7 @@ from observability.metrics.media_forms import (
 from observability.metrics.trade_offs import MAX_LEVELS
 
 MAX_FILES = 100
-"""Files that are measured, evenly spaced in the order of their paths."""
+"""Maximum number of files that are measured, evenly spaced in the order of their paths."""
 UNITS = {"psnr": "PSNR {} dB", "ssim": "SSIM {}", "snr": "SNR {} dB"}
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 PAIR_ROWS = 50_000
-"""Rows of each side that are searched for matches."""
+"""Maximum number of rows of each side that are searched for matches."""
 MAX_TIME_APART = timedelta(hours=1)
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 

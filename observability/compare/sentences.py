@@ -9,7 +9,7 @@ from observability.core.numerals import MINUS, change_in_words, with_si_prefix
 from observability.core.window import Slice
 
 NAMED_DIFFERENCES = 4
-"""Differences that the sentence names; the rest are counted."""
+"""Maximum number of differences that the sentence names; the rest are counted."""
 PROPER = ("ROC", "PR ", "F1", "R²", "Brier")
 LABELLED_SHARE_GAP = 0.05
 """A gap between the labelled shares that is mentioned."""

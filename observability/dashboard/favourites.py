@@ -10,7 +10,7 @@ import streamlit as st
 
 COOKIE = "observability-favourite-models"
 MAX_FAVOURITES = 50
-"""Favourites that are kept: a browser keeps 4 kB of a cookie."""
+"""Maximum number of favourites that are kept: a browser keeps 4 kB of a cookie."""
 HELD, CHANGED = "favourite-models", "favourite-models-changed"
 
 

@@ -12,7 +12,7 @@ from observability.metrics.form_decisions import FORM_DECISIONS, FormDecision, f
 from observability.records.values import new_record_id
 
 MAX_SHOWN_DECISIONS = 5
-"""Decisions that are shown."""
+"""Maximum number of decisions that are shown."""
 
 
 @dataclass(frozen=True)

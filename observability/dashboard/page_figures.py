@@ -39,7 +39,7 @@ from observability.server.access import Person
 LOG = logging.getLogger(__name__)
 SHELL = Path(__file__).parent / "shell.py"
 MAX_KEPT = 64
-"""Runs of pages whose figures are kept."""
+"""Maximum number of runs of pages whose figures are kept."""
 MAX_RERUNS = 2
 """Most runs of a page that asks to run again."""
 

@@ -12,9 +12,9 @@ Option = TypeVar("Option")
 A_PAGE = 100
 """Names of one page."""
 MOST_ROWS = 250
-"""Rows of the table behind a ranking of very many names, the first."""
+"""Maximum number of rows of the table behind a ranking of very many names, the first."""
 MOST_OPTIONS = 1000
-"""Choices that a box offers at most."""
+"""Maximum number of choices that a box offers."""
 
 
 def listed_names(names: Sequence[str], find: str, page: int) -> tuple[list[str], int]:

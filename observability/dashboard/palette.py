@@ -19,9 +19,9 @@ from observability.dashboard.frame import ask_to_share, view_target
 from observability.dashboard.scope import SPANS, Scope, scope_from_state
 
 MAX_OFFERED = 2_000
-"""Features and incidents that are offered; a model may have ten thousand columns."""
+"""Maximum number of features and incidents that are offered; a model may have ten thousand columns."""
 MAX_ACTIONS = 200
-"""Actions that are offered, open ones first: they are sent with every page."""
+"""Maximum number of actions that are offered, open ones first: they are sent with every page."""
 Item = dict[str, Any]
 
 

@@ -15,12 +15,12 @@ from observability.incidents.grouping import Incident
 
 COOKIE = "observability-read-incidents"
 MAX_READ = 250
-"""Incidents that are kept as read, the latest first: a browser keeps 4 kB of a cookie."""
+"""Maximum number of incidents that are kept as read, the latest first: a browser keeps 4 kB of a cookie."""
 KEY = "u"
 """The key that turns the chosen incident from unread to read, and back."""
 HELD, CHANGED, UNWRITTEN = "read-incidents", "read-incidents-changed", "read-incidents-unwritten"
 MAX_CHANGES = 20
-"""Changes of a session that are sent with a page; earlier changes were sent with earlier pages."""
+"""Maximum number of changes of a session that are sent with a page; earlier changes were sent with earlier pages."""
 ID_LENGTH = 12
 """Characters of an incident's id that are kept."""
 

@@ -16,7 +16,7 @@ from observability.dashboard.scope import scope_from_state
 from observability.dashboard.time_range import clear_dependent_boxes
 
 SHOWN = 24
-"""Values of a column that are offered; others are typed."""
+"""Maximum number of values of a column that are offered; others are typed."""
 
 
 @st.fragment

@@ -32,7 +32,7 @@ from observability.dashboard.components import page_component
 
 Cell = dict[str, Any]
 MAX_POINTS = 40
-"""Points of a sparkline; more are drawn as means of groups."""
+"""Maximum number of points of a sparkline; more are drawn as means of groups."""
 
 
 def column(

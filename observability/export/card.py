@@ -24,7 +24,7 @@ FORMS = "operations/trade_offs"
 ANALYSED = ("trust/fairness", "serving/slices", "trust/explanations", "trust/audits", FORMS)
 MAX_CARD_FINDINGS = 12
 MAX_OF_KIND = 6
-"""Analyses of one analyzer on a card, the worst: many groups leave the places of audits free."""
+"""Maximum number of analyses of one analyzer on a card, the worst: many groups leave the places of audits free."""
 
 
 def model_card_html(store: Store, name: str, now: datetime) -> str:

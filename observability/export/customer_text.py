@@ -12,7 +12,7 @@ from observability.investigation.outcome_facts import binary_score_text
 from observability.store.types.decision_items import DecisionItem
 
 MAX_INPUTS = 2
-"""Inputs that are named in each direction."""
+"""Maximum number of inputs that are named in each direction."""
 LONGEST_VALUE = 40
 REVIEWED = {"yes": "the prediction was wrong", "no": "the prediction was right", "label_wrong": "the recorded outcome is wrong"}
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MAX_ROWS = 200
-"""Rows of a figure's table in the file."""
+"""Maximum number of rows of a figure's table in the file."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ BLUE, ORANGE, GREY, LINE, INK = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9", "#10
 WIDTH, HEIGHT = 640, 150
 """Width and height of a chart by day, in pixels."""
 MAX_DOTS = 60
-"""Points that are drawn as dots on the line."""
+"""Maximum number of points that are drawn as dots on the line."""
 Point = tuple[str, float | None, float | None, float | None]
 """Day, value, low, high."""
 

@@ -38,7 +38,7 @@ FEW_AGREE = 0.2
 HARDLY = 0.02
 """Minimum probability that a label is wrong for it to be evidence against the label."""
 MIN_VOTES, MAJORITY = 3, 0.75
-"""Annotators of whom this share supports a label."""
+"""Minimum number of annotators, and the share of them that supports a label."""
 FAR_OUT = 4.0
 """Robust standard deviations from which a number is far outside its neighbours' labels."""
 

@@ -39,7 +39,7 @@ ANNOTATION_FIELDS = ("item", "annotator", "at", "label", "gold", "suggestion", "
 
 
 MAX_FRESH = 2_000
-"""Landed items without a label in the queue; the others follow as these are labelled."""
+"""Maximum number of landed items without a label in the queue; the others follow as these are labelled."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ALWAYS = Window("", EPOCH, EPOCH.replace(year=9999))
 MAX_STORED = 1_000_000
-"""Records of one project that are read."""
+"""Maximum number of records of one project that are read."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MAX_QUEUE = 20
 SAMPLE_ROWS = 20_000
-"""Labelled rows that are searched for suspect labels."""
+"""Maximum number of labelled rows that are searched for suspect labels."""
 COLUMNS = ("id", "model", "version", "at", "score", "decision", "label", "rank", "because")
 
 

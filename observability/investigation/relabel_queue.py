@@ -24,7 +24,7 @@ State = Literal["open", "done", "cancelled"]
 PEOPLE = 2
 """Annotators per prediction, each without the other's label."""
 MAX_ROWS = 5000
-"""Rows of a worksheet, oldest requests first."""
+"""Maximum number of rows of a worksheet, oldest requests first."""
 WORKSHEET_COLUMNS = ("id", "model", "at", "value", "annotator", "source", "note")
 """Columns of a worksheet before the inputs."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 WORD = re.compile(r"\S+")
 MAX_WORDS = 200
-"""Words of a text that are left out, from its beginning."""
+"""Maximum number of words of a text that are left out, from its beginning."""
 SECONDS = 60.0
 
 

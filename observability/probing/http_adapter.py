@@ -21,7 +21,7 @@ from observability.probing.probe_file import QUESTION, TOKEN, ProbeItem, ProbeSe
 MAX_RESPONSE = 1_000_000
 """Largest response, in bytes."""
 MAX_ANSWER = 4_000
-"""Characters of an answer that are kept."""
+"""Maximum number of characters of an answer that are kept."""
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 30.0
 """Longest wait between two tries, in seconds, whatever Retry-After says."""

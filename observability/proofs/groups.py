@@ -17,7 +17,7 @@ from observability.proofs.rows import (
 from observability.proofs.rows import column_in_view as column_of
 
 SAMPLE_ROWS = 20_000
-"""Rows of each side that the search for slices reads, those with the smallest `sample_order`."""
+"""Maximum number of rows of each side that the search for slices reads, those with the smallest `sample_order`."""
 
 
 def group_proof(finding: Finding, context: Context) -> str | None:

@@ -13,7 +13,7 @@ from observability.store.engine import Store
 from observability.store.types import decision_items
 
 MAX_VERDICTS = 500
-"""Verdicts that are read, newest first."""
+"""Maximum number of verdicts that are read, newest first."""
 
 
 @dataclass(frozen=True)

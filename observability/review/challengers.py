@@ -17,7 +17,7 @@ from observability.store.engine import Store
 
 Body = dict[str, Any]
 SHOWN = 12
-"""Significant differences on a card."""
+"""Maximum number of significant differences on a card."""
 
 
 def challengers(store: Store, week: Week) -> list[Body]:

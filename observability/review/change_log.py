@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DECISION = "decision"
 """The further field of an event that names the decision that it marks."""
 MAX_ENTRIES = 2000
-"""Newest entries of each record kind."""
+"""Maximum number of newest entries of each record kind."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from observability.detection.audit_history import flat_numbers
 Body = dict[str, Any]
 ANALYZER = "trust/fairness"
 MAX_AUDIT_RESULTS = 8
-"""Results of an audit that a frozen week keeps, in order of name."""
+"""Maximum number of results of an audit that a frozen week keeps, in order of name."""
 
 
 def criteria_status(findings: Sequence[Finding]) -> Body:

@@ -24,7 +24,7 @@ from observability.store.engine import Store
 
 EVER = Window("", FIRST, AFTER_LAST)
 EARLIER = 8
-"""Earlier frozen weeks that a new one reads."""
+"""Maximum number of earlier frozen weeks that a new one reads."""
 
 
 @dataclass(frozen=True)

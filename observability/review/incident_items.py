@@ -19,7 +19,7 @@ Body = dict[str, Any]
 HIGHER_IS_WORSE = {"low": True, "high": False}
 """Whether a higher value is worse, by the better side of the metric."""
 WITH_RECORDS = 7
-"""The format of frozen weeks from which on they have incidents of records."""
+"""The first format of frozen weeks that has incidents of records."""
 QUIET = frozenset(("input", "explanation", "dataset"))
 """Stages without an effect on outcomes yet."""
 BESIDE, AHEAD = 0.15, 0.6

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 Ask = Callable[[Aggregate, Window], "DataFrame"]
 MAX_STAKES = 10
-"""Incidents of a model whose stakes are computed, worst first."""
+"""Maximum number of incidents of a model whose stakes are computed, worst first."""
 MIN_SHARE_DIFFERENCE, MIN_ROWS = 0.05, 100
 """Minimum difference of a group's shares, and minimum predictions on each side."""
 WITHOUT_ERRORS = frozenset(("run", "arrival", "service", "energy"))
 """Stages of the pipeline whose faults make no answer wrong."""
 GROUPS = 4
-"""Groups that are named, largest difference first."""
+"""Maximum number of groups that are named, largest difference first."""
 OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
 
 

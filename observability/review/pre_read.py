@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 MAX_REASONS = 2
-"""Reasons of an item that a pre-read gives."""
+"""Maximum number of reasons of an item that a pre-read gives."""
 
 
 def pre_read_text(store: "Store", review: str, now: datetime, dashboard: str = "") -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 Ask = Callable[[Aggregate, Window], "DataFrame"]
 MAX_RANKED_INPUTS = 10
-"""Inputs that a frozen week keeps."""
+"""Maximum number of inputs that a frozen week keeps."""
 SAID = {
     "explanations": "Ranked by drift × importance (share of the mean absolute SHAP value this week).",
     "settings": "Ranked by drift × importance (from the settings; too few attributions are stored).",

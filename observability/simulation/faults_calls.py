@@ -21,7 +21,7 @@ INPUT_TOKENS, OUTPUT_TOKENS = "feature.input_tokens", "feature.output_tokens"
 MIN_SHARE = 0.02
 """Share of the calls that have the rarer level of a category to which a fault moves calls."""
 MAX_TOPICS = 20
-"""Levels of a category that counts as topics or kinds."""
+"""Maximum number of levels of a category that counts as topics or kinds."""
 
 
 def _changed_calls(plant: FramesPlant, column: str, change: "Callable[[DataFrame], DataFrame]") -> PlantedFrames:

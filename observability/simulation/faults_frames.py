@@ -32,7 +32,7 @@ AUDITS, GATE, DATASETS, EXPLANATIONS = "trust/audits", "serving/batch_gate", "da
 STORAGE, GUARD = "data/storage", "trust/live_guard"
 (OVERLAP,) = FURTHER["leakage"]
 MIN_ROWS = 50
-"""Rows of a batch from which a fault can be planted in it."""
+"""Minimum number of rows of a batch for a fault to be planted in it."""
 DUE = timedelta(hours=1)
 """How long after its last row a clean batch is due."""
 SCORES_AT_ONE = 0.5

@@ -32,7 +32,7 @@ Ask = Callable[[Records, Window], "DataFrame"]
 WEEK = timedelta(days=7)
 BUDGET = 0.0143
 ROUNDS = 2
-"""Rounds that have the fault."""
+"""Number of rounds that have the fault, the last ones."""
 WANTED = {SHIFT: "with numbers as answers ", SIMILAR: "with free texts as answers and no encoder ", RUBRIC: "with scores of a rubric "}
 """The requirements of a metric's fault on a set of questions, in words."""
 

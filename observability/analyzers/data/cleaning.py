@@ -39,7 +39,7 @@ from observability.stats.multiple_testing import benjamini_hochberg
 NAME = "data/cleaning"
 PAST_DAYS = 365
 NOTHING = 0.005
-"""Usual share below which a rule that drops (or changes) no rows now has no finding about that share."""
+"""If a rule usually drops (or changes) at most this share and has no such rows now, there is no finding about that share."""
 ENOUGH_ROWS = 1_000
 """From this many rows of a run, the variation between runs exceeds the sampling noise of one run."""
 CLEANINGS = Records("cleaning", ("rule", "at", "rows_in", "rows_changed", "rows_dropped", "dataset", "version", "groups", "extra"))

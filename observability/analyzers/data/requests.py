@@ -40,7 +40,7 @@ all rows."""
 BURST_TIMES = 3
 """A burst exceeds this multiple of the highest share of one subject in the month before."""
 LARGEST_GROUPS = 50
-"""Subjects whose near copies are counted around the middles of their largest cells."""
+"""Number of subjects whose near copies are counted around the middles of their largest cells."""
 DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
 """Rise of the share of one score for `watch` and `act`."""
 DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0

@@ -18,7 +18,7 @@ from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME, METRIC = "serving/call_drift", "call_psi"
 MAX_CALLS = 20_000
-"""Maximum number of calls that are read per side."""
+"""Maximum number of calls that are compared on each side."""
 FIELDS = ("id", "at", "status", "prediction", "extra")
 
 

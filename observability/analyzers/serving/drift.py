@@ -47,7 +47,7 @@ from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "serving/drift"
 STABLE, BELOW_PSI = "is stable: PSI", "moved, but less than the limit of the PSI: PSI"
-"""Words for a column below the limit of the PSI, and for such a column whose mean moved beyond the limit of means."""
+"""Words for a column whose PSI is below the limit: if its mean is stable too, and if its mean moved beyond its limit."""
 
 
 Verdict = ChangeVerdict[DistributionChange]

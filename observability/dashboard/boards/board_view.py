@@ -28,7 +28,7 @@ from observability.server.access import may_do_somewhere
 
 OPENED = "dashboard-opened"
 HEIGHT = 330
-"""Pixels of the place that is kept for a figure while it is computed."""
+"""Height in pixels of the place that is kept for a figure while it is computed."""
 
 
 def begin_in_own_scope(page: str) -> None:

@@ -38,7 +38,7 @@ EVIDENCE_PAGES = {
 NO_ACTION = "No action"
 DAYS_UNTIL_DUE = 14
 MAX_WORDS = 45
-"""Words of a source's evidence on the first screen; the table has all of them."""
+"""Maximum number of words of a source's evidence on the first screen; the table has all of them."""
 
 
 def suspected_source(here: CasePage) -> None:

@@ -22,7 +22,7 @@ from observability.investigation.logged_content import LoggedText
 from observability.investigation.word_effects import WordEffects
 
 MAX_CHARACTERS = 4000
-"""Characters of a text that the page shows; the record has all of them."""
+"""Maximum number of characters of a text that the page shows; the record has all of them."""
 MIN_COLOURED_EFFECT = 0.05
 """Part of the largest effect from which a word is coloured."""
 

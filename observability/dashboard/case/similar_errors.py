@@ -22,7 +22,7 @@ from observability.investigation.expected_error import SimilarScores
 
 PAD = "\u2003"
 NAMED_FROM = 10
-"""Rows of a period from which its rate is named."""
+"""Minimum number of rows of a period for its rate to be named."""
 TREE = (
     column("what", "Node", strong=True),
     column("rate", "Errors", width="14rem", help="Error rate on labelled rows held out from the tree, with its 95 % interval"),

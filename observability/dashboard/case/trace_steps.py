@@ -22,7 +22,7 @@ from observability.dashboard.widgets import cut_note, plain_paragraph
 
 MAX_STEPS, MAX_TRACES = 200, 5
 MAX_CALLS = 20_000
-"""Calls of a model among which traces are looked for."""
+"""Maximum number of calls of a model among which traces are looked for."""
 SPAN_ID = re.compile(r"([0-9a-f]{32})-[0-9a-f]{16}")
 """The id of a prediction that came as a span (server/otlp_traces.py)."""
 OPERATION, SERVICE = "feature.operation", "feature.service"

@@ -12,7 +12,7 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
 MAX_ANNOTATORS = 30
-"""Annotators that are drawn."""
+"""Maximum number of annotators that are drawn."""
 
 
 def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None = None) -> go.Figure:

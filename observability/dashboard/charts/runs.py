@@ -22,7 +22,7 @@ ALL_ROWS, LABEL_HEIGHT = 560, 14
 REACHES = (0.5, 1.0, 2.0, 3.0)
 """Doublings at which the colors of the map of ranks may end."""
 MAX_LEVEL_NAMES = 4
-"""Axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
+"""Maximum number of axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
 LONGEST_RANK = 22
 DASHES = {"held out": ("solid", "dash"), "training": ("dot", "dashdot")}
 """Line styles by part of the data: for the first runs, and for the runs after them, for which the colours begin again."""

@@ -48,9 +48,9 @@ DRAWN = {
 """Name and unit of the drawn value of a batch, by the metric of its finding."""
 BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_from", "captured_to"))
 MAX_NAMED = 4
-"""Batch records of one name that are linked."""
+"""Maximum number of batch records of one name that are linked."""
 MAX_SEARCHED = 50
-"""Newest batches of a source among which one with column statistics is looked for."""
+"""Maximum number of newest batches of a source among which one with column statistics is looked for."""
 HOW = """import observability as obs
 log = obs.Logger()
 log.batch(batch="2026-03-02", source="clinic", rows=1000, rejected_rows=12,

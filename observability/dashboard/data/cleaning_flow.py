@@ -16,7 +16,7 @@ from observability.metrics.audited_data import PROPOSED
 KEPT = "kept"
 COLUMNS = ["group", "outcome", "rows"]
 MAX_GROUPS = 6
-"""Groups of one rule that a flow names."""
+"""Maximum number of groups of one rule that a flow names."""
 
 
 def rule_chain(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:

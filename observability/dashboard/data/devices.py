@@ -54,7 +54,7 @@ ANALYZERS = (judged.NAME, judged_batches.NAME)
 METRICS = (OUTSIDE, NULLS, STUCK, SATURATED, "batch_mean", "batch_std")
 MAX_TABLE_ROWS = 100
 MAX_DRAWN = 60
-"""Devices that the heat map draws, the most urgent first."""
+"""Maximum number of devices that the heat map draws, the most urgent first."""
 HOW = """import observability as obs
 log = obs.Logger()
 log.batch(batch="d7 2026-03-02", source="greenhouse", device="d7", rows=1440, rejected_rows=2,

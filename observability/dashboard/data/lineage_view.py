@@ -48,7 +48,7 @@ MAX_OFFERED = 300
 DEPTH = 6
 """Links that are followed in each direction."""
 MAX_SIBLINGS = 6
-"""Things of one kind that are drawn beside one thing."""
+"""Maximum number of things of one kind that are drawn beside one thing."""
 COLUMNS = (
     column("thing", "Name", strong=True),
     column("kind", "Kind", short=True),

@@ -32,7 +32,7 @@ from observability.store.types.asked_questions import AskedQuestions
 HOW = """python -m observability audit-storage people.parquet --quasi age,zip --sensitive income
 python -m observability audit-storage --model loan      # its reference, with the answers of its file before and after"""
 MAX_TABLE_ROWS = 30
-"""Columns and questions that a table shows."""
+"""Maximum number of columns and questions that a table shows."""
 FRESHNESS = (
     column("dataset", "Dataset", strong=True),
     column("versions", "Versions", align="right", phone=False),

@@ -18,7 +18,7 @@ from observability.server.access import Person, may_do, require_action
 from observability.server.access_settings import NO_ROLE
 
 MAX_AUDIT_ENTRIES = 200
-"""Entries of the audit log that the table shows."""
+"""Maximum number of entries of the audit log that the table shows."""
 ENTRY_COLUMNS = (
     column("at", "Time (UTC)", strong=True),
     *plain_columns(author="Who", does="Did", what="What"),

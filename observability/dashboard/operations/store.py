@@ -17,7 +17,7 @@ from observability.dashboard.widgets import answer_or_error, csv_button, plain_p
 from observability.store.types.erasing import forgotten_lines
 
 MAX_VERSIONS = 3
-"""Versions of the product whose changes the page lists."""
+"""Maximum number of versions of the product whose changes the page lists."""
 MODEL_COLUMNS = (
     column("model", "Model", strong=True),
     column("task", "Task", phone=False),

@@ -39,7 +39,7 @@ SETTINGS_COLUMNS = (
 
 def fleet_step(room: ReviewPage) -> None:
     """One row per model, and the settings of the week."""
-    models = sorted(room.body["models"], key=lambda part: part["served"] == 0)  # those that served nothing stand last
+    models = sorted(room.body["models"], key=lambda part: part["served"] == 0)  # models that served nothing stand last
     draw_table("fleet", "The fleet in this week", FLEET, [_fleet_row(room, part) for part in models])
     rows = [_settings_row(part) for part in models]
     with st.expander("Settings and limits of the week", icon=":material/tune:"):

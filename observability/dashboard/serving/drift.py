@@ -21,10 +21,10 @@ BEYOND = 0.05
 """From this share on, values beyond the reference's range are noted."""
 
 MOST_BY_DAY = 39
-"""Columns whose days are drawn, those that drifted most."""
+"""Maximum number of columns whose days are drawn, those that drifted most."""
 DAYS_HELP = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
 MOST_LINES = 5
-"""Claims besides the PSI that have a line of their own above the bars."""
+"""Maximum number of claims besides the PSI that have a line of their own above the bars."""
 
 
 def drift_summary(found: Sequence[Finding]) -> str:

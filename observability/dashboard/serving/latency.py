@@ -34,7 +34,7 @@ from observability.metrics.traffic import (
 HOW_MEASURED = f"{PERCENTILE_WORDS} Errors and rejections are excluded, timeouts included. The p99 interval needs 500 responses."
 FIELDS = {"replica": "Replica", "version": "Version", "device": "Device"}
 MAX_SENTENCES = 3
-"""Claims above the charts."""
+"""Maximum number of claims above the charts."""
 MAX_LEVELS = 50
 
 

@@ -27,7 +27,7 @@ from observability.metrics.token_prices import call_cost, call_currency, cost_co
 
 MAX_ROUTES = 50
 MAX_CALLS = 20_000
-"""Calls of a model whose labels are looked for."""
+"""Maximum number of calls of a model whose labels are looked for."""
 LABELS = Records("label", ("id", "value"), ever=True, rows=10 * MAX_CALLS)
 TRAFFIC = columns_on_phone(
     "model route calls",
