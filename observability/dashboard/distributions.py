@@ -22,7 +22,7 @@ from observability.stats.edges import atom_bins
 from observability.stats.scores import SCORE_EDGES
 
 STEPS = 25
-"""Half of the equal widths that stored edges have (stats/edges.py), so that their ends are stored edges."""
+"""Number of drawn steps: half the number of equal widths in stored edges (stats/edges.py), so that steps end at stored edges."""
 MAX_LEVELS = 15
 MISSING = (NULL, NAN, ABSENT, WRONG_TYPE)
 

@@ -27,7 +27,7 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
     """
     from observability.dashboard import load
 
-    import_module("scipy.stats")  # half a second that the first page with a test of significance would wait for
+    import_module("scipy.stats")  # takes half a second, for which the first page with a test of significance would wait
     with contextlib.suppress(Exception):
         health.store_status(holder.store)  # counted once, so that the first status over HTTP does not wait
     seen: tuple[int, datetime] | None = None

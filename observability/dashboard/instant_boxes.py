@@ -1,4 +1,4 @@
-"""A box for a day and one for a time of it, in a time zone, which together name an instant. The day that ends a range is included in it."""
+"""A box for a day and a box for a time of this day; together with a time zone they name an instant. A range includes its last day."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo

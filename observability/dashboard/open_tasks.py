@@ -125,8 +125,8 @@ def equal_incidents(chosen: Sequence[Incident], found: Sequence[Incident]) -> li
 
 @st.dialog("Incident", width="medium")
 def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does: str) -> None:
-    """The forms of some incidents, worst first. equal: the same of other models. does: the action that is open at first. Incidents of
-    models about which the person may not write are left out, and counted.
+    """The forms of some incidents, worst first. equal: the equal incidents of other models. does: the action that is open at first.
+    Incidents of models about which the person may not write are left out, and counted.
     """
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     for incident in chosen:

@@ -18,7 +18,7 @@ CASE_FILE = "case-"
 
 
 def noted_download(name: str, data: Callable[[], str | bytes]) -> Callable[[], str | bytes]:
-    """A function that makes a file and notes that it left. It keeps who asked for it, and about which model, as they are now."""
+    """A function that makes a file and notes that it left. The function remembers who asks for the file now, and for which model."""
     person = current_person()
     recipient = person.name if person.source != "here" else str(st.session_state.get(NAME_KEY) or SOMEBODY)
     chosen = st.session_state.get("model")

@@ -14,7 +14,7 @@ from observability.dashboard.state_cache import owned_store
 from observability.server.replica import Replica, current_replica
 
 SAVED = "saved-at-owner"
-"""Session key: when the owner last took something that this session saved, by the owner's clock."""
+"""Session key: the time, by the owner's clock, at which the owner last accepted something that this session saved."""
 LATE = 4
 """A page warns if a state is older than this multiple of the seconds between two states."""
 

@@ -47,7 +47,9 @@ def current_person() -> Person:
 
 @contextlib.contextmanager
 def on_behalf_of(person: Person) -> Iterator[None]:
-    """Let this code read the store as a person may, whoever is signed in; without sign-in it only matters whether it is for a file."""
+    """Let this code read the store with a person's rights, whoever is signed in. Without sign-in, only the purpose counts: whether it is
+    for a file.
+    """
     token = _ON_BEHALF.set(person)
     try:
         yield

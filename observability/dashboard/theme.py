@@ -24,9 +24,9 @@ TONES = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": NEUTRAL}
 LONG_TITLE = 34
 """Characters of an axis title that a phone shows on one line."""
 LINE = 26
-"""Characters of a line of a longer title, about."""
+"""Approximate number of characters per line of a longer title."""
 AROUND, CHARACTER = 60, 6
-"""Pixels above and below the axis that goes up, and of a character of its title, about."""
+"""Approximate pixels above and below the vertical axis, and pixels per character of its title."""
 PERCENT = ",.3~%"
 """Format of shares on an axis: 2.5% between 2% and 3%, and 2% without decimals."""
 DATES: dict[str, Any] = {"locale": "en-GB", "locales": {"en-GB": {"format": {"dayMonth": "%-d %b", "dayMonthYear": "%-d %b %Y"}}}}

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 REFERENCE_ROWS, ERROR_ROWS, BACKGROUND_ROWS = 1000, 500, 100
 MIN_STEP_ROWS, MAX_STEP_ROWS, FIRST_STEP_ROWS = 100, 5000, 500
-"""Rows of one step: the fewest, the most, and while the speed of the model is unknown."""
+"""Number of rows of one step: minimum, maximum, and the number while the speed of the model is unknown."""
 STEP_CELLS = 2_000_000
 """Inputs of all rows of one step, at most: of a model of thousands of features fewer rows are explained at once."""
 STEP_SECONDS = 5.0

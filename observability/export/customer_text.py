@@ -53,7 +53,7 @@ def _prediction_sentence(row: Row) -> str:
 
 
 def _outcome_sentence(row: Row) -> str:
-    """The recorded outcome, and how the prediction stands to it."""
+    """The recorded outcome, and how the prediction compares with it."""
     if row.label is None:
         return "No outcome is recorded yet, so it is not known whether the prediction was right."
     said = f"The recorded outcome is {outcome_words(row.model, row.label.value)} ({formatting.format_day(row.label.at)})"

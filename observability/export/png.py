@@ -67,7 +67,7 @@ def _places(part: ET.Element, scale: float) -> list[Place]:
 
 
 def _stretches(places: list[Place], dash: list[float]) -> list[list[Place]]:
-    """The drawn parts of a line: all of it without a dash, else every second stretch along it."""
+    """The drawn parts of a line: the whole line without a dash, else every second stretch."""
     if not dash:
         return [places]
     found: list[list[Place]] = []

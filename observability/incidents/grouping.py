@@ -424,7 +424,7 @@ def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
 def details_that_are_new(lead: Finding, rest: Sequence[Finding]) -> list[Finding]:
     """The findings about harm (`HARM`) beside the lead of an incident whose news is new or worse; empty where the lead's own is.
 
-    Columns move on while a drift stands, in most weeks another one, so a move is not among them.
+    While a drift is ongoing, another column moves in most weeks, so moves of columns are left out.
     """
     if lead.news in FRESH:
         return []

@@ -40,7 +40,7 @@ class CaseInProgress:
     def part(self, name: str) -> Any:
         """A part by name (`parts`); None if it fails, with a sentence in `why[name]`."""
         if name not in self.known:
-            self.known[name] = None  # a part that requests itself gets None
+            self.known[name] = None  # set first, so that a part that requests itself gets None
             try:
                 self.known[name] = self.parts[name](self)
             except ObservabilityError as error:

@@ -18,7 +18,7 @@ from observability.stats.interval import rate_interval
 
 NAME, METRIC = "data/personal_data", "personal_data_share"
 ROWS, MIN_TEXTS, TEXT_CHARACTERS = 2_000, 100, 2_000
-"""Predictions of the sample; texts of a column from which it is judged; characters of a text that are read."""
+"""Number of predictions in the sample; minimum number of texts to judge a column; maximum number of characters read of a text."""
 SEARCHED = "e-mail addresses, phone, card and account numbers, national identifiers"
 
 

@@ -1,4 +1,4 @@
-"""Dashboards as they are stored: records of the kinds `dashboard` and `pin`. The newest value of each field counts."""
+"""Stored dashboards: records of the kinds `dashboard` and `pin`. The newest value of each field counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

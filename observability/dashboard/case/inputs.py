@@ -109,7 +109,7 @@ def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS
     flagged = [each for each in named if each.flagged][:MAX_FLAGGED]
     shown = [*flagged, *(each for each in named if each not in flagged and not each.flagged)][:most]
     rows = [_input_row(each, week_scope(here)) for each in shown]
-    for row in rows:  # beside the figure there is no room for a column of flags: they stand under the names
+    for row in rows:  # beside the figure there is no room for a column of flags, so flags stand under the names
         cells = row["cells"]
         if "s" in cells["flag"]:
             cells["feature"] |= {"s": cells["flag"]["s"], "sub": cells["flag"]["t"]}

@@ -134,7 +134,7 @@ def known_contrast(held: OpenedCase) -> AttributionContrast | None:
     with held.lock, store.snapshot():
         found = held.look.known.get(COMPUTED) or known_attributions.logged_or_stored_contrast(store, row)
         if found is None:
-            with suppress(ObservabilityError):  # nobody asked the model yet, and without a worker nobody does now
+            with suppress(ObservabilityError):  # the model was not asked yet, and cannot be asked without a worker
                 found = held.look.known[COMPUTED] = score_explanation.computed_attributions(store, row, None, None)
         return found
 
@@ -198,7 +198,7 @@ def _computed_once(held: OpenedCase, name: str, ask: Callable[[], Answer]) -> An
 
 
 def offline_twin(held: OpenedCase) -> Twin | None:
-    """The same request as it was logged offline; for an offline record, as it was logged online. None if it was not logged there."""
+    """The offline record of the same request; for an offline record, the online record. None if there is none."""
     row = held.look.row
     return _computed_once(
         held,

@@ -76,8 +76,8 @@ def _known_effects(here: CasePage, text: LoggedText) -> tuple[WordEffects | None
 
 
 def _draw_text(here: CasePage, text: LoggedText, found: WordEffects | None, name: str) -> None:
-    """Draw the text with its words coloured by their effects, and the meaning of the colours. name: part of its keys, for it is drawn
-    twice in a run.
+    """Draw the text with its words coloured by their effects, and the meaning of the colours. name: a part of its keys, because the text is
+    drawn twice in a run.
     """
     shown = text.text[:MAX_CHARACTERS]
     top = max((abs(effect) for *_, effect in found.words), default=0.0) if found else 0.0

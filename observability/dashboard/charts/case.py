@@ -11,7 +11,7 @@ from observability.dashboard.charts import layout
 from observability.dashboard.charts.time import add_line, horizontal_line, interval_band
 
 UP, DOWN = theme.WATCH, theme.PRIMARY
-"""Colours of positive and negative attributions; each bar shows its sign too."""
+"""Colours of positive and negative attributions. The sign is also written beside each bar."""
 
 
 def attribution_waterfall(frame: pd.DataFrame, *, unit: str) -> go.Figure:

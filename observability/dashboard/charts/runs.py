@@ -18,7 +18,7 @@ visible.
 """
 MAX_STEPS, MAX_RANKS, MAX_CELLS = 240, 64, 1500
 ALL_ROWS, LABEL_HEIGHT = 560, 14
-"""Pixels that the rows of all ranks take, where they may be so low, and that a label of a row needs."""
+"""Height in pixels of all ranks' rows together, if the rows may be that low; height that the label of a row needs."""
 REACHES = (0.5, 1.0, 2.0, 3.0)
 """Doublings at which the colors of the map of ranks may end."""
 MAX_LEVEL_NAMES = 4

@@ -17,8 +17,8 @@ VIEWS = "`SELECT * FROM view_columns` lists the views with their columns; docs/v
 
 
 def query_form() -> None:
-    """Draw the box of the query, filled in by a link, and run it where the person asks for it. Stops the page for people who may not
-    query.
+    """Draw the box of the query, which a link may fill in, and run the query when the person asks for it. Stops the page for people who may
+    not query.
     """
     if not may_do(sign_in.current_person(), "query"):
         empty_states.stop_with_empty_state(

@@ -59,7 +59,7 @@ ROWS_AT_END = re.compile(r"(?<=[%\d]) (?:of|on|over) [\d,]+ (?:labelled |sampled
 WHOLE_WORDS, MIN_WORDS = 16, 5
 """Most words of a headline, and fewest words that a longer headline is cut to."""
 DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))
-"""Words that a shortened headline does not end with."""
+"""Words that a shortened headline must not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
 
