@@ -80,7 +80,8 @@ class Logger:
     """Writes records to the landing folder of `home` (else OBSERVABILITY_HOME, else `.observability` in the current folder).
 
     With `url` and `token` they go to a collector on another host instead: they are written to a spool on this disk (the folder `spool`, by
-    default `outbox` in the home, at most `spool_bytes`) and sent in the background, each stored once, also after a restart of either side.
+    default `outbox` in the home, at most `spool_bytes`) and sent in the background. Each record is stored once, also after a restart of
+    either side.
 
     Methods take the fields of their kind as keywords. `at` defaults to now; datetimes need an offset. A field that is None is left out, one
     that is not listed is kept as an extra. Ids and names are written as text: 3 is "3". The methods return True once the record is written

@@ -242,7 +242,9 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
 
 
 def keep_findings_over_runs(holder: process_lock.Owner) -> None:
-    """Take over the findings of the last run, and let the owner write those of this one beside the store when it closes it."""
+    """Take over the findings of the last run, and let the owner write the findings of this run beside the store when the owner closes the
+    store.
+    """
     from observability.monitoring.kept_findings import kept_findings_of
 
     kept = kept_findings_of(holder.store, len(holder.store.catalog().models))
@@ -253,7 +255,7 @@ def keep_findings_over_runs(holder: process_lock.Owner) -> None:
 def app_parts() -> dict[str, Any]:
     """Routes, middleware and lifespan for `st.App`, in one process and port.
 
-    The pages' modules are imported before Streamlit's runtime exists; its warnings that their caches are kept in memory are suppressed.
+    The pages' modules are imported before Streamlit's runtime exists; Streamlit's warnings that caches are kept in memory are suppressed.
     """
     downloads.keep_download_ids()
     leave_imports_out_of_collections()

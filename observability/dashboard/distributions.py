@@ -57,8 +57,8 @@ def histogram_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame
     """Both sides of a number on the same few steps: step (in words), low, high, reference, current (shares of the values), n_reference,
     n_current.
 
-    Steps are whole groups of stored bins, so no count is split. For a number with many values they have equal width between the reference's
-    0.5 % and 99.5 % points, with an outer step on each side for everything beyond, drawn as wide as the others.
+    Steps are whole groups of stored bins, so no count is split. For a number with many values, steps have equal width between the
+    reference's 0.5 % and 99.5 % points. An outer step on each side, drawn as wide as the others, holds everything beyond.
     """
     cuts, group, outer = drawn_steps(edges)
     names = [f"{formatting.format_number(low)} to {formatting.format_number(high)}" for low, high in itertools.pairwise(cuts)]

@@ -220,8 +220,8 @@ def choose_preset(span: Span) -> None:
 
 def change_date(key: str, start: datetime | None, end: datetime | None, length: timedelta | None, chosen: datetime | None) -> None:
     """Set the date that was changed in its boxes; the other stays, as its own boxes hold it: both may have been changed before the page was
-    drawn again. If both were empty, or the window would become more than twice as long as the relative one chosen before, the other date
-    is set so that the window has that length, unless it was changed too.
+    drawn again. If both were empty, or the window would become more than twice as long as the relative one chosen before, the other date is
+    set so that the window has the length of the relative one, unless the other date was changed too.
     """
     shown = end if key == "from" else start
     other = instant_in_boxes("to" if key == "from" else "from", shown, ends=key == "from", zone=time_zone.shown_zone())

@@ -195,8 +195,9 @@ def incident_urgency(incident: Incident) -> tuple[int, bool]:
 
 
 def incident_order(incident: Incident) -> tuple[tuple[int, bool], bool, bool, int, float, str]:
-    """Sort key: the most urgent first (`urgency`), then what is critical and acknowledged before warnings, what goes on after what is new,
-    then by the number of stages of the pipeline that it reaches, and the highest rank of its findings of that severity.
+    """Sort key: the most urgent first (`urgency`). Among equally urgent incidents, acknowledged critical ones come before warnings, and new
+    ones before ongoing ones; then the number of reached stages of the pipeline decides, then the highest rank of the findings of that
+    severity.
     """
     worst = [finding.rank for finding in incident.findings if finding.severity == incident.severity]
     reach = len({pipeline_stage(finding) for finding in incident.findings})
@@ -308,9 +309,9 @@ def explains_group(
     """Whether causes that precede a group explain it: always for mere consequences, under conditions for a drop of scores or outcomes.
 
     A slice of a feature needs the same feature or the same onset. A drop needs a cause that is as severe or began at the same time.
-    Shifted inputs explain it where the scores shifted too, else where an estimate from the inputs predicts a good part of it, and without
-    an estimate where the importance of the inputs suffices for a drop of that size. A drop in rows of swapped levels follows from the
-    swap.
+    Shifted inputs explain a drop if the scores shifted too. Otherwise an estimate from the inputs has to predict a good part of the drop;
+    without an estimate, the importance of the inputs has to suffice for a drop of that size. A drop in rows of swapped levels follows from
+    the swap.
     """
     at_once = share_onset(group, causes)
     if any(follows_level_swap(finding, cause) for finding in group for cause in causes):

@@ -37,8 +37,8 @@ class PairedVersions:
 
 
 def compare_paired(store: "Store", model: Model, metric: str, since: Week, now: Week, part: Slice | None = None) -> PairedVersions | None:
-    """Compare the version that was introduced since with the version that served in the week `since`, on rows of the week `now` (or of a
-    slice in it), as known at the end of that week.
+    """Compare a newer version with the version that served in the week `since`, on rows of the week `now` (or of a slice in it). Only what
+    was known at the end of the week `now` counts.
 
     None if no other version is active, or the older one has no matching rows and cannot be replayed.
     """

@@ -1,8 +1,8 @@
 """The clean log that faults are planted on.
 
-A base is a model's reference, rows to draw clean days from, and how it is registered. Each row of a day is one of the base's rows (or a new
-one, where the base can make them) with a new id, a time of the day, and the arrival times of the prediction and its label. The same seed
-gives the same days, whatever is planted on them.
+A base is a model's reference, rows to draw clean days from, and how it is registered. Each row of a day is a row of the base, or a new row
+if the base can make rows. It gets a new id, a time of the day, and the arrival times of the prediction and its label. The same seed gives
+the same days, whatever is planted on them.
 """
 
 from collections.abc import Callable

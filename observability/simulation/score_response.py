@@ -1,7 +1,7 @@
 """How a model's score responds to a changed input.
 
 A planted fault in an input must change the score as well. The model itself is not run: an additive model of the score (on the logit scale
-of a classifier) is fitted to the model's own log, by backfitting on about 20 bins a number and the levels of a category. The simulated
+of a classifier) is fitted to the model's own log, by backfitting on about 20 bins per number and on the levels of categories. The simulated
 change has the right direction and about the right size.
 """
 

@@ -1,9 +1,9 @@
 """Estimates the errors of scores without labels by a second model that is fitted on the reference's errors (direct loss estimation).
 
-A LightGBM regressor predicts the absolute error (on request also the squared error) from the features and the score. It is fitted on all of
-the reference for the rows to estimate, and five times on four fifths of it for the fifth left out, so that estimates of known errors can be
-compared with the measured errors. If times are given, the fifths are consecutive periods. Like every estimate from inputs alone it
-cannot detect concept drift. Source: the method is NannyML's DLE (documentation, "How it works, direct loss estimation").
+A LightGBM regressor predicts the absolute error (on request also the squared error) from the features and the score. One fit on all of the
+reference estimates the requested rows. Five more fits, each on four fifths of the reference, estimate the fifth left out, so that these
+estimates can be compared with the measured errors. If times are given, the fifths are consecutive periods. Like every estimate from inputs
+alone it cannot detect concept drift. Source: the method is NannyML's DLE (documentation, "How it works, direct loss estimation").
 """
 
 import os

@@ -1,8 +1,9 @@
 """Exchanges tables and files with a job through a private temporary folder. The job's output is read as untrusted data.
 
 The parent writes `inputs.json`, `<n>.arrow` and `<n>.<ending>`; the job writes `answer.json`, `out-<n>.arrow` and `out-<n>.bin`. The parent
-reads the output only through the folder handle that it opened before the job began, only from regular files of bounded size, only flat
-uncompressed columns of numbers, booleans, times and text. Therefore the output is not larger in memory than its files.
+reads the output only through the folder handle that it opened before the job began. It accepts only regular files of bounded size, and
+tables only with flat uncompressed columns of numbers, booleans, times and text. Therefore the output is not larger in memory than its
+files.
 """
 
 import json

@@ -2,9 +2,9 @@
 
 Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before; the batch of
 a device with enough past is compared with that device's batches. An overdue batch is reported as an open gap. If a source has six
-devices, the rejection rate, rows and delay (median and 95 % quantile) of each device are also compared with the other devices, so that a
-device that was always worse is reported. Batches name no model, so the findings have no model, and the owner's limit of a metric is the
-strictest that any model's settings state.
+devices, each device is also compared with the other devices: rejection rate, rows and delay (median and 95 % quantile). So a device that
+was always worse is reported. Batches name no model, so the findings have no model, and the owner's limit of a metric is the strictest that
+any model's settings state.
 """
 
 from collections.abc import Iterator
