@@ -112,7 +112,9 @@ def test_a_run_whose_steps_are_all_read_is_compared_step_by_step(tmp_path: Path)
         load(store, tmp_path, lines)
         (run,) = judged_runs(store.ask, "", END).runs
         exact, blocks = ranks_of(run), times_from_blocks(store.ask(QUESTION, WINDOW))
-        of_records = ranks_from(phase_times(store.ask(replace(QUESTION, blocks=False), WINDOW)))
+        of_phases = phase_times(store.ask(replace(QUESTION, blocks=False), WINDOW))
+    assert of_phases is not None
+    of_records = ranks_from(of_phases)
     assert exact is not None and blocks is not None and of_records is not None
     assert set(exact.counts) == {1} and np.array_equal(exact.own, of_records.own)
     assert figures(blocks) == pytest.approx(figures(exact), rel=1e-5)
@@ -187,3 +189,39 @@ def test_removed_steps_leave_no_blocks_and_the_others_are_those_of_what_is_left(
         store.load_landing()
         with store.cursor() as cursor:
             assert not cursor.execute("SELECT run FROM rank_blocks UNION ALL SELECT run FROM rank_blocks_due").fetchall()
+
+
+@pytest.mark.parametrize("sample", [False, True])
+def test_a_removed_model_or_sample_leaves_neither_blocks_nor_notes_of_its_runs(tmp_path: Path, sample: bool) -> None:
+    """A note of the removed run waits, as after a process that died; the run of the other model keeps its blocks."""
+    lines = {name: [line | {"run": name} for line in lines_of(4, 700, seed)] for seed, name in enumerate(("removed", "stays"), 7)}
+    with open_store(tmp_path / "home", threads=1) as store:
+        for name, steps in lines.items():
+            own = sample and name == "removed"
+            begin = {"kind": "run", "run": name, "at": START.isoformat(), "event": "start", "model": f"model of {name}"}
+            first = {
+                "kind": "prediction",
+                "id": name,
+                "at": START.isoformat(),
+                "model": f"model of {name}",
+                "features": {"a": 1},
+                "score": 0.5,
+            }
+            path = tmp_path / "lines.jsonl"
+            path.write_text("\n".join(map(json.dumps, [begin, first, *steps])), encoding="utf-8")
+            assert store.load_files([path], LoadDefaults(version="1", sample=own)).rejected == 0
+        before = store.ask(QUESTION, WINDOW)
+        assert set(before["run"]) == {"removed", "stays"}
+        with store.write() as writer:
+            writer.execute("INSERT INTO rank_blocks_due VALUES ('removed', 0, 3)")
+        if sample:
+            store.remove_sample()
+        else:
+            store.remove_model("model of removed")
+        with store.cursor() as cursor:
+            left = cursor.execute("SELECT run, 'kept' FROM rank_blocks UNION SELECT run, 'due' FROM rank_blocks_due").fetchall()
+        assert left == [("stays", "kept")]
+        expected = before[before["run"] == "stays"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(store.ask(QUESTION, WINDOW), expected)
+        store.load_landing()
+        pd.testing.assert_frame_equal(store.ask(QUESTION, WINDOW), expected)

@@ -84,6 +84,13 @@ def _write_blocks(writer: Cursor, run: str, blocks: list[int], changed: pa.Table
 
 
 def drop_blocks_without_steps(writer: Cursor) -> None:
-    """Delete the summaries of blocks whose records were removed, and note the others, which may have lost some."""
-    writer.execute(f"DELETE FROM rank_blocks WHERE (run, block) NOT IN (SELECT run, step // {BLOCK} FROM steps)")
-    writer.execute("INSERT INTO rank_blocks_due SELECT run, min(block), max(block) FROM rank_blocks GROUP BY run")
+    """Delete the summaries of blocks whose records were removed and the notes of such runs, and note the blocks that lost some records."""
+    steps = f"SELECT run, step // {BLOCK} AS block, count(*) AS held FROM steps WHERE {OF_RANKS} GROUP BY ALL"
+    writer.execute(f"CREATE OR REPLACE TEMP TABLE steps_left AS {steps}")
+    writer.execute("DELETE FROM rank_blocks WHERE (run, block) NOT IN (SELECT run, block FROM steps_left)")
+    writer.execute("DELETE FROM rank_blocks_due WHERE run NOT IN (SELECT run FROM steps_left)")
+    writer.execute(
+        """INSERT INTO rank_blocks_due SELECT run, min(block), max(block) FROM rank_blocks JOIN steps_left USING (run, block)
+        WHERE records <> held GROUP BY run"""
+    )
+    writer.execute("DROP TABLE steps_left")
