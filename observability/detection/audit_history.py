@@ -72,6 +72,11 @@ class StoredAudit:
         return _number(self.headline.get("value"))
 
     @property
+    def point(self) -> float | None:
+        """The `at` of its headline as a number, such as the attacker's budget; None for another form."""
+        return _number(self.headline.get("at"))
+
+    @property
     def low(self) -> float | None:
         """The lower end of its interval."""
         return _number(self.headline.get("low"))

@@ -312,9 +312,15 @@ def form_results(listed: Any) -> Iterator[FormResult]:
         known: dict[str, Any] = {name: row[name] for name in TEXTS if isinstance(row.get(name), str)}
         known |= {name: value for name in NUMBERS if (value := _finite(row.get(name))) is not None}
         known |= {name: int(value) for name in COUNTS if (value := _finite(row.get(name))) is not None}
-        slices = [each for each in row.get("slices") or [] if isinstance(each, Mapping) and {"column", "level", "n", "flips"} <= set(each)]
-        parts = tuple(FormSlice(str(each["column"]), str(each["level"]), int(each["n"]), int(each["flips"])) for each in slices)
-        yield FormResult(row["form"], place, **known, slices=parts)
+        yield FormResult(row["form"], place, **known, slices=tuple(_form_slices(row.get("slices"))))
+
+
+def _form_slices(listed: Any) -> Iterator[FormSlice]:
+    """Yield the slices of a form that name a column and a level and have both counts."""
+    for each in listed if isinstance(listed, list) else []:
+        n, flips = (_finite(each.get(name)) for name in ("n", "flips")) if isinstance(each, Mapping) else (None, None)
+        if n is not None and flips is not None and {"column", "level"} <= set(each):
+            yield FormSlice(str(each["column"]), str(each["level"]), int(n), int(flips))
 
 
 TEXTS = ("parent", "runtime", "precision", "hardware", "provider", "used_provider", "energy_source")

@@ -65,6 +65,26 @@ def choose(app: AppTest, label: str, value: str) -> None:
     next(box for box in app.selectbox if box.label == label).set_value(value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "more", "told"),
+    [
+        ("robustness", {}, "have no `epsilon`"),
+        ("robustness", {"epsilon": 7, "flips": "none"}, "have another form"),
+        ("fairness", {"worst": {"rate": "unheard_of"}}, "have no `shifts`"),
+    ],
+)
+def test_a_record_with_a_headline_alone_leaves_the_page_its_table_and_the_sign_off(
+    audited: Database, kind: str, more: dict[str, object], told: str
+) -> None:
+    results = {"headline": {"value": 0.61, "low": 0.52, "high": 0.7, "n": 120}, **more}
+    about = {"kind": "audit", "model": "employment", "version": "1", "audit": kind, "results": results}
+    audited.write_records([about | {"at": NOON - timedelta(days=1), "expires": NOON + timedelta(days=90)}])
+    app = opened("audits", model="employment", kind={"robustness": "Robustness", "fairness": "Fairness under shift"}[kind])
+    assert not app.exception and told in words(app)
+    shown = [row["cells"]["value"]["t"] for row in tables(app)["Audits of this model"]["rows"]]
+    assert len(shown) > 1 and "61 %" in shown and "Sign" in [button.label for button in app.button]
+
+
 def test_the_schedule_is_set_on_the_page_and_noted_under_a_name(audited: Database) -> None:
     app = opened("audits", model="employment")
     assert "Scheduled audits" not in tables(app) and "--schedule" not in words(app)

@@ -6,13 +6,14 @@ operations/trade_offs judges their figures.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
 from observability.core.analyzer import DAY, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, iso, needs_action
 from observability.core.formatting import format_day, join_words
-from observability.core.numerals import percent
+from observability.core.numerals import format_figure, percent
 from observability.core.owner_level import beyond_level, level_name, level_words
 from observability.core.questions import Records
 from observability.detection.audit_history import (
@@ -214,8 +215,8 @@ def validity_finding(audit: StoredAudit, days: float, because: str, context: Con
 def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float | None, name: str) -> str:
     """Return the value of an audit in words, with the owner's level and the audit before; without either, the level to set (name)."""
     said = f"{audit_value_words(now)}, on {now.rows:,} {ROWS[str(now.metric)]}"
-    if now.metric == "training_overlap":
-        said += f"; {percent(now.results['overlaps'][0]['among_training']['value'])} of training rows equal another one"
+    if now.metric == "training_overlap" and (repeated := repeated_training_share(now)) is not None:
+        said += f"; {percent(repeated)} of training rows equal another one"
     knows = knows_the_label(now, level)
     if knows:
         said += f"; a feature that predicts the label this well ({percent(KNOWS)} or more) may itself not be known at prediction time"
@@ -229,6 +230,14 @@ def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float
         said += f"; no level set: set `{name}`"
     why = now.headline.get("why")
     return f"{said}." + (f" {why}" if why else "")
+
+
+def repeated_training_share(audit: StoredAudit) -> float | None:
+    """Return the share of training rows that equal another training row; None if the results have none."""
+    try:
+        return float(audit.results["overlaps"][0]["among_training"]["value"])
+    except (LookupError, TypeError, ValueError):
+        return None
 
 
 def knows_the_label(audit: StoredAudit, level: float | None) -> bool:
@@ -247,7 +256,23 @@ ROWS = {
 
 
 def audit_value_words(audit: StoredAudit) -> str:
-    """Return what an audit measured, with its value and interval."""
+    """Return what an audit measured, with its value and interval; only these where its results lack the rest of the sentence."""
+    figures = [format_figure(end) for end in (audit.value, audit.low, audit.high) if end is not None]
+    if len(figures) == 3:
+        with suppress(LookupError, TypeError, ValueError):
+            return full_value_words(audit)
+    interval = f" ({figures[1]} to {figures[2]})" if len(figures) == 3 else ""
+    return f"{WORDS[audit.kind]}: {str(audit.metric).replace('_', ' ')} {figures[0]}{interval}"
+
+
+def full_value_words(audit: StoredAudit) -> str:
+    """Return the sentence of `audit_value_words` of an audit that was run here.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError
+        If results that the sentence names are absent, or have another form.
+    """
     value, low, high = (float(part) if part is not None else float("nan") for part in (audit.value, audit.low, audit.high))
     if audit.kind == "robustness" and audit.results.get("tolerance"):
         return (
@@ -260,7 +285,7 @@ def audit_value_words(audit: StoredAudit) -> str:
             f"({100 * low:.1f} to {100 * high:.1f} %)"
         )
     if audit.kind == "membership":
-        rate = float(audit.headline.get("at") or 0.01)
+        rate = audit.point or 0.01
         return (
             f"The attack finds {100 * value:.2f} % of training records at {100 * rate:g} % false positives "
             f"({100 * low:.2f} to {100 * high:.2f} %)"

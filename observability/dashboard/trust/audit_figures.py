@@ -1,7 +1,8 @@
 """The figures of an audit and the cases behind it, for each kind of audit on the page of audits."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -41,13 +42,28 @@ SHOWN = 8
 def audit_figure(here: ModelPage, audit: StoredAudit, found: Sequence[Finding]) -> None:
     """The main figure of one audit. found: findings about the forms of the model."""
     if audit.kind == form_audits.KIND:
-        form_audits.form_audit_figure(here, audit, found)
+        with as_far_as_recorded():
+            form_audits.form_audit_figure(here, audit, found)
         return
     if audit.value is None:
         unavailable_note(audit.headline.get("why") or "This audit gave no value.")
         return
     figures = {"robustness": _budget, "membership": _roc, "explanations": _deletion, "fairness": shift_figure, "leakage": leakage_figure}
-    figures[audit.kind](here, audit)
+    with as_far_as_recorded():
+        figures[audit.kind](here, audit)
+
+
+@contextmanager
+def as_far_as_recorded() -> Iterator[None]:
+    """Draw a part of a record's results. If they lack something, or have another form, a note comes in place of the rest, and the page
+    goes on.
+    """
+    try:
+        yield
+    except KeyError as error:
+        unavailable_note(f"The results of this audit have no `{error.args[0]}`, so this part cannot be drawn.")
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        unavailable_note("The results of this audit have another form than this page reads, so this part cannot be drawn.")
 
 
 def audit_details(here: ModelPage, audit: StoredAudit) -> None:
@@ -55,11 +71,14 @@ def audit_details(here: ModelPage, audit: StoredAudit) -> None:
     if audit.value is not None:
         kinds = {"robustness": _robustness, "membership": _membership, "explanations": _explanations, "fairness": shift_details}
         if draw := kinds.get(audit.kind):
-            draw(here, audit)
+            with as_far_as_recorded():
+                draw(here, audit)
     if audit.kind == "leakage":
-        leakage_details(here, audit)
+        with as_far_as_recorded():
+            leakage_details(here, audit)
     if canaries := audit.results.get("canaries"):
-        _canaries(canaries)
+        with as_far_as_recorded():
+            _canaries(canaries)
     elif audit.kind == "membership":
         plain_caption("Exposure of canaries is unknown: none was drawn before this version was registered (command `exports canaries`).")
 

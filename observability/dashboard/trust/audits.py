@@ -142,7 +142,7 @@ def headline_words(audit: StoredAudit) -> str:
         held = "predictions within tolerance" if audit.results.get("tolerance") else "correct predictions"
         return held if at is None else f"{held} at cost {at}"
     if audit.kind == "membership":
-        return f"training rows found at {formatting.format_share(float(at or 0.01))} false positives"
+        return f"training rows found at {formatting.format_share(audit.point or 0.01)} false positives"
     if audit.kind == form_audits.KIND:
         return form_audits.form_words(audit)
     if audit.kind == "leakage":

@@ -59,6 +59,26 @@ def test_an_audit_that_neither_a_level_nor_an_earlier_one_judges_is_unknown_with
     assert found.because.endswith("; no level set: set `trust/audits/robust_accuracy`.") and (found.limit, found.against) == (None, "level")
 
 
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [
+        ("robustness", {"tolerance": "much"}),
+        ("robustness", {"headline": {"value": 0.8}}),
+        ("membership", {"headline": {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100, "at": "low"}}),
+        ("fairness", {"worst": {"rate": "unheard_of"}}),
+        ("fairness", {"worst": "none"}),
+        ("leakage", {"headline": {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100, "metric": "training_overlap"}}),
+    ],
+)
+def test_a_thin_or_odd_record_is_told_by_its_headline_and_stops_no_other(kind: str, other: dict[str, Any]) -> None:
+    odd = record(kind, {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100})
+    odd["results"] |= other
+    found = judged(odd, record("explanations", {"value": 0.9, "low": 0.8, "high": 0.95, "n": 50}))
+    assert {each.subject for each in found} == {kind, "explanations"}
+    (about,) = [each for each in found if each.subject == kind]
+    assert about.value == 0.8 and "0.8" in about.because.replace("80", "0.8") and "nan" not in about.because
+
+
 def test_the_sentence_of_a_regression_speaks_of_movement() -> None:
     moved = robustness(200)
     moved["results"]["tolerance"] = 12.5
