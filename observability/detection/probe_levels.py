@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.finding import Finding, Severity
+from observability.core.formatting import format_day
 from observability.core.numerals import format_figure, percent
 from observability.detection.answer_changes import MIN_ROUNDS
 from observability.detection.own_history import usual_values
@@ -23,8 +24,8 @@ MIN_SPREAD_OF_MEANS = 0.02
 
 @dataclass(frozen=True)
 class LevelHistory:
-    """A mean or median of the newest round, and the usual value. p_value: chance of a value that is at least as extreme. name: of a
-    rubric's score.
+    """A mean or median of the newest round, and the usual value. p_value: chance of a value that is at least as extreme. figures: by
+    round, NaN where unknown. name: of a rubric's score.
     """
 
     newest: float
@@ -32,7 +33,22 @@ class LevelHistory:
     p_value: float
     rounds: int
     n: int
+    figures: Floats
     name: str = ""
+
+    def onset(self, last: int, limit: float) -> int:
+        """The first round of the change that the round `last` belongs to: with it and all consecutive rounds, as far as known, the figure
+        lies beyond a limit on the same side of the usual value. Whether a round is in the baseline makes no difference, because a level
+        keeps no round out of it.
+        """
+        above, first = limit >= self.usual, last
+        for place in range(last - 1, -1, -1):
+            if np.isnan(figure := self.figures[place]):
+                continue
+            if (figure < limit) if above else (figure > limit):
+                break
+            first = place
+        return first
 
 
 def level_histories(judged: JudgedSet) -> dict[str, LevelHistory]:
@@ -60,19 +76,19 @@ def compared_level(judged: JudgedSet, values: Floats, of_round: Any, *, logs: bo
     past = [place for place in judged.changes.baseline if known[place]]
     if not known[judged.last] or len(past) < MIN_ROUNDS:
         return None
-    figures = {place: float(of_round(values[place])) for place in (*past, judged.last)}
-    middle = float(np.median([figures[place] for place in past]))
+    figures = np.array([float(of_round(line)) if there else np.nan for line, there in zip(values, known, strict=True)])
+    middle = float(np.median(figures[past]))
     if middle <= 0 or figures[judged.last] <= 0:
         return None
     scale = np.log if logs else np.asarray
     days = np.array([(day_of_round(judged.rounds.times[place])) for place in (*past, judged.last)])
-    transformed = scale(np.array([figures[place] for place in (*past, judged.last)]))
+    transformed = scale(figures[[*past, judged.last]])
     least = {} if logs else {"least": MIN_SPREAD_OF_MEANS * middle}
     usual = usual_values(transformed[-1:], days[-1:], transformed[:-1], days[:-1], **least)
     if not usual.known:
         return None
     p = float(min(usual.low[0], usual.high[0])) if logs else float(usual.low[0])
-    return LevelHistory(figures[judged.last], middle, p, len(past), int(np.isfinite(values[judged.last]).sum()))
+    return LevelHistory(float(figures[judged.last]), middle, p, len(past), int(np.isfinite(values[judged.last]).sum()), figures)
 
 
 def level_finding(judged: JudgedSet, metric: str, history: LevelHistory, p: float) -> Finding:
@@ -86,8 +102,11 @@ def level_finding(judged: JudgedSet, metric: str, history: LevelHistory, p: floa
         limits = [history.usual * (1 - bound) for bound in bounds]
     sure = p <= judged.context.budget / SURER
     severity: Severity = "act" if sure and size >= bounds[1] else "watch" if sure and size >= bounds[0] else "ok"
+    first = history.onset(judged.last, limits[0]) if severity != "ok" else judged.last
+    since = f", since {format_day(judged.rounds.times[first])}" if first < judged.last else ""
     because = (
-        f"{level_words(metric, history)} in the newest round of set `{judged.rounds.name}`; usually {figure_words(metric, history.usual)}."
+        f"{level_words(metric, history)} in the newest round of set `{judged.rounds.name}`; "
+        f"usually {figure_words(metric, history.usual)}{since}."
     )
     return judged.finding(
         metric,
@@ -105,8 +124,9 @@ def level_finding(judged: JudgedSet, metric: str, history: LevelHistory, p: floa
             "p_adjusted": p,
             **({"score": history.name} if history.name else {}),
             **(judged.compared_by if metric == SIMILAR else {}),
+            **({"onset_known": "dated"} if severity != "ok" else {}),
         },
-        **judged.dated(judged.last, severity),
+        **judged.dated(first, severity),
     )
 
 

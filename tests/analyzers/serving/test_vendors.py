@@ -10,6 +10,7 @@ import pytest
 
 from observability.analyzers.serving import vendors
 from observability.core.finding import Finding, needs_action
+from observability.core.formatting import format_day
 from observability.detection import probe_claims
 from observability.detection.probe_rounds import probe_rounds
 from observability.probing.answer_vectors import EMBEDDING, ENCODER, packed_vector, unpacked_vector
@@ -136,6 +137,25 @@ def test_free_text_is_compared_by_similarity_and_rubric_scores_by_their_mean() -
     for extra in rows.loc[rows["at"] >= START + timedelta(days=15), "extra"]:
         extra["rubric"] = rubric["rubric"](0, np.random.default_rng(0))
     assert needs_action(judged(rows, 15)[probe_claims.RUBRIC].severity)
+
+
+@pytest.mark.parametrize("kept_out", [True, False])
+def test_a_fall_of_the_scores_begins_with_its_first_night(kept_out: bool) -> None:
+    """kept_out: whether answers change with the scores, so that the nights of the fall are no part of the baseline."""
+    fell, nights = 26 if not kept_out else 22, 28
+    rows = VendorNights(nights, items=24, changed=8 if kept_out else 0, from_night=fell).rows()
+    rng = np.random.default_rng(4)
+    for at, extra in zip(rows["at"], rows["extra"], strict=True):
+        low = at >= START + timedelta(days=fell)
+        extra["rubric"] = {"helpful": float((3.2 if low else 4.0) + rng.normal(0, 0.1))}
+    lost = rows["at"].dt.date == (START + timedelta(days=nights - 2)).date()
+    for extra in rows.loc[lost, "extra"] if kept_out else ():
+        del extra["rubric"]
+    found = judged(rows, nights - 1)[probe_claims.RUBRIC]
+    assert found.severity == "act" and found.onset == (START + timedelta(days=fell)).replace(tzinfo=UTC), found.because
+    assert found.because.endswith(f", since {format_day(START + timedelta(days=fell))}."), found.because
+    first = judged(rows, fell)[probe_claims.RUBRIC]
+    assert first.onset == found.onset and "since" not in first.because
 
 
 def test_the_month_is_judged_against_the_budget_of_the_model() -> None:
