@@ -137,7 +137,7 @@ def test_what_is_gone_for_hours_is_resolved_and_told_again_when_it_comes_back():
 
 
 def told_over(looks, said=()):
-    """What is told over looks a day apart, with the alerts that stand in the end."""
+    """The messages of checks a day apart, and the final alerts."""
     said, told = list(said), []
     for day, found in enumerate(looks):
         now = NOW + day * 24 * HOUR

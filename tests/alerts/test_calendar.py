@@ -1,6 +1,5 @@
-"""Clock and calendar effects on a live model raise no alert; a fault raises one, however often its onset is estimated anew.
-
-The month lies outside the months of the reference in every row: that is critical, stands, and is told once for each model.
+"""Clock and calendar effects on a live model raise no alert; a fault raises one alert, however often its onset is estimated again. The
+column `month` is outside the reference in every row: this standing critical finding is alerted once per model.
 """
 
 from datetime import UTC, datetime, timedelta

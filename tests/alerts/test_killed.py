@@ -39,7 +39,7 @@ class Service(http.server.ThreadingHTTPServer):
         self.stuck = False
 
     def done(self):
-        """Whether every step of the plan was taken."""
+        """Whether every planned step was reached."""
         return not any(self.left.values())
 
 

@@ -3,8 +3,9 @@
     python tests/benchmarks/bench_case.py [ROWS] [FILE_ROWS]
 
 ROWS (default 10,000,000): predictions among which an id is looked for; FILE_ROWS (default 5,000,000): predictions, all of them explained and rolled
-up, of which whole case files are opened. A synthetic model with 12 features, half of its predictions labelled, made inside the database. Times are CPU
-milliseconds of the process (all threads), the least of several, and how often they hold a bare scan of the stored hashes; wall time stands beside.
+up, of which whole case files are opened. A synthetic model with 12 features, half of its predictions labelled, made inside the database.
+Times are CPU milliseconds of the process (all threads), the least of several, also as multiples of a bare scan of the stored hashes; wall
+time is printed too.
 """
 
 import os
@@ -147,7 +148,7 @@ def some_ids(store: Database, rows: int) -> list[str]:
 
 
 def wrong_ids(store: Database) -> list[str]:
-    """Ids of labelled predictions that were wrong: of these a file has every part."""
+    """Ids of wrong labelled predictions, whose case files have every part."""
     key = store.catalog().model("big").key
     asked = f"""SELECT p.id FROM predictions_{key} p JOIN labels_{key} l ON l.id_hash = p.id_hash
         WHERE p.sample_hash % 1000 = 1 AND NOT starts_with(p.id, 'reference/') AND p.decision::VARCHAR <> l.value ORDER BY p.sample_hash LIMIT {REPEATS}"""

@@ -36,7 +36,7 @@ LOCKED = ("carrier", "origin", "destination")
 
 
 def least(work, runs, clock=time.perf_counter):
-    """The smallest time of the runs, and what came."""
+    """The smallest time of the runs, and the result."""
     taken, found = [], None
     for _ in range(runs):
         start = clock()
@@ -46,7 +46,7 @@ def least(work, runs, clock=time.perf_counter):
 
 
 def free_of(rows, features):
-    """What may change: as observability/investigation/counterfactuals.py has it."""
+    """The features that may change, as in observability/investigation/counterfactuals.py."""
     found = []
     for name in features:
         values = rows[name].dropna()

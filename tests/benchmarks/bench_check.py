@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_check.py [--rows 1000000]
 
 One model of 30 days with 20 numeric and 5 categorical features, two replicas, latencies, labels for all but the last days, one sensitive column.
-Imports and compiled code are warm: own time is what every analyzer that reads counts takes in sum. What reads samples of raw rows (the domain
-classifier among them) and what the worker does ahead of time are printed apart. Medians of 5, ratios in one run.
+Imports and compiled code are warm. Own time is the sum over all analyzers that read counts. Analyzers that read samples of raw rows (such
+as the domain classifier) and the worker's advance work are printed separately. Medians of 5, ratios in one run.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 For each number of COLUMNS (default 1000): a model of which half of the features are numbers and half are categories of --levels levels, registered with a reference of
 --rows rows through the product, --rows predictions loaded over 14 days from a Parquet file, one input of each kind shifted, and --moved of the numbers. Prints wall and processor
 seconds, the peak of memory and the size of the file; then the processor seconds of the server for each page about the model, opened twice in a process that knows its findings,
-as the watcher of a running dashboard does. Of several COLUMNS also each figure of the last beside that of the first.
+as the watcher of a running dashboard does. With several COLUMNS, each figure of the last is also printed beside that of the first.
 """
 
 import argparse

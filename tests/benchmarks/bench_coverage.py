@@ -2,7 +2,8 @@
 
     python tests/benchmarks/bench_coverage.py [--runs 2000] [--family PART] [--seed 1]
 
-Asked is at least 93 % in every cell, and at most 98 % for means, for rates with n p of at least 10 and for ROC AUC; extremes and distances that are bounded
+The goal is at least 93 % in every cell, and at most 98 % for means, for rates with n p of at least 10 and for ROC AUC; extremes and
+distances that are bounded
 at zero may be conservative (the dashboard shows them against their null). The cells are those of tests/support/coverage_grid.py; 2,000 simulations a cell leave an
 error of half a point.
 """

@@ -1,7 +1,8 @@
-"""What becomes of a store whose files are damaged: bits flip, files are cut or missing?
+"""How does a store survive damaged files: flipped bits, cut or missing files?
 
 `python tests/benchmarks/bench_damage.py [--log-flips 150] [--cuts 60] [--store-flips 60] [--backups without,with]` damages a copy of a home
-so often in each way, without and with a backup, opens it, loads what waits and compares every row. Nothing may be wrong silently.
+that many times in each way, without and with a backup. It opens the copy, loads waiting records and compares every row. Nothing may be
+wrong silently.
 """
 
 import argparse
@@ -17,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def main(log_flips: int, cuts: int, store_flips: int, backups: list[str], seed: int) -> None:
-    """Damage, open, compare; ends with an error where anything is wrong silently."""
+    """Damage, open, compare; ends with an error if anything is silently wrong."""
     from tests.support.damage import DAMAGES, crashed_home, damaged_home, rows_of
 
     times = {"bit of the log": log_flips, "log cut": cuts, "bit of the store": store_flips, "store cut": cuts}

@@ -4,7 +4,7 @@
 
 Two samples of four inputs; the first is shifted by `shift` standard deviations; the loss (skewed, or 0 or 1) is bent in the inputs; at equal inputs it is higher by `drift`:
 for all, or for those above half a standard deviation. The truth is integrated over the distribution that both samples share, not taken from the function under
-test. Asked is at least 93 %. `--to` keeps each cell as a line: what is there is not simulated again.
+test. The goal is at least 93 %. `--to` keeps each cell as a line; kept cells are not simulated again.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def drawn(rng, kind, n, shift, drift, to):
 
 
 def main():
-    """Reads the options, simulates what is not there yet, prints each cell."""
+    """Reads the options, simulates missing cells, prints each cell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,11 +1,11 @@
-"""Is a fault that is planted on a stream that drifts for ever told, or does the drift that stands hide it?
+"""Is a fault that is planted on an ever-drifting stream alerted, or does the standing drift hide it?
 
     python tests/benchmarks/bench_natural.py --streams electricity --every 1 --no-peers --to weeks.jsonl
     python tests/benchmarks/bench_drifting_faults.py weeks.jsonl --to faults.jsonl [--every 3] [--only-tell]
 
-Each fault begins on the fourth day of a week of a model and is judged at the end of that week, after the clean weeks before it. Found: a critical or warning
-finding about what was changed, which the clean week has not. Told: a message about an incident that holds such a finding. `--only-tell` groups what `--to` holds
-anew, with the code of this folder.
+Each fault begins on the fourth day of a week of a model and is judged at the end of that week, after the clean weeks before it. Found: a
+critical or warning finding about the changed column that the clean week does not have. Told: a message about an incident that holds such a
+finding. `--only-tell` groups the findings in the file of `--to` again, with the code of this folder.
 """
 
 import argparse
@@ -32,7 +32,7 @@ OUTCOMES = ("serving/performance", "serving/calibration", "serving/slices")
 
 
 def planted(rows: pd.DataFrame, hit: np.ndarray, fault: str, column: str, rng: np.random.Generator) -> pd.DataFrame:
-    """The rows with a fault in those that are hit."""
+    """The rows, with the fault in the affected ones."""
     values = rows[column].astype(float).to_numpy(copy=True)
     if fault == "concept":
         return rows.assign(label=np.where(hit & (rng.random(len(rows)) < 0.2), 1 - rows["label"], rows["label"]))
@@ -51,7 +51,7 @@ FAULTS = ("unit", "mean", "missing", "stuck", "concept")
 
 
 def faulty_weeks(folder: Path, cache: Path, every: int):
-    """A line for each planted fault of a model: the week's findings in both arms, what was changed, and how."""
+    """A line for each planted fault of a model: the week's findings in both arms, the changed column, and the change."""
     about = json.loads((folder / "about.json").read_text())
     stream, served = STREAMS[about["stream"]], pd.read_parquet(folder / "served.parquet")
     first = about["start"] * stream.rows_a_day
@@ -79,7 +79,7 @@ def faulty_weeks(folder: Path, cache: Path, every: int):
 
 
 def about_fault(finding: dict, line: dict, clean: set[tuple]) -> bool:
-    """Whether a finding that asks for attention is about what was changed, and the clean week has no such one."""
+    """Whether a finding that needs action is about the changed column and the clean week has no such finding."""
     if finding["severity"] not in ("act", "watch") or claim_of(finding) in clean:
         return False
     return finding["analyzer"] in OUTCOMES if line["fault"] == "concept" else finding["subject"] == line["column"]

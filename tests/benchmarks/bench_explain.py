@@ -32,7 +32,7 @@ CLASSES = ("0", "1")
 
 
 def timed(work):
-    """Seconds and what came."""
+    """Seconds and the result."""
     start = time.perf_counter()
     found = work()
     return time.perf_counter() - start, found

@@ -1,12 +1,13 @@
-"""How many alarms does a stream raise in which nothing is wrong, a model-week?
+"""How many alarms does a clean stream raise per model-week?
 
     python tests/benchmarks/bench_false_alarms.py [--weeks 312] [--stream iid|varied|small|all] [--rows-every 4] [--to weeks.jsonl] [--show 5]
 
 Streams of tests/support/clean_streams.py, each loaded into a real store and checked at the end of every week: independent rows, and rows with a weekly pattern,
 day effects (intra-day correlation 0.05) and a slow season, of a binary model and a regression, at 500 rows a day; and 60 rows a day. `--weeks` model-weeks a
 stream, in blocks of 26, each with a reference and a seed of its own, half of them of either model. Every analyzer that is answered from counts judges every
-week; those that read samples of raw rows judge one week in `--rows-every`. Counted are findings, not incidents, so that one fault counts as often as it is said.
-The bound is the 95 % upper one of a Poisson count. `--to` keeps each week as a line: what is there is not judged again, and all that is there is told at the end.
+week; those that read samples of raw rows judge one week in `--rows-every`. Findings are counted, not incidents, so one fault may count
+several times. The bound is the 95 % upper bound of a Poisson count. `--to` keeps each week as a line; kept weeks are not judged again, and
+all of them are reported at the end.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def said(findings):
 
 
 def judge(stream, task, seed, wanted):
-    """Builds one block and yields (week, reads, what was said) of the weeks that are wanted."""
+    """Builds one block and yields (week, reads, findings) for the wanted weeks."""
     with tempfile.TemporaryDirectory() as folder:
         store = build(Path(folder), weeks=max(week for week, _ in wanted) + 1, seed=seed, task=task, **STREAMS[stream])
         for week, reads in wanted:
@@ -80,7 +81,7 @@ def tell(lines, show):
 
 
 def main():
-    """Reads the options, judges what is not there yet, tells."""
+    """Reads the options, judges missing weeks, prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weeks", type=int, default=312)
     parser.add_argument("--stream", choices=[*STREAMS, "all"], default="all")

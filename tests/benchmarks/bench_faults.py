@@ -1,4 +1,5 @@
-"""Every n-th write, sync, rename, open and truncate of writer, loader and owner fails, once and for ever: is anything acknowledged lost?
+"""Every n-th write, sync, rename, open and truncate of writer, loader and owner fails, once or permanently: is any acknowledged record
+lost?
 
 `python tests/benchmarks/bench_faults.py [--stride 1] [--parts writer,loader,owner]` lets the first call of each kind fail, then the second,
 and so on until a run makes fewer calls, and counts. Without arguments it takes every 25th call only.
@@ -18,7 +19,8 @@ sys.path.insert(0, str(ROOT))
 
 
 def main(stride: int, parts: list[str], seconds: float) -> None:
-    """Sweep each part, and print a line for each kind of call; ends with an error where something was lost, stored twice or not told."""
+    """Sweep each part, and print a line for each kind of call; ends with an error if a record was lost, stored twice or lost without a
+    report."""
     from tests.support import faults
 
     if not (shutil.which("gcc") or shutil.which("cc")):

@@ -4,7 +4,7 @@
 
 Simulates fleet-weeks of 10, 100 and 1,000 models whose daily test statistics are correlated (0.4, 0.65, 0.9) through one factor a day, with a fault of
 `--effect` standard errors a day in one model in fifty (at least one), from the third day on. Prints, for models that alarm alone and for the fleet, the false
-alarms of a fleet-week and the share of faults found, of faults of single models and of a fault that a third of the models share.
+alarms of a fleet-week and the share of faults found, for faults of single models and for a fault that a third of the models share.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Does a running dashboard answer random requests without a 5xx, and store nothing of those that it refused?
+"""Does a running dashboard answer random requests without a 5xx, and store nothing from refused requests?
 
 `python tests/benchmarks/bench_fuzz.py [--requests 3000] [--seed 19] [--accounts]` starts `serve` on a home of three models and sends it
-requests of every kind of wrong (tests/support/fuzz_requests.py) over sockets. It prints the statuses, fails at a 5xx, at an answer that does
-not come and where the process ends, and compares what is stored with what was accepted, request by request. With `--accounts` people sign
+requests of every kind of wrong (tests/support/fuzz_requests.py) over sockets. It prints the statuses, fails on a 5xx, on a missing answer
+and if the process ends, and compares stored with accepted records, request by request. With `--accounts` people sign
 in, and half of the requests come with a session.
 """
 
@@ -44,7 +44,7 @@ def sent_bytes(request: FuzzRequest) -> bytes:
 
 
 def answer_to(port: int, request: FuzzRequest) -> tuple[int | None, bytes]:
-    """Status and body; None where the connection was closed without an answer."""
+    """Status and body; None if the connection was closed without an answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS) as connection:
         try:
             connection.sendall(sent_bytes(request))
@@ -161,7 +161,8 @@ def main(count: int, seed: int, with_accounts: bool) -> None:
     if "Traceback" in log:
         print(log[log.index("Traceback") :][:6000])
     assert not broken, f"{len(broken)} answers are broken"
-    # Ids of refused requests would be among those that nobody was told of; other doors (events, spans) tell of theirs in other ways.
+    # Ids of refused requests would be stored without having been reported as accepted; other endpoints (events, spans) report ids in other
+    # ways.
     assert kept == told, (sorted(kept - told)[:20], sorted(told - kept)[:20])
 
 

@@ -2,7 +2,7 @@
 
 `python tests/benchmarks/bench_http.py [seconds] [connections] [batch]` starts the HTTP routes with their loader in a process of their own,
 and posts batches from another one: with group commit, then with a segment and a sync of its own for each POST. It prints events/s, their ratio,
-POSTs a sync, the median and p99 of a POST in ms, and checks that what was acknowledged is stored, once.
+POSTs per sync, the median and p99 of a POST in ms, and checks that each acknowledged record is stored once.
 """
 
 import contextlib

@@ -1,10 +1,13 @@
-"""How many critical incidents has a model a month on streams that drift by nature, how many are told, and which findings open them?
+"""How many critical incidents per month does a model have on naturally drifting streams, how many are alerted, and which findings open
+them?
 
     python tests/benchmarks/bench_natural.py --streams electricity --every 1 --no-peers --to weeks.jsonl
     python tests/benchmarks/bench_incidents.py weeks.jsonl [--list]
 
-Groups the findings that bench_natural.py kept anew, with the code of this folder, and lets the alerts decide week after week, as if nobody answered. Distinct:
-incidents by id. Told: messages that an alert opened, got worse or woke. `--list` prints every critical incident: what leads it, whether it was told, and what belongs to it.
+Groups the findings that bench_natural.py kept again, with the code of this folder. The alerts then decide week after week, as if nobody
+responded. Distinct:
+incidents by id. Told: messages that an alert opened, got worse or ended its snooze. `--list` prints every critical incident with its lead,
+whether it was alerted, and its other findings.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Is anything lost or stored twice when writers, the loader and the owner are killed again and again?
 
-`python tests/benchmarks/bench_kills.py [--kills 500] [--events 1000000] [--pause 0.6]` kills so many processes (SIGKILL) at random moments
-while so many records are logged by the SDK and posted over HTTP, then compares the store with what was acknowledged.
+`python tests/benchmarks/bench_kills.py [--kills 500] [--events 1000000] [--pause 0.6]` kills that many processes (SIGKILL) at random
+moments while that many records are logged by the SDK and posted over HTTP, then compares the store with the acknowledged records.
 """
 
 import argparse

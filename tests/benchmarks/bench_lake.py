@@ -206,7 +206,7 @@ def find_ids(engine: LakeEngine, rows: int) -> None:
 
 
 def rollups(store: Any) -> Any:
-    """Counts and sums by their keys, and what floats add up to."""
+    """Counts and sums by their keys, and the sums of floats."""
     key = store.catalog().model(MODEL).key
     with store.cursor() as cursor:
         counts = cursor.execute(
@@ -312,7 +312,7 @@ def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
             killed = ""
             if what != "undisturbed":
                 while not (found := cluster.executors()):
-                    time.sleep(0.2)  # between two looks
+                    time.sleep(0.2)  # between two checks
                     assert process.poll() is None, "the driver ended early"
                 time.sleep(KILLED_AFTER)
                 victim = found[0] if what == "an executor killed" else process.pid

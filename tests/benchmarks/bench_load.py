@@ -254,7 +254,7 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--csv-of"]:
         with tempfile.TemporaryDirectory() as folder:
             write_csv(Path(folder) / "warm.csv", 1_000)
-            CSV_LOADERS[sys.argv[2]](Path(folder) / "warm.csv")  # compiles what is compiled once
+            CSV_LOADERS[sys.argv[2]](Path(folder) / "warm.csv")  # compiles the code that is compiled once
         print(CSV_LOADERS[sys.argv[2]](Path(sys.argv[3])), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     elif sys.argv[1:2] == ["--csv"]:
         compare_csv(int(sys.argv[2]))

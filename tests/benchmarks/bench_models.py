@@ -7,7 +7,8 @@ of each over 35 days, and one prediction of each of --names (default as many as 
 shifted in the last days. Prints wall and processor seconds of registering, loading, `status`, the first check, the check after nothing changed
 and after one model got new rows, Home's data (first, again, and after one model changed), the size of the file, the number of tables and the
 peak of memory. --copied-from: only so many models are registered, loaded and checked through the product; the others are copies of their
-tables and of their findings under other names, which takes minutes at 1,000 where all through the product take hours. A --home is kept and used again. --json: the figures as one object a fleet.
+tables and of their findings under other names, which takes minutes at 1,000 where all through the product take hours. A --home is kept and
+used again. --json: the figures as one object per fleet.
 """
 
 import argparse
@@ -166,7 +167,7 @@ def new_rows(path: Path, end: datetime) -> None:
 
 
 def home_data() -> int:
-    """What the first page reads of the fleet and draws of its first page of rows: the number of models."""
+    """Read and draw the first page of the fleet as Home does. Returns the number of models."""
     from observability.dashboard.overview import fleet_events, fleet_view, large_fleet
     from observability.dashboard.scope import Scope
 

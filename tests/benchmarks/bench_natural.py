@@ -1,10 +1,12 @@
-"""Does the monitoring see models that decay by nature, and is it silent where they do not? On streams that packages ship, with a plain rule and other tools beside it.
+"""Does the monitoring detect models that decay naturally, and is it silent if they do not? On streams that packages ship, with a plain rule
+and other tools beside it.
 
     python tests/benchmarks/bench_natural.py [--streams electricity,beijing,bikes,weather,power] [--models 3] [--weeks 15] [--every 2] [--cache FOLDER]
         [--peer-python nannyml=PATH] [--to weeks.jsonl] [--table table.md] [--json figures.json] [--only-tell] [--arms labels,none]
 
 Models and streams: natural_streams.py. Each of a model's weeks is judged at its end by the whole check, with what had arrived by then: in one arm labels come two days
-late, so that five of the week's seven days have them; in the other none come. The truth is what all labels of the week say (tests/support/natural_rates.py):
+late, so that five of the week's seven days have them; in the other none come. The truth comes from all labels of the week
+(tests/support/natural_rates.py):
 degraded is accuracy at least five points below the reference, with the upper end of the 95 % t-interval over its daily accuracies below the reference; sound is a smaller
 fall; a week that fell as far on days that differ too much is unsure and counts as neither.
 
@@ -128,7 +130,7 @@ def truths(folder: Path):
 
 
 def summary(found: list[dict], incidents, reference: float) -> dict:
-    """What the table needs of a check: severities, states and news of the figures that count."""
+    """The parts of a check that the table needs: severities, states and news of the counted figures."""
     accuracy = worst(
         [each for each in found if each["analyzer"] == PERFORMANCE and each["metric"] == "accuracy" and each["subject"] == "model"]
     )
@@ -154,13 +156,13 @@ def summary(found: list[dict], incidents, reference: float) -> dict:
 
 
 def worst(found: list[dict]) -> dict | None:
-    """The worst of some findings, by severity or state, whichever is worse; None of none."""
+    """The worst of some findings, by severity or state, whichever is worse; None without findings."""
     severities, states = ("act", "watch", "unknown", "ok"), ("critical", "warning", "unknown", "ok", None)
     return min(found, key=lambda each: min(severities.index(each["severity"]), states.index(each.get("state"))), default=None)
 
 
 def brief(finding: dict | None) -> dict | None:
-    """What is kept of a finding."""
+    """The kept fields of a finding."""
     wanted = ("severity", "state", "news", "value", "low", "high", "n", "because")
     return {name: finding.get(name) for name in wanted} if finding else None
 
@@ -217,7 +219,7 @@ def with_peers(lines: list[dict], folders: list[Path]) -> list[dict]:
 
 
 def peer(line: dict, name: str, part: str, field: str = "alarm"):
-    """A field of what a tool says of a week; None where it says nothing."""
+    """A field of a tool's result for a week; None if it has none."""
     return line.get("peers", {}).get(name, {}).get(part, {}).get(field)
 
 
@@ -287,7 +289,7 @@ def state(line: dict, arm: str, part: str, *wanted: str) -> bool | None:
 
 
 def minus(reference: float, value: float | None) -> float | None:
-    """A fall; None of nothing."""
+    """A fall; None without a value."""
     return None if value is None else reference - value
 
 
@@ -391,7 +393,7 @@ def ranking(lines: list[dict], score) -> dict:
     }  # fmt: skip
 
 
-# What is told
+# Printing
 
 
 def percent(part: int, whole: int) -> str:

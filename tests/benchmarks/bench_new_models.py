@@ -1,4 +1,4 @@
-"""What does a body of new model names cost? Tables, bytes and seconds.
+"""What do new model names cost? Tables, bytes and seconds.
 
     python tests/benchmarks/bench_new_models.py [NAMES ...] [--json FILE]
 

@@ -44,7 +44,8 @@ COMPONENTS.discover_and_register_components(start_file_watching=False)
 
 
 class Keeper:
-    """Stands for the runtime's class in AppTest, which forgets its stand-in after each run though other threads still need it: keeps the last one."""
+    """Replaces the runtime's class in AppTest and keeps the last stand-in. AppTest would forget it after each run, although other threads
+    still need it."""
 
     def __setattr__(self, name: str, value: object) -> None:
         """Forget nothing."""

@@ -48,7 +48,7 @@ def shuffled(obj: dict[str, object], dice: random.Random) -> dict[str, object]:
 
 
 def one_shape(i: int, dice: random.Random) -> str:
-    """As a logger writes it."""
+    """The line as a logger writes it."""
     return json.dumps(record(i, dice), separators=(",", ":"))
 
 

@@ -1,9 +1,10 @@
-"""What do the defaults of Evidently and NannyML name on the streams of the scoreboard, and how often do they alarm where nothing is wrong?
+"""What do the defaults of Evidently and NannyML name on the streams of the scoreboard, and how often do they alarm on clean weeks?
 
     python tests/benchmarks/bench_peers.py [--folder FOLDER] [--peer-python evidently=PATH] [--peer-python nannyml=PATH] [--bases credit] [--labs 2] [--share 1] [--varied] [--only-tell] [--ours results.jsonl]
 
-The labs of bench_scoreboard.py (the same seeds give the same days) are written to a folder (kept where one is named, and taken up again), each peer judges them in an environment of its own
-(peer_alarms.py), and what it says is held against the same key: the right thing, in the right area, within seven days of the first evidence. A peer's columns beyond
+The labs of bench_scoreboard.py (the same seeds give the same days) are written to a folder (kept where one is named, and taken up again),
+each peer judges them in its own environment (peer_alarms.py), and its alarms are compared with the same key: the right subject, in the
+right area, within seven days of the first evidence. A peer's columns beyond
 the features are given to it as well (latency, energy, cost, status), and count as the service's figure. It is judged at the end of days 1, 3 and 7 after the first evidence.
 Its alarms are ordered by their distance beyond the limit, performance first. `--ours` prints the product's figures on the same scenarios.
 """
@@ -134,7 +135,7 @@ def claim(alarm):
 
 
 def claims_by_excess(alarms):
-    """What is said, each once as (area, subject): performance first, then by how far beyond its limit."""
+    """The alarms, each once as (area, subject): performance first, then by distance beyond the limit."""
     best = {}
     for each in alarms:
         said = claim(each)[:2]
@@ -143,7 +144,8 @@ def claims_by_excess(alarms):
 
 
 def nameable(key):
-    """Whether a peer's defaults have the words for a fault: they name columns and the model, no slice, replica, device, subject, group or version."""
+    """Whether a peer's defaults can name a fault: they name columns and the model, but no slice, replica, device, subject, group or
+    version."""
     return key["place"] is None and key["version"] is None
 
 
@@ -222,7 +224,7 @@ def print_board(folder, ours):
 
 
 def main():
-    """Reads the options, writes the labs, runs the peers, tells."""
+    """Reads the options, writes the labs, runs the peers, prints the board."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, help="keep the labs and what was said there")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Faults of records: which are named at middle strength, at which place, and what do clean records raise?
+"""Faults of records: which are named at middle strength, at which rank, and what do clean records raise?
 
     python tests/benchmarks/bench_pipeline.py [--runs 20] [--clean 300] [--families training,labelling] [--strength middle]
 
@@ -78,7 +78,8 @@ END, LOAN, SHARES = datetime(2026, 5, 1), Model(1, "loan", "binary", ("no", "yes
 
 @dataclass(frozen=True)
 class Family:
-    """Faults of one kind of records. replay: of a fault at a strength by a seed. clean: severities that clean records of a seed raise."""
+    """Faults of one kind of records. replay: replays a fault at a strength with a seed. clean: severities that clean records of a seed
+    raise."""
 
     faults: dict[str, Any]
     replay: Callable[[Any, Any, int], RecordDetection]
@@ -101,7 +102,7 @@ def of(findings: Iterable[Finding]) -> list[str]:
 
 
 def clean_run(seed: int) -> list[str]:
-    """What a clean run raises: of one process, of four, on four accelerators."""
+    """Severities that clean runs raise: with one process, with four, and on four accelerators."""
     return of(training_replay._run_findings(simulated_run_frames(("curves", "ranks", "accelerators")[seed % 3], seed), STEPS, True))
 
 
@@ -215,7 +216,7 @@ def right(fault: Any, target: str, finding: Finding) -> bool:
 
 
 def place_of(told: RecordDetection) -> int | None:
-    """The place of the right finding among the alarms of the first look that names it, from 0; None where none does."""
+    """The rank (from 0) of the right finding among the alarms of the first check that names it; None if no check does."""
     for look in told.looks:
         for place, each in enumerate(look.alarms):
             if right(told.fault, told.target, each):

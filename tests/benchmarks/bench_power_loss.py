@@ -1,8 +1,8 @@
-"""Is anything that was acknowledged as on disk lost when the power fails under load?
+"""Is any record that was acknowledged as on disk lost when the power fails under load?
 
 `python tests/benchmarks/bench_power_loss.py [--cuts 300] [--seconds 20]` loads a home (services that sync every record, batches over HTTP,
-entries of people, checkpoints, restarts of the owner) while all calls to its files are recorded, cuts the power at so many random calls, and
-opens what is left. In every second cut all that was not synced is lost, in the others each part of it by a throw of a coin.
+entries of people, checkpoints, restarts of the owner) while all calls to its files are recorded, cuts the power at that many random calls,
+and opens the rest. In every second cut all unsynced data are lost; in the others chance decides for each part.
 """
 
 import argparse

@@ -6,9 +6,10 @@ A copy of HOME (a home with the sample fleet; without it one is made) is served 
 `--people` sessions speaks Streamlit's protocol over a WebSocket of its own, as a browser does: it opens a page, waits until it is settled, reads for up to
 `--think` seconds (drawn evenly, with a fixed seed), and opens the next. All pages are opened once in each process before, at the owner first, whose findings come along. 0 processes: the sessions are at the owner.
 
-settled: seconds from the request until the last run of the page's script has ended; what a browser takes to draw is not in it · processor: seconds of
-the reading processes a visit, which other work on the machine does not lengthen · behind: seconds by which the newest published state was behind, at
-most (between visits) · states: how many were taken over meanwhile.
+settled: seconds from the request until the last run of the page's script has ended; without the browser's drawing time · processor: seconds
+of the reading processes per visit, which other work on the machine does not lengthen · behind: seconds by which the newest published state
+was behind, at
+most (between visits) · states: number of published states that were taken over meanwhile.
 """
 
 import argparse
@@ -60,7 +61,7 @@ PATIENCE = 600.0
 
 @dataclass
 class Visits:
-    """What the visits of all sessions took. failed: visits that ended with an error of the page, or without an end."""
+    """The times of the visits of all sessions. failed: visits that ended with an error of the page, or did not end."""
 
     seconds: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Does a collector that is killed again and again have every record of `Logger(url=…)` once, and what does logging cost the service?
+"""Does a repeatedly killed collector have every record of `Logger(url=…)` exactly once, and what does logging cost the service?
 
 `python tests/benchmarks/bench_remote.py [--kills 50] [--processes 8] [--rate 100]` starts a collector and services, kills the collector so many
 times, and then counts what is stored. A service answers requests that compute for about half a millisecond: every second one is logged. Two

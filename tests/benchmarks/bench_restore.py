@@ -1,4 +1,4 @@
-"""What is lost, and how long does it take, when the machine of a store is gone while records arrive? (RPO and RTO)
+"""How many records are lost, and how long does recovery take, if the machine of a store fails while records arrive? (RPO and RTO)
 
     python tests/benchmarks/bench_restore.py [ROWS ...] [--every SECONDS] [--json FILE]
 
@@ -58,7 +58,7 @@ def write(home: Path) -> None:
 
 
 def own(home: Path, folder: Path, every: float) -> None:
-    """Load landing for ever and make backups; print after each what is stored, and when the newest backup was made."""
+    """Load landing for ever and make backups. After each, print the number of stored records and the time of the newest backup."""
     with open_store(home) as store:
         stored, last, backup = 0, time.monotonic(), None
         while True:
@@ -103,7 +103,8 @@ def killed_under_load(folder: Path, rows: int, every: float) -> tuple[int, datet
 
 
 def answered(home: Path, acknowledged: int) -> dict[str, int]:
-    """Open the home, load what waits, ask the first question: stored rows, acknowledged ones that are missing, and those stored twice."""
+    """Open the home, load waiting records, ask the first question: stored rows, acknowledged ones that are missing, and those stored
+    twice."""
     with open_store(home) as store:
         store.load_landing()
         (model,) = store.catalog().models

@@ -1,4 +1,4 @@
-"""Does the monitoring name a planted fault, how soon, and what else does it say? The scoreboard of the scenario lab.
+"""Does the monitoring name a planted fault, how soon, and which other alarms does it raise? The scoreboard of the scenario lab.
 
     python tests/benchmarks/bench_scoreboard.py [--strength middle] [--rows 500,2000,5000] [--delays 0,7,30] [--seeds tune|report] [--labs 6] [--share 2]
         [--faults a,b] [--varied] [--fast] [--to results.jsonl] [--only-tell] [--misses]
@@ -9,9 +9,10 @@ takes one `--share`th of the faults, so that so many labs in a row have had ever
 
 Named: a finding (`act` or `watch`) has the right subject and area (tests/support/simulation_key.py) within seven days of the first evidence. First, top three: it leads one of the
 first incidents. Delay: days from the first evidence to the end of that day, so that 1 is the soonest. Other acts: incidents beside the one that is
-right. Clean weeks: what stands is counted apart, since it is true of the log (a criterion that its reference fails too). By luck: the same streams scored with the key of another fault on the same model that has no answer in common with the right one.
-State and news: those of the finding that names the fault, on the day on which it is named best; the truth is bad, and new.
-`--to` keeps every scenario as a line: what is there is not judged again, and all that is there is told at the end.
+right. Clean weeks: standing findings are counted separately, since they are true of the log (a criterion that its reference fails too). By
+luck: the same streams scored with the key of another fault on the same model that shares no answer with the right one. State and news:
+those of the finding that names the fault, on the day on which it is named best; the truth is bad and new. `--to` keeps every scenario as a
+line; kept scenarios are not judged again, and all are reported at the end.
 """
 
 import argparse
@@ -69,7 +70,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Result:
-    """One scenario: where and when it was named at best, other act incidents on that day, and where another fault's key fits at best."""
+    """One scenario: the best rank and its day, other act incidents on that day, and the best rank by another fault's key."""
 
     fault: str
     strength: str
@@ -154,7 +155,7 @@ def score(lab, cell, scenario, reads):
 
 
 def clean(lab, scene, reads):
-    """Incidents of one clean week by severity at its end, each with whether it stands: the reference, or the past, is as bad."""
+    """Incidents of one clean week by severity at its end, each with whether it stands (the reference, or the past, is as bad)."""
     day = next(lab.judge(FaultScenario(lab.stream, scene), reads, first=HORIZON))
     return [
         [each.severity, each.lead.analyzer, each.lead.subject, each.lead.metric, each.standing]
@@ -235,7 +236,7 @@ def tell(results, weeks, misses):
 
 
 def main():
-    """Reads the options, judges what is not there yet, prints the board."""
+    """Reads the options, judges missing scenarios, prints the board."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--strength", default="middle", help="weak, middle, strong, or several with commas")
     parser.add_argument("--rows", default="500,2000,5000", help="rows a day")

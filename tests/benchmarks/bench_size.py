@@ -9,7 +9,8 @@ With `--lines` the steps of the job of 64 ranks are loaded as JSON lines instead
 page are compared with those that its lines give.
 The pages are opened by a session of a new process that has imported every analyzer, every module of the dashboard and what the server imports
 before anybody asks, as a running server has: cold, then once more, and in another process for the first time after a round of the watcher, which has
-then analyzed the records. Of a page that is drawn before its findings are known, `first` is until it is drawn, and `cold` until it is drawn with them.
+then analyzed the records. For a page that is drawn before its findings are known, `first` is the time until it is drawn, and `cold` the
+time until it is drawn with them.
 Prints seconds of the clock and of the processor of the page's process, background threads included. With `--folder` the homes stay in it, and those that are there are opened and not made anew.
 """
 
@@ -192,7 +193,7 @@ def load_lines(scale: float, home: Path) -> list[dict[str, Any]]:
     """Load the steps of ranks as JSON lines into a home, a tenth after the other, and as many predictions as the first tenth has steps into
     another; print both rates.
 
-    Returns the lines of every so manieth step, as read from the files.
+    Returns the lines of every n-th step, as read from the files.
     """
     import duckdb
 
@@ -235,7 +236,8 @@ def load_lines(scale: float, home: Path) -> list[dict[str, Any]]:
 
 
 def figures_by_hand(lines: list[dict[str, Any]]) -> list[str]:
-    """What the page must say of these lines of a run: steps and ranks, the share of each phase, and the times of the slow rank and the fastest."""
+    """The figures that the page must show for these lines of a run: steps and ranks, the share of each phase, and the times of the slow
+    rank and the fastest."""
     import numpy as np
 
     place = {step: at for at, step in enumerate(sorted({line["step"] for line in lines}))}

@@ -1,10 +1,10 @@
-"""Is a shift that is certain, but too small to matter, kept from being an alarm at millions of rows?
+"""Does a significant but negligible shift raise no alarm at millions of rows?
 
     python tests/benchmarks/bench_small_shift.py [--rows 10000000] [--shift 0.02] [--home FOLDER]
 
 A week of `--rows` predictions in which every number lies `--shift` standard deviations higher than in the reference (200,000 rows) and in the week before, which has as
 many; scores follow the numbers, labels follow the scores. Rows are made inside the database, rolled up as a load would, and judged by every analyzer.
-Prints every finding that needs a person, what drift measures, and the time of the check. Goal: no `act`.
+Prints every finding that needs action, the drift figures, and the time of the check. Goal: no `act`.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def inserted(writer, store_model, stream, rows, shift, begin):
 
 
 def main():
-    """Fills a store, checks the shifted week, prints what is said."""
+    """Fills a store, checks the shifted week, prints the findings."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000, help="in the week that is judged, and as many in the week before")
     parser.add_argument("--shift", type=float, default=0.02, help="standard deviations")

@@ -3,8 +3,8 @@
 `python tests/benchmarks/bench_soak.py [--minutes 10] [--rate 20000] [--processes 4]` starts the dashboard, lets so many processes log at that rate
 together, and keeps pages open beside them in Chromium, where it is installed. It prints p99 of `Logger.prediction`, the loss, how many seconds a record takes until a query can
 see it, and the owner's memory over time. `--day` loads a day of traffic of 1,000 records/s with the times of that day, as fast as the machine
-takes it, in place of `--minutes`; of what was loaded, landing then keeps the newest gigabyte in place of a week, so that a day needs less than
-30 GB of disk. `--day --hours 0.48` is a fiftieth of it.
+takes it, in place of `--minutes`; landing then keeps the newest gigabyte of loaded segments in place of a week, so that a day needs less
+than 30 GB of disk. `--day --hours 0.48` is a fiftieth of it.
 """
 
 import argparse
@@ -146,7 +146,7 @@ def newest_record(home: Path, after: datetime | None = None) -> datetime | None:
 
 
 def asked(home: Path, argv: list[str]) -> Any:
-    """What a command answers, asked of the process that owns the store; None where it refuses."""
+    """The answer of the process that owns the store to a command; None if it refuses."""
     from observability.cli import main as command_line
     from observability.server import process_lock
 
@@ -217,7 +217,7 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
                 beside.append(threading.Thread(target=read_pages, args=(server.url, stop, pages), daemon=True))
             for thread in beside:
                 thread.start()
-            time.sleep(8.0)  # services import and connect; what they take from memory until then is no growth
+            time.sleep(8.0)  # services import and connect; memory that they take until then is no growth
             watch.start()
             outcomes = [json.loads(service.communicate(timeout=seconds * 20 + 600)[0]) for service in services]
             watch.stop.set()

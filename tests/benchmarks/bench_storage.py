@@ -1,6 +1,6 @@
-"""Planted faults of places that store data, and clean weeks: what is named, and what is raised. `python tests/benchmarks/bench_storage.py`
+"""Planted faults of storage places, and clean weeks: named faults and false alarms. `python tests/benchmarks/bench_storage.py`
 
-Prints what 300 clean weeks of three places raise, and of each fault at each strength the weeks of 60 in which it is named.
+Prints the findings of 300 clean weeks of three places, and for each fault and strength the number of weeks (of 60) in which it is named.
 """
 
 import sys

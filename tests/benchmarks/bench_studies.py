@@ -1,7 +1,7 @@
-"""Planted faults of studies, and clean searches: what is named, and what is raised. `python tests/benchmarks/bench_studies.py`
+"""Planted faults of studies, and clean searches: named faults and false alarms. `python tests/benchmarks/bench_studies.py`
 
-Prints what 300 clean searches raise, and of each fault at each strength the searches of 100 in which it is named; those that cannot have it
-are left out.
+Prints the findings of 300 clean searches, and for each fault and strength the number of searches (of 100) in which it is named; searches
+that cannot have the fault are left out.
 """
 
 import sys

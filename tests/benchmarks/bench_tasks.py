@@ -4,8 +4,9 @@
 
 Plays them by keyboard (tests/support/tasks.py) and by mouse (tasks_by_mouse.py) in headless Chromium on a laptop's screen (1440 × 900) against the sample fleet, each in a new tab from Home. --before: also in
 version 0.6.0, from a checkout in a temporary folder, with the sample of that version and the libraries of this environment. A task counts
-only if what was read equals what the store's commands and the raw rows say, or the record that it leaves is in the store. One that only reads is
-tried twice: on a busy machine a page may miss a change. --home, --home-before: homes with the sample of each version, which are copied, not changed.
+only if the read figure equals that of the store's commands and the raw rows, or its record is in the store. A task that only reads is tried
+twice, because on a busy machine a page may miss a change. --home, --home-before: homes with the sample of each version, which are copied,
+not changed.
 """
 
 import argparse

@@ -1,10 +1,11 @@
-"""How often is the first suspected source of a case right, an honest "cannot tell", or wrong, by a key that another hand than the triage's wrote?
+"""How often is the first suspected source of a case right, an honest "cannot tell", or wrong, by a key whose author did not write the
+triage?
 
     python tests/benchmarks/bench_triage.py [--key 2|3] [--home FOLDER] [--half development|held] [--only ID,ID] [--part K/N] [--to FILE]
 
 The keys and their rules: triage_evidence.py, triage_key.json, triage_key_2.json and triage_key_3.json. `--part 1/3`: every third case
 from the first one. `--home`: a home with the sample fleet, which is only read; by default one is made with `demo`. The planted logs of
-triage_rows.py are registered and loaded into homes of their own. Of each case the product's triage is asked as `case --json` asks it.
+triage_rows.py are registered and loaded into homes of their own. For each case the product's triage is asked as `case --json` asks it.
 
 * right: the first source is one that the key accepts.
 * honest: the first source is "cannot tell" (`unknown` without detail), and the key says that this is honest.
@@ -46,7 +47,7 @@ RATED = ("rating_mean", "rating_spread", "raters")
 
 
 def outcome(case: dict[str, Any], source: str) -> str:
-    """What a first source is by the key. source: `expected` for `unknown` with this detail."""
+    """The outcome of a first source by the key. source: `expected` for `unknown` with this detail."""
     if source in case["accept"]:
         return "right"
     if source == "unknown":

@@ -1,4 +1,4 @@
-"""What does a person wait for when a page opens in Chromium: first paint, largest paint, long tasks, bytes, until it is settled?
+"""How long does a person wait when a page opens in Chromium: first paint, largest paint, long tasks, bytes, time until it is settled?
 
     python tests/benchmarks/bench_visits.py [--home HOME] [--pages home,drift] [--people 5] [--tasks]
 
@@ -9,7 +9,7 @@ wire: documents and scripts as they were encoded, frames of the WebSocket as the
 
 first: first contentful paint · title: the heading stands · largest: largest contentful paint · settled: no run of the script, no skeleton for 0.5 s after it ·
 server: seconds between the first word of a run and the end of the last · processor: seconds of the dashboard's process, which other work on the machine does not lengthen · long: tasks of more than 50 ms, and the longest in ms · http, socket: kilobytes.
-`--tasks` traces the opening again and prints, for the long tasks, whose script took how long.
+`--tasks` traces the opening again and prints, for the long tasks, the time of each script.
 """
 
 import argparse
@@ -96,7 +96,7 @@ class Visit:
 
 
 class Opening:
-    """A page that is being opened, and what came over its wires."""
+    """A page that is being opened, and its network traffic."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.page, self.visit, self.runs = context.new_page(), Visit(), [0.0, 0.0]
@@ -109,7 +109,7 @@ class Opening:
         self.page.goto(url, wait_until="commit")
 
     def loaded(self, event: dict[str, Any]) -> None:
-        """Count what a request brought over the wire; nothing where the browser had it."""
+        """Count the bytes of a request; none if the browser had the file."""
         self.visit.http += event["encodedDataLength"] / 1000
 
     def framed(self, event: dict[str, Any]) -> None:
@@ -161,7 +161,7 @@ def rest(pid: int, pause: float = 2.0) -> None:
 
 
 def worst(visits: Sequence[Visit]) -> Visit:
-    """The latest of each moment and the largest of each size."""
+    """The latest value of each time and the largest of each size."""
     moments = {
         name: max(getattr(visit, name) for visit in visits) for name in ("first", "title", "largest", "settled", "server", "http", "socket")
     }
@@ -169,7 +169,7 @@ def worst(visits: Sequence[Visit]) -> Visit:
 
 
 def long_task_owners(context: BrowserContext, url: str) -> dict[str, float]:
-    """Milliseconds by what the tasks of more than 50 ms did, of one opening under a trace."""
+    """Milliseconds of tasks longer than 50 ms by script, for one traced opening."""
     browser = context.browser
     assert browser
     page = context.new_page()
@@ -191,7 +191,7 @@ def long_task_owners(context: BrowserContext, url: str) -> dict[str, float]:
         ]
         end = 0.0
         for event in sorted(inside, key=lambda event: (event["ts"], -event["dur"])):
-            if event["ts"] >= end:  # the outermost
+            if event["ts"] >= end:  # the outermost task
                 source = event.get("args", {}).get("data", {})
                 name = str(source.get("url") or source.get("fileName") or "")
                 owners[f"{event['name']} {name.rsplit('/', 1)[-1] or ''}".strip()] += event["dur"] / 1000

@@ -1,4 +1,4 @@
-"""The same fifteen tasks (docs/tasks.md) by mouse, from Home; only what must be written is typed."""
+"""The same fifteen tasks (docs/tasks.md) by mouse, from Home; only required text is typed."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ FLEET, INCIDENTS = "Models, most severe first", "Incidents, most urgent first"
 
 
 def cell(player: Player, model: str, column: int, place: int = 0, goes: str = "") -> None:
-    """Click a link in the row of a model on Home. place: of several in the cell."""
+    """Click a link in the row of a model on Home. place: index of the link in the cell."""
     row = player.page.get_by_role("table", name=FLEET).locator("tbody tr").filter(has_text=model).first
     player.click(row.locator("th, td").nth(column).get_by_role("link").nth(place), goes=goes)
 
@@ -28,7 +28,7 @@ def time_range(player: Player, words: str) -> None:
 
 
 def ask(player: Player, table: str) -> None:
-    """Ask for an action on the first row; the cursor is then in the box for the name."""
+    """Start an action on the first row; the cursor is then in the box for the name."""
     player.click(player.page.get_by_role("table", name=table).locator("button.act").first)
     tasks.await_name_box(player)
 
@@ -59,7 +59,7 @@ def wrong_case(player: Player, facts: Facts) -> None:
 
 
 def mute(player: Player, facts: Facts) -> None:
-    """No message about the first incident for a week, with the reason."""
+    """Mute the first incident for a week, with a reason."""
     tasks.first_incident(player)
     ask(player, INCIDENTS)
     player.type(tasks.NAME)

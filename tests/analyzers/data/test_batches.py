@@ -1,4 +1,4 @@
-"""Are late, missing, short and spoilt batches told from those that only vary, each beside its source's own past?"""
+"""Late, missing, short and spoilt batches are found by comparison with their source's past; ordinary variation is not."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,7 +27,7 @@ def rows() -> list[dict]:
 
 
 def severities(found: dict[str, Finding]) -> dict[str, str]:
-    """What each question says."""
+    """The sentence of each check."""
     return {metric: each.severity for metric, each in found.items()}
 
 
@@ -80,7 +80,7 @@ def test_rejected_rows_and_slow_capture(rows: list[dict]) -> None:
 
 
 def test_where_no_row_was_ever_rejected_the_usual_share_is_zero(rows: list[dict]) -> None:
-    """The share of 0 of 96 rows came back from its scale as 5.8e-19."""
+    """Regression: the share of 0 of 96 rows was transformed back to 5.8e-19."""
     for each in rows:
         each["rows"], each["rejected_rows"] = 96, 0
     rows[-1]["rejected_rows"] = 24
@@ -139,7 +139,7 @@ def test_clean_weeks_raise_little() -> None:
 
 
 def test_nothing_is_ok_beyond_its_limit_where_batches_differ() -> None:
-    """A range of how such batches vary keeps most findings of clean weeks OK; what is beyond it, but not significant, is unknown."""
+    """The natural range keeps most findings of clean weeks OK; values beyond it that are not significant are unknown."""
     found = [each for seed in range(50) for each in judged(varied(seed)).values()]
     assert [each.because for each in found if each.severity == "ok" and beyond_limit(each)] == []
     unsure = [each for each in found if each.severity == "unknown"]

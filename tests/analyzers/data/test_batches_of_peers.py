@@ -1,4 +1,4 @@
-"""A device that was always worse than the others of its source is named beside them: rejected rows, rows, delay; others are silent."""
+"""A device that was always worse than the others of its source is named (rejected rows, rows, delay); the other devices raise nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ Batch = dict[str, Any]
 
 
 def peers_of(rows: list[Batch], limits: dict[str, float] | None = None, against: str = "peers") -> list[Finding]:
-    """The findings of the analyzer against peers (or its past), with owner's limits of a model, and none of another."""
+    """The findings from the comparison with peers (or with the past). One model has an owner's limits, another has none."""
     frames, context = delivery_frames(rows)
     models = {name: Model(0, name, settings=ModelSettings(limits=stated)) for name, stated in (("a", limits or {}), ("b", {}))}
     told = batches.analyze(frames, replace(context, counters={"models": models}))

@@ -1,4 +1,4 @@
-"""Is a rule that drops or changes other rows than it did told, and one that takes more of one group?"""
+"""Found are rules that drop or change another share of rows than before, and rules that drop more rows of one group."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -36,7 +36,7 @@ def ran(rng: np.random.Generator, days: range, **fields: object) -> list[dict]:
 
 
 def judged(rows: list[dict], budget: float = 0.0143) -> dict[tuple[str, str], Finding]:
-    """Findings by subject and metric (of groups with the slice)."""
+    """Findings by subject and metric (for groups, also by slice)."""
     frame = pd.DataFrame(rows, columns=COLUMNS).astype(
         {"at": "datetime64[us]", "rows_in": "Int64", "rows_changed": "Int64", "rows_dropped": "Int64"}
     )
@@ -152,7 +152,7 @@ def test_clean_weeks_raise_little() -> None:
 
 
 def test_a_run_that_is_as_unusual_as_runs_are_has_the_limit_of_one_that_is_not(rows: list[dict]) -> None:
-    """Shares of 3 to 12 % make 9 % usual, which is beyond twice the usual share."""
+    """With shares of 3 to 12 % in the past, 9 % is usual, although it is beyond twice the usual share."""
     shares = np.random.default_rng(8).permutation(np.linspace(0.005, 0.12, len(rows)) ** 1.5)
     for each, share in zip(rows, shares / shares.max() * 0.12, strict=True):
         each["rows_dropped"] = int(2000 * share)

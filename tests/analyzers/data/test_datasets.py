@@ -1,4 +1,4 @@
-"""Is a name and version that stands for two contents named, and nothing else?"""
+"""Only a dataset version with two different contents is named."""
 
 from datetime import UTC, datetime, timedelta
 

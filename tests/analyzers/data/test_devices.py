@@ -79,7 +79,7 @@ def test_weather_that_changes_at_every_device_is_no_fault() -> None:
 
 @pytest.mark.parametrize("level", [1.0, 15.0], ids=["alike", "each at its own level"])
 def test_a_season_hides_no_wrong_device_that_follows_three_others(level: float) -> None:
-    """Twelve degrees, three standard deviations of a batch, are within what the season moved all devices in two months."""
+    """An error of twelve degrees (three standard deviations of a batch) is smaller than the seasonal move of all devices in two months."""
     for seed in range(repeats(3, 40)):
         batches = device_batches(RNG(seed), fleet=4, level=level)
         for each in of_device(batches, "d1"):
@@ -91,7 +91,7 @@ def test_a_season_hides_no_wrong_device_that_follows_three_others(level: float) 
 
 
 def test_of_three_devices_no_right_one_is_named() -> None:
-    """The fault of one of two others moves their median by half of it: the difference alone would blame the third."""
+    """With two other devices, a fault of one moves their median by half of the fault; the difference alone would blame the third device."""
     for seed in range(5):
         batches = device_batches(RNG(seed), fleet=3)
         for each in of_device(batches, "d1"):
@@ -156,7 +156,7 @@ def test_clean_weeks_are_ok_within_the_limit_that_they_state(rows: int, fleet: i
 
 
 def missing_values(share: float) -> Finding:
-    """What is said about the missing values of the only device, after a share of the last batch's temperatures is missing."""
+    """The finding about missing values of the only device, after a share of the last batch's temperatures was removed."""
     batches = device_batches(RNG(21), fleet=1, rows=60)
     (last,) = of_device(batches, "d0", 6)
     last["stats"]["temperature"]["null_share"], last["rows"] = share, 60
@@ -190,7 +190,7 @@ def test_the_limit_is_how_far_such_batches_vary_where_that_is_more_than_the_stat
 
 
 def test_a_value_beyond_its_range_is_unknown_though_another_column_is_more_unusual() -> None:
-    """A more unusual value that is too small to matter hides none that matters."""
+    """A more unusual value with a negligible effect does not hide a value with a relevant effect."""
     batches = device_batches(RNG(21), fleet=1, rows=5000)
     for place, each in enumerate(batches):
         each["stats"]["tiny"] = {"mean": 10.0 + 0.001 * (place % 5), "std": 1.0, "null_share": 0.0}
@@ -216,7 +216,7 @@ def test_batches_without_statistics_have_no_finding_about_them() -> None:
 
 @pytest.mark.parametrize(("more", "least"), [(9.0, 2), (14.0, 7)])
 def test_what_every_batch_of_the_week_shares_is_never_ok(more: float, least: int) -> None:
-    """Three and nearly five times as far as single batches vary: no batch alone is as unusual as all of them together."""
+    """Shifts of three and nearly five times the variation of single batches: no single batch is as unusual as all of them together."""
     warned = 0
     for seed in range(8):
         batches = device_batches(RNG(seed))
@@ -232,7 +232,7 @@ def test_what_every_batch_of_the_week_shares_is_never_ok(more: float, least: int
 
 
 def test_seasons_of_a_single_device_are_no_fault() -> None:
-    """A week of a walk of two months is as far from its middle as its days are from each other, and no evidence of seven days."""
+    """A week of a two-month random walk has correlated days, so it is not the evidence of seven independent days."""
     weeks = repeats(12, 200)
     found = [each for seed in range(weeks) for each in device_findings(device_batches(RNG(300 + seed), fleet=1, weather=6.0))]
     assert sum(each.needs_action for each in found) <= allowed(0.01, weeks)
@@ -240,7 +240,7 @@ def test_seasons_of_a_single_device_are_no_fault() -> None:
 
 
 def null_shares(now: list[float], past: list[float], *, fleet: int = 1, every: int = 1) -> list[Finding]:
-    """Findings about missing values of batches of every so many days, with those of a device's last ones, of window and past, given."""
+    """Findings about missing values. Given are the days between batches, and the shares of a device's last batches in window and past."""
     batches = device_batches(RNG(31), fleet=fleet, before=84 if every == 1 else 7 * every)
     batches = [each for each in batches if (each["at"] - START).days % every == 0]
     mine = [each for each in batches if each["device"] == "d0"]

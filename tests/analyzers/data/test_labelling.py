@@ -1,4 +1,5 @@
-"""data/labelling: are people, suggestions, times and sessions judged as other roads say, is a clean project silent, and is each planted fault named?"""
+"""data/labelling: figures about people, suggestions, times and sessions equal independent computations; a clean project raises nothing;
+each planted fault is named."""
 
 from collections import Counter
 from datetime import UTC, timedelta
@@ -81,7 +82,7 @@ def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() 
 
 
 def test_so_many_gold_items_find_a_person_who_is_20_points_below_four_times_in_five() -> None:
-    """By simulation: of persons at 0.72 among others at 0.92, tested at the budget shared by six people."""
+    """By simulation: persons with accuracy 0.72 among others with 0.92, tested at the budget shared by six people."""
     n, rng = answers_needed(0.92, 300, 6, BUDGET), np.random.default_rng(4)
     found = []
     for _ in range(2000):
@@ -127,7 +128,7 @@ def test_a_guideline_that_costs_accuracy_is_named_with_both_figures() -> None:
 
 
 def anchored_by_hand(rows: pd.DataFrame) -> tuple[int, float]:
-    """Items seen with a wrong suggestion and without any, and the weighted difference of shares within them, by a loop."""
+    """Items seen both with a wrong suggestion and without any, and the weighted difference of shares within items, computed in a loop."""
     first = rows.sort_values("at", kind="stable").drop_duplicates(["item", "annotator"])
     top, bottom, items = 0.0, 0.0, 0
     for _, item in first[first["gold"].notna()].groupby("item"):
@@ -154,7 +155,7 @@ def test_anchoring_is_told_within_items_and_equals_a_loop_over_them() -> None:
 
 
 def test_wrong_suggestions_on_hard_items_are_no_anchoring() -> None:
-    """People who never see a suggestion fall for the same lures; only within items does that show."""
+    """People without a suggestion make the same mistakes; only a comparison within items shows it."""
     found = said(project(8, items_a_day=80, right=0.8))
     now, _ = answers(project(8, items_a_day=80, right=0.8))
     free = now[~now["shown"] & now["known"]]
@@ -193,7 +194,7 @@ def test_one_person_who_accepts_whatever_is_suggested_is_named() -> None:
 
 
 def test_a_follower_is_named_without_any_known_answer_and_a_few_labels_are_no_alarm() -> None:
-    """60 items a day without gold: one takes over what is suggested in the window. The share and its test are counted by hand."""
+    """60 items a day without gold: in the window one person accepts the suggestions. The share and its test are counted by hand."""
     rows = project(21, items_a_day=60, gold=0.0)
     mine = (rows["annotator"] == "ann-5") & (rows["at"] >= START) & rows["suggestion"].notna()
     rows.loc[mine, "label"] = rows.loc[mine, "suggestion"]
@@ -275,7 +276,7 @@ def test_the_slope_within_sessions_is_that_of_a_regression_with_a_term_for_each(
 
 @pytest.mark.long  # tests/simulation/test_labelling_replay.py plants fatigue
 def test_people_who_tire_are_seen_and_those_who_do_not_are_not() -> None:
-    """Clean projects: the test is as seldom wrong as it says. Some that lose 8 points an hour: nearly all are named."""
+    """In clean projects the false-alarm rate is the stated one. Nearly all projects that lose 8 points an hour are named."""
     tested, runs = repeats(20, 60), repeats(4, 10)
     clean = [labelling_speed.fatigue_slope(first_answers(project(seed, items_a_day=30))).p_value for seed in range(200, 200 + tested)]
     assert np.mean(np.array(clean) <= 0.05) <= 0.12 and 0.3 <= np.mean(clean) <= 0.7

@@ -1,4 +1,4 @@
-"""data/labels: are agreement, annotators, queues, contradictions and prices judged as a count by hand says, and is a clean project silent?"""
+"""data/labels: agreement, annotators, queues, contradictions and prices are judged as counted by hand; a clean project raises nothing."""
 
 from collections import Counter
 from datetime import UTC, timedelta
@@ -33,7 +33,8 @@ def only(found: list[Finding], metric: str) -> Finding:
 
 
 def alpha_by_hand(items: list[list[object]]) -> float:
-    """Krippendorff's formula for nominal labels, pair by pair: 1 − the share of unlike pairs within items over that of all labels."""
+    """Krippendorff's formula for nominal labels, pair by pair: 1 − (share of unlike pairs within items) / (share of unlike pairs among all
+    labels)."""
     items = [each for each in items if len(each) > 1]
     n = sum(map(len, items))
     within = sum(2 * sum(a != b for a, b in combinations(each, 2)) / (len(each) - 1) for each in items)
@@ -185,7 +186,8 @@ def test_projects_are_those_of_the_settings_and_no_labelling_says_nothing() -> N
 
 
 def test_the_owner_sets_from_which_change_somebody_is_needed() -> None:
-    """Each limit of `LIMITS`: an act becomes a watch where more is accepted, and a watch an act where less is; watch is never above it."""
+    """Each limit of `LIMITS`: a looser limit turns an act into a watch, a stricter limit a watch into an act; the watch limit is never
+    above the act limit."""
     rows, rng = labelled(a_day=16), np.random.default_rng(3)
     mine = (rows["annotator"] == "c") & (rows["at"] >= START)
     rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))

@@ -1,4 +1,5 @@
-"""data/personal_data: are columns with personal data named with kinds and counts, never a text, and nothing on ids, tweets and few texts?"""
+"""data/personal_data: columns with personal data are named with kinds and counts, never with a text; ids, tweets and few texts raise
+nothing."""
 
 import json
 from dataclasses import asdict, replace

@@ -1,4 +1,4 @@
-"""data/quality: does it name what was planted, in the figures of scipy and of a count by hand, and is it silent about clean weeks?"""
+"""data/quality: planted faults are named, with figures equal to scipy and to a count by hand; clean weeks raise nothing."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ def test_a_surge_of_nulls_has_the_figures_of_scipy_and_its_first_day() -> None:
     wilson = stats.binomtest(nulls, 5000).proportion_ci(method="wilson")
     assert (said.low, said.high) == pytest.approx((wilson.low, wilson.high))
     table = stats.chi2_contingency([[nulls, 5000 - nulls], [before, 5000 - before]], correction=False)
-    doubled = stats.chi2.sf(table.statistic / 2, 1)  # nothing is known of its days, which are taken to double the variance
+    doubled = stats.chi2.sf(table.statistic / 2, 1)  # its days are unknown, so they are assumed to double the variance
     assert said.evidence["p_value"] == pytest.approx(doubled, rel=1e-6, abs=0)
     assert said.severity == "act" and said.limit == pytest.approx(before / 5000 + 0.05)
     assert said.onset == START + timedelta(days=2)
@@ -95,7 +95,7 @@ def test_one_value_in_a_hundred_outside_the_range_of_the_reference_is_a_watch() 
 
 
 def test_a_range_that_leaves_out_an_isolated_value_of_the_reference_says_so() -> None:
-    """The reference has 400 once; a sentence of its range without that value is not true unless it says so."""
+    """The reference has 400 once; a sentence that gives the range without that value must say so."""
     reference, current = quality_rows(5000, 9), quality_rows(5000, 8)
     reference.loc[7, "age"] = 400.0
     usual = reference["age"].drop(7)
@@ -256,7 +256,7 @@ def test_counters_are_judged_by_their_level() -> None:
 
 
 def histograms(rng: np.random.Generator, shares: dict[str, dict[int, float]], sizes: list[int], days: bool) -> pd.DataFrame:
-    """A histogram answer drawn straight from the shares of the bins: by day, or in one."""
+    """A histogram answer made directly from the shares of the bins, by day or for the whole window."""
     drawn = [rng.multinomial(sizes, list(of_bins.values())) for of_bins in shares.values()]
     lengths = [each.size for each in drawn]
     n = np.concatenate([each.ravel() for each in drawn])
@@ -339,7 +339,7 @@ def test_a_unit_that_changed_on_the_last_days_is_named_with_these_days() -> None
 
 
 def test_values_that_vary_inside_one_wide_bin_are_not_one_value() -> None:
-    """The values of a narrow range fall into one bin of the reference and vary there."""
+    """The values have a narrow range: they vary within one bin of the reference."""
     rng = np.random.default_rng(33)
     reference, current = quality_rows(5000, 34), quality_rows(3000, 35)
     reference["age"], current["age"] = rng.uniform(0, 1000, 5000), rng.uniform(501, 509, 3000)
@@ -401,7 +401,7 @@ def test_a_season_that_lasts_as_long_as_before_is_neither_constant_nor_stuck() -
 
 
 def rates(reference: float, past: float, now: float) -> dict[tuple[str, str], Finding]:
-    """Findings of columns of which `age` was null at these rates: in the reference, in the month before, in the window."""
+    """Findings when `age` is null at the given rates in the reference, in the month before and in the window."""
     sides = []
     for place, (rate, days) in enumerate(((reference, 7), (past, 28), (now, 7))):
         frame = quality_rows(600 * days, 80 + place, days)
@@ -421,7 +421,7 @@ def test_a_rate_that_the_month_before_had_too_keeps_its_severity_and_is_ongoing(
 
 
 def test_a_slow_rise_over_the_month_is_judged_against_the_reference() -> None:
-    """The days of the rise differ much, and do not widen the test of the level."""
+    """The days of the rise vary a lot, but do not widen the test of the level."""
     reference, past, current = quality_rows(4200, 94), quality_rows(28 * 600, 95, 28), quality_rows(4200, 96)
     past["at"] -= timedelta(days=28)
     rise = np.linspace(0.01, 0.4, len(past))

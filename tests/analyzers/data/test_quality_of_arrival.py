@@ -1,4 +1,4 @@
-"""data/quality: are volume, silence and freshness of a stream told as they are, also at night, at weekends and in the first weeks?"""
+"""data/quality: volume, silence and freshness of a stream are judged correctly, also at night, at weekends and in the first weeks."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,5 @@
-"""data/requests: are a burst, a default score, a wrong clock and coarse values named, each with its subject, and nothing on a usual week?"""
+"""data/requests: a burst, a default score, a wrong clock and coarse values are named, each with its subject; a usual week raises
+nothing."""
 
 import json
 import re
@@ -76,7 +77,7 @@ def test_a_default_score_is_named() -> None:
 
 
 def test_equal_scores_of_a_saturated_ensemble_are_no_default_score() -> None:
-    """A few leaves hold most rows: their scores are shared by many distinct inputs before as well, or are known values."""
+    """A few leaves hold most rows: many distinct inputs shared their scores before too, or the scores are known values."""
     leaves = np.array([0.02, 0.11, 0.37, 0.93])
     past, current = rows(4000, 2), rows(4000, 5)
     past["score"] = np.random.default_rng(1).choice(leaves, 4000, p=(0.3, 0.3, 0.25, 0.15))
@@ -141,7 +142,7 @@ def test_clocks_are_unknown_where_the_arrival_is_that_of_a_load(loads: str) -> N
 
 
 def test_clocks_are_unknown_where_devices_report_at_other_hours_and_are_loaded_together() -> None:
-    """Each device reports for half an hour a day, and the day is loaded at night: the last of the day seemed hours ahead."""
+    """Regression: each device reports for half an hour a day, and the day is loaded at night; the last device seemed hours ahead."""
     current = rows(4000, 6)
     burst = pd.to_timedelta(2.5 * current["device"].str[1:].astype(int) + 2, unit="h")
     current["at"] = current["at"].dt.floor("D") + burst + (current["at"] - current["at"].dt.floor("D")) / 48
@@ -271,7 +272,7 @@ def month(seed: int, days: int = 28) -> pd.DataFrame:
 
 
 def with_client(frame: pd.DataFrame, busy: float, rng: np.random.Generator) -> pd.DataFrame:
-    """A client that repeats one request in a twentieth of the rows of some days: so it always was, and nothing is wrong."""
+    """A client that has always repeated one request in a twentieth of the rows of some days: no fault."""
     days = frame["at"].dt.normalize()
     chosen = days.isin([day for day in sorted(days.unique()) if rng.random() < busy]).to_numpy() & (rng.random(len(frame)) < 0.05)
     frame.loc[chosen, ["subject", "age", "income", "region"]] = ["client", 41.0, 22_000.0, "north"]
@@ -328,7 +329,7 @@ def test_an_owner_says_from_when_on_a_clock_coarse_values_and_delays_are_critica
 
 
 def test_late_predictions_are_held_against_days_that_differ() -> None:
-    """The share of late ones is that of days: its interval is that of seven days, not of four thousand rows."""
+    """The share of late predictions varies by day, so its interval is that of seven days, not of four thousand rows."""
     current, rng = rows(4000, 50), np.random.default_rng(5)
     share = current["at"].dt.normalize().map(dict(zip(sorted(current["at"].dt.normalize().unique()), rng.beta(1, 2, 7), strict=True)))
     current.loc[rng.random(4000) < share, "arrived"] += pd.Timedelta(hours=6)
@@ -351,7 +352,8 @@ KEY = ("subject=ab12", "near_duplicate_share")
 
 
 def test_the_past_does_not_raise_the_limit_of_an_owner() -> None:
-    """1 % is stated, 2 % in the month before, 5 % now: critical, and so is what exceeds it as in the month before."""
+    """The stated limit is 1 %. 5 % after 2 % in the month before is critical, and so is a share above the limit that equals the month
+    before."""
     claim = said(with_burst(rows(4000, 3), 200), with_burst(rows(4000, 2), 80), requests__near_duplicate_share=0.01)[KEY]
     assert (claim.severity, claim.limit) == ("act", 0.01) and "the owner's limit is 1 %" in claim.because
     same = said(with_burst(rows(4000, 3), 200), with_burst(rows(4000, 2), 200), requests__near_duplicate_share=0.01)[KEY]

@@ -1,4 +1,5 @@
-"""Places that store data: room and dates, retention, waste, failures, checksums, backups and silence, and what few reports do not tell."""
+"""Places that store data: room and dates, retention, waste, failures, checksums, backups and silence, and figures that are unknown from few
+reports."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

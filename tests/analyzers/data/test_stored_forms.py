@@ -1,4 +1,4 @@
-"""The form in which a dataset is stored is judged by the decisions it changes, where, by the values that it lost, and by what it saves."""
+"""The form in which a dataset is stored is judged by changed decisions (overall and by slice), lost values and saved bytes."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,5 @@
-"""Models that steer a system are judged against the old rule, in the mean, in the tail, by what they predicted, and by who steered."""
+"""Models that steer a system are compared with the old rule: in the mean, in the tail, by their predictions, and by the time that each
+steered."""
 
 from datetime import timedelta
 
@@ -22,7 +23,7 @@ ALL = {
 
 
 def by_metric(found: list[Finding]) -> dict[str, Finding]:
-    """The findings by metric, of which each has one."""
+    """The findings by metric, one per metric."""
     assert len({each.metric for each in found}) == len(found)
     return {each.metric: each for each in found}
 
@@ -168,7 +169,7 @@ def test_nothing_is_ok_beyond_its_limit_where_decisions_are_few() -> None:
 
 
 def test_clean_weeks_ask_for_nothing() -> None:
-    """A tenth of the weeks are of a model that is just as good as the rule, which must not be called worse."""
+    """The model is exactly as good as the rule and must not be called worse; a tenth of the weeks are tried."""
     for seed in range(repeats(12, 300)):
         decisions = controller_decisions(RNG(5000 + seed), an_hour=4, before=3, gain=1.0 if seed % 10 == 0 else 0.9)
         assert [each.because for each in controller_findings(decisions) if each.severity == "act"] == [], seed

@@ -1,4 +1,4 @@
-"""operations/cost: are costs those by hand, is the month held against the budget, and is nothing converted or guessed?"""
+"""operations/cost: costs equal those by hand, the month is compared with the budget, and nothing is converted or guessed."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -55,7 +55,7 @@ def findings(now: pd.DataFrame, past: pd.DataFrame | None, *price: dict, setting
 
 
 def test_clean_weeks_ask_for_nothing_critical_and_hardly_anything() -> None:
-    """Errors are lost money as well: decisions are right in 84 of 100, drawn anew each week, as are the requests of the hours."""
+    """Errors cost money too: 84 of 100 decisions are right. Decisions and requests per hour are drawn anew each week."""
     weeks, raised = repeats(4, 300), []
     for seed in range(weeks):
         matrix = np.random.default_rng([seed, 1]).multinomial(1000, [0.6, 0.1, 0.06, 0.24]).reshape(2, 2).tolist()

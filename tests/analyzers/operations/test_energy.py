@@ -1,4 +1,5 @@
-"""operations/energy: is the energy of a thousand predictions right and its source said, does growth raise an alarm, and does it ask for what it lacks?"""
+"""operations/energy: the energy per thousand predictions is right and names its source, growth raises an alarm, and missing inputs are
+named."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +26,7 @@ GRID = prices({"resource": "kwh", "amount": 0.3, "carbon_g_per_kwh": 200.0, "pue
 
 
 def week(joules: float, seed: int, hours: int = HOURS, measure: str = "energy_j") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Served and sums of a span: about 50 predictions an hour; the joules of one vary by day."""
+    """Predictions and sums of a span: about 50 predictions an hour; the joules per prediction vary by day."""
     rng = np.random.default_rng(seed)
     counts = rng.poisson(50, hours).astype(float).tolist()
     by_day = np.repeat(rng.lognormal(0, 0.05, hours // 24 + 1), 24)[:hours]
@@ -129,7 +130,7 @@ def test_an_owner_says_how_much_dearer_a_prediction_may_become() -> None:
 
 
 def week_severity(seed: int, times: float = 1.0) -> str:
-    """The severity of the energy of a week, so many times as much as in the four weeks before."""
+    """The severity for a week with the given multiple of the energy of the four weeks before."""
     return findings(week(36.0 * times, 100 + seed), week(36.0, 10_000 + seed, PAST_HOURS))["model", "energy_per_thousand"].severity
 
 
@@ -146,7 +147,7 @@ def doubled_run(rng: np.random.Generator) -> dict:
 
 
 def devices_of_a_run(rng: np.random.Generator, **faulty: tuple[float, float]) -> dict:
-    """A busy and a cool accelerator, and one with these means and deviations of its readings instead."""
+    """A busy and a cool accelerator; optionally a third with the given means and deviations of its readings."""
     usual = {"utilisation": (0.8, 0.08), "temperature_c": (66.0, 3.0)}
     rows = [
         {"at": 60 * (i + 1), "device": name, "run": "one", **{key: float(rng.normal(*each)) for key, each in (usual | own).items()}}

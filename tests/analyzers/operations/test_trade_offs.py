@@ -1,4 +1,4 @@
-"""The form of a model that is served is judged by the decisions it changes, where, whether it repeats itself, and where it ran."""
+"""The served form of a model is judged by changed decisions (overall and by slice), by repeatability, and by the place where it ran."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,13 +13,13 @@ RNG = np.random.default_rng
 
 
 def by_metric(found: list[Finding]) -> dict[str, Finding]:
-    """The findings by metric, of which each has one."""
+    """The findings by metric, one per metric."""
     assert len({each.metric for each in found}) == len(found)
     return {each.metric: each for each in found}
 
 
 def judged(changes: dict[str, Any], **results: Any) -> dict[str, Finding]:
-    """The findings where form int8 is in use with some figures changed."""
+    """The findings if form int8 is in use, with some figures changed."""
     return by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "int8") | changes], in_use="int8", **results)]))
 
 

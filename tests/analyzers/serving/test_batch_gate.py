@@ -57,7 +57,7 @@ def checked(rows: pd.DataFrame, expected: ExpectedBatch | None = None, **holds: 
 
 
 def levels(found: dict[tuple[str, str | None], GateCheck]) -> dict[str, str]:
-    """The levels of checks that are beyond their limit, by metric and slice."""
+    """The severities of checks beyond their limit, by metric and slice."""
     return {f"{metric} {part or ''}".strip(): each.level for (metric, part), each in found.items() if each.level != "ok"}
 
 
@@ -88,7 +88,8 @@ def test_scores_between_rows_are_those_of_the_rows_alone() -> None:
 
 
 def test_a_few_equal_scores_are_no_default() -> None:
-    """Three of 105 flights alike were "2.9 % have the score −7.94; 0.0 % had it in earlier batches", a warning on each second day."""
+    """Regression: three equal flights of 105 gave "2.9 % have the score −7.94; 0.0 % had it in earlier batches", a warning on every second
+    day."""
     few = batch(50)
     few.loc[:12, "score"] = 0.5  # 13 of 400 rows, 3.2 %
     assert DEFAULTS in levels(checked(few)), "earlier batches repeat no score"
@@ -187,7 +188,8 @@ def test_a_scheduler_reads_the_exit_code_and_a_person_decides_otherwise(store: S
 
 
 def test_the_last_batch_of_a_model_that_ended_is_judged_at_the_end_of_its_window(store: Store) -> None:
-    """Months later the window is evaluated at its newest record, before the batch was due: the page said that it may be released."""
+    """Regression: months later the window was evaluated at its newest record, before the batch was due, and the page said that the batch
+    may be released."""
     found = check.check(store, model="churn", now=datetime(2026, 9, 1, tzinfo=UTC), only=(batch_gate.NAME,)).findings
     (held,) = [each for each in found if each.subject == "batch=night-7" and each.severity == "act"]
     assert held.metric == MISSING and held.value == 0.3
@@ -221,7 +223,7 @@ def test_a_batch_over_the_edge_of_two_windows_is_checked_whole_and_once(tmp_path
 
 
 def test_a_batch_is_compared_with_the_same_28_days_in_a_short_and_in_a_long_window(tmp_path: Path) -> None:
-    """In a long window it was compared with every batch before it, however old."""
+    """Regression: in a long window a batch was compared with every earlier batch, however old."""
     rng, rows = np.random.default_rng(8), []
     for night in range(45):
         at = datetime(2026, 3, 2, 2) + timedelta(days=night)

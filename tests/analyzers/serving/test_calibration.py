@@ -1,4 +1,4 @@
-"""serving/calibration: is a calibrated model left alone, a fault found, sized and placed, and is what always stood no news?"""
+"""serving/calibration: a calibrated model raises nothing, a fault is found with its size and place, and a permanent error is not news."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from tests.support.levels import beyond_limit
 
 
 def people(n: int, seed: int, fault: float = 0.0, labelled: float = 1.0) -> pd.DataFrame:
-    """Scores in the middle of their bins; labels drawn with score + fault; a share of the labels is in."""
+    """Scores in the middle of their bins; labels drawn with probability score + fault; a share of the labels has arrived."""
     rng = np.random.default_rng(seed)
     score = bin_middles()[np.searchsorted(SCORE_EDGES, rng.beta(1.5, 2, n), side="right")]
     label = (rng.random(n) < np.clip(score + fault, 0, 1)).astype(float)
@@ -33,7 +33,7 @@ COUNTED: dict[tuple[int, Aggregate, str], tuple[pd.DataFrame, pd.DataFrame]] = {
 
 
 def counted(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The answer, counted once for rows that several weeks are held against."""
+    """The answer, counted once for the rows that several weeks are compared with."""
     key = id(rows), aggregate, context.model.task or ""
     if key not in COUNTED:
         COUNTED[key] = rows, answer(aggregate, rows, context)
@@ -92,7 +92,7 @@ def test_it_says_how_far_where_and_with_which_null() -> None:
 
 
 def test_what_is_not_significant_says_its_adjusted_p_and_the_limit() -> None:
-    """The two tests of the analyzer, adjusted by scipy: a p of about 0.02 is not significant among them."""
+    """The two tests of the analyzer, adjusted by scipy: a p of about 0.02 is then not significant."""
     base = people(20_000, 2)
     for seed in range(60):
         found = findings(people(2000, 300 + seed), base)
@@ -126,7 +126,7 @@ def test_so_many_more_labels_as_it_says_make_the_same_error_significant() -> Non
 
 
 def error_p_value(found: Finding, n: float) -> float:
-    """The p-value of an ECCE of n labels: of the range of a Brownian motion, whose mean is 2 * sqrt(2 / pi)."""
+    """The p-value of an ECCE of n labels, from the range of a Brownian motion, whose mean is 2 * sqrt(2 / pi)."""
     scale = found.evidence["null_mean"] / (2 * np.sqrt(2 / np.pi)) * np.sqrt(found.n / n)
     return brownian_range_p_value(found.value / scale)
 
@@ -164,7 +164,8 @@ def test_an_error_that_only_such_days_may_explain_is_a_watch_that_says_so() -> N
 
 @pytest.mark.parametrize("baseline", ["reference", "past"])
 def test_bad_days_of_the_past_raise_no_limit(baseline: str) -> None:
-    """What is beyond the stated limit and may be the days' is unknown, never OK, and the limit is the one of a quiet past."""
+    """An error beyond the stated limit that variation between days may explain is unknown, never OK; the limit is the same as with a quiet
+    past."""
     quiet, restless, base = restless_month(51, 0.0), restless_month(51, 0.12), people(20_000, 33) if baseline == "reference" else None
     for fault in (0.045, 0.08):
         calm, found = (findings(people(4000, 34, fault), base, past) for past in (quiet, restless))
@@ -185,7 +186,7 @@ def test_a_deviation_that_one_clean_week_in_a_thousand_has_is_a_watch_and_an_act
 
 
 def test_labels_four_standard_errors_off_are_a_watch_and_five_are_an_act() -> None:
-    """Of few rows, at the budget of a daily check by twenty analyzers."""
+    """For few rows, at the budget of a daily check by twenty analyzers."""
     base = people(20_000, 2)
     four, five = (findings(people(420, seed, 0.1), base, budget=0.1 / 140)["ecce"] for seed in (401, 400))
     assert 1e-5 < four.evidence["p_adjusted"] < 1e-4 and four.value - four.evidence["null_mean"] > 0.05

@@ -1,4 +1,4 @@
-"""Calls of a language model: what moved, since when and by how much; quiet weeks are quiet; small samples cannot tell."""
+"""Calls of a language model: the changed column, its onset and its size are named; quiet weeks raise nothing; small samples are unknown."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ def frames() -> Frames:
 
 
 def changed(frames: Frames, since: float = 0.0, **columns: object) -> Frames:
-    """The frames with other values of some columns from a day of the window on. columns: what gives a column, by the name of its feature."""
+    """The frames with other values of some columns from a day of the window on. columns: a function per feature that gives its values."""
     late = {name: rows["at"] >= START.replace(tzinfo=None) + timedelta(days=since) for name, rows in frames.items()}
     found = {}
     for side, rows in frames.items():

@@ -1,4 +1,4 @@
-"""Devices against the server on the same requests: the share that differs, its level, the devices' own count, and the SQL of it."""
+"""Devices against the server on the same requests: the share that differs, its level, the devices' own count, and the SQL proof."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -43,7 +43,8 @@ def server_answers(rows: int, seed: int = 1) -> pd.DataFrame:
 
 
 def frames(share: float, *, rows: int = 3000, counted: float | None = None, seed: int = 1, after: int = 0) -> dict[str, pd.DataFrame]:
-    """Answers of 30 devices to a third of the server's requests, a share of which differ from a day on; and what the devices count."""
+    """Answers of 30 devices to a third of the server's requests, and the devices' own counts. From a day on a share of the answers
+    differs."""
     rng, server = np.random.default_rng(seed), server_answers(rows, seed)
     own = server[rng.random(rows) < 0.3].copy()
     late = (own["at"] >= START.replace(tzinfo=None) + timedelta(days=after)).to_numpy()
@@ -106,7 +107,8 @@ def test_a_regression_agrees_within_a_tenth_of_the_server_s_spread() -> None:
 
 
 def test_a_challenger_in_shadow_is_not_the_server() -> None:
-    """The answer in production counts; without one, that of the only version in shadow; of several in shadow none is the server's."""
+    """The server's answer is the one in production; without it, that of the only version in shadow; with several in shadow there is
+    none."""
     given = frames(0.2)
     others = given["answers"].assign(version="3", decision=1 - given["answers"]["decision"])
     alone = by_metric(given)[SHARE]
@@ -119,7 +121,7 @@ def test_a_challenger_in_shadow_is_not_the_server() -> None:
 
 
 def test_the_interval_covers_where_devices_differ_from_each_other() -> None:
-    """Of devices whose own shares vary, an interval of the rows alone covers too seldom."""
+    """If the shares of devices vary, an interval from the rows alone covers too seldom."""
     rng, covered, narrow, runs = np.random.default_rng(5), 0, 0, 400
     for _ in range(runs):
         shares = rng.beta(1, 19, 40)

@@ -1,4 +1,4 @@
-"""serving/drift: does it name what moved, with figures that scipy and a count by hand confirm, and is it silent otherwise?"""
+"""serving/drift: moved columns are named, with figures equal to scipy and to a count by hand; other columns raise nothing."""
 
 from dataclasses import replace
 from datetime import date
@@ -47,7 +47,7 @@ def test_a_large_move_is_an_act_that_says_the_direction() -> None:
 
 @pytest.mark.parametrize("last_days", [False, True])
 def test_a_mean_beyond_the_range_of_the_reference_is_said_as_it_is(last_days: bool) -> None:
-    """Bins end at the reference's range; sums do not, and scipy on the rows knows the mean."""
+    """Bins end at the reference's range, but sums do not, so the mean equals scipy's on the rows."""
     reference, current = rows(5000, 3), rows(3500, 4)
     moved = current["at"] > current["at"].iloc[-1] - pd.Timedelta(days=1) if last_days else current["age"].notna()
     current.loc[moved, "age"] += 60
@@ -103,7 +103,7 @@ def test_a_shift_too_small_to_matter_is_ok_however_many_rows() -> None:
 
 
 def test_what_passes_the_limit_by_chance_is_not_said_to_be_as_in_the_reference() -> None:
-    """A budget of false discoveries that a clear move does not meet: it is beyond the limit, and no alarm."""
+    """The budget of false discoveries is so small that a clear move beyond the limit is no alarm."""
     found = findings(rows(1000, 41, age=0.4), rows(5000, 40), budget=1e-40)["age"]
     assert found.severity == "unknown" and "cannot be judged" in found.because, found.because
     assert found.value >= found.limit and f"p {found.evidence['p_adjusted']:.2g}" in found.because
@@ -131,7 +131,8 @@ def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
 
 @pytest.mark.parametrize(("past_age", "age", "known"), [(8.0, 9.0, False), (4.5, 3.9, True)])
 def test_a_move_beyond_the_range_of_the_reference_is_never_said_to_be_none(past_age: float, age: float, known: bool) -> None:
-    """PSI on the past's own tenths by pandas: the deciles of the reference do not see it, because nearly all is beyond their last edge."""
+    """PSI on the past's own deciles, by pandas. The reference's deciles do not show the move, because nearly all values are beyond their
+    last edge."""
     reference, past, current = rows(60_000, 70), before(14_000, 75, age=past_age), rows(3500, 74, age=age)
     own = findings(current, reference, past)["age"]
     tenths = pd.qcut(past["age"], 10, retbins=True)[1]
@@ -196,7 +197,7 @@ def with_sundays(frame: pd.DataFrame, factor: float, weeks: int = 9, drift: floa
 
 @pytest.mark.parametrize("bad_weeks", some([0, 1, 2, 3, 4], 3))
 def test_a_unit_that_changes_on_sundays_is_told_on_each_of_them(bad_weeks: int) -> None:
-    """From the third or fourth Sunday on such Sundays are usual; the reference, which has no dates, holds none of them."""
+    """From the third or fourth Sunday on such Sundays are usual for the past; the reference, which has no dates, holds none."""
     reference, current, past = before(4000, 60), rows(3500, 61), before(14_000, 62)
     bad = findings(with_sundays(current, 10.0), reference, with_sundays(past, 10.0, bad_weeks))["age"]
     assert bad.severity == "act" and bad.evidence["look_days"] == 1
@@ -255,7 +256,8 @@ def test_a_unit_that_changed_within_the_window_is_named_with_its_days(factor: fl
 
 
 def test_a_psi_that_a_stable_column_never_has_is_not_called_stable() -> None:
-    """A week beyond the usual limit that its own days explain is no drift finding, and no sentence says that nothing moved."""
+    """A week beyond the usual limit that the variation of days explains raises no drift finding, and no sentence says that nothing
+    moved."""
     rng = np.random.default_rng(79)
 
     def stream(n: int, seed: int, days: int) -> pd.DataFrame:
@@ -346,7 +348,7 @@ LEVELS = tuple(f"city-{place:02}" for place in range(40))
 def cities(
     n: int, seed: int, days: int, *, traded: float = 0.0, shares: np.ndarray | None = None, start: str = "2026-03-02"
 ) -> pd.DataFrame:
-    """Rows with a column of many small levels. traded: the share of the rows in which the largest and a small one are taken for each other."""
+    """Rows with a column of many small levels. traded: the share of the rows in which the largest level and a small one are swapped."""
     rng = np.random.default_rng(seed)
     frame = rows(n, seed, days=days).drop(columns="region")
     of = rng.choice(LEVELS, n, p=many() if shares is None else shares).astype(object)
@@ -417,7 +419,7 @@ def test_a_trade_is_news_only_once_and_as_critical_where_it_stands_or_nobody_kno
 
 
 def test_a_small_trade_of_large_levels_without_a_dated_jump_is_no_critical_recoding() -> None:
-    """A point and a half of a third is significant in 50,000 rows, and the PSI is 0.001: it is no recoding that somebody must act on."""
+    """A change of 1.5 points in a level of 33 % is significant in 50,000 rows, but the PSI is 0.001: no critical recoding."""
     names = np.array(["north", "south", "west"])
 
     def regions(shares: list[float], days: int, start: str = "2026-03-02") -> pd.DataFrame:
@@ -444,7 +446,7 @@ def test_the_owner_sets_how_much_of_a_trade_matters() -> None:
 
 @pytest.mark.long  # test_rows_on_top_of_one_of_three_levels_are_no_trade
 def test_clean_weeks_of_many_levels_seldom_say_that_names_were_traded() -> None:
-    """Clean weeks, half of them of days whose shares vary: at the budget of one check none may be an act."""
+    """Clean weeks; in half of them the shares vary by day. At the budget of one check none may be an act."""
     reference = cities(20_000, 102, 30)
     rng = np.random.default_rng(103)
     said, weeks = [], repeats(10, 300)

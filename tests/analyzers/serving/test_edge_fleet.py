@@ -133,7 +133,7 @@ def test_a_middle_fault_is_named(name: str, clean) -> None:
 
 
 def test_clean_weeks_ask_for_nothing_critical() -> None:
-    """Each week is of a fleet of its own, so that as many weeks are independent."""
+    """Each week has a separate fleet, so the weeks are independent."""
     fleets = (device_reports(RNG([8, seed]), fleet=60, before=14) for seed in range(repeats(6, 300)))
     raised = [each.because for rows in fleets for each in edge_findings(rows) if each.severity == "act"]
     assert raised == []

@@ -1,4 +1,5 @@
-"""serving/estimated_performance: is the estimate what labels then show, is it distrusted where they contradict it, and does it alarm only where none are?"""
+"""serving/estimated_performance: the estimate agrees with later labels, is withheld if labels contradict it, and alarms only without
+labels."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -42,7 +43,7 @@ COUNTED: dict[tuple[int, Aggregate, str], tuple[pd.DataFrame, pd.DataFrame]] = {
 
 
 def counted(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The answer, counted once for rows that several weeks are held against."""
+    """The answer, counted once for the rows that several weeks are compared with."""
     key = id(rows), aggregate, context.model.task or ""
     if key not in COUNTED:
         COUNTED[key] = rows, answer(aggregate, rows, context)
@@ -137,7 +138,7 @@ def test_where_labels_are_in_it_leaves_alarms_to_the_measured_ones() -> None:
 
 
 def test_an_estimate_that_labels_contradict_is_not_trusted() -> None:
-    """Concept drift: the same scores, another meaning. The estimate does not see it, and says so."""
+    """Concept drift: the same scores with another meaning. The estimate cannot detect it, and the finding says so."""
     base, past = people(10_000, 7), people(4000, 8, power=0.25, days_before=21)
     now = people(2000, 9, power=0.25, labelled=0.0)
     found = findings(now, base, past)
@@ -150,7 +151,7 @@ def test_an_estimate_that_labels_contradict_is_not_trusted() -> None:
 
 
 def test_where_the_main_estimate_is_called_off_all_are() -> None:
-    """Precision and F1 were OK beside an accuracy that was not trusted; they are estimated from the same scores."""
+    """Regression: precision and F1 were OK beside an accuracy that was not trusted, although all are estimated from the same scores."""
     base, past = people(10_000, 7), people(4000, 8, power=0.8, days_before=21)
     found = findings(people(2000, 9, power=0.8, labelled=0.0), base, past)
     own = [metric for metric, each in found.items() if (each.evidence.get("check") or {}).get("failed")]
@@ -221,7 +222,7 @@ def test_of_several_classes_every_metric_is_near_what_labels_show() -> None:
 
 
 def houses(n: int, seed: int, *, scale: float = 1.0, hidden: float = 1.0, labelled: float = 1.0, days_before: int = 0) -> pd.DataFrame:
-    """A regression whose error grows with a known scale, which the guess sees, and by a hidden factor, which it does not."""
+    """A regression whose error grows with a known scale, which the guess uses, and with a hidden factor, which the guess does not know."""
     rng = np.random.default_rng(seed)
     wide = scale * rng.uniform(5, 15, n)
     label = rng.normal(0, hidden * wide)
@@ -272,7 +273,7 @@ def test_a_regression_without_estimates_says_when_they_come() -> None:
 
 
 def mixed(days: int, a_day: int, rng: np.random.Generator, *, first: int = 0, labelled: float = 0.0) -> pd.DataFrame:
-    """Days of which each has its own mix of easy and hard rows."""
+    """Days with different mixes of easy and hard rows."""
     parts = []
     for day in range(first, first + days):
         rows = people(a_day, int(rng.integers(1 << 30)), sharp=float(rng.uniform(0.3, 1.0)), labelled=labelled)

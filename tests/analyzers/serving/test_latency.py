@@ -1,4 +1,5 @@
-"""serving/latency: are rates and percentiles those of the raw rows, is one slow replica named, does a stated level alarm in time, and is noise left alone?"""
+"""serving/latency: rates and percentiles equal those of the raw rows, one slow replica is named, a stated level alarms in time, and noise
+raises nothing."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,5 @@
-"""serving/multivariate_drift: does it see what no single feature shows, and is it silent about what they say already?"""
+"""serving/multivariate_drift: it finds changes that no single feature shows, and raises nothing about drift that single features already
+show."""
 
 from dataclasses import replace
 from datetime import date
@@ -35,7 +36,7 @@ def together(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.Dat
 
 
 def both(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFrame | None = None, **options) -> list[Finding]:
-    """The finding about all inputs together, and the one about each two numbers."""
+    """The finding about all inputs together, and the finding about each pair of numbers."""
     context = context_for(reference, features=FEATURES, **options)
     return ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference, past), context)
 
@@ -58,7 +59,7 @@ def week(seed: int, tie: float, last: float) -> pd.DataFrame:
 
 
 def test_a_change_of_correlation_that_may_be_chance_is_not_told_as_a_change() -> None:
-    """A budget of false discoveries that the change does not meet: the sentence said that the correlation changed."""
+    """Regression: a change that was not significant at the budget got the sentence "the correlation changed"."""
     _, pair = both(tied(2000, 91, 0.4), tied(3000, 90, 0.7), budget=1e-300)
     assert pair.severity == "unknown" and "may have changed their correlation" in pair.because, pair.because
     assert f"it may be chance among 1 pair (p {pair.evidence['p_adjusted']:.2g} with all counted)" in pair.because
@@ -229,7 +230,7 @@ def test_what_only_columns_of_the_day_separate_is_named_as_such() -> None:
 
 
 def month_of_outcomes(tie: float, right: float) -> pd.DataFrame:
-    """Four weeks with such a correlation, whose decisions are right so often."""
+    """Four weeks with the given correlation and the given share of right decisions."""
     frame, rng = month(500, tie), np.random.default_rng(1)
     label = (rng.random(len(frame)) < 0.5).astype(float)
     decision = np.where(rng.random(len(frame)) < right, label, 1 - label).astype(int)
@@ -278,7 +279,7 @@ def last_days(reference: pd.DataFrame, current: pd.DataFrame, past: pd.DataFrame
 
 
 def verdict(weeks: tuple[bool | None, ...]) -> DomainVerdict:
-    """A drift that does not differ from the days before its window, whose past weeks were as far or not, newest first."""
+    """A drift that does not differ from the days before its window. Past weeks, newest first, are as far from the reference or not."""
     found = Separation(0.9, 0.88, 0.92, 0.5, 0.01, 1e-9, 0.9, (("age", 0.2),), None, (900, 900), np.ones(9), np.zeros(9))
     return DomainVerdict(found, ("age",), 0.8, 0.05, 1e-9, days=WindowSeparation(0.5, 0.5, 0.01, 0.5), weeks=weeks)
 
@@ -308,7 +309,7 @@ def test_a_drift_says_since_which_week_or_that_it_is_not_clearly_different(
 
 @pytest.mark.parametrize(("weeks", "stands"), [((True, False), True), ((False, True), False), ((None, True), False), ((), False)])
 def test_a_drift_that_moves_on_stands_where_the_week_before_was_as_far(weeks: tuple[bool | None, ...], stands: bool) -> None:
-    """It differs from the days before it: a season that goes on is one drift, and one that went and came back is new."""
+    """The drift differs from the days before it: an ongoing season is one drift, and a drift that went and came back is new."""
     judged, context = replace(verdict(weeks), days=WindowSeparation(0.8, 0.5, 0.01, 1e-9)), context_for(rows(40, 1), features=FEATURES)
     assert judged.news and judged.stands == stands and judged.severity == "act"
     evidence = domain_evidence(judged) | weeks_beyond(judged, context)

@@ -1,4 +1,4 @@
-"""serving/performance: are the figures scikit-learn's, is a fall named, and is youth of labels not taken for a fall?"""
+"""serving/performance: figures equal scikit-learn's, a fall is named, and missing recent labels are not mistaken for a fall."""
 
 from dataclasses import replace
 
@@ -65,7 +65,7 @@ def test_regression_equals_scikit_learn() -> None:
 
 
 def test_a_change_of_less_than_a_percent_has_its_sign_and_a_digit() -> None:
-    """A fall of 0.4 % was `+0 %`."""
+    """Regression: a fall of 0.4 % was written `+0 %`."""
     base = regressed(3000, 4)
 
     def of_errors(factor: float) -> str:
@@ -99,7 +99,7 @@ def test_a_fall_of_five_points_is_critical_and_of_three_a_warning() -> None:
 
 
 def test_a_model_that_slides_for_months_is_critical_although_its_own_past_slid_too() -> None:
-    """Two points a week for eight weeks: the past holds the fall itself, so the fall is no news, and as critical."""
+    """Two points a week for eight weeks: the past holds the fall too, so the fall is not news, but still critical."""
     base = decided(20_000, 5)
     past = before(pd.concat([fallen(seed, 0.02 * seed, 700) for seed in range(8)], ignore_index=True), 56)
     said = findings(fallen(9, 0.16), base, past)["accuracy"]
@@ -184,7 +184,7 @@ def test_an_empty_window_says_so() -> None:
 
 
 def test_days_that_differ_much_raise_the_limit_and_say_so() -> None:
-    """Days with luck of their own: the fall of one such week is no alarm, though rows alone would make it one."""
+    """Days vary by chance: a fall of one such week is no alarm, although by rows alone it would be."""
     rng = np.random.default_rng(21)
 
     def stream(n: int, seed: int, days: int) -> pd.DataFrame:
@@ -287,7 +287,7 @@ def test_one_wild_row_is_a_watch_of_its_own_and_moves_nothing_else() -> None:
 
 
 def test_a_creep_that_no_week_shows_is_found_day_by_day() -> None:
-    """60 labels a day, the error grows over four weeks; judged at a small budget, so that the week alone is not enough."""
+    """60 labels a day; the error grows over four weeks. At this small budget the week alone is not significant."""
     past = before(regressed(3360, 39, noise=10), 56)
     day = (past["at"] - past["at"].iloc[0]).dt.days.to_numpy()
     growth = 1 + 0.3 * np.clip((day - 30) / 26, 0, 1)
@@ -299,7 +299,7 @@ def test_a_creep_that_no_week_shows_is_found_day_by_day() -> None:
 
 
 def test_a_sentence_says_on_how_many_labelled_predictions_and_which_of_them_count() -> None:
-    """Rows counted by hand and by scikit-learn: an F1 and a PR AUC are of all labelled predictions."""
+    """Rows counted by hand and by scikit-learn: F1 and PR AUC cover all labelled predictions."""
     rows = decided(2103, 61)
     said = findings(rows, decided(3000, 62))
     (_, fp), (fn, tp) = metrics.confusion_matrix(rows["label"], rows["decision"]).tolist()
@@ -334,7 +334,7 @@ def test_the_f1_of_several_classes_is_on_the_labelled_predictions() -> None:
 
 @pytest.mark.parametrize("weight", [False, True])
 def test_a_ranking_metric_says_how_far_its_bins_can_be_from_the_rows(weight: bool) -> None:
-    """The metrics of scikit-learn on the rows lie within what the sentence says, and a change is not finer than that."""
+    """scikit-learn's metrics on the rows are within the precision of the sentence, and a stated change is no more precise."""
     for seed, beta in ((71, (0.6, 0.9)), (72, (2, 5)), (73, (60, 90))):
         rng = np.random.default_rng(seed)
         rows = decided(2103, seed, weight=weight).assign(score=rng.beta(*beta, 2103))

@@ -1,4 +1,5 @@
-"""serving/performance, its part about labels: have they stopped, and when will the rest be in, however late they usually are?"""
+"""serving/performance, its part about labels: labels that stopped are found, and the arrival of the rest is predicted for any usual
+delay."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,8 +18,8 @@ SERVED = 200
 def counted(
     first: datetime, last: datetime, known: datetime, late: float, stop: datetime | None, *, spread: float = 0.3, lost=lambda day: 0.0
 ) -> pd.DataFrame:
-    """Served and labelled rows by day in [first, last) as of an instant: labels come `late` days after a prediction, more or less; none arrive after `stop`, nor
-    of the part that is `lost` of a day's predictions.
+    """Served and labelled rows by day in [first, last) as of an instant: labels come `late` days after a prediction, more or less; none
+    arrive after `stop`, and none for the `lost` part of a day's predictions.
     """
     rows = []
     for day in pd.date_range(first, last - DAY, freq="D", tz=None if first.tzinfo else "UTC"):
@@ -36,7 +37,8 @@ def counted(
 
 
 def said(late: float, *, stopped_for: float | None = None, weeks: int = 8, lost=lambda back: 0.0) -> tuple[Finding, datetime]:
-    """What is said about the labels of a window of seven days that ends now. lost: the part of a day's labels that never come, by its days before the end."""
+    """The finding about the labels of a window of seven days that ends now. lost: the part of a day's labels that never arrive, by days
+    before the end."""
     context = context_for(None)
     end, start = context.window.end, context.window.start
 
@@ -64,7 +66,7 @@ def test_labels_that_come_as_late_as_they_always_do_have_not_stopped(late: float
 
 @pytest.mark.parametrize(("late", "days"), [(0.0, 4), (2.0, 4), (7.0, 4), (20.0, 9)])
 def test_labels_that_stopped_are_an_act_dated_to_the_first_day_without(late: float, days: float) -> None:
-    """Where labels come within weeks of each other, it takes longer to be sure."""
+    """If delays of labels vary by weeks, certainty takes longer."""
     found, end = said(late, stopped_for=days)
     assert found.severity == "act" and found.subject == "model" and found.metric == "label_maturity" and found.likely_source == "label"
     assert found.onset is not None and abs(found.onset - (end - (days + late) * DAY)) <= (2 + 0.4 * late) * DAY
@@ -103,7 +105,7 @@ def test_days_that_often_lack_labels_are_no_news() -> None:
 
 @pytest.mark.parametrize(("late", "since"), [(0.0, 5), (0.0, 10), (7.0, 5), (7.0, 10), (20.0, 5)])
 def test_a_standing_lack_of_labels_is_not_measured_by_its_own_days(late: float, since: int) -> None:
-    """Two in five labels are lost for some days; those days do not count as what is usual, also where all of them lie before the window."""
+    """Two in five labels are lost for some days; those days do not count as usual, even if all of them lie before the window."""
     age = round(late * 1.3)
     found, end = said(late, lost=lambda back: 0.4 if back <= since + age else 0.0)
     assert found.severity == "watch" and "Fewer labels than usual" in found.because, found.because

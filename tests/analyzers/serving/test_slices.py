@@ -1,4 +1,4 @@
-"""serving/slices: is a fault that sits in a slice, replica or device named with it, and is it silent where nothing, or everything, changed?"""
+"""serving/slices: a fault in a slice, replica or device is named with it; nothing is raised if no slice or all slices changed."""
 
 import re
 from dataclasses import replace
@@ -101,7 +101,7 @@ def test_concept_drift_in_one_slice_is_named_with_its_mean_error() -> None:
 
 
 def test_the_stated_error_and_share_are_of_the_logged_errors_of_all_labelled_rows() -> None:
-    """Large errors are clipped in the search alone, and a slice keeps the rows that it shares with a slice found before it."""
+    """Only the search clips large errors, and a slice's figures keep the rows that it shares with a slice found earlier."""
     current, reference, past = clean()
     east, west, pro = current["region"] == "east", current["region"] == "west", current["plan"] == "pro"
     current.loc[east, "label"] += 60
@@ -244,7 +244,8 @@ def test_a_slice_that_moved_as_in_the_month_before_is_standing() -> None:
 
 
 def month_before(since: int, n: int = 12_000) -> pd.DataFrame:
-    """Four weeks before the window, in which one column of a slice moved, and the errors of another grew, so many days before it."""
+    """Four weeks before the window. The given number of days before it, one column of a slice moved and the errors of another slice
+    grew."""
     past = rows(n, 3)
     past["at"] = START.replace(tzinfo=None) - (past["at"] - START.replace(tzinfo=None)) * 4
     late = past["at"] >= START.replace(tzinfo=None) - timedelta(days=since)
@@ -255,7 +256,8 @@ def month_before(since: int, n: int = 12_000) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("since", "earlier"), [(6, False), (11, False), (28, True)])
 def test_a_slice_that_was_so_as_the_window_began_stands_since_its_day(since: int, earlier: bool) -> None:
-    """A change of six or eleven days before is not most of the month, and was new in each of the first three weeks."""
+    """Regression: a change six or eleven days old covers less than most of the month, and was called new in each of the first three
+    weeks."""
     current, reference, _ = clean()
     current.loc[current["region"] == "west", "income"] *= 100
     current.loc[current["region"] == "east", "label"] += 15
@@ -272,7 +274,7 @@ def test_a_slice_that_was_so_as_the_window_began_stands_since_its_day(since: int
 
 @pytest.mark.parametrize(("since", "ended"), [(20, 8), (28, 8), (28, 7)])
 def test_a_slice_whose_change_ended_before_the_window_and_came_again_is_new(since: int, ended: int) -> None:
-    """A month of which three weeks show the change shows most of it, though the week before the window refutes that it stands."""
+    """Three of four weeks of the month show the change, but the week before the window shows that it does not stand."""
     current, reference, _ = clean()
     current.loc[current["region"] == "west", "income"] *= 100
     current.loc[current["region"] == "east", "label"] += 15
@@ -297,7 +299,7 @@ def test_a_change_of_a_few_days_that_ended_in_the_window_is_not_told_of_the_mont
 
 
 def test_a_new_slice_that_overlaps_a_standing_one_is_new() -> None:
-    """The rows that both share are those of the stronger slice, in the month before too."""
+    """Rows in both slices count for the stronger slice, also in the month before."""
     sides = clean()[:2] + (month_before(0),)
     for seed, side in enumerate(sides):
         rng = np.random.default_rng(seed)
@@ -345,7 +347,7 @@ def test_a_slice_that_is_surely_worse_than_elsewhere_without_a_baseline_is_no_ok
 
 
 def test_a_slice_that_became_worse_is_a_warning_though_seasons_move_all_slices_apart() -> None:
-    """Every level of `region` and `plan` has another error than in the reference, so that the search is sure of none."""
+    """Every level of `region` and `plan` has another error than in the reference, so no slice is significant."""
     current, reference, past = clean()
     for level, size in {"north": 14, "south": 3, "east": 32, "west": 11}.items():
         inside = current["region"] == level

@@ -1,4 +1,4 @@
-"""A vendor's silent change is named the next morning, quiet nights are quiet, and every figure is that of the answers."""
+"""A vendor's silent change is named the next morning, quiet nights raise nothing, and every figure equals a count of the answers."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from tests.support.vendor_nights import START, VendorNights, first_nights, morni
 
 
 def judged(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, **budgets: Any) -> dict[str, Finding]:
-    """The findings of a morning by metric, with what had been answered by then."""
+    """The findings of a morning by metric, from the answers up to then."""
     found = morning_findings(rows, night, events, **budgets)
     assert len({(each.metric, each.subject) for each in found}) == len(found)
     return {each.metric: each for each in found}
@@ -233,7 +233,8 @@ def test_rounds_without_a_name_are_days() -> None:
 
 
 def encoded(rows: pd.DataFrame, encoder: str, nights: range, *, changed: int = 0, from_night: int = 10**9) -> pd.DataFrame:
-    """The answers of some nights with vectors, which have much in common, as those of many encoders; of `changed` items others since a night."""
+    """The answers of some nights with vectors that have much in common, as from many encoders; `changed` items have other vectors from a
+    night on."""
     rng = np.random.default_rng(3)
     usual, others = (rng.normal(size=(60, 32)) + 2 for _ in range(2))
     extras = []

@@ -1,4 +1,4 @@
-"""serving/why_changed: does it say inputs where inputs changed, relation where the relation did, and where?"""
+"""serving/why_changed: changed inputs and a changed relation are each named, with their place."""
 
 from dataclasses import replace
 

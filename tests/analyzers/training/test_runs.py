@@ -1,4 +1,4 @@
-"""training/runs: is every accident of a training run found on curves whose answer is known, and is the fleet's own training told as it was?"""
+"""training/runs: every accident is found on curves with a known answer, and the sample fleet's own training is described as it was."""
 
 import json
 from datetime import datetime, timedelta
@@ -246,7 +246,7 @@ def test_a_rank_that_is_slow_in_too_few_of_the_last_steps_cannot_be_told_yet(beg
 
 
 def of_many_ranks(slow: dict[int, float], ranks: int = 64, n: int = 40, own: str = "compute") -> list[dict]:
-    """A run of many ranks with 100 ms of work; communication takes 30 ms, and of some ranks as long as stated."""
+    """A run of many ranks with 100 ms of work; communication takes 30 ms, or the stated time for some ranks."""
     rng = np.random.default_rng(7)
     records: list[dict] = [{"kind": "run", "run": "many", "event": "start", "at": START.isoformat()}]
     for step in range(n):
@@ -283,7 +283,7 @@ def test_the_victims_of_a_slow_link_wait_where_the_wait_is_logged_apart() -> Non
 
 
 def test_the_phase_in_which_a_rank_loses_most_is_named_where_communication_holds_no_wait() -> None:
-    """The others' short communication is then taken for their wait, so that the slow rank's own seems long."""
+    """The other ranks' short communication is then taken for waiting, so the slow rank's own communication seems long."""
     records, rng = of_many_ranks(dict.fromkeys(range(64), 3.5)), np.random.default_rng(8)
     for each in records:
         if each["kind"] == "step":
@@ -448,7 +448,7 @@ def test_only_runs_with_a_record_in_the_window_are_judged() -> None:
 
 
 def thinned(records: list[dict], stride: int, now: Context) -> dict[str, Finding]:
-    """What is said of a run of which every so manieth step was read and its last one; 0: its first and its last one, without metrics."""
+    """Findings about a run of which every n-th step and the last one were read; n = 0: only the first and the last, without metrics."""
     steps = frame_of("step", [each for each in records if each["kind"] == "step"])
     rows = [0, -1] if stride == 0 else sorted({*range(0, len(steps), stride), len(steps) - 1})
     read = steps.iloc[rows].reset_index(drop=True).assign(stride=stride)
@@ -476,7 +476,7 @@ def test_steps_of_a_thinned_run_are_counted_whole_and_its_interval_is_that_of_it
 
 @pytest.fixture(scope="module")
 def fleet() -> dict[tuple[str, str], Finding]:
-    """What is said about the fleet's own training."""
+    """Findings about the sample fleet's own training."""
     lines = [line for name in ("training", "distributed") for line in (SAMPLE / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
     records = [json.loads(line) for line in lines]
     last = max(datetime.fromisoformat(each["at"]) for each in records)
@@ -491,7 +491,7 @@ def logged(run: str, metric: str) -> dict[int, float]:
 
 
 def test_the_fleets_lightgbm_runs_are_told_as_they_were(fleet: dict[tuple[str, str], Finding]) -> None:
-    """150 trees at a low learning rate, none of which spikes, diverges or overfits; what is said to be best is the smallest value in the file."""
+    """150 trees at a low learning rate, without spikes, divergence or overfitting; the stated best value is the smallest in the file."""
     boosted = {each for each in fleet if each[0].startswith(("run:employment", "run:flights-delay", "run:flights-late-f"))}
     assert {fleet[each].severity for each in boosted if each[1] == "best_metric"} == {"ok"}
     assert {metric for _, metric in boosted} <= {"best_metric", "plateau_share"}
@@ -527,7 +527,7 @@ def test_the_process_that_was_slowed_on_purpose_is_found_in_its_phase(
 
 
 def test_where_the_wait_is_logged_apart_the_others_communication_is_their_own(fleet: dict[tuple[str, str], Finding]) -> None:
-    """The wait is taken off the phase `sync`: with 0 ms for the others a slow link would be infinitely slow."""
+    """The wait is subtracted from the phase `sync`; with 0 ms of communication for the others, a slow link would look infinitely slow."""
     (slow,) = [each for (subject, _), each in fleet.items() if subject.startswith("run:flights-late-mlp-slow-link/rank")]
     assert 0.05 < slow.evidence["median_ms"] < 0.2 and slow.evidence["time_ms"] > 10
 

@@ -1,4 +1,4 @@
-"""Rules about the optimisation of a run: each planted accident is named, clean runs raise nothing, what the job says counts."""
+"""Rules about the optimisation of a run: each planted accident is named, clean runs raise nothing, and the job's own alerts count."""
 
 from datetime import timedelta
 

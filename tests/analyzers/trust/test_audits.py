@@ -1,4 +1,4 @@
-"""trust/audits: regressions, levels, expiry and new versions are named; the same model audited again and again is not."""
+"""trust/audits: regressions, levels, expiry and new versions are named; repeated audits of the same model raise nothing."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -110,7 +110,8 @@ def test_a_regression_names_the_audit_before_and_a_change_within_the_intervals_d
 
 @pytest.mark.parametrize("terms", [{"costs": {"income": 2.0}}, {"directions": {"tenure": "up"}}, {"locked": ["age"]}])
 def test_audits_of_attackers_with_other_costs_directions_or_locked_features_are_not_compared(terms: dict[str, Any]) -> None:
-    """150 of 240 rows hold where 200 did: worse under the same terms, and not comparable where a change costs or allows something else."""
+    """150 of 240 rows withstand the attack, 200 before: worse under the same terms, and not comparable if costs or allowed changes
+    differ."""
     before, now = robustness(200, days=40), robustness(150)
     before["results"] |= {"costs": {}, "directions": {}, "locked": []}
     now["results"] |= before["results"] | {"headline": now["results"]["headline"]}
@@ -288,7 +289,7 @@ def test_an_audit_of_forms_expires_as_the_others_do(source: dict[str, str], agai
 
 @pytest.mark.parametrize("kind", ["robustness", "precision"])
 def test_every_audit_is_held_against_the_end_of_the_window_and_not_against_the_newest_record(kind: str) -> None:
-    """Of a model that ended on the window's last day the clock of silence stands still; what was promised with a date runs out."""
+    """For a model that ended on the window's last day, silence is not counted further, but promises with a date still expire."""
     headline = {} if kind == "precision" else interval_json(rate_interval(200, 240)) | {"at": 0.25}
     made = record(kind, headline, days=90.5) | {"results": {"forms": [{"form": "int8"}]} if kind == "precision" else {"headline": headline}}
     frame = pd.DataFrame([made], columns=["model", "version", "at", "audit", "results", "expires"])

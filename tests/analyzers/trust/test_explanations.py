@@ -1,4 +1,5 @@
-"""Does the analyzer find what drives the scores, a planted change, attributions that do not add up, a wrong artifact; and say what is missing?"""
+"""The analyzer finds the drivers of the scores, a planted change, attributions that do not add up and a wrong artifact, and names missing
+data."""
 
 from dataclasses import replace
 from datetime import timedelta

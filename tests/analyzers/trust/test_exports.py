@@ -104,7 +104,7 @@ def test_personal_columns_need_a_transform_or_a_legal_basis() -> None:
 
 
 def key_pair(kind: str) -> tuple[Callable[[bytes], bytes], str]:
-    """What signs with a new key, and its public key as PEM."""
+    """A function that signs with a new key, and the public key as PEM."""
     key: Any = ed25519.Ed25519PrivateKey.generate() if kind == "Ed25519" else ec.generate_private_key(ec.SECP256R1())
     pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
     return (key.sign if kind == "Ed25519" else lambda text: key.sign(text, ec.ECDSA(hashes.SHA256()))), pem
@@ -205,7 +205,7 @@ def test_a_canary_that_came_back_is_named_with_where() -> None:
 
 
 def test_a_canary_is_told_of_the_export_with_which_it_left() -> None:
-    """Two recipients have a canary without a name; the text of the first came back, and the second was blamed."""
+    """Regression: two recipients have a canary without a name; the text of the first came back, and the second was blamed."""
     acme = export(-30, recipient="acme", canaries=[{"text": "zq-canary-77"}])
     bolt = export(-20, recipient="bolt", canaries=[{"text": "zq-canary-78"}])
     row = {"canary": "canary", "exported": naive_utc(START - timedelta(days=30)), "recipient": "acme", "model": "chat", "id": "p1"}

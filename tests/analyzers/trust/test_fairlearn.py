@@ -1,4 +1,4 @@
-"""trust/fairness against fairlearn: are the rates of three attributes crossed, and each criterion's difference and ratio, the ones it gives?
+"""trust/fairness against fairlearn: the rates of three crossed attributes, and each criterion's difference and ratio, are equal.
 
 fairlearn is no part of the product. Here it is asked on few rows; tests/benchmarks/bench_fairness.py asks it, and times it, on a million.
 """
@@ -28,7 +28,7 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def groups(rows: pd.DataFrame) -> GroupMetrics:
-    """What the product says of them, from counts."""
+    """The product's figures about them, from counts."""
     keys = {name: f"group.{name}" for name in SENSITIVE}
     counts = rows.rename(columns=keys).groupby([*keys.values(), "decision", "label"]).size().rename("n").reset_index()
     counts = counts.assign(w=counts["n"].astype(float), w2=counts["n"].astype(float))

@@ -1,4 +1,4 @@
-"""trust/fairness: are the rates scikit-learn's, is a gap of one group named, and does what always stood alarm nobody?"""
+"""trust/fairness: rates equal scikit-learn's, a gap of one group is named, and a permanent gap raises no alert."""
 
 from dataclasses import replace
 from datetime import date
@@ -160,7 +160,7 @@ def test_what_stood_in_the_past_month_is_as_critical_and_no_news() -> None:
 
 @pytest.mark.parametrize("weeks", [0, 1, 2, 3, 4])
 def test_a_gap_that_lasts_is_as_critical_in_each_week(weeks: int) -> None:
-    """The days of the fault in the past month widen no error of the level that is judged."""
+    """Days of the fault in the past month do not widen the error of the judged level."""
     base, rows, clean = people(20_000, 51), people(14_000, 52, tpr={"F": 0.68}), month(53, 28, rows=2000)
     ill = people(len(clean), 54, tpr={"F": 0.68}).assign(at=clean["at"])
     bad = clean["at"] >= pd.Timestamp("2026-03-02", tz="UTC") - pd.Timedelta(weeks=weeks)
@@ -169,7 +169,7 @@ def test_a_gap_that_lasts_is_as_critical_in_each_week(weeks: int) -> None:
 
 
 def test_a_month_as_the_reference_was_settles_what_a_small_reference_leaves_open() -> None:
-    """400 positives of a group in the reference leave 11 points of TPR open; the month has as many in two days."""
+    """400 positives of a group in the reference leave 11 points of TPR uncertain; the month has as many positives in two days."""
     rows, base, past = people(7000, 42, tpr={"F": 0.69}), people(1600, 50), month(44, 28, rows=1000)
     found = findings(rows, base, past)[("sex=F", "true_positive_rate")]
     assert found.needs_action and found.evidence["p_with_past"] and found.evidence["p_value"] < 1e-6

@@ -1,4 +1,4 @@
-"""trust/live_guard reads texts that no reference holds: logged beside features, and questions of language models."""
+"""trust/live_guard reads texts without a reference: texts logged beside features, and questions of language models."""
 
 import json
 from dataclasses import replace
@@ -40,7 +40,7 @@ def requests(rng: np.random.Generator, n: int, planted: str | None = None, share
 
 
 def guarded(now: pd.DataFrame, past: pd.DataFrame, context: Context = CONTEXT) -> list[Finding]:
-    """What the analyzer says of a model without a reference."""
+    """The findings about a model without a reference."""
     frames = {"current": now, "past texts": past}
     assert set(ANALYZER.needs(context)) == set(frames)
     for name, ask in ANALYZER.needs(context).items():

@@ -1,4 +1,5 @@
-"""trust/live_guard: are who copies, who probes, who is strange and odd texts named in the lab's logs, and nobody in clean weeks?"""
+"""trust/live_guard: subjects that copy, probe or send strange requests, and odd texts, are named in the lab's logs; clean weeks name
+nobody."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -62,7 +63,7 @@ def context(**limits: float) -> Context:
 
 
 def findings(rows: LogRows, actions: pd.DataFrame | None = None, past: LogRows | None = None, **limits: float) -> list[Finding]:
-    """What the analyzer says about these rows. past: those of the four weeks before, a week that is repeated; None for none."""
+    """The findings about these rows. past: one week, repeated for the four weeks before; None for no past."""
     about, frames = context(**limits), {}
     for name, ask in ANALYZER.needs(about).items():
         source = BASE.reference if name == "reference" else rows
@@ -147,7 +148,7 @@ def test_far_requests_are_a_warning_and_critical_only_beyond_the_owner_s_level()
 
 
 def test_far_requests_stand_where_the_week_before_had_as_many_and_a_flood_is_new() -> None:
-    """A drift that goes on sends far requests each week: told once, it stands. Three times as many are a fault of their own."""
+    """An ongoing drift has far requests each week: after the first alert they stand. Three times as many are a separate fault."""
     some, many = log(2, "strange_requests"), log(2, "strange_requests", "strong")
 
     def far(now: LogRows, past: LogRows | None, **limits: float) -> Finding:
