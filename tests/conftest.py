@@ -44,7 +44,7 @@ the first one and the two after it do not need.
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder that the workers share, unless who started this process named one; they are started later."""
+    """Make the folder that the workers share, unless the parent process named one; the workers start later."""
     if SHARED not in os.environ:
         os.environ[SHARED] = tempfile.mkdtemp(prefix="shared-homes-")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(SHARED), ignore_errors=True))
@@ -57,7 +57,8 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `long`, unless this is a long run. The longest files go first: one that began last would leave a core idle."""
+    """Leave out what is marked `long`, unless this is a long run. The longest files go first: a long file that starts last would leave a
+    core idle."""
     if not LONG and "hypothesis.internal.conjecture.providers" in sys.modules:
         read_no_constants()
         register_generator()
@@ -69,7 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What the imports and the collection left stays until the end: the garbage collector need not look at it, nor so often at the rest."""
+    """Objects from imports and collection live until the end, so the garbage collector skips them, and checks the rest less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -80,7 +81,7 @@ def pytest_collection_finish() -> None:
 
 
 def read_no_constants() -> None:
-    """Let Hypothesis draw values without those that stand in the code: to read all modules for them takes each worker five seconds."""
+    """Let Hypothesis draw values without constants from the code: reading all modules for them takes each worker five seconds."""
     from hypothesis.internal.conjecture import providers
     from hypothesis.internal.constants_ast import Constants
 
@@ -89,7 +90,7 @@ def read_no_constants() -> None:
 
 
 def register_generator() -> None:
-    """Let Hypothesis register its random generator before all objects are frozen: later it finds nobody who holds it, and warns."""
+    """Let Hypothesis register its random generator before all objects are frozen: later it finds no reference to it, and warns."""
     from hypothesis.internal.entropy import deterministic_PRNG
 
     with deterministic_PRNG():
@@ -97,21 +98,24 @@ def register_generator() -> None:
 
 
 def collect_no_garbage_after_a_page() -> None:
-    """Each run of a page would look at all objects of this process, which are far more than those of a server; the server's own is tested in a process."""
+    """The collection after each run of a page would examine all objects of this process, many more than a server has. The server's
+    collection is tested in a separate process."""
     from streamlit import config
 
     config.set_option("runner.postScriptGC", False)
 
 
 def find_components_once() -> None:
-    """Let Streamlit look through the installed packages for components once: each run of a page in a test would do it, for four fifths of its time."""
+    """Let Streamlit search the installed packages for components once: each run of a page in a test would do it, in four fifths of the
+    run's time."""
     from streamlit.components.v2 import manifest_scanner
 
     manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 def wait_for_a_page_once() -> None:
-    """Let a test sleep until the run of its page has ended: AppTest looks a thousand times a second, and takes the interpreter each time."""
+    """Let a test sleep until the run of its page has ended: AppTest polls a thousand times a second, and takes the interpreter each
+    time."""
     from streamlit.testing.v1 import local_script_runner
 
     poll = local_script_runner.require_widgets_deltas
@@ -126,7 +130,7 @@ def wait_for_a_page_once() -> None:
 
 @pytest.fixture(scope="session")
 def worker() -> Iterator[Worker]:
-    """The worker of all tests of a process that need no special one: starting it and importing libraries of models takes seconds."""
+    """The shared worker for all tests of a process that need no special one: starting it and importing model libraries takes seconds."""
     made = Worker()
     yield made
     made.close()
@@ -134,7 +138,7 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture
 def named_share(record_property: Callable[[str, object], None]) -> NamedShare:
-    """Notes the share of a planted fault that was named, and fails where it is surely below the goal; in a long run, where it is below."""
+    """Notes the share of draws in which a planted fault was named. Fails if it is surely below the goal; in a long run, if it is below."""
 
     def note(fault: str, named: int, planted: int) -> None:
         record_property(RECORDED, f"{fault:28} {named:3d} of {planted:3d}  {named / planted:4.0%}")

@@ -1,4 +1,4 @@
-"""Prints how the house stands: `python tests/house_report.py [ROOT]` for this checkout, or for another one to compare.
+"""Prints figures about the code's structure: `python tests/house_report.py [ROOT]` for this checkout, or for another one to compare.
 
 Packages, loose modules, circles, imports upward, repeated names, `fmt: skip`, lines over 140 characters; then the size of `observability` and `pages`, which
 has no goal (docs/decisions/0192-the-size-of-the-product.md).
@@ -51,7 +51,7 @@ def definitions(files: list[Path], root: Path) -> tuple[dict[str, list[str]], di
 
 
 def repeated(names: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Names that more than one module defines, but for those of a contract."""
+    """Names that more than one module defines, except names of a contract."""
     return {name: places for name, places in names.items() if len(places) > 1 and name not in REPEATED_BY_CONTRACT}
 
 

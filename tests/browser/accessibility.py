@@ -97,14 +97,14 @@ def fits(page: Page, size: dict[str, int]) -> None:
 
 
 def turn(page: Page, scheme: Literal["light", "dark"]) -> None:
-    """Turn a page to the light or the dark theme, and wait until it is drawn so."""
+    """Switch a page to the light or the dark theme, and wait until it is drawn."""
     page.emulate_media(color_scheme=scheme)
     page.wait_for_function(IN_COLOUR, arg=BACKGROUNDS[scheme])
     settle(page)
 
 
 def violations(page: Page, *, others: bool = True, contrast: bool = True) -> list[dict[str, Any]]:
-    """All violations on a page as it stands, of contrast and of the other rules; a long run measures the contrast of each text."""
+    """All violations on the current page, of contrast and of the other rules; a long run measures the contrast of each text."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     found: list[dict[str, Any]] = page.evaluate(AUDIT, [others, contrast, LONG])

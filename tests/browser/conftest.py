@@ -35,7 +35,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first, where only tests of a browser run."""
+    """Put the longest files first if only browser tests run."""
     if all(item.path.parent == Path(__file__).parent for item in items):
         items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
@@ -74,7 +74,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over a copy of the fleet that several files write to: verdicts, a budget, a service level, explanations, a run. The same for all
     workers.
 
-    Nobody relies on what another leaves, and none writes predictions.
+    No file relies on the entries of another, and none writes predictions.
     """
     with one_dashboard(shared_folder(tmp_path_factory), lambda: lent(tmp_path_factory, "own"), "own") as running:
         yield running

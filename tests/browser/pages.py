@@ -53,9 +53,8 @@ Row = dict[str, dict[str, str]]
 
 
 class Watch:
-    """What went wrong on one page while a test looked at it, and whether the page still waits for a run of its script that it asked for.
-
-    script: of a page with a script of the test, whose refreshes by itself are counted, and whose tab is not used again.
+    """The errors of one page during a test, and whether the page still waits for a requested run of its script. script: the page has a
+    script of the test; its own refreshes are counted, and its tab is not used again.
     """
 
     def __init__(self, page: Page, url: str, script: str = "") -> None:
@@ -85,7 +84,7 @@ class Watch:
 
     def sent(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes) and (message := BackMsg.FromString(frame)).HasField("rerun_script"):
-            self.awaits |= not message.rerun_script.is_auto_rerun  # the server may leave those undone
+            self.awaits |= not message.rerun_script.is_auto_rerun  # the server may leave such requests unanswered
 
     def received(self, frame: str | bytes) -> None:
         if (self.awaits or self.script) and isinstance(frame, bytes) and ForwardMsg.FromString(frame).HasField("new_session"):
@@ -123,8 +122,8 @@ def opened(
     """An address in a tab of the browser's own profile that remembers nothing: no cookie, no storage, no history, no emulation.
 
     The profile keeps the scripts of Streamlit and Plotly, and the process of a tab keeps them compiled: a profile and a process for each
-    visit took more than half of its time. Moving pictures are off unless a test is about them: to draw those of Streamlit while it loads
-    takes a tall page on a machine without a graphics card more time than all the rest. script: runs in the page before its own.
+    visit took more than half of its time. Animations are off unless a test is about them: without a graphics card, Streamlit's loading
+    animation on a tall page takes more time than all the rest. script: runs in the page before its own.
     """
     context = chromium.contexts[0]
     page = TABS.pop() if TABS and not script else context.new_page()
@@ -158,7 +157,7 @@ def leave(page: Page) -> None:
 
 
 def command(page: Page, method: str, **options: str) -> None:
-    """Tell the browser what playwright has no words for."""
+    """Send the browser a command that playwright does not offer."""
     session = page.context.new_cdp_session(page)
     session.send(method, options)
     session.detach()
@@ -190,7 +189,7 @@ def refresh(page: Page) -> None:
 
 
 def complete(page: Page) -> None:
-    """Wait until nothing is still to be added to the page by itself."""
+    """Wait until the page adds nothing more by itself."""
     page.wait_for_function("() => !document.querySelector('.st-key-still-looking')", polling=100)
     settle(page)
 
@@ -206,7 +205,7 @@ def heading(page: Page) -> str:
 
 
 class Tables(dict[str, list[Row]]):
-    """The tables of a page as they stand; one that is asked for by its caption and is not drawn yet is waited for."""
+    """The current tables of a page. A table that is requested by its caption is waited for."""
 
     def __init__(self, page: Page) -> None:
         super().__init__((each["caption"], each["rows"]) for each in page.evaluate(TABLES))
@@ -228,7 +227,7 @@ def tables(page: Page) -> Tables:
 
 
 def until(page: Page, caption: str, holds: Callable[[list[Row]], bool]) -> list[Row]:
-    """Wait until the rows of a table are as they should be, for as long as a rerun may take; gives them."""
+    """Wait until the rows of a table are as expected, for as long as a rerun may take. Returns them."""
     end = time.monotonic() + PATIENCE / 1000
     while not holds(rows := tables(page).get(caption, [])):
         assert time.monotonic() < end, rows
@@ -261,7 +260,7 @@ def figure(pattern: str, text: str) -> tuple[str, ...]:
 
 
 def download(page: Page, key: str) -> str:
-    """What the download button with this key gives of the page as it stands in the end."""
+    """The file of the download button with this key, for the final state of the page."""
     settle(page)
     with page.expect_download() as waiting:
         page.locator(f".st-key-{key} button").click()

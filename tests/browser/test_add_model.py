@@ -1,4 +1,4 @@
-"""Does a stranger's file become a model in the browser, from the upload to the first page, without a command line? And does a wrong file not?"""
+"""A stranger's file becomes a model in the browser, from the upload to the first page, without a command line; a wrong file does not."""
 
 import json
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_an_empty_store_says_the_next_step(shop: Dashboard, visit: Visit) -> Non
 
 
 def test_pages_without_data_and_with_an_error_are_accessible(shop: Dashboard, visit: Visit) -> None:
-    """Axe, of the states that a page of the full store does not show: empty with a greyed example, and a link that names nothing."""
+    """Axe on states that a full store does not show: empty with a greyed example, and a link to something that does not exist."""
     page = visit(shop.url)
     assert serious(page) == [], "Home without a model"
     for address, shows in EMPTY.items():

@@ -1,4 +1,4 @@
-"""Does one paste of an id lead to the waterfall, is a case walked to a verdict, and does the way back keep where a person was?
+"""One paste of an id leads to the waterfall, a case is walked to a verdict, and Back returns to the same place.
 
 The independent figures: LightGBM's own contributions to the row, and tests/investigation/triage_key.json, whose sources were fixed beforehand.
 """
@@ -90,7 +90,7 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
     form.get_by_label("Note").fill("=1+1 <b>seen</b> by a test")
     form.get_by_role("button", name="Save").click()
     said(page, "=1+1 <b>seen</b> by a test")
-    if name == CASE:  # what was written is there for everybody
+    if name == CASE:  # everybody sees the written text
         page = visit(own.url + f"/case?model={fixed['model']}&id={name}&section=said", height=3000)
         settle(page)
     text = words(page)

@@ -1,4 +1,4 @@
-"""Is a case useful at once where nothing is stored of its explanation, does the waterfall follow with progress, and is it two clicks away?"""
+"""Without a stored explanation a case is useful at once; the waterfall follows with progress and is two clicks away."""
 
 from collections.abc import Iterator
 
@@ -50,7 +50,7 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     running, name = fresh
     page = visit(f"{running.url}/case?model={MODEL}&id={name}", script=f"({SEEN})()", ready=False)
     page.get_by_text("Decide", exact=True).wait_for()
-    until(page, "Main inputs", bool)  # what needs no model is there before the model is asked
+    until(page, "Main inputs", bool)  # parts without a model are drawn before the model is asked
     page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
     page.wait_for_function("window.seen.waterfall !== undefined")  # noted with the next frame
     seen = page.evaluate("window.seen")

@@ -1,4 +1,4 @@
-"""Does the cost page show what predictions times the price give, forecast the month, and keep a budget that is set there?"""
+"""The cost page shows predictions times price, forecasts the month, and keeps a budget that is set there."""
 
 import json
 from io import StringIO

@@ -1,4 +1,4 @@
-"""Do the pages that people work with show what a small log holds by count: alerts, changes, rules, the lab, labelling? A long run opens more of them."""
+"""Pages for daily work show the counts of a small log: alerts, changes, rules, the lab, labelling. A long run opens more of them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ ACTS: dict[str, int] = {}
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over the small log, with one alert; ACTS holds what the rules said in its weeks, counted before it starts."""
+    """A dashboard over the small log, with one alert; ACTS holds the findings of the rules in its weeks, counted before it starts."""
     home = tmp_path_factory.mktemp("desk") / "home"
     with review_world.build(home) as store:
         review_world.load(store, review_world.deliveries())

@@ -1,4 +1,4 @@
-"""Does the energy page show what the raw latencies and the assumed power give, say that it is assumed, and list the runs?"""
+"""The energy page shows the energy from raw latencies and assumed power, says that it is assumed, and lists the runs."""
 
 import json
 from collections import Counter

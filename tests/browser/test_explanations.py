@@ -1,4 +1,4 @@
-"""Does the explanations page show what LightGBM itself says of the same rows, explain at the press of a button, and say what is missing?
+"""The explanations page shows LightGBM's own contributions of the same rows, explains at the press of a button, and names missing data.
 
 The independent figure: mean |SHAP| from LightGBM's pred_contrib over the rows of the sample, chosen here by the MD5 of their ids.
 """
@@ -25,7 +25,8 @@ PER_DAY = 100
 
 
 def sample() -> pd.DataFrame:
-    """The rows of the last week that are explained: of each day those with the smallest hash; `stands`: for how many predictions each does."""
+    """The rows of the last week that are explained: for each day those with the smallest hash. `stands`: the number of predictions that
+    each row represents."""
     week = pd.concat([raw_rows.last_week(raw_rows.predictions(MODEL)), raw_rows.searched()], ignore_index=True)
     week = week.assign(
         hash=[int.from_bytes(hashlib.md5(name.encode()).digest()[:8], "little") for name in week["id"]], day=week["at"].dt.floor("D")
@@ -35,7 +36,7 @@ def sample() -> pd.DataFrame:
 
 
 def explained(page: Page) -> Page:
-    """The page after its button was pressed, where it is there."""
+    """The page after its button was pressed, if it has one."""
     button = page.get_by_role("button", name="Explain now")
     if button.count():
         button.click()

@@ -88,7 +88,7 @@ def figures_of(served: Rows) -> Figures:
 
 
 def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
-    """Rates of each carrier, by their definitions: how many are said to be late, and how many of the late ones."""
+    """Rates of each carrier, by their definitions: the share predicted late, and the share of late flights that are predicted late."""
     decided = rows.assign(late=rows["score"] >= raw_rows.threshold(LATE))
     positive = decided[decided["label"] == 1]
     rates = {"selection_rate": decided.groupby("carrier")["late"].mean(), "true_positive_rate": positive.groupby("carrier")["late"].mean()}
@@ -96,7 +96,7 @@ def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
 
 
 def small_together(rows: pd.DataFrame) -> pd.DataFrame:
-    """A file counts carriers together of which a figure is of one to nine rows, and the next smallest until those together have none."""
+    """A file merges carriers with a figure of one to nine rows, and adds the next smallest until the merged group has no such figure."""
     decided = rows.assign(late=rows["score"] >= raw_rows.threshold(LATE))
 
     def is_small(part: pd.DataFrame) -> bool:
@@ -191,7 +191,7 @@ def expected(served: Rows) -> Figures:
 
 @pytest.fixture(scope="module")
 def expected_then(changed: Rows) -> Figures:
-    """Those after the log has changed."""
+    """The figures after the log has changed."""
     return figures_of(changed)
 
 
@@ -225,7 +225,7 @@ def changed(changing: Dashboard, left_open: Page, served: Rows, expected: Figure
         log(rows, model, str(changing.home))
         after = changing.wait_until_loaded(before)
     assert after["rejected"]["reasons"] == {"conflicting_duplicate": 2}
-    time.sleep(FRESH)  # so long may a page be behind what arrives by itself; it is the promise, and nothing says when it is kept
+    time.sleep(FRESH)  # the promised maximum delay of a page; no event shows when it is over
     return {model: pd.concat([served[model], rows], ignore_index=True) for model, rows in extra.items()}
 
 

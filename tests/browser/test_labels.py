@@ -1,4 +1,4 @@
-"""Does the page about labels count those that the raw files hold?"""
+"""The page about labels shows the counts of the raw files."""
 
 from io import StringIO
 

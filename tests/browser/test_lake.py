@@ -1,4 +1,4 @@
-"""Pages of a store whose older rows a lake alone has, beside those of a store that kept its rows: equal figures, sentences and cases. While
+"""Pages of a store whose older rows are only in a lake equal those of a store that kept its rows: figures, sentences and cases. While
 the lake is away, every page says in one sentence what is missing.
 """
 

@@ -31,7 +31,7 @@ LEFT_OF_WORD = """(word) => {
 
 
 def test_a_name_from_right_to_left_leaves_the_number_behind_it_in_its_place(chromium: Browser) -> None:
-    """The number stood before the name."""
+    """Regression: the number stood before the name."""
     page = chromium.contexts[0].new_page()
     page.evaluate(SET_UP, [SCRIPT, STYLE, "`\u05d2\u05d9\u05dc` 12 of 90 rows"])
     places = [page.evaluate(LEFT_OF_WORD, word) for word in ("\u05d2\u05d9\u05dc", "12", "90", "rows")]
@@ -90,7 +90,7 @@ SEVERAL = """async ([script, style]) => {
 
 
 def test_a_key_acts_in_one_table_that_can_be_seen(chromium: Browser) -> None:
-    """A key asked for an action on the chosen row of every table, also of one that was folded."""
+    """Regression: a key started an action on the chosen row of every table, even of a folded one."""
     page = chromium.contexts[0].new_page()
     page.evaluate(SEVERAL, [SCRIPT, STYLE])
     page.keyboard.press("j")

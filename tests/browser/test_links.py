@@ -1,4 +1,4 @@
-"""An address opens the same view again for anybody, and reports what it names that does not exist."""
+"""An address opens the same view for everybody, and reports names in it that do not exist."""
 
 import pytest
 from playwright.sync_api import Page
@@ -38,7 +38,7 @@ def last_named(address: str) -> str:
 
 
 def seen(page: Page) -> dict[str, object]:
-    """What must be the same again: title, scope, every sentence with a figure, every table."""
+    """The parts that must be equal: title, scope, every sentence with a figure, every table."""
     text = words(page)
     scope = figure(r"([\d]+(?: \w+)?(?: \d{4})? to [^ ]+ \w+ \d{4}) UTC", text) if "Newest record" in text else ()
     sentences = [each for each in text.replace("?", ".").split(". ") if "labelled predictions" in each or "moved" in each]

@@ -1,4 +1,4 @@
-"""A page that is still being drawn is accessible too: its title, its scope and the skeletons in the place of what is to come."""
+"""A page that is still being drawn is accessible too: its title, its scope and the skeletons of the parts to come."""
 
 import pytest
 from playwright.sync_api import Browser, Page

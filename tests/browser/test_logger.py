@@ -1,6 +1,6 @@
 """The JavaScript logger keeps records while a page is offline and across a reload, and sends each of them once when it is online again.
 
-It waits where the collector asks for it or breaks, and halves a batch that is too large.
+It waits if the collector asks for it or fails, and halves a batch that is too large.
 """
 
 import itertools
@@ -36,7 +36,7 @@ WATCH = """() => {
 
 
 class QuietFiles(SimpleHTTPRequestHandler):
-    """Serves the files of a folder without a word."""
+    """Serves the files of a folder without log output."""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -89,7 +89,7 @@ def test_records_of_an_offline_page_arrive_once(
         assert_record_waits_for_collector(page, shop, running.url)
         assert_large_batch_is_halved(page, shop, running.url)
         while sum(model["predictions"] for model in running.status()["models"]) < 11:
-            before = running.wait_until_loaded(before)  # what was sent last may be in a segment that is not published yet
+            before = running.wait_until_loaded(before)  # the last records may be in a segment that is not published yet
     capsys.readouterr()
     assert (
         main(

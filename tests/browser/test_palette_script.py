@@ -1,4 +1,4 @@
-"""The script of the palette, without a dashboard: what Streamlit calls late, and answers that are lost."""
+"""The script of the palette, without a dashboard: late cleanup calls of Streamlit, and lost answers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +41,7 @@ def openings(page: Page) -> list[Any]:
 
 
 def test_keys_stay_alive_where_data_are_replaced_before_they_were_drawn(page: Page) -> None:
-    # Streamlit 1.67 draws both and calls what the first call returned, if anything, after the second.
+    # Streamlit 1.67 draws both, and after the second calls the function that the first returned, if any.
     page.evaluate("() => { const first = draw({}); draw({}); first?.() }")
     page.keyboard.press("Control+k")
     page.get_by_role("dialog", name="Search").wait_for(timeout=2_000)

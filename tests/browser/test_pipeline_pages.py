@@ -1,4 +1,4 @@
-"""Pages about labels, runs and queries show figures that raw records give by another road."""
+"""Pages about labels, runs and queries show figures equal to an independent count of the raw records."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_annotate_starts_with_the_item_whose_classes_are_nearest(fleet: Dashboar
 
 
 def test_the_keys_of_the_labelling_page_answer_and_skip(own: Dashboard, visit: Visit) -> None:
-    """A number answers with the class at its place; 0 asks for the reason to skip; typing a name answers nothing."""
+    """A number key gives the class at that position; 0 asks for the reason to skip; typing a name gives no answer."""
     page = visit(f"{own.url}/annotate?project=employment")
     complete(page)
     name = f"Kim {uuid.uuid4().hex[:6]}1"

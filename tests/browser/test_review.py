@@ -1,6 +1,7 @@
 """The room of the weekly review: a planted fault is acted on and its fix is seen in the next week.
 
-A long run also goes through July 2013: flights-delay is acted on, a retrained version answers in the shadow, and the next weeks say what is true.
+A long run also goes through July 2013: people act on flights-delay, a retrained version answers in shadow, and the next weeks show the true
+outcome.
 """
 
 import json
@@ -60,7 +61,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 @pytest.fixture
 def untouched(request: pytest.FixtureRequest, desk: Dashboard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """That dashboard; for a test that is run again, another: what the first run wrote would be in its way."""
+    """That dashboard. A repeated test gets another one, because the entries of the first run would disturb it."""
     if getattr(request.node, "execution_count", 1) == 1:
         yield desk
     else:
@@ -76,7 +77,7 @@ def july(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def go_on(home: Path) -> None:
-    """Loads how employment's log goes on, in rows of its own past: a week in which a number comes in another unit, and the week of the fix. Its lines
+    """Loads two more weeks of employment's log, made of past rows: a week with a number in another unit, and the week of the fix. Its lines
     stay beside the home.
     """
     with open_store(home, threads=2) as store:
@@ -150,7 +151,7 @@ def retrained(flown: pd.DataFrame, to: Path) -> pd.Series:
 
 
 def act_on(page: Page, item: str, text: str, metric: str) -> None:
-    """As a person who meets: takes up the first item with these words, and ends it with an action that should move a metric."""
+    """Act as a person in the meeting: take up the first item with these words, and close it with an action that should move a metric."""
     name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
     name.fill("Ann")
     name.press("Enter")
@@ -170,7 +171,7 @@ def act_on(page: Page, item: str, text: str, metric: str) -> None:
 
 
 def freeze(page: Page, form: Locator, week: str) -> None:
-    """As a person: gives a name in the form, chooses a week and freezes it."""
+    """Act as a person: enter a name in the form, choose a week and freeze it."""
     name = form.get_by_role("textbox", name="Your name")
     name.fill("Ann")
     name.press("Enter")
@@ -244,7 +245,7 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
     page.wait_for_url("**item=incident**")
     settle(page)
     assert "AGEP" in words(page)
-    page = visit(f"{desk.url}/changes")  # what was decided today lies in the window, or stands above it where the log ended earlier
+    page = visit(f"{desk.url}/changes")  # today's decision lies in the window, or stands above it if the log ended earlier
     assert until_row(page, "Description", "Retrain before the holidays")["By"]["text"] == "Carla"
     page = visit(f"{desk.url}/changes?window=Everything")
     box = page.get_by_role("textbox", name="Search")

@@ -1,4 +1,4 @@
-"""Do the pages of training show what the training files say, open a run by its link, lead to its ranks, and follow one that goes on?"""
+"""The pages of training show the figures of the training files, open a run by its link, lead to its ranks, and follow a running run."""
 
 import json
 import subprocess
@@ -115,7 +115,7 @@ def test_a_job_that_is_started_is_followed_until_it_ends(own: Dashboard, visit: 
         log_steps(26, 40)
         said(page, "going is active: 40 steps")
         for logged_before, address in ((40, "distributed?run=going"), (55, "compare_runs?run=going&run=beside")):
-            page.goto(f"{own.url}/{address}")  # a page that is drawn anew every second need not come to rest on a busy machine
+            page.goto(f"{own.url}/{address}")  # a page that is redrawn every second may never come to rest on a busy machine
             said(page, f"going is active: {logged_before} steps")
             log_steps(logged_before + 1, logged_before + 15)
             said(page, f"going is active: {logged_before + 15} steps")

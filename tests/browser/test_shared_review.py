@@ -1,4 +1,4 @@
-"""Two people write at one item of a week: each sees the other's words within seconds, and what one is typing stays."""
+"""Two people write at one item of a week: each sees the other's words within seconds, and text that is being typed stays."""
 
 from collections.abc import Iterator
 from datetime import timedelta

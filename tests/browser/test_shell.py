@@ -91,7 +91,7 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, 
     page.get_by_role("button", name="Copy link").click()
     page.get_by_role("button", name="Open here first").click()
     page.get_by_role("button", name="Open Home first").wait_for()
-    page.locator(".stToast").wait_for(state="hidden")  # it lies over the link
+    page.locator(".stToast").wait_for(state="hidden")  # the bar lies over the link
     settle(page)
     assert page.locator("[data-testid=stPopoverButton][aria-expanded=true]").count() == 1 and serious(page) == []
     page.keyboard.press("Escape")

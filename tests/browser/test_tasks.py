@@ -1,4 +1,4 @@
-"""Do tasks of each role take no more clicks and words than docs/tasks.md allows, and are they done?"""
+"""Tasks of each role are done with at most the clicks and words that docs/tasks.md allows."""
 
 import json
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 def test_tasks_of_each_role_are_done_within_their_budget(fleet: Dashboard, visit: Visit) -> None:
     facts, budgets = tasks.Facts(command(fleet)), tasks.budgets()
     assert sorted(budgets) == [task.number for task in tasks.TASKS]
-    visit(fleet.url, **LAPTOP).get_by_text("still being analyzed").wait_for(state="hidden")  # of a dashboard that just began
+    visit(fleet.url, **LAPTOP).get_by_text("still being analyzed").wait_for(state="hidden")  # a dashboard that just started
     for task in (task for task in tasks.TASKS if task.number in READ):
         player = Player(visit(fleet.url, **LAPTOP))
         player.look()

@@ -11,7 +11,7 @@ DATES = "window=Chosen+dates&from=2013-12-01&to=2013-12-08"
 
 
 def test_the_calendar_of_the_start_does_not_cover_the_box_of_the_end(fleet: Dashboard, visit: Visit) -> None:
-    """It opened over the box below, so that nobody could pick the end."""
+    """Regression: the calendar opened over the box below, so the end could not be picked."""
     page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
     page.locator("[class*=st-key-time-range] button").first.click()
     start, end = (page.get_by_test_id("stDateInput").filter(has_text=label) for label in ("From (UTC)", "To (UTC)"))
@@ -41,7 +41,7 @@ def test_the_calendar_of_the_start_does_not_cover_the_box_of_the_end(fleet: Dash
 
 
 def test_enter_takes_the_date_that_was_typed(fleet: Dashboard, visit: Visit) -> None:
-    """Streamlit takes it only when the focus leaves the box, so that Enter did nothing."""
+    """Regression: Streamlit takes a date only when the focus leaves the box, so Enter did nothing."""
     page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
     page.locator("[class*=st-key-time-range] button").first.click()
     end = page.get_by_test_id("stDateInput").filter(has_text="To (UTC)")

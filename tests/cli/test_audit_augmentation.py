@@ -1,4 +1,4 @@
-"""`audit-augmentation` keeps the audit that the predictions of trainings give, and says what it found."""
+"""`audit-augmentation` computes an audit from the predictions of trainings, keeps it and prints its result."""
 
 import json
 from contextlib import closing

@@ -330,7 +330,7 @@ def test_a_disk_that_refuses_ends_a_command_with_one_sentence(
         raise OSError(errno.ENOSPC, "No space left on device", "/mnt/file")
 
     def wait(*_args: object) -> Outcome:
-        time.sleep(2 * command_host.SHORT)  # others would be let in by now
+        time.sleep(2 * command_host.SHORT)  # other commands would be let in by now
         return Outcome(0, "done")
 
     monkeypatch.setattr(commands, "COMMANDS", {"status": refuse if where == "command" else wait})
@@ -570,7 +570,7 @@ def test_a_load_that_stored_nothing_ends_with_1_unless_that_is_allowed(command: 
 
 
 def test_an_acknowledged_incident_is_printed_as_critical() -> None:
-    """It read "Warning" above a total of "1 acknowledged"."""
+    """Regression: it read "Warning" above a total of "1 acknowledged"."""
     start = datetime(2026, 3, 2, tzinfo=UTC)
     found = Finding("data/quality", "loan", "1", "wind", "null_rate", 0.85, 90, "act", "Null.", start, start, "reference")
     (incident,) = group_findings([acknowledged_finding(found)], {})[1]

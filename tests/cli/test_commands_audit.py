@@ -1,4 +1,4 @@
-"""The command `audit` runs the named kinds on the newest registered version, says how far it is, and prints lines or JSON."""
+"""The command `audit` runs the named kinds on the newest registered version, reports progress, and prints lines or JSON."""
 
 import json
 from collections.abc import Iterator

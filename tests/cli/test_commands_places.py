@@ -1,4 +1,4 @@
-"""`report-storage` measures a folder: sizes, equal files, what nothing read, and the oldest."""
+"""`report-storage` measures a folder: sizes, equal files, unread files, and the oldest file."""
 
 import json
 import os

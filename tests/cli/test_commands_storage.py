@@ -1,4 +1,4 @@
-"""`audit-storage`, `croissant` and `lineage` write what pandas, the model file and the official readers give."""
+"""`audit-storage`, `croissant` and `lineage` give the same results as pandas, the model file and the official readers."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """A file with two columns that single people out."""
+    """A file with two columns that identify single people."""
     rng = np.random.default_rng(8)
     table = pd.DataFrame({"age": rng.integers(18, 90, 400), "zip": rng.choice(["A", "B", "C"], 400), "income": rng.normal(30, 9, 400)})
     path = tmp_path / "people.csv"
@@ -86,7 +86,7 @@ def test_rows_added_changed_and_deleted_since_the_version_before_are_kept(store:
 
 @pytest.mark.long  # tests/dashboard/test_storage.py reads what the audit of the sample found
 def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, tmp_path: Path) -> None:
-    """Another road: lightgbm itself reads the file and scores the rows in this process."""
+    """Independent check: lightgbm itself reads the file and scores the rows in this process."""
     reference = pd.read_parquet(SAMPLE / "flights-late.reference.parquet").head(1500)
     path = SAMPLE / "flights-late.lightgbm.txt"
     booster = lightgbm.Booster(model_file=path)

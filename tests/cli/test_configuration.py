@@ -1,4 +1,4 @@
-"""`apply` changes a home to match a configuration file, shows the changes before, and changes nothing that the file does not name."""
+"""`apply` changes a home to match a configuration file, shows the changes first, and changes only settings that the file names."""
 
 import json
 from datetime import datetime

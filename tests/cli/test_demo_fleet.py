@@ -1,4 +1,4 @@
-"""The sample fleet says nothing about other models, and all of it can be taken away again."""
+"""The sample fleet does not affect other models, and it can be removed completely."""
 
 import argparse
 import json
@@ -49,7 +49,7 @@ LEFT = {"batch": 1, "price": 1, "run": 2}
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckStore]:
-    """A store with a small sample fleet, and a model, a batch and a price that are no sample."""
+    """A store with a small sample fleet, and a model, a batch and a price outside of the sample."""
     rng = np.random.default_rng(0)
     score = rng.uniform(size=300)
     reference = pd.DataFrame({"x": rng.normal(size=300), "score": score, "label": (rng.uniform(size=300) < score).astype(int)})
@@ -97,7 +97,7 @@ def test_a_model_that_is_not_registered_gets_the_settings_of_the_list(store: Duc
 
 
 def held(store: DuckStore, kind: str, model: str = "") -> int:
-    """How many records of a kind are there, of a model or of all."""
+    """The number of records of a kind, for a model or for all."""
     return len(store.ask(Records(kind, ever=True), Window(model, *(datetime.fromisoformat(each) for each in DAYS))))
 
 

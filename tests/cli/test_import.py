@@ -1,4 +1,4 @@
-"""The command `import`: each tool's real files into a store, once; what the source holds = what is imported + what is rejected."""
+"""The command `import`: each tool's real files are loaded once; entries of the source = imported + rejected."""
 
 import hashlib
 import shutil
@@ -25,7 +25,7 @@ SOURCES = {
 
 
 def contents_of(path: Path) -> dict[str, str]:
-    """The digest of each file, by its path; folders too, so that a file that came is seen."""
+    """The digest of each file by its path; folders too, so that a new file is detected."""
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "folder" for file in files}
 

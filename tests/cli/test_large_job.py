@@ -1,4 +1,4 @@
-"""The long simulated job of `demo --large` is the same wherever a part begins, says that it is simulated, and its slow rank is named."""
+"""The long simulated job of `demo --large` does not depend on where a part begins, is declared as simulated, and its slow rank is named."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A command imports what it needs alone: a first answer waits for no library that it does not use."""
+"""A command imports only the libraries that it uses, so its first answer waits for no other library."""
 
 import subprocess
 import sys

@@ -109,7 +109,7 @@ def store(tmp_path: Path) -> Iterator[DuckStore]:
 
 
 def no_progress(_text: str) -> None:
-    """What a delivery calls as it goes."""
+    """The progress callback of a delivery."""
 
 
 def counts(store: DuckStore) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""`audit-storage` measures pictures and sound: sizes and loss equal those of Pillow, wave and numpy, and what cannot be read is told."""
+"""`audit-storage` measures pictures and sound: sizes and loss equal those of Pillow, wave and numpy, and unreadable files are reported."""
 
 import json
 import wave
@@ -17,7 +17,7 @@ from tests.support.new_store import new_store
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """An empty store; nothing here keeps a record but one test."""
+    """An empty store; only one test here keeps a record."""
     found = new_store(tmp_path_factory.mktemp("media") / "home")
     yield found
     found.close()

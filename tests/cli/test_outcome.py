@@ -1,4 +1,4 @@
-"""What commands print as JSON is JSON, whatever the numbers in it; and what they say of a wrong use."""
+"""Commands print valid JSON for any numbers, and report wrong use."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What registration says of the columns of a reference holds for the files that are loaded later."""
+"""Column settings of a registered reference hold for files that are loaded later."""
 
 import json
 

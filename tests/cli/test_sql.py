@@ -1,4 +1,4 @@
-"""The command `sql` answers one SELECT over the views as a table, CSV or JSON, and says clearly what it refuses."""
+"""The command `sql` answers one SELECT over the views as a table, CSV or JSON, and refuses everything else with a clear reason."""
 
 import csv
 import io

@@ -1,7 +1,7 @@
 """Runs the callbacks whose libraries are not among the test requirements, for real.
 
 tests/packaging/training_libraries.py runs it in an environment with torch, lightning, keras and transformers, as a part of `make test-long`.
-Prints for each library the version, and how many steps were recorded of how many the library reported.
+Prints for each library the version, the number of recorded steps and the number of steps that the library reported.
 """
 
 import json

@@ -200,7 +200,7 @@ def test_a_loop_of_ones_own_records_each_epoch(tmp_path: Path, records: Records)
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """A module with one empty base class, in place of a library."""
+    """A module with one empty base class, as a stand-in for a library."""
 
     def put(module: str, base: str) -> None:
         parts = module.split(".")

@@ -19,7 +19,7 @@ JSON = {"content-type": "application/json"}
 
 
 class Answer(Exception):
-    """What the application under test does: answers with this, or raises `failure`."""
+    """The behaviour of the application under test: it answers with this, or raises `failure`."""
 
     def __init__(self, body: object = None, status: int = 200, headers: dict | None = None, failure: BaseException | None = None) -> None:
         self.body = body if isinstance(body, bytes) else json.dumps(body).encode()

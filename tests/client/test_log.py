@@ -1,4 +1,4 @@
-"""The logger writes what it gets and never disturbs its caller."""
+"""The logger writes all records and never disturbs its caller."""
 
 import logging
 import os
@@ -200,7 +200,7 @@ def test_threads_share_a_logger(tmp_path: Path, records: Records) -> None:
 def test_timed() -> None:
     log, began = obs.Logger("unused"), time.perf_counter()
     with log.timed() as timer:
-        time.sleep(0.02)  # what is timed
+        time.sleep(0.02)  # the timed call
         assert timer.ms > 0
     taken, passed = timer.ms, 1000 * (time.perf_counter() - began)
     time.sleep(0.01)  # after the end, so it must not count

@@ -161,7 +161,7 @@ def test_the_sdk_writes_records_with_the_standard_library_only(tmp_path: Path) -
 
 def test_a_device_sends_records_to_a_collector_with_the_standard_library_only(tmp_path: Path) -> None:
     server = Answering()
-    server.answers.append((503, {"Retry-After": "0"}))  # it is sent again
+    server.answers.append((503, {"Retry-After": "0"}))  # the record is sent again
     try:
         run_script(TO_COLLECTOR, tmp_path, server.url)
     finally:

@@ -51,7 +51,7 @@ def test_counters_of_packages_and_memory_are_added_and_may_start_again(tmp_path:
     zone(tmp_path, "intel-rapl:0:0", "core", 0)
     counters = Rapl(tmp_path)
     (first / "energy_uj").write_text("500100")
-    (second / "energy_uj").write_text("1000")  # over its range of 1 J: 2,000 further on
+    (second / "energy_uj").write_text("1000")  # the counter wraps at 1 J: 2,000 further on
     (memory / "energy_uj").write_text("250000")
     found = {each.device: each for each in counters.read()}
     assert set(found) == {"cpu", "memory"}
@@ -163,7 +163,7 @@ def test_a_run_writes_what_it_draws_periodically_and_at_its_end(tmp_path: Path, 
         inside = time.monotonic()
         while not [each for each in records() if each["kind"] == "resource"]:
             assert time.monotonic() < inside + 60
-            time.sleep(0.02)  # between two looks at whether the first reading is written
+            time.sleep(0.02)  # between two checks whether the first reading is written
         within = time.monotonic() - inside
     passed = time.monotonic() - start
     found = [each for each in records() if each["kind"] == "resource"]
@@ -183,7 +183,7 @@ def test_nothing_is_raised_where_reading_fails(tmp_path: Path, nothing_else: Non
 
 
 class FakeNvml:
-    """Two accelerators whose counters go up by 5 J a look; the second gives no temperature."""
+    """Two accelerators whose counters rise by 5 J per reading; the second gives no temperature."""
 
     NVML_TEMPERATURE_GPU = 0
 

@@ -1,4 +1,4 @@
-"""A logger with `url`: what is logged reaches the collector once, whatever becomes of either side, and the service never waits for it."""
+"""A logger with `url`: each record reaches the collector once, whatever happens to either side, and the service never waits for it."""
 
 import itertools
 import os
@@ -31,7 +31,7 @@ def server():
 
 @pytest.fixture
 def log(server, tmp_path, monkeypatch):
-    """A logger to that server that tries again soon."""
+    """A logger to that server with short retry pauses."""
     monkeypatch.setattr(remote, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(remote, "LONGEST_PAUSE", 0.05)
     found = obs.Logger(tmp_path, url=server.url, token=TOKEN)
@@ -92,7 +92,7 @@ def test_what_is_rejected_or_too_large_is_counted_and_does_not_hold_up_the_rest(
     assert log.flush(60)
     predict(log, "d")
     assert log.flush(60)
-    # three lines are too many, one is too large, the second is taken, the third rejected
+    # three lines are too many, one is too large, the second is accepted, the third rejected
     assert server.ids() == {"b": 1, "d": 1}
     assert log.dropped == 2
     assert "rejected" in log._spool._spool.last_error

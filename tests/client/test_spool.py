@@ -1,4 +1,4 @@
-"""Segments hold whole lines, are published on time, and are taken over when their writer died."""
+"""Segments hold whole lines, are published on time, and are taken over if their writer died."""
 
 import errno
 import os
@@ -104,7 +104,7 @@ def test_fsync_modes(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if fsync == "background":
             wait_for(lambda spool=spool: not spool._dirty and not spool._syncing)
             many += (time.monotonic() - began) / spool_module.SYNC_SECONDS
-        time.sleep(0.2)  # the time in which few syncs may come, not a wait for them
+        time.sleep(0.2)  # the period in which few syncs may happen, not a wait
         before_flush = len(syncs)
         spool.flush()
         assert few <= before_flush <= many, fsync

@@ -1,7 +1,7 @@
 """Services with two workers under a little load: every answer is logged once, and the latency that logging adds is printed.
 
-`pytest -s tests/client/test_workers.py` shows it. Each service takes each request with and without logging, in turn. One under uvicorn and one under
-gunicorn --preload send to a collector (`Logger(url=…)`), the others write to a home.
+`pytest -s tests/client/test_workers.py` shows it. Each service takes each request with and without logging, in turn. One service under
+uvicorn and one under gunicorn --preload send to a collector (`Logger(url=…)`), the others write to a home.
 """
 
 import contextlib
@@ -84,7 +84,7 @@ class Service:
     sends: bool = False
 
     def command(self, port: int) -> list[str]:
-        """How it is started."""
+        """The command that starts it."""
         if self.server == "uvicorn":
             return [sys.executable, "-m", "uvicorn", "both:app", "--workers", "2", "--port", str(port), "--log-level", "error"]
         preload = ["--preload"] if self.preload else []

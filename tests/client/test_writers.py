@@ -58,7 +58,7 @@ def test_acknowledged_events_survive_kill_9_exactly_once(tmp_path: Path, fsync: 
             pump.start()
         while any(len(output) < 40 for output in outputs.values()):
             assert not any(writer.poll() for writer in writers), "a writer ended"
-            time.sleep(0.02)  # between two looks; they are killed in the middle of writing, wherever that is
+            time.sleep(0.02)  # between two checks; the writers are killed in the middle of writing, at any point
         for writer in writers:
             time.sleep(chance.uniform(0, 0.2))
             writer.send_signal(signal.SIGKILL)

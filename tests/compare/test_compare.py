@@ -1,4 +1,4 @@
-"""compare: are both sides' figures, their differences and their pairs those of scikit-learn, statsmodels and scipy on the raw rows?"""
+"""compare: both sides' figures, differences and pairs equal those of scikit-learn, statsmodels and scipy on the raw rows."""
 
 import json
 from collections.abc import Iterator
@@ -109,7 +109,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
              "cost": each["cost"], "status": each["status"]}
         )  # fmt: skip
         if each["week"] == 1:
-            own = f"p{i}" if i % 2 else f"shadow-{i}"  # half answer under the request's own id
+            own = f"p{i}" if i % 2 else f"shadow-{i}"  # half of the answers have the request's own id
             records.append({**common, "id": own, "version": "2", "score": each["score2"], "environment": "shadow"})
     log = folder / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
@@ -356,7 +356,7 @@ def test_a_slice_of_nothing_known_is_refused(world: World) -> None:
 
 
 def difference(value: float, reach: float, p_value: float) -> Difference:
-    """A change of a share, of which 0.02 matters."""
+    """A change of a share with a minimum effect of 0.02."""
     return Difference(
         "decisions", "model", "x", "share", NO_INTERVAL, NO_INTERVAL, Interval(value, value - reach, value + reach, 400), 0.02, p_value
     )

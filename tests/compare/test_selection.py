@@ -1,4 +1,4 @@
-"""A challenger is promoted, held or rejected for what the rows say, and a regression planted in one region is named."""
+"""A challenger is promoted, held or rejected from the figures of the rows, and a regression planted in one region is named."""
 
 import re
 from dataclasses import replace
@@ -28,7 +28,8 @@ MODEL = Model(
 def matched(challenger: dict[str, float], champion: float, n: int = 6000, seed: int = 0, redrawn: float = 0.0) -> MatchedRows:
     """Rows of three regions that both versions answered; each is right with its probability, the challenger by region.
 
-    redrawn: share of the rows on which being right is drawn for each version by itself; on the others the better one is right where the other is.
+    redrawn: share of the rows on which correctness is drawn separately for each version; on the other rows, the better version is right
+    wherever the other is.
     """
     rng = np.random.default_rng(seed)
     region, label = rng.choice(["north", "south", "east"], n), rng.integers(0, 2, n)

@@ -1,4 +1,4 @@
-"""The state of a finding follows its value, its news what changed, and what a person has acknowledged stays critical."""
+"""The state of a finding follows its value, its news follows the change, and an acknowledged critical finding stays critical."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -114,7 +114,7 @@ def test_direction_marks_are_escaped() -> None:
         export_review.chat_text(name),
     ):
         assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(text)
-    assert formatting.escape_direction_marks("\u05e9\u05dc\u05d5\u05dd \u200f") == "\u05e9\u05dc\u05d5\u05dd \u200f"  # a language as it is
+    assert formatting.escape_direction_marks("\u05e9\u05dc\u05d5\u05dd \u200f") == "\u05e9\u05dc\u05d5\u05dd \u200f"  # a real language code
 
 
 def test_a_value_in_the_unit_of_the_label_is_written_with_it() -> None:

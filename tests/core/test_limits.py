@@ -1,4 +1,4 @@
-"""Limits come from limits.toml, hold when it changes, and a wrong file changes nothing and is told."""
+"""Limits come from limits.toml, hold when it changes, and a wrong file changes nothing and is reported."""
 
 import os
 

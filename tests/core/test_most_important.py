@@ -1,4 +1,4 @@
-"""Of very many features, analyzers of single rows compare the most important ones."""
+"""With very many features, analyzers of single rows compare only the most important ones."""
 
 from dataclasses import replace
 

@@ -39,7 +39,7 @@ def test_a_number_in_a_sentence(value: float, digits: int, sign: bool, text: str
     ],
 )
 def test_a_change_is_never_a_zero_with_a_sign(change: float, decimals: int, text: str) -> None:
-    """A log loss that fell by 0.4 % was `+0 %`."""
+    """Regression: a log loss that fell by 0.4 % was written `+0 %`."""
     assert numerals.change_in_words(change, "%", decimals) == text
 
 

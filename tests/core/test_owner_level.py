@@ -1,4 +1,4 @@
-"""A value that nothing else judges is held against its owner's level, and is unknown without one."""
+"""A value without another limit is compared with its owner's level; without a level it is unknown."""
 
 from datetime import UTC, datetime
 

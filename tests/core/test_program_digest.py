@@ -11,7 +11,7 @@ from observability.core import program_digest as program
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """The digest is asked for anew in each test, and after it."""
+    """The digest is computed again in each test, and after it."""
     program.program_digest.cache_clear()
     yield
     program.program_digest.cache_clear()

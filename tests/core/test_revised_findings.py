@@ -1,4 +1,4 @@
-"""A finding with other values of some fields is the one that dataclasses.replace gives."""
+"""A finding with other values of some fields equals the result of dataclasses.replace."""
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime

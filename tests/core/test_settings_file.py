@@ -1,4 +1,4 @@
-"""A settings file whose tables are wrong is refused with what to write."""
+"""A settings file with wrong tables is refused with the lines to write."""
 
 import pytest
 

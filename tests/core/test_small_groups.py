@@ -1,4 +1,4 @@
-"""Figures of groups of fewer than ten rows: counted together, left out, and not to be told from what is left."""
+"""Figures of groups of fewer than ten rows: they are merged or left out, and cannot be derived from the remaining figures."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Decisions about a rule, a search and a host are kept from their pages, and stand there with what came after."""
+"""Decisions about a rule, a search and a host are kept from their pages, and shown there with later results."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

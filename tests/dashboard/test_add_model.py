@@ -1,4 +1,4 @@
-"""Does a file become a model on the page: said in plain words, corrected, registered, its logs loaded, and the copies deleted?"""
+"""A file becomes a model on the page: described in plain words, corrected, registered, its logs loaded, and the copies deleted."""
 
 import gzip
 from datetime import datetime
@@ -203,7 +203,7 @@ def test_a_wrong_file_gets_one_sentence_and_leaves_nothing(name: str, body: byte
 
 
 def test_a_column_is_called_the_time_only_where_its_times_can_be_read(empty: Database) -> None:
-    """It had a green tick, and the registration then failed with three sentences in one, in a closed bar."""
+    """Regression: the file had a green tick, and the registration then failed with three sentences in one, in a closed bar."""
     app = opened("when")
     frame = held_out().rename(columns={"repaid_or_not": "label", "p_default": "score"}).replace({"default": 1, "paid": 0})
     app.file_uploader(key="new-reference").upload("own file.csv", csv(frame.assign(when="24/06/2013 10:00"))).run()

@@ -161,7 +161,7 @@ def test_an_answer_draws_the_page_once_and_counts_what_others_answered_meanwhile
 
 @pytest.fixture
 def landed(owned: Database, tmp_path: Path) -> Database:
-    """Texts with a table row and an image, landed by the command, of a project that no model belongs to."""
+    """Texts with a table row and an image, landed by the command, in a project without a model."""
     rows = [{"id": f"t{i}", "text": f"a letter with the number {i}", "photo": "face.png", "pages": 10 + i} for i in range(6)]
     (tmp_path / "letters.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     argv = ["items", str(tmp_path / "letters.jsonl"), "--project", "letters", "--id", "id", "--classes", "keep,drop", "--guideline", "v7"]
@@ -216,7 +216,7 @@ def test_a_project_without_a_model_shows_its_agreement_on_labelling(landed: Data
     votes = [(f"t{i}", who, "keep" if i % 2 or (who == "Max" and i == 0) else "drop") for i in range(6) for who in ("Kim", "Lee", "Max")]
     landed.write_records([base | {"item": item, "annotator": who, "label": label} for item, who, label in votes])
     page = words(opened("labelling", project="letters"))
-    # 18 labels, 10 of them keep: 2 of the 6 pairs of t0 agree, so that 4 / 2 of 18 differ, where chance has 2 · 10 · 8 / 17
+    # 18 labels, 10 of them `keep`: 2 of the 6 pairs of t0 agree, so 4 / 2 of 18 differ; chance gives 2 · 10 · 8 / 17
     assert f"alpha {1 - 2 / (160 / 17):.3f}"[:10] in page and "on 6 items with several labels" in page
 
 

@@ -31,7 +31,7 @@ def finding(analyzer: str, metric: str, because: str, severity: Severity, **more
 
 
 def test_the_status_of_what_a_model_costs_stands_before_the_finding_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cost that stayed was called critical, because the energy rose."""
+    """Regression: an unchanged cost was called critical, because the energy rose."""
     cost = finding("operations/cost", "cost_per_thousand", "The cost stayed.", "ok")
     energy = finding("operations/energy", "energy_per_thousand", "The energy rose.", "act")
     drawn: list[tuple[str, ...]] = []
@@ -43,7 +43,7 @@ def test_the_status_of_what_a_model_costs_stands_before_the_finding_that_has_it(
 
 
 def test_what_nobody_judged_is_unknown_and_what_stayed_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty list of findings was called OK: nothing new was found where nothing could be looked at."""
+    """Regression: an empty list of findings was called OK, although nothing could be checked."""
     assert fleet.severity_without_action([]) == "unknown"
     drawn: list[Severity] = []
 
@@ -63,7 +63,7 @@ def test_what_nobody_judged_is_unknown_and_what_stayed_is_ok(monkeypatch: pytest
 
 
 def test_a_slice_that_is_often_wrong_answers_whether_a_model_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worst about its inputs was an accuracy."""
+    """Regression: the worst finding about its inputs was an accuracy."""
     drawn: list[list[str]] = []
     monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, *rest, **more: drawn.append([each.because for each in found]))
     drift = finding("serving/drift", "psi", "The size drifted.", "watch")
@@ -80,7 +80,7 @@ def test_a_slice_that_is_often_wrong_answers_whether_a_model_is_right(monkeypatc
 
 
 def test_a_registration_is_a_change_of_the_models_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It said `no events` where Home said `1 version registered`."""
+    """Regression: it said `no events` while Home said `1 version registered`."""
     drawn: list[str] = []
     monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, words, *rest, **more: drawn.append(words))
     monkeypatch.setattr(model_answers.fleet_events, "event_rows", lambda *_: [])
@@ -93,7 +93,7 @@ def test_a_registration_is_a_change_of_the_models_page(monkeypatch: pytest.Monke
 
 
 def test_what_changed_counts_new_findings_and_leaves_their_words_to_the_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worst of them stood on the page four times."""
+    """Regression: the worst finding stood on the page four times."""
     claims: list[str] = []
     monkeypatch.setattr(model_answers, "claim_line", lambda words, **more: claims.append(words))
     monkeypatch.setattr(model_answers.links, "page_button", lambda *args, **more: None)

@@ -1,4 +1,4 @@
-"""The page Audits: the schedule is set and its last outcome is read there, by those who may change settings, and words stay few."""
+"""The page Audits: people who may change settings set the schedule and read its last outcome there, and words stay few."""
 
 import json
 from dataclasses import replace
@@ -221,7 +221,7 @@ def test_an_acceptance_that_ended_or_was_given_for_an_earlier_run_says_so(audite
 
 
 def test_an_audit_of_another_version_is_not_expired(audited: Database) -> None:
-    """Audits that were valid for months read `Expired` where a version without one was shown."""
+    """Regression: audits that were valid for months read `Expired` when a version without an audit was shown."""
     audit = model_audits("employment")[-1]
     told = Finding(
         "trust/audits", audit.model, "2", audit.kind, "audit_days_left", -5.0, 1, "watch", "Version 2 has none.", NOON, NOON, "level",
@@ -242,7 +242,7 @@ def test_what_an_attack_paid_and_was_allowed_is_said() -> None:
 
 
 def test_only_a_risk_owner_accepts_an_audit(audited: Database) -> None:
-    """Anybody where `risk_owners` names nobody; a signature of anybody else is kept, does not count, and hides none that does."""
+    """Anybody may sign if `risk_owners` is empty. A signature of anybody else is kept, does not count, and hides no valid one."""
     settings = ModelSettings(owner="credit desk")
     for name, risk_owners, saved in (("Eve", ("Ada", "Ben"), 0), ("ada ", ("Ada", "Ben"), 1), ("Eve", (), 2)):
         audited.update_settings("employment", replace(settings, risk_owners=risk_owners))
@@ -326,7 +326,7 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     ]
     rows = block_list(claims).set_index("subject")["reasons"]
     assert list(rows.index) == ["s1", "s2"] and rows["s1"].count(";") == 1 and ";" not in rows["s2"]
-    # Counting subjects reads no input space, so there is none.
+    # Counting subjects needs no input space, so none is computed.
     view = GuardedRequests(None, np.empty((0, 0)), np.empty(0), (), 500, frozenset({"s1", "s3", "s4"}))  # type: ignore[arg-type]
     assert usual_subjects(view, claims) == 2, "s2 has too few requests to be one of the others"
     assert usual_subjects(view, [replace(base, evidence={"check": "prompt", "subjects": ["s3"]})]) == 2

@@ -1,4 +1,4 @@
-"""The page Studies shows what augmentations of training data do, with the figures of their audits."""
+"""The page Studies shows the effects of augmentations of training data, with the figures of their audits."""
 
 from dataclasses import replace
 from datetime import UTC, timedelta

@@ -55,7 +55,7 @@ def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(check, "discover", lambda: (SLOW,))
     st.cache_data.clear()
     background_findings._finished.clear()
-    kept_findings_of(current.store).clear()  # what the tests of other files asked of this store
+    kept_findings_of(current.store).clear()  # answers that tests of other files requested from this store
     GATE.clear()
     return current
 
@@ -72,7 +72,7 @@ def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
 
 
 def test_home_says_of_how_many_models_its_counts_are_not_final(slow: World) -> None:
-    """It counted 15 critical incidents of 18 without a word about the models that were being analyzed."""
+    """Regression: it counted 15 of 18 critical incidents without mentioning the models that were still being analyzed."""
     models = [model.name for model in load.catalog().fleet]
     home = opened("health")
     assert f"{len(models)} models still being analyzed: counts are not final." in words(home)
@@ -169,7 +169,7 @@ def test_rows_of_a_model_leave_the_findings_of_another(current: World, counted: 
 
 
 def test_a_step_of_the_explanations_leaves_findings_that_read_none(current: World, counted: list[str]) -> None:
-    """Each step made all findings of the model stale, so that the first page took seconds while explanations were computed."""
+    """Regression: each step made all findings of the model stale, so the first page took seconds while explanations were computed."""
     before, runs = look(), load.scope_record_findings(Scope())
     stamp, records = state_cache.model_stamp("price", computed=False), state_cache.store_stamp(computed=False)
     with current.store.write():
@@ -181,7 +181,7 @@ def test_a_step_of_the_explanations_leaves_findings_that_read_none(current: Worl
 
 
 def test_what_people_write_down_leaves_every_finding(current: World, counted: list[str]) -> None:
-    """Each verdict, pin or word in a review made all findings stale: 10 s of a processor for the sample fleet."""
+    """Regression: each verdict, pin or word in a review made all findings stale (10 s of processor time for the sample fleet)."""
     before, read = look(), state_cache.store_stamp(computed=False)
     current.store.write_records([{"kind": "verdict", **OTHERS["verdict"]}])
     assert look() == before and counted == BOTH
@@ -245,7 +245,7 @@ PAST = ("data/datasets", "training/runs")
 def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
     empty: Database, about_records: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every five minutes, and after each start, all records were analyzed anew: seconds for the runs of the sample fleet."""
+    """Regression: every five minutes, and after each start, all records were analyzed anew (seconds for the runs of the sample fleet)."""
     first = load.scope_record_findings(Scope())
     assert first and set(PAST) < set(about_records)
     about_records.clear()
@@ -272,7 +272,7 @@ def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
 
 
 def test_a_page_shows_what_the_watcher_found_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:
-    """Whoever opened a page about records waited for their analysis, which the watcher had made a moment before."""
+    """Regression: a page about records waited for an analysis that the watcher had just made."""
     lines = [
         {"kind": "batch", "batch": f"b{day}", "source": "s", "at": (END - timedelta(days=day, hours=1)).isoformat(), "rows": 100}
         for day in range(20)

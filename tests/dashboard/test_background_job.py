@@ -1,4 +1,4 @@
-"""Jobs in a slot with a line: one runs, the others wait in order; each is told its place."""
+"""Jobs in a slot with a line: one runs, the others wait in order; each shows its place."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ def until(true: Callable[[], Any]) -> None:
     end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end
-        time.sleep(0.005)  # between two looks at what another thread does
+        time.sleep(0.005)  # between two checks of another thread
 
 
 def held(gate: threading.Event, result: str) -> Callable[[Note], str]:

@@ -1,4 +1,4 @@
-"""Do the pages about batches and cleaning show every figure of their records, and what became of a batch's predictions?"""
+"""The pages about batches and cleaning show every figure of their records, and the results of a batch's predictions."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,8 @@ DAYS = 60
 
 
 def lines() -> list[dict]:
-    """Sixty mornings of one source, of which the last brings a third of its rows; a rule that takes a fifth of one group on the last two days; predictions of
+    """Sixty mornings of one source; the last has a third of the usual rows; a rule that takes a fifth of one group on the last two days;
+    predictions of
     the last batch.
     """
     found = []

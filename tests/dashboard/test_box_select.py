@@ -75,7 +75,7 @@ def test_charts_over_time_take_a_drag(current: World, page: str, model: str | No
 
 
 def test_a_chart_says_click_only_where_a_click_does_something() -> None:
-    """A chart that only takes a drag said "Click a mark"."""
+    """Regression: a chart that supports only a drag said "Click a mark"."""
     drags, both = clicks.DateSelection("days", DAYS), clicks.DateSelection("days", DAYS, then=lambda key: None)
     assert frame.hint_label(drags.hint) == drags.hint == "Drag across dates"
     assert frame.hint_label(both.hint) == frame.hint_label(clicks.cases_on_click("days", lambda point: None).hint) == "Click a mark"

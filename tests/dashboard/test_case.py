@@ -1,4 +1,4 @@
-"""Does the case page say what the raw rows say, does each part stand alone, and does what a person writes show at once and stay?"""
+"""The case page agrees with the raw rows, each part works alone, and a person's text shows at once and stays."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ from tests.support.dashboard_world import END, HOSTILE, START, World, build
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world of its own, to write into."""
+    """A separate world to write into."""
     found = build(tmp_path_factory.mktemp("case"))
     yield found
     found.store.close()
@@ -300,7 +300,7 @@ def test_a_part_that_breaks_stops_nothing_else(part: str, mine: World, monkeypat
         raise ZeroDivisionError("for the test")
 
     monkeypatch.setattr(part_registry, "PARTS", {**part_registry.PARTS, part: broken})
-    mine.store.generation += 1  # nothing of an earlier test is shown again
+    mine.store.generation += 1  # no entry of an earlier test is shown
     app = opened("case", id="l40", model="loan", section=SECTION_OF.get(part, "inputs"))
     assert "for the test" in words(app)
     assert [each.value for each in app.header] == TITLES[SECTION_OF.get(part, "inputs")]

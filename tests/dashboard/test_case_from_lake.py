@@ -1,4 +1,4 @@
-"""Does the page of one prediction find it in the lake after retention, say so, and show what it showed before?"""
+"""After retention, the page of a prediction reads it from the lake, says so, and shows the same as before."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Is a case found by its id, by conditions and by the beginning of an id, and does the page say what is not there?"""
+"""A case is found by its id, by conditions and by the beginning of an id, and the page names missing ids."""
 
 import pytest
 from streamlit.testing.v1 import AppTest

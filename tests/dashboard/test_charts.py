@@ -104,7 +104,7 @@ def test_ranked_bars_carry_subject_colour_and_limits() -> None:
 
 
 def test_limits_and_colours_are_those_of_the_findings() -> None:
-    """A limit of 0.3 is the critical one where a critical finding passed it, and a warning one where the owner set it so."""
+    """A limit of 0.3 is the critical limit if a critical finding passed it, and a warning limit if the owner set it so."""
     rows = ranking().assign(limit=[0.3, 0.1], limit_of=["set by the owner", "the default"])
     figure = charts_drift.drift_bars(rows)
     assert {shape.x0: shape.line.color for shape in figure.layout.shapes} == {0.3: theme.NEUTRAL, 0.1: theme.NEUTRAL}
@@ -118,7 +118,7 @@ def test_limits_and_colours_are_those_of_the_findings() -> None:
 
 
 def test_a_long_name_of_a_limit_is_broken_and_reaches_to_the_left() -> None:
-    """A phone has about 200 pixels of bars with 130 of names at their left: a name that begins at its line is cut at the right."""
+    """On a phone the bars have about 200 pixels and the names left of them 130: a name that begins at its line is cut off at the right."""
     rows = ranking().assign(limit=[0.11, 0.1], limit_of="the column's own daily range")
     figure = charts_drift.drift_bars(rows)
     notes = [each for each in figure.layout.annotations if "from 0.1" in each.text]
@@ -162,7 +162,7 @@ def test_the_limit_of_one_column_is_a_stroke_on_its_bar() -> None:
     ("severity", "colour"), [("act", theme.ACT), ("watch", theme.WATCH), ("unknown", theme.WATCH), ("ok", theme.WATCH)]
 )
 def test_the_limit_of_a_warning_has_the_colour_of_a_warning(severity: str, colour: str) -> None:
-    """It was drawn red, as a critical one, whatever the finding said."""
+    """Regression: the limit was always drawn red, as a critical limit, whatever the severity of the finding."""
     about = {"name": "x", "unit": "", "limit": 5.0, "severity": severity}
     for draw in (charts_time.metric_lines, charts_time.compact_line, charts_incident.incident_line):
         (line,) = (shape for shape in draw(metric_series(), **about).layout.shapes if shape.type == "line")
@@ -170,7 +170,7 @@ def test_the_limit_of_a_warning_has_the_colour_of_a_warning(severity: str, colou
 
 
 def test_the_legend_names_baseline_and_limit_of_a_metric() -> None:
-    """The name of the baseline was written over the curve."""
+    """Regression: the name of the baseline was written over the curve."""
     layout = charts_time.metric_lines(metric_series(), name="x", unit="", limit=5.0, severity="act", baseline=3.0).layout
     assert layout.showlegend and [line.name for line in layout.shapes if line.showlegend] == ["reference", "Critical limit"]
     assert not layout.annotations and not charts_time.metric_lines(metric_series(), name="x", unit="").layout.showlegend
@@ -206,7 +206,7 @@ def test_the_interval_of_one_day_does_not_flatten_a_sparkline() -> None:
 
 
 def test_a_low_chart_names_its_axis_and_leaves_room_for_the_buttons_of_plotly() -> None:
-    """They are 25 pixels high, and lay over the line."""
+    """Regression: the buttons are 25 pixels high, and lay over the line."""
     layout = charts_time.compact_line(metric_series(), name="PSI of age", unit="", y="PSI").layout
     assert layout.yaxis.title.text == "PSI" and layout.margin.t >= 25 and layout.height - layout.margin.t >= 100
 
@@ -300,7 +300,7 @@ def test_overlays_draw_both_sides_on_the_same_steps() -> None:
 
 @pytest.mark.parametrize(("at", "form"), [("2013-12-31", "%-d %b %Y"), ("2013-12-31 14:00", "%-d %b %Y %H:%M")])
 def test_a_single_period_has_one_tick(at: str, form: str) -> None:
-    """The axis of one day named 12:00 of the day before and of that day."""
+    """Regression: the axis of one day had ticks at 12:00 of the day before and of that day."""
     axis = charts_time.traffic_bars(pd.DataFrame({"period": [pd.Timestamp(at)], "n": [3]})).layout.xaxis
     assert [pd.Timestamp(tick) for tick in axis.tickvals] == [pd.Timestamp(at)] and axis.tickformat == form
 

@@ -60,7 +60,7 @@ def test_findings_tables_write_small_energies_with_a_prefix(value, unit, told) -
 
 
 def test_ticks_say_value_and_unit_apart() -> None:
-    """They read `200µWh` and `100µ` of a currency."""
+    """Regression: ticks read `200µWh`, and `100µ` for a currency."""
     rows = pd.DataFrame({"period": DAYS, "value": [120e-6, 160e-6, 240e-6, 90e-6]})
     axis = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="assumed").layout.yaxis
     assert list(axis.ticktext) == ["0 Wh", "50 µWh", "100 µWh", "150 µWh", "200 µWh"] and list(axis.tickvals)[1] == pytest.approx(50e-6)

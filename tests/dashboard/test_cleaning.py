@@ -40,7 +40,7 @@ def test_the_effect_that_the_newest_run_states_stands_beside_the_rule(
 
 
 def test_the_group_that_loses_most_is_said_with_digits_that_differ() -> None:
-    """A share that went from 0.193 to 0.173 % stood as `from 0.2 % to 0.2 %`."""
+    """Regression: a share that went from 0.193 to 0.173 % was written `from 0.2 % to 0.2 %`."""
     groups = pd.DataFrame(
         {"group": ["OO", "YV"], "value": [1 / 7, 0.127], "before": [8e-5, 0.00193], "after": [7e-5, 0.00173], "enough": [False, True]}
     )

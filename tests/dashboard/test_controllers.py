@@ -1,4 +1,5 @@
-"""The page of controllers shows what its analyzer says, how often the model beat the rule, and turns the product's own controller off."""
+"""The page of controllers shows its analyzer's findings and how often the model beat the rule, and turns the product's own controller
+off."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -62,7 +63,7 @@ def steering(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_controllers_are_no_models_of_the_fleet(steering: Database, tmp_path: Path) -> None:
-    """The number of models on Home grew minutes after a start, when the product's own controller had logged its first decisions."""
+    """Regression: the number of models on Home grew minutes after a start, when the product's own controller logged its first decisions."""
     at = (END - timedelta(hours=3)).replace(tzinfo=UTC).isoformat()
     served = {"kind": "prediction", "id": "p", "at": at, "model": "loan", "version": "1", "features": {"age": 3.0}, "score": 0.5}
     land(steering, [served], tmp_path)
@@ -114,7 +115,7 @@ def test_the_worst_controller_is_shown_with_its_figures_and_turned_off(steering:
 def test_of_controllers_without_trouble_that_with_most_decisions_is_shown(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page opened on the product's own scheduler, of whose few decisions little can be said, and not on the cache beside it."""
+    """Regression: the page opened on the product's own scheduler, with few decisions, and not on the cache."""
     week = controller_decisions(np.random.default_rng(4), an_hour=6, before=7)
     few = controller_decisions(np.random.default_rng(5), an_hour=6, before=7).tail(8)
     land(empty, records_of(week, "route-cache") + records_of(few, OWN_CONTROLLER), tmp_path)
@@ -149,7 +150,7 @@ def test_tables_of_the_charts_are_counted_again_by_hand(decided: ControllerDecis
 
 
 def test_one_group_of_outcomes_is_said_and_not_drawn(decided: ControllerDecisions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One mark stood in the middle of an axis from 2.4 to 2.6."""
+    """Regression: a single mark stood in the middle of an axis from 2.4 to 2.6."""
     groups, drawn = predicted_against_actual(decided), []
     monkeypatch.setattr(controllers.frame, "chart_with_table", lambda figure, *args, **more: drawn.append(figure))
     for shown in (groups.head(1), groups):

@@ -1,4 +1,4 @@
-"""Do the bars and the CSV of what runs cost say where each amount comes from?"""
+"""The bars and the CSV of the cost of runs name the source of each amount."""
 
 from types import SimpleNamespace
 from unittest import mock

@@ -1,4 +1,4 @@
-"""Does the page Cleaning show what an audit of data found, where nothing else was logged?"""
+"""The page Cleaning shows the results of an audit of data, even without other records."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 
 def people(rows: int = 240) -> pd.DataFrame:
-    """People with a label, twelve of whom stand twice, and twelve once more with the other label; an age that is far out."""
+    """People with a label: twelve rows are duplicated, twelve are repeated with the other label, and one age is extreme."""
     rng = np.random.default_rng(6)
     table = pd.DataFrame({"income": rng.normal(size=rows), "age": rng.normal(40, 9, rows)})
     table["late"] = np.where(table["income"] + rng.normal(0, 0.5, rows) > 0, "yes", "no")

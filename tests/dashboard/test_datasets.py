@@ -1,4 +1,4 @@
-"""Does the page about datasets say what each version holds, which versions are alike, who learned from them and what was done to them?"""
+"""The page about datasets shows each version's content, equal versions, the runs that used them and the rules applied to them."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,8 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 
 def lines() -> list[dict]:
-    """Three versions of one dataset, of which the third holds what the first did, and the second was logged twice with different contents; a run that names the
+    """Three versions of one dataset: the third has the content of the first, and the second was logged twice with different contents; a run
+    that names the
     third and one that names the dataset alone; a rule, and one that was only proposed.
     """
     at = [(END - timedelta(days=day)).isoformat() for day in range(10)]

@@ -1,4 +1,4 @@
-"""The devices page names the device behind bad rows, and keeps what is decided about it with what came after."""
+"""The devices page names the device behind bad rows, and keeps a decision about it with later results."""
 
 import json
 import threading

@@ -10,7 +10,7 @@ from observability.dashboard import downloads
 
 @pytest.fixture
 def manager(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
-    """Streamlit's keeper of files as the dashboard has it; what is changed of its class is undone after."""
+    """Streamlit's file manager as the dashboard changes it; the changes of its class are undone afterwards."""
     name = "_remove_orphaned_deferred_callables"
     monkeypatch.setattr(MediaFileManager, name, getattr(MediaFileManager, name))
     downloads.keep_download_ids()

@@ -1,4 +1,4 @@
-"""The page of devices that serve a model: its rings are those of the version that was reported last for the first time."""
+"""The page of devices that serve a model: its rings belong to the version whose first report is the newest."""
 
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_the_newest_version_is_the_one_that_began_last_though_the_week_begins_wi
 def test_the_share_of_devices_on_an_old_version_is_a_figure_of_the_page(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Version 10 came twenty days before the week to every device but a quarter of them."""
+    """Twenty days before the week, three quarters of the devices got version 10."""
     rows = device_reports(np.random.default_rng(1), fleet=48, before=25)
     for row in rows:
         row["version"] = "10" if row["ring"] != "ring 0" and row["at"] >= START - timedelta(days=20) else "2"
@@ -100,7 +100,7 @@ def answers_of_phones(model: str) -> list[dict]:
 
 
 def test_late_answers_of_devices_say_on_the_pages_which_days_they_changed(rolled_out: Database, tmp_path: Path) -> None:
-    """The page of the model, the page of the devices and the finding tell the same share."""
+    """The page of the model, the page of the devices and the finding state the same share."""
     model = "cough"
     land(rolled_out, answers_of_phones(model), tmp_path)
     span = {"window": "Chosen dates", "from": START.date().isoformat(), "to": END.date().isoformat()}

@@ -1,4 +1,4 @@
-"""Does the energy page say a sentence once where energy and carbon have the same one?"""
+"""If energy and carbon have the same sentence, the energy page shows it once."""
 
 from datetime import UTC, datetime
 from unittest import mock

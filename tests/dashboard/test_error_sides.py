@@ -10,7 +10,7 @@ def steps(ends: list[float], shares: list[float]) -> pd.DataFrame:
 
 
 def test_the_step_that_holds_zero_is_on_neither_side() -> None:
-    """Its errors have both signs: it was counted as too low."""
+    """Regression: a group with errors of both signs was counted as too low."""
     words = error_sides(steps([-20, -10, -5, 4, 12], [0.25, 0.25, 0.3, 0.2]))
     assert words == "20 % of labelled predictions too high by 4.00 or more, 50 % too low by 5.00 or more, 30 % between."
 

@@ -1,4 +1,4 @@
-"""Estimates are drawn apart from measurements, by day, with their error where labels have arrived."""
+"""Estimates are drawn separately from measurements, by day, with their error where labels have arrived."""
 
 from dataclasses import replace
 from io import StringIO

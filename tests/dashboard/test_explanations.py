@@ -1,4 +1,4 @@
-"""Are the charts of the explanations page what the rows say: bars, swarm, lines, dependence; missing values apart, names inert?"""
+"""The charts of the explanations page agree with the rows: bars, swarm, lines, dependence; missing values are separate, names inert."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -61,7 +61,7 @@ def test_the_page_shows_recipients_ledger_checklist_and_own_files(exported: Data
 
 
 def test_a_budget_is_that_of_the_recipient_whichever_model_is_chosen(exported: Database, tmp_path: Path) -> None:
-    """A finding said `90 % of the budget of 1.3`, and the table of the same page `no budget`."""
+    """Regression: a finding said `90 % of the budget of 1.3`, and the table of the same page `no budget`."""
     row = noised(5, recipient="city", dataset="counts", model="chat")
     line = {"kind": "event", "what": "export", **row, "at": row["at"].replace(tzinfo=UTC).isoformat()}
     (tmp_path / "more").mkdir()

@@ -1,4 +1,4 @@
-"""Does the fairness page draw each group where it is, grey where it is too small, and ratios against the largest group?"""
+"""The fairness page draws each group at its value (grey if too small), and ratios to the largest group."""
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ def test_dots_are_blue_or_grey_and_names_are_inert() -> None:
 
 
 def test_an_axis_of_small_shares_is_about_them() -> None:
-    """Shares from 1.6 to 3.5 % were drawn from -2 to 7.5 %."""
+    """Regression: for shares from 1.6 to 3.5 % the axis went from -2 to 7.5 %."""
     columns = ["group", "value", "low", "high", "n", "what", "enough", "reference"]
     small = [
         ["LGA", 0.033, 0.031, 0.035, 9_000, "rows", True, float("nan")],

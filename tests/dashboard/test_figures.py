@@ -84,7 +84,7 @@ def test_the_worst_levels_equal_pandas_and_small_ones_come_last(current: World) 
 
 
 def test_the_page_of_performance_lists_the_first_column_where_no_group_is_worse(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It showed a sentence and an empty half of the page until a reader chose a column."""
+    """Regression: the page was half empty, with one sentence, until a reader chose a column."""
     empty = slices.worst_levels_of_all_columns
     monkeypatch.setattr(slices, "worst_levels_of_all_columns", lambda *asked: empty(*asked).head(0))
     assert any(caption.endswith(" by sex, worst first") for caption in tables(opened("performance", model="loan", **WHOLE)))

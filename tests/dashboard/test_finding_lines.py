@@ -1,4 +1,4 @@
-"""The line of a finding says what is new about it, and shows its further sentences on demand."""
+"""The line of a finding states its news, and shows further sentences on demand."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,6 +43,6 @@ def test_a_line_has_its_news_beside_and_its_details_behind_a_question_mark() -> 
 
 
 def test_the_page_of_drift_says_whether_a_drift_is_new(current: World) -> None:
-    """The claim stood without its news, and looked the same in its first week and in its tenth."""
+    """Regression: the claim had no news, and looked the same in its first week and in its tenth."""
     said = words(opened("drift", model="price", feature="size", **WHOLE))
     assert ":gray[· new" in said or ":gray[· ongoing" in said or ":gray[· worse" in said, said[:600]

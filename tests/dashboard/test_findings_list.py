@@ -1,4 +1,4 @@
-"""The list of findings shows what needs action; what cannot be judged folds as what is OK does."""
+"""The list of findings shows those that need action; unknown findings fold, like OK ones."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC)
 
 
 def some(**numbers: int) -> list[Finding]:
-    """So many findings of each severity."""
+    """The given number of findings of each severity."""
     return [
         Finding(
             analyzer="data/quality",
@@ -58,7 +58,7 @@ def test_what_cannot_be_judged_folds_beside_what_needs_action(numbers: dict[str,
 def test_where_nothing_could_be_judged_the_findings_are_not_ok(
     severities: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page of the batch gate had fifteen batches that were not checked, and said `OK: nothing needs attention`."""
+    """Regression: the page of the batch gate had fifteen unchecked batches, and said `OK: nothing needs attention`."""
     drawn: list[str] = []
     monkeypatch.setattr(findings_view.st, "markdown", drawn.append)
     monkeypatch.setattr(findings_view, "FEW_UNKNOWN", 0)
@@ -85,7 +85,7 @@ def draw_section(shown: "list[str]", found: "list[Finding]") -> None:
 
 @pytest.mark.parametrize("shown", [0, 1, 2])
 def test_what_a_page_has_shown_already_is_folded_at_its_foot(shown: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fairness, Training runs and Data quality told each finding twice."""
+    """Regression: Fairness, Training runs and Data quality showed each finding twice."""
     monkeypatch.setattr(findings_view.load, "label_unit", lambda _model: None)
     found = [replace(each, because=f"{each.subject} moved.") for each in some(act=2, ok=1)]
     app = AppTest.from_function(

@@ -53,7 +53,7 @@ def test_what_reads_raw_rows_is_left_out_of_what_a_page_waits_for(current: World
 
 
 def test_a_table_that_is_cut_hides_no_critical_incident() -> None:
-    """What is new comes first, whatever its severity: six new warnings hid a critical incident that stands."""
+    """Regression: new incidents came first, whatever their severity, so six new warnings hid a standing critical incident."""
     found = [replace(of_one("late", "`wind` is null."), severity=severity) for severity in ("watch", "watch", "act", "watch", "act")]
     assert incidents.places_with_critical(found, 3) == [0, 2, 4]
     assert incidents.places_with_critical(found, 9) == [0, 1, 2, 3, 4]
@@ -69,7 +69,7 @@ def test_equal_incidents_of_two_models_share_a_row() -> None:
 
 
 def test_the_total_counts_an_equal_incident_of_two_models_once() -> None:
-    """The first page said `2 warnings` above a table with one row of both models."""
+    """Regression: the first page said `2 warnings` above a table with one row for both models."""
     both = [of_one("late", "`wind` is null in 85 %."), of_one("delay", "`wind` is null in 85 %."), of_one("delay", "`rain` is null.")]
     counts = incident_action_counts(both)
     assert (counts.critical, counts.acknowledged, counts.warnings) == (0, 0, 2)

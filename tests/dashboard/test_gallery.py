@@ -99,7 +99,7 @@ def test_each_function_that_returns_a_figure_is_in_the_gallery_or_named_as_missi
 
 @pytest.mark.parametrize("drawn", DRAWN, ids=lambda drawn: "-".join(map(str, drawn)), indirect=True)
 def test_the_ticks_of_a_share_keep_their_decimals(drawn: GalleryFigure) -> None:
-    """An axis from 2 % to 4 % named its ticks 2%, 2%, 3%, 3% and 4%."""
+    """Regression: an axis from 2 % to 4 % had the ticks 2%, 2%, 3%, 3% and 4%."""
     formats = [axis.tickformat or "" for axis in (*drawn.figure.select_xaxes(), *drawn.figure.select_yaxes())]
     assert all(each == theme.PERCENT for each in formats if each.endswith("%")), formats
 
@@ -139,7 +139,7 @@ def sequence(trace: Any, name: str) -> list[Any]:
 
 @pytest.mark.parametrize("drawn", COLOURED, ids=", ".join, indirect=True)
 def test_a_figure_uses_the_colours_of_the_theme_only(drawn: GalleryFigure) -> None:
-    """So that it follows the light and the dark theme."""
+    """The figure then follows the light and the dark theme."""
     text = drawn.figure.update_layout(template=None).to_json()
     assert text is not None and set(re.findall(r'"(#[0-9a-fA-F]{3,8}|rgba?\([^"]*\))"', text)) <= SLOTS
 
@@ -176,7 +176,7 @@ def test_a_map_marks_each_prediction_once(state: str) -> None:
 
 
 def test_an_interval_is_drawn_where_it_is_known_only() -> None:
-    """A band filled the days without a value between two days that have one."""
+    """Regression: a band filled the days without a value between two days with one."""
     figure = gallery.FIGURES["Metric over time"]("missing values")
     known = gallery.state_frame("missing values").dropna(subset=["value"])
     band, strokes = (trace for trace in figure.data if trace.name == "95 % interval")
@@ -197,7 +197,7 @@ def test_the_axis_of_one_period_shows_days() -> None:
 
 
 def test_the_legend_names_the_range_and_the_limit_of_an_incident() -> None:
-    """Their names stood over each other, over the curve and over the onset."""
+    """Regression: the names overlapped each other, the curve and the onset."""
     figure = gallery.FIGURES["Incident"]("usual")
     named = [shape.name for shape in figure.layout.shapes if shape.showlegend]
     assert figure.layout.showlegend and {"range of its own past", "Critical limit"} <= set(named)
@@ -230,6 +230,6 @@ def test_the_gallery_page_draws_every_state_of_the_chosen_figure(empty: Database
 
 
 def forget_pages() -> None:
-    """Let pages be looked for again, as in a new process: those for developers depend on the environment."""
+    """Let pages be searched again, as in a new process, because pages for developers depend on the environment."""
     links.page_files.cache_clear()
     menu.entry_tabs.cache_clear()

@@ -1,4 +1,4 @@
-"""The page of an incident tells its whole story from the findings, within a budget of words; what people do about it is a record."""
+"""The page of an incident tells its whole story from the findings, within a budget of words; people's actions on it are records."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -103,7 +103,7 @@ def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
 
 
 def test_the_figure_begins_a_window_earlier(current: World) -> None:
-    """An onset on the first day of the window was no step that a reader could see."""
+    """Regression: an onset on the first day of the window was not visible as a step."""
     week = {"from": "2026-03-09T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
     found = load.scope_report(Scope(model="price").at(END - timedelta(days=7), END)).incidents
     incident = next(each for each in found if incident_page.drawn_finding(each))
@@ -163,7 +163,8 @@ def incident_of(lead: Finding, *beside: Finding, source="input", standing=False)
 
 
 def test_the_facts_name_the_worst_part_and_what_the_errors_add_up_to(current: World) -> None:
-    """A newcomer found neither: the part was folded among related findings, and the cost of a regression was "binary models only"."""
+    """Regression: a newcomer found neither. The affected part was folded among related findings, and the cost for regression read "binary
+    models only"."""
     lead = finding("model", "serving/performance", "mae", low=0.3, high=0.5, evidence={"baseline": 0.2})
     part = replace(finding("model", "serving/slices", "mae", severity="watch", value=0.9, n=101), slice="carrier=AA")
     here = incident_page.OpenIncident(incident_of(lead, finding(), part), Scope("m"), None, None)
@@ -271,7 +272,7 @@ def test_an_incident_is_folded_while_it_is_snoozed(current: World) -> None:
 
 
 def test_an_incident_that_somebody_took_stays_in_sight_with_the_name_behind_what_nobody_took(current: World) -> None:
-    """It left the first rows of Home, and nobody saw that it was taken."""
+    """Regression: an acknowledged incident left the first rows of Home, so its assignee was not visible."""
     open_ones = [
         replace(incident_of(finding(f"f{place}")), id=f"o{place}", sentence=f"{place}.") for place in range(open_tasks.MAX_TASKS + 1)
     ]

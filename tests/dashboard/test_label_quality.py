@@ -1,4 +1,4 @@
-"""The page Label quality: its figures are counts by hand and those of the metrics, and its links lead to the item."""
+"""The page Label quality: its figures equal counts by hand and the metrics, and its links lead to the item."""
 
 from collections.abc import Iterator
 from datetime import UTC, timedelta

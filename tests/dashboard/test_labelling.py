@@ -1,4 +1,4 @@
-"""The page Labelling and the case: do their tables, sentences and files hold what a count of the records by hand says?"""
+"""The page Labelling and the case: their tables, sentences and files equal a count of the records by hand."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -220,7 +220,7 @@ def test_policies_and_reasons_stand_with_their_counts(owned: Database, rows: pd.
 
 
 def test_an_item_that_two_people_are_asked_about_is_two_assignments_and_one_item() -> None:
-    """The page said that 1,549 items were assigned, where 630 were, each to two or three people."""
+    """Regression: the page said that 1,549 items were assigned; it was 630 items, each to two or three people."""
     work = pd.DataFrame({"annotator": ["x", "y"], "given": [2, 1], "labelled": [1, 0], "share": [2 / 3, 1 / 3]})
     said = assignments.workload_sentence(work, 2)
     assert said.startswith("3 assignments of 2 items to 2 annotators, 1 labelled in this window; most to x: 2")
@@ -249,7 +249,7 @@ def test_what_is_not_logged_is_named_with_what_it_would_show(owned: Database) ->
 
 
 def test_the_count_holds_what_the_page_labels_says_of_agreement(owned: Database) -> None:
-    """The page said that 0 findings need attention while Labels said of the same labels that annotators do not agree."""
+    """Regression: the page said that 0 findings need attention, but Labels said that annotators do not agree on the same labels."""
     model = load.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
     of_labels = [each for each in model if each.metric in ("label_agreement", "annotator_agreement") and each.needs_action]
     assert "annotator=ann-2" in {each.subject for each in of_labels}
@@ -285,7 +285,7 @@ def test_the_chart_of_people_is_drawn_with_its_own_title() -> None:
 
 
 def test_agreement_is_said_once(owned: Database) -> None:
-    """The summary said the value that the warning below it says, with another number of digits."""
+    """Regression: the summary gave the value of the warning below it with another number of digits."""
     shown = labelling.project_labels("moods", labelling.project_window(SCOPE, "moods"))
     found = load.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
     told = replace(found[0], metric="label_agreement", severity="watch")

@@ -1,4 +1,4 @@
-"""The labels page: are its shares and projections those of labels whose arrival is known by hand?"""
+"""The labels page: shares and projections are right for labels with known arrival."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -56,7 +56,7 @@ def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
 
 
 def test_of_labels_that_are_no_outcomes_nothing_is_told_as_expected() -> None:
-    """Of a call log whose texts people rate the page said that no more labels are expected; every fourth call got one."""
+    """Regression: for a call log whose texts people rate, the page said that no more labels are expected, but every fourth call got one."""
     of, here = world()
     days = labels.label_maturity_by_day(of, here).assign(labelled=0.0, share=0.0, usual=0.0, final=0.0)
     assert labels.label_completion_sentence(days, here) == "No prediction of these days has a label that counts as its outcome."
@@ -73,7 +73,8 @@ def test_how_long_labels_take_and_the_charts_hold_the_same_figures() -> None:
 
 
 def test_days_of_long_ago_that_had_more_labels_promise_none() -> None:
-    """Labels come within three days; of the first 50 days 90 % of predictions got one, since then 80 %. 16,000 more were expected."""
+    """Labels come within three days; 90 % of predictions got one in the first 50 days, 80 % since then. Regression: 16,000 more were
+    expected."""
     _, here = world()
     end = here.window.end
     usual = {age: {1: 0.1, 2: 0.5}.get(age, 0.8 if age <= 150 else 0.9) for age in range(1, 201)}
@@ -87,7 +88,7 @@ def test_days_of_long_ago_that_had_more_labels_promise_none() -> None:
 
 @pytest.mark.parametrize("later", [0, 400])
 def test_the_delay_of_a_past_window_is_that_of_its_days(later: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A year later all labels are in, and the page said that they arrive within one day; they take three."""
+    """Regression: a year later, with all labels there, the page said that they arrive within one day; they take three."""
     context = context_for(None)
     clock, here = context.window.end + later * DAY, SimpleNamespace(window=context.window, model=context.model)
     monkeypatch.setattr(labels.load, "ask_store", lambda _, window: counts(window.start, window.end, window.as_of or clock))

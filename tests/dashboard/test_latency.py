@@ -68,7 +68,7 @@ def test_a_replica_as_a_row_of_the_csv() -> None:
 
 
 def test_where_few_responses_are_slow_a_percentile_is_a_logged_latency_and_its_words_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A week of the sample's challenger: pandas interpolates between 0.392 and 0.514 ms, the page gives the slower one."""
+    """A week of the sample's challenger: pandas interpolates between 0.392 and 0.514 ms, the page gives the larger value."""
     values = pd.Series([0.05] * 2162 + [0.392, 0.514] + [4.2] * 21)
     part = histogram({(DAYS[0], "ok"): values.to_numpy()})
     from observability.metrics.traffic import request_counts
@@ -125,7 +125,7 @@ def test_one_answer_is_said_in_the_singular() -> None:
 
 
 def test_answers_without_a_latency_are_told_beside_the_percentiles() -> None:
-    """1,875 predictions succeeded and the percentiles were of 1,819, without a word why."""
+    """Regression: 1,875 predictions succeeded, but the percentiles were from 1,819 without a reason."""
     rows = [("ok", -1, 56), ("ok", 3, 1700), ("timeout", 9, 119), ("error", -1, 40)]
     latencies = pd.DataFrame(rows, columns=["status", "bin", "n"])
     assert latency.untimed_words(latencies) == "56 of 1,875 answers logged no latency; the percentiles are of the others."

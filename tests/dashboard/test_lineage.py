@@ -81,7 +81,7 @@ def test_a_data_set_and_an_annotator_lead_to_each_other_where_no_data_set_names_
 
 def test_a_device_leads_to_the_predictions_from_its_batches(logged: Database) -> None:
     found = drawn(thing="device:ward/d7")
-    assert found["predictions loan"]["facts"]["t"] == "3 predictions"  # the one without a batch is not among them
+    assert found["predictions loan"]["facts"]["t"] == "3 predictions"  # the prediction without a batch is not among them
     assert {"batch monday", "source ward", "dataset people, version 7", "model version loan 3"} <= set(found)
 
 

@@ -25,7 +25,7 @@ RECORD = {"kind": "prediction", "model": "m", "version": "1", "score": 0.5, "fea
 
 
 def live_text(app: AppTest) -> str | None:
-    """What the line of the time range says; None where it is not drawn."""
+    """The line of the time range; None if it is not drawn."""
     found = [data["said"] for each in app.get("bidi_component") if "said" in (data := json.loads(each.proto.json))]
     return found[0] if found else None
 
@@ -75,7 +75,7 @@ def test_words_of_the_newest_record() -> None:
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A store of its own, shown without a lag."""
+    """A separate store, shown without a lag."""
     store = open_store(tmp_path / "home")
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     monkeypatch.setattr(state_cache, "FRESH", 0.0)

@@ -1,4 +1,4 @@
-"""Do the pages about a small log open with what it holds by count: requests, slices, batches, cleaning, devices, datasets, labelling, cases, the lab?"""
+"""Pages about a small log show its counts: requests, slices, batches, cleaning, devices, datasets, labelling, cases, the lab."""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit

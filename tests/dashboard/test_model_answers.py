@@ -1,4 +1,4 @@
-"""The answers of a model's page: do their words name what their findings are about?"""
+"""The answers of a model's page name the subjects of their findings."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,13 +33,13 @@ def gap(attribute: str, severity: Severity) -> Finding:
     ],
 )
 def test_an_issue_is_said_to_be_by_the_attributes_that_have_one(sex: Severity, age: Severity, said: str) -> None:
-    """One issue by carrier was told as an issue by carrier and origin, which was within its level."""
+    """Regression: one issue by carrier was shown as an issue by carrier and origin, but origin was within its level."""
     assert fairness_issue_words([gap("sex", sex), gap("age", age)]) == said
 
 
 @pytest.mark.parametrize("severity", ["unknown", "ok"])
 def test_drivers_that_are_not_known_are_not_ok_beside_a_feature_that_is(severity: Severity, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a slice the page said `OK: The main drivers of the scores are not known yet`."""
+    """Regression: for a slice the page said `OK: The main drivers of the scores are not known yet`."""
     main = replace(gap("model", severity), analyzer="trust/explanations", metric="attribution_share", because="Said of all.")
     told: list[str] = []
     monkeypatch.setattr(model_answers, "claim_line", lambda sentence, before="", **_more: told.append(f"{before}{sentence}"))
@@ -55,7 +55,7 @@ def test_drivers_that_are_not_known_are_not_ok_beside_a_feature_that_is(severity
 def test_a_slice_whose_inputs_moved_is_about_inputs_and_one_with_errors_about_outcomes(
     metric: str, question: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`Is it right?` was answered by a column that took rarer values in a slice, while the error was as before."""
+    """Regression: `Is it right?` was answered by a column with rarer values in a slice, although the error was unchanged."""
     slices = replace(gap("size", "watch"), analyzer="serving/slices", metric=metric, slice="shop = north", because="Said of a slice.")
     told: dict[str, str] = {}
     monkeypatch.setattr(

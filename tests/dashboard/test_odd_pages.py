@@ -1,6 +1,5 @@
-"""Does every page run for a model of one row, of one class, without any value or label, and of three classes served in two versions by two replicas?
-
-One store holds all of them, registered on a reference that is as odd. Pages are found by walking pages/, and run through the shell.
+"""Every page runs for a model of one row, of one class, without any value or label, and of three classes served in two versions by two
+replicas. One store holds all of them; their references are as odd. Pages are found by walking pages/, and run through the shell.
 A short run takes one of the four models for each page in turn, and one class of the last.
 """
 

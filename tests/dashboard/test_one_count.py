@@ -1,4 +1,4 @@
-"""Does everything that says how many incidents need action say the same of one week?"""
+"""All counts of incidents that need action agree for one week."""
 
 import asyncio
 import functools
@@ -45,7 +45,7 @@ ByModel = dict[str | None, ActionCounts]
 
 @dataclass(frozen=True)
 class Shown:
-    """What a list that is no list of incidents says of one."""
+    """The fields of an incident in a list of other items."""
 
     severity: Any
     state: Any
@@ -72,7 +72,7 @@ class Week11:
 
 @functools.cache
 def checked_week(store: Store) -> tuple[frozenset[tuple[str, str]], CheckReport]:
-    """The claim that somebody acts on, and what a check then says, with the findings of records that `week` puts there; no test changes the store."""
+    """An acknowledged claim and the check after it, with the findings of records that `week` adds; no test changes the store."""
     span: dict[str, Any] = {"start": WEEK.start, "end": WEEK.end, "now": END}
     worst = next(each for each in check.check(store, model="price", **span).incidents if each.lead.analyzer != RUN.analyzer)
     assert worst.severity == "act"
@@ -143,7 +143,7 @@ def test_home_and_the_page_of_each_model_count_alike(week: Week11) -> None:
 
 
 def test_the_agenda_of_the_review_has_the_incidents_of_each_model_and_of_the_pipeline(week: Week11) -> None:
-    """It had none of training runs, datasets, devices and other records."""
+    """Regression: it had no incidents of training runs, datasets, devices and other records."""
     body = week_snapshot(week.world.store, WEEK, frozen_at=END)
     items = [Item.from_json(each) for each in body["agenda"]]
     agenda = arranged_agenda(items, [])

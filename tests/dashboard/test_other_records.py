@@ -1,4 +1,4 @@
-"""A store without predictions is told from an empty one: pages name the records it has and show them where they can."""
+"""A store without predictions is distinguished from an empty one: pages name the records it has and show them where they can."""
 
 import json
 from collections.abc import Iterator

@@ -1,8 +1,9 @@
-"""Every page of the sample fleet is short: few sentences before its first figure, and few on the whole page as it opens. Those of systems are full.
+"""Every page of the sample fleet is short: few sentences before its first figure, and few on the whole page as it opens. Pages about
+systems are filled with records.
 
-Counted are the words of headings, paragraphs, captions and messages that are shown without a click. Not counted are what is no sentence:
-cells of tables, axes and legends of charts, labels of controls, and logged texts. What is folded or behind a question mark is counted
-when it is opened, so not here. Words do not depend on the width.
+Counted are the words of headings, paragraphs, captions and messages that are shown without a click. Not counted are texts that are no
+sentences: cells of tables, axes and legends of charts, labels of controls, and logged texts. Folded texts and texts behind a question mark
+are not counted either. Words do not depend on the width.
 """
 
 from pathlib import Path

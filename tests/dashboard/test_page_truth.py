@@ -1,4 +1,5 @@
-"""Do pages show nothing that their findings, limits, dates or other pages contradict? tests/benchmarks/bench_pages_truth.py asks it of the sample fleet."""
+"""The rules find contradictions between a page and its findings, limits, dates or other pages. tests/benchmarks/bench_pages_truth.py asks
+it of the sample fleet."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ VIEW = PageView("quality", "loan", "last week", START, END, {}, (), (), ())
 
 
 def told(finding: Finding, *views: PageView, **limits: float) -> list[str]:
-    """The kinds of what is untrue."""
+    """The kinds of the contradictions found."""
     return [kind for kind, _ in untrue({"loan": [finding]}, views, {"loan": ModelSettings(limits=limits)})]
 
 

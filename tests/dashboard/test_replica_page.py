@@ -1,4 +1,4 @@
-"""A page of a process that only reads says of when its data are, and what became of what a person saved."""
+"""A page of a process that only reads states the time of its data, and the result of a save."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -112,7 +112,7 @@ def test_a_whole_page_is_shown_from_a_state(reads: Replica) -> None:
 
 
 def alert_channels() -> None:
-    """The script of a page with what checks do, the channels of alerts and the form that changes them."""
+    """The script of a page with the check settings, the channels of alerts and the form that changes them."""
     from observability.dashboard.operations import alerts, alerts_settings
 
     alerts.watcher_note()
@@ -146,7 +146,7 @@ def test_a_week_is_frozen_at_the_owner(reads: Replica) -> None:
 
 
 def starting_a_job() -> None:
-    """The script of a page that starts what takes minutes."""
+    """The script of a page that starts a job of minutes."""
     from observability.dashboard.lab.job import LAB
 
     LAB.start("fault", "a fault", lambda note: None)
@@ -196,7 +196,7 @@ def labelling_desk() -> None:
 
     from observability.dashboard.data import annotate
 
-    board: Any = None  # nothing of it is looked at
+    board: Any = None  # its content is not checked
     annotate.annotation_desk(board, board, board)
     annotate.assignment_form(board)
 

@@ -1,4 +1,4 @@
-"""Does a draft show what freezing the week would store, without storing anything, and can nothing be written in it?"""
+"""A draft shows what freezing the week would store, stores nothing, and accepts no entries."""
 
 import time
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def drafted() -> AppTest:
     until = time.monotonic() + 120
     while draft.DRAFTS.job is None or not draft.DRAFTS.job.done:
         assert time.monotonic() < until
-        time.sleep(0.05)  # the draft is made in a thread of its own, which tells nobody when it ends
+        time.sleep(0.05)  # the draft is made in a separate thread, without an event at its end
     return opened("review", review=str(WEEK))
 
 
@@ -94,7 +94,7 @@ def test_who_sees_some_models_sees_no_draft(mine: World, monkeypatch: pytest.Mon
     ],
 )
 def test_the_week_that_is_offered_is_one_that_the_records_of_most_models_fill(streams: list[tuple[str, str, str]], offered: str) -> None:
-    """A sample of 2013 opened on a week of 2025, of which only a log of calls knew anything."""
+    """Regression: a sample of 2013 opened on a week of 2025 with only a log of calls."""
     rows = [
         {"environment": "production", "model": name, "first": pd.Timestamp(first), "last": pd.Timestamp(last)}
         for name, first, last in streams

@@ -1,4 +1,4 @@
-"""What a frozen week holds beside its findings: each part against figures from another road, and a part that fails says why and stops alone."""
+"""The parts of a frozen week beside its findings agree with independent figures; a failing part states the reason and stops alone."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -127,7 +127,8 @@ def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(cu
 
 
 def test_ordinary_errors_are_no_cost_of_an_incident() -> None:
-    """An incident was charged 814 USD at 2.91 each, where ordinary decisions cost 2.81. A week that an earlier version froze is read."""
+    """Regression: an incident was charged 814 USD at 2.91 each, although ordinary decisions cost 2.81. A week frozen by an earlier version
+    is still read."""
     cost = {
         "value": 28.0,
         "low": -60.0,

@@ -1,4 +1,4 @@
-"""Does the page of training runs list, draw and compare what was logged, and stay inert where names are hostile?"""
+"""The page of training runs lists, draws and compares the logged runs, and hostile names stay inert."""
 
 import json
 import re
@@ -90,7 +90,7 @@ def test_only_the_readings_of_the_listed_runs_are_read(page: Database, monkeypat
 
 
 def test_the_page_and_the_findings_read_and_judge_each_run_once(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both did it for themselves. What is about the state of a run is as of the same moment in both."""
+    """Regression: both computed it separately. The state of a run is as of the same moment in both."""
     judged, asked = [], []
     of_run, ask = runs.claims_about_run, page.ask
     monkeypatch.setattr(load, "page_clock", lambda: NOW + timedelta(minutes=5))
@@ -161,7 +161,7 @@ def test_a_run_of_one_process_that_states_its_operations_shows_how_well_its_devi
 
 
 def test_the_run_of_one_process_is_what_the_scaling_is_measured_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was left out with all runs of one process, so that two processes had an efficiency of 100 %."""
+    """Regression: runs of one process were left out, so two processes had an efficiency of 100 %."""
     records = a_run({"loss": loss(20)}, "one", every=8.0, study="s")
     many = a_run({"loss": loss(20)}, "two", every=5.0, study="s")
     records += [each | {"rank": rank, "phase_ms": {"compute": 5.0}} for each in many if each["kind"] == "step" for rank in (0, 1)]
@@ -179,7 +179,7 @@ def test_the_run_of_one_process_is_what_the_scaling_is_measured_by(tmp_path: Pat
 
 
 def test_claims_are_as_short_as_those_of_findings(page: Database) -> None:
-    """That of a slow rank had 52 words, in the table of runs as well; the CSV holds all of them."""
+    """Regression: the sentence of a slow rank had 52 words, in the table of runs too; the CSV holds all of them."""
     (many,) = load_runs.followed_training_runs(("many",))
     for judged in (*load_runs.analyzed_training_runs(None), many):
         assert max(len(claim.because.split()) for claim in judged.claims or ()) <= MAX_WORDS
@@ -214,7 +214,7 @@ def test_runs_are_compared_by_what_differs(page: Database) -> None:
 
 
 def test_a_running_job_is_followed_as_it_logs(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a job logs is read at the next look, also within the seconds in which other pages keep what they had."""
+    """A job's new records are read at the next refresh, even within the seconds for which other pages keep their content."""
     monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
     with track_run(run="live", home=str(page.home), model="loan") as run:
         run.step(1, train_loss=1.0)
@@ -304,7 +304,7 @@ def test_long_curves_are_thinned_for_the_picture_only() -> None:
 
 
 def test_curves_of_runs_have_no_colour_of_a_state_and_each_its_own_line() -> None:
-    """Orange, green and vermillion stood for warning, OK and critical beside them."""
+    """Regression: orange, green and vermillion also meant warning, OK and critical beside them."""
     frame = pd.DataFrame({"run": [f"r{place}" for place in range(8)], "part": "held out", "step": 1, "x": 1, "value": 0.5, "smoothed": 0.5})
     marks = pd.DataFrame(columns=["run", "x", "value", "kind", "what"])
     lines = charts_runs.training_curve_lines(frame, marks, name="loss", x="step", log=False).data
@@ -329,7 +329,7 @@ def test_a_click_on_the_map_of_ranks_names_a_step(page: Database) -> None:
 
 
 def test_64_ranks_fit_on_a_screen_and_a_small_difference_is_seen() -> None:
-    """Rows of 26 pixels made a map of 1,744 pixels, and 9 % more time was a twentieth of the colours."""
+    """Regression: rows of 26 pixels made a map of 1,744 pixels, and 9 % more time used only a twentieth of the colour scale."""
     ranks, own = [f"{place}" for place in range(64)], np.full((64, 50), 100.0)
     own[37] = 109.0
     figure = charts_runs.rank_step_heatmap(own, ranks, list(range(50)))
@@ -345,7 +345,7 @@ def test_64_ranks_fit_on_a_screen_and_a_small_difference_is_seen() -> None:
 
 @pytest.mark.parametrize(("steps", "ranks"), [(60, 64), (60, 4), (10_000, 4), (10_000, 300), (1, 2)])
 def test_the_map_of_ranks_has_few_cells(steps: int, ranks: int) -> None:
-    """64 ranks by 60 steps were 3,840 elements to click, which kept a browser busy for ten seconds and more."""
+    """Regression: 64 ranks by 60 steps gave 3,840 clickable elements, which kept a browser busy for ten seconds and more."""
     columns = -(-steps // charts_runs.step_stride(steps, ranks))
     assert 1 <= columns * min(ranks, charts_runs.MAX_RANKS) <= 1500 and columns <= charts_runs.MAX_STEPS
     assert columns == steps or columns * min(ranks, charts_runs.MAX_RANKS) > 400, "as many as there is room for"

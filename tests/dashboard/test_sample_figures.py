@@ -99,7 +99,7 @@ def test_the_examples_of_data_show_what_the_sample_logged() -> None:
 
 @pytest.mark.parametrize("page", ["annotate", "label_quality"])
 def test_a_page_of_labels_says_without_a_project_how_to_begin_one(empty: Database, page: str) -> None:
-    """The lines logged a prediction, and stood on Annotate beside the empty box, in the row of the boxes of a project."""
+    """Regression: the lines logged a prediction, and stood on Annotate beside the empty box, in the row of a project's boxes."""
     app = opened(page)
     code = app.code[-1].value  # the first is the link to the page
     assert "items tweets.csv --project moods" in code and "log.prediction" not in code and "There is nothing to label yet." in words(app)

@@ -1,4 +1,4 @@
-"""What pages say of the sample fleet, without a browser; a long run reads the same in one (tests/browser/)."""
+"""Sentences of pages about the sample fleet, without a browser; a long run reads the same in a browser (tests/browser/)."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""A case is saved under a title from its page, listed where cases are found, renamed and removed there, and seen by whom its model is."""
+"""A case is saved under a title from its page, listed where cases are found, renamed and removed there, and seen by everybody who may see
+its model."""
 
 from collections.abc import Iterator
 
@@ -18,7 +19,7 @@ from tests.support.signed_in import sign
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world of its own, to write into."""
+    """A separate world to write into."""
     found = build(tmp_path_factory.mktemp("saved"))
     yield found
     found.store.close()
@@ -26,7 +27,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def mine(own: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """That world as the store that this process owns; what a test saved is removed after it."""
+    """That world as the store that this process owns; saved cases are removed after each test."""
     monkeypatch.setattr(process_lock, "current_store", lambda: own.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     yield own

@@ -105,7 +105,8 @@ def test_the_windows_of_all_models_are_told_by_one_of_each_kind(shadowed: World,
 
 
 def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
-    """Its rows, its newest record and no alert: those are of production. A link with another environment says so."""
+    """The page shows the environment's rows and newest record, but no alert, because alerts belong to production. A link with another
+    environment says so."""
     there = Scope("loan", environment="shadow")
     window = load.window(there, "loan")
     assert window.environment == "shadow" and load.window(Scope("loan"), "loan").environment == "production"
@@ -125,7 +126,7 @@ def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
 
 
 def test_an_incident_of_another_environment_is_not_acted_on(shadowed: World) -> None:
-    """What people say about an alert silences production; a shadow's incident has no alert and offers no action."""
+    """Actions on an alert silence production; a shadow's incident has no alert and offers no action."""
     found = load.scope_report(Scope("loan", environment="shadow")).incidents
     assert found, "half of its requests fail"
     page = opened("incident", model="loan", environment="shadow", id=found[0].id)
@@ -191,7 +192,7 @@ def test_a_page_about_one_model_shows_the_one_that_needs_action_most_and_then_th
 def test_a_sentence_stands_on_a_page_before_the_findings_of_all_models_are_computed(
     current: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The scope bar computes them where no model is chosen; the page stayed blank until then."""
+    """Regression: without a chosen model the scope bar computes them, and the page stayed blank until then."""
     computed, waiting = load.scope_report, list[bool]()
 
     def report(scope: Scope) -> CheckReport:
@@ -245,7 +246,7 @@ def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: Worl
 
 @pytest.mark.parametrize("window", ["7d", "28d"])
 def test_two_dates_that_are_changed_before_the_page_is_drawn_again_are_both_taken(window: str, current: World) -> None:
-    """The second was set beside the old first one: valid dates gave a window that ends before it starts."""
+    """Regression: the new second date was combined with the old first date, so valid dates gave a window that ends before it starts."""
     app = opened("drift", model="loan", window=window)
     for label, days in (("From (UTC)", 60), ("To (UTC)", 40)):
         next(each for each in app.date_input if each.label == label).set_value((END - timedelta(days=days)).date())
@@ -274,7 +275,7 @@ def test_one_date_alone_makes_a_window_of_the_length_that_was_chosen(key: str, m
 
 
 def test_a_day_that_is_picked_as_the_end_is_included() -> None:
-    """30 June as `To` left out 30 June: it meant its 00:00."""
+    """Regression: 30 June as `To` meant its 00:00 and left out 30 June."""
     june, hour = date(2013, 6, 30), time(14)
     assert chosen_instant(june, None, ends=True) == datetime(2013, 7, 1, tzinfo=UTC)
     assert chosen_instant(june, None) == datetime(2013, 6, 30, tzinfo=UTC)
@@ -287,7 +288,8 @@ def test_a_day_that_is_picked_as_the_end_is_included() -> None:
 
 
 def test_the_calendar_opens_where_the_records_end(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It opened in the present month where the windows of the models differ, though the newest record is years old."""
+    """Regression: if the windows of the models differ, the calendar opened in the present month, although the newest record is years
+    old."""
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=4000))
     app = opened("health", window="Last 24 hours")
     boxes = [each for each in app.date_input if each.label in ("From (UTC)", "To (UTC)")]

@@ -1,4 +1,4 @@
-"""The page Studies lists the checks of a search, each with its figure and, where it asks for something, the next step."""
+"""The page Studies lists the checks of a search, each with its figure and, if it needs action, the next step."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

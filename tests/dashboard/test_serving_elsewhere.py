@@ -1,4 +1,4 @@
-"""The pages of vendors and of the batch gate show what their analyzers say, and keep a person's decisions."""
+"""The pages of vendors and of the batch gate show their analyzers' findings, and keep a person's decisions."""
 
 import json
 import tomllib
@@ -174,7 +174,7 @@ def test_a_case_that_is_a_step_shows_the_others_of_its_trace_and_a_request_by_it
 
 
 def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another road: the last seven days of the file, counted by pandas; the trace that failed; and the two columns that moved."""
+    """Independent count: the last seven days of the file by pandas; the trace that failed; and the two columns that moved."""
     folder = bundle_folder() / "sample_data"
     files = [
         each for each in tomllib.loads((folder / "fleet.toml").read_text(encoding="utf-8"))["file"] if each["path"].startswith("calls.")

@@ -32,7 +32,8 @@ def test_a_hidden_model_stands_on_no_page(path: Path, current: World, monkeypatc
 
 @pytest.mark.parametrize("path", a_third(PAGES, 0), ids=by_name)
 def test_each_page_opens_for_the_other_roles(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as its title: navigation, scope and the person's view of the store. What comes after it asks methods of test_roles.py.
+    """As far as its title: navigation, scope and the person's view of the store. The parts after it only call methods that test_roles.py
+    tries.
 
     A short run takes one of the two roles for each page in turn.
     """

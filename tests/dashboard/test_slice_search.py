@@ -1,4 +1,4 @@
-"""The page Slices: does its count of significant slices hold those that findings name?"""
+"""The page Slices counts all significant slices that findings name."""
 
 from datetime import UTC, datetime
 
@@ -27,6 +27,6 @@ def warning(subject: str, part: str | None, metric: str = "accuracy") -> Finding
     ],
 )
 def test_a_slice_that_a_finding_names_counts_as_significant_also_where_it_is_the_subject(finding: Finding, sure: list[bool]) -> None:
-    """The page said that 0 of 4 slices are significant beside a warning about the carrier EV, which is a sensitive group."""
+    """Regression: the page said that 0 of 4 slices are significant beside a warning about the carrier EV, which is a sensitive group."""
     rows = pd.DataFrame({"slice": ["carrier=EV", "hour=7"], "p_adjusted": [0.2, 0.3]})
     assert with_significance(rows, "accuracy", [finding])["sure"].tolist() == sure

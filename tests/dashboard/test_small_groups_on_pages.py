@@ -1,6 +1,6 @@
 """People who may not reveal masked values see no figure of a group of fewer than ten rows on any page, in JSON, in a board or in a mail.
 
-A world with a group of four rows and one of twelve, whose names stand nowhere else. What a page renders is read whole: texts, tables,
+A world with a group of four rows and one of twelve, whose names stand nowhere else. The test reads the whole rendered page: texts, tables,
 frames and charts.
 """
 
@@ -97,7 +97,7 @@ def rendered(app: AppTest) -> list[str]:
 
 
 def figures_beside(pieces: list[str], name: str) -> list[str]:
-    """The pieces that name a group and hold a number beside what says that there are fewer than ten."""
+    """The pieces that name a group and hold a number besides the note "fewer than 10"."""
     named = [piece for piece in pieces if name in piece]
     return [piece for piece in named if re.search(r"\d", _without_links(piece).replace(FEWER, "").replace("version 1", ""))]
 

@@ -1,4 +1,4 @@
-"""The page Store lists sources: what was taken by the schedule and by hand, and which one failed."""
+"""The page Store lists sources: files taken by the schedule and by hand, and the failed source."""
 
 import threading
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Do pages that count the same thing give the same number?"""
+"""Pages that count the same thing give the same number."""
 
 import re
 from collections import Counter
@@ -28,7 +28,7 @@ def test_what_a_person_has_acknowledged_is_counted_as_its_row_shows_it() -> None
 
 
 def test_home_a_models_page_and_findings_count_the_same_incidents(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of its training runs and other records too."""
+    """Incidents of its training runs and other records count too."""
     monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN])
     (row,) = (
         each["cells"] for each in tables(opened("health", window="Everything"))["Models, most severe first"]["rows"]
@@ -44,7 +44,7 @@ def test_home_a_models_page_and_findings_count_the_same_incidents(current: World
 
 
 def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line left out nothing that a row counts, and counted incidents that no row had."""
+    """Regression: the line counted incidents that had no row."""
     feed = replace(RUN, model=None, subject="source:feed", because="`feed` is late.")
     monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan"), feed])
     home = opened("health", window="Everything")
@@ -69,7 +69,7 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
 
 
 def test_the_choice_of_a_model_changes_no_other_row_of_home(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The records of all were then dated by that model's newest, so that the others lost incidents."""
+    """Regression: the records of all models were dated by that model's newest record, so the others lost incidents."""
 
     def found(scope: Scope, *names: str, beside: bool = False) -> list[Finding]:
         return [] if scope.model or scope.slice else [RUN, replace(RUN, model="loan")]
@@ -86,7 +86,7 @@ def test_the_choice_of_a_model_changes_no_other_row_of_home(current: World, monk
 
 
 def test_the_list_of_incidents_has_as_many_rows_as_home_counts(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An incident of two models had a row for each."""
+    """Regression: an incident of two models had two rows."""
     monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan")])
     rows = tables(opened("incident", window="Everything"))["Incidents, most urgent first"]["rows"]
     counted = counted_incidents(load.scope_report(Scope(span="all")).incidents)
@@ -97,7 +97,7 @@ def test_the_list_of_incidents_has_as_many_rows_as_home_counts(current: World, m
 def test_a_page_whose_analysis_failed_does_not_ask_to_register(
     page: str, analyzer: str, current: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page of a registered model asked to register it."""
+    """Regression: the page of a registered model asked to register it."""
     failed = replace(RUN, analyzer=analyzer, model="price", value=None, severity="unknown", because="The analysis failed: KeyError: 1")
     monkeypatch.setattr(load, "findings_in_window", lambda window, wait=False: [failed])
     shown = words(opened(page, model="price"))

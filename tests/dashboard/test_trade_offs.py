@@ -82,7 +82,7 @@ def test_forms_on_the_front_are_named_where_names_do_not_cover_each_other_and_ma
 
 
 def test_a_name_stands_above_the_intervals_that_it_would_cover() -> None:
-    """The name of the fastest form was written over the marks of two others."""
+    """Regression: the name of the fastest form was written over the marks of two others."""
     columns = ["form", "x", "value", "low", "high", "group", "text"]
     fast, slow = ("fast", 0.01, 0.025, 0.02, 0.03, "Pareto front", ""), ("slow", 0.05, 0.0, 0.0, 0.001, "Pareto front", "")
     beside, above, far = (

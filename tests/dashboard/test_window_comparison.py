@@ -81,7 +81,7 @@ def test_an_unchanged_window_says_so(standing: bool, said: str | None) -> None:
     [("worse", "worse"), ("improving", "improving"), ("ongoing", "unchanged from its past"), (None, "unchanged from its past")],
 )
 def test_a_window_that_is_worse_than_the_one_before_is_not_called_unchanged(news: str | None, said: str) -> None:
-    """The line above the table said worse, and the row of the same days unchanged from its past."""
+    """Regression: the line above the table said worse, and the row of the same days said unchanged from its past."""
     week = {
         "days": 7,
         "value": 8.2,
@@ -102,7 +102,7 @@ def test_a_window_that_is_worse_than_the_one_before_is_not_called_unchanged(news
     ("value", "own", "said"), [(40.7, 57.9, "Unknown"), (25.0, 57.9, "OK"), (0.687, 0.439, "Unknown"), (0.75, 0.439, "OK")]
 )
 def test_a_day_beyond_the_limit_of_the_window_that_cannot_decide_is_not_ok(value: float, own: float, said: str) -> None:
-    """An error of 40.7 was OK below a limit of one day of 57.9, where the chart drew 28.3."""
+    """Regression: an error of 40.7 was OK below a one-day limit of 57.9, but the chart drew the limit 28.3."""
     whole = {"days": 7, "value": value, "edge": 28.3 if value > 1 else 0.713, "severity": "act", "n": 2000}
     day = {
         "days": 1,

@@ -1,4 +1,4 @@
-"""Sentences that readers had to decode are written out."""
+"""Sentences that were hard to read are written out."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ def performance(**evidence: Any) -> Finding:
 
 @pytest.mark.parametrize(("days", "words"), [(82_215.0, "about once in 82,215 days"), (3e7, "less than once in 100,000 days")])
 def test_the_gradual_shift_test_says_its_chance_in_words(days: float, words: str) -> None:
-    """It read `p ≈ 1/100,000`."""
+    """Regression: it read `p ≈ 1/100,000`."""
     note = sequential_test_note(performance(creep_once_in=910.0, creep=days))
     assert note is not None and words in note and "p ≈" not in note
 
@@ -42,13 +42,13 @@ def test_a_sentence_begins_with_a_capital(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_note_on_searches_names_a_relative_window_only() -> None:
-    """It read `chosen time range and slice (chosen dates)`."""
+    """Regression: it read `chosen time range and slice (chosen dates)`."""
     assert "(" not in search_scope_note(Scope(span="dates"))
     assert "(last 7 days)" in search_scope_note(Scope())
 
 
 def test_negative_numbers_of_a_sentence_have_a_minus_sign() -> None:
-    """`-14.9 points` stood beside `−14.9`."""
+    """Regression: `-14.9 points` stood beside `−14.9`."""
     sentence = "Bias -4.35 (-5.98 to -2.71) on `a-1` and `-2`, 2013-12-30 to 2014-01-01; (-.5) x-1."
     assert with_minus_signs(sentence) == "Bias −4.35 (−5.98 to −2.71) on `a-1` and `-2`, 2013-12-30 to 2014-01-01; (−.5) x-1."
 

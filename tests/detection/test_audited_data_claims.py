@@ -1,4 +1,4 @@
-"""Are the shares of an audit of data held against their limits by their intervals, and against the audit before?"""
+"""The shares of an audit of data are compared by their intervals with the limits and with the audit before."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from observability.metrics.audited_data import AuditedData
 
 
 def audit(rows: int = 1000, chance: float = 0.0, **content: Any) -> AuditedData:
-    """An audit without anything to report, but for what is given."""
+    """An audit with nothing to report except the given fields."""
     rules = {"exact duplicates": 0, "conflicting labels": 0, "suspect labels": 0, "near-duplicates": 0, "outliers": 0}
     body = {"rules": rules | content.pop("rules", {}), "chance": chance, "model_rows": rows, "columns_alone": {"age": [0.3, 0.2, 0.4]}}
     return AuditedData("people", "1", datetime(2026, 3, 2, tzinfo=UTC), rows, None, body | content)
@@ -87,7 +87,7 @@ def test_the_command_prints_the_claims() -> None:
 
 
 def test_what_a_column_tells_of_the_label_of_a_models_data_is_judged_once() -> None:
-    """Its audit of leakage says it; of a model that is not registered nothing else does."""
+    """The audit of leakage of a registered model reports it; for an unregistered model nothing else does."""
     alone = {"columns_alone": {"outcome": [0.99, 0.985, 0.995]}}
     known = replace(audit(**alone), model=("loan", "2"))
     assert LEAK not in claims(known) and claims(audit(**alone))[LEAK].severity == "act"
@@ -97,7 +97,7 @@ def test_what_a_column_tells_of_the_label_of_a_models_data_is_judged_once() -> N
 
 
 def test_held_out_rows_among_the_training_rows_of_a_model_are_judged_once() -> None:
-    """Its audit of leakage holds the same counts; the command prints them."""
+    """The model's audit of leakage holds the same counts; the command prints them."""
     held = {"held_out": {"rows": 400, "in_training": 60, "same_label": 50, "chance": 0.0}}
     known = replace(audit(**held), model=("loan", "2"))
     assert OVERLAP not in claims(known) and claims(audit(**held))[OVERLAP].severity == "act"

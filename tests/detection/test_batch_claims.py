@@ -1,4 +1,5 @@
-"""The energy of batches and forms: a rise since the audit before is told beyond both intervals, a saving with its interval, and expiry."""
+"""The energy of batches and forms: a rise since the audit before is reported beyond both intervals, a saving with its interval, and
+expiry."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,5 @@
-"""Drift of calls: the PSI is that of the counts by hand, what is compared with what, free texts by length, too few calls say why."""
+"""Drift of calls: the PSI equals counts by hand, the compared weeks are right, free texts are compared by length, and too few calls give a
+reason."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -144,7 +145,8 @@ def test_after_many_weeks_a_number_is_held_against_what_its_weeks_differ_by_on_a
 
 
 def test_a_number_that_changed_weeks_ago_blinds_no_other(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    """A setting that was raised three weeks ago, too long to be left out of the baseline; questions that are twice as long are told all the same."""
+    """A setting that was raised three weeks ago, too long to be left out of the baseline; questions that are twice as long are still
+    found."""
     now, past = sides
     recent = past["at"] >= START.replace(tzinfo=None) - timedelta(days=21)
     past = past.assign(**{"feature.temperature": np.where(recent, 0.5, 0.2)})

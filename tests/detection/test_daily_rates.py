@@ -1,4 +1,4 @@
-"""Are rates judged by what days do: silent about weather that comes and goes, loud about what no day of the past did?"""
+"""Rates are judged by the variation of days: changing weather raises nothing, a rate that no past day had is found."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ def days_of(count: int, shares: np.ndarray, rng: np.random.Generator, first: int
 
 
 def said(now: np.ndarray, past: np.ndarray, before: np.ndarray, rng: np.random.Generator) -> Finding:
-    """What is said about the nulls of gusts, given the share of each day."""
+    """The finding about the nulls of gusts, given the share of each day."""
     reference = days_of(before.size, before, rng, -400)
     context = context_for(reference.astype({"gust": float}), features=("gust",))
     current, earlier = days_of(now.size, now, rng), days_of(past.size, past, rng, -past.size)

@@ -1,4 +1,4 @@
-"""A decision threshold that moved is named with the share of decisions that differ; one that did not is not mentioned."""
+"""A moved decision threshold is named with the share of decisions that differ; an unmoved threshold is not mentioned."""
 
 from datetime import timedelta
 

@@ -1,4 +1,5 @@
-"""Devices of a run compared with their peers at the same time and with earlier runs: what differs is named, ordinary ones are silent."""
+"""Devices of a run compared with their peers at the same time and with earlier runs: different devices are named, ordinary ones raise
+nothing."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""A run that ends before its stated plan avoided the energy of the rest; no other run did."""
+"""A run that ends before its stated plan avoided the energy of the remaining steps; no other run avoided energy."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Are inputs found to be far from the reference where they are, and only there?"""
+"""Only inputs that are far from the reference are found to be far."""
 
 from dataclasses import replace
 

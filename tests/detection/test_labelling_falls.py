@@ -1,4 +1,4 @@
-"""Is a fall of gold accuracy put down to fatigue, a guideline or a new rule where it lies in those answers, and to nothing elsewhere?"""
+"""A fall of gold accuracy is attributed to fatigue, a guideline or a new rule only if it lies in those answers."""
 
 from datetime import timedelta
 
@@ -64,7 +64,8 @@ def test_a_rule_of_the_weeks_before_explains_no_fall_of_this_one() -> None:
 
 
 def test_a_fall_late_in_sessions_is_fatigue_and_one_from_their_beginning_is_not() -> None:
-    """The people of the past lose nothing over a session; then 0.1 an hour. Others lose 0.25 at any hour, whether or not they tire as before."""
+    """Before, people lose nothing over a session; in the window they lose 0.1 an hour. Other people lose 0.25 at any hour, whether or not
+    they tire as before."""
     fresh, tired = project(8), project(8, tired=0.1)
     mixed = pd.concat([fresh[fresh["at"] < START], tired[tired["at"] >= START]], ignore_index=True)
     assert labelling_falls.share_late_in_sessions("failed", "known", *sides(mixed)) > 0.6

@@ -1,4 +1,4 @@
-"""Is the worth of a move told from the past weeks of this model, and not where there is nothing to tell it from?"""
+"""The effect of a move is estimated from this model's past weeks, and is unknown without such weeks."""
 
 from datetime import timedelta
 

@@ -1,4 +1,5 @@
-"""Numbers that a vendor's model answers are compared as numbers: tolerance stated or from their own spread, shifts of all, quiet nights."""
+"""Numbers that a vendor's model answers are compared as numbers: a stated tolerance or one from their own spread, shifts of all answers,
+quiet nights."""
 
 from contextlib import closing
 from datetime import UTC, timedelta

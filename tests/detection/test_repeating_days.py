@@ -13,7 +13,7 @@ FAR = np.array([0.0, 0.0, 0.0, 0.0, 150.0])
     ("reference", "such", "lacks"),
     [
         (OTHERS * 4, FAR, True),
-        (OTHERS * 4 + FAR * 4, FAR, False),  # it holds such days
+        (OTHERS * 4 + FAR * 4, FAR, False),  # the reference holds such days
         (np.array([260.0, 290.0, 260.0, 190.0, 0.0]) * 4, FAR, False),  # every day is far from it: that is a drift of all days
         (OTHERS * 4, np.array([30.0, 45.0, 45.0, 30.0, 0.0]), False),  # a seventh of such days would hardly show
     ],

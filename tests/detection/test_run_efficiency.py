@@ -1,4 +1,4 @@
-"""Goodput, scaling efficiency and FLOPs utilisation equal what is computed by hand."""
+"""Goodput, scaling efficiency and FLOPs utilisation equal a computation by hand."""
 
 import json
 from datetime import datetime

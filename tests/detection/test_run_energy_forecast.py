@@ -1,4 +1,5 @@
-"""Nineteen of twenty intervals of the forecast energy of a running run cover what it draws, and few of its kind are called beyond it."""
+"""Nineteen of twenty intervals of a running run's forecast energy cover the final energy, and few ordinary runs are called beyond their
+kind."""
 
 import numpy as np
 
@@ -10,7 +11,7 @@ START = np.datetime64("2026-03-02", "us")
 
 
 def course(rng: np.random.Generator, steps: int = 100) -> RunProgress:
-    """A run whose power varies from run to run, from step to step and with its course."""
+    """A run whose power varies between runs, between steps and over its course."""
     joules = 6000 * rng.lognormal(0, 0.05) * rng.lognormal(0, 0.1, steps) * np.linspace(1, rng.uniform(1.2, 1.6), steps)
     at = START + np.arange(1, steps + 1) * np.timedelta64(60, "s")
     return RunProgress(np.arange(1, steps + 1), at, at, joules)

@@ -1,4 +1,4 @@
-"""Is a share of sampled rows held against the past by days: silent where days differ, with an interval that holds the truth, and loud about a fault?"""
+"""A share of sampled rows is compared with past days: varying days raise nothing, the interval covers the truth, and a fault is found."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def clean_week(rng: np.random.Generator) -> tuple[DailyShares, DailyShares]:
 
 
 def by_rows(now: DailyShares, past: DailyShares) -> tuple[float, bool]:
-    """The p-value, and whether the interval holds 10 %, if rows were independent."""
+    """The p-value, and whether the interval covers 10 %, as if rows were independent."""
     hits, n, then, before = (float(each.sum()) for each in (now.hits, now.total, past.hits, past.total))
     interval = rate_interval(hits, n)
     return float(two_sided_p_value(proportion_score(hits, n, then, before))), (interval.low or 0) <= 0.1 <= (interval.high or 0)

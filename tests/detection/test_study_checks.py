@@ -24,7 +24,7 @@ def search(seed: int = 1, *, seeds: int = 8, test: bool = False, name: str = "se
 
 
 def test_a_search_is_judged_by_the_data_that_it_was_tuned_on_and_not_by_test_data() -> None:
-    """Where as many runs log a test metric, it came first by its name."""
+    """Regression: with equally many runs, a test metric came first by its name."""
     runs = search(test=True)
     assert next(noise_bands(runs))[0].metric == METRIC
     found = claims(runs)["study_test_ratio"]

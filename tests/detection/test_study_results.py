@@ -89,7 +89,7 @@ def test_the_best_so_far_counts_the_time_of_pruned_trials_and_not_their_value() 
 
 
 def test_a_repeat_below_the_line_is_told_from_the_runs_that_set_it() -> None:
-    """A luckier seed of a known setting sets no new best value; the figure draws it hollow, with its own name in the legend."""
+    """A luckier seed of a known setting sets no new best value; the figure draws it hollow, with a separate name in the legend."""
     points = best_by_budget(study([(0.5, {"r": 1}, "1"), (0.3, {"r": 1}, "2"), (0.4, {"r": 2}, "1")]))
     assert [point.repeat for point in points] == [False, True, False] and [point.best for point in points] == pytest.approx([0.5, 0.5, 0.4])
     figure = best_against_budget(pd.DataFrame([vars(point) for point in points]), "val_loss")

@@ -1,4 +1,4 @@
-"""What a finding says of each of its windows."""
+"""The results of a finding for each of its windows."""
 
 import pytest
 

@@ -1,5 +1,5 @@
-"""Audits of a registered model are records with intervals; an interrupted one goes on where it stopped; what is unknown is said; planted
-canaries expose a model that remembers them.
+"""Audits of a registered model are records with intervals; an interrupted audit continues where it stopped; unknown figures are stated;
+planted canaries expose a model that remembers them.
 """
 
 import json

@@ -121,7 +121,7 @@ def test_a_meter_under_a_load_of_its_own_calibrates_the_machine() -> None:
         return joules
 
     found = energy_audit.calibrated_power(None, 4.5, 2, lambda *_: None, read)  # type: ignore[arg-type]
-    if found.fit is not None:  # None where other work keeps all cores busy throughout
+    if found.fit is not None:  # None if other work keeps all cores busy throughout
         assert found.fit.per_core == pytest.approx(3, abs=1.5) and found.fit.idle == pytest.approx(10, abs=3)
 
 

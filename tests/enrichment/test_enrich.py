@@ -1,4 +1,4 @@
-"""Is every model worked through, does a job that fails stop nothing else, and does the thread work only when there is something new?"""
+"""Every model is processed, a failing job stops nothing else, and the thread works only if there is something new."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ def store(tmp_path: Path):
 
 
 class Counted:
-    """A job that has so many steps for each model."""
+    """A job with the given number of steps for each model."""
 
     def __init__(self, steps: int, fails_on: str | None = None) -> None:
         self.left: dict[str, int] = {}
@@ -179,7 +179,7 @@ def test_the_command_explains_and_says_how(tmp_path: Path, command: Command) -> 
 
 
 def test_the_laws_world_is_explained(tmp_path: Path) -> None:
-    """The store of the laws holds logged and computed attributions, so that the laws have something to hold on to."""
+    """The store of the laws holds logged and computed attributions, so that the laws have data to check."""
     with live_world.build(tmp_path) as store:
         methods = store.cursor().execute("SELECT method, count(*) FROM attributions_1 GROUP BY method").fetchall()
     assert {name for name, _ in methods} == {"logged", "shap tree"} and all(n > 50 for _, n in methods)

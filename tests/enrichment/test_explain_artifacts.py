@@ -1,4 +1,4 @@
-"""Are models of XGBoost and ONNX explained from `register --artifact` to stored attributions that add up?"""
+"""Models of XGBoost and ONNX are explained, from `register --artifact` to stored attributions that add up."""
 
 import json
 from pathlib import Path

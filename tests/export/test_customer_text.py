@@ -1,4 +1,4 @@
-"""Does the paragraph for the customer say the facts of the case, what is not known, and nothing more?"""
+"""The paragraph for the customer states only the facts of the case and what is not known."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

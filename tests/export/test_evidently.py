@@ -1,4 +1,4 @@
-"""The Evidently report is genuine, states its sample size, runs nothing foreign, and its failures say what to do."""
+"""The Evidently report is genuine, states its sample size, runs no foreign script, and its failures say what to do."""
 
 import json
 import re

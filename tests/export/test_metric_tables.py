@@ -1,4 +1,4 @@
-"""Tables of metrics hold what the command line says, grow by a folder a day, and can be read by any reader of Parquet."""
+"""Tables of metrics hold the figures of the command line, grow by a folder per day, and can be read by any Parquet reader."""
 
 import json
 import os

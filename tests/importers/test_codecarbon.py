@@ -1,4 +1,4 @@
-"""Rows of CodeCarbon's emissions.csv become resource records, each with what was added since the row before."""
+"""Rows of CodeCarbon's emissions.csv become resource records, each with the difference to the row before."""
 
 from datetime import UTC
 from pathlib import Path

@@ -60,7 +60,7 @@ def test_both_stores_count_the_same_entries(tmp_path):
             counted.append(write_record_lines(read_items("mlflow", path), out))
     assert counted[0].to_json() == counted[1].to_json()
     assert counted[0].sorts == {"model versions": 2, "runs": 4, "parameters": 5, "tags": 17, "dataset inputs": 1, "metric values": 16}
-    assert counted[0].reasons == {"deleted": 6, "bad_value": 1}  # a step of -1 is the one
+    assert counted[0].reasons == {"deleted": 6, "bad_value": 1}  # the rejected entry is a step of -1
 
 
 def test_a_cut_metric_line_is_refused_alone(tmp_path):

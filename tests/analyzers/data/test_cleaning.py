@@ -1,4 +1,4 @@
-"""Found are rules that drop or change another share of rows than before, and rules that drop more rows of one group."""
+"""A rule that drops or changes an unusual share of rows, or more rows of one group, is found."""
 
 from datetime import UTC, datetime, timedelta
 
