@@ -1,4 +1,4 @@
-"""Every entry of a source is carried by a record or rejected with a reason, whatever is wrong with it."""
+"""Every entry of a source becomes part of a record or is rejected with a reason, whatever its fault."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Windows of a ZeusMonitor's log file become resource records, none of whose energy is counted twice."""
+"""Windows of a ZeusMonitor's log file become resource records; no energy is counted twice."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The size of an incident is counted by hand from what its leading finding says."""
+"""The size of an incident equals a count by hand from its leading finding."""
 
 from dataclasses import replace
 

@@ -1,4 +1,5 @@
-"""Do gold accuracy and wrong suggestions stand behind what they follow, only where project and time agree, and is nothing lost or softened?"""
+"""Findings about gold accuracy and wrong suggestions stand behind their cause only if project and time agree; no finding is lost or
+lowered."""
 
 from collections import Counter
 from dataclasses import replace

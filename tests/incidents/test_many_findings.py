@@ -1,4 +1,4 @@
-"""Findings of a model of many columns are grouped with work that grows with them, not with their square."""
+"""Findings of a model of many columns are grouped in time proportional to their number, not to its square."""
 
 import sys
 from datetime import UTC, datetime, timedelta

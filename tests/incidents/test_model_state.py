@@ -1,4 +1,4 @@
-"""A model is OK only where its performance, inputs or data quality could be judged against a reference or a level."""
+"""A model is OK only if its performance, inputs or data quality could be judged against a reference or a level."""
 
 import json
 from dataclasses import replace
@@ -99,7 +99,7 @@ def silent(name: str) -> ModelStatus:
 
 
 def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its row said `Unknown` above the incident."""
+    """Regression: the row said `Unknown` above the incident."""
     monkeypatch.setattr(load, "acknowledged_claims", frozenset)
     changed = replace(finding("serving/vendors", "flip_rate", "act", subject="probes:sixty"), model="acme")
     (status,), others = fleet.with_records([silent("acme")], [changed, replace(changed, model=None, subject="probes:other")])
@@ -109,7 +109,7 @@ def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_firs
 
 
 def test_calls_of_language_models_and_steps_of_their_traces_say_that_they_stand_on_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their rows asked for a reference, which a language model has none of."""
+    """Regression: the rows asked for a reference, but a language model has none."""
     operation, tokens = Column(1, "operation", "f1", "category"), Column(2, "input_tokens", "f2", "number")
     chat, tools, loan = Model(1, "chat", columns=(operation, tokens)), Model(2, "tools", columns=(operation,)), Model(3, "loan")
     known = Catalog((chat, tools, loan))

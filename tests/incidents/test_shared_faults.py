@@ -74,7 +74,7 @@ def test_equal_sentences_of_one_model_are_two_incidents() -> None:
 
 
 def test_a_fault_that_models_share_stands_before_what_is_as_urgent() -> None:
-    """Shared warnings stood above a critical incident of one model."""
+    """Regression: shared warnings stood above a critical incident of one model."""
     shared = [drift_incident(name, severity="watch") for name in ("a", "b", "c")]
     alone, mild = drift_incident("a", subject="age"), drift_incident("b", subject="zip", severity="watch")
     found = counted_incidents([mild, *shared, alone])

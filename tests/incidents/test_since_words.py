@@ -1,4 +1,4 @@
-"""Since when a finding or an incident is so is said once and in the same words everywhere."""
+"""The start of a state is given once, in the same words for findings and incidents."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -27,7 +27,7 @@ SINCE, BEFORE = StandingSince(date(2026, 6, 24), earlier=False), StandingSince(d
 
 
 def standing(since: StandingSince | None, **changes: Any) -> Finding:
-    """A standing finding as a check leaves it."""
+    """A standing finding as a check returns it."""
     return dated_finding(replace(STANDING, **changes, evidence=STANDING.evidence | (since.evidence if since else {})))
 
 

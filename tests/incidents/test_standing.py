@@ -1,4 +1,4 @@
-"""Drift that goes on for weeks is one incident, and a new fault beside it is an incident of its own."""
+"""Drift that lasts for weeks is one incident, and a new fault beside it is a separate incident."""
 
 from dataclasses import replace
 
@@ -110,7 +110,7 @@ def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks
 
 
 def test_requests_far_from_the_reference_belong_to_a_joint_drift_and_are_no_part_of_what_stands() -> None:
-    """A live guard counts the rows of the drift once more. Both at once on a date are an event, whatever else stands."""
+    """The live guard counts the rows of the drift again. Both together on a date are an event, whatever else stands."""
     stands = week_finding("ece", day=None, severity="watch", news="ongoing", evidence={"standing": True})
     joint, far = (
         week_finding("domain_auc", day=3, value=0.9, news="new"),
@@ -144,7 +144,7 @@ def test_a_joint_drift_on_a_date_is_told_where_no_inputs_drifted_before() -> Non
 
 
 def test_a_column_that_leaves_its_range_at_once_is_told_unless_it_stands_itself() -> None:
-    """No factor names its unit: the drift of all inputs together, or of another column, is no reason for it."""
+    """No factor shows a change of unit. The drift of all inputs together, or of another column, does not explain the move."""
     stands = week_finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})
     beyond = week_finding("out_of_range_rate", "age", day=3, value=0.85, news="new", evidence={"past": 0.0})
     assert [each.standing for each in week_incidents(stands, beyond)] == [False, True]
@@ -195,7 +195,7 @@ def test_a_column_that_left_its_range_slowly_is_in_no_other_unit() -> None:
 
 
 def test_what_is_critical_comes_before_warnings_and_what_is_new_before_what_stands() -> None:
-    """A critical incident that stood and nobody had acknowledged was below a new warning."""
+    """Regression: a standing critical incident that nobody had acknowledged was below a new warning."""
     stands = week_finding("psi", "age", day=None, news="ongoing", evidence={"standing": True})
     weak = week_finding("latency_p99", "replica=r1", severity="watch", news="new")
     goes_on = week_finding("null_rate", "income", day=1, rank=99.0, news="ongoing", evidence={"onset_known": "dated"})
@@ -285,7 +285,7 @@ def test_the_values_of_a_slice_that_changed_lead_the_fall_that_follows() -> None
 
 
 def test_something_new_in_what_stands_is_told_and_the_incident_is_worse() -> None:
-    """It was listed as ongoing, as if nothing had come to it."""
+    """Regression: the incident was listed as ongoing, without its new finding."""
     stands = week_finding("mae", day=None, news="ongoing", evidence={"standing": True, "primary": True})
     (before,) = week_incidents(stands)
     assert before.news == "ongoing" and "new in it" not in before.sentence
@@ -303,7 +303,7 @@ def test_something_new_in_what_stands_is_told_and_the_incident_is_worse() -> Non
 
 
 def test_what_an_audit_found_in_a_dataset_takes_in_nothing_that_is_served() -> None:
-    """A new calibration warning stood under an audit of labels of two months before, as an old problem."""
+    """Regression: a new calibration warning was part of an audit of labels from two months before, as an old problem."""
     dated = {"onset_known": "dated", "standing": False}
     audit = week_finding(
         "audited_suspects", "dataset:loan 1 reference", day=-60, severity="watch", news="ongoing", evidence=dated, analyzer="data/cleaning"

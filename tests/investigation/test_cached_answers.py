@@ -1,4 +1,4 @@
-"""Is what a model's file said about a case remembered, to the letter, and only as long as the file, the inputs and the settings are the same?"""
+"""A model file's answer about a case is cached exactly, and only as long as the file, the inputs and the settings are the same."""
 
 import dataclasses
 import json

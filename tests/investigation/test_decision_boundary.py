@@ -1,4 +1,5 @@
-"""How near the edge: margins by hand, curves as the model itself scores, opposites by brute force, counterfactuals that flip and respect the locks."""
+"""Distance to the decision boundary: margins by hand, curves equal to the model's scores, opposites by brute force, counterfactuals that
+flip and respect the locks."""
 
 import dataclasses
 import sys
@@ -134,7 +135,7 @@ def test_when_all_were_answered_alike_there_is_no_opposite(model_world, monkeypa
 
 
 def checked(world, row, model, found, table_features):
-    """Every counterfactual flips the library's own model, and leaves alone what is locked."""
+    """Every counterfactual flips the library's own model and keeps locked features."""
     held = world.frames[f"{model} held"]
     own = stored_input(row)
     assert 1 <= len(found.counterfactuals) <= 3
@@ -260,7 +261,7 @@ def test_grains_are_those_of_the_reference():
 
 
 def test_a_search_that_found_no_change_says_how_many_it_tried(model_world, model_worker, monkeypatch):
-    """It said that no change gives the other decision; the search is not exhaustive."""
+    """Regression: the page said that no change gives the other decision, but the search is not exhaustive."""
     from observability.worker import requests
 
     nothing = types.SimpleNamespace(found=[], asked=6467)

@@ -1,4 +1,5 @@
-"""A slice is a source where its rows err more than other rows of the same score, on several days; distance from a reference likewise."""
+"""A slice is a source only if its rows err more than other rows of the same score, on several days; the same holds for distance from the
+reference."""
 
 from collections.abc import Callable
 
@@ -37,7 +38,7 @@ def wrong_case(world: World) -> CaseInProgress:
 
 
 def slice_weight(world: World, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFrame) -> float:
-    """The weight of the slice `north` where these are the labelled rows."""
+    """The weight of the slice `north` for these labelled rows."""
     case = wrong_case(world)
     monkeypatch.setattr(comparison_rows, "same_decision_rows", lambda _case: frame)
     held = frame[~search_half(len(frame))].reset_index(drop=True)
@@ -106,7 +107,7 @@ def test_a_rule_whose_rows_are_of_few_days_says_that_the_excess_is_not_significa
 
 
 def with_days(days: int, inside_rate: float, seed: int = 4) -> tuple[pd.DataFrame, Bools, Bools]:
-    """Rows of one score, fifty a day, half of them inside; all rows outside are compared with each inside, as in plain rates."""
+    """Rows of one score, fifty a day, half of them inside. Each row inside is compared with all rows outside, as for plain rates."""
     rng = np.random.default_rng(seed)
     day, inside = np.repeat(np.arange(days), 50), np.tile([True, False], 25 * days)
     wrong: Bools = rng.random(day.size) < np.where(inside, inside_rate, 0.3)
@@ -145,7 +146,7 @@ def test_where_a_day_has_most_rows_the_interval_is_that_of_estimates_without_a_d
 
 
 def test_a_large_excess_of_a_week_is_found_and_one_of_three_days_is_too_few_to_tell() -> None:
-    """The same excess on every day cannot be chance, but one event can explain that of a few days."""
+    """An equal excess on every day cannot be chance, but a single event can explain an excess on a few days."""
     for days in (3, 4, 7):
         found = excess_errors(*with_days(days, 0.9))
         assert found is not None and found.low > 0 and (found.part > 0) is (days == 7)
@@ -153,7 +154,8 @@ def test_a_large_excess_of_a_week_is_found_and_one_of_three_days_is_too_few_to_t
 
 
 def test_a_slice_with_nearly_all_of_its_rows_on_two_days_is_too_few_to_tell() -> None:
-    """A unit that changed two days ago fills a slice that had a row a day before. The same excess on eight even days is one."""
+    """A unit that changed two days ago fills a slice that had one row a day before: no source. The same excess on eight even days is a
+    source."""
     rng = np.random.default_rng(4)
     for sizes, found_one in (((1, 2, 1, 2, 1, 1, 40, 60), False), ((14,) * 8, True)):
         day = np.concatenate([np.repeat(np.arange(8), sizes), np.tile(np.arange(8), 100)])
@@ -167,7 +169,7 @@ def test_a_slice_with_nearly_all_of_its_rows_on_two_days_is_too_few_to_tell() ->
 
 
 def test_a_rule_of_four_days_is_no_clear_pattern_even_where_its_excess_is_the_same_each_day(case_world: World) -> None:
-    """As triage, which gives it no weight."""
+    """The sentence agrees with triage, which gives it no weight."""
     frame, inside, wrong = with_days(4, 0.9)
     frame = frame.assign(**{"feature.area": np.where(inside, "north", "south"), "group.sex": "F"})
     made = rule_figures(wrong_case(case_world).row.model, (NORTH,), frame, wrong, comparison_rows.ErrorDefinition("an error"))
@@ -175,8 +177,8 @@ def test_a_rule_of_four_days_is_no_clear_pattern_even_where_its_excess_is_the_sa
 
 
 def test_hardly_more_excesses_are_found_by_chance_than_stated() -> None:
-    """Days differ for all rows alike, and one has most rows. The lower end of a 95 % interval is above 0 in 2.5 % of samples, were days
-    normal and of one size.
+    """Days differ equally for all rows, and one day has most rows. For normal days of equal size the lower end of a 95 % interval is above
+    0 in 2.5 % of samples.
     """
     rng = np.random.default_rng(3)
     found = []
@@ -203,7 +205,7 @@ def excess_errors_sentence(errors: int = 20, days: int = 9, days_outside: int = 
 
 
 def test_rows_outside_of_two_days_show_no_excess() -> None:
-    """In a hot month nearly all rows are outside the reference; those that are not are of a cool day."""
+    """In a hot month nearly all rows are outside the reference; the others are from a cool day."""
     rng = np.random.default_rng(8)
     day = np.concatenate([rng.integers(0, 15, 2_000), rng.integers(3, 5, 60)])
     wrong: Bools = rng.random(2_060) < np.where(np.arange(2_060) < 2_000, 0.25, 0.08)
@@ -256,7 +258,7 @@ def test_a_number_far_outside_is_odd_however_many_rows_have_it(
 
 
 def test_an_error_that_the_reference_hardly_has_is_not_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a regression nothing is stated by a score: the reference says how often values of this size are as wrong."""
+    """For regression a score states no error rate; the reference shows how often values of this size are as wrong."""
     case = open_case(case_world.store, "price-50")
     frame, held = (rows(case).copy() for rows in (comparison_rows.labelled_rows_of, comparison_rows.rows_of_reference))
     frame.loc[frame.index % 5 == 0, "label_value"] = frame["score"] + 200
@@ -284,7 +286,7 @@ def test_a_miscalibration_that_few_rows_do_not_show_is_seen_in_more_rows() -> No
 
 
 def rule_words(frame: pd.DataFrame, inside_rate: float, error: comparison_rows.ErrorDefinition, world: World) -> str:
-    """What a rule of the north says where this is its error rate and 0.3 that of the south."""
+    """The sentence of a rule of the north with this error rate, if the south has 0.3."""
     rng = np.random.default_rng(2)
     wrong: Bools = rng.random(len(frame)) < np.where(frame["feature.area"] == "north", inside_rate, 0.3)
     return rule_figures(wrong_case(world).row.model, (NORTH,), frame, wrong, error).because
@@ -319,7 +321,7 @@ def test_a_rule_whose_excess_is_not_significant_is_no_clear_pattern(case_world: 
 
 
 def test_a_search_that_found_no_slice_does_not_claim_that_there_is_none(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It said "no slice of this case has a higher error rate"; a reader found one of 719 rows."""
+    """Regression: it said "no slice of this case has a higher error rate", but a reader found a slice of 719 rows."""
     monkeypatch.setattr(error_rule, "best_rule", lambda options, frame, wrong: ())
     with pytest.raises(NotGivenError, match="the search found no slice of this case with a higher error rate"):
         error_rule.error_rule_of_case(wrong_case(case_world))

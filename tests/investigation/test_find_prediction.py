@@ -1,4 +1,4 @@
-"""Is a prediction found by its id, and is its record what was logged?"""
+"""A prediction is found by its id, and its record equals the logged one."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,6 +1,5 @@
-"""A suspected input is repaired and the model runs again: what it would have said, and whether the fault caused the error.
-
-Three stations report a level that moves slowly; the model says whether a river floods. Some readings are lost or wrong, and the label
+"""A suspected input is repaired and the model runs again: its answer with sound inputs shows whether the fault caused the error. Three
+stations report a level that moves slowly; the model predicts whether a river floods. Some readings are lost or wrong, and the label
 agrees with the true level, or with none.
 """
 
@@ -50,7 +49,7 @@ def rows(n: int, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def encoded(frame: pd.DataFrame) -> pd.DataFrame:
-    """As the model takes them."""
+    """The rows in the model's input format."""
     return frame.assign(station=pd.Categorical(frame["station"], categories=list(STATIONS)))[["station", "level", "wind"]]
 
 

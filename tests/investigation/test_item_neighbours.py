@@ -1,4 +1,4 @@
-"""The nearest items are those of brute force over scikit-learn's words, numbers and levels, and many items are quick."""
+"""The nearest items equal a brute-force search over scikit-learn's words, numbers and levels, and the search is quick for many items."""
 
 import time
 

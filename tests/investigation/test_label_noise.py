@@ -1,4 +1,4 @@
-"""Is a label doubted only as far as wrong labels are commoner than labels that the model finds as unlikely? Numbers by hand."""
+"""A label is doubted only as far as wrong labels are more frequent than equally unlikely right labels. Numbers by hand."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def test_an_unlikely_label_is_doubted_by_the_odds(case_world: World) -> None:
     assert label_noise.wrong_label_probability(case, 0.01) == pytest.approx(odds / (1 + odds))
     assert label_noise.wrong_label_probability(case, 0.5) == pytest.approx(
         share
-    )  # either class is as likely: nothing but how often labels are wrong
+    )  # both classes are equally likely: only the rate of wrong labels counts
     by_confidence = [label_noise.wrong_label_probability(case, confidence) or 0.0 for confidence in (0.01, 0.2, 0.5)]
     assert by_confidence == sorted(by_confidence, reverse=True)
 
@@ -51,7 +51,7 @@ def test_the_rate_of_wrong_labels_is_estimated_from_surely_scored_rows(case_worl
     case.known["shared:labelled_rows_of"] = surely_scored(8000, wrong, np.random.default_rng(3))
     rate = label_noise.wrong_label_rate(case)
     assert rate is not None and rate.n > 2000
-    assert rate.low - 0.005 <= wrong <= rate.high + 0.01  # of those surely scored, fewer contradict the score by 2 × stated × wrong
+    assert rate.low - 0.005 <= wrong <= rate.high + 0.01  # among surely scored rows, 2 × stated × wrong fewer contradict the score
     assert rate.low <= rate.value <= rate.high
 
 

@@ -1,4 +1,4 @@
-"""Is the worksheet a random sample of the window's predictions that somebody can fill in and load?"""
+"""The worksheet is a random sample of the window's predictions that a person can fill in and load."""
 
 import json
 from datetime import UTC, datetime, timedelta

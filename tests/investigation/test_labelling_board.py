@@ -1,4 +1,4 @@
-"""The work of a labelling project: whose turn an item is, what an answer becomes, and when a label is settled."""
+"""The work of a labelling project: the assignee of an item, the record of an answer, and the moment at which a label is settled."""
 
 from datetime import UTC, datetime, timedelta
 

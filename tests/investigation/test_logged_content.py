@@ -1,4 +1,4 @@
-"""Is a logged text found, is an image read only inside of allowed folders and only where it is one, and is nothing fetched?"""
+"""A logged text is found. A file is read only in allowed folders and only if it is an image. Nothing is fetched."""
 
 import base64
 import struct

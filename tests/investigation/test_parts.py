@@ -1,4 +1,4 @@
-"""Are the figures of a case those of scikit-learn, cleanlab and a count by hand?"""
+"""The figures of a case equal those of scikit-learn, cleanlab and a count by hand."""
 
 import json
 from dataclasses import replace
@@ -40,7 +40,7 @@ def test_a_percentile_is_the_share_of_the_reference_below(case_world: World) -> 
         values = reference[name].dropna()
         by_hand = 100 * ((values < row[name]).mean() + (values == row[name]).mean() / 2)
         assert given[name].percentile == pytest.approx(by_hand, abs=1e-9 if given[name].exact else 1.5)
-    assert given["age"].exact  # few different values: each has a bin of its own
+    assert given["age"].exact  # few different values: each has a separate bin
     assert not given["income"].exact
     assert given["city"].share == pytest.approx((reference["city"] == row["city"]).mean())
     assert given["city"].flags == ()
@@ -219,7 +219,7 @@ def test_the_rules_figures_equal_a_count_by_hand(case_world: World) -> None:
     found = error_rule_of_case(case)
     assert found.weak
     assert any(each.levels == ("north",) for each in found.conditions)
-    # By hand, from the rows that were logged and not from the store: the half that was not searched, in the order of the ids' hash.
+    # By hand, from the logged rows and not from the store: the half that was not searched, in the order of the ids' hash.
     ids = comparison_rows.same_decision_rows(case)["id"].to_list()
     places = [int(each.removeprefix("loan-")) if each.startswith("loan-") else int(each[-1]) - 1 for each in ids]
     frame = case_world.loan.iloc[places].reset_index(drop=True)
@@ -349,7 +349,7 @@ def test_the_whole_count_of_a_rule_is_that_of_a_search(case_world: World) -> Non
 
 
 def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> None:
-    """No slice of price is weak: over many errors hardly any rule is said to be."""
+    """No slice of price is weak: over many errors hardly any rule is called weak."""
     frame = case_world.price
     limit = (case_world.price_reference["score"] - case_world.price_reference["label"]).abs().quantile(0.8)
     large = np.flatnonzero((frame["score"] - frame["label"]).abs() > limit)[2:32]
@@ -357,7 +357,7 @@ def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> 
     shared: dict[str, Any] = {}
     for place in large:
         case = open_case(case_world.store, f"price-{place}")
-        case.known |= shared  # what is asked once: they differ by the case itself
+        case.known |= shared  # answers that are computed once: they differ by the case itself
         found = case.part("rule")
         shared = {
             name: case.known[name]
@@ -481,7 +481,7 @@ def test_the_way_to_a_node_can_be_typed_and_holds_its_rows(case_world: World) ->
 
 
 def test_a_tree_says_on_which_side_missing_values_stand(case_world: World) -> None:
-    """Errors planted where income is missing or low: the text of the split and its count agree with a walk."""
+    """Errors planted in rows with missing or low income: the text of the split and its count agree with a loop over the rows."""
     case = open_case(case_world.store, "loan-300")
     frame = comparison_rows.labelled_rows_about(case).copy()
     planted = frame["feature.income"].isna() | (frame["feature.income"] < 45)

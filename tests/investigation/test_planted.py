@@ -1,4 +1,5 @@
-"""Does triage put first what the lab planted? Whole days of known faults in an otherwise clean log, made of nothing (tests/support/simulation_world.py)."""
+"""Triage ranks the planted fault first. Whole days of known faults in an otherwise clean, simulated log
+(tests/support/simulation_world.py)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -74,7 +75,8 @@ def planted() -> Iterator[Planted]:
 
 
 def errors(clean: LogRows, after: LogRows, name: str, slice_: object) -> list[str]:
-    """Ids of rows that the fault changed and that are now errors, as the raw rows have it; of wrong labels those that were certain before."""
+    """Ids of rows that the fault changed and that are now errors, from the raw rows; for wrong labels only rows whose label was certain
+    before."""
     score, label = after["score"], after["label"]
     wrong = (score >= 0.5) != (label == 1)
     changed = np.zeros(len(after), bool)
@@ -92,7 +94,7 @@ def errors(clean: LogRows, after: LogRows, name: str, slice_: object) -> list[st
 
 @pytest.mark.long  # tests/investigation/test_planted_sources.py, test_parts.py
 def test_what_was_planted_comes_first_or_the_triage_cannot_tell(planted: Planted) -> None:
-    """Without a model file no repair can be tried, so that some of the planted inputs cannot be told from other sources."""
+    """Without a model file no repair can be tried, so some of the planted inputs cannot be distinguished from other sources."""
     missed = []
     n = 0
     for name, ids in planted.touched.items():

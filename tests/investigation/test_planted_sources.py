@@ -1,5 +1,5 @@
-"""Does triage put first what was planted of the sources that no fault of a feed makes: an answer at the edge, people unlike any before, a worse version?
-And does it hold back where another version is right here by chance alone? In logs made of nothing (tests/support/simulation_world.py).
+"""Triage ranks planted sources first that are no fault of a feed: a score at the boundary, people unlike any before, a worse version. It
+names no version that is right only by chance. The logs are simulated (tests/support/simulation_world.py).
 """
 
 import json
@@ -32,7 +32,7 @@ ENDS = {"feature.income": 0.995, "feature.debt": 0.02, "feature.age": 0.995, "fe
 
 @dataclass
 class Log:
-    """Clean days, and what is planted after them: the days, the lines of the version in the shadow, ids of errors that were planted."""
+    """Clean days, and the planted part after them: the days, the lines of the version in shadow, the ids of planted errors."""
 
     base: SimulationBase
     stream: CleanStream
@@ -76,7 +76,7 @@ def log() -> Log:
 
 
 def wrong(rows: LogRows) -> Array:
-    """Which decisions are not the label."""
+    """A mask of the decisions that differ from the label."""
     return np.asarray((rows["score"] >= 0.5) != (rows["label"] == 1), bool)
 
 
@@ -86,13 +86,13 @@ def chance(log: Log) -> np.random.Generator:
 
 
 def at_the_edge(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
-    """Scores move a little, which turns answers at the edge."""
+    """Scores move a little, which flips answers at the boundary."""
     moved = np.clip(clean["score"] + chance(log).uniform(-STEP, STEP, len(clean)), 0, 1)
     return clean.put({"score": moved}), ~wrong(clean)
 
 
 def newcomers(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
-    """A few people at the ends of every number, whose truth nobody knows."""
+    """A few people with extreme values of every number, whose true label is random."""
     rng = chance(log)
     own, rows = rng.random(len(clean)) < 0.04, clean
     for name, at in ENDS.items():
@@ -114,7 +114,7 @@ def worse_version(log: Log, clean: LogRows, day: int) -> tuple[LogRows, Array]:
 
 
 def equal_versions(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
-    """Two versions are as good as each other: where only one is right is chance."""
+    """Two versions are equally good: the cases in which only one is right are chance."""
     rng = chance(log)
     new = rng.random(len(clean)) < 0.5
     scores = [inverse_link_score("binary", link_score("binary", clean["score"]) + rng.normal(0, 0.8, len(clean))) for _ in range(2)]

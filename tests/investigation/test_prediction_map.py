@@ -1,4 +1,4 @@
-"""The map places predictions by their inputs, and what is selected on it is counted as the raw rows give it."""
+"""The map places predictions by their inputs, and a selection on it has the counts of the raw rows."""
 
 from dataclasses import replace
 
@@ -91,7 +91,7 @@ def test_errors_of_a_regression_are_mean_absolute_errors(case_world: World) -> N
 
 
 def test_the_rule_of_a_planted_selection_is_found_and_counted(found: PredictionMap, case_world: World) -> None:
-    """Rows of the north between two ages, of which a tenth is left out by the hand that selects."""
+    """Rows of the north between two ages; the manual selection leaves out a tenth of them."""
     rows = found.frame
     planted = (rows["feature.area"] == "north") & rows["feature.age"].between(30, 49)
     chosen = (planted & (np.arange(len(rows)) % 10 != 0)).to_numpy(bool)

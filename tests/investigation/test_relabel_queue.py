@@ -1,4 +1,4 @@
-"""Is what was sent to be labelled again a list that somebody can work from: blind, loaded as it is when filled in, and done by the label that comes?"""
+"""The relabel queue is a usable list: it is blind, loads unchanged once filled in, and an item is done when its label arrives."""
 
 import json
 from collections.abc import Iterator

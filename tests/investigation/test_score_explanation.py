@@ -1,4 +1,4 @@
-"""Why a score is what it is: logged, stored, computed; against neighbours and twins; with its residual, its stability, its words."""
+"""Explanations of a score: logged, stored, computed; against neighbours and twins; with residual, stability and words."""
 
 import dataclasses
 from datetime import timedelta
@@ -165,7 +165,7 @@ def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_nee
         file.write_bytes(file.read_bytes()[:-2000])
         with pytest.raises(NotGivenError, match="gone or was changed"):
             asked["why"]()
-        # A stranger's file whose checksum is as registered: its first tree has lost its end, or points at itself.
+        # A stranger's file with the registered checksum: its first tree is cut off, or points at itself.
         monkeypatch.setattr("observability.store.registry.artifacts.is_intact", lambda *_: True)
         text = file.read_text()
         for broken in (text[: len(text) // 3], text.replace("left_child=", "left_child=0 0 ", 1), "tree\nversion=v4\n"):
@@ -212,7 +212,7 @@ def test_stability_counts_what_changes_with_the_background():
     assert shaky.stars < 4 and shaky.score < found.score
     again = stability(noise.mean(axis=0), noise)
     assert again == shaky and stability(noise.mean(axis=0), noise[:9]) is None
-    # By hand: each resample is one of two stories; half of the leaders stay in the other one.
+    # By hand: each resample gives one of two rankings; half of the leaders also lead in the other.
     from scipy.stats import spearmanr
 
     from observability.investigation.explanation_stability import rank_correlations, shared_leaders
@@ -276,7 +276,7 @@ def test_a_model_file_with_other_scores_is_told_apart_from_the_notes(model_world
 
 
 def test_the_average_of_some_rows_says_of_how_many() -> None:
-    """The base value of 100 of 1,680 rows was called the average."""
+    """Regression: the base value of 100 of 1,680 rows was called the average."""
     assert known_attributions.base_words("average", 100) == "the average of 100 rows"
     base_words = known_attributions.base_words
     assert (base_words("average", None), base_words("twins", 30)) == ("the average", "correct twins")

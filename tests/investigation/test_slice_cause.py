@@ -1,4 +1,4 @@
-"""A slice whose rows follow from something else, such as a changed input, is not named as the source of its errors."""
+"""A slice that another cause fills, such as a changed input, is not named as the source of its errors."""
 
 import re
 
@@ -37,7 +37,7 @@ def case(case_world: World) -> CaseInProgress:
 
 
 def named(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, now: pd.DataFrame, reference: pd.DataFrame) -> Triage:
-    """The slice `north` as a source, where these are the current rows and those of the reference."""
+    """The slice `north` as a source, for these current and reference rows."""
     monkeypatch.setattr(comparison_rows, "same_decision_rows", lambda _case: now)
     monkeypatch.setattr(comparison_rows, "rows_of_reference", lambda _case: reference)
     held = now[~search_half(len(now))].reset_index(drop=True)
@@ -49,7 +49,7 @@ def named(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, now: pd.DataFra
 
 
 def test_a_slice_that_changed_inputs_fill_is_no_source(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its rows are four times as frequent among the answers as in the reference, and err; those of the reference do not."""
+    """Its rows are four times as frequent among the answers as in the reference. They err more; those of the reference do not."""
     found = named(case, monkeypatch, rows(0.2, 0.7, 1), rows(0.05, 0.25, 2))
     assert found.score < source_triage.UNKNOWN
     assert re.search(

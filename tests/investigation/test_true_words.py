@@ -1,4 +1,4 @@
-"""Sentences and columns of a case that said more than was measured, or something else."""
+"""Sentences and columns of a case that claimed more than was measured, or something else."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -86,7 +86,7 @@ def test_a_column_has_no_more_digits_than_its_values() -> None:
 
 
 def test_a_cut_of_the_tree_is_a_value_that_could_be_measured(case_world: World) -> None:
-    """A cut half-way between two values has a digit more than they have, and is a value of neither."""
+    """A cut half-way between two values has one more digit than they have, and equals neither."""
     assert error_tree.measured_cut(np.array([1.0, 2.0, 5.0]), 1.5) == 2.0
     assert error_tree.measured_cut(np.array([1.25, 2.5]), 1.37) == 1.38
     assert error_tree.measured_cut(np.array([17.46, 17.48]), 17.47) == 17.48
@@ -151,7 +151,7 @@ def test_the_stability_of_a_wide_model_is_said_to_be_of_the_shown_features() -> 
 
 @pytest.mark.parametrize(("share", "flag"), [(0.4, "missing, common"), (0.001, "Missing")])
 def test_a_missing_value_is_shown_as_missing_however_common(share: float, flag: str) -> None:
-    """No row of the table and no sentence says that none is missing."""
+    """If no value is missing, no row of the table and no sentence says so."""
     cells = inputs._input_row(evidence_types.Input("age", None, flags=("null",), share=share), Scope())["cells"]
     assert cells["value"]["t"] == "missing" and cells["flag"]["t"] == flag
 
@@ -192,7 +192,7 @@ def test_units_and_class_names_come_from_the_settings(case_world: World) -> None
 
 
 def test_a_right_prediction_has_no_cost_of_an_error(case_world: World) -> None:
-    """A right decision was said to have made an error that costs 0."""
+    """Regression: a right decision was described as an error that costs 0."""
     raw = case_world.loan
     wrong = ((raw["score"] >= 0.5) != (raw["label"] == 1)).to_numpy()
     for is_wrong in (True, False):
@@ -244,7 +244,7 @@ def test_the_tree_counts_the_rows_and_errors_of_the_rule(case_world: World, name
 
 
 def test_a_path_of_the_tree_names_each_bound_once(case_world: World) -> None:
-    """Errors grow with age at 16 and at 23: of two lower bounds the larger is said."""
+    """Errors grow with age at 16 and at 23: of two lower bounds the larger one is given."""
     rng = np.random.default_rng(1)
     age = rng.integers(0, 60, 6_000).astype(float)
     wrong = rng.random(6_000) < np.select([age < 16, age < 23], [0.0, 0.5], 0.62)

@@ -1,4 +1,4 @@
-"""What would other versions have said: in the shadow as logged, from their model files as the library scores; churn counted by hand."""
+"""Answers of other versions: in shadow as logged, from their model files as the library scores; churn counted by hand."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Is another version a source only where it is right more often, and not where one request is all that is known of it?"""
+"""Another version is a source only if it is right more often, and not if only one request of it is known."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ def told_of_version(monkeypatch: pytest.MonkeyPatch, both: int, first: str = "20
     )
     store = SimpleNamespace(activity=lambda as_of, model: active)
     answers = [SimpleNamespace(version="2", prediction="yes", score=0.9)]
-    case: Any = SimpleNamespace(row=row, store=store, part=lambda name: answers)  # the source reads no more of a case
+    case: Any = SimpleNamespace(row=row, store=store, part=lambda name: answers)  # the source reads only these fields of a case
     (found,) = source_triage.other_version_source(case)
     return found
 
@@ -42,14 +42,14 @@ def test_a_version_that_was_compared_on_too_few_requests_weighs_less_than_an_ord
 
 
 def test_a_version_that_is_younger_than_the_request_may_have_learned_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its right answer was told like that of a version that had not seen the outcome."""
+    """Regression: its right answer was described like that of a version that had not seen the outcome."""
     assert "may have learned" not in told_of_version(monkeypatch, 400).because
     said = told_of_version(monkeypatch, 400, first="2026-04-02").because
     assert "It first answered on 2 Apr 2026, after this request, from which it may have learned." in said
 
 
 def test_a_comparison_names_the_days_of_its_requests_and_not_those_of_the_period(monkeypatch: pytest.MonkeyPatch) -> None:
-    """272 requests of one day were said to be of two weeks."""
+    """Regression: 272 requests of one day were called requests of two weeks."""
     times = datetime(2026, 3, 7, 0, 19, tzinfo=UTC), datetime(2026, 3, 8, 2, tzinfo=UTC)
     both = churn.ChurnRows(["a"], np.ones(1), np.ones(1), np.ones(1, int), np.ones(1, int), np.ones(1), times)
     window = SimpleNamespace(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 3, 15, tzinfo=UTC))
@@ -59,6 +59,6 @@ def test_a_comparison_names_the_days_of_its_requests_and_not_those_of_the_period
     monkeypatch.setattr(churn, "churn_figures", lambda *asked: found)
     monkeypatch.setattr(comparison_rows, "window_around", lambda case: window)
     case: Any = SimpleNamespace(row=SimpleNamespace(id="x"), store=None)
-    other: Any = SimpleNamespace(name="2")  # the comparison reads no more of either
+    other: Any = SimpleNamespace(name="2")  # the comparison reads only these fields of either
     sentence = version_comparison.shared_request_tally(case, other).sentence
     assert sentence.startswith("Of 40 labelled requests of 7 to 8 Mar 2026 that both scored, it is right in 12 ")

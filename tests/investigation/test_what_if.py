@@ -1,4 +1,4 @@
-"""Does a link restore the values of a what-if, is what somebody saves part of the case, and is it taken back again? On a real model's page."""
+"""A link restores the values of a what-if; a saved what-if is part of the case and can be withdrawn. On a real model's page."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""An S3 server for all tests of sources, a bucket for each, and a store that is asked with commands."""
+"""An S3 server for all tests of sources, a bucket for each test, and a store that is used by commands."""
 
 import itertools
 import json
@@ -47,7 +47,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def load(store):
-    """Loads sources by the command line, and gives the exit code with the JSON answer, or with the error where there is none."""
+    """Loads sources by the command line, and returns the exit code with the JSON answer, or with the error if there is no answer."""
 
     def loaded(*argv, code=0, options=OPTIONS):
         done = execute(store, ["load", *map(str, argv), *options, "--json"], lambda _: None)

@@ -1,4 +1,4 @@
-"""What addresses may be read, the values in the names of folders, and lake.toml."""
+"""Addresses that may be read, values in the names of folders, and lake.toml."""
 
 import pytest
 

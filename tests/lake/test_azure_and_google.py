@@ -1,4 +1,4 @@
-"""Buckets of Azure and Google on servers of this machine, where they are installed. Google's is read; Azure's is also written to."""
+"""Buckets of Azure and Google on local servers, if installed. Google's bucket is only read; Azure's is also written."""
 
 import io
 import json

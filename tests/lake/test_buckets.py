@@ -1,4 +1,4 @@
-"""Folders of a bucket on a real S3 server, and local ones: each row once, however often and however interrupted they are loaded."""
+"""Folders of a bucket on a real S3 server, and local ones: each row is loaded once, however often a load is repeated or interrupted."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""One file on a real HTTPS server with range requests, its certificate of an authority that the environment names."""
+"""One file on a real HTTPS server with range requests, with a certificate from an authority that the environment names."""
 
 import http.server
 import re

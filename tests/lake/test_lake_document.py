@@ -1,4 +1,4 @@
-"""Every command of docs/lake.md runs, with what the page says comes of it; its lake.toml holds."""
+"""Every command of docs/lake.md runs with the documented result, and its lake.toml is valid."""
 
 import re
 import shlex

@@ -1,4 +1,5 @@
-"""Tables of metrics go to a bucket as to a folder, by the command and every night; what the bucket refuses is told and stops nothing."""
+"""Tables of metrics go to a bucket as to a folder, by the command and every night; a refusal of the bucket is reported and stops
+nothing."""
 
 import io
 import json

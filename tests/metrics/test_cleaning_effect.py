@@ -1,4 +1,4 @@
-"""The effect that a cleaning record states is read in each of its forms, and nothing is made of what states none."""
+"""The effect in a cleaning record is read in each of its forms; a record without an effect gives none."""
 
 import pytest
 

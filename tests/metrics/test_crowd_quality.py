@@ -196,7 +196,8 @@ def test_giving_items_by_skill_is_replayed_on_later_items(rows: pd.DataFrame) ->
 
 
 def test_the_load_rule_is_replayed_item_by_item() -> None:
-    """Two people label 12 items, the first always right: by skill all go to the first, under the rule one is at most LOAD_STEP + 1 ahead."""
+    """Two people label 12 items, the first always right: by skill all items go to the first person; under the rule one person is at most
+    LOAD_STEP + 1 ahead."""
     who = pd.DataFrame({"annotator": ["a", "b"], "skill": [0.9, 0.5], "right": [True, False]})
     later = pd.concat([who.assign(item=f"i{place}") for place in range(12)], ignore_index=True)
     accuracy, busiest = labelling_work._replay_load(later, 0)

@@ -1,4 +1,4 @@
-"""Rows added, changed and deleted between two versions are those that a loop over their keys finds."""
+"""Rows added, changed and deleted between two versions equal those that a loop over their keys finds."""
 
 import numpy as np
 import pandas as pd

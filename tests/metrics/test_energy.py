@@ -206,8 +206,8 @@ def test_codecarbons_reading_is_reproduced(monkeypatch: pytest.MonkeyPatch) -> N
     mixes = Path(codecarbon.__file__).parent / "data" / "private_infra" / "global_energy_mix.json"
     grid = prices({"resource": "kwh", "pue": pue, "carbon_g_per_kwh": json.loads(mixes.read_text())["FRA"]["carbon_intensity"]})
     rows = runs({"run": "r", "event": "start", "at": 0}, {"run": "r", "event": "end", "at": at})
-    # CodeCarbon times the load of the processor by a clock of its own, so its watts times our seconds are near its energy, and no more. Times of
-    # readings are whole microseconds, of which a run may cut one from each.
+    # CodeCarbon measures the processor's load with a separate clock, so its watts times our seconds are only near its energy. Times of
+    # readings are whole microseconds; a run may lose one microsecond per reading.
     for readings, near in ((power, 0.25), (exact, 1e-5)):
         (found,) = training_run_energy(rows, resources(*readings), grid, place()).to_dict("records")
         assert found["wh"] / 1000 == pytest.approx(kept.total.energy_consumed, rel=near)

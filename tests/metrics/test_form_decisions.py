@@ -1,4 +1,4 @@
-"""Decisions on a form are merged by their id, and those on stored data are no decisions on the form of a model that is served."""
+"""Decisions on a form are merged by their id, and decisions on stored data do not count for the served form of a model."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

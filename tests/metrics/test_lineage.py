@@ -1,4 +1,4 @@
-"""The graph around a thing holds what a person draws by hand from the same records, and says what it leaves out."""
+"""The graph around a thing equals a drawing by hand from the same records, and states what it leaves out."""
 
 from datetime import datetime
 

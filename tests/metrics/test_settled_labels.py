@@ -1,4 +1,4 @@
-"""Labels of whole days can be judged while those of the newest days are still to come; a part of every day's labels cannot."""
+"""Labels of complete days can be judged while the newest days still lack theirs; incomplete labels of every day cannot."""
 
 import pandas as pd
 import pytest

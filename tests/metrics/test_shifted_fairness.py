@@ -11,7 +11,7 @@ RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
 def decided(rows: int = 3000, seed: int = 1, unfair: float = 0.0) -> tuple[DecidedRows, Floats]:
-    """Rows of two groups, and a number: where it is positive, the second group's positives are missed more often by `unfair`."""
+    """Rows of two groups, and a number. If the number is positive, the second group's positives are missed more often, by `unfair`."""
     rng = np.random.default_rng(seed)
     sex, number = rng.choice(["F", "M"], rows).astype(object), rng.normal(size=rows)
     label = rng.random(rows) < 0.4

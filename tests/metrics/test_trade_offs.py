@@ -1,4 +1,4 @@
-"""Forms are compared by their decisions, by slice, and by what no other form beats."""
+"""Forms are compared by their decisions, by slice, and by dominance (forms that no other form beats)."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What stands since the first day that was looked at began then where the model served nothing before it, and may be older where it did."""
+"""A state that stands since the first examined day began on that day if the model served nothing before; otherwise it may be older."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does `check` say of the sample fleet what its raw rows say: what got worse, what did not, and nothing that it could not have known?"""
+"""`check` agrees with the raw rows of the sample fleet: what got worse and what did not, without later knowledge."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def stored_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def july_of_delay(stored_fleet: Path) -> list[dict[str, Any]]:
-    """The findings about flights-delay in July, as a process of its own prints them."""
+    """The findings about flights-delay in July, as a separate process prints them."""
     return list(spawn(stored_fleet, "check", "--model", "flights-delay", *JULY, "--json").json())
 
 
@@ -290,7 +290,8 @@ def test_check_says_incidents_first_with_what_comes_with_them_folded(command: Co
 
 @pytest.mark.long  # tests/analyzers/serving/test_performance.py
 def test_the_fall_of_june_is_an_act_and_in_july_it_is_no_news_any_more(opened: Database, july_of_delay: list[dict[str, Any]]) -> None:
-    """The error rose in June; July is as bad, and says that June was. The hot weather, which winter's reference had not, is told as input."""
+    """The error rose in June; July is as bad, and its finding says that June was too. The hot weather, unknown to the winter reference, is
+    a finding about inputs."""
     start, end = datetime(2013, 6, 24, tzinfo=UTC), datetime(2013, 7, 1, tzinfo=UTC)
     june = check.check(opened, model="flights-delay", start=start, end=end, with_records=False)
     (fall,) = [each for each in june.findings if (each.analyzer, each.metric) == ("serving/performance", "mae")]

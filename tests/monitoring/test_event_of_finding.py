@@ -1,4 +1,4 @@
-"""A finding names the nearest earlier event of its own model, or of none, and never that of another model."""
+"""A finding names the nearest earlier event of its own model or without a model, never an event of another model."""
 
 from datetime import timedelta
 

@@ -1,4 +1,5 @@
-"""Is a check silent where nothing is wrong, and does a stated interval hold the truth? Small and seeded; tests/benchmarks has the long versions."""
+"""A check raises nothing on clean data, and a stated interval covers the truth. Small and seeded; tests/benchmarks has the long
+versions."""
 
 from collections import Counter
 from pathlib import Path

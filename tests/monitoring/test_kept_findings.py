@@ -1,4 +1,4 @@
-"""Findings are kept until what they depend on changes, and from one run to the next."""
+"""Findings are kept until their inputs change, and from one run to the next."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""A training job that is killed is found lost, and the steps that it logged are kept."""
+"""A killed training job is found lost, and its logged steps are kept."""
 
 import subprocess
 import sys
@@ -40,5 +40,5 @@ def test_a_job_that_is_killed_is_lost_and_keeps_its_steps(tmp_path: Path) -> Non
 
 
 def test_what_a_run_logs_is_on_its_page_within_three_seconds() -> None:
-    """Until a segment is published, is loaded, and is drawn; what each takes by itself comes on top."""
+    """The waits until a segment is published, loaded and drawn, without the time of the work itself."""
     assert RUN_SEGMENT_SECONDS + process_lock.LOAD_EVERY + runs.FOLLOW_SECONDS <= 2.5

@@ -1,4 +1,4 @@
-"""A check of a later process computes only what was changed since the last one, and says the same."""
+"""A check in a later process computes only changed parts, and gives the same findings."""
 
 import json
 from collections.abc import Callable

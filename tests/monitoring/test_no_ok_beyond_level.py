@@ -1,4 +1,4 @@
-"""Is no finding of the sample fleet OK whose value is beyond its limit, and do the totals of what needs action agree?"""
+"""No finding of the sample fleet is OK with a value beyond its limit, and the counts of incidents that need action agree."""
 
 import json
 from collections import Counter
@@ -114,14 +114,14 @@ def test_who_reads_the_findings_as_json_finds_the_same_incidents(checked: Checke
 
 
 def test_the_fleet_has_something_new_and_something_worse_that_stands(checked: Checked) -> None:
-    """Else the order above would show nothing."""
+    """Otherwise the test of the order above would prove nothing."""
     incidents = checked.report("last week").incidents
     assert any(each.standing and each.state == "critical" for each in incidents)
     assert any(not each.standing and each.state == "warning" for each in incidents)
 
 
 def test_every_analyzer_comes_to_a_verdict_about_the_fleet(checked: Checked) -> None:
-    """What no window of the fleet lets an analyzer decide is no evidence that its findings are right: that would pass unseen."""
+    """An analyzer that is unknown in every window of the fleet would pass without evidence."""
     decided = {each.analyzer for name in CHECKED for each in checked.report(name).findings if each.severity != "unknown"}
     assert {each.name for each in discover()} <= decided
 

@@ -1,4 +1,5 @@
-"""The records by which an analyzer of records judges: its window ends with them, and not with a later price; levels of no model count."""
+"""The records by which an analyzer of records judges: its window ends with them, and not with a later price; levels without a model
+count."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,8 @@ def test_a_later_price_data_set_or_decision_moves_no_window_of_storage_reports(t
 
 
 def test_an_export_is_judged_alike_whether_its_model_or_the_fleet_is_checked(tmp_path: Path) -> None:
-    """The level of its recipient, the budget that other models spent, and a canary of another export name no model, or another."""
+    """Records without a model or of another model count too: the level of the recipient, the budget that other models spent, a canary of
+    another export."""
     export = {"kind": "event", "what": "export", "text": "an extract", "at": DAY, "recipient": "office", "columns": {"age": {}}}
     noised = {"mechanism": {"noise_multiplier": 6.0}, "delta": 1e-5, "transform": "noised", "dataset": "counts"}
     level = {"kind": "decision", "author": "ann", "statement": "levels", "at": DAY - timedelta(days=1), "recipient": "office"}

@@ -1,4 +1,4 @@
-"""Which version of an unregistered model is the newest one where none served in the window: the one that the log saw last."""
+"""If no version of an unregistered model served in the window, its newest version is the one logged last."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The sentence of a finding is short; what is cut off is in its details."""
+"""The sentence of a finding is short; the cut part is in its details."""
 
 import re
 
@@ -21,7 +21,7 @@ LONG = " ".join(["word"] * 30)
     ],
 )  # fmt: skip
 def test_a_claim_ends_with_a_clause(sentence: str, parts: list[str]) -> None:
-    """The sentence about joint drift had 84 words."""
+    """Regression: the sentence about joint drift had 84 words."""
     assert split_claim(sentence) == parts
 
 

@@ -44,7 +44,7 @@ def asked(address: str, headers: dict[str, str], body: bytes | None = None) -> t
 
 
 def wait_for(address: str, headers: dict[str, str], status: int) -> bytes:
-    """The body of an address once it answers so, within five minutes."""
+    """The body of an address once it answers with this status, within five minutes."""
     until = time.monotonic() + 300
     while (found := asked(address, headers))[0] != status:
         assert time.monotonic() < until, found

@@ -1,7 +1,7 @@
 """Runs the tests that compare attacks, membership, privacy losses, pictures and annotators with the libraries that are named.
 
-`python tests/packaging/oracles.py` installs the libraries into an environment of their own, without what they bring along (torch is not needed), and
-fails where a test is skipped. Part of `make test-long`.
+`python tests/packaging/oracles.py` installs the libraries into a separate environment, without their dependencies (torch is not needed),
+and fails if a test is skipped. Part of `make test-long`.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
 The steps of the composite action of GitHub run first, in a clean environment into which they install the wheel themselves. That environment's
 `observability` is then called by cron's line (with cron's short PATH), by Airflow (`dag.test()`) and by Dagster, each in an environment of its own.
-Every recipe is tried with a model that is well and with one that needs action. Exits 1 at the first that fails. Part of `make test-long`.
+Every recipe is tried with a healthy model and with one that needs action. Exits 1 at the first failure. Part of `make test-long`.
 """
 
 import csv

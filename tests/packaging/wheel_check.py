@@ -5,8 +5,8 @@ is loaded, one prediction is explained by its model file and the first page is s
 at the first failure.
 
 An interpreter of another version than the tests' gets everything installed, and loads the sample fleet: in a short run without its two
-largest models, after a look that every file of it came along (docs/decisions/0101-what-a-visit-costs.md). For the tests' own version pip only says what it
-would install: these files are taken from the tests' environment, and nothing else of it, so that a dependency that nobody named is still missed; it
+largest models, after a check that the wheel holds every file (docs/decisions/0101-what-a-visit-costs.md). For the tests' own version pip
+only lists what it would install. Only these files are taken from the tests' environment, so an undeclared dependency is still missing; it
 serves the fleet that another interpreter loaded, where there is one (docs/decisions/0095-the-browser-part-of-the-tests.md).
 """
 
@@ -192,7 +192,7 @@ def link(file: Path, to: Path) -> None:
 
 
 def served_title(bin_folder: Path, folder: Path, home: str) -> str:
-    """What the served first page answers: readiness, the document and the findings behind it."""
+    """The answers of the served first page: readiness, the document and the findings behind it."""
     sys.path.insert(0, str(ROOT))
     from tests.support.ports import free_port
 

@@ -1,4 +1,4 @@
-"""A probe set is asked over HTTP: bounded, retried, only at its address, and without its token in anything that is kept."""
+"""A probe set is asked over HTTP: bounded, retried, only at its address, and without its token in any kept data."""
 
 import json
 import os
@@ -166,7 +166,8 @@ def test_form_is_that_of_the_answers_or_of_the_pattern() -> None:
 
 
 def test_answers_of_a_pattern_are_compared_exactly() -> None:
-    """Of 60 numbers of seven digits twelve changed in the last one, and the set was "0 of 60 answers differ": they were free text."""
+    """Regression: twelve of 60 seven-digit numbers changed in the last digit, but the set said "0 of 60 answers differ", because numbers
+    counted as free text."""
     common = {"model": "m", "url": "https://example.com/{question}", "read": {"answer": "/a"}}
     said = {}
     for name, form in (("classes", {"answers": ["1", "2"]}), ("numbers", {"pattern": r"\d+"}), ("text", {})):

@@ -86,7 +86,8 @@ def test_every_proof_over_the_records_of_a_live_model_gives_the_finding_s_value(
 
 
 def nightly_batches() -> list[dict[str, Any]]:
-    """Nights of 120 rows, and then one for each fault: missing keys, twice a key, late, one score, a shift in one region, fewer rows, and a shift of
+    """Nights of 120 rows, and then one night for each fault: missing keys, twice a key, late, one score, a shift in one region, fewer rows,
+    and a shift of
     those who are `vip`.
     """
     rng, lines = np.random.default_rng(5), []
@@ -232,7 +233,8 @@ def test_each_figure_of_an_audit_of_data_is_proved_from_its_record(tmp_path: Pat
 
 
 def test_the_heat_the_idleness_and_the_power_of_a_device_are_proved_from_the_readings_of_its_run(tmp_path: Path) -> None:
-    """The readings of another device, of another host and after the window do not count. Of two hot devices one was told."""
+    """The readings of another device, of another host and after the window do not count. Regression: only one of two hot devices was
+    reported."""
     steps = [NIGHT + timedelta(minutes=place) for place in range(61)]
     run = [{"kind": "run", "run": "fit", "at": steps[0], "event": "start"}]
 

@@ -1,4 +1,5 @@
-"""Tests of the search for personal data in texts: what has its form and check digits is counted, ids, numbers and times are not."""
+"""Tests of the search for personal data in texts: texts with the right form and check digits are counted; ids, numbers and times are
+not."""
 
 import random
 import uuid

@@ -1,4 +1,4 @@
-"""Each record kind follows the contract, and a rejection says what was got and expected."""
+"""Each record kind follows the contract, and a rejection names the received and the expected value."""
 
 import re
 import sys

@@ -47,7 +47,7 @@ def test_a_critical_item_that_stands_is_below_new_warnings_only_where_somebody_a
 
 
 def test_what_nobody_decided_for_three_weeks_comes_first_of_what_is_as_severe():
-    """A warning that waited stood above a critical item that nobody had acted on."""
+    """Regression: a waiting warning stood above a critical item without an action."""
     items = [item("new"), item("warns", "watch"), item("waits", "watch", "as before", weeks=3), item("stands", change="as before", weeks=3)]
     ordered = ranked_agenda(items)
     assert [each.item for each in ordered] == ["stands", "new", "waits", "warns"]
@@ -78,7 +78,7 @@ def test_the_agenda_has_at_most_seven_items_and_folds_the_rest():
 
 
 def test_what_is_late_is_not_folded_below_seven_critical_items():
-    """A warning that nobody had decided for three weeks, and an action past its date, were folded away."""
+    """Regression: a warning without a decision for three weeks, and an overdue action, were folded."""
     late = item("late", "watch", "as before", weeks=3)
     due = [replace(item(name, severity, "due", exposure=0.0), sort="action") for name, severity in (("over", "act"), ("soon", "watch"))]
     items = ranked_agenda([*(item(f"i{n}", exposure=0.9 - n / 100) for n in range(9)), late, *due, item("calm", "watch")])

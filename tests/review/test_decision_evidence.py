@@ -1,4 +1,4 @@
-"""A piece of evidence goes through its text and back."""
+"""A piece of evidence survives conversion to text and back."""
 
 import pytest
 

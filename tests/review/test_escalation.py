@@ -1,4 +1,4 @@
-"""What waits for three weeks goes up by itself; decisions and signatures come back on their day; decisions are found by what they rest on."""
+"""Items that wait for three weeks are escalated; decisions and signatures return on their day; decisions are found by their evidence."""
 
 from datetime import timedelta
 
@@ -31,7 +31,8 @@ dashboard = "https://models.example.org"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Four weeks frozen one after the other. In the first one somebody promised what no metric can show, decided something, and signed."""
+    """Four weeks frozen one after the other. In the first week a person promised an action that no metric can show, made a decision, and
+    signed."""
     with review_world.build(tmp_path_factory.mktemp("escalation")) as opened:
         (opened.home / config.FILE).write_text(SETTINGS, encoding="utf-8")
         freeze.freeze(opened, WEEKS[0], author="ann", now=NOW)
@@ -211,7 +212,7 @@ def test_a_decision_is_found_by_its_words_decider_dissent_and_evidence(store, wo
 
 
 def test_a_verified_action_without_effect_is_named_by_its_state():
-    """The agenda said `Done, but the target metric did not improve` of an action that somebody had verified."""
+    """Regression: the agenda said `Done, but the target metric did not improve` about a verified action."""
     promise = {"action": "a1", "text": "Mend it", "owner": "bob", "since": "2026-W01", "overdue": False, "escalated": False, "weeks": 0}
     (item,) = of_promises([promise | {"model": "eta", "due": None, "state": "verified", "moved": {"answer": "no"}}], {})
     assert item.reasons[-1] == "Verified, but the target metric did not improve."

@@ -1,4 +1,5 @@
-"""Three successive weeks of a small model, from the fault to its end: what is frozen stays, what moved is told, what labels say later stands apart."""
+"""Three successive weeks of a small model, from the fault to its end: frozen figures stay, changes are reported, and later labels are shown
+separately."""
 
 import csv
 import io
@@ -44,7 +45,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def broken(store):
-    """The frozen week of the fault, and what people said in its review."""
+    """The frozen week of the fault, and the entries of its review."""
     body = freeze.freeze(store, BROKEN, author="ann", now=NOW)
     item = body["agenda"][0]["item"]
     action = {

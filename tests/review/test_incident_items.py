@@ -1,4 +1,4 @@
-"""Which incident stands in front of which, what counts as worse, and which are one item of several models."""
+"""The order of incidents, the rule for "worse", and incidents of several models that are one item."""
 
 from datetime import UTC, datetime
 
@@ -148,14 +148,14 @@ def fallen(each, was=0.76):
 
 
 def test_no_incident_of_a_model_whose_performance_fell_says_that_it_did_not():
-    """The agenda said so about a model whose error had doubled."""
+    """Regression: the agenda said so about a model whose error had doubled."""
     (item,) = found(fallen(part("m", incident("psi", "dew"))))
     assert item.weight == 1.0
     assert "No measured performance loss" not in " ".join(item.reasons)
 
 
 def test_a_fall_of_this_week_within_what_stands_is_named_and_new():
-    """The accuracy fell by 15 points, and the agenda named only a column that had stood for weeks, of another model."""
+    """Regression: the accuracy fell by 15 points, but the agenda named only a standing column of another model."""
     stands = incident("psi", "dew", stages=("input", "outcome")) | {"standing": True}
     late = fallen(part("late", stands | {"findings": [*stands["findings"], "fell"]}))
     first, second = found(part("delay", stands), late)
@@ -166,7 +166,7 @@ def test_a_fall_of_this_week_within_what_stands_is_named_and_new():
 
 
 def test_something_new_in_what_goes_on_is_named_and_not_as_before():
-    """A new warning within an old incident was listed as recurring."""
+    """Regression: a new warning within an old incident was listed as recurring."""
     old = incident("psi", "dew", stages=("input", "outcome")) | {"standing": True}
     late = part("m", old | {"findings": [*old["findings"], "fresh"], "new": ["fresh"]})
     late["findings"].append({"id": "fresh", "metric": "rmse", "subject": "model", "value": 59.0, "evidence": {}})
@@ -198,7 +198,7 @@ def test_one_feed_of_two_models_is_one_item_that_names_both():
 
 
 def test_a_fault_of_three_models_is_one_item_as_it_is_one_row_of_home():
-    """The agenda joined two models of one feed and Home three models of one input, so their counts differed."""
+    """Regression: the agenda joined two models of one feed and Home three models of one input, so their counts differed."""
     real = [drift_incident("a"), drift_incident("b"), drift_incident("c", metric="wasserstein", rank=9.0)]
     (item,) = joined(*real)
     assert item.title.startswith("The input `amount` changed in 3 models since ") and "The worst: " in item.title

@@ -1,4 +1,4 @@
-"""The row of a model in a frozen week says what its agenda says: one count, and a status no better than its items."""
+"""The row of a model in a frozen week agrees with the agenda: the same count, and a status no better than its items."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -66,7 +66,7 @@ def test_the_row_of_the_fleet_says_the_counts_and_the_status_of_its_agenda() -> 
 
 
 def test_an_estimate_that_is_called_off_is_no_figure_of_the_week() -> None:
-    """The row, the file and the slides gave it; Home says that there is none."""
+    """Regression: the row, the file and the slides gave a value; Home says that there is none."""
     guess = FIGURE | {"metric": "accuracy", "value": 0.755, "unit": "share", "n": 900, "basis": "estimated", "because": "Not trusted."}
     body = week()
     room: Any = SimpleNamespace(body=body, agenda=arranged(body))

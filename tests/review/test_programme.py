@@ -26,7 +26,7 @@ TODAY = date(2026, 5, 20)
 
 
 def action(name: str, due: datetime | None, *later: tuple[datetime, dict]) -> DecisionItem:
-    """An action that was agreed in February, and what was said about it later."""
+    """An action that was agreed in February, and its later entries."""
     said = [(datetime(2026, 2, 1, tzinfo=UTC), {"text": name, "due": due} if due else {"text": name}), *later]
     return DecisionItem("action", name, tuple(DecisionEntry(at, "ann", fields) for at, fields in said))
 

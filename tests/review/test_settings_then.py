@@ -1,4 +1,4 @@
-"""A week is judged by the settings that held at its end: made anew after they changed it comes out the same, figure by figure."""
+"""A week is judged by the settings in force at its end: recomputed after a change it gives the same figures."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Files leave out what is about groups of fewer than ten rows, say how much that is, and change nothing else."""
+"""Files leave out figures of groups of fewer than ten rows, state how many, and change nothing else."""
 
 import copy
 

@@ -1,4 +1,5 @@
-"""The simulated calls of language models: do they pass the product's own door, declared simulated, with the one change of the README?"""
+"""The simulated calls of language models: they pass the product's own endpoint, are declared simulated, and have the one change of the
+README."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The simulated crew of the sample: does it follow from the texts and raters as the README says?"""
+"""The simulated crew of the sample: it follows from the texts and raters as the README says."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Are the answers of devices real ones of the int8 form to requests that the server answered, and do the reports of ring 0 count them?"""
+"""The answers of devices are real answers of the int8 form to requests that the server answered, and the reports of ring 0 count them."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_each_answers_a_request_of_production_in_shadow_says_that_its_device_is_
 
 
 def test_the_scores_are_sums_of_leaves_in_eight_bits(both: pd.DataFrame) -> None:
-    """By another road: which leaf each tree gives, and its value among 255 between the least and the largest of the tree."""
+    """Independently: the leaf of each tree, and its value rounded to 255 steps between the tree's smallest and largest value."""
     booster = lightgbm.Booster(model_file=str(FOLDER / LATE.artifact))
     rows = both.head(200)
     levels = dict(zip(LATE.categories, booster.pandas_categorical, strict=True))

@@ -1,4 +1,4 @@
-"""Are the runs of several processes whole and small, and is their network's gradient right?"""
+"""The runs of several processes are complete and small, and their network's gradient is right."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Are the files of the sample fleet whole, small, and of the shapes that the contract gives?"""
+"""The files of the sample fleet are complete, small, and follow the contract."""
 
 import gzip
 import hashlib
@@ -48,7 +48,8 @@ def reference(spec) -> pd.DataFrame:
 
 
 def test_no_record_is_so_young_that_the_days_to_judge_depend_on_today() -> None:
-    """Records of this November were judged up to now, so that what the sample shows of them would have gone day by day until Christmas."""
+    """Regression: records dated this November were judged up to now, so the sample would have shown fewer of them each day until
+    Christmas."""
     newest = {}
     for entry in tomllib.loads((FOLDER / "fleet.toml").read_text(encoding="utf-8"))["file"]:
         path = FOLDER / entry["path"]
@@ -372,7 +373,7 @@ def test_a_prediction_names_the_batch_of_its_weather_and_none_where_there_was_no
 
 @pytest.mark.long  # the files change only when they are made again
 def test_what_a_batch_says_of_its_columns_agrees_with_the_weather_of_the_flights() -> None:
-    """Another road: the share of flights without pressure follows the hours without one, station by station and month by month."""
+    """Independent check: the share of flights without pressure follows the hours without pressure, by station and month."""
     table, served = pd.read_parquet(FOLDER / "weather.batches.parquet"), predictions(DELAY)
     said = pd.json_normalize(table["stats"].tolist())
     hours = said["pressure_mb.null_share"] * table["rows"]
@@ -400,7 +401,7 @@ def test_training_rows_are_those_that_the_runs_name() -> None:
 
 
 def test_the_second_version_of_the_labelled_rows_differs_by_what_its_record_counts() -> None:
-    """Another road: ids and values of the shipped references, compared by pandas' merge."""
+    """Independent check: ids and values of the shipped references, compared by pandas' merge."""
     first, second = [json.loads(line) for line in (FOLDER / revised.FILE).read_text(encoding="utf-8").splitlines()]
     old, later = reference(LATE), reference(CHALLENGER)
     new = later[later["at"] >= pd.Timestamp("2013-04-01T03:00Z")]
@@ -505,7 +506,7 @@ def test_the_signature_is_one_that_the_page_of_audits_would_count() -> None:
 
 
 def test_the_stored_columns_are_tagged_as_the_people_and_the_crew_need_it() -> None:
-    """Columns about a disability or the ancestry, those that single out a person, and the one that names who labelled."""
+    """Columns about a disability or the ancestry, columns that identify a person, and the column with the annotator's name."""
     lines = [json.loads(line) for line in (FOLDER / stored.FILE).read_text(encoding="utf-8").splitlines()]
     people, crews = lines[1]["storage"], lines[2]["storage"]
     tagged = {tag: sorted(name for name, each in people["tags"].items() if each == tag) for tag in ("quasi", "sensitive", "personal")}
@@ -523,7 +524,7 @@ def test_the_stored_columns_are_tagged_as_the_people_and_the_crew_need_it() -> N
 def test_the_readme_states_the_records_of_each_file() -> None:
     stated: dict[str, int] = {}
     for name, number in re.findall(r"`([a-z_]+\.jsonl)`, (\d+)\b", (FOLDER / "README.md").read_text(encoding="utf-8")):
-        stated[name] = stated.get(name, 0) + int(number)  # datasets and cleanings of data.jsonl are stated apart
+        stated[name] = stated.get(name, 0) + int(number)  # datasets and cleanings of data.jsonl are listed separately
     held = {name: len((FOLDER / name).read_text(encoding="utf-8").splitlines()) for name in stated}
     assert stated == held and {"audits.jsonl", "data_audits.jsonl", "data.jsonl"} <= set(stated)
 

@@ -1,4 +1,4 @@
-"""Does what makes the sample fleet keep its promises: pinned sources, honest times, even days?"""
+"""The scripts of the sample fleet keep their promises: pinned sources, true times, even days."""
 
 from datetime import date
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Do the models of the sample fleet behave as the README says, and do their files give the scores that were logged?"""
+"""The models of the sample fleet behave as the README says, and their files give the logged scores."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / "sample_data"
 
 
 def labelled(name: str, reference: bool) -> pd.DataFrame:
-    """Scores and labels, of the reference or of what was served."""
+    """Scores and labels, of the reference or of served rows."""
     if reference:
         return pd.read_parquet(FOLDER / f"{name}.reference.parquet", columns=["at", "score", "label"])
     served = pd.read_parquet(FOLDER / f"{name}.predictions.parquet")
@@ -107,7 +107,7 @@ def test_weeks_of_employment_are_even_and_exchangeable() -> None:
 
 
 def sentiment(environment: str) -> pd.DataFrame:
-    """What was served in an environment, with the label and a column a class."""
+    """Served rows of an environment, with the label and a column per class."""
     served = pd.read_parquet(FOLDER / "sentiment.predictions.parquet")
     known = pd.read_parquet(FOLDER / "sentiment.labels.parquet", columns=["id", "value"])
     table = served[served["environment"] == environment].merge(known, on="id", validate="one_to_one")

@@ -1,4 +1,4 @@
-"""Are the trainings with signals real: is the gradient right, do their steps repeat, and is the accident the one that is stated?"""
+"""The trainings with signals are real: the gradient is right, their steps repeat, and the accident is the stated one."""
 
 import json
 from itertools import takewhile

@@ -1,4 +1,4 @@
-"""Do the simulated runs say that they are, repeat, and hold the straggler with its victims and the hot device?"""
+"""The simulated runs are declared as such, repeat, and hold the straggler with its victims and the hot device."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The vendor's free texts are judged as their rule says, and their scores fall on the planted night, by what the file holds."""
+"""The vendor's free texts are judged by their rule, and their scores fall on the planted night by the amount in the file."""
 
 import re
 

@@ -274,7 +274,7 @@ def test_the_rows_of_a_hidden_model_that_retention_removed_are_not_told(store: D
 
 
 def test_who_changes_an_earlier_entry_needs_the_role_for_its_model(store: Database) -> None:
-    """The record of a change names no model: its id says which one it is about."""
+    """The record of a change names no model; its id names the model."""
     opened = {"kind": "action", "action": "a-loan", "at": NOON, "author": "bo", "model": "loan", "text": "look at it"}
     store.write_records([opened, {**opened, "action": "a-price", "model": "price"}])
     closed = {"kind": "action", "action": "a-loan", "author": "ann", "state": "done"}
@@ -290,7 +290,8 @@ def test_who_changes_an_earlier_entry_needs_the_role_for_its_model(store: Databa
 
 
 def test_an_answer_is_that_of_the_sign_in_and_a_project_is_as_visible_as_its_model(store: Database) -> None:
-    """ONE may work on loan alone: a label given in another's name is theirs, and the project of the hidden model does not exist for them."""
+    """ONE may work on loan alone: a label given in another name is stored under their name, and the project of the hidden model does not
+    exist for them."""
     answer = {"kind": "annotation", "project": "loan", "item": "loan-1", "annotator": "somebody else", "label": "x"}
     with pytest.raises(NotFoundError):
         guarded_store(store, ONE).write_records([answer | {"project": "price"}])

@@ -151,7 +151,7 @@ def test_findings_and_status_are_those_of_the_commands(site: Site, command: Comm
 
 
 def test_findings_are_worst_first_whatever_leads_their_incident(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A warning that led a critical incident came before its critical findings."""
+    """Regression: a warning that led a critical incident came before its critical findings."""
     at = datetime(2026, 3, 2, tzinfo=UTC)
     lead = Finding("data/labels", "loan", "1", "model", "label_agreement", 0.5, 90, "watch", "They differ.", at, at, "level")
     report = CheckReport((lead, replace(lead, subject="age", severity="act")))

@@ -59,7 +59,7 @@ def over_http(token: str, ask: Callable[[Client], Awaitable[None]]) -> None:
 
 
 async def tool_answer(client: Client, name: str, **arguments: object) -> Any:
-    """What a tool says: its JSON, or the sentence of its error."""
+    """The answer of a tool: its JSON, or the sentence of its error."""
     done = await client.call_tool(name, arguments)
     if done.is_error:
         return done.content[0].text
@@ -140,7 +140,7 @@ def test_findings_of_one_fault_are_one_incident() -> None:
 
 
 def test_an_incident_of_an_assistant_has_the_lead_of_the_incident() -> None:
-    """A warning about an input is nearest to the source; the critical fall of the accuracy followed it."""
+    """A warning about an input leads, because it is nearest to the source; the critical fall of the accuracy follows."""
     at = datetime(2026, 7, 6, tzinfo=UTC)
     base = Finding(
         "serving/drift", "m", "1", "age", "psi", 0.2, 900, "watch", "`age` moved.", at, at + timedelta(days=7), "reference",
@@ -170,7 +170,7 @@ def test_commands_of_assistants_share_the_limit_of_slow_requests(tmp_path: Path,
         running.append(1)
         peak.append(len(running))
         pair.wait(60)
-        time.sleep(0.05)  # long enough for the others to begin, were they let in
+        time.sleep(0.05)  # long enough for the others to begin if they were let in
         running.pop()
         return Outcome(out="{}")
 

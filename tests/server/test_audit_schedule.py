@@ -1,4 +1,4 @@
-"""Audits run by themselves when they are due and nothing waits, one at a time, and say what came of it; with a clock of the tests."""
+"""Due audits run automatically, one at a time, if nothing waits, and report their result; the tests set the clock."""
 
 import json
 import signal
@@ -89,7 +89,7 @@ def store(tmp_path: Path) -> Iterator[Database]:
 
 
 class Auditor:
-    """Runs no model: writes the record, or does what it is told to do first. at: the clock of the tests."""
+    """Runs no model: performs the requested action first, if any, and writes the record. at: the clock of the tests."""
 
     def __init__(self, before: Callable[[Callable[[float, str], None]], None] = lambda _progress: None) -> None:
         self.before, self.asked, self.at = before, list[tuple[str, str, str]](), NOON
@@ -158,7 +158,7 @@ def test_a_segment_that_waits_and_a_load_are_no_idle_time(store: Database) -> No
 
 
 def test_the_real_audit_goes_on_after_it_gave_way(store: Database) -> None:
-    """The confined worker, killed after some steps: what was finished is kept, and the next look finishes the audit."""
+    """The confined worker, killed after some steps: finished steps are kept, and the next check of the schedule finishes the audit."""
     now, calls = datetime.now(UTC) + DAY, list[str]()
     real = audit_schedule.run_in_worker
 
@@ -203,7 +203,7 @@ audit_schedule.run_due_audit(store, datetime.now(UTC) + timedelta(days=1), threa
 
 @pytest.mark.long  # tests/enrichment/test_audits.py::test_an_interrupted_audit_goes_on_where_it_stopped
 def test_an_audit_whose_process_is_killed_goes_on_in_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGKILL in the middle of a step: the worker ends as well, finished steps are kept and not run again, and one record comes of it."""
+    """SIGKILL in the middle of a step: the worker ends as well, finished steps are kept and not run again, and one record results."""
     home = tmp_path / "home"
     with new_store(home, threads=1) as opened:
         register_with_file(opened, tmp_path, "loan", '[settings]\naudit_schedule = { robustness = "30 days" }\n')

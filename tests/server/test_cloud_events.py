@@ -56,7 +56,7 @@ class Sink:
         self.monkeypatch.setattr(process_lock, "_current", self.owner)
 
     def restart(self):
-        """Everything that is only in memory is lost."""
+        """Drop everything that is only in memory."""
         self.owner.waiting.close()
         self.store.close()
         self.open()

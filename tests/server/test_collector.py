@@ -1,4 +1,5 @@
-"""Collectors without a store: the owner's contract, and what the owner brings from them, each record once over kills of any of them."""
+"""Collectors without a store: they follow the owner's contract, and the owner fetches each record once, even if any of the processes are
+killed."""
 
 import concurrent.futures
 import http.client
@@ -69,7 +70,7 @@ class CollectorProcess:
 
 
 class OwnerProcess:
-    """A process that brings segments into the store and loads them until it is killed; it says each segment that it has loaded."""
+    """A process that fetches segments and loads them until it is killed; it prints each loaded segment."""
 
     SCRIPT = """
 import sys, time
@@ -94,7 +95,7 @@ with open_store(Path(sys.argv[1])) as store:
         self.process = subprocess.Popen(command, env=settings, cwd=ROOT, stdout=subprocess.PIPE)
 
     def kill_while_it_brings(self, dice):
-        """Kill it once it has brought something, within the time of a load; then another one begins."""
+        """Kill it once it has fetched a segment, within the time of a load; then start another one."""
         while self.process.stdout.readline().strip() in (b"", b"0"):
             assert self.process.poll() is None
         time.sleep(dice.uniform(0, 0.1))  # a kill at any step of a load is right: nothing waits for this one
@@ -339,7 +340,7 @@ def test_an_owner_leaves_no_configuration_in_a_folder_that_is_not_mounted(home, 
 
 @pytest.fixture(params=["folder", "bucket"] if LONG else ["bucket"])
 def shared(request, tmp_path, monkeypatch):
-    """A place of each kind, and what a collector's environment needs for it."""
+    """A place of each kind, and the environment that a collector needs for it."""
     if request.param == "folder":
         yield open_segment_place(str(tmp_path / "shared")), {}
         return
@@ -403,7 +404,7 @@ def test_what_a_killed_collector_left_half_written_goes_with_an_erasure_and_with
 
 
 def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothing_twice(home, shared):
-    """Clients send to any of three collectors, again where no answer came; the owner brings meanwhile and is killed too."""
+    """Clients send to any of three collectors, again if no answer came; meanwhile the owner fetches and is killed too."""
     place, settings = shared
     seconds = float(os.environ.get("COLLECTOR_SECONDS", repeats(6, 12)))
     token = tokens.create_token(home, "write")[1]
@@ -443,7 +444,7 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
             until = time.monotonic() + 300
             while len(acknowledged) < 100:
                 assert time.monotonic() < until, resent
-                time.sleep(0.05)  # between two looks at what was acknowledged
+                time.sleep(0.05)  # between two checks of the acknowledged records
             end = time.monotonic() + seconds
             while time.monotonic() < end or kills < 4 or owner.kills < 2:
                 time.sleep(dice.uniform(0.5, 1.5))

@@ -1,4 +1,4 @@
-"""What imports made is left out of garbage collections; garbage of before and after is collected all the same."""
+"""Garbage collections skip objects from imports; garbage from before and after is still collected."""
 
 import subprocess
 import sys

@@ -34,7 +34,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DuckStore
 
 
 def reply_to(app: Starlette, request: FuzzRequest) -> Reply:
-    """The reply of the application, which gets what a server makes of the request."""
+    """The reply of the application, which gets the request as a server would pass it."""
     path, _, query = request.target.partition("?")
     headers: dict[str, str] = {}
     for name, value in request.headers:
@@ -55,7 +55,7 @@ def test_random_requests_get_no_5xx_and_nothing_of_a_refused_one_is_written(stor
     for request in Fuzz(seed=19, paths=paths_of(parts["routes"]), tokens=known).requests(REQUESTS):
         try:
             reply = reply_to(app, request)
-        except Exception as error:  # what a server turns into a 500
+        except Exception as error:  # an exception that a server turns into a 500
             broken.append(f"{type(error).__name__} {error}: {request.described()}")
             continue
         statuses[reply.status] += 1

@@ -1,4 +1,4 @@
-"""Records of requests that come together share one sync, and none is acknowledged before it is on disk."""
+"""Records of simultaneous requests share one sync, and none is acknowledged before it is on disk."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Connections that complete no header, or too long a one, are closed; those that do are answered, however long they take."""
+"""Connections with an incomplete or too long header are closed; others are answered, however long the answer takes."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 
 
 
 def hurried() -> IntakeLimits:
-    """Limits with a time that tests can wait for."""
+    """Limits with times short enough for tests."""
     return replace(IntakeLimits(), header_seconds=LIMIT)  # type: ignore[arg-type]  # a part of a second
 
 
@@ -88,7 +88,7 @@ def test_a_header_that_drips_does_not_hold_a_connection(port: int) -> None:
         connection.sendall(b"GET / HTTP/1.1\r\n")
         for place in range(1200):
             connection.sendall(b"X-%d: 1\r\n" % place)
-            time.sleep(0.05)  # slower than the server looks, faster than it would forget
+            time.sleep(0.05)  # slower than the server's checks, faster than its timeout
 
 
 @pytest.mark.parametrize("piece", [b"a" * 4000, b"X-1: 1\r\n" * 500])

@@ -1,4 +1,4 @@
-"""`/readyz`, `status`, the HTTP status and the banner know whether the loader works, why not, and what waits."""
+"""`/readyz`, `status`, the HTTP status and the banner show whether the loader works, the reason if not, and the waiting records."""
 
 import time
 from datetime import datetime
@@ -100,7 +100,7 @@ def test_the_pause_between_attempts_doubles_up_to_a_bound():
 
 
 def test_loads_begin_every_second_however_long_they_take():
-    """A record waited for the load before it and a second more; under load that was most of what a reader waited."""
+    """Regression: a record waited for the load before it and one second more; under load that was most of a reader's wait."""
     pauses = [process_lock.LoaderState(took=seconds).pause() for seconds in (0.0, 0.3, 0.7, 5.0)]
     assert pauses == pytest.approx([process_lock.LOAD_EVERY, 0.7, 0.3, process_lock.SHORTEST_PAUSE])
 

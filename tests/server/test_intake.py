@@ -1,4 +1,4 @@
-"""A body of records over HTTP: lines, an array or one object, plain or gzip, within bounds; rejected lines never pass for accepted ones."""
+"""A body of records over HTTP: lines, an array or one object, plain or gzip, within bounds; rejected lines never count as accepted."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""Sources on the schedule of the owner: when they are loaded, what is kept of it, and what a person is told."""
+"""Sources on the schedule of the owner: the times of loads, the kept records of them, and the messages to people."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""`POST /api/v1/lineage` writes what its events say, names the event that is refused, and adds nothing for what is known."""
+"""`POST /api/v1/lineage` stores its events, names a refused event, and adds nothing for known facts."""
 
 import json
 from collections.abc import Iterator

@@ -65,7 +65,7 @@ def claims(provider: Provider, **changed: object) -> Iterator[None]:
 
 
 def login_address(place: Place, browser: httpx.Client) -> str:
-    """Where the button of the sign-in page leads."""
+    """The address of the sign-in page's button."""
     page = browser.get(f"{place.url}/sign-in")
     (found,) = re.findall(r'href="([^"]+)"', page.text)
     return f"{place.url}{unescape(found)}"
@@ -73,7 +73,7 @@ def login_address(place: Place, browser: httpx.Client) -> str:
 
 @contextlib.contextmanager
 def signed_in(place: Place) -> Iterator[httpx.Client]:
-    """A browser that went the whole way."""
+    """A browser after a complete sign-in."""
     with httpx.Client(headers={"accept": "text/html"}, follow_redirects=True) as browser:
         assert browser.get(place.url).url.path == "/sign-in"
         ended = browser.get(login_address(place, browser))

@@ -1,4 +1,4 @@
-"""`GET /metrics` is valid OpenMetrics, tells what happened, and the alert rules name only metrics that it has."""
+"""`GET /metrics` is valid OpenMetrics and counts the events, and the alert rules name only existing metrics."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""OTLP/HTTP: spans with the documented attributes become predictions, in protobuf and in JSON; what is rejected is told as OTLP asks."""
+"""OTLP/HTTP: spans with the documented attributes become predictions, in protobuf and in JSON; rejections are reported as OTLP requires."""
 
 import builtins
 import gzip

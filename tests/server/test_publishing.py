@@ -1,4 +1,4 @@
-"""The owner publishes what changed, rests after it, and says why where it cannot."""
+"""The owner publishes changes, pauses after each state, and states the reason if it cannot publish."""
 
 import time
 from datetime import UTC, datetime
@@ -40,15 +40,15 @@ def test_the_owner_publishes_what_changed_and_rests(tmp_path: Path, monkeypatch:
         store.write_records([{**NOTE, "text": "a"}])
         clock[0] += 6
         publisher.publish_when_due()
-        assert publisher.state == confirmed  # the state is neither newer nor said to be
+        assert publisher.state == confirmed  # the state is not newer and does not claim to be
         clock[0] += 60
         publisher.publish_when_due()
         assert publisher.state is not None
         assert publisher.state.generation == store.generation
         store.rewrite()
-        publisher.publish_when_due()  # what was removed is published without at once
+        publisher.publish_when_due()  # a state without the removed records is published at once
         assert publisher.state.rewrites == 1
-        withdraw_states(store.home)  # as a rewrite does that began meanwhile
+        withdraw_states(store.home)  # as a rewrite that began meanwhile would
         publisher.publish_when_due()
         assert publisher.state.folder.exists()
 

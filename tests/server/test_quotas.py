@@ -1,4 +1,4 @@
-"""What one token may bring: records and requests a minute, new models and columns an hour."""
+"""Quotas of one token: records and requests a minute, new models and columns an hour."""
 
 from observability.core.limits import IntakeLimits
 from observability.server.quotas import TokenQuotas

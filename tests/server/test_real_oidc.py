@@ -1,4 +1,4 @@
-"""Sign-in through a provider that others wrote: npm's oidc-provider, where its folder of modules is named by OIDC_PROVIDER.
+"""Sign-in through a third-party provider: npm's oidc-provider, if OIDC_PROVIDER names its folder of modules.
 
 `npm install oidc-provider@8` in any folder, then `OIDC_PROVIDER=FOLDER/node_modules pytest tests/server/test_real_oidc.py`.
 """
@@ -69,14 +69,14 @@ def answered_forms(browser: httpx.Client, page: httpx.Response, name: str) -> ht
 
 
 def sign_in(browser: httpx.Client, place: Dashboard, name: str) -> httpx.Response:
-    """Go the whole way from the sign-in page to what comes after it."""
+    """Sign in completely, from the sign-in page to the page after it."""
     page = browser.get(f"{place.url}/sign-in")
     (found,) = re.findall(r'href="([^"]+)"', page.text)
     return answered_forms(browser, browser.get(f"{place.url}{unescape(found)}"), name)
 
 
 def upload(browser: httpx.Client, place: Dashboard) -> str:
-    """What an upload is answered, which analysts may not do."""
+    """The answer to an upload, which analysts may not do."""
     return browser.put(f"{place.url}/_stcore/upload_file/a/b", headers={"origin": place.url}).text
 
 

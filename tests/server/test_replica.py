@@ -1,4 +1,4 @@
-"""A process that reads published states shows one state a run of a page, and takes newer ones over."""
+"""A process that reads published states shows one state per run of a page, and takes newer states over."""
 
 import gc
 import os
@@ -88,7 +88,7 @@ def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner
     reads = reading_process(owner)
     state = newest_state(owner.home / "published")
     assert state is not None
-    owner.rewrite()  # which takes the states away, between the look at the newest and the copy of its settings
+    owner.rewrite()  # which removes the states, between the check for the newest and the copy of its settings
     with pytest.raises(StoreBrokenError, match="cannot be copied"):
         copy_settings(state, reads.home)
     assert access_settings.read_access_settings(reads.home).method == "accounts"
@@ -103,7 +103,7 @@ def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner
 
 
 def test_nobody_gets_in_when_the_copied_settings_are_lost(owner: DuckStore) -> None:
-    """As where the folder of temporary files is cleaned while the process runs."""
+    """For example, the folder of temporary files is cleaned while the process runs."""
     accounts.add_account(owner.home, "root", "administrator", "four random words")
     publish_now(owner)
     reads = reading_process(owner)

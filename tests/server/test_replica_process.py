@@ -1,4 +1,4 @@
-"""A process that only reads, as it is started: it answers over HTTP from a published state, and reaches its owner over HTTP."""
+"""A real process that only reads: it answers over HTTP from a published state, and reaches its owner over HTTP."""
 
 import http.client
 import os

@@ -1,4 +1,4 @@
-"""A process that reads published states sends to the owner what people save, once, and as the owner knows them."""
+"""A process that reads published states sends people's entries to the owner, once, under the identity that the owner knows."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -153,7 +153,7 @@ def test_settings_of_a_model_are_changed_at_the_owner_unless_they_changed_meanwh
     reads.store.update_settings("m", replace(seen, slices=("carrier=AA",), limits={"drift/psi": 0.3}, team="a", class_names={"1": "late"}))
     assert calls.sent == 2
     assert (held().slices, held().limits, held().team, held().class_names) == (("carrier=AA",), {"drift/psi": 0.3}, "a", {"1": "late"})
-    # an older state still shows what was before: what else is changed there undoes nothing
+    # an older state still shows the old value: another change there undoes nothing
     reads.store.update_settings("m", replace(seen, limits={"drift/ks": 0.2}, owner="desk"))
     assert (held().limits, held().owner, held().team) == ({"drift/psi": 0.3, "drift/ks": 0.2}, "desk", "a")
     for late in (replace(seen, team="b"), replace(seen, slices=("carrier=UA",)), replace(seen, limits={"drift/psi": 0.4})):
@@ -187,7 +187,7 @@ def test_an_analyst_changes_rules_and_nothing_else_through_a_reader(owner: DuckS
         promoted.update_settings("m", replace(seen, team="mine"))
     accounts.add_account(owner.home, "eve", "viewer", "four random words ev", models={"m": "none"})
     hidden = cast("DuckStore", GuardedStore(reads.store, Person("eve", "administrator")))
-    with pytest.raises(UsageError, match="not in the store"):  # and no word of what the setting is
+    with pytest.raises(UsageError, match="not in the store"):  # and not the value of the setting
         hidden.update_settings("m", replace(seen, threshold=0.9))
     assert owner.catalog().model("m").settings.team is None
     reads.close()

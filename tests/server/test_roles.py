@@ -1,4 +1,5 @@
-"""Every method of the store, every route and every page for every role, asked as people ask: through the guard and through the middleware.
+"""Every method of the store, every route and every page for every role, called as people call them: through the guard and through the
+middleware.
 
 The commands are in test_access.py. WebSocket messages have one rule: those of a session whose person may read are delivered.
 """

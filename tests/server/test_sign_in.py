@@ -1,4 +1,4 @@
-"""Signing in, and what is let through for each role: pages, WebSocket messages, downloads, uploads; CSRF; stolen sessions."""
+"""Signing in, and the access of each role: pages, WebSocket messages, downloads, uploads; CSRF; stolen sessions."""
 
 import asyncio
 import base64

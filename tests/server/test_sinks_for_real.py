@@ -1,4 +1,4 @@
-"""The public libraries of CloudEvents and OpenTelemetry send to a server over HTTP: what was sent is stored or rejected, each once."""
+"""The public libraries of CloudEvents and OpenTelemetry send to a server over HTTP: each sent record is stored or rejected once."""
 
 import http.client
 import json

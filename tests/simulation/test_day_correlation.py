@@ -26,7 +26,7 @@ def weather() -> LogRows:
 
 @pytest.fixture(scope="module")
 def drawn(weather: LogRows) -> np.ndarray:
-    """Days × rows of the log, each day with its luck."""
+    """Days × rows of the log, each day with a random effect."""
     luck, rng = DayCorrelation.of(weather, SHARE), np.random.default_rng(2)
     return np.array([rng.choice(len(weather), SIZE, p=luck.weights(rng)) for _ in range(DAYS)])
 

@@ -1,4 +1,4 @@
-"""Does each fault do what it says, at the strength it says, and nothing else?"""
+"""Each fault has its stated effect at its stated strength, and no other effect."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def moved(rows: LogRows, name: str) -> float:
 
 
 def decided(rows: LogRows, where: np.ndarray) -> float:
-    """The share that is decided for."""
+    """The share of positive decisions."""
     return float((rows["score"] >= 0.5)[where].mean())
 
 

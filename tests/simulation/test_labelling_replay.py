@@ -1,4 +1,4 @@
-"""Is each fault of labelling named at middle strength, is a clean project silent, and is nothing but the fault changed?"""
+"""Each fault of labelling is named at middle strength, a clean project raises nothing, and only the fault is changed."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Do tables in memory give the findings that a store gives?"""
+"""Tables in memory give the same findings as a store."""
 
 import math
 from typing import Any

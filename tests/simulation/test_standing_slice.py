@@ -1,4 +1,4 @@
-"""A slice that changed and stays so: one critical incident in all later weeks, since its day and with a proposal."""
+"""A permanently changed slice is one critical incident in all later weeks, with its first day and a proposal."""
 
 from observability.core.finding import news_of
 from observability.incidents.since_words import incident_since

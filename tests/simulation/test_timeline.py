@@ -1,4 +1,4 @@
-"""Does the lab tell what was said about a model of a store, without touching that store?"""
+"""The lab shows the findings about a store's model without changing that store."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Is each fault of a training run named at middle strength, on clean runs with a known answer, and is a clean run silent?"""
+"""Each fault of a training run is named at middle strength on runs with a known answer, and a clean run raises nothing."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Faults at weak strength, faults of one weekday, and faults of a column in which one value holds nine of ten rows: are they named?"""
+"""Detection of faults at weak strength, faults of one weekday, and faults of a column in which one value holds nine of ten rows."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,7 +57,7 @@ def labs() -> LabOf:
 def week_of(
     lab: ReplayLab, name: str, strength: Strength, *, number: str | None = None, last: int = WEEK
 ) -> tuple[ReplayDay, FaultScenario]:
-    """What is said as of the end of a day, and the scenario. number: the feature that the fault falls on, else that of the seed."""
+    """The findings as of the end of a day, and the scenario. number: the feature that the fault changes; by default the seed's."""
     scene = fault_targets(lab.stream.base, lab.stream.seed)
     scene = replace(scene, number=number) if number else scene
     scenario = FaultScenario(lab.stream, scene, FAULTS[name], strength)
@@ -99,7 +99,7 @@ def test_a_column_that_is_nearly_always_zero_is_quiet_without_a_fault(labs: LabO
 def test_weak_faults_are_not_surely_missed_in_more_than_half_of_the_draws(
     name: str, labs: LabOf, record_property: Callable[[str, object], None]
 ) -> None:
-    """The amount is the limit itself or a little more, so that chance decides."""
+    """The effect is at the limit or slightly above, so chance decides."""
     named = 0
     for seed in range(DRAWS):
         day, scenario = week_of(labs(plain_credit, seed), name, "weak")

@@ -25,7 +25,7 @@ def learning(n: int, seed: int, sd: float, *, kind: str = "power", noise: str = 
 @pytest.mark.parametrize("kind", some(["power", "exponential", "line"], 2))
 @pytest.mark.parametrize(("n", "sd"), [(30, 0.02), (200, 0.02)])
 def test_nothing_is_found_on_clean_curves(kind: str, n: int, sd: float) -> None:
-    """0 of 200 seeds for each shape, length and noise of up to a twentieth of the progress."""
+    """0 of 200 seeds for each shape, length and noise (up to a twentieth of the progress)."""
     steps, alarms = np.arange(n), 0
     for seed in range(SEEDS):
         training, held_out = learning(n, seed, sd, kind=kind), 0.05 + learning(n, 10_000 + seed, sd, kind=kind)

@@ -100,7 +100,7 @@ def test_the_null_with_an_estimated_scale_is_an_f() -> None:
 
 @pytest.mark.parametrize("between", [0.0, 0.05])
 def test_clean_weeks_exceed_the_null_as_seldom_as_it_says(between: float) -> None:
-    """Weeks of 500 normal rows a day whose mean moves from day to day: at most the nominal share lies beyond the null's points."""
+    """Weeks of 500 normal rows a day whose mean moves from day to day: at most the nominal share lies beyond the null's quantiles."""
     rng = np.random.default_rng(4)
     cuts = stats.norm.ppf(np.arange(1, 10) / 10)
 

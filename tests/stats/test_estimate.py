@@ -116,7 +116,7 @@ def test_weights_count_and_widen() -> None:
 
 
 def test_the_reference_is_flattered_as_much_as_new_rows_are() -> None:
-    """Noisy calibration gives uninformative scores an AUC above 0.5, alike for its own rows and for others."""
+    """Noisy calibration gives uninformative scores an AUC above 0.5, equally for its own rows and for other rows."""
     rng = np.random.default_rng(9)
     own, new = [], []
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""The forecast of a sum covers as stated, follows a shift, and is refused for a few days of history."""
+"""The forecast of a sum covers as stated, follows a shift, and is refused with only a few days of history."""
 
 import numpy as np
 import pytest

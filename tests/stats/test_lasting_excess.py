@@ -1,4 +1,4 @@
-"""Since when a series is lastingly beyond a level, on series whose first day is known."""
+"""The first day of a lasting excess, on series whose first day is known."""
 
 import numpy as np
 import pytest

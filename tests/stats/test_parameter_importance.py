@@ -37,7 +37,7 @@ def search() -> tuple[dict[str, tuple[np.ndarray, int, bool]], np.ndarray]:
 
 
 def importances_of_optuna(quantile: float) -> dict[str, float]:
-    """What Optuna itself says of the same trials."""
+    """Optuna's own importance of the same trials."""
     values, cost = drawn()
     space: dict[str, BaseDistribution] = {
         "x": FloatDistribution(-3, 5),

@@ -1,4 +1,4 @@
-"""The power of a processor: are idle watts and watts per busy core found again, and is the stated error that of new readings?"""
+"""The power of a processor: idle watts and watts per busy core are recovered, and the stated error is that of new readings."""
 
 import numpy as np
 import pytest

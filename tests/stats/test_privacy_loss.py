@@ -1,4 +1,4 @@
-"""Privacy loss: are the losses those of their definition, integrated in 30 digits, and of dp-accounting and opacus on the same mechanism?"""
+"""Privacy losses equal their definition, integrated in 30 digits, and those of dp-accounting and opacus on the same mechanism."""
 
 import importlib.util
 import logging

@@ -1,4 +1,4 @@
-"""The test of a higher rate keeps its level where days differ, and the elevated segment is found."""
+"""The test of a higher rate keeps its level if days differ, and the elevated segment is found."""
 
 import numpy as np
 import pytest

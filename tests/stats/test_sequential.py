@@ -9,7 +9,7 @@ from tests.support.length import repeats
 
 
 def waits(rng: np.random.Generator, threshold: float, runs: int, days: int, draw) -> np.ndarray:
-    """Days until the first alarm of clean series, `days` where there was none."""
+    """Days until the first alarm of clean series; `days` if there was none."""
     found = []
     for _ in range(runs):
         over = np.flatnonzero(shiryaev_roberts(draw(rng, days)) >= threshold)

@@ -13,7 +13,7 @@ NAMES = tuple("abcdef")
 
 
 def world(seed: int, n: int = 4000, cuts: int = 8, targets: int = 4, days: int = 7):
-    """Cuts of six levels and targets of noise, nothing changed; the codes now, to plant something by; days."""
+    """Cuts of six levels and targets of pure noise, without a change; the current codes, for planting a change; the days."""
     rng = np.random.default_rng(seed)
     shares = [rng.dirichlet(np.full(6, 6.0)) for _ in range(cuts)]
     codes = [[rng.choice(6, n, p=share).astype(np.int16) for share in shares] for _ in range(2)]
@@ -64,7 +64,7 @@ def test_two_slices_that_changed_are_both_named_and_what_all_share_names_none() 
 
 
 def test_columns_that_go_together_do_not_hide_the_level_in_which_values_go_missing() -> None:
-    """A carrier flies to some destinations only: nulls of one carrier move most destinations, which is no season."""
+    """A carrier flies to some destinations only: nulls of one carrier move most destinations, which must not count as a season."""
     rng = np.random.default_rng(11)
     n, places = 14_000, 40
     flown = rng.dirichlet(np.full(places, 0.6), 6)
@@ -168,7 +168,8 @@ def test_a_factor_for_days_is_found_and_a_fault_that_begins_is_none() -> None:
 
 
 def test_values_that_go_missing_in_one_group_since_the_middle_of_the_week_are_no_restless_days() -> None:
-    """From then on the flags of the group vary more than in the whole week; by the week's variance alone 22 of 100 such weeks were widened."""
+    """From the start of the fault on, the flags of the group vary more than in the whole week; with the week's variance alone, 22 of 100
+    such weeks were widened."""
     widened = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)

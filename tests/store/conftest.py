@@ -39,7 +39,7 @@ def query(store, sql, *parameters):
 
 
 def rollups(store, key=1):
-    """Counts and sums of a model by their keys, what cancelled left out; figures rounded so that the order of adding does not show."""
+    """Counts and sums of a model by their keys, without entries that cancel; rounded, so that the order of addition does not matter."""
     counts = query(
         store,
         f"""SELECT stream, period, slice, measure, bin, decision, label, status, arrived,

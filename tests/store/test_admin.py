@@ -208,7 +208,7 @@ def _load(store, *records):
 
 
 def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
-    """Its status and activity are those that a process gives that counts all of them."""
+    """The status and activity equal those of a process that counts every model anew."""
     home, seen = tmp_path / "home", list[str]()
     count, blocks = admin._model_statuses, admin._blocks_sql
     monkeypatch.setattr(

@@ -1,4 +1,5 @@
-"""A model file that gives other scores than its reference is refused, or the difference is recorded; what it takes decides features."""
+"""A model file that gives other scores than its reference is refused, or the difference is recorded; the file's inputs decide the
+features."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

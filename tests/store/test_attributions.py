@@ -70,7 +70,7 @@ def test_a_bounded_sample_of_each_day_and_the_reference_are_explained_once(store
 
 
 def test_the_explanations_worker_changes_nothing_but_computed_values(store: Database) -> None:
-    """Findings that read no explanations stay as they were while explanations are computed."""
+    """Findings that read no explanations are unchanged while explanations are computed."""
     before = dict(store.generations)
     assert worked(store)
     changed = {name for name, generation in store.generations.items() if generation != before.get(name)}

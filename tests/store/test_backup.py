@@ -1,4 +1,4 @@
-"""A backup is one committed state, taken while records load; it restores into another home row by row, and what is damaged is refused."""
+"""A backup is one committed state, taken while records load; it restores into another home row by row, and a damaged backup is refused."""
 
 import errno
 import json
@@ -91,7 +91,7 @@ def test_backup_verify_and_restore_tell_how_far_they_are(tmp_path, monkeypatch, 
 
 
 def progress_of(work, *arguments):
-    """What a piece of work reports: {what is being done: [(done, of all)]}."""
+    """The progress reports of a task: {step: [(done, total)]}."""
     reports = {}
     work(*arguments, lambda doing, done, total, unit: reports.setdefault(doing, []).append((done, total)))
     return reports
@@ -102,7 +102,7 @@ BY_THE_HOUR = ("duplicate_rate", "rejected_rate")
 
 
 def state_as_of(store, moment):
-    """Every prediction and label that had arrived, as text, and the findings of then about all of them."""
+    """Every prediction and label that had arrived by then, as text, and the findings as of then."""
     arrived = f"WHERE arrived <= TIMESTAMP '{moment:%Y-%m-%d %H:%M:%S.%f}'"
     rows = [sorted(map(repr, query(store, f"SELECT * FROM {table} {arrived}"))) for table in ("predictions_shared", "labels_shared")]
     start = datetime.fromisoformat(AT)
@@ -196,7 +196,7 @@ def test_what_landing_gave_up_for_room_is_told_as_missing(tmp_path):
 
 
 def aged(backup, days):
-    """A backup that was made so many days earlier; two of one second would share a name."""
+    """A backup dated the given number of days earlier; two backups of one second would share a name."""
     at = datetime.now(UTC) - timedelta(days=days)
     body = json.loads((backup / "backup.json").read_text())
     (backup / "backup.json").write_text(json.dumps(body | {"at": at.isoformat(timespec="seconds")}))

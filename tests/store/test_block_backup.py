@@ -1,4 +1,5 @@
-"""Backups at an address send what changed, restore row by row, and forget; against folders as addresses, and against an S3 server."""
+"""Backups at an address send only changes, restore row by row, and erase forgotten subjects; against folders as addresses, and against an
+S3 server."""
 
 import json
 import os
@@ -165,7 +166,7 @@ def s3(monkeypatch):
                 break
             except OSError:
                 assert server.poll() is None and time.monotonic() < until, "the S3 server did not start"
-                time.sleep(0.1)  # the server says nothing when it has started
+                time.sleep(0.1)  # the server gives no signal when it has started
         options = {"endpoint_override": f"127.0.0.1:{port}", "scheme": "http", "region": "us-east-1"}
         fs.S3FileSystem(**options, allow_bucket_creation=True).create_dir("backups")
         yield "s3://backups/home?" + "&".join(f"{name}={value}" for name, value in options.items())

@@ -1,4 +1,4 @@
-"""Canaries of exports are found in predictions that come after them, wherever they stand, and nowhere else."""
+"""Canaries of exports are found in any field of later predictions, and nowhere else."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta

@@ -57,7 +57,7 @@ def test_what_was_rolled_back_or_shows_nowhere_is_no_commit(tmp_path: Path) -> N
 
 
 def test_two_histories_of_one_store_share_no_number(tmp_path: Path) -> None:
-    """As where a backup is restored: findings of the rows that were given up would count as those of the rows that came instead."""
+    """As after a restored backup: findings of the lost rows would otherwise count for the rows that replaced them."""
     with new_store(tmp_path / "home") as store:
         commit(store, "loan")
     shutil.copytree(tmp_path / "home", tmp_path / "restored")

@@ -53,7 +53,7 @@ class World:
         return {name: engine for name, engine in self.engines.items() if name != REFERENCE}
 
     def asked_alone(self, engine: str, question: BoundQuestion) -> pd.DataFrame:
-        """What an engine answers to one question, asked once for all tests: nobody writes to these stores."""
+        """What an engine answers to one question, asked once for all tests, because no test writes to these stores."""
         if (engine, question) not in self.known:
             self.known[engine, question] = self.engines[engine].ask(*question)
         return self.known[engine, question].copy(deep=True)
@@ -87,7 +87,7 @@ def world(request: pytest.FixtureRequest, fleet: dict[str, SimulationBase]) -> I
 
 
 def contexts(world: World) -> Iterator[tuple[str, Context]]:
-    """Of each kind of analyzer, the contexts in which a check runs it."""
+    """For each kind of analyzer, the contexts in which a check runs it."""
     duck, window = world.engines[DUCK], world.window
     model = duck.catalog().model(window.model)
     ragged = replace(window, start=window.start + timedelta(hours=5, minutes=40), end=window.end - timedelta(hours=3))

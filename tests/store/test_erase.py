@@ -1,4 +1,4 @@
-"""A forgotten subject is found in no byte of the home and of its backups, restored ones included; others keep what they had."""
+"""A forgotten subject is found in no byte of the home and of its backups, restored ones included; data of other subjects stay."""
 
 import json
 import shutil
@@ -82,7 +82,7 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tm
     assert SUBJECT not in json.dumps(body) and erasures(store.home)[0].by == "Ada" and erasures(store.home)[0].finished
     assert keyed_hash(home_key(store.home), SUBJECT) == body["hash"] and body["hash"] in (store.home / FILE).read_text()
     assert not list((tmp_path / "backups").rglob(KEY_FILE))
-    # others keep theirs, and rollups are what the raw rows give
+    # others keep their data, and rollups equal a count of the raw rows
     assert query(store, "SELECT count(*), count(DISTINCT subject) FROM predictions_1") == [(6, 6)]
     assert query(store, "SELECT id FROM labels_1") == [("other-0",)] and query(store, "SELECT count(*) FROM signatures") == [(1,)]
     assert [text for (text,) in query(store, "SELECT text FROM events")] == [f"called {MARK}"]
@@ -111,7 +111,7 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tm
 def naming(kind, name):
     """Records of a kind that name something in each of their texts, lists and objects, and in unknown fields."""
     base = {"kind": kind, **OTHERS[kind]}
-    own = {kind, "model", "version", "subject", "prediction"}  # an own id is a name that later records repeat
+    own = {kind, "model", "version", "subject", "prediction"}  # an id chosen by the user is a name that later records repeat
     texts = [field.name for field in KINDS[kind].fields.values() if field.type in ("text", "scalar") and not field.values]
     changes = [{field: f"as {name} said"} for field in texts if field not in own]
     changes += [{field.name: [name, {"deep": name}]} for field in KINDS[kind].fields.values() if field.type == "list"]

@@ -87,7 +87,7 @@ def known(store: Database) -> tuple[Model, Version]:
 
 @pytest.fixture
 def teacher(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
-    """In the worker's place: expects an error of 0.8 × size; keeps what it was asked."""
+    """A stand-in for the worker: expects an error of 0.8 × size, and notes the questions."""
     asked: list[pd.DataFrame] = []
 
     def estimate(worker, reference, rows, *, features, label, at, squared, progress):
@@ -112,7 +112,7 @@ def stored(store: Database) -> set[str]:
 
 
 def same(store: Database, window: Window) -> pd.DataFrame:
-    """The answer, after it was found equal to that of the plain walk."""
+    """The answer, after a check that it equals the plain loop."""
     got, wanted = store.ask(EstimatedErrors(), window), reference_engine.answer(store, EstimatedErrors(), window)
     pd.testing.assert_frame_equal(got, wanted, rtol=1e-12)
     return got
@@ -217,7 +217,7 @@ def test_what_cannot_be_learned_from_is_remembered(store: Database, monkeypatch:
 
 
 def test_the_worker_learns_that_errors_grow(store: Database) -> None:
-    """With the real worker: the estimate follows the size that the error grows with, on rows of the reference left out too."""
+    """With the real worker: the estimate follows `size`, with which the error grows, also on left-out rows of the reference."""
     from observability.worker.process import Worker
 
     worker = Worker()

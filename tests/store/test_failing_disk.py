@@ -1,4 +1,4 @@
-"""A disk that fails is the store's failure: the segments wait, the command says so with exit code 3, and nothing is set aside or lost."""
+"""A failing disk is the store's failure: segments wait, the command ends with exit code 3, and nothing is set aside or lost."""
 
 import contextlib
 import os

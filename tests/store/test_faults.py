@@ -1,4 +1,5 @@
-"""Calls to the file system fail, once and for ever, in real processes: no acknowledged record is lost or stored twice, and exit codes tell."""
+"""Calls to the file system fail, once or permanently, in real processes: no acknowledged record is lost or stored twice, and exit codes
+report the failure."""
 
 import shutil
 

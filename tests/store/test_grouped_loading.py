@@ -1,4 +1,4 @@
-"""Models of one block are staged and counted together: what is stored is what each of them alone would give."""
+"""Models of one block are staged and counted together: the stored rows equal those of loading each model alone."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -99,7 +99,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory, tasks: dict[str, str]) 
 
 
 def contents(store: DuckStore) -> dict[str, Any]:
-    """Everything that is stored of all models, in an order that does not depend on the loads; and what was refused."""
+    """Everything that is stored of all models, in an order that does not depend on the loads; and the refused lines."""
     found: dict[str, Any] = {}
     for model in store.catalog().models:
         for table in MODEL_TABLES:

@@ -1,4 +1,4 @@
-"""A forgotten subject leaves the lake, also days and texts that the store has no more."""
+"""A forgotten subject leaves the lake, including days and texts that the store no longer has."""
 
 from observability.lake.file_place import FolderPlace
 from observability.store.lake import export

@@ -1,4 +1,4 @@
-"""Whose a lake is: no other store, no older state and no folder that is not mounted takes rows from it."""
+"""A lake belongs to one store: no other store, no older state and no unmounted folder takes rows from it."""
 
 import json
 import shutil
@@ -132,7 +132,7 @@ def test_a_database_that_was_mended_or_restored_takes_nothing_from_the_lake(tmp_
         assert "a later state of this store" in failure
         assert sorted(file.name for file in read_manifest(FolderPlace(lake)).files) == wanted
         assert all((lake / name).exists() for name in wanted)
-        if backup or lose is replaced:  # the store has again what the lake has: it goes on
+        if backup or lose is replaced:  # the store again has every row of the lake: the export continues
             loaded(store, *newer)
             assert store.nightly(START + 6 * DAY)["failures"] == [] and len(in_lake(lake, "predictions", "m")) == 1204
 

@@ -1,4 +1,4 @@
-"""Answers from the files of a lake: those of the store before rows were removed, and told where a file cannot be read."""
+"""Answers from the files of a lake equal those of the store before rows were removed; an unreadable file is reported."""
 
 import itertools
 import json
@@ -88,7 +88,7 @@ def test_a_removed_day_is_held_as_the_store_knows_it_where_the_lake_has_it(aged)
 
 
 def same_answers(asked, reference, model, seed, every):
-    """Compare the answers, or the refusals, to every so many shapes of question; gives how many were not empty."""
+    """Compare the answers, or the refusals, to every n-th shape of question. Returns the number of answers that were not empty."""
     filled = 0
     for aggregate, window in zip(itertools.islice(shapes(model), seed % every, None, every), windows(model, random.Random(seed))):
         try:

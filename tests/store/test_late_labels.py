@@ -1,4 +1,4 @@
-"""Labels that arrive after their predictions went from the store to the lake: each counted once, whatever cannot be read."""
+"""Labels that arrive after their predictions moved from the store to the lake are counted once, whatever cannot be read."""
 
 import json
 import shutil
@@ -189,7 +189,7 @@ def test_rollups_from_the_lake_leave_labels_whose_round_was_killed_to_the_next_n
 
 
 def during_the_computation(monkeypatch, happens):
-    """Let something happen once, between the reading of the lake and the landing of what was computed."""
+    """Run a function once, between the reading of the lake and the landing of the results."""
     deltas, todo = LakeEngine.rollup_deltas, [happens]
 
     def computed(*args):

@@ -1,4 +1,4 @@
-"""Which models do the lines of a load concern? What they do not concern is not judged anew."""
+"""The models that the lines of a load concern; other models are not judged again."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_a_line_that_concerns_all_models_outweighs_the_others() -> None:
 
 
 def test_no_analyzer_of_models_reads_kinds_of_no_model() -> None:
-    """Where one begins to, its kind leaves OF_NO_MODEL, or findings would be kept that are out of date."""
+    """If an analyzer begins to read a kind, the kind has to leave OF_NO_MODEL, or outdated findings would be kept."""
     import sys
 
     context = Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, EPOCH), EPOCH)

@@ -1,4 +1,4 @@
-"""What many models cost: as many statements for fifty as for five, and nothing for those that did not change."""
+"""The cost of many models: as many statements for fifty as for five, and none for unchanged models."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

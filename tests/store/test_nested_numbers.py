@@ -1,5 +1,5 @@
-"""Statistics of batches that the database keeps as numbers are those of the parsed objects, whatever else the objects hold, in a store of
-an earlier version and after an erasure too.
+"""Statistics of batches that the database keeps as numbers equal those of the parsed objects, whatever else the objects hold, also in a
+store of an earlier version and after an erasure.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""The night's work: retention, a backup that is proved to restore, and old backups that go only then. `verify` finds counts that differ."""
+"""The nightly work: retention, a backup with a test restore, and the removal of old backups only after that. `verify` finds different
+counts."""
 
 from datetime import UTC, datetime, timedelta
 

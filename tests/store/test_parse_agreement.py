@@ -27,7 +27,7 @@ DEFAULTS = [
 
 @pytest.fixture
 def both(monkeypatch):
-    """Read lines on both paths; return what each says of every line, and the share of lines that the fast path took."""
+    """Read lines on both paths; return the outcomes of both for every line, and the share of lines that the fast path took."""
     fast = parsing.fast_parser()
     assert fast is not None, "numba is there"
 
@@ -58,7 +58,7 @@ def both(monkeypatch):
 
 
 def said(parsed):
-    """What is said of each line: {(table, model or kind, line): values}, with numbers to the last bit."""
+    """The outcome of each line: {(table, model or kind, line): values}, with numbers to the last bit."""
     found = {("rejected", "", row["line"]): repr(row) for row in parsed.rejected.to_pylist()}
     for what in ("predictions", "labels", "others"):
         for name, table in getattr(parsed, what).items():

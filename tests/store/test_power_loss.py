@@ -1,4 +1,4 @@
-"""A loss of power forgets what was not synced, files and names of files: what was acknowledged as on disk is there, and the store opens."""
+"""A loss of power drops unsynced contents and names of files: records acknowledged as on disk are kept, and the store opens."""
 
 import os
 import subprocess

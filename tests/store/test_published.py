@@ -1,4 +1,4 @@
-"""Published states are what one commit left, are named only when they are complete, and go with what is removed."""
+"""A published state is the result of one commit, is named only when it is complete, and is withdrawn with removed data."""
 
 import signal
 import subprocess
@@ -185,7 +185,7 @@ def test_a_state_tells_how_long_its_copy_took_without_the_wait_for_writers(tmp_p
             thread = threading.Thread(target=lambda: found.append(published_state(store)))
             began = time.monotonic()
             thread.start()
-            time.sleep(1)  # the writer is held for so long, which is to be no part of the copy
+            time.sleep(1)  # the writer is held during this time, which must not be part of the copy
         thread.join()
         took = time.monotonic() - began
         assert 0 < found[0].seconds <= took - 0.9

@@ -1,4 +1,4 @@
-"""The store measures what it is asked, bounded, and says how much room each column takes."""
+"""The store keeps a bounded log of queries, and states the room of each column."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -45,7 +45,7 @@ def test_two_people_lose_no_words(store):
     record_writer.write_records(store, [verdict(author="Grace", at=T + timedelta(minutes=2), note="second", source="label")])
     record_writer.write_records(
         store, [verdict(author="Ada", at=T + timedelta(minutes=1), severity="high", note="between")]
-    )  # arrives last, was said before
+    )  # arrives last, but has an earlier time
     (found,) = decision_log.logged_verdicts(store)
     assert [(each.author, each.fields["note"]) for each in found.entries] == [("Ada", "first"), ("Ada", "between"), ("Grace", "second")]
     assert found.fields["note"] == "second" and found.fields["severity"] == "high" and found.fields["source"] == "label"

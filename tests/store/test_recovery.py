@@ -1,4 +1,5 @@
-"""Damaged and missing files of a store are set aside, what landing keeps is loaded again, and the log of repairs says what is gone."""
+"""Damaged and missing files of a store are set aside, segments kept in landing are loaded again, and the log of repairs names the missing
+records."""
 
 import os
 import random

@@ -1,4 +1,5 @@
-"""Tests of the forms of a reference: CSV of any delimiter, JSON lines, compressed, damaged; what is told of personal data; sensitive columns."""
+"""Tests of the forms of a reference: CSV with any delimiter, JSON lines, compressed, damaged; hints about personal data; sensitive
+columns."""
 
 import json
 from dataclasses import replace

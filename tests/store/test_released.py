@@ -1,4 +1,4 @@
-"""The store of every released version opens with today's code, and tells what its own version stored."""
+"""The store of every released version opens with today's code and gives the data that its own version stored."""
 
 import json
 import tarfile

@@ -1,4 +1,4 @@
-"""What is kept no longer goes, its counts stay, and it is not counted twice when it arrives again."""
+"""Expired rows are removed, their counts stay, and rows that arrive again are not counted twice."""
 
 import json
 from datetime import UTC, datetime

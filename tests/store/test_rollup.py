@@ -54,7 +54,7 @@ def instant(moment):
 
 
 def history(task, seed, predictions=40):
-    """Random records of one model: predictions, late, early, repeated and revised labels, in order of nothing."""
+    """Random records of one model: predictions, late, early, repeated and revised labels, in random order."""
     pick = random.Random(seed)
     some = lambda most: timedelta(seconds=pick.randrange(int(most * 3600)))
     records = []
