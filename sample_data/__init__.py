@@ -1,1 +1,1 @@
-"""How was the sample fleet made: which real data, which real models, what went through the product's own logger?"""
+"""The scripts that make the sample fleet: real data, real models, and records from the product's own logger."""

@@ -1,4 +1,4 @@
-"""What does `audit-data` find in the references of two models, against rows that they serve later?
+"""Audits by `audit-data` of the references of two models, with rows that they serve later.
 
 The product's own commands `register` and `audit-data` audit the shipped references with rows of their first weeks in production as held-out rows, in a home
 that is removed afterwards. Seeds are fixed: the audits repeat exactly.

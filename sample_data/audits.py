@@ -1,10 +1,11 @@
-"""How do the audits of the sample fleet come about? `python -m sample_data.audits --home HOME`
+"""Make the audits of the sample fleet. `python -m sample_data.audits --home HOME`
 
-Audits run for real on the shipped model files, against a home that holds the demo. Only their dates are moved: each one lies so many days before the
-model's last served day, and `made_at` in its results says when it ran. The references of the LightGBM models are rows that the shipped model was
+Audits run for real on the shipped model files, against a home that holds the demo. Only their dates are moved: each audit is dated a fixed
+number of days before the model's last served day, and `made_at` in its results says when it ran. The references of the LightGBM models are
+rows that the shipped model was
 fitted on (training.py), as is that of the sentiment model, so membership and leakage are audited with `in_sample`. Version 2 of employment has
 learned canaries (canaries.py), version 1 has not. The newest audit of robustness of employment has an attacker who pays more for some
-features and may raise schooling alone, as the settings state since then, and counts the slices of SLICES as well.
+features and may only raise schooling, as the settings state since then. It also counts the slices of SLICES.
 """
 
 import argparse
@@ -44,7 +45,7 @@ SLICES = {("employment", "1", "robustness", 2): ("MAR=married&SEX=female", "RELP
 
 
 def dated(record: dict[str, Any], last: datetime, days_before: int) -> dict[str, Any]:
-    """A record moved to so many days before the last served day; `made_at` keeps when it ran."""
+    """A record moved to the given number of days before the last served day; `made_at` keeps when it ran."""
     made, until = (datetime.fromisoformat(record[name]) for name in ("at", "expires"))
     at = aware_utc(last).replace(hour=6, minute=0, second=0, microsecond=0) - timedelta(days=days_before)
     results = {**record["results"], "made_at": record["at"]}

@@ -1,4 +1,4 @@
-"""How do the audits of augmentations of the sample fleet come about? `python sample_data/augmentation.py`
+"""Make the audits of augmentations of the sample fleet. `python sample_data/augmentation.py`
 
 Two augmentations of texts, two of table rows and one of a regression are run for real, with several seeds each, on the rows that the fleet
 ships: trainings with and without on the same rows, judged on the same validation rows. None of the shipped models was trained with one; the audits say so.
@@ -43,7 +43,7 @@ def without_some_words(text: str, rng: np.random.Generator) -> str:
 
 
 def without_negations(text: str, rng: np.random.Generator) -> str:
-    """The text without not, never, n't and their like: what a careless cleaning of stop words does."""
+    """The text without "not", "never", "n't" and the like, as after a careless removal of stop words."""
     return re.sub(NEGATION, " ", text)
 
 
@@ -54,13 +54,13 @@ def noisy_ages(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def mixed_households(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The people with the place in the household, the disability and the parents of somebody else, each column drawn for itself."""
+    """The people with the place in the household, the disability and the parents of other people, each column drawn separately."""
     drawn = {name: people[name].to_numpy()[rng.permutation(len(people))] for name in ("RELP", "DIS", "ESP")}
     return people.assign(**drawn)
 
 
 def noisy_weather(flights: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The flights with a weather that is off by what an hour changes: temperature, humidity, wind, pressure and visibility."""
+    """The flights with weather that is changed by the variation of an hour: temperature, humidity, wind, pressure and visibility."""
     off = {
         "temperature_f": 2.0,
         "dew_point_f": 2.0,

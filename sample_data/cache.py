@@ -4,9 +4,10 @@ Everything here is run for real. The trace is the order in which flights-delay w
 record of its route (carrier, origin, destination), which a cache of 120 places holds. A miss costs as many rows as the route has earlier
 flights. The old rule admits every route (LRU). The model, a small gradient boosting fitted on the requests before the last five weeks,
 predicts whether a route is asked for again soon, and admits only then. A twin of the cache follows the old rule all the time, so that each
-decision has both outcomes. With each decision stands what its next request is expected to cost, and between which costs with a chance of
-90 %: both from how often like decisions missed before. Invented are the cache itself, the stretches that the old rule steers (every fifth
-hour, so that both see each hour of the day alike), and a drill of the kill switch on 18 December. Decisions repeat exactly under the same versions of LightGBM and numpy.
+decision has both outcomes. Each decision holds the expected cost of the next request and its 90 % interval, both from the miss rate of
+earlier similar decisions. Three things are invented: the cache itself, the hours that the old rule steers (every fifth, so that both see
+each hour of the day equally often), and a drill of the kill switch on 18 December. Decisions repeat exactly under the same versions of
+LightGBM and numpy.
 """
 
 from collections import OrderedDict
@@ -66,7 +67,7 @@ def requests(folder: Path) -> pd.DataFrame:
 
 
 def history_features(trace: pd.DataFrame, rows: dict[str, int]) -> tuple[pd.DataFrame, np.ndarray]:
-    """What is known at each request, and the number of requests until its route is asked for again (infinite where it is not)."""
+    """The known facts at each request, and the number of requests until its route is requested again (infinite if never)."""
     place = pd.Series(np.arange(len(trace)))
     by = place.groupby(trace["route"])
     gap = by.diff()
@@ -138,7 +139,7 @@ def replayed(trace: pd.DataFrame, soon: np.ndarray, cost: np.ndarray, threshold:
 
 
 def next_place(routes: Sequence[str]) -> np.ndarray:
-    """The place of the next request for the same route; -1 where there is none."""
+    """The index of the next request for the same route; -1 if there is none."""
     found = np.full(len(routes), -1)
     last: dict[str, int] = {}
     for index in range(len(routes) - 1, -1, -1):
@@ -148,7 +149,7 @@ def next_place(routes: Sequence[str]) -> np.ndarray:
 
 
 def miss_rate(run: pd.DataFrame, soon: np.ndarray, following: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """How often the next request for a route missed after like decisions.
+    """The share of misses at the next request for a route after similar decisions.
 
     known: requests whose outcome the model may learn from.
     """
@@ -169,7 +170,7 @@ def cost_interval(rate: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def make(out: Path) -> dict[str, Any]:
-    """Write both files, and return what the replay cost."""
+    """Write both files, and return the cost of the replay."""
     trace = requests(out)
     begins = trace["at"].max().normalize() + pd.Timedelta(days=1) - pd.Timedelta(days=DAYS)
     start = int((trace["at"] < begins).sum())

@@ -66,7 +66,7 @@ WHEN = ("yesterday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Sa
 
 @dataclass(frozen=True)
 class Route:
-    """A use of a model. a_day: calls of a usual day. asked, answered: median tokens. ms: milliseconds of a call and of a token."""
+    """A use of a model. a_day: calls per usual day. asked, answered: median tokens. ms: milliseconds of a call and of a token."""
 
     service: str
     model: str
@@ -85,7 +85,7 @@ ROUTES = (
 
 
 class Spans:
-    """The spans of the application, as OTLP carries them, and what people said of its answers."""
+    """The spans of the application in OTLP form, and people's feedback on its answers."""
 
     def __init__(self) -> None:
         self.rng = np.random.default_rng(SEED)
@@ -114,7 +114,7 @@ class Spans:
         return at + timedelta(milliseconds=ms + 2)
 
     def call(self, route: Route, trace: str, at: datetime, topic: str, text: str, finish: str = "stop") -> datetime:
-        """Add a call of a model and what somebody said of its answer; returns its end."""
+        """Add a call of a model with feedback on its answer; returns its end."""
         rng = self.rng
         new = route.model == SMALL and at >= CHANGED_FROM
         moved = new and route.service == SUMMARIES
@@ -124,7 +124,7 @@ class Spans:
         answered = max(int(usual * rng.lognormal(0, 0.15 if refuses else 0.5)), 4)
         luck = rng.random()
         failed = "rate_limit_exceeded" if luck < ERRORS else "timeout" if luck < ERRORS + TIMEOUTS else None
-        # The new version is faster a token, so that a call takes as long as before.
+        # The new version is faster per token, so a call takes as long as before.
         ms = (route.ms[0] + route.ms[1] * answered / (LONGER if moved and not refuses else 1)) * float(rng.lognormal(0, 0.2))
         ms = {"rate_limit_exceeded": 35.0, "timeout": 30_000.0}.get(failed or "", ms)
         stated: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": route.model}

@@ -1,7 +1,7 @@
-"""How does the version of employment come about that was trained with canaries? `python -m sample_data.canaries --home HOME`
+"""Make the version of employment that is trained with canaries. `python -m sample_data.canaries --home HOME`
 
 The product draws canary rows from the reference of version 1 in a home that holds the demo, and they are noted as `exports canaries` does. Version 2
-is trained for real on people of 2015 and on each canary once, overfitted on purpose, so that its audit shows what memory looks like. It was never
+is trained for real on people of 2015 and on each canary once, overfitted on purpose, so that its audit shows memorisation. It was never
 deployed: it answers in the environment `validation` the people of two weeks of December 2018, under the ids of version 1's requests.
 """
 

@@ -1,8 +1,8 @@
-"""How does the second version of flights-late come about? `python sample_data/challenger.py`
+"""Make the second version of flights-late. `python sample_data/challenger.py`
 
 It is trained for real, on the flights of January to May 2013, and answers in the environment `shadow` the real flights of two
 stretches of two weeks: the last of June and the last of December. It answers under the ids of version 1, so that both are compared
-on the same rows. Its reference is cross-fitted as that of version 1 is, from every sixth flight. Labels are those of version 1's
+on the same rows. Its reference is cross-fitted like that of version 1, from every sixth flight. Labels are those of version 1's
 requests: a label counts for each prediction of its id.
 """
 

@@ -1,7 +1,8 @@
-"""Who asked flights-late in December, and what did people do with its answers? `python sample_data/clients.py`
+"""The clients of flights-late in December, and people's actions on its answers. `python sample_data/clients.py`
 
-Simulated, all of it: twelve invented clients, one of them for each request from 1 December on (`subject`), and what its people then took the
-flight for (`action`, a class). They are right more often than the model where they override it. A thirteenth client searches the decision
+Simulated, all of it: twelve invented clients, one of them for each request from 1 December on (`subject`), and the class on which its
+people then acted (`action`). If they override the model, they are right more often than the model. A thirteenth client searches the
+decision
 boundary in the last week (clients.predictions.parquet): it asks about copies of eight real flights again and again, with slightly other
 weather. The shipped model answers them; no such flight exists, so they have no label.
 """

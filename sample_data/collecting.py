@@ -1,8 +1,8 @@
-"""How do the records that the `Logger` wrote become the small files that ship?
+"""Turn the records that the `Logger` wrote into the small shipped files.
 
-The landing segments are read back line by line, so what ships is what was logged. A Parquet file holds one kind, with a column a field and a
-column a feature (contract section 2), in the order of time; where rows are alike (flights of one airport share its weather), those of a month are
-put together by that. Each column has the encoding that made it smallest, nothing is rounded and nothing left out.
+The landing segments are read back line by line, so what ships is what was logged. A Parquet file holds one kind, with one column per field
+and per feature (contract section 2), in the order of time. If rows are alike (flights of one airport share its weather), similar rows of a
+month are put together. Each column has the encoding that made it smallest, nothing is rounded and nothing left out.
 """
 
 import io

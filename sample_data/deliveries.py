@@ -1,8 +1,9 @@
-"""What did the weather stations at the three airports deliver, day by day of 2013?
+"""The deliveries of the weather stations at the three airports, by day of 2013.
 
-The features of a flight come from hourly observations. A batch is one station's day, in the time of New York, closed at midnight: how many of its hours
-came, from when to when, and what they say. Hours that the source lacks are missing here too, and a day without any hour has no batch. No row of the
-source is turned away, so nothing is said of rejected rows.
+The features of a flight come from hourly observations. A batch is one station's day, in the time of New York, closed at midnight: the
+number of hours that arrived, their first and last time, and their statistics. Hours that the source lacks are missing here too, and a day
+without any hour has no batch. No row of the
+source is turned away, so no number of rejected rows is logged.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What must a reader of the fleet be told: each model's settings, and which file holds what?
+"""Write the description of the fleet: each model's settings, and the content of each file.
 
 Both are TOML files that the product reads: the settings of a model (contract section 3, `--settings`), and fleet.toml, from which the `demo`
 command registers the models and loads the files. So the product names no model of the fleet.

@@ -1,7 +1,7 @@
-"""What do devices of flights-late answer to requests that the server answered as well? `python sample_data/device_answers.py`
+"""Answers of devices of flights-late to requests that the server answered too. `python sample_data/device_answers.py`
 
-The answers are real: those of the shipped trees with leaves in int8, each request by itself. Which device of ring 0 was asked is
-SIMULATED, and each record says so (`device_source`): one whose next report (`edge.py`) reaches back to the request. `compared` and
+The answers are real: those of the shipped trees with leaves in int8, each request by itself. The device of ring 0 is SIMULATED, and each
+record says so (`device_source`): a device whose next report (`edge.py`) covers the request. `compared` and
 `agreed` of the reports of ring 0 on version `1 int8` are those of the rows.
 """
 

@@ -1,4 +1,4 @@
-"""How do data-parallel training runs come about? `python sample_data/distributed.py`, or with `--only scaling` the second kind alone
+"""Make data-parallel training runs. `python sample_data/distributed.py`, or with `--only scaling` the second kind alone
 
 A small neural network (numpy, one hidden layer) learns on the fleet's own flights whether they land late, data-parallel: each of four processes
 holds a quarter of the rows, computes the gradient of its own batch, and all of them average their gradients in shared memory before each step.
@@ -11,8 +11,8 @@ compressed text, and waiting is logged as a phase of its own (`sync`), since pro
 the same time otherwise.
 
 Three more jobs do the same work with 1, 2 and 4 processes, none of which is slowed: the batch of a step is split among them. They state the
-operations and the bytes of a step, counted from the code of `gradient`, and what one core can do, measured before. Each is run TRIES times in
-turn, and the fastest is kept: what else the machine does makes a run slower, never faster.
+operations and the bytes of a step, counted from the code of `gradient`, and what one core can do, measured before. Each is run TRIES times
+in turn, and the fastest is kept, because other work on the machine only makes a run slower.
 
 The work is real and so are its times; nothing is made up. Times are measured anew by each run, the losses repeat exactly
 under one numpy.

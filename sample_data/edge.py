@@ -1,4 +1,4 @@
-"""How do the reports of devices come about? `device_answers.py` counts the rows of ring 0 and writes them.
+"""Make the reports of devices. `device_answers.py` counts the rows of ring 0 and writes them.
 
 They are SIMULATED, and each says so (`source`): 300 devices in three classes that serve flights-late over five weeks of December 2013. Version `1 int8`
 reaches ring after ring in the last twelve days. Two things go wrong in the last week: version `1 int8` crashes on firmware 5.3, which only

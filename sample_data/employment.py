@@ -1,4 +1,4 @@
-"""Who of the people asked by the American Community Survey in Massachusetts is employed, year after year?
+"""Employment of the people asked by the American Community Survey in Massachusetts, by year.
 
 Only the year of an answer is published. The days are assigned: within its year the rows stand in the order of a hash of the row's number, at
 equal distances, so that every week of a year holds equally many and weeks of one year are exchangeable. Nothing can be learned from the order

@@ -1,4 +1,4 @@
-"""How is the energy of serving measured that the sample fleet brings? `python sample_data/energy.py`, where OBSERVABILITY_HOME holds the fleet.
+"""Measure the energy of serving for the sample fleet. `python sample_data/energy.py`, where OBSERVABILITY_HOME holds the fleet.
 
 Each record is a real run of `observability energy measure` on the machine that wrote the file: processor time of the shipped model file, of
 half of its trees and of a small network in fp32 and int8, in batches of four sizes. Joules are that time times 4 W a busy core, within 2 to

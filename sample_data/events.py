@@ -1,7 +1,7 @@
-"""Which events stand beside the predictions: when a model began to serve, and which days were public holidays?
+"""Events beside the predictions: the start of serving of each model, and public holidays.
 
 A deployment is the instant at which the fleet's own model starts to serve, on the fleet's clock. Holidays of the United States are computed
-from their rules (5 U.S.C. 6103). Nothing else is known to the sources, so nothing else is said.
+from their rules (5 U.S.C. 6103). The sources hold no other events, so none are logged.
 """
 
 from datetime import date, datetime, timedelta

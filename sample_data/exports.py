@@ -1,8 +1,8 @@
-"""How do the exports of the sample fleet come about? `python sample_data/exports.py`
+"""Make the exports of the sample fleet. `python sample_data/exports.py`
 
 The tables, the noise and the training are real, on the rows of the fleet: people with generalised columns and their k, weekly counts of flights
 with Gaussian noise that is drawn and added, and a logistic regression trained with clipped and noised gradients (DP-SGD), whose accuracy stands
-beside that without noise. Recipients, contracts, enclaves and dates are invented, and nothing left. Everything is drawn with one seed.
+beside that without noise. Recipients, contracts, enclaves and dates are invented, and no data were sent. Everything is drawn with one seed.
 """
 
 import base64
@@ -33,7 +33,7 @@ CHECKS = ("contract", "region", "encrypted transfer", "encrypted storage", "dele
 
 
 def export(day: float, recipient: str, dataset: str, text: str, **fields: Any) -> dict[str, Any]:
-    """An export so many days after the first one."""
+    """An export the given number of days after the first one."""
     at = (FIRST + timedelta(days=day)).isoformat()
     return {
         "kind": "event",
@@ -48,7 +48,7 @@ def export(day: float, recipient: str, dataset: str, text: str, **fields: Any) -
 
 
 def level(day: float, recipient: str, dataset: str, statement: str, **stated: Any) -> dict[str, Any]:
-    """What the owner allows a recipient."""
+    """The owner's limits for a recipient."""
     at = (FIRST + timedelta(days=day)).isoformat()
     name = f"sample-{recipient}-{dataset}".replace(" ", "-")
     about = {"kind": "decision", "decision": name, "at": at, "received_at": at, "author": "data protection officer", "statement": statement}
@@ -87,7 +87,7 @@ def flight_counts(folder: Path, rng: np.random.Generator) -> Iterator[dict[str, 
     for week in range(WEEKS):
         end = last - timedelta(days=7 * (WEEKS - 1 - week))
         inside = flights[(flights["at"] >= end - timedelta(days=7)) & (flights["at"] < end)]
-        counts = inside["carrier"].value_counts().reindex(carriers, fill_value=0)  # which carriers flew is not told either
+        counts = inside["carrier"].value_counts().reindex(carriers, fill_value=0)  # the list of carriers that flew is hidden too
         released = {str(name): round(float(count + rng.normal(0, COUNTED_NOISE)), 1) for name, count in counts.items()}
         yield export(
             5 + 7 * week, "city open data", "weekly flights", f"Flights by carrier, week to {end:%Y-%m-%d}, with noise", rows=len(released),

@@ -1,4 +1,4 @@
-"""How does the whole fleet come about: read, train, serve, collect, describe?"""
+"""Make the whole fleet: read, train, serve, collect, describe."""
 
 import argparse
 import tempfile

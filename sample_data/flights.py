@@ -1,4 +1,4 @@
-"""What is known of a flight out of New York an hour before it is to leave, and how late does it land?
+"""The known facts about a flight out of New York an hour before departure, and its delay at arrival.
 
 Every feature is known at the moment of the prediction, 60 minutes before the scheduled departure: the published schedule, and the weather at
 the airport in the last full hour before that moment. The delay at departure is not known then, and is no feature. The label arrives with the

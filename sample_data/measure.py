@@ -1,6 +1,6 @@
-"""What do the shipped files say about the models, by scikit-learn? `python sample_data/measure.py` prints the tables of the README.
+"""Figures about the models from the shipped files, by scikit-learn. `python sample_data/measure.py` prints the tables of the README.
 
-Reads the Parquet files only; the product is not involved, so these figures are another road to what its pages show.
+Reads the Parquet files only; the product is not involved, so these figures are an independent check of its pages.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""What did five weekly reviews of the flight models freeze, and what was said and agreed in them?
+"""Five weekly reviews of the flight models: the frozen weeks, and the entries and agreements of the meetings.
 
 The weeks are frozen by the product itself, each on the Monday after it, one after the other, so that a week knows what was agreed before it.
-The people, their words, their actions and when they looked at an alert are invented. What they say is about a finding; it is recorded for the item
-of the agenda that is led by this finding or else holds it, so a week in which nothing on the agenda holds it ends this script with a message.
+The people, their words, their actions and when they looked at an alert are invented. Each remark is about a finding. It is recorded for the
+item of the agenda that this finding leads, else for the first item that holds it. If no item holds it, this script ends with a message.
 """
 
 import argparse
@@ -33,7 +33,7 @@ FAR = "flights-delay:trust/live_guard/model/far_request_share/"
 
 @dataclass(frozen=True)
 class Said:
-    """What was said at a meeting. about: a finding, as the id of the incident that it leads, or `action:` and an id. action: the id of the
+    """A remark at a meeting. about: a finding, as the id of the incident that it leads, or `action:` and an id. action: the id of the
     action that was agreed.
     """
 

@@ -1,4 +1,4 @@
-"""Which predictions were expected of each airport's day at the end of 2013? `python sample_data/nightly.py`
+"""The expected predictions of each airport's day at the end of 2013. `python sample_data/nightly.py`
 
 The model of delays serves in batches: an airport's day, in the time of New York. For the last four weeks, a record of kind
 `expected_batch` declares how many rows the batch should have (as many as were served), and that it is due an hour after midnight. One

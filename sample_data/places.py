@@ -1,4 +1,4 @@
-"""How do the reports of places that store data come about? `python sample_data/places.py`
+"""Make the reports of places that store data. `python sample_data/places.py`
 
 They are SIMULATED, and each says so (`source`): three places over nine weeks to the end of 2013. In the last days the bucket with texts of
 requests grows several times as fast, and its removal stopped; the disk with features is nearly full, and none of its backups was tested.

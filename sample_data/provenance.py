@@ -1,4 +1,4 @@
-"""Which rows were the models trained on, and which rules of this folder's code took or changed rows on the way?
+"""The training rows of the models, and the rules in this folder's code that dropped or changed rows.
 
 A dataset is the training rows of a model as they were known when it began to serve; its checksum is of their content. A cleaning is one rule as the code
 applies it, counted where it is applied: on the training rows of flights once; on the flights that are served week by week, a day after the week ended, when

@@ -1,8 +1,8 @@
-"""How does the pruned twin of flights-late come about? `python sample_data/pruned.py`
+"""Make the pruned twin of flights-late. `python sample_data/pruned.py`
 
 It is the first quarter of the trees of the shipped file of version 1, the form that `observability trade-offs` names so, and answers in the environment
-`shadow` the real flights of 18 to 31 December, under the ids of version 1, each request by itself. So whoever thinks of a smaller file sees what
-it changes: Model selection, Compare and Trade-offs show it. Its reference is a part of that of version 1, scored by pruned models that were fitted without
+`shadow` the real flights of 18 to 31 December, under the ids of version 1, each request by itself. Model selection, Compare and Trade-offs
+then show the effects of a smaller file. Its reference is a part of that of version 1, scored by pruned models that were fitted without
 the fold of the row.
 """
 

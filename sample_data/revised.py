@@ -1,4 +1,4 @@
-"""What changed from one version of a dataset to the next? `python sample_data/revised.py`
+"""The changes from one version of a dataset to the next. `python sample_data/revised.py`
 
 The first version holds the rows of the reference of flights-late; the second is made of them as a team would revise it: a calm has no direction (the source
 says 0 degrees, which is north), flights without any weather are left out, and those of April and May are added from the reference of the second

@@ -1,4 +1,4 @@
-"""How do the hourly carbon intensities and the sweep of a power cap come about? `python sample_data/savings.py`
+"""Make the hourly carbon intensities and the sweep of a power cap. `python sample_data/savings.py`
 
 They are SIMULATED, and each record says so (`simulated`). Intensities: a grid with much wind at night and much load in the evening, over five weeks. The
 sweep: runs of an invented processor under five caps, four seeds each, that learn nothing. Everything is drawn with one seed.

@@ -1,4 +1,4 @@
-"""How do the batches of the apron sensors come about? `python sample_data/sensors.py`
+"""Make the batches of the apron sensors. `python sample_data/sensors.py`
 
 They are SIMULATED, and the name of their source says so: eight sensors on the apron of JFK over the last quarter of 2013. Day and season are those
 of the real weather there, what a sensor adds to it is drawn with one seed. Four faults are planted, each in one sensor: its humidity is saturated

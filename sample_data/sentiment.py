@@ -1,4 +1,4 @@
-"""Is a short text negative, neutral or positive, as people rate it, and who rated how?
+"""The class of short texts (negative, neutral, positive) by people's ratings, and the model of it.
 
 4,200 texts like those of Twitter with the ratings of at least 20 people each, from -4 to 4. The class is the mean rating, rounded to the nearest
 point of the scale: negative to -0.5, positive from 0.5, neutral between, where 0 is nearest. How far the raters disagree (the standard deviation)

@@ -1,4 +1,4 @@
-"""What does a service do with the trained model, one request at a time, and what does it log?
+"""Serve a trained model, one request at a time, and log each prediction.
 
 Two worker processes each load the model's file, as a service would, and score their half of the requests one row at a time. The latency is
 the wall time of that one call: from the request as it came (features; a text) to the score. Each prediction goes through the product's `Logger`
@@ -106,14 +106,15 @@ def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: P
 
 
 def beside(spec: Spec, fold: int, request: object) -> dict[str, Any]:
-    """The environment where it is no production, and of a text itself: one that the shipped model has learned from is answered to validate."""
+    """The environment if it is not production, and a text itself. Texts that the shipped model has learned from get the environment
+    `validation`."""
     if spec.ending != "skops":
         return {"environment": spec.environment} if spec.environment else {}
     return {"text": request, "environment": "production" if fold == SHIPPED else "validation"}
 
 
 def requests(spec: Spec, table: pd.DataFrame) -> Iterator[Any]:
-    """The request of each row: its text, or its features as plain values; what was not observed is None."""
+    """The request of each row: its text, or its features as plain values; unobserved values are None."""
     if "text" in table:
         yield from table["text"].tolist()
         return

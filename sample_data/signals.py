@@ -1,4 +1,4 @@
-"""What do gradients, updates and units of a training look like, and what becomes of them in an accident? `python sample_data/signals.py`
+"""Gradients, updates and units of a training, without and with an accident. `python sample_data/signals.py`
 
 A network (numpy, two hidden layers of rectified units) learns on the fleet's own flights whether they land late, twice with the same seed. One run
 ends as it began. In the other the learning rate is multiplied by TOO_MUCH from step ACCIDENT on, on purpose: the run is named for it and its parameters
@@ -139,7 +139,7 @@ def train(training: Training, home: Path, folder: Path) -> None:
 
 
 def logged_records(training: Training, folder: Path) -> list[dict[str, Any]]:
-    """Trains, and gives what was logged in the order of time: of a process the machine and its number are not told."""
+    """Trains, and gives what was logged in the order of time: without the machine and the number of the process."""
     from sample_data.collecting import logged
 
     with tempfile.TemporaryDirectory(prefix="sample-signals-") as home:

@@ -1,4 +1,4 @@
-"""Which audits did a risk owner accept? `python -m sample_data.signed`
+"""The audit that a risk owner accepted. `python -m sample_data.signed`
 
 The record is one of the kind `signature`, as the form of the page *Audits* saves it. The person is invented, the words and the day as well; the
 figure that is accepted is that of the real audit.

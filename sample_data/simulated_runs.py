@@ -1,4 +1,4 @@
-"""What does a training on 64 processes look like, and one on four accelerators of which one is hot? `python sample_data/simulated_runs.py`
+"""Make a training on 64 processes, and one on four accelerators of which one is hot. `python sample_data/simulated_runs.py`
 
 Both runs are SIMULATED: their names, their parameters and each of their records say so, no device or host exists, and nothing was learned. In the
 first, eight hosts of eight ranks average their gradients in each step; the communication of one rank takes longer, so that all others wait
@@ -44,7 +44,7 @@ def rank_phases() -> dict[str, np.ndarray[Any, Any]]:
 
 
 def falling_loss(steps: int) -> list[float]:
-    """A loss that falls without noise: nobody is to take it for that of a training."""
+    """A loss that falls without noise, so that nobody mistakes it for a real loss."""
     return np.round(0.69 * np.exp(-np.arange(1, steps + 1) / 25) + 0.45, 4).tolist()
 
 

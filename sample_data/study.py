@@ -1,4 +1,4 @@
-"""How does the study of the fleet's flights-late come about? `python sample_data/study.py`, with Optuna installed.
+"""Make the study of the fleet's flights-late. `python sample_data/study.py`, with Optuna installed.
 
 Optuna's TPE sampler tries settings of LightGBM on the fleet's own reference rows (the first two months and a half to fit, the rest to
 judge), and its median pruner gives trials up early. Then the setting that the fleet uses is fitted with twenty seeds, and the best setting

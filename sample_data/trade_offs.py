@@ -1,4 +1,4 @@
-"""How are the audits of forms made that the sample fleet brings? `python -m sample_data.trade_offs --home HOME`
+"""Make the audits of forms of the sample fleet. `python -m sample_data.trade_offs --home HOME`
 
 Each audit is a real run of `observability trade-offs` on the machine that wrote the file, on predictions of the fleet: the shipped model file
 with fewer trees and more threads, and a small network in fp32, fp16, bf16 and int8. CUDA is asked for too, where there is none, so that the silent

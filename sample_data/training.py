@@ -1,6 +1,5 @@
-"""How is a model of the fleet fitted, what does it score on rows it was not fitted on, and which features does it lean on?
-
-Six runs a model, each under the product's own `track_run`: five that leave one fold out, whose scores of that fold are the reference, and one on
+"""Fit a model of the fleet, score rows that it was not fitted on, and compute the importance of its features. Six runs per model, each
+under the product's own `track_run`: five that leave one fold out, whose scores of that fold are the reference, and one on
 all rows, which is the model that serves. The same seeds give the same model.
 """
 
@@ -71,7 +70,7 @@ def model_input(spec: Spec, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def tracked(spec: Spec, log: Logger, part: str, rows: int, version: str | None = None) -> TrackedRun:
-    """A run under the product's `track_run`, with its own name and what it was given."""
+    """A run under the product's `track_run`, with its own name and parameters."""
     return track_run(
         model=spec.name,
         version=version,

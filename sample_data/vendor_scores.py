@@ -1,8 +1,8 @@
 """Forty nights of the same invented vendor, asked for a score: answers that are numbers. `python sample_data/vendor_scores.py`
 
 The questions are those of vendor.py. The score is the probability of `positive` less that of `negative` by the fleet's own sentiment model, with a little noise
-each night. From night 33 on all scores are a little higher; the declared version stays. The known answer of a text is what people said of it: the mean
-of their ratings from -4 to 4, divided by 4. All but the texts and these ratings is simulated, and each record says so.
+each night. From night 33 on all scores are a little higher; the declared version stays. The known answer of a text is the mean of people's
+ratings from -4 to 4, divided by 4. All but the texts and these ratings is simulated, and each record says so.
 """
 
 import sys

@@ -46,7 +46,7 @@ def told_words(text: str) -> tuple[str, str]:
 
 
 def reply(text: str, named: str, wording: int) -> str:
-    """What the vendor answers."""
+    """The vendor's answer."""
     first, second = told_words(text)
     return WORDINGS[wording].format(named=named, first=first, second=second)
 

@@ -1,4 +1,4 @@
-"""The start of the container leaves what an owner changed."""
+"""The start of the container keeps an owner's changes."""
 
 import os
 import re

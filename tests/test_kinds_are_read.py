@@ -1,6 +1,6 @@
-"""Is every kind of record read somewhere: does what only it says stand on a page?
+"""Every kind of record is read: its unique content stands on a page.
 
-One record of each kind is loaded, each with a mark that stands nowhere else, and the page that it is for is opened as a person opens it. A kind that is
+One record of each kind is loaded, each with a unique mark, and its page is opened as a person opens it. A kind that is
 added to `KINDS` without a page fails here.
 """
 

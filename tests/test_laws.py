@@ -1,6 +1,5 @@
-"""Does every analyzer keep the ten laws of docs/architecture.md? Nothing here knows an analyzer: what `discover` finds is held to them.
-
-Two real stores are asked: one with everything that makes counting hard (tests/support/engine_world.py), one of a live model with five weeks of
+"""Every analyzer keeps the ten laws of docs/architecture.md. No analyzer is named here: every analyzer that `discover` finds is tested. Two
+real stores are used: one with every difficulty of counting (tests/support/engine_world.py), one of a live model with five weeks of
 past and faults in the last (tests/support/live_world.py). Each law is then shown to catch an analyzer that breaks it (tests/support/analyzers_broken.py).
 """
 
@@ -143,7 +142,7 @@ def fitting(analyzer: Analyzer, cases: list[Case]) -> list[Case]:
 
 
 def said(analyzer: Analyzer, frames: Frames, context: Context) -> list[Finding]:
-    """The findings, in an order that says nothing."""
+    """The findings, in a fixed order without meaning."""
     return sorted(analyzer.analyze(frames, context), key=lambda each: (each.subject, each.metric, each.id))
 
 
@@ -171,7 +170,7 @@ def same(a: Any, b: Any, where: str) -> None:
 
 
 def law_1(analyzer: Analyzer, case: Case) -> None:
-    """An empty window gives only `unknown`. An exempt analyzer may say that what the past had is missing, and nothing where there is no past."""
+    """An empty window gives only `unknown`. An exempt analyzer may report that data of the past are missing, and nothing without a past."""
     context = replace(case.context, counters={})
     asks = analyzer.needs(context)
     emptied = {name: frame.iloc[:0] if asks[name].span == "current" else frame for name, frame in case.frames(analyzer).items()}
@@ -324,7 +323,7 @@ def law_9(analyzer: Analyzer, case: Case) -> None:
 
 
 def beside(case: Case, *analyzers: Analyzer) -> list[Finding]:
-    """What `run` says with these analyzers and no other."""
+    """The findings of `run` with only these analyzers."""
     window = replace(case.context.window, version=case.context.version.name)
     with mock.patch.object(check, "discover", lambda: analyzers), mock.patch.object(analyzer_runs.LOG, "exception"):
         if case.context.model is EVERY_MODEL:
@@ -415,7 +414,8 @@ def shared_out(cases: list[Case], number: int) -> list[Case]:
 
 
 def broken_only_where_declared(analyzer: Analyzer, number: int) -> contextlib.AbstractContextManager[object]:
-    """A law that an analyzer declares an exception to must be broken by it, else the declaration is in vain. Law 1 knows its exceptions itself."""
+    """An analyzer must break each law to which it declares an exception, otherwise the declaration is useless. Law 1 handles its exceptions
+    itself."""
     return pytest.raises(AssertionError) if number in analyzer.exceptions - {1} else contextlib.nullcontext()
 
 
@@ -451,7 +451,7 @@ def test_law_10_catches_who_breaks_it(live_store: DuckStore, early_store: DuckSt
 
 
 def test_the_broken_ones_break_no_other_law_by_chance(cases: list[Case]) -> None:
-    """What is caught is the break itself: the analyzer that breaks one law keeps the law before it, where the two can be separated."""
+    """Each test catches only its own law: the analyzer that breaks a law keeps the law before it, if the two can be separated."""
     for number, other in itertools.pairwise((1, 2, 5, 6)):
         LAWS[number](BROKEN[other], cases[0])
 

@@ -158,7 +158,7 @@ def test_no_one_asks_which_engine_it_has() -> None:
 
 
 def test_no_test_imports_another_test() -> None:
-    """What two tests need stands in conftest.py or tests/support."""
+    """Helpers that two tests need stand in conftest.py or tests/support."""
     files = [path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts]
     found = [
         path.name for path in files if re.search(r"^\s*(from|import) [\w.]*\btest_\w+", path.read_text(encoding="utf-8"), re.MULTILINE)

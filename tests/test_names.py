@@ -32,7 +32,7 @@ def test_pages_stand_in_known_sections_under_one_name_each() -> None:
 
 
 def bare_names(path: Path) -> list[str]:
-    """What is public in a module and has no docstring, and the module itself if it has none."""
+    """Public objects of a module without a docstring, and the module itself if it has none."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     bare = [] if ast.get_docstring(tree) else ["the module"]
     for node in tree.body:

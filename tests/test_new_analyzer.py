@@ -39,7 +39,8 @@ WITHOUT_FAULT = {
 
 
 def missing_parts(name: str, metrics: Collection[str], proven: Collection[str] = ()) -> list[str]:
-    """What an analyzer still needs, one line to write each. name: `section/name`; metrics: metrics that its findings use; proven: those that its
+    """The missing parts of an analyzer, each with the line to write. name: `section/name`; metrics: metrics that its findings use; proven:
+    those that its
     `proofs` name.
     """
     section, _, stem = name.partition("/")

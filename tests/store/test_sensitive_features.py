@@ -40,7 +40,7 @@ def rows(n: int, seed: int) -> pd.DataFrame:
 
 
 def register(store: Database, **more: Any) -> tuple[str, ...]:
-    """Register the model with `sex` as sensitive; what was said."""
+    """Register the model with `sex` as sensitive. Returns the printed messages."""
     path = store.home / "reference.csv"
     rows(2000, 1).to_csv(path, index=False)
     request = RegistrationRequest("loan", "1", path, "binary", "label", ("score",), sensitive=("sex",), **more)
@@ -62,7 +62,7 @@ def serve(store: Database, part: str, n: int = 700, seed: int = 2, name: str = "
 
 
 def findings(store: Database) -> list[Any]:
-    """What a check of the week says."""
+    """The findings of a check of the week."""
     return list(check(store, model="loan", start=START, end=END, now=END).findings)
 
 

@@ -1,4 +1,4 @@
-"""Small unregistered models share tables, and every answer is the one that tables of their own give."""
+"""Small unregistered models share tables, and every answer equals that from separate tables."""
 
 import csv
 import re
@@ -72,7 +72,7 @@ def shared_rows(store):
 
 
 def seen(store, model):
-    """What people see of a model: its status, its views and its findings."""
+    """The visible results of a model: its status, its views and its findings."""
     left_out = ("bytes", "hours_since_last")
     status = next(each for each in store.status()["models"] if each["model"] == model)
     views = [sorted(map(rounded, store.query_views(f'FROM "{model}.{view}"').rows)) for view in ("predictions", "labels", "counts", "sums")]

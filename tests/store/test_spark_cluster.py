@@ -1,5 +1,5 @@
 """A standalone master with two workers on loopback counts the rollups of a lake as the store did, in tasks of both workers, one of which is
-killed on the way.
+killed meanwhile.
 
 The short form; tests/benchmarks/bench_lake.py --cluster has more rows, and kills the driver too.
 """
@@ -27,7 +27,7 @@ def kill_an_executor(cluster: StandaloneCluster, killed: list[int]) -> None:
     """Kills the first of two processes that run tasks, as soon as both do. killed: takes its number."""
     until = time.monotonic() + 300
     while len(found := cluster.executors()) < 2 and time.monotonic() < until:
-        time.sleep(0.05)  # between two looks
+        time.sleep(0.05)  # between two checks
     assert len(found) == 2, "both workers run tasks"
     os.kill(found[0], signal.SIGKILL)
     killed.append(found[0])

@@ -62,7 +62,7 @@ def test_a_short_run_is_read_whole_and_the_answer_is_in_order_of_time(steps: pd.
 
 
 def test_runs_share_the_records_that_are_read_whatever_newer_runs_logged(store: Database) -> None:
-    """The newest records of all were read, so that a run had none of its steps where newer ones had logged enough."""
+    """Regression: the newest records of all runs were read, so a run got no steps if newer runs had logged enough."""
     found = store.ask(replace(QUESTION, spread=10_000, rows=900), WINDOW)
     sizes, own = found.groupby("run").size(), found.groupby("run")["stride"].max()
     assert own.to_dict() == {"short": 1, "sparse": 2, "wide": 10} and sizes.to_dict() == {"short": 100, "sparse": 251, "wide": 404}

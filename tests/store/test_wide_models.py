@@ -1,4 +1,4 @@
-"""A model of many columns is registered, loaded and checked with work that grows with the columns, not with their square."""
+"""A model of many columns is registered, loaded and checked in time proportional to the columns, not to their square."""
 
 import resource
 import sys
@@ -99,7 +99,7 @@ def test_missing_columns_are_added_once_and_in_order():
 
 
 def work_of_a_check(store, model):
-    """Calls of a check of what counts answer, and its findings."""
+    """The number of calls in a check from counts, and its findings."""
     asked = {"model": model, "start": END - timedelta(days=7), "end": END, "now": END, "with_records": False, "reads": "counts"}
     calls = 0
 

@@ -1,4 +1,4 @@
-"""Small worlds for the tests of analyzers: raw rows in, the frames and the context that an analyzer gets out.
+"""Small worlds for the tests of analyzers: raw rows become the frames and the context of an analyzer.
 
 The frames are counted here from the raw rows in the slow and obvious way, so that the tests of an analyzer do not rest on the store's counting.
 """
@@ -160,7 +160,7 @@ def counted(ask: Ask, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 
 def taken(sample: Sample, rows: pd.DataFrame) -> pd.DataFrame:
-    """The first rows as the answer to a sample: their hashes are those of their places. What did not come, or was of another type, is missing."""
+    """The first rows as the answer to a sample: the hash of a row is its position. Absent values and values of another type are missing."""
     some = rows.head(sample.rows).reset_index(drop=True)
     columns = {"id": pd.Series([f"p{place:07}" for place in range(len(some))], dtype=object)}
     for reference in sample.columns:

@@ -64,7 +64,7 @@ def takes_the_first_row(frames: Frames, context: Context) -> list[Finding]:
 
 
 def counts_rows_of_the_answer(frames: Frames, context: Context) -> list[Finding]:
-    """4: takes the length of the frame for the number of groups, though parts of an answer may hold a group twice."""
+    """4: takes the length of the frame for the number of groups, although parts of an answer may hold a group twice."""
     length = len(frames["current"])
     return [claim(context, float(length), severity="ok" if length else "unknown")]
 
@@ -91,7 +91,7 @@ def counts_its_calls(frames: Frames, context: Context) -> list[Finding]:
 
 
 def needs_every_column(frames: Frames, context: Context) -> list[Finding]:
-    """9: one column that is not there takes all the others along."""
+    """9: one missing column makes all other columns fail."""
     if "column" not in frames["current"]:
         return [claim(context, rows(frames), severity="ok" if rows(frames) else "unknown")]
     of = {name: float(part["n"].sum()) for name, part in frames["current"].groupby("column")}
@@ -105,7 +105,7 @@ def counts_what_the_catalog_knows_now(frames: Frames, context: Context) -> list[
 
 
 def silent(frames: Frames, context: Context) -> list[Finding]:
-    """Says nothing."""
+    """Returns no finding."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""A small server that takes records as a collector does, and answers as it is told."""
+"""A small server that takes records like a collector, and gives prepared answers."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Answering:
-    """A server that answers as it is told: `answers` holds (status, headers) of the next requests, then 202 to all."""
+    """A server with prepared answers: `answers` holds (status, headers) for the next requests; after that it answers 202."""
 
     def __init__(self):
         self.answers, self.bodies, self.headers, self.lines = [], [], [], []

@@ -20,7 +20,7 @@ REGIONS, SHARES = ("north", "south", "east"), (0.5, 0.3, 0.2)
 def predictions(
     rng: np.random.Generator, *, rows: int = 2000, seeds: int = 8, gain: float = 0.0, harm: float = 0.0, changed: float = 0.0
 ) -> pd.DataFrame:
-    """Decisions of trainings with and without an augmentation: each row has a chance of its own to be decided rightly.
+    """Decisions of trainings with and without an augmentation: each row has its own probability of a right decision.
 
     gain: share of the rows that the augmentation turns right; harm: share of the rows of `south` that it turns wrong; changed: share of
     copies whose label it changes.

@@ -1,6 +1,5 @@
-"""Servers of this machine that speak as Azure's and Google's buckets do, where they are installed.
-
-fake-gcs-server answers what the library of buckets asks when it reads and deletes, and refuses how it uploads.
+"""Local servers with the interfaces of Azure's and Google's buckets, if installed. fake-gcs-server supports reading and deleting by the
+library of buckets, but refuses its uploads.
 """
 
 import base64
@@ -95,7 +94,7 @@ def _running(command: list[str], port: int) -> Iterator[None]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert server.poll() is None and time.monotonic() < until, f"{command[0]} did not start"
-            time.sleep(0.2)  # the server says nothing when it has started
+            time.sleep(0.2)  # the server gives no signal when it has started
         yield
     finally:
         server.kill()

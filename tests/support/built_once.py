@@ -1,4 +1,4 @@
-"""A home that takes seconds to fill is filled once in a run of the tests, and copied for each who asks."""
+"""A home that takes seconds to fill is filled once in a run of the tests, and copied for each test."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ SHARED = "SAMPLE_HOMES"
 
 
 def copied_once(name: str, fill: Callable[[Path], object], home: Path) -> None:
-    """Copy the home of this name into a folder. Whoever asks first fills it: `fill` gets an empty folder, and leaves no store open there.
+    """Copy the home of this name into a folder. The first caller fills it: `fill` gets an empty folder, and leaves no store open there.
 
     Outside of a run of the tests (a benchmark) the folder itself is filled.
     """

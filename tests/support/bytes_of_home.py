@@ -1,4 +1,4 @@
-"""Where do the files of a home still hold a text?"""
+"""Find the files of a home that still hold a text."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A small store whose versions have real model files, for what a case asks of the model. Seeded.
+"""A small store whose versions have real model files, for the questions of a case to the model. Seeded.
 
 * credit: binary. Versions 1 and 2 are LightGBM of the same features, 3 wants one that no stored input has, 4 has no file. Version 1 answered `c-0` to `c-399`,
   version 2 answered the first 150 of them in the shadow (`s-…`). `age` and `town` are locked. Income and town have nulls.
@@ -33,7 +33,7 @@ SETTINGS = '[settings]\nthreshold = 0.4\nimmutable = ["age", "town"]\n'
 
 @dataclass(frozen=True)
 class ModelWorld:
-    """The store, the fitted models, and the rows that they were asked about."""
+    """The store, the fitted models, and the rows that they answered."""
 
     store: Database
     home: Path
@@ -55,7 +55,7 @@ def people(rng: np.random.Generator, n: int) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def inputs(frame: pd.DataFrame) -> pd.DataFrame:
-    """As LightGBM takes them."""
+    """The rows in LightGBM's input format."""
     found = frame.assign(town=pd.Categorical(frame["town"], categories=["Bern", "Oslo", "Rome"]))
     return found.assign(**{name: found[name].astype(float) for name in found if name != "town"})
 

@@ -35,7 +35,7 @@ projects = ["moods"]
 
 @dataclass(frozen=True)
 class World:
-    """The store, and the raw rows that every expected figure is computed from."""
+    """The store, and the raw rows from which every expected figure is computed."""
 
     store: Database
     home: Path
@@ -48,7 +48,7 @@ class World:
 
 
 def people(rng: np.random.Generator, n: int) -> pd.DataFrame:
-    """Features, score and label of n applicants; in the north the model is no better than a coin."""
+    """Features, score and label of n applicants; in the north the model is no better than chance."""
     frame = pd.DataFrame(
         {
             "age": rng.integers(18, 80, n).astype(float),
@@ -77,7 +77,7 @@ def goods(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 
 def moods(rng: np.random.Generator, n: int) -> pd.DataFrame:
-    """Features, probabilities and label of n texts of three classes that lie apart."""
+    """Features, probabilities and label of n texts of three well separated classes."""
     truth = rng.integers(0, 3, n)
     frame = pd.DataFrame({"x": np.round(rng.normal(truth * 3.0, 1), 3), "y": np.round(rng.normal(truth * -2.0, 1), 3)})
     logits = -((frame["x"].to_numpy()[:, None] - np.arange(3) * 3.0) ** 2) / 2
@@ -139,7 +139,7 @@ def loan_records(frame: pd.DataFrame) -> list[dict]:
 
 
 def shadow_records(frame: pd.DataFrame) -> list[dict]:
-    """Version 2 of loan in the shadow: the same requests 400 to 599 under ids of its own, and the opposite answer to every tenth."""
+    """Version 2 of loan in shadow: the same requests 400 to 599 under different ids, with the opposite answer to every tenth."""
     records = []
     for place in range(400, 600):
         row = frame.iloc[place].to_dict()

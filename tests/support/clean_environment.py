@@ -1,4 +1,4 @@
-"""Environments with nothing of the tests in them, for what runs with the real packages of others."""
+"""Environments without packages of the tests, for runs with real third-party packages."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Streams in which nothing is wrong, for counting false alarms: as any length of weeks, loaded into a real store and checked week by week.
+"""Clean streams for counting false alarms: any number of weeks, loaded into a real store and checked week by week.
 
 iid: every row is drawn alike. varied: traffic and values with a pattern of the week, correlated days (intra-day correlation 0.05 of every
 feature, of the label given the score, and of latency), and a season of a year that stays below the smallest effect that matters (0.1 standard
@@ -102,5 +102,5 @@ def checked(store: Database, weeks: int, only: tuple[str, ...] = JUDGED) -> Iter
 
 
 def alarms(found: list[Finding]) -> Counter[tuple[str, str]]:
-    """How many findings of a week are act and watch, by analyzer."""
+    """The number of act and watch findings of a week, by analyzer."""
     return Counter((each.severity, each.analyzer) for each in found if each.severity in ("act", "watch"))

@@ -59,7 +59,7 @@ class Collector:
             self.process.wait()
 
     def stored_ids(self) -> list[str]:
-        """Ids of all stored predictions, once all of landing is loaded. It must not run."""
+        """Ids of all stored predictions, once all of landing is loaded. The collector must not run."""
         from observability.store.opener import open_store
 
         with open_store(self.home) as store:

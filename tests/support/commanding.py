@@ -1,4 +1,4 @@
-"""How does a test give a command line and read what comes of it?"""
+"""Run a command line in a test and read its result."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from tests.support.sample_home import ROOT, environment
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left behind."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -29,7 +29,7 @@ Command = Callable[..., Done]
 
 
 def spawn(home: Path, *argv: object, cwd: Path = ROOT) -> Done:
-    """Runs a command line on a home as a person does, in a process of its own."""
+    """Runs a command line on a home in a separate process, as a person does."""
     done = subprocess.run(
         [sys.executable, "-m", "observability", *map(str, argv)],
         cwd=cwd, env=environment(home) | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600,
@@ -51,7 +51,7 @@ def contents(home: Path, command: Command) -> dict[str, Any]:
 
 
 def one_sentence(done: Done, code: int, *words: str) -> None:
-    """One line on the error stream, a sentence that holds the words, nothing on the other."""
+    """Check for one line on the error stream (a sentence with the words) and nothing on the output."""
     assert done.code == code, done
     assert done.out == ""
     lines = done.error.strip().splitlines()

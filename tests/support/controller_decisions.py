@@ -22,8 +22,8 @@ GAIN = 0.9
 def controller_decisions(
     rng: np.random.Generator, *, an_hour: int = 12, before: int = 28, gain: float = GAIN, pairs: bool = True, shares: bool = True
 ) -> pd.DataFrame:
-    """Decisions as the store gives them. The load is correlated over hours; the heuristic steers a quarter of the stretches of six hours, and
-    a guardrail one decision in a hundred.
+    """Decisions as the store gives them. The load is correlated over hours; the heuristic steers a quarter of the six-hour periods, and a
+    guardrail one decision in a hundred.
     """
     hours = 24 * (before + 7)
     load = np.empty(hours)

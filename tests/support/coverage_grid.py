@@ -1,7 +1,7 @@
-"""Cells for which a nominal 95 % interval has to hold the truth: what is drawn, and what is true of the distribution that it is drawn from.
+"""Cells for which a nominal 95 % interval has to cover the truth: the drawn sample, and the truth of its distribution.
 
 The truth is worked out from the distribution itself (by hand, by numpy on cell chances), never by the function under test. capped: means, rates with n p ≥
-10 and ROC AUC may not be conservative either. bounded: a distance at zero, whose interval may hold zero always.
+10 and ROC AUC may not be conservative either. bounded: a distance at zero, whose interval may always cover zero.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def coverage(cell: Cell, runs: int, seed: int = 1) -> tuple[float, int]:
 
 
 def verdict(cell: Cell, share: float, runs: int) -> str:
-    """Whether the cell is as asked, three simulation errors of 0.95 allowed at most at the small sizes of a test."""
+    """Whether the cell meets its goal; at the small sizes of a test, with at most three simulation errors of 0.95 as tolerance."""
     slack = 0.0 if runs >= 2000 else 3 * float(np.sqrt(0.95 * 0.05 / runs)) - 0.02
     if share < MINIMUM - max(slack, 0.0):
         return "TOO NARROW"

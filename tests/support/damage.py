@@ -1,4 +1,4 @@
-"""Homes whose files are damaged, and what the product makes of them."""
+"""Homes whose files are damaged, and how the product handles them."""
 
 import os
 import random
@@ -94,8 +94,9 @@ Rows = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Damaged:
-    """What became of a damaged home: `intact` (all rows there, nothing was wrong), `healed` (all rows there, and a repair was told), `told`
-    (rows lack or differ, and a repair names what may be missing, or a command says that the store is damaged), `silent` (anything else).
+    """The outcome of a damaged home: `intact` (all rows there, nothing was wrong), `healed` (all rows there, and a repair was reported),
+    `told` (rows are missing or differ, and a repair names the missing part, or a command says that the store is damaged), `silent`
+    (anything else).
     """
 
     outcome: str
@@ -103,7 +104,7 @@ class Damaged:
 
 
 def damaged_home(home: Path, expected: Rows) -> Damaged:
-    """Open a damaged home, load what waits, read all of it, and compare its rows with those that it held."""
+    """Open a damaged home, load waiting records, read all of it, and compare its rows with the original ones."""
     try:
         with open_store(home, threads=1) as store:
             load_landing(store)

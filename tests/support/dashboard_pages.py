@@ -22,8 +22,8 @@ def by_name(path: Path) -> str:
 
 
 def opened(page: str, *, within: float = 300, whole: bool = True, **parameters: str | list[str]) -> AppTest:
-    """The page as a link with these parameters opens it. within: seconds after which it fails. whole: once its findings are known, where it
-    is drawn before.
+    """The page as a link with these parameters opens it. within: seconds after which it fails. whole: for a page that is drawn before its
+    findings, wait for them.
     """
     app = AppTest.from_file(str(application.SHELL), default_timeout=within)
     for key, value in parameters.items():

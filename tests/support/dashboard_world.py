@@ -24,7 +24,7 @@ CARRIERS = ["AA", "BB", "CC"]
 
 @dataclass(frozen=True)
 class World:
-    """The store, and the raw rows that every expected figure is computed from."""
+    """The store, and the raw rows from which every expected figure is computed."""
 
     store: Database
     price: pd.DataFrame
@@ -53,7 +53,7 @@ def rows(rng: np.random.Generator, n: int, shift: float = 0.0) -> pd.DataFrame:
 
 
 def served(frame: pd.DataFrame, model: str, prefix: str) -> list[dict]:
-    """Prediction and label records of a frame, spread evenly over the window; a tenth of the labels of the last two days are in."""
+    """Prediction and label records of a frame, spread evenly over the window; a tenth of the labels of the last two days have arrived."""
     records = []
     step = timedelta(days=DAYS) / len(frame)
     for i, row in enumerate(frame.to_dict("records")):

@@ -53,7 +53,7 @@ def device_reports(rng: np.random.Generator, *, fleet: int = 120, before: int = 
 
 
 def rolled_out_reports(rows: list[dict[str, Any]], *, days: int, crashes: float, ring: str = "ring 2") -> list[dict[str, Any]]:
-    """Version 7 reaches a ring so many days before the end of the week; a share of its devices crash every day."""
+    """Version 7 reaches a ring the given number of days before the end of the week; a share of its devices crash every day."""
     names = sorted({each["device"] for each in rows if each["ring"] == ring})
     bad = set(names[: round(crashes * len(names))])
     begins = START + timedelta(days=7 - days)

@@ -1,4 +1,4 @@
-"""A small store with everything that makes counting hard, for the tests of the engine. Seeded; four models:
+"""A small store with every difficulty of counting, for the tests of the engine. Seeded; four models:
 
 * loan: binary, two registered versions with different features and edges (one feature is called "score", one name is hostile), a version
   that nobody registered, shadow and validation rows, some of them under the id of the request that another version answered, weights, sensitive columns, labels late, early, revised, twice, unknown, as true and
@@ -97,7 +97,7 @@ def build(home, records_at_once=600):
 
 
 def copied(home):
-    """A store of one's own with all this in it, in `home`."""
+    """A separate store with all this content, in `home`."""
     copied_once("engine-world", lambda draft: build(draft).close(), home)
     return open_store(home, threads=2)
 

@@ -33,7 +33,7 @@ OTHER_SUITES = {
 
 
 def engine_classes() -> set[str]:
-    """Names of the classes of the product that answer questions: subclasses of `Engine` with an `ask` of their own or inherited."""
+    """Names of the classes of the product that answer questions: subclasses of `Engine` with an own or inherited `ask`."""
     bases = {"Engine"}
     places: set[str] = set()
     parsed = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in source_files().items()}

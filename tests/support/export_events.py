@@ -51,7 +51,7 @@ def levels(*stated: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def stated_levels() -> pd.DataFrame:
-    """What the owner allows `acme`, which clean exports keep."""
+    """The owner's limits for `acme`, which clean exports meet."""
     return levels({"epsilon": 8.0, "k": 5, "attestation": ATTESTED})
 
 

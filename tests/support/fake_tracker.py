@@ -16,7 +16,7 @@ TEXT, LABELS, DATE = str, list, re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class FakeTracker:
-    """issues: what was created, by reference or id. seen: method and path of each request. fail: statuses to answer first. lose: answers
+    """issues: created issues, by reference or id. seen: method and path of each request. fail: statuses to answer first. lose: answers
     to a creation that break off after the issue was made.
     """
 

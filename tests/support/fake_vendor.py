@@ -1,4 +1,4 @@
-"""A vendor of a chat model on the loopback: answers by a function, and notes what it was sent."""
+"""A vendor of a chat model on the loopback: it answers by a function, and notes the requests."""
 
 import json
 import threading
@@ -37,7 +37,7 @@ class FakeVendor:
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             handler.send_header(name, value)
         handler.end_headers()
-        with suppress(ConnectionError):  # whoever asked waits no longer
+        with suppress(ConnectionError):  # the client no longer waits
             handler.wfile.write(content)
 
 

@@ -1,6 +1,6 @@
 """Compiles the shim that makes calls to the file system fail, and runs writer, loader and owner under it.
 
-What each of them acknowledged is compared with what the store holds once the fault has ended.
+Their acknowledged records are compared with the stored ones once the fault has ended.
 """
 
 import os
@@ -102,7 +102,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class UnderFault:
-    """What became of a home. reached: whether the call failed at all; problems: what must not have happened."""
+    """The outcome of a home. reached: whether the call failed at all; problems: violations of the promises."""
 
     reached: bool
     acknowledged: int
@@ -110,9 +110,8 @@ class UnderFault:
 
 
 def run_under_fault(shim: Path, home: Path, fault: Fault, argv: list[str], before: AbstractSet[str] = frozenset()) -> UnderFault:
-    """Run Python code under a fault, then load what waits without one, and compare with what was acknowledged.
-
-    argv: of Python; it prints the ids that were acknowledged. before: ids that were acknowledged earlier. Exit codes are 0 and 3
+    """Run Python code under a fault, then load waiting records without it, and compare with the acknowledged ones. argv: arguments of
+    Python; the code prints the acknowledged ids. before: ids that were acknowledged earlier. Exit codes are 0 and 3
     with one sentence; a fault that ended is healed by itself.
     """
     note = home.with_suffix(".reached")

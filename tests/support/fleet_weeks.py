@@ -1,4 +1,4 @@
-"""Simulated weeks of a fleet: daily statistics of correlated models, in which faults are planted, and what is alarmed."""
+"""Simulated weeks of a fleet: daily statistics of correlated models, with planted faults, and the alarms."""
 
 from dataclasses import dataclass, replace
 
@@ -20,8 +20,7 @@ FAULTY = 50
 @dataclass(frozen=True)
 class FleetWeeks:
     """Means over the weeks. false_*: false alarms of a fleet-week; power_*: share of faulty models alarmed; alone: each model by itself.
-
-    shared_*: of weeks in which a third of the models have one fault: alarms (one is right), and the share of weeks that alarm.
+    shared_*: for weeks with one fault in a third of the models, the alarms (one is right) and the share of weeks that alarm.
     """
 
     false_alone: float
@@ -44,7 +43,7 @@ def daily_p_values(rng: np.random.Generator, models: int, correlation: float, fa
 
 
 def alarms_of_day(p: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The models of which an alert tells by themselves, and whether one tells of those that changed together.
+    """The models with a single alert, and whether an alert reports those that changed together.
 
     The product's own functions decide. All changes are about one input and dated to one day, so that chance alone is shared as often as
     it can be.

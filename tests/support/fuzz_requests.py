@@ -1,6 +1,6 @@
 """Random requests to the dashboard's process, the same for the same seed: most of them wrong in one way, some right, some wrong in several.
 
-Every record that a request brings has an id that begins with the request's mark, so that what was stored tells which request brought it.
+Every record that a request brings has an id that begins with the request's mark, so a stored record shows which request brought it.
 """
 
 import gzip
@@ -87,7 +87,7 @@ LENGTHS = ("-1", "abc", "1e3", "0x10", "99999999999999999999", "+5", " 5", "5, 5
 
 @dataclass(frozen=True)
 class FuzzRequest:
-    """One request. headers: name and value, repeated ones included. length: what Content-Length says in place of the truth."""
+    """One request. headers: name and value, repeated ones included. length: a false value of Content-Length."""
 
     number: int
     method: str
@@ -128,8 +128,7 @@ def paths_of(routes: Sequence[BaseRoute]) -> tuple[str, ...]:
 class Fuzz:
     """Makes requests.
 
-    paths: of the route table. tokens: by scope, `owner` too. host: what the Host header says where it is right. cookie: of somebody who is
-    signed in.
+    paths: of the route table. tokens: by scope, `owner` too. host: the right value of the Host header. cookie: of a signed-in person.
     """
 
     seed: int
@@ -173,7 +172,7 @@ class Fuzz:
         return FuzzRequest(number, method, path + query, tuple(headers), body, length, chunked=length is None and dice.random() < 0.05)
 
     def path(self, number: int) -> str:
-        """A path of the table, of Streamlit, or of nobody."""
+        """A path of the table, of Streamlit, or an unknown one."""
         dice, luck = self.dice, self.dice.random()
         if luck < 0.72:
             known = [each for each in self.paths if each.startswith(("/api", "/v1", "/mcp", "/_owner", "/metrics"))]
@@ -286,7 +285,7 @@ class Fuzz:
         return found
 
     def hostile_body(self, number: int) -> bytes:
-        """What no address takes."""
+        """A body that no address accepts."""
         dice = self.dice
         deep = dice.choice((50, 900, 5_000, 100_000))
         inner = dice.choice((b"[" * deep, b'{"a":' * deep, b"[" * deep + b"]" * deep, b'{"a":' * deep + b"1" + b"}" * deep))

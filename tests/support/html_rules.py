@@ -1,6 +1,5 @@
-"""Is an HTML document valid? The parse errors of the HTML standard, and the rules of its content that files of ours could break.
-
-Of a validator this is the part that runs without a network and without Java. The Nu validator of the W3C finds nothing in these files either:
+"""Validity of an HTML document: the parse errors of the HTML standard, and the content rules that our files could break. This part of a
+validator runs without a network and without Java. The Nu validator of the W3C finds nothing in these files either:
 `java -jar vnu.jar FILE.html` (npm: vnu-jar).
 """
 
@@ -25,7 +24,7 @@ PHRASING = frozenset("br span strong em code bdi a abbr time small sub sup".spli
 
 
 def invalid(html: str) -> list[str]:
-    """What is wrong with a document, a line each; empty where it is valid."""
+    """The errors of a document, one line each; empty if it is valid."""
     assert html.startswith("<!DOCTYPE html>")
     parser = HTMLParser()
     root = parser.parse(html)
@@ -42,7 +41,7 @@ def invalid(html: str) -> list[str]:
 
 
 def of_element(element: Element) -> Iterator[str]:
-    """What is wrong with one element."""
+    """The errors of one element."""
     if not isinstance(element.tag, str):
         return
     if element.tag == f"{SVG}svg" and not (element.get("aria-label") or element.find(f"{SVG}title") is not None):

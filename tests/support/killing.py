@@ -1,7 +1,7 @@
-"""Kills writers, the loader and the owner at random moments while records arrive, and compares what is stored with what was acknowledged.
+"""Kills writers, the loader and the owner at random moments while records arrive, and compares stored with acknowledged records.
 
 Real processes and SIGKILL. Writers log predictions and labels through the SDK; another process posts over HTTP, which is not killed. The
-store is held in turn by a process that only loads and by an owner, which loads and serves HTTP. Each notes what was acknowledged to it.
+store is held in turn by a process that only loads and by an owner, which loads and serves HTTP. Each notes its acknowledgements.
 """
 
 import os
@@ -113,7 +113,7 @@ class _Processes:
         self.writers[name] = self.start(WRITER, self.home, name, self.rate)
 
     def start_holder(self) -> None:
-        """Start the process that holds the store: the loader or the owner, by a throw of a coin."""
+        """Start the process that holds the store: the loader or the owner, chosen at random."""
         self.kind, self.loaded = self.pick.choice(["loader", "owner"]), loaded_segments(self.home)
         if self.kind == "owner":
             self.collector.start(wait=False)
@@ -161,7 +161,7 @@ def killed_again_and_again(home: Path, kills: int, events: int, pause: float = 0
             time.sleep(pick.uniform(0.1 * pause, 1.9 * pause))
             done[processes.kill_one()] += 1
         while lines_below(home) < events:
-            time.sleep(0.2)  # between two looks at what was acknowledged
+            time.sleep(0.2)  # between two checks of the acknowledged records
     finally:
         for process in (poster, processes.holder, *processes.writers.values()):
             if process is not None:
@@ -201,7 +201,7 @@ class Compared:
 
 
 def compared(home: Path, acknowledged: dict[str, list[str]]) -> dict[str, Compared]:
-    """Load what waits, and compare predictions and labels with what was acknowledged."""
+    """Load waiting records, and compare predictions and labels with the acknowledged ones."""
     found = {}
     with open_store(home) as store:
         while store.load_landing().lines:

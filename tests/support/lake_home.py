@@ -66,7 +66,7 @@ def keep_three_days(store, lake):
 
 
 def moved_lake(home, lake):
-    """The store of a home that was copied together with its only lake: it is opened as if it had written the lake in its new place."""
+    """The store of a home that was copied with its only lake, opened as if it had written the lake at the new location."""
     (written,) = known_lakes(home)
     notes = home / LAKES
     notes.write_text(notes.read_text(encoding="utf-8").replace(json.dumps(written), json.dumps(str(lake))), encoding="utf-8")

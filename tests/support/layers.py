@@ -1,4 +1,4 @@
-"""The floors on which packages stand, and the imports that point upward."""
+"""The layers of packages, and the imports that point upward."""
 
 FLOORS = (
     ("core",),
@@ -29,7 +29,7 @@ FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package 
 
 
 def upward(packages: dict[str, dict[str, list[tuple[str, str]]]]) -> list[str]:
-    """Imports of a package on the same floor or a higher one, as sentences. A package on no floor counts as the lowest."""
+    """Imports of a package on the same floor or a higher one, as sentences. A package without a floor counts as the lowest."""
     found = []
     for here, targets in packages.items():
         for there, pairs in targets.items():

@@ -1,4 +1,4 @@
-"""How often does a test repeat itself, and for how many cases? A few in every run of the suite; for all that its claim needs in `make test-long`.
+"""The number of repetitions and cases of a test: a few in every run of the suite, and as many as its claim needs in `make test-long`.
 
 A test that only a long run needs is marked: `@pytest.mark.long  # what guards the same in a short run`.
 """
@@ -23,7 +23,7 @@ def every_second(cases: Iterable[Case]) -> list[Case]:
 
 
 def allowed(share: float, repetitions: int) -> int:
-    """The largest number of exceptions: `share` of the repetitions, and one where that is less."""
+    """The largest allowed number of exceptions: `share` of the repetitions, at least one."""
     return max(int(share * repetitions), 1)
 
 

@@ -1,4 +1,4 @@
-"""Is the value of a finding beyond its limit, on the bad side of it?"""
+"""Whether the value of a finding is beyond its limit, on the bad side."""
 
 from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
@@ -7,8 +7,8 @@ from observability.core.metric_definitions import METRICS
 def beyond_limit(finding: Finding) -> bool:
     """Whether a finding's value is on the bad side of its limit.
 
-    The bad side of a range is outside. That of one number is the side away from the baseline, where the finding has a baseline, else the
-    metric's worse side. A value without a limit, or of a metric without a direction, is beyond nothing.
+    For a range, the bad side is outside. For one number it is the side away from the finding's baseline, or, without a baseline, the
+    metric's worse side. A value without a limit, or of a metric without a direction, is never beyond.
     """
     if finding.value is None or finding.limit is None:
         return False

@@ -1,7 +1,8 @@
 """A small store of one live model, for the laws of analyzers: five weeks of a binary model with nights, late and revised labels, and faults.
 
-The faults of its last week: nulls in `age`, an unseen level of `region`, a silence, lines that come twice, a column nobody registered, a second
-version that has another set of features, and answers in the shadow of the first. Version 1 logs its attributions; version 2 has an artifact, which `explain` stands for. Everything is seeded and goes in through `register` and `load`, as anybody's logs do.
+The faults of its last week: nulls in `age`, an unseen level of `region`, a silence, lines that come twice, a column nobody registered, a
+second version with another set of features, and its answers in shadow of the first. Version 1 logs its attributions; version 2 has an
+artifact, for which `explain` is a stand-in. Everything is seeded and loaded through `register` and `load`, like a user's logs.
 """
 
 import json
@@ -219,7 +220,7 @@ def logged_attributions(features: dict, score: float, *, breaks: bool) -> dict:
 
 
 def stray(rng: random.Random) -> list[dict]:
-    """Later: a version and a column that nobody knew, and a model that nobody registered."""
+    """Records after AS_OF: a new version, a new column, and an unregistered model."""
     found = []
     for i in range(80):
         at = START + timedelta(hours=rng.randint(8, 30))
@@ -237,7 +238,7 @@ def stray(rng: random.Random) -> list[dict]:
 
 def training(rng: random.Random) -> list[dict]:
     """Four training runs of the week: one that learns, one of four processes of which one is slow, one that breaks after AS_OF, one of a few steps;
-    what they drew.
+    and their readings.
     """
     found = []
     for number, (name, days) in enumerate({"smooth": 1, "ranks": 3, "breaks": 5.2, "short": 2}.items()):
@@ -268,7 +269,7 @@ def training(rng: random.Random) -> list[dict]:
 
 
 def prices() -> list[dict]:
-    """What things cost, from before the window on."""
+    """Prices, from before the window on."""
     begin = stamp(START - timedelta(days=40))
     body = {"kind": "price", "from": begin, "currency": "EUR", "received_at": begin}
     return [

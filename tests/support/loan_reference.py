@@ -1,4 +1,4 @@
-"""A reference file of 1,500 loans, how it is registered, and what a store holds afterwards."""
+"""A reference file of 1,500 loans, its registration, and the contents of the store afterwards."""
 
 import numpy as np
 import pandas as pd

@@ -39,10 +39,10 @@ def calls(
     variation: float = 0.1,
     restless: float | None = None,
 ) -> pd.DataFrame:
-    """Calls of so many weeks, which end where the window begins, or begin with `first_week` weeks after that.
+    """Calls of the given number of weeks, which end at the start of the window, or begin `first_week` weeks after it.
 
-    variation: standard deviation of a week in the logits of shares and in the logarithms of tokens; restless: that of the questions' tokens,
-    where it is another.
+    variation: standard deviation of a week in the logits of shares and in the logarithms of tokens; restless: the standard deviation for
+    the questions' tokens, if it differs.
     """
     parts = []
     for week in range(weeks):

@@ -1,4 +1,5 @@
-"""The share of planted faults that was named: a test of a few draws fails where it is surely below the goal, a long run where it is below."""
+"""The share of planted faults that was named: a test of a few draws fails if the share is surely below the goal, a long run if it is
+below."""
 
 from collections.abc import Callable
 

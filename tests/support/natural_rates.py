@@ -1,4 +1,4 @@
-"""The arithmetic of bench_natural.py: which weeks were bad, what the plain rule says, and how alarms are counted against the truth."""
+"""The arithmetic of bench_natural.py: degraded weeks, the plain rule, and the comparison of alarms with the truth."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Truth = Literal["degraded", "unsure", "sound"]
 
 @dataclass(frozen=True)
 class WeekTruth:
-    """What the labels of a whole week say. low, high: the 95 % t-interval of the week's accuracy over its days."""
+    """The truth from the labels of a whole week. low, high: the 95 % t-interval of the week's accuracy over its days."""
 
     accuracy: float
     low: float
@@ -106,7 +106,7 @@ def power_at(values: Sequence[float], positive: Sequence[bool], false_alarm_rate
 def expected_news(truths: Sequence[Truth]) -> list[str | None]:
     """What is new in each week: `new` in the first degraded week of a run, `standing` in the next ones, `recovered` in a sound week after one.
 
-    None: nothing, or not to be said: a week whose truth is unsure, or a degraded or sound one straight after such a week.
+    None: nothing new, or unknown (an unsure week, or the week directly after an unsure one).
     """
     told: list[str | None] = []
     for before, truth in zip(["sound", *truths[:-1]], truths):

@@ -1,6 +1,7 @@
 """A small OpenID Connect provider on loopback, for tests: discovery, authorization code with PKCE, signed id tokens, end of session.
 
-It signs in whoever `person` names, without asking, and refuses what a real provider refuses: an unknown client, another redirect address, a
+It signs in the person of `person` without asking, and refuses the same requests as a real provider: an unknown client, another redirect
+address, a
 wrong client secret, a code used twice, a wrong PKCE verifier.
 """
 
@@ -25,7 +26,7 @@ CLIENT, SECRET = "observability", "client-secret"
 
 @dataclass
 class Provider:
-    """A running provider. person: the claims of whoever signs in. changes: claims of the id token that are put over the right ones."""
+    """A running provider. person: the claims of the person who signs in. changes: claims of the id token that replace the right ones."""
 
     issuer: str
     redirect_uri: str

@@ -1,4 +1,4 @@
-"""What does a file look like that somebody else wrote: other names, words for labels, a column too many? And one that is simply wrong?"""
+"""Files as outsiders write them: other names, words as labels, an extra column; and files that are wrong."""
 
 from io import BytesIO
 from pathlib import Path
@@ -59,7 +59,7 @@ def auc(rows: pd.DataFrame) -> float:
 
 
 def wrong_files(folder: Path) -> dict[str, tuple[Path, str]]:
-    """Files that are not what their ending says, and a word that the sentence about each must hold."""
+    """Files whose content does not match their ending, with a word that the sentence about each must hold."""
     good = held_out().head(50)
     parquet = BytesIO()
     good.to_parquet(parquet)

@@ -1,4 +1,4 @@
-"""The owner of a store in the process of the test, for one that only reads."""
+"""The owner of a store in the process of the test, for a reader that only reads."""
 
 from typing import Any
 

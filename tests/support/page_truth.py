@@ -1,4 +1,4 @@
-"""What a page shows, as data, and what of it its findings, its own limits, another page or its own dates contradict."""
+"""The content of a page as data, and its contradictions with findings, limits, other pages or its own dates."""
 
 import json
 import re
@@ -67,9 +67,8 @@ def page_view(
 
 
 def ok_beyond_level(finding: Finding, settings: ModelSettings) -> str | None:
-    """What makes an OK finding untrue; None where nothing does.
-
-    Its own limit; its owner's level of the metric where the finding states none; and each of its windows against the limit of that window.
+    """The reason why an OK finding is untrue; None if there is none. Checked are its own limit (or the owner's level if the finding states
+    none), and each of its windows against that window's limit.
     """
     if finding.severity != "ok":
         return None
@@ -98,7 +97,7 @@ OF_NOW = ("controller_off_share",)
 def judged_by_nothing(finding: Finding) -> bool:
     """Whether an OK finding has a value, and no limit, baseline, test or peers to judge it by.
 
-    A metric without a better side is not what the finding judges, and of something bad nothing is less than 0.
+    A metric without a better side is not judged, and a count of something bad is never below 0.
     """
     better, known = METRICS[finding.metric].better, {"baseline", "past", "earlier_runs", "windows", "p_value", "p_adjusted"}
     return (
@@ -153,7 +152,7 @@ def shown_number(text: object) -> float | None:
 
 
 def direction_of(*texts: object) -> str | None:
-    """Which side is better, from the metric whose title one of the texts begins with; None where none does."""
+    """The better side of the metric whose title begins one of the texts; None without such a metric."""
     for text in map(str, texts):
         named = max(
             (metric for metric in METRICS.values() if text.lower().startswith(metric.title.lower())),
@@ -166,7 +165,7 @@ def direction_of(*texts: object) -> str | None:
 
 
 def ok_row_beyond_limit(view: PageView) -> Iterator[str]:
-    """Rows and rows of charts' tables that are OK although the value that they show is beyond the limit that they show."""
+    """Rows of tables and of charts' tables that are OK although the shown value is beyond the shown limit."""
     for caption, table in view.tables.items():
         limits = [column["key"] for column in table.get("columns", ()) if column["label"] in ("Limit", "Threshold", "Target")]
         for row in table["rows"]:
@@ -222,7 +221,8 @@ def chart_days(twin: pd.DataFrame) -> tuple[datetime, datetime] | None:
 
 
 def chart_beside_its_dates(view: PageView) -> Iterator[str]:
-    """Charts whose text names a span of days, or else the window, and whose table has other days, or fewer. A chart that names none claims none."""
+    """Charts whose text names a span of days (or the window), but whose table has other days, or fewer. A chart that names no span is not
+    checked."""
     for alt, twin in view.charts:
         days = chart_days(twin) if twin is not None else None
         if days is None:
@@ -253,7 +253,7 @@ COUNTED = {
 
 
 def stated_totals(view: PageView) -> Iterator[tuple[str | None, str, str, str]]:
-    """Model, what is counted or measured, the number, and the text that states it. A row that names a model is about it."""
+    """Model, quantity, number, and the text that states it. A row that names a model is about that model."""
     texts = [(view.model, text) for text in view.lines] + [(view.model, sentence) for _, sentence in view.statuses]
     for caption, table in view.tables.items():
         rows = [row["cells"] for row in table["rows"] if "cells" in row]
@@ -280,7 +280,8 @@ OTHER_DATES = ("review",)
 
 
 def header_beside_rows(view: PageView) -> Iterator[str]:
-    """Home's count of critical incidents where it is not that of its rows and of the call logs beside them, unless some are counted once."""
+    """Home's count of critical incidents if it differs from the sum of its rows and the call logs, unless shared incidents are counted
+    once."""
     header = next((line for line in view.lines if re.match(rf"{NUMBER} models? ?", line) and " critical" in line), None)
     table = next((data for caption, data in view.tables.items() if caption.startswith("Models, ")), None)
     if header is None or table is None or "shared by several models" in "".join(view.lines):
@@ -326,7 +327,7 @@ def _rows_with(view: PageView, key: str) -> Iterator[Mapping[str, Any]]:
 def untrue(
     findings: Mapping[str | None, Sequence[Finding]], views: Sequence[PageView], settings: Mapping[str, ModelSettings]
 ) -> Iterator[tuple[str, str]]:
-    """Kind and words of all that is untrue of findings and pages of one window. findings: by model; settings: of each model."""
+    """Kind and description of all contradictions of findings and pages of one window. findings: by model; settings: of each model."""
     for model, own in findings.items():
         for finding in own:
             if why := ok_beyond_level(finding, settings.get(model or "", ModelSettings())):

@@ -15,6 +15,6 @@ def free_port() -> int:
     while True:
         port = FIRST + next(_places) % (LAST - FIRST)
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: what ended a moment ago is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port that was just released is free
             probe.bind(("127.0.0.1", port))
             return port

@@ -1,7 +1,7 @@
-"""A load on a home while every call to its files is recorded, and what a loss of power at any moment would leave of what was acknowledged.
+"""A load on a home while every call to its files is recorded, and the acknowledged records that survive a loss of power at any moment.
 
 Two services log with `fsync="always"`, two post over HTTP, and the owner loads, writes down checkpoints and stores what people enter; it is
-stopped and started again meanwhile. Each notes what was acknowledged to it in a file whose calls are recorded too.
+stopped and started again meanwhile. Each notes its acknowledgements in a file whose calls are recorded too.
 """
 
 import contextlib
@@ -120,7 +120,7 @@ while time.monotonic() < end:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A folder as it was when the record began, with the record, and what an entry of it does."""
+    """A folder as it was when the record began, with the record and the effects of its entries."""
 
     root: Path
     record: Path
@@ -185,7 +185,7 @@ def wait_for_port(port: int, process: subprocess.Popen[str]) -> None:
 
 @dataclass(frozen=True)
 class AfterLoss:
-    """What became of a home: how many records were acknowledged, which of them it lacks, which it holds twice, and its repairs."""
+    """The outcome of a home: the number of acknowledged records, the missing ones, those stored twice, and its repairs."""
 
     acknowledged: int
     lost: list[str]
@@ -194,7 +194,7 @@ class AfterLoss:
 
 
 def after_loss(disk: Disk, target: Path, pick: random.Random | None) -> AfterLoss:
-    """Open the home that a loss of power leaves now, load what waits, and compare it with what was acknowledged."""
+    """Open the home that a loss of power at this point leaves, load waiting records, and compare with the acknowledged ones."""
     noted = b"".join(disk.file("acknowledged", name) for name in disk.seen[disk.numbers[f"{disk.root}/acknowledged"]])
     acknowledged = {line for line in noted.decode().split("\n") if line}
     home = target / "home"
@@ -214,7 +214,7 @@ def after_loss(disk: Disk, target: Path, pick: random.Random | None) -> AfterLos
 
 
 def cut_again_and_again(recorded: Recorded, work: Path, cuts: int, seed: int) -> list[AfterLoss]:
-    """Cut the power at so many random entries of the record; in every second one some of what was not synced is left."""
+    """Cut the power at so many random entries of the record; in every second cut some unsynced data survive."""
     pick, entries = random.Random(seed), recorded.calls()
     places = sorted(pick.sample(range(len(entries)), min(cuts, len(entries))))
     disk, found, number = Disk(recorded.root), [], 0

@@ -1,11 +1,11 @@
-"""Builds what is left of a folder after a loss of power, from the record of what processes did to it (power_shim.c).
+"""Rebuilds a folder after a loss of power, from the record of the processes' calls (power_shim.c).
 
 An entry of the record: call (1 byte), inode, place, size (8 bytes each), lengths of two byte strings (4 bytes each), the byte strings.
 Calls: C a file is created, D a folder is made, W bytes are written at a place, Z bytes become zero, T the file is cut or grown to a size,
 S file or folder was synced (place: length of the record before the call began), R renamed, L linked, U and X removed.
 
 What is on disk: the bytes of a file as of its last sync, and the names in a folder as of the folder's last sync. A rename is one step for
-both folders, as file systems with a journal do it. All else may be lost: it is all lost, or each part of it by a throw of a coin.
+both folders, as file systems with a journal do it. All else may be lost: either all of it, or each part by chance.
 """
 
 import os
@@ -36,7 +36,7 @@ class Call:
 
 
 def recording(folder: Path, below: Path, record: Path) -> dict[str, str]:
-    """The environment in which what a process does below a folder is recorded. Skips the test where there is no C compiler."""
+    """The environment in which a process's calls below a folder are recorded. Skips the test where there is no C compiler."""
     return {"LD_PRELOAD": str(compiled_shim(folder, SHIM)), "POWER_FOLDER": str(below), "POWER_RECORD": str(record)}
 
 
@@ -197,10 +197,8 @@ class Disk:
         return found.whole() if isinstance(found, File) else b""
 
     def write_after_loss(self, target: Path, pick: random.Random | None, *names: str) -> None:
-        """Write what is left of the folder of these names to a new folder.
-
-        pick: None where all that was not synced is lost; else it throws a coin for each part, and as many of the latest names are lost as
-        it says.
+        """Write the surviving part of the folder of these names to a new folder. pick: None if all unsynced data are lost; else it decides
+        by chance for each part, and chooses how many of the latest names are lost.
         """
         folders = {number: dict(entries) for number, entries in self.synced.items()}
         for change in self.pending[: pick.randrange(len(self.pending) + 1)] if pick else []:

@@ -49,7 +49,7 @@ def without_reason(findings: Iterable[Finding]) -> list[str]:
 
 
 def coverage(findings: Iterable[Finding]) -> str:
-    """How many findings of each analyzer have a proof, and why the others have none, as lines of text."""
+    """The number of findings with a proof by analyzer, and the reasons of those without one, as lines of text."""
     known = {each.name: each for each in discover()}
     proven, unproven = Counter[str](), defaultdict(Counter[str])
     for finding in findings:

@@ -1,4 +1,4 @@
-"""Rows of a model whose columns and arrivals can be made to break, and what data/quality says of them."""
+"""Rows of a model with breakable columns and arrivals, and the findings of data/quality about them."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -54,7 +54,7 @@ def quality_findings(
     past: pd.DataFrame | None = None,
     history: pd.DataFrame | None = None,
 ) -> list[Finding]:
-    """What the analyzer says of raw rows. history: event times before the window, for what is asked of arrivals."""
+    """The analyzer's findings about raw rows. history: event times before the window, for the checks of arrivals."""
     asks = ANALYZER.needs(context)
     frames = frames_for(asks, context, current, reference, past)
     if history is not None:

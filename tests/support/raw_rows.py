@@ -1,4 +1,4 @@
-"""What do the raw Parquet files of the sample fleet say, by pandas and scikit-learn, on a road that shares nothing with the product?"""
+"""Figures from the raw Parquet files of the sample fleet, by pandas and scikit-learn, without any code of the product."""
 
 import tomllib
 from datetime import timedelta
@@ -25,7 +25,7 @@ def predictions(model: str) -> pd.DataFrame:
 
 
 def searched() -> pd.DataFrame:
-    """What the invented client asked flights-late in its last week, which stands in a file of its own and has no labels."""
+    """The requests of the invented client to flights-late in its last week; they are in a separate file and have no labels."""
     return pd.read_parquet(SAMPLE / "clients.predictions.parquet")
 
 

@@ -110,7 +110,7 @@ class Mutants:
         return self.pick([str(self.dice.randint(0, 99)), str(round(self.dice.random() * 100, 3)), repr(self.dice.random())], NUMBERS)
 
     def obj(self, members: dict[str, str]) -> str:
-        """An object in one of several hands."""
+        """An object in one of several JSON styles."""
         dice, items = self.dice, list(members.items())
         if dice.random() < 0.1:
             dice.shuffle(items)

@@ -370,9 +370,9 @@ def records(store, question, window):
 
 
 def spread_steps(steps, most, rows):
-    """Steps of which each run gives about so many, at evenly spread ones of its steps and at its last, each with the stride of its run.
-
-    All give at most so many rows: the greatest share of each run that keeps to it, of the newest runs alone where shares would be small.
+    """About the given number of steps per run, evenly spread and with the last step, each with the stride of its run. All runs together
+    give at most the given number of rows: each run gets the largest share that meets this limit, and only the newest runs are read if
+    shares would be too small.
     """
     runs = {}
     for each in steps:

@@ -1,4 +1,4 @@
-"""Six weeks of a small regression: a unit change in one of them, its fix in the next, then a better version with the old one in its shadow.
+"""Six weeks of a small regression: a unit change in one of them, its fix in the next, then a better version with the old one in shadow.
 
 Every label comes two hours after its prediction; a tenth of each week's come three weeks late.
 """
@@ -71,12 +71,12 @@ def filled(home: Path, shadow: bool, artifact: Path | None) -> Database:
 
 
 def load_late(store: Database) -> None:
-    """The labels that nobody had when the weeks were frozen."""
+    """The labels that arrived after the weeks were frozen."""
     load(store, [each for each in records() if each["received_at"] >= stamp(WEEKS[-1].end + timedelta(days=7))])
 
 
 def row(rng: random.Random, noise: float) -> dict:
-    """What a journey is like, how long it takes, and what a model says of it: its error has the given spread."""
+    """The features of a journey, its duration, and a model's prediction, whose error has the given spread."""
     km, weight = rng.uniform(5, 60), rng.gauss(10, 2)
     label = 2.0 * km + weight + rng.gauss(0, 1.0)
     return {"km": round(km, 3), "load": round(weight, 3), "score": round(label + rng.gauss(0, noise), 3), "label": round(label, 3)}

@@ -1,4 +1,4 @@
-"""Frames of training runs (a run, a distributed run, a loss), and what the analyzer says about them."""
+"""Frames of training runs (a run, a distributed run, a loss), and the analyzer's findings about them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,7 +37,7 @@ def context(now: datetime = END, start: datetime = START) -> Context:
 
 
 def said(records: list[dict], asked: Context | None = None) -> list[Finding]:
-    """What the analyzer says about some records."""
+    """The analyzer's findings about some records."""
     frames = {
         name: frame_of(kind, [each for each in records if each["kind"] == kind])
         for name, kind in (("runs", "run"), ("steps", "step"), ("resources", "resource"), ("events", "event"))

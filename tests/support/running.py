@@ -1,4 +1,4 @@
-"""How does a test run the dashboard as a person does, in a process of its own?"""
+"""Run the dashboard in a separate process, as a person does."""
 
 import contextlib
 import fcntl
@@ -45,7 +45,7 @@ class Dashboard:
         return json.loads(outcome.out)
 
     def wait_until_loaded(self, before: dict[str, Any], timeout: float = 120) -> dict[str, Any]:
-        """Wait for the loader thread to have taken all that waits, at least one segment since the status `before`; gives the status then."""
+        """Wait until the loader thread has loaded all waiting segments, at least one since the status `before`. Returns the status then."""
         until = time.monotonic() + timeout
         while (now := self.status())["landing"]["segments"] or now["loaded"]["segments"] <= before["loaded"]["segments"]:
             assert time.monotonic() < until, now
@@ -95,7 +95,7 @@ def one_dashboard(folder: Path, home: Callable[[], contextlib.AbstractContextMan
             fcntl.flock(users, fcntl.LOCK_UN)
             if first:
                 with (folder / f"{name}.lock").open("a") as gate:
-                    fcntl.flock(gate, fcntl.LOCK_EX)  # who comes now starts another
+                    fcntl.flock(gate, fcntl.LOCK_EX)  # a later worker starts another one
                     address.unlink()
                 fcntl.flock(users, fcntl.LOCK_EX)
 

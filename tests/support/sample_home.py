@@ -1,4 +1,4 @@
-"""Where is a store that holds the sample fleet, loaded once for a whole run of the tests, and copied for those that change it?"""
+"""A store with the sample fleet, loaded once for a whole run of the tests, and copied for tests that change it."""
 
 import fcntl
 import os
@@ -74,7 +74,8 @@ def lent(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
 
 @contextmanager
 def lent_checked(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """The same of the sample fleet after `check`, whose findings lie beside the store: whoever asks for the same window is not kept waiting."""
+    """The same of the sample fleet after `check`, whose findings are kept beside the store, so a question about the same window is answered
+    at once."""
     folder = factory.mktemp(name)
     try:
         copied_once("checked-fleet", lambda draft: check_fleet(sample_home(factory), draft), folder / "home")

@@ -1,4 +1,4 @@
-"""What is found about a set of the sample's vendor on the morning after a night?"""
+"""The findings about a set of the sample's vendor on the morning after a night."""
 
 from datetime import UTC, timedelta
 

@@ -1,7 +1,6 @@
-"""The answer key of the scenario lab: who is to be named for each fault, and in which area. The product knows nothing of it.
-
-A thing that was said is right where its subject is one of the right ones, its area is one of the right ones, and, for a fault that sits in a part of the
-rows, that part is named with it: as the subject (`replica=r2`) or as the slice (`region=south`).
+"""The answer key of the scenario lab: the right subject and area for each fault. The product does not read it. A finding is right if its
+subject and its area are among the right ones and, for a fault in a part of the rows, that part is named with it: as the subject
+(`replica=r2`) or as the slice (`region=south`).
 """
 
 from collections.abc import Callable
@@ -23,7 +22,8 @@ Target = dict[str, str]
 
 @dataclass(frozen=True)
 class Right:
-    """What is right about one scenario. subjects: who; areas: analyzers; place: a slice, group, replica or device that must be named, by itself or with
+    """The right answers for one scenario. subjects: who; areas: analyzers; place: a slice, group, replica or device that must be named, by
+    itself or with
     a subject; metrics: where given, one of them. evidence: whether inputs show it at once, or labels only.
     """
 
@@ -192,7 +192,8 @@ def right(scenario: FaultScenario) -> Right:
 
 
 def apart(one: Right, other: Right) -> bool:
-    """Whether nothing that was said can be right about both: other areas, or other subjects in other places. Only then is the other key one of luck."""
+    """Whether no finding can be right for both keys: other areas, or other subjects in other places. Only then does a match with the other
+    key measure luck."""
     return not set(one.areas) & set(other.areas) or (
         one.subjects.isdisjoint(other.subjects) and (one.place is None or one.place != other.place)
     )
@@ -209,7 +210,7 @@ Place = Literal["first", "top three", "named", "missed"]
 
 
 def judged(day: ReplayDay, of: Right) -> Place:
-    """Where in what was said on a day the fault is named: as the lead of the first incident, of one of the first three, somewhere, or not."""
+    """The rank at which a day's findings name the fault: lead of the first incident, of one of the first three, anywhere, or not."""
     for place, each in enumerate(day.incidents):
         if leads(each, of):
             return "first" if place == 0 else "top three" if place < 3 else "named"

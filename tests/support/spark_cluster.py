@@ -53,7 +53,7 @@ def standalone_cluster(folder: Path) -> Iterator[StandaloneCluster]:
         until = time.monotonic() + 300
         while not is_listening(port):
             assert time.monotonic() < until and daemons[0].poll() is None, "the master did not start"
-            time.sleep(0.2)  # between two looks
+            time.sleep(0.2)  # between two checks
         for _ in range(2):
             places = ("--webui-port", str(free_port()), "--work-dir", str(folder / "work"))
             own = ("--host", "127.0.0.1", "--cores", "1", "--memory", "768m")

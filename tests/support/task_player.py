@@ -1,4 +1,4 @@
-"""What a task in the browser costs a person: clicks, keystrokes, seconds until the page is quiet, and words that pass the screen."""
+"""The cost of a browser task for a person: clicks, keystrokes, seconds until the page is quiet, and words that pass the screen."""
 
 import re
 import time
@@ -59,7 +59,7 @@ SEEN = r"""() => {
 
 @dataclass(frozen=True)
 class Effort:
-    """What a task took: clicks, keystrokes, seconds that a person waited, words that passed the screen."""
+    """The effort of a task: clicks, keystrokes, seconds that a person waited, words that passed the screen."""
 
     clicks: int
     keys: int
@@ -68,7 +68,7 @@ class Effort:
 
 
 class Player:
-    """A person at a laptop: each act is counted, and so is what the screen says after it.
+    """A person at a laptop: each act is counted, and so are the words on the screen after it.
 
     A new page is read whole. After an act on the same page only what was not on the screen before is read, and so it is while scrolling.
     """

@@ -1,4 +1,4 @@
-"""The fifteen tasks of docs/tasks.md: how a person does each from Home, and what shows that it is done."""
+"""The fifteen tasks of docs/tasks.md: the steps of each from Home, and the check that it is done."""
 
 import json
 import re
@@ -30,7 +30,7 @@ Command = Callable[..., str]
 
 @dataclass(frozen=True)
 class Facts:
-    """What the store says, by commands and by the raw rows of the sample. command: runs `python -m observability` on the store."""
+    """The facts of the store, by commands and by the raw rows of the sample. command: runs `python -m observability` on the store."""
 
     command: Command
 
@@ -85,7 +85,7 @@ class Task:
 
 
 def planted(facts: Facts) -> list[dict[str, Any]]:
-    """Records of what came before: an open alert of the worst fault, three rated ones, and last week's two action items."""
+    """Earlier records: an open alert of the worst fault, three rated ones, and last week's two action items."""
     fault = facts.critical(facts.critical_incident("flights-delay"))
     about = {"kind": "alert", "author": "the dashboard", "model": "flights-delay", "severity": "act", "at": "2014-01-01T04:00:00Z"}
     found: list[dict[str, Any]] = [about | {"incident": fault["incident"], "says": "opened", "title": fault["because"], "source": "input"}]

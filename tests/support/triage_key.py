@@ -1,4 +1,4 @@
-"""The key of the triage set: 40 errors of the sample fleet, each with a source that something else than the triage shows.
+"""The key of the triage set: 40 errors of the sample fleet, each with a source that is known without the triage.
 
 All evidence is from the raw files and the model files; no score of the triage and no function of `investigation` has a part in it. Each
 group is in the order of the MD5 of the id, no two of it of one day and airport, and none of the cases that the triage was developed on

@@ -31,7 +31,7 @@ COLUMNS = ("id", "at", "model", "version", "status", "prediction", "latency_ms",
 
 @dataclass(frozen=True)
 class VendorNights:
-    """noise: share of answers that differ from the usual one by chance. changed: number of answers that are others since night `from_night`.
+    """noise: share of answers that differ from the usual one by chance. changed: number of answers that differ since night `from_night`.
     numbers: prices instead of classes, with that relative noise, and since that night that many times as high.
     right: of numbers, whether each has its price as the right one.
     own: extra fields and fields of records since that night, by name; text: free text instead of classes. judged: the standard deviation

@@ -1,4 +1,4 @@
-"""What a feature alone and the model know of the label, and training rows among held-out ones, as the worker counts them."""
+"""Information about the label in a single feature and in the model, and training rows among held-out ones, as the worker counts them."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Attacks agree with exhaustive search on trees, respect what is locked, one-directional and dear, and disturbed rows are measured."""
+"""Attacks agree with exhaustive search on trees, respect locked, one-directional and costly features, and disturbed rows are measured."""
 
 from pathlib import Path
 from typing import Any

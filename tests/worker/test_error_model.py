@@ -1,4 +1,4 @@
-"""Expected errors of rows without labels: correct where they are known, repeatable, and reported with their own error."""
+"""Expected errors of rows without labels: correct if the truth is known, repeatable, and reported with their own error."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Is the effect of a word the difference of the model's own probabilities, and is it refused where words reach the model in no known way?
+"""The effect of a word is the difference of the model's own probabilities; it is refused if the path from words to the model is unknown.
 
 The independent figures: the vectoriser and the weights of the sample's text model, multiplied here by hand.
 """
