@@ -107,7 +107,8 @@ def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: P
 
 def beside(spec: Spec, fold: int, request: object) -> dict[str, Any]:
     """The environment if it is not production, and a text itself. Texts that the shipped model has learned from get the environment
-    `validation`."""
+    `validation`.
+    """
     if spec.ending != "skops":
         return {"environment": spec.environment} if spec.environment else {}
     return {"text": request, "environment": "production" if fold == SHIPPED else "validation"}
