@@ -173,7 +173,7 @@ def what_changed(here: ModelPage, status: ModelStatus) -> None:
     told += [timeline.count_words("registered", registered)] if registered else []
     words = f"{new} since the previous window, {', '.join(told)}."
     quiet = [finding for finding in status.findings if not finding.needs_action]
-    answer_heading("What changed?", status.fresh or quiet, words, "findings", here)
+    answer_heading("What changed?", status.fresh or quiet, words, "findings", here, name_worst=False)
     rows = fleet_events.event_rows([status])
     if rows:
         draw_table("changed", "Events", fleet_events.CHANGE_COLUMNS, rows[:12], compact=True)
@@ -189,10 +189,12 @@ def answer_heading(
     *,
     known: bool = True,
     details: Sequence[str] = (),
+    name_worst: bool = True,
 ) -> None:
-    """Draw the question, the answer with its status, and the link. The incidents above name what needs action.
+    """Draw the question, the answer with its status, the worst finding if it needs action, and the link.
 
-    known: whether there is a verdict. details: further sentences, behind a question mark.
+    known: whether there is a verdict. details: further sentences, behind a question mark. name_worst: say the worst finding, without
+    which a critical status would stand before a sentence such as "none failed".
     """
     worst = found[0] if found else None
     severity = worst.shown_severity if worst and worst.needs_action else fleet.severity_without_action(found) if known else "unknown"
@@ -200,8 +202,11 @@ def answer_heading(
         st.header(question, anchor=False, width="content")
         links.page_button(page, query_params=here.scope.parameters())
     claim_line(sentence, before=f"{formatting.status_label(severity)}: ", details=details)
-    if worst and worst.because != sentence and not worst.needs_action and severity == "unknown":
-        claim_line(worst.because, quiet=True)
+    if name_worst and worst and worst.because != sentence:
+        if worst.needs_action:
+            claim_line(worst.because, before=":gray[Because:] ")
+        elif severity == "unknown":
+            claim_line(worst.because, quiet=True)
     if after:
         claim_line(after, quiet=True)
 

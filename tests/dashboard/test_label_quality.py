@@ -62,7 +62,7 @@ def test_a_project_without_a_model_is_measured_whole(owned: Database, rows: pd.D
     settled = sum(each[0] >= 2 and each[1:2] != [each[0]] for each in votes)
     assert f"{settled:,} of {len(votes):,} items are settled" in page
     cost = [each["cells"] for each in found["What labels cost"]["rows"]]
-    assert cost[0]["figure"]["t"] == f"{len(rows) * 0.5:,.2f} EUR" and cost[1]["figure"]["t"] == f"{len(rows) * 0.5 / settled:,.2f} EUR"
+    assert cost[0]["figure"]["t"] == f"EUR {len(rows) * 0.5:,.2f}" and cost[1]["figure"]["t"] == f"EUR {len(rows) * 0.5 / settled:,.2f}"
     names = tuple(map(str, CLASSES))
     crowd = crowd_quality.crowd_of(crowd_quality.newest_answers(rows), names, crowd_quality.suggested_probabilities(rows, names))
     suspects = crowd_quality.suspect_labels(crowd, {})

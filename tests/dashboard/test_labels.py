@@ -50,7 +50,7 @@ def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
     said = labels.label_completion_sentence(days, here)
     coming = round(SERVED * (0.3 + 0.7))
     assert f"About {coming} more labels are expected" in said
-    assert f"by {(last + 2 * DAY).isoformat()}" in said and "estimated" in said
+    assert f"by {(last + 2 * DAY):%-d %b %Y}" in said and "estimated" in said
     few = labels.label_completion_sentence(days.drop(index=days.index[-7]), here)
     assert "for the 6 days that can be compared" in few and "for this window" in said, "a day without a usual share is not counted"
 

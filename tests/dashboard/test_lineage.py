@@ -128,7 +128,7 @@ def test_the_page_opens_on_a_version_and_other_pages_lead_to_it(logged: Database
     monkeypatch.setattr(links, "follow_link", followed.append)
     app = opened("lineage")
     assert "Model version loan 3: 7 upstream, 1 downstream." in words(app)
-    assert "which is no thing" in words(opened("lineage", thing="planet:mars"))
+    assert "which is not known here" in words(opened("lineage", thing="planet:mars"))
     assert "no prediction of this id" in words(opened("lineage", thing="prediction:loan/never"))
     for page, parameters, thing in (
         ("datasets", {"dataset": "people"}, "dataset:people/7"),

@@ -95,11 +95,17 @@ def test_the_page_and_the_findings_read_and_judge_each_run_once(page: Database, 
     of_run, ask = runs.claims_about_run, page.ask
     monkeypatch.setattr(load, "page_clock", lambda: NOW + timedelta(minutes=5))
     monkeypatch.setattr(runs, "claims_about_run", lambda run, *rest: judged.append(run.name) or of_run(run, *rest))
-    monkeypatch.setattr(page, "ask", lambda question, window: asked.append(getattr(question, "kind", None)) or ask(question, window))
+    monkeypatch.setattr(
+        page,
+        "ask",
+        lambda question, window: (
+            asked.append((getattr(question, "kind", None), getattr(question, "blocks", False))) or ask(question, window)
+        ),
+    )
     found = load.scope_record_findings(Scope(), runs.ANALYZER.name)
     verdicts = load_runs.analyzed_training_runs(None)
     assert len(verdicts) == 7 and sorted(judged) == sorted(each.run.name for each in verdicts)
-    assert asked.count("step") == 1
+    assert asked.count(("step", False)) == 1 and asked.count(("step", True)) == 1
     told = {(each.subject, each.metric, each.value) for each in found}
     assert {
         (claim.subject or f"run:{each.run.name}", claim.metric, claim.value) for each in verdicts for claim in each.claims or ()

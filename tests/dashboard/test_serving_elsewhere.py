@@ -129,7 +129,11 @@ def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
     assert [step["step"]["t"] for step in steps] == ["chat", "chat", "embeddings"]
     assert [(step["begins"]["t"], step["outcome"]["t"]) for step in steps] == [("0", "stop"), ("60,000", "stop"), ("120,000", "stop")]
     assert (chat["labelled"]["t"], embeddings["labelled"]["t"]) == ("50 %", "0 %")
-    assert (chat["labelled"]["sub"], chat["cost"]["sub"], embeddings["cost"]["sub"]) == ("helpful 100 %", "EUR", "no currency stated")
+    assert (chat["labelled"]["sub"], chat["cost"]["sub"], embeddings["cost"]["sub"]) == (
+        "helpful 100 %",
+        "EUR, logged",
+        "no currency stated, logged",
+    )
     assert "3 calls of 2 models" in words(app) and "These calls are simulated." not in words(app), "one of three says so"
     ((trace,),) = [[row["cells"] for row in tables(app)["Traces of several steps"]["rows"]]]
     assert (trace["trace"]["go"]["parameters"]["trace"], trace["steps"]["t"], trace["failed"]["t"]) == (TRACE, "3", "1")
@@ -191,7 +195,7 @@ def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Data
     assert set(shown) == {f"chat · {service}" for service in (calls.HELP, calls.SUMMARIES, calls.REPLIES)}
     for service, own in said[said["model"] != calls.STEPS].groupby("service"):
         cells, rated = shown[f"chat · {service}"], own["value"].dropna()
-        assert cells["calls"]["t"] == str(len(own)) and cells["cost"] == {"t": f"{own['cost'].sum():.4g}", "sub": "USD"}
+        assert cells["calls"]["t"] == str(len(own)) and cells["cost"] == {"t": f"{own['cost'].sum():.4g}", "sub": "USD, logged"}
         assert float(cells["errors"]["t"].removesuffix(" %")) == pytest.approx(100 * own["status"].notna().mean(), abs=0.05)
         assert float(cells["tokens_out"]["t"].replace(",", "")) == own["output_tokens"].sum()
         assert float(cells["latency"]["t"].replace(",", "")) == pytest.approx(own["latency_ms"].mean(), rel=1e-3)

@@ -57,6 +57,14 @@ def _annotators(state: str) -> go.Figure:
     return labels.annotator_dots(state_frame(state, others=0.6, others_n=900, severity=None).rename(columns={"name": "annotator"}))
 
 
+def _vendor_sets(state: str) -> go.Figure:
+    frame = state_frame(state)
+    marks = [frame.assign(at=frame["period"], label=f"set {place}", value=frame["value"].abs() / (1 + place)) for place in range(3)]
+    rows = pd.concat(marks, ignore_index=True).assign(mark="", severity="ok", words="hover text")
+    rows.loc[len(rows) // 2 :: 40, ["mark", "severity"]] = ["change", "act"]
+    return records.flips_by_set(rows)
+
+
 def _audited(state: str) -> go.Figure:
     return data_audits.audited_share_bars(state_frame(state, limit=0.5, severity="watch"), x="share of rows")
 
@@ -296,6 +304,7 @@ def _ratios(state: str) -> go.Figure:
 PAGE_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Incident": _incident,
     "Records": _records,
+    "Changed answers of a vendor": _vendor_sets,
     "Agreement by week": _weeks,
     "Annotators": _annotators,
     "Audited shares": _audited,

@@ -62,7 +62,7 @@ def flips_by_set(frame: pd.DataFrame) -> go.Figure:
             symbols = [SYMBOLS[each] if changed else "triangle-down" for each in part["severity"]]
             marker = {"size": 11, "symbol": symbols, "color": [COLOURS[each] if changed else theme.NEUTRAL for each in part["severity"]]}
             layout.add_marks(figure, part["at"], part["value"], part["words"], name=words, marker=marker, cliponaxis=False)
-    theme.themed(figure, height=240, y="Flips", legend=True, rangemode="tozero", tickformat=",.1~%")
+    theme.themed(figure, height=240, y="Flips", legend=True, rangemode="tozero", tickformat=theme.PERCENT)
     if not float(frame["value"].max()) > TINY:
         figure.update_yaxes(range=[0, ZERO_TOP])
     return figure
