@@ -5,7 +5,6 @@ which more is better is negated first. `training_progress` is the improvement af
 since a change that is small beside the progress does not matter however significant it is.
 """
 
-import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -140,14 +139,14 @@ def downsampled_indices(values: Array, limit: int) -> Array:
     if n <= max(limit, 4):
         return np.arange(n)
     bounds = np.linspace(0, n, max(limit // 2, 2) + 1).astype(int)
-    kept = [0, n - 1]
-    for begin, end in itertools.pairwise(bounds.tolist()):
-        part = values[begin:end]
-        if np.isfinite(part).any():
-            kept += [begin + int(np.nanargmin(part)), begin + int(np.nanargmax(part))]
-        else:
-            kept.append(int(begin))
-    return np.unique(kept)
+    begins, stretch = bounds[:-1], np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    known = np.logical_or.reduceat(np.isfinite(values), begins)
+    kept = [[0, n - 1], begins[~known]]
+    for extreme, otherwise in ((np.minimum, np.inf), (np.maximum, -np.inf)):
+        filled = np.where(np.isnan(values), otherwise, values)
+        places = np.flatnonzero((filled == extreme.reduceat(filled, begins)[stretch]) & known[stretch])
+        kept.append(places[np.unique(stretch[places], return_index=True)[1]])
+    return np.unique(np.concatenate(kept))
 
 
 def robust_sd(values: Array) -> float:

@@ -46,10 +46,9 @@ def training_curve_lines(frame: pd.DataFrame, marks: pd.DataFrame, *, name: str,
         if not same:
             raw: dict[str, Any] = {"opacity": 0.3, "hoverinfo": "skip", "showlegend": False}
             layout.add_curve(figure, kept["x"], kept["value"], "", name=f"{label}, as logged", color=colour, width=1, **raw)
-        hover = [
-            f"{theme.inert_label(run, 60)}, {part}<br>step {step:,}: {formatting.format_number(value, 4)}"
-            for step, value in zip(kept["step"].tolist(), kept["value"].tolist())
-        ]
+        whose = f"{theme.inert_label(run, 60)}, {part}"
+        told = zip(kept["step"].tolist(), kept["value"].tolist())
+        hover = np.array([f"{whose}<br>step {step:,}: {formatting.format_number(value, 4)}" for step, value in told], object)
         dash = DASHES.get(str(part), DASHES["held out"])[turn % 2]
         layout.add_curve(figure, kept["x"], kept["smoothed"], "%{customdata}", name=label, color=colour, dash=dash, width=1.9, texts=hover)
     for mark in marks.to_dict("records"):
