@@ -141,7 +141,7 @@ def downsampled_indices(values: Array, limit: int) -> Array:
     bounds = np.linspace(0, n, max(limit // 2, 2) + 1).astype(int)
     begins, stretch = bounds[:-1], np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
     known = np.logical_or.reduceat(np.isfinite(values), begins)
-    kept = [[0, n - 1], begins[~known]]
+    kept: list[Array] = [np.array([0, n - 1]), begins[~known]]
     for extreme, otherwise in ((np.minimum, np.inf), (np.maximum, -np.inf)):
         filled = np.where(np.isnan(values), otherwise, values)
         places = np.flatnonzero((filled == extreme.reduceat(filled, begins)[stretch]) & known[stretch])

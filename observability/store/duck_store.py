@@ -3,6 +3,7 @@
 Only opener.py constructs it. Everything above observability/store names the protocols `Engine` and `Store`.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
@@ -246,9 +247,17 @@ class DuckStore(Database, Store):
         """Write the columns that an SQL query names, of the views that it reads, as files into a folder. masked: without their masked
         columns.
         """
-        from observability.store.views.exported_query import export_query_views
+        from observability.store.views.exported_query import columns_by_model, export_query_views, query_without_literals
 
-        return export_query_views(self, query, folder, most_mb=most_mb, seconds=seconds, masked=masked)
+        began = time.perf_counter()
+        exported = export_query_views(self, query, folder, most_mb=most_mb, seconds=seconds, masked=masked)
+        took = time.perf_counter() - began
+        names = {name.lower() for view, columns in exported.columns.items() for name in (view, view.rpartition(" ")[0], *columns)}
+        read = columns_by_model(exported, self.catalog().models)
+        text = f"SQL: {query_without_literals(query, names)}" if len(read) < 2 else "SQL over several models"  # one may be removed
+        for model, columns in read.items():
+            self._query_log.note_columns(text, columns, model, took)
+        return exported
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Store some records together; when it returns, they can be read."""

@@ -149,3 +149,23 @@ def test_bytes_of_columns_add_up_to_the_blocks_of_the_table(home: Path, store: D
         (size,) = other.execute("SELECT block_size FROM pragma_database_size()").fetchone() or (0,)
     blocks = {block for first, more, kept in rows if kept for block in (first, *(more or ())) if block >= 0}
     assert blocks and found["bytes"].sum() == pytest.approx(len(blocks) * size, rel=0.001)
+
+
+def test_a_query_in_sql_is_measured_with_its_columns_and_without_its_values(home: Path, tmp_path: Path) -> None:
+    query = """SELECT count(*) AS "Ann Smith" FROM "loan.predictions" -- for Bo
+        WHERE "feature.age" > 41.5 AND id <> 'Cleo' AND "at" < TIMESTAMP '2026-03-02'"""
+    with open_store(home, threads=1) as store:
+        for place in range(2):
+            store.export_views(query.replace("41.5", str(place)), tmp_path)
+        with pytest.raises(Exception, match="shoe"):
+            store.export_views("""SELECT shoe FROM "loan.shoe" """, tmp_path)
+        (entry,) = store.asked_questions("loan").entries
+        assert store.asked_questions("loan").used == {"feature.age", "id", "at"} and store.asked_questions("").entries == ()
+        store.export_views("""SELECT count(*) FROM "loan.predictions" JOIN batches b ON b.batch = id""", tmp_path)
+        assert [each.table for each in store.asked_questions("").entries] == ["SQL over several models"]
+    assert entry.times == 2 and 0 < entry.slowest <= entry.seconds and entry.columns == ("at", "feature.age", "id")
+    written = (home / QUESTIONS_FILE).read_text(encoding="utf-8")
+    assert entry.table == (
+        """SQL: SELECT count ( * ) AS "?" FROM "loan.predictions" WHERE "feature.age" > ? AND id <> ? AND "at" < TIMESTAMP ?"""
+    )
+    assert not [each for each in ("Ann", "Bo", "Cleo", "2026-03-02'") if each in written]

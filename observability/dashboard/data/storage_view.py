@@ -370,7 +370,7 @@ def questions_table(asked: AskedQuestions, about: str) -> None:
     for each in asked.entries[:10]:
         names = [name.partition(".")[2] or name for name in each.columns]
         cells: dict[str, Cell] = {
-            "table": {"t": each.table},
+            "table": {"t": formatting.truncate(each.table, 60), "title": each.table},
             "columns": {"t": formatting.truncate(formatting.join_words(names, 5), 80) or formatting.DASH, "title": ", ".join(names)[:500]},
             "times": {"t": f"{each.times:,}"},
             "slowest": {"t": f"{each.slowest * 1000:,.0f} ms"},

@@ -1,6 +1,6 @@
 """The answer to an SQL query over the views."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ class QueryAnswer:
 
 @dataclass(frozen=True)
 class ExportedQuery:
-    """A query and the Parquet file of each view that it names, by the view's name."""
+    """A query, and by the name of each view that it reads the Parquet file and the columns in it."""
 
     query: str
     files: dict[str, Path]
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -5,20 +5,22 @@ query names to Parquet files, without the rows that its conditions on times and 
 nothing else.
 """
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from observability.core.catalog import Model
 from observability.core.errors import UsageError
-from observability.core.view_names import quoted_identifier
+from observability.core.view_names import quoted_identifier, view_name
 from observability.store.db.results import Cursor
 from observability.store.types.query_answer import ExportedQuery
 from observability.store.views.early_conditions import early_conditions
-from observability.store.views.model_views import AS_OF
+from observability.store.views.model_views import AS_OF, MODEL_VIEWS
 from observability.store.views.read_only_query import ATTEMPT, checked_views, error_line, limited_reading, syntax_nodes
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from observability.store.db.database import Database
 
 BATCH_ROWS = 100_000
+MAX_QUERY_TEXT = 200
 CALL = re.compile(r'"((?:[^"]|"")+\.' + re.escape(AS_OF) + r""")"\s*\(\s*(TIMESTAMP\s*'[0-9 T:.+-]*')\s*\)""", re.IGNORECASE)
 """A call of the table function of a model, as proofs write it."""
 FLAT = (
@@ -63,12 +66,13 @@ def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: 
         if sum(name.endswith(f".{AS_OF}") for name in statements) > len({name.rpartition(" ")[0].lower() for name in calls}):
             expected = f"\"MODEL.{AS_OF}\"(TIMESTAMP '2026-07-01')"
             raise UsageError("the time of an earlier state is written as a literal here", expected=expected)
-        left, files = most_mb * 1024**2, dict[str, Path]()
+        left, files, columns = most_mb * 1024**2, dict[str, Path](), dict[str, tuple[str, ...]]()
         with limited_reading(cursor, seconds, "reading the views took too long", "Name fewer columns than `*`"):
             for place, (name, source) in enumerate(sources.items()):
                 files[name] = folder / f"view-{place}.parquet"
-                left -= _export_rows(cursor, _needed_rows(cursor, source, names, tree), files[name], left)
-    return ExportedQuery(query, files)
+                select, columns[name] = _needed_rows(cursor, source, names, tree)
+                left -= _export_rows(cursor, select, files[name], left)
+    return ExportedQuery(query, files, columns)
 
 
 def _names_in(tree: Mapping[str, Any]) -> set[str] | None:
@@ -109,15 +113,15 @@ def _without_calls(query: str) -> tuple[str, dict[str, str]]:
     return CALL.sub(named, query), calls
 
 
-def _needed_rows(cursor: Cursor, source: str, names: set[str] | None, tree: Mapping[str, Any]) -> str:
-    """The SELECT statement of the part of a view that a query needs: the named columns (one if none is named), and the rows that it can
-    use.
+def _needed_rows(cursor: Cursor, source: str, names: set[str] | None, tree: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The SELECT statement of the part of a view that a query needs, and its columns: the named ones (one if none is named), of the rows
+    that it can use.
     """
     types = {str(name): str(kind) for name, kind, *_ in cursor.execute(f"SELECT * FROM {source} LIMIT 0").description or ()}
     kept = [name for name in types if names is None or name.lower() in names] or [*types][:1]
     conditions = early_conditions(tree, {name.lower(): kind for name, kind in types.items()})
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {', '.join(map(quoted_identifier, kept))} FROM {source}{where}"
+    return f"SELECT {', '.join(map(quoted_identifier, kept))} FROM {source}{where}", tuple(kept)
 
 
 def _export_rows(cursor: Cursor, select: str, path: Path, most_bytes: int) -> int:
@@ -182,6 +186,33 @@ def _opened_views(exported: ExportedQuery, folder: Path, memory_mb: int) -> Iter
             raise UsageError("the query needs more memory than it may use", expected=f"at most {memory_mb} MB", attempt=attempt) from error
         except duckdb.Error as error:
             raise UsageError("the query failed", got=error_line(error), attempt=ATTEMPT) from error
+
+
+def query_without_literals(query: str, names: Container[str]) -> str:
+    """A query in one line without values: literals are `?`, comments are left out, and so is what stands in double quotes, unless it is
+    in lower case among `names`. At most MAX_QUERY_TEXT characters.
+    """
+    content, words = query.encode(), list[str]()
+    tokens = duckdb.tokenize(query)
+    for (place, kind), (end, _) in itertools.pairwise([*tokens, (len(content), duckdb.token_type.comment)]):
+        word = content[place:end].decode().strip()
+        if kind in (duckdb.token_type.numeric_const, duckdb.token_type.string_const):
+            words.append("?")
+        elif kind != duckdb.token_type.comment:
+            is_hidden = word.startswith('"') and word[1:-1].replace('""', '"').lower() not in names
+            words.append('"?"' if is_hidden else word)
+    return " ".join(words)[:MAX_QUERY_TEXT]
+
+
+def columns_by_model(exported: ExportedQuery, models: Iterable[Model]) -> dict[str, tuple[str, ...]]:
+    """The columns that an exported query reads by model, as questions name them; those of views of no model under ""."""
+    owners = {view_name(model, view)[1:-1].replace('""', '"').lower(): model for model in models for view in (*MODEL_VIEWS, AS_OF)}
+    found: dict[str, set[str]] = {}
+    for view, columns in exported.columns.items():
+        model = owners.get(view.lower()) or owners.get(view.rpartition(" ")[0].lower())
+        references = {name: reference for reference, name in model.view_columns.items()} if model else {}
+        found.setdefault(model.name if model else "", set()).update(references.get(name, name) for name in columns)
+    return {name: tuple(sorted(columns)) for name, columns in found.items()}
 
 
 def _without_end(query: str) -> str:
