@@ -117,6 +117,13 @@ def test_limits_and_colours_are_those_of_the_findings() -> None:
     assert {note.text.partition(" ")[0] for note in relaxed.layout.annotations} == {formatting.STATUS_WORDS["watch"]}
 
 
+def test_a_legend_names_each_colour_of_the_bars() -> None:
+    """Grey bars were longer than orange ones, and nothing beside them said that grey cannot be judged."""
+    figure = charts_drift.drift_bars(ranking().assign(severity=["act", "unknown"]))
+    legend = {trace.name: trace.marker.color for trace in figure.data if trace.type == "bar" and trace.showlegend is not False}
+    assert figure.layout.showlegend and legend == {"Critical": theme.ACT, "Cannot be judged": theme.TONES["unknown"]}
+
+
 def test_a_long_name_of_a_limit_is_broken_and_reaches_to_the_left() -> None:
     """On a phone the bars have about 200 pixels and the names left of them 130: a name that begins at its line is cut off at the right."""
     rows = ranking().assign(limit=[0.11, 0.1], limit_of="the column's own daily range")
@@ -145,7 +152,7 @@ def test_two_columns_that_moved_far_flatten_no_others() -> None:
     far = rows.assign(value_there=[9.5, *[None] * 19], worst_look="on the last day").astype({"value_there": float})
     notes = charts_drift.drift_bars(far).layout.annotations
     assert "9.50" in {note.text for note in notes}, "with its days it covered a bar on a phone"
-    assert "hollow: of the last days" in charts_drift.drift_bars(far).layout.xaxis.title.text.replace("<br>", " ")
+    assert charts_drift.RING in [trace.name for trace in charts_drift.drift_bars(far).data if trace.showlegend is not False]
     alike = charts_drift.drift_bars(rows.assign(value=[0.05 * place for place in range(20, 0, -1)]))
     assert set(alike.data[0].text) == {""} and max(alike.data[0].x) == 1.0
 

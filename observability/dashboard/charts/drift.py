@@ -9,6 +9,9 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
 MAX_BARS = 25
+RING = "Last days, where they drifted further"
+COLOUR_WORDS = {"unknown": "Cannot be judged"}
+"""Names of colours in the legend of the bars, other than those of their states."""
 MAX_CELLS = 40
 CELL_NAME = 14
 """Characters of a column's name beside the heat map above which it takes two lines: a phone then has room for the days."""
@@ -48,7 +51,7 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
         "textfont": {"color": theme.SURFACE},
         "constraintext": "none",
     }
-    layout.add_row_bars(figure, drawn, texts, hover="%{customdata[1]}", color=rows["color"], error_x=errors, **written)
+    layout.add_row_bars(figure, drawn, texts, hover="%{customdata[1]}", color=rows["color"], error_x=errors, showlegend=False, **written)
     recent = rows[rows["value_there"].notna()]
     if len(recent):
         values = recent["value_there"]
@@ -58,17 +61,26 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
         ]
         symbols = ["triangle-right-open" if value > edge else "circle-open" for value in values]
         ring = {"symbol": symbols, "size": 9, "color": recent["color"], "line": {"width": 2}}
-        layout.add_marks(figure, values.clip(upper=edge), recent.index, texts, hover="%{customdata[1]}", marker=ring, showlegend=False)
+        layout.add_marks(figure, values.clip(upper=edge), recent.index, texts, hover="%{customdata[1]}", marker=ring, name=RING)
         for place, value in zip(recent.index, values):
             if value > edge:  # its days are in the hover text: on a phone they would cover the bar
                 layout.add_note(figure, formatting.format_number(value), color=theme.NEUTRAL, x=edge, xanchor="right", xshift=-8, y=place)
     lines = _add_limits(figure, rows, edge)
+    for severity in sorted(set(rows["severity"]), key=SEVERITIES.index):  # one bar without a value each: the legend of the colours
+        word = COLOUR_WORDS.get(severity, formatting.STATUS_WORDS[severity])
+        figure.add_bar(x=[None], y=[None], orientation="h", marker_color=theme.TONES[severity], name=word, hoverinfo="skip")
     names, x = layout.row_names(list(rows["subject"]), selected=selected), "population stability index (nats)"
-    x += "; hollow: of the last days" if len(recent) else ""
     figure = layout.row_chart(
-        figure, names, x, height=max(140, 26 * len(rows) + 58 + NAME_LINE * lines), top=14 + NAME_LINE * lines, tickformat=",.3~g"
+        figure,
+        names,
+        x,
+        height=max(140, 26 * len(rows) + 82 + NAME_LINE * lines),
+        legend=True,
+        top=14 + NAME_LINE * lines,
+        tickformat=",.3~g",
     )
-    return figure.update_xaxes(range=[0, edge * 1.02])
+    below = {"yref": "container", "y": 0, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False}
+    return figure.update_xaxes(range=[0, edge * 1.02]).update_layout(legend=below, margin_b=24, barmode="overlay")
 
 
 def bar_cap(rows: pd.DataFrame) -> float:

@@ -82,11 +82,7 @@ def limit_source(limit: float | tuple[float, float] | None, settings: ModelSetti
 
 def drift_bars_note(bars: pd.DataFrame) -> str:
     """The meaning of the marks that occur on the bars."""
-    parts = ["Bars: whole window, by severity and PSI, in the colour of the finding's state."]
-    if (bars["severity"] == "unknown").any():
-        parts.append("Grey: cannot be judged.")
-    if bars["value_there"].notna().any():
-        parts.append("Rings: the last days, where they drifted further.")
+    parts = ["Bars: whole window, by severity, then PSI."]
     if (bars["limit_of"] == "the column's own daily range").any():
         parts.append("Strokes: the limit of a column whose daily range exceeds the common limit.")
     if (bars["value"].head(MAX_BARS) > bar_cap(bars.head(MAX_BARS))).any():
