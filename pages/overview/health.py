@@ -41,10 +41,10 @@ def overview() -> None:
     read = f"{time_zone.zoned(now):%H:%M} {time_zone.zone_sign(now)}"
     elsewhere = " Call logs are on the page Vendors." if logs else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        checked = f"{len(statuses) - pending:,} checked: " if pending else ""
+        checked = f", {len(statuses) - pending:,} checked" if pending else ""
         st.markdown(
-            f"**{formatting.plural(len(statuses), 'model')}**{fleet.call_logs_note(logs)}{fleet.controllers_note()}, "
-            f"{checked}{counts.words}"
+            f"**{formatting.plural(len(statuses), 'model')}**{fleet.controllers_note()}{checked}: "
+            f"{counts.words}{fleet.call_logs_note(logs)}"
             f"{f'; {unknown:,} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}"
             f"{large_fleet.oldest_check(statuses)}.",
             help=f"Read at {read}. Changes are against the previous period.{elsewhere}{shared}",

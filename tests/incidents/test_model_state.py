@@ -140,8 +140,9 @@ def test_call_logs_have_no_row_and_what_was_found_in_them_is_counted(monkeypatch
     assert fleet.is_call_log(of_chat("ok")) and fleet.is_call_log(of_chat("watch")) and fleet.is_call_log(of_chat("act"))
     assert not fleet.is_call_log(replace(of_chat("watch"), model=replace(chat, task="binary")))
     assert fleet.call_logs_note([]) == ""
-    assert fleet.call_logs_note([of_chat("watch"), of_chat("ok")]) == " (2 call logs with 1 warning)"
-    assert fleet.call_logs_note([of_chat("act")]) == " (1 call log with 1 critical)"
+    assert fleet.call_logs_note([of_chat("watch"), of_chat("ok")]) == " (1 warning in 2 call logs)"
+    assert fleet.call_logs_note([of_chat("act")]) == " (1 critical in 1 call log)"
+    assert fleet.call_logs_note([of_chat("ok")]) == " (none in 1 call log)"
 
 
 def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,5 +150,5 @@ def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monke
     sound = replace(finding("operations/controllers", "regret", "ok", subject="controller"), model="cache")
     (status,), _ = fleet.with_records([silent("cache")], [sound])
     row = fleet.fleet_table_row(status, Scope())
-    assert status.severity == "ok" and row["note"]["t"] == "See Controllers."
+    assert status.severity == "ok" and row["cells"]["model"]["more"]["t"] == "See Controllers" and not row.get("note")
     assert silent("cache").severity == "unknown"

@@ -286,8 +286,8 @@ def header_beside_rows(view: PageView) -> Iterator[str]:
     table = next((data for caption, data in view.tables.items() if caption.startswith("Models, ")), None)
     if header is None or table is None or "shared by several models" in "".join(view.lines):
         return
-    logs, _, rest = header.rpartition(")")
-    told = re.search(rf"({NUMBER}) critical", rest)
+    counts, _, logs = header.partition("(")
+    told = re.search(rf"({NUMBER}) critical", counts)
     rows = [str(row["cells"].get("status", {}).get("t") or "") for row in table["rows"] if "cells" in row]
     numbers = [found[1] for text in (*rows, logs) if (found := re.search(rf"({NUMBER}) critical", text))]
     total = sum(int(each.replace(",", "")) for each in numbers)
