@@ -58,7 +58,9 @@ def of_incidents(part: Body, share: float, last: Body | None, acknowledged: Ackn
         answered = severity == "act" and (model, claim) in acknowledged
         if answered:
             severity, why = "watch", ("Acknowledged.", *why)
-        title = f"{fall} Beside it: {incident['sentence']}" if fall else incident["sentence"]
+        if fall:
+            why = (*why, f"Its incident: {incident['sentence']}")
+        title = fall or incident["sentence"]
         yield Item(name, "incident", title, severity, change, exposure, model, why, about=about, acknowledged=answered, **ranks)
 
 

@@ -159,7 +159,8 @@ def test_a_fall_of_this_week_within_what_stands_is_named_and_new():
     stands = incident("psi", "dew", stages=("input", "outcome")) | {"standing": True}
     late = fallen(part("late", stands | {"findings": [*stands["findings"], "fell"]}))
     first, second = found(part("delay", stands), late)
-    assert (first.model, first.change, first.title) == ("late", "new", "Accuracy 61 %. Beside it: dew psi.")
+    assert (first.model, first.change, first.title) == ("late", "new", "Accuracy 61 %.")
+    assert first.reasons[-1].startswith("Its incident: dew psi")
     assert (second.models, second.change) == (("delay",), "as before")
     better = fallen(part("late", stands | {"findings": [*stands["findings"], "fell"]}), was=0.5)
     assert [each.change for each in found(better)] == ["as before"]

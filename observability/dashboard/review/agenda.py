@@ -116,8 +116,10 @@ def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, An
 def _edit_agenda_item(room: ReviewPage, item: Item) -> None:
     """One item with its notes, and the forms to arrange, close and comment it."""
     with st.container(border=True):
-        st.subheader(formatting.sentence_markdown(item.title), anchor=False)
-        plain_caption(" ".join(each for each in item.reasons if each != FIRST_WEEK))
+        short = _short_title(item)
+        st.subheader(formatting.sentence_markdown(short), anchor=False)
+        whole = [] if short.rstrip(".") == item.title.rstrip(".") else [item.title]
+        plain_caption(" ".join([*whole, *(each for each in item.reasons if each != FIRST_WEEK)]))
         _item_figure(room, item)
         _evidence_links(room, item)
         shared_meeting.shared_part(room, "item", lambda now: _item_notes(now, item))
