@@ -22,7 +22,7 @@ SYMBOLS = {
 }
 """Marker and colour by kind of thing; the label names the kind as well."""
 LABEL = 36
-"""Characters of a label, longer ones are cut; the table has them whole."""
+"""Characters of a label above which it takes two lines, so that it fits a phone; the table has what is cut."""
 ROOM = 0.32
 """Share of the width for the marks; the rest is for the labels."""
 
@@ -58,15 +58,16 @@ def lineage_tree(frame: pd.DataFrame, others: pd.DataFrame) -> go.Figure:
         ("circle-open", theme.NEUTRAL) if hidden else SYMBOLS[kind] for kind, hidden in zip(frame["kind"], frame["hidden"], strict=True)
     ]
     labels = [
-        f"<b>{theme.inert_label(label, LABEL)}</b>" if not distance else theme.inert_label(label, LABEL)
-        for label, distance in zip(frame["label"], depth, strict=True)
+        f"<b>{label}</b>" if not distance else label
+        for label, distance in zip((theme.label_of_two_lines(label, LABEL) for label in frame["label"]), depth, strict=True)
     ]
+    row = 36 if any("<br>" in label for label in labels) else 26
     figure.add_scatter(
         x=depth,
         y=frame["place"],
         mode="markers+text",
         marker={"symbol": [mark for mark, _ in marks], "color": [colour for _, colour in marks], "size": 11, "opacity": 1},
-        text=[f" {label}" for label in labels],
+        text=[f" {label.replace('<br>', '<br> ')}" for label in labels],
         textposition="middle right",
         textfont={"size": 12, "color": theme.STRONG},
         customdata=frame[["address", "hover"]],
@@ -76,7 +77,7 @@ def lineage_tree(frame: pd.DataFrame, others: pd.DataFrame) -> go.Figure:
         showlegend=False,
         cliponaxis=False,
     )
-    theme.themed(figure, height=max(120, 26 * len(frame) + 30))
+    theme.themed(figure, height=max(120, row * len(frame) + 30))
     figure.update_xaxes(visible=False, range=[-0.25, max(2.0, float(depth.max())) / ROOM], fixedrange=True)
     figure.update_yaxes(visible=False, range=[len(frame) - 0.4, -0.6], fixedrange=True)
     return figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, hovermode="closest")
