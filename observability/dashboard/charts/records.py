@@ -12,6 +12,7 @@ from observability.dashboard.charts import time as charts_time
 
 SYMBOLS = {"act": "x", "watch": "diamond", "ok": "circle", "unknown": "circle-open"}
 COLOURS = {"act": theme.ACT, "watch": theme.WATCH, "ok": theme.PRIMARY, "unknown": theme.NEUTRAL}
+BEGINS = {"act": "Critical", "watch": "Warning"}
 
 MAX_STEMS = 120
 """With more rows no stems are drawn."""
@@ -55,12 +56,15 @@ def flips_by_set(frame: pd.DataFrame) -> go.Figure:
     for name, part in frame.groupby("label", sort=True):
         line = {"name": theme.inert_label(str(name), 40), "mode": "lines+markers", "marker": {"size": 4}, "line": {"width": 1.4}}
         figure.add_scatter(x=part["at"], y=part["value"], customdata=part["words"], hovertemplate="%{customdata}<extra></extra>", **line)
-    for mark, words in {"change": "change begins", "version": "version changes"}.items():
-        part = frame[frame["mark"] == mark]
+    begins = frame["mark"] == "change"
+    marks = [
+        (f"{word}: change begins", begins & (frame["severity"] == each), SYMBOLS[each], COLOURS[each]) for each, word in BEGINS.items()
+    ]
+    marks.append(("version changes", frame["mark"] == "version", "triangle-down", theme.NEUTRAL))
+    for words, chosen, symbol, colour in marks:
+        part = frame[chosen]
         if len(part):
-            changed = mark == "change"
-            symbols = [SYMBOLS[each] if changed else "triangle-down" for each in part["severity"]]
-            marker = {"size": 11, "symbol": symbols, "color": [COLOURS[each] if changed else theme.NEUTRAL for each in part["severity"]]}
+            marker = {"size": 11, "symbol": symbol, "color": colour}
             layout.add_marks(figure, part["at"], part["value"], part["words"], name=words, marker=marker, cliponaxis=False)
     theme.themed(figure, height=240, y="Flips", legend=True, rangemode="tozero", tickformat=theme.PERCENT)
     if not float(frame["value"].max()) > TINY:

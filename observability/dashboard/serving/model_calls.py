@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from observability.analyzers.operations.cost import amount_words
 from observability.analyzers.serving.call_drift import NAME, is_language_model
 from observability.core import formatting
 from observability.core.catalog import Model
@@ -159,7 +160,9 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
         for name in ("latency", "tokens_in", "tokens_out", "cost"):
             cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
         if not pd.isna(row["cost"]):
-            cells["cost"]["sub"] = f"{row['currency'] or NO_CURRENCY}, {row['cost_source']}"
+            currency = row["currency"]
+            cells["cost"] |= {"t": amount_words(row["cost"], currency)} if currency else {}
+            cells["cost"]["sub"] = row["cost_source"] if currency else f"{NO_CURRENCY}, {row['cost_source']}"
         lines.append(table_row(cells))
     draw_table("language-model-calls", "Calls of language models by model and route", TRAFFIC, lines)
     csv_of_table("language-model-calls", table, len(table), MAX_ROUTES, "largest")

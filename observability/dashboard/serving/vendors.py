@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from observability.analyzers.operations.cost import amount_words
 from observability.analyzers.serving import vendors as judged
 from observability.core import formatting
 from observability.core.finding import Finding
@@ -168,7 +169,8 @@ def sets_table(
         values = {"latency": _median(rounds.latency[last]), "tokens": _mean(rounds.output_tokens[last]), "cost": _sum(rounds.cost[last])}
         cells |= {name: {"t": format_figure(value)} for name, value in values.items() if value is not None}
         if values["cost"] is not None:
-            cells["cost"]["sub"] = cost_currency(rounds.model, rounds) or NO_CURRENCY
+            currency = cost_currency(rounds.model, rounds)
+            cells["cost"] |= {"t": amount_words(values["cost"], currency)} if currency else {"sub": NO_CURRENCY}
         selected = key == chosen
         lines.append(table_row(cells, attention_note(finding, target, selected=selected), selected=selected))
     draw_table(
