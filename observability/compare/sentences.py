@@ -72,6 +72,9 @@ def change_words(each: Difference) -> str:
     return f"{_unit_value(each.a.value, each.unit)} against {_unit_value(each.b.value, each.unit)}, {moved.replace('-', MINUS)}"
 
 
+INTERVAL_OF_DIFFERENCE = "95 % interval of the difference"
+
+
 def change_interval_words(each: Difference) -> str | None:
     """The 95 % interval of the change from B to A, low to high, with the name of the paired test; None if the interval is unknown."""
     low, high = each.change.low, each.change.high
@@ -84,7 +87,7 @@ def change_interval_words(each: Difference) -> str | None:
     else:
         ends = f"{_signed(low, '.3g')} to {_signed(high, '.3g')}{' ms' if each.unit == 'ms' else ''}"
     test = each.evidence.get("test")
-    return f"95 % interval of the difference {ends}{f', {test}' if test else ''}"
+    return f"{INTERVAL_OF_DIFFERENCE} {ends}{f', {test}' if test else ''}"
 
 
 def _signed(value: float, form: str) -> str:

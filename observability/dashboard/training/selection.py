@@ -11,6 +11,7 @@ import streamlit as st
 from observability.compare import paired_rows
 from observability.compare.comparison_types import WindowComparison
 from observability.compare.selection import Recommendation, recommendation
+from observability.compare.sentences import INTERVAL_OF_DIFFERENCE
 from observability.core import formatting
 from observability.core.catalog import Version
 from observability.core.window import Environment, Window
@@ -138,14 +139,18 @@ def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
         table_row(
             {
                 "name": each.name,
-                "state": {"s": STATES[each.state], "t": WORDS[each.state], "phone": "; ".join(filter(None, (said, each.how)))},
-                "words": {"t": said, "sub": each.how or None},
+                "state": {"s": STATES[each.state], "t": WORDS[each.state], "phone": "\n".join(filter(None, (said, how)))},
+                "words": {"t": said, "sub": how or None},
             }
         )
-        for each, said in ((each, each.words.replace("`", "")) for each in told.criteria)
+        for each, said, how in (
+            (each, each.words.replace("`", ""), each.how.removeprefix(INTERVAL_OF_DIFFERENCE).strip()) for each in told.criteria
+        )
     ]
     if rows:
         draw_table("criteria", "Criteria", CRITERIA, rows, compact=True)
+        if any(each.how.startswith(INTERVAL_OF_DIFFERENCE) for each in told.criteria):
+            plain_caption(f"Range below a criterion: {INTERVAL_OF_DIFFERENCE}.")
         percentile_note(found.of("latency"))
     churn_section(found)
     churn_table(slices.get("churn", []))
