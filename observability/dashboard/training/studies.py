@@ -324,14 +324,14 @@ def importance_section(study: StudyResults) -> None:
 
 
 def parallel_section(study: StudyResults) -> None:
-    """The runs as lines over their parameters."""
+    """The runs as lines over their parameters, folded."""
     rows = study_frame([each.run for each in study.trials])
     if rows is None:
         return
-    st.header("Trials by their parameters", anchor=False)
     metric = str(rows.columns[-1])
     alt = f"{len(rows)} runs of {study.name} as lines over their parameters and {metric}."
-    frame.chart_with_table(parallel_coordinates(rows, metric=metric), rows, key="study", alt=alt, metrics=("seed_noise",))
+    with st.expander("Trials by their parameters", icon=":material/line_axis:"):
+        frame.chart_with_table(parallel_coordinates(rows, metric=metric), rows, key="study", alt=alt, metrics=("seed_noise",))
 
 
 def settings_table(study: StudyResults, scope: Scope) -> None:
