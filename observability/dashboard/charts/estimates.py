@@ -15,9 +15,9 @@ from observability.dashboard.charts.time import (
     add_event_marks,
     axis_format,
     axis_name,
-    horizontal_line,
     interval_band,
     is_mature,
+    legend_line,
     shade_immature_periods,
 )
 
@@ -52,7 +52,7 @@ def estimated_metric_lines(
         style: dict[str, Any] = {"name": side, "color": colour, "dash": dash, "marker": marker, "mode": mode}
         layout.add_curve(figure, series["period"], values, layout.DAY_HOVER, texts=texts, **style)
     if baseline is not None:
-        horizontal_line(figure, baseline, theme.NEUTRAL, "estimate in the reference", "dot", x=0)
+        legend_line(figure, baseline, "estimate in the reference")
     theme.themed(figure, height=height, y=axis_name(name, unit, of_label), legend=True, tickformat=axis_format(unit))
     return add_event_marks(figure, marks, series["period"])
 
