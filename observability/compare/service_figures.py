@@ -21,6 +21,7 @@ from observability.metrics.cost import CostPart, serving_cost
 from observability.metrics.cost_periods import cost_by_period, spent_currencies
 from observability.metrics.energy import RESOURCES, ServingEnergy, consumption_question, served_question, serving_energy, worst_source
 from observability.metrics.prices import PRICES, PriceScope
+from observability.metrics.token_prices import cost_columns
 from observability.metrics.traffic import NEEDED, QUANTILES, request_counts
 from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import Interval
@@ -71,12 +72,12 @@ class ServingFrames:
     prices: "DataFrame"
 
 
-def _serving_frames(ask: AskEngine, window: Window) -> ServingFrames:
+def _serving_frames(ask: AskEngine, model: Model, window: Window) -> ServingFrames:
     """The frames that energy and cost are computed from."""
     readings = ask(RESOURCES, replace(window, slice=None, version=None))
     whole = window.slice is None and window.version is None and window.environment == "production"
     return ServingFrames(
-        ask(served_question(), window), ask(consumption_question("cost"), window), readings if whole else readings.iloc[:0],
+        ask(served_question(), window), ask(consumption_question(*cost_columns(model)), window), readings if whole else readings.iloc[:0],
         ask(PRICES, replace(window, slice=None, version=None)),
     )  # fmt: skip
 
@@ -85,7 +86,7 @@ def consumption_differences(ask: AskEngine, model: Model, a: Window, b: Window) 
     """Energy and cost of a thousand predictions; empty if neither side has any, or for a reference."""
     if "reference" in (a.environment, b.environment):
         return []
-    place, now, then = PriceScope(model.name, model.settings), _serving_frames(ask, a), _serving_frames(ask, b)
+    place, now, then = PriceScope(model.name, model.settings), _serving_frames(ask, model, a), _serving_frames(ask, model, b)
     parts = [serving_cost(each.served, each.use, each.resources, each.prices, place) for each in (now, then)]
     drawn = [serving_energy(each.served, each.use, each.resources, each.prices, place) for each in (now, then)]
     return [*_cost_differences(model, (now, then), (parts[0], parts[1])), *energy_differences((drawn[0], drawn[1]))]

@@ -13,7 +13,7 @@ from observability.core.numerals import format_figure
 from observability.core.time import naive_utc
 from observability.detection.probe_claims import COST, undecided_set
 from observability.detection.probe_rounds import ProbeRounds, day_of_round
-from observability.metrics.token_prices import call_currency
+from observability.metrics.token_prices import DailyCallCosts
 from observability.stats.arrays import Floats
 from observability.stats.forecast import Forecast, forecast_sum
 
@@ -44,13 +44,12 @@ def _model_cost(model: str, sets: Sequence[ProbeRounds], parts: Mapping[str, Map
     only = stated.pop() if len(stated) == 1 else None
     words = only or currency or "(no currency stated)"
     mixed, calls_left_out = len(stated) > 0, ""
-    if calls := _production_costs(model, context):
-        known = (context.counters.get("models") or {}).get(model)
-        of_calls = None if known is None else call_currency(known.settings)
-        if None in (of_calls, only) or of_calls == only:
-            parts = {**parts, CALLS: calls}
+    if (calls := _production_costs(model, context)).by_day:
+        of_sum = only or currency
+        if not calls.currencies or (len(calls.currencies) == 1 and of_sum in (None, *calls.currencies)):
+            parts = {**parts, CALLS: calls.by_day}
         else:
-            calls_left_out = f", without production calls in {of_calls}"
+            calls_left_out = f", without production calls in {join_words(calls.currencies)}"
     end = naive_utc(context.window.end) - timedelta(microseconds=1)
     month = end.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     days = ((month + timedelta(days=32)).replace(day=1) - end.replace(hour=0, minute=0, second=0, microsecond=0)).days - 1
@@ -93,10 +92,10 @@ def _model_cost(model: str, sets: Sequence[ProbeRounds], parts: Mapping[str, Map
     )
 
 
-def _production_costs(model: str, context: Context) -> Mapping[int, float]:
+def _production_costs(model: str, context: Context) -> DailyCallCosts:
     """The cost of the model's production calls by day, up to the end of the window; empty where none is known."""
     read = context.counters.get("call_costs")
-    return read(model, CALLS_DAYS) if read else {}
+    return read(model, CALLS_DAYS) if read else DailyCallCosts({})
 
 
 def set_costs(rounds: ProbeRounds, context: Context) -> dict[int, float]:

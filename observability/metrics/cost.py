@@ -2,9 +2,9 @@
 
 This is the only computation of money: the analyzer, the page, the tables and the sentences all call it.
 
-**One price per part.** Each part is priced by the first of these that is known. Serving: the predictions' own `cost`; else their
-tokens at the owner's prices; else a price per request; else a price for hours of accelerators (by readings) and of busy cores (by
-latency); else its energy at a price per kWh.
+**One price per part.** Each part is priced by the first of these that is known. Serving: the predictions' own `cost`, and where the
+owner states token prices the tokens of those without one; else a price per request; else a price for hours of accelerators (by readings)
+and of busy cores (by latency); else its energy at a price per kWh.
 Training: accelerator hours, else core hours, else energy. Labelling: the annotations of the model's projects, else labels that
 people gave, at a price per label. Storage: the bytes that `dataset` records give for the datasets of the model's runs, at a price
 per gigabyte and month. A price of hours is taken to include the electricity. Currencies are never converted.
@@ -31,7 +31,7 @@ from observability.metrics.energy import (
     worst_source,
 )
 from observability.metrics.prices import NO_CURRENCY, PriceScope, default_currency, price_start, prices_at
-from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, call_currency, states_token_prices, token_cost
+from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, call_currency, states_token_prices, summed_call_cost
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,6 +45,7 @@ GIGABYTE, DAYS_A_MONTH = 1e9, 365.25 / 12
 WORDS = {
     "cost": "logged cost",
     "tokens": "stated token prices",
+    "calls": "logged cost, else stated token prices",
     "request": "price per request",
     "gpu_hour": "accelerator hours",
     "cpu_hour": "busy core hours",
@@ -131,8 +132,39 @@ def serving_cost(served: "DataFrame", use: "DataFrame", resources: "DataFrame", 
     -------
     CostPart
     """
+    if (of_calls := call_spending(served, use, prices, place)).method is not None:
+        return of_calls
+    for part in (_accelerator_cost(resources, prices, place), _core_cost(use, prices, place)):
+        if part is not None:
+            return part
+    if (prices["resource"].to_numpy(object) == "kwh").any():
+        energy = serving_energy(served, use, resources, prices, place)
+        drew = energy.hours
+        amount, currency = prices_at(prices, "amount", drew["period"], place, resource="kwh")
+        if drew["period"].size and not np.isnan(amount).all() and energy.covered > 0:
+            scale = 1.0 / energy.covered
+            rows = _spending_rows(drew["period"], amount * drew["wh"] / 1000.0 * scale, currency, drew["served"] * scale)
+            return CostPart("serving", rows, "kwh", energy.source)
+    return of_calls
+
+
+def call_spending(served: "DataFrame", use: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart:
+    """Cost of serving by hour by what each call costs: the first steps of `serving_cost`, without hours of machines and energy.
+
+    Parameters
+    ----------
+    served, use, prices, place
+        As in `serving_cost`.
+
+    Returns
+    -------
+    CostPart
+        Without a method and rows where neither logged costs nor prices of tokens or requests give it.
+    """
     import pandas as pd
 
+    if (of_calls := _call_part(use, prices, place)) is not None:
+        return of_calls
     own = logged_by_hour(use, "cost", None)
     predictions = sums_by_period(served["period"], {"w": served["w"]})
     hours = predictions["period"]
@@ -147,40 +179,33 @@ def serving_cost(served: "DataFrame", use: "DataFrame", resources: "DataFrame", 
             "cost",
             source,
         )
-    if (of_tokens := _token_part(use, place)) is not None:
-        return of_tokens
     amount, currency = prices_at(prices, "amount", hours, place, resource="request")
     if hours.size and not np.isnan(amount).all():
         return CostPart("serving", _spending_rows(hours, amount * predictions["w"], currency, predictions["w"]), "request", "measured")
-    for part in (_accelerator_cost(resources, prices, place), _core_cost(use, prices, place)):
-        if part is not None:
-            return part
-    if (prices["resource"].to_numpy(object) == "kwh").any():
-        energy = serving_energy(served, use, resources, prices, place)
-        drew = energy.hours
-        amount, currency = prices_at(prices, "amount", drew["period"], place, resource="kwh")
-        if drew["period"].size and not np.isnan(amount).all() and energy.covered > 0:
-            scale = 1.0 / energy.covered
-            rows = _spending_rows(drew["period"], amount * drew["wh"] / 1000.0 * scale, currency, drew["served"] * scale)
-            return CostPart("serving", rows, "kwh", energy.source)
     return CostPart("serving", _no_spending(), None, "assumed", int(served["n"].sum()))
 
 
-def _token_part(use: "DataFrame", place: PriceScope) -> CostPart | None:
-    """Serving by logged tokens at the prices that the owner states; None without tokens or prices."""
+def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:
+    """Serving by logged costs, and the tokens of calls without one at the prices that the owner states; None where no tokens are priced."""
     if not states_token_prices(place.settings):
         return None
-    tokens = {name: logged_by_hour(use, name, None) for name in (INPUT, OUTPUT, CACHED)}
-    totals: dict[Any, dict[str, float]] = {}
+    totals, counts = dict[Any, dict[str, float]](), dict[Any, dict[str, float]]()
     served: dict[Any, float] = {}
-    for name, hours in tokens.items():
-        for period, total, calls in zip(hours["period"], hours["total"], hours["served"], strict=True):
-            totals.setdefault(period, {})[name] = float(total)
+    for name in ("cost", INPUT, OUTPUT, CACHED):
+        hours = logged_by_hour(use, name, None)
+        for period, total, calls, n in zip(hours["period"], hours["total"], hours["served"], hours["n"], strict=True):
+            totals.setdefault(period, {})[name], counts.setdefault(period, {})[name] = float(total), float(n)
             served[period] = max(served.get(period, 0.0), float(calls))
     at = sorted(totals)
-    amounts = [token_cost(place.settings, totals[period]) for period in at]
-    rows = _spending_rows(at, amounts, call_currency(place.settings), [served[period] for period in at])
-    return _joined_part("serving", [rows], "tokens", "measured")
+    costs = [summed_call_cost(counts[period], totals[period], place.settings) for period in at]
+    if all(each.computed is None for each in costs):
+        return None
+    currency = call_currency(place.settings) or default_currency(prices, place.settings)
+    amounts = [np.nan if each.total is None else each.total for each in costs]
+    rows = _spending_rows(at, amounts, currency, [served[period] for period in at])
+    logged = any(each.logged is not None for each in costs)
+    mixed = any(each.logged is not None and each.computed is not None for each in costs)
+    return CostPart("serving", rows, "calls" if logged else "tokens", "estimated" if mixed else "measured")
 
 
 def _accelerator_cost(resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:

@@ -4,11 +4,10 @@ A cost that a record carries is never replaced. Where only some calls of a group
 share of the tokens, since sums do not say whose tokens they are.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Model
 from observability.core.settings import ModelSettings
@@ -73,7 +72,11 @@ def token_cost(settings: ModelSettings, tokens: Mapping[str, float]) -> float | 
 def call_cost(sums: "DataFrame", settings: ModelSettings) -> CallCost:
     """The cost of a group of calls. sums: answer to an Aggregate with sums of `cost_columns`, of this group only."""
     by_measure = sums.groupby("measure")[["n", "total"]].sum()
-    n, total = by_measure["n"].to_dict(), by_measure["total"].to_dict()
+    return summed_call_cost(by_measure["n"].to_dict(), by_measure["total"].to_dict(), settings)
+
+
+def summed_call_cost(n: Mapping[Any, float], total: Mapping[Any, float], settings: ModelSettings) -> CallCost:
+    """The cost of a group of calls. n, total: for each of `cost_columns` the number of calls that carry it, and its sum."""
     with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
     logged = float(total["cost"]) if with_cost else None
     if with_tokens <= with_cost:
@@ -82,8 +85,17 @@ def call_cost(sums: "DataFrame", settings: ModelSettings) -> CallCost:
     return CallCost(logged, token_cost(settings, {str(name): rest * float(amount) for name, amount in total.items()}))
 
 
-def daily_call_costs(sums: "DataFrame", settings: ModelSettings) -> dict[int, float]:
-    """The cost of the calls of each day (a number since 1970) on which it is known. sums: those of `call_cost`, by day."""
-    days = sums["period"].to_numpy("datetime64[D]").astype(np.int64)
-    costs = {int(day): call_cost(sums[days == day], settings).total for day in np.unique(days)}
-    return {day: cost for day, cost in costs.items() if cost is not None}
+@dataclass(frozen=True)
+class DailyCallCosts:
+    """Cost of a model's production calls. by_day: by day (a number since 1970) on which it is known. currencies: those that the calls
+    state, else that of the settings or prices; empty without one. With several, the amounts are no sum in one currency.
+    """
+
+    by_day: Mapping[int, float]
+    currencies: tuple[str, ...] = ()
+
+
+def stated_currencies(extras: Iterable[Any]) -> tuple[str, ...]:
+    """The currencies that some calls state. extras: their further fields as JSON text, None without any."""
+    named = (json.loads(extra).get("currency") for extra in extras if isinstance(extra, str) and '"currency"' in extra)
+    return tuple(sorted({currency for currency in named if isinstance(currency, str)}))

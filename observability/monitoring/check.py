@@ -18,10 +18,13 @@ from observability.core.catalog import Catalog, Model, Version, natural_order
 from observability.core.errors import NotFoundError
 from observability.core.finding import SEVERITIES, Finding, acknowledged_finding, needs_action
 from observability.core.formatting import format_day, plural
-from observability.core.questions import Aggregate, Bucket, By
+from observability.core.questions import Aggregate, By, Sample
 from observability.core.window import Environment, Slice, Window
 from observability.incidents.grouping import Incident, group_findings
-from observability.metrics.token_prices import cost_columns, daily_call_costs
+from observability.metrics.cost import call_spending
+from observability.metrics.energy import consumption_question, served_question
+from observability.metrics.prices import NO_CURRENCY, PRICES, PriceScope
+from observability.metrics.token_prices import DailyCallCosts, cost_columns, stated_currencies
 from observability.monitoring.analyzer_runs import (
     EXPORTS,
     PARTS,
@@ -57,6 +60,8 @@ KeepModelFindings = Callable[[Window, Reads, datetime, Callable[[], list[Finding
 """The same for all analyzers of one kind (`Reads`) in a model's window, evaluated as of an instant."""
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
+MAX_CALLS = 20_000
+"""Calls that are read for the currencies that they state."""
 """The weekly budget of false discoveries of a model is split evenly over daily checks, the model's versions and the analyzers."""
 
 
@@ -246,13 +251,28 @@ def model_budgets(catalog: Catalog) -> dict[str, tuple[float, str | None]]:
     }
 
 
-def production_costs(engine: "Engine", window: Window, model: str, days: int) -> dict[int, float]:
-    """The cost of a model's production calls on each of the days before the end of a window, where it is known; empty without the model."""
+def production_costs(engine: "Engine", window: Window, model: str, past_days: int) -> DailyCallCosts:
+    """The cost of a model's production calls on each of the days before the end of a window, as the page Cost computes it; empty without
+    the model, or where neither the calls nor a price of requests or tokens give it.
+    """
     known = engine.catalog().by_name.get(model)
     if known is None:
-        return {}
-    asked = Window(model, window.end - timedelta(days=days), window.end, as_of=window.as_of)
-    return daily_call_costs(engine.ask(Aggregate("predictions", (Bucket("day"),), sums=cost_columns(known)), asked), known.settings)
+        return DailyCallCosts({})
+    asked = Window(model, window.end - timedelta(days=past_days), window.end, as_of=window.as_of)
+    questions = (served_question(), consumption_question(*cost_columns(known)), PRICES)
+    served, use, prices = (engine.ask(question, asked) for question in questions)
+    part = call_spending(served, use, prices, PriceScope(known.name, known.settings))
+    if part.rows.empty:
+        return DailyCallCosts({})
+    days, amounts = part.rows["at"].to_numpy("datetime64[D]").astype(int).tolist(), part.rows["amount"].tolist()
+    priced = {str(currency) for currency in part.rows["currency"]} - {NO_CURRENCY}
+    if part.method in ("cost", "calls"):
+        stated = stated_currencies(engine.ask(Sample("predictions", ("id", "extra"), MAX_CALLS), asked)["extra"])
+        priced = {*stated, *(priced if part.method == "calls" else ())} if stated else priced
+    by_day: dict[int, float] = {}
+    for day, amount in zip(days, amounts, strict=True):
+        by_day[day] = by_day.get(day, 0.0) + amount
+    return DailyCallCosts(by_day, tuple(sorted(priced)))
 
 
 def _missing_slice_column(model: Model, slice: Slice) -> NotFoundError | None:  # noqa: A002 - the contract's word

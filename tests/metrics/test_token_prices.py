@@ -5,7 +5,7 @@ import pytest
 
 from observability.core.errors import UsageError
 from observability.core.settings import TOKEN_PRICES, ModelSettings, parse_settings
-from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, CallCost, call_cost, daily_call_costs, token_cost
+from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, CallCost, call_cost, stated_currencies, token_cost
 from observability.server.guarded_store import action_of_settings
 
 PRICED = ModelSettings(input_price_per_million=2.5, output_price_per_million=10.0, token_currency="USD")
@@ -33,10 +33,9 @@ def test_a_logged_cost_wins_and_the_rest_is_computed() -> None:
     assert sources == ["logged", "stated prices", "partly stated prices", None]
 
 
-def test_days_have_their_own_cost() -> None:
-    rows = [("2026-03-01", "cost", 1, 0.5), ("2026-03-02", INPUT, 1, 2e6), ("2026-03-03", "latency_ms", 1, 9.0)]
-    by_day = pd.DataFrame(rows, columns=["period", "measure", "n", "total"]).assign(period=lambda each: pd.to_datetime(each["period"]))
-    assert daily_call_costs(by_day, PRICED) == {20513: 0.5, 20514: 5.0}
+def test_the_currencies_that_calls_state_are_read_from_their_further_fields() -> None:
+    extras = ['{"currency": "USD"}', None, '{"currency": "EUR", "item": 1}', '{"currency": 3}', "{}"]
+    assert stated_currencies(extras) == ("EUR", "USD") and stated_currencies([]) == ()
 
 
 @pytest.mark.parametrize(

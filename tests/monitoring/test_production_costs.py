@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from observability.compare.service_figures import consumption_differences
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
-from observability.monitoring.check import production_costs
+from observability.metrics.token_prices import DailyCallCosts
+from observability.monitoring.check import model_findings, production_costs
 from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
 
@@ -28,8 +30,38 @@ def test_costs_are_by_day_and_those_of_probes_and_of_later_days_are_left_out(tmp
         store.load_files([path], LoadDefaults())
         window = Window("", START, START + timedelta(days=3))
         first = (START.replace(tzinfo=None) - datetime(1970, 1, 1)).days
-        assert production_costs(store, window, "chat", 10) == {first: 0.5} and production_costs(store, window, "none", 10) == {}
-        store.update_settings("chat", ModelSettings(input_price_per_million=2.0))
+        of_mean = {first + day: amount for day, amount in enumerate((1.0, 0.5, 0.5))}
+        assert production_costs(store, window, "chat", 10).by_day == pytest.approx(of_mean), (
+            "the mean of what is known, as on the page Cost"
+        )
+        assert production_costs(store, window, "none", 10) == DailyCallCosts({})
+        store.update_settings("chat", ModelSettings(input_price_per_million=2.0, token_currency="EUR"))
         found = production_costs(store, window, "chat", 10)
-        assert found == pytest.approx({first: 0.5 + 2.0, first + 1: 2.0, first + 2: 2.0})
-        assert set(production_costs(store, window, "chat", 2)) == {first + 1, first + 2}
+        assert found.by_day == pytest.approx({first: 0.5 + 2.0, first + 1: 2.0, first + 2: 2.0}) and found.currencies == ("EUR",)
+        assert set(production_costs(store, window, "chat", 2).by_day) == {first + 1, first + 2}
+
+
+@pytest.mark.parametrize("price", [None, 2.0])
+def test_the_cost_of_calls_is_that_of_the_page_cost_and_of_a_comparison(tmp_path: Path, price: float | None) -> None:
+    """Some calls carry a cost, in another currency than the settings state: the currencies are told and the sums are the same."""
+    about = {"kind": "prediction", "model": "chat", "version": "1", "prediction": "stop", "features": {"input_tokens": 500_000}}
+    lines = [{**about, "id": f"c{hour}", "at": (START + timedelta(hours=hour)).isoformat()} for hour in range(96)]
+    lines = [{**line, "cost": 0.25, "currency": "USD"} if place % 3 == 0 else line for place, line in enumerate(lines)]
+    path = tmp_path / "calls.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    with new_store(tmp_path / "home") as store:
+        store.load_files([path], LoadDefaults())
+        store.update_settings("chat", ModelSettings(input_price_per_million=price, cost_currency="EUR", budget_per_month=9.0))
+        end = START + timedelta(days=4)
+        found = production_costs(store, Window("", START, end), "chat", 4)
+        amount = 0.25 if price is None else 1.0
+        assert sum(found.by_day.values()) == pytest.approx(32 * 0.25 + 64 * amount)
+        assert found.currencies == (("USD",) if price is None else ("EUR", "USD"))
+        model = store.catalog().model("chat")
+        judged = model_findings(store, model, Window("chat", START, end), end, only=("operations/cost",))
+        spent = next(each.evidence["parts"]["serving"] for each in judged if each.metric == "cost_per_thousand")
+        assert spent == pytest.approx(sum(found.by_day.values()))
+        halves = Window("chat", START + timedelta(days=2), end), Window("chat", START, START + timedelta(days=2))
+        compared = consumption_differences(store.ask, model, *halves)
+        (thousand,) = [each for each in compared if each.metric == "cost_per_thousand"]
+        assert thousand.a.value == pytest.approx(1000 * sum(found.by_day.values()) / 96), "both halves alike"

@@ -13,6 +13,7 @@ from observability.core.finding import Finding, needs_action
 from observability.core.formatting import format_day
 from observability.detection import probe_claims
 from observability.detection.probe_rounds import probe_rounds
+from observability.metrics.token_prices import DailyCallCosts
 from observability.probing.answer_vectors import EMBEDDING, ENCODER, packed_vector, unpacked_vector
 from tests.support.length import allowed, repeats
 from tests.support.vendor_nights import START, VendorNights, first_nights, morning, morning_findings, no_events
@@ -188,12 +189,18 @@ def test_all_sets_of_a_model_and_its_calls_share_the_budget() -> None:
     assert "set `prices` 1.2" in both.because and "of which 2.4 is spent" in both.because
     context = morning(19, budgets)
     day = (context.window.end.replace(tzinfo=None) - datetime(1970, 1, 1)).days
-    context.counters["call_costs"] = lambda model, days: {day - k: 0.1 for k in range(10)} if model == "acme/chat" else {}
+    costs = {day - k: 0.1 for k in range(10)}
+    context.counters["call_costs"] = lambda model, days: DailyCallCosts(costs if model == "acme/chat" else {})
     (called,) = [
         each for each in vendors.analyze({"answers": VendorNights(20).rows(), "events": no_events()}, context) if each.metric == both.metric
     ]
     assert called.severity == "act" and called.evidence["parts"]["production calls"] == pytest.approx(1.0)
     assert "production calls 1" in called.because and called.value > alone.value + 1
+    for currencies in (("USD",), ("EUR", "USD")):
+        context.counters["call_costs"] = lambda model, days, currencies=currencies: DailyCallCosts(costs, currencies)
+        found = vendors.analyze({"answers": VendorNights(20).rows(), "events": no_events()}, context)
+        (apart,) = [each for each in found if each.metric == both.metric]
+        assert apart.value == pytest.approx(alone.value) and f"without production calls in {' and '.join(currencies)}" in apart.because
 
 
 def test_a_cost_has_the_currency_that_its_records_state_and_a_budget_in_another_one_is_not_compared() -> None:
