@@ -3,6 +3,8 @@
 import builtins
 import gzip
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.protobuf.json_format import MessageToDict
@@ -11,9 +13,14 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 
 from observability.core import telemetry
 from observability.core.limits import IntakeLimits
+from observability.core.questions import Sample
+from observability.core.window import Window
+from observability.records.keyed_hash import home_key
+from observability.records.protection import hashed_value
 from observability.server import api, process_lock, tokens
 from observability.server.otlp_traces import OtlpSpan, SpanError, read_spans, span_record
 from observability.server.route_access import route_needs
+from tests.support.bytes_of_home import found_in
 from tests.support.http_routes import ask_routes
 from tests.support.new_store import new_store
 
@@ -259,3 +266,23 @@ def test_spans_need_a_token_that_writes(sink):
     partial = sink(json_form(export(OWN)), "application/json", token=limited).json()["partialSuccess"]
     assert "not for the model" in partial["errorMessage"]
     assert sink.load().lines == 0
+
+
+@pytest.mark.parametrize("rule", ["drop", "hash"])
+def test_a_protected_prompt_of_a_span_reaches_no_file(sink, rule):
+    secret = "My name is Ada Lovelace"
+    assert sink(export(GEN_AI).SerializeToString()).status == 200 and sink.load().stored == 1
+    settings = sink.store.catalog().model("gpt-4o").settings
+    sink.store.update_settings("gpt-4o", replace(settings, protect={"input_text": rule}))
+    asked = json.dumps([{"role": "user", "parts": [{"type": "text", "content": secret}]}])
+    spans = [GEN_AI | {text: asked, "span": 0} for text in ("gen_ai.input.messages", "gen_ai.prompt")]
+    request = export(GEN_AI, *spans)
+    assert sink(request.SerializeToString()).status == 200 and sink(json_form(request), "application/json").status == 200
+    home = sink.store.home
+    assert found_in(home, secret) == [], "not in the landing either"
+    report = sink.load()
+    assert (report.stored, report.rejected) == (2, 0) and found_in(home, secret) == []
+    assert bool(found_in(home, hashed_value(home_key(home), secret))) is (rule == "hash"), "equal prompts stay equal"
+    day = datetime.fromtimestamp(START / 1e9, UTC)
+    kept = sink.store.ask(Sample("predictions", ("id",), 10), Window("gpt-4o", day - timedelta(days=1), day + timedelta(days=1)))
+    assert len(kept) == 3, "the rest of each call is there"
