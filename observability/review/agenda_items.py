@@ -162,6 +162,9 @@ def normalized_subject(subject: str) -> str:
 def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
     """Audits that have expired or expire within two weeks: the newest of each kind and version, while its version serves. For a model
     without predictions, the audits of the newest audited version.
+
+    An audit counts from the day on which it was made and has expired at its very date, as for `check --to` the end of the week. Only
+    `check --as-of` leaves out an audit that arrived later.
     """
     rows = records_until(store, "audit", min(known, week.end))
     newest = {(row["model"], row["version"], row["audit"]): row for row in rows}
@@ -175,7 +178,7 @@ def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: da
             continue
         if out_of_service(store, week, model, version, began, latest[model, audit]):
             continue
-        over = expires < naive_utc(week.end)
+        over = expires <= naive_utc(week.end)
         title = f"The {audit} audit of {model} version {version} {'expired' if over else 'expires'} on {format_day(expires)}."
         why = f"Audited on {format_day(row['at'])}."
         yield due_item("audit", f"{model}:{version}:{audit}", title, over, model, exposure, [why], {"version": version})

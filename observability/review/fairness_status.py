@@ -5,7 +5,7 @@ from typing import Any
 
 from observability.core.finding import Finding, iso
 from observability.core.time import aware_utc
-from observability.detection.audit_history import flat_numbers
+from observability.detection.audit_history import audits_for_schedule, flat_numbers
 
 Body = dict[str, Any]
 ANALYZER = "trust/fairness"
@@ -24,7 +24,9 @@ def criteria_status(findings: Sequence[Finding]) -> Body:
 
 
 def newest_audits(records: Iterable[Body]) -> list[Body]:
-    """The newest audit of each kind and version, with the results of the one before. records: known audits, oldest first."""
+    """The newest audit of each kind and version, with the intervals of its results and the results of the one before. records: known
+    audits, oldest first.
+    """
     newest: dict[tuple[str, str, str], list[Body]] = {}
     for record in records:
         newest.setdefault((record["model"], record["version"], record["audit"]), []).append(record)
@@ -35,13 +37,21 @@ def newest_audits(records: Iterable[Body]) -> list[Body]:
         head: Body = {"model": model, "version": version, "audit": audit, "at": iso(aware_utc(last["at"])), "expires": expires}
         kept = numeric_results(last)
         more = len(flat_numbers(summary_results(last))) - len(kept)
-        made.append(head | {"results": kept, "more": more, "before": None if before is None else numeric_results(before)})
+        intervals = {name: ends for name, ends in headline_intervals(last).items() if name in kept}
+        earlier = None if before is None else numeric_results(before)
+        made.append(head | {"results": kept, "intervals": intervals, "more": more, "before": earlier})
     return made
 
 
 def numeric_results(audit: Body) -> dict[str, float]:
     """The first MAX_AUDIT_RESULTS numeric results by name; nested ones by the names of their path, as `linf/0.1`."""
     return dict(sorted(flat_numbers(summary_results(audit)).items())[:MAX_AUDIT_RESULTS])
+
+
+def headline_intervals(audit: Body) -> dict[str, list[float]]:
+    """The low and high end of each result of an audit that has them, by metric: the headline's and those of further figures."""
+    known = [stored for each in audits_for_schedule([audit]) for stored in (each, *each.further)]
+    return {str(each.metric): [each.low, each.high] for each in known if each.low is not None and each.high is not None}
 
 
 def summary_results(audit: Body) -> Body:

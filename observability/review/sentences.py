@@ -127,12 +127,13 @@ def is_beyond_limit(row: Body) -> bool:
 
 
 def audit_results_words(audit: Body) -> str:
-    """Results of an audit, with the previous audit's in brackets."""
-    before = audit["before"] or {}
-    words = [
-        f"{name} {format_number(value)}" + (f" ({format_number(before[name])})" if name in before else "")
-        for name, value in audit["results"].items()
-    ]
+    """Results of an audit, in brackets the interval and the previous audit's. Weeks that were frozen without intervals have none."""
+    before, intervals = audit["before"] or {}, audit.get("intervals", {})
+    words = []
+    for name, value in audit["results"].items():
+        notes = [f"{format_number(low)} to {format_number(high)}" for low, high in [intervals[name]]] if name in intervals else []
+        notes += [f"previously {format_number(before[name])}"] if name in before else []
+        words.append(f"{name} {format_number(value)}" + (f" ({'; '.join(notes)})" if notes else ""))
     more = audit.get("more", 0)
     return (", ".join(words) + (f" and {more:,} more" if more else "")) or "no numeric result"
 

@@ -200,10 +200,10 @@ def test_a_risk_owner_signs_at_the_step_about_fairness(store: Database) -> None:
 def test_an_audit_stands_beside_what_the_one_before_it_found(store: Database) -> None:
     app = opened("review", review=str(BROKEN), step="fairness")
     (row,) = tables(app)["Audits and their results"]["rows"]
-    assert row["cells"]["results"]["t"] == "flipped 3.00, mae_with_noise 8.25 (9.50)"
+    assert row["cells"]["results"]["t"] == "flipped 3.00, mae_with_noise 8.25 (previously 9.50)"
     assert row["cells"]["expires"] == {"t": format_day(NOW + timedelta(days=300))}
     html = export_review.review_html(store, str(BROKEN), NOW)
-    assert "flipped 3.00, mae_with_noise 8.25 (9.50)" in html
+    assert "flipped 3.00, mae_with_noise 8.25 (previously 9.50)" in html
     assert invalid(html) == []
 
 

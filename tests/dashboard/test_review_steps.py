@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -214,6 +215,30 @@ def test_the_criterion_of_a_model_is_kept_whether_or_not_it_needs_a_person() -> 
     flat = {"clean": 0.9, "folds/1": 1, "folds/2": 2, "linf/0.1": 0.8, "linf/0.3": 0.5}
     assert fairness_status.numeric_results({"results": nested}) == flat
     assert fairness_status.newest_audits([]) == []
+
+
+def test_the_results_of_an_audit_have_their_intervals_and_the_earlier_values() -> None:
+    def leakage(value: float) -> dict[str, Any]:
+        head = {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 300}
+        results = {"headline": head, "further": {"training_overlap": {**head, "value": 0.3, "low": 0.2, "high": 0.4}}}
+        summary = {"label_leakage": value, "training_overlap": 0.3, "other": 2.0}
+        return {
+            "model": "loan",
+            "version": "1",
+            "audit": "leakage",
+            "at": WEEK.start,
+            "expires": None,
+            "results": results | {"summary": summary},
+        }
+
+    (frozen,) = fairness_status.newest_audits([leakage(0.5), leakage(0.6)])
+    assert sentences.audit_results_words(frozen) == (
+        "label_leakage 0.600 (0.500 to 0.700; previously 0.500), other 2.00 (previously 2.00), training_overlap 0.300 (0.200 to 0.400; previously 0.300)"
+    )
+    del frozen["intervals"]
+    assert sentences.audit_results_words(frozen).startswith("label_leakage 0.600 (previously 0.500), "), "a week that was frozen before"
+    other = {**leakage(0.5), "audit": "robustness", "results": {"linf": {"0.1": 0.8}}}
+    assert sentences.audit_results_words(*fairness_status.newest_audits([other])) == "linf/0.1 0.800"
 
 
 def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: World) -> None:

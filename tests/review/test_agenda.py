@@ -7,6 +7,7 @@ import pytest
 
 from observability.core.formatting import format_day
 from observability.core.weeks import Week
+from observability.monitoring import check as run
 from observability.review.agenda import MAX_ITEMS, Item, arranged_agenda, incident_change, ranked_agenda
 from observability.review.agenda_items import of_audits
 from observability.store.types.loading import LoadDefaults
@@ -127,6 +128,24 @@ def test_audits_that_expired_or_soon_expire_are_due(tmp_path):
         f"The robustness audit of loan version 1 expired on {format_day(week.end - timedelta(days=1))}.",
         f"The membership audit of loan version 1 expires on {format_day(week.end + timedelta(days=5))}.",
     }
+
+
+@pytest.mark.parametrize("days", [-1, 0, 1])
+def test_an_audit_has_expired_on_the_agenda_exactly_if_check_says_so_for_the_same_end(tmp_path, days):
+    """The audit arrived after the week: its day counts on both."""
+    week, noon = Week(2026, 10), Week(2026, 10).start + timedelta(hours=12)
+    results = {"headline": {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100}}
+    audit = {"kind": "audit", "model": "loan", "version": "1", "audit": "robustness", "at": week.start, "results": results}
+    about = {"kind": "prediction", "model": "loan", "version": "1", "score": 0.5, "features": {"km": 1}}
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps({**about, "id": "a", "at": noon.isoformat(), "received_at": noon.isoformat()}))
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.load_files([log], LoadDefaults())
+        store.write_records([audit | {"received_at": week.end + timedelta(days=2), "expires": week.end + timedelta(days=days)}])
+        (item,) = of_audits(store, week, {}, week.end + timedelta(days=3))
+        now = week.end + timedelta(days=10)
+        found = run.check(store, model="loan", start=week.start, end=week.end, now=now, only=("trust/audits",), with_records=False).findings
+    assert (item.severity == "act") is any(each.metric == "audit_days_left" and each.value is not None for each in found) is (days <= 0)
 
 
 def test_an_audit_is_due_while_its_version_serves(tmp_path):

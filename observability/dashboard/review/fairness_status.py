@@ -22,7 +22,7 @@ CRITERIA = (
 AUDITS = (
     column("audit", "Audit", strong=True, width="11rem"),
     column("model", "Model", width="11rem"),
-    column("results", "Results (before)", wide=True),
+    column("results", "Results", wide=True),
     column("expires", "Expires", width="9rem"),
 )
 
@@ -80,4 +80,4 @@ def _expiry_cell(room: ReviewPage, expires: str | None) -> dict[str, Any]:
     """The expiry of an audit, as of the end of the week."""
     if expires is None:
         return {"t": formatting.DASH}
-    return {"t": formatting.format_iso_day(expires), **({"s": "act", "sub": "expired"} if expires < room.body["end"] else {})}
+    return {"t": formatting.format_iso_day(expires), **({"s": "act", "sub": "expired"} if expires <= room.body["end"] else {})}
