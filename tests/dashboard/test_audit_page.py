@@ -218,6 +218,10 @@ def test_an_acceptance_that_ended_or_was_given_for_an_earlier_run_says_so(audite
         rows = tables(opened("audits", model="employment"))["Audits of this model"]["rows"]
         said += [row["cells"]["signed"]["sub"] for row in rows if (row["cells"].get("signed") or {}).get("t") == "Ada"]
     assert said == ["until 1 Apr 2026, of an earlier run", "until 1 Apr 2026", "ended on 1 Mar 2026"]
+    past = {"window": "Chosen dates", "from": "2026-02-01T00:00", "to": "2026-02-20T00:00"}
+    rows = tables(opened("audits", model="employment", **past))["Audits of this model"]["rows"]
+    said = [row["cells"]["signed"]["sub"] for row in rows if (row["cells"].get("signed") or {}).get("t") == "Ada"]
+    assert said == ["until 1 Mar 2026"], "judged at the end of the window, as the audit's own expiry"
 
 
 def test_an_audit_of_another_version_is_not_expired(audited: Database) -> None:

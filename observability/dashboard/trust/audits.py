@@ -80,13 +80,13 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
     """The newest audit of each kind and version with its state, result, dates and the risk owner who accepted it."""
     newest = {(audit.version, audit.kind): audit for audit in audits}
     signed = {str(row["subject"]): row for row in load_review.risk_acceptances() if row["model"] == here.model.name}
-    rows = []
+    rows, due_at = [], naive_utc(min(load.page_clock(), here.window.end))
     known = [version.name for version in here.model.versions]
     age = {name: place for place, name in enumerate(reversed(known))}
     for audit in sorted(newest.values(), key=lambda audit: (age.get(audit.version, len(age)), RUN_HERE.index(audit.kind))):
         severity, word = audit_state(audit, found)
         row = signed.get(signed_subject(audit))
-        accepted: Cell | None = None if row is None else {"t": str(row["author"]), "sub": _accepted_until(row, audit)}
+        accepted: Cell | None = None if row is None else {"t": str(row["author"]), "sub": _accepted_until(row, audit, due_at)}
         rows.append(
             table_row(
                 kind={"t": WORDS[audit.kind], "sub": headline_words(audit)},
@@ -101,14 +101,15 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
     draw_table("audits", "Audits of this model", COLUMNS, rows, compact=True)
 
 
-def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
+def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit, due_at: datetime) -> str:
     """Words about a signature: until when it accepts the audit, or when that ended, and whether it was given for an earlier run. For
-    anybody except a risk owner, the words are that the signature does not count.
+    anybody except a risk owner, the words are that the signature does not count. due_at: the end of the page's window, at the latest now,
+    as findings judge the expiry of audits; naive UTC.
     """
     if not risk_owners.is_signed_by_risk_owner(audit.model, str(signature["author"])):
         return risk_owners.NOT_A_RISK_OWNER
     until: datetime = signature["until"]
-    if until < load_review.today_naive_utc():
+    if until <= due_at:
         return f"ended on {formatting.format_day(until)}"
     return f"until {formatting.format_day(until)}{', of an earlier run' if signature['at'] < naive_utc(audit.at) else ''}"
 
