@@ -72,11 +72,15 @@ def earlier_alike(found: Sequence[runs.RunVerdict], name: str) -> tuple[str, ...
 
 
 def run_records(ask: Ask, name: str, now: datetime, earlier: Sequence[str] = ()) -> Frames:
-    """The records of one run, as the analyzer reads them. earlier: runs whose starts, ends and readings are read too."""
+    """The records of one run, as the analyzer reads them, but for the blocks of ranks, in which no fault is planted.
+
+    earlier: runs whose starts, ends and readings are read too.
+    """
     window = Window("", EPOCH, now)
-    wanted = {key: asked.aggregate for key, asked in runs.needs(Context(EVERY_MODEL, NO_VERSION, window, now)).items()}
+    asks = {key: asked.aggregate for key, asked in runs.needs(Context(EVERY_MODEL, NO_VERSION, window, now)).items()}
+    wanted = {key: each for key, each in asks.items() if isinstance(each, Records) and not each.blocks}
     only = {key: (name, *earlier) if key in ("runs", "resources") else name for key in wanted}
-    return {key: ask(replace(each, only=(("run", only[key]),)), window) for key, each in wanted.items() if isinstance(each, Records)}
+    return {key: ask(replace(each, only=(("run", only[key]),)), window) for key, each in wanted.items()}
 
 
 def replay_training_fault(
