@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from observability.detection.run_claims import MIN_STEPS
 from observability.metrics.training_curves import TrainingRun, phase_times
 from observability.stats.rank_blocks import BLOCK, MIN_BLOCKS, MIN_RECORDS, blocks_frame, empty_block, rank_blocks, times_from_blocks
 from observability.stats.rank_times import RankTimes, ranks_from
@@ -12,14 +13,17 @@ if TYPE_CHECKING:
 
 
 def ranks_of(run: TrainingRun) -> RankTimes | None:
-    """Return the times of a run of several ranks over common steps, of all steps where blocks of them are known; None where there are
-    none.
+    """Return the times of a run of several ranks over common steps; None where there are none.
+
+    Of all steps where blocks of them are known; of the steps that were read where these give more columns and the blocks too few, as when
+    a rank joined late.
     """
-    if run.blocks is not None and (times := times_from_blocks(run.blocks)) is not None:
-        return times
+    of_blocks = None if run.blocks is None else times_from_blocks(run.blocks)
+    if of_blocks is not None and len(of_blocks.steps) >= MIN_STEPS:
+        return of_blocks
     if run.phases is None or len(run.ranks) < 2 or (times := ranks_from(run.phases)) is None:
-        return None
-    return replace(times, stride=run.stride)
+        return of_blocks
+    return replace(times, stride=run.stride) if of_blocks is None or len(times.steps) > len(of_blocks.steps) else of_blocks
 
 
 def blocks_of_runs(steps: "DataFrame") -> "DataFrame":

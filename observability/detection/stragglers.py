@@ -10,7 +10,7 @@ times, the intervals are simultaneous at 95 %. Where waiting is large and no ran
 steps to test, the claim is `unknown`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -135,22 +135,36 @@ def slow_since_step(times: RankTimes, slow: Slow) -> int:
 
 
 def claims_about_ranks(run: TrainingRun) -> list[RunClaim]:
-    """Return a claim for each rank that is significantly slower than its peers, or one that none is; empty for a run of one process."""
+    """Return a claim for each rank that is significantly slower than its peers, or one that none is; empty for a run of one process. Each
+    says so where not all steps were read.
+    """
     if len(run.ranks) < 2:
         return []
     times = ranks_of(run)
-    steps = 0 if times is None else len(times.steps)
-    if times is None or steps < MIN_STEPS:
-        return [
-            RunClaim(
-                "straggler_score",
-                steps,
-                "unknown",
-                f"Ranks of run `{run.name}` cannot be compared yet: {steps} steps have the phases of all"
-                f" {len(run.ranks)} ranks, about {MIN_STEPS - steps} more are needed.",
-                against="peers",
-            )
-        ]
+    stride = times.stride if times is not None else run.stride if run.blocks is None else 1
+    found = [too_few_steps(run, times)] if times is None or len(times.steps) < MIN_STEPS else compared_ranks(run, times)
+    return [replace(each, because=f"{each.because}{read_steps_note(stride)}") for each in found]
+
+
+def read_steps_note(stride: int) -> str:
+    """Return a sentence on which steps of a long run were read; empty if all were."""
+    return f" Every {stride:,}th step was read." if stride > 1 else ""
+
+
+def too_few_steps(run: TrainingRun, times: RankTimes | None) -> RunClaim:
+    """Return the claim that the ranks cannot be compared: too few columns have all of them."""
+    columns, total = (0, 0) if times is None else (len(times.steps), times.total)
+    ranks = len(run.ranks if times is None else times.ranks)
+    missing = MIN_STEPS - columns
+    because = f"{total} steps have the phases of all {ranks} ranks, about {missing} more are needed."
+    if run.blocks is not None and (times is None or times.stride == 1):
+        because = f"{total} steps, in {columns} blocks, have the phases of all {ranks} ranks, about {missing} more blocks are needed."
+    because = f"Ranks of run `{run.name}` cannot be compared yet: {because}"
+    return RunClaim("straggler_score", total, "unknown", because, against="peers")
+
+
+def compared_ranks(run: TrainingRun, times: RankTimes) -> list[RunClaim]:
+    """Return the claims about ranks that have enough common steps."""
     seen = straggler_spans(times)
     by_look = [slow_ranks(part, late=late, among=len(seen)) for part, late in seen]
     surely: dict[str, Slow] = {}

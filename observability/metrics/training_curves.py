@@ -19,7 +19,7 @@ import numpy as np
 
 from observability.core.metric_definitions import METRICS
 from observability.core.time import aware_utc
-from observability.stats.rank_times import rank_order
+from observability.stats.rank_times import AT, RANK, STEP, rank_order
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -88,7 +88,7 @@ class MetricCurve:
 class TrainingRun:
     """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
-    phases: one row per rank and step: rank, step, and the milliseconds of each phase; None if none were logged, or with blocks. stride: 1:
+    phases: one row per rank and step, as `phase_times`; None if none were logged. stride: 1:
     every step was read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have
     too many, and `steps` is the number of its last one, counted from the first. step_times, step_numbers: times and numbers of the steps
     that were read, in order of time. hosts, devices: for each rank that states it, the machine and the device that it last ran on.
@@ -335,7 +335,7 @@ def _training_run(
     blocks: "DataFrame | None" = None,
 ) -> TrainingRun:
     """One run from its own records. alive: its newest reading. model: the model that its readings name. blocks: the times of its ranks,
-    which take the place of those of single steps where not all of these were read.
+    where not all of its steps were read.
     """
     described: dict[str, Any] = {"model": model} if isinstance(model, str) else {}
     starts: list[Any] = []
@@ -376,7 +376,7 @@ def _training_run(
         steps=_step_count(numbers, stride) if len(numbers) else 0,
         ranks=tuple(sorted({str(rank) for rank in steps.get("rank", ()) if rank is not None}, key=rank_order)) if steps else (),
         curves=_curves(steps, stated) if steps is not None else {},
-        phases=_phase_times(steps) if steps is not None and blocks is None else None,
+        phases=_phase_times(steps) if steps is not None else None,
         step_times=times,
         step_numbers=numbers,
         stride=stride,
@@ -526,17 +526,17 @@ def phase_times(steps: "DataFrame") -> "DataFrame | None":
     Returns
     -------
     DataFrame | None
-        Columns rank, step and the phases; None where no record has phases.
+        Columns RANK, STEP and the phases (stats/rank_times.py); None where no record has phases.
     """
     return _phase_times(_step_columns(steps))
 
 
 def _phase_times(steps: StepColumns) -> "DataFrame | None":
-    """Columns rank, step and the milliseconds of each phase, one row per rank and step, as logged last; None without phases."""
+    """Columns RANK, STEP and the milliseconds of each phase, one row per rank and step, as logged last; None without phases."""
     import pandas as pd
 
-    rows = [
-        {"rank": "" if rank is None else str(rank), "step": int(step), "at": at}
+    rows: list[dict[int | str, Any]] = [
+        {RANK: "" if rank is None else str(rank), STEP: int(step), AT: at}
         | {
             name: number
             for name, value in spent.items()
@@ -548,6 +548,6 @@ def _phase_times(steps: StepColumns) -> "DataFrame | None":
     if not rows:
         return None
     frame = pd.DataFrame(rows)
-    names = sorted(frame.columns.difference(["rank", "step", "at"]))
-    frame = frame.sort_values(["step", "rank", "at", *names]).drop_duplicates(["step", "rank"], keep="last").drop(columns="at")
-    return frame.reset_index(drop=True)[["rank", "step", *names]] if names else None
+    names: list[Any] = sorted(name for name in frame.columns if isinstance(name, str))
+    frame = frame.sort_values([STEP, RANK, AT, *names]).drop_duplicates([STEP, RANK], keep="last")
+    return frame.reset_index(drop=True)[[RANK, STEP, *names]] if names else None

@@ -7,11 +7,12 @@ means.
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.stats.rank_times import RankTimes, rank_order, ranks_from
+from observability.stats.rank_times import RANK, STEP, RankTimes, rank_order, ranks_from
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,21 +36,29 @@ def rank_blocks(frame: "DataFrame") -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     frame : DataFrame
-        Columns rank, step and milliseconds by phase, each pair of rank and step once.
+        Columns RANK, STEP and milliseconds by the name of the phase, each pair of rank and step once.
 
     Returns
     -------
     Iterator[dict[str, Any]]
-        Those of blocks that lack a rank come first.
+        Blocks of the same ranks follow one another.
     """
-    of_row = frame["step"].to_numpy("int64") // BLOCK
-    codes, labels = frame["rank"].factorize()
-    blocks, ranks = np.unique(np.unique(of_row * max(len(labels), 1) + codes) // max(len(labels), 1), return_counts=True)
-    if partial := set(blocks[ranks < len(labels)].tolist()):
-        for block in sorted(partial):
-            yield from rank_blocks(frame[of_row == block])
-        frame = frame[~np.isin(of_row, list(partial))]
-    blocks, times = blocks[ranks == len(labels)], ranks_from(frame) if len(frame) else None
+    blocks, of_row = np.unique(frame[STEP].to_numpy("int64") // BLOCK, return_inverse=True)
+    codes, labels = frame[RANK].factorize()
+    held = np.unique(of_row * len(labels) + codes)
+    ranks_of_block = np.split(held % max(len(labels), 1), np.searchsorted(held, np.arange(1, len(blocks)) * len(labels)))
+    numbers: dict[bytes, int] = {}
+    of_block = np.array([numbers.setdefault(ranks.tobytes(), len(numbers)) for ranks in ranks_of_block[: len(blocks)]], int)
+    of_group = of_block[of_row]
+    order = np.argsort(of_group, kind="stable")
+    bounds = np.searchsorted(of_group[order], np.arange(len(numbers) + 1))
+    for number, (begin, end) in enumerate(pairwise(bounds)):
+        yield from _blocks_of_ranks(blocks[of_block == number], frame if len(numbers) == 1 else frame.iloc[order[begin:end]])
+
+
+def _blocks_of_ranks(blocks: np.ndarray, frame: "DataFrame") -> Iterator[dict[str, Any]]:
+    """Yield the summaries of blocks that have the same ranks. frame: their rows."""
+    times = ranks_from(frame)
     if times is None:
         yield from (empty_block(block) for block in blocks.tolist())
         return

@@ -14,6 +14,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
 WAITING = "sync"
 """The phase that holds the wait where a job logs it apart from its communication."""
+RANK, STEP, AT = range(3)
+"""Columns of tables of phases: numbers, since a phase may have any name."""
+LONGEST_MS = 1e15
+"""The longest time that is taken for one, ms (30,000 years): sums of such times over all ranks and steps are finite."""
 
 
 def rank_order(rank: str) -> tuple[float, str]:
@@ -98,7 +102,7 @@ class RankTimes:
 
 
 def ranks_from(frame: "DataFrame") -> RankTimes | None:
-    """Return the times of ranks over common steps; a missing phase took no time.
+    """Return the times of ranks over common steps; a missing phase took no time. Steps with a time above LONGEST_MS are left out.
 
     Where the wait is logged apart (WAITING beside another phase of communication), it is the wait for the rank that is last in all else,
     communication included; else it is part of communication, and is the wait for the rank that is last in the other phases.
@@ -106,17 +110,18 @@ def ranks_from(frame: "DataFrame") -> RankTimes | None:
     Parameters
     ----------
     frame : DataFrame
-        Columns rank, step and milliseconds by phase, each pair of rank and step once.
+        Columns RANK, STEP and milliseconds by the name of the phase, each pair of rank and step once.
 
     Returns
     -------
     RankTimes | None
         None with fewer than two ranks or without a common step.
     """
-    names = [name for name in frame.columns if name not in ("rank", "step")]
-    of_rank, labels = frame["rank"].factorize()
-    known, of_step, logged = np.unique(frame["step"].to_numpy("int64"), return_inverse=True, return_counts=True)
+    names = [name for name in frame.columns if isinstance(name, str)]
+    of_rank, labels = frame[RANK].factorize()
+    known, of_step, logged = np.unique(frame[STEP].to_numpy("int64"), return_inverse=True, return_counts=True)
     whole = logged == len(labels)
+    whole[of_step[(frame[names].to_numpy(float) > LONGEST_MS).any(axis=1)]] = False
     steps = known[whole]
     if len(labels) < 2 or not len(steps):
         return None

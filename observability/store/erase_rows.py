@@ -20,13 +20,25 @@ from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table, quoted_identifier
 from observability.store.db.shared_tables import give_own_tables
 from observability.store.erased_images import named_images, remove_images
+from observability.store.rollup.rank_blocks import redo_rank_blocks
 from observability.store.rollup.rollup import rebuild_days
 
 FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if", "saved_case": "saved_case"}
 """Kinds about one prediction whose later records name only their own id, and the field of that id."""
 LABELLING = ("annotation", "assignment", "skip", "item")
 """Kinds about an item of a project, which is a prediction where the project belongs to a model."""
-KEPT_TABLES = ("rejected", "manifest", "migrations", "hashing", "streams", "columns", "rollups", "arrivals")
+KEPT_TABLES = (
+    "rejected",
+    "manifest",
+    "migrations",
+    "hashing",
+    "streams",
+    "columns",
+    "rollups",
+    "arrivals",
+    "rank_blocks",
+    "rank_blocks_due",
+)
 KEPT_COLUMNS = {("models", "name"), ("versions", "version"), ("edges", "version"), ("edges", "reference"), ("reviews", "review")}
 """Names that the product needs; they are no values of records."""
 
@@ -180,6 +192,7 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
         WHERE database_name = current_database() AND NOT duckdb_tables.temporary AND data_type IN ('VARCHAR', 'JSON', 'VARCHAR[]')
         ORDER BY ALL"""
     ).fetchall()
+    steps_changed = False
     for table, column, kind in columns:
         if table in KEPT_TABLES or (table, column) in KEPT_COLUMNS or column in kept.get(table, ()):
             continue
@@ -210,7 +223,10 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
         )
         writer.unregister("changed_texts")
         done.texts += count
+        steps_changed |= table == kind_tables()["step"]
         done.reviews += count if table == "reviews" else 0
+    if steps_changed:
+        redo_rank_blocks(writer)
 
 
 def _mark_list_texts(writer: Cursor, erased: ErasedMatcher, name: str, column: str) -> int:

@@ -16,11 +16,14 @@ from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.detection.run_efficiency import phase_shares
 from observability.detection.run_ranks import blocks_of_runs, ranks_of
+from observability.detection.stragglers import claims_about_ranks
 from observability.metrics.training_curves import phase_times
-from observability.stats.rank_blocks import BLOCK, times_from_blocks
-from observability.stats.rank_times import RankTimes, ranks_from
+from observability.stats.rank_blocks import BLOCK, rank_blocks, times_from_blocks
+from observability.stats.rank_times import RANK, STEP, RankTimes, ranks_from
 from observability.store.duck_store import DuckStore
+from observability.store.erase import forget_subject
 from observability.store.opener import open_store
+from observability.store.query.rank_blocks import block_groups, computed_blocks
 from observability.store.retention import apply_retention
 from observability.store.types.loading import LoadDefaults
 
@@ -213,7 +216,7 @@ def test_a_removed_model_or_sample_leaves_neither_blocks_nor_notes_of_its_runs(t
         before = store.ask(QUESTION, WINDOW)
         assert set(before["run"]) == {"removed", "stays"}
         with store.write() as writer:
-            writer.execute("INSERT INTO rank_blocks_due VALUES ('removed', 0, 3)")
+            writer.execute("INSERT INTO rank_blocks_due (run, low, high) VALUES ('removed', 0, 3)")
         if sample:
             store.remove_sample()
         else:
@@ -225,3 +228,148 @@ def test_a_removed_model_or_sample_leaves_neither_blocks_nor_notes_of_its_runs(t
         pd.testing.assert_frame_equal(store.ask(QUESTION, WINDOW), expected)
         store.load_landing()
         pd.testing.assert_frame_equal(store.ask(QUESTION, WINDOW), expected)
+
+
+def many_steps(run: str, ranks: int, steps: Iterable[int], phases: dict[str, float], **slow: float) -> list[Line]:
+    """A run whose steps take equal times. slow: the factor of a rank's times, by its number after `rank`."""
+    return [
+        {
+            "kind": "step", "run": run, "at": (START + timedelta(seconds=place)).isoformat(), "step": step, "rank": str(rank),
+            "phase_ms": {name: time * slow.get(f"rank{rank}", 1.0) for name, time in phases.items()},
+        }
+        for place, step in enumerate(steps)
+        for rank in range(ranks)
+    ]  # fmt: skip
+
+
+def notes_of(store: DuckStore) -> list[tuple[str]]:
+    with store.cursor() as cursor:
+        return [(str(run),) for (run,) in cursor.execute("SELECT DISTINCT run FROM rank_blocks_due ORDER BY run").fetchall()]
+
+
+def test_phases_may_have_the_names_of_fields_of_a_step(tmp_path: Path) -> None:
+    phases = {"at": 2.0, "rank": 3.0, "step": 10.0}
+    with open_store(tmp_path / "home", threads=1) as store:
+        load(store, tmp_path, many_steps("bad", 2, range(1300), phases))
+        assert not notes_of(store)
+        times = times_from_blocks(store.ask(QUESTION, WINDOW))
+        (run,) = judged_runs(store.ask, "", END).runs
+    assert times is not None and {name: table.mean() for name, table in times.phases.items()} == pytest.approx(phases)
+    exact = ranks_from(run.phases)
+    assert exact is not None and {name: table.mean() for name, table in exact.phases.items()} == pytest.approx(phases)
+
+
+def test_a_run_that_cannot_be_summarised_fails_neither_loads_nor_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_for_bad(cursor: Any, run: str, *others: Any) -> Any:
+        if run == "bad":
+            raise AttributeError("a name that pandas knows")
+        return computed_blocks(cursor, run, *others)
+
+    phases = {"compute": 10.0}
+    with open_store(tmp_path / "home", threads=1) as store:
+        with monkeypatch.context() as failing:
+            for place in ("rollup", "query"):
+                failing.setattr(f"observability.store.{place}.rank_blocks.computed_blocks", fails_for_bad)
+            load(store, tmp_path, many_steps("bad", 2, range(1300), phases) + many_steps("good", 2, range(1300), phases))
+            assert notes_of(store) == [("bad",)]
+            assert set(store.ask(QUESTION, WINDOW)["run"]) == {"good"}
+        store.load_landing()
+        assert not notes_of(store) and set(store.ask(QUESTION, WINDOW)["run"]) == {"bad", "good"}
+
+
+def test_the_largest_step_number_is_summarised(tmp_path: Path) -> None:
+    last = 2**63 - 1
+    with open_store(tmp_path / "home", threads=1) as store:
+        load(store, tmp_path, many_steps("far", 2, [*range(1300), 10**18, last], {"compute": 10.0}))
+        blocks = store.ask(QUESTION, WINDOW)
+        assert not notes_of(store)
+    assert blocks["block"].tolist()[-2:] == [10**18 // BLOCK, last // BLOCK] and blocks["steps"].sum() == 1302
+
+
+def test_a_slow_rank_that_joins_late_is_named(tmp_path: Path) -> None:
+    """Its blocks are too few to compare, and steps of a sample are enough."""
+    phases = {"compute": 10.0, "communication": 1.0}
+    lines = many_steps("wide", 8, range(3200), phases)
+    late = [line for line in many_steps("wide", 9, range(3200), phases, rank8=3.0) if line["rank"] == "8" and line["step"] >= 3040]
+    with open_store(tmp_path / "home", threads=1) as store:
+        load(store, tmp_path, lines + late)
+        judged = judged_runs(store.ask, "", END)
+    (run,) = judged.runs
+    (claim,) = (each for each in judged.claims(run, END) if each.metric == "straggler_score")
+    assert claim.severity == "act" and claim.subject == "run:wide/rank:8"
+    assert claim.because.endswith(f"Every {run.stride}rd step was read.") or f"Every {run.stride}th step was read." in claim.because
+    (unknown,) = claims_about_ranks(replace(run, phases=None))
+    assert unknown.severity == "unknown" and unknown.n == 160
+    assert "160 steps, in 10 blocks, have the phases of all 9 ranks, about 10 more blocks are needed." in unknown.because
+
+
+def test_records_that_are_loaded_while_blocks_are_summarised_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = lines_of(4, 800, 9)
+    meanwhile = [lines[2600:]]
+
+    def load_between(*args: Any) -> Any:
+        if meanwhile:
+            load(store, tmp_path, meanwhile.pop())
+        return block_groups(*args)
+
+    with open_store(tmp_path / "home", threads=1) as store:
+        monkeypatch.setattr("observability.store.rollup.rank_blocks.block_groups", load_between)
+        load(store, tmp_path, lines[:2600])
+        store.load_landing()
+        assert not notes_of(store) and store.ask(QUESTION, WINDOW)["steps"].sum() == 800
+        with store.cursor() as cursor:
+            held = f"SELECT step // {BLOCK} AS block, count(*), bit_xor(content_hash), max(arrived) FROM steps GROUP BY ALL ORDER BY ALL"
+            kept = "SELECT block, records, mark, arrived FROM rank_blocks ORDER BY ALL"
+            assert cursor.execute(kept).fetchall() == cursor.execute(held).fetchall()
+
+
+def test_a_stray_record_does_not_make_every_block_be_computed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def counted(frame: pd.DataFrame) -> RankTimes | None:
+        calls.append(len(frame))
+        return ranks_from(frame)
+
+    monkeypatch.setattr("observability.stats.rank_blocks.ranks_from", counted)
+    frame = pd.DataFrame({RANK: ["0", "1"] * 800 + ["2"], STEP: [*np.repeat(np.arange(800), 2), 400], "compute": 1.0})
+    found = sorted(rank_blocks(frame), key=lambda each: each["block"])
+    assert len(calls) == 2 and sum(calls) == len(frame)
+    assert [each["steps"] for each in found] == [1 if block == 400 // BLOCK else BLOCK for block in range(50)]
+
+
+@pytest.mark.parametrize("time", [1e308, 1e39])
+def test_a_time_that_is_none_leaves_its_step_out(time: float) -> None:
+    frame = pd.DataFrame({RANK: ["0", "1"] * 32, STEP: np.repeat(np.arange(32), 2), "compute": 10.0, "data": 5.0})
+    frame.loc[:1, ["compute", "data"]] = time
+    times, blocks = ranks_from(frame), list(rank_blocks(frame))
+    assert times is not None and times.total == 31 and times.lost_share == 0.0
+    assert [each["steps"] for each in blocks] == [15, 16]
+    frame["compute"] = time
+    assert ranks_from(frame) is None and [each["steps"] for each in rank_blocks(frame)] == [0, 0]
+
+
+def test_blocks_do_not_name_a_forgotten_subject(tmp_path: Path) -> None:
+    subject = "müller-4711"
+    lines = [line | {"rank": subject if line["rank"] == "1" else line["rank"]} for line in lines_of(4, 700, 10)]
+    with open_store(tmp_path / "home", threads=1) as store:
+        load(store, tmp_path, lines)
+        assert json.dumps(subject)[1:-1] in store.ask(QUESTION, WINDOW)["ranks"][0]
+        forget_subject(store, subject)
+        due = store.ask(QUESTION, WINDOW)
+        store.load_landing()
+        kept = store.ask(QUESTION, WINDOW)
+        assert not notes_of(store)
+    pd.testing.assert_frame_equal(kept, due)
+    assert json.dumps(subject)[1:-1] not in kept["ranks"][0] and len(json.loads(kept["ranks"][0])) == 4
+
+
+def test_of_a_short_run_nothing_is_kept_until_it_is_long(tmp_path: Path) -> None:
+    lines = many_steps("grows", 2, range(1300), {"compute": 10.0})
+    with open_store(tmp_path / "home", threads=1) as store:
+        load(store, tmp_path, lines[:1000])
+        with store.cursor() as cursor:
+            assert not notes_of(store) and not cursor.execute("SELECT block FROM rank_blocks").fetchall()
+        load(store, tmp_path, lines[1000:])
+        with store.cursor() as cursor:
+            kept = cursor.execute("SELECT block FROM rank_blocks ORDER BY block").fetchall()
+        assert kept == [(block,) for block in range(-(-1300 // BLOCK))]

@@ -26,7 +26,7 @@ from observability.detection.device_peers import claims_about_peers
 from observability.detection.run_claims import RunClaim
 from observability.detection.run_devices import claims_about_devices
 from observability.detection.run_state import claim_about_state
-from observability.detection.stragglers import claims_about_ranks
+from observability.detection.stragglers import claims_about_ranks, read_steps_note
 from observability.detection.study_checks import claims_about_searches
 from observability.detection.study_noise import claims_about_studies, parameters_text
 from observability.detection.study_results import MIN_TRIALS
@@ -150,9 +150,11 @@ def claims_about_run(run: TrainingRun, trials: int = 0, readings: RunReadings | 
     """
     of_steps = claims_of(run) if run.is_read else [claim_about_unread_steps(run)]
     of_ranks = claims_about_ranks(run) if run.is_read else []
-    thinned = of_steps if run.blocks is not None else [*of_steps, *of_ranks]
-    found = [*claims_of_alerts(run), *(replace(each, because=f"{each.because}{read_steps_note(run)}") for each in thinned)]
-    found += of_ranks if run.blocks is not None else []
+    found = [
+        *claims_of_alerts(run),
+        *(replace(each, because=f"{each.because}{read_steps_note(run.stride)}") for each in of_steps),
+        *of_ranks,
+    ]
     found += device_claims_of(run, readings) if readings is not None else []
     return [of_search_trial(each, trials) for each in found] if trials else found
 
@@ -168,11 +170,6 @@ def device_claims_of(run: TrainingRun, readings: RunReadings) -> list[RunClaim]:
     before, use = readings.earlier, use_of_run(run)
     found = [*claims_about_devices(run, readings.rows), *claims_about_peers(use, readings.rows, before[-1] if before else None)]
     return found if before is None else [*found, *claims_about_own_past(use, readings.figures, before)]
-
-
-def read_steps_note(run: TrainingRun) -> str:
-    """Return a sentence on which steps of a long run were read; empty if all were."""
-    return f" Every {run.stride:,}th step was read." if run.stride > 1 else ""
 
 
 def run_finding(context: Context, claim: RunClaim, run: TrainingRun) -> Finding:

@@ -4,16 +4,21 @@ A block that got records since it was summarised, or of which not all records ha
 when it is asked for.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from observability.stats.rank_blocks import BLOCK, MIN_BLOCKS, MIN_RECORDS, blocks_frame, rank_blocks
+from observability.stats.rank_times import AT, RANK, STEP
 from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+LOG = logging.getLogger(__name__)
 OF_RANKS = "rank IS NOT NULL AND phase_ms IS NOT NULL"
 """The records of steps that say how long a rank took."""
 IS_DUE = """EXISTS (SELECT 1 FROM rank_blocks_due AS due WHERE due.run = rank_blocks.run AND block BETWEEN due.low AND due.high)"""
@@ -23,7 +28,7 @@ ROWS_AT_ONCE = 250_000
 
 def answer_rank_blocks(cursor: Cursor, where: str, values: dict[str, Any]) -> "DataFrame":
     """The summaries of the blocks of each long run with ranks, in the order of runs and blocks. where: the condition of step records, which
-    for a block holds of all of them where it holds of its latest one.
+    for a block holds of all of them where it holds of its latest one. A run whose blocks cannot be computed has none.
     """
     import pandas as pd
 
@@ -42,12 +47,18 @@ def answer_rank_blocks(cursor: Cursor, where: str, values: dict[str, Any]) -> "D
         ).df()
     of_run = pd.concat([kept[["run", "records"]], missing[["run", "records"]]]).groupby("run")["records"].agg(["sum", "size"])
     long = set(of_run.index[(of_run["sum"] >= MIN_RECORDS) & (of_run["size"] >= MIN_BLOCKS)])
-    computed = [
-        {"run": run, **summary}
-        for run, own in missing[missing["run"].isin(long)].groupby("run")
-        for part in block_groups(own["block"].tolist(), own["records"].tolist())
-        for summary in computed_blocks(cursor, str(run), part, where, values)
-    ]
+    computed: list[dict[str, Any]] = []
+    for run, own in missing[missing["run"].isin(long)].groupby("run"):
+        try:
+            parts = block_groups(own["block"].tolist(), own["records"].tolist())
+            found = [summary for part in parts for summary in computed_blocks(cursor, str(run), part, where, values)]
+        except duckdb.Error:
+            raise
+        except Exception as error:  # whatever the records of one run cause
+            LOG.warning("the times of the ranks of run %r could not be summarised: %s: %s", run, type(error).__name__, error)
+            long.discard(run)
+        else:
+            computed += [{"run": run, **summary} for summary in found]
     whole = kept.loc[kept["run"].isin(long), ["run", *SUMMARY]].astype(dict.fromkeys(("run", "ranks", "phases"), "object"))
     return pd.concat([whole, blocks_frame(computed)] if computed else [whole]).sort_values(["run", "block"], ignore_index=True)
 
@@ -65,12 +76,17 @@ def block_groups(blocks: Sequence[int], records: Sequence[int]) -> Iterator[list
         yield group
 
 
+def last_step(block: int) -> int:
+    """The last step number of a block. The number after it may not be one that the database can hold."""
+    return int(block) * BLOCK + BLOCK - 1
+
+
 def computed_blocks(
     cursor: Cursor, run: str, blocks: Sequence[int], where: str = "true", values: dict[str, Any] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield the summaries of blocks of a run, computed from its records. where: a further condition of them, with its values."""
-    asked = {**(values or {}), "blocks_of": run, "low": blocks[0] * BLOCK, "high": (blocks[-1] + 1) * BLOCK, "blocks": list(blocks)}
-    source = f"""FROM steps WHERE ({where}) AND {OF_RANKS} AND run = $blocks_of AND step >= $low AND step < $high
+    asked = {**(values or {}), "blocks_of": run, "low": blocks[0] * BLOCK, "high": last_step(blocks[-1]), "blocks": list(blocks)}
+    source = f"""FROM steps WHERE ({where}) AND {OF_RANKS} AND run = $blocks_of AND step BETWEEN $low AND $high
         AND step // {BLOCK} IN (SELECT unnest($blocks::BIGINT[]))"""
     texts = cursor.execute(f"SELECT DISTINCT json_keys(phase_ms) {source}", asked).fetchall()
     names = sorted({name for (held,) in texts for name in held})
@@ -81,7 +97,8 @@ def computed_blocks(
     numbers = ", ".join(f"CASE WHEN isfinite({time}) AND {time} >= 0 THEN {time} END" for time in times)
     opened = f'SELECT step, rank, "at", json_extract(phase_ms, [{pointers}])::DOUBLE[] AS times {source}'
     frame = cursor.execute(f'SELECT rank, step, "at", {numbers} FROM ({opened})', asked).df()
-    frame.columns = ["rank", "step", "at", *names]
-    if frame.duplicated(["step", "rank"]).any():
-        frame = frame.sort_values(["step", "rank", "at", *names]).drop_duplicates(["step", "rank"], keep="last")
-    yield from rank_blocks(frame.drop(columns="at"))
+    columns: list[Any] = [RANK, STEP, AT, *names]
+    frame.columns = columns
+    if frame.duplicated([STEP, RANK]).any():
+        frame = frame.sort_values([STEP, RANK, *columns[2:]]).drop_duplicates([STEP, RANK], keep="last")
+    yield from rank_blocks(frame.drop(columns=AT))

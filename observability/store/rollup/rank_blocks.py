@@ -1,22 +1,25 @@
 """Keep summaries of the steps of ranks by block (stats/rank_blocks.py) up to date with the records.
 
 A load notes in its own transaction which steps of which runs got records. Afterwards the blocks of these steps that differ from what is
-kept are summarised anew. So the work grows with what arrived, and a process that dies in between leaves the note.
+kept are summarised anew. So the work grows with what arrived, and a process that dies in between leaves the note. Loads may interleave.
 """
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pyarrow as pa
 
-from observability.core.errors import StoreBusyError
-from observability.stats.rank_blocks import BLOCK, blocks_frame
-from observability.store.db.results import Cursor
-from observability.store.query.rank_blocks import OF_RANKS, block_groups, computed_blocks
+from observability.core.errors import StoreBrokenError, StoreBusyError
+from observability.stats.rank_blocks import BLOCK, MIN_BLOCKS, MIN_RECORDS, blocks_frame
+from observability.store.db.results import Cursor, single_row
+from observability.store.query.rank_blocks import OF_RANKS, block_groups, computed_blocks, last_step
 
 if TYPE_CHECKING:
     from observability.store.db.database import Database
 
-CHANGED = pa.schema(
+LOG = logging.getLogger(__name__)
+MADE_OF = pa.schema(
     {
         "block": pa.int64(),
         "records": pa.int64(),
@@ -27,60 +30,107 @@ CHANGED = pa.schema(
     }
 )
 """What a block was made of."""
+GONE = (0, None)
+"""The number and the mark of no records."""
 
 
 def note_steps_of_ranks(writer: Cursor, source: str) -> None:
     """Note the blocks that the records of steps in a table or query got, within the transaction that stores them."""
     writer.execute(
-        f"""INSERT INTO rank_blocks_due SELECT run, min(step) // {BLOCK}, max(step) // {BLOCK} FROM {source}
+        f"""INSERT INTO rank_blocks_due (run, low, high) SELECT run, min(step) // {BLOCK}, max(step) // {BLOCK} FROM {source}
         WHERE {OF_RANKS} GROUP BY run"""
     )
 
 
 def keep_rank_blocks(store: "Database") -> None:
-    """Summarise the blocks that got or lost records since they were kept. What another writer delays is left for the next call."""
+    """Summarise the blocks that got or lost records since they were kept. What another writer delays is left for the next call.
+
+    A run that fails is logged and stays noted, so that it fails no load: its blocks are summarised when they are asked for.
+    """
     with store.cursor() as cursor:
-        due = cursor.execute("SELECT run, min(low), max(high) FROM rank_blocks_due GROUP BY run ORDER BY run").fetchall()
-    try:
-        for run, low, high in due:
-            _keep_run(store, run, low, high)
-    except StoreBusyError:
-        return
+        due = cursor.execute("SELECT run, min(low), max(high), list(note) FROM rank_blocks_due GROUP BY run ORDER BY run").fetchall()
+    for run, low, high, notes in due:
+        try:
+            _keep_run(store, run, low, high, notes)
+        except StoreBusyError:
+            return
+        except StoreBrokenError:
+            raise
+        except Exception as error:  # whatever the records of one run cause
+            LOG.warning("the times of the ranks of run %r could not be summarised: %s: %s", run, type(error).__name__, error)
 
 
-def _keep_run(store: "Database", run: str, low: int, high: int) -> None:
-    """Bring the kept summaries of some blocks of a run up to date."""
-    span = {"run": run, "low": low, "high": high}
+def _keep_run(store: "Database", run: str, low: int, high: int, notes: list[UUID]) -> None:
+    """Bring the kept summaries of some blocks of a run up to date, and delete the notes that asked for it.
+
+    Of a short run nothing is kept; when it has become long, all of its blocks are due. Summaries are computed outside of the transaction
+    that writes them, and those of blocks whose records changed meanwhile are not written: then the notes stay.
+    """
     with store.cursor() as cursor:
-        rows = cursor.execute(
-            f"""WITH present AS (
-                SELECT step // {BLOCK} AS block, count(*) AS records, bit_xor(content_hash) AS mark, max("at") AS "at",
-                    max(arrived) AS arrived, bool_or(sample) AS sample FROM steps
-                WHERE run = $run AND step >= $low * {BLOCK} AND step < ($high + 1) * {BLOCK} AND {OF_RANKS} GROUP BY ALL),
-            kept AS (SELECT block, records, mark FROM rank_blocks WHERE run = $run AND block BETWEEN $low AND $high)
-            SELECT block, coalesce(present.records, 0) AS records, present.mark, "at", arrived, sample
-            FROM present FULL JOIN kept USING (block)
-            WHERE present.records IS DISTINCT FROM kept.records OR present.mark IS DISTINCT FROM kept.mark ORDER BY block""",
-            span,
-        ).fetchall()
-    changed = pa.Table.from_pylist([dict(zip(CHANGED.names, row)) for row in rows], CHANGED)
-    for part in block_groups([row[0] for row in rows], [row[1] for row in rows]):
+        known = cursor.execute("SELECT 1 FROM rank_blocks WHERE run = ? LIMIT 1", [run]).fetchall()
+        whole_run = f"SELECT count(*), count(DISTINCT step // {BLOCK}), min(step), max(step) FROM steps WHERE run = ? AND {OF_RANKS}"
+        records, blocks, first, last = single_row(cursor, whole_run, [run]) if not known else (0, 0, 0, 0)
+    if not known:
+        if records < MIN_RECORDS or blocks < MIN_BLOCKS:
+            _delete_notes(store, notes)
+            return
+        low, high = first // BLOCK, last // BLOCK
         with store.write(aside=True) as writer:
-            _write_blocks(writer, run, part, changed)
-    with store.write(aside=True) as writer:
-        writer.execute("DELETE FROM rank_blocks_due WHERE run = $run AND low >= $low AND high <= $high", span)
+            noted = writer.execute("INSERT INTO rank_blocks_due (run, low, high) VALUES (?, ?, ?) RETURNING note", [run, low, high])
+            notes = [*notes, *(note for (note,) in noted.fetchall())]
+    with store.cursor() as cursor:
+        held = _blocks_of_records(cursor, run, low, high)
+        asked = "SELECT block, records, mark FROM rank_blocks WHERE run = ? AND block BETWEEN ? AND ?"
+        kept = {block: (count, mark) for block, count, mark in cursor.execute(asked, [run, low, high]).fetchall()}
+    changed = sorted(block for block in held.keys() | kept.keys() if held.get(block, GONE)[:2] != kept.get(block, GONE))
+    written = True
+    for part in block_groups(changed, [held.get(block, GONE)[0] for block in changed]):
+        with store.cursor() as cursor:
+            found = [{"run": run, **summary} for summary in computed_blocks(cursor, run, part)]
+        with store.write(aside=True) as writer:
+            written &= _write_blocks(writer, run, part, held, found)
+    if written:
+        _delete_notes(store, notes)
 
 
-def _write_blocks(writer: Cursor, run: str, blocks: list[int], changed: pa.Table) -> None:
-    """Put new summaries in the place of the kept ones; none for blocks that lost their records. changed: the records of each block."""
-    writer.execute("DELETE FROM rank_blocks WHERE run = ? AND list_contains(?::BIGINT[], block)", [run, blocks])
-    found = [{"run": run, **summary} for summary in computed_blocks(writer, run, blocks)]
-    if found:
-        writer.register("changed_blocks", changed)
+def _blocks_of_records(cursor: Cursor, run: str, low: int, high: int) -> dict[int, tuple[Any, ...]]:
+    """What each block of a run is made of: the fields of MADE_OF by its number."""
+    rows = cursor.execute(
+        f"""SELECT step // {BLOCK} AS block, count(*), bit_xor(content_hash), max("at"), max(arrived), bool_or(sample) FROM steps
+        WHERE run = ? AND step BETWEEN ? AND ? AND {OF_RANKS} GROUP BY ALL""",
+        [run, low * BLOCK, last_step(high)],
+    ).fetchall()
+    return {row[0]: row[1:] for row in rows}
+
+
+def _write_blocks(writer: Cursor, run: str, blocks: list[int], held: dict[int, tuple[Any, ...]], found: list[dict[str, Any]]) -> bool:
+    """Put new summaries in the place of the kept ones; none for blocks that lost their records. Returns whether all were written, as those
+    are not whose records are no longer those that they were computed from.
+    """
+    now = _blocks_of_records(writer, run, blocks[0], blocks[-1])
+    same = [block for block in blocks if now.get(block) == held.get(block)]
+    writer.execute("DELETE FROM rank_blocks WHERE run = ? AND list_contains(?::BIGINT[], block)", [run, same])
+    rows = [{"block": block, **dict(zip(MADE_OF.names[1:], held[block]))} for block in same if block in held]
+    if rows and found:
+        writer.register("blocks_made_of", pa.Table.from_pylist(rows, MADE_OF))
         writer.register("summarised_blocks", blocks_frame(found))
-        writer.execute("INSERT INTO rank_blocks BY NAME FROM summarised_blocks JOIN changed_blocks USING (block)")
+        writer.execute("INSERT INTO rank_blocks BY NAME FROM summarised_blocks JOIN blocks_made_of USING (block)")
         writer.unregister("summarised_blocks")
-        writer.unregister("changed_blocks")
+        writer.unregister("blocks_made_of")
+    return len(same) == len(blocks)
+
+
+def _delete_notes(store: "Database", notes: list[UUID]) -> None:
+    """Delete notes that were read, not those that came meanwhile."""
+    with store.write(aside=True) as writer:
+        writer.execute("DELETE FROM rank_blocks_due WHERE list_contains(?::UUID[], note)", [notes])
+
+
+def redo_rank_blocks(writer: Cursor) -> None:
+    """Delete all summaries and note the blocks of every run, after texts of step records were changed."""
+    writer.execute("DELETE FROM rank_blocks")
+    writer.execute("DELETE FROM rank_blocks_due")
+    note_steps_of_ranks(writer, "steps")
 
 
 def drop_blocks_without_steps(writer: Cursor) -> None:
@@ -90,7 +140,7 @@ def drop_blocks_without_steps(writer: Cursor) -> None:
     writer.execute("DELETE FROM rank_blocks WHERE (run, block) NOT IN (SELECT run, block FROM steps_left)")
     writer.execute("DELETE FROM rank_blocks_due WHERE run NOT IN (SELECT run FROM steps_left)")
     writer.execute(
-        """INSERT INTO rank_blocks_due SELECT run, min(block), max(block) FROM rank_blocks JOIN steps_left USING (run, block)
-        WHERE records <> held GROUP BY run"""
+        """INSERT INTO rank_blocks_due (run, low, high) SELECT run, min(block), max(block) FROM rank_blocks JOIN steps_left
+        USING (run, block) WHERE records <> held GROUP BY run"""
     )
     writer.execute("DROP TABLE steps_left")

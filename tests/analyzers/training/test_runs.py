@@ -15,7 +15,7 @@ from observability.core.window import Window
 from observability.detection.stragglers import recent_slowness, slow_ranks, straggler_spans
 from observability.metrics.training_curves import base_metric, better_direction, data_part, runs_from_records
 from observability.stats import curve
-from observability.stats.rank_times import ranks_from
+from observability.stats.rank_times import RANK, STEP, ranks_from
 from tests.support.length import repeats
 from tests.support.run_frames import END, START, a_run, context, distributed, frame_of, loss, only, said
 
@@ -323,7 +323,7 @@ def test_equal_ranks_of_wild_steps_alarm_in_no_run_though_looked_at_twice() -> N
     """Eight ranks whose data loading is lognormal (sd 0.6 of its logarithm): single steps take three times as long, ranks do not."""
     for seed in range(repeats(60, 300)):
         rng = np.random.default_rng(seed)
-        frame = pd.DataFrame({"rank": np.tile([str(each) for each in range(8)], 90), "step": np.repeat(np.arange(90), 8)})
+        frame = pd.DataFrame({RANK: np.tile([str(each) for each in range(8)], 90), STEP: np.repeat(np.arange(90), 8)})
         frame["data"], frame["compute"] = 60 * rng.lognormal(0, 0.6, len(frame)), rng.normal(200, 6, len(frame))
         times = ranks_from(frame)
         found = [each for part, late in straggler_spans(times) for each in slow_ranks(part, late=late, among=2)]
