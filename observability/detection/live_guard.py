@@ -47,8 +47,9 @@ MISSING = 3.0
 @dataclass(frozen=True)
 class GuardClaim:
     """A claim about one unusual subject. check: extraction, unfamiliar, boundary, oversized or prompt. share: the measured share with its
-    interval; usual: its baseline. ids: some of its requests. senders: for odd texts, the subjects that sent them, most first. groups: for a
-    search of the boundary, the number of groups of at least three near-identical requests.
+    interval; usual: its baseline. ids: some of its requests. senders: for odd texts, the subjects that sent them, most first. apart: those
+    of the senders that sent all, or significantly more than the others. groups: for a search of the boundary, the number of groups of at
+    least three near-identical requests.
     """
 
     subject: str
@@ -59,12 +60,18 @@ class GuardClaim:
     p_value: float | None
     ids: tuple[str, ...]
     senders: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
     groups: int = 0
 
     @property
     def subjects(self) -> tuple[str, ...]:
         """The subjects that the claim names."""
         return self.senders or ((self.subject,) if self.subject != NOT_NAMED else ())
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """The subjects that stand out themselves, so that they are on the block list."""
+        return self.apart if self.senders else self.subjects
 
 
 @dataclass(frozen=True)

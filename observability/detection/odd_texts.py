@@ -7,7 +7,7 @@ language model's question) is compared with the same model's texts of the weeks 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ MIN_PAST, MIN_TEXTS = 100, 100
 """Minimum number of earlier texts of a comparison, and of texts of the window for a judgement that nothing is odd."""
 MAX_FIELDS = 200
 """Other fields of records that are looked at, in order of appearance."""
+READ = 20_000
+"""Characters of a text that are searched and kept, and of all other fields of one request together; of the rest only the number counts."""
 TOKENS = "feature.input_tokens"
 """The size of a language model's question where its text is not logged."""
 OVERRIDE = re.compile(
@@ -40,26 +42,46 @@ OVERRIDE = re.compile(
     re.IGNORECASE,
 )
 """Instructions that replace those of a language model."""
-ROLE = re.compile(r"(?:^|[.!?:;\n\"'(])\s*(?:(?:please|now|and|then),? )*(?:you are now|act as (?:a|an|if))\b", re.IGNORECASE)
-"""A role given to a language model, at the beginning of a sentence. Inside a sentence ("hope you are now at home") it is ordinary."""
+ROLE = re.compile(r"(?:^|[.!?:;\n\"'(])[^\S\n]{0,8}(?:(?:please|now|and|then),? ){0,4}(?:you are now|act as (?:a|an|if))\b", re.IGNORECASE)
+"""A role given to a language model, at the beginning of a sentence. Inside a sentence ("hope you are now at home") it is ordinary. Each
+repetition is bounded, so that no text takes longer than its length.
+"""
 
 
 @dataclass(frozen=True)
 class OddTexts:
-    """The odd texts of some requests. claims: at most one for each check. texts: number of texts of several words that no reference holds.
-    usual: texts that give instructions to a language model, but no more than in the weeks before. fixed: whether a column had too few
-    earlier texts, so that the fixed limit applied.
+    """The odd texts of some requests. claims: at most one for each check. texts: number of requests with a text of several words that no
+    reference holds. usual: of these, the ones whose text gives instructions to a language model, but no more than in the weeks before.
+    unjudged: of these, the ones whose text does and has too few earlier texts to compare with. fixed: whether a column had too few, so that
+    the fixed limit applied.
     """
 
     claims: tuple[GuardClaim, ...] = ()
     texts: int = 0
     usual: int = 0
+    unjudged: int = 0
     fixed: bool = False
 
 
+class CutText(str):
+    """The first characters of a text. characters: the number of all of them."""
+
+    __slots__ = ("characters",)
+    characters: int
+
+
+def cut_text(text: str, most: int) -> str:
+    """The text, or its first characters if it has more than `most`."""
+    if len(text) <= most:
+        return text
+    cut = CutText(text[:most])
+    cut.characters = len(text)
+    return cut
+
+
 def joined_texts(value: object) -> Iterator[str]:
-    """Yield a text, or every text inside of a list or an object."""
-    if isinstance(value, str):
+    """Yield a text, or every text inside of a list or an object; empty ones are left out."""
+    if isinstance(value, str) and value:
         yield value
     elif isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
@@ -67,15 +89,29 @@ def joined_texts(value: object) -> Iterator[str]:
 
 
 def other_texts(rows: "DataFrame") -> dict[str, Array]:
-    """The texts of fields that records do not define, by `extra.NAME`; None where a request has none. Fields of answers are left out."""
+    """The texts of fields that records do not define, by `extra.NAME`; None where a request has none. Fields of answers are left out.
+
+    At most READ characters of a request are kept; shorter fields come before longer ones.
+    """
     found: dict[str, Array] = {}
     for place, extra in enumerate(rows["extra"]):
         body = json.loads(extra) if isinstance(extra, str) else None
-        for name, value in body.items() if isinstance(body, dict) else ():
-            text = "\n".join(joined_texts(value))
-            if text and not is_of_answers(name) and (f"extra.{name}" in found or len(found) < MAX_FIELDS):
-                found.setdefault(f"extra.{name}", np.full(len(rows), None, object))[place] = text
+        given = body.items() if isinstance(body, dict) else ()
+        texts = {name: text for name, value in given if not is_of_answers(name) and (text := "\n".join(joined_texts(value)))}
+        kept = {name: cut_text(text, most) for name, text, most in kept_lengths(texts)}
+        for name in texts:
+            if f"extra.{name}" in found or len(found) < MAX_FIELDS:
+                found.setdefault(f"extra.{name}", np.full(len(rows), None, object))[place] = kept[name]
     return found
+
+
+def kept_lengths(texts: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
+    """Yield each text of a request with the number of characters that are kept: its part of READ, what shorter ones leave included."""
+    left = READ
+    for place, (name, text) in enumerate(sorted(texts.items(), key=lambda item: len(item[1]))):
+        most = left // (len(texts) - place)
+        left -= min(len(text), most)
+        yield name, text, most
 
 
 def texts_of(rows: "DataFrame", references: Sequence[str]) -> dict[str, Array]:
@@ -95,12 +131,12 @@ def size_limit(earlier: Floats) -> float | None:
 
 def lengths_of(values: Array) -> Floats:
     """Characters of each text; 0 where there is none."""
-    return np.array([len(value) if isinstance(value, str) else 0 for value in values], np.float64)
+    return np.array([getattr(value, "characters", len(value)) if isinstance(value, str) else 0 for value in values], np.float64)
 
 
 def matches(pattern: re.Pattern[str], values: Array) -> Bools:
-    """Mask of the texts in which a pattern is found."""
-    return np.array([isinstance(value, str) and pattern.search(value) is not None for value in values], np.bool_)
+    """Mask of the texts in whose first READ characters a pattern is found."""
+    return np.array([isinstance(value, str) and pattern.search(value, 0, READ) is not None for value in values], np.bool_)
 
 
 @dataclass(frozen=True)
@@ -122,41 +158,47 @@ def odd_texts(texts: ComparedTexts, subjects: Array, ids: Sequence[str]) -> OddT
 
     subjects: of each request, None where it is not named.
     """
-    oversized, prompt = (np.zeros(len(ids), np.bool_) for _ in range(2))
-    number, usual, fixed = 0, 0, False
+    oversized, prompt, written, usual, unjudged = (np.zeros(len(ids), np.bool_) for _ in range(5))
+    fixed = False
     for name, values in texts.known.items():
-        longest = max((len(str(value)) for value in texts.reference.get(name, ()) if value is not None), default=0)
-        oversized |= lengths_of(values) > max(LONGEST, LONGER * longest)
-        prompt |= matches(OVERRIDE, values) | matches(ROLE, values)
+        registered = texts_in(texts.reference.get(name, ()))
+        oversized |= lengths_of(values) > max(LONGEST, LONGER * lengths_of(registered).max(initial=0))
+        prompt |= prompt_rows(values, registered)[0]
     for name, values in texts.now.items():
-        before = np.array([each for each in texts.past.get(name, ()) if isinstance(each, str)], object)
+        before = texts_in(texts.past.get(name, ()))
         lengths, limit = lengths_of(values), size_limit(lengths_of(before))
         oversized |= lengths > (FIXED_LIMIT if limit is None else limit)
         unusual, ordinary = prompt_rows(values, before)
         prompt |= unusual
-        usual += ordinary
         if is_free_text(values):
-            number += int((lengths > 0).sum())
+            written |= lengths > 0
+            usual |= ordinary & (limit is not None)
+            unjudged |= ordinary & (limit is None)
             fixed |= limit is None
     if texts.sizes and (limit := size_limit(texts.sizes[1])) is not None:
         oversized |= texts.sizes[0] > limit
     claims = [claim_of_texts(check, rows, subjects, ids) for check, rows in (("oversized", oversized), ("prompt", prompt)) if rows.any()]
-    return OddTexts(tuple(claims), number, usual, fixed)
+    return OddTexts(tuple(claims), int(written.sum()), int((usual & ~unjudged).sum()), int(unjudged.sum()), fixed)
 
 
-def prompt_rows(values: Array, before: Array) -> tuple[Bools, int]:
-    """Mask of the texts of a column that are unusual because they give instructions to a language model, and how many others do.
+def texts_in(values: Iterable[object]) -> Array:
+    """The values that are texts and not empty."""
+    return np.array([value for value in values if isinstance(value, str) and value], object)
 
-    Texts that replace a model's instructions are unusual if no earlier text does, or significantly more than before. Texts that give it a
-    role, as honest questions do, are unusual only if they are significantly more.
+
+def prompt_rows(values: Array, before: Array) -> tuple[Bools, Bools]:
+    """Mask of the texts of a column that give instructions to a language model significantly more often than before, and of the others
+    that do.
+
+    before: earlier texts, or those of the reference. Honest texts quote instructions and give roles too, so a single one says nothing.
     """
     unusual, every, n = np.zeros(len(values), np.bool_), np.zeros(len(values), np.bool_), int((lengths_of(values) > 0).sum())
     for pattern in (OVERRIDE, ROLE):
         rows, earlier = matches(pattern, values), int(matches(pattern, before).sum())
         every |= rows
-        if (pattern is OVERRIDE and not earlier) or is_more(int(rows.sum()), n, earlier, len(before)):
+        if is_more(int(rows.sum()), n, earlier, len(before)):
             unusual |= rows
-    return unusual, int((every & ~unusual).sum())
+    return unusual, every & ~unusual
 
 
 def is_more(hits: int, n: int, earlier: int, earlier_n: int) -> bool:
@@ -172,11 +214,16 @@ def is_free_text(values: Array) -> bool:
     return bool(given) and 2 * sum(" " in value for value in given) > len(given)
 
 
-def claim_of_texts(check: str, rows: Array, subjects: Array, ids: Sequence[str]) -> GuardClaim:
+def claim_of_texts(check: str, rows: Bools, subjects: Array, ids: Sequence[str]) -> GuardClaim:
     """The claim about some requests. Its subject is the one that sent all of them; NOT_NAMED if several did or the sender is unknown."""
     places = np.flatnonzero(rows)
+    everyone = Counter(str(name) for name in subjects if name is not None and name == name)
     named = Counter(str(subjects[row]) for row in places if subjects[row] is not None and subjects[row] == subjects[row])
     senders = tuple(name for name, _ in named.most_common())
-    subject = senders[0] if len(senders) == 1 and named.total() == len(places) else NOT_NAMED
+    alone = len(senders) == 1 and named.total() == len(places)
     some = tuple(ids[row] for row in places[:10])
-    return GuardClaim(subject, check, rate_interval(len(places), len(ids)), 0.0, len(places), None, some, senders)
+    apart = tuple(
+        name for name in senders if alone or is_more(named[name], everyone[name], len(places) - named[name], len(ids) - everyone[name])
+    )
+    subject = senders[0] if alone else NOT_NAMED
+    return GuardClaim(subject, check, rate_interval(len(places), len(ids)), 0.0, len(places), None, some, senders, apart)

@@ -333,7 +333,8 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     # Counting subjects needs no input space, so none is computed.
     view = GuardedRequests(None, np.empty((0, 0)), np.empty(0), (), 500, frozenset({"s1", "s3", "s4"}))  # type: ignore[arg-type]
     assert usual_subjects(view, claims) == 2, "s2 has too few requests to be one of the others"
-    assert usual_subjects(view, [replace(base, evidence={"check": "prompt", "subjects": ["s3"]})]) == 2
+    senders = replace(base, evidence={"check": "prompt", "subjects": ["s3", "s9"], "blocked": ["s9"]})
+    assert usual_subjects(view, [senders]) == 2 and list(block_list([senders])["subject"]) == ["s9"], "s3 sends no more than others"
     senders = [{"subject": "s7", "far": 30, "n": 40, "share": 0.6}, {"subject": "s8", "far": 2, "n": 8, "share": 0.04}]
     senders += [{"subject": "s9", "far": 1, "n": 4, "share": 0.02}]
     far = replace(base, n=4000, evidence={"senders": senders})

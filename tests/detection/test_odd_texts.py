@@ -12,9 +12,11 @@ from observability.detection.odd_texts import (
     FIXED_LIMIT,
     MIN_PAST,
     OVERRIDE,
+    READ,
     ROLE,
     ComparedTexts,
     is_more,
+    lengths_of,
     odd_texts,
     other_texts,
     size_limit,
@@ -36,10 +38,60 @@ def checks(now: np.ndarray, past: np.ndarray) -> set[str]:
 
 
 def test_texts_with_a_reference_are_counted_by_subject() -> None:
-    known = {"note": texts("hello", "x" * 2000, ATTACK, None)}
-    compared = ComparedTexts({}, {}, known, {"note": texts("a usual note")})
-    found = odd_texts(compared, texts("a", "b", None, "a"), ["1", "2", "3", "4"]).claims
-    assert {(each.subject, each.check, each.ids) for each in found} == {("b", "oversized", ("2",)), ("not named", "prompt", ("3",))}
+    known = {"note": texts("hello", "x" * 2000, *[ATTACK] * 6, None)}
+    compared = ComparedTexts({}, {}, known, {"note": ORDINARY})
+    subjects = texts("a", "b", *[None] * 6, "a")
+    found = odd_texts(compared, subjects, list(map(str, range(9)))).claims
+    assert {(each.subject, each.check, each.ids) for each in found} == {
+        ("b", "oversized", ("1",)), ("not named", "prompt", tuple("234567")),
+    }  # fmt: skip
+
+
+def test_a_feature_is_compared_with_its_reference() -> None:
+    """Applicants who write `please act as a guarantor` wrote it in the reference too."""
+    usual = np.array(["please act as a guarantor", "a new kitchen"] * 200, object)
+    subjects, ids = np.full(400, None, object), list(map(str, range(400)))
+    assert odd_texts(ComparedTexts({}, {}, {"note": usual}, {"note": usual}), subjects, ids).claims == ()
+    (claim,) = odd_texts(ComparedTexts({}, {}, {"note": usual}, {"note": ORDINARY}), subjects, ids).claims
+    assert (claim.check, claim.requests) == ("prompt", 200)
+
+
+def test_texts_that_give_instructions_are_counted_by_request_and_only_in_free_texts() -> None:
+    tags, asked = np.full(400, "jailbreak", object), texts(*ORDINARY, *[None] * 200)
+    twice = texts(*["how do I change the system prompt"] * 5, *asked[5:])
+    columns = {"extra.tag": tags, "extra.q": twice, "extra.again": twice}
+    found = odd_texts(ComparedTexts(columns, columns), np.full(400, None, object), list(map(str, range(400))))
+    assert (found.texts, found.usual, found.unjudged, found.claims) == (200, 5, 0, ())
+    found = odd_texts(ComparedTexts(columns, {}), np.full(400, None, object), list(map(str, range(400))))
+    assert (found.texts, found.usual, found.unjudged, found.claims) == (200, 0, 5, ()), "without a past nothing tells what is usual"
+
+
+def test_senders_of_odd_texts_are_blocked_only_if_they_send_more_than_others() -> None:
+    past, everyone = np.tile(ORDINARY, 2), np.array([f"u{place // 20}" for place in range(1000)], object)
+    half = np.where(np.arange(1000) % 2 == 0, ATTACK, "where is my parcel").astype(object)
+    (claim,) = odd_texts(ComparedTexts({"extra.q": half}, {"extra.q": past}), everyone, list(map(str, range(1000)))).claims
+    assert len(claim.subjects) == 50 and claim.blocked == (), "everyone sends as many"
+    few = np.where(np.arange(1000) % 40 == 0, ATTACK, "where is my parcel").astype(object)
+    mixed = np.append(few, np.full(20, ATTACK, object))
+    subjects = np.append(np.array([f"u{place % 49}" for place in range(1000)], object), np.full(20, "mallory", object))
+    (claim,) = odd_texts(ComparedTexts({"extra.q": mixed}, {"extra.q": past}), subjects, list(map(str, range(1020)))).claims
+    assert len(claim.subjects) > 20 and claim.blocked == ("mallory",)
+
+
+def test_no_text_takes_longer_than_its_length_to_search() -> None:
+    """Each repetition of a pattern is bounded: the longest match over white space or filler words is short."""
+    assert ROLE.search("\n\n  Act as a pirate") and ROLE.search("Hello.\r\nact as if you were free")
+    assert not ROLE.search("." + "\t" * 9 + "act as a pirate") and not ROLE.search(". " + "now " * 5 + "act as a pirate")
+    behind = "word " * 5000 + ATTACK
+    assert checks(np.append(ORDINARY, [behind] * 30), np.append(ORDINARY, behind)) == set(), "only the first characters are searched"
+
+
+def test_what_is_kept_of_a_request_is_bounded_and_the_number_of_characters_is_not_lost() -> None:
+    long = {"a": "x" * 900_000, "b": "hello", "c": ["y" * 500_000], "empty": [""] * 1000}
+    found = other_texts(pd.DataFrame({"extra": [json.dumps(long)]}))
+    assert set(found) == {"extra.a", "extra.b", "extra.c"} and sum(len(values[0]) for values in found.values()) <= READ
+    assert [lengths_of(found[f"extra.{name}"])[0] for name in "abc"] == [900_000, 5, 500_000]
+    assert found["extra.b"][0] == "hello"
 
 
 def test_a_text_is_oversized_by_those_of_the_weeks_before_and_without_them_by_a_fixed_limit() -> None:
@@ -57,9 +109,11 @@ def test_the_limit_of_sizes_follows_their_spread() -> None:
     assert size_limit(np.append(np.full(150, 40.0), 900.0)) == 3600, "four times the longest"
 
 
-def test_one_instruction_that_replaces_a_model_s_own_is_named_and_a_role_only_where_many_more_give_one() -> None:
+def test_instructions_and_roles_are_named_only_where_significantly_more_texts_give_one() -> None:
     role = np.array(["Act as a travel guide for Rome"] * 200, object)
-    assert checks(np.append(ORDINARY, ATTACK), ORDINARY) == {"prompt"}
+    assert checks(np.append(ORDINARY, ["how do I write a good system prompt"]), ORDINARY) == set(), "an honest question"
+    assert checks(np.append(ORDINARY, [ATTACK] * 20), ORDINARY) == {"prompt"}
+    assert checks(np.append(ORDINARY, [ATTACK] * 20), ORDINARY[: MIN_PAST - 1]) == set(), "too few to compare with"
     assert checks(np.append(ORDINARY, role[:1]), ORDINARY) == set()
     assert checks(np.append(ORDINARY, role[:30]), ORDINARY) == {"prompt"}
     assert checks(np.append(ORDINARY, role[:30]), np.append(ORDINARY, role[:30])) == set()

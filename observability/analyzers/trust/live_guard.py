@@ -35,7 +35,17 @@ from observability.detection.live_guard import (
     guard_columns,
     guarded_requests,
 )
-from observability.detection.odd_texts import FIXED_LIMIT, MIN_TEXTS, TOKENS, ComparedTexts, OddTexts, odd_texts, other_texts, texts_of
+from observability.detection.odd_texts import (
+    FIXED_LIMIT,
+    MIN_PAST,
+    MIN_TEXTS,
+    TOKENS,
+    ComparedTexts,
+    OddTexts,
+    odd_texts,
+    other_texts,
+    texts_of,
+)
 from observability.detection.windows import WEEK
 from observability.metrics.reliance import acted_pairs, reliance_of
 from observability.proofs.rank_correlations import PAST_DAYS, PAST_ROWS
@@ -142,6 +152,11 @@ def text_findings(odd: OddTexts, requests: int, context: Context) -> list[Findin
     if odd.texts < MIN_TEXTS:
         return [replace(base, because=f"Texts cannot be judged yet on {odd.texts:,}: about {MIN_TEXTS - odd.texts:,} more are needed.")]
     size = f"more than {FIXED_LIMIT:,} characters long" if odd.fixed else "oversized compared with the weeks before"
+    if odd.unjudged:
+        gives = (
+            f"{plural(odd.unjudged, 'text')} of {odd.texts:,} {'gives' if odd.unjudged == 1 else 'give'} instructions to a language model"
+        )
+        return [replace(base, because=f"{gives}. Whether that is usual needs {MIN_PAST} texts of the weeks before.")]
     held = "none gives" if not odd.usual else f"{odd.usual:,}, no more than usual, {'gives' if odd.usual == 1 else 'give'}"
     because = f"No text of {odd.texts:,} is {size}, and {held} instructions to a language model."
     share = rate_interval(odd.usual, odd.texts)
@@ -253,6 +268,7 @@ def claim_finding(claim: GuardClaim, requests: int, context: Context) -> Finding
             "baseline": claim.usual,
             "ids": list(claim.ids),
             "subjects": list(claim.subjects),
+            "blocked": list(claim.blocked),
         },
     )
 

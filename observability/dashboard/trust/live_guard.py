@@ -62,7 +62,9 @@ def guard_view(here: ModelPage) -> GuardedRequests | None:
 def request_bursts(found: Sequence[Finding]) -> list[Finding]:
     """The findings of data/requests about a subject with near-identical requests, with the evidence that claims of the guard have."""
     return [
-        replace(finding, evidence={"baseline": None, **finding.evidence, "check": "burst", "subjects": [name], "ids": []})
+        replace(
+            finding, evidence={"baseline": None, **finding.evidence, "check": "burst", "subjects": [name], "blocked": [name], "ids": []}
+        )
         for finding in found
         if finding.metric == "near_duplicate_share" and (name := finding.subject.removeprefix("subject=")) != finding.subject
     ]
@@ -119,7 +121,10 @@ def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Seque
     if here.model.classes and all_simulated(load.ask_store(judged.ACTIONS, here.window)["extra"], "subject"):
         plain_paragraph("These subjects are simulated.")
     draw_table("guard", "Unusual subjects", COLUMNS, [_claim_row(here, finding) for finding in claims], compact=True)
-    csv_button("block-list", block_list(claims), label="Block list")
+    listed = block_list(claims)
+    csv_button("block-list", listed, label="Block list")
+    if left := len(named_subjects(claims) - set(listed["subject"])):
+        plain_caption(f"{formatting.plural(left, 'named subject')} not on the block list: no more of such requests than from others.")
     if view is not None:
         plain_caption(
             f"{formatting.plural(usual_subjects(view, claims), 'other subject')} of {MIN_REQUESTS} requests or more: nothing unusual."
@@ -128,7 +133,12 @@ def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Seque
 
 def usual_subjects(view: GuardedRequests, claims: Sequence[Finding]) -> int:
     """The number of subjects with enough requests that no finding names."""
-    return len(view.judged - set(block_list(claims)["subject"]))
+    return len(view.judged - named_subjects(claims))
+
+
+def named_subjects(claims: Sequence[Finding]) -> set[str]:
+    """The subjects that findings name, whether they stand out themselves or not."""
+    return {subject for finding in claims for subject in finding.evidence["subjects"]}
 
 
 def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:
@@ -149,10 +159,10 @@ def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:
 
 
 def block_list(claims: Sequence[Finding]) -> pd.DataFrame:
-    """Subjects with the reasons, one row each."""
+    """Subjects that stand out themselves with the reasons, one row each."""
     reasons: dict[str, list[str]] = {}
     for finding in claims:
-        for subject in finding.evidence["subjects"]:
+        for subject in finding.evidence.get("blocked", finding.evidence["subjects"]):
             reasons.setdefault(subject, []).append(WORDS[finding.evidence["check"]])
     return pd.DataFrame(
         [{"subject": subject, "reasons": "; ".join(dict.fromkeys(words))} for subject, words in reasons.items()],

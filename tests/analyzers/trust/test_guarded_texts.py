@@ -77,6 +77,20 @@ def test_no_week_of_the_sample_s_honest_texts_asks_for_anything() -> None:
     assert "more than 20,000 characters long" in found.because, "without a past a fixed limit holds, and is stated"
 
 
+def test_the_share_of_texts_with_instructions_is_of_requests_with_free_texts_and_without_a_past_it_is_unknown() -> None:
+    rng = np.random.default_rng(6)
+    now = requests(rng, 400)
+    asked = [
+        {"tag": "jailbreak"} | ({"q": f"what is a system prompt {k}" if k < 3 else f"where is it {k}"} if k < 200 else {})
+        for k in range(400)
+    ]
+    now, past = (now.assign(extra=list(map(json.dumps, asked))) for _ in range(2))
+    (found,) = guarded(now, past)
+    assert (found.severity, found.n, found.value) == ("ok", 200, 3 / 200) and "3, no more than usual, give" in found.because
+    (found,) = guarded(now, past.iloc[:0])
+    assert (found.severity, found.value) == ("unknown", None) and "3 texts of 200 give instructions" in found.because
+
+
 def test_few_texts_cannot_be_judged_and_calls_without_any_say_nothing() -> None:
     rng = np.random.default_rng(4)
     now, past = requests(rng, 600), requests(rng, 600)
