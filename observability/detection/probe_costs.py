@@ -41,10 +41,10 @@ def _model_cost(model: str, sets: Sequence[ProbeRounds], parts: Mapping[str, Map
     """The finding about one model. parts: cost by day of each of its sets that has one."""
     budget, currency = (context.counters.get("budgets") or {}).get(model, (None, None))
     stated = {each.currency for each in sets if f"set `{each.name}`" in parts}
-    only = stated.pop() if len(stated) == 1 else None
-    words = only or currency or "(no currency stated)"
-    mixed, calls_left_out = len(stated) > 0, ""
-    if (calls := _production_costs(model, context)).by_day:
+    only = next(iter(stated)) if len(stated) == 1 else None
+    calls, calls_left_out = _production_costs(model, context), ""
+    words = only or currency or (calls.currencies[0] if len(calls.currencies) == 1 else "(no currency stated)")
+    if calls.by_day:
         of_sum = only or currency
         if not calls.currencies or (len(calls.currencies) == 1 and of_sum in (None, *calls.currencies)):
             parts = {**parts, CALLS: calls.by_day}
@@ -61,11 +61,11 @@ def _model_cost(model: str, sets: Sequence[ProbeRounds], parts: Mapping[str, Map
     names = [f"{name} {format_figure(amount)}" for name, amount in sorted(spent.items(), key=lambda each: -each[1])]
     told = f"{join_words(names, MAX_PARTS)}{calls_left_out}"
     base = replace(undecided_set(context, sets[0], COST, len(daily), ""), subject="model")
+    if len(stated) > 1:
+        what = "Some sets of `{}` state no currency, others do" if None in stated else "The sets of `{}` state several currencies"
+        return replace(base, because=f"{what.format(model)} ({told}), so their cost is not compared with a budget.")
     if ahead.value is None or ahead.low is None or ahead.high is None:
         return replace(base, because=f"`{model}` cost {format_figure(total)} {words} this month ({told}); a forecast needs more days.")
-    if mixed:
-        because = f"The sets of `{model}` state several currencies ({told}), so their cost is not compared with a budget."
-        return replace(base, because=because)
     other = budget is not None and None not in (currency, only) and currency != only
     said = "no budget is set: set `budget_per_month` of the model"
     if other:

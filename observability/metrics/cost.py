@@ -200,7 +200,8 @@ def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope) -> Cost
     costs = [summed_call_cost(counts[period], totals[period], place.settings) for period in at]
     if all(each.computed is None for each in costs):
         return None
-    currency = call_currency(place.settings) or default_currency(prices, place.settings)
+    usual = default_currency(prices, place.settings)
+    currency = np.array([call_currency(place.settings, each.logged is not None) or usual for each in costs], object)
     amounts = [np.nan if each.total is None else each.total for each in costs]
     rows = _spending_rows(at, amounts, currency, [served[period] for period in at])
     logged = any(each.logged is not None for each in costs)

@@ -21,7 +21,9 @@ MILLION = 1e6
 
 @dataclass(frozen=True)
 class CallCost:
-    """Cost of some calls. logged: sum of the costs that they carry; computed: cost of the tokens of the others; None without any."""
+    """Cost of some calls. logged: sum of the costs that they carry; computed: cost of the tokens of the others; None without any, or if
+    some carry a cost in another currency than that of the prices, since both are added.
+    """
 
     logged: float | None = None
     computed: float | None = None
@@ -45,9 +47,14 @@ def states_token_prices(settings: ModelSettings) -> bool:
     return settings.input_price_per_million is not None or settings.output_price_per_million is not None
 
 
-def call_currency(settings: ModelSettings) -> str | None:
-    """The currency of the cost of a model's calls by its settings; None where they state none."""
-    return settings.token_currency or settings.cost_currency or settings.budget_currency
+def call_currency(settings: ModelSettings, logged: bool = False) -> str | None:
+    """The currency of the cost of a model's calls by its settings, or of its logged costs; None if the settings state no currency."""
+    of_tokens = None if logged and settings.cost_currency else settings.token_currency
+    return of_tokens or settings.cost_currency or settings.budget_currency
+
+
+def _is_one_currency(settings: ModelSettings) -> bool:
+    return None in (settings.token_currency, settings.cost_currency) or settings.token_currency == settings.cost_currency
 
 
 def cost_columns(model: Model) -> tuple[str, ...]:
@@ -79,7 +86,7 @@ def summed_call_cost(n: Mapping[Any, float], total: Mapping[Any, float], setting
     """The cost of a group of calls. n, total: for each of `cost_columns` the number of calls that carry it, and its sum."""
     with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
     logged = float(total["cost"]) if with_cost else None
-    if with_tokens <= with_cost:
+    if with_tokens <= with_cost or (logged is not None and not _is_one_currency(settings)):
         return CallCost(logged)
     rest = 1 - with_cost / with_tokens
     return CallCost(logged, token_cost(settings, {str(name): rest * float(amount) for name, amount in total.items()}))

@@ -1,11 +1,13 @@
 """Cost of calls from stated token prices: a logged cost wins, cached tokens have their own price, every figure by hand."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from observability.core.errors import UsageError
 from observability.core.settings import TOKEN_PRICES, ModelSettings, parse_settings
-from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, CallCost, call_cost, stated_currencies, token_cost
+from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, CallCost, call_cost, call_currency, stated_currencies, token_cost
 from observability.server.guarded_store import action_of_settings
 
 PRICED = ModelSettings(input_price_per_million=2.5, output_price_per_million=10.0, token_currency="USD")
@@ -31,6 +33,15 @@ def test_a_logged_cost_wins_and_the_rest_is_computed() -> None:
     assert part == CallCost(1.0, pytest.approx(0.6 * 2.5)) and part.total == pytest.approx(2.5)
     sources = [call_cost(sums(*rows), PRICED).source for rows in ([("cost", 10, 3.0), *tokens], tokens, [("cost", 4, 1.0), *tokens], [])]
     assert sources == ["logged", "stated prices", "partly stated prices", None]
+
+
+def test_amounts_in_two_currencies_are_not_added() -> None:
+    """Regression: five euros that calls carried and five dollars of tokens were 10 dollars."""
+    settings = replace(PRICED, cost_currency="EUR")
+    rows = sums(("cost", 50, 5.0), (INPUT, 100, 4_000_000.0), (OUTPUT, 100, 0.0))
+    assert call_cost(rows, settings) == CallCost(5.0, None) and call_currency(settings, logged=True) == "EUR"
+    assert call_cost(rows, replace(PRICED, cost_currency="USD")) == CallCost(5.0, pytest.approx(5.0))
+    assert call_cost(rows.iloc[1:], settings) == CallCost(None, pytest.approx(10.0)) and call_currency(settings) == "USD"
 
 
 def test_the_currencies_that_calls_state_are_read_from_their_further_fields() -> None:

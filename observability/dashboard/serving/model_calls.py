@@ -103,7 +103,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
                 "tokens_out": figure("feature.output_tokens", "total"),
                 "cost": cost.total,
                 "cost_source": cost.source,
-                **what_calls_state(by_route.get(route, sampled.head(0)), call_currency(model.settings)),
+                **what_calls_state(by_route.get(route, sampled.head(0)), call_currency(model.settings, cost.logged is not None)),
             }
         )
     return pd.DataFrame(rows)

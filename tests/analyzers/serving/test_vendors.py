@@ -203,6 +203,21 @@ def test_all_sets_of_a_model_and_its_calls_share_the_budget() -> None:
         assert apart.value == pytest.approx(alone.value) and f"without production calls in {' and '.join(currencies)}" in apart.because
 
 
+def test_sets_of_different_currencies_are_not_added_on_any_night() -> None:
+    """Regression: on the first nights both were one total in one currency; and a set that states none was `several currencies`."""
+    rows = two_sets()
+    of_prices = rows["id"].str.startswith("p")
+    for named, words in (
+        (("USD", None), "Some sets of `acme/chat` state no currency, others do"),
+        (("USD", "EUR"), "state several currencies"),
+    ):
+        stated = [named[of] for of in of_prices]
+        rows["extra"] = [{**extra, "currency": each} if each else extra for extra, each in zip(two_sets()["extra"], stated, strict=True)]
+        for night in (1, 19):
+            (found,) = [each for each in morning_findings(rows, night) if each.metric == probe_claims.COST]
+            assert found.severity == "unknown" and words in found.because, found.because
+
+
 def test_a_cost_has_the_currency_that_its_records_state_and_a_budget_in_another_one_is_not_compared() -> None:
     rows = VendorNights(20).rows()
     assert "(no currency stated)" in judged(rows, 19)[probe_claims.COST].because
