@@ -108,16 +108,21 @@ class Zeus:
         self.accelerators = accelerators and bool(self.monitor.gpu_indices)
         if not (self.processor or self.accelerators):
             raise OSError("nothing that Zeus measures is missing")
+        self.count, self.window = 0, ""
         self.begin()
 
     def begin(self) -> None:
-        """Begin a window, without waiting for the work of accelerators."""
-        self.monitor.begin_window("observability", sync_execution=False)
+        """Begin a window with a new name, without waiting for the work of accelerators: one that could not be ended may still be open."""
+        self.count += 1
+        self.window = f"observability {self.count}"
+        self.monitor.begin_window(self.window, sync_execution=False)
 
     def read(self) -> list[EnergyReading]:
         """Joules of all packages, of all memory and of each accelerator, as far as they are asked for and measured."""
-        window = self.monitor.end_window("observability", sync_execution=False)
-        self.begin()
+        try:
+            window = self.monitor.end_window(self.window, sync_execution=False)
+        finally:
+            self.begin()  # also after a failure, which costs this reading alone
         joules: dict[str, float] = {}
         if self.processor:
             parts = {"cpu": window.cpu_energy, "memory": window.dram_energy}

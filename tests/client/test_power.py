@@ -102,6 +102,35 @@ def test_zeus_measures_what_no_counter_gives_and_is_named(tmp_path: Path, record
     assert meter.joules == 195 and meter.dropped == 0
 
 
+def test_a_reading_of_zeus_that_fails_costs_no_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(Monitor):
+        """Fails once, before or after the window is closed, and refuses a name that is open."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.names: set[str] = set()
+            self.failures = [False, True]
+
+        def begin_window(self, key: str, *, sync_execution: bool) -> None:
+            assert key not in self.names
+            self.names.add(key)
+
+        def end_window(self, key: str, *, sync_execution: bool) -> SimpleNamespace:
+            if self.failures:
+                if self.failures.pop():
+                    self.names.remove(key)
+                raise OSError("busy")
+            self.names.remove(key)
+            return SimpleNamespace(cpu_energy={0: 40.0}, dram_energy={}, gpu_energy={})
+
+    monkeypatch.setattr(power, "import_module", lambda _name: SimpleNamespace(ZeusMonitor=Failing))
+    zeus = power.Zeus(processor=True, accelerators=False)
+    for _ in range(2):
+        with pytest.raises(OSError, match="busy"):
+            zeus.read()
+    assert [each.joules for each in zeus.read()] == [40.0]
+
+
 def test_counters_that_are_read_directly_are_not_taken_from_zeus_too(
     tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
