@@ -200,6 +200,8 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
     ):
         if not isinstance(value, str):
             raise UsageError(f"{name} is a text", where=where, got=repr(value))
+        if name == "token_currency" and not value.strip():
+            raise UsageError("token_currency is empty", where=where, got=repr(value), expected='as token_currency = "USD"')
         if name == "fairness_criterion" and value not in CRITERIA:
             raise UsageError("unknown fairness criterion", where=where, got=value, expected=" or ".join(CRITERIA))
         if name == "kind" and value not in KINDS:

@@ -51,7 +51,14 @@ def test_the_currencies_that_calls_state_are_read_from_their_further_fields() ->
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("input_price_per_million", -1), ("output_price_per_million", "2"), ("token_currency", 3), ("kind", "chat"), ("vendor", 1)],
+    [
+        ("input_price_per_million", -1),
+        ("output_price_per_million", "2"),
+        ("token_currency", 3),
+        ("token_currency", " "),
+        ("kind", "chat"),
+        ("vendor", 1),
+    ],
 )
 def test_settings_are_checked(name: str, value: object) -> None:
     with pytest.raises(UsageError):
