@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from observability.detection.run_energy_forecast import stated_steps
+from observability.detection.run_energy_forecast import is_stated_count, stated_steps
 from observability.metrics.training_curves import TrainingRun
 
 EPOCH_NAMES = ("max_epochs", "num_epochs", "num_train_epochs", "n_epochs", "epochs")
@@ -38,15 +38,10 @@ def early_stop(run: TrainingRun) -> EarlyStop | None:
         return None
     if (steps := stated_steps(run.params)) is not None and len(run.step_numbers):
         return _short_of("steps", steps, run.step_numbers, run)
-    epochs = next((int(run.params[name]) for name in EPOCH_NAMES if _is_count(run.params.get(name))), None)
+    epochs = next((int(run.params[name]) for name in EPOCH_NAMES if is_stated_count(run.params.get(name))), None)
     if epochs is None or EPOCH not in run.curves:
         return None
     return _short_of("epochs", epochs, run.curves[EPOCH].finite.values, run)
-
-
-def _is_count(value: object) -> bool:
-    """Whether a parameter is a number of at least one."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 1
 
 
 def _short_of(unit: str, planned: int, logged: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", run: TrainingRun) -> EarlyStop | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from scipy.special import stdtrit
@@ -68,10 +68,14 @@ class RunEnergyForecast:
 def stated_steps(params: Any) -> int | None:
     """Return the number of steps that parameters state; None where they state none."""
     for name in TOTAL_NAMES if isinstance(params, Mapping) else ():
-        value = params.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
+        if is_stated_count(value := params.get(name)):
             return int(value)
     return None
+
+
+def is_stated_count(value: object) -> TypeGuard[int | float]:
+    """Whether a parameter is a number of at least one that is no more than a count can be; infinity is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value < 2**53
 
 
 def progress_of_runs(steps: "DataFrame", readings: "DataFrame", names: set[str]) -> dict[str, RunProgress]:

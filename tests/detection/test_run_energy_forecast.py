@@ -41,4 +41,5 @@ def test_the_stated_total_counts_first_and_a_run_that_passed_it_is_unknown() -> 
     passed = run_energy_forecast(whole, earlier, 50)
     assert np.isnan(passed.joules) and "more steps than its parameters state" in passed.lacks
     assert stated_steps({"max_steps": 60.0, "steps": 5}) == 60
+    assert stated_steps({"max_steps": float("inf"), "steps": 5}) == stated_steps({"max_steps": 10**400, "steps": 5}) == 5
     assert stated_steps({"steps": True}) is stated_steps({"total_steps": "many"}) is stated_steps(None) is None
