@@ -10,7 +10,7 @@ from observability.dashboard import frame, load
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import device_agreement, edge_fleet
-from observability.dashboard.widgets import finding_lines
+from observability.dashboard.widgets import leading_finding_line
 from observability.metrics.edge_fleet import device_spans
 
 scope = begin_records_page("edge_fleet")
@@ -26,7 +26,7 @@ spans = device_spans(reports)
 found = edge_fleet.fleet_findings(everything, model)
 agreement = device_agreement.agreement_findings(scope, model)
 edge_fleet.fleet_summary(model, reports, spans, window)
-finding_lines(each for each in [*found, *agreement] if each.needs_action)
+leading_finding_line([*found, *agreement])
 seen = edge_fleet.versions_seen(model, window)
 edge_fleet.version_chart(reports, seen, found)
 edge_fleet.groups_table(spans)
