@@ -30,9 +30,14 @@ WITH_OFFSET = re.compile(r"^\d{4}-\d\d-\d\d[Tt ].*([Zz]|[+-]\d\d:?\d\d)$")
 
 @dataclass(frozen=True)
 class LateAnswers:
-    """Answers of a window by day. days: `day`, `answers`, and `late`, how many of these came more than LATE_HOURS after the day's end."""
+    """Answers of a window that say when they were sent, by day.
+
+    days: `day`, `answers`, and `late`, how many of these came more than LATE_HOURS after the day's end. unsent: number of answers that do
+    not say when they were sent; they count nowhere.
+    """
 
     days: "DataFrame"
+    unsent: int = 0
 
     @property
     def share(self) -> Interval:
@@ -53,7 +58,8 @@ class LateAnswers:
             return ""
         most = changed.assign(share=changed["late"] / changed["answers"]).sort_values("share", kind="stable").iloc[-1]
         of = f"{len(changed)} of {plural(len(self.days), 'day')}"
-        return f"Late answers changed {of} after {LATE_HOURS:g} h, most {format_day(most['day'])}: {percent(most['share'], 2)} came later."
+        words = f"Late answers changed {of} after {LATE_HOURS:g} h, most {format_day(most['day'])}: {percent(most['share'], 2)} came later."
+        return f"{words} {plural(self.unsent, 'answer')} without a sending time left out." if self.unsent else words
 
 
 def late_answers(rows: "DataFrame") -> LateAnswers | None:
@@ -74,10 +80,10 @@ def late_answers(rows: "DataFrame") -> LateAnswers | None:
     sent = sending_times(rows["extra"])
     if sent.isna().all():
         return None
-    day = pd.to_datetime(rows["at"]).dt.floor("D")
+    day, sent = pd.to_datetime(rows["at"]).dt.floor("D")[sent.notna()], sent.dropna()
     late = (sent > day + pd.Timedelta(hours=24 + LATE_HOURS)).to_numpy(bool)
     counted = pd.DataFrame({"day": day.to_numpy(), "answers": 1, "late": late.astype(np.int64)})
-    return LateAnswers(counted.groupby("day", as_index=False, sort=True).sum())
+    return LateAnswers(counted.groupby("day", as_index=False, sort=True).sum(), len(rows) - len(counted))
 
 
 def sending_times(extra: "Series[Any]") -> "Series[Any]":

@@ -213,7 +213,8 @@ def restated_share_proof(finding: Finding, context: Context) -> str:
     return f"""WITH sample AS (
   {sample_sql(proven_rows(finding, context), REQUEST_ROWS)}
 )
-SELECT count(*) FILTER ({late}) / count(*) AS restated_share FROM sample"""
+SELECT count(*) FILTER ({late}) / count(*) AS restated_share FROM sample
+WHERE synced_at IS NOT NULL"""
 
 
 def threshold_proof(finding: Finding, context: Context) -> str:

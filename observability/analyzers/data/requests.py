@@ -85,10 +85,10 @@ def restated_findings(now: "DataFrame", context: Context) -> list[Finding]:
     if known is None:
         return []
     share = known.share
-    said = f"{quality_percent(share.value or 0.0)} of {len(now):,} answers were sent over {LATE_HOURS:g} h after the end of their day"
+    said = f"{quality_percent(share.value or 0.0)} of {share.n:,.0f} answers were sent over {LATE_HOURS:g} h after the end of their day"
     because = f"{said}, by `synced_at`. {known.words or 'No day changed much after it was shown.'}"
     days = [[str(day.date()), int(n), int(late)] for day, n, late in zip(*(known.days[name] for name in ("day", "answers", "late")))]
-    base = context.undecided(NAME, "model", RESTATED, len(now), because, against="level", whole_model=True)
+    base = context.undecided(NAME, "model", RESTATED, round(share.n), because, against="level", whole_model=True)
     return [replace(base, **share.fields, severity="ok", evidence={"restated_after_hours": LATE_HOURS, "days": days})]
 
 
