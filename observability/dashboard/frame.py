@@ -235,11 +235,9 @@ def model_caption(page: str, scope: Scope, model: Model) -> None:
 
 def late_answers_note(window: Window) -> None:
     """Draw the sentence about days that answers of devices changed after they were shown; nothing if none changed much."""
-    from observability.metrics.late_answers import ANSWERS_WITH_EXTRA, late_answers
-
     if window.days < 1:
         return
-    known = answer_or_stop(lambda: late_answers(load.ask_store(ANSWERS_WITH_EXTRA, window)))
+    known = answer_or_stop(lambda: load.late_answers_in(window))
     if known is not None and known.words:
         st.caption(f":material/history: {formatting.escape_markdown(known.words)}")
 

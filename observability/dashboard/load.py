@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from observability.compare.comparison_types import WindowComparison
     from observability.core.analyzer import Analyzer
+    from observability.metrics.late_answers import LateAnswers
     from observability.store.types.asked_questions import AskedQuestions
     from observability.store.types.explanations import ExplanationState
     from observability.worker.limited_query import LimitedAnswer
@@ -521,6 +522,14 @@ def _computed_values(question: Attributions | EstimatedErrors, window: Window) -
 def _rows(question: Sample, window: Window) -> "DataFrame":
     """A bounded sample of rows."""
     return store().ask(question, window)
+
+
+@cached_by_state(64, by_model=lambda window: window.model, computed=False)
+def late_answers_in(window: Window) -> "LateAnswers | None":
+    """The late answers of devices in a window by day; None if no answer says when it was sent."""
+    from observability.metrics.late_answers import ANSWERS_WITH_EXTRA, late_answers
+
+    return late_answers(store().ask(ANSWERS_WITH_EXTRA, window))
 
 
 @cached_by_state(8, by_model=lambda a, b: a.model, computed=False)

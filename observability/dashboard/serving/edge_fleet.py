@@ -35,7 +35,7 @@ from observability.metrics.edge_fleet import (
     restated_days,
     ring_order,
 )
-from observability.metrics.late_answers import ANSWER_ROWS, ANSWERS_WITH_EXTRA, late_answers
+from observability.metrics.late_answers import ANSWER_ROWS
 from observability.stats.interval import rate_interval
 
 HOW = """import observability as obs
@@ -231,7 +231,7 @@ def late_answers_table(scope: Scope, model: str) -> None:
     """Draw the newest days that late answers of a model changed after they were shown; nothing where no day changed much."""
     if model not in load.catalog().by_name:
         return
-    known = late_answers(load.ask_store(ANSWERS_WITH_EXTRA, load.window(scope, model)))
+    known = load.late_answers_in(load.window(scope, model))
     if known is None or not known.words:
         return
     lines = []
