@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.core.formatting import format_day
 from observability.core.numerals import format_figure, percent
 from observability.detection.answer_changes import MIN_ROUNDS
@@ -101,13 +101,16 @@ def level_finding(judged: JudgedSet, metric: str, history: LevelHistory, p: floa
         size, bounds = 1 - history.newest / history.usual, STEPS[metric]
         limits = [history.usual * (1 - bound) for bound in bounds]
     sure = p <= judged.context.budget / SURER
-    severity: Severity = "act" if sure and size >= bounds[1] else "watch" if sure and size >= bounds[0] else "ok"
-    first = history.onset(judged.last, limits[0]) if severity != "ok" else judged.last
+    severity: Severity = "ok" if size < bounds[0] else "unknown" if not sure else "act" if size >= bounds[1] else "watch"
+    asks = needs_action(severity)
+    first = history.onset(judged.last, limits[0]) if asks else judged.last
     since = f", since {format_day(judged.rounds.times[first])}" if first < judged.last else ""
     because = (
         f"{level_words(metric, history)} in the newest round of set `{judged.rounds.name}`; "
         f"usually {figure_words(metric, history.usual)}{since}."
     )
+    if severity == "unknown":
+        because += " Rounds differ by chance as much: later ones will tell."
     return judged.finding(
         metric,
         history.n,
@@ -124,7 +127,7 @@ def level_finding(judged: JudgedSet, metric: str, history: LevelHistory, p: floa
             "p_adjusted": p,
             **({"score": history.name} if history.name else {}),
             **(judged.compared_by if metric == SIMILAR else {}),
-            **({"onset_known": "dated"} if severity != "ok" else {}),
+            **({"onset_known": "dated"} if asks else {}),
         },
         **judged.dated(first, severity),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from observability.analyzers.serving import vendors
 from observability.core.finding import Finding, needs_action
 from observability.core.formatting import format_day
 from observability.detection import probe_claims
+from observability.detection.probe_levels import LevelHistory, level_finding
 from observability.detection.probe_rounds import probe_rounds
 from observability.metrics.token_prices import DailyCallCosts
 from observability.probing.answer_vectors import EMBEDDING, ENCODER, packed_vector, unpacked_vector
@@ -138,6 +140,22 @@ def test_free_text_is_compared_by_similarity_and_rubric_scores_by_their_mean() -
     for extra in rows.loc[rows["at"] >= START + timedelta(days=15), "extra"]:
         extra["rubric"] = rubric["rubric"](0, np.random.default_rng(0))
     assert needs_action(judged(rows, 15)[probe_claims.RUBRIC].severity)
+
+
+@pytest.mark.parametrize(("p_value", "severity"), [(0.4, "unknown"), (1e-9, "watch")])
+def test_a_level_beyond_its_limit_is_never_ok(p_value: float, severity: str) -> None:
+    set_ = SimpleNamespace(
+        context=SimpleNamespace(budget=0.05),
+        last=1,
+        rounds=SimpleNamespace(name="help", times=[START, START]),
+        compared_by={},
+        dated=lambda *_: {},
+        finding=lambda *_, **fields: SimpleNamespace(because=_[2], **fields),
+    )
+    history = LevelHistory(0.9071, 0.955, p_value, 12, 60, np.array([0.955, 0.9071]))
+    found = level_finding(set_, probe_claims.SIMILAR, history, p_value)  # type: ignore[arg-type]
+    assert found.severity == severity and found.value < found.limit
+    assert ("later ones will tell" in found.because) == (severity == "unknown")
 
 
 @pytest.mark.parametrize("kept_out", [True, False])
