@@ -235,11 +235,7 @@ def many_steps(run: str, ranks: int, steps: Iterable[int], phases: dict[str, flo
     return [
         {
             "kind": "step", "run": run, "at": (START + timedelta(seconds=place)).isoformat(), "step": step, "rank": str(rank),
-<<<<<<< HEAD
-            "phase_ms": {name: time * slow.get(f"rank{rank}", 1.0) for name, time in phases.items()},
-=======
             "metrics": {}, "phase_ms": {name: time * slow.get(f"rank{rank}", 1.0) for name, time in phases.items()},
->>>>>>> aeda528b (distributed: blocks of ranks survive any phase name, step number, interleaved load and erasure; late ranks are compared)
         }
         for place, step in enumerate(steps)
         for rank in range(ranks)
@@ -301,11 +297,7 @@ def test_a_slow_rank_that_joins_late_is_named(tmp_path: Path) -> None:
     (run,) = judged.runs
     (claim,) = (each for each in judged.claims(run, END) if each.metric == "straggler_score")
     assert claim.severity == "act" and claim.subject == "run:wide/rank:8"
-<<<<<<< HEAD
-    assert claim.because.endswith(f"Every {run.stride}rd step was read.") or f"Every {run.stride}th step was read." in claim.because
-=======
     assert f"Every {run.stride}th step was read." in claim.because
->>>>>>> aeda528b (distributed: blocks of ranks survive any phase name, step number, interleaved load and erasure; late ranks are compared)
     (unknown,) = claims_about_ranks(replace(run, phases=None))
     assert unknown.severity == "unknown" and unknown.n == 160
     assert "160 steps, in 10 blocks, have the phases of all 9 ranks, about 10 more blocks are needed." in unknown.because
