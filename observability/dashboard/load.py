@@ -526,9 +526,11 @@ def _rows(question: Sample, window: Window) -> "DataFrame":
 
 @cached_by_state(64, by_model=lambda window: window.model, computed=False)
 def late_answers_in(window: Window) -> "LateAnswers | None":
-    """The late answers of devices in a window by day; None if no answer says when it was sent."""
-    from observability.metrics.late_answers import ANSWERS_WITH_EXTRA, late_answers
+    """The late answers of devices in a window by day; None if no answer of a small sample says when it was sent."""
+    from observability.metrics.late_answers import ANSWERS_WITH_EXTRA, FIRST_ROWS, late_answers
 
+    if late_answers(store().ask(replace(ANSWERS_WITH_EXTRA, rows=FIRST_ROWS), window)) is None:
+        return None
     return late_answers(store().ask(ANSWERS_WITH_EXTRA, window))
 
 

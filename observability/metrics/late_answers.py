@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ANSWER_ROWS = 20_000
 ANSWERS_WITH_EXTRA = Sample("predictions", ("at", "extra"), ANSWER_ROWS)
+FIRST_ROWS = 1_000
+"""Answers that a page reads first: where none of them says when it was sent, the others are not read."""
 MATTERS, MIN_ANSWERS = 0.05, 30
 """Share of a day's answers that came late from which the day is said to have changed, and the fewest answers of such a day."""
 WITH_OFFSET = re.compile(r"^\d{4}-\d\d-\d\d[Tt ].*([Zz]|[+-]\d\d:?\d\d)$")

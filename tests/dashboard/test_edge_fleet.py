@@ -2,16 +2,20 @@
 
 from datetime import UTC, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from observability.core.formatting import format_day, value_with_interval
+from observability.core.questions import Sample
+from observability.core.window import Window
 from observability.dashboard import load
 from observability.dashboard.charts.edge_fleet import version_shares
 from observability.detection.roll_out_rings import RingCriterion
 from observability.metrics.edge_fleet import devices_to_decide
+from observability.metrics.late_answers import ANSWER_ROWS, FIRST_ROWS
 from observability.monitoring import check
 from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import rate_interval
@@ -97,6 +101,22 @@ def answers_of_phones(model: str) -> list[dict]:
             about = {"kind": "prediction", "id": f"p{day}-{number}", "model": model, "version": "2", "device": "phone-1"}
             found.append({**about, "at": at.isoformat(), "synced_at": sent.isoformat(), "features": {"x": number}, "score": 0.5})
     return found
+
+
+def test_the_further_fields_of_few_answers_are_read_where_none_says_when_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    sent = {"extra": [None, None]}
+
+    def ask(sample: Sample, _window: Window) -> pd.DataFrame:
+        asked.append(sample.rows)
+        return pd.DataFrame({"at": [START] * 2, **sent})
+
+    monkeypatch.setattr(load, "store", lambda: SimpleNamespace(ask=ask))
+    uncached = load.late_answers_in.__wrapped__  # type: ignore[attr-defined]
+    window = Window("cough", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
+    assert uncached(window) is None and asked == [FIRST_ROWS]
+    sent["extra"][0] = f'{{"synced_at": "{START.isoformat()}Z"}}'
+    assert uncached(window).unsent == 1 and asked[1:] == [FIRST_ROWS, ANSWER_ROWS]
 
 
 def test_late_answers_of_devices_say_on_the_pages_which_days_they_changed(rolled_out: Database, tmp_path: Path) -> None:
