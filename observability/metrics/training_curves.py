@@ -549,5 +549,7 @@ def _phase_times(steps: StepColumns) -> "DataFrame | None":
         return None
     frame = pd.DataFrame(rows)
     names: list[Any] = sorted(name for name in frame.columns if isinstance(name, str))
-    frame = frame.sort_values([STEP, RANK, AT, *names]).drop_duplicates([STEP, RANK], keep="last")
+    keys: list[Any] = [STEP, RANK]
+    ties: list[Any] = [AT, *names]
+    frame = frame.sort_values([*keys, *ties]).drop_duplicates(keys, keep="last")
     return frame.reset_index(drop=True)[[RANK, STEP, *names]] if names else None

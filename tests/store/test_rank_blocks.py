@@ -216,7 +216,7 @@ def test_a_removed_model_or_sample_leaves_neither_blocks_nor_notes_of_its_runs(t
         before = store.ask(QUESTION, WINDOW)
         assert set(before["run"]) == {"removed", "stays"}
         with store.write() as writer:
-            writer.execute("INSERT INTO rank_blocks_due (run, low, high) VALUES ('removed', 0, 3)")
+            writer.execute("INSERT INTO rank_blocks_due VALUES ('removed', 0, 3, uuid())")
         if sample:
             store.remove_sample()
         else:

@@ -43,11 +43,13 @@ RANK_BLOCKS = (
     sample BOOLEAN, first BIGINT, steps BIGINT, ranks VARCHAR, phases VARCHAR, own BLOB, wait BLOB, longest DOUBLE,
     middle DOUBLE)""",
     "CREATE TABLE IF NOT EXISTS rank_blocks_due (run VARCHAR, low BIGINT, high BIGINT)",
-    "ALTER TABLE rank_blocks_due ADD COLUMN IF NOT EXISTS note UUID DEFAULT uuid()",
+    "ALTER TABLE rank_blocks_due ADD COLUMN IF NOT EXISTS note UUID",
+    "UPDATE rank_blocks_due SET note = uuid() WHERE note IS NULL",
 )
 """The times of ranks by block of steps (store/rollup/rank_blocks.py), and the blocks that got records since they were kept. records, mark,
 at, arrived, sample: the number of the records that a block was made of, the combination of their hashes, their latest times, and whether
-one is of the sample. note: names a note, so that only what was read is deleted.
+one is of the sample. note: names a note, so that only what was read is deleted;
+it has no default, since a log that holds a function cannot be replayed.
 """
 
 REFERENCE_COLUMNS = "CREATE TABLE IF NOT EXISTS reference_columns (key INTEGER NOT NULL, version VARCHAR NOT NULL, columns JSON NOT NULL)"

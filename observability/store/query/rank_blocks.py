@@ -100,5 +100,6 @@ def computed_blocks(
     columns: list[Any] = [RANK, STEP, AT, *names]
     frame.columns = columns
     if frame.duplicated([STEP, RANK]).any():
-        frame = frame.sort_values([STEP, RANK, *columns[2:]]).drop_duplicates([STEP, RANK], keep="last")
+        keys: list[Any] = [STEP, RANK]
+        frame = frame.sort_values([*keys, *columns[2:]]).drop_duplicates(keys, keep="last")
     yield from rank_blocks(frame.drop(columns=AT))

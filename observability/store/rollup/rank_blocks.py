@@ -37,7 +37,7 @@ GONE = (0, None)
 def note_steps_of_ranks(writer: Cursor, source: str) -> None:
     """Note the blocks that the records of steps in a table or query got, within the transaction that stores them."""
     writer.execute(
-        f"""INSERT INTO rank_blocks_due (run, low, high) SELECT run, min(step) // {BLOCK}, max(step) // {BLOCK} FROM {source}
+        f"""INSERT INTO rank_blocks_due SELECT run, min(step) // {BLOCK}, max(step) // {BLOCK}, uuid() FROM {source}
         WHERE {OF_RANKS} GROUP BY run"""
     )
 
@@ -76,7 +76,7 @@ def _keep_run(store: "Database", run: str, low: int, high: int, notes: list[UUID
             return
         low, high = first // BLOCK, last // BLOCK
         with store.write(aside=True) as writer:
-            noted = writer.execute("INSERT INTO rank_blocks_due (run, low, high) VALUES (?, ?, ?) RETURNING note", [run, low, high])
+            noted = writer.execute("INSERT INTO rank_blocks_due VALUES (?, ?, ?, uuid()) RETURNING note", [run, low, high])
             notes = [*notes, *(note for (note,) in noted.fetchall())]
     with store.cursor() as cursor:
         held = _blocks_of_records(cursor, run, low, high)
@@ -140,7 +140,7 @@ def drop_blocks_without_steps(writer: Cursor) -> None:
     writer.execute("DELETE FROM rank_blocks WHERE (run, block) NOT IN (SELECT run, block FROM steps_left)")
     writer.execute("DELETE FROM rank_blocks_due WHERE run NOT IN (SELECT run FROM steps_left)")
     writer.execute(
-        """INSERT INTO rank_blocks_due (run, low, high) SELECT run, min(block), max(block) FROM rank_blocks JOIN steps_left
+        """INSERT INTO rank_blocks_due SELECT run, min(block), max(block), uuid() FROM rank_blocks JOIN steps_left
         USING (run, block) WHERE records <> held GROUP BY run"""
     )
     writer.execute("DROP TABLE steps_left")
