@@ -30,6 +30,8 @@ FIXED_LIMIT = 20_000
 """Number of characters above which a text is oversized where there are no earlier texts."""
 MIN_PAST, MIN_TEXTS = 100, 100
 """Minimum number of earlier texts of a comparison, and of texts of the window for a judgement that nothing is odd."""
+MAYBE = 0.001
+"""p-value of a larger share of texts with instructions, up to which it is unknown whether the share is usual."""
 MAX_FIELDS = 200
 """Other fields of records that are looked at, in order of appearance."""
 READ = 20_000
@@ -50,15 +52,18 @@ repetition is bounded, so that no text takes longer than its length.
 
 @dataclass(frozen=True)
 class OddTexts:
-    """The odd texts of some requests. claims: at most one for each check. texts: number of requests with a text of several words that no
-    reference holds. usual: of these, the ones whose text gives instructions to a language model, but no more than in the weeks before.
-    unjudged: of these, the ones whose text does and has too few earlier texts to compare with. fixed: whether a column had too few, so that
-    the fixed limit applied.
+    """The odd texts of some requests.
+
+    claims: at most one for each check. texts: number of requests with a text of several words that no reference holds, or with a text of a
+    registered feature if some of these give instructions to a language model without a claim. usual: of these, the ones that give
+    instructions, but not significantly more often than before. more: the ones that probably do so more often (MAYBE). unjudged: the ones
+    that do and have too few earlier texts to compare with. fixed: whether a column had too few, so that the fixed limit applied.
     """
 
     claims: tuple[GuardClaim, ...] = ()
     texts: int = 0
     usual: int = 0
+    more: int = 0
     unjudged: int = 0
     fixed: bool = False
 
@@ -158,27 +163,30 @@ def odd_texts(texts: ComparedTexts, subjects: Array, ids: Sequence[str]) -> OddT
 
     subjects: of each request, None where it is not named.
     """
-    oversized, prompt, written, usual, unjudged = (np.zeros(len(ids), np.bool_) for _ in range(5))
+    oversized, prompt, written, usual, more, unjudged = (np.zeros(len(ids), np.bool_) for _ in range(6))
     fixed = False
-    for name, values in texts.known.items():
-        registered = texts_in(texts.reference.get(name, ()))
-        oversized |= lengths_of(values) > max(LONGEST, LONGER * lengths_of(registered).max(initial=0))
-        prompt |= prompt_rows(values, registered)[0]
-    for name, values in texts.now.items():
-        before = texts_in(texts.past.get(name, ()))
+    for name, values in {**texts.known, **texts.now}.items():
+        registered = name in texts.known
+        before = texts_in((texts.reference if registered else texts.past).get(name, ()))
         lengths, limit = lengths_of(values), size_limit(lengths_of(before))
-        oversized |= lengths > (FIXED_LIMIT if limit is None else limit)
-        unusual, ordinary = prompt_rows(values, before)
+        unusual, ordinary, often = prompt_rows(values, before)
         prompt |= unusual
-        if is_free_text(values):
-            written |= lengths > 0
-            usual |= ordinary & (limit is not None)
+        if registered:
+            oversized |= lengths > max(LONGEST, LONGER * lengths_of(before).max(initial=0))
+            written |= (lengths > 0) & ordinary.any()
+        else:
+            oversized |= lengths > (FIXED_LIMIT if limit is None else limit)
+        if registered or is_free_text(values):
+            written |= (lengths > 0) & (not registered)
+            usual |= ordinary & ~often & (limit is not None)
+            more |= ordinary & often & (limit is not None)
             unjudged |= ordinary & (limit is None)
-            fixed |= limit is None
+            fixed |= limit is None and not registered
     if texts.sizes and (limit := size_limit(texts.sizes[1])) is not None:
         oversized |= texts.sizes[0] > limit
     claims = [claim_of_texts(check, rows, subjects, ids) for check, rows in (("oversized", oversized), ("prompt", prompt)) if rows.any()]
-    return OddTexts(tuple(claims), int(written.sum()), int((usual & ~unjudged).sum()), int(unjudged.sum()), fixed)
+    counts = (int(each.sum()) for each in (usual & ~more & ~unjudged, more & ~unjudged, unjudged))
+    return OddTexts(tuple(claims), int(written.sum()), *counts, fixed)
 
 
 def texts_in(values: Iterable[object]) -> Array:
@@ -186,26 +194,30 @@ def texts_in(values: Iterable[object]) -> Array:
     return np.array([value for value in values if isinstance(value, str) and value], object)
 
 
-def prompt_rows(values: Array, before: Array) -> tuple[Bools, Bools]:
-    """Mask of the texts of a column that give instructions to a language model significantly more often than before, and of the others
-    that do.
+def prompt_rows(values: Array, before: Array) -> tuple[Bools, Bools, Bools]:
+    """Three masks of the texts of a column that give instructions to a language model: those of a kind that is significantly more frequent
+    than before, all others, and of the others those of a kind that is probably more frequent (MAYBE).
 
     before: earlier texts, or those of the reference. Honest texts quote instructions and give roles too, so a single one says nothing.
     """
-    unusual, every, n = np.zeros(len(values), np.bool_), np.zeros(len(values), np.bool_), int((lengths_of(values) > 0).sum())
+    unusual, every, often = (np.zeros(len(values), np.bool_) for _ in range(3))
+    n = int((lengths_of(values) > 0).sum())
     for pattern in (OVERRIDE, ROLE):
         rows, earlier = matches(pattern, values), int(matches(pattern, before).sum())
+        hits = int(rows.sum())
         every |= rows
-        if is_more(int(rows.sum()), n, earlier, len(before)):
+        if is_more(hits, n, earlier, len(before)):
             unusual |= rows
-    return unusual, every & ~unusual
+        elif is_more(hits, n, earlier, len(before), MAYBE):
+            often |= rows
+    return unusual, every & ~unusual, often & ~unusual
 
 
-def is_more(hits: int, n: int, earlier: int, earlier_n: int) -> bool:
-    """Whether a share is significantly above an earlier one: the hits of both, given their sum, are binomial."""
+def is_more(hits: int, n: int, earlier: int, earlier_n: int, chance: float = FALSE_ALARM) -> bool:
+    """Whether a share is significantly above an earlier one at a p-value: the hits of both, given their sum, are binomial."""
     if not hits or earlier_n < MIN_PAST:
         return False
-    return float(bdtrc(hits - 1, hits + earlier, n / (n + earlier_n))) <= FALSE_ALARM
+    return float(bdtrc(hits - 1, hits + earlier, n / (n + earlier_n))) <= chance
 
 
 def is_free_text(values: Array) -> bool:

@@ -156,8 +156,11 @@ def text_findings(odd: OddTexts, requests: int, context: Context) -> list[Findin
         gives = (
             f"{plural(odd.unjudged, 'text')} of {odd.texts:,} {'gives' if odd.unjudged == 1 else 'give'} instructions to a language model"
         )
-        return [replace(base, because=f"{gives}. Whether that is usual needs {MIN_PAST} texts of the weeks before.")]
-    held = "none gives" if not odd.usual else f"{odd.usual:,}, no more than usual, {'gives' if odd.usual == 1 else 'give'}"
+        return [replace(base, because=f"{gives}. Whether that is usual needs {MIN_PAST} earlier texts.")]
+    if odd.more:
+        gives = f"{plural(odd.more, 'text')} of {odd.texts:,} {'gives' if odd.more == 1 else 'give'} instructions to a language model"
+        return [replace(base, because=f"{gives}: probably a larger share than before, but too few to be sure.")]
+    held = "none gives" if not odd.usual else f"{odd.usual:,}, not significantly more than before, {'gives' if odd.usual == 1 else 'give'}"
     because = f"No text of {odd.texts:,} is {size}, and {held} instructions to a language model."
     share = rate_interval(odd.usual, odd.texts)
     return [replace(base, value=share.value, low=share.low, high=share.high, severity="ok", because=because)]

@@ -86,7 +86,7 @@ def test_the_share_of_texts_with_instructions_is_of_requests_with_free_texts_and
     ]
     now, past = (now.assign(extra=list(map(json.dumps, asked))) for _ in range(2))
     (found,) = guarded(now, past)
-    assert (found.severity, found.n, found.value) == ("ok", 200, 3 / 200) and "3, no more than usual, give" in found.because
+    assert (found.severity, found.n, found.value) == ("ok", 200, 3 / 200) and "3, not significantly more than before, give" in found.because
     (found,) = guarded(now, past.iloc[:0])
     assert (found.severity, found.value) == ("unknown", None) and "3 texts of 200 give instructions" in found.because
 
