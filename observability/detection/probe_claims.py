@@ -94,16 +94,24 @@ class JudgedSet:
 
 
 def severity_of_rate(hits: int, n: int, usual: float, p: float, budget: float) -> Severity:
-    """Severity of a share above the usual share: it must be significantly and sufficiently larger."""
+    """Severity of a share above the usual share: it must be significantly and sufficiently larger; unknown if only the latter."""
     more = hits / n - usual if n else 0.0
     if p <= budget / SURER and more >= MIN_ACT[0] and hits >= MIN_ACT[1]:
         return "act"
-    return "watch" if p <= budget and more >= MIN_WATCH[0] and hits >= MIN_WATCH[1] else "ok"
+    if more < MIN_WATCH[0] or hits < MIN_WATCH[1]:
+        return "ok"
+    return "watch" if p <= budget else "unknown"
 
 
-def limit_of_rate(severity: Severity, usual: float) -> float:
-    """The share from which it is `act` (of a claim of that severity), else `watch`."""
-    return min(usual + (MIN_ACT[0] if severity == "act" else MIN_WATCH[0]), 1.0)
+def limit_of_rate(severity: Severity, usual: float, n: int) -> float:
+    """The share from which a claim is `act` (if it is), else from which it is `watch` or unknown, of n questions."""
+    more, hits = MIN_ACT if severity == "act" else MIN_WATCH
+    return min(max(usual + more, hits / n if n else 0.0), 1.0)
+
+
+def chance_words(severity: Severity) -> str:
+    """Why a share beyond its limit is unknown, as a further sentence; empty for other severities."""
+    return " Rounds differ by chance as much: later ones will tell." if severity == "unknown" else ""
 
 
 def changed_answers(judged: JudgedSet) -> Finding:
@@ -116,19 +124,20 @@ def changed_answers(judged: JudgedSet) -> Finding:
     usually = usual_words(usual, n)
     verb, beyond = "differs" if hits == 1 else "differ", tolerance_words(rounds)
     because = f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline{beyond}; usually {usually}."
+    because += chance_words(severity)
     if needs_action(severity):
         when = "in the newest round" if first == last else f"since {format_day(rounds.times[first])}"
         because = (
             f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline{beyond} {when}; usually {usually}."
         )
         because += f" {version_words(rounds, first)}"
-    fields = judged.dated(first, severity) if needs_action(severity) else recovered_news(judged, counts)
+    fields = judged.dated(first, severity) if severity != "ok" else recovered_news(judged, counts)
     return judged.finding(
         CHANGED,
         n,
         because,
         severity=severity,
-        limit=limit_of_rate(severity, usual),
+        limit=limit_of_rate(severity, usual, n),
         evidence={
             "set": rounds.name,
             "baseline": usual,
@@ -191,13 +200,14 @@ def flips_finding(judged: JudgedSet) -> Finding:
     severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
     severity = "watch" if severity == "act" else severity
     because = f"{hits} of {n} answers to set `{rounds.name}` differ from the round before; usually {usual_words(usual, n)}."
+    because += chance_words(severity)
     evidence = {"set": rounds.name, "baseline": usual, "baseline_n": counts.total, "p_value": p, **judged.compared_by}
     return judged.finding(
         FLIPS,
         n,
         because,
         severity=severity,
-        limit=limit_of_rate(severity, usual),
+        limit=limit_of_rate(severity, usual, n),
         evidence=evidence,
         **rate_interval(hits, n).fields,
         **judged.dated(last, severity),
@@ -210,13 +220,14 @@ def rate_finding(judged: JudgedSet, metric: str, counts: RoundCounts, p: float) 
     severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
     what = "questions" if metric == FAILED else "answers"
     because = f"{hits} of {n} {what} of set `{judged.rounds.name}` {NOUNS[metric]} in the newest round; usually {percent(usual)} of them."
+    because += chance_words(severity)
     first = counts.onset(judged.last, judged.changes.baseline)
     return judged.finding(
         metric,
         n,
         because,
         severity=severity,
-        limit=limit_of_rate(severity, usual),
+        limit=limit_of_rate(severity, usual, n),
         evidence={"set": judged.rounds.name, "baseline": usual, "baseline_n": counts.total, "p_adjusted": p},
         **rate_interval(hits, n).fields,
         **judged.dated(first, severity),

@@ -10,7 +10,7 @@ from observability.core.formatting import format_day
 from observability.core.numerals import format_figure, percent
 from observability.detection.answer_changes import MIN_ROUNDS
 from observability.detection.own_history import usual_values
-from observability.detection.probe_claims import LATENCY, RUBRIC, SIMILAR, SURER, TOKENS, JudgedSet
+from observability.detection.probe_claims import LATENCY, RUBRIC, SIMILAR, SURER, TOKENS, JudgedSet, chance_words
 from observability.detection.probe_rounds import day_of_round
 from observability.stats.arrays import Floats
 
@@ -66,7 +66,9 @@ def level_histories(judged: JudgedSet) -> dict[str, LevelHistory]:
         if (each := compared_level(judged, values, np.nanmean, logs=False))
     ]
     if scores:
-        found[RUBRIC] = min(scores, key=lambda each: each.p_value)
+        fell = [each for each in scores if each.newest <= each.usual * (1 - STEPS[RUBRIC][0])]
+        worst = min(fell or scores, key=lambda each: each.p_value)
+        found[RUBRIC] = replace(worst, p_value=min(worst.p_value * len(scores), 1.0))
     return {metric: each for metric, each in found.items() if each is not None}
 
 
@@ -109,8 +111,7 @@ def level_finding(judged: JudgedSet, metric: str, history: LevelHistory, p: floa
         f"{level_words(metric, history)} in the newest round of set `{judged.rounds.name}`; "
         f"usually {figure_words(metric, history.usual)}{since}."
     )
-    if severity == "unknown":
-        because += " Rounds differ by chance as much: later ones will tell."
+    because += chance_words(severity)
     return judged.finding(
         metric,
         history.n,

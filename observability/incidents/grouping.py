@@ -425,11 +425,13 @@ def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
 def details_that_are_new(lead: Finding, rest: Sequence[Finding]) -> list[Finding]:
     """The findings about harm (`HARM`) beside the lead of an incident whose news is new or worse; empty where the lead's own is.
 
-    While a drift is ongoing, another column moves in most weeks, so moves of columns are left out.
+    While a drift is ongoing, another column moves in most weeks, so moves of columns are left out; so is a metric without a better side
+    (bias).
     """
     if lead.news in FRESH:
         return []
-    return [finding for finding in rest if finding.news in FRESH and pipeline_stage(finding) in HARM]
+    new = [finding for finding in rest if finding.news in FRESH and pipeline_stage(finding) in HARM]
+    return [finding for finding in new if METRICS[finding.metric].better is not None]
 
 
 def new_details_words(lead: Finding, rest: Sequence[Finding]) -> str:

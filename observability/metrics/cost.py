@@ -203,10 +203,11 @@ def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope) -> Cost
     usual = default_currency(prices, place.settings)
     currency = np.array([call_currency(place.settings, each.logged is not None) or usual for each in costs], object)
     amounts = [np.nan if each.total is None else each.total for each in costs]
-    rows = _spending_rows(at, amounts, currency, [served[period] for period in at])
+    left_out = [each.uncounted for each in costs]
+    rows = _spending_rows(at, amounts, currency, [max(served[period] - left, 0.0) for period, left in zip(at, left_out, strict=True)])
     logged = any(each.logged is not None for each in costs)
     mixed = any(each.logged is not None and each.computed is not None for each in costs)
-    return CostPart("serving", rows, "calls" if logged else "tokens", "estimated" if mixed else "measured")
+    return CostPart("serving", rows, "calls" if logged else "tokens", "estimated" if mixed else "measured", sum(left_out))
 
 
 def _accelerator_cost(resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:

@@ -61,7 +61,12 @@ class LateAnswers:
         most = changed.assign(share=changed["late"] / changed["answers"]).sort_values("share", kind="stable").iloc[-1]
         of = f"{len(changed)} of {plural(len(self.days), 'day')}"
         words = f"Late answers changed {of} after {LATE_HOURS:g} h, most {format_day(most['day'])}: {percent(most['share'], 2)} came later."
-        return f"{words} {plural(self.unsent, 'answer')} without a sending time left out." if self.unsent else words
+        unknown = self.unsent / (self.unsent + float(self.days["answers"].sum()))
+        return (
+            f"{words} {percent(min(unknown, 0.999), 3)} of the answers do not say when they were sent; they are left out."
+            if self.unsent
+            else words
+        )
 
 
 def late_answers(rows: "DataFrame") -> LateAnswers | None:

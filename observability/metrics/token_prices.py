@@ -22,11 +22,13 @@ MILLION = 1e6
 @dataclass(frozen=True)
 class CallCost:
     """Cost of some calls. logged: sum of the costs that they carry; computed: cost of the tokens of the others; None without any, or if
-    some carry a cost in another currency than that of the prices, since both are added.
+    some carry a cost in another currency than that of the prices, since both are added. uncounted: number of calls without a cost that are
+    left out for this reason.
     """
 
     logged: float | None = None
     computed: float | None = None
+    uncounted: int = 0
 
     @property
     def total(self) -> float | None:
@@ -86,8 +88,10 @@ def summed_call_cost(n: Mapping[Any, float], total: Mapping[Any, float], setting
     """The cost of a group of calls. n, total: for each of `cost_columns` the number of calls that carry it, and its sum."""
     with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
     logged = float(total["cost"]) if with_cost else None
-    if with_tokens <= with_cost or (logged is not None and not _is_one_currency(settings)):
+    if with_tokens <= with_cost:
         return CallCost(logged)
+    if logged is not None and states_token_prices(settings) and not _is_one_currency(settings):
+        return CallCost(logged, uncounted=with_tokens - with_cost)
     rest = 1 - with_cost / with_tokens
     return CallCost(logged, token_cost(settings, {str(name): rest * float(amount) for name, amount in total.items()}))
 

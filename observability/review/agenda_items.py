@@ -118,7 +118,7 @@ def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known
         model, subject, until = row["model"], row["subject"], row["until"]
         if not is_by_risk_owner(row, models) or until >= naive_utc(week.end + DAYS):
             continue
-        over = until < naive_utc(week.end)
+        over = until <= naive_utc(week.end)
         end = f"{'ended' if over else 'ends'} on {format_day(until)}"
         title = f"Acceptance of {subject} of {model} by {row['author']} {end}: renew it or open an action."
         why = f"The signature {'expired' if over else 'expires'} on {format_day(until)}."

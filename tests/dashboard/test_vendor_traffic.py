@@ -44,9 +44,10 @@ def test_tokens_are_priced_by_what_the_owner_states_and_a_logged_cost_wins(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [plain_call(k, "plain") for k in range(4)] + [plain_call(k, "logged", cost=0.25) for k in range(4)]
+    lines += [plain_call(k, "euros", **({"cost": 0.25, "currency": "EUR"} if k < 2 else {})) for k in range(4)]
     land(empty, lines + [plain_call(k, "mixed", **({"cost": 0.25} if k < 2 else {})) for k in range(4)], tmp_path)
     at_hour(monkeypatch, 1)
-    for model in ("logged", "mixed"):
+    for model in ("logged", "mixed", "euros"):
         prices = ModelSettings(input_price_per_million=2.0, output_price_per_million=8.0, token_currency="USD")
         empty.update_settings(model, prices)
     app = opened("cost", model="plain")
@@ -60,6 +61,7 @@ def test_tokens_are_priced_by_what_the_owner_states_and_a_logged_cost_wins(
     told = {name: (cells["cost"]["t"], cells["cost"]["sub"]) for name, cells in found.items()}
     assert told == {
         "plain": ("USD 3.20", "stated prices"), "logged": ("USD 1.00", "logged"), "mixed": ("USD 2.10", "partly stated prices"),
+        "euros": ("EUR 0.50", "logged"),
     }  # fmt: skip
 
 

@@ -20,5 +20,5 @@ def test_answers_without_a_sending_time_are_left_out_and_told() -> None:
     known = late_answers(rows(8600))
     assert known is not None and known.days[["answers", "late"]].values.tolist() == [[40, 40]]
     assert (known.share.value, known.share.n, known.unsent) == (1.0, 40, 8600)
-    assert "100 % came later. 8,600 answers without a sending time left out." in known.words
+    assert "100 % came later. 99.5 % of the answers do not say when they were sent; they are left out." in known.words
     assert "left out" not in late_answers(rows(0)).words and late_answers(rows(9).iloc[40:]) is None

@@ -39,7 +39,7 @@ def test_amounts_in_two_currencies_are_not_added() -> None:
     """Regression: five euros that calls carried and five dollars of tokens were 10 dollars."""
     settings = replace(PRICED, cost_currency="EUR")
     rows = sums(("cost", 50, 5.0), (INPUT, 100, 4_000_000.0), (OUTPUT, 100, 0.0))
-    assert call_cost(rows, settings) == CallCost(5.0, None) and call_currency(settings, logged=True) == "EUR"
+    assert call_cost(rows, settings) == CallCost(5.0, None, 50) and call_currency(settings, logged=True) == "EUR"
     assert call_cost(rows, replace(PRICED, cost_currency="USD")) == CallCost(5.0, pytest.approx(5.0))
     assert call_cost(rows.iloc[1:], settings) == CallCost(None, pytest.approx(10.0)) and call_currency(settings) == "USD"
 

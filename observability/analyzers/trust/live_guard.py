@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity, needs_action
+from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.core.formatting import format_share, join_words, plural
 from observability.core.owner_level import beyond_level, held_against_level, level_name
 from observability.core.questions import Sample
@@ -74,6 +74,8 @@ SAMPLED = "it is of a sample of predictions whose `extra` says what was done"
 MAX_NAMED = 3
 ATTACKS = ("extraction", "boundary")
 """Checks whose findings are critical: such requests have no use but to copy or to mislead the model."""
+OF_TEXTS = ("oversized", "prompt")
+"""Checks of texts, which are compared with earlier ones or a reference, and not with other subjects."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -255,13 +257,14 @@ def claim_finding(claim: GuardClaim, requests: int, context: Context) -> Finding
     who = "model" if claim.subject == NOT_NAMED else f"subject={claim.subject}"
     attack = claim.check in ATTACKS
     level = FAR_FACTOR * claim.usual if claim.check in ("unfamiliar", "boundary") else claim.usual
-    base = context.undecided(NAME, who, METRIC_OF[claim.check], claim.requests, claim_sentence(claim, requests), against="peers")
+    against: Against = "past" if claim.check in OF_TEXTS else "peers"
+    base = context.undecided(NAME, who, METRIC_OF[claim.check], claim.requests, claim_sentence(claim, requests), against=against)
     return replace(
         base,
         value=claim.share.value,
         low=claim.share.low,
         high=claim.share.high,
-        limit=level,
+        limit=None if claim.check in OF_TEXTS else level,
         severity="act" if attack else "watch",
         likely_source="system",
         rank=7.0 if attack else 5.0,

@@ -202,7 +202,7 @@ def _accepted_risks() -> None:
         return
     rows = []
     for signature in sorted(found, key=lambda signature: signature["until"]):
-        expired = {"s": "watch", "sub": "expired"} if signature["until"] < load_review.today_naive_utc() else {}
+        expired = {"s": "watch", "sub": "expired"} if signature["until"] <= load_review.today_naive_utc() else {}
         cells: dict[str, Cell] = {
             "what": {"t": signature["subject"], "sub": signature["note"]},
             "model": {"t": signature["model"]},

@@ -24,7 +24,7 @@ from observability.dashboard.serving.vendors import NO_CURRENCY
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
 from observability.detection.call_drift import BEYOND, MANY_WEEKS, factors_beyond
-from observability.metrics.token_prices import call_cost, call_currency, cost_columns
+from observability.metrics.token_prices import CallCost, call_cost, call_currency, cost_columns
 
 MAX_ROUTES = 50
 MAX_CALLS = 20_000
@@ -85,6 +85,9 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     for route, own in counted.groupby("route", sort=True):
         of_route = sums[sums["route"] == route].set_index("measure")
         cost = call_cost(of_route.reset_index(), model.settings)
+        states = what_calls_state(by_route.get(route, sampled.head(0)), call_currency(model.settings, cost.logged is not None))
+        if cost.logged is not None and model.settings.token_currency not in (None, states["currency"]):
+            cost = CallCost(cost.logged)
 
         def figure(measure: str, name: str, of_route: pd.DataFrame = of_route) -> float | None:
             if measure not in of_route.index:
@@ -103,7 +106,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
                 "tokens_out": figure("feature.output_tokens", "total"),
                 "cost": cost.total,
                 "cost_source": cost.source,
-                **what_calls_state(by_route.get(route, sampled.head(0)), call_currency(model.settings, cost.logged is not None)),
+                **states,
             }
         )
     return pd.DataFrame(rows)
