@@ -35,7 +35,7 @@ def run_exports(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def _listed(store: Store, args: argparse.Namespace) -> Outcome:
-    """Exports by recipient and dataset, with the spent part of their budget."""
+    """Exports by recipient and dataset, with the spent part of each privacy budget."""
     ledger = stored_ledger(store)
     body, lines = [], []
     for pair, events in ledger.by_pair().items():
@@ -55,21 +55,21 @@ def _listed(store: Store, args: argparse.Namespace) -> Outcome:
 
 
 def stored_ledger(store: Store) -> ExportLedger:
-    """All exports of a store, with what owners allow."""
+    """All exports of a store, with the limits that owners set."""
     window = Window("", EPOCH, datetime.now(UTC))
     models = {model.name: model for model in store.catalog().models}
     return export_ledger(store.ask(EXPORTS, window), store.ask(LEVELS, window), models, "trust/exports/export_k")
 
 
 def _table(args: argparse.Namespace) -> "DataFrame":
-    """The rows of the file."""
+    """The rows of the file that the arguments name. Raises UsageError if they name none."""
     if not args.file:
         raise UsageError(f"exports {args.action} needs a file", expected="FILE.csv, .jsonl or .parquet")
     return read_table(Path(args.file))
 
 
 def _names(text: str | None, table: "DataFrame | None", option: str) -> list[str]:
-    """Columns that an option names. Raises UsageError if the file lacks one."""
+    """The columns that an option names. Raises UsageError if the file lacks one of them."""
     names = [name.strip() for name in (text or "").split(",") if name.strip()]
     if table is not None and (missing := [name for name in names if name not in table]):
         raise UsageError(f"{option} names columns that the file lacks", got=", ".join(missing), expected=", ".join(map(str, table.columns)))
@@ -77,7 +77,7 @@ def _names(text: str | None, table: "DataFrame | None", option: str) -> list[str
 
 
 def table_k(table: "DataFrame", quasi: list[str]) -> tuple[int, dict[int, tuple[int, int]]]:
-    """K of a table, and groups and rows below 2, 5 and 10 rows."""
+    """K of a table, and by size (2, 5 and 10 rows) the number of smaller groups and the number of their rows."""
     from observability.metrics.storage_forms import small_groups
 
     if not quasi:
@@ -87,7 +87,7 @@ def table_k(table: "DataFrame", quasi: list[str]) -> tuple[int, dict[int, tuple[
 
 
 def _counted_k(store: Store, args: argparse.Namespace) -> Outcome:
-    """K of a table."""
+    """Print k of a table, with its small groups."""
     from observability.metrics.storage_forms import groups_by_size
 
     table = _table(args)
@@ -104,7 +104,7 @@ def _counted_k(store: Store, args: argparse.Namespace) -> Outcome:
 
 
 def _computed_epsilon(store: Store, args: argparse.Namespace) -> Outcome:
-    """ε of the subsampled Gaussian mechanism."""
+    """Print ε of the subsampled Gaussian mechanism."""
     delta = DELTA if args.delta is None else args.delta
     _check_mechanism(args, delta)
     found = dpsgd_epsilon(args.noise_multiplier, args.sampling_rate, args.steps, delta)
@@ -116,12 +116,12 @@ def _computed_epsilon(store: Store, args: argparse.Namespace) -> Outcome:
 
 
 def _check_mechanism(args: argparse.Namespace, delta: float) -> None:
-    """Raise UsageError if the mechanism is unknown."""
+    """Raise UsageError if a parameter of the mechanism is out of range, or if the noise multiplier is missing."""
     if args.noise_multiplier is None or args.noise_multiplier <= 0:
-        raise UsageError("--noise-multiplier is a number above 0", got=args.noise_multiplier)
+        raise UsageError("--noise-multiplier needs a number above 0", got=args.noise_multiplier)
     if not 0 < args.sampling_rate <= 1 or args.steps < 0 or not 0 < delta < 1:
         raise UsageError(
-            "this is no mechanism",
+            "a parameter of the mechanism is out of range",
             got=f"sampling rate {args.sampling_rate:g}, {args.steps} steps, δ {delta:g}",
             expected="a sampling rate above 0 and at most 1, steps from 0 on, δ between 0 and 1",
         )
@@ -132,9 +132,9 @@ def _mechanism(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _recorded(store: Store, args: argparse.Namespace) -> Outcome:
-    """Record an export; rows, columns and k come from the file where one is given."""
+    """Record an export. If a file is named, the rows, columns and k that no option states come from that file."""
     if not args.recipient:
-        raise UsageError("exports record needs a recipient", attempt="Say who got it as --recipient NAME")
+        raise UsageError("exports record needs a recipient", attempt="Name who received the data as --recipient NAME")
     table = _table(args) if args.file else None
     quasi, personal = _names(args.quasi, table, "--quasi"), _names(args.personal, table, "--personal")
     named = _names(args.columns, table, "--columns") or ([] if table is None else list(map(str, table.columns)))
@@ -168,18 +168,18 @@ def _recorded(store: Store, args: argparse.Namespace) -> Outcome:
 
 
 def _signed_document(args: argparse.Namespace) -> dict[str, str]:
-    """The document of an attestation and its signature as base64, of the files that are named."""
+    """The document of an attestation and its signature as base64, read from the named files; empty if neither file is named."""
     if args.attestation_document is None and args.attestation_signature is None:
         return {}
     if None in (args.attestation, args.attestation_document, args.attestation_signature):
         raise UsageError(
-            "a signed attestation is three things", expected="--attestation, --attestation-document and --attestation-signature"
+            "a signed attestation needs three options", expected="--attestation, --attestation-document and --attestation-signature"
         )
     document, raw = (_file_bytes(name) for name in (args.attestation_document, args.attestation_signature))
     try:
         text = document.decode()
     except UnicodeDecodeError:
-        raise UsageError("the document is no text in UTF-8", where=args.attestation_document) from None
+        raise UsageError("the document is not text in UTF-8", where=args.attestation_document) from None
     try:
         base64.b64decode(b"".join(raw.split()), validate=True)
         signature = b"".join(raw.split()).decode()
@@ -197,7 +197,7 @@ def _file_bytes(name: str) -> bytes:
 
 
 def _registered_key(name: str | None) -> str | None:
-    """The public key of a file as PEM, checked. None if none is named."""
+    """The public key of a file as PEM, after a check; None if no file is named."""
     if name is None:
         return None
     pem = _file_bytes(name).decode("utf-8", "replace")
@@ -209,15 +209,15 @@ def _registered_key(name: str | None) -> str | None:
 
 
 def _canary(text: str) -> dict[str, str]:
-    """A planted text from `NAME=TEXT`."""
+    """The name and the planted text of a canary, from `NAME=TEXT`."""
     name, equal, mark = text.partition("=")
     if not equal or len(mark) < MIN_LETTERS:
-        raise UsageError("--canary is NAME=TEXT", got=text, expected=f"a text of at least {MIN_LETTERS} letters, as c1=zq-canary-77f3")
+        raise UsageError("--canary needs NAME=TEXT", got=text, expected=f"a text of at least {MIN_LETTERS} letters, as c1=zq-canary-77f3")
     return {"name": name, "text": mark}
 
 
 def _drawn_canaries(store: Store, args: argparse.Namespace) -> Outcome:
-    """Write canary rows of a model to a file, to be planted in training data, and keep them as an own export."""
+    """Write canary rows of a model to a file, to be added to training data, and record them as an export by the dashboard itself."""
     from observability.cli.commands_audit import newest_registered_version
     from observability.enrichment.audit_rows import audit_reference_rows
     from observability.enrichment.audit_steps import POOL
@@ -232,7 +232,7 @@ def _drawn_canaries(store: Store, args: argparse.Namespace) -> Outcome:
     assert version is not None
     reference = audit_reference_rows(store, model, version, POOL)
     if not len(reference):
-        raise UsageError("canaries are drawn from labelled rows of a reference, and there are none", where=f"{model.name} {version.name}")
+        raise UsageError("the reference has no labelled rows, from which canaries are drawn", where=f"{model.name} {version.name}")
     canaries = canary_records(drawn_canary_rows(reference, args.count, 1 + secrets.randbelow(2**31 - 1)), model)
     truth = "label" if "label" not in reference.inputs else "canary_label"
     labels = [int(each["label"]) if str(each["label"]).isdigit() else each["label"] for each in canaries]
@@ -248,7 +248,7 @@ def _drawn_canaries(store: Store, args: argparse.Namespace) -> Outcome:
 
 
 def _stated_level(store: Store, args: argparse.Namespace) -> Outcome:
-    """State the level of a recipient, as a decision."""
+    """Store the limits of a recipient as a decision."""
     stated = {name: getattr(args, name) for name in ("epsilon", "delta", "k", "attestation")}
     stated["attestation_key"] = _registered_key(args.attestation_key)
     given = {name: value for name, value in stated.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Claims about the form in which a dataset is stored: the decisions that it changes, where, the values that it lost, and what it saves."""
+"""Claims about the form in which a dataset is stored: changed decisions, the slice with most of them, lost values and saved bytes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ from observability.stats.interval import Interval
 FLIPS, GAP, LOST, SAVED = "stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved"
 UNDECIDED = "stored_form_undecided"
 FIDELITY_METRICS = {"psnr": ("stored_psnr", " dB"), "ssim": ("stored_ssim", "")}
-"""By figure of pictures and sound, its metric and its unit in a sentence."""
+"""The metric of each figure about pictures and sound, and the unit that a sentence states."""
 NOTHING = Interval(None, None, None, 0)
 
 
 @dataclass(frozen=True)
 class StoredFormClaim:
-    """One sentence about the form of a dataset. interval: its value is None where the severity is `unknown`."""
+    """One sentence about the form of a dataset. The value of `interval` is None if the severity is `unknown`."""
 
     metric: str
     interval: Interval
@@ -35,12 +35,12 @@ class StoredFormClaim:
 
 
 def form_in_use(audit: StorageAudit) -> StoredForm | None:
-    """The lossy form that a dataset is stored in; None where it is stored exactly, or in a form that the audit did not measure."""
+    """The lossy form in which a dataset is stored; None if the dataset is stored exactly, or in a form that the audit did not measure."""
     return None if audit.in_use == EXACT else audit.form(audit.in_use)
 
 
 def stored_slice_excesses(audit: StorageAudit) -> list[SliceExcess]:
-    """The slices of the form in use against its other rows; none where it changes no decision."""
+    """The slices of the form in use, each compared with the other rows; empty if the form changes no decision."""
     form = form_in_use(audit)
     return slice_excesses(form.answers) if form and form.answers and form.answers.flips else []
 
@@ -48,10 +48,10 @@ def stored_slice_excesses(audit: StorageAudit) -> list[SliceExcess]:
 def stored_form_claims(
     audit: StorageAudit, slices: Sequence[tuple[SliceExcess, float]], budget: float, decided: FormDecision | None
 ) -> Iterator[StoredFormClaim]:
-    """Yield the claims about a dataset: about the form in use, or that it is stored exactly, and whether that was decided.
+    """Yield the claims about a dataset: whether its form was decided on, and the effects of the form in use or of exact storage.
 
-    slices: of `stored_slice_excesses`, each with its p-value adjusted for all comparisons of the check. decided: the newest decision on the
-    form of the dataset. A dataset that is stored exactly gets no claim if no model was asked about its forms.
+    slices: the result of `stored_slice_excesses`, each slice with its p-value adjusted for all comparisons of the check. decided: the
+    newest decision on the form of the dataset. A dataset that is stored exactly gets no claim if no model was asked about its forms.
     """
     if decided is not None and decided.at < audit.at:
         yield _decision_claim(audit, decided)
@@ -74,7 +74,7 @@ def stored_form_claims(
 
 
 def _decision_claim(audit: StorageAudit, decided: FormDecision) -> StoredFormClaim:
-    """Whether the form in use is the form that was decided on before the audit."""
+    """The claim whether the form in use is the form that was decided on before the audit."""
     other = float(audit.in_use != decided.form)
     used, day = "exactly" if audit.in_use == EXACT else f"as `{audit.in_use}`", format_day(decided.at)
     told = f"; the decision of {day} was `{decided.form}`" if other else f", as decided on {day}"
@@ -84,7 +84,7 @@ def _decision_claim(audit: StorageAudit, decided: FormDecision) -> StoredFormCla
 
 
 def _exact_claims(audit: StorageAudit) -> Iterator[StoredFormClaim]:
-    """The claim that no decision changes, with how many of the compared forms would change few."""
+    """The claim that no decision changes, with the number of compared forms that would change at most FLIP_LIMIT of decisions."""
     rates = [form.answers.flip_rate for form in audit.forms if form.answers]
     known = [rate for rate in rates if rate is not None and rate.value is not None]
     if not known:
@@ -97,7 +97,7 @@ def _exact_claims(audit: StorageAudit) -> Iterator[StoredFormClaim]:
 
 
 def _fidelity_claims(audit: StorageAudit, form: StoredForm) -> Iterator[StoredFormClaim]:
-    """For each figure with a stated least value: how close the files are to the exact files, in the group that loses most."""
+    """Yield, for each figure with a stated minimum, how close the files are to the exact files in the group with the lowest value."""
     for figure, (metric, unit) in FIDELITY_METRICS.items():
         least, known = audit.least.get(figure), [each for each in form.fidelity if figure in each.figures]
         if least is None or not known:
@@ -112,7 +112,7 @@ def _fidelity_claims(audit: StorageAudit, form: StoredForm) -> Iterator[StoredFo
         where = f"{worst.column} `{worst.level}`, the lowest" if worst.column else "all files"
         because = (
             f"{begin} is {format_figure(interval.value)}{unit} in {where} ({plural(worst.n, 'file')}; {ends}); "
-            f"the stated least is {format_figure(least)}{unit}."
+            f"the stated minimum is {format_figure(least)}{unit}."
         )
         severity: Severity = "act" if interval.high < least else "watch" if interval.value < least else "ok"
         of = str(Slice(((worst.column, worst.level or ""),))) if worst.column and severity != "ok" else None
@@ -120,23 +120,23 @@ def _fidelity_claims(audit: StorageAudit, form: StoredForm) -> Iterator[StoredFo
 
 
 def _flip_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
-    """The share of decisions that the form in use changes."""
+    """The claim about the share of decisions that the form in use changes."""
     answers = form.answers
     rate = answers.flip_rate if answers else None
     if answers is None or rate is None or rate.value is None or form.model is None:
-        because = f"What storing `{audit.dataset}` as `{form.name}` changes is unknown: no model was asked; audit it with `--model`."
+        because = f"The effect of storing `{audit.dataset}` as `{form.name}` is unknown: no model was asked; run the audit with `--model`."
         return StoredFormClaim(FLIPS, NOTHING, "unknown", because)
     rows, flips = answers.probes or 0, answers.flips or 0
     ends = f"{percent(rate.low or 0.0)} to {percent(rate.high or 0.0)}"
     said = f"Storing `{audit.dataset}` as `{form.name}` changes {percent(rate.value)} of decisions ({flips:,} of {rows:,} rows; {ends})"
     severity = flip_severity(rate)
     if severity == "unknown":
-        more = f"it needs about {missing_rows(rows):,} more rows"
+        more = f"about {missing_rows(rows):,} more rows are needed"
         return StoredFormClaim(
             FLIPS,
             Interval(None, None, None, rows),
             severity,
-            f"{said}; whether that is below {percent(FLIP_LIMIT)} is not yet known, {more}.",
+            f"{said}; it is not yet known whether the share is below {percent(FLIP_LIMIT)}: {more}.",
         )
     largest = f" Scores change by at most {format_figure(answers.max_delta)}." if answers.max_delta is not None else ""
     return StoredFormClaim(FLIPS, rate, severity, f"{said}; the limit is {percent(FLIP_LIMIT)}.{largest}", FLIP_LIMIT)
@@ -145,15 +145,18 @@ def _flip_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
 def _slice_claims(
     audit: StorageAudit, form: StoredForm, slices: Sequence[tuple[SliceExcess, float]], budget: float
 ) -> Iterator[StoredFormClaim]:
-    """The slice whose decisions the form in use changes most, where slices were recorded."""
+    """Yield the claim about the worst slice of the form in use; nothing if no slices were recorded."""
     worst = worst_slice(slices, budget)
     if worst is None or form.answers is None:
         return
     part, interval = worst.excess.part, worst.excess.difference
     evidence = {"slice_place": form.answers.slices.index(part), "p_adjusted": worst.p_adjusted, "compared": worst.compared}
     if worst.severity == "ok":
-        because = f"Storing `{audit.dataset}` as `{form.name}` changes no slice significantly more ({worst.compared} slices); the most: "
-        yield StoredFormClaim(GAP, interval, "ok", f"{because}{worst.rates}.", evidence=evidence)
+        because = (
+            f"Storing `{audit.dataset}` as `{form.name}` changes no slice significantly more than the others "
+            f"({worst.compared} slices tested); smallest p-value: {worst.rates}."
+        )
+        yield StoredFormClaim(GAP, interval, "ok", because, evidence=evidence)
         return
     because = (
         f"Storing `{audit.dataset}` as `{form.name}` changes decisions mainly in {part.column} `{part.level}`: {worst.rates}.{worst.more}"
@@ -162,7 +165,7 @@ def _slice_claims(
 
 
 def _lost_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
-    """The values that the form in use cannot hold."""
+    """The claim about values that the form in use cannot hold."""
     n = float(form.lost)
     lost = f"{form.lost:,} {'value' if form.lost == 1 else 'values'}" if form.lost else "no value"
     because = f"Storing `{audit.dataset}` as `{form.name}` loses {lost} in {audit.rows:,} rows (beyond the range of the form)."
@@ -170,10 +173,10 @@ def _lost_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
 
 
 def _saved_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
-    """The bytes that the form in use saves against the smallest exact form, and its time to read."""
+    """The claim about the bytes and the reading time of the form in use, compared with the smallest exact form."""
     saved = audit.saved(form)
     size = f"{percent(abs(saved))} {'fewer' if saved > 0 else 'more'} bytes" if saved else "as many bytes"
     because = f"`{audit.dataset}` as `{form.name}` takes {size} {'than' if saved else 'as'} the smallest exact form ({audit.codec})"
     if form.decode is not None and audit.exact_decode:
-        because += f" and {format_figure(form.decode / audit.exact_decode, 2)} times its time to read"
+        because += f" and {format_figure(form.decode / audit.exact_decode, 2)} times its reading time"
     return StoredFormClaim(SAVED, Interval(saved, saved, saved, audit.rows), "ok" if saved > 0 else "watch", f"{because}.", 0.0)

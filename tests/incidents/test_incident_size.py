@@ -39,7 +39,7 @@ def test_the_rows_of_an_incident(changed: dict, size: IncidentSize | None) -> No
 
 def test_a_fault_of_several_models_has_the_rows_of_all() -> None:
     one = size_cell([of(NULLS)])
-    assert (one["t"], one["sub"], one["title"]) == ("262", "14.4 %", "262 rows beyond the baseline's share")
+    assert (one["t"], one["sub"], one["title"]) == ("262", "14.4 %", "262 rows more than at the baseline rate")
     both = size_cell([of(NULLS), of(replace(NULLS, metric="psi", value=3.0))])
-    assert (both["t"], both["sub"], both["title"]) == ("2.1k", None, "2,081 rows of 2 models")
+    assert (both["t"], both["sub"], both["title"]) == ("2.1k", None, "2,081 rows in 2 models")
     assert size_cell([of(replace(NULLS, subject="run:r1"))]) == {"t": "–"}

@@ -151,7 +151,8 @@ def slice_findings(context: Context, audit: TradeOffAudit, form: FormResult, sli
     blank = replace(with_place(blank, form, **evidence), value=difference.value, low=difference.low, high=difference.high)
     if worst.severity == "ok":
         because = (
-            f"Form `{form.name}` changes no slice significantly more than the others ({worst.compared} slices); the most: {worst.rates}."
+            f"Form `{form.name}` changes no slice significantly more than the others ({worst.compared} slices tested); "
+            f"smallest p-value: {worst.rates}."
         )
         yield replace(blank, severity="ok", because=because)
         return

@@ -47,24 +47,26 @@ INBOX = (
     column("act", "", width="4rem"),
 )
 CONTROLLERS = "operations/controllers"
-"""The analyzer of models that steer a system, which are named as controllers and not counted as models."""
+"""The analyzer of controllers: models that steer a system. They are named as controllers and are not counted as models."""
 PARENTHESES = re.compile(r" \([^()]*\)")
 WORD = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
-"""A word; a name between backticks is one, however many it has."""
+"""A word. A name between backticks counts as one word, even if it contains spaces."""
 IN_REFERENCE = re.compile(r"; (\S+(?: %)?) in the reference\b")
 VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: \S{1,12})?)(?: \(.*)?$")
-"""A clause that ends with its value and unit, or with its interval behind them, as `Mean absolute error 46.7 minutes`."""
+"""A clause that ends with a value and unit, such as `Mean absolute error 46.7 minutes`. An interval in brackets may follow the unit."""
 ROWS_AT_END = re.compile(r"(?<=[%\d]) (?:of|on|over) [\d,]+ (?:labelled |sampled )?(?:predictions|values|labels|requests|rows)$")
-"""The number of rows behind a share, which the tooltip of a line has."""
+"""The number of rows after a share. The inbox leaves the number out of a headline; the tooltip shows it."""
 WHOLE_WORDS, MIN_WORDS = 16, 5
-"""Most words of a headline, and fewest words that a longer headline is cut to."""
+"""Maximum number of words of a headline, and the minimum number that is left if a longer headline is cut at a comma."""
 DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))
 """Words that a shortened headline must not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
 
 def incident_cell(incident: Incident, scope: Scope) -> Cell:
-    """The first clause of the incident's sentence as a link to its page, over its facts; the whole sentence is the tooltip."""
+    """A cell with the first clause of the incident's sentence, which links to the incident's page, above the incident's facts. The tooltip
+    is the whole sentence.
+    """
     link = links.link_cell(incident_headline(incident), "incident", scope.about(incident.model), id=incident.id)
     return {**link, "sub": incident_facts(incident), "title": incident.sentence.replace("`", "")}
 
@@ -91,19 +93,19 @@ def _undated_note(incident: Incident) -> str | None:
 
 
 def event_in_words(incident: Incident) -> str | None:
-    """The nearest earlier event in words, which need not be the cause."""
+    """The nearest earlier event in words; None without one. The event need not be the cause."""
     if not incident.event:
         return None
     return f"after {incident.event.get('what', 'an event')}: {formatting.truncate(str(incident.event.get('text', '')))}"
 
 
 def source_cell(incident: Incident) -> Cell:
-    """The suspected source: icon and word."""
+    """The suspected source as an icon and a word."""
     return {"source": incident.source, "t": incident.source}
 
 
 def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = (), selected: bool = False) -> dict[str, Any]:
-    """One incident as a table row. models: all models that have it."""
+    """One incident as a table row. models: all models that have the incident."""
     others = [name for name in models if name not in (incident.model, formatting.DASH)]
     version = f"version {incident.lead.version}" if incident.lead.version else None
     return table_row(
@@ -123,7 +125,9 @@ def incident_headline(incident: Incident) -> str:
 
 
 def short_claim(sentence: str) -> str:
-    """The first clause of a sentence (`first_clause`), with the value in the reference where the clause is a value alone."""
+    """The first clause of a sentence (`first_clause`). A clause that ends with a value is followed by the value in the reference, if the
+    sentence states that.
+    """
     head = first_clause(sentence)
     before, value = IN_REFERENCE.search(sentence), VALUE_ALONE.search(sentence.split("; ", maxsplit=1)[0].rstrip("."))
     return f"{value[1]}; reference {before[1]}" if before and value else head
@@ -138,7 +142,7 @@ def first_clause(sentence: str) -> str:
             break
     if len(words) <= WHOLE_WORDS:
         return " ".join(words).rstrip(".;:,")
-    commas = [place for place, word in enumerate(words, 1) if word.endswith(",")][words[0] == "Where" :]  # a condition alone is not a claim
+    commas = [place for place, word in enumerate(words, 1) if word.endswith(",")][words[0] == "Where" :]  # "Where …," alone is not a claim
     if short := [place for place in commas if MIN_WORDS <= place <= WHOLE_WORDS]:
         return " ".join(words[: short[-1]]).rstrip(",")
     words = words[:WHOLE_WORDS]
@@ -150,8 +154,11 @@ def first_clause(sentence: str) -> str:
 def inbox_row(
     incident: Incident, models: Sequence[str], scope: Scope, owner: str | None = None, state: str | None = None, unread: bool = False
 ) -> dict[str, Any]:
-    """One incident in one line; its whole sentence and its facts are the tooltip. models: all that have it. owner: the person who works
-    on it; state: the last action of people on it. unread: bold, with a dot. Its button, and keys on the row, ask for an action.
+    """One incident in one line. The tooltip has the whole sentence and the facts. The button of the row and keys on the row ask for an
+    action.
+
+    models: all models that have the incident. owner: the person who works on the incident. state: the newest action of a person on the
+    incident. unread: whether the row is bold and has a dot.
     """
     facts = f"{incident.sentence} ({incident_facts(incident)})".replace("`", "")
     words = ROWS_AT_END.sub("", incident_headline(incident))
@@ -184,25 +191,27 @@ def inbox_row(
 
 
 def size_cell(found: Sequence[Incident]) -> Cell:
-    """The rows that incidents affect, and their share where one finding says it; a dash where they are about no predictions."""
+    """The number of affected rows, and their share if there is one incident and its leading finding states a share; a dash if no incident
+    is about predictions.
+    """
     sizes = [size for incident in found if (size := incident_size(incident))]
     if not sizes:
         return {"t": formatting.DASH}
     rows, share = sum(size.rows for size in sizes), sizes[0].share if len(sizes) == 1 else None
     models = formatting.plural(len(sizes), "model")
-    beyond = " beyond the baseline's share" if all(incident.lead.metric in RATES for incident in found) else ""
+    beyond = " more than at the baseline rate" if all(incident.lead.metric in RATES for incident in found) else ""
     return {
         "t": formatting.compact_count(rows),
         "k": rows,
         "sub": formatting.format_share(share) if share is not None else None,
-        "title": f"{formatting.format_count(rows)} rows{beyond}{f' of {models}' if len(sizes) > 1 else ''}",
+        "title": f"{formatting.format_count(rows)} rows{beyond}{f' in {models}' if len(sizes) > 1 else ''}",
     }
 
 
 def counted_incident_row(
     counted: CountedIncident, scope: Scope, owner: str | None = None, state: str | None = None, unread: bool = False
 ) -> dict[str, Any]:
-    """A row for a fault or incident that is counted once (`inbox_row`, `shared_fault_row`)."""
+    """A row for an incident, or for a fault that several incidents share and that is counted once (`inbox_row`, `shared_fault_row`)."""
     if counted.fault is not None:
         return shared_fault_row(counted.fault, scope, owner, state, unread)
     return inbox_row(counted.lead, counted.models, scope, owner, state, unread)
@@ -211,7 +220,7 @@ def counted_incident_row(
 def shared_fault_row(
     fault: SharedFault, scope: Scope, owner: str | None = None, state: str | None = None, unread: bool = False
 ) -> dict[str, Any]:
-    """A fault that several models share in one line, with its models; it leads to the worst of its incidents."""
+    """One row for a fault that several models share. The row names the models and links to the fault's leading incident."""
     models = formatting.plural(len(fault.models), "model")
     row = inbox_row(fault.lead, (models,), scope, owner, state, unread)
     cells = row["cells"]
@@ -227,7 +236,7 @@ def shared_fault_row(
 def incidents_table(
     key: str, caption: str, found: Sequence[Incident], scope: Scope, *, most: int = 12, models: bool = True, once: bool = False
 ) -> None:
-    """Draw a table of incidents in their order. once: as Home lists them, what several models share in one row."""
+    """Draw a table of incidents in their order. once: whether a fault that several models share gets a single row, as on Home."""
     if not found:
         empty_states.no_findings_state()
         return
@@ -252,14 +261,16 @@ def incident_counts(found: Sequence[Incident]) -> str | None:
 
 
 def incident_selectbox(found: Sequence[Incident]) -> Incident | None:
-    """A box to open one incident; its id stands in the address."""
+    """A box to open one incident. The address of the page holds the id of the open incident."""
     missing = "The link names the incident {}, which is not in this window."
     claims = {incident.id: (incident.shown_severity, incident.sentence, incident) for incident in found}
     return claim_selectbox("incident", "Open an incident", claims, "All, folded", missing, "Search incidents")
 
 
 def next_step_links(incident: Incident, scope: Scope) -> list[Cell]:
-    """Links to the next pages: the lead's own, and for a model's errors why they changed and which cases they are."""
+    """Links to the next pages: the page of the leading finding, and Changes. If the suspected source is the model, also Why it changed and
+    the cases with the largest loss.
+    """
     about = scope.about(incident.model)
     steps = [links.finding_link(incident.lead, scope, "Open the page that shows it")]
     if incident.source == "model" and incident.model:

@@ -39,7 +39,7 @@ def test_a_form_that_changes_little_is_ok_in_every_respect() -> None:
     saved = found["stored_bytes_saved"]
     assert saved.value == pytest.approx(0.25)
     assert (
-        saved.because == "`people` as `float16` takes 25 % fewer bytes than the smallest exact form (zstd) and 0.5 times its time to read."
+        saved.because == "`people` as `float16` takes 25 % fewer bytes than the smallest exact form (zstd) and 0.5 times its reading time."
     )
 
 
@@ -53,11 +53,11 @@ def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_where_the
 
 def test_few_rows_and_no_model_cannot_tell_and_say_what_is_needed() -> None:
     few = judged(with_answers(rows=100, flips=0, slices=[]))["stored_flip_rate"]
-    assert few.severity == "unknown" and few.value is None and "needs about 700 more rows" in few.because
+    assert few.severity == "unknown" and few.value is None and "about 700 more rows are needed" in few.because
     form = stored_form(RNG(1))
     del form["model"]
     found = judged(form)
-    assert found["stored_flip_rate"].severity == "unknown" and "audit it with `--model`" in found["stored_flip_rate"].because
+    assert found["stored_flip_rate"].severity == "unknown" and "run the audit with `--model`" in found["stored_flip_rate"].because
     assert found["stored_flip_rate"].model is None and found["stored_bytes_saved"].severity == "ok"
 
 
@@ -126,7 +126,7 @@ def test_pictures_are_judged_by_the_group_that_loses_most_where_a_least_value_is
     psnr = found["stored_psnr"]
     assert (psnr.severity, psnr.value, psnr.limit, psnr.evidence["fidelity_place"]) == (severity, cats, 35.0, 1)
     assert psnr.slice == (None if severity == "ok" else "folder=cats")
-    assert f"is {cats:g} dB in folder `cats`, the lowest (20 files; " in psnr.because and "the stated least is 35 dB." in psnr.because
+    assert f"is {cats:g} dB in folder `cats`, the lowest (20 files; " in psnr.because and "the stated minimum is 35 dB." in psnr.because
 
 
 def test_the_loss_of_pictures_is_told_and_not_judged_without_a_stated_least_value_or_with_few_files() -> None:
