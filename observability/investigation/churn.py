@@ -40,21 +40,23 @@ if TYPE_CHECKING:
     Times = NDArray[np.datetime64]
 
 ROWS, SHADOW_ROWS, MIN_PAIRS, WORST = 2000, 20_000, 50, 20
-"""Rows that the other version's artifact scores, rows of each side for matching requests, pairs below which the artifact is used instead,
-and rows that are listed of those that became wrong.
+"""ROWS: rows that the other version's artifact scores. SHADOW_ROWS: rows of each version among which requests are matched. MIN_PAIRS: with
+fewer matched pairs, the artifact is used instead. WORST: maximum number of listed rows that became wrong.
 """
 FEW_DAYS = 7
-"""With rows of fewer days, a sentence says that the intervals are too narrow, because they treat the rows of a day as independent."""
+"""With rows of fewer days, a sentence says that the intervals may be too narrow, because they treat the rows of a day as independent."""
 BEFORE, AFTER = timedelta(days=90), timedelta(days=28)
 SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class ChurnRows:
-    """Rows scored by two versions: ids, scores (classification: of the decided class), decisions, label (class index or number; NaN
-    unknown). times: times of the first and of the last labelled row, if both answered the same requests. at: UTC times of all rows.
-    sampled: there are more rows than were read. first: when the other version first answered; None if no model file scored the rows, or
-    if it never answered.
+    """Rows scored by two versions: ids, scores (classification: score of the decided class), decisions, and labels (class index or number;
+    NaN if unknown).
+
+    times: times of the first and the last labelled row; None unless both versions answered the same requests. at: UTC times of all rows.
+    sampled: whether the rows are a sample of more rows. first: the time at which the other version first answered; None if no model file
+    scored the rows, or if that version never answered.
     """
 
     ids: list[str]
@@ -70,12 +72,12 @@ class ChurnRows:
 
     @property
     def days(self) -> int:
-        """The number of UTC days that the rows are of; 0 where unknown."""
+        """The number of UTC days with rows; 0 if unknown."""
         return 0 if self.at is None else len(np.unique(self.at.astype("datetime64[D]")))
 
     @property
     def span(self) -> str:
-        """The days of the first and of the last row, as ` of 7 to 8 Mar 2026`; empty if unknown."""
+        """The days of the first and the last row in words, such as ` of 7 to 8 Mar 2026`; empty if unknown."""
         if self.at is None or not len(self.at):
             return ""
         start, end = (each.astype("datetime64[D]").item() for each in (self.at.min(), self.at.max()))
@@ -91,9 +93,10 @@ def churn(
     worker: Worker | None = None,
     progress: Progress | None = None,
 ) -> Churn:
-    """Rows of this version around the prediction (of a slice), scored also by `other`: as logged in the shadow, else by its artifact.
+    """Compare the decisions of two versions on rows around the prediction (of a slice, if one is named). The scores of `other` are those
+    logged in the shadow, else those of its artifact.
 
-    Raises NotGivenError if the other version cannot score them, or there are no rows.
+    Raises NotGivenError if the other version cannot score the rows, or if there are no rows.
     """
     version = row.model.version(other)
     if version is None or version.name == row.version.name:
@@ -115,10 +118,9 @@ def shared_features(row: Row, version: Version) -> tuple[Any, ...]:
 
 
 def matched_features(row: Row, version: Version) -> tuple[Any, ...]:
-    """The features of both versions by which requests are matched. If there are very many, only the most important ones, so that a sample
-    keeps its rows.
+    """The features of both versions by which requests are matched. If there are very many, only the most important features are used.
 
-    If the shadow uses its own ids, two small samples of the same requests would hardly have a request in common.
+    More features would make the samples smaller. Two small samples would hardly have a request in common if the shadow uses its own ids.
     """
     shared, most = shared_features(row, version), SAMPLE_CELLS // SHADOW_ROWS
     weight = row.model.settings.importance
@@ -133,7 +135,7 @@ def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> Chu
     theirs = stream_sample(store, replace(window, version=version.name, slice=None, environment="shadow"), columns, SHADOW_ROWS)
     if theirs.empty or not columns:
         return None
-    # Only the time in which the other version answered is read, so that its requests are not left out of a sample.
+    # Own rows are read only for the time in which the other version answered, so that the sample does not miss their common requests.
     first, last = (aware_utc(each.to_pydatetime()) for each in (theirs["at"].min() - MAX_TIME_APART, theirs["at"].max() + MAX_TIME_APART))
     own = stream_sample(store, replace(window, start=max(window.start, first), end=min(window.end, last)), columns, SHADOW_ROWS)
     if own.empty:
@@ -161,7 +163,7 @@ def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> Chu
 def rescored_sample(
     store: Store, row: Row, version: Version, window: Window, worker: Worker | None, progress: Progress | None
 ) -> ChurnRows:
-    """A sample of the rows as the other version's artifact scores them."""
+    """A sample of this version's rows, with the scores of the other version's artifact."""
     from observability.worker.requests import predict_scores
 
     columns = version_features(row.model, version)
@@ -197,8 +199,8 @@ def rescored_sample(
 
 
 def first_answer(store: Store, row: Row, version: Version) -> datetime | None:
-    """The time at which a version first answered a request (start of the hour, UTC); None if it never did. It may have learned from
-    earlier ones.
+    """The time at which a version first answered a request (start of the hour, UTC); None if it never did. The version may have
+    learned from earlier requests.
     """
     known = store.activity(row.as_of, row.model.name)
     first = known.loc[(known["version"] == version.name) & (known["environment"] != "reference"), "first"].min()
@@ -206,7 +208,7 @@ def first_answer(store: Store, row: Row, version: Version) -> datetime | None:
 
 
 def right_within(store: Store, row: Row) -> float:
-    """Regression: the absolute error up to which a prediction counts as right, the median error of the reference; else 0."""
+    """Regression: the absolute error up to which a prediction counts as right, the median error of the reference. Other tasks: 0."""
     if row.model.task != "regression":
         return 0.0
     rows: RealRows = real_rows(store, row, production=not row.version.reference_rows)
@@ -216,7 +218,7 @@ def right_within(store: Store, row: Row) -> float:
 def churn_figures(
     row: Row, version: Version, both: ChurnRows, usual: float, source: Literal["shadow", "computed"], part: str | None
 ) -> Churn:
-    """Changed decisions, labelled rows that became wrong or right, and the worst of them."""
+    """The shares of changed decisions and of labelled rows that became wrong or right, and the listed rows that became wrong."""
     label, known = both.label, ~np.isnan(both.label)
     if row.model.task == "regression":
         decided = np.isfinite(both.score_a) & np.isfinite(both.score_b)
@@ -263,7 +265,7 @@ def churn_share(n: int, of: int) -> Share:
 def churn_sentence(
     row: Row, version: Version, shares: list[Share], part: str | None, usual: float, both: ChurnRows, source: Literal["shadow", "computed"]
 ) -> str:
-    """The figures as a sentence, with the days and number of their rows; a second one where the days are few."""
+    """The figures as a sentence, with the days and the number of rows. With few days, a second sentence warns of narrow intervals."""
     flips, worse, better = (f"{share.n:,}{share_with_interval(share)}" for share in shares)
     labelled, where = shares[1].of, f" where {slice_in_words(part)}" if part else ""
     number = row.model.task == "regression"
@@ -274,19 +276,19 @@ def churn_sentence(
         rows = f"a sample of {rows}"
     text = f"Of {rows}{both.span}{where}{' that both scored' if source == 'shadow' else ''}, {flips} {how} from version {version.name}"
     if not labelled:
-        text += "; none of them has a label yet."
+        text += "; none of these rows has a label yet."
     elif number:
-        text += f"; of {labelled:,} labelled ones, {worse} newly miss the label by more than {far}, and {better} no longer miss it."
+        text += f"; of {labelled:,} labelled rows, {worse} newly miss the label by more than {far}, and {better} no longer miss it."
     else:
-        text += f"; of {labelled:,} labelled ones, {worse} become wrong and {better} become right."
+        text += f"; of {labelled:,} labelled rows, {worse} become wrong and {better} become right."
     if 0 < both.days < FEW_DAYS:
         text += f" With rows of only {plural(both.days, 'day')}, the intervals may be too narrow."
     return text
 
 
 def learned_sentence(version: Version, both: ChurnRows, usable: Bools, worse: Bools, better: Bools) -> str:
-    """A clause on how many labelled rows are older than the other version's first answer, with the counts without them; empty if none
-    is.
+    """A sentence with the number of labelled rows that are older than the other version's first answer, and with the counts of the newer
+    rows; empty if no labelled row is older.
     """
     if both.at is None or both.first is None:
         return ""
@@ -294,13 +296,12 @@ def learned_sentence(version: Version, both: ChurnRows, usable: Bools, worse: Bo
     seen, rest = int((usable & before).sum()), int((usable & ~before).sum())
     if not seen:
         return ""
-    of_rows = f"all {seen:,} labelled ones" if not rest else f"{seen:,} of them"
+    of_rows = f"all {seen:,} labelled rows" if not rest else f"{seen:,} of them"
     text = f" Version {version.name} first answered on {format_day(both.first)}, so it may have learned from {of_rows}"
     if not rest:
         return f"{text}."
-    return (
-        f"{text}; of the other {rest:,}, {int((worse & ~before).sum()):,} become wrong and {int((better & ~before).sum()):,} become right."
-    )
+    wrong, right = int((worse & ~before).sum()), int((better & ~before).sum())
+    return f"{text}; of the other {rest:,} rows, {wrong:,} become wrong and {right:,} become right."
 
 
 def percent_tenths(share: float | None) -> str:
@@ -309,5 +310,5 @@ def percent_tenths(share: float | None) -> str:
 
 
 def share_with_interval(found: Share) -> str:
-    """A share and its interval in brackets."""
+    """A share and its interval as text in brackets; empty if the share is unknown."""
     return "" if found.value is None else f" ({percent_tenths(found.value)}, {percent_tenths(found.low)} to {percent_tenths(found.high)})"

@@ -9,9 +9,9 @@ from observability.stats.quantile import LOG_EDGES, RELATIVE_ERROR
 
 
 def service_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a latency percentile, of the error rate, or of the request rate of a version or of one of its replicas.
+    """The SQL of a version's latency percentile, error rate or request rate, or of one of its replicas.
 
-    Latencies beyond the outermost bins count as their edges.
+    A latency beyond the outermost bins counts as the outer edge of the nearest bin.
     """
     rows = _served_rows(finding, context)
     if finding.metric == "error_rate":
@@ -31,7 +31,7 @@ WHERE share >= {number_literal(QUANTILES[finding.metric] * (1 - 1e-12))}"""
 
 
 def _served_rows(finding: Finding, context: Context) -> ProvenRows:
-    """The rows of a finding: of one replica or device where its subject names it."""
+    """The rows of a finding. If the subject of the finding names a replica or device, only the rows of that replica or device."""
     rows = proven_rows(finding, context)
     if "=" not in finding.subject:
         return rows
@@ -41,8 +41,8 @@ def _served_rows(finding: Finding, context: Context) -> ProvenRows:
 
 SERVICE_PROOFS: Proofs = {
     **dict.fromkeys(("error_rate", "request_rate", *QUANTILES), service_proof),
-    "error_budget_left": "it is what is left of four weeks' error budget, from bins of latency by the hour",
+    "error_budget_left": "it is the remaining error budget of four weeks, computed from hourly bins of latency",
     "burn_rate": "it is the fastest of several rolling windows that a search found",
 }
 STATED_ERRORS = dict.fromkeys(QUANTILES, RELATIVE_ERROR)
-"""Relative error of a value from kept counts, compared with the value of raw rows; all other values are equal."""
+"""Relative error of a percentile from stored counts, compared with the percentile of raw rows. Other values equal those of raw rows."""

@@ -200,7 +200,9 @@ def test_churn_says_from_how_many_rows_the_other_version_may_have_learned(model_
     both = rows_of_two_versions([f"2013-06-{10 + place} 01:00" for place in range(10)], "2013-06-17")
     said = churn.churn_figures(row, version, both, 0.0, "computed", None).because
     assert said.startswith("Of 10 predictions of 10 to 19 Jun 2013, 10 (100.0 %, ")
-    assert " Version 2 first answered on 17 Jun 2013, so it may have learned from 7 of them; of the other 3, 3 become wrong and" in said
+    assert (
+        " Version 2 first answered on 17 Jun 2013, so it may have learned from 7 of them; of the other 3 rows, 3 become wrong and" in said
+    )
     young = rows_of_two_versions(["2013-06-18 01:00"], "2013-06-17")
     assert "learned" not in churn.churn_figures(row, version, young, 0.0, "computed", None).because
 

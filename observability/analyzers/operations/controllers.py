@@ -47,11 +47,11 @@ TAIL_TIMES = 1.25
 BIAS_LIMITS, COVERAGE_GAPS, FEEDBACK_LIMITS = (0.10, 0.25), (0.05, 0.10), (0.05, 0.10)
 """Limits of `watch` and of `act`: relative bias; coverage below what is stated; separation of an input."""
 UNSURE = "; not significant: more decisions are needed"
-"""Ends the sentence about a value that is beyond its limit, perhaps by chance."""
+"""The end of a sentence about a value that is beyond its limit, but not significantly."""
 GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
-"""A rise of the guardrail's share is reported from this factor and this difference on."""
+"""Minimum factor and minimum difference of a reported rise of the guardrail's share."""
 LATELY, SILENT = 20, 100
-"""LATELY: number of newest decisions that show who steers. SILENT: number of consecutive decisions without the model from which they are
+"""LATELY: number of newest decisions that show who steers. SILENT: minimum number of consecutive decisions without the model that is
 reported.
 """
 MIN_ROWS = 50
@@ -69,7 +69,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     for controller in controllers_of(frames["decisions"], context.window):
         blank = partial(undecided_controller, context, controller)
         if not len(controller.rows):
-            found.append(blank(REGRET, 0, "It decided nothing in these days.", "level"))
+            found.append(blank(REGRET, 0, "The controller made no decision in these days.", "level"))
             continue
         found += [regret_finding(controller, blank), *tail_findings(controller, blank), *guardrail_findings(controller, blank)]
         found += [bias_finding(controller, blank), *coverage_findings(controller, blank)]
@@ -99,12 +99,12 @@ def severity_beyond(estimate: BlockEstimate, watch: float, act: float) -> Severi
 
 
 def in_unit(found: ControllerDecisions, value: float) -> str:
-    """An outcome with its unit."""
+    """An outcome with its unit, as text."""
     return f"{format_figure(value, 3)} {found.unit}".strip()
 
 
 def blocks_needed(estimate: BlockEstimate) -> int:
-    """About how many more blocks would bring the interval to one side of 0."""
+    """The approximate number of further blocks that would bring the whole interval to one side of 0."""
     if estimate.value == 0 or estimate.error <= 0:
         return estimate.blocks
     return max(int(np.ceil(estimate.blocks * (2.1 * estimate.error / abs(estimate.value)) ** 2)) - estimate.blocks, 1)
@@ -118,14 +118,14 @@ def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
         paired, shared = len(found.pairs), len(found.outcomes(HEURISTIC))
         if known < MIN_ROWS:
             because = (
-                f"The model cannot be compared with the heuristic yet: {plural(known, 'decision of it has', 'decisions of it have')} an "
+                f"The model cannot be compared with the heuristic yet: {plural(known, 'of its decisions has', 'of its decisions have')} an "
                 f"outcome; the comparison needs about {MIN_ROWS - known} more."
             )
             return blank(REGRET, known, because, "peers")
         more = max(MIN_ROWS - max(paired, shared), 1)
         because = (
             f"The model cannot be compared with the heuristic yet: the heuristic's cost is known for "
-            f"{plural(max(paired, shared), 'decision')}; the comparison needs about {more} more, with `baseline_outcome` or steered by the "
+            f"{plural(max(paired, shared), 'decision')}; the comparison needs about {more} more, with `baseline_outcome` or made by the "
             f"heuristic, in at least {MIN_BLOCKS} stretches of time."
         )
         return blank(REGRET, known, because, "peers")
@@ -140,7 +140,7 @@ def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
         because = f"Decisions cost {percent(-estimate.value)} less than the heuristic's ({span}): {means}."
     else:
         more = blocks_needed(estimate)
-        needed = f"About {compact_count(more)} more stretches of time would decide it."
+        needed = f"About {compact_count(more)} more stretches of time are needed."
         because = f"No significant difference from the heuristic ({span}): {means}. {needed}"
     evidence = {"paired": compared.paired, "heuristic_n": compared.heuristic_n, "baseline": 0.0, "blocks": estimate.blocks}
     return replace(
@@ -154,7 +154,7 @@ def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
 
 
 def tail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
-    """Yield the finding about the highest quantile that both sides have enough decisions for."""
+    """Yield the finding about the highest quantile for which both sides have enough decisions."""
     tails = compared_tails(found)
     if not tails:
         return
@@ -199,13 +199,13 @@ def block_share_interval(estimate: BlockEstimate, hits: int) -> Interval:
 
 
 def guardrail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
-    """Yield the finding about the share of decisions that a guardrail took from the model, against the four weeks before."""
+    """Yield the finding about the share of decisions that a guardrail took from the model, compared with the four weeks before."""
     among = (MODEL, GUARDRAIL)
     now, before = steered_share(found.rows, GUARDRAIL, among), steered_share(found.past, GUARDRAIL, among)
     rows = found.steered(*among)
     hits, n = int((rows["by"] == GUARDRAIL).sum()), len(rows)
     if now is None:
-        because = f"The guardrail's share cannot be measured yet: {plural(n, 'decision')} in fewer than {MIN_BLOCKS} stretches of time."
+        because = f"The guardrail's share cannot be measured yet: the decisions ({n:,}) are in fewer than {MIN_BLOCKS} stretches of time."
         yield blank(GUARD, n, because, "past")
         return
     share, said = block_share_interval(now, hits), f"A guardrail took {hits:,} of {n:,} decisions from the model ({percent(now.value)})"
@@ -216,7 +216,7 @@ def guardrail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Findi
     raised = now.value >= GUARD_TIMES * before.value and now.value - before.value >= GUARD_POINTS and least > before.value
     severity = severity_beyond(gap, 0.0, 0.0) if raised else "ok"
     yield replace(
-        blank(GUARD, n, f"{said}; {percent(before.value)} in the four weeks before.", "past"),
+        blank(GUARD, n, f"{said}; the share was {percent(before.value)} in the four weeks before.", "past"),
         **share.fields,
         severity=severity,
         limit=max(GUARD_TIMES * before.value, before.value + GUARD_POINTS),
@@ -263,7 +263,7 @@ def coverage_findings(found: ControllerDecisions, blank: Any) -> Iterator[Findin
     hits = round(share.value * share.n)
     unsure = severity == "ok" and short.value > COVERAGE_GAPS[0]
     because = (
-        f"{percent(share.value)} of {share.n:,} outcomes are inside the predicted interval; it states {percent(stated)}"
+        f"{percent(share.value)} of {share.n:,} outcomes are inside the predicted interval; the interval states {percent(stated)}"
         + UNSURE * unsure
         + "."
     )
@@ -285,7 +285,7 @@ def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> 
         blocks = int(rows["block"].nunique())
         more = max(MIN_BLOCKS - blocks, 1)
         because = (
-            "Whether decisions change their own inputs is unknown: the heuristic steered "
+            "It is unknown whether decisions change their own inputs: the heuristic steered "
             f"{plural(blocks, 'stretch', 'stretches')} of time; the comparison needs about {more} more."
         )
         yield blank(FEEDBACK, len(rows), because, "peers")
@@ -302,9 +302,14 @@ def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> 
     worst, name, estimate, p = min(judged, key=lambda each: (order[each[0]], -abs(each[2].value)))
     chance, where = percent(0.5 + abs(estimate.value)), "higher" if estimate.value > 0 else "lower"
     if worst == "ok":
-        because = f"No input differs significantly between model and heuristic ({plural(len(inputs), 'input')}; `{name}` most)."
+        because = (
+            f"No input differs significantly between model and heuristic ({plural(len(inputs), 'input')} tested; `{name}` differs most)."
+        )
     else:
-        because = f"`{name}` is {where} while the model steers: in {chance} of pairs of a decision of the model and one of the heuristic."
+        because = (
+            f"`{name}` is {where} while the model steers: a model decision has the {where} value in {chance} of pairs with a "
+            "heuristic decision."
+        )
         others = sum(each[0] != "ok" for each in judged) - 1
         because += f" {plural(others, 'more input differs', 'more inputs differ')}." if others else ""
     ends, limit = estimate.interval(), FEEDBACK_LIMITS[worst == "act"]
@@ -328,13 +333,14 @@ def off_finding(found: ControllerDecisions, blank: Any) -> Finding:
     base = replace(blank(SHARE_OFF, len(rows), "", "level"), **share.fields)
     if last == OFF:
         since = format_minute(rows.loc[rows["by"] != OFF, "at"].max()) if off < len(rows) else f"before {format_day(found.start)}"
-        because = f"The kill switch is on since {since} UTC: the heuristic steers ({percent(off / len(rows))} of decisions)."
+        because = f"The kill switch has been on since {since} UTC: the heuristic steers ({percent(off / len(rows))} of decisions)."
         return replace(base, severity="watch", because=because, likely_source="system")
     silent, usual = silent_decisions([*found.past["by"], *rows["by"]])
     if silent >= max(SILENT, 2 * usual):
         by = "a guardrail" if (newest["by"] == GUARDRAIL).mean() > 0.5 else "the heuristic"
         because = (
-            f"The model does not steer: {by} made the last {silent:,} decisions, at most {usual:,} in a row before; no kill switch is on."
+            f"The model does not steer, and no kill switch is on: {by} made the last {silent:,} decisions. The longest such series "
+            f"before was {plural(usual, 'decision')}."
         )
         return replace(base, severity="act", because=because, likely_source="system")
     because = f"The model steers; the kill switch was on for {percent(off / len(rows))} of decisions."

@@ -101,7 +101,7 @@ def test_the_kill_switch_and_a_silent_model_are_told_apart(clean: pd.DataFrame) 
     newest = np.arange(len(clean)) >= len(clean) - 500
     off = clean.assign(extra=[{**extra, "kill_switch": True} if mark else extra for mark, extra in zip(newest, clean["extra"])])
     found = by_metric(controller_findings(off))["controller_off_share"]
-    assert found.severity == "watch" and "kill switch is on since" in found.because and found.value == pytest.approx(500 / found.n)
+    assert found.severity == "watch" and "kill switch has been on since" in found.because and found.value == pytest.approx(500 / found.n)
     silent = clean.assign(status=np.where(newest, "fallback", clean["status"]))
     found = by_metric(controller_findings(silent))["controller_off_share"]
     assert found.severity == "act" and "a guardrail made the last" in found.because
