@@ -1,9 +1,9 @@
 """Make the study of the fleet's flights-late. `python sample_data/study.py`, with Optuna installed.
 
-Optuna's TPE sampler tries settings of LightGBM on the fleet's own reference rows (the first two months and a half to fit, the rest to
-judge), and its median pruner gives trials up early. Then the setting that the fleet uses is fitted with twenty seeds, and the best setting
+Optuna's TPE sampler tries settings of LightGBM on the fleet's own reference rows: the first two and a half months are for fitting, the rest
+for validation. The median pruner stops weak trials early. Then the setting that the fleet uses is fitted with twenty seeds, and the best setting
 of the search with five. Each fit is a run under the product's own `track_run`. Losses repeat under the same versions of LightGBM and Optuna;
-durations are as measured. The records are dated after those of `training.jsonl`, so that the study stands beside them.
+durations differ from run to run. The records are dated after those of `training.jsonl`.
 """
 
 import json
@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 MODEL, STUDY, FILE = "flights-late", "flights-late search", "study.jsonl"
 METRIC = "validation_log_loss"
 DATASET = f"{MODEL} 1 reference@1"
-"""The version of the data set that `storage.jsonl` logs: the rows of the reference."""
+"""The dataset version that `storage.jsonl` logs. It holds the rows of the reference."""
 TRIALS, SEEDS, WINNER_SEEDS = 40, 20, 5
 TREES, LOG_EVERY = 120, 5
 JUDGED_FROM = "2013-03-15"
@@ -38,7 +38,7 @@ CATEGORIES = ("carrier", "origin", "destination", "weekday")
 
 
 def rows(folder: Path) -> tuple[Any, Any, Any, Any]:
-    """Inputs and labels to fit on, and those to judge by: later days."""
+    """Inputs and labels for fitting, and the inputs and labels of later days for validation."""
     table = pd.read_parquet(folder / f"{MODEL}.reference.parquet")
     inputs = table.drop(columns=["id", "at", "score", "label"])
     for name in CATEGORIES:
@@ -49,7 +49,7 @@ def rows(folder: Path) -> tuple[Any, Any, Any, Any]:
 
 
 def fit(home: Path, data: tuple[Any, Any, Any, Any], name: str, params: dict[str, Any], seed: int, trial: Any = None) -> float:
-    """Fits one setting as a run, logs its losses every few trees, and returns the last held-out one. Raises TrialPruned where given up."""
+    """Fits one setting as a run, logs losses every LOG_EVERY trees, and returns the last validation loss. Raises TrialPruned if pruned."""
     import lightgbm
     from sklearn.metrics import log_loss, roc_auc_score
 
@@ -112,7 +112,7 @@ def search(home: Path, data: tuple[Any, Any, Any, Any]) -> dict[str, Any]:
 
 
 def with_pruned_status(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The records with the status of trials that were given up, dated from STARTS on, one run after the other as they were made."""
+    """The records, shifted in time so that the first is at STARTS. Runs that ended early get the status `pruned`."""
     last: dict[str, int] = {}
     for each in records:
         if each["kind"] == "step":
@@ -129,7 +129,7 @@ def with_pruned_status(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def make(out: Path) -> Path:
-    """Runs search and seeds on the reference in a folder, and writes what was logged there, one record a line."""
+    """Runs the search and the seeds on the reference in a folder, and writes the logged records to that folder, one record per line."""
     from sample_data.collecting import logged
 
     data = rows(out)
@@ -149,7 +149,7 @@ def make(out: Path) -> Path:
 def main() -> None:
     """Makes the file, with the project's root on the path."""
     sys.path.insert(0, str(HERE.parent))
-    np.random.seed(13)  # LightGBM and Optuna have seeds of their own
+    np.random.seed(13)  # LightGBM and Optuna get their own seeds
     path = make(HERE)
     print(f"{path.stat().st_size:,} bytes in {path}")
 

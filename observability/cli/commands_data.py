@@ -26,13 +26,13 @@ REFERENCE_ROWS = 50_000
 SHOWN = 12
 """Maximum number of columns that `profile` prints; the record has all."""
 OFFSET_OR_DATE = r"^[\d-]+$|(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
-"""Texts of one definite instant: with an offset at the end, or without a time of day, which is midnight UTC."""
+"""Texts that name one instant: times with an offset, and dates without a time of day, which mean midnight UTC."""
 FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 """Texts of the values of a flag column."""
 
 
 def run_profile(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Make the batch record of a file, with the statistics of its columns, and keep it."""
+    """Store the batch record of a file, with the statistics of its columns."""
     from observability.metrics.column_statistics import table_statistics
 
     say("reading the file")
@@ -65,13 +65,13 @@ def run_profile(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def read_table(path: Path, decimal: str | None = None) -> "DataFrame":
-    """The rows of a .csv, .jsonl (both also as .gz) or .parquet file. Raises UsageError if it has none or cannot be read."""
+    """The rows of a .csv, .jsonl (both also as .gz) or .parquet file. Raises UsageError if the file has no rows or cannot be read."""
     frame: DataFrame = read_typed_table(path, decimal)[0].to_pandas()
     return frame
 
 
 def read_typed_table(path: Path, decimal: str | None = None) -> "tuple[pa.Table, list[str]]":
-    """The typed rows of a file as of `read_table`, and warnings about rows that were left out."""
+    """The typed rows of a file (`read_table`), and warnings about rows that were left out."""
     from observability.store.ingest.files import open_importer
 
     table, warnings = open_importer(path, decimal).table()
@@ -81,7 +81,7 @@ def read_typed_table(path: Path, decimal: str | None = None) -> "tuple[pa.Table,
 
 
 def column_range(text: str) -> tuple[str, tuple[float | None, float | None]]:
-    """A range as `temperature=-40:60`; an end may be left out. Raises UsageError for any other text."""
+    """Column and ends of a range such as `temperature=-40:60`; an omitted end is None. Raises UsageError for any other text."""
     name, equal, ends = text.rpartition("=")
     low, colon, high = ends.partition(":")
     try:
@@ -127,8 +127,8 @@ def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = N
 
 @dataclass(frozen=True)
 class DataToAudit:
-    """The rows of an audit. model: model and version whose reference it is, or that are trained on it. groups: the sensitive attributes of
-    each row of a reference that are not features.
+    """The rows of an audit. model: the model version that has the rows as its reference, or that was trained on them. groups: the sensitive
+    attributes of each row of a reference that are not features.
     """
 
     name: str
@@ -150,7 +150,7 @@ class DataToAudit:
 
 
 def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Audit a dataset: its rows, its labels and what each cleaning rule does to a model; keep the records."""
+    """Audit a dataset: its rows, its labels and the effect of each cleaning rule on a model. Store the records."""
     from observability.detection.audited_data_claims import data_audit_lines
     from observability.metrics.audited_data import AuditedData
     from observability.metrics.table_audit import audit_rows
@@ -183,9 +183,9 @@ def data_to_audit(store: Store, args: argparse.Namespace) -> DataToAudit:
 
     if not args.files:
         if not args.model:
-            raise UsageError("nothing is named to audit", expected="FILE… with --label COLUMN, or --model M for its reference")
+            raise UsageError("no data to audit are named", expected="FILE… with --label COLUMN, or --model M for its reference")
         if args.rule:
-            raise UsageError("--rule names a column of a file, and no file is named", expected="FILE… with --label COLUMN")
+            raise UsageError("--rule needs a file that has the named column", expected="FILE… with --label COLUMN")
         return registered_reference(store, args.model, args.version)
     if not args.label:
         raise UsageError("--label is missing", expected="--label COLUMN, the column with the label")
@@ -237,7 +237,7 @@ def flagged_rows(column: "Series[Any]") -> "Mask":
 
 
 def files_checksum(paths: Sequence[Path]) -> str:
-    """The SHA-256 of files one after another, as datasets name it."""
+    """The SHA-256 of the concatenated files, as text for a dataset record."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -247,7 +247,7 @@ def files_checksum(paths: Sequence[Path]) -> str:
 
 
 def labels_of(table: "DataFrame", label: str, left_out: list[str], where: str) -> "Series[Any]":
-    """The column of the label. Raises UsageError if it or a column to leave out is not there, or where no feature is left."""
+    """The column of the label. Raises UsageError if the table lacks this column or one to leave out, or if no feature is left."""
     for name in (label, *left_out):
         if name not in table:
             raise UsageError("a named column is not in the file", where=where, got=name, expected=", ".join(map(str, table.columns)))
@@ -260,7 +260,7 @@ def labels_of(table: "DataFrame", label: str, left_out: list[str], where: str) -
 
 
 def registered_reference(store: Store, model: str, version: str | None) -> DataToAudit:
-    """The reference of a model version, its labels and decisions by the names of the classes. Raises UsageError if it has none."""
+    """The reference of a model version, with labels and decisions as class names. Raises UsageError if the version has no reference."""
     from observability.core.questions import Sample
     from observability.core.window import EPOCH, Window
     from observability.metrics.table_audit import LabelledRows
@@ -288,7 +288,7 @@ def registered_reference(store: Store, model: str, version: str | None) -> DataT
 
 
 def held_out_rows(args: argparse.Namespace, features: "DataFrame") -> "tuple[DataFrame, Series[Any]] | None":
-    """Features and label of the held-out file; None without one. Its label is the column --label, else `label`."""
+    """Features and labels of the held-out file; None if no file is named. The labels are in the column --label, else in `label`."""
     if not args.held_out:
         return None
     label, table = args.label or "label", read_table(Path(args.held_out), args.decimal)
@@ -299,9 +299,9 @@ def held_out_rows(args: argparse.Namespace, features: "DataFrame") -> "tuple[Dat
 
 
 def leakage_record(model: Model, data: DataToAudit, summary: dict[str, Any], held: str | None, now: datetime) -> dict[str, Any]:
-    """The audit of leakage of the version that the data belong to, from the figures of the audit of the data. held: the held-out file.
+    """The record of a leakage audit of the version to which the data belong, from the figures of the data audit. held: the held-out file.
 
-    It expires as other audits of a registered model do.
+    The record expires like other audits of a registered model.
     """
     from observability.enrichment.leakage_audit import leakage_headline, leakage_results, overlap_shares
 

@@ -144,7 +144,7 @@ def test_wrong_use_of_a_rule_is_said_in_one_sentence(tmp_path: Path) -> None:
             ((*file, "--rule", "a=kwh"), "--rule names the column of the label"),
             ((*file, "--rule", "a=wrong", "--rule", "a=drawn"), "--rule gives the same name twice; got a;"),
             ((*file, "--rule", "Outliers=wrong"), "--rule gives the name of a check; got Outliers;"),
-            (("audit-data", "--model", "m", "--rule", "a=wrong"), "--rule names a column of a file, and no file is named"),
+            (("audit-data", "--model", "m", "--rule", "a=wrong"), "--rule needs a file that has the named column"),
         ):
             outcome = execute(store, [*map(str, argv)], lambda _: None)
             assert outcome.exit_code == 2 and words in outcome.error and "\n" not in outcome.error.strip()
@@ -218,7 +218,7 @@ def test_wrong_use_is_said_in_one_sentence(tmp_path: Path) -> None:
     try:
         for argv, words in (
             (("audit-data", tmp_path / "day.csv"), "--label is missing"),
-            (("audit-data",), "nothing is named to audit"),
+            (("audit-data",), "no data to audit are named"),
             (("audit-data", tmp_path / "day.csv", "--label", "cold"), "a named column is not in the file"),
             (("profile", tmp_path / "day.csv", "--source", "s", "--range", "x=1:2"), "--range names a column that the file lacks"),
             (("profile", tmp_path / "day.csv", "--source", "s", "--at", "region"), "--at names a column without times"),

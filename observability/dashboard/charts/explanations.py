@@ -22,10 +22,10 @@ OUTLINE = {"width": 0.5, "color": theme.NEUTRAL}
 
 
 def importance_bars(frame: pd.DataFrame, *, unit: str, against: str | None) -> go.Figure:
-    """Mean absolute attribution of each feature with its interval, and a diamond for the value before.
+    """Bars of the mean absolute attribution of each feature with its interval, and diamonds for the values of a baseline.
 
-    frame: feature, mean, low, high, share, and if there is something to compare with mean_before, share_before; its first MAX_BARS rows
-    are drawn. against: the baseline that diamonds show ("reference"), None without diamonds.
+    frame: feature, mean, low, high, share; with a baseline also mean_before and share_before. The first MAX_BARS rows are drawn.
+    against: the name of the baseline, such as "reference"; None without a baseline.
     """
     rows = layout.bottom_up(frame, MAX_BARS)
     figure = go.Figure()
@@ -77,7 +77,7 @@ def attribution_beeswarm(frame: pd.DataFrame, *, features: list[str], unit: str)
 
 
 def _rank_markers(rank: Any) -> dict[str, Any]:
-    """Points coloured by the rank of their value on cividis; grey where values have no order."""
+    """The style of points: coloured by the rank of the feature's value; grey if the values have no order."""
     if rank is None:
         return {"size": 5, "color": theme.NEUTRAL, "opacity": 0.6}
     bar = {**theme.colorbar("value of the feature"), "tickvals": [0, 1], "ticktext": ["low", "high"]}
@@ -86,7 +86,7 @@ def _rank_markers(rank: Any) -> dict[str, Any]:
 
 
 def _add_cases(figure: go.Figure, x: object, y: object, cases: Sequence[Mapping[Any, Any]], marker: dict[str, Any]) -> None:
-    """Add a point for each case with its prediction, value and attribution, and the id of the prediction that a click opens."""
+    """Add a point for each case. The hover text shows the prediction, the value and the attribution; a click opens the prediction."""
     texts = [
         [
             f"{theme.inert_label(case['id'], 40)}<br>{theme.inert_label(case['feature'], 40)} = {theme.inert_label(case['value'], 40)}"
@@ -99,7 +99,7 @@ def _add_cases(figure: go.Figure, x: object, y: object, cases: Sequence[Mapping[
 
 
 def swarm_offsets(values: NDArray[np.float64], bins: int = 60, width: float = 0.38) -> NDArray[np.float64]:
-    """Offset of each point from its row, so that near values lie beside each other."""
+    """The offset of each point from the centre of its row. Offsets keep points with similar values from covering each other."""
     if not values.size:
         return values
     low, high = float(values.min()), float(values.max())
@@ -113,7 +113,7 @@ def swarm_offsets(values: NDArray[np.float64], bins: int = 60, width: float = 0.
 
 
 def importance_over_time(frame: pd.DataFrame, *, features: list[str], step: str) -> go.Figure:
-    """Share of attribution of the first MAX_LINES features by day or week. frame: period, feature, share, low, high, n."""
+    """Lines of the share of attribution of the first MAX_LINES features by day or week. frame: period, feature, share, low, high, n."""
     figure = go.Figure()
     for place, name in enumerate(features[:MAX_LINES]):
         part = frame[frame["feature"] == name].sort_values("period")
@@ -131,7 +131,7 @@ def importance_over_time(frame: pd.DataFrame, *, features: list[str], step: str)
 
 
 def dependence_plot(frame: pd.DataFrame, *, feature: str, kind: str, unit: str, mark: Mapping[str, Any] | None = None) -> go.Figure:
-    """Attribution of a feature against its value: numbers on an axis, levels side by side, missing values apart on the left.
+    """Plot of a feature's attribution by its value. Numbers are on an axis, levels are side by side, and missing values are at the left.
 
     frame: id, raw (number, or None or NaN where missing; text for levels, None), value (text), attribution, feature. mark: one prediction
     (id, raw, value, attribution) that is drawn as a diamond over the others.

@@ -23,9 +23,9 @@ CONFINED = "Model files run confined: they reach no other file, no network and n
 
 
 def confinement_section() -> None:
-    """Whether models run confined, the form for administrators, and every decision with its author."""
+    """Draw whether models run confined, the form for administrators, and every decision with its author."""
     problems = confinement_problems()
-    plain_paragraph("They do not run confined; the banner above says why." if problems else CONFINED)
+    plain_paragraph("Model files do not run confined. The banner above states the reason." if problems else CONFINED)
     decision = confinement_decision()
     allowed = decision is not None and decision.allowed
     if sign_in.role_allows("settings") and (problems or allowed):
@@ -44,7 +44,7 @@ def confinement_section() -> None:
 
 
 def _decision_form(allowed: bool) -> None:
-    """The form that allows models without confinement, or withdraws that."""
+    """Draw the form that allows models without confinement, or withdraws the permission."""
     author = person_name.person_name_box("unconfined")
     with st.form("unconfined-models", border=True):
         if not allowed:
@@ -62,7 +62,7 @@ def _decision_form(allowed: bool) -> None:
 
 
 def save_decision(allowed: bool, author: str, reason: str) -> None:
-    """Store a decision, and list it among the changes. Raises ForbiddenError, StoreBrokenError."""
+    """Store a decision on confinement, and log it as an event. Raises ForbiddenError, StoreBrokenError."""
     sign_in.require_of_person("settings")
     what = "models without confinement"
     note_access(load.home(), author, "changed", what=what)

@@ -26,11 +26,11 @@ COUNTED = {
     "true_positive_rate": {"label": 1, "answer": 0},
     "false_positive_rate": {"label": 0, "answer": 1},
 }
-"""Label and answer of the predictions that a click on a rate opens; for the other rates, the wrong predictions are opened."""
+"""Label and answer of the predictions that a click on a rate opens. A click on any other rate opens the wrong predictions."""
 
 
 def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> pd.DataFrame:
-    """group, value, low, high, n, what, enough, reference, needs (rows more until it can be judged; None if it can)."""
+    """One row per group: group, value, low, high, n, what, enough, reference, needs (number of missing rows; None if there are enough)."""
     measured, keep = now.metrics[metric], groups_with_enough_rows(now, metric)
     needs = [None if enough else group_rows_needed(now, metric, place) for place, enough in enumerate(keep)]
     reference = np.full(len(now.names), np.nan) if before is None else before.metrics[metric].value
@@ -40,7 +40,7 @@ def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> p
 
 
 def group_rates_charts(here: ModelPage, chosen: FairnessView, alt: str) -> None:
-    """A dot plot for each rate of the criterion, and the ratio of selection rates."""
+    """Draw a dot plot for each rate of the criterion, and for a binary model the ratios of selection rates."""
     charts: list[tuple[str, Any]] = [(rate, rate_frame(chosen.now, chosen.before, rate)) for rate in chosen.rates]
     places = st.columns(2, gap="large") if here.model.task == "binary" or chosen.of else [st.container()]
     for number, (rate, rows) in enumerate(charts):
@@ -59,7 +59,7 @@ def group_rates_charts(here: ModelPage, chosen: FairnessView, alt: str) -> None:
 
 
 def predictions_of_group(here: ModelPage, chosen: FairnessView, rate: str, point: clicks.Point) -> clicks.CaseQuery | None:
-    """The predictions of a clicked group: those counted as errors by the rate, or for a selection rate those selected."""
+    """The predictions of a clicked group: the selected ones for a selection rate, else those that the rate counts as errors."""
     count = len(chosen.now.names)
     number = clicks.row_of_mark(point, "y", count)
     if number is None:
@@ -76,22 +76,23 @@ def predictions_of_group(here: ModelPage, chosen: FairnessView, rate: str, point
 
 
 def _selection_ratio_chart(here: ModelPage, chosen: FairnessView) -> None:
-    """Each group's selection rate divided by the rate of the largest group, with the band from 0.8 to 1.25."""
+    """Draw each group's selection rate divided by the rate of the largest group, with the band from 0.8 to 1.25."""
     st.subheader("Selection rate ratio to the largest group", anchor=False)
     rows = ratio_frame(chosen.now, chosen.before)
     if rows is None:
-        st.caption("No group has enough positive decisions to compare with.")
+        st.caption("No group has enough positive decisions for a comparison.")
         return
     largest = str(rows.loc[rows["value"] == 1, "group"].iloc[0])
     outside = rows[rows["enough"] & ((rows["high"] < RATIO_BAND[0]) | (rows["low"] > RATIO_BAND[1]))]
-    said = f"{len(outside)} of {int(rows['enough'].sum())} large enough groups are significantly outside 0.8 to 1.25 of {largest}."
+    usable = int(rows["enough"].sum())
+    said = f"{len(outside)} of {usable} groups with enough rows have a rate significantly outside 0.8 to 1.25 times that of {largest}."
     figure = charts_fairness.selection_ratio_dots(rows, against=largest, low=RATIO_BAND[0], high=RATIO_BAND[1])
     on_mark = clicks.cases_on_click("ratios", partial(predictions_of_group, here, chosen, "selection_rate"))
     frame.chart_with_table(figure, rows, key="ratios", alt=said, metrics=("selection_rate", "demographic_parity_ratio"), on_select=on_mark)
 
 
 def ratio_frame(now: GroupMetrics, before: GroupMetrics | None) -> pd.DataFrame | None:
-    """`rate_frame` of the selection rate as ratios to the largest usable group, with Koopman intervals; None without one."""
+    """`rate_frame` with selection rates divided by that of the largest usable group, and Koopman intervals; None without usable groups."""
     rows = rate_frame(now, before, "selection_rate")
     measured = now.metrics["selection_rate"]
     usable = np.array(rows["enough"]) & (measured.value > 0)
@@ -109,7 +110,7 @@ def ratio_frame(now: GroupMetrics, before: GroupMetrics | None) -> pd.DataFrame 
 
 
 def group_rates_table(here: ModelPage, chosen: FairnessView) -> None:
-    """Every rate of every group with its interval, as a table."""
+    """Draw every rate of every group with its interval as a table."""
     rates = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy", "mae")
     shown: list[str] = [rate for rate in rates if rate in chosen.now.metrics]
     shown += chosen.rates if chosen.of is not None else ()
@@ -118,7 +119,7 @@ def group_rates_table(here: ModelPage, chosen: FairnessView) -> None:
         column("n", "Predictions", align="right", phone=False),
         column("labelled", "Labelled", align="right", phone=False),
     ]
-    help_text = "With its 95 % interval; grey: too few rows"
+    help_text = "The rate with its 95 % interval. Grey: too few rows"
     columns += [column(each, rate_title(each), align="right", help=help_text, phone=place < 2) for place, each in enumerate(shown)]
     rows = []
     for place, name in enumerate(chosen.now.names):
@@ -134,7 +135,7 @@ def group_rates_table(here: ModelPage, chosen: FairnessView) -> None:
 
 
 def _group_rate_cell(groups: GroupMetrics, metric: str, place: int) -> Cell:
-    """Value over interval; unknown if the group is too small."""
+    """A cell with the value above its interval. Its status is unknown if the group has too few rows."""
     measured, unit = groups.metrics[metric], "share" if groups.metrics[metric].successes is not None else ""
     low, high = measured.low[place], measured.high[place]
     cell: Cell = {
@@ -153,7 +154,7 @@ def long_rate_frame(now: GroupMetrics, before: GroupMetrics | None, metrics: Seq
 
 
 def group_link(here: ModelPage, chosen: Sequence[Attribute], levels: Sequence[str], name: str) -> Cell:
-    """A group as a link that makes it the slice of the performance page; bands of numbers are not slices."""
+    """A link that opens the performance page with the group as its slice. Bands of numbers are not slices, so they get no link."""
     if any(each.reference.startswith("band.") for each in chosen):
         return {"t": name}
     slice_ = Slice(tuple((each.name, one) for each, one in zip(chosen, levels, strict=True)))
