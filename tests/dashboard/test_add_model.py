@@ -112,7 +112,7 @@ def test_the_id_of_a_row_is_no_feature_and_a_column_can_have_another_name_in_the
     frame.insert(0, "customer", np.arange(len(frame)) % 7)
     app = opened("renamed")
     app.file_uploader(key="new-reference").upload("a.csv", csv(frame)).run()
-    assert "customer" in list(app.data_editor[0].value["column"]), "numbers that repeat look like an input"
+    assert "customer" in list(app.data_editor[0].value["column"]), "a column with repeated numbers is registered as an input"
     pick(app, "Id (names a row)", "customer")
     press(app, "Apply")
     editor = app.data_editor[0]

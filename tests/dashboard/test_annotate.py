@@ -108,7 +108,7 @@ def test_two_blind_labels_settle_what_a_case_asked_for(owned: Database) -> None:
     assert "settled as good" in words(other)
     (label,) = stored(owned, "label", "moods")
     assert (label["id"], label["value"], label["annotator"], label["source"]) == ("m7", "good", "Kim, Lee", "human")
-    assert "text number 7 of" not in words(named("Max")), "a settled request no longer waits"
+    assert "text number 7 of" not in words(named("Max")), "a settled request leaves the queue"
 
 
 def test_the_closest_item_comes_next_suggestions_show_and_a_skip_needs_a_reason(owned: Database) -> None:
@@ -123,7 +123,7 @@ def test_the_closest_item_comes_next_suggestions_show_and_a_skip_needs_a_reason(
     queue = [each["cells"]["item"]["t"] for each in tables(app)["Items that wait for a label"]["rows"]]
     assert queue[:3] == ["m7", "m0", "m1"]
     app.toggle[0].set_value(True).run()
-    assert "Suggested" not in words(app), "what a case asks for stays blind"
+    assert "Suggested" not in words(app), "a labelling request from a case hides the suggestion"
     from observability.investigation.labelling_board import shows_suggestion
 
     item = next(f"m{i}" for i in range(20, 40) if shows_suggestion(f"m{i}", False))
@@ -182,7 +182,9 @@ def test_a_text_that_no_model_saw_is_labelled_twice_blind_and_settles(landed: Da
     page = words(app)
     assert "**6 items** wait; 0 items settled." in page and "No label yet; items with the fewest labels come first." in page
     queue = [each["cells"]["item"]["t"] for each in tables(app)["Items that wait for a label"]["rows"]]
-    assert sorted(queue) == [f"t{i}" for i in range(6)] and queue != sorted(queue), "items are drawn, not taken in the order of names"
+    assert sorted(queue) == [f"t{i}" for i in range(6)] and queue != sorted(queue), (
+        "items are drawn at random, not in the order of their names"
+    )
     first = queue[0]
     assert f"a letter with the number {first[1:]}" in page and len(app.get("image")) == 1
     assert [each["cells"]["name"]["t"] for each in tables(app)["Inputs of the item"]["rows"]] == ["pages"]
@@ -192,7 +194,7 @@ def test_a_text_that_no_model_saw_is_labelled_twice_blind_and_settles(landed: Da
     (answer,) = stored(landed, "annotation")
     assert (answer["project"], answer["item"], answer["label"], answer["guideline"]) == ("letters", first, "keep", "v7")
     other = letters("Lee", item=first)
-    assert "Kim" not in words(other) and "Labels differ" not in words(other), "nobody sees the label of the other"
+    assert "Kim" not in words(other) and "Labels differ" not in words(other), "an annotator does not see another annotator's label"
     press(other, "annotate-class-0")
     assert f"{first}: keep; settled as keep" in words(other) and "**5 items** wait; 1 item settled." in words(other)
     assert not stored(landed, "label", "moods")
@@ -228,7 +230,7 @@ def test_a_long_queue_shows_its_first_items_and_counts_all(owned: Database, monk
     assert "**40 items** wait" in words(app) and len(tables(app)["Items that wait for a label"]["rows"]) == 5
     (box,) = [each for each in app.text_input if each.key == "annotate-person-box"]
     box.set_value("Kim").run()
-    assert "the text number 7" in words(app), "an item that is not in the queue yet is opened by its id"
+    assert "the text number 7" in words(app), "the id opens an item that is not in the queue yet"
 
 
 def test_a_landed_item_has_neighbours_by_its_own_content(owned: Database, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_the_schedule_is_set_on_the_page_and_noted_under_a_name(audited: Databas
     app = opened("audits", model="employment")
     assert "Scheduled audits" not in tables(app) and "--schedule" not in words(app)
     save = next(button for button in app.button if button.label == "Save the schedule")
-    assert save.disabled, "nothing has changed yet"
+    assert save.disabled, "the save button is disabled before a change"
     choose(app, "Robustness", "30 days")
     choose(app, "Explanations", "new version")
     next(box for box in app.text_input if box.label == "Your name").set_value("Ada")
@@ -121,7 +121,7 @@ def test_a_failure_is_read_with_its_day_and_reason(audited: Database) -> None:
     (row,) = tables(app)["Scheduled audits"]["rows"]
     assert row["cells"]["last"] == {"s": "watch", "t": f"failed {format_day(ran)}", "sub": "the model file is damaged"}
     assert (row["cells"]["next"]["t"], row["cells"]["when"]["t"]) == ("a day after the failure", "Every 45 days")
-    assert next(box for box in app.selectbox if box.label == "Robustness").value == "45 days", "a time of the settings is kept"
+    assert next(box for box in app.selectbox if box.label == "Robustness").value == "45 days", "the box keeps the period from the settings"
 
 
 def test_forms_are_offered_and_their_schedule_knows_what_was_run(audited: Database) -> None:
@@ -204,7 +204,7 @@ def test_the_changes_that_flip_a_prediction_open_its_case_with_the_changed_value
 def test_the_figure_of_an_audit_stands_below_few_words(audited: Database) -> None:
     app = opened("audits", model="employment")
     assert unfolded_words(app, before="plotly_chart") <= 60
-    assert tables(app)["Cheapest changes"]["columns"][1]["label"] == "Cost", "the newest audit has costs of its own"
+    assert tables(app)["Cheapest changes"]["columns"][1]["label"] == "Cost", "the newest audit states its own costs"
     assert "One direction: SCHL only rises. Cost of a change: DIS 3, MAR 3, MIL 4, RELP 2, SCHL 2; 1 for any other feature." in words(app)
     assert scheduled_audits.when_words("7 days") == "Every 7 days"
 
@@ -221,7 +221,7 @@ def test_an_acceptance_that_ended_or_was_given_for_an_earlier_run_says_so(audite
     past = {"window": "Chosen dates", "from": "2026-02-01T00:00", "to": "2026-02-20T00:00"}
     rows = tables(opened("audits", model="employment", **past))["Audits of this model"]["rows"]
     said = [row["cells"]["signed"]["sub"] for row in rows if (row["cells"].get("signed") or {}).get("t") == "Ada"]
-    assert said == ["until 1 Mar 2026"], "judged at the end of the window, as the audit's own expiry"
+    assert said == ["until 1 Mar 2026"], "the expiry is judged at the end of the window"
 
 
 def test_an_audit_of_another_version_is_not_expired(audited: Database) -> None:
@@ -332,9 +332,11 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     assert list(rows.index) == ["s1", "s2"] and rows["s1"].count(";") == 1 and ";" not in rows["s2"]
     # Counting subjects needs no input space, so none is computed.
     view = GuardedRequests(None, np.empty((0, 0)), np.empty(0), (), 500, frozenset({"s1", "s3", "s4"}))  # type: ignore[arg-type]
-    assert usual_subjects(view, claims) == 2, "s2 has too few requests to be one of the others"
+    assert usual_subjects(view, claims) == 2, "s2 has too few requests to count as a usual subject"
     senders = replace(base, evidence={"check": "prompt", "subjects": ["s3", "s9"], "blocked": ["s9"]})
-    assert usual_subjects(view, [senders]) == 2 and list(block_list([senders])["subject"]) == ["s9"], "s3 sends no more than others"
+    assert usual_subjects(view, [senders]) == 2 and list(block_list([senders])["subject"]) == ["s9"], (
+        "s3 does not send more requests than the others"
+    )
     senders = [{"subject": "s7", "far": 30, "n": 40, "share": 0.6}, {"subject": "s8", "far": 2, "n": 8, "share": 0.04}]
     senders += [{"subject": "s9", "far": 1, "n": 4, "share": 0.02}]
     far = replace(base, n=4000, evidence={"senders": senders})
@@ -343,4 +345,4 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     assert far_sender_words([finding_without_few(far)]) == f"{said}." and far_sender_words([base]) == ""
     bursts = [replace(base, metric="near_duplicate_share", subject=subject) for subject in ("subject=s3", "model")]
     assert block_list([*claims, *request_bursts(bursts)]).values.tolist()[2:] == [["s3", "near-identical requests"]]
-    assert request_bursts(bursts)[0].evidence["baseline"] is None, "a first week has no past to compare with"
+    assert request_bursts(bursts)[0].evidence["baseline"] is None, "the first week has no baseline"

@@ -66,5 +66,5 @@ def test_names_of_marks_at_one_height_do_not_cover_each_other() -> None:
     figure = go.Figure()
     layout.add_names(figure, ["high", "level", "lower"], [0.6, 1.0, 0.65], [0.991, 0.9909, 0.981])
     shifts = {note.text: (note.xanchor, note.yanchor) for note in figure.layout.annotations}
-    assert shifts["high"] == ("left", "bottom") and shifts["level"] == ("right", "top"), "the second stands below its mark"
+    assert shifts["high"] == ("left", "bottom") and shifts["level"] == ("right", "top"), "the second text is below its mark"
     assert [note.y for note in figure.layout.annotations] == [0.991, 0.9909, 0.981]

@@ -62,7 +62,7 @@ def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
     window = load.window(Scope("loan"), "loan")
-    assert load.findings_in_window(window) == [], "who waited would be told of an analysis that failed"
+    assert load.findings_in_window(window) == [], "the call returns before the analysis ends"
     assert load.findings_pending(window)
     GATE.set()
     assert [each.value for each in load.findings_in_window(window, wait=True)] == [10.0]
@@ -177,7 +177,7 @@ def test_a_step_of_the_explanations_leaves_findings_that_read_none(current: Worl
     assert look() == before and load.scope_record_findings(Scope()) == runs
     assert counted == [*BOTH, "price computed"]
     assert state_cache.model_stamp("price", computed=False) == stamp and state_cache.store_stamp(computed=False) == records
-    assert state_cache.model_stamp("price") != stamp, "what reads explanations is read again"
+    assert state_cache.model_stamp("price") != stamp, "views of explanations are read again"
 
 
 def test_what_people_write_down_leaves_every_finding(current: World, counted: list[str]) -> None:
@@ -185,7 +185,7 @@ def test_what_people_write_down_leaves_every_finding(current: World, counted: li
     before, read = look(), state_cache.store_stamp(computed=False)
     current.store.write_records([{"kind": "verdict", **OTHERS["verdict"]}])
     assert look() == before and counted == BOTH
-    assert state_cache.store_stamp(computed=False) != read, "what shows verdicts reads them again"
+    assert state_cache.store_stamp(computed=False) != read, "views of verdicts are read again"
 
 
 def test_a_change_that_may_concern_every_model_is_looked_at_in_all(current: World, counted: list[str]) -> None:
@@ -252,23 +252,25 @@ def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(minutes=5))
     again = load.scope_record_findings(Scope())
     assert again == first
-    assert about_records and not set(PAST) & set(about_records), "what goes on is analyzed as of now, what has ended is not"
+    assert about_records and not set(PAST) & set(about_records), "only analyzers of current state run again, not those of past records"
     about_records.clear()
     with empty.write():
         empty.note_changed_models(["loan"])
     state_cache._DISPLAYED.clear()
     load.scope_record_findings(Scope())
-    assert "serving/vendors" in about_records and not set(PAST) & set(about_records), "rows of a model concern what reads predictions"
+    assert "serving/vendors" in about_records and not set(PAST) & set(about_records), (
+        "new predictions rerun the analyzers that read predictions"
+    )
     about_records.clear()
     empty.write_records(
         [{"kind": "event", "model": "loan", "at": END - timedelta(days=89, hours=6), "what": "deploy", "text": "version 2"}]
     )
     load.scope_record_findings(Scope())
-    assert set(PAST) < set(about_records), "an event may be what came before a finding"
+    assert set(PAST) < set(about_records), "a new event reruns all analyzers, because it may explain a finding"
     about_records.clear()
     empty.write_records([{"kind": "pin", "pin": "p1", "dashboard": "d1", "at": END, "author": "Ann"}])
     load.scope_record_findings(Scope())
-    assert about_records == [], "what people write down does not"
+    assert about_records == [], "notes of people rerun no analyzer"
 
 
 def test_a_page_shows_what_the_watcher_found_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:
@@ -321,7 +323,7 @@ def test_findings_about_records_are_given_as_of_an_earlier_state_until_newer_one
     def ask(state: int) -> tuple[Any, bool]:
         return background_findings.record_findings_within(current.store, "asked", state, lambda: computed(state))
 
-    assert ask(0) == (None, True) and ask(0) == (None, True), "asked twice, computed once"
+    assert ask(0) == (None, True) and ask(0) == (None, True), "two queries cause one computation"
     finish(gates[0])
     assert ask(0) == (("of state 0",), False) and ask(1) == (("of state 0",), True)
     assert background_findings.record_findings_pending(current.store, "asked")

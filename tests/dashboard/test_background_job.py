@@ -43,8 +43,8 @@ def test_jobs_wait_in_line_and_run_in_order_one_at_a_time(slot: JobSlot) -> None
     gates = {name: threading.Event() for name in "abc"}
     assert all(slot.start(name, name, held(gate, name * 2)) for name, gate in gates.items())
     assert [slot.place(name) for name in "abcd"] == [0, 1, 2, None]
-    assert not slot.start("b", "b", lambda note: None), "it waits already"
-    assert not slot.start("d", "d", lambda note: None), "the line is full"
+    assert not slot.start("b", "b", lambda note: None), "a second start of the same job is refused while the first one waits"
+    assert not slot.start("d", "d", lambda note: None), "a start is refused if the queue is full"
     slot.leave("b")
     assert [slot.place(name) for name in "abc"] == [0, None, 1]
     gates["a"].set()
@@ -142,7 +142,7 @@ def test_a_session_is_told_why_its_run_ended_also_after_the_run_of_another(slot:
         return [each.value for each in AppTest.from_function(lab_of_another, kwargs={"choice": choice}).run(timeout=30).warning]
 
     assert len(said("own")) == 1 and "ZeroDivisionError" in said("own")[0]
-    assert said("other") == [], "it is no failure of this choice"
+    assert said("other") == [], "the failure of another choice is not shown for this choice"
     slot.start("next", "next", lambda note: "done")
     until(lambda: slot.result("next"))
     assert len(said("own")) == 1 and "ZeroDivisionError" in said("own")[0]

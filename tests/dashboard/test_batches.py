@@ -76,12 +76,12 @@ def test_a_batch_stands_with_all_that_was_logged_of_it_and_what_became_of_its_pr
     assert cells["predictions"]["go"]["parameters"]["slice"] == "batch=b59" and cells["predictions"]["go"]["page"] == "cases"
     assert before["cells"]["predictions"]["t"] == "–" and "s" not in before["cells"]["batch"]
     assert "7 batches of 1 source" in words(app).replace("**", "") and "1 source needs attention" in words(app)
-    assert "41.25" in words(app), "what the batch says of its columns"
+    assert "41.25" in words(app), "the page shows the column statistics of the batch"
 
 
 def test_the_link_behind_a_batch_finds_its_predictions(delivered: Database) -> None:
     target = tables(opened("batches"))["Batches of clinic, newest first"]["rows"][0]["cells"]["predictions"]["go"]["parameters"]
-    assert "20 predictions" in words(opened("cases", **target)), "the page Cases lists them"
+    assert "20 predictions" in words(opened("cases", **target)), "the page Cases lists the predictions of the batch"
 
 
 def test_a_batch_that_several_models_read_has_a_link_to_the_predictions_of_each(delivered: Database, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_rule_shows_what_it_took_and_of_whom(delivered: Database) -> None:
     assert women["cells"]["gap"]["t"] == "5.1 %" and men["cells"]["gap"]["t"] == "−5.1 %"
     (rule,) = tables(app)["Cleaning rules and their effect"]["rows"]
     assert rule["cells"]["status"]["s"] == "act" and rule["cells"]["rule"]["go"]["parameters"]["rule"] == "dataset:people/rule:adults"
-    assert rule["selected"] and rule["note"] is None, "the section below says it"
+    assert rule["selected"] and rule["note"] is None, "the row has no note, because the section below states the same"
 
 
 def test_dates_without_any_say_so_and_an_empty_store_says_how_to_log(delivered: Database) -> None:

@@ -119,7 +119,7 @@ def test_the_file_holds_the_figures_in_the_colours_of_the_theme_and_requests_not
     assert len(drawn) == 1 and drawn[0]["data"] and not re.search(r"#0000[0-3]\d\b", json.dumps(drawn))
     body = text.partition("</main>")[0]
     assert "<h2>Age of loans</h2>" in body and "The page “nowhere” is gone." in body and "<p>Look at *age*</p>\n<p>first.</p>" in body
-    assert not re.search(r'(src|href)="', body), "nothing is loaded from elsewhere"
+    assert not re.search(r'(src|href)="', body), "the file loads no external resources"
     assert "default-src 'none'" in text
     assert body.count("<table>") == 1 and "2 to 15 Mar 2026" in body
 
@@ -164,7 +164,7 @@ def test_a_dashboard_is_its_authors_until_it_is_shared_with_those_who_see_its_mo
     record = boards.board_record("b3", "nobody", name="Loans", scope=boards.scope_text(WHOLE))
     pin = boards.pin_record("b3", "p3", "nobody", title="Age", place=1.0, **boards.figure_fields(LOAN, "overlay"))
     stores["ann"].write_records([record, pin])
-    assert board_of(current, "Loans").author == "ann", "the name of the sign-in"
+    assert board_of(current, "Loans").author == "ann", "the author is the signed-in person"
     assert seen() == {"ann"}
     for name in ("bob", "ada"):
         with pytest.raises(NotFoundError, match="not shared with you"):
@@ -250,7 +250,7 @@ def test_analysts_send_summaries_only_to_channels_that_are_open_to_them(current:
 def test_who_saves_other_settings_does_not_become_the_sender(current: World, channels: None, monkeypatch) -> None:
     write(current, boards.board_record("b7", "ada", name="Weekly", scope=boards.scope_text(WHOLE), send="monday", hour=7, channel="board"))
     write(current, boards.board_record("b7", "bob", name="Weekly", send="monday", hour=7, channel="board"))
-    assert board_of(current, "Weekly").sent_by == "ada", "the same schedule again"
+    assert board_of(current, "Weekly").sent_by == "ada", "saving the same schedule again keeps its sender"
     app = opened("dashboards", dashboard="b7")
     app.text_input(key="board-settings-person-box").input("bob").run()
     app.text_input("board-name-b7").set_value("Week")

@@ -77,7 +77,7 @@ def test_a_row_leads_to_every_section_and_says_it_in_a_word(mine: World) -> None
     app = opened("case", id=name, model="loan")
     row = tables(app)["Sections of this case"]
     assert [each["to"] for each in row["rows"]] == list(TITLES) and row["opened"] == "inputs"
-    assert {"happened", "conclude", "take", *TITLES} == set(row["leads"]), "anchors of earlier addresses lead somewhere"
+    assert {"happened", "conclude", "take", *TITLES} == set(row["leads"]), "each anchor of earlier addresses has a section"
     assert all(f"section={each['to']}" in each["href"] and f"id={name}" in each["href"] for each in row["rows"])
     words_of = {each["to"]: each["word"] for each in row["rows"]}
     odd = sum(each["cells"]["flag"].get("s") in ("watch", "act") for each in tables(app)["Inputs, flagged ones first"]["rows"])
@@ -90,7 +90,9 @@ def test_only_the_opened_section_is_drawn(mine: World) -> None:
     for section, titles in TITLES.items():
         app = opened("case", id=name, model="loan", section=section)
         assert [each.value for each in app.header] == titles
-        assert tables(app)["Suspected sources, best first"]["rows"] and tables(app)["Main inputs"]["rows"], "the first screen stays"
+        assert tables(app)["Suspected sources, best first"]["rows"] and tables(app)["Main inputs"]["rows"], (
+            "the sections of the first screen are still there"
+        )
     app = opened("case", id=name, model="loan", section="nonsense")
     assert "A case has no section nonsense; its sections are inputs, why, edge" in words(app)
     assert [each.value for each in app.header] == TITLES["inputs"]
@@ -126,7 +128,7 @@ def test_two_cases_stand_side_by_side(mine: World) -> None:
     first, second = mine.loan.iloc[int(name[1:])], mine.loan.iloc[9]
     rows = {each["cells"]["what"]["t"]: each["cells"] for each in _beside(name, other)}
     assert rows["Prediction"]["own"]["t"] == name and rows["Prediction"]["other"]["go"]["parameters"]["id"] == other
-    assert rows["Prediction"]["other"]["go"]["parameters"]["beside"] == name, "the other case shows this one beside it"
+    assert rows["Prediction"]["other"]["go"]["parameters"]["beside"] == name, "the link opens the other case with this case beside it"
     differ = {key for key in ("size", "age", "carrier", "sex") if first[key] != second[key] and not (first[key] != first[key])}
     assert differ <= set(rows) and f"{second['score']:.2f}" in rows["Outcome"]["other"]["t"]
     foreign = {each["cells"]["what"]["t"]: each["cells"] for each in _beside(name, "p3")}
@@ -160,7 +162,7 @@ def test_a_verdict_with_an_action_is_written_and_shown_and_can_be_taken_back(min
     app.selectbox(key=f"{key}-source").set_value(None)
     next(each for each in app.button if each.label == "Save").click().run()
     (error,) = app.error
-    assert "Choose a source" in error.value and "Enter your name" in error.value, "all that is missing, at once"
+    assert "Choose a source" in error.value and "Enter your name" in error.value, "one error names all missing entries"
     app.text_area(key=f"{key}-note").input("the size <b>cannot</b> be =1+1")
     app.selectbox(key=f"{key}-source").select("input")
     app.selectbox(key=f"{key}-do").select("fix_feed")
@@ -176,7 +178,9 @@ def test_a_verdict_with_an_action_is_written_and_shown_and_can_be_taken_back(min
     for days, late in ((0, False), (1, True)):
         due = END.replace(hour=0) - timedelta(days=days)
         mine.store.write_records([{"kind": "action", "action": action.id, "author": "Ada", "due": due}])
-        assert ("Overdue" in words(opened("case", id=name, model="loan", section="said"))) is late, "an action may be done on its due date"
+        assert ("Overdue" in words(opened("case", id=name, model="loan", section="said"))) is late, (
+            "an action is not overdue on its due date"
+        )
     assert "<b>" not in "".join(each.value for each in app.markdown).replace("\\<", "")
     box = next(each for each in app.text_input if each.key == f"verdict-{verdict.id}-author-box")
     assert box.value == "Ada", "the name is remembered"
@@ -204,7 +208,7 @@ def test_several_cases_of_a_list_get_one_verdict(mine: World) -> None:
         (verdict,) = (each for each in mine.store.verdicts("loan", name) if each.fields.get("note") == "the same feed")
         assert (verdict.first.author, verdict.fields["wrong"], verdict.fields["source"]) == ("Ada", "yes", "input")
     assert len(mine.store.verdicts("loan")) == before + 2
-    assert app.multiselect(key="matching-1-cases").value == [], "the form is empty after it was saved"
+    assert app.multiselect(key="matching-1-cases").value == [], "the form is empty after saving"
     app.checkbox(key="matching-1-all").check().run()
     assert app.button(key="matching-1-save").label == f"Save {len(listed)} verdicts"
 
@@ -215,7 +219,7 @@ def test_what_cannot_be_written_stays_in_the_form(mine: World, monkeypatch: pyte
     app.text_area(key=f"{key}-note").input("precious words")
     app.radio(key=f"{key}-wrong").set_value("no")
     next(each for each in app.button if each.label == "Save").click().run()
-    assert "Choose a source" in words(app), "nothing is preselected where no source is suspected"
+    assert "Choose a source" in words(app), "no source is preselected if none is suspected"
     app.selectbox(key=f"{key}-source").select("unknown")
     next(each for each in app.button if each.label == "Save").click().run()
     assert "Enter your name to save." in words(app)
@@ -332,7 +336,7 @@ def test_a_logged_text_and_an_image_are_shown_and_nothing_is_fetched(mine: World
     record = {"kind": "prediction", "id": "texty", "model": HOSTILE, "version": "1", "at": END.isoformat(), "received_at": END.isoformat(), "score": 0.5, "features": {"plain": "v"}}  # fmt: skip
     mine.store.write_records([record | {"text": text, "photo": photo}])
     app = opened("case", id="texty", model=HOSTILE)
-    assert tables(app)["The logged text"]["text"] == text, "the words stand in an element that sets them as text"
+    assert tables(app)["The logged text"]["text"] == text, "the element sets the logged words as text, not as markup"
     assert "Words are not coloured: no model file is registered" in words(app) and "it is never fetched" in words(app)
     assert [each.proto.url for each in app.get("link_button")] == [photo] and not app.get("imgs")
     shown = "".join(each.value for each in app.markdown) + "".join(each.value for each in app.caption)

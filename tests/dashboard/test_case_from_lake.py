@@ -30,10 +30,12 @@ def test_a_removed_case_is_found_in_the_lake_and_shows_what_it_showed(tmp_path, 
         assert store.nightly(START + timedelta(days=6))["failures"] == []
         after = opened("case", id=name, model="eta")
         assert NOTE in words(after)
-        assert words(after).replace(NOTE, "").split() == words(before).split(), "sentences, tables and charts"
+        assert words(after).replace(NOTE, "").split() == words(before).split(), "sentences, tables and charts are equal"
         assert NOTE in list(case_lines(case(store, name, model="eta")))
         (tmp_path / "lake").rename(tmp_path / "away")
         for model in ("eta", None):
             with pytest.raises(NotFoundError, match="It may be in the lake, which cannot be read"):
                 case(store, name, model=model)
-        assert "It may be in the lake, which cannot be read" in words(opened("case", id=other, model="eta")), "the first is remembered"
+        assert "It may be in the lake, which cannot be read" in words(opened("case", id=other, model="eta")), (
+            "another id is opened, because the page caches the first case"
+        )

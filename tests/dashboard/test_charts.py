@@ -109,7 +109,7 @@ def test_limits_and_colours_are_those_of_the_findings() -> None:
     figure = charts_drift.drift_bars(rows)
     assert {shape.x0: shape.line.color for shape in figure.layout.shapes} == {0.3: theme.NEUTRAL, 0.1: theme.NEUTRAL}
     relaxed = charts_drift.drift_bars(rows.assign(limit=[0.5, 0.3], severity=["watch", "ok"]))
-    assert list(relaxed.data[0].marker.color) == [theme.OK, theme.WATCH], "a bar has the colour of its finding, whatever its length"
+    assert list(relaxed.data[0].marker.color) == [theme.OK, theme.WATCH], "the finding sets the colour of a bar, whatever the bar's length"
     assert {note.text for note in figure.layout.annotations} == {
         f"{formatting.STATUS_WORDS['act']} from 0.30, set by the owner",
         f"{formatting.STATUS_WORDS['watch']} from 0.10, the default",
@@ -151,7 +151,7 @@ def test_two_columns_that_moved_far_flatten_no_others() -> None:
     assert "PSI 8.05" in bar.customdata[-1][1]
     far = rows.assign(value_there=[9.5, *[None] * 19], worst_look="on the last day").astype({"value_there": float})
     notes = charts_drift.drift_bars(far).layout.annotations
-    assert "9.50" in {note.text for note in notes}, "with its days it covered a bar on a phone"
+    assert "9.50" in {note.text for note in notes}, "a note with its days covers a bar on a phone"
     assert charts_drift.RING in [trace.name for trace in charts_drift.drift_bars(far).data if trace.showlegend is not False]
     alike = charts_drift.drift_bars(rows.assign(value=[0.05 * place for place in range(20, 0, -1)]))
     assert set(alike.data[0].text) == {""} and max(alike.data[0].x) == 1.0
@@ -202,7 +202,9 @@ def test_the_interval_of_a_period_with_few_labels_does_not_flatten_the_others() 
     series.loc[:8, ["low", "high"]] += 20
     assert charts_time.metric_lines(series, name="x", unit="").layout.yaxis.range[0] > 10
     series["labelled"] = 2
-    assert charts_time.metric_lines(series, name="x", unit="").layout.yaxis.range is None, "no period has enough labels"
+    assert charts_time.metric_lines(series, name="x", unit="").layout.yaxis.range is None, (
+        "without enough labels in any period, the axis has no fixed range"
+    )
 
 
 def test_the_interval_of_one_day_does_not_flatten_a_sparkline() -> None:
@@ -231,7 +233,7 @@ def test_shares_that_are_all_zero_are_not_drawn_on_an_axis_to_100_percent() -> N
     rows = pd.DataFrame({"at": pd.date_range("2026-03-01", periods=3), "value": [0.0, 0.0, 0.0], "severity": "ok", "words": ""})
     assert charts_records.record_marks(rows, name="share", usual=0.0, share=True).layout.yaxis.range == (0, 0.05)
     assert charts_records.record_marks(rows, name="share", usual=0.0003, share=True).layout.yaxis.range == (0, 0.05), (
-        "ticks that all read 0 %"
+        "in a narrower range, all ticks would read 0 %"
     )
     assert charts_records.record_marks(rows.assign(value=0.5), name="share", share=True).layout.yaxis.range is None
 
@@ -392,4 +394,4 @@ def test_a_title_that_an_axis_has_no_room_for_takes_two_lines() -> None:
     drawn = charts_records.record_marks(frame, name="share of stuck values of surface_temperature_f", share=True)
     assert drawn.layout.yaxis.title.text == "share of stuck values of<br>surface_temperature_f"
     assert charts_records.record_marks(frame, name="share of rows changed").layout.yaxis.title.text == "share of rows changed"
-    assert drawn.data[0].cliponaxis is False, "a mark at zero is whole"
+    assert drawn.data[0].cliponaxis is False, "a mark at zero is not clipped"

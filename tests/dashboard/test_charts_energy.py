@@ -23,14 +23,16 @@ def test_bars_of_an_assumption_are_hatched_and_those_of_a_reading_are_not() -> N
     assert assumed.data[0].marker.pattern.shape == "x" and not measured.data[0].marker.pattern.shape
     assert list(assumed.data[0].y) == [1, 2, 3, 0.0021] and assumed.data[0].customdata[3] == "2.10 mWh"
     assert [line.name for line in assumed.layout.shapes if line.showlegend] == ["past"] and not measured.layout.shapes
-    assert assumed.layout.showlegend and not assumed.layout.annotations, "a bar reached through a name beside the line"
+    assert assumed.layout.showlegend and not assumed.layout.annotations, (
+        "the line is named in the legend, because a bar would cover a name beside the line"
+    )
 
 
 def test_runs_stand_by_source_with_inert_names() -> None:
     rows = pd.DataFrame({"run": ["<b>new</b>", "old"], "value": [5.0, 2.0], "source": ["measured", "assumed"]})
     figure = charts_energy.run_energy_bars(rows, name="Wh", say=WH)
     of = {trace.name: trace for trace in figure.data}
-    assert list(of["measured"].x) == [5] and list(of["assumed"].x) == [2] and list(of["measured"].y) == [1], "the newest is above"
+    assert list(of["measured"].x) == [5] and list(of["assumed"].x) == [2] and list(of["measured"].y) == [1], "the newest row is at the top"
     assert "<b>" not in "".join(figure.layout.yaxis.ticktext) + of["measured"].customdata[0]
 
 

@@ -49,7 +49,7 @@ def test_a_day_of_errors(current: World) -> None:
     assert behind(current, clicks.cases_of_period(inner, {"x": "2026-03-05"}, days, clicks.EVERY)) == ids(
         raw, on_day & (raw["carrier"] == "AA"), "l"
     )
-    assert clicks.cases_of_period(page, {"x": "2026-03-05 07:00"}, days, clicks.EVERY) is None, "an event between two days is no period"
+    assert clicks.cases_of_period(page, {"x": "2026-03-05 07:00"}, days, clicks.EVERY) is None, "a click between two days selects no period"
     assert clicks.cases_of_period(page, {"x": "no time"}, days, clicks.EVERY) is None
 
 

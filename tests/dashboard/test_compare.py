@@ -65,7 +65,9 @@ def test_changes_have_signs_and_say_which_side_is_better() -> None:
     )
     assert "48.0 % against 50.0 %, \u22122.0 points" in sentences.change_words(difference("accuracy", -0.02))
     assert sentences.change_words(difference("accuracy", -0.0003)).endswith("50.0 %, about the same")
-    assert sentences.change_words(difference("log_loss", -0.002, unit="nats")).endswith("against 0.5, \u22120.4 %"), "it was −0 %"
+    assert sentences.change_words(difference("log_loss", -0.002, unit="nats")).endswith("against 0.5, \u22120.4 %"), (
+        "a small change must not read −0 %"
+    )
     assert better_side(difference("accuracy", 0.05)) == "better on side A" and better_side(difference("mae", 0.05)) == "better on side B"
     assert (
         better_side(difference("latency_p95", -1.0, section="latency")) == "better on side A"
@@ -125,7 +127,7 @@ def test_the_page_compares_this_window_with_the_one_before(current: World) -> No
 def test_the_page_finds_the_planted_drift_and_shows_the_chosen_column(current: World) -> None:
     app = opened("compare", **{**SECOND, "model": "price", "feature": "age"})
     verdict = next(each for each in app.markdown if "A and B differ significantly in" in each.value)
-    assert "age" not in verdict.value and "`age`" in verdict.help, "the claim is short; which metrics differ is behind it"
+    assert "age" not in verdict.value and "`age`" in verdict.help, "the claim is short, and the help text names the metrics that differ"
     assert "age: PSI" in said(app)
     assert "Missing values, not drawn" in said(app)
     assert "which is not among the compared columns" in said(opened("compare", **{**SECOND, "feature": "nope"}))

@@ -73,19 +73,21 @@ def test_controllers_are_no_models_of_the_fleet(steering: Database, tmp_path: Pa
     assert "**1 model** and 1 controller" in words(home)
     assert [row["cells"]["model"]["t"] for row in tables(home)["Models, most severe first"]["rows"]] == ["loan", "Pipeline"]
     tasks = tables(home)["Incidents, most urgent first"]["rows"]
-    assert [row["cells"]["model"]["sub"] for row in tasks if row["cells"]["model"]["t"] == OWN_CONTROLLER] == ["controller"], "in trouble"
+    assert [row["cells"]["model"]["sub"] for row in tasks if row["cells"]["model"]["t"] == OWN_CONTROLLER] == ["controller"], (
+        "the controller that needs action is listed"
+    )
     assert list(home.selectbox(key="model").options) == ["loan", "route-cache"]
     asked = opened("controllers", model=OWN_CONTROLLER)
     assert asked.selectbox(key="model").value == OWN_CONTROLLER
-    assert "Models" not in tables(opened("performance")), "the only model need not be chosen"
+    assert "Models" not in tables(opened("performance")), "the page needs no choice if there is only one model"
     week = week_snapshot(steering, Week.before_now(END.replace(tzinfo=UTC)), frozen_at=END.replace(tzinfo=UTC))
     assert [part["model"] for part in week["models"]] == ["loan"]
-    assert list(check.check(steering, now=END.replace(tzinfo=UTC)).windows) == ["loan"], "`check` listed them"
+    assert list(check.check(steering, now=END.replace(tzinfo=UTC)).windows) == ["loan"], "`check` must not list controllers as models"
     status = steering.status()
     assert [[part["model"] for part in status[name]] for name in ("models", "controllers")] == [
         ["loan"],
         [OWN_CONTROLLER, "route-cache"],
-    ], "`status` too"
+    ], "`status` lists controllers apart from models"
 
 
 def test_the_page_says_how_to_log(empty: Database) -> None:
@@ -162,7 +164,7 @@ def test_one_group_of_outcomes_is_said_and_not_drawn(decided: ControllerDecision
 def test_charts_draw_what_their_tables_say(decided: ControllerDecisions) -> None:
     days = regret_by_day(decided)
     assert list(regret_line(days).data[-1].y) == list(days["value"])
-    assert regret_line(days).layout.yaxis.tickformat == PERCENT, "whole per cents would repeat one label where costs differ by less"
+    assert regret_line(days).layout.yaxis.tickformat == PERCENT, "whole per cents would repeat one tick label"
     rows = outcome_quantiles(decided)
     figure = quantile_lines(rows, "ms")
     assert [trace.name for trace in figure.data] == ["model", "heuristic"] and len(figure.data[0].y) == 5

@@ -135,7 +135,7 @@ def test_the_pictures_hold_the_figures_of_the_audit(audit: AuditedData) -> None:
     of = audit.content["effects"]["conflicting labels"]
     row = effects.set_index("name").loc["Conflicting labels"]
     assert row["value"] == of["after"] - of["before"] and (row["low"], row["high"]) == (of["low"], of["high"])
-    assert "Near-duplicates" not in set(effects["name"]), "what drops no row has no effect"
+    assert "Near-duplicates" not in set(effects["name"]), "a rule that drops no row has no effect"
 
 
 def test_a_link_of_a_finding_opens_the_audit_beside_rules_that_ran(audited: Database, tmp_path: Path) -> None:

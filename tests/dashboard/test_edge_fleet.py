@@ -45,7 +45,7 @@ def test_the_newest_version_is_the_one_that_began_last_though_the_week_begins_wi
     (ring,) = [row["cells"] for row in tables(app)["Rings of version 10"]["rows"]]
     assert (ring["ring"]["t"], ring["new"]["t"], ring["old"]["t"]) == ("ring 0", "12", "36")
     assert "48 devices" in words(app)
-    assert "replaced two weeks ago" not in words(app), "too early to tell which devices are late"
+    assert "replaced two weeks ago" not in words(app), "the version is too young to call devices late"
 
 
 def test_the_share_of_devices_on_an_old_version_is_a_figure_of_the_page(
@@ -76,7 +76,7 @@ def test_a_ring_that_cannot_be_told_yet_says_how_many_more_devices_it_needs() ->
     before = rate_difference_interval(3 * (times - 1 / 15), 15 * (times - 1 / 15), 3, 60)
     assert gap.low is not None and before.low is not None and before.low <= 0.05 < gap.low
     assert devices_to_decide((0, 2000), (0, 2000), 0.05) == 0
-    assert devices_to_decide((2, 20), (3, 60), 0.05) is None, "a difference at the criterion"
+    assert devices_to_decide((2, 20), (3, 60), 0.05) is None, "no number of devices decides a difference equal to the criterion"
     assert ring((3, 4), (3, 60)).reason == "4 devices; it needs about 6 more."
     assert ring((3, 15), (3, 3)).reason == "3 devices on earlier versions; it needs about 7 more."
 

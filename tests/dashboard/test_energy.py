@@ -22,5 +22,5 @@ def test_the_same_sentence_of_one_version_is_said_once() -> None:
     with mock.patch.object(energy.st, "markdown") as said:
         energy.energy_sentences([*found, finding("idle_share", "Idle.")])
     lines = [call.args[0] for call in said.call_args_list]
-    assert ["Energy of serving is unknown" in line for line in lines] == [True, True], "an unknown idle share is told by the findings"
+    assert ["Energy of serving is unknown" in line for line in lines] == [True, True], "only the findings list the idle share"
     assert "version 1" in lines[0] and "version 2" in lines[1]

@@ -23,5 +23,5 @@ def test_the_figure_has_a_line_for_each_form_with_both_errors_and_the_table_the_
     figure = batch_energy_lines(twin)
     assert [trace.name for trace in figure.data] == ["as served", "network int8"]
     first = figure.data[0]
-    assert list(first.y) == [0.32, 0.04] and first.line.dash == "dash", "assumed joules are drawn as what they are"
+    assert list(first.y) == [0.32, 0.04] and first.line.dash == "dash", "assumed joules are dashed"
     assert first.error_y.array[0] == twin["high"][0] - twin["value"][0] and len(twin) == 3

@@ -63,7 +63,7 @@ def test_an_estimate_that_extrapolates_offers_a_worksheet_of_a_random_sample(cur
     monkeypatch.setattr(estimated_performance.frame, "download_button", lambda name, data, label, key: drawn.append((name, data(), label)))
     base = Finding("serving/estimated_performance", "loan", "1", "model", "accuracy", 0.9, 5, "unknown", "", START, END, "reference")
     estimated_performance.label_sample_button(here("loan"), base)
-    assert drawn == [], "an estimate that holds needs no labels"
+    assert drawn == [], "no worksheet is offered if no labels are needed"
     estimated_performance.label_sample_button(here("loan"), replace(base, evidence={"labels_needed": 118}))
     ((name, data, label),) = drawn
     assert name.startswith("to-label-loan-") and label == "Worksheet: random sample of 120 predictions to label"

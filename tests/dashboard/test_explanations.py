@@ -154,7 +154,7 @@ def test_a_class_is_explained_by_the_predictions_that_were_decided_as_it(view: E
     assert "for the decided class of each" in explanation_provenance(whole)[0]
     own = view_of_class(whole, 1, "positive")
     held = rows[rows["class"] == 1]
-    assert own.now.n == len(held) < whole.now.n and own.before is None, "the reference here explains another class"
+    assert own.now.n == len(held) < whole.now.n and own.before is None, "the reference explains another class, so there is no baseline"
     wanted = held[[f"attribution.{name}" for name in NAMES]].abs().mean()
     assert importance_frame(own).set_index("feature")["mean"][list(NAMES)].to_numpy() == pytest.approx(wanted.to_numpy())
     assert f"{len(held)} explained predictions decided positive" in explanation_provenance(own)[0]

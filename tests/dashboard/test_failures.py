@@ -56,7 +56,9 @@ def test_home_has_a_row_for_a_model_that_cannot_be_computed(current: World, monk
     assert (found["price"].severity, found["price"].failure) == ("unknown", "RuntimeError")
     row = fleet.fleet_table_row(found["price"], Scope())
     assert "Cannot be computed (RuntimeError)" in str(row)
-    assert {cell["t"] for name, cell in row["cells"].items() if name not in ("model", "status")} == {DASH}, "no count of 0 that nobody made"
+    assert {cell["t"] for name, cell in row["cells"].items() if name not in ("model", "status")} == {DASH}, (
+        "unmeasured counts are dashes, not 0"
+    )
     assert large_fleet.with_traffic(Scope(), found["price"]) == found["price"]
 
 

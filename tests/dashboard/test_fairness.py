@@ -58,7 +58,7 @@ def test_an_axis_of_small_shares_is_about_them() -> None:
     low, _ = charts_fairness.group_dots(
         pd.DataFrame(small, columns=columns).assign(low=0.0), name="dropped", unit="share"
     ).layout.xaxis.range
-    assert -0.005 < low < 0, "a mark at zero is whole, and hardly a share below it is drawn"
+    assert -0.005 < low < 0, "the axis begins slightly below zero, so that a mark at zero is not clipped"
 
 
 def test_ratios_are_against_the_largest_group_with_koopmans_interval_on_the_band() -> None:

@@ -35,12 +35,14 @@ def test_the_star_makes_a_model_a_favourite_and_the_browser_is_told_to_keep_it(c
     drawn = []
     monkeypatch.setattr(palette, "page_component", lambda _name: lambda **given: drawn.append(given["data"]))
     app = opened("changes", model="price", **WHOLE)
-    assert drawn[-1]["cookies"] == {}, "nothing changed, so that the cookie stays as it is"
+    assert drawn[-1]["cookies"] == {}, "without a change no cookie is written"
     app.button(key="favourite").click().run()
     assert drawn[-1]["cookies"] == {favourites.COOKIE: ["price"]}
     assert app.button(key="favourite").label == "Remove from favourites"
     next(each for each in app.selectbox if each.label == "Model").select("loan").run()
-    assert next(each for each in app.selectbox if each.label == "Model").options[0] == "price", "before the one viewed last"
+    assert next(each for each in app.selectbox if each.label == "Model").options[0] == "price", (
+        "a favourite comes before the model viewed last"
+    )
     models = [(item["t"], item["hint"]) for item in drawn[-1]["items"] if item["kind"] == "Models"]
     assert models[0] == ("price", "★ favourite") and app.button(key="favourite").label == "Add to favourites"
 

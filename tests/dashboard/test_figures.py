@@ -114,7 +114,9 @@ def test_the_analyzed_version_is_the_one_that_serves_and_no_challenger_that_was_
     version, own = distributions.analyzed_version(both, window("loan"), None)
     assert version is not None and version.name == own.version == first.name
     assert distributions.analyzed_version(both, window("loan"), "9")[0] == later
-    assert distributions.analyzed_version(both, window("loan", environment="validation"), None)[0] == later, "nothing answered there"
+    assert distributions.analyzed_version(both, window("loan", environment="validation"), None)[0] == later, (
+        "no version answered in this environment"
+    )
 
 
 def test_steps_of_a_number_count_each_value_once(current: World) -> None:
@@ -192,7 +194,7 @@ def test_the_fleet_knows_who_needs_a_person(current: World) -> None:
     row = fleet.fleet_table_row(by_name["price"], scope)
     assert row["cells"]["model"]["go"] == {"page": "model", "parameters": {"model": "price", "window": "Last 28 days"}}
     assert row["cells"]["status"]["s"] == "act" and row["cells"]["outcome"]["mark"] is None
-    assert row["note"] is None, "its incidents have a table of their own"
+    assert row["note"] is None, "incidents have their own table, so the row has no note"
 
 
 def test_windows_of_the_scope(current: World) -> None:

@@ -40,7 +40,9 @@ def test_everything_follows_the_first_page_model_by_model_until_something_change
     findings_ahead.keep_findings_known(holder)
     first, everything = [("7d", "loan"), ("7d", "price")], [("all", "loan"), ("all", "price")]
     assert done == [*first, everything[0], *first, *everything]
-    assert [pause >= LOOK_EVERY for pause in holder.stopping.pauses] == [False] * 6 + [True, True], "it rests where all is known"
+    assert [pause >= LOOK_EVERY for pause in holder.stopping.pauses] == [False] * 6 + [True, True], (
+        "the thread pauses if all findings are known"
+    )
 
 
 def test_what_was_computed_ahead_is_not_computed_again(current: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def some(**numbers: int) -> list[Finding]:
 def test_what_cannot_be_judged_folds_beside_what_needs_action(numbers: dict[str, int], listed: int) -> None:
     found = some(**numbers)
     assert len(findings_to_act_on(found, ())) == listed
-    assert findings_to_act_on(found, ("unknown",)) == found, "what the reader asks for is not folded"
+    assert findings_to_act_on(found, ("unknown",)) == found, "findings of the selected severity are not folded"
     assert found[-1] in findings_to_act_on(found, (), kept=found[-1])
 
 
@@ -95,6 +95,6 @@ def test_what_a_page_has_shown_already_is_folded_at_its_foot(shown: int, monkeyp
     folded = [each.label for each in app.expander]
     assert folded == ([f"{shown} finding{'s' if shown > 1 else ''} shown above, with value and limit"] if shown else [])
     open_tables = [caption for caption in tables(app) if "shown above" not in caption]
-    assert sum(len(tables(app)[caption]["rows"]) for caption in tables(app)) == 2, "each is in one table"
+    assert sum(len(tables(app)[caption]["rows"]) for caption in tables(app)) == 2, "each finding is in exactly one table"
     assert not any("nothing needs attention" in each.value for each in app.markdown)
     assert len(open_tables) == 1

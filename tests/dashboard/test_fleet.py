@@ -138,7 +138,9 @@ def test_a_model_that_was_never_registered_is_unknown_with_the_reason(current: W
 def test_the_change_against_the_previous_period_is_in_the_unit_of_the_value() -> None:
     told = [fleet.change_words(260.0, 290.0), fleet.change_words(0.745, 0.713, "share"), fleet.change_words(5.0, 5.0)]
     assert told == ["−10 % from 290", "+3.2 points from 71.3 %", "±0 % from 5.00"]
-    assert [fleet.visible_change(each) for each in (*told, None)] == ["−10 %", "+3.2 points", None, None], "no change is no news"
+    assert [fleet.visible_change(each) for each in (*told, None)] == ["−10 %", "+3.2 points", None, None], (
+        "an unchanged value shows no change"
+    )
     assert [fleet.change_words(value, before) for value, before in ((None, 1.0), (1.0, None), (1.0, 0.0))] == [None] * 3
 
 
@@ -163,7 +165,9 @@ def test_an_incident_is_one_line_on_the_first_page() -> None:
     row = incidents.inbox_row(of_one("late", "Accuracy fell; by much."), ("late", "delay"), Scope())
     assert row["cells"]["what"]["title"].startswith("Accuracy fell; by much.") and row["cells"]["model"]["t"] == "late and delay"
     nulls = incidents.inbox_row(of_one("late", next(iter(sentences))), ("late",), Scope())["cells"]["what"]
-    assert nulls["t"] == "`rain` is null in 14.4 %" and "1,819 predictions" in nulls["title"], "the tooltip says of how many"
+    assert nulls["t"] == "`rain` is null in 14.4 %" and "1,819 predictions" in nulls["title"], (
+        "the tooltip states the number of predictions"
+    )
 
 
 def test_each_incident_is_told_once_on_the_first_page(current: World) -> None:

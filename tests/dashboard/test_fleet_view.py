@@ -44,7 +44,7 @@ def of_one(model: str, because: str) -> Incident:
 
 def test_the_address_names_columns_and_a_group() -> None:
     view = fleet_view_of({"column": ["drift", "nonsense", "latency"], "group": ["owner"]})
-    assert view == FleetView(("latency", "drift"), "owner"), "in the order of the table; what is unknown is left out"
+    assert view == FleetView(("latency", "drift"), "owner"), "columns keep the order of the table, and unknown columns are left out"
     assert [each["key"] for each in view.shown_columns()] == ["model", "status", "latency", "drift"]
     assert FleetView().shown_columns() == list(fleet.COLUMNS)
     assert fleet_view_of({"group": ["planet"]}) == FleetView()

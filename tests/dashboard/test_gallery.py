@@ -121,7 +121,7 @@ def test_of_many_columns_a_bounded_number_is_drawn(figures: dict[tuple[str, str]
     heat = figures["Column by day", gallery.MANY].figure
     assert len(heat.data[0].z) == len(heat.layout.yaxis.ticktext) == drift.MAX_CELLS
     assert len(heat.data[1].x) == drift.MAX_CELLS, "one square for each cell with a value"
-    assert bars.data[0].x.max() == gallery.state_values(gallery.MANY).max(), "the largest are drawn"
+    assert bars.data[0].x.max() == gallery.state_values(gallery.MANY).max(), "the largest values are drawn"
 
 
 def labels(drawn: GalleryFigure) -> list[str]:
@@ -180,7 +180,7 @@ def test_an_interval_is_drawn_where_it_is_known_only() -> None:
     figure = gallery.FIGURES["Metric over time"]("missing values")
     known = gallery.state_frame("missing values").dropna(subset=["value"])
     band, strokes = (trace for trace in figure.data if trace.name == "95 % interval")
-    assert band.fill == "toself" and sorted(set(band.x)) == list(known["period"].iloc[1:3]), "two days that follow each other"
+    assert band.fill == "toself" and sorted(set(band.x)) == list(known["period"].iloc[1:3]), "the band covers two consecutive days"
     assert [each for each in strokes.x if each is not None] == [known["period"].iloc[place] for place in (0, 0, 3, 3)]
 
 
@@ -190,7 +190,7 @@ def test_the_axis_of_one_period_shows_days() -> None:
     assert gallery.FIGURES["Metric over time"]("empty").layout.xaxis.showticklabels is False
     for name in ("Column by day", "Devices by day"):
         left, right = gallery.FIGURES[name]("one point").data[0].x
-        assert right - left == pd.Timedelta(days=1), "a cell without a width is not seen"
+        assert right - left == pd.Timedelta(days=1), "a cell must have a width to be visible"
     day = pd.Timedelta(days=1) / pd.Timedelta(milliseconds=1)
     bars = [trace.width for name in ("Consumption", "Who steered") for trace in gallery.FIGURES[name]("one point").data]
     assert bars and set(bars) == {day}, "plotly draws a single bar as a hairline"
@@ -223,7 +223,7 @@ def test_the_gallery_page_draws_every_state_of_the_chosen_figure(empty: Database
         app = box.set_value("Ranked drift").run()
         shown = [each.value for each in app.subheader]
         wanted = [state.capitalize() for state in gallery.figure_states("Ranked drift")]
-        assert not app.exception and sorted(shown) == sorted(wanted), "in two columns"
+        assert not app.exception and sorted(shown) == sorted(wanted), "the page shows all wanted figures in two columns"
         assert len(app.get("plotly_chart")) == len(shown)
     finally:
         forget_pages()

@@ -83,7 +83,9 @@ def test_an_incident_is_told_on_one_page(current: World) -> None:
     sources = found["Suspected source and what follows from it"]["rows"]
     assert sources[0]["cells"]["stage"]["sub"] == "suspected source"
     (related,) = [int(each.label.split()[0]) for each in app.expander if "related finding" in each.label]
-    assert sum(int(row["cells"]["n"]["t"]) for row in sources) == 1 + related >= 1 + len(incident.collateral), "each is counted once"
+    assert sum(int(row["cells"]["n"]["t"]) for row in sources) == 1 + related >= 1 + len(incident.collateral), (
+        "each related finding is counted once"
+    )
     cases = found[next(caption for caption in found if caption.startswith("Example predictions"))]["rows"]
     assert cases and cases[0]["cells"]["case"]["go"]["page"] == "case"
     assert len(app.get("plotly_chart")) == 1
@@ -127,15 +129,15 @@ def test_who_signed_in_comments_under_that_name_and_a_viewer_cannot(own: World, 
 def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     incident = worst()
     app = page_of(incident)
-    assert "Enter your name to assign." in words(app), "what a name is for is said before it is given"
+    assert "Enter your name to assign." in words(app), "the form states the use of the name before the name is entered"
     app.text_input(key="incident-assign-0-person-box").input("Ann").run()
     app.text_input(key="incident-assign-0-to").input("Bob").run()
     app.button(key="incident-assign-0-save").click().run()
-    assert "assigned to Bob" in words(app), "the name alone was the same before and after, where the owner of the model takes it"
+    assert "assigned to Bob" in words(app), "the page must state the assignment, because the name alone may also be the model owner's"
     app.text_area(key="incident-comment-0").input("The <b>depot</b> changed its scanner")
     app.button(key="incident-comment-save-0").click().run()
     assert "The <b>depot</b> changed its scanner" in words(app)
-    assert app.button(key="incident-resolve-1-save").disabled, "a resolution needs a reason"
+    assert app.button(key="incident-resolve-1-save").disabled, "the resolve button is disabled until a reason is chosen"
     app.button_group(key="incident-resolve-1-reason").set_value("expected_change").run()
     app.button(key="incident-resolve-1-save").click().run()
     (alert,) = [each for each in alert_log.alerts_by_incident(own.store, END).values() if each.incident == incident.id]
@@ -144,7 +146,7 @@ def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     assert said == [("Ann", "opened"), ("Ann", "assigned"), ("Ann", "note"), ("Ann", "resolved")]
     later = opened("incident", id=incident.id, **WHOLE)
     assert "Resolved: expected change" in words(later)
-    assert "Opened" not in words(later), "Ann assigned it; the alert was opened for that"
+    assert "Opened" not in words(later), "an alert that an assignment opened does not show the entry `Opened`"
     home = opened("health", **WHOLE)
     (row,) = [row for row in tables(home)["Incidents that are snoozed or resolved"]["rows"] if row["cells"]["act"]["act"] == incident.id]
     assert (row["cells"]["owner"]["t"], row["cells"]["state"]["t"]) == ("Bob", "Resolved: expected change")
@@ -196,13 +198,15 @@ def test_every_kind_of_fault_has_steps() -> None:
     slow = finding("run:r1/rank:2", "training/runs", "straggler_score")
     assert "Open the run" in general_steps(incident_of(slow, source="system"))[0]
     suspects = finding("dataset:loan 1 reference", "data/cleaning", "audited_suspects")
-    assert "the audit found" in general_steps(incident_of(suspects))[0], "it asked for the feed of a dataset"
-    assert not is_about_predictions(incident_of(slow)), "a slow rank affects no prediction, and costs no errors"
+    assert "the audit found" in general_steps(incident_of(suspects))[0], "the step must name the audit, not a feed"
+    assert not is_about_predictions(incident_of(slow)), "a slow rank affects no prediction"
     assert is_about_predictions(incident_of(finding()))
     assert "`age`" in general_steps(incident_of(finding()))[0]
     assert "acceptable" in general_steps(incident_of(finding(), standing=True))[0]
     compare, _, change = general_steps(incident_of(finding(), source="model"), "regression")
-    assert "if there is one" in compare and change == "Roll back or retrain.", "a first version has no other, a regression no threshold"
+    assert "if there is one" in compare and change == "Roll back or retrain.", (
+        "the steps must not assume another version or, for a regression, a threshold"
+    )
     assert "change the threshold" in general_steps(incident_of(finding(), source="model"), "binary")[2]
 
 
@@ -227,7 +231,7 @@ def test_days_and_band_of_a_finding_are_read_from_its_evidence() -> None:
     assert incident_page.finding_days(measured)[["low", "high"]].to_numpy().tolist() == [[0.7, 0.9]]
     assert comparison_band(measured.analyzer, measured.evidence) == (0.78, 0.82, "95 % interval of the baseline")
     money = finding("model", "operations/cost", "cost_per_thousand", evidence={"by_day": [["2026-03-02", 100.0, 4.0]]})
-    assert incident_page.finding_days(money).empty, "rows and amounts are not the metric"
+    assert incident_page.finding_days(money).empty, "the days hold rows and amounts, which are not values of the metric"
     assert incident_page.drawn_finding(incident_of(money, measured)) is measured
 
 
@@ -265,7 +269,7 @@ def test_an_incident_is_folded_while_it_is_snoozed(current: World) -> None:
     for now, folded in ((END - timedelta(days=1), ["i1"]), (END, [])):
         alerts = alerts_from_records([opening, snooze], now)
         listed, settled = open_tasks.incident_inbox_rows(counted_incidents([incident, other]), Scope(), alerts, now)
-        assert [row["cells"]["act"]["act"] for row in settled] == folded, "the alert of the same claim, whatever its onset"
+        assert [row["cells"]["act"]["act"] for row in settled] == folded, "an alert of the same claim applies even if the onset differs"
         assert len(listed) + len(settled) == 2
     assert incident_actions.incident_state_words(alerts_from_records([opening, snooze], START)["i0"]) == "Snoozed until 16 Mar 2026"
     assert incident_actions.incident_state_words(None) == "Open"
@@ -283,7 +287,7 @@ def test_an_incident_that_somebody_took_stays_in_sight_with_the_name_behind_what
     alerts = alerts_from_records([opening, said, said | {"says": "note", "author": "Eve"}], START)
     found = [warning, taken, *open_ones]
     rows = open_tasks.first_inbox_rows(open_tasks.incident_inbox_rows(counted_incidents(found), Scope(), alerts, START)[0])
-    assert len(rows) == open_tasks.MAX_TASKS + 1, "the last open one and the warning are behind `show all`"
+    assert len(rows) == open_tasks.MAX_TASKS + 1, "`show all` hides the last open incident and the warning"
     cells = rows[-1]["cells"]
     assert (cells["act"]["act"], cells["state"]["t"], cells["severity"]["t"]) == ("t", "Acknowledged by Ann", "Critical")
     assert [incident.id for incident in most_urgent_first(found)][-2:] == ["t", "w"]

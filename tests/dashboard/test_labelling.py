@@ -135,7 +135,9 @@ def test_each_person_stands_with_figures_of_a_count_by_hand_and_who_is_below_com
     assert {each["cells"]["status"]["s"] for each in others} <= {"ok", "unknown"} and len(others) == 6
     page = words(app)
     alpha = krippendorff_by_pairs(inside(rows))
-    assert f"Krippendorff's alpha {alpha:.2f} on" in page and f"alpha {formatting.format_value(alpha, '')} (" not in page, "said once"
+    assert f"Krippendorff's alpha {alpha:.2f} on" in page and f"alpha {formatting.format_value(alpha, '')} (" not in page, (
+        "the page states alpha once"
+    )
     assert f"**{len(inside(rows)):,} labels** by 6 annotators in moods" in page and "Annotator ann-2 of moods is right on" in page
     assert cells["annotator"]["go"]["parameters"]["annotator"] == "ann-2"
 

@@ -52,7 +52,7 @@ def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
     assert f"About {coming} more labels are expected" in said
     assert f"by {(last + 2 * DAY):%-d %b %Y}" in said and "estimated" in said
     few = labels.label_completion_sentence(days.drop(index=days.index[-7]), here)
-    assert "for the 6 days that can be compared" in few and "for this window" in said, "a day without a usual share is not counted"
+    assert "for the 6 days that can be compared" in few and "for this window" in said, "days without a usual share are not counted"
 
 
 def test_of_labels_that_are_no_outcomes_nothing_is_told_as_expected() -> None:
@@ -83,7 +83,7 @@ def test_days_of_long_ago_that_had_more_labels_promise_none() -> None:
     days = labels.label_maturity_by_day(of, whole)
     assert (days["final"] * days["served"]).sum() - days["labelled"].sum() == pytest.approx(700 + 300)
     assert of.days_until_complete() == 3 and max(of.final_ages()) == 35
-    assert of.complete(end) == end + 2 * DAY, "as the finding says it, not 150 days later"
+    assert of.complete(end) == end + 2 * DAY, "labels are complete at the date of the finding, not 150 days later"
 
 
 @pytest.mark.parametrize("later", [0, 400])
@@ -127,7 +127,7 @@ def test_who_labels_is_drawn_beside_the_others_with_the_figures_of_the_findings(
     assert people["severity"].isna().sum() == 3 and (people["value"] - people["others"]).is_monotonic_increasing
     others, fine, act = charts_labels.annotator_dots(people).data
     assert sorted(others.x) == sorted(people["others"]) and list(act.x) == [first["value"]] and len(fine.x) == 3
-    assert list(act.y) == [3], "the farthest below stands at the top"
+    assert list(act.y) == [3], "the largest shortfall is at the top"
     calm = labels.annotator_agreement_frame(said(labelled(a_day=16)))
     assert len(calm) == 4 and calm["severity"].isna().all() and len(charts_labels.annotator_dots(calm).data) == 2
     assert labels.annotator_agreement_frame(said(labelled(people="ab"))).empty

@@ -55,7 +55,7 @@ def test_the_search_reads_the_claims_of_incidents_of_all_models() -> None:
     incident: Any = SimpleNamespace(sentence="The input `amount` drifted.", shown_severity="act")
     fleet = [*FLEET[:-1], replace(FLEET[-1], incidents=(incident,))]
     found = listed_page(fleet, FleetFilter(find="Amount drifted"))
-    assert [each.model.name for _, each in found.rows] == ["Model 079"], "which stands on the last page of all"
+    assert [each.model.name for _, each in found.rows] == ["Model 079"], "a search finds a model of the last page"
     assert listed_page(fleet, FleetFilter(find="drifted", status="Critical")).models == 1
 
 
@@ -71,7 +71,9 @@ def test_groups_are_of_all_models_and_their_pages_hold_every_row() -> None:
     pages = [listed_page(FLEET, FleetFilter(page=number), "tag").rows for number in range(1, whole.pages + 1)]
     rows = [(group, each.model.name) for page in pages for group, each in page]
     assert whole.models == 80 and whole.pages == len(pages) == 7, "a model with two tags has two rows"
-    assert [group for group, _ in whole.rows] == ["eu (80)"] * A_PAGE, "the number of all models of the group, not of those on the page"
+    assert [group for group, _ in whole.rows] == ["eu (80)"] * A_PAGE, (
+        "the group states the number of all its models, not only of those on the page"
+    )
     assert len(rows) == len(set(rows)) == 160
     assert Counter(group for group, _ in rows) == {"eu (80)": 80, "t0 (27)": 27, "t1 (27)": 27, "t2 (26)": 26}
     assert [name for group, name in rows if group == "eu (80)"] == [each.model.name for each in FLEET]

@@ -111,7 +111,9 @@ def test_a_case_leads_to_those_who_labelled_it_and_not_to_others_of_the_project(
     of_case = drawn(thing="prediction:loan/p1")
     assert [name for name in of_case if name.startswith(("annotator", "labelling project"))] == ["annotator bob"]
     assert of_case["annotator bob"]["link"]["t"] == "labelled prediction p1"
-    assert {"annotator ann", "annotator bob", "labelling project loan"} <= set(drawn(thing="prediction:loan/p2")), "nobody labelled it"
+    assert {"annotator ann", "annotator bob", "labelling project loan"} <= set(drawn(thing="prediction:loan/p2")), (
+        "the graph of an unlabelled prediction shows all annotators"
+    )
 
 
 def test_predictions_that_name_a_batch_of_two_sources_are_counted_apart(logged: Database, tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_the_picture_draws_each_thing_under_its_neighbour_and_counts_the_rest() 
     rows = drawn_rows(view, {})
     assert left_out_words(view) == " Not drawn: 4 cleaning rules."
     assert list(rows["distance"]) == [-1] * 7 + [0, 1] and list(rows["hidden"]) == [4, *[0] * 8]
-    assert set(rows["above"].dropna()) == {7.0}, "all are linked to the centre, which stands in row 7"
+    assert set(rows["above"].dropna()) == {7.0}, "all rows are linked to the centre in row 7"
     figure = lineage_tree(rows, pd.DataFrame(columns=["from", "to"]))
     marks = figure.data[-1]
     assert list(marks.x) == [1] * 7 + [0, 1] and list(marks.y) == list(range(9))

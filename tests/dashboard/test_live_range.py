@@ -52,10 +52,10 @@ def test_pages_say_live_and_the_newest_record_to_the_second(current: World) -> N
 
 def test_an_hour_without_records_says_so_and_when_the_last_one_was(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=90))
-    assert load.newest_live_record(LIVE) == load.newest_record("loan"), "only its hour is known without a query of rows"
+    assert load.newest_live_record(LIVE) == load.newest_record("loan"), "without a query of rows only the hour is known"
     app = opened("performance", model="loan", window="Live")
     assert "Newest record 15 Mar 2026 23:00 UTC" in (live_text(app) or "")
-    assert "Newest record" not in words(app), "it is said once"
+    assert "Newest record" not in words(app), "the time of the newest record is not stated twice"
 
 
 def test_the_overview_of_an_hour_without_records_says_so_once(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,10 +105,10 @@ def test_the_page_runs_again_where_rows_of_its_model_came_or_the_window_moved(
     for scope in (one, fleet):
         assert looks_again(scope) and not looks_again(scope)
     land(own, [RECORD | {"id": "c", "at": at, "model": "other"}], tmp_path)
-    assert looks_again(fleet) and not looks_again(one), "rows of another model leave a page of one model as it is"
+    assert looks_again(fleet) and not looks_again(one), "rows of another model do not refresh a page of one model"
     land(own, [RECORD | {"id": "d", "at": at}], tmp_path)
     assert looks_again(one) and not looks_again(one)
     own.write_records([{"kind": "verdict", **OTHERS["verdict"]}])
-    assert looks_again(one) and not looks_again(one), "what another person wrote down is shown"
+    assert looks_again(one) and not looks_again(one), "a record by another person refreshes the page once"
     clock += timedelta(minutes=5)
     assert looks_again(one)

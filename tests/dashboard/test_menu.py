@@ -50,4 +50,4 @@ def test_links_keep_the_scope_that_belongs_to_them(current: World, monkeypatch: 
     assert tabs[0]["go"] == {"page": "model", "parameters": {"model": "loan", "window": "Last 28 days", "slice": "sex=F"}}
     drawn.clear()
     opened("lab")
-    assert set(drawn) == {"menu"}, "a part of one page has no tabs"
+    assert set(drawn) == {"menu"}, "a section with one page has no tabs"

@@ -100,7 +100,9 @@ def week(current: World, monkeypatch: pytest.MonkeyPatch) -> Week11:
         load.findings_in_window(load.window(Scope(name, start=WEEK.start, end=WEEK.end), name), wait=True)
     found = Week11(current, report)
     total = incident_action_counts(found.report.incidents)
-    assert total.critical and total.acknowledged and total.warnings and total.shared, "else the places would agree for want of incidents"
+    assert total.critical and total.acknowledged and total.warnings and total.shared, (
+        "the world must have incidents of each kind, else the comparison is empty"
+    )
     return found
 
 

@@ -55,7 +55,9 @@ def test_a_page_is_short_before_anything_is_unfolded_and_that_of_a_system_is_ful
     app = opened(path.stem, **VIEWS.get(path.stem, {"model": "flights-late"}))
     every, above = sentence_words(app)
     if links.page_description(path)[0] in SYSTEMS and path.stem not in SENTENCES:
-        assert (app.get("plotly_chart") or tables(app)) and ":material/inbox:" not in words(app), "an empty state"
+        assert (app.get("plotly_chart") or tables(app)) and ":material/inbox:" not in words(app), (
+            "the page shows an empty state instead of figures or tables"
+        )
     assert above <= ABOVE_FIGURE, f"{above} words above the first figure: fold them, or put the method behind a question mark"
     assert every <= ALL, f"{every} words on the page"
 

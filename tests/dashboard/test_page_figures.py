@@ -41,8 +41,10 @@ def test_what_cannot_be_drawn_is_said(current: World) -> None:
     assert "not in this store, or you may not see it" in why(FigurePlace("drift", Scope("gone")))
     assert "does not show the figure “other”" in why(FigurePlace("drift", DATES), "other")
     wrong = Scope("loan", span="dates", start=END, end=START)
-    assert "start" in why(FigurePlace("drift", wrong)), "the error of the page"
-    assert "could not be computed" not in why(FigurePlace("drift", wrong)), "the page stops where it says so"
+    assert "start" in why(FigurePlace("drift", wrong)), "the reason is the error of the page"
+    assert "could not be computed" not in why(FigurePlace("drift", wrong)), (
+        "the page stops itself, so the reason is not a failed computation"
+    )
 
 
 def test_a_figure_is_computed_with_the_rights_of_its_person(current: World, monkeypatch: pytest.MonkeyPatch) -> None:

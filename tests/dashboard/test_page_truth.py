@@ -42,8 +42,10 @@ def test_an_ok_finding_beyond_its_limit_or_judged_by_nothing_is_told() -> None:
     assert told(OK) == []
     assert told(replace(OK, value=0.2)) == ["OK beyond"] and told(replace(OK, value=0.2, severity="watch")) == []
     assert told(replace(OK, limit=None)) == ["OK by nothing"]
-    assert told(replace(OK, limit=None, metric="controller_off_share")) == [], "it tells who steers now"
-    assert told(replace(OK, limit=None), **{"data/quality/null_rate": 0.1}) == ["OK beyond"], "the owner's level is not applied"
+    assert told(replace(OK, limit=None, metric="controller_off_share")) == [], "this finding is about the current state and has no limit"
+    assert told(replace(OK, limit=None), **{"data/quality/null_rate": 0.1}) == ["OK beyond"], (
+        "a finding that ignores the owner's limit is reported"
+    )
     windows = [{"days": 1, "value": 0.3, "edge": 0.2, "severity": "ok"}]
     assert told(replace(OK, evidence={"windows": windows})) == ["OK beyond"]
 

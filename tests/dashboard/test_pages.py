@@ -49,7 +49,9 @@ def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:
     else:
         assert "No predictions yet." in said and "Add a model from a file" in said
         first = [each.value for each in app.code]
-        assert any(sign in lines for lines in first for sign in ("log.", "obs.", "python -m")), "lines to log the first record"
+        assert any(sign in lines for lines in first for sign in ("log.", "obs.", "python -m")), (
+            "the empty page shows the lines that log a first record"
+        )
 
 
 @pytest.mark.parametrize("path", ABOUT_ONE_MODEL, ids=by_name)
@@ -213,7 +215,7 @@ def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(curr
     app = opened("findings", model="price", incident=target["parameters"]["incident"], **WHOLE)
     unfolded = tables(app)["Findings, most urgent first"]["rows"]
     assert len(unfolded) == 1 + int(leads[0]["note"]["t"].split()[0]) and not any(row["note"] for row in unfolded)
-    assert unfolded[0]["cells"]["because"]["t"] == leads[0]["cells"]["because"]["t"], "the lead comes first"
+    assert unfolded[0]["cells"]["because"]["t"] == leads[0]["cells"]["because"]["t"], "the leading finding is the first row"
     assert "Suspected source" in words(app)
     assert "which is not in this window" in words(opened("findings", model="price", incident="0123456789abcdef", **WHOLE))
 

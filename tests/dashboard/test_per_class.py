@@ -50,7 +50,7 @@ def test_each_class_is_scikit_learns() -> None:
 def test_weights_cost_effective_rows_and_a_class_that_never_came_is_unknown() -> None:
     labels, decisions = np.array([0] * 80 + [1] * 40), np.array([0] * 60 + [1] * 60)
     plain, heavy = (per_class_frame(MODEL, counts(labels, decisions, weight), None).set_index(["class", "metric"]) for weight in (1.0, 5.0))
-    assert heavy.equals(plain), "weights that are all the same change nothing"
+    assert heavy.equals(plain), "equal weights do not change the result"
     wanted = rate_interval(60, 80)
     assert tuple(plain.loc[("low", "recall"), ["low", "high"]]) == pytest.approx((wanted.low, wanted.high))
     assert np.isnan(plain.loc[("<b>high", "recall"), "value"]) and plain["reference"].isna().all()

@@ -58,13 +58,13 @@ def test_incidents_are_marked_as_read_and_unread_and_one_that_got_worse_is_unrea
     read_incidents.mark_incidents([one, other], read=True)
     assert [change["add"] for change in palette.changed_cookies()[read_incidents.COOKIE]["changes"]] == [["a" * 12 + "w", "b" * 12 + "w"]]
     assert read_incidents.is_read(one) and read_incidents.is_read(other) and state[read_incidents.CHANGED]
-    assert not read_incidents.is_read(incident("a", "act")), "it got worse"
+    assert not read_incidents.is_read(incident("a", "act")), "an incident that got worse is unread"
     assert read_incidents.asked_marks("turn", [one.id], {one.id: one}) is False
     read_incidents.mark_incidents([one], read=False)
     assert not read_incidents.is_read(one) and read_incidents.is_read(other)
     known = {each.id: each for each in (one, other)}
     asked = [read_incidents.asked_marks(does, list(known), known) for does in ("turn", "read", "unread", "snooze")]
-    assert asked == [True, True, False, None], "one of two is unread: both become read"
+    assert asked == [True, True, False, None], "if one of two is unread, both become read"
 
 
 def test_an_incident_that_got_better_stays_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,10 +72,10 @@ def test_an_incident_that_got_better_stays_read(monkeypatch: pytest.MonkeyPatch)
     read_incidents.mark_incidents([incident("a", "act")], read=True)
     assert all(read_incidents.is_read(incident("a", severity)) for severity in ("act", "watch", "ok", "unknown"))
     read_incidents.mark_incidents([incident("a", "watch")], read=True)
-    assert read_incidents.read_marks() == ("a" * 12 + "w",), "one mark of an incident, of when it was read last"
-    assert not read_incidents.is_read(incident("a", "act")), "worse than when it was read last"
+    assert read_incidents.read_marks() == ("a" * 12 + "w",), "an incident has one mark, from its last reading"
+    assert not read_incidents.is_read(incident("a", "act")), "an incident that is worse than at its last reading is unread"
     read_incidents.mark_incidents([incident("a", "ok")], read=False)
-    assert not read_incidents.is_read(incident("a", "watch")), "unread, however severe it is now"
+    assert not read_incidents.is_read(incident("a", "watch")), "the incident stays unread at any severity"
 
 
 def test_an_unread_row_has_a_dot_with_a_word_and_a_read_one_has_none() -> None:
@@ -94,7 +94,9 @@ def test_opening_an_incident_reads_it_and_the_next_session_knows(current: World,
     (mark,) = page.session_state[read_incidents.HELD]
     assert mark.startswith(name[: read_incidents.ID_LENGTH])
     changes = written(page)
-    assert changes and [change["add"] for change in changes["changes"]] == [[mark]], "the page itself writes it: the tab may be closed then"
+    assert changes and [change["add"] for change in changes["changes"]] == [[mark]], (
+        "the page itself writes the mark, because the reader may close the tab"
+    )
 
     monkeypatch.setattr(read_incidents, "marks_in_cookie", lambda cookie: (mark,))  # of the next session
     app = opened("health", **WHOLE)

@@ -158,7 +158,7 @@ def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Database
     (action,) = store.actions()
     assert (action.state, len(action.entries)) == ("done", 3)
     assert "Since: done by Bob" in words(app)
-    assert action.said("state").fields["review"] == str(MENDED), "the week in which it was done"
+    assert action.said("state").fields["review"] == str(MENDED), "the state names the week of the action"
     assert "The depot is closed" in words(app)
 
 
@@ -194,7 +194,9 @@ def test_a_risk_owner_signs_at_the_step_about_fairness(store: Database) -> None:
     ]
     store.write_records([{"kind": "signature", "author": "Rita", "model": "eta", "subject": " PERFORMANCE ", "until": NOW}])
     (standing,) = tables(opened("review", review=str(BETTER), step="fairness"))["Accepted by a risk owner"]["rows"]
-    assert standing["cells"]["until"] == {"t": format_day(NOW), "s": "watch", "sub": "expired"}, "capitals and spaces do not matter"
+    assert standing["cells"]["until"] == {"t": format_day(NOW), "s": "watch", "sub": "expired"}, (
+        "capitals and spaces do not affect the match"
+    )
 
 
 def test_an_audit_stands_beside_what_the_one_before_it_found(store: Database) -> None:
@@ -278,10 +280,10 @@ def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Da
     assert "The meeting was closed by Ann" in words(app) and not [each for each in app.text_input if each.label == "Decision"]
     item = freeze.stored_week(store, str(BROKEN))["agenda"][0]["item"]
     there = opened("review", review=str(BROKEN), item=item)
-    assert not [each for each in there.text_input if each.key == "person-box"], "nothing can be saved here"
+    assert not [each for each in there.text_input if each.key == "person-box"], "the page has no form to save"
     assert "The meeting is closed." in words(there) and not [each for each in there.button if each.label == "Pin"]
     listed = tables(there)["Agenda"]
-    assert listed["keys"] is None and "act" not in {each["key"] for each in listed["columns"]}, "nothing asks to decide"
+    assert listed["keys"] is None and "act" not in {each["key"] for each in listed["columns"]}, "the table offers no decision"
     assert "Add an item" not in {each.label for each in there.expander}
     press(enter("Ann", BROKEN, step="decide"), "Open the meeting again")
     assert "The meeting was closed" not in words(enter("Bob", BROKEN, item=item))
@@ -363,7 +365,7 @@ def test_the_week_of_the_chosen_dates_is_offered_first() -> None:
     start, end = weeks[0].start, weeks[0].end
     for shown in (Scope().at(start, end), Scope().at(start, end - timedelta(days=1)), Scope().at(start - timedelta(days=28), end)):
         assert week_of_dates(shown, weeks) == weeks[0]
-    assert week_of_dates(Scope().at(start - timedelta(days=28), start), weeks) is None, "a week without predictions"
+    assert week_of_dates(Scope().at(start - timedelta(days=28), start), weeks) is None, "a week without predictions has no review"
     assert week_of_dates(Scope(span="28d"), weeks) is None
 
 
@@ -387,7 +389,7 @@ def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_
     assert app.button_group(key=f"does-{form}-0").value == "act"
     assert app.text_area(key=f"text-{form}-0").value == "Ask the depot"
     press(app, "Save")
-    assert not [each for each in app.button if each.label == "Save"], "the form is empty, so nothing can be saved twice"
+    assert not [each for each in app.button if each.label == "Save"], "the form is empty, so no entry can be saved twice"
     (action,) = [each for each in store.actions() if each.fields.get("text") == "Ask the depot"]
     assert action.state == "open"
     (row,) = [each for each in tables(app)["Actions of this review"]["rows"] if each["cells"]["what"]["t"] == "Ask the depot"]
@@ -413,7 +415,9 @@ def test_who_writes_a_postmortem_second_begins_with_the_first_ones_words(store: 
     assert bob.text_input(key=f"{form}-Trigger-1").value == "A firmware update"
     bob.text_input(key=f"{form}-Trigger-1").input("Two firmware updates").run()
     press(bob, "Save")
-    assert [each.label for each in bob.expander if "Earlier" in each.label] == ["Earlier versions: 2"], "one is of the previous test"
+    assert [each.label for each in bob.expander if "Earlier" in each.label] == ["Earlier versions: 2"], (
+        "one of the two earlier versions is from the previous test"
+    )
     shown = words(bob)
     assert "Two firmware updates" in shown
     assert "] A firmware update" in shown

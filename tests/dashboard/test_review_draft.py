@@ -47,7 +47,7 @@ def drafted() -> AppTest:
 
 
 def test_a_draft_is_what_freezing_would_store_and_stores_nothing(mine: World) -> None:
-    assert not tables(opened("review", review=str(WEEK))), "nothing is computed before it is asked for"
+    assert not tables(opened("review", review=str(WEEK))), "the draft is not computed before a request"
     app = drafted()
     assert freeze.frozen_weeks(mine.store) == []
     assert "not stored, with the records that had arrived by the week's end" in words(app)
@@ -57,7 +57,7 @@ def test_a_draft_is_what_freezing_would_store_and_stores_nothing(mine: World) ->
     made = draft.draft_of_week(str(WEEK))
     assert made is not None and {**made, "frozen_at": kept["frozen_at"]} == kept
     app = opened("review", review=str(WEEK))
-    assert ", frozen " in words(app) and "draft" not in words(app), "the frozen week takes the place of its draft"
+    assert ", frozen " in words(app) and "draft" not in words(app), "the frozen week replaces the draft"
 
 
 def test_nothing_can_be_written_in_a_draft(mine: World) -> None:

@@ -122,7 +122,7 @@ def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(cu
     wrong = incident(finding(analyzer="serving/performance", metric="mae", value=0.5, n=100, evidence={"baseline": 0.2}))
     both = incident_stakes.incident_stake(store.ask, amounts, Window("loan", START, END), wrong)
     assert sentences.error_cost_sentence(both).startswith("30.0 units of the label of absolute error beyond the reference"), (
-        "the page of the incident said so, and its review `Cost of errors unknown`"
+        "the review must state the same cost as the page of the incident"
     )
     assert sentences.stake_sentences({}, "i1") == (sentences.OLDER, "")
 

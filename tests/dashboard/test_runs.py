@@ -85,8 +85,10 @@ def test_only_the_readings_of_the_listed_runs_are_read(page: Database, monkeypat
     opened("runs")
     of_runs = [dict(each.only).get("run") for each in asked if getattr(each, "kind", None) == "resource"]
     assert of_runs and None not in of_runs
-    assert [{"going", "plain-1"} <= set(names) for names in of_runs if not isinstance(names, str)] == [True], "once for all that are listed"
-    assert [names for names in of_runs if isinstance(names, str)] == ["many"], "and of the run that is looked at, its devices"
+    assert [{"going", "plain-1"} <= set(names) for names in of_runs if not isinstance(names, str)] == [True], (
+        "one query reads all listed runs"
+    )
+    assert [names for names in of_runs if isinstance(names, str)] == ["many"], "a second query reads the devices of the open run"
 
 
 def test_the_page_and_the_findings_read_and_judge_each_run_once(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +165,7 @@ def test_a_run_of_one_process_that_states_its_operations_shows_how_well_its_devi
         "ranks" not in figures["FLOPs utilisation (MFU)"]["how"]["t"]
         and "compute is the limit" in figures["Share of the roofline"]["how"]["t"]
     )
-    assert "Efficiency of plain-2" not in tables(opened("runs", run="plain-2")), "it states no operations"
+    assert "Efficiency of plain-2" not in tables(opened("runs", run="plain-2")), "the run logs no operations, so it has no efficiency"
 
 
 def test_the_run_of_one_process_is_what_the_scaling_is_measured_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,9 +216,9 @@ def test_runs_are_compared_by_what_differs(page: Database) -> None:
     best = {name: float(loss(60, seed).min()) for name, seed in (("plain-1", 1), ("plain-2", 2), ("plain-3", 3), ("spiked", 0))}
     assert [row["cells"]["run"]["t"] for row in rows] == sorted(best, key=best.get)
     assert [row["cells"]["p0"]["t"] for row in rows if row["cells"]["run"]["t"] == "plain-2"] == ["0.2"]
-    assert len(app.get("plotly_chart")) == 2, "curves, and runs by their parameters"
+    assert len(app.get("plotly_chart")) == 2, "the page draws the curves and the runs by their parameters"
     alone = opened("compare_runs")
-    assert len(tables(alone)["Compared runs, best first"]["rows"]) > 1, "the newest runs without a choice"
+    assert len(tables(alone)["Compared runs, best first"]["rows"]) > 1, "without a selection the newest runs are compared"
 
 
 def test_a_running_job_is_followed_as_it_logs(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +356,7 @@ def test_the_map_of_ranks_has_few_cells(steps: int, ranks: int) -> None:
     """Regression: 64 ranks by 60 steps gave 3,840 clickable elements, which kept a browser busy for ten seconds and more."""
     columns = -(-steps // charts_runs.step_stride(steps, ranks))
     assert 1 <= columns * min(ranks, charts_runs.MAX_RANKS) <= 1500 and columns <= charts_runs.MAX_STEPS
-    assert columns == steps or columns * min(ranks, charts_runs.MAX_RANKS) > 400, "as many as there is room for"
+    assert columns == steps or columns * min(ranks, charts_runs.MAX_RANKS) > 400, "a heat map has as many columns as fit"
 
 
 def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) -> None:
@@ -368,7 +370,7 @@ def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) 
     many = charts_runs.parallel_coordinates(
         pd.DataFrame({"run": ["a", "b"], **{f"parameter_{i}": [i, i + 1] for i in range(6)}}), metric="parameter_5"
     )
-    assert many.data[0].labelangle == -45, "names of many axes lie over each other on a phone"
+    assert many.data[0].labelangle == -45, "the names of many axes are slanted, so that they do not overlap on a phone"
 
 
 def test_a_run_is_judged_as_of_now_and_not_of_the_end_of_the_step(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,12 +393,14 @@ def test_findings_about_runs_are_judged_as_of_now_in_the_window_of_the_step(page
 def test_the_page_of_a_study_answers_its_questions(page: Database) -> None:
     app = opened("studies", study="s")
     assert app.header[0].value == "s" and "4 runs, 3 settings with val_loss (low is better)" in words(app)
-    assert "the setting that the search chose has" in words(app), "its mean may be worse than another's, so it was no `best`"
+    assert "the setting that the search chose has" in words(app), "the setting is not called `best`, because another mean may be better"
     assert "No other setting ran with 3 seeds or more" in words(app) and "a forecast needs about 7 more settings" in words(app)
     figures = {row["cells"]["name"]["t"]: row["cells"]["value"]["t"] for row in tables(app)["Figures of s"]["rows"]}
     assert figures["Saved by pruning"] == formatting.DASH
     best = min((float(loss(60, seed)[-1]), f"plain-{seed}") for seed in (1, 2, 3))
-    assert f"The search chose {best[1]} by its first value," in words(app), "spiked repeats the setting of plain-1"
+    assert f"The search chose {best[1]} by its first value," in words(app), (
+        "the search chose by the first value, because `spiked` repeats the setting of `plain-1`"
+    )
     assert "The link names the study nope" in words(opened("studies", study="nope"))
 
 

@@ -49,7 +49,7 @@ def test_an_example_is_built_once_and_is_the_same_each_time(empty: Database) -> 
     drawn += [opened("batches").get("plotly_chart")[0].proto.spec]
     assert sample_figures._drawn_figure.cache_info().misses == before and len(set(drawn)) == 1
     fresh = json.loads(batches._sample_figure(bundle_folder() / "sample_data").to_json())
-    assert json.loads(drawn[0])["data"] == fresh["data"], "nothing that a page does to a figure stays in it"
+    assert json.loads(drawn[0])["data"] == fresh["data"], "a page does not change the cached figure"
 
 
 def test_the_example_of_devices_shows_the_share_that_the_sample_holds() -> None:

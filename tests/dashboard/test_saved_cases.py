@@ -61,7 +61,7 @@ def test_a_case_is_saved_listed_renamed_and_removed(mine: World) -> None:
     press(app, "Save the case")
     (item,) = mine.store.saved_cases("loan")
     assert item.first.author == "Ada" and (item.fields["title"], item.fields["note"]) == ("Late at *night*", "Check the feed")
-    assert "Late at *night*" in words(app), "the case says that it is saved"
+    assert "Late at *night*" in words(app), "the page of the case shows the saved title"
 
     app = opened("cases")
     (row,) = listed(app)
@@ -73,8 +73,8 @@ def test_a_case_is_saved_listed_renamed_and_removed(mine: World) -> None:
     next(box for box in app.text_area if (box.key or "").startswith("saved-note-")).set_value("")
     press(app, "Save the changes")
     (row,) = listed(app)
-    assert row["title"]["t"] == "Night feed" and row["by"]["t"] == "Ada", "who saved it stays its author"
-    assert row["note"]["t"] == "–", "the note was taken back"
+    assert row["title"]["t"] == "Night feed" and row["by"]["t"] == "Ada", "the author stays the person who saved the case first"
+    assert row["note"]["t"] == "–", "the note was removed"
     (item,) = mine.store.saved_cases()
     assert [entry.author for entry in item.entries] == ["Ada", "Bob"]
     press(app, "Remove from the list")
@@ -94,7 +94,7 @@ def test_cases_of_a_collection_are_folded_under_its_name_and_the_newest_others_a
     assert found["More saved cases"] == ["case 3", "case 1"] and found["Collection night"] == ["case 2", "case 0"]
     assert {"night: 2 cases", "2 more saved cases"} <= {each.label.replace("\\", "") for each in app.expander}
     columns = [each["key"] for each in tables(app)["Saved cases"]["columns"]]
-    assert columns == ["title", "by"], "neither empty notes nor the model that is chosen"
+    assert columns == ["title", "by"], "the table has no column for empty notes or for the selected model"
 
 
 def test_people_see_what_was_saved_about_models_that_they_see_and_viewers_save_nothing(
@@ -135,7 +135,7 @@ def test_several_cases_of_a_list_are_saved_in_one_collection(mine: World) -> Non
     assert set(saved) == {"l90", *ids} and {saved[name].first.author for name in ids} == {"Ada"}
     rows = tables(opened("cases", model="loan"))["Collection Night shift"]["rows"]
     titles = {row["cells"]["title"]["t"]: row["cells"]["title"]["sub"] for row in rows}
-    assert titles == {"the first": "l90", **dict.fromkeys(ids)}, "an id that stands as title is not said twice"
+    assert titles == {"the first": "l90", **dict.fromkeys(ids)}, "an id that is the title is not repeated"
 
 
 def test_a_saved_case_is_compared_with_another(mine: World) -> None:
@@ -144,7 +144,7 @@ def test_a_saved_case_is_compared_with_another(mine: World) -> None:
         save(mine, name, title)
     app = opened("case", id="l41", model="loan")
     box = next(box for box in app.selectbox if box.label == "Or a saved case")
-    assert box.options == ["the first", "the second"], "not the case itself"
+    assert box.options == ["the first", "the second"], "the box does not offer the open case itself"
     box.set_value("the second").run()
     rows = {row["cells"]["what"]["t"]: row["cells"] for row in tables(app)["This case and the other case"]["rows"]}
     assert (rows["Prediction"]["own"]["t"], rows["Prediction"]["other"]["t"]) == ("l41", "l91")

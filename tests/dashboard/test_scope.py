@@ -120,7 +120,9 @@ def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
     assert app.session_state["environment"] is None and "Newest record in shadow" not in words(app)
     other = next(each for each in app.selectbox if each.label == "Model")
     other.select("price").run()
-    assert "Environment" not in [each.label for each in app.selectbox], "price answers in production only"
+    assert "Environment" not in [each.label for each in app.selectbox], (
+        "the model `price` has only production records, so there is no box for the environment"
+    )
     unread = words(opened("model", model="price", environment="shadow"))
     assert "The link names the environment shadow, in which this model has no predictions; production is shown." in unread
 
@@ -186,7 +188,7 @@ def test_a_page_about_one_model_shows_the_one_that_needs_action_most_and_then_th
     next(each for each in app.selectbox if each.label == "Model").set_value(None).run()
     assert app.session_state["model"] == "loan" and "loan is the model you looked at last" in words(app)
     fleet = opened("findings", window="Everything")
-    assert fleet.session_state["model"] is None, "a page about the fleet stays one"
+    assert fleet.session_state["model"] is None, "a page about the fleet selects no model"
 
 
 def test_a_sentence_stands_on_a_page_before_the_findings_of_all_models_are_computed(
@@ -201,11 +203,11 @@ def test_a_sentence_stands_on_a_page_before_the_findings_of_all_models_are_compu
 
     monkeypatch.setattr(load, "scope_report", report)
     app = opened("drift", window="Everything")
-    assert waiting[0], "a skeleton is drawn first"
-    assert "Records are being analyzed" not in words(app) and not app.get("skeleton"), "and is gone with the page there"
+    assert waiting[0], "the skeleton is drawn first"
+    assert "Records are being analyzed" not in words(app) and not app.get("skeleton"), "the skeleton is removed when the page is complete"
     waiting.clear()
     next(each for each in app.selectbox if each.label == "Model").set_value(None).run()
-    assert not any(waiting), "a rerun of the page greys nothing"
+    assert not any(waiting), "a rerun of the page draws no skeleton"
 
 
 def test_windows_of_hours_end_with_the_hour_of_the_newest_record(current, monkeypatch) -> None:
@@ -239,7 +241,7 @@ def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: Worl
     app.button(key="preset-7d").click().run()
     assert app.session_state["window"] is None and app.get("popover")[0].proto.popover.label.startswith("Last 7 days")
     shown = {each.label: each.value for each in app.date_input}
-    assert shown["To (UTC)"] == (END - timedelta(days=1)).date(), "the last day of the window, which is included"
+    assert shown["To (UTC)"] == (END - timedelta(days=1)).date(), "the box shows the last day of the window, which is included"
     next(each for each in app.date_input if each.label == "From (UTC)").set_value((END - timedelta(days=3)).date()).run()
     assert (app.session_state["from"], app.session_state["to"]) == (naive_utc(END - timedelta(days=3)), naive_utc(END))
 
@@ -252,7 +254,7 @@ def test_two_dates_that_are_changed_before_the_page_is_drawn_again_are_both_take
         next(each for each in app.date_input if each.label == label).set_value((END - timedelta(days=days)).date())
     app.run()
     assert app.session_state["from"] == naive_utc(END - timedelta(days=60))
-    assert app.session_state["to"] == naive_utc(END - timedelta(days=39)), "the day is included"
+    assert app.session_state["to"] == naive_utc(END - timedelta(days=39)), "the last day is included"
 
 
 @pytest.mark.parametrize("key", ["from", "to"])
@@ -268,8 +270,10 @@ def test_one_date_alone_makes_a_window_of_the_length_that_was_chosen(key: str, m
     scope_bar.change_date(key, day + 8 * week, day + 9 * week, week, day)
     scope_bar.change_date(key, day - 9 * week, day - 8 * week, week, day)
     far, near = made[-2:] if key == "from" else made[:-3:-1]
-    assert far == window, "the window moves there with its length, and does not span the months between"
-    assert near == ((day, day - 8 * week) if key == "from" else (day + 8 * week, day)), "dates that end before they start are told as such"
+    assert far == window, "the window moves with its length and does not span the months between"
+    assert near == ((day, day - 8 * week) if key == "from" else (day + 8 * week, day)), (
+        "a range that ends before it starts is kept, so that the page can report it"
+    )
     scope_bar.change_date(key, day, day, week, None)
     assert made[-1] == ((None, day) if key == "from" else (day, None)), "a date that is removed stays removed"
 

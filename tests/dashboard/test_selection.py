@@ -76,9 +76,9 @@ def test_a_regression_in_one_region_holds_the_challenger_and_the_decision_is_kep
     assert "Worse where region = south" in text and "Worse where region = north" not in text
     criteria = {row["cells"]["name"]["t"]: row["cells"] for row in tables(app)["Criteria"]["rows"]}
     told = {name: "\n".join(filter(None, (cells["words"]["t"], cells["words"]["sub"]))) for name, cells in criteria.items()}
-    assert told == {name: cells["state"]["phone"] for name, cells in criteria.items()}, "a phone says why below the state"
+    assert told == {name: cells["state"]["phone"] for name, cells in criteria.items()}, "on a phone the reason is below the state"
     assert criteria["Slices"]["state"]["t"] == "Worse" and "3,000 rows were answered by both, 3,000 with a label." in text
-    assert app.button(key="selection-save").disabled, "a decision needs a name"
+    assert app.button(key="selection-save").disabled, "the save button is disabled until a name is entered"
     app.session_state[NAME_KEY] = "Ada"
     app.run()
     app.button(key="selection-save").click().run()

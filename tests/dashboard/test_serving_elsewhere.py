@@ -82,7 +82,7 @@ def test_the_timeline_offers_scores_of_a_rubric_the_one_that_fell_first() -> Non
     fell = replace(fell, evidence={"score": "helpful"})
     assert round_values(rounds, None, probe_claims.RUBRIC, fell) == [4.0, 4.0, 4.0] and "score" in MEASURES[probe_claims.RUBRIC][0]
     (without,) = probe_rounds(VendorNights(3, items=4).rows())
-    assert round_values(without, None, probe_claims.RUBRIC) == [None, None, None], "a measure that no round has is not offered"
+    assert round_values(without, None, probe_claims.RUBRIC) == [None, None, None], "a measure without values in any round is not offered"
 
 
 def test_vendors_says_that_answers_are_declared_simulated(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,11 +134,15 @@ def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
         "logged",
         "no currency stated, logged",
     )
-    assert "3 calls of 2 models" in words(app) and "These calls are simulated." not in words(app), "one of three says so"
+    assert "3 calls of 2 models" in words(app) and "These calls are simulated." not in words(app), (
+        "only one of three calls is marked as simulated"
+    )
     ((trace,),) = [[row["cells"] for row in tables(app)["Traces of several steps"]["rows"]]]
     assert (trace["trace"]["go"]["parameters"]["trace"], trace["steps"]["t"], trace["failed"]["t"]) == (TRACE, "3", "1")
-    assert "trace" in links.BOUND_KEYS and "probes" in links.OWN_KEYS, "else a click on a link to a trace or a set changes nothing"
-    assert trace["took"]["t"] == "120,600", "from the start of the first step to the end of the last"
+    assert "trace" in links.BOUND_KEYS and "probes" in links.OWN_KEYS, (
+        "the keys must be bound, else a link to a trace or a set has no effect"
+    )
+    assert trace["took"]["t"] == "120,600", "the duration is from the start of the first step to the end of the last step"
 
 
 def earlier(at: object, weeks: int) -> str:
@@ -298,7 +302,9 @@ def test_a_batch_is_held_and_released_on_its_page(empty: Database, tmp_path: Pat
     empty.update_settings("churn", ModelSettings(batch_key="id"))
     monkeypatch.setattr(load, "page_clock", lambda: at + timedelta(days=1))
     app = opened("batch_gate")
-    assert "churn is the model that needs action most of those that serve in batches" in words(app), "it is not the first model"
+    assert "churn is the model that needs action most of those that serve in batches" in words(app), (
+        "the page names the model that needs action most, although it is not the first"
+    )
     (line,) = tables(app)["Batches of predictions"]["rows"]
     assert (line["cells"]["gate"]["t"], line["cells"]["because"]["t"]) == ("Held", "30 % missing")
     assert "lacks 3 of 10 expected rows" in words(app)

@@ -35,7 +35,7 @@ def removed(world: World, view: SharedView) -> None:
 def test_a_shared_view_is_listed_for_everybody_until_it_is_removed(current: World) -> None:
     (view,) = shared(current, "Age of loans")
     assert (view.name, view.author, view.place) == ("Age of loans", "ann", AGE)
-    assert read_boards(current.store.dashboards()) == [], "a shared view is no dashboard"
+    assert read_boards(current.store.dashboards()) == [], "a shared view is not a dashboard"
     (item,) = palette.shared_view_items()
     assert (item["kind"], item["t"], item["hint"]) == ("Shared views", "Age of loans", "ann")
     assert item["go"] == {"page": "drift", "parameters": {**WHOLE.parameters(), "feature": "age"}}

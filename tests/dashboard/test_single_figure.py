@@ -20,7 +20,7 @@ def test_the_address_of_a_figure_opens_it_alone_with_the_numbers_of_its_page(cur
     expected = figures_of_page(AGE, {"overlay"}).found["overlay"]
     assert chart.proto.spec and expected.alt == chart.proto.alt
     assert app.dataframe[0].value.to_csv() == expected.table.to_csv()
-    assert not app.selectbox and not app.get("bidi_component"), "no bar, no menu"
+    assert not app.selectbox and not app.get("bidi_component"), "the page has no scope bar and no menu"
     assert [title.value for title in app.title] == ["Input drift"] and "loan" in app.caption[0].value
     assert not any(button.key and button.key.endswith("-pin") for button in app.button)
 

@@ -124,13 +124,13 @@ def test_the_owner_sees_the_figures_that_a_viewer_does_not(sign) -> None:
     sign(OWNER)
     pages = ("fairness", "performance", "findings")
     seen = {page: figures_beside(rendered(opened(page, model="loan", by="sex", **WHOLE)), RARE) for page in pages}
-    assert seen["fairness"] and seen["performance"] and seen["findings"], "else the test above tests nothing"
+    assert seen["fairness"] and seen["performance"] and seen["findings"], "each page must show groups, else the test above has no effect"
     sign(VIEWER)
     app = opened("fairness", model="loan", **WHOLE)
     groups = [json.loads(each)["cells"] for each in rendered(app) if each.startswith('{"cells"') and '"labelled"' in each]
     names = {cells["group"]["t"]: int(cells["n"]["t"].replace(",", "")) for cells in groups}
-    assert set(names) == {FEWER, "F"} or set(names) == {FEWER, "M"}, "the rare ones and the smaller of the large ones are together"
-    assert sum(names.values()) == 1000, "the totals are what they are, so no difference is one group's"
+    assert set(names) == {FEWER, "F"} or set(names) == {FEWER, "M"}, "the rare groups and the smaller of the large groups are merged"
+    assert sum(names.values()) == 1000, "the totals are unchanged, so no difference reveals a single group"
 
 
 def test_a_slice_of_few_rows_is_refused_by_name_and_by_what_it_leaves_out(sign, small: World) -> None:
@@ -181,7 +181,7 @@ def test_figures_of_dashboards_and_of_their_mails_are_those_of_the_person(sign, 
     tables = {}
     for person in (OWNER, VIEWER):
         found = page_figures.figures_of_page(place, ["groups-true_positive_rate", "ratios"], person).found
-        assert found, "the page draws the figure for both"
+        assert found, "the page draws the figure for both people"
         tables[person.name] = "".join(figure.table.astype(str).to_csv() + figure.alt for figure in found.values())
     assert RARE in tables["ada"] and RARE not in tables["vic"] and FEWER in tables["vic"]
 
@@ -231,4 +231,4 @@ def test_the_file_of_a_dashboard_has_no_figure_of_few_whoever_makes_it(small: Wo
     text = board_html(board, scope, person)
     assert SCARCE not in text and RARE not in text and FEWER in text
     found = page_figures.figures_of_page(FigurePlace("fairness", scope), [pin.figure], person).found
-    assert RARE in found[pin.figure].table.to_csv(), "on the page they see it"
+    assert RARE in found[pin.figure].table.to_csv(), "the page shows the rare group to this person"

@@ -143,7 +143,7 @@ def test_loss_of_pictures_stands_by_form_with_the_group_that_loses_most_and_one_
     app = opened("storage", dataset="photos")
     said, found = words(app), tables(app)
     assert "60 of 60 files measured, evenly spaced; skipped: 2 of mode RGBA." in said and "Small groups" not in said
-    assert not app.get("plotly_chart"), "one report draws no line"
+    assert not app.get("plotly_chart"), "a single report is not drawn as a line"
     rows = {row["cells"]["form"]["t"]: row["cells"] for row in found["Size and loss of each form"]["rows"]}
     assert (rows["JPEG 75"]["form"]["sub"], rows["JPEG 75"]["ssim"]["t"], rows["PNG"]["psnr"]["t"]) == ("in use", "0.95", "–")
     assert (rows["JPEG 75"]["worst"]["t"], rows["JPEG 75"]["worst"]["sub"]) == ("folder cats", "33 dB, 20 files")
@@ -201,7 +201,7 @@ def test_places_stand_with_the_figures_of_their_findings_and_the_next_step(
     used = np.median([each["used_bytes"] / each["capacity_bytes"] for each in rows if each["place"] == "lake"][-3:])
     assert lake["used"]["t"] == percent(float(used)) and lake["waste"]["t"].startswith("50 % / ")
     held, room = (float(part.split()[0]) for part in lake["used"]["sub"].split(" of "))
-    assert held / room == pytest.approx(float(used), rel=1e-3), "the bytes are those of the share, not of another report"
+    assert held / room == pytest.approx(float(used), rel=1e-3), "bytes and share are from the same report"
     (step,) = [row["cells"] for row in found["What needs attention, and what to do next"]["rows"]]
     assert step["because"]["t"].startswith("50 % of the bytes in lake are stored twice")
     assert step["because"]["sub"] == "Remove the copies, or store content once under its checksum."

@@ -31,7 +31,7 @@ def test_repairs_are_read_and_hidden_on_the_store_page(empty):
     assert "records of last year" in app.error[0].value and "records of last year" in words(app)
     next(each for each in app.button if each.label == "Hide repairs").click().run()
     assert not app.error and not app.exception
-    assert "records of last year" in words(app), "the log stays"
+    assert "records of last year" in words(app), "the log is still shown"
     assert empty.problems() == []
 
 
@@ -79,7 +79,7 @@ def test_models_without_confinement_are_allowed_by_a_person_with_a_reason_and_ev
         sign(monkeypatch, person)
         shown = opened("store")
         assert any(each.label == "Allow models without confinement" for each in shown.button) is offered
-        assert "a file came from outside" in words(shown), "everybody reads who allowed it"
+        assert "a file came from outside" in words(shown), "every role sees the reason of the permission"
     sign(monkeypatch, Person("vic", "viewer"))
     with pytest.raises(ForbiddenError):
         confinement.save_decision(True, "vic", "please")

@@ -73,7 +73,7 @@ def test_studies_of_one_metric_stand_in_one_figure_of_at_most_six_lines(monkeypa
     best = {each.name: min(trial.value for trial in each.done) for each in known}
     assert {name: line.y[-1] for name, line in lines.items()} == {name: best[name] for name in lines}
     assert f"{min(best, key=best.__getitem__)} comes furthest" in alt
-    assert len({(line.line.color, line.line.dash) for line in figure.data}) == 6, "each line has its own look"
+    assert len({(line.line.color, line.line.dash) for line in figure.data}) == 6, "each line has its own colour and dash"
 
 
 @pytest.mark.parametrize(("readings", "apart"), [(RESOURCES.rows, True), (RESOURCES.rows - 1, False)])

@@ -53,7 +53,9 @@ def test_a_time_is_in_the_chosen_zone_and_names_it(
 ) -> None:
     browser.opens(zone, own=own)
     assert [time_zone.named_minute(instant) for instant in (SUMMER, WINTER)] == [summer, winter]
-    assert time_zone.named_minute(pd.Timestamp(SUMMER).tz_localize(None)) == summer, "as the store answers it"
+    assert time_zone.named_minute(pd.Timestamp(SUMMER).tz_localize(None)) == summer, (
+        "a time without a zone, as the store returns it, is UTC"
+    )
     assert time_zone.zone_titles([{"key": "at", "label": "When (UTC)"}, {"key": "n", "label": "Rows"}]) == [
         {"key": "at", "label": f"When ({title})"},
         {"key": "n", "label": "Rows"},
@@ -135,7 +137,7 @@ def test_a_chart_by_hour_moves_to_the_zone_and_what_is_chosen_on_it_comes_back_i
     local = [f"{pd.Timestamp(at):%H:%M}" for at in drawn.data[0].x]
     assert local == ["23:00", "00:00", "01:00", "03:00", "04:00", "05:00"], "the clock goes forward at 01:00 UTC"
     assert pd.Timestamp(drawn.layout.shapes[0].x0) == pd.Timestamp("2013-03-31T04:00")
-    assert drawn.layout.xaxis.title.text == "Berlin time" and figure.layout.xaxis.title.text is None, "the page's own figure is as it was"
+    assert drawn.layout.xaxis.title.text == "Berlin time" and figure.layout.xaxis.title.text is None, "the figure of the page is unchanged"
     picked: Mapping[str, Any] = {
         "points": [{"x": str(drawn.data[0].x[3]), "y": 3}],
         "box": [{"x": [str(drawn.data[0].x[1]), "2013-03-31 05:00"], "y": [0, 5]}],

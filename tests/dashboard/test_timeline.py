@@ -37,7 +37,9 @@ def test_marks_stand_at_their_share_of_the_window_and_what_lies_outside_is_left_
     assert row["cells"]["model"]["go"]["page"] == "changes"
     status = replace(status, events=deploy.head(0), model=replace(status.model, versions=()))
     (row,) = timeline.timeline_rows([status], Scope())
-    assert row["cells"]["counts"]["t"] == "1 incident" and row["cells"]["model"]["go"]["page"] == "incident", "Changes would be empty"
+    assert row["cells"]["counts"]["t"] == "1 incident" and row["cells"]["model"]["go"]["page"] == "incident", (
+        "the link opens the incident, because Changes would be empty"
+    )
 
 
 def test_a_model_without_changes_has_no_line_and_windows_without_any_say_so(current: World) -> None:

@@ -63,9 +63,9 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
     )
     assert (int(listed), int(are)) == (counts["critical"] + counts["warning"], sum(total.values()))
     assert sum(total.values()) == counts["critical"] + counts["warning"] - counts["shared"] + int(once)
-    assert total["critical"] == counts["critical"] - 1, "the run of two models is one"
+    assert total["critical"] == counts["critical"] - 1, "a run of two models is counted once"
     found = load.scope_report(Scope(span="all")).incidents
-    assert action_counts(each.lead for each in counted_incidents(found)).words in line, "Findings count as Home does"
+    assert action_counts(each.lead for each in counted_incidents(found)).words in line, "the page Findings counts like Home"
 
 
 def test_the_choice_of_a_model_changes_no_other_row_of_home(current: World, monkeypatch: pytest.MonkeyPatch) -> None:

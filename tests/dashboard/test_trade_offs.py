@@ -77,7 +77,9 @@ def test_forms_on_the_front_are_named_where_names_do_not_cover_each_other_and_ma
     figure = form_scatter(points, x="ms", y="changed", share=True, budget=None, most_flips=None)
     assert {note.text for note in figure.layout.annotations} == {"small", "near", "slow"}
     assert sorted(note.x for note in figure.layout.annotations) == pytest.approx([math.log10(x) for x in (0.008, 0.0149, 0.02)])
-    assert {note.text: note.y for note in figure.layout.annotations}["small"] == 0.06, "nothing stands beside it"
+    assert {note.text: note.y for note in figure.layout.annotations}["small"] == 0.06, (
+        "the label `small` is not shifted, because no other label is near"
+    )
     assert figure.layout.yaxis.range[0] < 0 and list(figure.layout.xaxis.ticktext) == ["0.01", "0.02", "0.05", "0.1"]
 
 

@@ -15,7 +15,7 @@ def test_each_week_has_the_state_that_its_review_reached() -> None:
     states = week_states(names[:3], [names[3]], [weeks[4], *weeks[:3]], {names[0]: True, names[1]: False})
     assert {str(week): state for week, state in states.items()} == dict(
         zip(names, ["closed", "held", "frozen", "draft", "missing"], strict=False)
-    ), "the last has no predictions"
+    ), "the last week has no predictions"
     assert week_calendar.state_counts(list(states.values())) == "1 closed · 1 held · 1 frozen · 1 draft · 1 missing"
 
 

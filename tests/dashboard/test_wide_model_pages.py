@@ -71,7 +71,7 @@ def test_data_quality_lists_a_page_of_features_and_finds_others_by_name() -> Non
     app.text_input(key="checks-find").set_value("category 5").run()
     assert set(listed(app, "Features by check")) == {"category 5", *(f"category {place}" for place in range(50, 55))}
     assert f"6 of {COLUMNS} features match; 6 of 6 are listed, worst first." in words(app)
-    assert "of the 6 features listed" in words(app), "what misses values by day is said of what is listed"
+    assert "of the 6 features listed" in words(app), "the sentence about missing values states how many features are listed"
     assert not app.exception
 
 
@@ -125,7 +125,7 @@ def test_a_box_of_very_many_columns_offers_some_and_searches_all(page: str, monk
     assert len(app.selectbox(key="feature").options) in (20, 21) and app.selectbox(key="feature").value == "category 9"
     app.text_input(key="feature-find").set_value(" Category 5").run()
     found = {"category 5", *(f"category {place}" for place in range(50, 55))}
-    assert set(app.selectbox(key="feature").options) == {*found, "category 9"}, "the choice stays, whatever is searched"
+    assert set(app.selectbox(key="feature").options) == {*found, "category 9"}, "a search does not remove the selected feature"
     app.selectbox(key="feature").select("category 53").run()
     app.text_input(key="feature-find").set_value("number 1").run()
     assert app.selectbox(key="feature").value == "category 53" and not app.exception

@@ -73,7 +73,7 @@ def test_an_unchanged_window_says_so(standing: bool, said: str | None) -> None:
         "severity": "ok",
     }
     status = window_comparison.window_row(look, of_looks(look, "ok"), whole=False)["cells"]["status"]
-    assert status.get("sub") == said and (status["t"] == "Ongoing" and "s" not in status) is standing, "beyond its limit is no OK"
+    assert status.get("sub") == said and (status["t"] == "Ongoing" and "s" not in status) is standing, "a value beyond its limit is not OK"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_gradual_shift_test_says_its_chance_in_words(days: float, words: str
 def test_a_sentence_begins_with_a_capital(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "newest_record", lambda *_: START)
     hour = f"{START:%H}:00–{START + timedelta(hours=1):%H}:00 UTC"
-    assert hour in frame.freshness_note("loan").replace("\\", ""), "only the hour is known without a query of rows"
+    assert hour in frame.freshness_note("loan").replace("\\", ""), "without a query of rows only the hour is known"
     assert frame.freshness_note("loan").startswith("Newest record ")
     monkeypatch.setattr(load, "newest_record", lambda *_: None)
     assert frame.freshness_note("loan").startswith("No predictions")
