@@ -1,7 +1,7 @@
 """A predictor that speaks the inference protocols of KServe, V1 and V2, and logs its predictions.
 
-KServe's own server, and those of Seldon and BentoML, are ASGI applications as this one is: wrap theirs in the same way. V1 needs no
-more than the path. V2 sends columns as tensors, which `extract` turns into one record a row.
+The servers of KServe, Seldon and BentoML are ASGI applications too, and can be wrapped in the same way. V1 needs only the path. V2
+sends columns as tensors, which `extract` turns into one record per row.
 """
 
 import os
@@ -27,7 +27,7 @@ def score(features: Mapping[str, Any]) -> float:
 
 
 def rows_of_tensors(tensors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One object a row of V2 tensors of shape [n] or [n, 1], each of which is a column."""
+    """One object per row of V2 tensors of shape [n] or [n, 1]. Each tensor is a column."""
     return [
         dict(zip([tensor["name"] for tensor in tensors], row, strict=True))
         for row in zip(*(tensor["data"] for tensor in tensors), strict=True)
@@ -54,7 +54,7 @@ async def answer_ready(_request: Request) -> JSONResponse:
 
 
 def records_of_exchange(request: Any, response: Any, _headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """One record a row of a V1 or V2 request; without scores where the predictor failed."""
+    """One record per row of a V1 or V2 request; without scores if the predictor failed."""
     is_v2 = "inputs" in request
     rows = rows_of_tensors(request["inputs"]) if is_v2 else request["instances"]
     answered = response or {}

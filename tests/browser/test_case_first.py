@@ -57,7 +57,7 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     assert seen["concluded"] < seen["waterfall"] and seen["progress"] < seen["waterfall"]
     again = visit(f"{running.url}/case?model={MODEL}&id={name}", height=2400)
     again.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
-    assert again.get_by_test_id("stProgress").count() == 0, "what was computed is remembered"
+    assert again.get_by_test_id("stProgress").count() == 0, "computed evidence is stored, so there is no progress bar"
 
 
 @pytest.mark.long  # test_one_paste_leads_from_an_id_to_the_waterfall_and_back

@@ -66,7 +66,7 @@ def test_a_drag_along_a_chart_chooses_its_days_and_then_its_hours(fleet: Dashboa
         settle(page)
         found = parameters(page)
         assert chosen is None or (found["from"], found["to"]) == chosen
-        assert page.locator(".select-outline, .selectionlayer path").count() == 0, "no box stays on the chart"
+        assert page.locator(".select-outline, .selectionlayer path").count() == 0, "the selection box is removed from the chart"
     box, before = plot.bounding_box(), page.url
     assert box is not None
     axis = "() => document.querySelector('[class*=st-key-volume] .js-plotly-plot')._fullLayout.yaxis.range[1]"
@@ -77,7 +77,7 @@ def test_a_drag_along_a_chart_chooses_its_days_and_then_its_hours(fleet: Dashboa
     page.mouse.up()
     page.wait_for_function(f"(high) => ({axis})() < high", arg=high)
     settle(page)
-    assert page.url == before, "a box over both axes zooms"
+    assert page.url == before, "a box over both axes zooms and does not change the address"
     start, end = (datetime.fromisoformat(found[name]) for name in ("from", "to"))
     assert datetime(2013, 6, 26, 12) < start < end < datetime(2013, 6, 28, 12) and end.minute == start.minute == 0
     page.go_back()

@@ -34,7 +34,7 @@ def test_costs_are_predictions_times_the_price_and_errors_those_of_the_owner(fle
     assert spent["value"].iloc[-1] == pytest.approx(PRICE * len(rows), rel=1e-9) and len(month) == 31
     whole = PRICE * len(raw_rows.between(raw_rows.predictions(LATE), "2013-07-01", "2013-08-01"))
     last = month.iloc[-1]
-    assert last["low"] <= whole <= last["high"], "what July really cost lies in the forecast of the 20th"
+    assert last["low"] <= whole <= last["high"], "the forecast of 20 July contains the actual cost of July"
     accessible(page)
 
 

@@ -58,7 +58,7 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
             used = each.get("hardware", {})
             cores[each["run"]] = used.get("cores_usable", used.get("cores", cores.get(each["run"], 0)))
     shown = pd.read_csv(StringIO(download(page, "runs-csv"))).set_index("run")
-    assert len(shown) == 20 and set(read) < set(shown.index) <= set(of), "the newest ones"
+    assert len(shown) == 20 and set(read) < set(shown.index) <= set(of), "the table shows the newest 20 of all runs"
     for name in shown.index:
         hours = (of[name]["end"] - of[name]["start"]).total_seconds() / 3600
         own = read[name] / 3600 if name in read else hours * cores[name] * 4

@@ -94,7 +94,7 @@ def test_an_incident_on_the_first_page_leads_to_its_page_and_on_to_what_its_find
     said(page, "Suspected source")
     page.get_by_text(re.compile(r"^\d+ related findings$")).click()
     table = page.get_by_role("table", name="Related findings, worst first")
-    assert table.get_by_role("link").count() > 7, "what is folded on the first page is unfolded here"
+    assert table.get_by_role("link").count() > 7, "the table also has the incidents that the first page folds"
     table.get_by_role("link").filter(has_text="moved").first.click()
     page.wait_for_url("**/drift?**feature=**")
     settle(page)

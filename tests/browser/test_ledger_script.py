@@ -61,7 +61,7 @@ def test_a_column_that_a_reader_hides_stays_hidden_and_a_dot_has_a_word(chromium
         page.evaluate(TWO, [SCRIPT, STYLE])
         page.get_by_text("Columns", exact=True).last.click()
         boxes = page.get_by_role("group", name="Columns: Columns").get_by_role("checkbox")
-        assert boxes.count() == 1, "neither the first column, nor that of sentences, nor that of buttons"
+        assert boxes.count() == 1, "only one column can be hidden: not the first, not sentences, not buttons"
         assert boxes.is_checked() == page.get_by_role("cell", name="3").is_visible() == (turn == 0)
         boxes.set_checked(turn == 1)
         assert page.get_by_role("cell", name="3").is_visible() == (turn == 1)
@@ -95,9 +95,9 @@ def test_a_key_acts_in_one_table_that_can_be_seen(chromium: Browser) -> None:
     page.evaluate(SEVERAL, [SCRIPT, STYLE])
     page.keyboard.press("j")
     page.keyboard.press("s")
-    assert page.evaluate("window.asked") == ["b"], "the first is folded"
+    assert page.evaluate("window.asked") == ["b"], "the first table is folded, so the second table takes the key"
     page.locator("#c a").focus()
     page.keyboard.press("j")
     page.keyboard.press("s")
-    assert page.evaluate("window.asked") == ["b", "c"], "the focus chooses"
+    assert page.evaluate("window.asked") == ["b", "c"], "the table with the focus takes the key"
     page.close()

@@ -30,10 +30,10 @@ def loads_well(page: Page) -> None:
     page.locator(TITLE).wait_for()
     page.set_viewport_size(LAPTOP)
     page.locator(SKELETON).first.wait_for()
-    assert page.locator(SKELETON).count() and serious(page) == [], "in light"
+    assert page.locator(SKELETON).count() and serious(page) == [], "the skeleton is accessible in the light theme"
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(IN_COLOUR, arg=BACKGROUNDS["dark"])
-    assert serious(page, others=False) == [], "in dark"
+    assert serious(page, others=False) == [], "the skeleton is accessible in the dark theme"
     page.set_viewport_size(PHONE)
     fits(page, PHONE)
-    assert page.locator(SKELETON).count(), "it still loads"
+    assert page.locator(SKELETON).count(), "the page is still loading"

@@ -119,7 +119,7 @@ def assert_record_waits_for_collector(page: Page, shop: str, url: str) -> None:
     page.context.route(f"{url}/**", answer)
     assert page.evaluate(WRITE, [5, 5, "1"]) == [True]
     page.wait_for_function("() => log.state.failure === 'the collector answered 503'")
-    assert page.evaluate("() => log.waiting()") == 1, "it is kept"
+    assert page.evaluate("() => log.waiting()") == 1, "the record is kept in the queue"
     page.wait_for_function("() => log.state.sent === 1")
     times = [at for at, _ in page.evaluate("() => asked")]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]

@@ -53,6 +53,6 @@ def test_a_week_like_the_reference_is_not_told_from_it(fleet: Dashboard, visit: 
     assert "The AUC is within sampling noise, so no input stands out." in words(page)
     choose(page, "Model", "sentiment")
     said = words(page)
-    assert said.index("AUC") < said.index("correlation"), "all inputs together come before a pair of them"
+    assert said.index("AUC") < said.index("correlation"), "the sentence about all inputs comes before the sentence about a pair"
     (n, m) = figure(r"over ([\d,]+) predictions and ([\d,]+) reference rows", said)
     assert (n, m) == ("630", "1,680")

@@ -35,7 +35,7 @@ def test_the_first_starts_it_and_ends_it_after_the_last(tmp_path: Path, monkeypa
         assert second.url == "http://one"
         leave.set()
         worker.join(0.3)
-        assert worker.is_alive() and log == ["one starts"], "somebody still uses it"
+        assert worker.is_alive() and log == ["one starts"], "the dashboard keeps running while a test uses it"
     worker.join(60)
     assert log == ["one starts", "one ends"]
     with one_dashboard(tmp_path, lambda: contextlib.nullcontext(tmp_path / "two")) as third:

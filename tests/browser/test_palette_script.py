@@ -48,7 +48,7 @@ def test_keys_stay_alive_where_data_are_replaced_before_they_were_drawn(page: Pa
     page.keyboard.press("Escape")
     page.evaluate("document.getElementById('palette').remove()")
     page.keyboard.press("Control+k")
-    assert len(openings(page)) == 1, "a palette that is gone hears no keys"
+    assert len(openings(page)) == 1, "a removed palette does not react to keys"
 
 
 def test_a_lost_answer_is_asked_for_again_and_each_opening_has_its_own_number(page: Page) -> None:
@@ -75,8 +75,8 @@ def test_the_list_of_shortcuts_names_the_keys_of_lists_and_pages(page: Page) -> 
     rows = dict(zip(listed.locator("dt").all_inner_texts(), listed.locator("dd").all_inner_texts(), strict=True))
     assert rows["j k"] == "Next and previous row of a list" and {"Enter", "x", "a", "e", "s", "a w c", "← →", "g h", "?"} <= {*rows}
     assert rows["s"] == "Snooze the incident" and rows["a w c"].endswith("act, watch, accept")
-    assert {*incident_actions.KEYS} <= {*rows} and " ".join(agenda.KEYS) in rows, "as the lists take them"
-    assert listed.locator("dl").evaluate("list => list.tabIndex") == 0, "a low screen scrolls it by keyboard"
+    assert {*incident_actions.KEYS} <= {*rows} and " ".join(agenda.KEYS) in rows, "the help lists the keys that the tables accept"
+    assert listed.locator("dl").evaluate("list => list.tabIndex") == 0, "the list can be scrolled by keyboard on a low screen"
 
 
 def test_two_tabs_change_the_marks_of_one_cookie_and_lose_none(page: Page) -> None:
@@ -96,7 +96,7 @@ def test_two_tabs_change_the_marks_of_one_cookie_and_lose_none(page: Page) -> No
     first = {"turn": 1, "add": ["aw", "bw"], "drop": ["a", "b"]}
     assert draw(first) == "aw.bw"
     page.evaluate("document.cookie = 'marks=%22cw.bw%22; path=/'")  # another tab read c, and marked a as unread
-    assert draw(first) == "cw.bw", "each change is made once"
-    assert draw(first, {"turn": 2, "add": ["ba"], "drop": ["b"]}) == "ba.cw", "one mark a name"
+    assert draw(first) == "cw.bw", "each change is applied once"
+    assert draw(first, {"turn": 2, "add": ["ba"], "drop": ["b"]}) == "ba.cw", "each name has one mark"
     assert draw({"turn": 3, "add": [], "drop": ["c"]}, {"turn": 4, "add": ["dw", "ew", "fw"], "drop": ["d", "e", "f"]}) == "dw.ew.fw"
     page.context.clear_cookies(name="marks")

@@ -93,7 +93,7 @@ def test_an_audit_is_started_watched_read_signed_and_expires(
     page = visit(f"{promises.url}/audits?model=loan")
     complete(page)
     (ended,) = until(page, "Audits of this model", lambda rows: bool(rows) and rows[0]["Status"]["text"].endswith("Other version"))
-    assert ended["Version"]["text"] == "1", "a new version needs its own"
+    assert ended["Version"]["text"] == "1", "the audit of version 1 has ended, because version 2 needs its own audit"
 
 
 def test_an_audit_past_its_date_says_since_when_and_is_run_again(promises: Dashboard, visit: Visit) -> None:

@@ -263,8 +263,10 @@ def test_july_is_reviewed_week_after_week(july: Dashboard, visit: Visit, tmp_pat
     said(page, f"Week {FIRST}, 1 to 7 Jul 2013")
     settle(page)
     assert any("flights-delay served" in each["What"]["sub"] for each in tables(page)["Agenda"])
-    assert any(each["Model"]["text"] == "flights-delay, flights-late" for each in tables(page)["Agenda"]), "one weather feed, both models"
-    assert "Settings and limits as of" in words(page), "nobody recorded in 2013 what held then"
+    assert any(each["Model"]["text"] == "flights-delay, flights-late" for each in tables(page)["Agenda"]), (
+        "one agenda item names both models of the weather feed"
+    )
+    assert "Settings and limits as of" in words(page), "settings of 2013 were not recorded, so the page dates them"
 
     frozen = json.loads(download(page, "review-json"))
     flown = flights()
@@ -322,4 +324,6 @@ def test_july_is_reviewed_week_after_week(july: Dashboard, visit: Visit, tmp_pat
     page = visit(f"{july.url}/review?review={THIRD}&step=promises")
     assert f"Week {THIRD}, 15 to 21 Jul 2013" in words(page)
     (promise,) = tables(page)["Action items"]
-    assert promise["Action item"]["text"] == "Retrain on the summer" and THIRD in promise["Metric moved?"]["sub"], "asked again each week"
+    assert promise["Action item"]["text"] == "Retrain on the summer" and THIRD in promise["Metric moved?"]["sub"], (
+        "each week asks again whether the metric moved"
+    )

@@ -52,7 +52,9 @@ def test_the_scope_bar_stays_in_sight_and_each_choice_is_one_step(fleet: Dashboa
     settle(page)
     assert parameters(page)["from"] == "2013-07-06T00:00" and parameters(page)["to"] == "2013-10-04T00:00"
     tabs = page.get_by_role("navigation", name="Pages of this part")
-    assert len(set(tabs.locator("ul").first.locator("li").evaluate_all("tabs => tabs.map((tab) => tab.offsetTop)"))) == 1, "one line"
+    assert len(set(tabs.locator("ul").first.locator("li").evaluate_all("tabs => tabs.map((tab) => tab.offsetTop)"))) == 1, (
+        "the tabs are in one line"
+    )
     tabs.get_by_role("link", name="Fairness").click()
     page.get_by_role("heading", name="Fairness").wait_for()
     settle(page)
@@ -115,7 +117,7 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, 
     page.goto(own.url)
     page.get_by_role("heading", name="Input drift").wait_for()
     settle(page)
-    assert parameters(page)["feature"] == "rain_3h_in", "the view that opens first"
+    assert parameters(page)["feature"] == "rain_3h_in", "the address names the view that opens first"
 
     page.set_viewport_size({"width": 390, "height": 844})
     model = page.get_by_test_id("stMain").get_by_role("combobox", name="Model")
@@ -152,7 +154,7 @@ def test_charts_are_drawn_without_styling_the_page_anew_and_follow_a_change_of_t
     styled = sum(event["args"]["elementCount"] for event in events if event["name"] == "UpdateLayoutTree")
     elements = page.evaluate("document.querySelectorAll('*').length")
     assert elements < styled < 20 * elements, (
-        "plotly measures each text: a rule of ours that reaches far is then applied to all of the page"
+        "a style rule with a wide selector is applied to the whole page at each text that plotly measures"
     )
     complete(page)
     box = page.locator(".js-plotly-plot").first.bounding_box()

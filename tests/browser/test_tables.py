@@ -55,7 +55,9 @@ def test_a_table_sorts_by_a_click_on_a_title_and_filters_by_a_box(fleet: Dashboa
     assert not selected.is_visible()
     boxes = page.get_by_role("checkbox", name="Select")
     boxes.nth(0).check()
-    assert "1 selected" in selected.inner_text() and not selected.get_by_role("button", name="Merge").count(), "one cannot be merged"
+    assert "1 selected" in selected.inner_text() and not selected.get_by_role("button", name="Merge").count(), (
+        "a single selected row offers no merge"
+    )
     boxes.nth(1).check()
     selected.get_by_role("button", name="Merge").click()
     settle(page)
@@ -87,12 +89,14 @@ def test_a_table_stays_a_table_on_a_phone_and_scrolls_by_key_with_its_first_colu
     models = page.get_by_role("table", name="Models, most severe first")
     whole = page.get_by_role("button", name="All columns").first
     assert [title.inner_text() for title in models.locator("thead th:visible").all()] == ["Model", "Status", "Outcome"]
-    assert models.evaluate("(table) => table.parentElement.scrollWidth <= table.parentElement.clientWidth + 1"), "they fit"
+    assert models.evaluate("(table) => table.parentElement.scrollWidth <= table.parentElement.clientWidth + 1"), (
+        "the columns fit into the frame"
+    )
     whole.click()
     frame = page.get_by_role("region", name="Models, most severe first, scrolls sideways")
     heads = frame.locator("thead th")
     heads.nth(3).wait_for()
-    assert heads.first.bounding_box()["y"] == heads.last.bounding_box()["y"], "columns stand side by side"
+    assert heads.first.bounding_box()["y"] == heads.last.bounding_box()["y"], "the columns are side by side"
     kept = frame.locator("tbody th").first
     before = kept.bounding_box()
     frame.focus()
@@ -100,5 +104,5 @@ def test_a_table_stays_a_table_on_a_phone_and_scrolls_by_key_with_its_first_colu
         frame.press("ArrowRight")
     page.wait_for_function("(frame) => frame.scrollLeft > 100", arg=frame.element_handle())
     after = kept.bounding_box()
-    assert before and after and after["x"] == before["x"], "the names stay in sight"
+    assert before and after and after["x"] == before["x"], "the column of names stays visible"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page itself does not scroll sideways"

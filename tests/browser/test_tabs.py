@@ -29,6 +29,8 @@ def test_a_tab_remembers_nothing_of_the_visit_before(fleet: Dashboard, chromium:
     again = opened(chromium, f"{fleet.url}/store", width=800, height=600)
     settle(again.page)
     assert again.page is first.page
-    assert again.page.evaluate(REMEMBERS) == [None, None, False, "", 2, False, False, True, 800], "2: the empty page and this one"
+    assert again.page.evaluate(REMEMBERS) == [None, None, False, "", 2, False, False, True, 800], (
+        "the history has two entries: the empty page and this page"
+    )
     again.close()
     assert not first.problems and not again.problems

@@ -158,7 +158,7 @@ def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Database
     (action,) = store.actions()
     assert (action.state, len(action.entries)) == ("done", 3)
     assert "Since: done by Bob" in words(app)
-    assert action.said("state").fields["review"] == str(MENDED), "the state names the week of the action"
+    assert action.said("state").fields["review"] == str(MENDED), "the entry names the week in which the action was done"
     assert "The depot is closed" in words(app)
 
 

@@ -130,7 +130,7 @@ def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
 def test_an_incident_of_another_environment_is_not_acted_on(shadowed: World) -> None:
     """Actions on an alert silence production; a shadow's incident has no alert and offers no action."""
     found = load.scope_report(Scope("loan", environment="shadow")).incidents
-    assert found, "half of its requests fail"
+    assert found, "half of the shadow's requests fail, so there is an incident"
     page = opened("incident", model="loan", environment="shadow", id=found[0].id)
     assert "Alerts and what people say about them are about production." in words(page)
     assert not [each for each in page.button if each.label in ("Add comment", "Acknowledge")]

@@ -81,7 +81,7 @@ def test_an_audit_that_counted_groups_opens_before_a_newer_one_without_tags(logg
     assert "no group was counted" in words(opened("storage", dataset="reference")), "a named dataset shows its own audit"
     untagged |= {"dataset": "people", "version": "5"}
     land(logged, [untagged], tmp_path)
-    assert "no group was counted" in words(opened("storage", dataset="people")), "the newest audit of a named dataset"
+    assert "no group was counted" in words(opened("storage", dataset="people")), "a named dataset shows its newest audit"
 
 
 def test_what_the_form_in_use_changes_stands_on_the_page_with_the_next_step(logged: Database, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 //   const log = new ObservabilityLogger({ url: "https://observability.example.com", token: "…" });
 //   await log.prediction({ model: "loan", version: "3", device: "phone-17", features: { age: 41 }, score: 0.62 });
 //
-// A record waits in IndexedDB until the collector has acknowledged it, and survives a reload and an end of the browser. Its id is given once,
-// so sending it again stores nothing twice. `log.state` says what became of the records.
+// A record waits in IndexedDB until the collector has acknowledged it. It survives a reload and an end of the browser. A record keeps its id,
+// so a repeated send stores it once. `log.state` counts the sent, rejected and dropped records.
 class ObservabilityLogger {
   constructor({ url, token, name = "observability", most = 10000, batch = 200, every = 5000 }) {
     Object.assign(this, { address: `${url.replace(/\/$/, "")}/api/v1/records`, token, most, batch, every });
@@ -23,7 +23,7 @@ class ObservabilityLogger {
   prediction(record) { return this.write({ kind: "prediction", ...record }); }
   label(record) { return this.write({ kind: "label", ...record }); }
 
-  // Keeps a record; true once it is on disk, false where the queue is full or cannot be written. It never throws.
+  // Queues a record. Gives true when the record is on disk, false if the queue is full or cannot be written. It never throws.
   async write(record) {
     const whole = { at: new Date().toISOString(), ...record };
     if (whole.kind === "prediction") whole.id ??= crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
@@ -38,10 +38,10 @@ class ObservabilityLogger {
     }
   }
 
-  // The number of records that were not acknowledged yet.
+  // The number of records that the collector has not acknowledged yet.
   waiting() { return this.change((queue) => queue.count(), "readonly"); }
 
-  // Sends what waits, oldest first. Several calls share one run; tabs of one site take turns where the browser has locks.
+  // Sends the waiting records, oldest first. Several calls share one run. Tabs of one site take turns if the browser has locks.
   flush() {
     const turn = () => navigator.locks ? navigator.locks.request(this.address, () => this.sendAll()) : this.sendAll();
     this.running ??= turn().catch((error) => { this.state.failure = String(error); return false; })
@@ -73,7 +73,7 @@ class ObservabilityLogger {
     return false;
   }
 
-  // The oldest records with their keys. `synced_at`, when the device first tried to send it, is kept, so that a record stays the same.
+  // The oldest records with their keys. `synced_at` is the time of the first attempt to send a record. It is stored, so that a record stays the same.
   async oldest(most) {
     let named;
     const records = await this.change((queue) => { named = queue.getAllKeys(null, most); return queue.getAll(null, most); }, "readonly");

@@ -3,7 +3,7 @@
   const TIME = "date"
   const charts = () => [...document.querySelectorAll(".js-plotly-plot")].filter((chart) => chart._fullLayout?.xaxis?.type === TIME && chart.offsetParent)
 
-  // A line at one time over a chart; none where the time lies outside its axis.
+  // Draws a line over a chart at one time; draws none if the time lies outside the axis.
   function mark(chart, at) {
     const axis = chart._fullLayout.xaxis
     const left = at === undefined ? NaN : axis.d2p(at)
@@ -34,7 +34,7 @@
     })
   }, { passive: true })
 
-  // A drag along the time axis of a chart that chooses dates is told to Streamlit as a box; one across both axes zooms.
+  // In a chart that selects dates, a drag along the time axis is reported to Streamlit as a box. A drag across both axes zooms.
   const ENDS = ["xaxis.range[0]", "xaxis.range[1]"]
   function chosen(chart, change) {
     const { xaxis, yaxis, dragmode } = chart._fullLayout
@@ -52,7 +52,7 @@
     addEventListener("pointerup", () => setTimeout(() => chart.removeListener("plotly_relayout", told), 1_000), { once: true })
   }, { capture: true })
 
-  // The layers of a chart as one picture, in the colours that it has; what WebGL draws is a picture in it.
+  // The layers of a chart as one SVG with the chart's current colours. Layers drawn by WebGL are embedded as images.
   function picture(chart) {
     const { width, height } = chart._fullLayout
     const name = "http://www.w3.org/2000/svg"
@@ -74,7 +74,7 @@
     return new XMLSerializer().serializeToString(whole)
   }
 
-  // The link under a chart names it: #svg-KEY.
+  // The link below a chart names the chart: #svg-KEY.
   addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest('a[href*="#svg-"]') : null
     if (!link) return

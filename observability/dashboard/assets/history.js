@@ -1,12 +1,12 @@
 // One action of the reader makes at most one entry in the browser's history.
 //
-// Streamlit writes the bound parameters of a page one at a time, and before the page's own path, so that one click adds up to seven entries,
-// most of them with a part of the parameters. Here the first change of the address after an action adds an entry, and the changes that
-// follow from it replace that entry, which so ends with the whole address.
+// Streamlit writes the bound parameters of a page one at a time, and before the path of the page. Without this script one click adds up to
+// seven entries, most of them with only some of the parameters. With this script the first change of the address after an action adds an
+// entry. The later changes replace that entry, so that it ends with the complete address.
 (() => {
   const push = history.pushState.bind(history)
-  let acted = false // the reader did something since the last change of the address
-  let unfinished = false // the newest entry still has the path of the page before
+  let acted = false // the reader has acted since the last change of the address
+  let unfinished = false // the newest entry still has the path of the previous page
   const idle = () => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning"
   const act = () => {
     acted = true

@@ -1,6 +1,6 @@
 // A table of cells with icons, sparklines, bars and intervals. Every text is set with textContent and every link is built by the page's own
-// helper, so nothing in the data can become markup. On a narrow screen a table scrolls sideways in a frame of its own, its first column
-// in sight. A plain click on a link asks the app to go there without loading it anew; the address is a real one, for a new tab.
+// helper, so nothing in the data can become markup. On a narrow screen a table scrolls sideways in its own frame, and the first column
+// stays visible. A plain click on a link opens the page without reloading the app. The link has a real address for use in a new tab.
 
 const SVG = "http://www.w3.org/2000/svg"
 
@@ -25,7 +25,7 @@ const SOURCES = {
   system: "M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.01M5 11h.01",
 }
 
-// A name from a log turns no word behind it around: signs of direction are written out.
+// Direction marks in a logged name are written as escapes, so that they cannot reverse the text after the name.
 const unturned = (text) => String(text).replace(/[\u202a-\u202e\u2066-\u2069]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16)}`)
 
 function html(tag, name, text) {
@@ -44,13 +44,13 @@ function write(element, text, names) {
   return element
 }
 
-// A name may be broken after its underscores and slashes.
+// Allows line breaks in a name after underscores and slashes.
 function broken(element, name) {
   name.split(/(?<=[_/])/).forEach((part, index) => element.append(...(index ? [document.createElement("wbr"), part] : [part])))
   return element
 }
 
-// A number stays on one line with its per cent sign.
+// Keeps a number and its per cent sign on one line.
 function unbroken(element, text) {
   unturned(text ?? "").split(/(\S+ %)/).forEach((part, index) => element.append(index % 2 ? html("span", "unit", part) : part))
   return element
@@ -75,10 +75,10 @@ function source(name) {
   return picture
 }
 
-// Marks on a line: what stands for a change has a shape, an incident the colour of its state too; its words are its tooltip.
+// Marks on a line. Each kind of change has a shape, and an incident also has the colour of its state. The tooltip has the words.
 const MARKS = {
   circle: (x) => `M${x - 4} 10a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z`,
-  triangle: (x) => `M${x - 5} 0h10l-5 9z`, // above the line, so that an incident of the same time covers none
+  triangle: (x) => `M${x - 5} 0h10l-5 9z`, // above the line, so that an incident at the same time does not cover it
   square: (x) => `M${x - 4} 6h8v8h-8z`,
   diamond: (x) => `M${x} 5l5 5l-5 5l-5 -5z`,
 }
@@ -184,8 +184,8 @@ function anchor(content, go, strong) {
   return link
 }
 
-// What a button or key of a row asks for begins with a name, where none was given yet: its box has the focus once it is there. The text of
-// an action comes next.
+// An action that a button or key of a row starts needs a person's name. If no name was entered yet, the box for the name gets the focus as
+// soon as it is drawn. Otherwise the box for the text of the action gets the focus.
 function askName() {
   const dialog = '[role="dialog"] input[aria-label="Your name"]'
   focusOnce([dialog, '[data-testid="stMain"] input[aria-label="Your name"]'], (box) => {
@@ -197,7 +197,7 @@ function askName() {
 
 const askAction = () => focusOnce(['[data-testid="stMain"] textarea[aria-label="Action"]'], (box) => box.focus())
 
-// The first of some elements, once it is there: on a busy machine a minute later. Nothing where a person writes in another box by then.
+// Waits for the first of some elements, up to a minute on a busy machine. Gives nothing if a person types in another box by then.
 function focusOnce(selectors, found) {
   const before = document.activeElement
   let left = 600
@@ -256,7 +256,7 @@ function cell(content, go, strong, act, pick) {
   return box
 }
 
-// What a cell sorts by: its key, else its severity, else its number, else its text. Cells without a value come last.
+// The sort value of a cell: its key, else its severity, else its number, else its text. Cells without a value come last.
 const RANKS = { act: 0, watch: 1, unknown: 2, ok: 3 }
 
 function sortKey(content) {
@@ -273,7 +273,7 @@ function compare(one, other) {
   return typeof one === typeof other && typeof one === "number" ? one - other : String(one).localeCompare(String(other))
 }
 
-// The rows in the order that the reader chose by a click on a column's title: up, down, then as they came. state is kept while the data change.
+// The rows in the order that the reader chose. Clicks on a column's title sort up, then down, then not at all. `state` survives new data.
 function order(grid, data, state) {
   const bodies = rowsOf(grid).sort((one, other) => one.dataset.place - other.dataset.place)
   const titles = new Map([...grid.tBodies].filter((body) => body.matches(".group")).map((body) => [body.textContent, body]))
@@ -304,7 +304,7 @@ function sorter(label, place, grid, data, state) {
   return button
 }
 
-// A box that hides the rows without all of its words.
+// A search box that hides the rows that lack one of its words.
 function filter(grid, data, state) {
   const box = html("div", "filter")
   const input = html("input")
@@ -329,18 +329,18 @@ function filter(grid, data, state) {
   return box
 }
 
-// j and k move between the rows that are shown, Enter opens one, and the table's own keys ask for an action on it. They work while the table
-// has the focus, and elsewhere on the page while no field has it. Of several tables the one with the focus takes a key, else the first that
-// can be seen.
+// The keys j and k move between the visible rows, Enter opens a row, and the keys of the table start an action on the row. The keys work
+// while the table has the focus, and elsewhere on the page while no field has it. Of several tables, the one with the focus takes a key,
+// else the first visible one.
 const takesKey = (root, event) => {
   const seen = [...document.tablesWithKeys].filter((each) => each.isConnected && each.checkVisibility())
   return (seen.find((each) => event.composedPath().includes(each)) ?? seen[0]) === root
 }
 
-// What a key's action is called where its name says too little.
+// Labels of actions whose names are too short to be clear.
 const WORDS = { turn: "read or unread" }
 
-// What the button of a row acts on; the chosen row keeps it when the rows change their order.
+// The subject of a row's button. It identifies the chosen row after the rows change their order.
 const acted = (data, body) => Object.values(data.rows[body.dataset.place].cells).find((content) => content?.act)?.act
 
 function keys(root, data, act) {
@@ -438,7 +438,7 @@ function table(data, go, state, act) {
   return grid
 }
 
-// The columns that a reader hid, by the name of the table: the browser remembers them.
+// The columns that a reader hid, by table name; the browser stores them.
 const HIDDEN = "observability-hidden-columns"
 
 function hiddenColumns() {
@@ -449,7 +449,7 @@ function hiddenColumns() {
   }
 }
 
-// The choice of columns. The first one and those of sentences stay, and so does a column without a title.
+// The menu that hides columns. The first column, columns of sentences and columns without a title cannot be hidden.
 function columnChoice(grid, data) {
   const choice = html("details", "columns")
   const boxes = html("div", "choices")
@@ -467,7 +467,7 @@ function columnChoice(grid, data) {
       hidden[box.checked ? "delete" : "add"](column.key)
       try {
         localStorage.setItem(HIDDEN, JSON.stringify({ ...hiddenColumns(), [data.remembers]: [...hidden] }))
-      } catch { /* a browser that keeps nothing still hides them */ }
+      } catch { /* without storage the columns are hidden until a reload */ }
       apply()
     })
     line.append(box, column.label)
@@ -478,7 +478,7 @@ function columnChoice(grid, data) {
   return choice
 }
 
-// On a phone a table shows the columns that matter most; this button, which only a phone shows, shows the others too.
+// On a phone a table shows only the main columns. This button, which is visible only on a phone, shows all columns.
 function wholeTable(grid, state) {
   const button = html("button", "act whole")
   button.type = "button"
@@ -507,7 +507,7 @@ function picker(name, state) {
   return box
 }
 
-// What can be done with the rows that are selected.
+// The actions on the selected rows.
 function bulk(data, state, act) {
   const bar = html("div", "bulk")
   bar.setAttribute("role", "group")
@@ -531,7 +531,7 @@ function bulk(data, state, act) {
   return bar
 }
 
-// The frame of a table. While the table is wider than it, the frame can be reached and scrolled by keyboard, and has the table's name.
+// The frame of a table. If the table is wider than the frame, the frame can be focused and scrolled by keyboard, and has the table's name.
 function framed(grid, caption) {
   const frame = html("div", "frame")
   frame.append(grid)

@@ -1,5 +1,5 @@
-// The line of the time range Live. It asks for the newest state every few seconds while the tab is in sight and nothing would be disturbed: no run is
-// under way, no dialog is open, and nobody types.
+// The line of the time range Live. Every few seconds it requests the newest state, but only while the tab is visible, no run is in progress,
+// no dialog is open and nobody types.
 
 function quiet() {
   const app = document.querySelector('[data-testid="stApp"]')

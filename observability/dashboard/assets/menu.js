@@ -1,5 +1,5 @@
-// The menu of the sidebar, and the tabs of a page. Every text is set with textContent. A plain click asks the app to go there without loading it
-// anew; the address is a real one, for a new tab.
+// The menu of the sidebar, and the tabs of a page. Every text is set with textContent. A plain click opens a page without
+// reloading the app. The link has a real address for use in a new tab.
 
 function html(tag, name, text) {
   const element = document.createElement(tag)
@@ -29,7 +29,7 @@ function item(each, go) {
   return place
 }
 
-// A chart keeps the colours that it was drawn with, so a change of the theme asks for a run, which draws the charts anew.
+// A chart keeps its colours after a change of the theme, so the change starts a run that draws the charts again.
 function watchScheme(root, changed) {
   const app = document.querySelector('[data-testid="stApp"]')
   root.changed = changed
@@ -60,7 +60,7 @@ export default function (component) {
     return list
   }))
   root.replaceChildren(nav)
-  // On a narrow screen the row scrolls sideways: the current tab is in sight.
+  // On a narrow screen the row is scrolled sideways, so that the current tab is visible.
   for (const current of nav.querySelectorAll(".tabs [aria-current]")) {
     const row = current.closest("ul")
     row.scrollLeft = current.offsetLeft - row.offsetLeft - row.clientWidth / 3

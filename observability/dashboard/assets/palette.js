@@ -1,8 +1,8 @@
-// The command palette: a button, and a dialog that lists pages, models and more as one types. Every text is set with textContent. On a phone the
-// button that says the scope opens the boxes of the scope bar.
+// The command palette: a button, and a dialog that lists pages, models and more while the reader types. Every text is set with textContent.
+// On a phone the button that names the scope opens the boxes of the scope bar.
 
 const KINDS = ["Recent", "Pinned views", "Shared views", "Models", "Pages", "Features", "Incidents", "Actions", "Time range"]
-const LATER = ["Features", "Incidents"] // what the server sends once the palette was opened
+const LATER = ["Features", "Incidents"] // the server sends these groups after the palette was opened
 const SHOWN = 40
 const APPLE = /Mac|iP/.test(navigator.platform)
 
@@ -43,19 +43,20 @@ function pin(name, go) {
   localStorage.setItem(PINNED, JSON.stringify(go ? [...others, { name, go }] : others))
 }
 
-// Kept where the server reads it before the first page is drawn.
+// Stores values in a cookie, which the server reads before it draws the first page.
 function keep(cookie, values) {
   const path = new URL("./", location.href).pathname
   document.cookie = `${cookie}=${encodeURIComponent(JSON.stringify(values))}; path=${path}; max-age=${400 * 86400}; SameSite=Lax`
 }
 
-// Changes of a list of marks that several tabs write: each is made once to what the cookie holds then. A mark begins with its name.
+// Applies changes to a list of marks in a cookie that several tabs write. Each change is applied once, to the current cookie. A mark begins
+// with its name.
 const made = {}
 function readable(text) {
   try {
     return decodeURIComponent(text)
   } catch {
-    return "" // what another program wrote there
+    return "" // the cookie was written by another program
   }
 }
 function change(cookie, { changes, most, length }) {
@@ -69,7 +70,7 @@ function change(cookie, { changes, most, length }) {
   if (later.length) keep(cookie, marks.join("."))
 }
 
-// How well a line fits the words that were typed: -1 where one of them is missing, else 0 (best) to 3.
+// The rank of a line for the typed words: -1 if a word is missing, else 0 (best) to 3.
 function fit(item, words) {
   const text = item.t.toLowerCase()
   const all = `${text} ${item.hint.toLowerCase()} ${item.kind.toLowerCase()}`
@@ -138,10 +139,10 @@ class Palette {
     this.showBar(false)
     if (!this.dialog.open) return
     this.list(true)
-    if (this.answered !== this.asked && data.opened === this.asked) this.ask() // another run of the page took the answer's place
+    if (this.answered !== this.asked && data.opened === this.asked) this.ask() // another run of the page replaced the answer
   }
 
-  // Each opening has its own number: equal data would not be given to this script again.
+  // Each opening has its own number, because Streamlit does not pass equal data to this script again.
   ask() {
     this.asked = Math.max(Date.now(), (this.asked ?? 0) + 1)
     this.send("open", this.asked)
@@ -251,7 +252,7 @@ class Palette {
     rows.push(...this.data.shortcuts.map((each) => [`g ${each.key}`, each.t]))
     rows.push(...this.data.keys.map((each) => [each.key, each.t]))
     const list = html("dl")
-    list.tabIndex = 0 // on a low screen it scrolls
+    list.tabIndex = 0 // makes the list scrollable by keyboard on a low screen
     for (const [key, words] of rows) {
       const name = html("dt")
       name.append(html("kbd", "", key))
@@ -263,7 +264,7 @@ class Palette {
     close.focus()
   }
 
-  // Keys of the whole page; those without Control count only where nothing is being typed.
+  // Keys of the whole page. Keys without Control are ignored while the reader types in a field.
   pressed(event) {
     if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
       event.preventDefault()
@@ -272,7 +273,7 @@ class Palette {
       return
     }
     const at = event.composedPath()[0]
-    // Streamlit takes a date that was typed once Tab leaves its box.
+    // Streamlit accepts a typed date when Tab leaves its box.
     const box = event.key === "Enter" && at instanceof Element && at.closest('[data-testid="stDateInputField"]:not(:has(button:focus))')
     if (box) box.querySelector('[data-testid="stDateInputCalendarButton"]')?.dispatchEvent(new KeyboardEvent("keydown", { key: "Tab", bubbles: true }))
     const typing = at instanceof Element && at.closest("input, textarea, select, [contenteditable=true]")
@@ -298,8 +299,8 @@ export default function (component) {
   if (!root) return
   if (!root.palette) {
     root.palette = new Palette(root)
-    // It ends with its root. What this function returned would also be called late, for data that newer data have replaced already: the keys
-    // would then be dead.
+    // The listener removes itself when its root is gone. A returned clean-up function would not do: Streamlit may call it late, for data that
+    // were already replaced, and the keys would then stop working.
     const keys = (event) => (root.isConnected ? root.palette.pressed(event) : document.removeEventListener("keydown", keys, { capture: true }))
     document.addEventListener("keydown", keys, { capture: true })
   }

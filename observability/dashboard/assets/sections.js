@@ -1,5 +1,5 @@
-// The row of a case's sections, which stays in sight while the opened one scrolls. Every text is set with textContent. A plain click opens the
-// section without loading the page anew; the address is a real one, for a new tab. An address that ends with an anchor opens its section.
+// The row of a case's sections, which stays visible while the open section scrolls. Every text is set with textContent. A plain click opens a
+// section without reloading the page. The link has a real address for use in a new tab. An address with an anchor opens that section.
 
 function html(tag, name, text) {
   const element = document.createElement(tag)
@@ -8,7 +8,7 @@ function html(tag, name, text) {
   return element
 }
 
-// What holds the list on the page: it sticks below the scope bar.
+// The element that holds the list. It sticks below the scope bar.
 function held(root) {
   const outside = root.getRootNode().host?.closest('[data-testid="stElementContainer"]') ?? root
   const bar = document.querySelector(".st-key-scope-bar")?.parentElement
@@ -18,7 +18,7 @@ function held(root) {
   return outside
 }
 
-// Moves sight and focus to a heading, once it is there; for those who read with the keyboard or hear the page as well.
+// Scrolls to a heading and focuses it as soon as it is drawn, also for users of the keyboard or a screen reader.
 function seek(id, outside, tries = 60) {
   const section = document.getElementById(id)
   if (!section) {

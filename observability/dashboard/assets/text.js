@@ -1,6 +1,6 @@
 // A logged text whose words are marked by their effect: raised with a solid line, lowered with a dotted one. Every text is set with textContent.
 
-// A sign of direction turns no word behind it around: it is written out.
+// Direction marks are written as escapes, so that they cannot reverse the text after them.
 const unturned = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16)}`)
 
 function html(tag, name, text) {

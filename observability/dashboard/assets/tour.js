@@ -1,4 +1,5 @@
-// The tour of the sample in the sidebar. Where the reader is in it, or that it was left, is kept in this browser. Every text is set with textContent.
+// The tour of the sample in the sidebar. The browser stores the reader's current step, or that the reader left the tour. Every text is set
+// with textContent.
 
 const KEPT = "observability-tour"
 
@@ -14,7 +15,7 @@ function keep(place) {
   try {
     localStorage.setItem(KEPT, place)
   } catch {
-    // a browser that keeps nothing shows no tour
+    // a browser without storage shows no tour
   }
 }
 
