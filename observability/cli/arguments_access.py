@@ -25,7 +25,9 @@ def add_access_commands(add: AddCommand) -> None:
     account.add_argument("--model", action="append", default=[], metavar="MODEL=ROLE", help="another role for one model; repeatable")
 
     audit_log = add(
-        "audit-log", "List who signed in, saw, exported, changed or removed what, newest first.", "audit-log --author ann --json"
+        "audit-log",
+        "List sign-ins, views, exports, changes and removals with person and time, newest first.",
+        "audit-log --author ann --json",
     )
     audit_log.add_argument("--author", metavar="NAME", help="only entries of this person")
     audit_log.add_argument("--does", metavar="WORD", help="only entries of this kind, for instance exported")

@@ -31,7 +31,7 @@ def add_audit_commands(add: AddCommand) -> None:
 
     audit = add(
         "audit-data",
-        "Audit a dataset: duplicates, labels, leakage, outliers, and what each cleaning rule does to a model. Keeps the records.",
+        "Audit a dataset: duplicates, labels, leakage, outliers, and the effect of each cleaning rule on a model. Stores the records.",
         "audit-data train.csv --label churned --held-out test.csv --group region --rule 'broken sensor=is_broken'",
     )
     audit.add_argument(
@@ -56,7 +56,7 @@ def add_audit_commands(add: AddCommand) -> None:
     audit.add_argument("--exclude", metavar="a,b", help="columns that are not features, such as ids")
     audit.add_argument("--dataset", help="name of the dataset; default: the name of the file")
     audit.add_argument("--data-version", metavar="V", help="version of the dataset; default: the time of the audit")
-    audit.add_argument("--model", help="the model that is trained on the data; without files, the one whose reference is audited")
+    audit.add_argument("--model", help="the model that is trained on the data; without files, the model whose reference is audited")
     audit.add_argument("--version", help="its version")
     audit.add_argument("--seed", type=int, default=0, help="seed of folds and models")
     audit.add_argument("--decimal", choices=(",", "."), help=DECIMAL_HELP)
@@ -94,7 +94,7 @@ def add_audit_commands(add: AddCommand) -> None:
 
     stored = add(
         "audit-storage",
-        "Measure a dataset's bytes by column and codec, what less exact forms lose, and its smallest groups. Keeps the record.",
+        "Measure a dataset's bytes by column and codec, the losses of less exact forms, and its smallest groups. Stores the record.",
         "audit-storage people.parquet --quasi age,zip --sensitive income",
     )
     stored.add_argument(
@@ -128,19 +128,19 @@ def add_audit_commands(add: AddCommand) -> None:
 
     place = add(
         "report-storage",
-        "Measure a folder that stores data: free space, small files, duplicate files, unread files, oldest files. Keeps the report.",
+        "Measure a folder that stores data: free space, small files, duplicate files, unread files, oldest files. Stores the report.",
         "report-storage /data/raw --place raw --keep-days 400",
     )
     place.add_argument("folder", type=absolute_path, metavar="FOLDER", help="the folder, with all folders in it")
     place.add_argument("--place", metavar="NAME", help="name of the place; default: that of the folder")
     place.add_argument("--keep-days", type=float, metavar="N", help="days after which data are to be removed")
     place.add_argument("--tier", choices=("hot", "cold", "archive"), help="storage tier of the place: speed and price")
-    place.add_argument("--skip-contents", action="store_true", help="do not compare the contents of files of one size")
+    place.add_argument("--skip-contents", action="store_true", help="do not compare the contents of files of equal size")
     place.add_argument("--dry-run", action="store_true", help="print the report without keeping it")
 
     croissant = add(
         "croissant",
-        "Describe a data file as Croissant JSON-LD, with what was logged about its version.",
+        "Describe a data file as Croissant JSON-LD, with the logged facts about its version.",
         "croissant people.csv --dataset people --out people.croissant.json",
     )
     croissant.add_argument("file", type=absolute_path, metavar="FILE", help=".csv, .parquet or .jsonl")
@@ -178,7 +178,7 @@ def add_audit_commands(add: AddCommand) -> None:
 
     augmented = add(
         "audit-augmentation",
-        "Say what an augmentation of training data does to accuracy, classes and groups, from a table of predictions. Keeps the audit.",
+        "Measure the effect of an augmentation on accuracy, classes and groups, from a table of predictions. Stores the audit.",
         "audit-augmentation predictions.parquet --model loan --name jitter --group region",
     )
     augmented.add_argument(

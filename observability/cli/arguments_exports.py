@@ -33,7 +33,7 @@ def add_exports(add: AddCommand) -> None:
     """Add the command `exports`."""
     exports = add(
         "exports",
-        "List what left, record an export, compute k or ε, state what a recipient may get, or draw canary rows for training.",
+        "List exports, record an export, compute k or ε, set the limits of a recipient, or draw canary rows for training.",
         "exports epsilon --noise-multiplier 1.1 --sampling-rate 0.01 --steps 1000 --delta 1e-5",
     )
     exports.add_argument("action", choices=("list", "record", "k", "epsilon", "level", "canaries"))
@@ -45,9 +45,11 @@ def add_exports(add: AddCommand) -> None:
     exports.add_argument("--run", help="the training run on machines of the recipient")
     exports.add_argument("--quasi", metavar="a,b", help="quasi-identifying columns, from which k is computed")
     exports.add_argument("--personal", metavar="a,b", help="personal columns")
-    exports.add_argument("--columns", metavar="a,b", help="columns that left; default: those of FILE")
-    exports.add_argument("--rows", type=int, metavar="N", help="rows that left; default: those of FILE")
-    exports.add_argument("--transform", metavar="WORD", help="what was done to it: none, aggregated, generalised, hashed, noised")
+    exports.add_argument("--columns", metavar="a,b", help="exported columns; default: the columns of FILE")
+    exports.add_argument("--rows", type=int, metavar="N", help="number of exported rows; default: the rows of FILE")
+    exports.add_argument(
+        "--transform", metavar="WORD", help="transformation of the exported data: none, aggregated, generalised, hashed, noised"
+    )
     exports.add_argument("--legal-basis", metavar="TEXT", help="for example consent, contract, legal obligation, public task")
     exports.add_argument("--k", type=float, metavar="K", help="k of the export, or with `level` the smallest k that the recipient may get")
     exports.add_argument("--epsilon", type=float, metavar="E", help="ε of the export, or with `level` the budget")
@@ -55,7 +57,7 @@ def add_exports(add: AddCommand) -> None:
     exports.add_argument("--noise-multiplier", type=float, metavar="S", help="standard deviation of the noise divided by the sensitivity")
     exports.add_argument("--sampling-rate", type=float, default=1.0, metavar="Q", help="share of the records in a step; default 1")
     exports.add_argument("--steps", type=int, default=1, metavar="N", help="number of steps; default 1")
-    exports.add_argument("--attestation", metavar="HASH", help="hash that the enclave attested, or with `level` the expected one")
+    exports.add_argument("--attestation", metavar="HASH", help="hash that the enclave attested; with `level`, the expected hash")
     exports.add_argument(
         "--attestation-document", type=absolute_path, metavar="FILE", help="with `record`: the text that the enclave signed"
     )

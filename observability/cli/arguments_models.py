@@ -67,4 +67,4 @@ def add_model_commands(add: AddCommand) -> None:
         "apply observability.toml --dry-run",
     )
     apply.add_argument("file", type=absolute_path, metavar="FILE.toml")
-    apply.add_argument("--dry-run", action="store_true", help="only show what would change")
+    apply.add_argument("--dry-run", action="store_true", help="only show the planned changes")

@@ -16,7 +16,7 @@ def add_operation_commands(add: AddCommand) -> None:
 
     restore = add(
         "restore",
-        "Restore the newest backup of a folder, or one backup, into the home, and load what landing has kept since.",
+        "Restore the newest backup of a folder, or one backup, into the home, and load the records that landed since.",
         "restore /mnt/backups",
     )
     restore.add_argument(
@@ -25,7 +25,7 @@ def add_operation_commands(add: AddCommand) -> None:
 
     verify = add(
         "verify",
-        "Read every block of the store, compare what was loaded with its list, and compute the counts of a sample of days again.",
+        "Read every block of the store, compare the records with the list of loaded files, and recompute the counts of some days.",
         "verify --json",
     )
     verify.add_argument(
@@ -53,12 +53,12 @@ def add_operation_commands(add: AddCommand) -> None:
         "rollup-lake --model loan --from 2026-07-01 --to 2026-07-31",
     )
     rollups.add_argument(
-        "folder", nargs="?", type=folder_or_address, metavar="DIR", help="the lake; default: the one that keeping.toml of the home names"
+        "folder", nargs="?", type=folder_or_address, metavar="DIR", help="the lake; default: the lake that keeping.toml of the home names"
     )
     rollups.add_argument("--model", action="append", default=[], metavar="MODEL", help="repeatable; default: every model of the lake")
     rollups.add_argument("--from", dest="start", required=True, metavar="DAY", help="the first day, in UTC: 2026-07-01")
     rollups.add_argument("--to", dest="end", required=True, metavar="DAY", help="the last day, included")
-    rollups.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb", help="what reads the lake; default: duckdb")
+    rollups.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb", help="the engine that reads the lake; default: duckdb")
     rollups.add_argument("--master", metavar="URL", help="Spark's master, for example spark://HOST:7077; default: this machine")
 
     remove = add("remove", "Remove a model and all of its records.", "remove loan")
@@ -76,7 +76,7 @@ def add_operation_commands(add: AddCommand) -> None:
         "Remove records older than keeping.toml in the home allows; the dashboard does so every night.",
         "retention --dry-run",
     )
-    retention.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+    retention.add_argument("--dry-run", action="store_true", help="only list the records to remove")
     retention.add_argument("--rewrite", action="store_true", help="rewrite the store even if nothing was removed")
 
     serve = add("serve", "Start the dashboard.", "serve --port 8501")
@@ -94,7 +94,7 @@ def add_operation_commands(add: AddCommand) -> None:
     serve.add_argument(
         "--owner",
         metavar="URL",
-        help="with --replica: address of the owner, which stores what people save here; its token is in OBSERVABILITY_OWNER_TOKEN",
+        help="with --replica: address of the owner, which stores the entries of people here; its token is in OBSERVABILITY_OWNER_TOKEN",
     )
     collect = add(
         "collect",

@@ -38,7 +38,7 @@ def add_record_commands(add: AddCommand) -> None:
     load.add_argument(
         "--features",
         metavar="a,b",
-        help="feature columns of a .csv or .parquet file; default: every remaining column but those that registration left out",
+        help="feature columns of a .csv or .parquet file; default: every remaining column except the columns that registration left out",
     )
     load.add_argument(
         "--map", action="append", default=[], metavar="theirs=ours", help="column name in the file = field of the record; repeatable"
@@ -63,7 +63,7 @@ def add_record_commands(add: AddCommand) -> None:
 
     imported = add(
         "import",
-        "Bring in what other tools wrote; the source is only read, and a second import adds nothing (docs/importing.md).",
+        "Import records of other tools; the source is only read, and a second import adds nothing (docs/importing.md).",
         "import mlflow mlruns",
     )
     imported.add_argument(
@@ -80,7 +80,7 @@ def add_record_commands(add: AddCommand) -> None:
         "--version", help="the version of runs that name none; for tables and a model folder, the model's version; default for tables: 1"
     )
     imported.add_argument("--timezone", metavar="ZONE", help=TIMEZONE_HELP)
-    imported.add_argument("--at", metavar="T", help="transformers: end of the training; tables: time of rows without one")
+    imported.add_argument("--at", metavar="T", help="transformers: end of the training; tables: time of rows without a time")
     imported.add_argument(
         "--run", metavar="RUN", help="zeus: the run whose energy the file holds; default: named after the file or its folder"
     )
@@ -94,7 +94,7 @@ def add_record_commands(add: AddCommand) -> None:
     imported.add_argument("--label", metavar="COL", help="the column with the true labels; default: found by its usual name")
     imported.add_argument("--score", action="append", default=[], metavar="COL", help="as in `register`; default: found by its usual name")
     imported.add_argument("--prediction", metavar="COL", help="the predicted class")
-    imported.add_argument("--features", metavar="a,b", help="default: those of the signature, or every remaining column")
+    imported.add_argument("--features", metavar="a,b", help="default: the columns of the signature, or every remaining column")
     imported.add_argument("--sensitive", action="append", default=[], metavar="COL", help="a sensitive attribute; repeatable")
     imported.add_argument("--positive", metavar="VALUE", help="the positive class, if labels are text")
     imported.add_argument("--settings", type=absolute_path, metavar="FILE.toml", help="as in `register`")
@@ -109,10 +109,10 @@ def add_record_commands(add: AddCommand) -> None:
     items.add_argument("--project", required=True, help="the labelling project")
     items.add_argument("--id", metavar="COLUMN", help="column that names the item; default: a name made of its content")
     items.add_argument("--columns", metavar="a,b", help="columns that annotators see: texts, paths of images, values; default: all others")
-    items.add_argument("--classes", metavar="a,b", help="the labels that an item may get; default: those of the project's model")
+    items.add_argument("--classes", metavar="a,b", help="the labels that an item may get; default: the labels of the project's model")
     items.add_argument("--guideline", metavar="V", help="version of the guideline")
     items.add_argument("--decimal", choices=(",", "."), help=DECIMAL_HELP)
-    items.add_argument("--dry-run", action="store_true", help="say what would be landed without keeping it")
+    items.add_argument("--dry-run", action="store_true", help="report the rows without landing them")
     items.add_argument(
         "--out", type=absolute_path, metavar="FILE", help="write the settled labels to this .csv, .jsonl or .parquet file instead"
     )

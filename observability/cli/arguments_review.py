@@ -53,7 +53,7 @@ def add_review_commands(add: AddCommand) -> None:
     )
     case.add_argument("id", metavar="ID", help="the prediction's id")
     case.add_argument("--model", help="needed only if several models have this id")
-    case.add_argument("--version", help="needed only if several versions answered under this id; by default the one in production")
+    case.add_argument("--version", help="needed only if several versions answered under this id; default: the version in production")
     case.add_argument("--environment", help=f"{', '.join(ENVIRONMENTS)}; by default production if it has the id")
     case.add_argument("--as-of", metavar="T", help="only records that had arrived by this time")
 
@@ -85,4 +85,4 @@ def add_lab(add: AddCommand) -> None:
     lab.add_argument("--label-delay", type=int, default=0, metavar="D", help="label delay in days; default 0")
     lab.add_argument("--seed", type=int, default=0, metavar="S", help="random seed for rows, feature and slice; default 0")
     lab.add_argument("--source", choices=("auto", "past", "reference"), default="auto", help="source of the clean days")
-    lab.add_argument("--list", action="store_true", help="list the faults, and why one does not apply to the model")
+    lab.add_argument("--list", action="store_true", help="list the faults; a fault that does not apply to the model has the reason")

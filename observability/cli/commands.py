@@ -421,7 +421,7 @@ def run_restore(args: argparse.Namespace, say: Say) -> Outcome:
     say("")
     lines = [f"Restored {body['backup']} of {body['at']}: {sum(body['tables'].values()):,} rows."]
     lines += [f"Loaded from landing since then: {formatting.plural(body['stored'], 'record')}."]
-    lines += [f"The database that was there is kept as {', '.join(body['replaced'])}."] if body["replaced"] else []
+    lines += [f"The earlier database is kept as {', '.join(body['replaced'])}."] if body["replaced"] else []
     return json_or_lines(body, lines, args.json)
 
 

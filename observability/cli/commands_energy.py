@@ -45,7 +45,7 @@ def _measured(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         ends = [format_figure(each["joules"][name], 3) for name in ("value", "low", "high")]
         lines.append(f"  {each['form']:<22} batches of {each['batch']:>5,}: {ends[0]} J ({ends[1]} to {ends[2]}), {each['source']}")
     lines += [f"  {each['form']}: not measured, {each['why']}" for each in record["results"]["missing"]]
-    return json_or_lines(record, [*lines, "Not kept." if args.dry_run else "Kept; the page Energy shows it."], args.json)
+    return json_or_lines(record, [*lines, "Not kept." if args.dry_run else "Stored. The page Energy shows the result."], args.json)
 
 
 def _calibrated(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

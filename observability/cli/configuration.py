@@ -44,7 +44,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     lake_config.FILE: ("lake", "sources", "collectors"),
 }
 """The tables that go to each file of the home."""
-EDITED = "Nothing was written to it. Look at what was changed, then run apply again: it plans with the file as it is now"
+EDITED = "The file was not written. Check its changes, then run apply again, which plans from the current file"
 REGISTER_KEYS = ("task", "reference", "label", "score")
 OPTIONAL_KEYS = ("prediction", "at", "sensitive", "features", "map", "timezone", "positive", "decimal", "in_sample", "artifact")
 

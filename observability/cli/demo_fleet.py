@@ -44,7 +44,7 @@ def remove_half_sample(store: Store, say: Say) -> bool:
     models = store.catalog().models
     if _loading.locked() or not (store.home / MARK).exists() or any(not model.sample for model in models):
         return False
-    say("an earlier load of the sample was stopped: removing what it left")
+    say("an earlier load of the sample was stopped: removing its records")
     store.remove_sample(progress=lambda *_: None)
     (store.home / MARK).unlink(missing_ok=True)
     return True

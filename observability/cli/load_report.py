@@ -160,7 +160,7 @@ def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
     if allowed is None:
         if report.stored or report.duplicates:
             return ""
-        return "Nothing was stored: every line of the files was rejected. --allow-rejected ends with 0 all the same."
+        return "Nothing was stored: every line of the files was rejected. With --allow-rejected the exit code is still 0."
     if report.rejected <= allowed * report.lines:
         return ""
     return f"{report.rejected:,} of {report.lines:,} lines of the files were rejected, more than --allow-rejected {allowed:g} allows."
