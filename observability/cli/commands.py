@@ -56,7 +56,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.review.agenda import arranged_agenda
 
     if args.to and not args.pre_read:
-        raise UsageError("--to sends the pre-read", attempt="Add --pre-read")
+        raise UsageError("--to needs --pre-read", attempt="Add --pre-read")
     config = read_alert_config(store.home) if args.pre_read else None
     if config is not None:
         channel_names("--to", args.to, config.channels)
@@ -93,7 +93,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         lines += ["", pre_read.pre_read_text(store, str(week), now, config.dashboard)]
         for message in messages:
             once = f"was sent to {message['channel']} before" if message["message"] in sent else f"is queued for {message['channel']}"
-            lines.append(f"The pre-read {once}; the running dashboard sends each once.")
+            lines.append(f"The pre-read {once}; the running dashboard sends each pre-read once.")
     return json_or_lines(export_review.review_json(store, body, now) if args.json else body, lines, args.json)
 
 
@@ -111,7 +111,7 @@ def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     if args.remove and args.live:
         raise UsageError("--remove and --live exclude each other", attempt="Remove the sample first, then run demo --live")
     if args.large and (args.remove or args.live):
-        raise UsageError("--large loads the sample as it was", attempt="Run demo --large without --live and --remove")
+        raise UsageError("--large loads the sample with its original times", attempt="Run demo --large without --live and --remove")
     if args.remove:
         with live_sample.live_sample_stopped(store.home):
             removed = store.remove_sample(progress=rewrite_progress(say))
@@ -409,7 +409,7 @@ def run_backup(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     lines = [f"Backup {body['backup']}: {rows:,} rows, {body['files']:,} files, {size}."]
     if "blocks" in body:
         sent = formatting.format_bytes(body["sent_bytes"])
-        lines.append(f"Sent {body['sent_blocks']:,} of {body['blocks']:,} blocks, {sent}: earlier backups had the others.")
+        lines.append(f"Sent {body['sent_blocks']:,} of {body['blocks']:,} blocks, {sent}. Earlier backups hold the other blocks.")
     return json_or_lines(body, lines, args.json)
 
 

@@ -33,7 +33,7 @@ def run_account(home: Path, args: argparse.Namespace) -> Outcome:
     elif args.action == "password":
         accounts.find_account(home, args.name)
         account = accounts.set_password(home, args.name, _asked_password())
-        said = f"The password of {account.name} is changed; open sessions ended."
+        said = f"The password of {account.name} is changed, and open sessions have ended."
     else:
         account = accounts.disable_account(home, args.name, disabled=args.action == "disable")
         said = f"{account.name} is {'disabled; open sessions ended' if account.disabled else 'enabled'}."

@@ -140,7 +140,7 @@ def run_relabel(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
         how = f"python -m observability load {args.out}{'' if as_jsonl else ' --kind label'}"
         lines.append(f"Wrote {plural(len(kept), 'prediction')} to {args.out}. Fill in value and annotator, then: {how}")
         if len(kept) < len(table):
-            left_out = f"{len(table) - len(kept)} left out: their ids look like spreadsheet formulas."
+            left_out = f"{plural(len(table) - len(kept), 'prediction')} left out, because the ids look like spreadsheet formulas."
             lines.append(f"{left_out} Write a .jsonl file to include them.")
     return json_or_lines([relabelling.request_json(request) for request in requests], lines or ["The relabel queue is empty."], args.json)
 

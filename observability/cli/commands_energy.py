@@ -74,5 +74,5 @@ def _calibrated(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     lines = [f"{said}; the energy of a new reading is within {percent(fit.error, 2)} in 95 of 100."]
     if model is not None:
         store.update_settings(model.name, energy_audit.with_calibration(model, fit))
-        lines.append(f"Saved in the settings of {model.name}: its energy is estimated from now on, and no longer assumed.")
+        lines.append(f"Saved in the settings of {model.name}: its energy is now estimated instead of assumed.")
     return json_or_lines(body | {"saved": model.name if model else None}, lines, args.json)

@@ -30,7 +30,7 @@ def run_import(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         attempt = "Log with TensorBoard as well, or copy the history of a run through the client, as docs/importing.md shows"
         raise UsageError(WANDB, attempt=attempt)
     if args.run and args.what != "zeus":
-        raise UsageError("only the log of Zeus names no run", got=f"--run with {args.what}", attempt="Leave out --run")
+        raise UsageError("--run applies only to the log of Zeus", got=f"--run with {args.what}", attempt="Leave out --run")
     paths = [Path(source) for source in args.sources]
     if args.what == "tables":
         return import_tables(store, args, say, paths)
@@ -58,7 +58,7 @@ def import_records(store: Store, args: argparse.Namespace, say: Say, path: Path)
         with file.open("wb") as out:
             counts = write_record_lines(reading.items, out, model=args.model, version=args.version)
         if not counts.entries:
-            raise UsageError("the source holds nothing to import", got=str(path))
+            raise UsageError("the source has no entries to import", got=str(path))
         report = store.load_files([file], LoadDefaults(), progress=load_progress(say)) if counts.lines else LoadReport()
     say("")
     return import_outcome(reading.title, counts, report, args.json)
@@ -107,7 +107,7 @@ def import_model(store: Store, args: argparse.Namespace, say: Say, path: Path) -
     model, version = args.model or found.model, args.version or found.version
     if not model or not version:
         missing = "version" if model else "model"
-        raise UsageError(f"the folder does not say the {missing} of the registry", where=path.name, attempt=f"Give --{missing}")
+        raise UsageError(f"the folder does not state the {missing} of the registry", where=path.name, attempt=f"Give --{missing}")
     if not args.reference:
         raise UsageError(
             "a model version is registered with a reference",
@@ -190,7 +190,7 @@ def import_tables(store: Store, args: argparse.Namespace, say: Say, paths: list[
     if args.json:
         body = {"inferred": list(done.sentences), "notes": notes, **report.to_json(), "findings": json.loads(checked.out)}
         return json_or_lines(body, [], True)
-    opened = f"The dashboard shows it: observability serve, then choose the model {args.model}."
+    opened = f"To see the results, run observability serve and choose the model {args.model}."
     return Outcome(0, "\n".join([*done.sentences, *notes, loaded.out, "", checked.out, opened]))
 
 

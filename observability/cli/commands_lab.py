@@ -128,7 +128,7 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     say("")
     detail = f" ({replay.detail})" if replay.detail else ""
     begins = f"It begins at {replay.unit} {replay.onset:,} of {replay.size:,}."
-    checks = f"The {replay.kind} is checked {len(replay.looks)} times from there, each time with only the records logged by then."
+    checks = f"The {replay.kind} is checked {len(replay.looks)} times from that day on, each time with only the records logged by then."
     lines = [
         f"Simulated: {replay.fault.title} ({replay.fault.description}) on {replay.target}{detail}: {replay.fault.size(args.strength)}.",
         f"{replay.about} {begins} {checks}".strip(),

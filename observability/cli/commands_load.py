@@ -37,9 +37,7 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     named = [text for text in args.files if is_lake_address(text) or Path(text).is_dir()]
     files = [Path(text) for text in args.files if text not in named]
     if args.again and not named:
-        raise UsageError(
-            "--again works only with folders and addresses", got="files alone", attempt="A file that is named is read each time"
-        )
+        raise UsageError("--again applies only to folders and addresses", got="files alone", attempt="A named file is read at each load")
     if args.files:
         say("reading the columns")
     report: LoadReport | None = store.load_files(files, defaults, progress=note) if files else None

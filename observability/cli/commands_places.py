@@ -18,9 +18,9 @@ def run_report_storage(store: Store, args: argparse.Namespace, say: Say) -> Outc
 
     folder = Path(args.folder)
     if not folder.is_dir():
-        raise UsageError("this is no folder", got=args.folder, expected="a folder on this machine")
+        raise UsageError("the path is not a folder", got=args.folder, expected="a folder on this machine")
     if args.keep_days is not None and not 0 < args.keep_days < 1e6:
-        raise UsageError("--keep-days is a number of days above 0", got=args.keep_days)
+        raise UsageError("--keep-days takes a number of days above 0", got=args.keep_days)
     say(f"reading {folder}")
     now = datetime.now(UTC)
     found = folder_usage(folder, now.timestamp(), contents=not args.skip_contents)

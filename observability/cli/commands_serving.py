@@ -56,7 +56,7 @@ def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     if args.schedule:
         kept = probe_schedule.schedule_file(store.home, Path(args.what))
         bodies[0]["scheduled"] = kept.name
-        lines.append(f"Scheduled: the dashboard asks it every {sets[0].every_hours:g} hours while it runs ({kept.name}).")
+        lines.append(f"Scheduled: the dashboard sends the questions every {sets[0].every_hours:g} hours while it runs ({kept.name}).")
     return json_or_lines(bodies[0] if of_file else bodies, lines, args.json)
 
 
@@ -68,7 +68,7 @@ def _unscheduled(store: Store, args: argparse.Namespace) -> Outcome:
     for path in files:
         path.unlink(missing_ok=True)
     names = [path.name for path in files]
-    return json_or_lines({"unscheduled": names}, [f"Asked no longer: {', '.join(names)}. Its answers stay."], args.json)
+    return json_or_lines({"unscheduled": names}, [f"No longer scheduled: {', '.join(names)}. Stored answers stay."], args.json)
 
 
 def last_answers(store: Store, probe: ProbeSet) -> dict[str, str]:
@@ -132,14 +132,14 @@ def round_body(probe: ProbeSet, found: EncodedSet, before: dict[str, str]) -> di
 def round_lines(body: dict[str, Any]) -> list[str]:
     """The result of a round in words."""
     parts = [f"{body['answered']} of {plural(body['questions'], 'question')} answered"]
-    parts += [f"{body['not_asked']} not asked for lack of time"] if body["not_asked"] else []
-    parts += [f"{len(body['changed'])} of {body['compared']} answers differ from the round before"] if body["compared"] else []
+    parts += [f"{body['not_asked']} not sent for lack of time"] if body["not_asked"] else []
+    parts += [f"{len(body['changed'])} of {body['compared']} answers differ from the previous round"] if body["compared"] else []
     parts += [plural(body["refused"], "refusal")] if body["refused"] else []
-    parts += [f"{body['not_well_formed']} not in the asked form"] if body["not_well_formed"] else []
+    parts += [f"{body['not_well_formed']} not in the requested form"] if body["not_well_formed"] else []
     parts += [f"median {body['latency_ms_p50']:,.0f} ms"] if body["latency_ms_p50"] is not None else []
     parts += [f"cost {body['cost']:.4g}"] if body["cost"] is not None else []
     parts += [f"encoded by {body['encoder']}"] if body["encoder"] else []
-    parts += [f"kept without vectors: {body['not_encoded']}"] if body["not_encoded"] else []
+    parts += [f"stored without vectors: {body['not_encoded']}"] if body["not_encoded"] else []
     version = f" version {', '.join(body['versions'])}" if body["versions"] else ""
     lines = [f"{body['model']}{version}, set {body['set']}: {'; '.join(parts)}{'' if body['kept'] else ' (not kept)'}."]
     lines += [f"  {each['item']}: {shortened_line(each['before'])} -> {shortened_line(each['after'])}" for each in body["changed"][:SHOWN]]

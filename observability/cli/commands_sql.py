@@ -27,9 +27,9 @@ def run_sql(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
     del say
     if args.limit < 1 or not args.seconds > 0:
-        raise UsageError("--limit and --seconds are positive numbers", got=f"{args.limit} and {args.seconds:g}")
+        raise UsageError("--limit and --seconds take positive numbers", got=f"{args.limit} and {args.seconds:g}")
     answer = rows_in_worker(query_worker(), store, args.query, most_rows=args.limit, seconds=args.seconds)
-    note = f"The first {plural(args.limit, 'row')} of more; use --limit for others." if answer.more else ""
+    note = f"The result has more than {plural(args.limit, 'row')}; raise --limit to show them." if answer.more else ""
     if args.json:
         rows = [dict(zip(answer.columns, map(json_plain, row), strict=True)) for row in answer.rows]
         return Outcome(out=json.dumps(rows, ensure_ascii=False, indent=2, default=str), error=note)

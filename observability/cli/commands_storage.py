@@ -127,7 +127,7 @@ def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
 
     if not args.files:
         if not args.model:
-            raise UsageError("nothing is named to audit", expected="FILE…, or --model M for its reference")
+            raise UsageError("no data to audit are named", expected="FILE…, or --model M for its reference")
         data = registered_reference(store, args.model, args.version)
         return RowsToStore(args.dataset or data.name, data.rows.features, {}, data.groups)
     paths = [Path(file) for file in args.files]
@@ -138,7 +138,7 @@ def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
 def _files_source(paths: list[Path]) -> dict[str, Any]:
     """Bytes and checksum of files, as fields of a dataset. Raises UsageError if one is not there."""
     if missing := next((path for path in paths if not path.is_file()), None):
-        raise UsageError("a file is not there", got=missing.name)
+        raise UsageError("a file does not exist", got=missing.name)
     return {"bytes": sum(path.stat().st_size for path in paths), "checksum": files_checksum(paths)}
 
 
@@ -285,7 +285,7 @@ def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     rows = [row for row in logged.to_dict("records") if args.data_version in (None, row["version"])]
     same = [row for row in rows if row["checksum"] == checksum]
     if args.data_version and rows and not same and all(row["checksum"] for row in rows):
-        raise UsageError("the file is not this version", where=path.name, got=checksum, expected=str(rows[-1]["checksum"]))
+        raise UsageError("the file differs from this version", where=path.name, got=checksum, expected=str(rows[-1]["checksum"]))
     body = croissant_of_file(path, table, name, checksum, same[-1] if same else None, license_url=args.license, url=args.url)
     say("")
     text = json.dumps(json_plain(body), indent=2, ensure_ascii=False) + "\n"
@@ -333,4 +333,4 @@ def _day_of(text: str, flag: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{flag} is no day", got=text, expected="2026-07-01") from None
+        raise UsageError(f"{flag} is not a date", got=text, expected="2026-07-01") from None

@@ -203,7 +203,9 @@ def _file_steps(home: Path, body: Mapping[str, Any], path: Path) -> Iterator[Ste
             new = edited_toml(old, wanted)
             before, after = tomllib.loads(old), tomllib.loads(new)
         except (OSError, ValueError) as error:
-            raise UsageError("a file of the home cannot be read", where=file, got=error, attempt="Mend it, or move it away") from None
+            raise UsageError(
+                "a file of the home cannot be read", where=file, got=error, attempt="Correct the file, or move it away"
+            ) from None
         checks[file](after)
         if before != after:
             masked = file == alert_config.FILE

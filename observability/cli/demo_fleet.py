@@ -30,7 +30,7 @@ def sample_loading(store: Store) -> Iterator[None]:
     Raises UsageError if this process loads the sample already.
     """
     if not _loading.acquire(blocking=False):
-        raise UsageError("the sample is being loaded already", attempt="Wait until that is done")
+        raise UsageError("the sample is being loaded already", attempt="Wait until the load has ended")
     try:
         (store.home / MARK).touch()
         yield

@@ -103,7 +103,7 @@ def load_outcome(
             example = f"{formatting.with_full_stop(with_column(example, defaults.renames))} {rejection_remedy(reason, example, defaults)}."
         lines.append(f"  {count:,} × {reason}, first: {example}")
     aside = formatting.plural(report.set_aside, "segment")
-    error = f"{aside} could not be loaded and was set aside; `status` names the reason, `retry` takes it again." if report.set_aside else ""
+    error = f"{aside} could not be loaded and was set aside; `status` names the reason, `retry` loads it again." if report.set_aside else ""
     if sources:
         body["sources"] = [source.to_json() for source in sources]
     return replace(json_or_lines(body, lines, as_json), error=error)
@@ -114,7 +114,7 @@ def source_lines(report: "SourceReport") -> list[str]:
     read = {"new": report.new, "changed since they were taken": report.rewritten, "continued": report.resumed}
     parts = [f"{count:,} {word}" for word, count in read.items() if count]
     parts += [f"{report.present:,} taken before"] if report.present else []
-    parts += [f"{report.left_out:,} of other endings left out"] if report.left_out else []
+    parts += [f"{report.left_out:,} with other endings left out"] if report.left_out else []
     kind = {"delta": "Delta table, ", "iceberg": "Iceberg table, "}.get(report.format, "")
     lines = [f"{report.address}: {kind}{formatting.plural(report.files, 'file')}{': ' if parts else ''}{', '.join(parts)}"]
     if report.rewritten:
@@ -147,7 +147,7 @@ def rejection_remedy(reason: str, message: str, defaults: "LoadDefaults") -> str
         return f"Give --version, one of {formatting.join_words(defaults.versions, 8)}"
     if name in ("model", "version", "kind"):
         return f"Give --{name}"
-    return f"Fill it, or name the column that holds it: --map THEIR_NAME={name}" if name else OTHER_REMEDY
+    return f"Fill the column, or name the column with its values: --map THEIR_NAME={name}" if name else OTHER_REMEDY
 
 
 def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:

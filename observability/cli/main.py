@@ -77,7 +77,7 @@ def print_answer(text: str, stream: TextIO) -> int:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # the interpreter writes the rest as it ends
             if stream is not sys.stderr and not isinstance(error, BrokenPipeError):
-                print(f"The output could not be written: {error.strerror}. Write it elsewhere.", file=sys.stderr)
+                print(f"The output could not be written: {error.strerror}. Write to another place.", file=sys.stderr)
         return 0 if isinstance(error, BrokenPipeError) else 3
 
 
@@ -182,7 +182,7 @@ def name_replica(args: argparse.Namespace) -> Path:
     from observability.server import replica
 
     if not args.replica:
-        raise UsageError("--owner is for a process that only reads", expected="--replica FOLDER")
+        raise UsageError("--owner needs --replica", expected="--replica FOLDER")
     os.environ |= {process_lock.PUBLISHED_VARIABLE: args.replica, replica.OWNER_VARIABLE: args.owner or ""}
     replica.owner_of_environment()
     made = replica.prepared_home(Path(args.replica))

@@ -47,7 +47,7 @@ class MediaToStore:
         if endings <= SOUND:
             return measured_sound
         wanted = "pictures (.png, .jpg, .webp) or sound (.wav), not both"
-        raise UsageError("these files are not audited together", got=", ".join(sorted(endings)), expected=wanted)
+        raise UsageError("these files cannot be audited together", got=", ".join(sorted(endings)), expected=wanted)
 
 
 def media_to_store(args: argparse.Namespace) -> MediaToStore | None:
@@ -87,7 +87,7 @@ def _of_column(args: argparse.Namespace, tables: list[Path]) -> MediaToStore:
 def audit_media(media: MediaToStore, args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """The audit of pictures or sound: `codecs`, `forms`, `media` and the owner's limits. Raises UsageError if none can be read."""
     if args.model:
-        raise UsageError("registered models read tables", got="--model", expected="an audit of pictures or sound without it")
+        raise UsageError("registered models read tables", got="--model", expected="an audit of pictures or sound without --model")
     last, measure = len(media.paths) - 1, media.measure
     places = np.unique(np.linspace(0, last, min(last + 1, MAX_FILES)).astype(int)).tolist()
     measured, skipped = dict[int, StoredFile](), Counter[str]()

@@ -306,7 +306,7 @@ def test_an_output_that_cannot_be_written_ends_with_three_and_one_sentence(
         monkeypatch.setattr("sys.stderr" if argv[0] == "sql" else "sys.stdout", full)
         assert main.main([*argv]) == 3
     told = capsys.readouterr().err
-    assert told == ("" if argv[0] == "sql" else "The output could not be written: No space left on device. Write it elsewhere.\n")
+    assert told == ("" if argv[0] == "sql" else "The output could not be written: No space left on device. Write to another place.\n")
 
 
 def test_a_reader_that_has_read_enough_is_no_failure(tmp_path: Path) -> None:
@@ -488,7 +488,7 @@ def test_rollup_lake_computes_days_again_and_says_which_stay(command: Command, t
     told = command(home, "rollup-lake", lake, *days, "--model", done["model"]).out
     assert "1 day of 400 rows in place" in told and "2024-03-01 stays as it was: its rows are not those of the store." in told
     assert "last day is before" in command(home, "rollup-lake", lake, "--from", "2024-03-02", "--to", "2024-03-01").error
-    assert "--from is no day" in command(home, "rollup-lake", lake, "--from", "March", "--to", "2024-03-01").error
+    assert "--from is not a date" in command(home, "rollup-lake", lake, "--from", "March", "--to", "2024-03-01").error
     assert "no lake is named" in command(home, "rollup-lake", *days).error
 
 

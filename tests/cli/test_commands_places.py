@@ -54,7 +54,9 @@ def test_contents_can_be_left_out_and_a_dry_run_keeps_nothing(folder: Path, tmp_
         assert store.ask(Records("storage_report", None, ever=True), Window("", EPOCH, EPOCH.replace(year=9999))).empty
 
 
-@pytest.mark.parametrize(("argv", "words"), [(("nowhere",), "this is no folder"), ((".", "--keep-days", "-3"), "--keep-days is a number")])
+@pytest.mark.parametrize(
+    ("argv", "words"), [(("nowhere",), "the path is not a folder"), ((".", "--keep-days", "-3"), "--keep-days takes a number")]
+)
 def test_wrong_use_is_told(argv: tuple[str, ...], words: str, tmp_path: Path) -> None:
     with new_store(tmp_path / "home") as store:
         try:

@@ -120,7 +120,7 @@ def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, 
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (("audit-storage",), "nothing is named to audit"),
+        (("audit-storage",), "no data to audit are named"),
         (("audit-storage", "FILE", "--in-use", "float8"), "the data have no such form"),
         (("audit-storage", "FILE", "--quasi", "shoe"), "--quasi names a column that the data lack"),
         (("audit-storage", "FILE", "--model", "none"), "none"),
@@ -152,7 +152,7 @@ def test_a_croissant_file_is_read_by_the_official_library(store: Store, people: 
     }  # fmt: skip
     people.write_text(people.read_text(encoding="utf-8") + "44,A,3.0\n", encoding="utf-8")
     outcome = execute(store, ["croissant", str(people), "--data-version", "1"], lambda _: None)
-    assert outcome.exit_code == 2 and "the file is not this version" in str(outcome.error)
+    assert outcome.exit_code == 2 and "the file differs from this version" in str(outcome.error)
     import mlcroissant as croissant
 
     body["distribution"][0]["sha256"] = hashlib.sha256(people.read_bytes()).hexdigest()

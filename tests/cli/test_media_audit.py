@@ -121,8 +121,8 @@ def test_sound_is_measured_against_what_wave_reads(store: Store, tmp_path: Path,
         (("FOLDER", "--model", "loan"), "registered models read tables"),
         (("FOLDER", "--in-use", "JPEG 12"), "the data have no such form"),
         (("FOLDER/broken.jpg",), "no file can be measured"),
-        (("FOLDER/gone.png",), "a file is not there"),
-        (("FOLDER/mask.png", "FOLDER/a.wav"), "a file is not there"),
+        (("FOLDER/gone.png",), "a file does not exist"),
+        (("FOLDER/mask.png", "FOLDER/a.wav"), "a file does not exist"),
     ],
 )
 def test_what_cannot_be_audited_is_one_sentence(store: Store, folder: Path, tmp_path: Path, argv: tuple[str, ...], said: str) -> None:

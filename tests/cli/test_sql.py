@@ -47,7 +47,7 @@ def test_the_table_pads_columns_and_says_where_it_is_empty(command: Command, hom
 def test_rows_that_are_left_out_are_told_on_the_error_stream(command: Command, home: Path) -> None:
     done = command(home, "sql", "SELECT i FROM range(10) a(i)", "--limit", "2", "--json")
     assert (done.code, len(json.loads(done.out))) == (0, 2)
-    assert done.error == "The first 2 rows of more; use --limit for others.\n"
+    assert done.error == "The result has more than 2 rows; raise --limit to show them.\n"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_rows_that_are_left_out_are_told_on_the_error_stream(command: Command, h
         (["SELECT * FROM predictions_1"], "there is no view 'predictions_1'"),
         (['SELECT * FROM "loan".predictions'], """there is no view '"loan"."predictions"'. Did you mean "loan.predictions"?"""),
         (["SELECT count(*) FROM range(10000000000) a(i) WHERE i % 7 = sin(i)", "--seconds", "0.1"], "at most 0.1 seconds"),
-        (["SELECT 1", "--limit", "0"], "--limit and --seconds are positive numbers"),
+        (["SELECT 1", "--limit", "0"], "--limit and --seconds take positive numbers"),
     ],
 )
 def test_a_wrong_query_ends_with_exit_2_and_one_sentence(command: Command, home: Path, argv: list[str], words: str) -> None:

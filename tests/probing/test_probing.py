@@ -63,7 +63,7 @@ def test_answers_land_as_predictions_of_environment_probe_and_changes_are_listed
     body = json.loads(first.out)
     assert (body["answered"], body["questions"], body["compared"], body["refused"], body["not_well_formed"]) == (3, 3, 0, 0, 0)
     assert body["cost"] == pytest.approx(3 * (20 * 0.5 + 3 * 1.5) / 1000)
-    assert "1 of 3 answers differ from the round before; 1 refusal; 1 not in the asked form" in second.out
+    assert "1 of 3 answers differ from the previous round; 1 refusal; 1 not in the requested form" in second.out
     assert "t3: billing -> I'm sorry, I cannot help." in second.out
     columns = ("model", "version", "prediction", "status", "features", "latency_ms", "extra")
     rows = store.ask(Records("prediction", columns, ever=True), Window("", EPOCH, datetime.now(UTC) + timedelta(days=1)))
