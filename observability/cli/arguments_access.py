@@ -4,7 +4,7 @@ from observability.cli.arguments import AddCommand
 
 
 def add_access_commands(add: AddCommand) -> None:
-    """Add the commands about who may do what."""
+    """Add the commands about accounts and their rights."""
     token = add("token", "Create, list or revoke tokens for the HTTP interface.", "token create --scope read --name grafana")
     token.add_argument("action", choices=("create", "list", "revoke"))
     token.add_argument("id", nargs="?", metavar="ID", help="id of the token to revoke")

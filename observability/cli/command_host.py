@@ -44,7 +44,7 @@ def outcome_line(outcome: Outcome) -> dict[str, object]:
 
 @contextlib.contextmanager
 def letting_others_in(store: Store, say: Say) -> Iterator[None]:
-    """Run the commands of other processes as long as the block runs, and then until those that run have ended."""
+    """Run the commands of other processes while the block runs. After the block, wait until the running commands have ended."""
     host = _Host(store)
     thread = threading.Thread(target=host.run, name="commands", daemon=True)
     thread.start()

@@ -42,7 +42,7 @@ def comma_list(text: str | None) -> tuple[str, ...] | None:
 
 
 def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Freeze a week unless it is frozen already, and write it as a file where `--out` names one, or its pre-read."""
+    """Freeze a week unless it is frozen already, and write it to the file that `--out` names, or print its pre-read."""
     import getpass
 
     from observability.alerts.alert_log import messages_by_key
@@ -104,7 +104,7 @@ def metrics(args: argparse.Namespace) -> Outcome:
 
 
 def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Load the sample fleet, as it was or moved to today, or remove it."""
+    """Load the sample fleet with its original times or moved to today, or remove the fleet."""
     from observability.cli import demo_fleet as sample
     from observability.cli import large_job, live_sample
 
@@ -276,15 +276,15 @@ def counted_incident_line(counted: CountedIncident) -> str:
 
 
 def shared_fault_line(fault: SharedFault) -> str:
-    """A fault that models share as one line for a terminal, with its models and the worst of its incidents."""
+    """One line for a terminal about a fault that models share, with its models and the worst of its incidents."""
     worst = f"The worst, of {fault.lead.model}: {formatting.with_full_stop(fault.lead.sentence)}"
     return f"{severity_column(fault.lead.shown_severity)} {formatting.join_words(fault.models)}: {fault.sentence} {worst}"
 
 
 def incident_line(incident: Incident, models: Sequence[str]) -> str:
-    """An incident as one line for a terminal: claim, suspected source, onset, nearest earlier event, number of related findings.
+    """One line for a terminal about an incident: claim, suspected source, onset, nearest earlier event, number of related findings.
 
-    models: all models that have it.
+    models: all models that have the incident.
     """
     since = incident_since(incident)
     onset = f", {' '.join(news_since('ongoing' if incident.news == 'ongoing' else None, since))}" if since else ""
@@ -388,7 +388,7 @@ def run_forget(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_retention(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Remove records past their retention, or show what would be removed."""
+    """Remove records past their retention, or only list them."""
     body = store.apply_retention(dry_run=args.dry_run, rewrite=args.rewrite or None, progress=rewrite_progress(say))
     say("")
     verb = "Would remove" if body["dry_run"] else "Removed"

@@ -71,7 +71,7 @@ def _asked_password() -> str:
 
 
 def run_audit_log(home: Path, args: argparse.Namespace) -> Outcome:
-    """List the newest entries of the audit log, and check that none was changed. Exit code 1 where one was."""
+    """List the newest entries of the audit log, and check that no entry was changed. The exit code is 1 if one was changed."""
     wanted = {"author": args.author, "does": args.does, "model": args.model, "prediction": args.prediction}
     entries = audit_log.access_entries(home, most=args.limit, subject=args.subject, **wanted)
     names = ("at", "author", "does", "what", "model", "prediction", "subject", "address")

@@ -49,7 +49,7 @@ def _measured(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def _calibrated(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Fit the power of this machine, and save it for a model where one is named."""
+    """Fit the power of this machine, and save the result for the named model, if any."""
     from observability.enrichment import energy_audit
 
     model = store.catalog().model(args.model) if args.model else None

@@ -25,7 +25,7 @@ WANDB = "the files of Weights & Biases have no documented format, so they are no
 
 
 def run_import(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Bring in what another tool wrote. The source is only read."""
+    """Import the records of another tool. The source is only read."""
     if args.what == "wandb":
         attempt = "Log with TensorBoard as well, or copy the history of a run through the client, as docs/importing.md shows"
         raise UsageError(WANDB, attempt=attempt)
@@ -65,7 +65,7 @@ def import_records(store: Store, args: argparse.Namespace, say: Say, path: Path)
 
 
 def stored_start(store: Store, run: str) -> datetime | None:
-    """The time of the start of a run that the store has; None for an unknown one."""
+    """The start time of a run in the store; None for an unknown run."""
     frame = store.ask(Records("run", ("at",), ever=True, rows=1, only=(("run", run), ("event", "start"))), Window("", EPOCH, _far_future()))
     return None if frame.empty else aware_utc(frame["at"].iloc[0].to_pydatetime())
 
@@ -195,7 +195,7 @@ def import_tables(store: Store, args: argparse.Namespace, say: Say, paths: list[
 
 
 def stored_time(store: Store, model: str, prediction: str) -> datetime | None:
-    """The time of a prediction that the store has; None for an unknown one."""
+    """The time of a prediction in the store; None for an unknown prediction."""
     try:
         found = store.row(model, prediction)["at"]
     except NotFoundError:

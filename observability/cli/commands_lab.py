@@ -139,7 +139,7 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
 
 
 def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Outcome:
-    """The list of faults, with the reason where a model cannot have one."""
+    """The list of faults, with the reason for each fault that the model cannot have."""
     from observability.simulation.fault import STRENGTHS
     from observability.simulation.fault_families import every_fault
 

@@ -80,7 +80,7 @@ def _land_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def chosen_columns(names: Sequence[str], name: str | None, wanted: str | None, where: str) -> list[str]:
-    """The columns of the content: the chosen ones, else all but the column that names the item.
+    """The columns of the content: the chosen columns, else all columns except the one that names the item.
 
     Raises UsageError if one is missing.
     """

@@ -69,5 +69,5 @@ def _loaded_sources(store: Store, named: Sequence[str], defaults: "LoadDefaults"
 
 
 def model_versions(store: Store, model: str | None) -> tuple[str, ...]:
-    """The versions of a model; none for an unknown one."""
+    """The versions of a model; empty for an unknown model."""
     return tuple(version.name for found in store.catalog().models if found.name == model for version in found.versions)

@@ -34,7 +34,7 @@ SHOWN = 10
 
 
 def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Ask a probe set, or every scheduled one of a model, and keep the answers; or change the schedule."""
+    """Send the questions of a probe set, or of every scheduled set of a model, and store the answers; or change the schedule."""
     if args.unschedule:
         return _unscheduled(store, args)
     of_file = args.what.endswith(".toml")
@@ -90,7 +90,7 @@ def _answers_by_item(rows: "DataFrame", name: str) -> Iterable[tuple[str, str]]:
 
 
 def answers_differ(before: str, record: dict[str, Any]) -> bool:
-    """Whether an answer differs from the one before: numbers by more than the set's tolerance, others as texts."""
+    """Whether an answer differs from the previous answer. Numbers differ by more than the set's tolerance; others are compared as texts."""
     pair = answer_number(before), answer_number(record["prediction"])
     if record["answers"] == "number" and pair[0] is not None and pair[1] is not None:
         return abs(pair[0] - pair[1]) > record.get("tolerance", 0.0)
@@ -153,7 +153,7 @@ def shortened_line(text: str, most: int = 60) -> str:
 
 
 def run_gate(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Say whether a batch may be released (exit 0) or is held (exit 1); keep a person's decision first, where one is given."""
+    """Print whether a batch may be released (exit 0) or is held (exit 1). If a person's decision is given, store that first."""
     model = gated_model(store, args.model)
     window = batch_window(store, model, args.batch)
     if args.release or args.hold:
@@ -196,7 +196,7 @@ def gated_model(store: Store, name: str | None) -> Model:
 
 
 def decision_about(store: Store, model: str, batch: str) -> dict[str, Any] | None:
-    """The decision about a batch that stands, whenever it was made; None without one."""
+    """The decision about a batch that is in force, whenever it was made; None without a decision."""
     records = store.ask(batch_gate.DECISIONS, Window(model, EPOCH, datetime.now(UTC) + NEVER_LATE))
     return batch_gate.decisions_by_batch(records, model).get(batch)
 

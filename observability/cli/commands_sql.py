@@ -40,7 +40,7 @@ def run_sql(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def cell_text(value: Any) -> str:
-    """A value as text: nothing for a missing one, lists and objects as JSON, times as RFC 3339 in UTC."""
+    """A value as text: empty for a missing value, lists and objects as JSON, times as RFC 3339 in UTC."""
     plain = json_plain(value)
     if plain is None:
         return ""

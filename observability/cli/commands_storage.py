@@ -77,7 +77,7 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
 
 
 def _changes(args: argparse.Namespace, stored: RowsToStore) -> dict[str, Any]:
-    """Rows added, changed and deleted since the version before, and that version, as fields of a dataset; empty if none is named."""
+    """Rows added, changed and deleted since the previous version, and that version, as fields of a dataset; empty if none is named."""
     from observability.metrics.dataset_changes import row_changes
 
     if not args.before:
@@ -136,7 +136,7 @@ def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
 
 
 def _files_source(paths: list[Path]) -> dict[str, Any]:
-    """Bytes and checksum of files, as fields of a dataset. Raises UsageError if one is not there."""
+    """Bytes and checksum of files, as fields of a dataset. Raises UsageError if a file does not exist."""
     if missing := next((path for path in paths if not path.is_file()), None):
         raise UsageError("a file does not exist", got=missing.name)
     return {"bytes": sum(path.stat().st_size for path in paths), "checksum": files_checksum(paths)}
@@ -162,7 +162,7 @@ def _cost_figures(cost: "CodecCost") -> dict[str, Any]:
 
 
 def _form_figures(store: Store, args: argparse.Namespace, stored: RowsToStore, form: "LossyForm", exact: "CodecCost") -> dict[str, Any]:
-    """A lossy form as the record has it: bytes, times, errors, and where a model is named what its answers do.
+    """The record's entry of a lossy form: bytes, times, errors, and the changes of answers if a model is named.
 
     exact: the form of the exact rows without compression; times are multiples of its times.
     """
@@ -298,7 +298,7 @@ def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_export_lake(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Write what changed into a lake."""
+    """Write the changed rows to a lake."""
     body = store.export_lake(str(args.folder), say, replace=args.replace)
     say("")
     written, size = body["written"], formatting.format_bytes

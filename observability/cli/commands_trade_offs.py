@@ -48,7 +48,7 @@ def run_trade_offs(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def audited_version(model: Model, name: str | None, *, with_file: bool) -> Version:
-    """The version of that name, else the newest registered one, with a model file if it is needed. Raises UsageError without one."""
+    """The named version, else the newest registered version, with a model file if required. Raises UsageError if there is none."""
     if name is not None:
         found = model.version(name)
         if found is None:
@@ -82,7 +82,7 @@ def trade_off_lines(record: dict[str, Any], kept: bool) -> list[str]:
 
 
 def form_figures(form: FormResult, currency: str, basis: tuple[float, str]) -> str:
-    """The figures of a form that are known, in one line. basis: the number of answers that costs are stated for (`form_cost_basis`)."""
+    """The known figures of a form in one line. basis: the number of answers to which costs refer (`form_cost_basis`)."""
     parts = []
     if form.flip_rate is not None:
         value, low, high = (percent(each or 0.0) for each in form.flip_rate.triple)

@@ -1,4 +1,4 @@
-"""Configuration as code: one TOML file says what models, settings, alerts, limits and retention a home should have.
+"""Configuration as code: one TOML file states the models, settings, alerts, limits and retention of a home.
 
 [[model]]                          # registered where this version is not registered yet; names as the options of `register`
 name = "loan"

@@ -40,7 +40,7 @@ def sample_loading(store: Store) -> Iterator[None]:
 
 
 def remove_half_sample(store: Store, say: Say) -> bool:
-    """Remove what a stopped load of the sample left, if the store holds nothing else; returns whether it did."""
+    """Remove the records of a stopped load of the sample, if the store has no others. Returns whether records were removed."""
     models = store.catalog().models
     if _loading.locked() or not (store.home / MARK).exists() or any(not model.sample for model in models):
         return False
@@ -51,7 +51,7 @@ def remove_half_sample(store: Store, say: Say) -> bool:
 
 
 def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
-    """Register and load everything in the list; returns a sentence for each model and one about the records.
+    """Register and load all entries of the list. Returns a sentence for each model and a sentence about the records.
 
     Raises UsageError if the list or one of its files is missing or wrong. Data that were loaded before stay (`remove` deletes them).
     """

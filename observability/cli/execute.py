@@ -89,7 +89,7 @@ def command_function(name: str) -> Callable[[Store, argparse.Namespace, Say], Ou
 
 
 def command_action(args: argparse.Namespace) -> Action:
-    """The action that a command line is: what only shows something is read."""
+    """The action of a command line. A command that only shows data has the action `read`."""
     if args.command == "settings" and not args.settings:
         return "read"
     return COMMANDS[args.command]

@@ -40,7 +40,7 @@ class MediaToStore:
 
     @property
     def measure(self) -> Callable[[Path], StoredFile]:
-        """The measurement of one file. Raises UsageError if both kinds, or others, are among them."""
+        """The function that measures one file. Raises UsageError unless all files are of one supported kind."""
         endings = {path.suffix.lower() for path in self.paths}
         if endings <= PICTURES:
             return measured_picture

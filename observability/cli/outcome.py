@@ -57,7 +57,7 @@ def write_output(path: Path, content: bytes) -> None:
 
 
 def missing_package(error: ModuleNotFoundError) -> Outcome:
-    """Exit code 2 and one sentence that names the missing package. Raises the error itself where it names a module of this product."""
+    """Exit code 2 and one sentence that names the missing package. Raises the error itself if it names a module of this product."""
     if error.name is None or error.name.split(".")[0] == "observability":
         raise error
     package = error.name.split(".")[0]
