@@ -23,7 +23,7 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 
 def people(rows: int = 240) -> pd.DataFrame:
-    """People with a label: twelve rows are duplicated, twelve are repeated with the other label, and one age is extreme."""
+    """People with a label. Twelve rows are duplicated, twelve rows are repeated with the other label, and one age is extreme."""
     rng = np.random.default_rng(6)
     table = pd.DataFrame({"income": rng.normal(size=rows), "age": rng.normal(40, 9, rows)})
     table["late"] = np.where(table["income"] + rng.normal(0, 0.5, rows) > 0, "yes", "no")
@@ -34,7 +34,7 @@ def people(rows: int = 240) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def audit() -> AuditedData:
-    """The audit of the people against held-out rows, of which a quarter are known; its models have few trees."""
+    """The audit of the people with held-out rows. A quarter of the held-out rows are training rows. The models have few trees."""
     table = people()
     held = pd.concat([table.iloc[:30], people(330).iloc[240:330]], ignore_index=True)
     own = {"US over 50": (table["age"] > 50).to_numpy(), "nobody": np.zeros(len(table), bool)}
@@ -80,7 +80,7 @@ def test_an_audit_alone_fills_the_page(audit: AuditedData, audited: Database) ->
 
 
 def test_rows_of_each_check_by_group_are_those_of_the_newest_proposed_rule(audited: Database) -> None:
-    """Of 264 rows 24 have a conflicting label: 18 of 66 in the north. The interval is Wilson's, written out."""
+    """24 of 264 rows have a conflicting label, 18 of them among the 66 rows of the north. The test computes Wilson's interval by hand."""
     about = {
         "kind": "cleaning",
         "rule": "audit: conflicting labels",
@@ -108,7 +108,7 @@ def test_rows_of_each_check_by_group_are_those_of_the_newest_proposed_rule(audit
 
 
 def test_rules_that_an_audit_proposes_are_a_flow_by_rule_and_group(audited: Database) -> None:
-    """Counted by hand: of 264 rows 24 conflict (18 of 66 in the north, 6 of 198 in the south); 12 repeat, in groups that are not counted."""
+    """Counted by hand: 24 of 264 rows conflict (18 of 66 in the north, 6 of 198 in the south), and 12 rows repeat, without counts by group."""
     about = {"kind": "cleaning", "dataset": "people", "version": "2", "rows_in": 264, "rows_changed": 0, "proposed": True}
     counts = {"region": {"north": {"in": 66, "dropped": 18}, "south": {"in": 198, "dropped": 6}}}
     run = about | {"rule": "audit: conflicting labels", "at": (END - timedelta(hours=9)).isoformat(), "rows_dropped": 24}
@@ -139,7 +139,7 @@ def test_the_pictures_hold_the_figures_of_the_audit(audit: AuditedData) -> None:
 
 
 def test_a_link_of_a_finding_opens_the_audit_beside_rules_that_ran(audited: Database, tmp_path: Path) -> None:
-    """The rule ran long before the audit, which does not date the window of the rules."""
+    """The rule ran long before the audit. The date of the audit must not limit the window of the rules."""
     ran = {"kind": "cleaning", "rule": "adults", "at": (END - timedelta(days=90)).isoformat(), "rows_in": 100, "rows_changed": 0}
     audited.write_records([ran | {"rows_dropped": 3}])
     audited.load_landing()

@@ -1,4 +1,4 @@
-"""The page of an incident tells its whole story from the findings, within a budget of words; people's actions on it are records."""
+"""The page of an incident shows its findings within a budget of words. People's actions on an incident are stored as records."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,7 +33,7 @@ WORDS, ABOVE_FIGURE = 250, 60
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The world in a store of its own, since other tests read the shared one."""
+    """The world in its own store, because other tests read the shared store."""
     made = build(tmp_path)
     monkeypatch.setattr(process_lock, "current_store", lambda: made.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
@@ -165,7 +165,7 @@ def incident_of(lead: Finding, *beside: Finding, source="input", standing=False)
 
 
 def test_the_facts_name_the_worst_part_and_what_the_errors_add_up_to(current: World) -> None:
-    """Regression: a newcomer found neither. The affected part was folded among related findings, and the cost for regression read "binary
+    """Regression: the page hid both. The affected part was folded among related findings, and the cost of a regression read "binary
     models only"."""
     lead = finding("model", "serving/performance", "mae", low=0.3, high=0.5, evidence={"baseline": 0.2})
     part = replace(finding("model", "serving/slices", "mae", severity="watch", value=0.9, n=101), slice="carrier=AA")

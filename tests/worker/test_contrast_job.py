@@ -1,4 +1,4 @@
-"""Attributions against a background equal those of shap and add up against each single row."""
+"""Attributions against a background equal those of shap, and add up to the score difference for each background row."""
 
 import itertools
 from math import factorial
@@ -43,7 +43,7 @@ def test_lightgbm_equals_shap_on_the_same_background(worker, tmp_path):
 
 
 def brute(score, row, background):
-    """Shapley values by definition: all sets of switched features."""
+    """Shapley values by their definition, over all subsets of features."""
     names = list(row.columns)
     found = np.zeros((len(background), len(names)))
     scores = {}
@@ -76,7 +76,7 @@ def test_categories_and_nulls_are_exact_by_the_definition_of_shapley_values(work
     other.save_model(tmp_path / "x.json")
     scores = (lambda frame: booster.predict(frame, raw_score=True)), (lambda frame: other.predict(frame, output_margin=True))
     for artifact, score, relative in ((tmp_path / "m.txt", scores[0], 1e-9), (tmp_path / "x.json", scores[1], 1e-4)):
-        for place in (0, 17, 23, 51):  # 17 lacks the income, 23 the town
+        for place in (0, 17, 23, 51):  # row 17 lacks the income, row 23 lacks the town
             found = explain_contrast(worker, artifact, rows.iloc[[place]], {"twins": rows.tail(25)}, task="binary", classes=CLASSES)[
                 "twins"
             ]
@@ -143,7 +143,7 @@ def test_trees_of_scikit_learn_equal_shap(worker, tmp_path):
 
 
 def test_histogram_boosting_is_exact_by_the_definition(worker, tmp_path):
-    """shap keeps limits in single precision, so values between two of them take the wrong branch; the definition is the expected value."""
+    """shap stores thresholds in single precision, so a value near a threshold can take the wrong branch. The definition is used instead."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     rows, value = numeric_table()
@@ -194,7 +194,7 @@ def test_linear_models_and_classes_are_exact_and_others_are_sampled_with_their_e
 
 
 def test_an_answer_of_another_shape_is_a_worker_error(tmp_path):
-    """A model that runs its own code can return anything; only its own call fails."""
+    """A model that runs its own code can return any value. Such a value makes only the model's own call fail."""
     row, artifact = pd.DataFrame({"a": [1.0]}), tmp_path / "m.txt"
     artifact.write_text("tree\nversion=v4\n")
 
