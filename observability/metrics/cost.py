@@ -153,7 +153,13 @@ def call_spending(served: "DataFrame", use: "DataFrame", prices: "DataFrame", pl
 
     Parameters
     ----------
-    served, use, prices, place
+    served : DataFrame
+        As in `serving_cost`.
+    use : DataFrame
+        As in `serving_cost`.
+    prices : DataFrame
+        As in `serving_cost`.
+    place : PriceScope
         As in `serving_cost`.
 
     Returns
