@@ -50,7 +50,7 @@ def test_k_and_epsilon_are_computed(store: Database, tmp_path: Path) -> None:
     assert found["epsilon"] == pytest.approx(1.7118, rel=1e-3) and found["delta"] == 1e-5
     assert "columns that the file lacks" in refused(store, "k", file, "--quasi", "income")
     assert "needs a file" in refused(store, "k") and "--quasi age" in refused(store, "k", file)
-    assert "above 0" in refused(store, "epsilon") and "no mechanism" in refused(store, "epsilon", "--noise-multiplier", "1", "--delta", "2")
+    assert "above 0" in refused(store, "epsilon") and "out of range" in refused(store, "epsilon", "--noise-multiplier", "1", "--delta", "2")
 
 
 def test_a_signed_attestation_is_recorded_and_verified_against_the_registered_key(store: Database, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_signed_attestation_is_recorded_and_verified_against_the_registered_ke
     ledger = stored_ledger(store)
     (event,) = ledger.events
     assert export_signature(event, ledger.level(event)) == "verified"
-    assert "three things" in refused(store, "record", *about, *given[:4])
+    assert "three options" in refused(store, "record", *about, *given[:4])
     assert "no public key" in refused(store, "level", *about, "--attestation-key", str(tmp_path / "document.json"))
     assert "cannot be read" in refused(store, "level", *about, "--attestation-key", str(tmp_path / "lacking"))
 
