@@ -185,8 +185,8 @@ def odd_texts(texts: ComparedTexts, subjects: Array, ids: Sequence[str]) -> OddT
     if texts.sizes and (limit := size_limit(texts.sizes[1])) is not None:
         oversized |= texts.sizes[0] > limit
     claims = [claim_of_texts(check, rows, subjects, ids) for check, rows in (("oversized", oversized), ("prompt", prompt)) if rows.any()]
-    counts = (int(each.sum()) for each in (usual & ~more & ~unjudged, more & ~unjudged, unjudged))
-    return OddTexts(tuple(claims), int(written.sum()), *counts, fixed)
+    ordinary_of, more_of, unknown_of = (int(each.sum()) for each in (usual & ~more & ~unjudged, more & ~unjudged, unjudged))
+    return OddTexts(tuple(claims), int(written.sum()), ordinary_of, more_of, unknown_of, fixed)
 
 
 def texts_in(values: Iterable[object]) -> Array:
