@@ -30,7 +30,7 @@ def test_percentiles_are_those_of_the_parquet_file(fleet: Dashboard, visit: Visi
                 np.percentile(part["latency_ms"], q, method="inverted_cdf"), rel=BIN_ERROR
             )
         shown = row(page, "Service by replica", "Replica", name)
-        assert float(shown["Latency p50"]["text"]) == pytest.approx(np.percentile(part["latency_ms"], 50), rel=BIN_ERROR)
+        assert float(shown["Latency p50, ms"]["text"]) == pytest.approx(np.percentile(part["latency_ms"], 50), rel=BIN_ERROR)
     days = pd.read_csv(StringIO(download(page, "percentiles-csv")))
     assert days["n"].sum() == len(served)
     day = served[served["at"].dt.date.astype(str) == days["period"].iloc[10][:10]]

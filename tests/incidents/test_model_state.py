@@ -150,5 +150,5 @@ def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monke
     sound = replace(finding("operations/controllers", "regret", "ok", subject="controller"), model="cache")
     (status,), _ = fleet.with_records([silent("cache")], [sound])
     row = fleet.fleet_table_row(status, Scope())
-    assert status.severity == "ok" and row["cells"]["model"]["more"]["t"] == "See Controllers" and not row.get("note")
+    assert status.severity == "ok" and row["note"]["t"] == "See Controllers."
     assert silent("cache").severity == "unknown"

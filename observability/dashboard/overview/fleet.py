@@ -209,8 +209,8 @@ def with_records(statuses: Sequence[ModelStatus], found: Sequence[Finding]) -> t
 
 
 def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The row of a model; below it the reason if it cannot be judged, and below its name the page that judges it instead. Its incidents
-    have a table of their own. shared: the ids of incidents that are counted once with those of other models.
+    """The row of a model; below it the reason if it cannot be judged, or the page that judges it instead. Its incidents have a table of
+    their own. shared: the ids of incidents that are counted once with those of other models.
     """
     about = scope.about(status.model.name)
     note: Cell | None = None
@@ -219,7 +219,9 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
         note = {"s": "unknown", "t": "Not checked yet: models are checked in turn."}
     elif status.failure:
         note = {"s": "unknown", "t": f"Cannot be computed ({status.failure}): the log of the dashboard has the details."}
-    elif not page and status.severity == "unknown" and (why := not_judged_reason(status.findings)):
+    elif page:
+        note = links.link_cell(f"See {page.capitalize()}.", page, about)
+    elif status.severity == "unknown" and (why := not_judged_reason(status.findings)):
         note = {"s": "unknown", "t": why.replace("`", "")}
     fairness, quality = status.of("trust/fairness"), status.of("data/quality")
     outcome, change = outcome_cell(status)
@@ -235,14 +237,13 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
     }
     if status.failure:
         measured = {key: {"t": formatting.DASH} for key in measured}
-    elsewhere: Cell = {"more": links.link_cell(f"See {page.capitalize()}", page, about)} if page else {}
     if page or (note and not status.predictions):  # the page or the note says once what each cell would say
         measured |= {
             key: {"t": formatting.DASH, "title": cell.get("title")} for key, cell in measured.items() if cell.get("s") == "unknown"
         }
     return table_row(
         {
-            "model": {**links.link_cell(status.model.name, "model", about), **_model_facts(status, scope), **elsewhere},
+            "model": {**links.link_cell(status.model.name, "model", about), **_model_facts(status, scope)},
             "status": status_cell(status.severity, status.incidents, shared),
             **{key: _linked_cell(cell, MEASURED_ON[key], about) for key, cell in measured.items()},
         },
