@@ -48,7 +48,7 @@ def compute_findings(scope: Scope) -> Iterator[str]:
     """Compute the findings that Home shows in a scope: model by model, then the findings about records. Yields the name of each model, then
     "records". Computes nothing for a large fleet, which Home shows page by page, because the watcher checks it.
     """
-    from observability.dashboard import load
+    from observability.dashboard import load, load_findings
     from observability.dashboard.overview import fleet, large_fleet
 
     models: tuple[Model, ...] = ()
@@ -58,8 +58,8 @@ def compute_findings(scope: Scope) -> Iterator[str]:
         return
     for model in models:
         with contextlib.suppress(Exception):
-            load.findings_in_window(fleet.load_model_status(scope, model).window, wait=True)
+            load_findings.findings_in_window(fleet.load_model_status(scope, model).window, wait=True)
         yield model.name
     with contextlib.suppress(Exception):
-        load.scope_record_findings(scope)
+        load_findings.scope_record_findings(scope)
     yield "records"

@@ -16,7 +16,18 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Environment, Window
-from observability.dashboard import empty_states, figure_capture, links, load, own_files, sign_in, start_page, theme, time_zone
+from observability.dashboard import (
+    empty_states,
+    figure_capture,
+    links,
+    load,
+    load_findings,
+    own_files,
+    sign_in,
+    start_page,
+    theme,
+    time_zone,
+)
 from observability.dashboard import scope as scopes
 from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.page_figures import FigurePlace, file_of_page
@@ -324,7 +335,7 @@ def sampling_notice(windows: Sequence[Window]) -> None:
     """Say of how many models findings from samples are still being computed, and rerun the page once all are there."""
 
     def pending() -> int:
-        return sum(load.findings_pending(window) for window in windows)
+        return sum(load_findings.findings_pending(window) for window in windows)
 
     if pending():
         refresh_when_known(pending, lambda left: f"{formatting.plural(left, 'model')} still being analyzed: counts are not final.")

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core.errors import ObservabilityError
-from observability.dashboard import favourites, links, load, menu, read_incidents, recent_views, start_page, time_zone
+from observability.dashboard import favourites, links, load, load_findings, menu, read_incidents, recent_views, start_page, time_zone
 from observability.dashboard.case import find_case
 from observability.dashboard.components import page_component
 from observability.dashboard.figure_capture import WITHOUT_SHARING
@@ -131,7 +131,7 @@ def incident_items(scope: Scope) -> list[Item]:
     from observability.dashboard.overview import incidents
 
     try:
-        found = load.scope_report(scope).incidents[:MAX_OFFERED]
+        found = load_findings.scope_report(scope).incidents[:MAX_OFFERED]
     except ObservabilityError:
         return []
     cells = [(incident, incidents.inbox_row(incident, [incident.model or ""], scope)["cells"]["what"]) for incident in found]

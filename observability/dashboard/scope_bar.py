@@ -17,7 +17,7 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.time import naive_utc
 from observability.core.window import Slice
-from observability.dashboard import favourites, links, load, palette, replica_line, slice_builder, time_zone
+from observability.dashboard import favourites, links, load, load_findings, palette, replica_line, slice_builder, time_zone
 from observability.dashboard.instant_boxes import FIRST, LAST, instant_boxes, instant_in_boxes
 from observability.dashboard.paged_names import MOST_OPTIONS
 from observability.dashboard.scope import (
@@ -273,7 +273,7 @@ def _models_of_page(page: str, models: list[str]) -> list[str]:
 def _neediest_model(models: list[str]) -> str:
     """The model of the worst incident of the window, else the first."""
     try:
-        found = load.scope_report(replace(scope_from_state(st.session_state), model=None)).incidents
+        found = load_findings.scope_report(replace(scope_from_state(st.session_state), model=None)).incidents
     except ObservabilityError:
         return models[0]
     return next((incident.model for incident in found if incident.model in models), models[0])

@@ -7,7 +7,7 @@ predictions are in the table. Batches belong to no single model.
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, load
+from observability.dashboard import frame, load_findings
 from observability.dashboard.data import batches, lineage_view
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
@@ -17,7 +17,7 @@ from observability.metrics.lineage import Thing
 scope = begin_records_page("batches")
 with frame.loading_skeleton(300):
     rows, window = frame.answer_or_stop(lambda: batches.batches_in_scope(scope))
-    found = load.scope_record_findings(scope, "data/batches")
+    found = load_findings.scope_record_findings(scope, "data/batches")
 if rows.empty and not found:
     batches.no_batches()
     st.stop()

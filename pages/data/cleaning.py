@@ -6,7 +6,7 @@ of rows that each group lost. And audits of datasets: duplicates, conflicting la
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, load
+from observability.dashboard import frame, load_findings
 from observability.dashboard.data import cleaning, cleaning_flow, data_audit, lineage_view
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
@@ -16,7 +16,7 @@ from observability.metrics.lineage import Thing
 scope = begin_records_page("cleaning")
 with frame.loading_skeleton(300):
     rows, window = frame.answer_or_stop(lambda: cleaning.cleaning_runs_in_scope(scope))
-    found = load.scope_record_findings(scope, "data/cleaning")
+    found = load_findings.scope_record_findings(scope, "data/cleaning")
     audits = data_audit.audits_of_model(scope.model)
 if rows.empty and not audits:
     cleaning.no_cleaning_runs()

@@ -7,7 +7,7 @@ dates are shown.
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, load
+from observability.dashboard import frame, load_findings
 from observability.dashboard.data import datasets
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
@@ -15,7 +15,7 @@ from observability.dashboard.overview import findings
 scope = begin_records_page("datasets")
 with frame.loading_skeleton(300):
     made = frame.answer_or_stop(datasets.dataset_versions)
-    found = load.scope_record_findings(scope, "data/datasets")
+    found = load_findings.scope_record_findings(scope, "data/datasets")
 if not made:
     datasets.no_datasets()
     st.stop()

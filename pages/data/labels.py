@@ -7,14 +7,14 @@ label.
 
 import streamlit as st
 
-from observability.dashboard import frame, links, load
+from observability.dashboard import frame, links, load_findings
 from observability.dashboard.data import labels
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import link_button
 
 here = frame.begin_model_page("labels")
 with st.skeleton(height=60):
-    said = load.findings_in_window(here.window)
+    said = load_findings.findings_in_window(here.window)
     found = [each for each in said if each.analyzer == "serving/performance"]
     people = [each for each in said if each.analyzer == "data/labels"]
 labels.label_maturity_section(here, [each for each in found if each.metric == "label_maturity"])

@@ -8,7 +8,7 @@ command `audit-storage` measures a file, pictures, sound or a model's reference.
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, links, load
+from observability.dashboard import frame, links, load, load_findings
 from observability.dashboard.data import media_forms, storage_places, storage_view, stored_form_decision
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.replica_line import is_done_at_owner
@@ -19,7 +19,7 @@ with frame.loading_skeleton(300):
     rows = frame.answer_or_stop(storage_view.logged_data_sets)
     places, window = frame.answer_or_stop(lambda: storage_places.reported_places(scope))
     audited = rows["storage"].notna().any()
-    found = load.scope_record_findings(scope, storage_places.judged.NAME) if places or audited else []
+    found = load_findings.scope_record_findings(scope, storage_places.judged.NAME) if places or audited else []
 model = storage_view.model_of_store(scope)
 if places:
     storage_places.places_section(places, window, storage_places.place_findings(found), scope)

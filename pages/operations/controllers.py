@@ -7,7 +7,7 @@ switch.
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, load
+from observability.dashboard import frame, load_findings
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.operations import controllers
 from observability.dashboard.overview import findings
@@ -16,7 +16,7 @@ from observability.dashboard.widgets import leading_finding_line
 scope = begin_records_page("controllers")
 with frame.loading_skeleton(300):
     known, window = frame.answer_or_stop(lambda: controllers.controllers_in_scope(scope))
-    about = load.scope_record_findings(scope, controllers.judged.NAME)
+    about = load_findings.scope_record_findings(scope, controllers.judged.NAME)
 if not known:
     controllers.no_controllers()
     st.stop()

@@ -7,7 +7,7 @@ trade-offs, on the page Audits, or imported.
 import streamlit as st
 
 from observability.analyzers.operations import trade_offs as judged
-from observability.dashboard import form_decision, frame, load
+from observability.dashboard import form_decision, frame, load_findings
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.operations import trade_offs
 from observability.dashboard.overview import findings
@@ -16,7 +16,7 @@ from observability.dashboard.widgets import leading_finding_line, plain_caption
 scope = begin_records_page("trade_offs")
 with frame.loading_skeleton(300):
     audits = frame.answer_or_stop(lambda: trade_offs.known_audits(scope))
-    about = load.scope_record_findings(scope, judged.NAME)
+    about = load_findings.scope_record_findings(scope, judged.NAME)
 if not audits:
     trade_offs.no_audits()
     st.stop()

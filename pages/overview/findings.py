@@ -8,7 +8,7 @@ contain the listed findings, folded or not.
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import empty_states, frame, load, open_tasks, other_records
+from observability.dashboard import empty_states, frame, load, load_findings, open_tasks, other_records
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import findings, incidents, trend
 from observability.dashboard.table import draw_table
@@ -18,7 +18,7 @@ scope = frame.begin_fleet_page(
     "findings", anyway=bool(other_records.other_records_present())
 )  # training runs and batches come before the first prediction
 with frame.loading_skeleton(240):
-    report = frame.answer_or_stop(lambda: load.scope_report(scope))
+    report = frame.answer_or_stop(lambda: load_findings.scope_report(scope))
 everything = report.findings
 of_incident, of_finding = st.columns(2, vertical_alignment="bottom")
 with of_incident:

@@ -6,7 +6,7 @@ the server, battery and memory, and whether the roll-out of a version may go on.
 import streamlit as st
 
 from observability.core.finding import worst_first
-from observability.dashboard import frame, load
+from observability.dashboard import frame, load_findings
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import device_agreement, edge_fleet
@@ -16,7 +16,7 @@ from observability.metrics.edge_fleet import device_spans
 scope = begin_records_page("edge_fleet")
 with frame.loading_skeleton(300):
     reports, window = frame.answer_or_stop(lambda: edge_fleet.reports_in_scope(scope))
-    everything = load.scope_record_findings(scope, edge_fleet.judged.NAME)
+    everything = load_findings.scope_record_findings(scope, edge_fleet.judged.NAME)
 if reports.empty:
     edge_fleet.no_reports()
     st.stop()

@@ -7,7 +7,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import worst_first
-from observability.dashboard import frame, load
+from observability.dashboard import frame, load_findings
 from observability.dashboard.data.records_summary import attention_count, begin_records_page, dates_note
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import model_calls, vendor_timeline, vendors
@@ -16,7 +16,7 @@ from observability.dashboard.widgets import finding_lines
 scope = begin_records_page("vendors")
 with frame.loading_skeleton(300):
     sets, window = frame.answer_or_stop(lambda: vendors.sets_in_scope(scope))
-    found = load.scope_record_findings(scope, vendors.judged.NAME)
+    found = load_findings.scope_record_findings(scope, vendors.judged.NAME)
     of_calls = model_calls.call_drift_findings(scope)
 if not sets:
     vendors.no_probes()

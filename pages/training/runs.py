@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.analyzers.training.runs import ANALYZER, RunVerdict
 from observability.core import formatting
-from observability.dashboard import frame, links, load
+from observability.dashboard import frame, links, load, load_findings
 from observability.dashboard import scope as scopes
 from observability.dashboard.data import lineage_view
 from observability.dashboard.overview import findings
@@ -56,5 +56,5 @@ runs_devices.run_devices_section(chosen, costs)
 st.header("Parameters", anchor=False)
 runs_curves.run_parameters_table(chosen.run)
 
-found = load.scope_record_findings(scope, ANALYZER.name)
+found = load_findings.scope_record_findings(scope, ANALYZER.name)
 findings.findings_section("training", "Findings about training runs", found, scope, models=True)

@@ -30,7 +30,7 @@ logging.disable(logging.WARNING)
 import numpy as np
 import pandas as pd
 
-from observability.dashboard import load
+from observability.dashboard import load, load_findings
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
 from observability.server import process_lock
@@ -109,7 +109,7 @@ def measured(columns: int, levels: int, rows: int, moved: float, folder: Path) -
         print(f"  {len(found.findings):,} findings, drifted: {drifted[:4]}; file {store.path.stat().st_size / 2**20:,.0f} MiB")
         process_lock.current_store, load.page_clock = (lambda: store), (lambda: END)
         window = load.window(Scope(model="wide"), "wide")
-        note("findings of pages", lambda: (load.findings_in_window(window, wait=True), load.findings_before(window)))
+        note("findings of pages", lambda: (load_findings.findings_in_window(window, wait=True), load_findings.findings_before(window)))
         for page in PAGES:
             about = {} if page == "health" else {"model": "wide", **({"id": f"p{rows - 1}"} if page == "case" else {})}
             for again in ("", " again"):

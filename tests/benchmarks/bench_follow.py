@@ -36,7 +36,7 @@ with track_run(run="going", home=home) as run:
     for step in range(2, points + 2):
         run.step(step, train_loss=1 / step)
         print(step, time.time(), flush=True)
-        time.sleep(pause * random.uniform(0.5, 1.5))
+        time.sleep(pause * random.uniform(0.5, 1.5))  # the time that a step takes; irregular, so that it does not keep step with the page's clock
 """
 WATCH = """() => {
   window.stepsSeen = {}

@@ -28,7 +28,7 @@ logging.disable(logging.WARNING)  # Streamlit warns of every cache that is made 
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding
 from observability.core.window import Slice
-from observability.dashboard import links, load
+from observability.dashboard import links, load, load_findings
 from observability.dashboard.scope import Scope, parse_instant, scope_from_state
 from observability.server import process_lock
 from tests.support import page_truth
@@ -97,11 +97,11 @@ def findings_of(name: str, models: list[str]) -> dict[str | None, list[Finding]]
     found: dict[str | None, list[Finding]] = {}
     for model in models_in(name, models):
         try:
-            found[model] = list(load.findings_in_window(load.window(scope_of(name, model), model), wait=True))
+            found[model] = list(load_findings.findings_in_window(load.window(scope_of(name, model), model), wait=True))
         except ObservabilityError as error:
             print(f"{model}, {name}: {error}")
     if "slice" not in WINDOWS[name]:
-        for each in load.scope_record_findings(scope_of(name, None)):
+        for each in load_findings.scope_record_findings(scope_of(name, None)):
             found.setdefault(each.model, []).append(each)
     return found
 

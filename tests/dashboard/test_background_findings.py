@@ -16,7 +16,7 @@ from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.core.questions import Sample
 from observability.core.window import Window
-from observability.dashboard import background_findings, load, sign_in, state_cache
+from observability.dashboard import background_findings, load, load_findings, sign_in, state_cache
 from observability.dashboard.scope import Scope
 from observability.monitoring import analyzer_runs, check
 from observability.monitoring.analyzer_runs import Reads
@@ -62,12 +62,12 @@ def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
     window = load.window(Scope("loan"), "loan")
-    assert load.findings_in_window(window) == [], "the call returns before the analysis ends"
-    assert load.findings_pending(window)
+    assert load_findings.findings_in_window(window) == [], "the call returns before the analysis ends"
+    assert load_findings.findings_pending(window)
     GATE.set()
-    assert [each.value for each in load.findings_in_window(window, wait=True)] == [10.0]
-    assert [each.value for each in load.findings_in_window(window)] == [10.0]
-    assert not load.findings_pending(window)
+    assert [each.value for each in load_findings.findings_in_window(window, wait=True)] == [10.0]
+    assert [each.value for each in load_findings.findings_in_window(window)] == [10.0]
+    assert not load_findings.findings_pending(window)
     st.cache_data.clear()
 
 
@@ -78,7 +78,7 @@ def test_home_says_of_how_many_models_its_counts_are_not_final(slow: World) -> N
     assert f"{len(models)} models still being analyzed: counts are not final." in words(home)
     GATE.set()
     for name in models:
-        load.findings_in_window(load.window(Scope(), name), wait=True)
+        load_findings.findings_in_window(load.window(Scope(), name), wait=True)
     home.run()
     assert "still being analyzed" not in words(home)
     st.cache_data.clear()
@@ -86,7 +86,7 @@ def test_home_says_of_how_many_models_its_counts_are_not_final(slow: World) -> N
 
 def test_who_wants_it_now_gets_it_now(slow: World) -> None:
     GATE.set()
-    assert len(load.findings_in_window(load.window(Scope("loan"), "loan"), wait=True)) == 1
+    assert len(load_findings.findings_in_window(load.window(Scope("loan"), "loan"), wait=True)) == 1
     st.cache_data.clear()
 
 
@@ -157,7 +157,7 @@ def counted(current: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def look() -> dict[str, tuple[Finding, ...]]:
     """The findings of both models."""
-    return {name: load.counted_findings(load.window(Scope(name), name)) for name in ("loan", "price")}
+    return {name: load_findings.counted_findings(load.window(Scope(name), name)) for name in ("loan", "price")}
 
 
 def test_rows_of_a_model_leave_the_findings_of_another(current: World, counted: list[str]) -> None:
@@ -170,11 +170,11 @@ def test_rows_of_a_model_leave_the_findings_of_another(current: World, counted: 
 
 def test_a_step_of_the_explanations_leaves_findings_that_read_none(current: World, counted: list[str]) -> None:
     """Regression: each step made all findings of the model stale, so the first page took seconds while explanations were computed."""
-    before, runs = look(), load.scope_record_findings(Scope())
+    before, runs = look(), load_findings.scope_record_findings(Scope())
     stamp, records = state_cache.model_stamp("price", computed=False), state_cache.store_stamp(computed=False)
     with current.store.write():
         current.store.note_changed_models([computed_values("price")])
-    assert look() == before and load.scope_record_findings(Scope()) == runs
+    assert look() == before and load_findings.scope_record_findings(Scope()) == runs
     assert counted == [*BOTH, "price computed"]
     assert state_cache.model_stamp("price", computed=False) == stamp and state_cache.store_stamp(computed=False) == records
     assert state_cache.model_stamp("price") != stamp, "views of explanations are read again"
@@ -246,18 +246,18 @@ def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
     empty: Database, about_records: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Regression: every five minutes, and after each start, all records were analyzed anew (seconds for the runs of the sample fleet)."""
-    first = load.scope_record_findings(Scope())
+    first = load_findings.scope_record_findings(Scope())
     assert first and set(PAST) < set(about_records)
     about_records.clear()
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(minutes=5))
-    again = load.scope_record_findings(Scope())
+    again = load_findings.scope_record_findings(Scope())
     assert again == first
     assert about_records and not set(PAST) & set(about_records), "only analyzers of current state run again, not those of past records"
     about_records.clear()
     with empty.write():
         empty.note_changed_models(["loan"])
     state_cache._DISPLAYED.clear()
-    load.scope_record_findings(Scope())
+    load_findings.scope_record_findings(Scope())
     assert "serving/vendors" in about_records and not set(PAST) & set(about_records), (
         "new predictions rerun the analyzers that read predictions"
     )
@@ -265,11 +265,11 @@ def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
     empty.write_records(
         [{"kind": "event", "model": "loan", "at": END - timedelta(days=89, hours=6), "what": "deploy", "text": "version 2"}]
     )
-    load.scope_record_findings(Scope())
+    load_findings.scope_record_findings(Scope())
     assert set(PAST) < set(about_records), "a new event reruns all analyzers, because it may explain a finding"
     about_records.clear()
     empty.write_records([{"kind": "pin", "pin": "p1", "dashboard": "d1", "at": END, "author": "Ann"}])
-    load.scope_record_findings(Scope())
+    load_findings.scope_record_findings(Scope())
     assert about_records == [], "notes of people rerun no analyzer"
 
 
@@ -283,29 +283,29 @@ def test_a_page_shows_what_the_watcher_found_about_records(empty: Database, abou
     watcher.watch_round(empty, watcher.Watching(), END - timedelta(minutes=2), lambda *_: None)
     assert {"data/batches", *PAST} <= set(about_records)
     about_records.clear()
-    found = load.scope_record_findings(Scope())
+    found = load_findings.scope_record_findings(Scope())
     assert about_records == [] and {"data/batches", "data/datasets"} <= {each.analyzer for each in found}
 
 
 def test_the_next_run_takes_over_the_findings_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:
-    first, kept = load.scope_record_findings(Scope()), kept_findings_of(empty)
+    first, kept = load_findings.scope_record_findings(Scope()), kept_findings_of(empty)
     kept.save(tmp_path, empty.generations)
     kept.clear()
     st.cache_data.clear()
     about_records.clear()
     kept.restore(tmp_path)
-    assert load.scope_record_findings(Scope()) == first
+    assert load_findings.scope_record_findings(Scope()) == first
     assert not set(PAST) & set(about_records)
 
 
 def test_findings_about_records_are_not_kept_for_who_may_not_see_every_model(
     empty: Database, about_records: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load.scope_record_findings(Scope())
+    load_findings.scope_record_findings(Scope())
     about_records.clear()
     one = Person("ann", None, (("loan", "viewer"),), "oidc")
     monkeypatch.setattr(sign_in, "current_person", lambda: one)
-    load.scope_record_findings(Scope())
+    load_findings.scope_record_findings(Scope())
     assert set(PAST) < set(about_records)
 
 
@@ -352,4 +352,4 @@ def test_what_a_computation_of_records_raises_reaches_the_page(current: World) -
 def test_people_who_may_not_see_every_model_wait_for_their_own_findings(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_findings, "record_findings_within", lambda *asked: pytest.fail("those of all people"))
     monkeypatch.setattr(sign_in, "current_person", lambda: Person("ann", None, (("loan", "viewer"),), "oidc"))
-    assert load.known_record_findings(Scope(), "data/devices") == ([], False)
+    assert load_findings.known_record_findings(Scope(), "data/devices") == ([], False)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from streamlit.proto.PlotlyChart_pb2 import PlotlyChart
 
-from observability.dashboard import box_select, clicks, frame, load
+from observability.dashboard import box_select, clicks, frame, load_findings
 from observability.dashboard.scope import Scope
 from tests.support.dashboard_pages import WHOLE, opened
 from tests.support.dashboard_world import World
@@ -69,7 +69,7 @@ def test_a_cell_of_a_heat_map_takes_a_click_and_a_drag_apart(monkeypatch, dragge
 
 @pytest.mark.parametrize(("page", "model"), [("drift", "price"), ("quality", "price"), ("incident", None)])
 def test_charts_over_time_take_a_drag(current: World, page: str, model: str | None) -> None:
-    named = {"model": model} if model else {"id": load.scope_report(Scope()).incidents[0].id}
+    named = {"model": model} if model else {"id": load_findings.scope_report(Scope()).incidents[0].id}
     charts = opened(page, **named, **WHOLE).get("plotly_chart")
     assert any(PlotlyChart.BOX in chart.proto.selection_mode for chart in charts)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.dashboard import load
+from observability.dashboard import load, load_findings
 from observability.dashboard.data.data_audit import effect_rows, found_rows
 from observability.dashboard.scope import Scope
 from observability.metrics import audit_model
@@ -160,5 +160,5 @@ def test_what_columns_of_a_models_data_tell_of_the_label_is_a_link(
     assert "Label predictability of each column alone" not in [each.label for each in app.expander]
     assert "judges how well each column alone predicts the label, and which held-out rows are training rows." in words(app)
     assert {"audited_leak", "audited_overlap"}.isdisjoint(
-        {finding.metric for finding in load.scope_record_findings(Scope(), "data/cleaning")}
+        {finding.metric for finding in load_findings.scope_record_findings(Scope(), "data/cleaning")}
     )

@@ -11,7 +11,7 @@ import pytest
 
 from observability.core.finding import Finding
 from observability.core.named_numbers import named_numbers
-from observability.dashboard import background_findings, figure_capture, load
+from observability.dashboard import background_findings, figure_capture, load, load_findings
 from observability.dashboard.data import device_actions, devices
 from observability.dashboard.scope import Scope
 from observability.records.kinds import BATCH_STATISTICS
@@ -65,13 +65,13 @@ def test_the_page_names_the_device_and_keeps_a_decision(collected: Database) -> 
 
 
 def test_the_page_draws_what_it_knows_and_findings_follow(collected: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, analyzed = load.scope_record_findings, threading.Event()
+    asked, analyzed = load_findings.scope_record_findings, threading.Event()
 
     def later(scope: Scope, *names: str) -> list[Finding]:
         assert analyzed.wait(120)
         return asked(scope, *names)
 
-    monkeypatch.setattr(load, "scope_record_findings", later)
+    monkeypatch.setattr(load_findings, "scope_record_findings", later)
     monkeypatch.setattr(background_findings, "PATIENCE", 0.0)
     app = opened("devices", whole=False)
     first = tables(app)["Devices and what they delivered"]["rows"]

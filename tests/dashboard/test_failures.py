@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from observability.core.finding import FAILED
 from observability.core.formatting import DASH
 from observability.core.window import Window
-from observability.dashboard import application, background_findings, empty_states, load, page_failure, time_series
+from observability.dashboard import application, background_findings, empty_states, load, load_findings, page_failure, time_series
 from observability.dashboard.overview import findings, fleet, large_fleet
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
@@ -78,7 +78,7 @@ def test_a_page_that_fails_says_what_to_do_and_shows_no_internals(current: World
 
 
 def test_a_page_whose_analyzer_fails_says_so_and_not_that_labels_are_missing(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = next(each for each in load.counted_findings(load.window(Scope(), "price")) if each.analyzer == "serving/performance")
+    known = next(each for each in load_findings.counted_findings(load.window(Scope(), "price")) if each.analyzer == "serving/performance")
     failed = replace(known, severity="unknown", metric="judged", value=None, because=f"{FAILED}: RuntimeError: planted.")
     monkeypatch.setattr(findings, "analyzer_findings", lambda here, analyzer, **options: [failed])
     said = words(opened("performance", model="price"))

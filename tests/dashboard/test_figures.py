@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
 
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
-from observability.dashboard import distributions, load, time_series
+from observability.dashboard import distributions, load, load_findings, time_series
 from observability.dashboard.data import quality
 from observability.dashboard.overview import fleet
 from observability.dashboard.scope import Scope
@@ -59,7 +59,7 @@ def test_a_metric_by_period_equals_scikit_learn(current: World, period: str) -> 
 
 def test_the_series_of_a_finding_is_the_series_measured_anew(current: World) -> None:
     asked = window("price")
-    finding = next(each for each in load.findings_in_window(asked) if each.metric == "mae" and each.basis == "measured")
+    finding = next(each for each in load_findings.findings_in_window(asked) if each.metric == "mae" and each.basis == "measured")
     assert finding.value == pytest.approx(mean_absolute_error(labelled(current.price)["label"], labelled(current.price)["score"]), rel=1e-9)
     anew = time_series._metric_by_period(load.catalog().model("price"), asked, "day", "mae")
     told = time_series.metric_by_day_frame(finding)
@@ -93,7 +93,7 @@ def test_the_page_of_performance_lists_the_first_column_where_no_group_is_worse(
 def test_a_slice_narrows_every_figure(current: World) -> None:
     part = labelled(current.loan)[labelled(current.loan)["sex"] == "F"]
     asked = window("loan", slice=Slice((("sex", "F"),)))
-    finding = next(each for each in load.findings_in_window(asked) if each.metric == "roc_auc" and each.basis == "measured")
+    finding = next(each for each in load_findings.findings_in_window(asked) if each.metric == "roc_auc" and each.basis == "measured")
     assert finding.value == pytest.approx(roc_auc_score(part["label"], part["score"]), abs=1e-3)
 
 
@@ -160,7 +160,7 @@ def test_missing_by_day_equals_pandas(current: World) -> None:
 
 def test_checks_are_those_of_the_findings(current: World) -> None:
     asked = window("price")
-    found = load.findings_in_window(asked)
+    found = load_findings.findings_in_window(asked)
     rates = quality.check_rates(load.catalog().model("price"), asked, quality.feature_references(load.catalog().model("price"), asked))
     assert rates["age"]["null_rate"] == pytest.approx(current.price["age"].isna().mean())
     assert set(rates["carrier"]) == {"null_rate", "absent_rate", "wrong_type_rate", "unseen_rate"}
@@ -177,7 +177,7 @@ def test_checks_are_those_of_the_findings(current: World) -> None:
 
 
 def test_drift_is_found_and_ranked_as_the_findings_say(current: World) -> None:
-    found = [each for each in load.findings_in_window(window("price")) if each.analyzer == "serving/drift"]
+    found = [each for each in load_findings.findings_in_window(window("price")) if each.analyzer == "serving/drift"]
     settings = load.catalog().model("price").settings
     bars = drift.drift_ranking_frame(found, settings)
     assert {"size", "age"} <= set(bars.loc[bars["severity"] != "ok", "subject"])

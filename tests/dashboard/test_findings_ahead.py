@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from observability.dashboard import findings_ahead, load
+from observability.dashboard import findings_ahead, load, load_findings
 from observability.dashboard.findings_ahead import AHEAD, LOOK_EVERY
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
@@ -49,13 +49,13 @@ def test_what_was_computed_ahead_is_not_computed_again(current: World, monkeypat
     assert list(findings_ahead.compute_findings(AHEAD)) == [*(model.name for model in load.catalog().fleet), "records"]
     monkeypatch.setattr(check, "check", lambda *asked, **options: pytest.fail("computed again"))
     for model in load.catalog().fleet:
-        assert load.findings_in_window(load.window(AHEAD, model.name), wait=True)
+        assert load_findings.findings_in_window(load.window(AHEAD, model.name), wait=True)
 
 
 def test_a_window_without_a_record_before_it_has_no_previous_findings(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(load, "counted_findings", lambda window: asked.append(window) or ())
+    monkeypatch.setattr(load_findings, "counted_findings", lambda window: asked.append(window) or ())
     everything, week = load.window(AHEAD, "price"), load.window(Scope(), "price")
-    assert load.findings_before(everything) == [] and not asked
-    load.findings_before(week)
+    assert load_findings.findings_before(everything) == [] and not asked
+    load_findings.findings_before(week)
     assert asked == [load.previous_window(week)]

@@ -13,7 +13,7 @@ from observability.alerts.alert_state import alerts_from_records
 from observability.core.finding import Finding, acknowledged_finding
 from observability.core.settings import ModelSettings, parse_settings
 from observability.core.time import naive_utc
-from observability.dashboard import load, open_tasks
+from observability.dashboard import load, load_findings, open_tasks
 from observability.dashboard.charts.incident import incident_line
 from observability.dashboard.overview import incident_actions, incident_page
 from observability.dashboard.scope import Scope
@@ -43,7 +43,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 def worst(model: str = "price") -> Incident:
     """The worst incident of a model of the world over its whole window."""
-    return load.scope_report(Scope(model=model).at(START, END)).incidents[0]
+    return load_findings.scope_report(Scope(model=model).at(START, END)).incidents[0]
 
 
 def page_of(incident: Incident) -> AppTest:
@@ -107,7 +107,7 @@ def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
 def test_the_figure_begins_a_window_earlier(current: World) -> None:
     """Regression: an onset on the first day of the window was not visible as a step."""
     week = {"from": "2026-03-09T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
-    found = load.scope_report(Scope(model="price").at(END - timedelta(days=7), END)).incidents
+    found = load_findings.scope_report(Scope(model="price").at(END - timedelta(days=7), END)).incidents
     incident = next(each for each in found if incident_page.drawn_finding(each))
     app = opened("incident", id=incident.id, model="price", **week)
     (days,) = (each.value for each in app.dataframe if "period" in each.value)
@@ -237,8 +237,8 @@ def test_days_and_band_of_a_finding_are_read_from_its_evidence() -> None:
 
 def test_an_incident_of_a_run_that_somebody_acted_on_is_counted_as_acknowledged(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = finding("run:r1/rank:2", "training/runs", "straggler_score")
-    monkeypatch.setattr(load, "acknowledged_claims", lambda: frozenset({("m", slow.claim)}))
-    assert action_counts(load.incidents_of_findings([slow], ())).words == "1 acknowledged"
+    monkeypatch.setattr(load_findings, "acknowledged_claims", lambda: frozenset({("m", slow.claim)}))
+    assert action_counts(load_findings.incidents_of_findings([slow], ())).words == "1 acknowledged"
 
 
 def test_the_figure_draws_an_onset_only_where_the_days_hold_it() -> None:

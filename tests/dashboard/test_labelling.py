@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from observability.core import formatting
-from observability.dashboard import load
+from observability.dashboard import load, load_findings
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
 from observability.dashboard.data import assignments, labelling, suggestions
@@ -195,7 +195,7 @@ def test_what_is_decided_about_a_person_is_written_down_and_stands_beside_them(o
     assert (
         action.first.author == "Ann"
         and action.fields["do"] == "other"
-        and action.fields["finding"] in {each.id for each in load.scope_record_findings(SCOPE)}
+        and action.fields["finding"] in {each.id for each in load_findings.scope_record_findings(SCOPE)}
     )
     others = opened("labelling", project="moods", annotator="ann-1", **DATES)
     assert "the neutral ones" not in words(others)
@@ -252,10 +252,10 @@ def test_what_is_not_logged_is_named_with_what_it_would_show(owned: Database) ->
 
 def test_the_count_holds_what_the_page_labels_says_of_agreement(owned: Database) -> None:
     """Regression: the page said that 0 findings need attention, but Labels said that annotators do not agree on the same labels."""
-    model = load.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
+    model = load_findings.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
     of_labels = [each for each in model if each.metric in ("label_agreement", "annotator_agreement") and each.needs_action]
     assert "annotator=ann-2" in {each.subject for each in of_labels}
-    own = load.scope_record_findings(SCOPE, "data/labelling")
+    own = load_findings.scope_record_findings(SCOPE, "data/labelling")
     needy = len(of_labels) + sum(each.needs_action and each.subject.startswith("project:moods") for each in own)
     app = opened("labelling", project="moods", **DATES)
     assert f"{formatting.plural(needy, 'finding needs attention', 'findings need attention')}." in words(app)
@@ -289,7 +289,7 @@ def test_the_chart_of_people_is_drawn_with_its_own_title() -> None:
 def test_agreement_is_said_once(owned: Database) -> None:
     """Regression: the summary gave the value of the warning below it with another number of digits."""
     shown = labelling.project_labels("moods", labelling.project_window(SCOPE, "moods"))
-    found = load.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
+    found = load_findings.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
     told = replace(found[0], metric="label_agreement", severity="watch")
     assert "alpha" in labelling.labelling_summary(shown, [replace(told, severity="ok")])
     assert "alpha" not in labelling.labelling_summary(shown, [told]) and "1 finding needs attention." in labelling.labelling_summary(

@@ -16,7 +16,7 @@ from observability.cli import commands
 from observability.core.finding import Finding
 from observability.core.formatting import STATUS_WORDS
 from observability.core.weeks import Week
-from observability.dashboard import load
+from observability.dashboard import load, load_findings
 from observability.dashboard.scope import Scope
 from observability.incidents.action_counts import ActionCounts, action_counts, incident_action_counts
 from observability.monitoring import check
@@ -91,13 +91,13 @@ def week(current: World, monkeypatch: pytest.MonkeyPatch) -> Week11:
         return of_records(None, scope.model, only=names)
 
     monkeypatch.setattr(check, "record_findings", of_records)
-    monkeypatch.setattr(load, "scope_record_findings", of_scope)
+    monkeypatch.setattr(load_findings, "scope_record_findings", of_scope)
     claims, report = checked_week(current.store)
     for module in (alert_log, agenda_items):
         monkeypatch.setattr(module, "acknowledged_claims", lambda *asked: claims)
-    monkeypatch.setattr(load, "acknowledged_claims", lambda: claims)
+    monkeypatch.setattr(load_findings, "acknowledged_claims", lambda: claims)
     for name in ("price", "loan"):
-        load.findings_in_window(load.window(Scope(name, start=WEEK.start, end=WEEK.end), name), wait=True)
+        load_findings.findings_in_window(load.window(Scope(name, start=WEEK.start, end=WEEK.end), name), wait=True)
     found = Week11(current, report)
     total = incident_action_counts(found.report.incidents)
     assert total.critical and total.acknowledged and total.warnings and total.shared, (
@@ -158,7 +158,7 @@ def test_the_agenda_of_the_review_has_the_incidents_of_each_model_and_of_the_pip
 
 def test_the_metrics_of_the_watcher_count_them_too(week: Week11) -> None:
     """An acknowledged incident is a watch there."""
-    claims = watcher.claims_by_model(load.acknowledged_claims())
+    claims = watcher.claims_by_model(load_findings.acknowledged_claims())
     for name in week.models:
         own = check.check(week.world.store, model=name, start=WEEK.start, end=WEEK.end, now=END)
         told = watcher.watched_model(week.world.store.catalog(), own, claims.get(name, frozenset())).incidents

@@ -9,7 +9,7 @@ import pytest
 
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
-from observability.dashboard import load
+from observability.dashboard import load, load_findings
 from observability.dashboard.scope import Scope
 from tests.support.dashboard_pages import WHOLE, opened
 from tests.support.dashboard_world import END, START, World
@@ -32,7 +32,7 @@ def table(**cells: dict[str, object]) -> dict[str, object]:
 
 def test_what_the_world_shows_is_true(current: World) -> None:
     window = load.window(Scope("price", span="dates", start=START, end=END), "price")
-    findings = {"price": load.findings_in_window(window, wait=True)}
+    findings = {"price": load_findings.findings_in_window(window, wait=True)}
     views = [page_view(opened(page, model="price", **WHOLE), page, "price", "whole", START, END) for page in PAGES]
     assert sum(len(view.statuses) for view in views) > 5 and sum(len(view.charts) for view in views) > 5
     assert list(untrue(findings, views, {"price": current.store.catalog().model("price").settings})) == []

@@ -41,7 +41,7 @@ def test_features_are_those_of_the_model_and_incidents_those_of_the_window(curre
     def fails(_scope: Scope) -> None:
         raise UsageError("the window ends before it starts")
 
-    monkeypatch.setattr(palette.load, "scope_report", fails)
+    monkeypatch.setattr(palette.load_findings, "scope_report", fails)
     assert palette.incident_items(WEEKS) == []
 
 

@@ -17,7 +17,7 @@ from observability.core import formatting
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import finding_details, needs_action
 from observability.core.window import Window
-from observability.dashboard import links, load, theme
+from observability.dashboard import links, load, load_findings, theme
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.scope import Scope
 from observability.dashboard.training import load_runs, runs_curves, runs_energy, runs_ranks
@@ -104,7 +104,7 @@ def test_the_page_and_the_findings_read_and_judge_each_run_once(page: Database, 
             asked.append((getattr(question, "kind", None), getattr(question, "blocks", False))) or ask(question, window)
         ),
     )
-    found = load.scope_record_findings(Scope(), runs.ANALYZER.name)
+    found = load_findings.scope_record_findings(Scope(), runs.ANALYZER.name)
     verdicts = load_runs.analyzed_training_runs(None)
     assert len(verdicts) == 7 and sorted(judged) == sorted(each.run.name for each in verdicts)
     assert asked.count(("step", False)) == 1 and asked.count(("step", True)) == 1
@@ -386,7 +386,7 @@ def test_findings_about_runs_are_judged_as_of_now_in_the_window_of_the_step(page
     step = datetime.now(UTC) + timedelta(minutes=5)
     monkeypatch.setattr(load, "page_clock", lambda: step)
     monkeypatch.setattr(check, "run_and_recover", lambda engine, analyzer, context: seen.append((context.now, context.window.end)) or [])
-    load.scope_record_findings(Scope())
+    load_findings.scope_record_findings(Scope())
     assert seen and all(evaluated <= datetime.now(UTC) for evaluated, _ in seen)
 
 

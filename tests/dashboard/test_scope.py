@@ -10,7 +10,7 @@ import pytest
 from observability.core.questions import Aggregate
 from observability.core.time import naive_utc
 from observability.core.window import Slice
-from observability.dashboard import frame, links, load, scope, scope_bar
+from observability.dashboard import frame, links, load, load_findings, scope, scope_bar
 from observability.dashboard.instant_boxes import chosen_instant, day_and_time
 from observability.dashboard.scope import Scope
 from observability.monitoring import check_windows
@@ -112,7 +112,7 @@ def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
     assert window.environment == "shadow" and load.window(Scope("loan"), "loan").environment == "production"
     counted = [load.ask_store(Aggregate("predictions"), each)["n"].sum() for each in (window, load.window(Scope("loan"), "loan"))]
     assert counted[0] == 300 and counted[1] != 300
-    assert {finding.version for finding in load.findings_in_window(window)} == {"2", None}
+    assert {finding.version for finding in load_findings.findings_in_window(window)} == {"2", None}
     app = opened("model", model="loan", environment="shadow")
     box = next(each for each in app.selectbox if each.label == "Environment")
     assert (box.options, box.value) == (["shadow"], "shadow") and "Newest record in shadow" in words(app)
@@ -129,7 +129,7 @@ def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
 
 def test_an_incident_of_another_environment_is_not_acted_on(shadowed: World) -> None:
     """Actions on an alert silence production; a shadow's incident has no alert and offers no action."""
-    found = load.scope_report(Scope("loan", environment="shadow")).incidents
+    found = load_findings.scope_report(Scope("loan", environment="shadow")).incidents
     assert found, "half of the shadow's requests fail, so there is an incident"
     page = opened("incident", model="loan", environment="shadow", id=found[0].id)
     assert "Alerts and what people say about them are about production." in words(page)
@@ -195,13 +195,13 @@ def test_a_sentence_stands_on_a_page_before_the_findings_of_all_models_are_compu
     current: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Regression: without a chosen model the scope bar computes them, and the page stayed blank until then."""
-    computed, waiting = load.scope_report, list[bool]()
+    computed, waiting = load_findings.scope_report, list[bool]()
 
     def report(scope: Scope) -> CheckReport:
         waiting.append(frame.PAGE_BLOCK.get() is not None)
         return computed(scope)
 
-    monkeypatch.setattr(load, "scope_report", report)
+    monkeypatch.setattr(load_findings, "scope_report", report)
     app = opened("drift", window="Everything")
     assert waiting[0], "the skeleton is drawn first"
     assert "Records are being analyzed" not in words(app) and not app.get("skeleton"), "the skeleton is removed when the page is complete"

@@ -9,7 +9,7 @@ import pytest
 
 from observability.core.finding import Finding, acknowledged_finding
 from observability.core.formatting import STATUS_WORDS
-from observability.dashboard import load
+from observability.dashboard import load_findings
 from observability.dashboard.overview import findings
 from observability.dashboard.scope import Scope
 from observability.incidents.action_counts import action_counts, counted_incidents
@@ -29,7 +29,7 @@ def test_what_a_person_has_acknowledged_is_counted_as_its_row_shows_it() -> None
 
 def test_home_a_models_page_and_findings_count_the_same_incidents(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Incidents of its training runs and other records count too."""
-    monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN])
+    monkeypatch.setattr(load_findings, "scope_record_findings", lambda scope, *names, beside=False: [RUN])
     (row,) = (
         each["cells"] for each in tables(opened("health", window="Everything"))["Models, most severe first"]["rows"]
         if each["cells"]["model"]["t"] == "price"
@@ -46,7 +46,7 @@ def test_home_a_models_page_and_findings_count_the_same_incidents(current: World
 def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the line counted incidents that had no row."""
     feed = replace(RUN, model=None, subject="source:feed", because="`feed` is late.")
-    monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan"), feed])
+    monkeypatch.setattr(load_findings, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan"), feed])
     home = opened("health", window="Everything")
     rows = [row["cells"] for row in tables(home)["Models, most severe first"]["rows"]]
     assert (rows[-1]["model"]["t"], rows[-1]["status"]["t"]) == ("Pipeline", "1 critical")
@@ -64,7 +64,7 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
     assert (int(listed), int(are)) == (counts["critical"] + counts["warning"], sum(total.values()))
     assert sum(total.values()) == counts["critical"] + counts["warning"] - counts["shared"] + int(once)
     assert total["critical"] == counts["critical"] - 1, "a run of two models is counted once"
-    found = load.scope_report(Scope(span="all")).incidents
+    found = load_findings.scope_report(Scope(span="all")).incidents
     assert action_counts(each.lead for each in counted_incidents(found)).words in line, "the page Findings counts like Home"
 
 
@@ -78,7 +78,7 @@ def test_the_choice_of_a_model_changes_no_other_row_of_home(current: World, monk
         rows = tables(opened("health", window="Everything", **chosen))["Models, most severe first"]["rows"]
         return {row["cells"]["model"]["t"]: f"{row['cells']['status']['t']} {row['cells']['status']['sub']}" for row in rows}
 
-    monkeypatch.setattr(load, "scope_record_findings", found)
+    monkeypatch.setattr(load_findings, "scope_record_findings", found)
     everything = shown()
     assert "critical" in everything["price"] and "critical" in everything["loan"]
     assert shown(model="loan") == everything
@@ -87,10 +87,10 @@ def test_the_choice_of_a_model_changes_no_other_row_of_home(current: World, monk
 
 def test_the_list_of_incidents_has_as_many_rows_as_home_counts(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: an incident of two models had two rows."""
-    monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan")])
+    monkeypatch.setattr(load_findings, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan")])
     rows = tables(opened("incident", window="Everything"))["Incidents, most urgent first"]["rows"]
-    counted = counted_incidents(load.scope_report(Scope(span="all")).incidents)
-    assert len(rows) == len(counted) < len(load.scope_report(Scope(span="all")).incidents)
+    counted = counted_incidents(load_findings.scope_report(Scope(span="all")).incidents)
+    assert len(rows) == len(counted) < len(load_findings.scope_report(Scope(span="all")).incidents)
 
 
 @pytest.mark.parametrize(("page", "analyzer"), [("drift", "serving/drift"), ("multivariate_drift", "serving/multivariate_drift")])
@@ -99,6 +99,6 @@ def test_a_page_whose_analysis_failed_does_not_ask_to_register(
 ) -> None:
     """Regression: the page of a registered model asked to register it."""
     failed = replace(RUN, analyzer=analyzer, model="price", value=None, severity="unknown", because="The analysis failed: KeyError: 1")
-    monkeypatch.setattr(load, "findings_in_window", lambda window, wait=False: [failed])
+    monkeypatch.setattr(load_findings, "findings_in_window", lambda window, wait=False: [failed])
     shown = words(opened(page, model="price"))
     assert "The analysis failed" in shown and "Other pages and models are not affected." in shown and "Register" not in shown

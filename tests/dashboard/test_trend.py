@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from observability.dashboard import load
+from observability.dashboard import load_findings
 from observability.dashboard.overview.incident_page import drawn_finding, finding_days
 from observability.dashboard.overview.trend import TREND, trend_cell, without_empty_trend
 from observability.dashboard.scope import scope_from_state
@@ -15,7 +15,7 @@ from tests.support.one_finding_incident import of_one
 
 def test_the_trend_is_the_line_of_the_incident(current: World) -> None:
     app = opened("health", **WHOLE)
-    incidents = load.scope_report(scope_from_state(app.session_state)).incidents
+    incidents = load_findings.scope_report(scope_from_state(app.session_state)).incidents
     drawn = {incident.id: drawn_finding(incident) for incident in incidents}
     rows = [row for row in tables(app)["Incidents, most urgent first"]["rows"] if row["cells"].get("act")]
     seen = 0

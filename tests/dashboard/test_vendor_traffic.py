@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from observability.core.settings import ModelSettings
-from observability.dashboard import load
+from observability.dashboard import load, load_findings
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving.vendor_timeline import timeline_rows, vendor_of
 from observability.dashboard.serving.vendors import sets_in_scope
@@ -107,7 +107,7 @@ def test_one_timeline_has_all_sets_and_models_of_a_vendor_with_their_changes(
     app = opened("vendors")
     assert not app.exception and "All sets of acme" in words(app)
     sets, _ = sets_in_scope(Scope())
-    found = load.scope_record_findings(Scope(), "serving/vendors")
+    found = load_findings.scope_record_findings(Scope(), "serving/vendors")
     rows = timeline_rows([each for each in sets if vendor_of(each[0].model) == "acme"], found)
     assert set(rows["name"]) == {"acme/chat: tickets", "acme/chat: letters", "acme/other: tickets"}
     flips = rows[rows["value"] > 0].query("name == 'acme/chat: tickets'")

@@ -12,7 +12,7 @@ import pytest
 from observability.core.catalog import Catalog, Column, Model
 from observability.core.finding import Finding, Severity
 from observability.core.window import Window
-from observability.dashboard import load
+from observability.dashboard import load, load_findings
 from observability.dashboard.overview import fleet
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.scope import Scope
@@ -100,7 +100,7 @@ def silent(name: str) -> ModelStatus:
 
 def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the row said `Unknown` above the incident."""
-    monkeypatch.setattr(load, "acknowledged_claims", frozenset)
+    monkeypatch.setattr(load_findings, "acknowledged_claims", frozenset)
     changed = replace(finding("serving/vendors", "flip_rate", "act", subject="probes:sixty"), model="acme")
     (status,), others = fleet.with_records([silent("acme")], [changed, replace(changed, model=None, subject="probes:other")])
     assert status.severity == "act" and [each.model for each in status.incidents] == ["acme"]
@@ -130,12 +130,14 @@ def test_calls_of_language_models_and_steps_of_their_traces_say_that_they_stand_
 def test_call_logs_have_no_row_and_what_was_found_in_them_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     chat = Model(1, "chat", columns=(Column(1, "operation", "f1", "category"), Column(2, "input_tokens", "f2", "number")))
     monkeypatch.setattr(load, "catalog", lambda: Catalog((chat,)))
-    monkeypatch.setattr(load, "acknowledged_claims", frozenset)
+    monkeypatch.setattr(load_findings, "acknowledged_claims", frozenset)
 
     def of_chat(*severities: Severity) -> ModelStatus:
         moved = [replace(finding("serving/call_drift", "psi", each, subject=f"column:{each}"), model="chat") for each in severities]
         served = pd.DataFrame({"n": [10.0], "errors": [0.0]})
-        return ModelStatus(chat, WINDOW, tuple(moved), served, pd.DataFrame(), (), incidents=load.incidents_of_findings(moved, [chat]))
+        return ModelStatus(
+            chat, WINDOW, tuple(moved), served, pd.DataFrame(), (), incidents=load_findings.incidents_of_findings(moved, [chat])
+        )
 
     assert fleet.is_call_log(of_chat("ok")) and fleet.is_call_log(of_chat("watch")) and fleet.is_call_log(of_chat("act"))
     assert not fleet.is_call_log(replace(of_chat("watch"), model=replace(chat, task="binary")))
@@ -146,7 +148,7 @@ def test_call_logs_have_no_row_and_what_was_found_in_them_is_counted(monkeypatch
 
 
 def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "acknowledged_claims", frozenset)
+    monkeypatch.setattr(load_findings, "acknowledged_claims", frozenset)
     sound = replace(finding("operations/controllers", "regret", "ok", subject="controller"), model="cache")
     (status,), _ = fleet.with_records([silent("cache")], [sound])
     row = fleet.fleet_table_row(status, Scope())

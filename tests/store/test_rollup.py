@@ -15,209 +15,33 @@ from observability.core.settings import ModelSettings
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import COARSE_EDGES, SCORE_EDGES
 from observability.store.db import catalog_store
-from observability.store.db.schema import STATUS_CODES, SUM_MEASURES
+from observability.store.db.schema import STATUS_CODES
 from observability.store.ingest.loader import load_landing
 from observability.store.migrations import STEPS, outcomes_by_day, rebuild_every_rollup
 from observability.store.rollup import rollup
 from tests.store.conftest import query, rollups
 from tests.support.landing import land
 from tests.support.length import repeats, some
-
-START = datetime(2024, 3, 1, 20, tzinfo=UTC)
-CLASSES = {"binary": ("0", "1"), "multiclass": ("cat", "dog", "owl"), "regression": ()}
-X, LEVELS = (0.0, 1.0, 2.5), ("a", "b")
-SCORES, ERRORS = (0.5, 1.5, 2.5), (-1.0, 0.0, 1.0)
-THRESHOLD = 0.3
-
-
-def register(store, task, version="1"):
-    """A model with a registered version, its edges, and a sensitive group."""
-    edges = {
-        "feature.x": Edges(edges=X),
-        "feature.c": Edges(levels=LEVELS),
-        "feature.f": Edges(levels=("false", "true")),
-        "group.g": Edges(levels=LEVELS),
-    }
-    if task == "regression":
-        edges |= {"score": Edges(edges=SCORES), "error": Edges(edges=ERRORS)}
-    with store.write() as writer:
-        key = catalog_store.add_model(writer, "m", task=task, classes=CLASSES[task], settings=ModelSettings(threshold=THRESHOLD))
-        wanted = [("feature", "x", "number"), ("feature", "c", "category"), ("feature", "f", "boolean"), ("group", "g", "category")]
-        catalog_store.add_columns(writer, key, wanted, ["group.g"])
-        catalog_store.save_version(writer, key, Version(version, START, ("x", "c", "f"), edges))
-        catalog_store.ensure_stream(writer, key, version, "production")
-    return key
-
-
-def instant(moment):
-    return moment.isoformat().replace("+00:00", "Z")
-
-
-def history(task, seed, predictions=40):
-    """Random records of one model: predictions, late, early, repeated and revised labels, in random order."""
-    pick = random.Random(seed)
-    some = lambda most: timedelta(seconds=pick.randrange(int(most * 3600)))
-    records = []
-    for i in range(predictions):
-        at = START + some(30)
-        record = {
-            "kind": "prediction",
-            "id": f"p{i}",
-            "model": "m",
-            "version": "1",
-            "at": instant(at),
-            "received_at": instant(at + some(5)),
-            "features": {
-                "x": pick.choice([0, 0.5, 1, 2.4999, 7.25, -3, None, "NaN", "Infinity"]),
-                "c": pick.choice(["a", "b", "new", None]),
-                "f": pick.choice([True, False, None]),
-            },
-            "groups": {"g": pick.choice(["a", "b", None])},
-            "replica": pick.choice(["r1", "r2"]),
-        }
-        for name in list(record["features"]):
-            if pick.random() < 0.1:
-                del record["features"][name]
-        if pick.random() < 0.1:
-            record["features"]["x"] = "abc"
-        if pick.random() < 0.3:
-            record["weight"] = pick.choice([1, 2.5, 10])
-        if pick.random() < 0.7:
-            record["latency_ms"] = pick.choice([0.001, 3.25, 40, 1e6])
-        record["status"] = pick.choice(["ok", "ok", "fallback", "error", "timeout"])
-        if record["status"] in ("ok", "fallback") or pick.random() < 0.3:
-            score = pick.choice([0, 0.005, 0.2, 0.3, 0.5, 0.731, 1])
-            if task == "multiclass":
-                record["score"] = {"cat": score, "dog": round((1 - score) / 2, 6), "owl": round((1 - score) / 2, 6)}
-            else:
-                record["score"] = score * (4 if task == "regression" else 1)
-        if task != "regression" and pick.random() < 0.3:
-            record["prediction"] = pick.choice(CLASSES[task])
-        if task == "binary" and pick.random() < 0.2:
-            record["threshold"] = 0.7
-        values = {"binary": [0, 1, True, "0"], "multiclass": ["cat", "dog", "owl", "cow"], "regression": [0, 1.5, 3, -2.25]}[task]
-        if pick.random() < 0.2:
-            record["label"] = pick.choice(values)
-        records.append(record)
-        for revision in range(pick.choice([0, 0, 1, 1, 2, 4])):
-            labelled = at + some(3)
-            label = {
-                "kind": "label",
-                "id": f"p{i}",
-                "model": "m",
-                "value": pick.choice(values),
-                "at": instant(labelled),
-                "annotator": f"a{revision}",
-                "received_at": instant(at - some(2) if pick.random() < 0.2 else at + some(40)),
-            }
-            records.append(label)
-            if pick.random() < 0.2:
-                records.append(dict(label))
-    records.append({"kind": "label", "id": "nobody", "model": "m", "value": values[0], "at": instant(START)})
-    pick.shuffle(records)
-    return records
-
-
-def text(value):
-    """Canonical text of a scalar, by hand."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
-
-
-def up(moment):
-    """Whole hours since 1970, rounded up."""
-    return math.ceil(datetime.fromisoformat(moment).timestamp() / 3600)
-
-
-def walk(task, records, hour):
-    """What had arrived by an hour: rows (prediction, current label or None), by a plain loop over the records."""
-    labels = defaultdict(list)
-    for record in records:
-        if record["kind"] == "label" and "received_at" in record:
-            labels[record["id"]].append((record["at"], record["received_at"], text(record["value"]), record["value"]))
-        elif record["kind"] == "prediction" and "label" in record:
-            labels[record["id"]].append((record["at"], record["received_at"], text(record["label"]), record["label"]))
-    for record in records:
-        if record["kind"] == "prediction" and up(record["received_at"]) <= hour:
-            known = [each for each in labels[record["id"]] if up(each[1]) <= hour]
-            yield record, (max(known)[3] if known else None)
-
-
-def cell(task, record, label):
-    """Score, score bin, decision and label code of a row."""
-    score, classes = record.get("score"), CLASSES[task]
-    by_class = [score[name] for name in classes] if isinstance(score, dict) else None
-    if by_class:
-        score = max(by_class)
-    bin_ = -1 if score is None or task == "regression" else int(np.searchsorted(SCORE_EDGES, score, side="right"))
-    decision = -1
-    if "prediction" in record:
-        decision = classes.index(record["prediction"])
-    elif score is not None and task == "binary":
-        decision = int(score >= record.get("threshold", THRESHOLD))
-    elif score is not None and task == "multiclass":
-        decision = by_class.index(score)
-    if label is None:
-        code = -1
-    elif task == "regression":
-        code = 0
-    elif task == "binary":
-        code = int(label)
-    else:
-        code = classes.index(label) if label in classes else -1
-    return score, by_class, bin_, decision, code
-
-
-def period(record, hours=1):
-    return int(datetime.fromisoformat(record["at"]).timestamp() // (3600 * hours)) * hours
-
-
-def expected(task, records, hour):
-    """Outcome counts {(period, bin, decision, label, status): [n, w, w2]}, and sums {(period, measure): [n, total, squares]}."""
-    counts, sums = defaultdict(lambda: np.zeros(3)), defaultdict(lambda: np.zeros(3))
-    for record, label in walk(task, records, hour):
-        score, by_class, bin_, decision, code = cell(task, record, label)
-        w = record.get("weight", 1)
-        counts[period(record), bin_, decision, code, STATUS_CODES[record["status"]]] += [1, w, w * w]
-        figures = {"latency_ms": record.get("latency_ms"), "score": score}
-        if isinstance(label, int | float) and not isinstance(label, bool):
-            figures["label_value"] = label
-        if task == "regression" and score is not None and code == 0:
-            error = score - label
-            figures |= {"error": error, "absolute_error": abs(error), "squared_error": error**2}
-        if task != "regression" and code >= 0:
-            if decision >= 0:
-                figures["correct"] = float(decision == code)
-            if score is not None:
-                shares = by_class or [1 - score, score]
-                figures["log_loss"] = -math.log(min(max(shares[code], 2.220446049250313e-16), 1 - 2.220446049250313e-16))
-                squares = [(share - (k == code)) ** 2 for k, share in enumerate(shares)]
-                figures["brier"] = sum(squares) if task == "multiclass" else squares[1]
-        for name, value in figures.items():
-            if value is not None:
-                sums[period(record), SUM_MEASURES[name]] += [1, w * value, w * value * value]
-    return counts, sums
-
-
-def assert_equal(found, wanted):
-    wanted = {key: value for key, value in wanted.items() if np.abs(value).max() > 1e-9}
-    found = {key: np.array(value, float) for key, value in found.items() if np.abs(np.array(value, float)).max() > 1e-9}
-    assert set(found) == set(wanted)
-    for key, value in wanted.items():
-        np.testing.assert_allclose(found[key], value, rtol=1e-9, atol=1e-9, err_msg=str(key))
-
-
-def load_in_pieces(store, records, pick):
-    """Lands records in random pieces, some of them together, and loads."""
-    rest = list(records)
-    while rest:
-        size = pick.randrange(1, 40)
-        land(store, *rest[:size])
-        rest = rest[size:]
-        if pick.random() < 0.6:
-            load_landing(store)
-    return load_landing(store)
+from tests.support.rollup_histories import (
+    CLASSES,
+    ERRORS,
+    LEVELS,
+    SCORES,
+    START,
+    THRESHOLD,
+    X,
+    assert_equal,
+    cell,
+    expected,
+    history,
+    instant,
+    load_in_pieces,
+    period,
+    register,
+    text,
+    up,
+    walk,
+)
 
 
 def of_days(counts):
@@ -413,17 +237,6 @@ def test_bands_of_a_sensitive_number_are_slices_on_the_edges_of_their_version(st
     assert rollups(store) == before
 
 
-def test_a_rebuild_keeps_arrivals_as_coarse_as_compaction_made_them(store):
-    register(store, "binary")
-    load_in_pieces(store, history("binary", 14), random.Random(14))
-    with store.write() as writer:
-        rollup.compact_rollups(writer, store.catalog().model("m"), now=START + timedelta(days=40), days=37)
-    before = rollups(store)
-    with store.write() as writer:
-        rollup.rebuild_rollups(writer, "m")
-    assert rollups(store) == before
-
-
 def test_an_older_store_gets_the_slices_that_it_lacks(store):
     register(store, "binary")
     load_in_pieces(store, history("binary", 15), random.Random(15))
@@ -477,68 +290,6 @@ def test_a_rebuild_of_some_streams_leaves_the_others(store):
         writer.execute("UPDATE counts_1 SET n = n + 1 WHERE stream = 0")
         rollup.rebuild_rollups(writer, "m", [0])
     assert rollups(store) == before
-
-
-def test_merging_changes_no_answer_and_leaves_out_what_cancelled(store):
-    register(store, "binary")
-    load_in_pieces(store, history("binary", 4), random.Random(4))
-    before, (rows,) = rollups(store), query(store, "SELECT count(*) FROM counts_1")
-    with store.write() as writer:
-        rollup.merge_rollups(writer, store.catalog().model("m"))
-    assert rollups(store) == before
-    assert query(store, "SELECT count(*) FROM counts_1") == [(len(before[0]),)] and len(before[0]) <= rows[0]
-    kinds = query(store, "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'counts_1'")
-    assert dict(kinds)["n"] == "BIGINT" and dict(kinds)["bin"] == "SMALLINT"
-
-
-def test_rollups_are_merged_as_they_grow(store, monkeypatch):
-    monkeypatch.setattr(rollup, "MERGE_FROM", 50)
-    register(store, "binary")
-    records = history("binary", 6)
-    for start in range(0, len(records), 10):
-        land(store, *records[start : start + 10])
-        load_landing(store)
-    (count,), (merged,) = query(store, "SELECT count(*) FROM counts_1"), query(store, "SELECT merged_rows FROM rollups")
-    assert 0 < merged[0] and count[0] <= 2 * merged[0] + 50
-
-
-def test_compaction_keeps_answers_at_midnights_and_says_its_limit(store):
-    register(store, "binary")
-    records = history("binary", 7)
-    load_in_pieces(store, records, random.Random(7))
-    with store.write() as writer:
-        limit = rollup.compact_rollups(writer, store.catalog().model("m"), now=START + timedelta(days=40), days=37)
-    assert limit % 24 == 0 and rollup.compaction_hours(store.cursor()) == {1: limit}
-    for hour in range(limit - 72, limit + 72, 24):
-        counts, _ = expected("binary", records, hour)
-        rows = query(
-            store,
-            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) "
-            f"FROM counts_1 WHERE measure = 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
-        )
-        assert_equal({row[:5]: row[5:] for row in rows}, counts)
-
-
-def test_large_rollups_are_compacted_once_a_day_as_they_are_loaded(store, monkeypatch):
-    register(store, "binary")
-    records = history("binary", 10)
-    land(store, *records[:60])
-    load_landing(store)
-    assert rollup.compaction_hours(store.cursor()) == {}
-    monkeypatch.setattr(rollup, "COMPACT_FROM", 1)
-    land(store, *records[60:])
-    load_landing(store)
-    limit = rollup.compaction_limit(datetime.now(UTC), rollup.COMPACT_DAYS)
-    assert rollup.compaction_hours(store.cursor()) == {1: limit}
-    assert query(store, f"SELECT count(*) FROM counts_1 WHERE arrived % 24 <> 0 AND arrived < {limit}") == [(0,)]
-    assert not rollup.wants_compaction(store.cursor(), store.catalog().models, datetime.now(UTC))
-    assert rollup.wants_compaction(store.cursor(), store.catalog().models, datetime.now(UTC) + timedelta(days=1))
-    counts, _ = expected("binary", records, 10**9)
-    rows = query(
-        store,
-        "SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 GROUP BY ALL",
-    )
-    assert_equal({row[:5]: row[5:] for row in rows}, counts)
 
 
 def test_reference_rows_lie_outside_time(store):

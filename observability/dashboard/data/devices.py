@@ -19,7 +19,18 @@ from observability.core.finding import Finding
 from observability.core.named_numbers import named_numbers, stacked_numbers
 from observability.core.numerals import hours_in_words, percent
 from observability.core.window import Window
-from observability.dashboard import choice_box, clicks, empty_states, figure_capture, frame, links, load, sample_figures, theme, time_zone
+from observability.dashboard import (
+    choice_box,
+    clicks,
+    empty_states,
+    figure_capture,
+    frame,
+    links,
+    load_findings,
+    sample_figures,
+    theme,
+    time_zone,
+)
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -125,13 +136,13 @@ def known_findings(scope: Scope, rows: pd.DataFrame) -> tuple[list[Finding] | No
     A figure that stands alone waits for them, as does a page without a batch, whose devices are soon analyzed.
     """
     if rows.empty or figure_capture.COLLECTOR.get() is not None:
-        return load.scope_record_findings(scope, *ANALYZERS), False
-    return load.known_record_findings(scope, *ANALYZERS)
+        return load_findings.scope_record_findings(scope, *ANALYZERS), False
+    return load_findings.known_record_findings(scope, *ANALYZERS)
 
 
 def pending_notice(scope: Scope) -> None:
     """Say that findings are being computed, and draw the page again once they are there."""
-    frame.refresh_when_known(partial(load.record_findings_pending, scope, *ANALYZERS), lambda _: "Findings pending.")
+    frame.refresh_when_known(partial(load_findings.record_findings_pending, scope, *ANALYZERS), lambda _: "Findings pending.")
 
 
 def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from observability.core.finding import SEVERITIES, Finding
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, frame, links, load, time_zone
+from observability.dashboard import choice_box, empty_states, frame, links, load, load_findings, time_zone
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, share_cell
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
@@ -136,7 +136,7 @@ def project_window(scope: Scope, project: str) -> Window:
 def findings_in_dates(scope: Scope, window: Window) -> list[Finding]:
     """Findings about projects in the dates of one of them, worst first."""
     own = scope if window == load.window_of_records(scope, judged.ANALYZER) else scope.at(window.start, window.end)
-    return load.scope_record_findings(own, judged.ANALYZER.name)
+    return load_findings.scope_record_findings(own, judged.ANALYZER.name)
 
 
 def chosen_project(scope: Scope, projects: pd.Series) -> str:
@@ -203,7 +203,7 @@ def model_agreement_findings(scope: Scope, project: str, window: Window) -> list
     """
     dated = scope if scope.start is not None or scope.span == "all" else scope.at(window.start, window.end)
     models = [model.name for model in load.catalog().models if project in (model.settings.projects or (model.name,))]
-    found = [finding for name in models for finding in load.findings_in_window(load.window(dated.about(name), name))]
+    found = [finding for name in models for finding in load_findings.findings_in_window(load.window(dated.about(name), name))]
     return [finding for finding in found if finding.metric in AGREEMENT]
 
 

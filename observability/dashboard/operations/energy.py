@@ -15,7 +15,7 @@ from observability.core.finding import Finding
 from observability.core.numerals import with_si_prefix
 from observability.core.time import naive_utc
 from observability.core.window import Window
-from observability.dashboard import clicks, empty_states, frame, load
+from observability.dashboard import clicks, empty_states, frame, load, load_findings
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.table import column, draw_table, table_row
@@ -82,7 +82,7 @@ def slice_ignored_note(here: ModelPage) -> None:
 def window_findings(here: ModelPage, name: str) -> list[Finding]:
     """Findings of an analyzer about the window without its slice."""
     with frame.loading_skeleton(260):
-        return [each for each in load.findings_in_window(window_without_slice(here)) if each.analyzer == name]
+        return [each for each in load_findings.findings_in_window(window_without_slice(here)) if each.analyzer == name]
 
 
 def energy_of_serving(here: ModelPage, version: str | None = None) -> ServingEnergy:

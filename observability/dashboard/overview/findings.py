@@ -9,7 +9,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import SEVERITIES, Finding, finding_details, needs_action
 from observability.core.small_groups import findings_for_files, rows_of_finding
-from observability.dashboard import empty_states, frame, links, load, sign_in, time_zone
+from observability.dashboard import empty_states, frame, links, load, load_findings, sign_in, time_zone
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import window_comparison
@@ -81,7 +81,7 @@ def findings_table(key: str, caption: str, findings: Sequence[Finding], scope: S
 def analyzer_findings(here: frame.ModelPage, analyzer: str, *, wait: bool = False) -> list[Finding]:
     """The findings of one analyzer in a page's window, under a skeleton. wait: also those from samples."""
     with frame.loading_skeleton(300):
-        return [finding for finding in load.findings_in_window(here.window, wait=wait) if finding.analyzer == analyzer]
+        return [finding for finding in load_findings.findings_in_window(here.window, wait=wait) if finding.analyzer == analyzer]
 
 
 def stop_without_comparison(found: Sequence[Finding]) -> NoReturn:

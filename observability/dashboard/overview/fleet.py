@@ -12,7 +12,7 @@ from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import SEVERITIES, Finding, Severity, with_window_value
 from observability.core.window import Window
-from observability.dashboard import links, load, time_series
+from observability.dashboard import links, load, load_findings, time_series
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
@@ -163,9 +163,9 @@ class ModelStatus:
 def load_model_status(scope: Scope, model: Model) -> ModelStatus:
     """The status of one model in the window of the scope."""
     window = load.window(scope, model.name)
-    found, formed = load.findings_and_incidents(window)
+    found, formed = load_findings.findings_and_incidents(window)
     traffic, events = time_series.traffic_frame(window), time_series.chart_event_marks(model.name, window)
-    fresh, before = tuple(load.new_findings(window)), tuple(load.findings_before(window))
+    fresh, before = tuple(load_findings.new_findings(window)), tuple(load_findings.findings_before(window))
     served = float(time_series.traffic_frame(load.previous_window(window))["n"].sum())
     return ModelStatus(model, window, tuple(found), traffic, events, fresh, formed, before, served or None)
 
@@ -203,9 +203,9 @@ def with_records(statuses: Sequence[ModelStatus], found: Sequence[Finding]) -> t
         judged = tuple(finding for finding in own if finding.analyzer in ELSEWHERE)
         if not any(finding.needs_action for finding in own):
             return replace(status, elsewhere=judged)
-        return replace(status, incidents=load.incidents_of_findings([*status.findings, *own], [status.model]), elsewhere=judged)
+        return replace(status, incidents=load_findings.incidents_of_findings([*status.findings, *own], [status.model]), elsewhere=judged)
 
-    return worst_model_first([completed(status) for status in statuses]), load.incidents_of_findings(by_model.get(None, []), ())
+    return worst_model_first([completed(status) for status in statuses]), load_findings.incidents_of_findings(by_model.get(None, []), ())
 
 
 def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = frozenset()) -> dict[str, Any]:

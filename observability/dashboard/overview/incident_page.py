@@ -16,7 +16,7 @@ from observability.core.standing_since import standing_since
 from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Slice, Window
-from observability.dashboard import clicks, frame, links, load, read_incidents, time_zone
+from observability.dashboard import clicks, frame, links, load, load_findings, read_incidents, time_zone
 from observability.dashboard.case import cases
 from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.data import lineage_view
@@ -72,7 +72,9 @@ def open_incident(scope: Scope) -> OpenIncident:
         if named:
             words = "is not in this window, in a frozen week or among the alerts."
             st.warning(formatting.escape_markdown(f"The incident {named[:40]} {words}"), icon=":material/link_off:")
-        incidents.incidents_table("incidents", "Incidents, most urgent first", load.scope_report(scope).incidents, scope, once=True)
+        incidents.incidents_table(
+            "incidents", "Incidents, most urgent first", load_findings.scope_report(scope).incidents, scope, once=True
+        )
         st.stop()
     read_incidents.mark_incidents([here.incident], read=True)
     read_incidents.write_marks()
@@ -81,12 +83,12 @@ def open_incident(scope: Scope) -> OpenIncident:
 
 def find_incident(named: str, scope: Scope) -> OpenIncident | None:
     """The incident with an id in the scope, else in the dates in which it was found; None if it is nowhere."""
-    found = load.scope_report(scope).incidents
+    found = load_findings.scope_report(scope).incidents
     chosen = _same_incident(found, named, None) or _incident_of_address(found)
     if chosen is not None:
         return _opened(chosen, scope)
     for place, claim in _places_of(named):
-        chosen = _same_incident(load.scope_report(place).incidents, named, claim)
+        chosen = _same_incident(load_findings.scope_report(place).incidents, named, claim)
         if chosen is not None and place.start and place.end:
             span = time_zone.named_span(place.start, place.end)
             return _opened(chosen, place, f"Not in the chosen window; shown for {span}, where it was found.")
@@ -172,7 +174,7 @@ def incident_figure(here: OpenIncident) -> None:
     finding = drawn_finding(here.incident)
     if finding is None:
         return
-    before = load.same_claim_before(here.window, finding) if here.window else None
+    before = load_findings.same_claim_before(here.window, finding) if here.window else None
     title = formatting.metric_title(finding.metric)
     days = pd.concat([finding_days(each) for each in (before, finding) if each]).drop_duplicates("period", keep="last")
     evidence = finding.evidence

@@ -15,7 +15,7 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES
 from observability.core.window import Window
-from observability.dashboard import load, time_series
+from observability.dashboard import load, load_findings, time_series
 from observability.dashboard.overview import fleet
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.overview.fleet_view import GroupedStatus, grouped_statuses
@@ -86,9 +86,9 @@ def fleet_statuses(scope: Scope) -> list[ModelStatus]:
     if not is_large(models):
         return fleet.worst_model_first([_status_or_failure(fleet.load_model_status, scope, model) for model in models])
     usual = (scope.span, scope.start, scope.end) == (Scope().span, None, None)
-    reports, until = (load.watched_reports() if usual else {}), time.monotonic() + COMPUTE_SECONDS
-    checked = load.check_times()
-    acknowledged = load.acknowledged_claims()
+    reports, until = (load_findings.watched_reports() if usual else {}), time.monotonic() + COMPUTE_SECONDS
+    checked = load_findings.check_times()
+    acknowledged = load_findings.acknowledged_claims()
 
     def brief(model: Model) -> ModelStatus:
         if (report := reports.get(model.name)) is not None:
@@ -113,14 +113,14 @@ def _status_or_failure(read: Callable[[Scope, Model], ModelStatus], scope: Scope
 
 def reported_status(model: Model, report: "CheckReport", acknowledged: "AcknowledgedClaims") -> ModelStatus:
     """The status of a model by its last check, without its traffic."""
-    findings, formed = load.acknowledged_report(model, report, acknowledged)
+    findings, formed = load_findings.acknowledged_report(model, report, acknowledged)
     return ModelStatus(model, report.windows[model.name], findings, NO_ROWS, NO_EVENTS, (), formed)
 
 
 def checked_status(scope: Scope, model: Model) -> ModelStatus:
     """The status of a model that is checked now, without its traffic."""
     window = load.window(scope, model.name)
-    found, formed = load.findings_and_incidents(window)
+    found, formed = load_findings.findings_and_incidents(window)
     return ModelStatus(model, window, tuple(found), NO_ROWS, NO_EVENTS, (), formed)
 
 

@@ -6,7 +6,7 @@ A week is judged as of its end, so a draft changes only with settings and with w
 from datetime import datetime
 
 from observability.core.weeks import Week
-from observability.dashboard import load, sign_in
+from observability.dashboard import load, sign_in, state_cache
 from observability.dashboard.background_job import JobSlot, Note, draw_job
 from observability.review import freeze
 from observability.review.snapshot import Body, week_snapshot
@@ -56,5 +56,5 @@ def draft_progress() -> None:
 
 def _drafted(week: str) -> Drafted:
     """The key of a draft of this store."""
-    store = load.owned_store()
+    store = state_cache.owned_store()
     return str(store.home), store.rewrites, week

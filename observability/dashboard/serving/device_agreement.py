@@ -7,7 +7,7 @@ import streamlit as st
 from observability.analyzers.serving.device_agreement import GAP, NAME, SHARE
 from observability.core.finding import Finding, worst_first
 from observability.core.numerals import percent
-from observability.dashboard import load
+from observability.dashboard import load, load_findings
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell, share_cell
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -27,7 +27,7 @@ def agreement_findings(scope: Scope, model: str) -> list[Finding]:
     """The findings of serving/device_agreement about a model, worst first; none for an unknown model."""
     if model not in load.catalog().by_name:
         return []
-    found = load.findings_in_window(load.window(scope, model), wait=True)
+    found = load_findings.findings_in_window(load.window(scope, model), wait=True)
     return worst_first([each for each in found if each.analyzer == NAME])
 
 

@@ -15,7 +15,7 @@ from observability.core.finding import Finding, worst_first
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Aggregate, By, Records, Sample
 from observability.core.window import Window
-from observability.dashboard import links, load
+from observability.dashboard import links, load, load_findings
 from observability.dashboard.case import trace_steps
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell, share_cell
 from observability.dashboard.data.records_summary import dates_note
@@ -175,7 +175,7 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
 
 def call_drift_findings(scope: Scope) -> list[Finding]:
     """The findings of serving/call_drift about the calls of the language models in scope, worst first."""
-    found = [load.findings_in_window(load.window(scope, model.name), wait=True) for model in called_models(scope)]
+    found = [load_findings.findings_in_window(load.window(scope, model.name), wait=True) for model in called_models(scope)]
     return worst_first([finding for of_model in found for finding in of_model if finding.analyzer == NAME])
 
 

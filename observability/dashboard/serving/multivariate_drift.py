@@ -5,7 +5,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import Finding
-from observability.dashboard import frame, links, load
+from observability.dashboard import frame, links, load_findings
 from observability.dashboard.charts import domain as charts_domain
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.widgets import finding_lines, plain_caption
@@ -16,7 +16,7 @@ ANALYZER, METRIC, PAIRS = "serving/multivariate_drift", "domain_auc", "rank_corr
 def multivariate_drift_summary(here: ModelPage) -> None:
     """Draw the findings about all inputs together, with a link to their page, on the page about single columns."""
     st.header("Multivariate drift", anchor=False)
-    finding_lines([finding for finding in load.findings_in_window(here.window) if finding.analyzer == ANALYZER])
+    finding_lines([finding for finding in load_findings.findings_in_window(here.window) if finding.analyzer == ANALYZER])
     frame.sampling_notice([here.window])
     links.page_button("multivariate_drift", query_params=here.scope.parameters())
 

@@ -9,7 +9,7 @@ from observability.analyzers.training import studies as judged
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.window import EPOCH, Window
-from observability.dashboard import frame, load
+from observability.dashboard import frame, load, load_findings
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, severity_cell, share_cell
 from observability.dashboard.charts import augmentation as charts_augmentation
 from observability.dashboard.choice_box import address_selectbox
@@ -69,7 +69,7 @@ def augmentation_section(audits: Sequence[AugmentationAudit], scope: Scope) -> N
         plain_caption("No augmentation of training data has been measured.")
         logging_examples(HOW)
         return
-    found = load.scope_record_findings(scope, judged.NAME)
+    found = load_findings.scope_record_findings(scope, judged.NAME)
     plain_paragraph(augmentation_summary(audits, found))
     leading_finding_line(found)
     points = augmentation_points(audits, found)

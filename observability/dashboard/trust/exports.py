@@ -18,7 +18,7 @@ from observability.core.finding import Finding
 from observability.core.numerals import format_figure
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import empty_states, frame, load, person_name, sample_figures, time_zone
+from observability.dashboard import empty_states, frame, load, load_findings, person_name, sample_figures, time_zone
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, severity_order
 from observability.dashboard.charts import exports as charts_exports
 from observability.dashboard.data.records_summary import dates_note
@@ -116,7 +116,7 @@ def load_exports(scope: Scope) -> ExportsPage:
     window = load.window_of_records(scope, judged.ANALYZER, newest)
     levels = load.ask_store(LEVELS, replace(window, model=""))  # a level belongs to a recipient and does not depend on the chosen model
     ledger = export_ledger(load.ask_store(EXPORTS, window), levels, models, f"{judged.NAME}/{judged.K}")
-    found = load.scope_record_findings(scope, judged.NAME)
+    found = load_findings.scope_record_findings(scope, judged.NAME)
     own = [each for each in ever if each.own and each.at >= window.start]
     recent = [each for each in ledger.events if each.at >= window.start]
     return ExportsPage(scope, window, ledger, recent, own, found)

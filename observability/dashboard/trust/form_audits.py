@@ -11,7 +11,7 @@ from observability.analyzers.operations import trade_offs as judged
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure
-from observability.dashboard import form_decision, links, load
+from observability.dashboard import form_decision, links, load_findings
 from observability.dashboard.cells import UNKNOWN_CELL, share_cell
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.operations import trade_offs
@@ -41,7 +41,7 @@ def form_findings(here: ModelPage, audits: Sequence[StoredAudit]) -> list[Findin
     if not any(audit.kind == KIND for audit in audits):
         return []
     scope = replace(here.scope, version=None, slice=None, environment=None)
-    return [each for each in load.scope_record_findings(scope, judged.NAME) if each.model == here.model.name]
+    return [each for each in load_findings.scope_record_findings(scope, judged.NAME) if each.model == here.model.name]
 
 
 def used_form(audit: StoredAudit) -> FormResult | None:

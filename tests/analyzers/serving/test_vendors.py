@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from observability.analyzers.serving import vendors
 from observability.core.finding import Finding, needs_action
 from observability.core.formatting import format_day
 from observability.detection import probe_claims
+from observability.detection.answer_changes import answer_changes
+from observability.detection.probe_claims import JudgedSet
 from observability.detection.probe_levels import LevelHistory, level_finding
 from observability.detection.probe_rounds import probe_rounds
 from observability.metrics.token_prices import DailyCallCosts
@@ -163,17 +164,13 @@ def test_free_text_is_compared_by_similarity_and_rubric_scores_by_their_mean() -
 
 @pytest.mark.parametrize(("p_value", "severity"), [(0.4, "unknown"), (1e-9, "watch")])
 def test_a_level_beyond_its_limit_is_never_ok(p_value: float, severity: str) -> None:
-    set_ = SimpleNamespace(
-        context=SimpleNamespace(budget=0.05),
-        last=1,
-        rounds=SimpleNamespace(name="help", times=[START, START]),
-        compared_by={},
-        dated=lambda *_: {},
-        finding=lambda *_, **fields: SimpleNamespace(because=_[2], **fields),
-    )
-    history = LevelHistory(0.9071, 0.955, p_value, 12, 60, np.array([0.955, 0.9071]))
-    found = level_finding(set_, probe_claims.SIMILAR, history, p_value)  # type: ignore[arg-type]
-    assert found.severity == severity and found.value < found.limit
+    (rounds,) = probe_rounds(VendorNights(8, items=12, text=True).rows())
+    changes = answer_changes(rounds, 7)
+    assert changes is not None
+    set_ = JudgedSet(rounds, changes, 7, morning(7), 1)
+    history = LevelHistory(0.9071, 0.955, p_value, 12, 60, np.array([0.955] * 7 + [0.9071]))
+    found = level_finding(set_, probe_claims.SIMILAR, history, p_value)
+    assert found.severity == severity and found.value is not None and found.value < float(str(found.limit))
     assert ("later ones will tell" in found.because) == (severity == "unknown")
 
 
