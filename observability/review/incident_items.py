@@ -59,7 +59,8 @@ def of_incidents(part: Body, share: float, last: Body | None, acknowledged: Ackn
         if answered:
             severity, why = "watch", ("Acknowledged.", *why)
         if fall:
-            why = (*why, f"Its incident: {incident['sentence']}")
+            lead = findings.get(incident["lead"], {}).get("because") or incident["sentence"]
+            why = (*why, f"Its incident: {lead.replace('`', '')}")
         title = fall or incident["sentence"]
         yield Item(name, "incident", title, severity, change, exposure, model, why, about=about, acknowledged=answered, **ranks)
 

@@ -8,6 +8,7 @@ Run one here or with the command `audit`, let the dashboard run them on a schedu
 
 import streamlit as st
 
+from observability.core.finding import worst_first
 from observability.dashboard import frame
 from observability.dashboard.overview import findings
 from observability.dashboard.trust import audit_figures, audits, form_audits, scheduled_audits
@@ -33,4 +34,4 @@ scheduled_audits.schedule_table(here, every)
 if chosen is not None:
     audit_figures.audit_details(here, chosen)
     audits.sign_off_form(chosen)
-findings.findings_section("audit-findings", "Findings about audits", found, here.scope)
+findings.findings_section("audit-findings", "Findings about audits", worst_first([*found, *about_forms]), here.scope)

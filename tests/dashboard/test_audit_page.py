@@ -153,6 +153,7 @@ def test_an_audit_of_forms_stands_among_the_others_with_its_table_and_the_way_to
     assert rows["Forms"]["status"]["t"] == "Critical", rows["Forms"]["status"]
     listed = [each["cells"]["form"]["t"] for each in tables(app)["Forms and what they change"]["rows"]]
     assert listed == ["as served", "int8", "fp16"] and "changes" in words(app)
+    assert "nothing needs attention" not in words(app), "the finding behind the status is listed at the foot of the page"
     assert any("trade_offs" in str(link.proto) for link in app.get("page_link"))
 
 

@@ -161,6 +161,12 @@ def test_a_fall_of_this_week_within_what_stands_is_named_and_new():
     first, second = found(part("delay", stands), late)
     assert (first.model, first.change, first.title) == ("late", "new", "Accuracy 61 %.")
     assert first.reasons[-1].startswith("Its incident: dew psi")
+    told = [finding | {"because": "`dew` moved."} if finding["id"] == stands["lead"] else finding for finding in late["findings"]]
+    longer = late | {
+        "findings": told,
+        "incidents": [each | {"sentence": "`dew` moved; new in it: accuracy."} for each in late["incidents"]],
+    }
+    assert found(longer)[0].reasons[-1] == "Its incident: dew moved.", "what is new in it is a reason of its own, and no mark-up is shown"
     assert (second.models, second.change) == (("delay",), "as before")
     better = fallen(part("late", stands | {"findings": [*stands["findings"], "fell"]}), was=0.5)
     assert [each.change for each in found(better)] == ["as before"]
