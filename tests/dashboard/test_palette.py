@@ -69,7 +69,7 @@ def test_actions_lead_where_the_list_of_actions_leads_and_compute_no_finding(cur
         raise AssertionError("findings were computed")
 
     for name in ("scope_report", "findings_and_incidents"):
-        monkeypatch.setattr(palette.load, name, fails)
+        monkeypatch.setattr(palette.load_findings, name, fails)
     found = {item["t"]: item for item in palette.action_items() if item["t"].startswith("Retrain p")}
     assert {text: item["go"]["page"] for text, item in found.items()} == {
         "Retrain p1": "review", "Retrain p2": "incident", "Retrain p3": "actions",

@@ -11,7 +11,7 @@ from observability.core.errors import NotFoundError
 from observability.core.questions import Aggregate, By, Sample
 from observability.core.window import Slice, Window
 from observability.store.query import aggregates, listing
-from tests.support import reference_engine
+from tests.support import reference_engine, reference_rows
 from tests.support.engine_world import DAYS, HOSTILE, START, copied
 
 DAY = timedelta(days=1)
@@ -83,7 +83,7 @@ def test_rows_of_a_slice(world):
 
 
 def test_one_prediction_with_every_revision_of_its_label(world):
-    several = reference_engine.stored(world, world.catalog().model("loan"))[1]
+    several = reference_rows.stored(world, world.catalog().model("loan"))[1]
     id_, revisions = max(((key, held) for key, held in several.items() if key.startswith("loan-")), key=lambda each: len(each[1]))
     record = listing.prediction_record(world, "loan", id_)
     assert record["id"] == id_ and len(record["labels"]) == len(revisions) >= 3
