@@ -101,7 +101,7 @@ def test_an_id_that_looks_like_a_formula_comes_back_as_itself(home: Path, tmp_pa
         ask(store, "b", "q4")
     sheet, lines = tmp_path / "sheet.csv", tmp_path / "sheet.jsonl"
     said = command(home, "relabel", "--out", str(sheet))
-    assert pd.read_csv(sheet)["id"].tolist() == ["q4"] and "1 left out" in said.out
+    assert pd.read_csv(sheet)["id"].tolist() == ["q4"] and "1 prediction left out" in said.out
     assert command(home, "relabel", "--out", str(lines)).code == 0
     records = [json.loads(line) for line in lines.read_text().splitlines()]
     assert [each["id"] for each in records] == ["@user", "q4"] and records[0]["feature.words"] == 3

@@ -168,6 +168,6 @@ def test_the_command_line_gets_its_rows_from_the_process(world: Store, monkeypat
     assert json.loads(done.out) == [
         {"i": i, "n": n, "x": "NaN", "l": [i, None], "s": {"a": "2026-01-02"}, "w": 12345678901234567890} for i, n in ((0, 0), (1, None))
     ]
-    assert "first 2 rows of more" in done.error
+    assert "more than 2 rows; raise --limit" in done.error
     big = ran("SELECT max(length(t)) FROM (SELECT string_agg(i::VARCHAR || repeat('x', 100000)) AS t FROM range(50000) a(i))")
     assert (big.exit_code, big.out) == (2, "") and "more memory than it may use; expected at most 512 MB" in big.error
