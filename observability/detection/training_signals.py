@@ -1,6 +1,6 @@
 """Check what a training run logs about its optimisation: gradients, dead units, updates, learning rate, and a result that is too good.
 
-A metric is taken for one of these by the words in its name: `grad_norm`, `gradient_norm/layer1`; `dead_units`, `dead_share/relu2`;
+The words in a metric's name tell which of these it measures: `grad_norm`, `gradient_norm/layer1`; `dead_units`, `dead_share/relu2`;
 `update_ratio`, `update_to_weight/layer1`; `lr`, `learning_rate`. Each kind of metric gives at most one claim, about its worst curve.
 """
 
@@ -16,16 +16,16 @@ from observability.metrics.training_curves import MetricCurve, TrainingRun, base
 
 Array = np.ndarray[Any, np.dtype[Any]]
 EXPLODED = 100.0
-"""Multiple of the median of all earlier steps that the median of five neighbouring gradient norms must reach."""
+"""A gradient explodes if the median of five neighbouring norms is at least this multiple of the median of all earlier steps."""
 VANISHED, VANISHED_SHARE = 1e-7, 1e-4
-"""Gradient norm at which nothing is learned (SageMaker Debugger's rule), and its share of the norm early in the run."""
+"""A gradient vanishes at a norm of at most VANISHED (SageMaker Debugger's rule), or of VANISHED_SHARE times the norm early in the run."""
 DEAD_WATCH, DEAD_ACT = 0.5, 0.9
 RATIO_WATCH, RATIO_ACT, RATIO_LOW = 0.03, 0.1, 1e-6
 """Update divided by weight; about 0.001 is usual."""
 RATE_JUMP, WARM_UP = 5.0, 0.1
-"""A rise of the learning rate within one step, and the share of the steps in which it may rise so."""
+"""A learning rate jumps if it rises by this factor within one step, after the warm-up (the first tenth of the steps)."""
 NO_RATE = 0.1
-"""Share of the steps with a learning rate of zero."""
+"""Least share of steps with a learning rate of zero that gives a claim."""
 TOO_GOOD, TOO_EARLY = 0.99, 0.1
 BOUNDED = frozenset(["accuracy", "acc", "auc", "auroc", "auprc", "f1", "r2", "precision", "recall", "kappa", "dice", "iou"])
 """Words of metrics whose best value is 1."""
@@ -33,7 +33,7 @@ SIGNALS = ("gradient", "dead_units", "update_ratio", "learning_rate")
 
 
 def signal_of(metric: str) -> str | None:
-    """Return which signal a metric's name stands for, one of SIGNALS; None for any other metric."""
+    """Return the signal that a metric measures, by the words of its name: one of SIGNALS; None for any other metric."""
     words = set(re.split(r"[^a-z0-9]+", base_metric(metric)))
     if {"update", "updates"} & words and {"ratio", "weight", "weights"} & words:
         return "update_ratio"
@@ -50,7 +50,7 @@ def is_bounded(metric: str) -> bool:
 
 
 def claims_about_signals(run: TrainingRun) -> list[RunClaim]:
-    """Return the claims that something went wrong with the optimisation of a run; empty where nothing did or nothing was logged."""
+    """Return the claims about problems in the optimisation of a run; empty if there are none or no signal was logged."""
     curves = {kind: list(signal_curves(run, kind)) for kind in SIGNALS}
     return [
         *worst_signal(run, curves["gradient"], exploding_gradient),
@@ -72,19 +72,20 @@ def signal_curves(run: TrainingRun, kind: str) -> Iterator[MetricCurve]:
 def worst_signal(
     run: TrainingRun, curves: list[MetricCurve], check: Callable[[TrainingRun, MetricCurve], RunClaim | None]
 ) -> list[RunClaim]:
-    """Return the worst claim of a check over several curves, with how many others it holds for."""
+    """Return the worst claim that a check makes about several curves; empty if it makes none."""
     found = [claim for each in curves if len(each.values) >= MIN_STEPS and (claim := check(run, each)) is not None]
     return [min(found, key=lambda claim: (claim.severity != "act", -claim.rank))] if found else []
 
 
 def medians_of_five(values: Array) -> Array:
-    """Return the median of each five neighbours; one value for each place where all five exist."""
+    """Return the running median over windows of five values: four medians fewer than values."""
     return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1))
 
 
 def medians_before(values: Array, first: int, last: int, most: int = 200) -> Array:
-    """Return, for each place from first to last, the median of all values before it. It is computed at no more than `most` places; another
-    place gets the median of the last computed place before it.
+    """Return, for each place from first to last, the median of all values before it.
+
+    The median is computed at no more than `most` places. Each other place gets the median of the nearest computed place before it.
     """
     places = np.unique(np.linspace(first, max(last - 1, first), min(max(last - first, 1), most)).astype(int))
     known = np.array([np.median(values[:place]) for place in places])
@@ -117,10 +118,10 @@ def exploding_gradient(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
 
 
 def vanishing_gradients(run: TrainingRun, curves: list[MetricCurve]) -> list[RunClaim]:
-    """Return the claim that gradients are next to nothing.
+    """Return the claim that gradients are near zero.
 
-    It is `act` where some layers vanish and others do not, or where the gradient never was larger; else a run that has converged looks
-    the same, and it is `watch`.
+    Its severity is `act` if only some layers vanish, or if the gradient was near zero from the beginning. Otherwise it is `watch`, because
+    a run that has converged looks the same.
     """
     gone = [(each, place) for each in curves if (place := vanished_from(each)) is not None]
     if not gone:
@@ -156,7 +157,7 @@ def vanished_from(curve: MetricCurve) -> int | None:
 
 
 def dead_units(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that a large share of units gives nothing any more."""
+    """Return the claim that a large share of units outputs only zeros."""
     middle = medians_of_five(curve.values)
     last = float(np.median(curve.values[-max(len(curve.values) // 10, 5) :]))
     if not DEAD_WATCH <= last <= 1.0:
@@ -227,7 +228,7 @@ def learning_rate_accident(run: TrainingRun, curve: MetricCurve) -> RunClaim | N
 
 
 def worse_after(run: TrainingRun, step: int) -> str | None:
-    """Return the training metric whose level after a step is worse than before it, by more than its noise; None where none is."""
+    """Return the first training metric that is worse after a step than before it, by more than its noise; None if there is none."""
     from observability.stats.curve import curve_noise
 
     for each in (curve.finite for curve in run.judged("train")):
@@ -242,7 +243,7 @@ def worse_after(run: TrainingRun, step: int) -> str | None:
 
 
 def too_good_early(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that a held-out metric with the best value 1 is nearly there within the first tenth of the run."""
+    """Return the claim that a held-out metric whose best value is 1 reaches 0.99 within the first tenth of the run."""
     if curve.better != "high" or not is_bounded(curve.name) or data_part(curve.name) != "held out":
         return None
     n = len(curve.values)
@@ -260,7 +261,7 @@ def too_good_early(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
 def signal_claim(
     curve: MetricCurve, metric: str, severity: Severity, because: str, value: float, limit: float, at: int, rank: float
 ) -> RunClaim:
-    """Return a claim about one curve from one of its places on; the value is as logged, without an interval of its own."""
+    """Return a claim about a curve that holds from place `at` on. A logged value has no interval: `low` and `high` equal it."""
     step = int(curve.steps[at])
     return RunClaim(
         metric,

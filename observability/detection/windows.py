@@ -1,7 +1,7 @@
 """The windows in which a change is tested: the whole window and its last 1, 3 and 7 days.
 
-A fault of yesterday shows in the last day while the week still dilutes it. Last days are whole days, because half a day covers other
-hours. A window shorter than a week is compared with the same weekdays of the model's own past.
+Yesterday's fault is visible in the last day although the whole week dilutes it. Last days are whole days, because half a day covers only
+some hours. A window shorter than a week is compared with the same weekdays of the model's own past.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,13 +42,13 @@ def same_weekdays(days: Days, others: Days) -> Mask:
 
 
 def reference_days(rows: float, rows_a_day: float) -> float:
-    """Return the days that a reference is taken to span; it is stored without times.
+    """Return the estimated number of days that a reference spans, from a week to 90 days.
 
-    Its rows are divided by the traffic of a usual day; the result is from a week to 90 days.
+    A reference is stored without times, so its number of rows is divided by the rows of a usual day.
     """
     return min(max(rows / rows_a_day, WEEK), MAX_REFERENCE_DAYS) if rows_a_day > 0 else float(WEEK)
 
 
 def window_phrase(days: float, *, whole: bool) -> str:
-    """Return when the change occurred, for the end of a phrase; empty for the whole window."""
+    """Return the time of a change as the end of a phrase: ` on the last day`, ` in the last 3 days`; empty for the whole window."""
     return "" if whole else " on the last day" if days == 1 else f" in the last {days:g} days"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_membership(steps: AuditSteps) -> dict[str, Any]:
-    """The results of an audit of membership, with the exposure of canaries where some are logged."""
+    """The results of an audit of membership, with the exposure of canaries if any are logged."""
     reference = audit_reference_rows(steps.store, steps.model, steps.version, steps.most(POOL))
     planted = planted_canary_rows(steps.store, steps.model, steps.version, reference.inputs) if len(reference) else None
     steps.total = int(planted is not None)
@@ -29,7 +29,7 @@ def run_membership(steps: AuditSteps) -> dict[str, Any]:
 
 
 def _canary_exposures(steps: AuditSteps, planted: CanaryRows, drawn: CanaryRows) -> dict[str, Any]:
-    """The step that asks the model about canaries and about candidates that are drawn alike."""
+    """The exposure of canaries, from the model's confidence in them and in candidates drawn from the same distribution (one step)."""
     import pandas as pd
 
     def ask() -> list[float]:
@@ -44,7 +44,7 @@ def _canary_exposures(steps: AuditSteps, planted: CanaryRows, drawn: CanaryRows)
 
 
 def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
-    """The attack on rows of the reference; a headline without a value where no training rows are known."""
+    """The results of the attack on rows of the reference; if no training rows are known, a headline without a value."""
     if not (steps.request.in_sample or steps.version.in_sample):
         why = "Cannot tell: it is not stated that the reference holds training rows. Run with --in-sample if it does."
         return {"headline": audit_headline("membership", None, why), "summary": {}}

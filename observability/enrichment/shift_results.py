@@ -34,9 +34,9 @@ CRITERION_RATES = {
     "predictive_parity": ("precision",),
 }
 VISIBLE = 0.005
-"""Divergence in nats from which a shift of one column's served values is shown by itself."""
+"""Least divergence in nats at which the shift of a single column to its served values is among the shifts."""
 SHOWN_RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
-"""Rates whose gaps are stated besides the criterion's."""
+"""Rates whose gaps are reported in addition to those of the criterion."""
 
 
 def column_arrays(inputs: "DataFrame") -> dict[str, Array]:
@@ -54,7 +54,7 @@ def column_arrays(inputs: "DataFrame") -> dict[str, Array]:
 def shift_family(rows: DecidedRows, inputs: "DataFrame", served: "DataFrame | None") -> list[Shift]:
     """The unweighted rows, then the shifts: groups, classes, the served inputs, and parts of the columns that drifted most.
 
-    served: rows of the same features that were served; without them the first columns are taken.
+    served: served rows with the same features. Without them, parts of the first columns are used.
     """
     columns = column_arrays(inputs)
     found = [Shift("none", "", "", np.ones(len(inputs)))]
@@ -76,7 +76,7 @@ def shift_family(rows: DecidedRows, inputs: "DataFrame", served: "DataFrame | No
 
 
 def within_divergence(shift: Shift) -> bool:
-    """Whether a shift is near enough to be the worst one."""
+    """Whether the divergence of a shift is small enough for the search of the worst shift."""
     return shift.divergence <= DIVERGENCE + 1e-6
 
 
@@ -90,8 +90,8 @@ def shift_words(shift: Shift) -> str:
 
 
 def shift_results(rows: DecidedRows, shifts: Sequence[Shift], criterion: str, seed: int) -> dict[str, Any]:
-    """The results without their headline: `shifts` with the gaps by attribute and rate, `worst` with its measured gap (None if no groups
-    can be compared), and `rates` of the groups, unchanged and under the worst shift.
+    """The results without their headline: `shifts`, with the gaps by attribute and rate; `worst`, the worst shift with its measured gap
+    (None if no groups can be compared); `groups`, the rates of the groups in the reference and under the worst shift.
     """
     rates = CRITERION_RATES[criterion]
     shown = tuple(dict.fromkeys((*rates, *SHOWN_RATES)))
@@ -124,7 +124,7 @@ def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
 
 
 def _group_rates(rows: DecidedRows, shift: Shift, gap: GroupGap) -> dict[str, Any]:
-    """The rate of each group, unweighted and under the shift. Only groups with at least MIN_EFFECTIVE_ROWS rows of the rate."""
+    """The rate of each group in the reference and under the shift. Groups with fewer than MIN_EFFECTIVE_ROWS rows are left out."""
     levels = sorted({str(level) for level in rows.groups[gap.attribute] if level is not None})
     made: Mapping[str, Any] = {
         level: {

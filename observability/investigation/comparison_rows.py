@@ -1,6 +1,6 @@
 """Rows with which a case is compared: labelled rows of the same period, and rows of its version's reference.
 
-Bounded samples (smallest hash of the id first, the same on every engine), so the cost does not grow with the store.
+They are bounded samples (smallest hash of the id first, the same on every engine), so the cost does not grow with the store.
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,9 @@ class ErrorDefinition:
 
 @computed_once
 def window_around(case: CaseInProgress) -> Window:
-    """The window around the case, of its version: a week on each side, longer where it has few predictions, up to now or `as_of`."""
+    """The window around the case, for the version of the case: a week on each side, or longer if that has few predictions. It ends by now
+    or by `as_of`.
+    """
     row = case.row
     limit = min(case.now, case.as_of) if case.as_of else case.now
     environment = as_environment(row.environment)
@@ -102,7 +104,7 @@ def day_start(instant: datetime) -> datetime:
 
 
 def sample_columns(model: Model, columns: Sequence[Column] | None = None) -> tuple[str, ...]:
-    """The columns of samples. columns: the inputs and groups among them; by default all of the model."""
+    """The names of the columns that a sample holds. columns: its inputs and groups; by default all inputs and groups of the model."""
     facts = ("id", "at", "decision", "label", "label_value", "score", "replica", "device")
     return (*facts, *probability_columns(model), *(column.reference for column in (model.columns if columns is None else columns)))
 
@@ -133,8 +135,8 @@ def features_of_case(row: Row) -> list[Column]:
 
 @computed_once
 def read_columns(case: CaseInProgress) -> tuple[Column, ...]:
-    """The columns that samples of the case hold: `compared_columns` and the flagged inputs; if many inputs are flagged, only the most
-    important.
+    """The columns that samples of the case hold: `compared_columns` and the flagged inputs. If many inputs are flagged, only the most
+    important of them are read.
     """
     model, columns = case.row.model, compared_columns(case.row)
     if len(columns) == len(model.columns):
@@ -178,7 +180,9 @@ def labelled_in(case: CaseInProgress, window: Window) -> int:
 
 
 def labelled_sample(case: CaseInProgress) -> str:
-    """The labelled rows around the case in words, without itself: all of them, or the sample and the number of all, with their days."""
+    """The number of labelled rows around the case and their days, in words; for a sample also the number of all. The case itself does not
+    count.
+    """
     frame, own = labelled_rows_of(case), int(case.row.label_code >= 0)
     rows, total, days = len(frame), labelled_total(case) - own, "" if case.row.environment == "reference" else days_of(frame)
     what = "other labelled predictions" if own else "labelled predictions"
@@ -203,14 +207,15 @@ def rows_of_reference(case: CaseInProgress) -> "DataFrame":
 
 
 def reference_sample(row: Row, rows: int) -> str:
-    """The compared rows of the reference in words: all of them, or the sample and the number of all."""
+    """The number of compared rows of the reference, in words; for a sample also the number of all."""
     total = row.version.reference_rows or 0
     return f"a sample of {rows:,} of {total:,} reference rows" if rows < total else f"{rows:,} reference rows"
 
 
 @computed_once
 def error_definition(case: CaseInProgress) -> ErrorDefinition:
-    """Definition of an error of this model: decision ≠ label; regression: an error above a quantile (LARGE_ERROR) of the reference.
+    """Definition of an error of this model: decision ≠ label. For a regression: an absolute error above a quantile (LARGE_ERROR) of the
+    reference's errors.
 
     Raises NotGivenError if a regression has neither a labelled reference nor labelled rows.
     """
@@ -241,8 +246,8 @@ def decided_words(case: CaseInProgress) -> str:
 
 
 def similar_error(case: CaseInProgress) -> ErrorDefinition:
-    """Definition of an error in the direction of the case's: the same decision, or too high or too low; `error_definition` where that is
-    unknown.
+    """Definition of an error in the same direction as the case's error: with the same decision, or on the same side (too high, too low).
+    `error_definition` if the direction is unknown.
     """
     row, error = case.row, error_definition(case)
     if error.limit is None:

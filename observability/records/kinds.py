@@ -15,13 +15,13 @@ TRIAGE_SOURCES = ("input", "far_from_reference", "label", "weak_slice", "boundar
 """Possible sources of a wrong prediction, in the triage of a case and in verdicts."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 KEPT_IN_EXTRA = ("item", "synced_at", "baseline")
-"""Fields of a prediction that are kept in `extra` as sent: the fixed question of a probe; when a store-and-forward device sent the record;
-the old rule's answer. The view `predictions` has a column for each.
+"""Fields of a prediction that are stored in `extra` unchanged: `item`, the fixed question of a probe; `synced_at`, the time at which a
+store-and-forward device sent the record; `baseline`, the old rule's answer. The view `predictions` has a column for each.
 """
 NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "signature", "dashboard", "pin", "alert", "message", "item")
 """Kinds that no analyzer reads: entries by people, states of alerts, and items waiting for a label. They change no finding."""
 OF_NO_MODEL = ("batch", "cleaning", "storage_report", "skip")
-"""Kinds that name no model and that no analyzer of single models reads, so they do not change the findings about a model's own rows."""
+"""Kinds whose records name no model. No analyzer of single models reads them, so they change no finding about a model's own rows."""
 OF_RUNS = ("run", "step", "resource")
 """Kinds whose records belong to the model of their run if they name none."""
 OF_ALL_MODELS = ("price",)
@@ -37,7 +37,7 @@ BATCH_STATISTICS = (
     "saturation_share",
     "out_of_range_share",
 )
-"""The statistics of a column that findings and pages read, by every name under which `stats` of a batch may hold them."""
+"""The statistics of a column that findings and pages read. A statistic with two names in `stats` of a batch is listed under both."""
 ENVIRONMENTS = ("production", "shadow", "validation", "probe", "controller")
 """Where a prediction may be made."""
 
@@ -78,7 +78,7 @@ def _count(name: str, doc: str = "") -> RecordField:
     return RecordField(name, "integer", doc, least=0)
 
 
-RECEIVED_AT = RecordField("received_at", "time", "when it first arrived (imports, replays); absent, the time of loading")
+RECEIVED_AT = RecordField("received_at", "time", "when the record first arrived (imports, replays); by default the time of loading")
 ID, AT = _text("id", "unique within the model's version and environment"), RecordField("at", "time", "event time")
 MODEL, VERSION = _text("model", "the model's name"), _text("version", "the version's name")
 METRICS = RecordField("metrics", "object", "name: number", members="number")
@@ -100,8 +100,8 @@ _EXPORT = (
         "columns", "object", 'of an export: {column: {"tag": personal, sensitive, quasi or none, "transform": what was done to it}}'
     ),
     _count("rows", "of an export: rows"),
-    _text("transform", "of an export: what was done to all of it, as none, aggregated, generalised, hashed, noised"),
-    _text("legal_basis", "of an export: as consent, contract, legal obligation, public task, legitimate interests"),
+    _text("transform", "of an export: what was done to all of it, for example none, aggregated, generalised, hashed, noised"),
+    _text("legal_basis", "of an export: for example consent, contract, legal obligation, public task, legitimate interests"),
     _number("k", "of an export: smallest group of rows with equal quasi-identifying values", least=0),
     _number("epsilon", "of an export with noise: privacy loss ε", least=0),
     _number("delta", "of an export with noise: probability δ of a larger loss", least=0),
@@ -110,9 +110,9 @@ _EXPORT = (
     RecordField("canaries", "list", 'of an export: planted marks, {"name", "text"} or {"name", "row": {feature: value}, "label"}'),
     RecordField("checklist", "object", "of training on a third party's machines: {item: true or false}"),
 )
-"""Fields of an event of what `export`."""
+"""Further fields of an event whose `what` is `export`."""
 OWN_SOURCE = "dashboard"
-"""The further field `source` of exports that the product itself made and noted."""
+"""Value of the field `source` in the records of exports that the product itself made."""
 _ALL = (
     Kind(
         "prediction",
@@ -123,7 +123,7 @@ _ALL = (
                 "score", "score", "binary: probability of the positive class; regression: the value; multiclass: class: probability"
             ),
             RecordField("prediction", "scalar", "the answer: a class or a value"),
-            _text("status", "result of the request; absent, ok", "ok", "error", "timeout", "fallback", "rejected"),
+            _text("status", "result of the request; by default ok", "ok", "error", "timeout", "fallback", "rejected"),
             _number("latency_ms", "time to answer in milliseconds", least=0),
             _text("subject", "pseudonym of the person concerned"),
             RecordField("groups", "object", "sensitive attribute that is no feature: value"),
@@ -132,8 +132,8 @@ _ALL = (
             _text("batch", "the batch of data it belongs to"),
             _text(
                 "environment",
-                "absent, production; probe: a fixed question asked again, named by the field `item`; controller: a decision that "
-                "steers a system",
+                "by default production; probe: a fixed question that is asked repeatedly, named by the field `item`; controller: a "
+                "decision that steers a system",
                 *ENVIRONMENTS,
             ),
             _number("threshold", "score from which the decision is the positive class", finite=True),
@@ -144,7 +144,7 @@ _ALL = (
             RecordField("acted_at", "time", "time of the action on it"),
             RecordField("attributions", "object", "feature: number; multiclass class: feature: number", members="attribution"),
             RecordField("base_value", "score", "base value of the attributions; multiclass: class: number"),
-            _text("attributions_link", "the space in which attributions add up; absent, identity", "identity", "logit", "log"),
+            _text("attributions_link", "the space in which attributions add up; by default identity", "identity", "logit", "log"),
             RecordField("label", "label", "the label where it is known already: a value, or an object with the fields of a label"),
         ),
         ("score", "prediction"),
@@ -164,7 +164,7 @@ _ALL = (
             _text("status"),
             RecordField("seed", "scalar"),
             METRICS,
-            RecordField("directions", "object", "metric: low or high, whichever is better, where its name does not tell"),
+            RecordField("directions", "object", "metric: low or high, whichever is better, if its name does not say it"),
         ),
     ),
     Kind(
@@ -304,12 +304,12 @@ _ALL = (
         (
             RecordField("synced_at", "time", "when the report arrived at the collector; `at` is the device's own clock"),
             RecordField("oldest_at", "time", "time of the oldest answer since the last report"),
-            _text("device_class", "class of the device, as its type"),
+            _text("device_class", "class of the device, for example its type"),
             _text("firmware", "version of its system"),
             _text("ring", "ring of the roll-out that it belongs to"),
             _count("answers", "answers since the last report"),
-            _count("crashes", "ends of the service that nobody asked for"),
-            _count("out_of_memory", "ends for want of memory"),
+            _count("crashes", "unexpected ends of the service"),
+            _count("out_of_memory", "ends of the service because memory ran out"),
             _count("compared", "answers that the server gave as well"),
             _count("agreed", "of these, equal answers"),
             _number("battery", "charge, 0 to 1", least=0),
@@ -324,7 +324,7 @@ _ALL = (
         (_text("place", "the place: a disk, a bucket, a table"), AT),
         (
             _text("dataset", "the dataset that it holds"),
-            _text("tier", "how fast and how dear it is", "hot", "cold", "archive"),
+            _text("tier", "storage class, by speed and price", "hot", "cold", "archive"),
             _count("capacity_bytes", "bytes that it can hold"),
             _count("used_bytes", "bytes that it holds"),
             _count("files", "files or objects in it"),
@@ -340,12 +340,12 @@ _ALL = (
             _count("write_errors", "of these, failed"),
             _number("write_p99_ms", "99th percentile of the time of a write since the last report", least=0),
             _count("checked", "blocks whose checksum was compared since the last report"),
-            _count("corrupt", "of these, with another checksum"),
+            _count("corrupt", "of these, blocks whose checksum had changed"),
             RecordField("backup_at", "time", "time of the newest complete backup"),
             _number("backup_hours", "hours that may pass between backups", above=0, finite=True),
             RecordField("restored_at", "time", "when a backup was last restored and compared"),
             _number("restore_days", "days that may pass between tests of a restore", above=0, finite=True),
-            RecordField("complete_to", "time", "of a copy: it holds what its source had by then"),
+            RecordField("complete_to", "time", "of a copy: the time up to which it holds all data of its source"),
             _text("source", "how it was determined", "measured", "estimated", "simulated"),
         ),
         ("used_bytes", "files", "oldest_at", "reads", "writes", "checked", "backup_at", "complete_to"),
@@ -378,7 +378,7 @@ _ALL = (
             _text("severity", "severity of the error", "low", "medium", "high"),
             _text("note"),
             _text("action", "the id of the action that follows from it"),
-            _text("state", "absent, standing", "standing", "withdrawn"),
+            _text("state", "by default standing", "standing", "withdrawn"),
         ),
     ),
     Kind(
@@ -388,7 +388,7 @@ _ALL = (
         (
             _text("text", "the task, in words"),
             _text("do", "kind of action", "relabel", "fix_feed", "monitor_slice", "retrain", "change_threshold", "other"),
-            _text("state", "absent, open", "open", "done", "cancelled", "extended", "escalated", "verified"),
+            _text("state", "by default open", "open", "done", "cancelled", "extended", "escalated", "verified"),
             _text("owner", "who does it"),
             RecordField("due", "time", "deadline"),
             MODEL,
@@ -415,7 +415,7 @@ _ALL = (
             _number("before", "its answer to the stored input", finite=True),
             _text("answer", "the decision for the changed inputs"),
             _text("note"),
-            _text("state", "absent, standing", "standing", "withdrawn"),
+            _text("state", "by default standing", "standing", "withdrawn"),
         ),
     ),
     Kind(
@@ -432,15 +432,20 @@ _ALL = (
             _text("title", "its title in the list of saved cases"),
             _text("note", "why it was saved"),
             _text("collection", "the cases that belong together"),
-            _text("answer", "which of several predictions of the id, as shadow/2"),
-            _text("state", "absent, standing", "standing", "withdrawn"),
+            _text("answer", "which of several predictions with this id, for example shadow/2"),
+            _text("state", "by default standing", "standing", "withdrawn"),
         ),
     ),
     Kind(
         "review",
         "A frozen week: the figures of its review meeting, which never change",
-        (_text("review", "the review's id, as 2013-W27"), AT, _text("week", "the ISO week, in UTC"), _text("author", "who froze it")),
-        (MODEL, RecordField("body", "object", "the frozen figures: of one model, or without a model those of all models")),
+        (
+            _text("review", "the review's id, for example 2013-W27"),
+            AT,
+            _text("week", "the ISO week, in UTC"),
+            _text("author", "who froze it"),
+        ),
+        (MODEL, RecordField("body", "object", "the frozen figures of the model; if the record names no model, those of all models")),
     ),
     Kind(
         "agenda",
@@ -460,7 +465,7 @@ _ALL = (
         (_text("decision", "the decision's own id"), AT, _text("author", "who wrote it")),
         (
             _text("statement", "the decision, in one sentence"),
-            _text("choice", "of a version", "promote", "hold", "reject"),
+            _text("choice", "the decision about a version", "promote", "hold", "reject"),
             RecordField("options", "list", "the alternatives considered"),
             RecordField("evidence", "list", "ids or links of its evidence"),
             _text("decider", "who decided"),
@@ -471,7 +476,7 @@ _ALL = (
             MODEL,
             VERSION,
             *_ISSUE,
-            _text("state", "absent, standing", "standing", "withdrawn"),
+            _text("state", "by default standing", "standing", "withdrawn"),
         ),
     ),
     Kind(
@@ -481,8 +486,8 @@ _ALL = (
             AT,
             _text("author", "the risk owner"),
             MODEL,
-            _text("subject", "the accepted subject, as sex or calibration"),
-            RecordField("until", "time", "until when"),
+            _text("subject", "the accepted subject, for example sex or calibration"),
+            RecordField("until", "time", "end of the acceptance"),
         ),
         (_text("review", "the review's id"), _text("finding", "the id of the finding"), _text("note", "why")),
     ),
@@ -495,7 +500,7 @@ _ALL = (
             _text("author", "who wrote it"),
             _text(
                 "says",
-                "what",
+                "the kind of entry",
                 "opened",
                 "worse",
                 "resolved",
@@ -516,10 +521,10 @@ _ALL = (
             _text("source", "the suspected source", "input", "label", "model", "system"),
             _text("owner", "who owns the model; of an assignment, who takes it"),
             _text("reason", "why it is resolved", "real_fault", "expected_change", "false_alarm", "duplicate", "other"),
-            _text("rule", "the rule that raised it, as serving/drift/psi"),
+            _text("rule", "the rule that raised it, for example serving/drift/psi"),
             RecordField("claims", "list", "its findings, the leading one first: analyzer, subject, metric and slice"),
-            RecordField("value", "number", "of the leading finding, when the alert was sent"),
-            RecordField("until", "time", "end of a snooze; absent, until it gets worse"),
+            RecordField("value", "number", "value of the leading finding when the alert was sent"),
+            RecordField("until", "time", "end of a snooze; by default it lasts until the incident gets worse"),
             _text("text", "in words"),
         ),
     ),
@@ -530,13 +535,13 @@ _ALL = (
         (
             _text("name", "its title"),
             _text("scope", "its model, version, time range and slice, as in an address"),
-            _text("visibility", "who sees it: absent, private", "private", "shared"),
-            _text("send", "when its summary is sent: absent, never", "never", "daily", *WEEKDAYS),
+            _text("visibility", "who sees it; by default private", "private", "shared"),
+            _text("send", "when its summary is sent; by default never", "never", "daily", *WEEKDAYS),
             _count("hour", "hour of the day at which it is sent, in the time zone of the alert settings"),
             _text("channel", "the channel that it is sent to"),
             _text("page", "of a shared view: its page"),
             _text("parameters", "of a shared view: the page's own parameters, as in an address"),
-            _text("state", "absent, standing", "standing", "withdrawn"),
+            _text("state", "by default standing", "standing", "withdrawn"),
         ),
     ),
     Kind(
@@ -545,16 +550,16 @@ _ALL = (
         (_text("pin", "its own id"), _text("dashboard", "the id of the dashboard"), AT, _text("author", "who wrote it")),
         (
             _text("title"),
-            _text("text", "of a text between figures"),
+            _text("text", "the text, of a text between figures"),
             _text("page", "the page of the figure"),
             _text("figure", "the name of the figure on its page"),
             MODEL,
             _text("scope", "the figure's own model, version, time range and slice, as in an address"),
             _text("parameters", "the page's own parameters, as in an address"),
-            _text("follows", "what of the dashboard's scope the figure takes", "dashboard", "dates", "none"),
+            _text("follows", "the part of the dashboard's scope that applies to the figure", "dashboard", "dates", "none"),
             _text("width", "", "half", "full"),
             _number("place", "its place in the order of the dashboard", finite=True),
-            _text("state", "absent, standing", "standing", "withdrawn"),
+            _text("state", "by default standing", "standing", "withdrawn"),
         ),
     ),
     Kind(

@@ -1,4 +1,4 @@
-"""What changed in the window of each model, as marks at their place in the window."""
+"""The time line of each model: a mark for each change, placed at its time in the window."""
 
 from dataclasses import replace
 from datetime import timedelta

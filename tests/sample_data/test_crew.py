@@ -1,4 +1,4 @@
-"""The simulated crew of the sample: it follows from the texts and raters as the README says."""
+"""The labels of the simulated crew follow from the texts and the real raters, as the README of the sample says."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_labels_differ_as_the_real_raters_do(texts: pd.DataFrame, labels: pd.Dat
 
 
 def test_a_second_guideline_has_a_before_and_an_after(labels: pd.DataFrame) -> None:
-    """Under the second one people are right more often, as its closer ratings make them, and every label after its first morning is by it."""
+    """Labels under the second guideline are right more often, because its ratings are closer. Every label after it began names it."""
     second = labels["at"] >= pd.Timestamp("2014-05-22T09:00Z")
     assert labels["guideline"].eq("v2").equals(second.rename("guideline")) and 0.3 < second.mean() < 0.5
     known = labels[labels["gold"].notna()]

@@ -46,8 +46,8 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding for each dataset with a record in the window: either about the version with several contents, or that no version has
-    several.
+    """Return a finding for each dataset with a record in the window. It names the version with the most contents, or a version that
+    cannot be verified; otherwise it says that no version has more than one content.
     """
     start = naive_utc(context.window.start)
     found: dict[str, list[Content]] = {}

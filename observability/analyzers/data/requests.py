@@ -1,7 +1,7 @@
 """Detect bursts of near-identical requests, default scores, late arrivals, device clock skew and coarse device values; state which days
 late answers changed.
 
-All need single rows, which counts do not hold, so they are computed on a bounded sample.
+These checks need single rows. Counts hold none, so the checks read a bounded sample of rows.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ all rows."""
 BURST_TIMES = 3
 """A burst exceeds this multiple of the highest share of one subject in the month before."""
 LARGEST_GROUPS = 50
-"""Number of subjects whose near copies are counted around the middles of their largest cells."""
+"""Number of subjects, those with the largest cells, whose near copies are counted around the middle of a cell."""
 DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
 """Rise of the share of one score for `watch` and `act`."""
 DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0
@@ -80,7 +80,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def restated_findings(now: "DataFrame", context: Context) -> list[Finding]:
-    """Return the finding about days that late answers changed, without an alarm; empty if no answer says when it was sent."""
+    """Return the finding about days that late answers changed, always OK; empty if no answer says when it was sent."""
     known = late_answers(now)
     if known is None:
         return []
@@ -154,7 +154,9 @@ def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> lis
 
 
 def most_copies_words(n: int, rows: int) -> str:
-    """Return the largest number of near copies by one subject, as a clause: in groups of at least MIN_BURST, else in its largest group."""
+    """Return the largest number n of near copies by one subject, as a clause. If n is at least MIN_BURST, it counts all groups of at
+    least MIN_BURST rows; otherwise it is the size of the largest group.
+    """
     if n < MIN_BURST:
         return f"the largest group that one subject sent has {n:,} of the {rows:,} sampled requests"
     return f"the subject with the most in groups of {MIN_BURST} or more sent {n:,} of the {rows:,} sampled requests"
@@ -163,8 +165,8 @@ def most_copies_words(n: int, rows: int) -> str:
 def burst_limits(settings: ModelSettings, usual: float, rows: int) -> Limits:
     """Return the limits for watch and act of the share of one subject. usual: the highest share of one subject in the month before.
 
-    Without a stated limit, a multiple of the past raises both. The past counts only up to the critical limit, so that a lasting burst does
-    not hide the next. A stated limit is not raised; the past raises the limit for watch at most up to it.
+    Without a limit set by the owner, a multiple of the past raises both limits. The past counts only up to the critical limit, so that a
+    lasting burst does not hide the next. An owner's limit for act is not raised, and the limit for watch never exceeds it.
     """
     watch, act = stated_limits(settings, f"{NAME}/{COPIES}", BURST_WATCH, BURST_ACT)
     raised = max(watch, BURST_TIMES * min(usual, act), MIN_BURST / rows)
@@ -189,8 +191,8 @@ def near_identical_requests(rows: "DataFrame", context: Context) -> "DataFrame |
     """Return the near-identical requests of each subject, most first: subject, n, groups (distinct requests that were copied), peak
     (requests in the busiest hour), days (requests of each day).
 
-    A group is found by cells, and counted around the middle of the largest cell, so that the border of a cell does not split it. n of a
-    subject without a group of MIN_BURST: the rows of its largest cell. None without subjects.
+    Cells find a group. Its rows are counted around the middle of its largest cell, so that the border of a cell does not split the group.
+    If a subject has no group of MIN_BURST rows, n is the number of rows of its largest cell. None without subjects.
     """
     import pandas as pd
 
@@ -238,7 +240,7 @@ def near_copy_bursts(rows: "DataFrame", code: "Series[Any]", numbers: "dict[str,
 
 
 def near_the_middle(rows: "DataFrame", seed: "DataFrame", numbers: "dict[str, float]", context: Context) -> "NDArray[np.bool_]":
-    """Return which rows differ from the middle of the seed by at most a cell in every number, and in no other feature."""
+    """Return which rows are near the middle of the seed: within one cell width in every number, and equal in every other feature."""
     near = np.ones(len(rows), bool)
     for each in context.model.features():
         if each.reference not in numbers:
@@ -267,12 +269,12 @@ def grid_cells(numbers: "NDArray[np.float64]", width: float) -> "NDArray[np.floa
 
 
 def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Context) -> list[Finding]:
-    """Return the finding about a score whose share surged, as happens if a service answers a default without calling the model.
+    """Return the finding about a score whose share surged. That happens if a service returns a default without calling the model.
 
-    known: rows of the month before, and of the reference if there is one. A default is a new value, far more distinct inputs have it
-    than had any value before, and the inputs do not explain it. If there is a reference, only it defines which values are the model's own,
-    because one bad day of the month would contain the default too. Scores that many inputs share by nature, such as those of a saturated
-    ensemble of trees, are not defaults and have no limit.
+    known: rows of the month before, and of the reference if there is one. A default score meets three conditions: the value is new, far
+    more distinct inputs have it than had any value before, and the inputs do not explain it. If there is a reference, only its scores
+    count as the model's own, because one bad day of the month would contain the default too. Scores that many inputs share by nature, such
+    as those of a saturated ensemble of trees, are not defaults and have no limit.
     """
     scored, before, *_ = (each[np.isfinite(each["score"].to_numpy(float))] for each in (now, *known))
     if len(scored) < MIN_REQUESTS or len(before) < MIN_REQUESTS:
@@ -339,8 +341,8 @@ def natural_reason(
 ) -> str:
     """Return why a frequent score is the model's own answer; empty if it may be a default.
 
-    shared, highest: the share of distinct inputs with this score, and the largest share of any score before. usual: the share of every
-    score before. now, known: rows of the window and of earlier.
+    shared: the share of distinct inputs with this score. highest: the largest earlier share of any score. usual: the earlier share of every
+    score. now: rows of the window. known: earlier rows.
     """
     import pandas as pd
 

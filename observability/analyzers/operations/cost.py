@@ -78,8 +78,9 @@ def needs(context: Context) -> dict[str, Ask]:
 class Spent:
     """Costs by part.
 
-    parts: the parts of the window. parts_past: the parts of the eight weeks before. currency: the one that is judged. others: amounts of
-    the window in other currencies. served: sum of the weights of the window's predictions. rows: number of stored predictions.
+    parts: the parts of the window. parts_past: the parts of the eight weeks before. currency: the currency that is judged. others: amounts
+    of the window in other currencies. served: sum of the weights of the window's predictions. rows: number of stored predictions. by_part:
+    cost of each part in the judged currency.
     """
 
     parts: list[CostPart]
@@ -140,14 +141,14 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
 
 
 def bulk_price(each: float) -> tuple[float, str]:
-    """Return the price per unit (""), per thousand or per million, with that word. The smallest number with a price of at least 0.01 is
-    used, else a million.
+    """Return the price of one unit, of a thousand or of a million, and the word for that number ("" for one). The smallest of the three
+    numbers whose price is at least 0.01 is used, else a million.
     """
     return next(((each * n, word) for n, word in ((1, ""), (1_000, "thousand")) if abs(each) * n >= 0.01), (each * 1e6, "million"))
 
 
 def served_price(thousand: float | None, currency: str | None) -> str:
-    """Return `Serving a thousand predictions costs USD 0.25`; with a million in place of a thousand if the price would be below 0.01."""
+    """Return `Serving a thousand predictions costs USD 0.25`; if that price is below 0.01, the price of a million predictions."""
     price, number = (1_000 * thousand, "million") if thousand and thousand < 0.01 else (thousand, "thousand")
     return f"Serving a {number} predictions costs {amount_words(price, currency)}"
 
@@ -175,7 +176,7 @@ def amount_words(amount: float | None, currency: str | None) -> str:
 
 
 def undecided_cost(context: Context, metric: str, n: int, because: str, against: str = "level") -> Finding:
-    """Return the finding of severity `unknown` about the whole model, the template of the others."""
+    """Return a finding of severity `unknown` about the whole model. The other findings are made from it by `replace`."""
     return context.undecided(NAME, "model", metric, n, because, against="past" if against == "past" else "level", whole_model=True)
 
 
@@ -233,7 +234,7 @@ def cost_causes(
 
 
 def other_currencies(spent: Spent) -> str:
-    """Return the amounts in other currencies in words; they are not added."""
+    """Return the amounts in other currencies, in words, each by itself."""
     if not spent.others:
         return ""
     return "; apart from that, not converted: " + ", ".join(amount_words(amount, each) for each, amount in spent.others.items())
@@ -361,7 +362,7 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
 
 
 def priced_alike(spent: Spent) -> dict[str, str | bool | None]:
-    """Return how serving is priced (None if that changed since the weeks before), and whether there is only one currency."""
+    """Return the method by which serving is priced (None if it changed since the weeks before), and whether there is only one currency."""
     methods = {each.method for each in (spent.parts[2], spent.parts_past[2]) if each.method is not None}
     currencies = {currency for part in (*spent.parts, *spent.parts_past) for currency in part.rows["currency"]}
     return {"serving": methods.pop() if len(methods) == 1 else None, "one_currency": len(currencies) == 1}

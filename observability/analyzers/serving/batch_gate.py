@@ -75,7 +75,7 @@ def key_column(context: Context) -> str:
 
 
 def slice_columns(context: Context) -> dict[str, list[tuple[str, str]]]:
-    """The watched slices with exactly one condition, by the reference of the column that the condition is about; each as (text, value)."""
+    """The watched slices with exactly one condition, as (text, value), by the reference of the column in the condition."""
     found: dict[str, list[tuple[str, str]]] = {}
     for text in context.model.settings.slices:
         part = Slice.parse(text)
@@ -88,7 +88,7 @@ def slice_columns(context: Context) -> dict[str, list[tuple[str, str]]]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return the findings about all batches: one for each failed check; for a batch without a failed check, one that it may be released."""
+    """Return the findings about all batches: one for each failed check of a batch. A batch that passes all checks has one finding."""
     if not frames:
         return []
     found: list[Finding] = []
@@ -203,7 +203,7 @@ def batch_decision(model: str, batch: str, choice: str, author: str, reason: str
 
 
 def decisions_by_batch(records: "DataFrame", model: str) -> dict[str, dict[str, Any]]:
-    """By batch, the last decision about it that stands."""
+    """The last decision about each batch, by batch. A batch whose last decision was withdrawn has none."""
     begin, found = decision_id(model, ""), {}
     for row in records.to_dict("records"):
         if str(row["decision"]).startswith(begin):
@@ -271,7 +271,7 @@ def about_batch(
 
 
 def decided_words(decision: Mapping[str, Any] | None) -> str:
-    """Who decided what, in words; nothing without a decision."""
+    """The decision, its author and its day, in words; empty without a decision."""
     if decision is None:
         return ""
     word = CHOICES.get(str(decision["choice"]), "decided").capitalize()
@@ -279,7 +279,7 @@ def decided_words(decision: Mapping[str, Any] | None) -> str:
 
 
 def is_held(found: Sequence[Finding], batch: str, decision: Mapping[str, Any] | None) -> bool:
-    """Whether a batch is held: a person says so, or nobody decided and a rule does. A batch that cannot be checked is held."""
+    """Whether a batch is held. A person decides first; without a decision, a batch is held if a rule holds it or if it cannot be checked."""
     if decision is not None:
         return bool(decision["choice"] != "promote")
     own = [each for each in found if each.analyzer == NAME and each.subject == f"batch={batch}"]

@@ -1,4 +1,4 @@
-"""The calendar of reviews: the weeks of a year with the state of each week's review, a row for each month."""
+"""The calendar of reviews: a row for each month of a year, and in it the month's weeks with the state of their reviews."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,8 @@ from observability.dashboard import links
 from observability.dashboard.table import Cell, column, draw_table, table_row
 
 STATES = {"closed": "Closed", "held": "Held", "frozen": "Frozen", "draft": "Draft", "missing": "Missing"}
-"""States of a week: its meeting was closed; people wrote in it; it is only frozen; it is a draft; it has predictions and no review."""
+"""States of a week. closed: its meeting was closed. held: people wrote in its review. frozen: nobody wrote in it yet. draft: it is not
+frozen. missing: the week has predictions and no review."""
 WIDTH = 520
 """Pixels of the calendar."""
 COLUMNS = (
@@ -23,7 +24,7 @@ COLUMNS = (
 def week_states(frozen: Collection[str], drafts: Collection[str], served: Iterable[Week], written: Mapping[str, bool]) -> dict[Week, str]:
     """The state of each week that is frozen, drafted or has predictions, oldest first: keys of STATES.
 
-    served: the complete weeks with predictions. written: whether the meeting is closed, of each review in which people wrote.
+    served: the complete weeks with predictions. written: for each review in which people wrote, whether its meeting is closed.
     """
     found = dict.fromkeys(served, "missing") | {Week.parse(name): "draft" for name in drafts}
     for name in frozen:
@@ -38,7 +39,7 @@ def month_of_week(week: Week) -> tuple[int, int]:
 
 
 def month_rows(states: Mapping[Week, str], year: int, chosen: str | None) -> list[dict[str, Any]]:
-    """The rows of one year, a month each from its first known week to its last. chosen: the review that is open."""
+    """One row for each month of a year, from the month of its first known week to that of its last. chosen: the review that is open."""
     months = [month for found, month in map(month_of_week, states) if found == year]
     rows = []
     for month in range(min(months, default=1), max(months, default=0) + 1):
@@ -69,7 +70,7 @@ def week_cell(week: Week, state: str | None, chosen: str | None) -> Cell:
 
 
 def draw_calendar(states: Mapping[Week, str], chosen: str | None) -> None:
-    """Draw the calendar, of the year of the chosen review at first."""
+    """Draw the calendar. It begins with the year of the chosen review."""
     years = sorted({month_of_week(week)[0] for week in states}, reverse=True)
     here = Week.parse(chosen).year if chosen else None
     year = st.selectbox("Year", years, years.index(here) if here in years else 0, key=f"calendar-year-{here}", width=140)
@@ -80,5 +81,5 @@ def draw_calendar(states: Mapping[Week, str], chosen: str | None) -> None:
 
 
 def state_counts(counted: Sequence[str]) -> str:
-    """`3 closed · 1 held · 40 missing` of the states of some weeks."""
+    """The number of weeks in each state, as `3 closed · 1 held · 40 missing`."""
     return " · ".join(f"{counted.count(state):,} {title.lower()}" for state, title in STATES.items() if state in counted)

@@ -24,7 +24,7 @@ SAME_PART = "id_hash = hash($id) AND id = $id AND part = $part"
 
 
 def find_cached_answer(store: Database, model: Model, prediction: str, part: str, asked: str) -> Any:
-    """The cached answer, as JSON has it; None if there is none."""
+    """The cached answer, parsed from JSON; None if there is none."""
     table, key = model_table("computed", model.key), {"id": prediction, "part": part, "asked": asked}
     with snapshot_cursor(store) as cursor:
         held = cursor.execute(f"SELECT body FROM {table} WHERE {SAME_PART} AND asked = $asked", key).fetchall()
@@ -32,14 +32,14 @@ def find_cached_answer(store: Database, model: Model, prediction: str, part: str
 
 
 def cache_answer(store: Database, model: Model, prediction: str, part: str, asked: str, body: str) -> None:
-    """Cache an answer (JSON); the oldest are evicted. Never raises for a store that cannot be written just now."""
+    """Cache an answer (JSON) and evict the oldest ones. If the store cannot be written, the answer is not cached and no error is raised."""
     table, key = model_table("computed", model.key), {"id": prediction, "part": part, "asked": asked}
     newest = f"""SELECT asked FROM {table} WHERE {SAME_PART} ORDER BY "at" DESC LIMIT {MAX_OF_ONE}"""
     oldest = f"""SELECT "at" FROM {table} ORDER BY "at" DESC OFFSET {MAX_OF_ALL - 1} LIMIT 1"""
     try:
         with store.write(aside=True) as writer:
             if shares_tables(writer, model.key):
-                return  # it has no artifact, whose answers these are
+                return  # a model in shared tables has no artifact, so no answers to cache
             writer.execute(f"DELETE FROM {table} WHERE {SAME_PART} AND asked = $asked", key)
             row = key | {"at": naive_utc(datetime.now(UTC)), "body": body}
             writer.execute(f"INSERT INTO {table} SELECT hash($id), $id, $part, $asked, $at, $body", row)

@@ -17,7 +17,7 @@ from observability.store.query import records
 from observability.store.types.decision_items import DecisionEntry, DecisionItem, DecisionKind
 
 SCOPED = ("verdict", "saved_case")
-"""Kinds whose id belongs to a prediction, so that nobody changes an item of another prediction by its id."""
+"""Kinds whose id is unique within one prediction. An entry with the same id about another prediction is another item."""
 OWN = ("at", "author")
 """Fields of an entry, not of the item."""
 
@@ -25,8 +25,8 @@ OWN = ("at", "author")
 def logged_verdicts(
     store: Database, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
 ) -> tuple[DecisionItem, ...]:
-    """Verdicts, newest entry first. model: only verdicts about this model. prediction: only verdicts about this prediction of it. as_of:
-    from entries that had arrived by then.
+    """Verdicts, newest entry first. model: only verdicts about this model. prediction: only verdicts about this prediction of the model.
+    as_of: only entries that had arrived by then count.
     """
     return _decision_items(store, "verdict", model, as_of, prediction=prediction)
 
@@ -57,7 +57,7 @@ def logged_decisions(store: Database, model: str | None = None, as_of: datetime 
 
 
 def standing_dashboards(store: Database) -> tuple[DecisionItem, ...]:
-    """Dashboards that were not withdrawn, newest entry first, and then the figures and texts on them, in no particular order."""
+    """Dashboards that were not withdrawn, newest entry first, followed by the figures and texts on them."""
     boards = [item for item in _decision_items(store, "dashboard") if item.state == "standing"]
     known = {board.id for board in boards}
     pins = _decision_items(store, "pin") if boards else ()

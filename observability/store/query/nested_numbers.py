@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def numbers_columns(field: str, numbers: Sequence[str]) -> str:
-    """What to select: the kept names and numbers, and the place of the row."""
+    """The columns of a SELECT, as SQL: the row's `rowid`, and the kept names and numbers of a field."""
     return ", ".join(["rowid", *(quoted_identifier(kept_column(field, name)) for name in (NAMES, *numbers))])
 
 
 def read_numbers(cursor: Cursor, table: str, frame: "DataFrame", field: str, numbers: Sequence[str]) -> list[NamedNumbers]:
-    """The numbers of each row of an answer to that query. For rows without kept numbers, the stored JSON is read here and parsed row by
-    row.
+    """The numbers of each row of a frame selected with `numbers_columns`. For rows without kept numbers, the stored JSON is read and parsed
+    row by row.
     """
     places = frame.loc[frame[kept_column(field, NAMES)].isna(), "rowid"].tolist()
     column = quoted_identifier(field)
