@@ -4,7 +4,7 @@ from observability.cli.arguments import DECIMAL_HELP, TABLE_FILES, AddCommand, a
 from observability.core.settings import AUDITS
 
 NEWEST_FILE_HELP = "default: the newest with a model file"
-NO_NETWORK_HELP = "train no small network that imitates the model"
+NO_NETWORK_HELP = "do not train the small network that imitates the model"
 
 
 def add_audit_commands(add: AddCommand) -> None:
@@ -41,7 +41,7 @@ def add_audit_commands(add: AddCommand) -> None:
         metavar="FILE",
         help=f"{TABLE_FILES}; none: the reference of --model",
     )
-    audit.add_argument("--label", metavar="COLUMN", help="column with the label; of --held-out too (default there: label)")
+    audit.add_argument("--label", metavar="COLUMN", help="column with the label, also in the --held-out file (default there: `label`)")
     audit.add_argument("--held-out", type=absolute_path, metavar="FILE", help="held-out rows with the same columns")
     audit.add_argument(
         "--group", action="append", default=[], metavar="COLUMN", help="compare the drop rates of this column's levels; repeatable"
@@ -109,7 +109,7 @@ def add_audit_commands(add: AddCommand) -> None:
     stored.add_argument("--least-ssim", type=float, metavar="S", help="the least mean SSIM that each group of pictures should keep")
     stored.add_argument("--dataset", help="name of the dataset; default: the name of the file")
     stored.add_argument("--data-version", metavar="V", help="version of the dataset; default: the time of the audit")
-    stored.add_argument("--model", help="score the rows before and after with its file; its settings tag the columns")
+    stored.add_argument("--model", help="model whose file scores the rows before and after; its settings tag the columns")
     stored.add_argument("--version", help="its version; default: the newest with a file")
     stored.add_argument("--personal", metavar="a,b", help="columns that name a person")
     stored.add_argument("--sensitive", metavar="a,b", help="sensitive columns")

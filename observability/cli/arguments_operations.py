@@ -44,7 +44,7 @@ def add_operation_commands(add: AddCommand) -> None:
     lake.add_argument(
         "--replace",
         action="store_true",
-        help="write also into a lake that another store, or a later state of this store, wrote; its rows that this store lacks are deleted",
+        help="also write if another store, or a later state of this store, wrote the lake; its rows that this store lacks are deleted",
     )
 
     rollups = add(

@@ -6,7 +6,7 @@ from observability.records.kinds import ENVIRONMENTS
 
 def add_review_commands(add: AddCommand) -> None:
     """Add the commands that judge and investigate."""
-    add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
+    add("retry", "Load again the segments that were set aside because they could not be loaded.", "retry --json")
 
     check = add(
         "check",

@@ -209,7 +209,7 @@ def apply(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_retry(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Take again the segments that were set aside, and load them with all that waits in landing."""
+    """Load the segments that were set aside again, together with all segments that wait in landing."""
     taken, report = store.retry_set_aside(progress=load_progress(say))
     say("")
     return load_outcome(report, args.json, [f"{formatting.plural(taken, 'segment')} taken again"])

@@ -324,7 +324,7 @@ _ALL = (
         (_text("place", "the place: a disk, a bucket, a table"), AT),
         (
             _text("dataset", "the dataset that it holds"),
-            _text("tier", "storage class, by speed and price", "hot", "cold", "archive"),
+            _text("tier", "storage tier, by speed and price", "hot", "cold", "archive"),
             _count("capacity_bytes", "bytes that it can hold"),
             _count("used_bytes", "bytes that it holds"),
             _count("files", "files or objects in it"),

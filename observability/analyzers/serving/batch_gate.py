@@ -279,7 +279,7 @@ def decided_words(decision: Mapping[str, Any] | None) -> str:
 
 
 def is_held(found: Sequence[Finding], batch: str, decision: Mapping[str, Any] | None) -> bool:
-    """Whether a batch is held. A person decides first; without a decision, a batch is held if a rule holds it or if it cannot be checked."""
+    """Whether a batch is held. A person decides first; without a decision, a batch is held if a rule holds it or it cannot be checked."""
     if decision is not None:
         return bool(decision["choice"] != "promote")
     own = [each for each in found if each.analyzer == NAME and each.subject == f"batch={batch}"]

@@ -16,8 +16,8 @@ from observability.investigation.evidence_types import LabelCheck, Neighbour
 from observability.investigation.label_types import class_words, outcome_words, prediction_with_score
 
 DISTANCE_HELP = (
-    "Root of the sum of squares: numbers in standard deviations of the reference, at most 6 from its mean; 1 where a category differs, "
-    "or a value is missing in one"
+    "Root of the sum of squared differences. Numbers are in standard deviations of the reference, cut at 6 from its mean; a different "
+    "category, or a value missing in only one of the two, counts 1"
 )
 COLUMNS = (
     column("case", "Case", strong=True, width="14rem"),

@@ -64,7 +64,7 @@ EFFECT_COLUMN = column(
     "effect",
     "Effect on a model",
     align="right",
-    help="From the newest run that logged one, else from an audit of a rule of this name, with its 95 % interval",
+    help="As logged by the newest run that has an effect, else from an audit of a rule of this name, with its 95 % interval",
     phone=False,
 )
 RUN_COLUMNS = columns_on_phone(

@@ -334,7 +334,7 @@ def replay_section(shown: QualityOfLabels) -> None:
     found = shown.policies
     if found is None:
         plain_paragraph(
-            f"Policies cannot be replayed yet: it takes {labelling_work.MIN_REPLAYED} items with a known answer and two labels or more."
+            f"Policies cannot be replayed yet: that needs {labelling_work.MIN_REPLAYED} items with a known answer and at least two labels."
         )
     else:
         fixed = ", ".join(f"{name} {value:.1f}" for name, value in found.fixed.items())
@@ -350,8 +350,8 @@ def replay_section(shown: QualityOfLabels) -> None:
         low, high = 100 * (skill.difference.low or 0), 100 * (skill.difference.high or 0)
         sure = "no significant difference" if low <= 0 <= high else "a significant difference"
         plain_paragraph(
-            f"Assignment by skill: the label of the most skilled annotator is right on {formatting.format_share(skill.skilled)} of "
-            f"{skill.n:,} later items with a known answer, that of a random one on {formatting.format_share(skill.random)} "
+            f"Assignment by skill, on {skill.n:,} later items with a known answer: the most skilled annotator is right on "
+            f"{formatting.format_share(skill.skilled)}, a random annotator on {formatting.format_share(skill.random)} "
             f"({low:+.1f} to {high:+.1f} points, 95 %): {sure}."
         )
         plain_paragraph(

@@ -77,7 +77,7 @@ COLUMNS = (
     column(
         "fairness",
         "Fairness",
-        help="Differences between groups; by day, that of the pair that differs most surely, with its interval",
+        help="Differences between groups; by day, the most significant pair, with its interval",
         width="5.6rem",
         phone=False,
         short=True,

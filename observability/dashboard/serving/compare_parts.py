@@ -51,7 +51,7 @@ DISTANCE_COLUMNS = columns_on_phone(
     column("js", "Jensen-Shannon", align="right"),
     column("ks", "KS D or L∞", align="right", help="Kolmogorov-Smirnov for numbers, L-infinity for categories"),
     column("missing", "Missing in A, in B", align="right"),
-    column("n", "n of A, of B", align="right", help="Rows; of a sample where the versions have different edges"),
+    column("n", "n of A, of B", align="right", help="Number of rows; of sampled rows if the versions have different bin edges"),
     column("verdict", "Verdict"),
 )
 

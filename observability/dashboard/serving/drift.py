@@ -86,7 +86,7 @@ def drift_bars_note(bars: pd.DataFrame) -> str:
     if (bars["limit_of"] == "the column's own daily range").any():
         parts.append("Strokes: the limit of a column whose daily range exceeds the common limit.")
     if (bars["value"].head(MAX_BARS) > bar_cap(bars.head(MAX_BARS))).any():
-        parts.append("▸: cut, with the value written.")
+        parts.append("▸: bar cut off, its value beside it.")
     return " ".join(parts)
 
 

@@ -41,9 +41,9 @@ TRAFFIC = columns_on_phone(
     column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them, and its most frequent value"),
 )
 STATUS_HELP = (
-    f"A column is marked if its PSI is significant, above its limit, and at least {BEYOND[0]:g} times that of the most unusual earlier "
-    f"week ({factors_beyond(MANY_WEEKS, False)[0]:g} times with {MANY_WEEKS} or more earlier weeks). For a number with {MANY_WEEKS} or "
-    "more earlier weeks, the average difference between weeks replaces that of the most unusual week."
+    f"A column is marked if its PSI is significant, above its limit, and at least {BEYOND[0]:g} times the PSI of the most unusual earlier "
+    f"week ({factors_beyond(MANY_WEEKS, False)[0]:g} times with {MANY_WEEKS} or more earlier weeks). A number with {MANY_WEEKS} or more "
+    "earlier weeks is compared with the average difference between those weeks instead."
 )
 DRIFT = columns_on_phone(
     "model column status",

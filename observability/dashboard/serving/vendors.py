@@ -45,7 +45,7 @@ import observability as obs
 log = obs.Logger()
 log.prediction(id="2026-03-02/q1", model="acme/chat", version="2026-01", environment="probe", item="q1", set="tickets",
                features={"output_tokens": 3}, prediction="billing", expected="billing", latency_ms=412.0, cost=0.0004)"""
-ENCODER_HINT = "`encoder` in the probe file names a sentence encoder on this machine, which also sees the same meaning in other words."
+ENCODER_HINT = "Name a sentence encoder on this machine as `encoder` in the probe file to compare meanings instead of letters."
 MEASURES: dict[str, tuple[str, str]] = {
     probe_claims.CHANGED: ("answers that differ from the baseline", "share"),
     probe_claims.FLIPS: ("answers that differ from the round before", "share"),
@@ -331,7 +331,7 @@ def changed_section(rounds: ProbeRounds, changes: AnswerChanges) -> None:
     """Draw the changed answers side by side."""
     table = changed_answers(rounds, changes)
     if table.empty:
-        st.markdown("Every answer of the newest round is that of the baseline.")
+        st.markdown("Every answer of the newest round equals the baseline.")
         return
     cut = [
         {name: {"t": text if len(text) <= SHOWN_ANSWER else text[: SHOWN_ANSWER - 1] + "…"} for name, text in row.items()}

@@ -43,7 +43,7 @@ COLUMNS = (
         "Affinity",
         align="right",
         phone=False,
-        help="Accuracy on augmented copies over that on the rows, or error on the rows over that on copies, trained without augmentation",
+        help="Trained without augmentation: accuracy on augmented copies ÷ accuracy on the rows; for regression, error on rows ÷ on copies",
     ),
     column("diversity", "Diversity", align="right", phone=False, help="Final training loss with the augmentation over that without"),
     column(
@@ -51,7 +51,7 @@ COLUMNS = (
         "Labels changed",
         align="right",
         phone=False,
-        help="Share of checked copies with another label; without checks, of copies that all seeds put into the same other class",
+        help="Share of checked copies whose label changed; without checks, of copies that every seed assigns to one other class",
     ),
 )
 

@@ -31,7 +31,7 @@ FLIPS = (
 EXPOSED = (column("case", "Training record", strong=True), *number_columns(statistic="Log likelihood ratio"))
 CANARIES = (
     column("name", "Canary", strong=True),
-    column("rank", "Rank", align="right", help="Among the candidates and itself; 1: the model is surer of it than of every candidate"),
+    column("rank", "Rank", align="right", help="Rank among the candidates by the model's confidence; 1: higher than for every candidate"),
     column("bits", "Exposure (bits)", align="right", help="log2 of the number of candidates less log2 of the rank"),
 )
 UNSTABLE = (column("case", "Prediction", strong=True), *number_columns(stability="Rank correlation"))
