@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from observability.dashboard.overview import model_status
 from observability.dashboard.scope import Scope
 from observability.server import health, process_lock
 
@@ -49,7 +50,7 @@ def compute_findings(scope: Scope) -> Iterator[str]:
     "records". Computes nothing for a large fleet, which Home shows page by page, because the watcher checks it.
     """
     from observability.dashboard import load, load_findings
-    from observability.dashboard.overview import fleet, large_fleet
+    from observability.dashboard.overview import large_fleet
 
     models: tuple[Model, ...] = ()
     with contextlib.suppress(Exception):
@@ -58,7 +59,7 @@ def compute_findings(scope: Scope) -> Iterator[str]:
         return
     for model in models:
         with contextlib.suppress(Exception):
-            load_findings.findings_in_window(fleet.load_model_status(scope, model).window, wait=True)
+            load_findings.findings_in_window(model_status.load_model_status(scope, model).window, wait=True)
         yield model.name
     with contextlib.suppress(Exception):
         load_findings.scope_record_findings(scope)

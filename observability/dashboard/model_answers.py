@@ -15,7 +15,7 @@ from observability.dashboard.charts import time as charts_time
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import fleet, fleet_events, timeline
 from observability.dashboard.overview.findings import BASELINES
-from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview.model_status import ModelStatus
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import claim_line
 from observability.incidents.grouping_rules import SLICE_VALUES

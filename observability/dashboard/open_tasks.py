@@ -12,7 +12,7 @@ from observability.core import formatting
 from observability.dashboard import links, read_incidents, sign_in
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incident_actions, incidents
-from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview.model_status import ModelStatus
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import draw_table, table_row
 from observability.dashboard.widgets import plain_caption

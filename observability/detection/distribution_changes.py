@@ -9,7 +9,6 @@ same number of past days.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -18,9 +17,7 @@ from numpy.typing import NDArray
 
 from observability.core.finding import Severity
 from observability.detection.change import USUAL_SHARE, Limits, WindowChange, at_least
-from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.histogram_distance import interval_around
-from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.repeating_days import lacks_such_days
 from observability.detection.windows import WEEK, Floats, last_day_masks, reference_days, same_weekdays
 from observability.metrics.histograms import (
@@ -52,8 +49,6 @@ PAST_DAYS = 28
 BLOCK = 256
 """Columns that are measured together at most, which bounds the memory."""
 MINIMUM_ROWS = 100
-MIN_SHARE = 1e-3
-"""Smallest share of a group when the onset is estimated, so that a previously empty group does not decide alone."""
 OF_THE_DAY = 0.5
 """A column follows the calendar where the diversity of its values within a usual day is at most this part of the reference's diversity."""
 OWN_VALUE = 0.8
@@ -546,53 +541,3 @@ def has_own_value_each_day(by_day: DailyHistogram) -> bool:
         return False
     shared, most = counts.max(axis=1) >= OWN_VALUE * counts.sum(axis=1), counts.argmax(axis=1)
     return bool(shared.mean() >= CALENDAR_SHARE and (most[1:] != most[:-1]).mean() >= OWN_VALUE)
-
-
-@dataclass(frozen=True)
-class DriftSeries:
-    """A column's drift by day, past and window, in one direction.
-
-    numbers: days since 1970, rising. values, errors: the mean of a weight over each day's rows, and its standard error. level,
-    level_error: the same of the reference.
-    """
-
-    numbers: NDArray[np.int64]
-    values: Floats
-    errors: Floats
-    level: float
-    level_error: float
-
-
-def drift_series(drift: ColumnDrift, at: DistributionChange, weights: Floats | None = None) -> DriftSeries:
-    """Return the series that separates the two distributions best.
-
-    It is the mean of log(now / reference) over each day's rows, by the groups of the PSI: the window's mean minus the reference's mean is
-    then the PSI. With given weights, it is their mean by group.
-    """
-    reference, after = (np.maximum(counts / counts.sum(), MIN_SHARE) for counts in at.groups)
-    weights = np.log(after / reference) if weights is None else weights
-    sides = [side for side in (drift.past, drift.days) if side is not None]
-    counts = np.concatenate([distance.merge_bins(side.counts, drift.axis.group) for side in sides])
-    w, w2, numbers = (np.concatenate([getattr(side, name) for side in sides]) for name in ("w", "w2", "numbers"))
-    spread = [float(side @ weights**2 - (side @ weights) ** 2) for side in (reference / reference.sum(), after / after.sum())]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values, errors = counts @ weights / w, np.sqrt(max(spread) * w2 / w**2)
-    level = float(reference @ weights / reference.sum())
-    return DriftSeries(numbers, values, errors, level, float(np.sqrt(spread[0] / max(drift.before.n, 1.0))))
-
-
-def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, weights: Floats | None = None) -> OnsetEstimate:
-    """Estimate the onset date of a column's drift in one of its windows, in `drift_series`.
-
-    The natural effect of a single day (one weekday) is not a change in it.
-    """
-    days = drift_series(drift, at, weights)
-    short = drift.past is None or drift.past.numbers.size < MIN_DAYS
-    before = (days.level, days.level_error) if short else None
-    return estimate_onset(days.numbers, days.values, days.errors, start=start, before=before, worse=1)
-
-
-def drift_standing(drift: ColumnDrift, at: DistributionChange, limit: float, weights: Floats | None = None) -> dict[str, Any]:
-    """Return since when a column is farther than a limit from the reference in one direction, as a finding's evidence."""
-    days = drift_series(drift, at, weights)
-    return evidence_of_days_beyond(days.numbers, days.values - days.level - limit, days.errors)

@@ -14,7 +14,8 @@ import numpy as np
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
 from observability.detection.change import DifferenceError, WindowChange, judge_change
-from observability.detection.distribution_changes import ColumnDrift, drift_onset, drift_standing
+from observability.detection.distribution_changes import ColumnDrift
+from observability.detection.distribution_onsets import drift_onset, drift_standing
 from observability.detection.windows import WEEK, Floats, reference_days
 from observability.metrics.histograms import ColumnAxis, ColumnHistogram, DailyHistogram, mean_shift
 from observability.stats.dispersion import DayVariation, consecutive_day_variations, fast_median

@@ -12,7 +12,8 @@ import numpy as np
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
 from observability.detection.change import significant_severity, stated_limits
-from observability.detection.distribution_changes import ColumnDrift, DistributionChange, drift_onset, drift_standing
+from observability.detection.distribution_changes import ColumnDrift, DistributionChange
+from observability.detection.distribution_onsets import drift_onset, drift_standing
 from observability.detection.onset import OnsetEstimate
 from observability.detection.windows import window_phrase
 from observability.stats.arrays import Floats

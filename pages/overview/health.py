@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load_findings, open_tasks, time_zone
-from observability.dashboard.overview import fleet, fleet_events, fleet_view, large_fleet, timeline
+from observability.dashboard.overview import fleet, fleet_events, fleet_view, large_fleet, model_status, timeline
 from observability.dashboard.review import action_items
 from observability.dashboard.table import draw_table
 from observability.incidents.action_counts import counted_incidents, shared_incident_ids, total_action_counts
@@ -25,7 +25,7 @@ def overview() -> None:
     frame.store_banner("health")
     with frame.loading_skeleton(320):
         statuses = frame.answer_or_stop(lambda: large_fleet.fleet_statuses(scope))
-    statuses, others = fleet.with_records(statuses, load_findings.fleet_record_findings(scope))
+    statuses, others = model_status.with_records(statuses, load_findings.fleet_record_findings(scope))
     found = [*(incident for status in statuses for incident in status.incidents), *others]
     counted = counted_incidents(found)
     counts = total_action_counts(counted)

@@ -7,12 +7,12 @@ import streamlit as st
 
 from observability.dashboard import distributions, frame, load_findings, model_answers
 from observability.dashboard.data import lineage_view
-from observability.dashboard.overview import card, fleet, incidents
+from observability.dashboard.overview import card, incidents, model_status
 from observability.metrics.lineage import Thing
 
 here = frame.begin_model_page("model")
-status = fleet.load_model_status(here.scope, here.model)
-(status,), _ = fleet.with_records([status], load_findings.scope_record_findings(here.scope))  # the incidents that Home counts for it
+status = model_status.load_model_status(here.scope, here.model)
+(status,), _ = model_status.with_records([status], load_findings.scope_record_findings(here.scope))  # the incidents that Home counts for it
 
 with st.container(horizontal=True, vertical_alignment="center"):
     card.model_card_button(here.model)

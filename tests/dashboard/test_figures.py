@@ -12,7 +12,7 @@ from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
 from observability.dashboard import distributions, load, load_findings, time_series
 from observability.dashboard.data import quality
-from observability.dashboard.overview import fleet
+from observability.dashboard.overview import fleet, model_status
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving import drift, performance, slices
 from observability.detection.histogram_distance import ACT, WATCH
@@ -188,7 +188,7 @@ def test_drift_is_found_and_ranked_as_the_findings_say(current: World) -> None:
 
 def test_the_fleet_knows_who_needs_a_person(current: World) -> None:
     scope = Scope(span="28d")
-    standings = fleet.worst_model_first([fleet.load_model_status(scope, each) for each in load.catalog().models])
+    standings = model_status.worst_model_first([model_status.load_model_status(scope, each) for each in load.catalog().models])
     by_name = {each.model.name: each for each in standings}
     assert by_name["price"].severity == "act" and standings[0].model.name == "price"
     row = fleet.fleet_table_row(by_name["price"], scope)

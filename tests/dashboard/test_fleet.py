@@ -12,7 +12,7 @@ from observability.core.catalog import Model
 from observability.core.finding import Finding, Severity
 from observability.core.window import Window
 from observability.dashboard import background_findings, load
-from observability.dashboard.overview import fleet, incidents
+from observability.dashboard.overview import fleet, incidents, model_status
 from observability.dashboard.overview.large_fleet import NO_EVENTS, NO_ROWS
 from observability.dashboard.scope import Scope
 from observability.incidents.action_counts import counted_incidents, incident_action_counts, merge_incidents_of_models, shared_incident_ids
@@ -35,7 +35,7 @@ def test_the_health_page_reads_no_raw_row(current: World, monkeypatch: pytest.Mo
     monkeypatch.setattr(aggregates, "parts_from_raw_rows", noted)
     monkeypatch.setattr(background_findings, "sampled_findings", lambda *asked, **options: ())
     monkeypatch.setattr(load, "page_clock", lambda: END - ago)
-    standings = [fleet.load_model_status(Scope(), each) for each in load.catalog().models]
+    standings = [model_status.load_model_status(Scope(), each) for each in load.catalog().models]
     registered = [each for each in standings if each.model.task]
     assert {each.model.task for each in registered} == {"binary", "regression"}
     assert all(each.findings and each.traffic["n"].sum() for each in registered)
@@ -128,7 +128,7 @@ def test_an_incident_links_to_the_next_pages() -> None:
 
 def test_a_model_that_was_never_registered_is_unknown_with_the_reason(current: World) -> None:
     never = next(each for each in load.catalog().models if not each.task)
-    status = fleet.load_model_status(Scope(), never)
+    status = model_status.load_model_status(Scope(), never)
     row = fleet.fleet_table_row(status, Scope())
     assert not any(each.needs_action for each in status.findings)
     assert status.severity == "unknown" and row["cells"]["status"]["t"] == "Unknown"
@@ -172,7 +172,7 @@ def test_an_incident_is_one_line_on_the_first_page() -> None:
 
 def test_each_incident_is_told_once_on_the_first_page(current: World) -> None:
     """A model's row has its figures; its incidents stand in their own table only."""
-    statuses = [fleet.load_model_status(Scope(span="all"), each) for each in load.catalog().models]
+    statuses = [model_status.load_model_status(Scope(span="all"), each) for each in load.catalog().models]
     rows = [fleet.fleet_table_row(status, Scope(span="all")) for status in statuses]
     worst = {status.worst.sentence.replace("`", "") for status in statuses if status.worst}
     assert worst and not any(row["note"] and row["note"]["t"].replace("`", "") in worst for row in rows)
@@ -203,7 +203,7 @@ def test_small_multiples_draw_the_days_of_their_findings_with_a_band(current: Wo
         for name, share in (("a", 0.1), ("b", 0.3))
     ]
     status = replace(
-        fleet.load_model_status(Scope(), load.catalog().model("loan")), findings=(latency, cost, gap, *nulls),
+        model_status.load_model_status(Scope(), load.catalog().model("loan")), findings=(latency, cost, gap, *nulls),
         before=(replace(latency, value=0.5), replace(cost, value=2.0), replace(gap, value=0.9)),
     )  # fmt: skip
     cells = fleet.fleet_table_row(status, Scope())["cells"]
@@ -225,9 +225,9 @@ def test_small_multiples_draw_the_days_of_their_findings_with_a_band(current: Wo
 
 
 def test_among_equal_severities_the_model_with_most_incidents_is_first() -> None:
-    def status(name: str, *severities: Severity) -> fleet.ModelStatus:
+    def status(name: str, *severities: Severity) -> model_status.ModelStatus:
         formed = tuple(replace(of_one(name, "`wind` is null."), severity=each) for each in severities)
-        return fleet.ModelStatus(Model(1, name, "binary"), Window(name, START, END), (), NO_ROWS, NO_EVENTS, (), formed)
+        return model_status.ModelStatus(Model(1, name, "binary"), Window(name, START, END), (), NO_ROWS, NO_EVENTS, (), formed)
 
     told = [status("a", "act"), status("b", "act", "watch"), status("c", "act", "act"), status("d", "watch", "watch", "watch")]
-    assert [each.model.name for each in fleet.worst_model_first(told)] == ["c", "b", "a", "d"]
+    assert [each.model.name for each in model_status.worst_model_first(told)] == ["c", "b", "a", "d"]

@@ -11,7 +11,6 @@ import pytest
 from observability.core.catalog import Model
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
-from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.overview.large_fleet import (
     A_PAGE,
     NO_EVENTS,
@@ -23,6 +22,7 @@ from observability.dashboard.overview.large_fleet import (
     listed_page,
     oldest_check,
 )  # fmt: skip
+from observability.dashboard.overview.model_status import ModelStatus
 
 END = datetime(2026, 7, 6, tzinfo=UTC)
 

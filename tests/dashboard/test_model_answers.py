@@ -13,7 +13,7 @@ from observability.core.window import Window
 from observability.dashboard import model_answers
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.model_answers import fairness_issue_words
-from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview.model_status import ModelStatus
 from observability.dashboard.scope import Scope
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from observability.core.time import naive_utc
 from observability.dashboard import load
-from observability.dashboard.overview import fleet, timeline
+from observability.dashboard.overview import model_status, timeline
 from observability.dashboard.scope import Scope
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import World
@@ -15,7 +15,7 @@ from tests.support.one_finding_incident import of_one
 
 
 def test_marks_stand_at_their_share_of_the_window_and_what_lies_outside_is_left_out(current: World) -> None:
-    status = fleet.load_model_status(Scope(), load.catalog().model("loan"))
+    status = model_status.load_model_status(Scope(), load.catalog().model("loan"))
     window, week = status.window, timedelta(days=7)
     assert window.end - window.start == week
     deploy = pd.DataFrame(
@@ -43,7 +43,7 @@ def test_marks_stand_at_their_share_of_the_window_and_what_lies_outside_is_left_
 
 
 def test_a_model_without_changes_has_no_line_and_windows_without_any_say_so(current: World) -> None:
-    status = fleet.load_model_status(Scope(), load.catalog().model("loan"))
+    status = model_status.load_model_status(Scope(), load.catalog().model("loan"))
     quiet = replace(status, events=status.events.head(0), incidents=(), model=replace(status.model, versions=()))
     assert timeline.timeline_rows([quiet], Scope()) == []
     home = opened("health", window="Last hour")

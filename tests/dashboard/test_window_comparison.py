@@ -10,7 +10,7 @@ import pytest
 from observability.analyzers import discover
 from observability.core import formatting
 from observability.core.finding import Finding
-from observability.dashboard.overview import fleet, window_comparison
+from observability.dashboard.overview import model_status, window_comparison
 from observability.monitoring.check import RUNS_A_WEEK, WEEKLY_FALSE_DISCOVERIES
 from tests.support.dashboard_pages import WHOLE, opened, tables, words
 from tests.support.dashboard_world import END, World
@@ -147,14 +147,14 @@ def test_a_critical_finding_is_shown_by_its_question(analyzer: str, current: Wor
     alarm = replace(
         of_looks({}, "act"), analyzer=analyzer, because="Something is quite wrong here.", likely_source=source, evidence={}, rank=99.0
     )
-    usual = fleet.load_model_status
-    monkeypatch.setattr(fleet, "load_model_status", lambda scope, model: with_alarm(usual(scope, model), alarm))
+    usual = model_status.load_model_status
+    monkeypatch.setattr(model_status, "load_model_status", lambda scope, model: with_alarm(usual(scope, model), alarm))
     said = [each.value for each in opened("model", model="loan", **WHOLE).main if each.type in ("header", "markdown")]
     answer = said[said.index(question) + 1 : said.index(question) + 3]
     assert answer[0].startswith(formatting.status_label("act")) and any("Something is quite wrong here" in each for each in answer)
 
 
-def with_alarm(standing: fleet.ModelStatus, alarm: Finding) -> fleet.ModelStatus:
+def with_alarm(standing: model_status.ModelStatus, alarm: Finding) -> model_status.ModelStatus:
     """The model with one more finding."""
     return replace(standing, findings=(alarm, *standing.findings))
 
@@ -163,7 +163,7 @@ def test_an_unknown_metric_does_not_hide_a_known_one(current: World, monkeypatch
     early = replace(
         of_looks({}, "unknown"), analyzer="serving/performance", metric="recall", because="Recall is not yet known.", evidence={}
     )
-    usual = fleet.load_model_status
-    monkeypatch.setattr(fleet, "load_model_status", lambda scope, model: with_alarm(usual(scope, model), early))
+    usual = model_status.load_model_status
+    monkeypatch.setattr(model_status, "load_model_status", lambda scope, model: with_alarm(usual(scope, model), early))
     said = [each.value for each in opened("model", model="loan", **WHOLE).main if each.type in ("header", "markdown")]
     assert said[said.index("Is it right?") + 1].startswith(f"{formatting.status_label('ok')}: Accuracy")

@@ -13,8 +13,8 @@ from observability.core.catalog import Catalog, Column, Model
 from observability.core.finding import Finding, Severity
 from observability.core.window import Window
 from observability.dashboard import load, load_findings
-from observability.dashboard.overview import fleet
-from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview import fleet, model_status
+from observability.dashboard.overview.model_status import ModelStatus
 from observability.dashboard.scope import Scope
 from observability.incidents.model_state import not_judged_reason, verdict_severity
 from observability.monitoring.check import check
@@ -102,7 +102,7 @@ def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_firs
     """Regression: the row said `Unknown` above the incident."""
     monkeypatch.setattr(load_findings, "acknowledged_claims", frozenset)
     changed = replace(finding("serving/vendors", "flip_rate", "act", subject="probes:sixty"), model="acme")
-    (status,), others = fleet.with_records([silent("acme")], [changed, replace(changed, model=None, subject="probes:other")])
+    (status,), others = model_status.with_records([silent("acme")], [changed, replace(changed, model=None, subject="probes:other")])
     assert status.severity == "act" and [each.model for each in status.incidents] == ["acme"]
     assert [each.model for each in others] == [None]
     assert fleet.fleet_table_row(status, Scope())["cells"]["status"]["t"] == "1 critical"
@@ -150,7 +150,7 @@ def test_call_logs_have_no_row_and_what_was_found_in_them_is_counted(monkeypatch
 def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_findings, "acknowledged_claims", frozenset)
     sound = replace(finding("operations/controllers", "regret", "ok", subject="controller"), model="cache")
-    (status,), _ = fleet.with_records([silent("cache")], [sound])
+    (status,), _ = model_status.with_records([silent("cache")], [sound])
     row = fleet.fleet_table_row(status, Scope())
     assert status.severity == "ok" and row["note"]["t"] == "See Controllers."
     assert silent("cache").severity == "unknown"

@@ -13,7 +13,7 @@ import pytest
 from observability.analyzers import discover
 from observability.core.finding import SEVERITIES, Finding, needs_action
 from observability.core.window import Slice, Window
-from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview.model_status import ModelStatus
 from observability.enrichment.enrich import enrich_models
 from observability.enrichment.explanations import explain_rows
 from observability.incidents.action_counts import action_counts, counted_incidents

@@ -32,7 +32,7 @@ from observability.detection.batch_statistics import (
     JudgedDevice,
     StatisticComparison,
 )
-from observability.detection.device_kinds import ComparisonTable
+from observability.detection.device_comparisons import ComparisonTable
 from observability.detection.own_history import MIN_PAST_VALUES
 from observability.proofs.records import DEVICE_PROOFS
 from observability.records.kinds import BATCH_STATISTICS

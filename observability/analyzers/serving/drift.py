@@ -27,9 +27,8 @@ from observability.detection.distribution_changes import (
     DistributionChange,
     WindowDays,
     column_drifts,
-    drift_onset,
-    drift_standing,
 )
+from observability.detection.distribution_onsets import drift_onset, drift_standing
 from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, other_distances, psi_rows_needed
 from observability.detection.move_history import fall_asks, move_record, weekly_falls
 from observability.detection.own_past import MAX_BEYOND, own_past, share_beyond

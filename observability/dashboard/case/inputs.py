@@ -38,7 +38,7 @@ COLUMNS = columns_on_phone(
         "place",
         "In the reference",
         width="10rem",
-        help="Number: share of the reference's values below it, on the reference's central 90 %. Category: share of the rows with this level",
+        help="Number: share of the reference's values below it, on its central 90 %. Category: share of the reference rows with this level",
     ),
     column("flag", "Flag", width="8rem"),
     column("because", "Details", wide=True),

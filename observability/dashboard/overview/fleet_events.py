@@ -6,7 +6,7 @@ from typing import Any
 
 from observability.core import formatting
 from observability.dashboard import time_zone
-from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview.model_status import ModelStatus
 from observability.dashboard.table import column, table_row
 
 CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))

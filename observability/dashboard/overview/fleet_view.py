@@ -10,7 +10,7 @@ from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import Severity
 from observability.dashboard.overview import fleet
-from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview.model_status import ModelStatus
 from observability.dashboard.scope import Scope
 
 FIXED = ("model", "status")

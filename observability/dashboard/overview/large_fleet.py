@@ -16,9 +16,9 @@ from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES
 from observability.core.window import Window
 from observability.dashboard import load, load_findings, time_series
-from observability.dashboard.overview import fleet
-from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview import model_status
 from observability.dashboard.overview.fleet_view import GroupedStatus, grouped_statuses
+from observability.dashboard.overview.model_status import ModelStatus
 from observability.dashboard.scope import Scope
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def fleet_statuses(scope: Scope) -> list[ModelStatus]:
     """The status of every model: in full if they are few, else as the last check left it, worst first."""
     models = load.catalog().fleet
     if not is_large(models):
-        return fleet.worst_model_first([_status_or_failure(fleet.load_model_status, scope, model) for model in models])
+        return model_status.worst_model_first([_status_or_failure(model_status.load_model_status, scope, model) for model in models])
     usual = (scope.span, scope.start, scope.end) == (Scope().span, None, None)
     reports, until = (load_findings.watched_reports() if usual else {}), time.monotonic() + COMPUTE_SECONDS
     checked = load_findings.check_times()
@@ -95,7 +95,7 @@ def fleet_statuses(scope: Scope) -> list[ModelStatus]:
             return replace(reported_status(model, report, acknowledged), checked_at=checked.get(model.name))
         return _status_or_failure(checked_status, scope, model) if time.monotonic() < until else pending_status(model)
 
-    return fleet.worst_model_first([brief(model) for model in models])
+    return model_status.worst_model_first([brief(model) for model in models])
 
 
 def _status_or_failure(read: Callable[[Scope, Model], ModelStatus], scope: Scope, model: Model) -> ModelStatus:

@@ -12,7 +12,7 @@ from observability.core import formatting
 from observability.core.time import aware_utc
 from observability.dashboard import links, time_zone
 from observability.dashboard.overview import incidents
-from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.overview.model_status import ModelStatus
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, table_row
 
