@@ -27,8 +27,8 @@ class ModelStatus:
 
     findings, incidents: of the window, incidents most urgent first. traffic: predictions by day. fresh: findings that the window before did
     not have. before: findings of the window before. traffic_before: its number of predictions; None if it has none. pending: the model was
-    not checked yet. elsewhere: findings about its decisions in a system and its answers to probes, which other pages show. failure: the kind
-    of error that prevented the computation; empty without one. checked_at: time of the last check; None if it is computed now.
+    not checked yet. elsewhere: findings about its decisions in a system and its answers to probes, which other pages show. failure: the
+    kind of error that prevented the computation; empty without one. checked_at: time of the last check; None if it is computed now.
     """
 
     model: Model
