@@ -155,7 +155,9 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
     figures = [fleet.model_finding(status, analyzer, metric) for analyzer, metric in metrics.items()]
     found = worst_first(status.of("operations/cost", "operations/energy"))
     claims = [finding for finding in figures if finding is not None]
-    stated = next(iter(found[:1] if found and found[0].needs_action else [*claims, *found]), None)  # the status belongs to it
+    stated = next(
+        iter(found[:1] if found and found[0].needs_action else [*claims, *found]), None
+    )  # the answer's status is that of this finding
     words = stated.because if stated else "Neither cost nor energy is known."
     known = stated is not None and stated.severity != "unknown"
     details = [claim.because for claim in claims if claim is not stated]
@@ -193,8 +195,8 @@ def answer_heading(
 ) -> None:
     """Draw the question, the answer with its status, the worst finding if it needs action, and the link.
 
-    known: whether there is a verdict. details: further sentences, behind a question mark. name_worst: say the worst finding, without
-    which a critical status would stand before a sentence such as "none failed".
+    known: whether there is a verdict. details: further sentences, behind a question mark. name_worst: show the worst finding, so that a
+    critical status is not followed by a sentence such as "none failed" alone.
     """
     worst = found[0] if found else None
     severity = worst.shown_severity if worst and worst.needs_action else fleet.severity_without_action(found) if known else "unknown"

@@ -62,7 +62,7 @@ def plain_columns(**labels: str) -> list[dict[str, Any]]:
 
 
 def number_columns(**labels: str) -> list[dict[str, Any]]:
-    """Columns of numbers, which stand at the right: their labels by key."""
+    """Labels of the columns of numbers, which are right-aligned, by key."""
     return [column(key, label, align="right") for key, label in labels.items()]
 
 
@@ -77,7 +77,7 @@ def table_row(
 ) -> dict[str, Any]:
     """One row: its cells by column, as a mapping or as keywords, and a second line across the table. A text is a cell; None is a dash.
 
-    Rows that follow each other with the same text under `group` stand below that text.
+    Consecutive rows with the same text under `group` are listed below that text.
     """
     cells = {**(cells or {}), **more}
     return {"cells": {key: text_cell(cell) for key, cell in cells.items()}, "note": note, "selected": selected}

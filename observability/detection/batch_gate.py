@@ -218,7 +218,7 @@ def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: Earlier
 
 
 def _common_repeats(earlier: EarlierScores) -> float:
-    """A high usual share of the most frequent score: one in ten earlier batches reaches it. 0 if no batch has enough rows."""
+    """The 90th percentile over earlier batches of the share of their most frequent score; 0 if no batch has enough rows."""
     sizes = np.bincount(earlier.batches)
     ordered = np.lexsort((earlier.scores, earlier.batches))
     codes, scores = earlier.batches[ordered], earlier.scores[ordered]

@@ -84,11 +84,11 @@ class MeasuredWindow:
 class MetricChange(WindowChange):
     """One metric in one window and before; the effect is how much worse it became (in points, or relative).
 
-    by_rows: p-value by rows alone. scale: the loss that is an effect of 1. level: held against a reference over the whole window. smallest:
-    the smallest effect that is act, without natural variation. on_one_day: one day alone makes last days act by size. past: the same change
-    against the own past, None where the past is the baseline or is not known. The error of the whole window comes from its rows and from
-    consecutive days, because its own level is judged; the error of last days includes how much past days differ, because their change is
-    judged.
+    by_rows: p-value by rows alone. scale: the loss that is an effect of 1. level: whether it is compared with a reference over the whole
+    window. smallest: the smallest effect that is act, without natural variation. on_one_day: one day alone makes last days act by size.
+    past: the same change against the own past; None if the past is the baseline or is not known. The error of the whole window comes from
+    its rows and from consecutive days, because its own level is judged. The error of last days includes the variation between past days,
+    because their change is judged.
     """
 
     metric: str

@@ -61,7 +61,7 @@ class SliceBeginning:
 
 @dataclass(frozen=True)
 class PastSlices:
-    """The month before the window, held against the same baseline, to tell a standing change from a new one."""
+    """The month before the window, compared with the same baseline, to distinguish a standing change from a new one."""
 
     past: SampledRows
     before: SampledRows

@@ -23,7 +23,7 @@ from observability.stats.parameter_importance import (
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MIN_TRIALS = 10
-"""Settings with a value that importance and expected gain need."""
+"""Minimum number of settings with a value, for importance and expected gain."""
 MIN_REPEATS = 3
 NEXT_SHARE = 0.25
 """Number of further trials to forecast, as a share of the trials made."""
@@ -58,7 +58,7 @@ class StudyResults:
 
     @cached_property
     def settings(self) -> list[StudyTrial]:
-        """Each setting as its first run with the mean value of all of its runs: a lucky seed makes no better setting."""
+        """One trial per setting: its first run, with the mean value over all of its runs, so that a lucky seed does not count."""
         runs: dict[str, list[StudyTrial]] = {}
         for each in self.done:
             runs.setdefault(parameters_text(each.run), []).append(each)
@@ -99,8 +99,8 @@ class BudgetPoint:
     """The best value after a trial. seconds: time of all trials up to this one; value: value of this trial; best: best value of the trials
     up to this one, without repeats.
 
-    repeat: whether an earlier trial had the same setting. chance_low, chance_high: between them chance alone moves a run of the setting
-    with most seeds; None with too few.
+    repeat: whether an earlier trial had the same setting. chance_low, chance_high: the range of chance alone for a run of the setting with
+    most seeds; None with too few seeds.
     """
 
     run: str
@@ -254,7 +254,7 @@ class PruningSavings:
 
 
 def pruning_savings(study: StudyResults) -> PruningSavings | None:
-    """Return what pruning saved; None where no trial was pruned, or none went to its end."""
+    """Return the savings by pruning; None if no trial was pruned or no trial was completed."""
     pruned = [each.run for each in study.trials if each.run.pruned]
     whole = [last_logged_step(each.run) for each in study.done]
     if not pruned or not whole:
@@ -279,8 +279,9 @@ def last_logged_step(run: TrainingRun) -> int:
 class FurtherTrials:
     """The expected gain of more trials.
 
-    trials: how many. gain: at most this much better on average, with its 95 % interval (bootstrap over trials). noise: standard deviation
-    between repeats of one setting, None where none was repeated. seconds: time that they take. stop: whether stopping now is advised.
+    trials: number of further trials. gain: upper bound of their mean improvement, with its 95 % interval (bootstrap over trials). noise:
+    standard deviation between repeats of one setting; None if no setting was repeated. seconds: expected time of the further trials. stop:
+    whether stopping now is advised. because: the reason.
     """
 
     trials: int
@@ -294,8 +295,9 @@ class FurtherTrials:
 def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> FurtherTrials | None:
     """Return the expected gain of a quarter more trials, that is the expected regret of stopping now; None with too few settings.
 
-    The expected best of k trials falls ever more slowly with k (it is convex), so the next m trials bring at most as much as the last m
-    did. The bound holds for trials drawn alike; a sampler that learns can be better, and its later trials then are among the best already.
+    The expected best value of k trials falls ever more slowly with k (it is convex), so the next m trials gain at most as much as the last
+    m did. The bound holds for independent trials from one distribution. A sampler that learns can exceed it; then its later trials are
+    already among the best.
     """
     trials = study.settings
     n = len(trials)

@@ -13,12 +13,12 @@ from observability.detection.own_history import MAX_FREEDOM, MIN_PAST_VALUES, NA
 from observability.stats.column_quantiles import column_medians, quantiles_of_sorted, sorted_values, value_at
 
 SortedValues = tuple[Array, Array]
-"""Values sorted by column (batches × columns), and how many each column has."""
+"""Values sorted within each column (batches × columns), and the number of values of each column."""
 
 
 MAX_FAULTY = 1 / 4
-"""If at most this share of past means (or standard deviations) is beyond the critical limit, these were faults. If more are, the column
-varies that much."""
+"""If at most this share of past means (or standard deviations) is beyond the critical limit, they count as faults. A larger share counts as
+the column's natural variation."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class PastBatches:
         return np.sqrt(np.fmax(self.spread, floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
 
     def reach(self, noise: Array, floor: Array, tests: Array) -> tuple[Array, Array]:
-        """The range, by column, in which the most unusual of `tests` batches lies in all but the share NATURAL of windows."""
+        """The natural range by column. In a share 1 - NATURAL of windows, even the most unusual of `tests` batches is inside."""
         reach = student_quantiles(self.freedom, 1 - NATURAL / (2 * np.maximum(tests, 1))) * self.errors(noise, floor)
         return self.middle - reach, self.middle + reach
 
     def without(self, faulty: Array) -> "PastBatches":
-        """The same without some batches of some columns. faulty: batches × columns."""
+        """The past batches without the faulty values. faulty: mask of batches × columns."""
         return past_batches(np.where(faulty, np.nan, self.values)) if faulty.any() else self
 
 
@@ -82,7 +82,7 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
 
 @dataclass(frozen=True)
 class WindowMedian:
-    """The median of some batches of a window and how it stands to the past, by column. ends: ends of its usual range."""
+    """The median of a window's batches compared with the past, by column. p_value: of the comparison. ends: ends of the usual range."""
 
     median: Array
     p_value: Array

@@ -27,7 +27,7 @@ def interval_json(found: Interval, **more: Any) -> dict[str, Any]:
 
 
 def judged_figure(metric: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
-    """A figure of an audit that is judged. found: value, low, high, n; why: the reason if there is none, or what limits it."""
+    """A judged figure of an audit. found: value, low, high, n. why: the reason if there is no value, or a limitation of the value."""
     body: dict[str, Any] = {"metric": metric, **more}
     body |= {name: None if found is None else found.get(name) for name in ("value", "low", "high")}
     body["n"] = 0 if found is None else found["n"]
@@ -76,7 +76,7 @@ def curves_by_group(
 
 
 def cheapest_flips(ids: Sequence[str], costs: Floats, changes: Sequence[Mapping[str, Any]], right: Bools) -> list[dict[str, Any]]:
-    """The cases whose answer changes for the least cost, cheapest first: those that were right."""
+    """The right answers that change at the least cost, cheapest first."""
     order = [int(place) for place in np.argsort(costs, kind="stable") if np.isfinite(costs[place]) and right[place]][:MAX_FLIPS]
     return [{"id": ids[place], "cost": round(float(costs[place]), 4), "changes": dict(changes[place])} for place in order]
 
@@ -122,7 +122,7 @@ def exposure_by_group(statistic: Floats, members: Bools, groups: Mapping[str, Ar
 
 
 def most_exposed(ids: Sequence[str], statistic: Floats, members: Bools) -> list[dict[str, Any]]:
-    """The members that the attack is surest of, by id."""
+    """The members with the highest scores of the attack, with their ids."""
     places = [int(place) for place in np.argsort(-statistic, kind="stable") if members[place]][:MAX_EXPOSED]
     return [{"id": ids[place], "statistic": round(float(statistic[place]), 4)} for place in places]
 

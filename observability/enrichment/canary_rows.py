@@ -1,6 +1,6 @@
 """Canary rows: rows that are planted in training data, so that an audit can say how far a model has memorised them.
 
-A canary and the candidates that it is compared with are drawn alike: each feature and the label by themselves from the rows of the
+A canary and its candidates are drawn from one distribution: each feature and the label independently from the rows of the
 reference. A canary is an event's `{"name", "row", "label"}`; those logged before a version was registered may be in its training data.
 """
 

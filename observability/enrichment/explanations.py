@@ -55,10 +55,10 @@ REFERENCE_ROWS, ERROR_ROWS, BACKGROUND_ROWS = 1000, 500, 100
 MIN_STEP_ROWS, MAX_STEP_ROWS, FIRST_STEP_ROWS = 100, 5000, 500
 """Number of rows of one step: minimum, maximum, and the number while the speed of the model is unknown."""
 STEP_CELLS = 2_000_000
-"""Inputs of all rows of one step, at most: of a model of thousands of features fewer rows are explained at once."""
+"""Maximum number of input values of one step (rows × features). For a model with thousands of features, a step has fewer rows."""
 STEP_SECONDS = 5.0
 RECENT_DAYS = 7
-"""Days that come before the worst errors."""
+"""Number of newest days that are explained before the worst errors."""
 LIBRARIES = ("observability-dashboard", "shap", "lightgbm", "xgboost-cpu", "xgboost", "scikit-learn", "skops", "onnxruntime")
 FORM = 1
 """Version of how explanations are computed and stored; a new one retries failures."""
@@ -67,7 +67,7 @@ TOO_MUCH = ("time", "memory")
 
 @dataclass(frozen=True)
 class ExplanationWork:
-    """One version and what explaining it needs."""
+    """One version, and everything that is needed to explain it."""
 
     store: "Store"
     worker: "Worker"
@@ -213,7 +213,7 @@ def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequen
     batches: list[dict[str, list[Any]]] = []
     if logged.any():
         batch, state = _logged_attributions(work.model, work.version, rows[logged], state)
-        # These rows fix the order of the names for those that the worker explains next.
+        # The worker's rows, which come next, use the order of names of these rows.
         state = replace(state, rows=state.rows + len(batch["id"]))
         batches.append(batch)
     if rest.any() and work.usable:

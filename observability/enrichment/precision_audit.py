@@ -89,7 +89,7 @@ def processor_energy(root: Path | None = None) -> Callable[[], float] | None:
 
 @dataclass(frozen=True)
 class FormQuestion:
-    """The forms of a model version that are compared, and the rows on which they are. origin: where the probes come from."""
+    """The forms of a model version to compare, and the rows (probes) on which they are compared. origin: the source of the probes."""
 
     model: Model
     version: Version
@@ -139,7 +139,7 @@ def precision_audit(
 def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress, place: int | None = None) -> dict[str, Any]:
     """The results of all forms, or of a part of them from a place on (`trade_off_job.forms_from_place`), as JSON.
 
-    `forms` and `missing` as the job says them; by the name of a form, `scores` of the probes and `joules` where they were counted.
+    Keys: `forms` and `missing`, as the job returns them; `scores`, the scores of the probes by form; `joules` by form, if counted.
     Raises WorkerError if the model breaks.
     """
     model, options = question.model, question.options
@@ -188,7 +188,7 @@ def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress,
 
 
 def _unreadable(error: Exception) -> WorkerError:
-    """The error about an answer of the job that has another form."""
+    """The error about an answer of the job with an unexpected structure."""
     return WorkerError("the job's answer cannot be read", reason="garbage", got=f"{type(error).__name__}: {error}"[:300])
 
 
@@ -278,7 +278,8 @@ def network_rows(store: "Store", model: Model, version: Version) -> "DataFrame":
 def probe_levels(probes: "DataFrame", model: Model, version: Version) -> dict[str, list[str | None]]:
     """The level of each probe in each category and sensitive attribute; for a sensitive number, its band if the version has bands.
 
-    Each watched slice whose columns the probes hold is there by its text: IN_SLICE, or None outside. A slice of one level is that level.
+    Each watched slice whose columns the probes hold is an entry under its text: IN_SLICE inside, None outside. A slice that equals one
+    level has no entry of its own.
     """
     bands = {column.name for column in model.columns if (edges := version.edges.get(f"band.{column.name}")) and edges.edges}
     chosen = [column for column in model.columns if column.kind != "number" or (column.sensitive and column.name in bands)]

@@ -38,7 +38,7 @@ def _is_cause(cause: Finding, follows: dict[str, object]) -> bool:
 
 
 def causes_first(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings in their order, but a cause stands before the first of its consequences, and these follow it at once."""
+    """The findings in their order, except that a cause comes before the first of its consequences, and these follow it directly."""
     return behind_their_causes(findings, [suspected_cause(finding, findings) for finding in findings])
 
 

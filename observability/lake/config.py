@@ -1,7 +1,7 @@
 """The sources of a home that are loaded on a schedule, and the addresses that may be read: `HOME/lake.toml`.
 
 [lake]
-allow = ["s3://ml-logs"]            # addresses begin with one of these; absent, any address may be read
+allow = ["s3://ml-logs"]            # addresses must begin with one of these; by default any address may be read
 [collectors]
 place = "s3://ml-logs/collected"    # where collectors leave segments; or an absolute path of a folder
 [sources.loans]

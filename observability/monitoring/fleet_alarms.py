@@ -91,7 +91,7 @@ def weekly_chance(finding: Finding, analyzers: int) -> float | None:
 
 
 def is_primary_fall(finding: Finding) -> bool:
-    """Whether a finding is about a fall of the primary metric that began in its window and is held against the reference or the past."""
+    """Whether a finding is about a fall of the primary metric that began in its window, compared with the reference or the past."""
     evidence = finding.evidence
     sudden = not evidence.get("standing") and evidence.get("creep") is None
     return bool(evidence.get("primary")) and sudden and finding.analyzer in CHOSEN_BEFOREHAND and finding.against != "level"

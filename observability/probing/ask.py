@@ -16,7 +16,7 @@ MAX_VERSION = 200
 
 @dataclass(frozen=True)
 class AskedSet:
-    """The records of one round, and how many questions of the set were not asked for want of time."""
+    """The records of one round, and the number of questions of the set that were not asked because time ran out."""
 
     records: tuple[dict[str, Any], ...]
     left_out: int

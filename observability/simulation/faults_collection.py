@@ -74,7 +74,7 @@ def noisy_sensor(plant: DeviceFaultPlant) -> "DataFrame":
 
 
 def saturated_sensor(plant: DeviceFaultPlant) -> "DataFrame":
-    """A share of the readings stands at the end of the sensor's range."""
+    """A share of the readings is at the end of the sensor's range."""
     return plant.with_statistic(SATURATED, lambda share: min(share + plant.amount, 1.0))
 
 

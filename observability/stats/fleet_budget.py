@@ -7,7 +7,7 @@ from scipy.special import ndtr, ndtri
 from observability.stats.arrays import Floats
 
 MIN_PEERS = 8
-"""Fewest peers whose middle and spread are used; with fewer a model is held against its own test alone."""
+"""Minimum number of peers for their median and spread to be used; with fewer peers a model is judged by its own test alone."""
 MIN_SPREAD = 0.25
 """Smallest spread of the peers that is used: a smaller one is not known well from few peers."""
 

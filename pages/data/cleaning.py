@@ -1,6 +1,6 @@
 """Cleaning :material/cleaning_services:
 Rows dropped and changed by cleaning rules, run by run, and rules that differ from their earlier runs; where a rule counts groups, the share
-of rows that each group lost. And audits of datasets: duplicates, conflicting labels, leaks, and what dropping those rows does to a model.
+of rows that each group lost. Audits of datasets: duplicates, conflicting labels, leaks, and the effect on a model of dropping those rows.
 """
 
 import streamlit as st

@@ -1,6 +1,6 @@
 """Lineage :material/account_tree:
-Origins and products of one thing: devices, batches, datasets, cleaning rules, labelling projects, training runs, model versions,
-predictions. Links are those that records name. Upstream stands above the chosen thing, downstream below.
+Origins and products of one item: devices, batches, datasets, cleaning rules, labelling projects, training runs, model versions,
+predictions. Only links that records name are drawn. Upstream is drawn above the chosen item, downstream below it.
 """
 
 import streamlit as st

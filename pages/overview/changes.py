@@ -1,7 +1,7 @@
 """Changes :material/history:
 All events and decisions in one list: deploys, data versions, thresholds, guidelines, incidents, complaints, registered versions, alerts,
-frozen weeks, decisions, signatures, actions, verdicts, audits. Entries by people from the last seven days stand above, whatever dates are
-chosen. Search, filter, and download as CSV.
+frozen weeks, decisions, signatures, actions, verdicts, audits. Entries by people from the last seven days are at the top, for any chosen
+dates. Search, filter, and download as CSV.
 """
 
 import streamlit as st

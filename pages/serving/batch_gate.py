@@ -1,6 +1,6 @@
 """Batch gate :material/inventory_2:
 Batches of predictions, checked before they are used: expected keys, lateness, duplicates, default scores, and drift of the scores against
-earlier batches. The rules hold a batch; a person may release it, or hold another. The command `gate` tells a scheduler the same.
+earlier batches. The rules hold a batch; a person may release it, or hold another. The command `gate` gives a scheduler the same decision.
 """
 
 import streamlit as st

@@ -1,6 +1,6 @@
 """Edge fleet :material/phonelink:
 Devices that serve a model away from the server, by version, firmware, class and ring: late answers, crashes, lack of memory, agreement with
-the server, battery and memory, and whether the roll-out of a version may go on. Devices that collect data have the page Devices.
+the server, battery and memory, and whether the roll-out of a version may go on. Devices that collect data are on the page Devices.
 """
 
 import streamlit as st

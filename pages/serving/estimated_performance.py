@@ -1,7 +1,7 @@
 """Estimated performance :material/online_prediction:
 How well does the model do where labels are missing? Solid: measured on labels. Dashed on a hatched band: estimated from the scores (CBPE),
-for a regression from the errors of the reference (DLE). The error of past estimates stands beside it; an estimate that failed there is not
-trusted. Where inputs are far from the reference the estimate extrapolates: it is unknown until some predictions are labelled.
+for a regression from the errors of the reference (DLE). The error of past estimates is shown beside it; if that error is too large, the
+estimate is not trusted. If inputs are far from the reference, the estimate is unknown until some predictions are labelled.
 """
 
 import streamlit as st

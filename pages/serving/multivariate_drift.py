@@ -1,5 +1,5 @@
 """Multivariate drift :material/hub:
-Do all inputs together look as they do in the reference, even where each alone does? A domain classifier learns to separate rows of this
+Has the joint distribution of the inputs changed, even if no single input did? A domain classifier learns to separate rows of this
 window from reference rows and is evaluated on held-out rows: an AUC of 0.5 is no better than chance, 1 is perfect. The band is its null
 distribution, found by shuffling which rows are called reference. It detects changes that single features cannot show, such as a changed
 correlation. Pairs of numbers are also tested one by one, over the window and its last days.

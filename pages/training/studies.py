@@ -1,7 +1,7 @@
 """Studies :material/tune:
 One study of training runs: whether the search itself went wrong, the best value against the trials that it took, which parameters mattered,
 whether the winner is better than chance, what pruning saved, energy and cost of each gain, and what further trials can be expected to gain.
-Below, augmentations of training data: what they do to accuracy, classes and groups over several seeds, with affinity and diversity.
+Below, augmentations of training data: their effect on accuracy, classes and groups over several seeds, with affinity and diversity.
 """
 
 import streamlit as st

@@ -1,7 +1,7 @@
 """Exports :material/outbound:
 Data that left the organisation: recipient, columns, rows, transform, legal basis, and k of each export; the privacy loss of noised
 releases against the budget of their recipient; hashes that enclaves attested; canaries that came back in predictions; and the checklist
-of training on third-party machines. Files that this product made are listed by themselves. Exports are logged with `log.export(…)`.
+of training on third-party machines. Files that this product made are listed separately. Exports are logged with `log.export(…)`.
 """
 
 import streamlit as st

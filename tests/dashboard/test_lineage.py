@@ -20,7 +20,7 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 
 def lines() -> list[dict]:
-    """A device's batch, a prediction from it, a run of a dataset that a rule cleaned and a project labelled."""
+    """A batch of a device, a prediction from the batch, and a training run. A rule cleaned the run's dataset, and a project labelled it."""
     at = (END - timedelta(days=3)).isoformat()
     answered = {"kind": "prediction", "at": at, "model": "loan", "version": "3", "features": {"age": 41}, "score": 0.6}
     found = [

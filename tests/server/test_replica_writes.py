@@ -64,7 +64,7 @@ def test_a_person_is_told_what_the_owner_refuses_or_does_not_answer(owner: DuckS
 
 
 def test_calls_are_for_people_as_the_owner_knows_them(owner: DuckStore) -> None:
-    """The token must be an administrator's; what the person may do is looked up at the owner, and logged there in their name, once."""
+    """The token must be an administrator's. The owner looks up the rights of the person, and logs each call once in the person's name."""
     for name, role in (("root", "administrator"), ("ann", "analyst"), ("vic", "viewer")):
         accounts.add_account(owner.home, name, role, f"four random words {role[:2]}")
     publish_now(owner)
@@ -75,13 +75,13 @@ def test_calls_are_for_people_as_the_owner_knows_them(owner: DuckStore) -> None:
     (action,) = owner.actions()
     assert [entry.author for entry in action.entries] == ["ann"]
     assert [(each["author"], each["does"]) for each in audit_log.access_entries(owner.home)] == [("ann", "changed")]
-    promoted = cast("DuckStore", GuardedStore(reads.store, Person("vic", "administrator")))  # as an older state may say
+    promoted = cast("DuckStore", GuardedStore(reads.store, Person("vic", "administrator")))  # an older state may still name this role
     with pytest.raises(UsageError, match="may not"):
         promoted.write_records([note])
     accounts.disable_account(owner.home, "ann")
     with pytest.raises(UsageError, match="disabled"):
         cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst"))).write_records([note])
-    with pytest.raises(UsageError, match="disabled or gone"):  # as nobody in particular, though people sign in at the owner
+    with pytest.raises(UsageError, match="disabled or gone"):  # the call names no person, although people sign in at the owner
         reads.store.write_records([NOTE])
     with pytest.raises(ForbiddenError):
         acting_person(owner.home, {"name": "nobody", "source": "account"})
@@ -129,7 +129,7 @@ def test_a_person_of_the_provider_gets_no_more_than_the_lists_of_the_owner_give(
         return acting_person(owner.home, {"name": name, "role": role, "models": models, "source": source})
 
     assert known("Root@example.org", "administrator").role == "administrator"
-    assert known("Root@example.org", "viewer").role == "viewer"  # as the provider's groups say there
+    assert known("Root@example.org", "viewer").role == "viewer"  # the role that the provider's groups give
     ann = known("ann@example.org", "administrator", [["secret", "administrator"], ["other", "none"]])
     assert (ann.role, ann.role_for("secret"), ann.role_for("other"), ann.source) == ("analyst", "viewer", None, "oidc")
     assert known("bob@example.org", "viewer").role_for("secret") is None
@@ -153,7 +153,7 @@ def test_settings_of_a_model_are_changed_at_the_owner_unless_they_changed_meanwh
     reads.store.update_settings("m", replace(seen, slices=("carrier=AA",), limits={"drift/psi": 0.3}, team="a", class_names={"1": "late"}))
     assert calls.sent == 2
     assert (held().slices, held().limits, held().team, held().class_names) == (("carrier=AA",), {"drift/psi": 0.3}, "a", {"1": "late"})
-    # an older state still shows the old value: another change there undoes nothing
+    # the reader's older state still shows the old value; a second change from it undoes nothing
     reads.store.update_settings("m", replace(seen, limits={"drift/ks": 0.2}, owner="desk"))
     assert (held().limits, held().owner, held().team) == ({"drift/psi": 0.3, "drift/ks": 0.2}, "desk", "a")
     for late in (replace(seen, team="b"), replace(seen, slices=("carrier=UA",)), replace(seen, limits={"drift/psi": 0.4})):
@@ -187,7 +187,7 @@ def test_an_analyst_changes_rules_and_nothing_else_through_a_reader(owner: DuckS
         promoted.update_settings("m", replace(seen, team="mine"))
     accounts.add_account(owner.home, "eve", "viewer", "four random words ev", models={"m": "none"})
     hidden = cast("DuckStore", GuardedStore(reads.store, Person("eve", "administrator")))
-    with pytest.raises(UsageError, match="not in the store"):  # and not the value of the setting
+    with pytest.raises(UsageError, match="not in the store"):  # the error does not show the value of the setting
         hidden.update_settings("m", replace(seen, threshold=0.9))
     assert owner.catalog().model("m").settings.team is None
     reads.close()

@@ -2,7 +2,7 @@
 
 Reads records of kind `device_report`. A device counts once a week. The devices of the window are compared with the device-weeks of the four
 weeks before it. The devices of one version, firmware, class or ring are compared with their own earlier weeks; without these, with the
-other devices of the window. Each ring of a roll-out is held against its stop criterion.
+other devices of the window. Each ring of a roll-out is compared with its stop criterion.
 """
 
 from collections.abc import Iterator, Mapping

@@ -43,7 +43,7 @@ COLUMNS = (
 
 
 def decisions_of(model: str) -> dict[str, dict[str, Any]]:
-    """By batch, the decision that stands."""
+    """The standing decision about each batch, by batch."""
     return judged.decisions_by_batch(load.ask_store(judged.DECISIONS, Window(model, EPOCH, datetime.now(UTC) + timedelta(days=1))), model)
 
 
@@ -158,7 +158,7 @@ def reason_words(finding: Finding) -> str:
 
 
 def beside_each_other(days: "pd.Series[Any]") -> "pd.Series[Any]":
-    """By row, hours by which its mark is moved, so that the batches of one day stand beside each other."""
+    """The shift of each row's mark in hours, so that the marks of one day's batches are side by side."""
     place, size = days.groupby(days).cumcount(), days.groupby(days).transform("size")
     return pd.to_timedelta(18 * (place - (size - 1) / 2) / size, unit="h")
 

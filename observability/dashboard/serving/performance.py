@@ -46,7 +46,7 @@ def measured_metric_box(metrics: dict[str, Finding], model: Model) -> Finding:
 
 
 def metric_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """The rows of all metrics over the whole window; worse last days stand below the status."""
+    """The rows of all metrics over the whole window; worse last days are shown below the status."""
     rows = []
     for finding in found:
         whole, days = with_window_value(finding), claim_period(finding)

@@ -10,7 +10,7 @@ rows = 90
 step = 180
 [backup]
 folder = "/mnt/backups"    # a backup is made every night; or an address as s3://BUCKET/FOLDER
-keep = 14                  # newest backups that are kept; absent, all
+keep = 14                  # number of newest backups to keep; by default all
 [lake_export]
 folder = "/mnt/lake"       # raw rows are written there as Parquet every night, before any are removed; or an address
 [metric_tables]

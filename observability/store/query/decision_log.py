@@ -17,7 +17,7 @@ from observability.store.query import records
 from observability.store.types.decision_items import DecisionEntry, DecisionItem, DecisionKind
 
 SCOPED = ("verdict", "saved_case")
-"""Kinds whose id is unique within one prediction. An entry with the same id about another prediction is another item."""
+"""Kinds whose ids are unique within one prediction. The same id on another prediction names another item."""
 OWN = ("at", "author")
 """Fields of an entry, not of the item."""
 

@@ -184,7 +184,7 @@ def test_the_limit_is_how_far_such_batches_vary_where_that_is_more_than_the_stat
     assert beyond.severity == "unknown" and beyond_limit(beyond) and beyond.limit == found.limit and "may be chance" in beyond.because
     sure = missing_values(2 * natural)
     critical = max(2 * np.median(values), np.median(values) + 0.05)
-    assert sure.severity == "act" and sure.limit == pytest.approx(critical), "what is significant is held against the stated limit"
+    assert sure.severity == "act" and sure.limit == pytest.approx(critical), "a significant value is compared with the stated limit"
     warned = next(each for step in range(20) if (each := missing_values(natural + 0.02 + 0.01 * step)).severity != "unknown")
     assert (warned.severity, warned.limit) == ("watch", pytest.approx(stated)) and beyond_limit(warned)
 

@@ -231,7 +231,7 @@ def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() 
     said = findings(stream(3500, 81, 7), stream(30_000, 82, 60), past)
     assert said["age"].severity == "ok" and said["age"].limit == 0.1
     last = {each["days"]: each for each in said["age"].evidence["windows"]}[1]
-    assert last["limit"] > 0.3, "the last day is held against how much days differ"
+    assert last["limit"] > 0.3, "the last day is compared with the variation between days"
     assert "`income` is stable" in said["income"].because
     assert said["income"].limit == 0.1 and "vary" not in said["income"].because
 

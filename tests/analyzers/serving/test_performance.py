@@ -197,7 +197,7 @@ def test_days_that_differ_much_raise_the_limit_and_say_so() -> None:
     said = findings(week, stream(16_000, 24, 56), past, task="regression")["mae"]
     assert said.severity != "act", said.because
     last = {each["days"]: each for each in said.evidence["windows"]}[1]
-    assert last["limit"] > 0.5, "the last day is held against how much days differ"
+    assert last["limit"] > 0.5, "the last day is compared with the variation between days"
     calm = findings(regressed(2000, 23, noise=14), regressed(16_000, 24), before(regressed(16_000, 22), 56), task="regression")["mae"]
     assert calm.severity == "act"
 
