@@ -20,11 +20,11 @@ from tests.support.named_share import GOAL, RECORDED, NamedShare, surely_below
 from tests.support.sample_home import copied, lent
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of OpenMP wait in a loop: two workers on two cores would burn most of their time so
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # waiting OpenMP threads spin: two workers on two cores would lose most of their time
 
 
 def one_core() -> int:
-    """The cores of a worker, one of two: a second thread of DuckDB costs small queries a tenth of their time. Other processes take all."""
+    """The number of cores that a test worker uses: one of two. A second thread of DuckDB costs small queries a tenth of their time."""
     return 1
 
 
@@ -38,8 +38,8 @@ LONGEST = (
     "test_later_checks.py", "test_recovery.py", "test_commands.py", "test_killed.py", "test_worker.py", "test_one_count.py", "test_drift.py",
     "test_devices.py", "test_audits.py", "test_scope.py", "test_requests.py", "test_calendar.py", "test_backup.py", "test_crash.py",
 )  # fmt: skip
-"""The files that take longest, those of some 15 processor seconds and more. The second one loads the sample fleet, which
-the first one and the two after it do not need.
+"""The slowest files: those that take 15 processor seconds or more. The second file loads the sample fleet; the first, third and fourth do
+not need it.
 """
 
 
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Bytes do not name a test: what gzip wrote holds the time of day, and two workers would then collect tests of two names."""
+    """Leave bytes out of a test's name: gzip output holds the time of day, so two workers would collect the test under two names."""
     return argname if isinstance(val, bytes) else None
 
 
@@ -138,7 +138,7 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture
 def named_share(record_property: Callable[[str, object], None]) -> NamedShare:
-    """Notes the share of draws in which a planted fault was named. Fails if it is surely below the goal; in a long run, if it is below."""
+    """Notes the share of draws in which a planted fault was named. Fails if the share is significantly below the goal; in a long run, if it is below."""
 
     def note(fault: str, named: int, planted: int) -> None:
         record_property(RECORDED, f"{fault:28} {named:3d} of {planted:3d}  {named / planted:4.0%}")

@@ -127,7 +127,7 @@ Proofs = Mapping[str, Proof | str]
 """By metric: the function that writes its SQL, or why the metric has no SQL. OTHERS stands for all metrics that are not named."""
 OTHERS = "other metrics"
 OTHERWISE = " otherwise"
-"""A name of `Proofs` with this ending gives the reason why the metric has no query in the cases that its function does not cover."""
+"""Suffix of a key of `Proofs`. Its value is the reason why a metric has no query in the cases that the metric's function leaves out."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,9 @@ def criterion_sentence(
         said = f"{said}, a ratio of {judged.ratio.value:.2f}"
         limit = "0.80"
     if judged.breached and (judged.surest, judged.sure_low, judged.sure_high) != (judged.widest, judged.lowest, judged.highest):
-        pair = f"; most significant between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {sure_of(judged)}"
+        pair = (
+            f"; most significant between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {significant_pair_words(judged)}"
+        )
     else:
         pair = ""
     asked = "" if is_chosen(model) else f"; {ASK}"
@@ -71,7 +73,7 @@ def criterion_sentence(
     return f"{said}, within its limit of {limit}{rows}{asked}."
 
 
-def sure_of(judged: CriterionDistance) -> str:
+def significant_pair_words(judged: CriterionDistance) -> str:
     """Return the difference of the most significant pair in words. Its rate is named if another rate differs more."""
     pair = judged.spread.surest
     said = group_difference(judged.criterion.metric, pair.difference if pair else None)

@@ -167,7 +167,7 @@ def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places:
         return []
     after, then = window.groups.metrics[metric].at(places), side.before.metrics[metric].at(places)
     found = gap_changes(after.value, after.variance, after.n, then.value, then.variance, then.n)
-    own = own_past(side, metric, window, places)
+    own = own_past_gap_changes(side, metric, window, places)
     month, as_before = reference_with_past(side, metric, places, gap_limits(side.model, metric, side.before)[0])
     longer = found if month is None else gap_changes(after.value, after.variance, after.n, month.value, month.variance, month.n)
     own_rows = 0.0 if side.past is None else float(side.past.metrics[metric].n[places].sum())
@@ -221,7 +221,7 @@ NEWS = 0.01
 """Largest p-value against the own past of a distance that is new."""
 
 
-def own_past(side: ComparedGroups, metric: str, window: GroupWindow, places: Places) -> GapChanges | None:
+def own_past_gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places: Places) -> GapChanges | None:
     """Return the comparison with the own past; None where one of the groups is too small there, so that every change is new."""
     if side.past is None or not groups_with_enough_rows(side.past, metric)[places].all():
         return None

@@ -50,7 +50,7 @@ def late_claims(now: "DataFrame", past: "DataFrame", without: Sequence[str], con
     share = sampled_share(*of_days)
     settings, name = context.model.settings, f"{QUALITY}/{METRIC}"
     at = stated_limits(settings, name, WATCH, ACT)
-    if not share.value >= at[0] or came_in_loads(now[late]):
+    if not share.value >= at[0] or arrived_in_bulk(now[late]):
         return []
     sure = share.p_value <= context.budget / 100
     because = (
@@ -93,7 +93,7 @@ def delay_hours(rows: "DataFrame") -> NDArray[np.float64]:
     return np.asarray((rows["arrived"] - rows["at"]).dt.total_seconds() / HOUR.total_seconds(), np.float64)
 
 
-def came_in_loads(rows: "DataFrame") -> bool:
+def arrived_in_bulk(rows: "DataFrame") -> bool:
     """Return whether predictions of many hours arrived within few hours."""
     hours = [np.unique(rows[name].to_numpy("datetime64[h]")).size for name in ("arrived", "at")]
     return hours[0] < SPREAD * hours[1]

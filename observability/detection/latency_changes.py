@@ -101,7 +101,7 @@ def is_relevant_rise(change: ServiceChange, limit: float, odds: float = ODDS_WAT
     return ratio.value is not None and ratio.value >= limit * (1 - 2 * RELATIVE_ERROR) and (ratio.low or 0.0) > 1
 
 
-def rose_less(other: ServiceChange, change: ServiceChange) -> bool:
+def other_rose_less(other: ServiceChange, change: ServiceChange) -> bool:
     """Whether another replica rose less, so that the change is specific to this one.
 
     Its latency rose less than half as much in the logarithm, or its error rate significantly less.
@@ -275,7 +275,7 @@ def latency_onset(change: ServiceChange) -> datetime | None:
     return None if found is None else hour_start(int(tail.periods[found[0]]))
 
 
-def since_above(now: RequestCounts, limit_ms: float) -> datetime | None:
+def latency_limit_onset(now: RequestCounts, limit_ms: float) -> datetime | None:
     """Estimate when significantly more than one request in a hundred began to exceed a stated latency."""
     tail = now.slower(int(np.searchsorted(LOG_EDGES, limit_ms, side="left")))
     tail = tail if tail.periods.size <= SETTLED_HOURS else tail.by_day()

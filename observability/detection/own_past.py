@@ -42,8 +42,8 @@ class OwnPast:
         return f"; change from its own past{days} unknown: {where}"
 
 
-def own_past(axis: ColumnAxis, change: DistributionChange) -> OwnPast | None:
-    """Return the distance of some days from the own past; None where there is none."""
+def own_past_distance(axis: ColumnAxis, change: DistributionChange) -> OwnPast | None:
+    """Return the distance of a change's days from the model's own past; None if there is no past."""
     past, before = change.past, change.past_rows
     if past is None or before is None:
         return None

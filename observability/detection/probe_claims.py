@@ -50,7 +50,7 @@ RANKS = {
 }
 
 
-def undecided_set(context: Context, rounds: ProbeRounds, metric: str, n: int, because: str) -> Finding:
+def undecided_set_finding(context: Context, rounds: ProbeRounds, metric: str, n: int, because: str) -> Finding:
     """Return the finding of severity `unknown` about a set, the template of the others."""
     base = context.undecided(NAME, f"probes:{rounds.name}", metric, n, because, against="past", whole_model=True)
     return replace(base, model=rounds.model)
@@ -69,7 +69,7 @@ class JudgedSet:
     def finding(self, metric: str, n: int, because: str, **fields: Any) -> Finding:
         """A finding about the set."""
         severity: Severity = fields.get("severity", "ok")
-        base = undecided_set(self.context, self.rounds, metric, n, because)
+        base = undecided_set_finding(self.context, self.rounds, metric, n, because)
         ranked = {"rank": RANKS.get(metric, 1.0), "likely_source": SOURCES.get(metric, "model")} if needs_action(severity) else {}
         return replace(base, **{"severity": "ok", **ranked, **fields})
 
@@ -195,7 +195,9 @@ def flips_finding(judged: JudgedSet) -> Finding:
     rounds, counts, last = judged.rounds, judged.changes.against_last, judged.last
     hits, n, usual = int(counts.hits[last]), int(counts.n[last]), counts.usual
     if not n or not counts.total:
-        return undecided_set(judged.context, rounds, FLIPS, n, "There is no round before the newest one whose answers can be compared.")
+        return undecided_set_finding(
+            judged.context, rounds, FLIPS, n, "There is no round before the newest one whose answers can be compared."
+        )
     p = min(counts.p_value(last) * judged.sets, 1.0)
     severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
     severity = "watch" if severity == "act" else severity

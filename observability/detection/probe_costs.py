@@ -11,7 +11,7 @@ from observability.core.finding import Finding, Severity, Source, needs_action
 from observability.core.formatting import join_words
 from observability.core.numerals import format_figure
 from observability.core.time import naive_utc
-from observability.detection.probe_claims import COST, undecided_set
+from observability.detection.probe_claims import COST, undecided_set_finding
 from observability.detection.probe_rounds import ProbeRounds, day_of_round
 from observability.metrics.token_prices import DailyCallCosts
 from observability.stats.arrays import Floats
@@ -60,7 +60,7 @@ def _model_cost(model: str, sets: Sequence[ProbeRounds], parts: Mapping[str, Map
     ahead = forecast_sum(daily[-HISTORY_DAYS:], days) if days else Forecast(0.0, 0.0, 0.0, None, None, len(daily))
     names = [f"{name} {format_figure(amount)}" for name, amount in sorted(spent.items(), key=lambda each: -each[1])]
     told = f"{join_words(names, MAX_PARTS)}{calls_left_out}"
-    base = replace(undecided_set(context, sets[0], COST, len(daily), ""), subject="model")
+    base = replace(undecided_set_finding(context, sets[0], COST, len(daily), ""), subject="model")
     if len(stated) > 1:
         what = "Some sets of `{}` state no currency, others do" if None in stated else "The sets of `{}` state several currencies"
         return replace(base, because=f"{what.format(model)} ({told}), so their cost is not compared with a budget.")

@@ -63,7 +63,7 @@ class Objective:
 
     @property
     def budget(self) -> str:
-        """The name of its budget."""
+        """The name of the objective's error budget in a sentence."""
         return "error budget" if self.subject == "model" else "error budget of latency"
 
     @property
@@ -74,7 +74,7 @@ class Objective:
 
     @property
     def allowed(self) -> float:
-        """The share that may be bad."""
+        """The share of requests that may be bad."""
         return 1 - self.target
 
 

@@ -185,7 +185,7 @@ def longest_same_value(column: CheckedColumn, before: ColumnCounts, context: Con
     if not (np.count_nonzero(values.table[2], axis=1) == 1).any():
         return None  # every day holds several values
     days = whole_days(values, context)
-    held = [only_value(day, rows, column) for day, rows in days]
+    held = [single_value_of_day(day, rows, column) for day, rows in days]
     runs = [
         each
         for each in runs_of_equal_values(held)
@@ -219,7 +219,7 @@ def whole_days(counts: ColumnCounts, context: Context) -> list[tuple[datetime, C
     return [(day, of.get(day, NO_ROWS)) for day in (first + DAY * i for i in range(max((end - first) // DAY, 0)))]
 
 
-def only_value(day: datetime, rows: ColumnCounts, column: CheckedColumn) -> tuple[int, float | None] | None:
+def single_value_of_day(day: datetime, rows: ColumnCounts, column: CheckedColumn) -> tuple[int, float | None] | None:
     """Return the bin and the one value of a day, None for a level or a bin that holds one value; None where there are several or few."""
     bins = rows.bins[rows.by_bin[2] > 0]
     if bins.size != 1 or rows.rows < ROWS_A_DAY or not interior_bins(bins, column.edges)[0]:

@@ -1,11 +1,9 @@
 """The smallest rule of one to three conditions that covers the case and has more errors in the same direction than its scores explain.
 
 The rule is searched on one half of the labelled rows; its figures come from the other half, so they are unbiased. The search is a beam
-search over rules that cover the case. Quality: excess of the error rate over the rate that is expected at the rows' scores and its standard
-error, times n to the POWER (as in subgroup discovery, n^a · (rate − overall): Klösgen 1996; a low power prefers few rows with many
-errors).
-The expected rate is the rate of the other rows with the nearest scores. So errors that uncertain scores predict make no rule. An additional
-condition must improve the quality.
+search over rules that cover the case. The quality of a rule is (error rate − expected rate − standard error) · n^POWER, as in subgroup
+discovery (n^a · (rate − overall): Klösgen 1996). A low power prefers few rows with many errors. The expected rate is the rate of the other
+rows with the nearest scores, so errors that uncertain scores predict make no rule. An additional condition must improve the quality.
 """
 
 from collections.abc import Collection
@@ -35,8 +33,8 @@ MAX_CONDITIONS, BEAM = 3, 12
 MIN_ROWS, MIN_LABELLED = 30, 200
 """Minimum rows that a rule covers in the search half; minimum labelled rows in all."""
 POWER, MAX_SHARE = 0.25, 1 / 3
-"""Exponent of the size in the quality; largest share of rows that a rule may cover (more is not a slice; except for conditions on FIELDS,
-such as one of two replicas).
+"""Exponent of the size in the quality; largest share of rows that a rule may cover. The share does not limit conditions on FIELDS, such as
+one of two replicas.
 """
 EARNED = 1.15
 """Factor by which an additional condition must improve the quality."""

@@ -32,7 +32,7 @@ def base_words(against: Against, rows: int | None) -> str:
 
 def logged_or_stored_contrast(store: Store, row: Row) -> AttributionContrast | None:
     """The logged attributions, else the stored ones; None without either."""
-    return logged_attributions(row) or of_store(store, row)
+    return logged_attributions(row) or precomputed_attributions(store, row)
 
 
 def logged_attributions(row: Row) -> AttributionContrast | None:
@@ -95,8 +95,8 @@ def class_of(row: Row) -> int:
     return int(np.argmax([chances.get(name, 0.0) for name in row.model.classes]))
 
 
-def of_store(store: Store, row: Row) -> AttributionContrast | None:
-    """The attributions computed ahead (enrichment)."""
+def precomputed_attributions(store: Store, row: Row) -> AttributionContrast | None:
+    """The attributions that the background work computed ahead (enrichment); None if there are none."""
     held = store.attributions_of_prediction(row.model, row.version, row.id, row.environment)
     if held is None or held["base"] is None or held["output"] is None:
         return None

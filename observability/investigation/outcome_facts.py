@@ -81,10 +81,10 @@ def duration_text(span: timedelta) -> str:
 
 def timeline(case: CaseInProgress) -> Iterator[Mark]:
     """Features read, scored, acted on, labels, complaints and nearest events, in order of time."""
-    yield from sorted([*own_marks(case.row), *event_marks(case)], key=lambda mark: mark.at)
+    yield from sorted([*prediction_event_marks(case.row), *event_marks(case)], key=lambda mark: mark.at)
 
 
-def own_marks(row: Row) -> Iterator[Mark]:
+def prediction_event_marks(row: Row) -> Iterator[Mark]:
     """Events of the prediction and its labels."""
     read = [(reading_instant(text), name) for name, text in (row.stored.get("feature_at") or {}).items()]
     times = sorted((at, name) for at, name in read if at is not None)

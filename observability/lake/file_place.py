@@ -66,7 +66,9 @@ class FilePlace(ABC):
 
 
 def open_file_place(text: str, what: str = "a lake is") -> FilePlace:
-    """The place at an address of a bucket, or in a folder, which is made. what: is kept there. Raises UsageError, StoreBrokenError."""
+    """The place at an address of a bucket, or in a folder, which is created if missing. what: subject of the error message, as `a lake is`.
+    Raises UsageError, StoreBrokenError.
+    """
     address = checked_address(text)
     if address.path is not None:
         return FolderPlace(address.path)
@@ -110,7 +112,7 @@ class FolderPlace(FilePlace):
         local.unlink(missing_ok=True)
 
     def _brought(self, name: str, bring: Callable[[Path], object]) -> None:
-        """Make a file by `bring` under a name that no list shows, then give it its own."""
+        """Write a file with `bring` under a hidden temporary name, then rename it."""
         path = self.root / name
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         with self._failures_named():
@@ -137,16 +139,16 @@ class FolderPlace(FilePlace):
                 return None
 
     def list_names(self, folder: str) -> list[str]:
-        """The files, those that are being written left out."""
+        """The names of all finished files below a folder, sorted."""
         with self._failures_named():
             found = (path for path in (self.root / folder).rglob("*") if path.is_file() and not path.name.startswith("."))
             return sorted(str(path.relative_to(self.root)) for path in found)
 
     def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
-        """Remove the files that no list shows."""
+        """Remove the temporary files of killed writers."""
         with self._failures_named():
             for path in [*(self.root / folder).rglob(".*.part")]:
-                with suppress(FileNotFoundError):  # it got its name meanwhile
+                with suppress(FileNotFoundError):  # the writer renamed it meanwhile
                     if time.time() - path.stat().st_mtime >= older_than:
                         path.unlink()
 
@@ -178,7 +180,7 @@ class BucketPlace(FilePlace):
         self.folder = None
 
     def put(self, name: str, content: bytes) -> None:
-        """One upload, in parts where it is large; the file is there when all of it is."""
+        """Upload a file, a large one in parts. It becomes visible when the upload is complete."""
         self._uploaded(name, content)
 
     def publish(self, local: Path, name: str) -> None:
@@ -212,7 +214,7 @@ class BucketPlace(FilePlace):
         return sorted(each["path"][len(self.root) :] for page in pages for each in page)
 
     def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
-        """Nothing: an object is there when all of it is."""
+        """Do nothing: a bucket shows no unfinished object."""
 
     def move(self, name: str, to: str) -> None:
         """A copy, then the deletion."""

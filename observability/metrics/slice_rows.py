@@ -199,7 +199,7 @@ def _value_text(value: float) -> str:
     return "null" if value != value else str(int(value)) if abs(value) < 1e15 and value == int(value) else repr(float(value))
 
 
-def in_band(values: Floats, text: str) -> Mask:
+def slice_condition_mask(values: Floats, text: str) -> Mask:
     """Mask of the numbers that satisfy a condition of a slice: within a band, or equal to a value.
 
     Parameters
@@ -244,7 +244,7 @@ def rows_in_slice(side: SampledRows, conditions: Iterable[tuple[str, str]]) -> M
         elif value in ("null", "NaN"):
             held &= side.numbers(reference).missing
         else:
-            held &= in_band(side.floats(reference), value)
+            held &= slice_condition_mask(side.floats(reference), value)
     return held
 
 

@@ -44,8 +44,8 @@ def audit_rows(
 ) -> tuple[dict[str, Any], Masks]:
     """Return the audit of rows as a dataset record keeps it in `data_audit`, and which rows each check found and each own rule drops.
 
-    effects: whether models are fitted with and without the rows of each check and rule, which takes most of the time; for an own rule that
-    drops no row of the model, or all of them, none is. say: called with each step in words.
+    effects: whether models are fitted with and without the rows of each check and rule, which takes most of the time. No model is fitted
+    for an own rule that drops no row or all rows. say: called with each step in words.
     """
     features, label = rows.features, rows.label
     say("comparing rows")

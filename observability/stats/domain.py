@@ -22,9 +22,9 @@ from observability.stats.arrays import Array, Bools, Floats, Integers
 
 FOLDS, PERMUTATIONS, SHUFFLES, SEED = 5, 99, 2, 20
 DAY_DRAWS = 60
-"""Draws of other days in the window's place."""
+"""Number of draws of past days that replace the window's days."""
 MIN_ROWS = 20 * FOLDS
-"""Rows of the smaller sample below which nothing is fitted."""
+"""Minimum number of rows of the smaller sample for a fit."""
 RIDGE, PAIR_SCALE = 0.05, 0.3
 """Ridge penalty per row, and the scale of a product beside a single column: smaller products are penalised more."""
 MAX_PAIRS, MAX_LEVELS, PAIRED_LEVELS = 300, 12, 2

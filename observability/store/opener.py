@@ -79,7 +79,7 @@ def _migrate(store: DuckStore) -> None:
 
 
 def _mend_open(home: Path, error: StoreDamagedError) -> None:
-    """Mend the files of a store that is being opened. A new database gets its tables at once: an open store may have lost its old one."""
+    """Repair the files of a store that is being opened. If the database is a new one, its tables are made at once."""
     recovery.mend_store(home, error)
     if (home / DATABASE).exists():
         return

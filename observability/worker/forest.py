@@ -40,9 +40,9 @@ class Tree:
 
 
 def feature_thresholds(trees: Sequence[Tree]) -> dict[int, Floats]:
-    """The numbers at which the output of a forest may change, by the place of their feature; none for a feature that is never split on.
+    """The thresholds at which the output of a forest may change, by the place of their feature; none for a feature without a split.
 
-    NaN stands among them where a split lists categories.
+    They include NaN if a split of the feature lists categories.
     """
     features = np.concatenate([tree.feature for tree in trees] or [np.empty(0, np.int64)])
     limits = np.concatenate([tree.limit for tree in trees] or [np.empty(0)])

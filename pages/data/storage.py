@@ -39,7 +39,7 @@ if not rows.empty:
             storage_view.columns_table(audit)
         model = storage_view.model_of_store(scope, storage_view.audited_model(audit))
     else:
-        storage_view.no_audit()
+        storage_view.storage_audit_empty_state()
     st.header("Freshness", anchor=False)
     storage_view.freshness_table(rows, scope)
 if model is not None:

@@ -18,7 +18,7 @@ with frame.loading_skeleton(300):
     audits = frame.answer_or_stop(lambda: trade_offs.known_audits(scope))
     about = load_findings.scope_record_findings(scope, judged.NAME)
 if not audits:
-    trade_offs.no_audits()
+    trade_offs.trade_offs_empty_state()
     st.stop()
 choice = trade_offs.chosen_comparison(audits)
 audit = choice.audit

@@ -19,7 +19,7 @@ with frame.loading_skeleton(300):
     found = load_findings.scope_record_findings(scope, vendors.judged.NAME)
     of_calls = model_calls.call_drift_findings(scope)
 if not sets:
-    vendors.no_probes()
+    vendors.probes_empty_state()
     model_calls.traffic_section(scope, of_calls)
     if of_calls:
         findings.findings_section("vendor-findings", "Findings about calls", of_calls, scope)

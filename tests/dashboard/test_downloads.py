@@ -18,7 +18,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
 
 
 def drawn(manager: MediaFileManager, content: str) -> str:
-    """A run of the page to its end: its button has another id than before."""
+    """Draw the page once, and return the id of its download button; each run gives a new id."""
     manager.clear_session_refs("")
     found = manager.add_deferred(lambda: content, "text/csv", "0.1", "rows.csv", element_id="csv")
     manager.remove_orphaned_files()

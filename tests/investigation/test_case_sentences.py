@@ -21,7 +21,7 @@ from observability.investigation.evidence_types import ErrorRule, LabelCheck, No
 from observability.investigation.find_prediction import prediction_row as find
 from observability.investigation.label_types import answer_score_text, prediction_with_score, score_name, version_answer_text, with_unit
 from observability.investigation.model_answers import Curve
-from observability.investigation.outcome_facts import answer_text, own_marks
+from observability.investigation.outcome_facts import answer_text, prediction_event_marks
 from observability.investigation.sampled_rows import real_rows
 from observability.worker import requests
 from tests.support.case_world import World
@@ -232,7 +232,7 @@ def test_a_label_is_unlikely_only_below_a_fifth(case_world: World) -> None:
 def test_a_label_and_the_rows_of_a_case_are_of_their_days(case_world: World) -> None:
     """Regression: a label was "about" its time, and rows were of "this period"."""
     case = open_case(case_world.store, "loan-20", model="loan")
-    label = next(mark for mark in own_marks(case.row) if mark.what == "label")
+    label = next(mark for mark in prediction_event_marks(case.row) if mark.what == "label")
     assert f", of {label_time(case.row)} UTC" in label.text and "about" not in label.text
     frame = comparison_rows.labelled_rows_of(case)
     first, last = frame["at"].min(), frame["at"].max()

@@ -1,5 +1,5 @@
-"""Triage ranks planted sources first that are no fault of a feed: a score at the boundary, people unlike any before, a worse version. It
-names no version that is right only by chance. The logs are simulated (tests/support/simulation_world.py).
+"""Triage ranks three planted sources first that are not faults of a feed: a score at the boundary, inputs far from the reference, and a
+worse version. It names no version that is right only by chance. The logs are simulated (tests/support/simulation_world.py).
 """
 
 import json
@@ -23,11 +23,11 @@ from tests.support.simulation_world import credit
 
 CLEAN_DAYS, A_DAY, EACH = 14, 500, 6
 SEED = 23
-"""Weights were looked at with the seed 11 only."""
+"""The weights were tuned on seed 11 only."""
 STEP = 0.04
-"""How far a score is moved at random, at most."""
+"""Maximum size of a random change of a score."""
 ENDS = {"feature.income": 0.995, "feature.debt": 0.02, "feature.age": 0.995, "feature.tenure": 0.995, "feature.hour": 0.005}
-"""Where in the reference the numbers of people unlike any before lie: each alone is usual, all together are not."""
+"""Quantiles of the reference from which the planted unusual people take their numbers. Each number alone is usual; together they are not."""
 
 
 @dataclass

@@ -61,7 +61,7 @@ def test_what_is_open_is_first_and_a_label_that_comes_closes_it(home: Path, tmp_
         assert relabel_queue.relabel_queue(store, "mail", "q3") == held[:1] and relabel_queue.relabel_queue(store, "nobody") == ()
 
         sheet = relabel_queue.requests_worksheet(store, held, datetime.now(UTC))
-        assert sheet["id"].tolist() == ["q3", "q1"], "what is gone, or cancelled, needs nobody"
+        assert sheet["id"].tolist() == ["q3", "q1"], "removed predictions and cancelled requests are not in the worksheet"
         assert sheet["feature.words"].tolist() == [3, 1] and "ham" not in sheet.to_string() and "spam" not in sheet.to_string()
         file = tmp_path / "filled.csv"
         filled = pd.read_csv(StringIO(inert_csv(sheet)), dtype=str, keep_default_na=False)
@@ -69,7 +69,7 @@ def test_what_is_open_is_first_and_a_label_that_comes_closes_it(home: Path, tmp_
         filled.loc[0, ["value", "annotator"]] = ["spam", "grace"]
         filled.to_csv(file, index=False)
         report = store.load_files([file], LoadDefaults(kind="label"))
-        assert (report.stored, report.rejected) == (1, 1), "what was left empty is no label"
+        assert (report.stored, report.rejected) == (1, 1), "an empty value is rejected"
         held = relabel_queue.relabel_queue(store)
         assert {each.prediction: (each.state, each.labels) for each in held} == {
             "q1": ("open", 0),

@@ -1,4 +1,4 @@
-"""A new store for half of the time: an empty one is made once in each process, and copied."""
+"""A new store in half of the usual time: an empty store is made once in each process, and copied."""
 
 import atexit
 import functools
@@ -21,7 +21,7 @@ def _empty_home() -> Path:
 
 
 def new_store(home: Path, **options: Any) -> DuckStore:
-    """The store of a home folder, as `open_store` opens it; of a folder that is not there, an empty one."""
+    """The store of a home folder, opened by `open_store`. If the folder does not exist, it is a copy of an empty store."""
     if not home.exists():
         shutil.copytree(_empty_home(), home)
     return open_store(home, **options)

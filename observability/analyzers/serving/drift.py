@@ -31,7 +31,7 @@ from observability.detection.distribution_changes import (
 from observability.detection.distribution_onsets import drift_onset, drift_standing
 from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, other_distances, psi_rows_needed
 from observability.detection.move_history import fall_asks, move_record, weekly_falls
-from observability.detection.own_past import MAX_BEYOND, own_past, share_beyond
+from observability.detection.own_past import MAX_BEYOND, own_past_distance, share_beyond
 from observability.detection.unit_changes import UnitChange
 from observability.detection.windows import window_phrase
 from observability.metrics.histograms import (
@@ -180,7 +180,7 @@ def with_worth(finding: Finding, drift: ColumnDrift, worst: Verdict, falls: list
 
 def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:
     """Return the other distances, the verdict of each window, and the series by day."""
-    before, change, own = drift.before, worst.change, own_past(drift.axis, worst.change)
+    before, change, own = drift.before, worst.change, own_past_distance(drift.axis, worst.change)
     return {
         "column": drift.reference,
         "n_reference": before.rows,
@@ -238,7 +238,7 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
         return f"`{name}` {claim}: PSI {psi:.3f} (warning from {worst.limit:.2g}{varies}) over {rows}{recovered}."
     limit = f"(limit {worst.limit:.2g}{own_variation(worst)})"
     largest = f"{unit.words}, as in another unit" if unit else largest_change(drift, change, finding.evidence["value_shift"])
-    own = own_past(drift.axis, change)
+    own = own_past_distance(drift.axis, change)
     when = window_phrase(change.days, whole=change.whole)
     if worst.standing and not change.whole:
         return (

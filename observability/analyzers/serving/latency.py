@@ -31,12 +31,12 @@ from observability.detection.latency_changes import (
     against_past,
     against_peers,
     is_relevant_rise,
+    latency_limit_onset,
     latency_onset,
     least_increase,
-    rose_less,
+    other_rose_less,
     service_limits,
     service_metric,
-    since_above,
 )
 from observability.detection.latency_sentences import (
     because_errors,
@@ -295,7 +295,7 @@ def standing_out(
 
 def another_rose_less(fleet: ReplicaFleet, name: str, metric: str, own: dict[tuple[str, str], ServiceChange]) -> bool:
     """Whether another replica rose less; otherwise the change is not specific to this replica."""
-    return any(rose_less(own[other, metric], own[name, metric]) for other in fleet.now if other != name and (other, metric) in own)
+    return any(other_rose_less(own[other, metric], own[name, metric]) for other in fleet.now if other != name and (other, metric) in own)
 
 
 def replica_finding(context: Context, fleet: ReplicaFleet, name: str, side: ServiceChange, against: Against, because: str) -> Finding:
@@ -379,7 +379,7 @@ def against_level(now: RequestCounts, frames: Frames, context: Context) -> list[
             beyond = limit * (1 + RELATIVE_ERROR)
             severity: Severity = "act" if value.low > limit else "watch" if value.value > beyond else "ok"
             source: Source | None = "system" if severity != "ok" else None
-            when = since_above(now, limit) if severity != "ok" else None
+            when = latency_limit_onset(now, limit) if severity != "ok" else None
             because = service_level_sentence(value, now.timed, limit)
             found.append(replace(base, severity=severity, because=because, likely_source=source, rank=10.0, onset=when))
     if limit or settings.service_level_availability is not None:

@@ -32,7 +32,7 @@ from observability.detection.probe_claims import (
     rate_finding,
     right_answers,
     right_finding,
-    undecided_set,
+    undecided_set_finding,
 )
 from observability.detection.probe_costs import HISTORY_DAYS, cost_findings
 from observability.detection.probe_levels import level_finding, level_histories
@@ -72,9 +72,9 @@ def findings_about_rounds(sets: Sequence[tuple[ProbeRounds, datetime | None]], c
     for rounds, last, changes in judged:
         if last is None:
             because = f"No question of set `{rounds.name}` was asked in this window; the last round was on {format_day(rounds.times[-1])}."
-            found.append(undecided_set(context, rounds, CHANGED, 0, because))
+            found.append(undecided_set_finding(context, rounds, CHANGED, 0, because))
         elif changes is None:
-            found.append(undecided_set(context, rounds, CHANGED, int(rounds.answered[last].sum()), too_few(rounds, last)))
+            found.append(undecided_set_finding(context, rounds, CHANGED, int(rounds.answered[last].sum()), too_few(rounds, last)))
         else:
             found += about_set(JudgedSet(rounds, changes, last, context, len(judged)))
         if last is not None:
@@ -151,7 +151,7 @@ def about_versions(rounds: ProbeRounds, last: int, context: Context) -> Iterator
     declared = rounds.versions[last]
     if declared in (None, "unknown"):
         because = f"`{rounds.model}` declares no version in its answers to set `{rounds.name}`."
-        yield undecided_set(context, rounds, VERSIONS, 0, because)
+        yield undecided_set_finding(context, rounds, VERSIONS, 0, because)
         return
     because = f"`{rounds.model}` declares version `{declared}`, as in all rounds of this window."
     if changed:
@@ -159,7 +159,7 @@ def about_versions(rounds: ProbeRounds, last: int, context: Context) -> Iterator
             f"from `{rounds.versions[place - 1]}` to `{rounds.versions[place]}` on {format_day(rounds.times[place])}" for place in changed
         )
         because = f"The version that `{rounds.model}` declares changed {told}."
-    base = undecided_set(context, rounds, VERSIONS, last + 1, because)
+    base = undecided_set_finding(context, rounds, VERSIONS, last + 1, because)
     count = float(len(changed))
     yield replace(
         base,

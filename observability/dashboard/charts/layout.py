@@ -14,11 +14,11 @@ from observability.dashboard import theme
 DAY_HOVER, TIME_HOVER = "%{x|%a %-d %b %Y}<br>%{customdata}", "%{x|%a %-d %b %Y %H:%M}<br>%{customdata}"
 """Hover templates of marks at a day or a time, whose `customdata` is the rest of their text."""
 FEW_DAYS = 60
-"""Days up to which a heat map has a gap between them: with more, a day can be narrower than two pixels on a phone."""
+"""Maximum number of days of a heat map with gaps between days. With more, a day can be narrower than two pixels on a phone."""
 
 
 def bottom_up(frame: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The first `most` rows in reverse order with a new index, so that the first one stands at the top of a horizontal chart."""
+    """The first `most` rows in reverse order with a new index, so that the first one is at the top of a horizontal chart."""
     return frame.head(most).iloc[::-1].reset_index(drop=True)
 
 

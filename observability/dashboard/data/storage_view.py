@@ -100,7 +100,7 @@ def no_data_sets() -> None:
     empty_states.how_to_log_state("No dataset has been logged yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 
 
-def no_audit() -> None:
+def storage_audit_empty_state() -> None:
     """Datasets, none of them audited: the command that audits."""
     empty_states.how_to_log_state("No dataset was audited yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 

@@ -79,7 +79,7 @@ def known_audits(scope: Scope) -> list[TradeOffAudit]:
     return latest_audits([each for each in trade_off_audits(rows) if scope.model in (None, each.model)])
 
 
-def no_audits() -> None:
+def trade_offs_empty_state() -> None:
     """The empty state, and how to run an audit."""
     empty_states.how_to_log_state(
         "No form of a model has been compared yet.",

@@ -103,7 +103,7 @@ def simulated_note(sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]]) -> 
     return " These answers are simulated." if all(rounds.source == "simulated" for rounds, _ in sets) else ""
 
 
-def no_probes() -> None:
+def probes_empty_state() -> None:
     """The empty state: no fixed question was asked."""
     if len(load.ask_store(Records("prediction", ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
         empty_states.no_rows_state("answers to fixed questions")

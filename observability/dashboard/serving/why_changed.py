@@ -19,7 +19,7 @@ from observability.dashboard.widgets import plain_caption, plain_paragraph
 ANALYZER = "serving/why_changed"
 INPUTS, RELATION = "change_from_inputs", "change_from_relation"
 BEFORE = {"reference": "Sample of the reference", "past": "Sample of the month before"}
-"""Title of the level before, by what the finding is against."""
+"""Title of the earlier level, by the baseline of the finding."""
 STEPS = {"before": "Before", "inputs": "Covariate shift", "relation": "Concept drift", "now": "Now"}
 """Titles of the parts in the finding's evidence."""
 

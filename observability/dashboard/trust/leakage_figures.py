@@ -1,4 +1,4 @@
-"""The figures of an audit of leakage: how far features alone know the label, and held-out rows that stand in the training rows."""
+"""The figures of an audit of leakage: how well single features predict the label, and which held-out rows are among the training rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -79,7 +79,7 @@ def later_words(results: Mapping[str, Any]) -> str:
 
 
 def leakage_details(_here: ModelPage, audit: StoredAudit) -> None:
-    """Held-out rows that stand in the training rows."""
+    """Draw the section about held-out rows that are among the training rows."""
     results = audit.results
     st.header("Training rows among held-out rows", anchor=False)
     if not results.get("overlaps"):

@@ -32,7 +32,7 @@ from observability.store.ingest.dedupe import (
 )
 from observability.store.ingest.line_counts import DUPLICATE, STORED, LineLedger, Lines
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
-from observability.store.ingest.stage import insert_model_rows, insert_records, stage_others, stage_predictions, staged_labels
+from observability.store.ingest.stage import insert_model_rows, insert_records, stage_predictions, staged_labels, staged_records
 from observability.store.query.records import models_of_runs
 from observability.store.rollup.features import HOUR_US, add_feature_counts, epoch_microseconds
 from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns
@@ -311,7 +311,7 @@ def _store_other_records(writer: Cursor, kind: str, table: pa.Table, ledger: Lin
     """Store the records of another kind."""
     if not table.num_rows:
         return
-    rows = stage_others(writer, kind, table, now)
+    rows = staged_records(writer, kind, table, now)
     fresh = new_records(writer, kind_tables()[kind], rows)
     insert_records(writer, kind, fresh)
     if kind == "step" and fresh.num_rows:

@@ -149,7 +149,7 @@ def staged_labels(writer: Cursor, tables: Mapping[int, pa.Table], now: datetime)
     return {key: staged if len(held) == 1 else staged.filter(pa.array(of_row == key)) for key in held}
 
 
-def stage_others(writer: Cursor, kind: str, table: pa.Table, now: datetime) -> pa.Table:
+def staged_records(writer: Cursor, kind: str, table: pa.Table, now: datetime) -> pa.Table:
     """Parsed records of another kind as stored rows, with `line`. Their JSON is canonical, so that equal contents have equal hashes."""
     names = [name for name in kind_columns(kind) if name not in ("arrived", "content_hash")]
     values = {name: quoted_identifier(name) if name in table.column_names else "NULL" for name in names}
