@@ -108,16 +108,14 @@ def is_one_problem(group: Sequence[Incident], incident: Incident) -> bool:
 
 
 def is_one_feed(one: Incident, other: Incident) -> bool:
-    """Whether two incidents concern the same input with the same claim and onset, and the primary metric of neither model became worse with
-    it.
+    """Whether two incidents concern the same input with the same claim and a known onset at most a day apart, and the primary metric of
+    neither model became worse with it. Without an onset nothing says that two columns of one name came from one feed.
     """
     if one.lead.claim != other.lead.claim or {one.source, other.source} != {"input"} or specific_subject(one.lead) is None:
         return False
     if holds_new_fall(one) or holds_new_fall(other):
         return False
-    if one.onset is None or other.onset is None:
-        return one.onset == other.onset
-    return abs(one.onset - other.onset) <= NEAR
+    return one.onset is not None and other.onset is not None and abs(one.onset - other.onset) <= NEAR
 
 
 def holds_new_fall(incident: Incident) -> bool:

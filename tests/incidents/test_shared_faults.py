@@ -67,6 +67,13 @@ def test_two_models_have_one_problem_only_where_claim_onset_and_effect_are_alike
     assert len(counted_incidents([drift_incident("a"), other])) == 2
 
 
+def test_an_input_of_one_name_that_changed_on_unknown_days_is_one_problem_of_each_model() -> None:
+    """Regression: two models with a column `amount` and no known onset counted as one feed."""
+    undated = [replace(drift_incident(name, None), sentence=f"`amount` of {name}: PSI {psi}.") for name, psi in (("a", 0.3), ("b", 1.9))]
+    assert [each.models for each in counted_incidents(undated)] == [("a",), ("b",)]
+    assert incident_action_counts(undated).critical == 2
+
+
 def test_equal_sentences_of_one_model_are_two_incidents() -> None:
     same = replace(drift_incident("a", subject="age"), sentence=drift_incident("a").sentence)
     assert len(counted_incidents([drift_incident("a"), same])) == 2
