@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.core.formatting import format_day
 from observability.core.numerals import format_figure
 from observability.detection.answer_changes import MIN_ROUNDS
-from observability.detection.probe_claims import SHIFT, SURER, JudgedSet, tolerance_words, version_words
+from observability.detection.probe_claims import SHIFT, SURER, JudgedSet, chance_words, tolerance_words, version_words
 from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, ordered_interval
 
@@ -58,11 +58,11 @@ def number_shift(judged: JudgedSet) -> NumberShift | None:
 def shift_finding(judged: JudgedSet, shift: NumberShift, p: float) -> Finding:
     """The finding about the mean difference of the numbers from the baseline. p: adjusted."""
     rounds, budget, part = judged.rounds, judged.context.budget, shift.part(judged.last)
-    severity: Severity = (
-        "act" if p <= budget / SURER and part >= TOLERATED[1] else "watch" if p <= budget and part >= TOLERATED[0] else "ok"
-    )
-    first = judged.last
-    while severity != "ok" and first > 0 and first - 1 not in judged.changes.baseline and shift.part(first - 1) >= TOLERATED[0]:
+    severity: Severity = "ok" if part < TOLERATED[0] else "watch" if p <= budget else "unknown"
+    if severity == "watch" and part >= TOLERATED[1] and p <= budget / SURER:
+        severity = "act"
+    first, asks = judged.last, needs_action(severity)
+    while asks and first > 0 and first - 1 not in judged.changes.baseline and shift.part(first - 1) >= TOLERATED[0]:
         first -= 1
     interval = shift.value
     ends = f"{format_figure(interval.low or 0.0, 3)} to {format_figure(interval.high or 0.0, 3)}"
@@ -72,7 +72,7 @@ def shift_finding(judged: JudgedSet, shift: NumberShift, p: float) -> Finding:
         f"baseline ({ends})"
     )
     since = f" since {format_day(rounds.times[first])}" if first < judged.last else " in the newest round"
-    because = f"{said}{since}. {version_words(rounds, first)}" if severity != "ok" else f"{said}."
+    because = f"{said}{since}. {version_words(rounds, first)}" if asks else f"{said}.{chance_words(severity)}"
     limit = TOLERATED[severity == "act"] * shift.tolerance
     return judged.finding(
         SHIFT,
@@ -86,7 +86,7 @@ def shift_finding(judged: JudgedSet, shift: NumberShift, p: float) -> Finding:
             "p_adjusted": p,
             "beyond": tolerance_words(rounds).strip(),
             **judged.answers_of_baseline,
-            **({"onset_known": "dated"} if severity != "ok" else {}),
+            **({"onset_known": "dated"} if asks else {}),
         },
         **interval.fields,
         **judged.dated(first, severity),

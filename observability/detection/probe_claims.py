@@ -31,7 +31,10 @@ SHIFT, ERROR = "answer_shift", "probe_error"
 MIN_ACT, MIN_WATCH = (0.08, 5), (0.03, 3)
 """Rise of a share of questions above the usual share, and number of answers, from which a rate is `act` and `watch`."""
 SURER = 5.0
-"""For `act` the p-value must be smaller by this factor than for `watch`, whose limit is the false-discovery budget."""
+"""Factor by which the p-value of an `act` must be smaller than the false-discovery budget, which is the limit for `watch`. Two exceptions:
+right answers are `act` at the budget, because McNemar's test is exact and paired by question; levels (latency, tokens, similarity, rubric
+scores) are `watch` only at the smaller p-value too, because few rounds show the tail of a level least.
+"""
 NOUNS = {FORM: "are not in the requested format", REFUSED: "are refusals", FAILED: "got no answer"}
 SOURCES: dict[str, Source] = {FAILED: "system", LATENCY: "system", TOKENS: "model"}
 RANKS = {
