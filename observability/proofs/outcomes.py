@@ -31,6 +31,19 @@ def performance_proof(finding: Finding, context: Context) -> str | None:
     return metric_sql(finding.metric, context, measured_rows(finding, context))
 
 
+def reliance_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the share of a model's errors that people followed, or of its right answers that they overrode. None where the figure is
+    of a sample of the predictions.
+    """
+    if finding.evidence.get("sampled", True):
+        return None
+    action = "extra->>'action'"
+    known = f"({action}) IN ({', '.join(class_literals(context.model))})"
+    right, hit = ("<>", "=") if finding.metric == "over_reliance" else ("=", "<>")
+    rows = proven_rows(finding, context).where(BOTH, known, f"decision {right} label")
+    return f"SELECT count(*) FILTER (({action}) {hit} decision) / count(*) AS {finding.metric}\n{rows}"
+
+
 def metric_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
     """The SQL of a performance metric of the model's task over some rows; None if it has none."""
     if context.model.task == "regression":

@@ -212,6 +212,22 @@ def plateau_proof(finding: Finding, context: Context) -> str | None:
     return f"SELECT count(*) FILTER (step > {since}) / count(*) AS plateau_share FROM (\n  {newest}\n)"
 
 
+def dead_units_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the median share of dead units over the last tenth of a run's finite steps, at least five of them."""
+    metric = finding.evidence.get("metric")
+    if metric is None:
+        return None
+    value, last = metric_sql(metric), max(finding.n // 10, 5)
+    where = where_clause([f"run = {run_literal(finding)}", f"{value} IS NOT NULL", *known_record_conditions(context)])
+    return f"""WITH logged AS (
+  SELECT step, arg_max({value}, "at") AS value FROM steps
+  {where} GROUP BY coalesce(rank, ''), step
+), curve AS (
+  SELECT median(value) AS value FROM logged WHERE isfinite(value) GROUP BY step ORDER BY step DESC LIMIT {last}
+)
+SELECT median(value) AS dead_units FROM curve"""
+
+
 def overfitting_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of how far the last values of a metric are worse than the best neighbouring ones, on average."""
     metric, width, better = (finding.evidence.get(name) for name in ("metric", "width", "better"))
@@ -344,6 +360,7 @@ OF_STEPS = {
     "overfitting_gap": overfitting_proof,
     "non_finite_steps": non_finite_proof,
     "best_metric": best_metric_proof,
+    "dead_units": dead_units_proof,
 }
 RUN_PROOFS: Proofs = {
     "straggler_score": of_every_step(straggler_proof),

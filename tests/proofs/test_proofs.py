@@ -55,6 +55,9 @@ def test_every_proof_of_the_sample_fleet_gives_the_finding_s_value(fleet: Store,
         "label_agreement",
         "suggestion_anchoring",
         "form_fallbacks",
+        "dead_units",
+        "over_reliance",
+        "under_reliance",
     }
     assert {finding.metric for finding in proven} >= {"silence_hours", "rank_shift", "straggler_score", "rank_correlation", *of_records}
     assert differing(fleet, in_turn(proven)) == []

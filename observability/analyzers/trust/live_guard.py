@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.analyzer import OTHERS, OTHERWISE, Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.core.formatting import format_share, join_words, plural
 from observability.core.owner_level import beyond_level, held_against_level, level_name
@@ -48,6 +48,7 @@ from observability.detection.odd_texts import (
 )
 from observability.detection.windows import WEEK
 from observability.metrics.reliance import acted_pairs, reliance_of
+from observability.proofs.outcomes import reliance_proof
 from observability.proofs.rank_correlations import PAST_DAYS, PAST_ROWS
 from observability.stats.interval import rate_interval
 
@@ -70,7 +71,7 @@ METRIC_OF = {
     "oversized": "oversized_text_share",
     "prompt": "prompt_text_share",
 }
-SAMPLED = "it is of a sample of predictions whose `extra` says what was done"
+SAMPLED = "it is of a sample of the predictions"
 MAX_NAMED = 3
 ATTACKS = ("extraction", "boundary")
 """Checks whose findings are critical: such requests have no use but to copy or to mislead the model."""
@@ -320,6 +321,7 @@ def reliance_findings(actions: "DataFrame", context: Context) -> Iterator[Findin
             f"People {did} {format_share(share.value)} of {share.n:,.0f} {what} ({format_share(share.low)} to {format_share(share.high)})."
         )
         base = context.undecided(NAME, "model", metric, round(share.n), because, against="level")
+        base = replace(base, evidence={"sampled": len(actions) >= REQUESTS})
         yield held_against_level(replace(base, value=share.value, low=share.low, high=share.high, rank=2.0), context.model.settings.limits)
 
 
@@ -330,8 +332,9 @@ ANALYZER = Analyzer(
     analyze,
     limits={FAR_RATE: None, "over_reliance": None, "under_reliance": None},
     proofs={
-        "over_reliance": SAMPLED,
-        "under_reliance": SAMPLED,
+        **dict.fromkeys(("over_reliance", "under_reliance"), reliance_proof),
+        **{f"{metric}{OTHERWISE}": SAMPLED for metric in ("over_reliance", "under_reliance")},
+        **{METRIC_OF[check]: "a program reads a sample of the texts" for check in OF_TEXTS},
         OTHERS: "it is a comparison of distances between requests and rows of the reference, in a sample",
     },
 )

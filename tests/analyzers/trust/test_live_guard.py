@@ -202,3 +202,6 @@ def test_reliance_is_held_against_the_owner_s_level() -> None:
     over, under = found["over_reliance"], found["under_reliance"]
     assert (over.value, over.n, over.severity, over.against) == (0.75, 40, "act", "level")
     assert (under.value, under.n, under.severity) == (0.0, 100, "unknown") and "set `trust/live_guard/under_reliance`" in under.because
+    many = pd.concat([actions] * 30, ignore_index=True)
+    sampled = [{each.metric: each for each in findings(log(2), rows)}["over_reliance"] for rows in (actions, many)]
+    assert [each.evidence["sampled"] for each in sampled] == [False, True], "only a count of all predictions has a proof"
