@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from observability.core.finding import Severity, State
 from observability.core.formatting import DASH, plural
 from observability.incidents.grouping import FRESH, Incident, incident_urgency, most_urgent_first
-from observability.incidents.grouping_rules import NEAR, specific_subject
+from observability.incidents.grouping_rules import NEAR, onset_certainty, specific_subject
 from observability.incidents.shared_faults import SharedFault, shared_faults
 
 
@@ -115,7 +116,13 @@ def is_one_feed(one: Incident, other: Incident) -> bool:
         return False
     if holds_new_fall(one) or holds_new_fall(other):
         return False
-    return one.onset is not None and other.onset is not None and abs(one.onset - other.onset) <= NEAR
+    began, other_began = known_onset(one), known_onset(other)
+    return began is not None and other_began is not None and abs(began - other_began) <= NEAR
+
+
+def known_onset(incident: Incident) -> datetime | None:
+    """The day on which an incident began, as its lead dates it; None where its days do not date it or it began before them."""
+    return incident.onset if onset_certainty(incident.lead) == "dated" and not incident.standing else None
 
 
 def holds_new_fall(incident: Incident) -> bool:

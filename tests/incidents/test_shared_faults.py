@@ -67,9 +67,10 @@ def test_two_models_have_one_problem_only_where_claim_onset_and_effect_are_alike
     assert len(counted_incidents([drift_incident("a"), other])) == 2
 
 
-def test_an_input_of_one_name_that_changed_on_unknown_days_is_one_problem_of_each_model() -> None:
-    """Regression: two models with a column `amount` and no known onset counted as one feed."""
-    undated = [replace(drift_incident(name, None), sentence=f"`amount` of {name}: PSI {psi}.") for name, psi in (("a", 0.3), ("b", 1.9))]
+@pytest.mark.parametrize("day", [None, -3.0, 0.0])
+def test_an_input_of_one_name_that_changed_on_unknown_days_is_one_problem_of_each_model(day: float | None) -> None:
+    """Regression: two models with a column `amount` and no known onset, or one before the analyzed days, counted as one feed."""
+    undated = [drift_incident(name, day) for name in ("a", "b")]
     assert [each.models for each in counted_incidents(undated)] == [("a",), ("b",)]
     assert incident_action_counts(undated).critical == 2
 
