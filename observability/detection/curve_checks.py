@@ -48,7 +48,7 @@ def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
     """
     if claim.metric not in SEARCHED or not needs_action(claim.severity):
         return claim
-    said = f"{claim.because} It is one of {runs:,} runs of a search, which tries bad settings on purpose."
+    said = f"As expected of a search, which tries bad settings ({runs:,} runs): {claim.because[0].lower()}{claim.because[1:]}"
     return replace(claim, because=said, severity="ok", source=None, limit=None, against="peers")
 
 

@@ -116,13 +116,14 @@ def truths(folder: Path):
         said = week_truth([right[place][days == day] for day in range(7)], float(held.mean()))
         known = right[place][days < 7 - LATE_DAYS]
         alarm, fall, z = plain_rule(int(known.sum()), known.size, int(held.sum()), held.size)
+        settled, *_ = plain_rule(int(right[place].sum()), place.size, int(held.sum()), held.size)
         told.append(
             {
                 "truth": said.truth,
                 "accuracy": said.accuracy,
                 "low": said.low,
                 "high": said.high,
-                "plain": {"alarm": alarm, "fall": fall, "z": z},
+                "plain": {"alarm": alarm, "fall": fall, "z": z, "settled": settled},
             }
         )
     news = expected_news([each["truth"] for each in told])
@@ -239,6 +240,7 @@ RULES = {
         "NannyML: realized accuracy": lambda line: peer(line, "nannyml", "realized"),
         "Evidently: accuracy test": lambda line: peer(line, "evidently", "realized"),
         "plain: fell 5 points, z > 3": lambda line: line["plain"]["alarm"],
+        "plain, two days later, with all labels of the week": lambda line: line["plain"].get("settled"),
     },
     "none": {
         "ours: `act` on inputs, score or estimate": lambda line: line["none"]["inputs"] == "act",

@@ -90,6 +90,21 @@ def test_overfitting_names_the_best_step_and_what_stopping_would_have_saved() ->
     assert high.evidence["best_step"] == best
 
 
+def test_what_a_bad_setting_of_a_search_does_is_ok_and_its_claim_begins_with_the_reason() -> None:
+    """Regression: `Run r overfits` stood beside an OK, and the reason came only with the details."""
+    t, rng = np.arange(100), np.random.default_rng(2)
+    curves = {
+        "loss": 0.2 + np.exp(-t / 40) + rng.normal(0, 0.004, 100),
+        "val_loss": 0.4 + np.exp(-t / 20) + 0.005 * np.clip(t - 50, 0, None) + rng.normal(0, 0.004, 100),
+    }
+    alone = only(said(a_run(curves)), "overfitting_gap")
+    records = [each for place in range(12) for each in a_run(curves, f"r{place}", study="search", params={"rate": place})]
+    found = [each for each in said(records) if each.metric == "overfitting_gap"]
+    assert alone.needs_action and alone.because.startswith("Run `")
+    assert found and {each.severity for each in found} == {"ok"}
+    assert all(each.because.startswith("As expected of a search, which tries bad settings (12 runs): run `r") for each in found)
+
+
 def test_a_plateau_is_watched_only_where_no_held_out_metric_improves() -> None:
     t, rng = np.arange(150), np.random.default_rng(3)
     flat = 0.2 + np.clip(1 - t / 60, 0, None) + rng.normal(0, 0.005, 150)
