@@ -61,10 +61,12 @@ def not_finite(run: TrainingRun) -> RunClaim | None:
     at, last = int(first.bad[0]), int(first.steps[-1])
     passing = all(int(each.bad[-1]) < int(each.steps[-1]) for each in bad)
     others = sorted(each.name for each in bad if each is not first)
-    because = (
-        f"In run `{run.name}`, `{first.name}` was not finite in {counted_things(len(first.bad), 'step')} of {len(first.steps):,}, "
-        f"first at step {at:,}"
-    )
+    count = counted_things(len(first.bad), "step")
+    where = f"in {count} of {len(first.steps):,}, first at step {at:,}"
+    if run.stride > 1:  # the first and the last such step are read, of the others every nth
+        where = f"in at least {count}, first at step {at:,}"
+        where += f" and last at step {int(first.bad[-1]):,}" if len(first.bad) > 1 else ""
+    because = f"In run `{run.name}`, `{first.name}` was not finite {where}"
     because += f"; {run_name(others)} too" if others else ""
     because += "; later steps are finite again." if passing else f"; the last step ({last:,}) is not finite either."
     return RunClaim(

@@ -148,7 +148,7 @@ def claims_about_ranks(run: TrainingRun) -> list[RunClaim]:
 
 def read_steps_note(stride: int) -> str:
     """Return a sentence on which steps of a long run were read; empty if all were."""
-    return f" Every {stride:,}th step was read." if stride > 1 else ""
+    return f" One step in {stride:,} was read." if stride > 1 else ""
 
 
 def too_few_steps(run: TrainingRun, times: RankTimes | None) -> RunClaim:

@@ -5,6 +5,7 @@ answer is counted once for each state of what had arrived, and kept. Parts add u
 changed, and the clean past is shared by all faults planted on it.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
 from observability.detection.run_ranks import blocks_of_runs
+from observability.metrics.training_curves import record_number
 from observability.records.kinds import OF_ALL_MODELS, OF_RUNS
 from observability.simulation.coded_rows import CodedRows
 from observability.simulation.counting import Figures, grouped_figures, summed_figures
@@ -408,6 +410,13 @@ def _cuts_day(part: DayRows, window: Window) -> bool:
     return bool(_array_instant(window.start) > part.day or _array_instant(window.end) < part.day + DAY)
 
 
+def _is_not_finite(metrics: Any) -> bool:
+    """Whether the metrics of a step have a value that is not finite: a float, or a word as it was logged."""
+    return isinstance(metrics, dict) and any(
+        not math.isfinite(number) for value in metrics.values() if (number := record_number(value)) is not None
+    )
+
+
 def _spread_steps(steps: "DataFrame", rows: int, most: int) -> "DataFrame":
     """Steps of each run with its `stride`, as store/query/records.py chooses them, in order of time."""
     import pandas as pd
@@ -419,9 +428,10 @@ def _spread_steps(steps: "DataFrame", rows: int, most: int) -> "DataFrame":
     first, last = by_run.transform("min"), by_run.transform("max")
     gap = ((last - first) / (by_run.transform("nunique") - 1).clip(lower=1)).round().clip(lower=1).astype("int64")
     found = steps.assign(stride=stride)
-    chosen = found[
-        (stride == 1) | ((stride > 1) & (((steps["step"] - first) // gap % stride.clip(lower=1) == 0) | (steps["step"] == last)))
-    ]
+    odd = steps[[_is_not_finite(metrics) for metrics in steps["metrics"]]].groupby("run")["step"]
+    is_odd = (steps["step"] == steps["run"].map(odd.min())) | (steps["step"] == steps["run"].map(odd.max()))
+    is_nth = (steps["step"] - first) // gap % stride.clip(lower=1) == 0
+    chosen = found[(stride == 1) | ((stride > 1) & (is_nth | is_odd | (steps["step"] == last)))]
     if (stride > 0).all():
         return chosen
     ends = found[stride == 0].groupby(["run", "stride"], as_index=False)

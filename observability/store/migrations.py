@@ -20,6 +20,7 @@ from observability.store.db.schema import (
     DAY_OUTCOMES,
     LATE_ROUNDS,
     MODEL_TABLES,
+    NOT_FINITE_STEPS,
     OUTCOMES,
     RANK_BLOCKS,
     REFERENCE_COLUMNS,
@@ -28,6 +29,7 @@ from observability.store.db.schema import (
     model_table,
 )
 from observability.store.db.shared_tables import create_shared_tables, shared_table
+from observability.store.rollup.not_finite_steps import note_not_finite_steps
 from observability.store.rollup.rank_blocks import note_steps_of_ranks
 
 Step = Callable[[duckdb.DuckDBPyConnection], object]
@@ -121,6 +123,13 @@ def _note_ranks(writer: duckdb.DuckDBPyConnection) -> None:
         note_steps_of_ranks(writer, "steps")
 
 
+def _note_not_finite(writer: duckdb.DuckDBPyConnection) -> None:
+    """Note the steps of every run that have a value that is not finite."""
+    columns = writer.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'steps' AND schema_name = 'main'").fetchall()
+    if ("metrics",) in columns:
+        note_not_finite_steps(writer, "steps")
+
+
 STEPS: tuple[Step, ...] = (
     _first_schema,
     _add_model_tables("attributions", "enrichment"),
@@ -133,6 +142,7 @@ STEPS: tuple[Step, ...] = (
     create_shared_tables,
     _number_commits,
     _note_ranks,
+    _note_not_finite,
 )
 """Step i leads to schema version i + 1."""
 
@@ -147,6 +157,7 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
     writer.execute(TAKEN_FILES)
     writer.execute(LATE_ROUNDS)
     writer.execute(REFERENCE_COLUMNS)
+    writer.execute(NOT_FINITE_STEPS)
     for statement in RANK_BLOCKS:
         writer.execute(statement)
     version = schema_version(writer)

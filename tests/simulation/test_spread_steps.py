@@ -8,7 +8,7 @@ from tests.support.reference_engine import spread_steps
 
 def test_the_steps_of_long_runs_are_those_of_the_reference() -> None:
     rows = [
-        {"run": run, "step": 5 + gap * step, "rank": rank, "at": gap * step}
+        {"run": run, "step": 5 + gap * step, "rank": rank, "at": gap * step, "metrics": None}
         for run, gap, most in (("long", 10, 90), ("short", 1, 3))
         for step in range(most)
         for rank in (0, 1)
@@ -21,7 +21,7 @@ def test_the_steps_of_long_runs_are_those_of_the_reference() -> None:
 
 def test_a_run_that_is_too_old_for_a_share_gives_its_ends_as_in_the_reference() -> None:
     rows = [
-        {"run": run, "step": step, "rank": 0, "at": pd.Timestamp(day * 86_400 + step, unit="s"), "content_hash": 1}
+        {"run": run, "step": step, "rank": 0, "at": pd.Timestamp(day * 86_400 + step, unit="s"), "metrics": None, "content_hash": 1}
         for run, day, most in (("new", 2, 600), ("old", 1, 300))
         for step in range(most)
     ]

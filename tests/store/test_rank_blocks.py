@@ -297,7 +297,7 @@ def test_a_slow_rank_that_joins_late_is_named(tmp_path: Path) -> None:
     (run,) = judged.runs
     (claim,) = (each for each in judged.claims(run, END) if each.metric == "straggler_score")
     assert claim.severity == "act" and claim.subject == "run:wide/rank:8"
-    assert f"Every {run.stride}th step was read." in claim.because
+    assert f"One step in {run.stride} was read." in claim.because
     (unknown,) = claims_about_ranks(replace(run, phases=None))
     assert unknown.severity == "unknown" and unknown.n == 160
     assert "160 steps, in 10 blocks, have the phases of all 9 ranks, about 10 more blocks are needed." in unknown.because

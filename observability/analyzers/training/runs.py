@@ -1,12 +1,13 @@
 """Check training runs: curves, overfitting, stragglers and run state.
 
 Runs with a record in the window are judged on all of their steps. For a run with more than 12,500 records of steps, or more than its share
-of 50,000, evenly spread steps (with all ranks) and the last step are read; its ranks are compared over blocks of all steps. Findings: a
-non-finite value, a spike, divergence, a plateau, overfitting, gradients that vanish or explode, dead units, updates and learning rates out
-of proportion, a result that is too good too fast, what the job itself said, an idle, hot, throttled or full device, a device that differs
-from its peers or from earlier runs of its kind, a rank slower than its peers, a run that failed or was lost; and for a study, how far
-chance alone moves its metric, and whether the search went wrong (`detection/study_checks.py`). Nothing is compared with a reference: each
-curve is compared with its own noise and progress, each rank with its peers.
+of 50,000, evenly spread steps (with all ranks), the last step, and the first and the last with a non-finite value are read; its ranks are
+compared over blocks of all steps. Findings: a non-finite value, a spike, divergence, a plateau, overfitting, gradients that vanish or
+explode, dead units, updates and learning rates out of proportion, a result that is too good too fast, what the job itself said, an idle,
+hot, throttled or full device, a device that differs from its peers or from earlier runs of its kind, a rank slower than its peers, a run
+that failed or was lost; and for a study, how far chance alone moves its metric, and whether the search went wrong
+(`detection/study_checks.py`). Nothing is compared with a reference: each curve is compared with its own noise and progress, each rank with
+its peers.
 """
 
 import threading

@@ -101,7 +101,7 @@ def efficiency_section(judged: RunVerdict, times: RankTimes | None, everything: 
     share, productive = times.lost_share, productive_share(times)
     lost = times.lost_total_ms / 1000 * times.stride
     unknown = formatting.DASH
-    every = f", every {times.stride:,}th step read" if times.stride > 1 else ""
+    every = f", one step in {times.stride:,} read" if times.stride > 1 else ""
     logged = f"{times.total:,} steps of {len(times.ranks)} ranks{every}"
     spent = ", ".join(f"{name} {formatting.format_share(part)}" for name, part in phase_shares(times).items())
     rows = [

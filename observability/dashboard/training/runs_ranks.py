@@ -42,7 +42,7 @@ def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
     frame.chart_with_table(figure, own_work, key=KEY, alt=said, metrics=("straggler_score",), on_select=_choose_clicked_step)
     block = int(times.counts.max())
     if every > 1 or times.stride > 1 or block > 1:
-        read = f"means of blocks of {block:,} steps, all steps read" if block > 1 else f"every {times.stride:,}th step"
+        read = f"means of blocks of {block:,} steps, all steps read" if block > 1 else f"one step in {times.stride:,}"
         read = read if block > 1 or times.stride > 1 else "every step"
         st.caption(f"Chart: means of {every} of these. Table and CSV: {read}." if every > 1 else f"Read: {read}.")
     left, right = st.columns(2, gap="large")

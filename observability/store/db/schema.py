@@ -52,6 +52,11 @@ one is of the sample. note: names a note, so that only what was read is deleted;
 it has no default, since a log that holds a function cannot be replayed.
 """
 
+NOT_FINITE_STEPS = "CREATE TABLE IF NOT EXISTS not_finite_steps (run VARCHAR, step BIGINT)"
+"""The steps at which a run logged a value that is not finite (store/rollup/not_finite_steps.py)."""
+NOT_FINITE = " OR ".join(f"contains(metrics, ':\"{text}\"')" for text in ("NaN", "Infinity", "-Infinity"))
+"""The condition that a step record has such a value. Objects are stored as compact JSON, where a quote in a key is escaped."""
+
 REFERENCE_COLUMNS = "CREATE TABLE IF NOT EXISTS reference_columns (key INTEGER NOT NULL, version VARCHAR NOT NULL, columns JSON NOT NULL)"
 """What columns of a version's reference are beside its features: {"left_out": {name: reason}, "scores": [[class, column]]}."""
 

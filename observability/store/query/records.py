@@ -18,7 +18,7 @@ from observability.store.db.expressions import sql_literal
 from observability.store.db.kept_numbers import KEPT_NUMBERS
 from observability.store.db.record_tables import FIELD_TYPES, kind_tables
 from observability.store.db.results import Cursor, empty_result
-from observability.store.db.schema import model_table
+from observability.store.db.schema import NOT_FINITE, model_table
 from observability.store.query.nested_numbers import numbers_columns, read_numbers
 from observability.store.query.rank_blocks import answer_rank_blocks
 from observability.store.query.source import snapshot_cursor, snapshot_value
@@ -138,7 +138,8 @@ def _plain_array(column: Any) -> Any:
 
 
 def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
-    """Steps of each run. Of a long run, every nth step, counted from its first one, and the last step are read.
+    """Steps of each run. Of a long run, every nth step, counted from its first one, the last step, and the first and the last step with a
+    value that is not finite are read.
 
     The spacing of a run's steps is estimated, so that a run that logs only every tenth step is thinned correctly too. The rows are chosen
     by narrow columns only, before wide ones are read.
@@ -157,6 +158,8 @@ def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, va
         "long": runs["run"][strides > 1].tolist(),
         "strides": strides[strides > 1].tolist(),
     }
+    noted = cursor.execute("SELECT DISTINCT run FROM not_finite_steps WHERE list_contains(?::VARCHAR[], run)", [named["long"]]).fetchall()
+    named["odd"] = [run for (run,) in noted]
     narrow = f"SELECT rowid AS place, run, step FROM {table} WHERE {where}"
     frame = cursor.execute(
         f"""WITH thinned AS (SELECT unnest($long::VARCHAR[]) AS run, unnest($strides::BIGINT[]) AS stride),
@@ -164,10 +167,13 @@ def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, va
             SELECT run, stride, min(step) AS first, max(step) AS last,
                 greatest(round((max(step) - min(step)) / greatest(approx_count_distinct(step) - 1, 1)), 1)::BIGINT AS gap
             FROM {table} JOIN thinned USING (run) WHERE {where} GROUP BY run, stride),
+        odd AS (
+            SELECT run, min(step) AS first_odd, max(step) AS last_odd FROM {table}
+            WHERE {where} AND list_contains($odd::VARCHAR[], run) AND ({NOT_FINITE}) GROUP BY run),
         chosen AS (
             SELECT place, 1::BIGINT AS stride FROM ({narrow}) WHERE run IN (SELECT unnest($whole::VARCHAR[]))
-            UNION ALL SELECT place, stride FROM ({narrow}) JOIN spaced USING (run)
-            WHERE ((step - first) // gap) % stride = 0 OR step = last)
+            UNION ALL SELECT place, stride FROM ({narrow}) JOIN spaced USING (run) LEFT JOIN odd USING (run)
+            WHERE ((step - first) // gap) % stride = 0 OR step IN (last, first_odd, last_odd))
         SELECT {columns}, stride FROM {table} t JOIN chosen ON t.rowid = place ORDER BY "at", content_hash""",
         values | named,
     ).df()
