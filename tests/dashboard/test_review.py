@@ -19,6 +19,7 @@ from observability.review import freeze
 from observability.server import process_lock
 from observability.server.access import Person
 from observability.store.db.database import Database
+from observability.store.types.decision_items import DecisionItem
 from tests.support import review_world
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.html_rules import invalid
@@ -263,6 +264,34 @@ def test_every_action_is_listed_with_owner_due_date_and_state(store: Database) -
         "sub": "overdue",
     }
     assert rows["Log kilometres again"]["what"]["go"]["parameters"] == {"review": str(BROKEN), "step": "promises"}
+
+
+def test_an_action_of_no_review_is_assigned_and_closed_where_all_actions_are_listed(store: Database) -> None:
+    alone = {"kind": "action", "author": "zoe", "model": "eta", "due": BROKEN.end}
+    store.write_records([alone | {"action": "b1", "text": "Ask them"}, alone | {"action": "b2", "text": "Ask us", "due": None}])
+
+    def alone_now() -> DecisionItem:
+        return next(action for action in store.actions() if action.id == "b1")
+
+    app = opened("actions")
+    assert app.button_group(key="stage").options[0] == "1 overdue"
+    app.button_group(key="stage").set_value(["overdue"]).run()
+    assert app.selectbox(key="promise").options == ["Ask them"]
+    app.selectbox(key="promise").set_value("b1").run()
+    assert "Enter your name to save." in words(app)
+    app.text_input(key="actions-box").set_value("Ann").run()
+    app.button_group(key="promise-does-b1-0").set_value("open").run()
+    press(app, "Save")
+    assert "Enter an owner." in words(app)
+    app.text_input(key="promise-owner-b1-0").input("Bob")
+    press(app, "Save")
+    assert (alone_now().state, alone_now().fields["owner"], alone_now().last.author) == ("open", "Bob", "Ann")
+    assert "owner Bob" in words(app)
+    app.button_group(key="promise-does-b1-1").set_value("done").run()
+    app.text_input(key="promise-reason-b1-1").input("They answered")
+    press(app, "Save")
+    assert (alone_now().state, alone_now().fields["reason"], alone_now().fields["owner"]) == ("done", "They answered", "Bob")
+    assert "review" not in alone_now().fields
 
 
 def test_an_agreed_action_is_overdue_by_the_page_s_clock_in_its_own_review(store: Database) -> None:

@@ -1,27 +1,23 @@
-"""Action items: owner, due date, stage, effect on their metric, and the form to close, verify, extend or escalate one."""
+"""Action items of a review: owner, due date, stage and effect on their metric."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
 from observability.core import formatting
 from observability.core.weeks import Week
-from observability.dashboard import empty_states, links, load, person_name
-from observability.dashboard.drafts import draft_arguments
-from observability.dashboard.review import load_review, shared_meeting
-from observability.dashboard.review.review import ReviewPage, form_turn, next_form_turn
+from observability.dashboard import empty_states, links, person_name
+from observability.dashboard.review import action_update, load_review, shared_meeting
+from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import link_button, note_line, save_records, utc_midnight
+from observability.dashboard.widgets import link_button
 from observability.review import meeting
-from observability.store.types.decision_items import DecisionItem
 
 ANSWERS = {"yes": "ok", "no": "act"}
 """Answers as severities; every other answer is unknown."""
-WORDS = {"done": "Done", "verified": "Verified", "extended": "Extend", "escalated": "Escalate", "cancelled": "Cancel"}
-"""Outcomes of an action item."""
 STAGES = {"done": "ok", "verified": "ok", "unassigned": "watch"}
 """Stages with an icon."""
 LIST_COLUMNS = (
@@ -147,61 +143,23 @@ def _escalation_note(item: dict[str, Any]) -> str:
 
 
 def _edit_action_item(room: ReviewPage, actions: Sequence[dict[str, Any]]) -> None:
-    """One item with its history, and the form to close, verify, extend or escalate it."""
-    found = {item["action"]: item for item in actions}
-    if not found:
-        return
-    words, box = "Update an action item", draft_arguments("promise", among=list(found))
-    chosen = st.selectbox(
-        words, list(found), index=None, format_func=lambda key: found[key]["text"][:100], placeholder="Choose an item", **box
-    )
-    item = load_review.actions_by_id().get(chosen or "")
+    """One item with its history, and the form to update it. The entry belongs to the week of this review."""
+    item = action_update.choose_action(actions)
     if item is None:
         return
     with st.container(border=True):
-        st.subheader(formatting.escape_markdown(found[item.id]["text"]), anchor=False)
+        st.subheader(formatting.escape_markdown(action_update.action_text(item)), anchor=False)
         shared_meeting.shared_part(room, "action", lambda now: _action_history(now, item.id))
         if room.author is None:
             st.caption(person_name.why_not_saved())
             return
-        _close_action_item(room, item)
+        action_update.update_form(item, room.author, room.review, Week.parse(room.body["week"]).end)
 
 
 def _action_history(room: ReviewPage, action: str) -> None:
     """Every entry of an item with author and time, and who else has it open."""
-    for entry in load_review.actions_by_id()[action].entries:
-        due = entry.fields.get("due")
-        words = [str(entry.fields.get("state") or "open").capitalize()]
-        words += [f"due {formatting.format_day(due)}"] if due else []
-        words += [str(entry.fields[name]) for name in ("reason", "text") if entry.fields.get(name)]
-        note_line(entry.at, entry.author, ": ".join(words))
+    action_update.action_history(load_review.actions_by_id()[action])
     shared_meeting.open_now_line(room, action)
-
-
-def _close_action_item(room: ReviewPage, item: DecisionItem) -> None:
-    """Draw the form. An extension needs a later date; every outcome except done needs a reason. The entry belongs to the week of this
-    review.
-    """
-    turn = form_turn(f"promise-{item.id}")
-    key = f"{item.id}-{turn}"
-    does = st.segmented_control("Outcome", list(WORDS), format_func=WORDS.__getitem__, **draft_arguments(f"promise-does-{key}"))
-    if does is None:
-        return
-    reason = st.text_input("Result" if does == "done" else "Reason", max_chars=1000, **draft_arguments(f"promise-reason-{key}"))
-    due, owner = None, None
-    if does == "extended":
-        later = max(Week.parse(room.body["week"]).end, load.page_clock()) + timedelta(days=14)
-        due = st.date_input("Due", **draft_arguments(f"promise-due-{key}", later.date()))
-    if does == "escalated":
-        owner = st.text_input("To", max_chars=80, **draft_arguments(f"promise-owner-{key}")).strip() or None
-    if st.button("Save", icon=":material/save:", key=f"promise-keep-{key}"):
-        if does != "done" and not reason.strip():
-            st.warning("Enter a reason.")
-            return
-        record = {"kind": "action", "action": item.id, "author": room.author, "state": does, "reason": reason.strip(), "owner": owner}
-        if save_records([record | {"due": utc_midnight(due), "review": room.review}]):
-            next_form_turn(f"promise-{item.id}")
-            st.rerun()
 
 
 def _change_since_freeze(room: ReviewPage, promise: dict[str, Any]) -> str | None:
