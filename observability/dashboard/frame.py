@@ -324,6 +324,23 @@ def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
     drawn.add(name)
 
 
+@contextlib.contextmanager
+def scope_change_note(page: str, scope: Scope) -> Iterator[None]:
+    """Say that figures are being computed, and grey those of before, while a part that refreshes by itself is drawn for another scope than
+    the one it shows: values of one time range never stand under the dates of another as if they were current.
+    """
+    shown = f"{page}-scope-shown"
+    note = st.empty()
+    if st.session_state.get(shown, scope) != scope:
+        with note.container(key="scope-changing"):
+            st.caption(":material/hourglass_top: Computing the new time range or model. Figures in grey are of the one before.")
+    try:
+        yield
+    finally:
+        note.empty()
+    st.session_state[shown] = scope
+
+
 def mark_page_change(page: str) -> None:
     """Note the current page; none of its claims is shown yet. After a change of page its parts count as not drawn yet."""
     st.session_state["shown-claims"] = set()

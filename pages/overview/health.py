@@ -86,7 +86,7 @@ def overview() -> None:
 
 listed: list[Incident] = []
 st.session_state["health-drawn"] = False
-with st.container(key="self-refreshing"):
+with frame.scope_change_note("health", scope), st.container(key="self-refreshing"):
     overview()
 st.session_state["health-drawn"] = True
 open_tasks.asked_dialog(listed)

@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings, parse_settings
-from observability.dashboard import open_tasks
+from observability.dashboard import frame, open_tasks
 from observability.dashboard.overview import fleet, fleet_view, incident_actions
 from observability.dashboard.overview.fleet_view import FleetView, fleet_view_of, model_groups
-from observability.dashboard.scope import Scope
+from observability.dashboard.scope import Scope, Span
 from observability.incidents.grouping import Incident, group_findings
 from observability.server.access import Person
 from tests.support.dashboard_pages import opened, tables, words
@@ -85,6 +85,23 @@ def test_the_first_page_keeps_its_view_in_the_address(current: World) -> None:
     found = tables(opened("health", window="Everything", column="drift", group="status"))["Models, most severe first"]
     assert [each["key"] for each in found["columns"]] == ["model", "status", "drift"]
     assert {row["group"].split(" (")[0] for row in found["rows"]} >= {"Critical"}
+
+
+def test_a_page_that_refreshes_says_while_it_computes_another_time_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: the figures of the time range before stood under the new dates, as black as current ones, until all were computed."""
+    said: list[str] = []
+    state: dict[str, Any] = {}
+    cases: tuple[tuple[Span, int], ...] = (("7d", 0), ("7d", 0), ("28d", 1), ("28d", 1))
+    monkeypatch.setattr(frame.st, "session_state", state)
+    monkeypatch.setattr(frame.st, "caption", said.append)
+    for span, told in cases:
+        with frame.scope_change_note("health", Scope(span=span)):
+            pass
+        assert len(said) == told
+    with pytest.raises(RuntimeError), frame.scope_change_note("health", Scope(span="1y")):
+        raise RuntimeError
+    with frame.scope_change_note("health", Scope(span="1y")):
+        assert len(said) == 3, "what was not drawn to its end is not what the page shows"
 
 
 def test_an_action_on_several_incidents_holds_for_the_same_of_other_models() -> None:
