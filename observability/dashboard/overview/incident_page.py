@@ -35,6 +35,8 @@ from observability.review import incident_stakes, sentences
 
 AROUND = timedelta(days=7)
 MAX_CHANGES, MAX_EXAMPLES, MAX_WEEKS = 4, 3, 8
+MAX_TITLE = 80
+"""Characters of a change here; its whole title is on the page Changes."""
 CERTAINTY = {"dated": "onset found in the daily values", "open": "began before these days", "vague": "onset not found"}
 FACTS = (column("name", "Fact", width="7.5rem"), column("value", "Value", wide=True))
 CHAIN = (
@@ -301,7 +303,10 @@ def nearest_changes(here: OpenIncident) -> None:
         st.caption(f"No change was logged from {time_zone.named_span(start, end)}.")
         return
     rows = [
-        table_row(at={"t": time_zone.zoned_minute(entry.at), "sub": _distance(entry.at, onset)}, what={"t": entry.title, "sub": entry.sort})
+        table_row(
+            at={"t": time_zone.zoned_minute(entry.at), "sub": _distance(entry.at, onset)},
+            what={"t": formatting.truncate(entry.title, MAX_TITLE), "sub": entry.sort},
+        )
         for entry in entries[:MAX_CHANGES]
     ]
     draw_table("near", "Changes nearest to the onset", CHANGES, rows, compact=True)
