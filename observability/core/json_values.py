@@ -1,11 +1,27 @@
 """Python values in JSON types."""
 
+import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from observability.core.finding import iso
+
+BEYOND_DOUBLE = re.compile(r"\d{309}")
+"""Digits of a whole number that may be beyond the range of a double."""
+
+
+def stored_json(text: str) -> Any:
+    """The value of stored JSON. Whole numbers beyond the range of a double are the texts of infinities, as in records."""
+    return json.loads(text, parse_int=_whole_number) if BEYOND_DOUBLE.search(text) else json.loads(text)
+
+
+def _whole_number(digits: str) -> int | str:
+    if math.isfinite(float(digits)):
+        return int(digits)
+    return "-Infinity" if digits.startswith("-") else "Infinity"
 
 
 def json_plain(value: Any) -> Any:

@@ -5,7 +5,6 @@ artifact that crashes, hangs or runs out of memory fails alone: the failure is s
 library changes.
 """
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Model, Version
 from observability.core.errors import ObservabilityError
+from observability.core.json_values import stored_json
 from observability.core.questions import Sample
 from observability.core.window import EPOCH, Window
 from observability.monitoring import check_windows
@@ -305,7 +305,7 @@ def _decided_outputs(rows: "DataFrame", output: NDArray[np.float64]) -> tuple[ND
 
 def _logged_probabilities(model: Model, rows: "DataFrame", place: NDArray[np.int64]) -> NDArray[np.float64]:
     """The logged probability of one class of each row, NaN if it was not logged."""
-    found = [json.loads(text) if isinstance(text, str) else {} for text in rows["probabilities"]]
+    found = [stored_json(text) if isinstance(text, str) else {} for text in rows["probabilities"]]
     return np.array([_json_number(each.get(model.classes[int(k)])) for each, k in zip(found, place)])
 
 
@@ -319,8 +319,8 @@ def _logged_attributions(
 ) -> tuple[dict[str, list[Any]], ExplanationState]:
     """The logged attributions, checked against the logged score in their own space. A feature that is not named gets 0."""
     links = [link if isinstance(link, str) else "identity" for link in rows["attributions_link"]]
-    bodies = [json.loads(text) for text in rows["attributions"]]
-    bases: list[Any] = [json.loads(text) if isinstance(text, str) else None for text in rows["base_value"]]
+    bodies = [stored_json(text) for text in rows["attributions"]]
+    bases: list[Any] = [stored_json(text) if isinstance(text, str) else None for text in rows["base_value"]]
     places = np.full(len(rows), -1, np.int64)
     scores = rows["score"].to_numpy(np.float64, na_value=np.nan)
     if model.task == "multiclass" and model.classes:

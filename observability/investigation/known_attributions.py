@@ -1,11 +1,11 @@
 """Known attributions of a prediction: logged with it, or computed ahead. Nothing is computed here, and no model is needed."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from observability.core.json_values import stored_json
 from observability.investigation.evidence_types import Explained
 from observability.investigation.explanation_sentences import explanation_sentences
 from observability.investigation.latent_inputs import TOGETHER, latent_features
@@ -38,7 +38,7 @@ def logged_or_stored_contrast(store: Store, row: Row) -> AttributionContrast | N
 def logged_attributions(row: Row) -> AttributionContrast | None:
     """The attributions logged with the prediction, checked against its score in their own space."""
     body, base = row.stored.get("attributions"), row.stored.get("base_value")
-    body, base = (json.loads(each) if isinstance(each, str) else each for each in (body, base))
+    body, base = (stored_json(each) if isinstance(each, str) else each for each in (body, base))
     if not isinstance(body, dict) or not body:
         return None
     link = row.stored.get("attributions_link") or "identity"
@@ -61,7 +61,7 @@ def logged_attributions(row: Row) -> AttributionContrast | None:
 def without_base(row: Row) -> Explained | None:
     """Attributions that were logged without a base value. They cannot be checked and are not drawn."""
     body = row.stored.get("attributions")
-    body = json.loads(body) if isinstance(body, str) else body
+    body = stored_json(body) if isinstance(body, str) else body
     _, name = explained_score(row)
     body = body.get(name) if name is not None and isinstance(body, dict) else body
     values = {feature: float(value) for feature, value in body.items() if is_number(value)} if isinstance(body, dict) else {}

@@ -1,10 +1,10 @@
 """Reliance of people on a model: did they follow or override it, and was it right?"""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from observability.core.json_values import stored_json
 from observability.stats.interval import Interval, rate_interval
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def all_simulated(extras: Iterable[str | None], field: str) -> bool:
     bool
         False where no record states a source of the field.
     """
-    known = [json.loads(extra) for extra in extras if extra and (f'"{field}_source"' in extra or f'"{field}"' in extra)]
+    known = [stored_json(extra) for extra in extras if extra and (f'"{field}_source"' in extra or f'"{field}"' in extra)]
     return bool(known) and all(each.get(f"{field}_source") == "simulated" for each in known)
 
 
@@ -79,7 +79,7 @@ def acted_pairs(rows: "DataFrame", model: "Model") -> list[tuple[bool, bool]]:
     known = rows[(rows["decision"] >= 0) & (rows["label"] >= 0) & rows["extra"].notna()] if model.classes else rows.iloc[:0]
     pairs = []
     for decision, label, extra in zip(known["decision"], known["label"], known["extra"], strict=True):
-        action = json.loads(extra).get(ACTION) if f'"{ACTION}"' in extra else None
+        action = stored_json(extra).get(ACTION) if f'"{ACTION}"' in extra else None
         if action is not None and str(action) in model.classes:
             pairs.append((str(action) == model.classes[int(decision)], int(decision) == int(label)))
     return pairs

@@ -16,6 +16,7 @@ from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.questions import CONTROLLER_DECISION, Records
 from observability.core.window import Window
+from observability.detection.audit_history import flat_numbers, stored_audits
 from observability.metrics.own_exports import own_export
 from observability.monitoring import check
 from observability.simulation.memory_engine import MemoryEngine
@@ -265,3 +266,32 @@ def test_an_export_by_the_product_itself_dates_no_window(tmp_path: Path) -> None
         store.write_records([own_export("SQL query", "ann", rows=3, model="loan")])
         assert len(store.ask(Records("event", ever=True), Window("", live_world.START, now))) == 3
         assert store.newest_record(["event"], "", now) == store.newest_record(["event"], "loan", now) == before is not None
+
+
+def with_huge_leaves(value: object) -> object:
+    """The value with 10**400 in place of each number inside it."""
+    if isinstance(value, dict):
+        return {name: with_huge_leaves(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [with_huge_leaves(each) for each in value]
+    return 10**400 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def test_no_number_of_a_record_is_too_large_for_an_analyzer(tmp_path: Path) -> None:
+    """Numbers inside objects of records have no bounds."""
+    sample, lines = Path(__file__).parents[2] / "sample_data", []
+    for name in ("audits", "data_audits", "trade_offs", "exports", "augmentation", "storage", "events"):
+        for line in (sample / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()[:40]:
+            record = {key: with_huge_leaves(each) if isinstance(each, dict) else each for key, each in json.loads(line).items()}
+            lines += [line, json.dumps(record | {"further": 10**400, "at": record["at"][:19] + ".5Z"})]
+    path = tmp_path / "lines.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with closing(new_store(tmp_path / "home")) as store:
+        assert store.load_files([path], LoadDefaults()).rejected == 0
+        failed = [finding.because for finding in check.check(store).findings if "The analysis failed" in finding.because]
+        assert not failed
+        rows = store.ask(Records("audit", ever=True), replace(WEEK, end=datetime(2100, 1, 1, tzinfo=WEEK.end.tzinfo)))
+        huge = [row for row in rows.to_dict("records") if "Infinity" in json.dumps(row["results"])]
+        assert huge
+        assert all(not flat_numbers(row["results"]) for row in huge)
+        assert len(stored_audits(huge)) and all(audit.value is None for audit in stored_audits(huge))

@@ -4,13 +4,13 @@ Form and check digits decide (records/personal_data.py), on a bounded sample of 
 that records do not define (`extra`) are searched like features, each by its own name.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.formatting import join_words, plural
+from observability.core.json_values import stored_json
 from observability.core.questions import Sample
 from observability.detection.odd_texts import MAX_FIELDS, joined_texts
 from observability.records.personal_data import personal_data_counts, texts_of_kinds
@@ -62,7 +62,7 @@ def texts_of_other_fields(extras: Iterable[str]) -> dict[str, list[str]]:
     """Return the texts of fields that records do not define, by `extra.NAME`: one text per row. Texts inside a field are joined."""
     found: dict[str, list[str]] = {}
     for extra in extras:
-        body = json.loads(extra)
+        body = stored_json(extra)
         for name, value in body.items() if isinstance(body, dict) else ():
             text = " \n ".join(joined_texts(value))
             if text and (f"extra.{name}" in found or len(found) < MAX_FIELDS):

@@ -1,6 +1,5 @@
 """Single rows: repeatable samples, tables for pages, one prediction, events, activity of versions."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ import numpy as np
 
 from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
+from observability.core.json_values import stored_json
 from observability.core.questions import Sample
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Window
@@ -324,7 +324,7 @@ def _rows_of_id_in(cursor: Cursor, query: str, columns: Sequence[str], id_: str)
 def _decoded(name: str, value: Any) -> Any:
     """A stored value, with JSON parsed."""
     kind = PREDICTION_COLUMNS.get(name)
-    return json.loads(value) if kind == "JSON" and isinstance(value, str) else value
+    return stored_json(value) if kind == "JSON" and isinstance(value, str) else value
 
 
 def list_events(store: "Database", model: str | None, start: datetime, end: datetime) -> "DataFrame":

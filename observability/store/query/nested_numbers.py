@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from observability.core.json_values import stored_json
 from observability.core.named_numbers import NamedNumbers, named_numbers
 from observability.core.view_names import quoted_identifier
 from observability.store.db.kept_numbers import NAMES, kept_column
@@ -33,7 +34,7 @@ def read_numbers(cursor: Cursor, table: str, frame: "DataFrame", field: str, num
     found = []
     for place, names, *lists in zip(frame["rowid"].tolist(), frame[kept_column(field, NAMES)].tolist(), *columns, strict=True):
         if not isinstance(names, str):
-            found.append(named_numbers(json.loads(texts[place]) if place in texts else None, numbers))
+            found.append(named_numbers(stored_json(texts[place]) if place in texts else None, numbers))
             continue
         if names not in names_of:
             names_of[names] = tuple(json.loads(names))

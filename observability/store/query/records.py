@@ -1,12 +1,12 @@
 """Records of the other kinds: runs, steps, resources, prices, annotations and more."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import NotFoundError
+from observability.core.json_values import stored_json
 from observability.core.questions import CONTROLLER_DECISION, Records, record_kind
 from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
@@ -401,7 +401,7 @@ def _parsed_texts(texts: Sequence[str | None], field: RecordField) -> list[Any]:
     found: list[Any] = []
     for start in range(0, len(texts), PARSED_TOGETHER):
         joined = f"[{','.join('null' if text is None else text for text in texts[start : start + PARSED_TOGETHER])}]"
-        values = json.loads(joined)
+        values = stored_json(joined)
         if field.members == "number" and ':"' in joined:
             values = [_with_numbers(value) for value in values]
         found += values
