@@ -1,5 +1,6 @@
 """The audits of data that `audit-data` keeps in dataset records: which rows each check found, and what dropping them does to a model."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,10 +69,9 @@ class AuditedData:
     @property
     def rules(self) -> list[AuditedRule]:
         """The results of the checks, in the order of CHECKS, then those of a person's own rules."""
-        counts, effects = _mapping(self.content.get("rules")), _mapping(self.content.get("effects"))
-        own = [str(name) for name, count in counts.items() if name not in CHECKS and stored_number(count) is not None]
-        names = [*(name for name in CHECKS if name in counts), *own]
-        return [self._rule(name, int(counts[name]), _mapping(effects.get(name))) for name in names]
+        counts, effects = _counts(self.content.get("rules")), _mapping(self.content.get("effects"))
+        names = [*(name for name in CHECKS if name in counts), *(name for name in counts if name not in CHECKS)]
+        return [self._rule(name, counts[name], _mapping(effects.get(name))) for name in names]
 
     def rule(self, name: str) -> AuditedRule | None:
         """The result of one check; None if it was not made."""
@@ -85,8 +85,9 @@ class AuditedData:
 
     @property
     def held_out(self) -> Mapping[str, Any] | None:
-        """rows, in_training, same_label, low, high, chance of the held-out rows; None where none were given."""
-        return _mapping(self.content.get("held_out")) or None
+        """rows, in_training, same_label, low, high, chance of the held-out rows; None without their counts."""
+        held = _mapping(self.content.get("held_out"))
+        return held if {"rows", "in_training"} <= _counts(held).keys() else None
 
     @property
     def columns_alone(self) -> dict[str, Interval]:
@@ -94,7 +95,9 @@ class AuditedData:
         n = int(stored_number(self.content.get("model_rows")) or 0)
         told = _mapping(self.content.get("columns_alone")).items()
         found = (
-            (str(name), Interval(stored_number(value), stored_number(low), stored_number(high), n)) for name, (value, low, high) in told
+            (str(name), Interval(stored_number(each[0]), stored_number(each[1]), stored_number(each[2]), n))
+            for name, each in told
+            if isinstance(each, list) and len(each) == 3
         )
         return dict(sorted(found, key=lambda item: (-(item[1].value or 0.0), item[0])))
 
@@ -108,8 +111,8 @@ class AuditedData:
     @property
     def outliers_by_column(self) -> dict[str, int]:
         """Outliers of each column with any, most first."""
-        counts = _mapping(self.content.get("outliers_by_column"))
-        return {str(name): int(count) for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}
+        counts = _counts(self.content.get("outliers_by_column"))
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     @property
     def examples(self) -> Sequence[Mapping[str, Any]]:
@@ -134,8 +137,15 @@ def data_audits(frame: "DataFrame") -> Iterator[tuple[AuditedData, AuditedData |
 
 
 def stored_number(value: Any) -> float | None:
-    """A number of a record; None for anything else."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A finite number of a record; None for anything else."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if known else None
+
+
+def _counts(value: Any) -> dict[str, int]:
+    """The counts in an object, by name; other values are left out."""
+    known = {str(name): stored_number(count) for name, count in _mapping(value).items()}
+    return {name: int(count) for name, count in known.items() if count is not None}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

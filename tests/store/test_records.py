@@ -281,9 +281,9 @@ def test_no_number_of_a_record_is_too_large_for_an_analyzer(tmp_path: Path) -> N
     """Numbers inside objects of records have no bounds."""
     sample, lines = Path(__file__).parents[2] / "sample_data", []
     for name in ("audits", "data_audits", "trade_offs", "exports", "augmentation", "storage", "events"):
-        for line in (sample / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()[:40]:
+        for line in (sample / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()[:12]:
             record = {key: with_huge_leaves(each) if isinstance(each, dict) else each for key, each in json.loads(line).items()}
-            lines += [line, json.dumps(record | {"further": 10**400, "at": record["at"][:19] + ".5Z"})]
+            lines += [json.dumps(record | {"further": 10**400, "at": record["at"][:19] + ".5Z"})]
     path = tmp_path / "lines.jsonl"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with closing(new_store(tmp_path / "home")) as store:
