@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from observability.alerts.alert_state import Alert, AlertPrecision, alert_precision
 from observability.analyzers import discover
-from observability.core.catalog import Model, check_stated_directions
+from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.limit_units import LIMIT_UNITS
 from observability.core.metric_definitions import METRICS
@@ -191,12 +191,9 @@ NOT_RECORDED = ("owner", "team", "tags", "description", "runbooks")
 
 
 def save_settings(store: "Store", name: str, settings: ModelSettings, *, author: str) -> list[str]:
-    """Save settings of a model, and record what changed, if anything. Returns and raises what `change_settings` does; raises UsageError
-    for a new direction of an attack on a category.
-    """
-    model = store.catalog().model(name)
-    check_stated_directions(model, model.settings, settings)
-    before, after = asdict(model.settings), asdict(settings)
+    """Save settings of a model, and record what changed, if anything. Returns and raises what `change_settings` does."""
+    model = store.catalog().by_name.get(name)
+    before, after = asdict(ModelSettings() if model is None else model.settings), asdict(settings)
     changed = [key for key in after if key not in NOT_RECORDED and before[key] != after[key]]
     if not changed:
         return store.update_settings(name, settings)

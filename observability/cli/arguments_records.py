@@ -58,7 +58,8 @@ def add_record_commands(add: AddCommand) -> None:
         nargs="?",
         metavar="SHARE",
         action=AllowRejected,
-        help="exit with 1 only if more than this share (0 to 1) of the lines was rejected; without a value, rejected lines never give 1",
+        help="exit with 1 if more than this share (0 to 1) of the lines was rejected; without a value, exit with 0 whatever was rejected; "
+        "default: exit with 2 if every line of the files was",
     )
 
     imported = add(

@@ -171,20 +171,22 @@ def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def settings(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Show a model's settings, or set them from a file."""
+    """Show a model's settings, or set them from a file. A file that protects features may name a model before its first record."""
     import getpass
 
     from observability.alerts import alarm_rules
     from observability.core.settings import read_settings
 
-    model = store.catalog().model(args.model)
-    current = model.settings
+    catalog, notes = store.catalog(), list[str]()
     if args.settings:
-        current = read_settings(Path(args.settings), model.settings)
-        alarm_rules.save_settings(store, model.name, current, author=getpass.getuser())
+        known = catalog.by_name.get(args.model)
+        current = read_settings(Path(args.settings), None if known is None else known.settings)
+        notes = alarm_rules.save_settings(store, args.model, current, author=getpass.getuser())
+    else:
+        current = catalog.model(args.model).settings
     body = asdict(current)
     lines = [f"{name} = {value if value not in (None, {}, ()) else 'not set'}" for name, value in body.items()]
-    return json_or_lines(body, lines, args.json)
+    return json_or_lines(body, [*notes, *lines], args.json)
 
 
 def apply(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from observability.cli import commands
-from observability.cli.load_report import load_outcome, load_progress, rejection_error
+from observability.cli.load_report import load_outcome, load_progress, rejection_error, rejection_exit_code
 from observability.cli.outcome import Outcome, Say, json_or_lines
 from observability.core import formatting
 from observability.core.errors import NotFoundError, UsageError
@@ -76,7 +76,7 @@ def _far_future() -> datetime:
 
 
 def import_outcome(title: str, counts: SourceCounts, report: LoadReport, as_json: bool) -> Outcome:
-    """The result of an import: the number of entries of the source, and the number of records made from them. Exit code 1 where nothing
+    """The result of an import: the number of entries of the source, and the number of records made from them. Exit code 2 where nothing
     could be read.
     """
     sorts = ", ".join(sort_words(sort, count) for sort, count in counts.sorts.items())
@@ -88,9 +88,9 @@ def import_outcome(title: str, counts: SourceCounts, report: LoadReport, as_json
     body: dict[str, Any] = {"source": {"title": title, **counts.to_json()}, **report.to_json()}
     outcome = json_or_lines(body, [*lines, *loaded.out.splitlines()], as_json)
     if not counts.lines:
-        return replace(outcome, exit_code=1, error="Nothing was imported: every entry of the source was rejected.")
+        return replace(outcome, exit_code=2, error="Nothing was imported: every entry of the source was rejected.")
     error = rejection_error(report, None)
-    return replace(outcome, exit_code=1 if error else 0, error=error)
+    return replace(outcome, exit_code=rejection_exit_code(None) if error else 0, error=error)
 
 
 def sort_words(sort: str, count: int) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observability.cli.commands import comma_list, parsed_mapping
-from observability.cli.load_report import load_outcome, load_progress, rejection_error, source_lines
+from observability.cli.load_report import load_outcome, load_progress, rejection_error, rejection_exit_code, source_lines
 from observability.cli.outcome import Outcome, Say
 from observability.core.errors import UsageError
 from observability.store.engine import Store
@@ -50,9 +50,10 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     outcome = load_outcome(landed if report is None else report + landed, args.json, first, report, defaults, taken)
     unread = sum(len(each.failures) for each in taken)
     error = rejection_error(report, args.allow_rejected)
+    code = rejection_exit_code(args.allow_rejected) if error else 1
     if unread:
         error = f"{error} {unread:,} files could not be read; the next load tries them again.".strip()
-    return replace(outcome, exit_code=1, error=f"{outcome.error} {error}".strip()) if error else outcome
+    return replace(outcome, exit_code=code, error=f"{outcome.error} {error}".strip()) if error else outcome
 
 
 def _loaded_sources(store: Store, named: Sequence[str], defaults: "LoadDefaults", say: Say, *, again: bool) -> "list[SourceReport]":

@@ -90,7 +90,7 @@ def planned_steps(store: Store, path: Path, *, author: str) -> list[Step]:
             coming.add(request.model)
             steps.append(Step(f"model {request.model}: register version {request.version}", _registering(store, request)))
     for name, tables in _subtables(body, "models", path):
-        if name not in present and name not in coming:
+        if name not in present and name not in coming and not tables.get("protect"):
             raise UsageError("the model is not registered", where=f"{path.name} [models.{name}]", got=name, attempt="Add it as [[model]]")
         before = present[name].settings if name in present else ModelSettings()
         wanted = parse_settings(dict(tables), before, where=f"{path.name} [models.{name}]")
@@ -178,7 +178,9 @@ def _settings_text(before: ModelSettings, wanted: ModelSettings) -> str:
 def _setting(store: Store, name: str, tables: dict[str, Any], author: str) -> Callable[[Callable[[str], object]], object]:
     def run(say: Callable[[str], object]) -> object:
         del say
-        return alarm_rules.save_settings(store, name, parse_settings(tables, store.catalog().model(name).settings), author=author)
+        known = store.catalog().by_name.get(name)
+        before = ModelSettings() if known is None else known.settings
+        return alarm_rules.save_settings(store, name, parse_settings(tables, before), author=author)
 
     return run
 

@@ -151,7 +151,7 @@ def rejection_remedy(reason: str, message: str, defaults: "LoadDefaults") -> str
 
 
 def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
-    """Why a load of files ends with exit status 1; "" if it ends with 0.
+    """Why a load of files does not end with exit code 0; "" if it does. `rejection_exit_code` says with which one it ends.
 
     allowed: the share of lines that may be rejected, from 0 to 1. None: less than all of them.
     """
@@ -160,7 +160,14 @@ def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
     if allowed is None:
         if report.stored or report.duplicates:
             return ""
-        return "Nothing was stored: every line of the files was rejected. With --allow-rejected the exit code is still 0."
+        return "Nothing was stored: every line of the files was rejected; with --allow-rejected the exit code is 0."
     if report.rejected <= allowed * report.lines:
         return ""
     return f"{report.rejected:,} of {report.lines:,} lines of the files were rejected, more than --allow-rejected {allowed:g} allows."
+
+
+def rejection_exit_code(allowed: float | None) -> int:
+    """The exit code of a load with a `rejection_error`: 1 where a share was stated and exceeded, else 2: files of which nothing fits are
+    wrong use, as they are 422 over HTTP.
+    """
+    return 2 if allowed is None else 1

@@ -558,11 +558,11 @@ def test_a_rejected_load_names_column_line_zone_and_versions(command: Command, t
     one_sentence(command(home, *load), 2, "--version (1 and 2)")
 
 
-def test_a_load_that_stored_nothing_ends_with_1_unless_that_is_allowed(command: Command, tmp_path: Path) -> None:
+def test_a_load_that_stored_nothing_ends_with_2_unless_that_is_allowed(command: Command, tmp_path: Path) -> None:
     home, lines = tmp_path / "home", tmp_path / "lines.jsonl"
     lines.write_text('{"kind": "prediction"}\n{\n')
     done = command(home, "load", lines)
-    assert done.code == 1
+    assert done.code == 2
     assert "2 rejected" in done.out and "--allow-rejected" in done.error
     assert command(home, "load", lines, "--allow-rejected").code == 0
     lines.write_text('{"kind": "event", "at": "2026-11-01T00:00:00Z", "what": "note", "text": "x"}\n')

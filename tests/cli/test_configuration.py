@@ -157,3 +157,14 @@ def test_a_file_that_was_edited_after_the_plan_is_not_overwritten(tmp_path, befo
         (again,) = planned_steps(store, wanted, author="Ann")
         again.run(print)
         assert "rows = 400" in keeping.read_text() and "keep = 3" in keeping.read_text()
+
+
+def test_protected_features_may_be_declared_before_the_first_record(command, tmp_path):
+    home, path = tmp_path / "home", tmp_path / "rules.toml"
+    path.write_text("[models.chat.protect]\ninput_text = 'drop'\n")
+    assert "model chat: protect" in command(home, "apply", path, "--dry-run").out
+    assert command(home, "apply", path).code == 0
+    assert json.loads((home / "protect.json").read_text()) == {"chat": {"input_text": "drop"}}
+    assert command(home, "settings", "chat", "--json").json()["protect"] == {"input_text": "drop"}
+    path.write_text("[protect]\nnote = 'hash'\n")
+    assert "No record of voice has arrived" in command(home, "settings", "voice", "--settings", path).out

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from observability.alerts import alarm_rules
 from observability.client.log import Logger
-from observability.core.errors import UsageError
+from observability.core.errors import NotFoundError, UsageError
 from observability.core.limits import IntakeLimits
-from observability.core.settings import parse_settings
+from observability.core.settings import ModelSettings, parse_settings
+from observability.monitoring.check import check
 from observability.records.keyed_hash import KEY_FILE, home_key
 from observability.records.protection import FILE, HASHED, hashed_value, protected_record
 from observability.server import intake, process_lock
@@ -143,3 +145,30 @@ def test_what_is_rejected_or_kept_beside_the_features_holds_no_protected_value(r
     extras = query(store, "SELECT id, extra FROM predictions_1 WHERE extra IS NOT NULL ORDER BY id")
     assert [(name, json.loads(extra)) for name, extra in extras] == [("p23", {"email": hashed})]
     assert query(store, "SELECT weight FROM predictions_1 WHERE id = 'p23'") == [(2.0,)], "a field of the kind is no feature"
+
+
+def test_a_rule_given_before_the_first_record_holds_for_it(store, tmp_path, monkeypatch):
+    """Models that are never registered, such as language models called by spans."""
+    with pytest.raises(NotFoundError):
+        alarm_rules.save_settings(store, "chat", ModelSettings(owner="ann"), author="ann")
+    wanted = parse_settings({"protect": {"input_text": "drop", "name": "hash"}})
+    assert "No record of chat has arrived" in alarm_rules.save_settings(store, "chat", wanted, author="ann")[0]
+    assert store.catalog().unregistered == ("chat",)
+    assert not [each.because for each in check(store).findings if "failed" in each.because]
+    texts = {"input_text": SECRETS[0], "name": SECRETS[1]}
+    log = Logger(store.home)
+    assert log.prediction(id="p0", at=AT, model="chat", version="1", prediction="stop", features=texts) == "p0"
+    log.flush()
+    owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
+    monkeypatch.setattr(process_lock, "_current", owner)
+    call = {"kind": "prediction", "at": AT, "model": "chat", "version": "1", "prediction": "stop", "features": texts}
+    line = json.dumps(call | {"id": "p1"}).encode()
+    assert intake.take_records([line], "any", "token", IntakeLimits()).accepted == 1
+    owner.records.publish()
+    land(store, call | {"id": "p2"})
+    assert load_landing(store).rejected == 0
+    outside = [place for place in found_in(store.home, *SECRETS[:2]) if not place.startswith("20240101T")]  # a segment of another writer
+    assert outside == []
+    columns = {column.name: column.column for column in store.catalog().model("chat").columns}
+    assert "input_text" not in columns
+    assert query(store, f"SELECT DISTINCT {columns['name']} FROM predictions_1") == [(hashed_value(home_key(store.home), SECRETS[1]),)]

@@ -23,6 +23,7 @@ from observability.core.catalog import band_names
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
+from observability.store.db.catalog_store import update_model
 from observability.store.db.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
 from observability.store.ingest.stage import insert_predictions
 from observability.store.registry import register as registering
@@ -503,7 +504,10 @@ def test_a_direction_of_an_attack_on_a_category_is_refused_where_it_is_stated(st
     with pytest.raises(UsageError, match="'sex' is a category"):
         save_settings(store, "loan", other, author="Ann")
     assert store.catalog().model("loan").settings == settings
-    update_settings(store, "loan", other)
+    with pytest.raises(UsageError, match="'sex' is a category"):
+        update_settings(store, "loan", other)
+    with store.write() as writer:
+        update_model(writer, store.catalog().model("loan").key, settings=other)  # as an earlier version stored it
     save_settings(store, "loan", replace(other, owner="bob"), author="Ann")
     assert store.catalog().model("loan").settings.owner == "bob", "a direction of before stops no other change"
 

@@ -291,23 +291,31 @@ def _artifact_sentences(kept: Sequence[artifacts.Artifact]) -> list[str]:
 
 
 def update_settings(store: Database, name: str, settings: ModelSettings) -> list[str]:
-    """Change the settings of a model; return a sentence for each consequence. Raises NotFoundError for an unknown model.
+    """Change the settings of a model; return a sentence for each consequence. Raises UsageError for a new direction of an attack on a
+    category, and NotFoundError for an unknown model, unless the settings protect features of it: then they hold from its first record on.
 
     If the threshold changed, decisions that came from it are recomputed, and the rollups with them. Logged decisions, and those from a
     threshold of their own, stay.
     """
     with store.write() as writer:
         model = find_model(writer, name)
-        if model is None:
+        if model is None and not settings.protect:
             store.catalog().model(name)
             raise NotFoundError(f"model {name!r} is not in the store")
-        _note_change(store, name, model.settings, settings)
-        update_model(writer, model.key, settings=settings)
-        rebuilt = model.task == "binary" and settings.threshold != model.settings.threshold
+        before = ModelSettings() if model is None else model.settings
+        _note_change(store, name, before, settings)
+        if model is None:
+            add_model(writer, name, settings=settings)
+        else:
+            check_stated_directions(model, before, settings)
+            update_model(writer, model.key, settings=settings)
+        rebuilt = model is not None and model.task == "binary" and settings.threshold != before.threshold
         if rebuilt:
             rebuild_rollups(writer, name, threads=store.threads)
     publish_rules(store.home, store.catalog().models)
+    if model is None:
+        return [f"No record of {name} has arrived; its settings hold from the first one on."]
     if not rebuilt:
         return []
-    change = f"from {model.settings.threshold:g} to {settings.threshold:g}"
+    change = f"from {before.threshold:g} to {settings.threshold:g}"
     return [f"The threshold of {name} changed {change}; decisions that came from it were recomputed."]
