@@ -69,6 +69,18 @@ class RoundCounts:
         return first
 
 
+def first_round_beyond(figures: Floats, last: int, limit: float, *, above: bool) -> int:
+    """The first of the consecutive rounds up to `last` whose figure, as far as it is known, lies beyond a limit as that of `last` does."""
+    first = last
+    for place in range(last - 1, -1, -1):
+        if np.isnan(figure := figures[place]):
+            continue
+        if (figure < limit) if above else (figure > limit):
+            break
+        first = place
+    return first
+
+
 @dataclass(frozen=True, eq=False)
 class AnswerChanges:
     """The comparison of each round with a baseline.

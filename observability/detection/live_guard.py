@@ -48,7 +48,7 @@ MISSING = 3.0
 class GuardClaim:
     """A claim about one unusual subject. check: extraction, unfamiliar, boundary, oversized or prompt. share: the measured share with its
     interval; usual: its baseline. ids: some of its requests. senders: for odd texts, the subjects that sent them, most first. apart: those
-    of the senders that sent all, or significantly more than the others. groups: for a search of the boundary, the number of groups of at
+    of the senders that sent significantly more than the others. groups: for a search of the boundary, the number of groups of at
     least three near-identical requests.
     """
 

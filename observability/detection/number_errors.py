@@ -9,7 +9,7 @@ from scipy.special import stdtr, stdtrit
 
 from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure
-from observability.detection.answer_changes import MIN_ROUNDS
+from observability.detection.answer_changes import MIN_ROUNDS, first_round_beyond
 from observability.detection.number_shifts import TOLERATED
 from observability.detection.probe_claims import ERROR, SURER, JudgedSet
 from observability.stats.arrays import Floats
@@ -22,7 +22,7 @@ class NumberError:
 
     Each has a 95 % interval over the questions; the differences are paired by question. before: error of the baseline. since_last: None if
     the previous round has too few of the questions. p_value: p-value of a mean error this far from the baseline's rounds. tolerance: mean
-    over the questions.
+    over the questions. growths: growth since the baseline by round, NaN where it is not known.
     """
 
     value: Interval
@@ -31,6 +31,7 @@ class NumberError:
     since_last: Interval | None
     p_value: float
     tolerance: float
+    growths: Floats
 
     @property
     def part(self) -> float:
@@ -51,6 +52,7 @@ def number_error(judged: JudgedSet) -> NumberError | None:
         return None
     own, past = errors[judged.last, asked], past[:, asked]
     usual = np.nanmean(past, axis=0)
+    growths = np.array([line[known].mean() if (known := np.isfinite(line)).any() else np.nan for line in errors[:, asked] - usual])
     gaps = past - usual
     nights = np.array([line[known].mean() for line in gaps if (known := np.isfinite(line)).any()])
     more, error = float((own - usual).mean()), float(nights.std(ddof=1) * np.sqrt(1 + 1 / nights.size)) if nights.size > 1 else 0.0
@@ -63,6 +65,7 @@ def number_error(judged: JudgedSet) -> NumberError | None:
         _mean_interval(last[np.isfinite(last)]) if np.isfinite(last).sum() >= MIN_ROUNDS else None,
         p_value,
         float(tolerances[asked].mean()),
+        growths,
     )
 
 
@@ -80,6 +83,8 @@ def error_finding(judged: JudgedSet, error: NumberError, p: float) -> Finding:
     if severity == "watch" and part >= TOLERATED[1] and p <= budget / SURER:
         severity = "act"
     value, more = error.value.value or 0.0, error.growth.value or 0.0
+    least = max(TOLERATED[0] * error.tolerance, np.finfo(float).tiny)  # where numbers repeat exactly, any growth
+    first = first_round_beyond(error.growths, judged.last, least, above=True)
     because = (
         f"Answers to set `{judged.rounds.name}` are on average {format_figure(value, 3)} from the right numbers in the newest round, "
         f"{format_figure(error.before, 3)} in the baseline ({int(error.value.n):,} questions)."
@@ -101,5 +106,5 @@ def error_finding(judged: JudgedSet, error: NumberError, p: float) -> Finding:
             **judged.answers_of_baseline,
         },
         **error.value.fields,
-        **judged.dated(judged.last, severity),
+        **judged.dated(first, severity),
     )

@@ -35,7 +35,13 @@ MAYBE = 0.001
 MAX_FIELDS = 200
 """Other fields of records that are looked at, in order of appearance."""
 READ = 20_000
-"""Characters of a text that are searched and kept, and of all other fields of one request together; of the rest only the number counts."""
+"""Characters of a text that are searched. As many are kept of it, and of all other fields of one request together; of the rest only the
+number counts, and an instruction that is found in it.
+"""
+MIN_APART = 2
+"""Minimum number of odd texts of a sender that stands out: one of many honest senders sends the longest text of a week."""
+FURTHER = "extra (further fields)"
+"""The texts of all fields beyond MAX_FIELDS."""
 TOKENS = "feature.input_tokens"
 """The size of a language model's question where its text is not logged."""
 OVERRIDE = re.compile(
@@ -76,10 +82,11 @@ class CutText(str):
 
 
 def cut_text(text: str, most: int) -> str:
-    """The text, or its first characters if it has more than `most`."""
+    """The text, or its first characters if it has more than `most`, with the instructions that only its first READ characters hold."""
     if len(text) <= most:
         return text
-    cut = CutText(text[:most])
+    lost = [found[0] for kind in (OVERRIDE, ROLE) if not kind.search(text, 0, most) and (found := kind.search(text, 0, READ))]
+    cut = CutText("\n".join([text[:most], *lost]))
     cut.characters = len(text)
     return cut
 
@@ -96,7 +103,8 @@ def joined_texts(value: object) -> Iterator[str]:
 def other_texts(rows: "DataFrame") -> dict[str, Array]:
     """The texts of fields that records do not define, by `extra.NAME`; None where a request has none. Fields of answers are left out.
 
-    At most READ characters of a request are kept; shorter fields come before longer ones.
+    At most READ characters of a request are kept, and the instructions that are found in the first READ characters of each field; shorter
+    fields come before longer ones. Fields beyond MAX_FIELDS are one text.
     """
     found: dict[str, Array] = {}
     for place, extra in enumerate(rows["extra"]):
@@ -104,9 +112,14 @@ def other_texts(rows: "DataFrame") -> dict[str, Array]:
         given = body.items() if isinstance(body, dict) else ()
         texts = {name: text for name, value in given if not is_of_answers(name) and (text := "\n".join(joined_texts(value)))}
         kept = {name: cut_text(text, most) for name, text, most in kept_lengths(texts)}
+        further = []
         for name in texts:
             if f"extra.{name}" in found or len(found) < MAX_FIELDS:
                 found.setdefault(f"extra.{name}", np.full(len(rows), None, object))[place] = kept[name]
+            else:
+                further.append(kept[name])
+        if further:
+            found.setdefault(FURTHER, np.full(len(rows), None, object))[place] = "\n".join(further)
     return found
 
 
@@ -227,15 +240,21 @@ def is_free_text(values: Array) -> bool:
 
 
 def claim_of_texts(check: str, rows: Bools, subjects: Array, ids: Sequence[str]) -> GuardClaim:
-    """The claim about some requests. Its subject is the one that sent all of them; NOT_NAMED if several did or the sender is unknown."""
+    """The claim about some requests. Its subject is the one that sent all of them; NOT_NAMED if several did or the sender is unknown.
+
+    A sender stands out with at least MIN_APART of them, significantly more than the others sent; FALSE_ALARM is shared by its senders.
+    """
     places = np.flatnonzero(rows)
     everyone = Counter(str(name) for name in subjects if name is not None and name == name)
     named = Counter(str(subjects[row]) for row in places if subjects[row] is not None and subjects[row] == subjects[row])
     senders = tuple(name for name, _ in named.most_common())
     alone = len(senders) == 1 and named.total() == len(places)
     some = tuple(ids[row] for row in places[:10])
+    chance = FALSE_ALARM / max(len(senders), 1)
     apart = tuple(
-        name for name in senders if alone or is_more(named[name], everyone[name], len(places) - named[name], len(ids) - everyone[name])
+        name
+        for name in senders
+        if named[name] >= MIN_APART and is_more(named[name], everyone[name], len(places) - named[name], len(ids) - everyone[name], chance)
     )
     subject = senders[0] if alone else NOT_NAMED
     return GuardClaim(subject, check, rate_interval(len(places), len(ids)), 0.0, len(places), None, some, senders, apart)

@@ -10,7 +10,7 @@ from observability.core.finding import Finding, Severity, Source, iso, needs_act
 from observability.core.formatting import format_day
 from observability.core.numerals import format_figure, percent
 from observability.core.time import aware_utc
-from observability.detection.answer_changes import MIN_ROUNDS, AnswerChanges, RoundCounts
+from observability.detection.answer_changes import MIN_ROUNDS, AnswerChanges, RoundCounts, first_round_beyond
 from observability.detection.probe_rounds import ProbeRounds
 from observability.stats.arrays import Floats
 from observability.stats.interval import rate_interval
@@ -265,6 +265,7 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
     if severity == "unknown":
         because += f" The fall of {100 * worse:.3g} points is not significant: more questions are needed."
     difference = compared.difference
+    falls = np.array([_fall_of_right(judged, place) for place in range(judged.last + 1)])
     return judged.finding(
         RIGHT,
         n,
@@ -279,5 +280,14 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
             **judged.answers_of_baseline,
         },
         **rate_interval(hits, n).fields,
-        **judged.dated(judged.last, severity),
+        **judged.dated(first_round_beyond(falls, judged.last, MIN_WATCH[0], above=True), severity),
     )
+
+
+def _fall_of_right(judged: JudgedSet, place: int) -> float:
+    """How much smaller the share of right answers of a round is than the typical one on the same questions; NaN without any."""
+    typical = judged.changes.typical
+    before = np.where(typical >= 0, judged.rounds.right[typical, np.arange(typical.size)], np.nan)
+    falls = before - judged.rounds.right[place]
+    known = np.isfinite(falls)
+    return float(falls[known].mean()) if known.any() else float("nan")

@@ -8,7 +8,7 @@ import numpy as np
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.formatting import format_day
 from observability.core.numerals import format_figure, percent
-from observability.detection.answer_changes import MIN_ROUNDS
+from observability.detection.answer_changes import MIN_ROUNDS, first_round_beyond
 from observability.detection.own_history import usual_values
 from observability.detection.probe_claims import LATENCY, RUBRIC, SIMILAR, SURER, TOKENS, JudgedSet, chance_words
 from observability.detection.probe_rounds import day_of_round
@@ -41,14 +41,7 @@ class LevelHistory:
         lies beyond a limit on the same side of the usual value. Whether a round is in the baseline makes no difference, because a level
         keeps no round out of it.
         """
-        above, first = limit >= self.usual, last
-        for place in range(last - 1, -1, -1):
-            if np.isnan(figure := self.figures[place]):
-                continue
-            if (figure < limit) if above else (figure > limit):
-                break
-            first = place
-        return first
+        return first_round_beyond(self.figures, last, limit, above=limit >= self.usual)
 
 
 def level_histories(judged: JudgedSet) -> dict[str, LevelHistory]:

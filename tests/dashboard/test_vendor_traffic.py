@@ -1,5 +1,6 @@
 """Traffic of vendors: stated token prices, models of kind API, one timeline over all sets of a vendor, sets of free text with scores."""
 
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from observability.dashboard import load, load_findings
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving.vendor_timeline import timeline_rows, vendor_of
 from observability.dashboard.serving.vendors import sets_in_scope
+from observability.detection import probe_claims
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
@@ -112,6 +114,10 @@ def test_one_timeline_has_all_sets_and_models_of_a_vendor_with_their_changes(
     assert set(rows["name"]) == {"acme/chat: tickets", "acme/chat: letters", "acme/other: tickets"}
     flips = rows[rows["value"] > 0].query("name == 'acme/chat: tickets'")
     assert flips[["value", "mark"]].values.tolist() == [[0.4, "change"]] and flips["at"].iloc[0] == pd.Timestamp(START + timedelta(days=10))
+    slower = replace(found[0], model="acme/chat", subject="probes:letters", metric=probe_claims.LATENCY, severity="act")
+    slower = replace(slower, onset=(START + timedelta(days=5)).replace(tzinfo=UTC))
+    again = timeline_rows([each for each in sets if vendor_of(each[0].model) == "acme"], [*found, slower])
+    assert again.equals(rows), "a slower round marks no answers"
     versions = rows[rows["mark"] == "version"]
     assert versions[["name", "version"]].values.tolist() == [["acme/other: tickets", "2026-02"]]
     assert "All sets of" not in words(opened("vendors", probes="third/tickets")), "a single set has its own timeline"

@@ -91,6 +91,8 @@ def test_errors_against_the_right_numbers_are_judged_beside_the_baseline_and_the
         found = stats.ttest_rel(errors[13], others)
         assert worse.evidence[name] == pytest.approx([(errors[13] - others).mean(), *found.confidence_interval(0.95)]), name
     assert "from the right numbers in the newest round" in worse.because and worse.onset.date() == (START + timedelta(days=13)).date()
+    longer = judged(VendorNights(17, numbers=0.01, from_night=13, times=1.03, right=True), 16)[ERROR]
+    assert longer.severity == "act" and longer.onset == worse.onset, "it began with its first night"
     assert judged(VendorNights(14, numbers=0.01, right=False), 13).keys() == judged(nights, 13).keys() - {ERROR}
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
+from observability.detection.live_guard import FALSE_ALARM
 from observability.detection.odd_texts import (
     DEVIATIONS,
     FIXED_LIMIT,
@@ -15,8 +17,10 @@ from observability.detection.odd_texts import (
     READ,
     ROLE,
     ComparedTexts,
+    claim_of_texts,
     is_more,
     lengths_of,
+    matches,
     odd_texts,
     other_texts,
     size_limit,
@@ -166,3 +170,30 @@ def test_instructions_that_nobody_gave_before_are_never_usual() -> None:
     short = odd_texts(ComparedTexts({}, {}, {"feature.q": now}, {"feature.q": past[:99]}), subjects, ids)
     assert (short.claims, short.texts, short.usual, short.more, short.unjudged) == ((), 100, 0, 0, 13), "a reference of 99 texts"
     assert odd_texts(ComparedTexts({}, {}, {"feature.q": np.array([plain] * 100, object)}, {"feature.q": past}), subjects, ids).texts == 0
+
+
+def test_one_honest_sender_of_one_long_text_is_not_blocked() -> None:
+    texts_of_week = np.append(np.tile(ORDINARY, 100), "x" * 2000)
+    subjects = np.array([f"u{place}" for place in range(len(texts_of_week))], object)
+    ids = list(map(str, range(len(texts_of_week))))
+    (claim,) = odd_texts(ComparedTexts({"extra.q": texts_of_week}, {"extra.q": ORDINARY}), subjects, ids).claims
+    assert len(ids) > 1 / FALSE_ALARM, "so many that a single text is significant"
+    assert (claim.check, claim.subjects, claim.blocked) == ("oversized", (subjects[-1],), ())
+
+
+def test_the_false_alarms_of_block_lists_are_shared_by_the_senders() -> None:
+    """Of 100 honest senders the one with the most texts is no single sender that was looked at."""
+    subjects, ids = np.array([f"u{place // 20:02}" for place in range(2000)], object), list(map(str, range(2000)))
+    for own, blocked in ((8, ()), (11, ("u00",))):
+        hit = np.arange(2000) % 20 == 0
+        hit[:own] = True
+        assert FALSE_ALARM / 100 < binom.sf(7, 107, 0.01) < FALSE_ALARM
+        assert claim_of_texts("prompt", hit, subjects, ids).blocked == blocked
+
+
+@pytest.mark.parametrize("beside", [{"pad": "x" * 900_000}, {f"pad{k:03}": "x" * 4000 for k in range(220)}])
+def test_no_other_field_hides_an_instruction(beside: dict[str, str]) -> None:
+    body = {**beside, "q": "where is my parcel? " * 900 + ATTACK}
+    found = other_texts(pd.DataFrame({"extra": [json.dumps(body)]}))
+    assert any(matches(OVERRIDE, values)[0] for values in found.values())
+    assert sum(len(values[0]) for values in found.values()) <= READ + 100 + len(beside)

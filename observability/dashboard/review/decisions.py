@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
+from observability.core.time import naive_utc
 from observability.core.weeks import Week
 from observability.dashboard import links, load, person_name
 from observability.dashboard.drafts import draft_arguments
@@ -161,7 +162,7 @@ def _decision_evidence(room: ReviewPage) -> dict[str, str]:
 
 def risk_acceptance_form(room: ReviewPage) -> None:
     """The accepted states, and the form in which a risk owner accepts one until a date."""
-    _accepted_risks()
+    _accepted_risks(room)
     if room.author is None:
         if room.step != "decide":  # the step `decide` has said it already
             st.caption(room.read_only_words)
@@ -195,14 +196,15 @@ def risk_acceptance_form(room: ReviewPage) -> None:
                 st.rerun()
 
 
-def _accepted_risks() -> None:
-    """The newest signature of each accepted state."""
+def _accepted_risks(room: ReviewPage) -> None:
+    """The newest signature of each accepted state; expired at the end of the reviewed week, and of a week that goes on, by now."""
     found = load_review.risk_acceptances()
     if not found:
         return
+    end = min(naive_utc(Week.parse(room.body["week"]).end), load_review.today_naive_utc())
     rows = []
     for signature in sorted(found, key=lambda signature: signature["until"]):
-        expired = {"s": "watch", "sub": "expired"} if signature["until"] <= load_review.today_naive_utc() else {}
+        expired = {"s": "watch", "sub": "expired"} if signature["until"] <= end else {}
         cells: dict[str, Cell] = {
             "what": {"t": signature["subject"], "sub": signature["note"]},
             "model": {"t": signature["model"]},

@@ -27,6 +27,9 @@ COLUMNS = {
     "words": None,
 }
 
+OF_ANSWERS = (probe_claims.CHANGED, probe_claims.FLIPS)
+"""The metrics whose findings are marked: those of answers that differ. Other measures change while no answer does."""
+
 
 def vendor_of(model: str) -> str:
     """The vendor of a model: by its settings, else the part of its name before a slash, else its name."""
@@ -38,8 +41,8 @@ def timeline_rows(sets: Sets, found: Sequence[Finding]) -> pd.DataFrame:
     """A row for each round of each set with a share of flipped answers: at, name, value, version, mark, severity, label (a short name) and
     words.
 
-    mark: `change` in the first round of a change that a finding names, `version` where the vendor declares another one than before, else
-    empty. found: the findings about the sets.
+    mark: `change` in the first round of a change of the answers that a finding names, `version` where the vendor declares another one than
+    before, else empty. found: the findings about the sets.
     """
     rows, alone = [], len({rounds.model for rounds, _ in sets}) == 1
     for rounds, changes in sets:
@@ -48,6 +51,7 @@ def timeline_rows(sets: Sets, found: Sequence[Finding]) -> pd.DataFrame:
         begins: dict[int, str] = {}
         for finding in sorted(found, key=lambda each: each.severity == "act"):
             mine = finding.model == rounds.model and finding.subject == f"probes:{rounds.name}" and finding.needs_action
+            mine = mine and finding.metric in OF_ANSWERS
             if mine and finding.onset is not None:
                 onset = naive_utc(finding.onset)
                 begins |= {

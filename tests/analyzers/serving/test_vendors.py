@@ -53,6 +53,7 @@ def test_a_silent_change_of_12_of_60_answers_is_named_the_next_morning() -> None
     later = judged(rows, 32)
     assert later[probe_claims.CHANGED].severity == "act" and "since 5 Feb 2026" in later[probe_claims.CHANGED].because
     assert later[probe_claims.FLIPS].severity == "ok", "nothing flipped again"
+    assert later[probe_claims.RIGHT].severity == "act" and later[probe_claims.RIGHT].onset == change.onset
 
 
 @pytest.mark.parametrize("seed", range(3))
