@@ -21,7 +21,7 @@ from observability.metrics.cost import CostPart, serving_cost
 from observability.metrics.cost_periods import cost_by_period, spent_currencies
 from observability.metrics.energy import RESOURCES, ServingEnergy, consumption_question, served_question, serving_energy, worst_source
 from observability.metrics.prices import PRICES, PriceScope
-from observability.metrics.token_prices import cost_columns
+from observability.metrics.token_prices import call_sample, cost_columns, may_state_currencies
 from observability.metrics.traffic import NEEDED, QUANTILES, request_counts
 from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import Interval
@@ -70,6 +70,7 @@ class ServingFrames:
     use: "DataFrame"
     resources: "DataFrame"
     prices: "DataFrame"
+    calls: "DataFrame | None" = None
 
 
 def _serving_frames(ask: AskEngine, model: Model, window: Window) -> ServingFrames:
@@ -79,6 +80,7 @@ def _serving_frames(ask: AskEngine, model: Model, window: Window) -> ServingFram
     return ServingFrames(
         ask(served_question(), window), ask(consumption_question(*cost_columns(model)), window), readings if whole else readings.iloc[:0],
         ask(PRICES, replace(window, slice=None, version=None)),
+        ask(call_sample(model), window) if may_state_currencies(model) else None,
     )  # fmt: skip
 
 
@@ -87,7 +89,7 @@ def consumption_differences(ask: AskEngine, model: Model, a: Window, b: Window) 
     if "reference" in (a.environment, b.environment):
         return []
     place, now, then = PriceScope(model.name, model.settings), _serving_frames(ask, model, a), _serving_frames(ask, model, b)
-    parts = [serving_cost(each.served, each.use, each.resources, each.prices, place) for each in (now, then)]
+    parts = [serving_cost(each.served, each.use, each.resources, each.prices, place, each.calls) for each in (now, then)]
     drawn = [serving_energy(each.served, each.use, each.resources, each.prices, place) for each in (now, then)]
     return [*_cost_differences(model, (now, then), (parts[0], parts[1])), *energy_differences((drawn[0], drawn[1]))]
 

@@ -10,10 +10,11 @@ people gave, at a price per label. Storage: the bytes that `dataset` records giv
 per gigabyte and month. A price of hours is taken to include the electricity. Currencies are never converted.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -31,7 +32,16 @@ from observability.metrics.energy import (
     worst_source,
 )
 from observability.metrics.prices import NO_CURRENCY, PriceScope, default_currency, price_start, prices_at
-from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, call_currency, states_token_prices, summed_call_cost
+from observability.metrics.token_prices import (
+    CACHED,
+    INPUT,
+    OUTPUT,
+    call_currency,
+    logged_currencies,
+    states_token_prices,
+    summed_call_cost,
+    uncosted_by_hour,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -52,6 +62,7 @@ WORDS = {
     "kwh": "energy",
     "label": "price per label",
     "gb_month": "price per gigabyte-month",
+    "currencies": "logged cost in several currencies, which are not added",
 }
 """The pricing of a part in words."""
 
@@ -112,7 +123,18 @@ def _no_spending() -> "DataFrame":
     return _spending_rows([], [], [], [])
 
 
-def serving_cost(served: "DataFrame", use: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart:
+SEVERAL: Final = "currencies"
+"""The method of serving whose calls state costs in several currencies: counts of them are not kept by currency, so it has no rows."""
+
+
+def serving_cost(
+    served: "DataFrame",
+    use: "DataFrame",
+    resources: "DataFrame",
+    prices: "DataFrame",
+    place: PriceScope,
+    calls: "DataFrame | None" = None,
+) -> CostPart:
     """Cost of serving by hour, over every version.
 
     Parameters
@@ -127,12 +149,15 @@ def serving_cost(served: "DataFrame", use: "DataFrame", resources: "DataFrame", 
         Price records.
     place : PriceScope
         Model and settings that select the prices.
+    calls : DataFrame | None
+        Answer to `token_prices.call_sample`: which tokens have no cost beside them, and the currencies of logged costs. One is that of all
+        of them, several are not added. None where single calls are not known.
 
     Returns
     -------
     CostPart
     """
-    if (of_calls := call_spending(served, use, prices, place)).method is not None:
+    if (of_calls := call_spending(served, use, prices, place, calls)).method is not None:
         return of_calls
     for part in (_accelerator_cost(resources, prices, place), _core_cost(use, prices, place)):
         if part is not None:
@@ -148,7 +173,15 @@ def serving_cost(served: "DataFrame", use: "DataFrame", resources: "DataFrame", 
     return of_calls
 
 
-def call_spending(served: "DataFrame", use: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart:
+def call_spending(
+    served: "DataFrame",
+    use: "DataFrame",
+    prices: "DataFrame",
+    place: PriceScope,
+    calls: "DataFrame | None" = None,
+    *,
+    added: bool = False,
+) -> CostPart:
     """Cost of serving by hour by what each call costs: the first steps of `serving_cost`, without hours of machines and energy.
 
     Parameters
@@ -161,6 +194,10 @@ def call_spending(served: "DataFrame", use: "DataFrame", prices: "DataFrame", pl
         As in `serving_cost`.
     place : PriceScope
         As in `serving_cost`.
+    calls : DataFrame | None
+        As in `serving_cost`.
+    added : bool
+        Add costs in several currencies, for a caller that says that they are no amount in one.
 
     Returns
     -------
@@ -169,9 +206,15 @@ def call_spending(served: "DataFrame", use: "DataFrame", prices: "DataFrame", pl
     """
     import pandas as pd
 
-    if (of_calls := _call_part(use, prices, place)) is not None:
-        return of_calls
     own = logged_by_hour(use, "cost", None)
+    stated = logged_currencies(calls) if own["served"].sum() > 0 else ()
+    if len(stated) > 1 and not added:
+        return CostPart("serving", _no_spending(), SEVERAL, "measured", int(served["n"].sum()))
+    if len(stated) == 1 and not added:
+        of_tokens = call_currency(place.settings)
+        place = replace(place, settings=replace(place.settings, cost_currency=stated[0], token_currency=of_tokens))
+    if (of_calls := _call_part(use, prices, place, uncosted_by_hour(calls))) is not None:
+        return of_calls
     predictions = sums_by_period(served["period"], {"w": served["w"]})
     hours = predictions["period"]
     if own["served"].sum() > 0:
@@ -191,7 +234,7 @@ def call_spending(served: "DataFrame", use: "DataFrame", prices: "DataFrame", pl
     return CostPart("serving", _no_spending(), None, "assumed", int(served["n"].sum()))
 
 
-def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:
+def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope, uncosted: "Mapping[Any, Mapping[str, float]]") -> CostPart | None:
     """Serving by logged costs, and the tokens of calls without one at the prices that the owner states; None where no tokens are priced."""
     if not states_token_prices(place.settings):
         return None
@@ -203,7 +246,7 @@ def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope) -> Cost
             totals.setdefault(period, {})[name], counts.setdefault(period, {})[name] = float(total), float(n)
             served[period] = max(served.get(period, 0.0), float(calls))
     at = sorted(totals)
-    costs = [summed_call_cost(counts[period], totals[period], place.settings) for period in at]
+    costs = [summed_call_cost(counts[period], totals[period], place.settings, uncosted.get(period)) for period in at]
     if all(each.computed is None for each in costs):
         return None
     usual = default_currency(prices, place.settings)

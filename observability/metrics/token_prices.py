@@ -1,7 +1,7 @@
 """Cost of calls of a language model: the logged cost, and for calls without one their tokens at the prices that the owner states.
 
-A cost that a record carries is never replaced. Where only some calls of a group carry one, the others are taken to have their
-share of the tokens, since sums do not say whose tokens they are.
+A cost that a record carries is never replaced. Where only some calls of a group carry one, sums do not say whose tokens they hold: calls
+that are read one by one tell which part of the tokens is of calls without a cost. Without them the others are taken to have their share.
 """
 
 import json
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Model
+from observability.core.questions import Sample
 from observability.core.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT, CACHED = "feature.input_tokens", "feature.output_tokens", "feature.cached_input_tokens"
 MILLION = 1e6
+MAX_CALLS = 20_000
+"""Calls that are read one by one (`call_sample`)."""
 
 
 @dataclass(frozen=True)
@@ -78,22 +81,29 @@ def token_cost(settings: ModelSettings, tokens: Mapping[str, float]) -> float | 
     return (fresh * price + cached * (cached_price or 0.0) + output) / MILLION
 
 
-def call_cost(sums: "DataFrame", settings: ModelSettings) -> CallCost:
-    """The cost of a group of calls. sums: answer to an Aggregate with sums of `cost_columns`, of this group only."""
+def call_cost(sums: "DataFrame", settings: ModelSettings, uncosted: Mapping[str, float] | None = None) -> CallCost:
+    """The cost of a group of calls. sums: answer to an Aggregate with sums of `cost_columns`, of this group only. uncosted: as in
+    `summed_call_cost`.
+    """
     by_measure = sums.groupby("measure")[["n", "total"]].sum()
-    return summed_call_cost(by_measure["n"].to_dict(), by_measure["total"].to_dict(), settings)
+    return summed_call_cost(by_measure["n"].to_dict(), by_measure["total"].to_dict(), settings, uncosted)
 
 
-def summed_call_cost(n: Mapping[Any, float], total: Mapping[Any, float], settings: ModelSettings) -> CallCost:
-    """The cost of a group of calls. n, total: for each of `cost_columns` the number of calls that carry it, and its sum."""
+def summed_call_cost(
+    n: Mapping[Any, float], total: Mapping[Any, float], settings: ModelSettings, uncosted: Mapping[str, float] | None = None
+) -> CallCost:
+    """The cost of a group of calls. n, total: for each of `cost_columns` the number of calls that carry it, and its sum. uncosted: part of
+    the tokens of calls without a cost (`uncosted_tokens`); None where single calls are not known.
+    """
     with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
     logged = float(total["cost"]) if with_cost else None
-    if with_tokens <= with_cost:
+    share = max(1 - with_cost / with_tokens, 0.0) if with_tokens else 0.0
+    rest = dict.fromkeys((INPUT, OUTPUT, CACHED), share) if uncosted is None or logged is None else dict(uncosted)
+    if not with_tokens or not any(rest.values()):
         return CallCost(logged)
     if logged is not None and states_token_prices(settings) and not _is_one_currency(settings):
-        return CallCost(logged, uncounted=with_tokens - with_cost)
-    rest = 1 - with_cost / with_tokens
-    return CallCost(logged, token_cost(settings, {str(name): rest * float(amount) for name, amount in total.items()}))
+        return CallCost(logged, uncounted=max(round(max(rest.values()) * with_tokens), 1))
+    return CallCost(logged, token_cost(settings, {name: rest.get(name, 0.0) * float(total.get(name, 0.0)) for name in rest}))
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,41 @@ class DailyCallCosts:
 
     by_day: Mapping[int, float]
     currencies: tuple[str, ...] = ()
+
+
+def call_sample(model: Model) -> Sample:
+    """The question for single calls with what they carry: `id`, `at`, `extra` and `cost_columns`."""
+    return Sample("predictions", ("id", "at", "extra", *cost_columns(model)), MAX_CALLS)
+
+
+def logged_currencies(calls: "DataFrame | None") -> tuple[str, ...]:
+    """The currencies that calls with a cost state. calls: answer to `call_sample`; None without one."""
+    return () if calls is None else stated_currencies(calls["extra"][calls["cost"].notna()])
+
+
+def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
+    """The part of the tokens, by column reference, that calls without a cost hold; None where no call is known. calls: as in
+    `logged_currencies`.
+    """
+    if calls is None or calls.empty:
+        return None
+    alone, found = calls["cost"].isna(), dict[str, float]()
+    for name in (each for each in (INPUT, OUTPUT, CACHED) if each in calls):
+        tokens = calls[name].astype(float)
+        found[name] = float(tokens[alone].sum() / whole) if (whole := float(tokens.sum())) > 0 else 0.0
+    return found
+
+
+def uncosted_by_hour(calls: "DataFrame | None") -> dict[Any, dict[str, float]]:
+    """`uncosted_tokens` by hour (naive UTC), of the hours with known calls. calls: as in `logged_currencies`."""
+    if calls is None or calls.empty:
+        return {}
+    return {hour: uncosted_tokens(own) or {} for hour, own in calls.groupby(calls["at"].dt.floor("h"))}
+
+
+def may_state_currencies(model: Model) -> bool:
+    """Whether each call of a model may state the currency of its cost: those of language models and of other vendors' models."""
+    return model.column(INPUT) is not None or model.settings.kind == "api"
 
 
 def stated_currencies(extras: Iterable[Any]) -> tuple[str, ...]:

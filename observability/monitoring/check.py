@@ -18,13 +18,13 @@ from observability.core.catalog import Catalog, Model, Version, natural_order
 from observability.core.errors import NotFoundError
 from observability.core.finding import SEVERITIES, Finding, acknowledged_finding, needs_action
 from observability.core.formatting import format_day, plural
-from observability.core.questions import Aggregate, By, Sample
+from observability.core.questions import Aggregate, By
 from observability.core.window import Environment, Slice, Window
 from observability.incidents.grouping import Incident, group_findings
 from observability.metrics.cost import call_spending
 from observability.metrics.energy import consumption_question, served_question
 from observability.metrics.prices import NO_CURRENCY, PRICES, PriceScope
-from observability.metrics.token_prices import DailyCallCosts, cost_columns, stated_currencies
+from observability.metrics.token_prices import DailyCallCosts, call_sample, cost_columns, logged_currencies
 from observability.monitoring.analyzer_runs import (
     EXPORTS,
     PARTS,
@@ -60,8 +60,6 @@ KeepModelFindings = Callable[[Window, Reads, datetime, Callable[[], list[Finding
 """The same for all analyzers of one kind (`Reads`) in a model's window, evaluated as of an instant."""
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
-MAX_CALLS = 20_000
-"""Calls that are read for the currencies that they state."""
 """The weekly budget of false discoveries of a model is split evenly over daily checks, the model's versions and the analyzers."""
 
 
@@ -261,13 +259,14 @@ def production_costs(engine: "Engine", window: Window, model: str, past_days: in
     asked = Window(model, window.end - timedelta(days=past_days), window.end, as_of=window.as_of)
     questions = (served_question(), consumption_question(*cost_columns(known)), PRICES)
     served, use, prices = (engine.ask(question, asked) for question in questions)
-    part = call_spending(served, use, prices, PriceScope(known.name, known.settings))
+    calls = engine.ask(call_sample(known), asked)
+    part = call_spending(served, use, prices, PriceScope(known.name, known.settings), calls, added=True)
     if part.rows.empty:
         return DailyCallCosts({})
     days, amounts = part.rows["at"].to_numpy("datetime64[D]").astype(int).tolist(), part.rows["amount"].tolist()
     priced = {str(currency) for currency in part.rows["currency"]} - {NO_CURRENCY}
     if part.method in ("cost", "calls"):
-        stated = stated_currencies(engine.ask(Sample("predictions", ("id", "extra"), MAX_CALLS), asked)["extra"])
+        stated = logged_currencies(calls)
         priced = {*stated, *(priced if part.method == "calls" else ())} if stated else priced
     by_day: dict[int, float] = {}
     for day, amount in zip(days, amounts, strict=True):

@@ -7,7 +7,17 @@ import pytest
 
 from observability.core.errors import UsageError
 from observability.core.settings import TOKEN_PRICES, ModelSettings, parse_settings
-from observability.metrics.token_prices import CACHED, INPUT, OUTPUT, CallCost, call_cost, call_currency, stated_currencies, token_cost
+from observability.metrics.token_prices import (
+    CACHED,
+    INPUT,
+    OUTPUT,
+    CallCost,
+    call_cost,
+    call_currency,
+    stated_currencies,
+    token_cost,
+    uncosted_tokens,
+)
 from observability.server.guarded_store import action_of_settings
 
 PRICED = ModelSettings(input_price_per_million=2.5, output_price_per_million=10.0, token_currency="USD")
@@ -69,3 +79,14 @@ def test_settings_are_checked(name: str, value: object) -> None:
 
 def test_token_prices_are_changed_by_those_who_may_change_the_budget() -> None:
     assert action_of_settings(set(TOKEN_PRICES)) == action_of_settings({"budget_per_month"}) == "settings"
+
+
+def test_tokens_of_calls_without_a_cost_are_priced_call_by_call() -> None:
+    """Half of the calls carry only a cost, the others only tokens: sums alone cannot tell them from calls that carry both."""
+    rows = sums(("cost", 50, 5.0), (INPUT, 50, 2e6), (OUTPUT, 50, 1e6))
+    apart = pd.DataFrame({"cost": [0.1] * 50 + [None] * 50, INPUT: [None] * 50 + [4e4] * 50, OUTPUT: [None] * 50 + [2e4] * 50})
+    both = pd.DataFrame({"cost": [0.1] * 50 + [None] * 50, INPUT: [4e4] * 50 + [None] * 50, OUTPUT: [2e4] * 50 + [None] * 50})
+    whole = call_cost(rows.iloc[1:], PRICED).computed
+    assert call_cost(rows, PRICED, uncosted_tokens(apart)) == CallCost(5.0, whole) and whole
+    assert call_cost(rows, PRICED, uncosted_tokens(both)) == CallCost(5.0, None)
+    assert uncosted_tokens(apart.iloc[:0]) is None and uncosted_tokens(None) is None

@@ -10,7 +10,7 @@ from observability.compare.service_figures import consumption_differences
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
 from observability.metrics.token_prices import DailyCallCosts
-from observability.monitoring.check import model_findings, production_costs
+from observability.monitoring.check import check, model_findings, production_costs
 from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
 
@@ -43,7 +43,7 @@ def test_costs_are_by_day_and_those_of_probes_and_of_later_days_are_left_out(tmp
 
 @pytest.mark.parametrize("price", [None, 2.0])
 def test_the_cost_of_calls_is_that_of_the_page_cost_and_of_a_comparison(tmp_path: Path, price: float | None) -> None:
-    """Some calls carry a cost, in another currency than the settings state: the currencies are told and the sums are the same."""
+    """Some calls carry a cost, in another currency than the settings state: it counts, and is not added to tokens in the settings' currency."""
     about = {"kind": "prediction", "model": "chat", "version": "1", "prediction": "stop", "features": {"input_tokens": 500_000}}
     lines = [{**about, "id": f"c{hour}", "at": (START + timedelta(hours=hour)).isoformat()} for hour in range(96)]
     lines = [{**line, "cost": 0.25, "currency": "USD"} if place % 3 == 0 else line for place, line in enumerate(lines)]
@@ -59,9 +59,45 @@ def test_the_cost_of_calls_is_that_of_the_page_cost_and_of_a_comparison(tmp_path
         assert found.currencies == (("USD",) if price is None else ("EUR", "USD"))
         model = store.catalog().model("chat")
         judged = model_findings(store, model, Window("chat", START, end), end, only=("operations/cost",))
-        spent = next(each.evidence["parts"]["serving"] for each in judged if each.metric == "cost_per_thousand")
-        assert spent == pytest.approx(sum(found.by_day.values()))
+        (each,) = [each for each in judged if each.metric == "cost_per_thousand"]
+        amounts = {each.evidence["currency"]: each.evidence["parts"]["serving"], **each.evidence["currencies"]}
+        expected = {"USD": 96 * 0.25} if price is None else {"USD": 32 * 0.25, "EUR": 64 * amount}
+        assert amounts == pytest.approx(expected)
         halves = Window("chat", START + timedelta(days=2), end), Window("chat", START, START + timedelta(days=2))
         compared = consumption_differences(store.ask, model, *halves)
         (thousand,) = [each for each in compared if each.metric == "cost_per_thousand"]
-        assert thousand.a.value == pytest.approx(1000 * sum(found.by_day.values()) / 96), "both halves alike"
+        assert thousand.a.value in [pytest.approx(1000 * each / 96) for each in expected.values()], "both halves alike"
+
+
+def test_the_cost_of_calls_is_in_the_currency_that_they_state_and_several_are_never_added(tmp_path: Path) -> None:
+    """Calls of each hour carry a cost or tokens, never both."""
+    lines = []
+    for number in range(24 * 3 * 4):
+        at = (START + timedelta(minutes=15 * number)).isoformat()
+        call = {
+            "kind": "prediction",
+            "id": f"c{number}",
+            "at": at,
+            "received_at": at,
+            "version": "1",
+            "prediction": "stop",
+            "latency_ms": 9.0,
+        }
+        own = {"cost": 0.5, "currency": "GBP"} if number % 2 else {}
+        features = {"operation": "chat"} | ({} if number % 2 else {"input_tokens": 1000, "output_tokens": 100})
+        for model, currency in (("one", "GBP"), ("two", "GBP" if number % 4 == 1 else "USD")):
+            lines.append(json.dumps(call | own | {"model": model, "features": features} | ({"currency": currency} if own else {})))
+    path = tmp_path / "lines.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with new_store(tmp_path / "home") as store:
+        assert store.load_files([path], LoadDefaults()).rejected == 0
+        priced = ModelSettings(input_price_per_million=10.0, token_currency="GBP", budget_per_month=1.0, budget_currency="GBP")
+        for model in ("one", "two"):
+            store.update_settings(model, priced)
+        end = START + timedelta(days=3)
+        report = check(store, start=START, end=end)
+        found = {(each.model, each.metric): each for each in report.findings if each.analyzer == "operations/cost"}
+        one, two = found["one", "cost_per_thousand"], found["two", "cost_per_thousand"]
+        assert one.value == pytest.approx(1000 * (0.5 + 1000 * 10 / 1e6) / 2) and one.evidence["currency"] == "GBP"
+        assert two.severity == "unknown" and two.value is None and "several currencies, which are not added" in two.because
+        assert found["two", "month_cost"].severity == "unknown", "a month without its serving is no month"

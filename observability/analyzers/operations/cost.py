@@ -20,6 +20,7 @@ from observability.metrics.cost import (
     ANNOTATIONS,
     DATASETS,
     HUMAN_LABELS,
+    SEVERAL,
     WORDS,
     CostPart,
     labelling_cost,
@@ -33,7 +34,7 @@ from observability.metrics.energy import RESOURCES, RUNS, consumption_question, 
 from observability.metrics.error_cost import ErrorCost, error_cost
 from observability.metrics.month_forecast import MonthForecast, forecast_month_cost, month_cost_claim
 from observability.metrics.prices import PRICES, PriceScope
-from observability.metrics.token_prices import cost_columns
+from observability.metrics.token_prices import call_sample, cost_columns, may_state_currencies
 from observability.proofs.spending import COST_PROOFS
 from observability.stats.interval import Interval
 
@@ -69,6 +70,11 @@ def needs(context: Context) -> dict[str, Ask]:
         "past labels": Ask(HUMAN_LABELS, span="past", days=PAST_DAYS, scope="model"),
         "past annotations": Ask(ANNOTATIONS, span="past", days=PAST_DAYS, scope="model"),
     }
+    if may_state_currencies(context.model):
+        asks |= {
+            "calls": Ask(call_sample(context.model), scope="model"),
+            "past calls": Ask(call_sample(context.model), span="past", days=PAST_DAYS, scope="model"),
+        }
     if context.model.task in ("binary", "multiclass"):
         asks["outcomes"] = Ask(OUTCOMES, scope="model")
     return asks
@@ -103,6 +109,11 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return []
     spent = spending_of(frames, context)
     of_errors = error_cost(context.model, frames["outcomes"]) if "outcomes" in frames else None
+    if any(part.method == SEVERAL for part in (*spent.parts, *spent.parts_past)):
+        because = "The calls state costs in several currencies, which are not added, so the cost of serving is unknown."
+        metrics = (("cost_per_thousand", "past"), ("month_cost", "level"))
+        unknown = [undecided_cost(context, metric, spent.rows, because, against) for metric, against in metrics]
+        return unknown + cost_of_errors_findings(context, of_errors)
     found = [per_thousand(frames, context, spent), of_month(context, spent)]
     if "outcomes" in frames:
         found += [per_correct(context, spent, of_errors), per_avoided(context, spent, of_errors)]
@@ -127,13 +138,14 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
 
     place = PriceScope(context.model.name, context.model.settings)
     prices, resources = frames["prices"], frames[f"{when}resources"]
+    calls = frames.get(f"{when}calls")
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     readings = [each for each in (frames["past resources"], frames["resources"]) if len(each)]
     known = pd.concat(readings, ignore_index=True) if len(readings) > 1 else readings[0] if readings else resources
     return [
         training_cost_between(frames["runs"], known, prices, place, *((None, start) if when else (start, end))),
         labelling_cost(frames[f"{when}annotations"], frames[f"{when}labels"], prices, place),
-        serving_cost(frames[f"{when}served"], frames[f"{when}use"], resources, prices, place),
+        serving_cost(frames[f"{when}served"], frames[f"{when}use"], resources, prices, place, calls),
         storage_cost(
             frames["datasets"], frames["runs"], prices, place, *((start - timedelta(days=PAST_DAYS), start) if when else (start, end))
         ),

@@ -37,7 +37,13 @@ from observability.metrics.cost import (
 from observability.metrics.cost_periods import cost_rows_within, cost_total, daily_cost, spent_currencies
 from observability.metrics.energy import RESOURCES, RUNS, consumption_question, served_question
 from observability.metrics.prices import PRICES
-from observability.metrics.token_prices import call_currency, cost_columns, states_token_prices
+from observability.metrics.token_prices import (
+    call_currency,
+    call_sample,
+    cost_columns,
+    may_state_currencies,
+    states_token_prices,
+)
 
 SENTENCE_ORDER = ("month_cost", "cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided", "money_lost_per_thousand")
 PRICED_METRICS = ("cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided")
@@ -88,12 +94,13 @@ def cost_breakdown(here: ModelPage) -> CostBreakdown:
     place, prices = price_place(here), load.ask_store(PRICES, window)
     served, use = load.ask_store(served_question(), window), load.ask_store(consumption_question(*cost_columns(here.model)), window)
     resources, runs = load.ask_store(RESOURCES, window), load.ask_store(RUNS, window)
+    calls = load.ask_store(call_sample(here.model), window) if may_state_currencies(here.model) else None
     start, end = naive_utc(window.start), naive_utc(window.end)
     readings = pd.concat([load.ask_store(RESOURCES, window.past(PAST_DAYS)), resources], ignore_index=True)
     parts = [
         training_cost_between(runs, readings, prices, place, start, end),
         labelling_cost(load.ask_store(ANNOTATIONS, window), load.ask_store(HUMAN_LABELS, window), prices, place),
-        serving_cost(served, use, resources, prices, place),
+        serving_cost(served, use, resources, prices, place, calls),
         storage_cost(load.ask_store(DATASETS, window), runs, prices, place, start, end),
     ]
     notes = [price_note(each, prices, place, end) for each in parts]

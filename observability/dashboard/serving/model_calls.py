@@ -24,7 +24,7 @@ from observability.dashboard.serving.vendors import NO_CURRENCY
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
 from observability.detection.call_drift import BEYOND, MANY_WEEKS, factors_beyond
-from observability.metrics.token_prices import CallCost, call_cost, call_currency, cost_columns
+from observability.metrics.token_prices import CallCost, call_cost, call_currency, cost_columns, uncosted_tokens
 
 MAX_ROUTES = 50
 MAX_CALLS = 20_000
@@ -76,7 +76,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", *cost_columns(model))), window)
     if counted.empty:
         return pd.DataFrame()
-    sampled = load.ask_store(Sample("predictions", ("id", "extra", *names), MAX_CALLS), window)
+    sampled = load.ask_store(Sample("predictions", ("id", "extra", *names, *cost_columns(model)), MAX_CALLS), window)
     given = load.ask_store(LABELS, window).drop_duplicates("id", keep="last").set_index("id")["value"]
     sampled["feedback"] = sampled["id"].map(given)
     sampled["stated"] = [json.loads(extra) if isinstance(extra, str) else {} for extra in sampled["extra"]]
@@ -84,7 +84,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     by_route, rows = dict(list(sampled.groupby("route"))), []
     for route, own in counted.groupby("route", sort=True):
         of_route = sums[sums["route"] == route].set_index("measure")
-        cost = call_cost(of_route.reset_index(), model.settings)
+        cost = call_cost(of_route.reset_index(), model.settings, uncosted_tokens(by_route.get(route)))
         states = what_calls_state(by_route.get(route, sampled.head(0)), call_currency(model.settings, cost.logged is not None))
         if cost.logged is not None and model.settings.token_currency not in (None, states["currency"]):
             cost = CallCost(cost.logged)
