@@ -4,18 +4,21 @@ import resource
 import sys
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
-from observability.core.catalog import Edges, Version
+from observability.core.catalog import Column, Edges, Model, Version
 from observability.core.errors import UsageError
-from observability.core.questions import Aggregate
+from observability.core.questions import Aggregate, Bucket
 from observability.core.window import Window
 from observability.monitoring.check import check
 from observability.store.db.catalog_store import add_columns, add_model, read_catalog, save_edges, save_version
 from observability.store.db.schema import COLUMN_TYPES, PREDICTION_COLUMNS
 from observability.store.ingest.stage import with_null_columns
+from observability.store.query import query_batching
+from observability.store.query.answer import AnswerCells, KeyColumn
 from observability.store.query.source import WindowRows, from_clause
-from observability.store.registry import infer
+from observability.store.registry import admin, infer
 from tests.support.new_store import new_store
 from tests.support.wide_model import END, wide_model
 
@@ -126,6 +129,61 @@ def test_the_work_of_a_check_grows_no_faster_than_the_columns(tmp_path):
     assert many < 1.05 * few, f"{few:.0f} calls a column between 10 and 20 columns, {many:.0f} between 20 and 60"
     moved = [sum(each.analyzer == "serving/drift" and each.needs_action for each in of) for of in findings]
     assert [count >= columns / 2 for count, columns in zip(moved, widths)] == [True] * 3
+
+
+class CountedName(str):
+    """A name that counts how often any of its kind is compared or hashed."""
+
+    __slots__ = ()
+    looks = 0
+
+    def __eq__(self, other):
+        CountedName.looks += 1
+        return str.__eq__(self, other)
+
+    def __hash__(self):
+        CountedName.looks += 1
+        return str.__hash__(self)
+
+
+def looks_at_names(work):
+    CountedName.looks = 0
+    work()
+    return CountedName.looks
+
+
+def test_columns_of_a_shared_answer_are_looked_up_once_each():
+    def cut(columns):
+        held, wanted = ([CountedName(f"feature.f{place}") for place in range(columns)] for _ in range(2))
+        ones, at = np.ones(columns), np.arange(columns)
+        keys = {"period": KeyColumn(np.zeros(columns, np.int64)), "column": KeyColumn(at, held), "bin": KeyColumn(at)}
+        question = Aggregate("predictions", keys=(Bucket("day"),), histogram=tuple(wanted[::-1]))
+        window = Window("m", END - timedelta(days=7), END)
+        answer = AnswerCells(keys, {"n": ones.astype(np.int64), "w": ones, "w2": ones})
+        looks = looks_at_names(lambda: found.append(query_batching._member_cells(answer, question, window, window).table()))
+        assert found[-1]["column"].tolist() == wanted[::-1] and found[-1]["bin"].tolist() == at[::-1].tolist()
+        return looks
+
+    found = []
+    few, many = cut(50), cut(200)
+    assert many <= 5 * few, f"{few} looks at the names of 50 columns, {many} at those of 200"
+
+
+def test_features_that_no_version_names_are_found_in_time_proportional_to_the_columns():
+    def work(columns):
+        names = tuple(CountedName(f"f{place}") for place in range(columns))
+        model = Model(
+            1,
+            "m",
+            columns=tuple(Column(place, name, f"f{place}", "number") for place, name in enumerate(names)),
+            versions=(Version("1", registered_at=END, features=names),),
+        )
+        window = Window("m", END - timedelta(days=7), END)
+        return looks_at_names(lambda: found.append(admin._unregistered_columns(None, model, {("1", "production"): 1}, window)))
+
+    found = []
+    few, many = work(50), work(200)
+    assert found == [{}, {}] and many <= 5 * few, f"{few} looks at the names of 50 columns, {many} at those of 200"
 
 
 def test_a_version_of_more_than_a_thousand_features_is_registered_and_loaded(tmp_path):

@@ -255,8 +255,8 @@ def _member_cells(answer: AnswerCells, question: Aggregate, window: Window, whol
     for name in question.key_names:
         key = keys[name]
         if name == kind:
-            place = {_number(key, item): number for number, item in enumerate(chosen)}
-            numbers = np.array([place.get(number, -1) for number in range(len(key.names or ()))], np.int64)[key.numbers]
+            place = {item: number for number, item in enumerate(chosen)}
+            numbers = np.array([place.get(item, -1) for item in key.names or ()], np.int64)[key.numbers]
             key, kept = KeyColumn(numbers, list(chosen)), kept & (numbers >= 0)
         elif name == "period" and question.bucket == Bucket("day"):
             key = KeyColumn(key.numbers - key.numbers % 24)

@@ -422,8 +422,8 @@ def _unregistered_columns(
         known = model.version(name)
         if environment != window.environment or window.version not in (None, name) or known is None or not known.registered:
             continue
-        groups = {column.name for column in model.columns if column.role == "group" and column.sensitive}
-        others = {feature.id: feature.name for feature in model.features() if feature.name not in {*known.features, *groups}}
+        expected = {*known.features, *(column.name for column in model.columns if column.role == "group" and column.sensitive)}
+        others = {feature.id: feature.name for feature in model.features() if feature.name not in expected}
         if not others:
             continue
         rows = cursor.execute(
