@@ -22,8 +22,8 @@ from observability.metrics.histograms import (
     ColumnAxis,
     ColumnHistogram,
     column_axis,
-    column_histogram,
-    grouped_counts,
+    column_histograms,
+    grouped_columns,
     histogram_rows_by_column,
 )
 from observability.metrics.performance import Columns
@@ -85,14 +85,10 @@ def input_differences(
     ask: AskEngine, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]
 ) -> tuple[list[Difference], dict[str, HistogramPair]]:
     """The distance of every feature and of the score, and their histograms by column."""
-    found, held = [], {}
-    for each in _histogram_pairs(ask, model, a, b, [*versions_a, *versions_b]):
-        if isinstance(each, Difference):
-            found.append(each)
-        else:
-            held[each.column] = each
-            found.append(_distance_difference(each))
-    return found, held
+    pairs = _histogram_pairs(ask, model, a, b, [*versions_a, *versions_b])
+    held = [each for each in pairs if not isinstance(each, Difference)]
+    measured = iter(_distance_differences(held))
+    return [each if isinstance(each, Difference) else next(measured) for each in pairs], {each.column: each for each in held}
 
 
 def _compared_columns(model: Model, versions: Sequence[Version]) -> list[str]:
@@ -226,32 +222,75 @@ def _bin_counts(bins: np.ndarray) -> Columns:
     return {"bin": found, "n": n.astype(np.int64), "w": n.astype(np.float64), "w2": n.astype(np.float64)}
 
 
-def _distance_difference(held: HistogramPair) -> Difference:
-    """The distance between both sides: PSI on the deciles of the reference with its null distribution, Jensen-Shannon, KS or L-infinity,
-    Wasserstein.
+@dataclass(frozen=True)
+class _ComparedColumn:
+    """A column with its bins. before: side B; after: side A; both hold rows."""
+
+    pair: HistogramPair
+    axis: ColumnAxis
+    before: ColumnHistogram
+    after: ColumnHistogram
+
+
+def _distance_differences(pairs: Sequence[HistogramPair]) -> list[Difference]:
+    """The distance between both sides of each column. Columns with the same number of groups are measured together."""
+    axes = [column_axis(None if pair.edges is SCORE_EDGES_FIXED else pair.edges, pair.b) for pair in pairs]
+    found = {
+        place: _refused_column(pair.column, pair.name, "it has no bins")
+        for place, (pair, axis) in enumerate(zip(pairs, axes, strict=True))
+        if axis is None
+    }
+    known = [(place, pairs[place], axis) for place, axis in enumerate(axes) if axis is not None]
+    sizes = [axis.size for _, _, axis in known]
+    after, before = (column_histograms([getattr(pair, side) for _, pair, _ in known], sizes) for side in ("a", "b"))
+    blocks: dict[int, list[tuple[int, _ComparedColumn]]] = {}
+    for (place, pair, axis), now, then in zip(known, after, before, strict=True):
+        if now.n <= 0 or then.n <= 0:
+            refused = _refused_column(pair.column, pair.name, f"side {'A' if now.n <= 0 else 'B'} has no rows")
+            found[place] = replace(refused, a=_rows_alone(now), b=_rows_alone(then))
+        else:
+            blocks.setdefault(int(axis.group.max()), []).append((place, _ComparedColumn(pair, axis, then, now)))
+    for block in blocks.values():
+        places, columns = zip(*block, strict=True)
+        found.update(zip(places, _block_differences(columns), strict=True))
+    return [found[place] for place in range(len(pairs))]
+
+
+def _rows_alone(side: ColumnHistogram) -> Interval:
+    """The rows of a side, without a value."""
+    return Interval(None, None, None, side.n)
+
+
+def _block_differences(columns: Sequence[_ComparedColumn]) -> list[Difference]:
+    """The PSI of columns with the same number of groups, on the deciles of the reference, with its interval and its p-value. The other
+    distances of a column follow where they are read.
     """
-    axis: ColumnAxis | None = column_axis(None if held.edges is SCORE_EDGES_FIXED else held.edges, held.b)
-    section: Section = "score" if held.column == "score" else "inputs"
-    if axis is None:
-        return _refused_column(held.column, held.name, "it has no bins")
-    after, before = column_histogram(held.a, axis.size), column_histogram(held.b, axis.size)
-    sides = [Interval(None, None, None, side.n) for side in (after, before)]
-    if after.n <= 0 or before.n <= 0:
-        return replace(_refused_column(held.column, held.name, f"side {'A' if after.n <= 0 else 'B'} has no rows"), a=sides[0], b=sides[1])
-    base, now = grouped_counts(before, axis.group), grouped_counts(after, axis.group)
-    value, groups = distance.psi(base, now), distance.occupied_bins(base, now)
-    p_value = distance.psi_p_value(value, before.n, after.n, groups)
-    low, high = histogram_distance.interval_around(value, groups, (base, now), (before.n, after.n))
+    groups_of = [each.axis.group for each in columns]
+    base, now = (grouped_columns([getattr(each, side).counts for each in columns], groups_of) for side in ("before", "after"))
+    n = [each.before.n for each in columns], [each.after.n for each in columns]
+    values, groups = distance.psi_by_row(base, now), np.count_nonzero(base + now, axis=1)
+    p_values = distance.psi_p_values(values, *n, groups).tolist()
+    ends = zip(*(each.tolist() for each in histogram_distance.intervals_around(values, groups, (base, now), n)), strict=True)
+    measured = zip(columns, values.tolist(), groups.tolist(), p_values, ends, strict=True)
+    return [_psi_difference(*each) for each in measured]
+
+
+def _psi_difference(column: _ComparedColumn, value: float, groups: int, p_value: float, ends: tuple[float, float]) -> Difference:
+    """The difference of one column from its PSI. groups: those that hold rows."""
+    pair, after, before = column.pair, column.after, column.before
+    section: Section = "score" if pair.column == "score" else "inputs"
     needed = histogram_distance.psi_rows_needed(groups, before.n, MINIMUM_PSI)
-    found = Difference(
-        section, held.name, "psi", "nats", sides[0], sides[1], Interval(value, low, high, min(after.n, before.n)), MINIMUM_PSI, p_value,
-        distance=True, evidence=ColumnEvidence(partial(_column_evidence, axis, before, after, groups, held.basis)),
+    why, more = None, None
+    if after.n < needed and np.isinf(needed):
+        why = "side B has too few rows to distinguish its distances from chance"
+    elif after.n < needed:
+        why = "too few rows on side A to distinguish a distance from chance"
+        more = max(int(np.ceil(needed - after.n)), 1)
+    return Difference(
+        section, pair.name, "psi", "nats", _rows_alone(after), _rows_alone(before), Interval(value, *ends, min(after.n, before.n)),
+        MINIMUM_PSI, p_value, why=why, more=more, distance=True,
+        evidence=ColumnEvidence(partial(_column_evidence, column.axis, before, after, groups, pair.basis)),
     )  # fmt: skip
-    if after.n >= needed:
-        return found
-    if np.isinf(needed):
-        return replace(found, why="side B has too few rows to distinguish its distances from chance")
-    return replace(found, why="too few rows on side A to distinguish a distance from chance", more=max(int(np.ceil(needed - after.n)), 1))
 
 
 def _column_evidence(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram, groups: int, basis: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from observability.core.finding import Severity
 from observability.detection.change import USUAL_SHARE, Limits, WindowChange, at_least
-from observability.detection.histogram_distance import interval_around
+from observability.detection.histogram_distance import intervals_around
 from observability.detection.repeating_days import lacks_such_days
 from observability.detection.windows import WEEK, Floats, last_day_masks, reference_days, same_weekdays
 from observability.metrics.histograms import (
@@ -26,7 +26,7 @@ from observability.metrics.histograms import (
     ColumnAxis,
     ColumnHistogram,
     DailyHistogram,
-    grouped_counts,
+    grouped_columns,
     one_value_a_day,
 )
 from observability.stats import distance
@@ -100,15 +100,17 @@ class PsiDistance:
 class DistributionChange(WindowChange):
     """A column in one window; the effect is the PSI against the reference.
 
-    past: the distance from the own past, None where unknown; past_rows: the own past. groups: counts by group in the reference and in the
-    window. stated: limits without the natural variation. usual: for a column that follows the calendar, the largest distance from the
-    reference over the same number of past days. one_value_a_day: whether all rows of a day have one value. week_before: PSI of the week
-    before the window. levels, past_levels: for a category, both sides level by level, against the reference and the own past. repeats:
-    whether the reference certainly holds no days like the last days, which the past has on the same weekdays.
+    interval: the 95 % interval of the PSI. past: the distance from the own past, None where unknown; past_rows: the own past. groups:
+    counts by group in the reference and in the window. stated: limits without the natural variation. usual: for a column that follows
+    the calendar, the largest distance from the reference over the same number of past days. one_value_a_day: whether all rows of a day
+    have one value. week_before: PSI of the week before the window. levels, past_levels: for a category, both sides level by level, against
+    the reference and the own past. repeats: whether the reference certainly holds no days like the last days, which the past has on the
+    same weekdays.
     """
 
     after: ColumnHistogram
     groups: tuple[Floats, Floats]
+    interval: tuple[float, float]
     reference: PsiDistance
     past: PsiDistance | None
     stated: Limits
@@ -119,11 +121,6 @@ class DistributionChange(WindowChange):
     past_levels: LevelShares | None = None
     past_rows: ColumnHistogram | None = None
     repeats: bool = False
-
-    @cached_property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the PSI against the reference."""
-        return interval_around(self.effect, self.reference.groups, self.groups, (self.reference.n, self.after.n))
 
     @property
     def as_usual(self) -> bool:
@@ -255,10 +252,15 @@ class ColumnBlock:
         empty = np.zeros((len(self.columns), 0))
         return (np.stack([past.w for past in known]), np.stack([past.w2 for past in known])) if known else (empty, empty)
 
+    @property
+    def _groups(self) -> list[NDArray[np.int64]]:
+        """The group of each bin, of each column."""
+        return [column.axis.group for column in self.columns]
+
     @cached_property
     def base(self) -> Floats:
         """The references by group."""
-        return np.stack([grouped_counts(column.before, column.axis.group) for column in self.columns])
+        return grouped_columns([column.before.counts for column in self.columns], self._groups)
 
     @cached_property
     def base_shares(self) -> Floats:
@@ -268,14 +270,13 @@ class ColumnBlock:
     @cached_property
     def now_groups(self) -> Floats:
         """The window's days by group."""
-        return np.stack([distance.merge_bins(column.now.counts, column.axis.group) for column in self.columns])
+        return grouped_columns([column.now.counts for column in self.columns], self._groups)
 
     @cached_property
     def past_groups(self) -> Floats:
         """The days of the own past by group; no days where there is none."""
-        sides = zip(self.columns, self.pasts, strict=True)
-        known = [distance.merge_bins(past.counts, column.axis.group) for column, past in sides if past is not None]
-        return np.stack(known) if known else self.now_groups[:, :0]
+        known = [past.counts for past in self.pasts if past is not None]
+        return grouped_columns(known, self._groups) if known else self.now_groups[:, :0]
 
     @cached_property
     def past_shares(self) -> Floats:
@@ -445,6 +446,9 @@ class ColumnBlock:
             both = zip(varies, self.consecutive, self.of_the_day, strict=True)
             varies = [calendar if of_day else consecutive for calendar, consecutive, of_day in both]
         references = self.distances(self.base, n, counts, after, days, spans, varies, whole=whole)
+        measured = [each.psi for each, _ in references], [each.groups for each, _ in references]
+        ends = intervals_around(*measured, (self.base, counts), (n, [side.n for side in after]))
+        intervals = list(zip(*(each.tolist() for each in ends), strict=True))
         own: list[tuple[PsiDistance | None, LevelShares | None]] = [(None, None)] * len(after)
         own_rows: list[ColumnHistogram | None] = [None] * len(after)
         repeats = [False] * len(after)
@@ -469,6 +473,7 @@ class ColumnBlock:
                 varies=reference.varies,
                 after=after[at],
                 groups=(self.base[at], counts[at]),
+                interval=intervals[at],
                 reference=reference,
                 past=own[at][0],
                 stated=self.stated,

@@ -1,6 +1,9 @@
 """Distances between two histograms of one column: PSI with its interval, other distances, and the required rows."""
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from observability.detection.windows import Floats
 from observability.metrics.histograms import ColumnAxis, ColumnHistogram, fine_groups, grouped_counts, mean_shift
@@ -12,6 +15,7 @@ WATCH, ACT = 0.1, 0.25
 MINIMUM_ROWS = 100
 
 
+@lru_cache(maxsize=4096)
 def psi_rows_needed(groups: int, n_reference: float, limit: float) -> float:
     """Return the rows from which the PSI of unchanged samples stays under the limit 95 times in 100, at least 100.
 
@@ -48,12 +52,21 @@ def interval_around(psi: float, groups: int, counts: tuple[Floats, Floats], n: t
     The lower end is lowered by the upward bias (groups - 1)(1/n + 1/m) of small samples. groups: how many hold something; counts, n: by
     group, and effective rows, of both sides.
     """
-    p, q = (np.maximum(each / each.sum(), 1e-4) for each in counts)
+    low, high = intervals_around([psi], [groups], (counts[0][None], counts[1][None]), ([n[0]], [n[1]]))
+    return float(low[0]), float(high[0])
+
+
+def intervals_around(
+    psi: ArrayLike, groups: ArrayLike, counts: tuple[Floats, Floats], n: tuple[ArrayLike, ArrayLike]
+) -> tuple[Floats, Floats]:
+    """Return the ends of `interval_around` for many columns with equally many groups. counts: columns × groups; the rest: one a column."""
+    (rows_p, rows_q), value = (np.asarray(each, np.float64) for each in n), np.asarray(psi, np.float64)
+    p, q = (np.maximum(each / each.sum(axis=1, keepdims=True), 1e-4) for each in counts)
     to_q, to_p = np.log(q / p) + 1 - p / q, np.log(p / q) + 1 - q / p
-    of_p, of_q = (float(w @ g**2 - (w @ g) ** 2) / rows for w, g, rows in zip((p, q), (to_p, to_q), n, strict=True))
-    reach = 1.96 * float(np.sqrt(max(of_q + of_p, 0.0)))
-    bias = max(groups - 1, 0) * (1 / n[0] + 1 / n[1])
-    return max(psi - bias - reach, 0.0), psi + reach
+    of_p, of_q = ((np.vecdot(w, g**2) - np.vecdot(w, g) ** 2) / rows for w, g, rows in ((p, to_p, rows_p), (q, to_q, rows_q)))
+    reach = 1.96 * np.sqrt(np.maximum(of_q + of_p, 0.0))
+    bias = np.maximum(np.asarray(groups) - 1, 0) * (1 / rows_p + 1 / rows_q)
+    return np.maximum(value - bias - reach, 0.0), value + reach
 
 
 def distance_or_none(value: float) -> float | None:

@@ -95,7 +95,7 @@ def column_axis(edges: Edges | None, reference: "DataFrame | Columns") -> Column
             None,
             None,
             edges.levels,
-            tuple(np.array(edges.levels, object)[common]),
+            tuple(edges.levels[place] for place in np.flatnonzero(common).tolist()),
         )
     if edges is not None and edges.edges:
         cuts = np.asarray(edges.edges, np.float64)
@@ -173,8 +173,35 @@ def column_histogram(rows: "DataFrame | Columns", size: int) -> ColumnHistogram:
     -------
     ColumnHistogram
     """
-    w, w2, n = (float(np.asarray(rows[name]).sum()) for name in ("w", "w2", "n"))
-    return ColumnHistogram(_dense_counts(rows, size), effective_n(w, w2), int(n))
+    return column_histograms([rows], [size])[0]
+
+
+def column_histograms(rows: "Sequence[DataFrame | Columns]", sizes: Sequence[int]) -> list[ColumnHistogram]:
+    """Histograms of many columns, counted together.
+
+    Parameters
+    ----------
+    rows : Sequence[DataFrame | Columns]
+        Rows of each column in a histogram answer.
+    sizes : Sequence[int]
+        Number of ordinary bins of each column.
+
+    Returns
+    -------
+    list[ColumnHistogram]
+    """
+    found = []
+    for first in range(0, len(rows), BLOCK):
+        some, widths = rows[first : first + BLOCK], np.asarray(sizes[first : first + BLOCK], np.int64) + 2
+        parts = [[np.asarray(part[name], np.float64) for part in some] for name in ("bin", "w", "w2", "n")]
+        column = np.repeat(np.arange(len(some)), [each.size for each in parts[0]])
+        bins, *figures = (np.concatenate(each) for each in parts)
+        ends = np.concatenate([[0], np.cumsum(widths)])
+        counts = np.bincount(ends[column] + _bin_places(bins.astype(np.int64), widths[column] - 2), figures[0], int(ends[-1]))
+        sums = (np.bincount(column, figure, len(some)).tolist() for figure in figures)
+        for start, end, w, w2, n in zip(ends[:-1].tolist(), ends[1:].tolist(), *sums, strict=True):
+            found.append(ColumnHistogram(counts[start:end], effective_n(w, w2), int(n)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -361,6 +388,28 @@ def grouped_counts(side: ColumnHistogram, group: NDArray[np.int64]) -> NDArray[n
     NDArray[np.float64]
     """
     return merge_bins(side.counts, group)
+
+
+def grouped_columns(counts: Sequence[NDArray[np.float64]], groups: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Counts of many columns with equally many groups, merged into their groups together.
+
+    Parameters
+    ----------
+    counts : Sequence[NDArray[np.float64]]
+        Counts of each column, (bins) or (days, bins); all have the same days.
+    groups : Sequence[NDArray[np.int64]]
+        Group of each bin, of each column.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        (columns, groups) or (columns, days, groups).
+    """
+    size, lead = int(groups[0].max()) + 1, counts[0].shape[:-1]
+    rows = int(np.prod(lead, dtype=np.int64))
+    cells = [(np.arange(place * rows, (place + 1) * rows)[:, None] * size + group).ravel() for place, group in enumerate(groups)]
+    merged = np.bincount(np.concatenate(cells), np.concatenate([each.ravel() for each in counts]), len(groups) * rows * size)
+    return merged.astype(np.float64).reshape(len(groups), *lead, size)
 
 
 def mean_shift(axis: ColumnAxis, reference: ColumnHistogram, current: ColumnHistogram) -> float | None:

@@ -198,9 +198,33 @@ def psi_p_value(value: float, n_reference: float, n_current: float, bins: int) -
     -------
     float
     """
-    if not min(n_reference, n_current) > 0 or np.isnan(value):
-        return NAN
-    return float(chdtrc(bins - 1, value / (1 / n_reference + 1 / n_current))) if bins > 1 else 1.0
+    return float(psi_p_values([value], [n_reference], [n_current], [bins])[0])
+
+
+def psi_p_values(values: ArrayLike, n_reference: ArrayLike, n_current: ArrayLike, bins: ArrayLike) -> Floats:
+    """`psi_p_value` of many PSIs.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        PSI of each.
+    n_reference : ArrayLike
+        (Effective) reference rows of each.
+    n_current : ArrayLike
+        (Effective) current rows of each.
+    bins : ArrayLike
+        Bins that hold rows, of each.
+
+    Returns
+    -------
+    Floats
+        NaN where a side has no rows, or the PSI is NaN.
+    """
+    value, then, now, size = (np.asarray(each, np.float64) for each in (values, n_reference, n_current, bins))
+    known = (np.minimum(then, now) > 0) & ~np.isnan(value)
+    rows = 1 / np.where(known, then, 1.0) + 1 / np.where(known, now, 1.0)
+    found = np.where(size > 1, chdtrc(np.maximum(size - 1, 1), np.where(known, value, 0.0) / rows), 1.0)
+    return np.asarray(np.where(known, found, NAN))
 
 
 def jensen_shannon_distance(reference: ArrayLike, current: ArrayLike) -> float:

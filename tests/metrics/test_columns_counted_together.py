@@ -64,5 +64,32 @@ def test_histograms_by_day(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
         assert all(np.array_equal(getattr(own, each), getattr(alone, each)) for each in ("numbers", "counts", "w", "w2", "rows"))
 
 
+@pytest.mark.parametrize("block", [1, 4, 256])
+def test_histograms_of_all_days_together(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histograms, "BLOCK", block)
+    frame = answer()
+    rows = histograms.histogram_rows_by_column(frame)[1]
+    sizes = [3 + place % 4 for place in range(len(rows))]
+    for name, size, own in zip(rows, sizes, histograms.column_histograms(list(rows.values()), sizes), strict=True):
+        every = frame[frame["column"] == name]
+        ordinary = [every.loc[every["bin"].clip(upper=size - 1) == bin_, "w"].sum() for bin_ in range(size)]
+        special = [every.loc[every["bin"] == UNSEEN, "w"].sum(), every.loc[(every["bin"] < 0) & (every["bin"] != UNSEEN), "w"].sum()]
+        assert own.counts.tolist() == pytest.approx([*ordinary, *special]) and own.rows == every["n"].sum()
+        assert own.n == pytest.approx(every["w"].sum() ** 2 / every["w2"].sum())
+    assert histograms.column_histograms([], []) == []
+
+
+@pytest.mark.parametrize("days", [(), (4,)])
+def test_groups_of_columns_of_other_widths(days: tuple[int, ...]) -> None:
+    random = np.random.default_rng(2)
+    groups = [np.sort(np.append(np.arange(6), random.integers(0, 6, 5 + place))) for place in range(9)]
+    counts = [random.random((*days, group.size)) for group in groups]
+    found = histograms.grouped_columns(counts, groups)
+    assert found.shape == (9, *days, 6)
+    for own, count, group in zip(found, counts, groups, strict=True):
+        for place in range(6):
+            assert own[..., place] == pytest.approx(count[..., group == place].sum(axis=-1))
+
+
 def test_an_answer_without_rows_has_no_column() -> None:
     assert column_counts.counts_by_column(answer().iloc[:0]) == {}

@@ -37,6 +37,14 @@ def test_as_scipy() -> None:
     assert d.psi_p_value(0.04, 1000, 500, 10) == pytest.approx(scipy.stats.chi2.sf(0.04 / 0.003, 9))
 
 
+def test_p_values_of_many_psis_are_those_of_chi_squared() -> None:
+    values, bins = np.array([0.0, 0.04, 0.3, np.nan, 0.1, 0.1]), np.array([10, 10, 3, 5, 1, 5])
+    n, m = np.array([1000.0, 1000, 50, 80, 10, 0]), np.array([500.0, 500, 40, 90, 10, 10])
+    found = d.psi_p_values(values, n, m, bins)
+    assert found[:3] == pytest.approx(scipy.stats.chi2.sf(values[:3] / (1 / n[:3] + 1 / m[:3]), bins[:3] - 1))
+    assert np.isnan(found[3]) and found[4] == 1 and np.isnan(found[5])
+
+
 @pytest.mark.parametrize(("n", "m"), [(100, 80), (1000, 5000), (30, 100_000)])
 def test_kolmogorov_smirnov_p_value(n: int, m: int) -> None:
     for level in (0.5, 0.1, 0.01, 0.001):

@@ -36,7 +36,7 @@ from observability.detection.unit_changes import UnitChange
 from observability.detection.windows import window_phrase
 from observability.metrics.histograms import (
     column_axis,
-    column_histogram,
+    column_histograms,
     daily_histograms,
     group_cuts,
     histogram_rows_by_column,
@@ -125,9 +125,10 @@ def compared_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
     sizes, seen = [axis.size for axis in found.values()], [column for column in found if column in past]
     of = daily_histograms(now_days, [now[column] for column in found], sizes)
     earlier = dict(zip(seen, daily_histograms(past_days, [past[column] for column in seen], [found[column].size for column in seen])))
+    before = column_histograms([then[column] for column in found], sizes)
     columns = [
-        ComparedColumn(column, context.model.subject(column), axis, column_histogram(then[column], axis.size), by_day, earlier.get(column))
-        for (column, axis), by_day in zip(found.items(), of, strict=True)
+        ComparedColumn(column, context.model.subject(column), axis, reference, by_day, earlier.get(column))
+        for (column, axis), reference, by_day in zip(found.items(), before, of, strict=True)
     ]
     return column_drifts(columns, days, stated)
 
