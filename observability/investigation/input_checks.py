@@ -154,7 +154,9 @@ def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> 
     limits = np.asarray(edges.edges, np.float64)
     if not limits.size or math.isnan(value):
         return ReferencePosition(None, True)
-    held = np.array([counts.get(place, 0) for place in range(limits.size + 1)], np.float64)
+    held, places = np.zeros(limits.size + 1), np.fromiter(counts, np.int64)
+    ordinary = (places >= 0) & (places <= limits.size)
+    held[places[ordinary]] = np.fromiter(counts.values(), np.float64)[ordinary]
     if held.sum() <= 0:
         return ReferencePosition(None, True)
     place = int(np.searchsorted(limits, value, side="right"))
@@ -162,7 +164,7 @@ def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> 
     below, inside = 100 * held[:place].sum() / total, 100 * held[place] / total
     if held[place] == 0 or place in (0, limits.size):
         return ReferencePosition(float(below), bool(held[place] == 0), float(below), 0.0 if held[place] == 0 else None)
-    if atom_bins(limits)[place]:
+    if atom_bins(limits[place - 1 : place + 1])[1]:
         return ReferencePosition(float(below + inside / 2), True, float(below), float(inside))
     low, high = limits[place - 1], limits[place]
     part = float(below + inside * (value - low) / (high - low))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from observability.core.numerals import percent
 from observability.investigation import comparison_rows
-from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.evidence_types import Input
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ COMMON_NOW = 0.02
 """Share of current rows from which an out-of-range value counts as a general shift, not as a fault of one input."""
 
 
+@computed_once
 def odd_inputs(case: CaseInProgress) -> tuple[tuple[float, Input], ...]:
     """The inputs with a weight as a fault, largest first."""
     given: tuple[Input, ...] = case.part("inputs") or ()

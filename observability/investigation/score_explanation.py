@@ -109,7 +109,9 @@ def part_progress(progress: Progress | None, low: float, high: float) -> Progres
 def computed_attributions(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> AttributionContrast:
     """Attributions against the average, computed as in the enrichment."""
     place = class_of(row)
-    asked = [asked_of(stored_input(row)), place, row.version.registered_at, row.version.reference_rows]
+    asked = None  # without a model file nothing is kept, so what it would be kept under is not made
+    if row.version.artifact is not None:
+        asked = [asked_of(stored_input(row)), place, row.version.registered_at, row.version.reference_rows]
     found = cached_answer(store, row, row.version, "average", asked, lambda: worker_attributions(store, row, worker, progress))
     score, note = found.pop("score"), found.pop("note")
     return contrast_from_numbers(
