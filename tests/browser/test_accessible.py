@@ -1,7 +1,7 @@
-"""Every page: axe in the light theme, contrast in the dark one (of some pages; a long run: of all), the width and height of a phone, and the
-width at a zoom of 200 % (of some pages; a long run: of all).
+"""Every page: axe in the light theme and the height on a laptop. Some pages (a long run: all): contrast in the dark theme, the width and height
+of a phone, and the width at a zoom of 200 %.
 
-Axe runs on a phone for the pages with wide tables only; docs/accessibility.md names both lists.
+Axe runs on a phone for the pages with wide tables only; docs/accessibility.md names the lists.
 
 The fixture `visit` fails a test for an error on the console, an answer of 400 or more, or a request to another machine.
 """
@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from observability.dashboard.links import DEFAULT_PAGE, page_files
-from tests.browser.accessibility import IN_DARK, TABLES, accessible, serious
+from tests.browser.accessibility import IN_DARK, ON_PHONE, TABLES, accessible, serious
 from tests.browser.conftest import Visit
 from tests.browser.heights import PHONE
 from tests.support.running import Dashboard
@@ -23,24 +23,12 @@ VIEWS = {
     "cases": "/cases?model=flights-late&q=outcome%20%3D%20wrong%20and%20carrier%20%3D%20UA",
     "case": "/case?model=flights-late&id=20131231-EWR-UA1631",
     "prediction_map": "/prediction_map?model=flights-late&id=20131231-EWR-UA1631",
-    "batches": "/batches",
-    "cleaning": "/cleaning",
     "vendors": "/vendors",
-    "batch_gate": "/batch_gate?model=flights-delay",
-    "devices": "/devices?window=Chosen+dates&from=2013-02-10&to=2013-02-17",
-    "datasets": "/datasets",
-    "labelling": "/labelling",
-    "multivariate_drift": "/multivariate_drift?model=flights-delay",
-    "audits": "/audits?model=employment",
     "lab": "/lab?model=flights-late&fault=slow_replica",
     "slices": "/slices?model=flights-delay",
     "why_changed": "/why_changed?model=flights-delay",
     "requests": "/requests?model=flights-delay",
     "review": "/review",
-    "changes": "/changes?window=Everything",
-    "alerts": "/alerts",
-    "incident": "/incident?model=flights-late&id=97971f2bf2656738",
-    "actions": "/actions",
     "programme": "/programme",
     "rules": "/rules?model=flights-delay",
     "access": "/access",
@@ -52,12 +40,26 @@ ELSEWHERE = {
     **dict.fromkeys(("health", "model", "quality", "drift", "performance", "fairness", "store"), "test_figures.py"),
     **dict.fromkeys(("annotate", "compare_runs", "controllers", "edge_fleet", "label_quality", "lineage"), "test_pipeline_pages.py"),
     **dict.fromkeys(("personal_data", "query", "selection", "storage", "trade_offs"), "test_pipeline_pages.py"),
+    **dict.fromkeys(("batches", "cleaning", "datasets", "devices", "labelling"), "test_pipeline_pages.py"),
+    **dict.fromkeys(("actions", "alerts", "incident"), "test_desk.py"),
     **dict.fromkeys(("runs", "distributed", "studies"), "test_runs.py"),
     **{
         name: f"test_{name}.py"
-        for name in ("calibration", "compare", "cost", "energy", "estimated_performance", "explanations", "labels", "latency")
+        for name in (
+            "calibration",
+            "compare",
+            "cost",
+            "energy",
+            "estimated_performance",
+            "explanations",
+            "labels",
+            "latency",
+            "multivariate_drift",
+        )
     },
-    "live_guard": "test_audits.py",
+    **dict.fromkeys(("audits", "live_guard"), "test_audits.py"),
+    "batch_gate": "test_promises.py",
+    "changes": "test_review.py",
 }
 """Pages that are looked at (`accessible`) by a test that reads them as well: one visit for both."""
 
@@ -71,7 +73,8 @@ def test_every_page_is_looked_at() -> None:
 
 def test_the_documentation_names_the_pages_that_are_measured_in_part() -> None:
     text = (Path(__file__).parents[2] / "docs" / "accessibility.md").read_text(encoding="utf-8")
-    for names in (IN_DARK, TABLES):
+    assert set(TABLES) < set(ON_PHONE) < {*VIEWS, *ELSEWHERE}
+    for names in (IN_DARK, ON_PHONE, TABLES):
         assert f"{', '.join(names[:-1])} and {names[-1]}" in text
 
 
@@ -80,7 +83,9 @@ def test_a_page_is_accessible_in_light_and_dark_and_fits_a_phone(name: str, flee
     accessible(visit(fleet.url + VIEWS[name]))
 
 
-@pytest.mark.parametrize("address", ["/", "/drift?model=flights-delay", pytest.param("/add_model", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "address", ["/", *(pytest.param(each, marks=pytest.mark.long) for each in ("/drift?model=flights-delay", "/add_model"))]
+)
 def test_a_page_that_is_opened_on_a_phone_shows_its_title(address: str, fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url + address, **PHONE, motion="no-preference")
     box = page.locator("h1").first.bounding_box()

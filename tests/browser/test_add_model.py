@@ -53,19 +53,15 @@ def type_new(page: Page, label: str, option: str) -> None:
     box.press("Enter")
 
 
-def test_an_empty_store_says_the_next_step(shop: Dashboard, visit: Visit) -> None:
+def test_an_empty_store_says_the_next_step_and_pages_without_data_and_with_an_error_are_accessible(shop: Dashboard, visit: Visit) -> None:
+    """Axe on states that a full store does not show: empty with a greyed example, and a link to something that does not exist."""
     page = visit(shop.url)
     assert "No predictions yet." in words(page) and "being analyzed" not in page.get_by_test_id("stMain").inner_text()
+    assert serious(page) == [], "Home without a model"
     page.get_by_test_id("stMain").get_by_role("link", name="Add a model").click()
     page.wait_for_url("**/add_model**")
     settle(page)
     assert heading(page) == "Add a model"
-
-
-def test_pages_without_data_and_with_an_error_are_accessible(shop: Dashboard, visit: Visit) -> None:
-    """Axe on states that a full store does not show: empty with a greyed example, and a link to something that does not exist."""
-    page = visit(shop.url)
-    assert serious(page) == [], "Home without a model"
     for address, shows in EMPTY.items():
         page.goto(f"{shop.url}/{address}")
         settle(page)
@@ -136,6 +132,7 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
     assert not [each for each in (shop.home / "uploads").rglob("*") if each.is_file()]
 
 
+@pytest.mark.long  # tests/dashboard/test_latency.py says the same without a browser
 def test_a_model_without_latencies_is_told_how_to_log_them(shop: Dashboard, visit: Visit) -> None:
     page = visit(f"{shop.url}/latency?model=shop-churn&window=all")
     assert "No latency was logged in this window." in words(page) and "latency_ms" in words(page)

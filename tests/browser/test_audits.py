@@ -43,6 +43,7 @@ def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) 
     assert f"Mean exposure {ranked['mean_bits']:.2f} bits, 1.44 expected without memorisation (p < 0.001)" in words(page)
     shown = [(row["Canary"]["text"], row["Rank"]["text"]) for row in tables(page)["Canaries by exposure"]]
     assert shown == [(each["name"], f"{each['rank']:,}") for each in ranked["by_canary"][: len(shown)]] and len(shown) == 8
+    accessible(page)
 
 
 def test_the_live_guard_compares_requests_with_the_reference(fleet: Dashboard, visit: Visit) -> None:

@@ -77,6 +77,7 @@ def test_a_double_click_and_a_click_while_the_next_page_loads_add_no_entries(fle
     assert view(page) == first
 
 
+@pytest.mark.long  # test_shell.py::test_the_scope_bar_stays_in_sight_and_each_choice_is_one_step
 def test_a_choice_on_a_page_is_one_step(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/drift?{WEEK}&feature=humidity_percent", height=3000)
     before = entries(page)

@@ -25,6 +25,7 @@ def week() -> pd.DataFrame:
     return rows.assign(decided=scores.idxmax(axis=1), confidence=scores.max(axis=1))
 
 
+@pytest.mark.long  # tests/dashboard/test_per_class.py
 def test_each_class_is_scikit_learns(fleet: Dashboard, visit: Visit) -> None:
     rows, page = week(), visit(f"{fleet.url}/performance?model={MODEL}")
     shown = pd.read_csv(StringIO(download(page, "classes-csv"))).set_index(["class", "metric"])["value"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from observability.alerts import alarm_rules
-from tests.browser.accessibility import serious
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import heading, said, settle, tables, until, words
 from tests.support import review_world
@@ -42,6 +42,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield running
 
 
+@pytest.mark.long  # tests/dashboard/test_labelling.py
 def test_what_people_do_with_suggestions_stands_in_the_page(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/labelling?{DATES}&confidence=90")
     (ann,) = tables(page)["Annotators"]
@@ -64,6 +65,7 @@ def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
     assert (row["State"]["text"], row["State"]["sub"]) == ("Acknowledged", "by Bob")
     page.get_by_role("button", name="Yes").click()
     said(page, "1 of 1 rated alerts were useful")
+    accessible(page)
 
 
 def test_an_incident_is_resolved_from_the_first_page_by_keys_and_told_on_its_own(desk: Dashboard, visit: Visit) -> None:
@@ -86,9 +88,10 @@ def test_an_incident_is_resolved_from_the_first_page_by_keys_and_told_on_its_own
     settle(page)
     said(page, "Resolved: false alarm")
     assert page.locator(".st-key-incident-days .js-plotly-plot").count() == 1
-    assert serious(page) == []
+    accessible(page)
     page = visit(f"{desk.url}/actions")
     said(page, "No action items yet.")
+    accessible(page)
 
 
 @pytest.mark.long  # tests/dashboard/test_changes.py

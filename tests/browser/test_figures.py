@@ -177,6 +177,7 @@ PAGES: dict[str, tuple[str, Read]] = {
 
 
 LOOKED_AT = ("health", "model", "quality", "drift", "fairness", "store")
+"""Every run reads these pages, and looks at them (`accessible`). tests/dashboard/test_pages.py reads the findings and the performance without a browser."""
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +233,7 @@ def changed(changing: Dashboard, left_open: Page, served: Rows, expected: Figure
 TOGETHER = dict.fromkeys(("actions", "alerts", "changes", "incident", "lab", "labelling", "rules"), "test_desk.py")
 TOGETHER |= dict.fromkeys(("cases", "requests", "slices", "why_changed"), "../support/review_world.py")
 TOGETHER |= dict.fromkeys(("batches", "cleaning", "datasets", "devices"), "test_pipeline_pages.py")
-TOGETHER |= dict.fromkeys(("batch_gate", "vendors", "exports", "programme"), "test_accessible.py")
+TOGETHER |= dict.fromkeys(("vendors", "exports", "programme"), "test_accessible.py") | {"batch_gate": "test_promises.py"}
 TOGETHER |= dict.fromkeys(
     ("annotate", "compare_runs", "label_quality", "lineage", "personal_data", "query", "selection", "storage"), "test_pipeline_pages.py"
 )
@@ -249,7 +250,7 @@ def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:
         assert f"/{page}" in (Path(__file__).parent / file).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*LOOKED_AT, *(pytest.param(page, marks=pytest.mark.long) for page in PAGES if page not in LOOKED_AT)])
 def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: Visit, expected: Figures) -> None:
     address, read = PAGES[page]
     drawn = visit(fleet.url + address)
@@ -258,7 +259,7 @@ def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: 
         accessible(drawn)
 
 
-@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.long] if place % 4 else []) for place, page in enumerate(PAGES)])
+@pytest.mark.parametrize("page", ["drift", *(pytest.param(page, marks=pytest.mark.long) for page in PAGES if page != "drift")])
 def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, expected: Figures, expected_then: Figures) -> None:
     address, read = PAGES[page]
     assert expected_then[page] != expected[page]

@@ -26,6 +26,7 @@ from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE
 from tests.support.dashboard_world import START, build
 from tests.support.html_rules import invalid
+from tests.support.length import LONG
 
 pytestmark = pytest.mark.browser
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -65,6 +66,8 @@ def test_a_file_is_valid_and_accessible_on_screen_on_a_phone_and_in_print(name: 
     page = visit(path.as_uri(), width=1000, height=1400, ready=False)
     page.wait_for_load_state()
     for media, width in (("screen", 1000), ("screen", 390), ("print", 700)):
+        if not LONG and width == 390 and name != "review":  # the files share their styles, and contrast does not depend on the width
+            continue
         page.emulate_media(media=media)
         page.set_viewport_size({"width": width, "height": 1400})
         found = [f"{each['id']}: {node['html'][:160]}" for each in violations(page) for node in each["nodes"]]

@@ -8,7 +8,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
+from tests.browser.heights import LAPTOP
 from tests.browser.pages import choose, download, figure, heading, settle, words
 from tests.support import raw_rows
 from tests.support.running import Dashboard
@@ -41,6 +43,9 @@ def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(flee
     lost = pd.read_csv(StringIO(download(page, "losses-csv")))
     assert lost["loss"].is_monotonic_decreasing and len(lost) == 20
     first = lost["subject"].iloc[0]
+    accessible(page)
+    page.set_viewport_size(LAPTOP)
+    settle(page)
     page.get_by_role("link", name=f"{first}: reference and current").click()
     settle(page)
     assert heading(page) == "Input drift" and f"feature={first}" in page.url

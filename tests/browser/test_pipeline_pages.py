@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -127,9 +128,14 @@ def test_lineage_leads_from_a_prediction_to_the_station_and_the_package(fleet: D
     accessible(page)
 
 
-def test_storage_shows_the_flips_and_the_groups_that_the_audit_counted(fleet: Dashboard, visit: Visit) -> None:
-    audits = [json.loads(line) for line in (SAMPLE / "storage.jsonl").read_text(encoding="utf-8").splitlines()]
-    late, people = (next(each for each in audits if each["dataset"].startswith(name)) for name in ("flights-late", "employment"))
+def storage_audit(model: str) -> dict[str, Any]:
+    """The audit of storage of the data of a model of the sample."""
+    audits = map(json.loads, (SAMPLE / "storage.jsonl").read_text(encoding="utf-8").splitlines())
+    return next(each for each in audits if each["dataset"].startswith(model))
+
+
+def test_storage_shows_the_flips_that_the_audit_counted(fleet: Dashboard, visit: Visit) -> None:
+    late = storage_audit("flights-late")
     page = visit(f"{fleet.url}/storage?model=flights-late")
     complete(page)
     shown = {row["Form"]["text"]: row for row in tables(page)["Size and cost of each form"]}
@@ -140,6 +146,11 @@ def test_storage_shows_the_flips_and_the_groups_that_the_audit_counted(fleet: Da
     used = reports["used_bytes"].median() / reports["capacity_bytes"].last()
     assert {place: float(share.partition(" ")[0]) for place, share in shares.items()} == pytest.approx((100 * used).to_dict(), abs=0.06)
     accessible(page)
+
+
+@pytest.mark.long  # tests/dashboard/test_storage.py
+def test_storage_shows_the_groups_that_the_audit_counted(fleet: Dashboard, visit: Visit) -> None:
+    people = storage_audit("employment")
     page = visit(f"{fleet.url}/storage?dataset={people['dataset'].replace(' ', '%20')}")
     complete(page)
     frame = pd.read_parquet(SAMPLE / "employment.reference.parquet")
@@ -199,10 +210,12 @@ def test_devices_and_batches_show_the_rows_and_the_values_out_of_range_of_the_fi
         outside = shown[device]["Out of range"]["text"]
         small = 0 < bad / values < 0.001
         assert outside == "< 0.1 %" if small else float(outside.removesuffix(" %")) == pytest.approx(100 * bad / values, abs=0.051)
+    accessible(page)
     page = visit(f"{fleet.url}/batches?window=Everything")
     complete(page)
     shown = {row["Source"]["text"]: row["Rows"]["text"] for row in tables(page)["Sources and their deliveries"]}
     assert shown == {source: f"{n:,}" for source, n in rows.groupby("source")["rows"].sum().items()}
+    accessible(page)
 
 
 @pytest.mark.long  # tests/dashboard/test_devices.py
@@ -225,11 +238,13 @@ def test_cleaning_and_datasets_show_the_rows_that_the_file_counts(fleet: Dashboa
     assert len(shown) == runs.groupby(["rule", "dataset"]).ngroups
     for (rule, dataset), own in runs.groupby(["rule", "dataset"]):
         assert shown[rule, dataset]["Dropped"]["text"].split()[0] == f"{own['rows_dropped'].sum():,}"
+    accessible(page)
     page = visit(f"{fleet.url}/datasets")
     complete(page)
     shown = {row["Dataset"]["text"]: row["Rows"]["text"] for row in tables(page)["Datasets, most urgent first"]}
     logged = {each["dataset"]: f"{each['rows']:,}" for each in records if each["kind"] == "dataset"}
     assert len(logged) == 6 and logged.items() <= shown.items()
+    accessible(page)
 
 
 def test_labelling_shows_the_gold_accuracy_of_each_annotator(fleet: Dashboard, visit: Visit) -> None:
@@ -243,6 +258,7 @@ def test_labelling_shows_the_gold_accuracy_of_each_annotator(fleet: Dashboard, v
         assert shown[annotator]["Items"]["text"] == f"{len(own):,}"
         share = 100 * (gold["label"] == gold["gold"]).mean()
         assert float(shown[annotator]["Gold accuracy"]["text"].partition(" ")[0]) == pytest.approx(share, abs=0.051)
+    accessible(page)
 
 
 def test_audited_datasets_show_the_rows_of_the_reference_and_the_rows_that_the_audit_found(fleet: Dashboard, visit: Visit) -> None:
@@ -263,6 +279,7 @@ def test_audited_datasets_show_the_rows_of_the_reference_and_the_rows_that_the_a
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_augmentation.py
 def test_studies_show_what_each_augmentation_gains_as_its_seeds_count(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/studies")
     complete(page)

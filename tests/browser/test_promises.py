@@ -13,6 +13,7 @@ import pytest
 from observability.cli.main import main
 from observability.core.formatting import format_day
 from observability.store.types.loading import LoadDefaults
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, complete, said, settle, tables, until, words
 from tests.support.audited_model import register_with_file
@@ -96,6 +97,7 @@ def test_an_audit_is_started_watched_read_signed_and_expires(
     assert ended["Version"]["text"] == "1", "the audit of version 1 has ended, because version 2 needs its own audit"
 
 
+@pytest.mark.long  # tests/dashboard/test_audit_page.py
 def test_an_audit_past_its_date_says_since_when_and_is_run_again(promises: Dashboard, visit: Visit) -> None:
     page = visit(f"{promises.url}/audits?model=lapsed")
     complete(page)
@@ -130,6 +132,7 @@ def test_a_batch_is_held_by_the_rules_and_released_by_a_person(
         lambda rows: any(row["Batch"]["text"] == "night-7" and row["Gate"]["text"] == "Released" for row in rows),
     )
     said(page, "the rest is on holiday")
+    accessible(page)
     capsys.readouterr()
     assert main(["gate", "night-7", "--json"]) == 0
     body = json.loads(capsys.readouterr().out)

@@ -27,7 +27,7 @@ from observability.simulation.replay import FaultScenario
 from observability.simulation.temporary_store import record_lines
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
-from tests.browser.accessibility import serious
+from tests.browser.accessibility import accessible, serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, until_row, words
 from tests.support.length import LONG
@@ -253,6 +253,7 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
     box.press("Enter")
     settle(page)
     assert any(each["Description"]["text"] == "Retrain before the holidays" for each in tables(page).get("Changes, newest first", []))
+    accessible(page)
 
 
 @pytest.mark.long

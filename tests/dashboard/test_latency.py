@@ -1,6 +1,8 @@
 """The latency page draws the rows: requests by status, percentiles, replicas side by side, objectives and alerts."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,10 @@ from observability.metrics.traffic import PERCENTILE_WORDS
 from observability.stats.interval import Interval
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.service_level import RULES
+from observability.store.db.database import Database
+from observability.store.types.loading import LoadDefaults
+from tests.support.dashboard_pages import opened, words
+from tests.support.record_lines import prediction
 
 DAYS = pd.to_datetime(["2026-03-02", "2026-03-03"])
 HOSTILE = "<b>r</b>"
@@ -130,3 +136,10 @@ def test_answers_without_a_latency_are_told_beside_the_percentiles() -> None:
     latencies = pd.DataFrame(rows, columns=["status", "bin", "n"])
     assert latency.untimed_words(latencies) == "56 of 1,875 answers logged no latency; the percentiles are of the others."
     assert latency.untimed_words(latencies[latencies["bin"] >= 0]) is None
+
+
+def test_a_model_without_latencies_is_told_how_to_log_them(empty: Database, tmp_path: Path) -> None:
+    (tmp_path / "lines.jsonl").write_text("\n".join(json.dumps(prediction(i)) for i in range(3)), encoding="utf-8")
+    empty.load_files([tmp_path / "lines.jsonl"], LoadDefaults())
+    said = words(opened("latency", model="loan", window="Everything"))
+    assert "No latency was logged in this window." in said and "latency_ms" in said and "requests, none failed." in said

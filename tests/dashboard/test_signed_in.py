@@ -22,10 +22,14 @@ ONE = Person("ann", None, (("loan", "viewer"),), "oidc")
 VIEWER, ANALYST, ADMINISTRATOR = Person("vic", "viewer"), Person("ann", "analyst"), Person("ada", "administrator")
 
 
+NAMED = a_third(PAGES, 2)
+
+
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
 def test_a_hidden_model_stands_on_no_page(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of its own accord nor for a link that names it; a short run opens such a link to every third page."""
     sign(monkeypatch, ONE)
-    for parameters in ({}, {"model": "price"}):
+    for parameters in ({}, {"model": "price"}) if path in NAMED else ({},):
         said = words(opened(path.stem, **parameters)).replace("names the model price, which is not in this store", "")
         assert "model=price" not in said and '"price"' not in said and "price@" not in said, path.stem
 
