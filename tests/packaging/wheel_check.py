@@ -2,7 +2,7 @@
 
 For each interpreter, twice: alone (the SDK writes a record, and no heavy package can be imported) and with the extra `dashboard` (the sample fleet
 is loaded, one prediction is explained by its model file and the first page is served, from a folder that holds nothing of the project). Exits 1
-at the first failure.
+at the first failure. A short run explains in the first interpreter alone.
 
 An interpreter of another version than the tests' gets everything installed, and loads the sample fleet: in a short run without its two
 largest models, after a check that the wheel holds every file (docs/decisions/0101-what-a-visit-costs.md). For the tests' own version pip
@@ -115,9 +115,10 @@ def check_dashboard(python: str, wheel: Path, folder: Path, loaded: Path | None)
         must([made.with_name("observability"), "demo"], folder, OBSERVABILITY_HOME=str(home))
     else:
         shutil.copytree(loaded, home)
-    case = json.loads(must([made.with_name("observability"), *CASE, "--json"], folder, OBSERVABILITY_HOME=str(home)))
-    if not case["attributions"]:
-        raise SystemExit(f"an installed product does not explain a prediction: {case['why']}")
+    if loaded is None or os.environ.get("LONG_TESTS"):
+        case = json.loads(must([made.with_name("observability"), *CASE, "--json"], folder, OBSERVABILITY_HOME=str(home)))
+        if not case["attributions"]:
+            raise SystemExit(f"an installed product does not explain a prediction: {case['why']}")
     title = served_title(made.parent, folder, str(home))
     return f"dashboard: Python {version_of(python)}, {how}, serves {title}"
 
