@@ -10,7 +10,7 @@ from tests.support.length import allowed, repeats, some
 from tests.support.model_calls import drift_findings, frames_of
 from tests.support.named_share import NamedShare
 
-RUNS, CLEAN = repeats(3, 50), repeats(12, 300)
+RUNS, CLEAN = repeats(3, 50), repeats(6, 300)
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))

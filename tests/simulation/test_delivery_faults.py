@@ -14,7 +14,7 @@ from observability.simulation.frame_replay import replay_frame_fault
 from tests.support.deliveries import delivered, delivery_frames
 from tests.support.length import allowed, repeats, some
 
-RUNS, CLEAN = repeats(10, 50), repeats(24, 300)
+RUNS, CLEAN = repeats(5, 50), repeats(10, 300)
 
 
 def source(seed: int) -> tuple[Mapping[str, pd.DataFrame], Context]:

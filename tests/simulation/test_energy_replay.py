@@ -9,7 +9,7 @@ from observability.simulation.faults_energy import FAULTS
 from tests.support.length import repeats, some
 from tests.support.named_share import NamedShare
 
-DRAWS, MONTHS = repeats(2, 40), repeats(10, 300)
+DRAWS, MONTHS = repeats(2, 40), repeats(5, 300)
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))

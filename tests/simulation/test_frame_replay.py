@@ -28,7 +28,7 @@ from tests.support.length import repeats, some
 from tests.support.storage_reports import storage_frame
 from tests.support.stored_forms import media_audit, storage_audit, stored_form
 
-RUNS, CLEAN = repeats(5, 50), repeats(10, 300)
+RUNS, CLEAN = repeats(3, 50), repeats(5, 300)
 END = START + timedelta(days=7)
 VERSION = Version("3", START, NAMES, {}, reference_rows=500, artifact="artifacts/1/3/lightgbm-0.txt")
 MODEL = Model(1, "loan", "binary", ("0", "1"), versions=(VERSION,))

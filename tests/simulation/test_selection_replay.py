@@ -37,7 +37,7 @@ def answers(model: Model, seed: int, rows: int = 2000) -> pd.DataFrame:
 @pytest.mark.parametrize("task", list(MODELS))
 @pytest.mark.parametrize("name", some(FAULTS, 1))
 def test_a_middle_fault_is_named_in_nine_of_ten_and_equal_versions_are_silent(name: str, task: str) -> None:
-    model, runs, named, loud = MODELS[task], repeats(10, 100), 0, 0
+    model, runs, named, loud = MODELS[task], repeats(5, 100), 0, 0
     for seed in range(runs):
         found = replay_selection_fault(model, VERSION, answers(model, seed), FAULTS[name], "middle", NOW, seed)
         named += (found.target, FAULTS[name].metric) in [(each.subject, each.metric) for each in found.looks[0].alarms[:3]]

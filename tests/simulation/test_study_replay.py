@@ -11,7 +11,7 @@ from tests.support.length import repeats, some
 from tests.support.named_share import NamedShare
 from tests.support.simulated_studies import simulated_study
 
-RUNS = repeats(10, 60)
+RUNS = repeats(5, 60)
 
 
 @pytest.fixture(scope="module")

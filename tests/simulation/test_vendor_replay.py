@@ -75,7 +75,7 @@ def test_a_reworded_answer_keeps_the_share_of_its_words_and_fallen_scores_theirs
 
 
 def test_nights_of_texts_that_a_judge_rates_are_quiet() -> None:
-    nights = repeats(20, 300)
+    nights = repeats(8, 300)
     (rounds,) = probe_rounds(replace(asked_nights(NIGHTS, RUBRIC), nights=nights, items=24, seed=5).rows())
     found = [
         finding for night in range(nights) for finding in findings_about_rounds([(first_nights(rounds, night + 1), None)], morning(night))

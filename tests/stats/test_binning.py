@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from observability.stats import binning
 from observability.stats.binning import bin_numbers, bin_plan, histogram_columns, histogram_numbers
 from observability.stats.edges import numeric_edges
+from tests.support.length import repeats
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -35,7 +36,7 @@ def plain_codes(values: np.ndarray, edges: np.ndarray, valid: np.ndarray | None)
     return codes
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repeats(50, 150), deadline=None)
 @given(st.lists(FLOATS, max_size=40), st.lists(FINITE, max_size=60, unique=True), st.booleans(), st.randoms(use_true_random=False))
 def test_codes_equal_a_plain_count(engine, values, edges, masked, random) -> None:
     edges = np.unique(np.array(edges, float))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from observability.stats import change as c
 from observability.stats.interval import two_sided_p_value
+from tests.support.length import repeats
 
 
 def test_poisson_is_the_exact_conditional_test() -> None:
@@ -59,7 +60,7 @@ def test_false_alarms_are_as_rare_as_stated(kind: str) -> None:
     assert 0.01 < alarms / 1500 < 0.08
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repeats(50, 150), deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 10_000), max_size=12))
 def test_counts_keep_order_and_bounds(observed: int, history: list[int]) -> None:
     found = c.poisson_or_overdispersed_test(observed, history)

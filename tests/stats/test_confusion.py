@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from observability.stats.confusion import average_precision, binary_cells, one_vs_rest, ranking_bounds
 from observability.stats.score_intervals import delong_auc
+from tests.support.length import repeats
 
 ROWS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6)), min_size=1, max_size=80)
 
@@ -18,7 +19,7 @@ def matrix_of(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.nda
     return matrix
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=repeats(40, 120), deadline=None)
 @given(ROWS)
 def test_ranking_metrics_equal_scikit_learn(rows: list[tuple[int, int]]) -> None:
     labels, scores = np.array(rows).T
@@ -34,7 +35,7 @@ def test_ranking_metrics_equal_scikit_learn(rows: list[tuple[int, int]]) -> None
         assert average_precision(positive, negative) is None
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=repeats(40, 120), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(0, 3), st.integers(1, 3)), min_size=1, max_size=80))
 def test_the_scores_themselves_are_within_the_bounds_of_their_bins(rows: list[tuple[int, int, int, int]]) -> None:
     labels, bins, inside, weight = np.array(rows).T
@@ -49,7 +50,7 @@ def test_the_scores_themselves_are_within_the_bounds_of_their_bins(rows: list[tu
     assert abs(precision - (average_precision(positive, negative) or 0.0)) <= of_precision + 1e-12
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=repeats(30, 80), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
 def test_one_vs_rest_equals_scikit_learn(rows: list[tuple[int, int]]) -> None:
     labels, decisions = np.array(rows).T

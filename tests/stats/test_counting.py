@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from observability.stats import counting
 from observability.stats.counting import compiled_counting_loop, count_bins, fine_plan
 from observability.stats.edges import numeric_edges
+from tests.support.length import repeats
 
 ALL = st.floats(allow_nan=True, allow_infinity=True)
 EDGES = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=40, unique=True).map(sorted)
@@ -30,7 +31,7 @@ def way(request, monkeypatch):
         monkeypatch.setattr(counting, "_loop_for", lambda size: None)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=repeats(50, 150))
 @given(st.data())
 def test_counts_equal_a_search_a_row_at_a_time(data):
     edges = data.draw(EDGES)

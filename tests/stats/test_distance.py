@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from observability.stats import distance as d
 from observability.stats.edges import atom_bins, numeric_edges
+from tests.support.length import repeats
 
 P, Q = np.array([10.0, 20, 30, 40]), np.array([5.0, 0, 15, 30])
 COUNTS = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=1, max_size=30)
@@ -89,7 +90,7 @@ def test_unknown_is_nan() -> None:
     assert d.psi_null_quantile(10, 10, 1) == 0 and d.psi_p_value(0.1, 10, 10, 1) == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repeats(50, 150), deadline=None)
 @given(COUNTS)
 def test_bounds_symmetry_and_scale(pairs: list[tuple[int, int]]) -> None:
     a, b = np.array(pairs, float).T
@@ -103,7 +104,7 @@ def test_bounds_symmetry_and_scale(pairs: list[tuple[int, int]]) -> None:
     assert d.psi(a, b) >= 0 and d.psi(a, a) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repeats(33, 100), deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=40), st.integers(1, 25), st.randoms(use_true_random=False))
 def test_coarsening(counts: list[int], target: int, random) -> None:
     protected = np.array([random.random() < 0.2 for _ in counts], bool)

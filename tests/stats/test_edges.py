@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from observability.stats.binning import histogram_numbers
 from observability.stats.distance import kolmogorov_smirnov, merge_bins, psi, wasserstein_binned
 from observability.stats.edges import atom_bins, category_levels, next_float, numeric_edges
+from tests.support.length import repeats
 
 N = 200_000
 
@@ -102,7 +103,7 @@ def test_edge_cases_hold_the_promises(values: list[float]) -> None:
     check(np.array(values, float))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repeats(50, 150), deadline=None)
 @given(st.lists(st.one_of(st.floats(allow_nan=True), st.integers(-5, 5).map(float)), max_size=200), st.integers(1, 30))
 def test_promises_for_any_reference(values: list[float], repeat: int) -> None:
     check(np.array(values * repeat, float))

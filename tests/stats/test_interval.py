@@ -13,6 +13,7 @@ from observability.stats import difference_intervals as di
 from observability.stats import interval as i
 from observability.stats import score_intervals as si
 from observability.stats.interval import Interval, Moments
+from tests.support.length import repeats
 
 WEIGHTED = st.lists(st.tuples(st.floats(-100, 100), st.floats(0.1, 5)), min_size=0, max_size=30)
 COUNT = st.integers(0, 60)
@@ -125,7 +126,7 @@ def raw_delong(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float
     return float(wins.mean()), wins.mean(1).var(ddof=1) / len(positive) + wins.mean(0).var(ddof=1) / len(negative)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=repeats(30, 80), deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=40), st.lists(st.integers(0, 9), min_size=2, max_size=40))
 def test_delong_from_bins_is_delong_on_rows(positive: list[int], negative: list[int]) -> None:
     counts = [np.bincount(side, minlength=10) for side in (positive, negative)]
@@ -187,7 +188,7 @@ def test_nothing_counted_is_none() -> None:
     assert one == Interval(5, None, None, 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=repeats(66, 200), deadline=None)
 @given(COUNT, COUNT, COUNT, COUNT, st.floats(0.5, 0.999))
 def test_order_and_bounds_of_counts(a: int, b: int, c: int, d: int, confidence: float) -> None:
     n, m = a + b, c + d
@@ -210,7 +211,7 @@ def test_order_and_bounds_of_counts(a: int, b: int, c: int, d: int, confidence: 
         assert forth.low == pytest.approx(1 / back.high, rel=1e-6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repeats(50, 150), deadline=None)
 @given(WEIGHTED, WEIGHTED)
 def test_order_of_weighted_means(a: list[tuple[float, float]], b: list[tuple[float, float]]) -> None:
     sides = [moments(np.array([x for x, _ in rows]), np.array([w for _, w in rows])) for rows in (a, b)]
@@ -220,7 +221,7 @@ def test_order_of_weighted_means(a: list[tuple[float, float]], b: list[tuple[flo
     assert sides[0].effective_n <= len(a) + 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=repeats(30, 60), deadline=None)
 @given(st.lists(st.floats(-100, 100), min_size=3, max_size=30), st.floats(0.1, 10))
 def test_equal_weights_say_what_no_weights_say(values: list[float], weight: float) -> None:
     array = np.array(values)

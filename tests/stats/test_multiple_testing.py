@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observability.stats.multiple_testing import benjamini_hochberg, fdr_per_look
+from tests.support.length import repeats
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repeats(33, 100), deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=40), st.integers(0, 5))
 def test_adjusted_as_scipy_and_nan_is_no_test(p_values: list[float], unknown: int) -> None:
     mixed = np.array([*p_values, *[np.nan] * unknown])

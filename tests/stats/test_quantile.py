@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from observability.stats.binning import histogram_numbers
 from observability.stats.edges import numeric_edges
 from observability.stats.quantile import LOG_EDGES, histogram_quantile, log_bin_middle, log_edges, median_interval, quantile_interval
+from tests.support.length import repeats
 
 
 @pytest.mark.parametrize("q", [0.001, 0.5, 0.9, 0.95, 0.99, 0.999])
@@ -18,7 +19,7 @@ def test_latency_is_within_two_percent(q: float) -> None:
     assert found == pytest.approx(np.quantile(values, q, method="inverted_cdf"), rel=0.02 + 1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repeats(33, 100), deadline=None)
 @given(st.floats(1e-6, 1e6), st.floats(1.01, 1e6), st.floats(0.001, 0.3))
 def test_log_bins_keep_their_promise(low: float, span: float, error: float) -> None:
     edges = log_edges(low, low * span, error)
@@ -46,7 +47,7 @@ def test_quantiles_of_features() -> None:
         assert histogram_quantile(made.counts, made.edges, q) == pytest.approx(np.quantile(values, q), abs=0.01 * values.std())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repeats(33, 100), deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=4, max_size=12), st.floats(0, 1), st.floats(0, 1))
 def test_monotone_and_ordered(counts: list[int], a: float, b: float) -> None:
     edges = np.arange(len(counts) - 1.0)

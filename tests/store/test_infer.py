@@ -17,6 +17,7 @@ from observability.store.registry.describe import describe_inference
 from observability.store.registry.infer import infer_version
 from observability.store.registry.sensitive import looks_sensitive, sensitive_bands
 from observability.store.types.registration import RegistrationRequest, corrected_request
+from tests.support.length import repeats
 
 BINARY = RegistrationRequest("loan", "3", task="binary", label="outcome", score=("p",))
 
@@ -288,7 +289,7 @@ def test_sensitive_attributes_are_banded_and_said():
     assert all(limit == round(limit / 5) * 5 for limit in age.bands)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=repeats(30, 60), deadline=None)
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60))
 def test_bands_of_anything_are_increasing_and_inside(values):
     limits = sensitive_bands(np.array(values, np.float64))

@@ -133,7 +133,7 @@ def varied(seed: int) -> list[dict]:
 
 def test_clean_weeks_raise_little() -> None:
     """Of clean weeks of a source at most 2 in a hundred raise a watch, and none an act."""
-    weeks = repeats(25, 300)
+    weeks = repeats(10, 300)
     raised = [each.severity for seed in range(weeks) for each in judged(varied(seed)).values() if each.needs_action]
     assert raised.count("act") == 0 and len(raised) <= allowed(0.02, weeks)
 
@@ -188,7 +188,7 @@ def from_devices(rng: np.random.Generator, days: range, *, devices: int = 6, nam
 
 @pytest.mark.parametrize("named", [True, False], ids=["devices named", "devices not named"])
 def test_devices_that_deliver_together_are_no_finding_in_any_clean_week(named: bool) -> None:
-    for seed in range(repeats(20, 300)):
+    for seed in range(repeats(8, 300)):
         found = judged(from_devices(np.random.default_rng(seed), range(-84, 7), named=named))
         assert not [each.because for each in found.values() if each.needs_action]
 

@@ -16,7 +16,7 @@ from tests.support.deliveries import START, delivery_frames
 from tests.support.device_fleet import device_batches
 from tests.support.length import allowed, repeats, some
 
-RUNS = repeats(20, 300)
+RUNS = repeats(8, 300)
 Batch = dict[str, Any]
 
 

@@ -141,7 +141,7 @@ def test_groups_that_are_no_counts_are_passed_over(rows: list[dict], groups: dic
 
 
 def test_clean_weeks_raise_little() -> None:
-    raised, weeks = [], repeats(40, 300)
+    raised, weeks = [], repeats(15, 300)
     for seed in range(weeks):
         rng = np.random.default_rng(seed)
         rows = ran(rng, range(-56, 7))

@@ -289,7 +289,7 @@ def test_people_who_tire_are_seen_and_those_who_do_not_are_not() -> None:
 
 
 def test_clean_projects_raise_no_act_and_hardly_a_watch() -> None:
-    runs = repeats(5, 300)
+    runs = repeats(3, 300)
     raised = [each for seed in range(runs) for each in alarms(said(project(4000 + seed, gold=0.4 if seed % 2 else 0.1)))]
     assert not [each for each in raised if each[0] == "act"] and len(raised) <= max(2, allowed(0.03, runs)), raised
 

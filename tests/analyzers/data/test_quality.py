@@ -291,7 +291,7 @@ def test_clean_weeks_hardly_ever_alarm() -> None:
         of_bins.update(zip(inner, rng.dirichlet(np.full(len(inner), 5.0)) * (1 - of_bins[NULL] - of_bins[NAN])))
     shares["feature.region"] = {NULL: 0.002, UNSEEN: 0.001, 0: 0.5, 1: 0.3, 2: 0.197}
     shares["score"] = dict.fromkeys(range(1, len(SCORE_EDGES)), 1 / (len(SCORE_EDGES) - 1))
-    severities, weeks = [], repeats(50, 300)
+    severities, weeks = [], repeats(15, 300)
     for _ in range(weeks):
         sizes = rng.poisson(600, 7).tolist()
         frames = {

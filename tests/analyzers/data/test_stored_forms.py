@@ -145,7 +145,7 @@ def test_records_without_an_audit_give_nothing(extra: Any) -> None:
 
 
 def test_three_hundred_clean_audits_ask_for_nothing_critical_and_hardly_anything() -> None:
-    audits, raised = repeats(20, 300), []
+    audits, raised = repeats(8, 300), []
     for seed in range(audits):
         form = stored_form(RNG([seed, 3]), 0.005)
         raised += [each for each in judged(form).values() if needs_action(each.severity)]

@@ -138,7 +138,7 @@ def test_blocks_are_as_long_as_leaves_enough_of_them() -> None:
 
 
 def test_the_interval_of_the_regret_holds_the_truth_at_the_stated_rate() -> None:
-    held, runs = 0, repeats(30, 100)
+    held, runs = 0, repeats(15, 100)
     for seed in range(runs):
         decisions = controller_decisions(RNG(1000 + seed), an_hour=4, before=0, shares=False)
         (found,) = controllers_of(decisions, WINDOW)
@@ -170,6 +170,6 @@ def test_nothing_is_ok_beyond_its_limit_where_decisions_are_few() -> None:
 
 def test_clean_weeks_ask_for_nothing() -> None:
     """The model is exactly as good as the rule and must not be called worse; a tenth of the weeks are tried."""
-    for seed in range(repeats(12, 300)):
+    for seed in range(repeats(6, 300)):
         decisions = controller_decisions(RNG(5000 + seed), an_hour=4, before=3, gain=1.0 if seed % 10 == 0 else 0.9)
         assert [each.because for each in controller_findings(decisions) if each.severity == "act"] == [], seed

@@ -135,7 +135,7 @@ def week_severity(seed: int, times: float = 1.0) -> str:
 
 
 def test_clean_weeks_do_not_alarm() -> None:
-    weeks = repeats(15, 300)
+    weeks = repeats(6, 300)
     said = [week_severity(seed) for seed in range(weeks)]
     assert said.count("act") == 0 and said.count("watch") <= allowed(0.01, weeks)
 

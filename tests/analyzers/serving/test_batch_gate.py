@@ -68,11 +68,11 @@ def test_a_batch_in_order_passes_every_check() -> None:
 
 
 def test_clean_batches_are_not_held() -> None:
-    assert [seed for seed in range(100, 100 + repeats(100, 300)) if "act" in levels(checked(batch(seed))).values()] == []
+    assert [seed for seed in range(100, 100 + repeats(30, 300)) if "act" in levels(checked(batch(seed))).values()] == []
 
 
 def test_of_clean_batches_at_most_three_in_a_hundred_ask_for_a_look() -> None:
-    runs = repeats(100, 300)
+    runs = repeats(30, 300)
     assert sum(bool(levels(checked(batch(seed)))) for seed in range(100, 100 + runs)) <= 0.03 * runs
 
 
@@ -112,7 +112,7 @@ def test_a_few_equal_scores_are_no_default() -> None:
     ],
 )
 def test_a_fault_of_middle_strength_holds_nine_of_ten_batches(metric: str, plant: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-    runs = repeats(10, 50)
+    runs = repeats(5, 50)
     held = sum(levels(checked(plant(batch(500 + seed)))).get(metric) == "act" for seed in range(runs))
     assert held >= 0.9 * runs, held
 

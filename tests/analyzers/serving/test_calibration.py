@@ -61,7 +61,7 @@ def sample(rows: pd.DataFrame) -> pd.DataFrame:
 
 def test_calibrated_weeks_seldom_alarm() -> None:
     base = people(10_000, 1)
-    weeks = [{each.severity for each in findings(people(1000, 100 + seed), base).values()} for seed in range(repeats(25, 300))]
+    weeks = [{each.severity for each in findings(people(1000, 100 + seed), base).values()} for seed in range(repeats(10, 300))]
     assert not any("act" in week for week in weeks) and sum("watch" in week for week in weeks) <= allowed(
         0.08 if len(weeks) < 100 else 0.03, len(weeks)
     )

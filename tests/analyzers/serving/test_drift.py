@@ -88,7 +88,7 @@ def test_a_small_sample_is_never_an_alarm() -> None:
 
 def test_clean_weeks_seldom_say_anything() -> None:
     reference = rows(5000, 100)
-    weeks = repeats(20, 300)
+    weeks = repeats(8, 300)
     severities = [each.severity for seed in range(weeks) for each in findings(rows(1500, seed + 200), reference).values()]
     assert severities.count("act") == 0
     assert severities.count("watch") <= allowed(0.02, weeks)
@@ -449,7 +449,7 @@ def test_clean_weeks_of_many_levels_seldom_say_that_names_were_traded() -> None:
     """Clean weeks; in half of them the shares vary by day. At the budget of one check none may be an act."""
     reference = cities(20_000, 102, 30)
     rng = np.random.default_rng(103)
-    said, weeks = [], repeats(10, 300)
+    said, weeks = [], repeats(5, 300)
     for week in range(weeks):
         past, current = cities(14_000, 200 + week, 28, start="2026-02-02"), cities(3500, 300 + week, 7)
         if week % 2:

@@ -169,7 +169,7 @@ def test_a_window_whose_own_labels_contradict_it_is_not_trusted() -> None:
 @pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_clean_weeks_seldom_distrust_or_alarm() -> None:
     base = people(10_000, 11)
-    weeks = repeats(25, 300)
+    weeks = repeats(10, 300)
     said = [findings(people(1200, 3000 + seed, labelled=0.3), base, people(3000, 4000 + seed, days_before=21)) for seed in range(weeks)]
     assert not [each.because for week in said for each in week.values() if each.severity == "act"]
     assert sum(any(each.severity == "watch" for each in week.values()) for week in said) <= allowed(0.04, weeks)

@@ -110,7 +110,7 @@ def test_texts_of_any_kind_are_no_numbers() -> None:
 
 def test_of_clean_weeks_no_pair_is_named() -> None:
     reference = tied(3000, 95, 0.6)
-    said = [both(tied(1500, seed, 0.6), reference, month(900, 0.6))[1].severity for seed in range(400, 400 + repeats(6, 300))]
+    said = [both(tied(1500, seed, 0.6), reference, month(900, 0.6))[1].severity for seed in range(400, 400 + repeats(3, 300))]
     assert set(said) == {"ok"}
 
 
@@ -160,7 +160,7 @@ def test_beside_a_feature_that_moved_a_broken_correlation_is_named() -> None:
 @pytest.mark.long  # test_of_clean_weeks_no_pair_is_named
 def test_clean_weeks_are_not_told_from_the_reference() -> None:
     reference = tied(3000, 300, 0.6)
-    weeks = repeats(20, 300)
+    weeks = repeats(8, 300)
     said = [together(tied(1500, seed, 0.6), reference) for seed in range(310, 310 + weeks)]
     assert {each.severity for each in said} == {"ok"}
     assert sum(each.value > each.evidence["null_95"] for each in said) <= 0.2 * weeks

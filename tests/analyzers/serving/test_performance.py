@@ -129,7 +129,7 @@ def test_a_secondary_metric_warns_until_it_is_twice_beyond_its_limit() -> None:
 @pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_clean_weeks_seldom_alarm() -> None:
     """Thirty weeks of each reference: one that is drawn far from the truth makes all weeks of its model unusual."""
-    weeks, runs = [], repeats(30, 300)
+    weeks, runs = [], repeats(12, 300)
     for first in range(0, runs, 30):
         base = decided(20_000, 6 + first)
         weeks += [{each.severity for each in findings(decided(1300, 500 + seed), base).values()} for seed in range(first, first + 30)]

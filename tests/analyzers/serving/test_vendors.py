@@ -85,7 +85,7 @@ def test_a_change_stays_visible_until_a_person_accepts_it() -> None:
 
 @pytest.mark.parametrize("noise", [0.02])
 def test_quiet_nights_are_quiet(noise: float) -> None:
-    nights = repeats(100, 300)
+    nights = repeats(30, 300)
     (rounds,) = probe_rounds(VendorNights(nights, noise=noise, seed=5).rows())
     said = [
         finding

@@ -34,7 +34,7 @@ def test_a_clean_run_is_fine_and_says_what_was_looked_at() -> None:
 
 
 def test_clean_runs_do_not_alarm() -> None:
-    records, runs = [], repeats(50, 300)
+    records, runs = [], repeats(20, 300)
     for seed in range(runs):
         metrics = {"train_loss": loss(60, seed), "val_loss": 0.1 + loss(60, 1000 + seed), "val_accuracy": 1 - 0.3 * loss(60, 2000 + seed)}
         records += a_run(metrics, f"clean-{seed}")
@@ -336,7 +336,7 @@ def test_a_rank_that_was_slow_only_long_ago_is_no_slow_rank() -> None:
 
 def test_equal_ranks_of_wild_steps_alarm_in_no_run_though_looked_at_twice() -> None:
     """Eight ranks whose data loading is lognormal (sd 0.6 of its logarithm): single steps take three times as long, ranks do not."""
-    for seed in range(repeats(60, 300)):
+    for seed in range(repeats(20, 300)):
         rng = np.random.default_rng(seed)
         frame = pd.DataFrame({RANK: np.tile([str(each) for each in range(8)], 90), STEP: np.repeat(np.arange(90), 8)})
         frame["data"], frame["compute"] = 60 * rng.lognormal(0, 0.6, len(frame)), rng.normal(200, 6, len(frame))

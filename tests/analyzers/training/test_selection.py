@@ -23,7 +23,7 @@ from tests.support.length import allowed, repeats
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 VERSIONS = (Version("1", NOW), Version("2", NOW))
-DRAWS, EQUAL, REGIONAL = repeats(20, 50), repeats(60, 300), repeats(20, 300)
+DRAWS, EQUAL, REGIONAL = repeats(10, 50), repeats(20, 300), repeats(8, 300)
 MODEL = Model(1, "loan", "binary", ("no", "yes"), versions=VERSIONS)
 
 

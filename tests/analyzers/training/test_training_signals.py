@@ -35,7 +35,7 @@ def of_signals(metrics: dict[str, object], **fields: object) -> list[Finding]:
 
 
 def test_clean_runs_raise_nothing() -> None:
-    runs = repeats(60, 300)
+    runs = repeats(20, 300)
     records = [record for seed in range(runs) for record in a_run(clean(seed, 60), f"clean-{seed}")]
     found = said(records)
     assert len(found) == runs and [each.because for each in found if each.severity == "act"] == []

@@ -192,7 +192,7 @@ START_OF_FAULT = pd.Timestamp("2026-03-05", tz="UTC").to_pydatetime()
 @pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_clean_weeks_seldom_alarm() -> None:
     base = people(20_000, 8, shares=(0.4, 0.4, 0.15, 0.05))
-    runs = repeats(30, 300)
+    runs = repeats(12, 300)
     weeks = [
         {each.severity for each in findings(people(1300, 500 + seed, shares=(0.4, 0.4, 0.15, 0.05)), base).values()} for seed in range(runs)
     ]
