@@ -26,14 +26,16 @@ from observability.simulation.temporary_store import load_days, temporary_store
 from observability.store.engine import BoundQuestion, Engine
 from observability.store.opener import open_store
 from tests.support.engines import ENGINES, OTHER_SUITES, engine_classes, without_suite
-from tests.support.length import LONG
+from tests.support.length import LONG, some
 from tests.support.sample_home import lent
 from tests.support.simulation_world import credit
 from tests.support.store_comparison import assert_same
 
 DAYS, ROWS_A_DAY, REFERENCE_ROWS = 12, 60, 600
-MODELS = ("flights-delay", "sentiment", *(("credit", "flights-late", "employment") if LONG else ()))
-"""Of regression and of several classes. The others are binary: law 8 of tests/test_laws.py and tests/simulation/test_memory_engine.py ask that as well."""
+MODELS = ("sentiment", *(("flights-delay", "credit", "flights-late", "employment") if LONG else ()))
+"""Of several classes. The others are of regression and binary: law 8 of tests/test_laws.py, test_engine_conformance.py and
+tests/simulation/test_memory_engine.py ask those as well.
+"""
 DAY = timedelta(days=1)
 DUCK, REFERENCE = "DuckStore", "ReferenceEngine"
 ROOT = Path(__file__).parents[2]
@@ -160,7 +162,7 @@ def test_answers_that_are_asked_together_are_those_asked_alone(world: World) -> 
             assert_equal_answers(question, answer, world.asked_alone(name, question), name)
 
 
-@pytest.mark.parametrize("hours", [None, 30, 31.5, 240])
+@pytest.mark.parametrize("hours", some([31.5, None, 240, 30], 2))
 def test_activity_counters_events_and_newest_records_are_the_same(world: World, hours: float | None) -> None:
     window = world.window
     as_of: datetime | None = None if hours is None else window.start + timedelta(hours=hours)

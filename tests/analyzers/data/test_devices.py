@@ -39,8 +39,9 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("changes", "metric", "proposal"), some(FAULTS, 5), ids=[metric for _, metric, _ in some(FAULTS, 5)])
-@pytest.mark.parametrize("since", [0, 6], ids=["the whole week", "the last batch"])
-@pytest.mark.parametrize("fleet", [6, 1], ids=["a fleet", "one device"])
+@pytest.mark.parametrize(
+    ("since", "fleet"), some([(0, 6), (0, 1), (6, 6), (6, 1)], 2)
+)  # from its start or in the last batch, of a fleet or alone
 def test_a_fault_of_one_device_is_named(changes: dict[str, float], metric: str, proposal: str, since: int, fleet: int) -> None:
     batches = device_batches(RNG(3), fleet=fleet)
     device = "d2" if fleet > 2 else "d0"
