@@ -72,10 +72,15 @@ def test_the_only_model_need_not_be_chosen(path: Path, current: World, monkeypat
     assert "Models" in tables(named) and "which is not in this store" in words(named)
 
 
+OF_REGRESSION = a_third(PAGES, 0)
+
+
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
 def test_every_page_runs_for_every_model(path: Path, current: World) -> None:
-    """A short run takes the model with a hostile name. For models of the sample each page runs in test_page_budgets.py."""
-    for model in (HOSTILE, "loan", "price") if LONG else (HOSTILE,):
+    """A short run takes the model with a hostile name, and a regression for every third page. For models of the sample each page runs in
+    test_page_budgets.py.
+    """
+    for model in (HOSTILE, "loan", "price") if LONG else (HOSTILE, "price") if path in OF_REGRESSION else (HOSTILE,):
         page_runs(path, model)
 
 

@@ -18,12 +18,13 @@ from observability.enrichment.enrich import enrich_models
 from observability.enrichment.explanations import explain_rows
 from observability.incidents.action_counts import action_counts, counted_incidents
 from observability.monitoring import check
+from observability.monitoring.kept_findings import check_keepers
 from observability.server import process_lock
 from observability.server.assistant import incident_list
-from observability.store.engine import Engine
+from observability.store.engine import Store
 from tests.support.length import LONG
 from tests.support.levels import beyond_limit
-from tests.support.sample_home import lent
+from tests.support.sample_home import lent_checked
 
 START = datetime(2013, 6, 1, tzinfo=UTC)
 WINDOWS: dict[str, dict[str, Any]] = {
@@ -45,20 +46,22 @@ EXPLAINED = "sentiment"
 class Checked:
     """The fleet, and its report of each window, made once."""
 
-    store: Engine
+    store: Store
     reports: dict[str, check.CheckReport] = field(default_factory=dict)
 
     def report(self, name: str) -> check.CheckReport:
         """The report of a window."""
         if name not in self.reports:
-            self.reports[name] = check.check(self.store, **WINDOWS[name])
+            now = datetime.now(UTC)
+            with check_keepers(self.store, now) as keep:  # findings of models whose rows are those of the check before are kept
+                self.reports[name] = check.check(self.store, now=now, keep=keep, **WINDOWS[name])
         return self.reports[name]
 
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
-    """The fleet, open in this process."""
-    with lent(tmp_path_factory, "opened") as home, process_lock.opened_store(home) as store:
+    """The fleet after a check, open in this process."""
+    with lent_checked(tmp_path_factory, "opened") as home, process_lock.opened_store(home) as store:
         done = enrich_models(store, EXPLAINED, jobs=(explain_rows,))
         assert done.rows.keys() == {EXPLAINED} and not done.failures
         yield Checked(store)

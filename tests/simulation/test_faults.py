@@ -57,7 +57,7 @@ def test_texts_with_addresses_arrive_in_a_category() -> None:
     assert len(texts) / len(rows) == pytest.approx(0.2, abs=0.02) and len(set(texts)) == len(texts)
 
 
-@pytest.mark.parametrize("name", some(FAULTS, 16))
+@pytest.mark.parametrize("name", some(FAULTS, 8))
 def test_a_fault_is_pure_repeatable_and_grows(name: str) -> None:
     each = FAULTS[name]
     assert SCENE.lacks(each.needs) is None

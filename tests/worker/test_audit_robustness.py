@@ -10,6 +10,7 @@ import pytest
 
 from observability.worker.audit_robustness_job import attack_rows, change_texts, disturb_rows
 from observability.worker.text_changes import CHANGES
+from tests.support.length import some
 from tests.support.worker_models import mixed_table, save_skops
 
 FREE: list[dict[str, Any]] = [
@@ -144,7 +145,7 @@ def saved_forest(name: str, folder: Path) -> tuple[Path, str, Any]:
     return save_skops(model, folder / "model.skops"), "skops", lambda table: model.predict_proba(table)[:, 1]
 
 
-@pytest.mark.parametrize("name", ["xgboost", "forest", "extra trees", "boosting", "histogram boosting", "scaled forest"])
+@pytest.mark.parametrize("name", some(["xgboost", "forest", "extra trees", "boosting", "histogram boosting", "scaled forest"], 3))
 def test_changes_of_one_feature_of_other_forests_are_the_cheapest_of_all_values(name: str, tmp_path: Path) -> None:
     """All values of the grain are tried with the library itself, and the named change gives another answer there."""
     path, kind, predicted = saved_forest(name, tmp_path)
