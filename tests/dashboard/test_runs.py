@@ -207,6 +207,11 @@ def test_a_link_chooses_runs_and_says_what_is_not_there(page: Database) -> None:
     assert "which not every rank of this run logged" in words(opened("distributed", run="many", cell="9999"))
 
 
+def test_a_run_of_several_processes_leads_to_its_ranks(page: Database) -> None:
+    (link,) = [each.proto for each in opened("runs", run="many").get("page_link") if each.proto.label == "Ranks of this run"]
+    assert link.query_string == "run=many" and link.page == "distributed"
+
+
 def test_runs_are_compared_by_what_differs(page: Database) -> None:
     app = opened("compare_runs", run="plain-1")
     assert "Choose two runs or more." in words(app)
