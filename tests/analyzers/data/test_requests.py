@@ -280,7 +280,7 @@ def with_client(frame: pd.DataFrame, busy: float, rng: np.random.Generator) -> p
 
 
 def test_a_client_that_comes_on_some_days_is_no_burst_in_the_weeks_in_which_it_comes_twice() -> None:
-    weeks, found = repeats(8, 60), []
+    weeks, found = repeats(14, 60), []
     for seed in range(weeks):
         rng = np.random.default_rng(900 + seed)
         past, now = with_client(month(700 + seed), 0.1, rng), with_client(rows(4000, 800 + seed), 0.2, rng)
