@@ -6,12 +6,15 @@ Every page that a test opens is watched: no console error, no request off the ma
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+from observability.review import freeze
 from tests.browser.pages import PATIENCE, Watch, opened, settle
+from tests.support import review_world
 from tests.support.running import Dashboard, one_dashboard
 from tests.support.sample_home import lent, shared_folder
 
@@ -27,7 +30,7 @@ without it.
 """
 Visit = Callable[..., Page]
 LONGEST = (
-    "test_accessible.py", "test_review.py", "test_case.py", "test_pipeline_pages.py", "test_figures.py", "test_runs.py", "test_tables.py",
+    "test_accessible.py", "test_case.py", "test_pipeline_pages.py", "test_figures.py", "test_runs.py", "test_tables.py",
     "test_shell.py", "test_compare.py", "test_tasks.py", "test_add_model.py", "test_back.py", "test_desk.py", "test_cost.py",
     "test_promises.py", "test_links.py", "test_dashboards.py",
 )  # fmt: skip
@@ -77,6 +80,24 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     No file relies on the entries of another, and none writes predictions.
     """
     with one_dashboard(shared_folder(tmp_path_factory), lambda: lent(tmp_path_factory, "own"), "own") as running:
+        yield running
+
+
+@contextmanager
+def small_log(factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with a small log, of which one week is frozen."""
+    home = factory.mktemp("meeting") / "home"
+    with review_world.build(home, shadow=False) as store:
+        freeze.freeze(store, review_world.BROKEN, author="Ann", now=review_world.WEEKS[-1].end)
+    yield home
+
+
+@pytest.fixture(scope="session")
+def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over a small log, of which one week is frozen: several files decide there, each about something else. The same for all
+    workers.
+    """
+    with one_dashboard(shared_folder(tmp_path_factory), lambda: small_log(tmp_path_factory), "meeting") as running:
         yield running
 
 

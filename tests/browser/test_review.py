@@ -1,14 +1,11 @@
-"""The room of the weekly review: a planted fault is acted on and its fix is seen in the next week.
-
-A long run also goes through July 2013: people act on flights-delay, a retrained version answers in shadow, and the next weeks show the true
-outcome.
+"""The room of the weekly review over the sample fleet, in a long run: a planted fault is acted on and its fix is seen in the next week; in
+July 2013 people act on flights-delay, a retrained version answers in shadow, and the next weeks show the true outcome.
 """
 
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +15,6 @@ import pytest
 from playwright.sync_api import Locator, Page
 
 from observability.core.weeks import Week
-from observability.dashboard.review.review import STEP_NAMES
 from observability.simulation.clean_log import START, CleanStream
 from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
@@ -27,10 +23,8 @@ from observability.simulation.replay import FaultScenario
 from observability.simulation.temporary_store import record_lines
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
-from tests.browser.accessibility import accessible, serious
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, until_row, words
-from tests.support.length import LONG
+from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, words
 from tests.support.running import Dashboard, dashboard
 from tests.support.sample_home import ROOT, environment, lent
 
@@ -42,31 +36,14 @@ BROKEN, MENDED = Week.parse("2019-W02"), Week.parse("2019-W03")
 """The first whole weeks after the end of employment's log."""
 
 
-@contextmanager
-def desk_with_a_broken_week(factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+@pytest.fixture
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over a fleet that is changed: two more weeks of one model's log, `go_on`, of which the first is frozen."""
-    with lent(factory, "desk") as home:
+    with lent(tmp_path_factory, "desk") as home:
         go_on(home)
         with dashboard(home) as running:
             command(running, "review", "--week", BROKEN, "--author", "Ann")
             yield running
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """The dashboard that the tests of this module share."""
-    with desk_with_a_broken_week(tmp_path_factory) as running:
-        yield running
-
-
-@pytest.fixture
-def untouched(request: pytest.FixtureRequest, desk: Dashboard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """That dashboard. A repeated test gets another one, because the entries of the first run would disturb it."""
-    if getattr(request.node, "execution_count", 1) == 1:
-        yield desk
-    else:
-        with desk_with_a_broken_week(tmp_path_factory) as another:
-            yield another
 
 
 @pytest.fixture
@@ -186,8 +163,7 @@ def freeze(page: Page, form: Locator, week: str) -> None:
 
 
 @pytest.mark.long  # tests/review/test_freeze.py, tests/dashboard/test_review.py
-def test_a_planted_unit_change_and_its_fix_give_a_yes(untouched: Dashboard, visit: Visit) -> None:
-    desk = untouched
+def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/review?review={BROKEN}")
     assert any("AGEP" in each["What"]["text"] for each in tables(page)["Agenda"])
     act_on(page, "AGEP", "Send years again", "Accuracy")
@@ -212,48 +188,6 @@ def test_a_planted_unit_change_and_its_fix_give_a_yes(untouched: Dashboard, visi
     assert (was, now) == pytest.approx((accuracy(desk, BROKEN), accuracy(desk, MENDED)), abs=0.0005)
     assert 0 < low < better < high
     assert better == pytest.approx(accuracy(desk, MENDED) - accuracy(desk, BROKEN), abs=0.0005)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"] if LONG else ["light"])
-def test_every_step_is_accessible(scheme: str, desk: Dashboard, visit: Visit) -> None:
-    page = visit(f"{desk.url}/review?review={BROKEN}", scheme=scheme)
-    for step in STEP_NAMES:
-        assert serious(page) == [], step
-        if step != STEP_NAMES[-1]:
-            page.keyboard.press("ArrowRight")
-            page.wait_for_url(f"**step={STEP_NAMES[STEP_NAMES.index(step) + 1]}**")
-            settle(page)
-
-
-def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Visit) -> None:
-    page = visit(f"{desk.url}/review?review={BROKEN}&step=decide")
-    name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
-    name.fill("Carla")
-    name.press("Enter")
-    settle(page)
-    page.get_by_role("textbox", name="Decision", exact=True).fill("Retrain before the holidays")
-    page.get_by_role("button", name="Save").click()
-    said(page, "at least one piece of evidence")
-    page.get_by_role("combobox", name="Evidence").click()
-    page.get_by_role("option").filter(has_text="AGEP").first.click()
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name="Save").click()
-    (decision,) = until(page, "Decisions", lambda rows: len(rows) == 1)
-    assert (decision["Decision"]["text"], decision["Decided by"]["text"]) == ("Retrain before the holidays", "Carla")
-    assert decision["Evidence"]["text"].startswith(str(BROKEN))
-    page.get_by_role("table", name="Decisions").get_by_role("link").click()
-    page.wait_for_url("**item=incident**")
-    settle(page)
-    assert "AGEP" in words(page)
-    page = visit(f"{desk.url}/changes")  # today's decision lies in the window, or stands above it if the log ended earlier
-    assert until_row(page, "Description", "Retrain before the holidays")["By"]["text"] == "Carla"
-    page = visit(f"{desk.url}/changes?window=Everything")
-    box = page.get_by_role("textbox", name="Search")
-    box.fill("holidays")
-    box.press("Enter")
-    settle(page)
-    assert any(each["Description"]["text"] == "Retrain before the holidays" for each in tables(page).get("Changes, newest first", []))
-    accessible(page)
 
 
 @pytest.mark.long

@@ -1,18 +1,16 @@
 """Tasks of each role are done with at most the clicks and words that docs/tasks.md allows."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from observability.cli import main
-from observability.review import freeze
 from observability.server import process_lock
 from tests.browser.conftest import Visit
 from tests.house_report import ROOT
-from tests.support import review_world, tasks
-from tests.support.review_world import BROKEN, WEEKS
-from tests.support.running import Dashboard, dashboard
+from tests.support import tasks
+from tests.support.review_world import BROKEN
+from tests.support.running import Dashboard
 from tests.support.task_player import LAPTOP, Player
 
 pytestmark = pytest.mark.browser
@@ -31,16 +29,6 @@ def command(running: Dashboard) -> tasks.Command:
         return outcome.out
 
     return run
-
-
-@pytest.fixture(scope="module")
-def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a small log, of which one week is frozen."""
-    home = tmp_path_factory.mktemp("meeting") / "home"
-    with review_world.build(home, shadow=False) as store:
-        freeze.freeze(store, BROKEN, author="Ann", now=WEEKS[-1].end)
-    with dashboard(home) as running:
-        yield running
 
 
 def test_tasks_of_each_role_are_done_within_their_budget(fleet: Dashboard, visit: Visit) -> None:
