@@ -83,7 +83,7 @@ def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: V
     assert page.get_by_role("combobox", name="Column").input_value() == "carrier"
 
 
-@pytest.mark.long  # tests/dashboard/test_pages.py::test_links_of_the_health_page_open_pages_with_the_scope
+@pytest.mark.long  # tests/dashboard/test_pages.py::test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from
 def test_an_incident_on_the_first_page_leads_to_its_page_and_on_to_what_its_findings_are_about(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url)
     worst = page.get_by_role("table", name="Incidents, most urgent first").get_by_role("link").filter(has_text="is null in").first
