@@ -72,7 +72,7 @@ def test_clean_batches_are_not_held() -> None:
 
 
 def test_of_clean_batches_at_most_three_in_a_hundred_ask_for_a_look() -> None:
-    runs = repeats(30, 300)
+    runs = repeats(100, 300)
     assert sum(bool(levels(checked(batch(seed)))) for seed in range(100, 100 + runs)) <= 0.03 * runs
 
 
