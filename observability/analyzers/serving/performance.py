@@ -12,6 +12,7 @@ from typing import Any
 
 from observability.core.analyzer import DAYS_DRAWN, Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding
+from observability.core.formatting import plural
 from observability.core.metric_definitions import METRICS
 from observability.core.numerals import change_in_words
 from observability.core.owner_level import held_against_level
@@ -253,7 +254,8 @@ def undecided_reason(change: MetricChange) -> str:
     """Return words for what is missing to decide on a loss beyond its limit."""
     if change.by_rows <= PRIMARY_CHANCE:
         return "within its daily range"
-    return f"about {labels_to_decide(change):,} more labels are needed"
+    needed = labels_to_decide(change)
+    return f"about {plural(needed, 'more label')} {'is' if needed == 1 else 'are'} needed"
 
 
 def daily_range(change: MetricChange, allowed: float) -> str:

@@ -1,16 +1,20 @@
 """serving/performance: figures equal scikit-learn's, a fall is named, and missing recent labels are not mistaken for a fall."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
 
+from observability.analyzers.serving import performance
 from observability.analyzers.serving.performance import ANALYZER
 from observability.core.finding import claim_period, news_of, with_window_value
 from observability.core.settings import ModelSettings
 from observability.core.standing_since import standing_since
+from observability.detection.metric_changes import MetricChange
 from tests.support.analyzer_worlds import context_for, frames_for, spread
 from tests.support.length import allowed, repeats
 
@@ -159,6 +163,13 @@ def test_labels_that_usually_come_for_a_part_are_not_young() -> None:
     rows.loc[rows.index % 2 == 0, "label"] = np.nan
     past.loc[past.index % 2 == 0, "label"] = np.nan
     assert findings(rows, decided(5000, 13), before(past))["accuracy"].severity == "act"
+
+
+@pytest.mark.parametrize(("needed", "words"), [(1, "about 1 more label is needed"), (1340, "about 1,340 more labels are needed")])
+def test_one_missing_label_is_told_in_the_singular(needed: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: `about 1 more labels are needed` on a natural stream, at z = 2.996."""
+    monkeypatch.setattr(performance, "labels_to_decide", lambda _change: needed)
+    assert performance.undecided_reason(cast(MetricChange, SimpleNamespace(by_rows=0.003))) == words
 
 
 def test_few_labels_never_alarm() -> None:
