@@ -200,11 +200,10 @@ def case_header(here: CasePage) -> None:
             link_button(f"Open the prediction of {name}", links.case_link("", found.id, name), key=here.key(f"also-{name}"))
     if found.other_answers:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            told = f"This is the prediction of version {found.version.name} in {found.environment}; the id has others:"
-            st.caption(formatting.escape_markdown(told), width="content")
+            st.caption("Other answers to this id:", width="content")
             for other in found.other_answers:
                 target = links.case_link("", found.id, found.model.name, here.scope, other.selector)
-                link_button(f"Open {other.words}", target, key=here.key(f"other-{other.selector}"))
+                link_button(other.words[:1].upper() + other.words[1:], target, key=here.key(f"other-{other.selector}"))
     own = [found.id[:80] + ("…" if len(found.id) > 80 else ""), f"{time_zone.named_minute(found.at)}"]
     plain_caption(" · ".join([*own, f"{found.model.name[:60]} @ {found.version.name[:30]}"]))
     if found.lake_note:
