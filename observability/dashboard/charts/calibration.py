@@ -46,7 +46,8 @@ def regression_calibration_lines(groups: pd.DataFrame, before: pd.DataFrame | No
     """
     figure = go.Figure()
     scores = [*groups["score"], *(before["score"] if before is not None else ())]
-    _add_diagonal(figure, [min(scores), max(scores)], "prediction = truth")
+    if scores:
+        _add_diagonal(figure, [min(scores), max(scores)], "prediction = truth")
     _add_sides(figure, groups, before, unit="")
     return theme.themed(figure, height=400, x="mean prediction of each tenth", y="mean truth", legend=True)
 

@@ -32,7 +32,7 @@ def domain_auc_scale(frame: pd.DataFrame, *, null_low: float, null_high: float, 
         layout.add_marks(figure, part["auc"], part.index, [hover[place] for place in part.index], marker=marker, error_x=bars)
     least = min(0.45, *(rows["low"].fillna(rows["auc"]) - 0.01), null_low - 0.01)
     names, x = layout.row_names(list(rows["name"]), longest=40), "AUC on held-out rows; band: null distribution (95 %)"
-    return layout.row_chart(figure, names, x, height=90 + 34 * len(rows), top=30, range=[least, 1.01], tickformat=".2~f")
+    return layout.row_chart(figure, names, x, height=90 + 34 * max(len(rows), 1), top=30, range=[least, 1.01], tickformat=".2~f")
 
 
 def permutation_importance_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure:

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from observability.dashboard import theme
 from observability.dashboard.charts import drift, energy, fairness, overlay, prediction_map, slices, time, waterfall
+from observability.dashboard.charts.gallery_models import MODEL_FIGURES
 from observability.dashboard.charts.gallery_pages import PAGE_FIGURES
 from observability.dashboard.charts.gallery_states import COUNTS, LONG, MANY, START, STATES, state_frame, state_names, state_values
 
@@ -124,7 +125,7 @@ SHARED_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Map by score": partial(_map, number="score"),
 }
 """The figures that several pages share or that hold the largest numbers: their pictures are kept."""
-FIGURES = SHARED_FIGURES | PAGE_FIGURES
+FIGURES = SHARED_FIGURES | PAGE_FIGURES | MODEL_FIGURES
 
 
 WITHOUT = (("Waterfall", "long names"),)

@@ -50,10 +50,11 @@ def error_histogram(frame: pd.DataFrame, unit: str | None = None) -> go.Figure:
     frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference if there is one (shares).
     """
     figure, sides = go.Figure(), [side for side in ("reference", "current") if side in frame]
-    step_outlines(figure, frame)
-    shares = [", ".join(f"{side} {formatting.format_share(row[side])}" for side in sides) for row in frame.to_dict("records")]
-    top = max(float(frame[side].max()) for side in sides)
-    clickable_steps(figure, frame, [f"{step}<br>{words}" for step, words in zip(frame["step"], shares)], top)
-    figure.add_vline(x=0, line={"color": theme.STRONG, "width": 1})
+    if len(frame):
+        step_outlines(figure, frame)
+        shares = [", ".join(f"{side} {formatting.format_share(row[side])}" for side in sides) for row in frame.to_dict("records")]
+        top = max(float(frame[side].max()) for side in sides)
+        clickable_steps(figure, frame, [f"{step}<br>{words}" for step, words in zip(frame["step"], shares)], top)
+        figure.add_vline(x=0, line={"color": theme.STRONG, "width": 1})
     titles = {"x": f"prediction minus label{f' ({unit})' if unit else ''}", "y": "share of labelled predictions"}
     return theme.themed(figure, height=300, **titles, legend=len(sides) > 1, rangemode="tozero", tickformat=theme.PERCENT)
