@@ -266,7 +266,7 @@ def _block_differences(columns: Sequence[_ComparedColumn]) -> list[Difference]:
     distances of a column follow where they are read.
     """
     groups_of = [each.axis.group for each in columns]
-    base, now = (grouped_columns([getattr(each, side).counts for each in columns], groups_of) for side in ("before", "after"))
+    base, now = (grouped_columns([getattr(each, side) for each in columns], groups_of) for side in ("before", "after"))
     n = [each.before.n for each in columns], [each.after.n for each in columns]
     values, groups = distance.psi_by_row(base, now), np.count_nonzero(base + now, axis=1)
     p_values = distance.psi_p_values(values, *n, groups).tolist()

@@ -26,7 +26,7 @@ from observability.metrics.histograms import (
     ColumnAxis,
     ColumnHistogram,
     DailyHistogram,
-    grouped_columns,
+    grouped_counts,
     one_value_a_day,
 )
 from observability.stats import distance
@@ -252,15 +252,10 @@ class ColumnBlock:
         empty = np.zeros((len(self.columns), 0))
         return (np.stack([past.w for past in known]), np.stack([past.w2 for past in known])) if known else (empty, empty)
 
-    @property
-    def _groups(self) -> list[NDArray[np.int64]]:
-        """The group of each bin, of each column."""
-        return [column.axis.group for column in self.columns]
-
     @cached_property
     def base(self) -> Floats:
         """The references by group."""
-        return grouped_columns([column.before.counts for column in self.columns], self._groups)
+        return np.stack([grouped_counts(column.before, column.axis.group) for column in self.columns])
 
     @cached_property
     def base_shares(self) -> Floats:
@@ -270,13 +265,14 @@ class ColumnBlock:
     @cached_property
     def now_groups(self) -> Floats:
         """The window's days by group."""
-        return grouped_columns([column.now.counts for column in self.columns], self._groups)
+        return np.stack([distance.merge_bins(column.now.counts, column.axis.group) for column in self.columns])
 
     @cached_property
     def past_groups(self) -> Floats:
         """The days of the own past by group; no days where there is none."""
-        known = [past.counts for past in self.pasts if past is not None]
-        return grouped_columns(known, self._groups) if known else self.now_groups[:, :0]
+        sides = zip(self.columns, self.pasts, strict=True)
+        known = [distance.merge_bins(past.counts, column.axis.group) for column, past in sides if past is not None]
+        return np.stack(known) if known else self.now_groups[:, :0]
 
     @cached_property
     def past_shares(self) -> Floats:

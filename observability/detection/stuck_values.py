@@ -80,7 +80,7 @@ def constant_claim(column: CheckedColumn, before: ColumnCounts, context: Context
     if now.n < MINIMUM_ROWS:
         return []
     top = int(now.bins[now.by_bin[0].argmax()])
-    held = ColumnShare(now.weights[top], *now.sums)
+    held = ColumnShare(now.weight(top), *now.sums)
     commonest = float(before.by_bin[0].max()) / before.total
     at = context.model.settings.limits.get("data/quality/constant", CONSTANT_SHARE)
     if not interior_bins(np.array([top]), column.edges)[0] or commonest >= VARIES_BELOW or held.value < at:
@@ -93,7 +93,7 @@ def constant_claim(column: CheckedColumn, before: ColumnCounts, context: Context
     said = (
         f"{column.text} hardly varies: {value_of(column, top)} is {quality_percent(held.value)} of "
         f"{rounded_count(now.rows, 'value')}; in the reference it is "
-        f"{quality_percent(before.weights.get(top, 0.0) / before.total)} and no value is more than {quality_percent(commonest)}."
+        f"{quality_percent(before.weight(top) / before.total)} and no value is more than {quality_percent(commonest)}."
     )
     finding = replace(
         undecided_quality(context, column.subject, "constant", now.rows, said),
@@ -135,7 +135,7 @@ def longest_run_before(column: CheckedColumn) -> int:
 
 def by_chance(column: CheckedColumn, top: int, now: ColumnShare, before: ColumnCounts) -> float:
     """Return the p-value of so large a share of one value, given rows and daily variation."""
-    reference = ColumnShare(before.weights.get(top, 0.0), *before.sums)
+    reference = ColumnShare(before.weight(top), *before.sums)
     past = NO_DAYS if column.past is None else column.past.values.of_days(column.past.values.bins == top)
     by_days = rate_variation(past, reference)
     return by_days.p_value(now, days_of(column.now), reference, by_days.reference_days(reference))
@@ -189,7 +189,7 @@ def longest_same_value(column: CheckedColumn, before: ColumnCounts, context: Con
     runs = [
         each
         for each in runs_of_equal_values(held)
-        if each.value is not None and before.weights.get(each.value[0], 0.0) < VARIES_MUCH_BELOW * before.total
+        if each.value is not None and before.weight(each.value[0]) < VARIES_MUCH_BELOW * before.total
     ]
     run = max(runs, key=lambda each: each.length, default=None)
     if run is None:
@@ -201,7 +201,7 @@ def longest_same_value(column: CheckedColumn, before: ColumnCounts, context: Con
         return None
     varied = mixed or (column.past is not None and is_shared_by_day(column.past.values) is False)
     place, value = run.value
-    usual = before.weights.get(place, 0.0) / before.total
+    usual = before.weight(place) / before.total
     return Standstill(days[run.start][0], run.length, place, value, rows, usual, len(days), rows if varied else run.length)
 
 

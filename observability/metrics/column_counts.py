@@ -91,8 +91,8 @@ NO_DAYS = DailyShares(np.empty(0, "datetime64[D]"), *(np.zeros(0) for _ in range
 class ColumnCounts:
     """Counts of one column by day and bin.
 
-    days: days with rows, in order (a single NaT if the answer is not by day); bins: numbers of the bins, from FIRST_BIN on; table: (Σw,
-    Σw², rows) × days × bins.
+    days: days with rows, in order (a single NaT if the answer is not by day); bins: consecutive numbers of the bins, from FIRST_BIN on;
+    table: (Σw, Σw², rows) × days × bins.
     """
 
     days: NDArray[np.datetime64]
@@ -135,10 +135,10 @@ class ColumnCounts:
         """Rows with an ordinary value: not null, NaN, absent, of another type or unseen."""
         return ColumnCounts(self.days, self.bins[-FIRST_BIN:], self.table[:, :, -FIRST_BIN:])
 
-    @cached_property
-    def weights(self) -> dict[int, float]:
-        """Σw of each bin, by its number."""
-        return dict(zip(self.bins.tolist(), self.by_bin[0].tolist()))
+    def weight(self, number: int) -> float:
+        """Σw of a bin by its number; 0 for a bin without rows."""
+        place = number - int(self.bins[0]) if self.bins.size else -1
+        return float(self.by_bin[0, place]) if 0 <= place < self.bins.size else 0.0
 
     def on(self, place: int) -> "ColumnCounts":
         """One of the days, by its place."""
@@ -148,7 +148,7 @@ class ColumnCounts:
         """Share of one check: special bins of all rows, out of range of the values."""
         counted, special = self.counted(metric), CHECKS[metric]
         if special is not None:
-            return ColumnShare(counted.weights.get(special, 0.0), *counted.sums)
+            return ColumnShare(counted.weight(special), *counted.sums)
         return ColumnShare(float(counted.by_bin[0, _out_of_range_bins(counted.bins, edges)].sum()), *counted.sums)
 
     def shares(self, metric: str, edges: Edges) -> DailyShares:

@@ -390,26 +390,25 @@ def grouped_counts(side: ColumnHistogram, group: NDArray[np.int64]) -> NDArray[n
     return merge_bins(side.counts, group)
 
 
-def grouped_columns(counts: Sequence[NDArray[np.float64]], groups: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+def grouped_columns(sides: Sequence[ColumnHistogram], groups: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
     """Counts of many columns with equally many groups, merged into their groups together.
 
     Parameters
     ----------
-    counts : Sequence[NDArray[np.float64]]
-        Counts of each column, (bins) or (days, bins); all have the same days.
+    sides : Sequence[ColumnHistogram]
+        Histogram of each column.
     groups : Sequence[NDArray[np.int64]]
         Group of each bin, of each column.
 
     Returns
     -------
     NDArray[np.float64]
-        (columns, groups) or (columns, days, groups).
+        (columns, groups).
     """
-    size, lead = int(groups[0].max()) + 1, counts[0].shape[:-1]
-    rows = int(np.prod(lead, dtype=np.int64))
-    cells = [(np.arange(place * rows, (place + 1) * rows)[:, None] * size + group).ravel() for place, group in enumerate(groups)]
-    merged = np.bincount(np.concatenate(cells), np.concatenate([each.ravel() for each in counts]), len(groups) * rows * size)
-    return merged.astype(np.float64).reshape(len(groups), *lead, size)
+    size = int(groups[0].max()) + 1
+    cells = np.concatenate([group + place * size for place, group in enumerate(groups)])
+    merged = np.bincount(cells, np.concatenate([side.counts for side in sides]), len(groups) * size)
+    return merged.astype(np.float64).reshape(len(groups), size)
 
 
 def mean_shift(axis: ColumnAxis, reference: ColumnHistogram, current: ColumnHistogram) -> float | None:

@@ -91,6 +91,8 @@ def starts_within(x: Floats, weights: Floats) -> NDArray[np.int64]:
     NDArray[np.int64]
         Indices of the first points, rising, each once.
     """
+    if not (x < 0).any():  # no stretch is below the level
+        return np.empty(0, np.int64)
     sums, known = (np.concatenate([[0.0], np.cumsum(each)]) for each in (x * weights, weights))
     places = np.arange(x.size + 1)
     long = places[None, :] - places[:, None] >= WEEK

@@ -79,16 +79,15 @@ def test_histograms_of_all_days_together(block: int, monkeypatch: pytest.MonkeyP
     assert histograms.column_histograms([], []) == []
 
 
-@pytest.mark.parametrize("days", [(), (4,)])
-def test_groups_of_columns_of_other_widths(days: tuple[int, ...]) -> None:
+def test_groups_of_columns_of_other_widths() -> None:
     random = np.random.default_rng(2)
     groups = [np.sort(np.append(np.arange(6), random.integers(0, 6, 5 + place))) for place in range(9)]
-    counts = [random.random((*days, group.size)) for group in groups]
-    found = histograms.grouped_columns(counts, groups)
-    assert found.shape == (9, *days, 6)
-    for own, count, group in zip(found, counts, groups, strict=True):
-        for place in range(6):
-            assert own[..., place] == pytest.approx(count[..., group == place].sum(axis=-1))
+    sides = [histograms.ColumnHistogram(random.random(group.size), 1.0, 1) for group in groups]
+    found = histograms.grouped_columns(sides, groups)
+    assert found.shape == (9, 6)
+    for own, side, group in zip(found, sides, groups, strict=True):
+        assert own == pytest.approx([side.counts[group == place].sum() for place in range(6)])
+        assert own == pytest.approx(histograms.grouped_counts(side, group))
 
 
 def test_an_answer_without_rows_has_no_column() -> None:
