@@ -9,7 +9,7 @@ from tests.support.length import repeats
 
 def test_the_interval_covers_the_day_in_most_walks() -> None:
     """At least nine of ten walks with drift, of normal and of skewed steps, reach the limit inside the interval."""
-    runs = repeats(60, 2000)
+    runs = repeats(150, 2000)
     for draw in (lambda rng, n: rng.normal(1.0, 0.6, n), lambda rng, n: rng.gamma(2.0, 0.5, n)):
         inside, wide = 0, 0
         for seed in range(runs):

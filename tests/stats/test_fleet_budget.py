@@ -46,7 +46,7 @@ def test_models_that_changed_together_are_one_test_under_any_dependence():
     assert np.mean(np.asarray(alike) <= 0.1) <= 0.1
 
 
-@pytest.mark.parametrize(("models", "weeks"), [(10, repeats(30, 300)), (100, repeats(12, 150)), (1000, repeats(3, 15))])
+@pytest.mark.parametrize(("models", "weeks"), [(10, repeats(80, 300)), (100, repeats(30, 150)), (1000, repeats(3, 15))])
 @pytest.mark.parametrize("correlation", [0.4, 0.9])
 def test_a_fleet_of_correlated_models_keeps_its_budget_and_finds_what_one_model_finds(models, weeks, correlation):
     found = simulate_fleet_weeks(models, correlation, weeks=weeks, effect=2.4, seed=models)
