@@ -128,7 +128,7 @@ def main() -> int:
             )
             for kind, line in page_truth.untrue(findings, views, settings):
                 counts[kind] += 1
-                print(f"{kind}: {line}")
+                print(f"{kind}: {line}", flush=True)
     print(", ".join(f"{kind} {n:,}" for kind, n in counts.items()) or "nothing untrue")
     return int(bool(counts))
 
