@@ -375,7 +375,7 @@ def test_a_case_lists_the_other_predictions_of_its_id_and_opens_the_one_that_is_
     mine.store.write_records([line | {"at": row["at"].replace(tzinfo=UTC), "features": {"size": 2.5}}])
     text = words(opened("case", id=name, model="loan"))
     own = f"version {row['version']} in production"
-    assert f"This is the prediction of {own}; the id has others:" in text
+    assert f"{own.capitalize()}; other answers:" in text
     text = words(opened("case", id=name, model="loan", answer="shadow/9"))
-    assert "This is the prediction of version 9 in shadow; the id has others:" in text
+    assert "Version 9 in shadow; other answers:" in text
     assert "0.123" in text

@@ -200,7 +200,8 @@ def case_header(here: CasePage) -> None:
             link_button(f"Open the prediction of {name}", links.case_link("", found.id, name), key=here.key(f"also-{name}"))
     if found.other_answers:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.caption("Other answers to this id:", width="content")
+            told = f"Version {found.version.name} in {found.environment}; other answers:"
+            st.caption(formatting.escape_markdown(told), width="content")
             for other in found.other_answers:
                 target = links.case_link("", found.id, found.model.name, here.scope, other.selector)
                 link_button(other.words[:1].upper() + other.words[1:], target, key=here.key(f"other-{other.selector}"))
