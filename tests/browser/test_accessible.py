@@ -59,7 +59,7 @@ ELSEWHERE = {
     },
     **dict.fromkeys(("audits", "live_guard"), "test_audits.py"),
     "batch_gate": "test_promises.py",
-    "changes": "test_review_steps.py",
+    "changes": "test_review.py",
 }
 """Pages that are looked at (`accessible`) by a test that reads them as well: one visit for both."""
 

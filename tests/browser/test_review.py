@@ -1,4 +1,4 @@
-"""The room of the weekly review over the sample fleet, in a long run: a planted fault is acted on and its fix is seen in the next week; in
+"""The room of the weekly review over the sample fleet: a decision is written down; in a long run a planted fault is acted on and its fix is seen in the next week; in
 July 2013 people act on flights-delay, a retrained version answers in shadow, and the next weeks show the true outcome.
 """
 
@@ -23,8 +23,9 @@ from observability.simulation.replay import FaultScenario
 from observability.simulation.temporary_store import record_lines
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, words
+from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, until_row, words
 from tests.support.running import Dashboard, dashboard
 from tests.support.sample_home import ROOT, environment, lent
 
@@ -188,6 +189,37 @@ def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Vi
     assert (was, now) == pytest.approx((accuracy(desk, BROKEN), accuracy(desk, MENDED)), abs=0.0005)
     assert 0 < low < better < high
     assert better == pytest.approx(accuracy(desk, MENDED) - accuracy(desk, BROKEN), abs=0.0005)
+
+
+def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Visit) -> None:
+    page = visit(f"{desk.url}/review?review={BROKEN}&step=decide")
+    name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
+    name.fill("Carla")
+    name.press("Enter")
+    settle(page)
+    page.get_by_role("textbox", name="Decision", exact=True).fill("Retrain before the holidays")
+    page.get_by_role("button", name="Save").click()
+    said(page, "at least one piece of evidence")
+    page.get_by_role("combobox", name="Evidence").click()
+    page.get_by_role("option").filter(has_text="AGEP").first.click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Save").click()
+    (decision,) = until(page, "Decisions", lambda rows: len(rows) == 1)
+    assert (decision["Decision"]["text"], decision["Decided by"]["text"]) == ("Retrain before the holidays", "Carla")
+    assert decision["Evidence"]["text"].startswith(str(BROKEN))
+    page.get_by_role("table", name="Decisions").get_by_role("link").click()
+    page.wait_for_url("**item=incident**")
+    settle(page)
+    assert "AGEP" in words(page)
+    page = visit(f"{desk.url}/changes")  # today's decision lies in the window, or stands above it if the log ended earlier
+    assert until_row(page, "Description", "Retrain before the holidays")["By"]["text"] == "Carla"
+    page = visit(f"{desk.url}/changes?window=Everything")
+    box = page.get_by_role("textbox", name="Search")
+    box.fill("holidays")
+    box.press("Enter")
+    settle(page)
+    assert any(each["Description"]["text"] == "Retrain before the holidays" for each in tables(page).get("Changes, newest first", []))
+    accessible(page)
 
 
 @pytest.mark.long
