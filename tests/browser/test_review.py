@@ -1,5 +1,7 @@
-"""The room of the weekly review over the sample fleet: a decision is written down; in a long run a planted fault is acted on and its fix is seen in the next week; in
-July 2013 people act on flights-delay, a retrained version answers in shadow, and the next weeks show the true outcome.
+"""The room of the weekly review over the sample fleet: a decision is written down.
+
+In a long run a planted fault is acted on and its fix is seen in the next week; in July 2013 people act on flights-delay, a retrained version
+answers in shadow, and the next weeks show the true outcome.
 """
 
 import json
