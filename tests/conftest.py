@@ -1,6 +1,5 @@
 """The command line in this process, and the sample fleet in a store."""
 
-import functools
 import gc
 import os
 import shutil
@@ -17,6 +16,7 @@ from tests.support.built_once import SHARED
 from tests.support.commanding import Command, Done
 from tests.support.length import LONG
 from tests.support.named_share import GOAL, RECORDED, NamedShare, surely_below
+from tests.support.page_runs import run_pages_as_a_server_does
 from tests.support.sample_home import copied, lent
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
@@ -75,9 +75,7 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     if "streamlit.testing.v1" in sys.modules:
-        find_components_once()
-        collect_no_garbage_after_a_page()
-        wait_for_a_page_once()
+        run_pages_as_a_server_does()
 
 
 def read_no_constants() -> None:
@@ -95,37 +93,6 @@ def register_generator() -> None:
 
     with deterministic_PRNG():
         pass
-
-
-def collect_no_garbage_after_a_page() -> None:
-    """The collection after each run of a page would examine all objects of this process, many more than a server has. The server's
-    collection is tested in a separate process."""
-    from streamlit import config
-
-    config.set_option("runner.postScriptGC", False)
-
-
-def find_components_once() -> None:
-    """Let Streamlit search the installed packages for components once: each run of a page in a test would do it, in four fifths of the
-    run's time."""
-    from streamlit.components.v2 import manifest_scanner
-
-    manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
-
-
-def wait_for_a_page_once() -> None:
-    """Let a test sleep until the run of its page has ended: AppTest polls a thousand times a second, and takes the interpreter each
-    time."""
-    from streamlit.testing.v1 import local_script_runner
-
-    poll = local_script_runner.require_widgets_deltas
-
-    def wait(runner: local_script_runner.LocalScriptRunner, timeout: float = 3) -> None:
-        if runner._script_thread is not None:
-            runner._script_thread.join(timeout)
-        poll(runner, timeout)
-
-    local_script_runner.require_widgets_deltas = wait
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from tests.support.dashboard_pages import opened
+from tests.support.page_runs import run_pages_as_a_server_does
 
 DAYS = 14
 END = datetime(2026, 3, 15, tzinfo=UTC)
@@ -107,6 +108,7 @@ def measured(columns: int, levels: int, rows: int, moved: float, folder: Path) -
         note("catalog", store.catalog)
         drifted = [each.subject for each in found.findings if each.analyzer == "serving/drift" and each.needs_action]
         print(f"  {len(found.findings):,} findings, drifted: {drifted[:4]}; file {store.path.stat().st_size / 2**20:,.0f} MiB")
+        run_pages_as_a_server_does()
         process_lock.current_store, load.page_clock = (lambda: store), (lambda: END)
         window = load.window(Scope(model="wide"), "wide")
         note("findings of pages", lambda: (load_findings.findings_in_window(window, wait=True), load_findings.findings_before(window)))

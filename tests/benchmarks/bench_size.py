@@ -25,7 +25,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -291,16 +290,15 @@ def compare_slice(store: Any, kind: str) -> int:
 
 def open_page(page: str, home: Path, watched: bool, lines: bool) -> None:
     """Open a page in this process, cold and warm, or for the first time after a round of the watcher, and print the seconds; lines: and its words."""
-    from streamlit.components.v2 import manifest_scanner
-
     from observability import dashboard
     from observability.alerts.config import AlertConfig
     from observability.analyzers import discover
     from observability.core.time import end_of_step
     from observability.server import process_lock, watcher
     from tests.support.dashboard_pages import are_findings_pending, opened, run_until_findings_are_known, words
+    from tests.support.page_runs import run_pages_as_a_server_does
 
-    manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)  # a server does it once, at its start
+    run_pages_as_a_server_does()
     discover()
     importlib.import_module("scipy.stats")  # dashboard/findings_ahead.py
     for module in pkgutil.walk_packages(dashboard.__path__, f"{dashboard.__name__}."):
