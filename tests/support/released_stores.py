@@ -47,6 +47,7 @@ COMMITS = {
     "0.31.0": "75a5d33d",
     "0.32.0": "5a1e26af",
     "0.33.0": "1f6f0916",
+    "0.34.0": "94c98dda",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
