@@ -13,7 +13,7 @@ import pytest
 from observability.core.catalog import OWN_CONTROLLER
 from observability.core.weeks import Week
 from observability.dashboard import load
-from observability.dashboard.charts.controllers import outcome_calibration, quantile_lines, regret_line, steering_bars
+from observability.dashboard.charts.controllers import feedback_dots, outcome_calibration, quantile_lines, regret_line, steering_bars
 from observability.dashboard.operations import controllers
 from observability.dashboard.theme import PERCENT
 from observability.metrics.controller_series import (
@@ -23,7 +23,7 @@ from observability.metrics.controller_series import (
     regret_by_day,
     steering_by_day,
 )
-from observability.metrics.controllers import MODEL, ControllerDecisions, controllers_of
+from observability.metrics.controllers import MODEL, ControllerDecisions, controllers_of, feedback_by_feature
 from observability.monitoring import check
 from observability.review.snapshot import week_snapshot
 from observability.store.db.database import Database
@@ -180,3 +180,31 @@ def test_charts_draw_what_their_tables_say(decided: ControllerDecisions) -> None
 def test_an_old_window_without_decisions_says_so(steering: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "page_clock", lambda: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=1))
     assert "decisions of controllers" in words(opened("controllers")) or "logged a decision" in words(opened("controllers"))
+
+
+def test_inputs_of_both_sides_are_drawn_as_they_are_counted_by_pairs(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the page said whether decisions change their own inputs, and drew nothing of it."""
+    week = controller_decisions(np.random.default_rng(4), an_hour=6, before=7)
+    land(empty, records_of(week, "route-cache"), tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END.replace(tzinfo=UTC))
+    page = opened("controllers")
+    said = {each["caption"]: each for each in tables(page).values()}
+    assert "Inputs under the model and the heuristic" in [each.value for each in page.header], said.keys()
+
+
+def test_the_probability_of_an_input_is_that_of_all_pairs(decided: ControllerDecisions) -> None:
+    own = dict(feedback_by_feature(decided))
+    rows = decided.steered("model", "heuristic")
+    for name, estimate in own.items():
+        texts = [each[name] for each in rows["features"]]
+        levels = [each for each in texts if isinstance(each, str)]
+        values = np.array([each == max(set(levels), key=levels.count) for each in texts] if levels else texts, float)
+        model, rule = values[rows["by"] == "model"], values[rows["by"] == "heuristic"]
+        higher = (model[:, None] > rule).mean() + (model[:, None] == rule).mean() / 2
+        assert 0.5 + estimate.value == pytest.approx(higher)
+    shown = pd.DataFrame([{"name": name, "value": 0.5 + each.value, "low": 0.4, "high": 0.6, "n": each.n} for name, each in own.items()])
+    figure = feedback_dots(shown, 0.05, "watch")
+    assert list(figure.data[0].x) == list(shown["value"][::-1]) and len(own) > 0
+    assert {shape.x0 for shape in figure.layout.shapes} == {0.45, 0.5, 0.55}

@@ -1,4 +1,6 @@
-"""Figures of models that steer a system: regret by day, quantiles of both sides, predicted against actual outcomes, and who steered."""
+"""Figures of models that steer a system: regret by day, quantiles of both sides, predicted against actual outcomes, inputs of both
+sides, and who steered.
+"""
 
 import math
 from typing import Any
@@ -75,6 +77,31 @@ def outcome_calibration(groups: pd.DataFrame, unit: str) -> go.Figure:
     figure.update_layout(height=300)
     figure.update_xaxes(title=theme.axis_title(f"mean predicted outcome{suffix}"))
     return figure.update_yaxes(title=theme.axis_title(f"mean actual outcome{suffix}"))
+
+
+def feedback_dots(rows: pd.DataFrame, limit: float, severity: str) -> go.Figure:
+    """For each input, the probability that it is higher in a decision of the model than in one of the heuristic, with its interval; a half
+    means no difference.
+
+    rows: name, value, low, high (probabilities), n. limit: the distance from a half at which the severity begins.
+    """
+    figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)
+    hover = [
+        f"{theme.inert_label(name, 60)}<br>{formatting.value_with_interval(value, low, high, 'share')}<br>{n:,} decisions"
+        for name, value, low, high, n in shown[["name", "value", "low", "high", "n"]].itertuples(index=False)
+    ]
+    layout.add_interval_dots(figure, shown, hover)
+    figure.add_vline(x=0.5, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}, layer="below")
+    line = {"color": theme.TONES[severity], "width": 1.2, "dash": "dash"}
+    for end, side in ((0.5 - limit, "right"), (0.5 + limit, "left")):
+        figure.add_vline(x=end, line=line, layer="below")
+        words = f"{formatting.STATUS_WORDS[severity]} {formatting.format_share(end)}"
+        layout.add_note(figure, words, x=end, y=1, yref="paper", yanchor="bottom", xanchor=side)
+    theme.themed(figure, height=max(180, 26 * len(shown) + 70), x="probability that the input is higher while the model decides")
+    layout.set_row_ticks(figure, layout.row_names(list(shown["name"])))
+    figure.update_layout(margin_t=28)
+    figure.update_xaxes(tickformat=theme.PERCENT)
+    return layout.value_axis(figure)
 
 
 def steering_bars(rows: pd.DataFrame) -> go.Figure:

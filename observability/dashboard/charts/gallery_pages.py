@@ -232,6 +232,11 @@ def _quantiles(state: str) -> go.Figure:
     return controllers.quantile_lines(frame.assign(quantile=np.linspace(0.1, 0.9, len(frame))), "minutes")
 
 
+def _feedback(state: str) -> go.Figure:
+    frame = state_frame(state)
+    return controllers.feedback_dots(frame.assign(**{name: frame[name].abs() for name in ("value", "low", "high")}), 0.05, "watch")
+
+
 def _form_slices(state: str) -> go.Figure:
     return trade_offs.form_slice_dots(state_frame(state), 0.6)
 
@@ -340,6 +345,7 @@ PAGE_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Confusion of annotators": _squares,
     "Deletion of features": _deletions,
     "Quantiles of outcomes": _quantiles,
+    "Inputs of both sides": _feedback,
     "Slices of a form": _form_slices,
     "Anchoring": _anchoring,
     "Flow of a cleaning": _flow,

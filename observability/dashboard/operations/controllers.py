@@ -32,7 +32,7 @@ from observability.dashboard.charts import controllers as charts_controllers
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
-from observability.dashboard.widgets import plain_paragraph, save_model_settings
+from observability.dashboard.widgets import cut_note, plain_paragraph, save_model_settings
 from observability.enrichment.step_schedule import is_switched_off
 from observability.metrics.controller_series import (
     decisions_against_rule,
@@ -41,7 +41,7 @@ from observability.metrics.controller_series import (
     regret_by_day,
     steering_by_day,
 )
-from observability.metrics.controllers import DECISIONS, STEERERS, ControllerDecisions, controllers_of
+from observability.metrics.controllers import DECISIONS, STEERERS, ControllerDecisions, controllers_of, feedback_by_feature
 
 HOW = """import observability as obs
 log = obs.Logger()
@@ -228,6 +228,26 @@ def calibration_section(found: ControllerDecisions, own: Sequence[Finding]) -> N
     twin = groups.rename(columns={"score": "predicted", "rate": "actual"})
     figure = charts_controllers.outcome_calibration(groups, found.unit)
     frame.chart_with_table(figure, twin, key="controller-calibration", alt=alt, metrics=(judged.BIAS, judged.COVERAGE))
+
+
+def feedback_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
+    """Say whether decisions change their own inputs, and draw how far each input differs between the model's decisions and the
+    heuristic's, the largest difference first.
+    """
+    finding = next((each for each in own if each.metric == judged.FEEDBACK), None)
+    inputs = sorted(feedback_by_feature(found), key=lambda each: -abs(each[1].value))
+    if finding is None or not inputs:
+        return
+    st.header("Inputs under the model and the heuristic", anchor=False)
+    plain_paragraph(finding.because)
+    rows = pd.DataFrame(
+        [{"name": name, **estimate.shifted(0.5).interval().fields, "n": estimate.n} for name, estimate in inputs[:MAX_ROWS]]
+    )
+    severity = "act" if finding.severity == "act" else "watch"
+    figure = charts_controllers.feedback_dots(rows, judged.FEEDBACK_LIMITS[severity == "act"], severity)
+    alt = f"`{rows['name'][0]}` is higher in {percent(rows['value'][0])} of pairs of a model decision and a heuristic decision."
+    frame.chart_with_table(figure, rows, key="controller-feedback", alt=alt, metrics=(judged.FEEDBACK,))
+    cut_note(len(inputs), MAX_ROWS, "The {0} inputs of {1} that differ most.")
 
 
 def steering_section(found: ControllerDecisions) -> None:
