@@ -239,13 +239,13 @@ def feedback_section(found: ControllerDecisions, own: Sequence[Finding]) -> None
     if finding is None or not inputs:
         return
     st.header("Inputs under the model and the heuristic", anchor=False)
-    plain_paragraph(finding.because)
+    st.markdown(formatting.sentence_markdown(finding.because))
     rows = pd.DataFrame(
         [{"name": name, **estimate.shifted(0.5).interval().fields, "n": estimate.n} for name, estimate in inputs[:MAX_ROWS]]
     )
     severity = "act" if finding.severity == "act" else "watch"
     figure = charts_controllers.feedback_dots(rows, judged.FEEDBACK_LIMITS[severity == "act"], severity)
-    alt = f"`{rows['name'][0]}` is higher in {percent(rows['value'][0])} of pairs of a model decision and a heuristic decision."
+    alt = f"{rows['name'][0]} is higher in {percent(rows['value'][0])} of pairs of a model decision and a heuristic decision."
     frame.chart_with_table(figure, rows, key="controller-feedback", alt=alt, metrics=(judged.FEEDBACK,))
     cut_note(len(inputs), MAX_ROWS, "The {0} inputs of {1} that differ most.")
 
