@@ -233,7 +233,7 @@ def test_the_status_of_a_column_of_calls_says_the_factor_that_is_used() -> None:
     for weeks, number in ((MIN_WEEKS, False), (MIN_WEEKS, True), (MANY_WEEKS, False)):
         assert f"{factors_beyond(weeks, number)[0]:g} times" in status["help"]
     assert (
-        f"with {MANY_WEEKS} or more earlier weeks). For a number with {MANY_WEEKS} or more earlier weeks, the average difference"
+        f"with {MANY_WEEKS} or more earlier weeks). A number with {MANY_WEEKS} or more earlier weeks is compared with the average difference"
         in status["help"]
     )
 

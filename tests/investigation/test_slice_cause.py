@@ -79,6 +79,7 @@ def test_rows_that_share_the_odd_input_of_the_case_do_not_make_a_slice_weak(case
     now.loc[missing, ["feature.income", "label"]] = [np.nan, 0]
     assert named(case, monkeypatch, now, rows(0.2, 0.25, 2)).score > source_triage.UNKNOWN, "nothing is odd about this case"
     case.known["inputs"] = (Input("income", None, flags=("null",), share=0.001),)
+    del case.known["shared:odd_inputs"]
     found = named(case, monkeypatch, now, rows(0.2, 0.25, 2))
     assert found.score == 0
     assert f"({int(missing[~search_half(len(now))].sum()):,} rows with the same odd input left out)" in found.because

@@ -20,7 +20,7 @@ def assert_same(got, wanted, *, extremes=True, about=None):
             within = np.abs(a - b) <= slack if extremes else (a <= b + slack) if name == "low" else (a >= b - slack)
             assert within.all(), (about, name, a, b)
             continue
-        scale = np.sqrt(wanted["w"] * wanted["squares"]).to_numpy() if name == "total" else np.abs(b)
+        scale = np.sqrt((wanted["w"] * wanted["squares"]).clip(lower=0)).to_numpy() if name == "total" else np.abs(b)
         assert (np.abs(a - b) <= 1e-9 * np.maximum(scale, np.abs(b)) + 1e-12).all(), (about, name, a, b)
 
 
