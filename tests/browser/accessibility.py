@@ -74,7 +74,8 @@ def accessible(page: Page) -> None:
     assert heading(page), name
     page.set_viewport_size(LAPTOP)
     within_height(page, LAPTOP)
-    assert serious(page) == [], f"{name} in light"
+    found = serious(page)
+    assert not found, f"{name} in light: {found}"
     if LONG or name in IN_DARK:
         turn(page, "dark")
         assert serious(page, others=False) == [], f"{name} in dark"  # a theme changes colours only

@@ -132,6 +132,7 @@ def test_a_batch_is_held_by_the_rules_and_released_by_a_person(
         lambda rows: any(row["Batch"]["text"] == "night-7" and row["Gate"]["text"] == "Released" for row in rows),
     )
     said(page, "the rest is on holiday")
+    page.get_by_test_id("stToast").wait_for(state="detached")  # Streamlit gives its note on what was saved no name
     accessible(page)
     capsys.readouterr()
     assert main(["gate", "night-7", "--json"]) == 0
