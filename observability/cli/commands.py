@@ -211,7 +211,7 @@ def apply(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_retry(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Load the segments that were set aside again, together with all segments that wait in landing."""
+    """Load again the segments that were set aside, together with all that wait in landing."""
     taken, report = store.retry_set_aside(progress=load_progress(say))
     say("")
     return load_outcome(report, args.json, [f"{formatting.plural(taken, 'segment')} taken again"])

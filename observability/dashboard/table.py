@@ -62,7 +62,7 @@ def plain_columns(**labels: str) -> list[dict[str, Any]]:
 
 
 def number_columns(**labels: str) -> list[dict[str, Any]]:
-    """Labels of the columns of numbers, which are right-aligned, by key."""
+    """Right-aligned columns of numbers: their labels by key."""
     return [column(key, label, align="right") for key, label in labels.items()]
 
 

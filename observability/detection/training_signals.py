@@ -243,7 +243,9 @@ def worse_after(run: TrainingRun, step: int) -> str | None:
 
 
 def too_good_early(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that a held-out metric whose best value is 1 reaches 0.99 within the first tenth of the run."""
+    """Return the claim that a held-out metric whose best value is 1 reaches 0.99 within the first tenth of the run, with a
+    median of at least 0.99 over the whole run.
+    """
     if curve.better != "high" or not is_bounded(curve.name) or data_part(curve.name) != "held out":
         return None
     n = len(curve.values)

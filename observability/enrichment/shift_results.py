@@ -124,7 +124,9 @@ def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
 
 
 def _group_rates(rows: DecidedRows, shift: Shift, gap: GroupGap) -> dict[str, Any]:
-    """The rate of each group in the reference and under the shift. Groups with fewer than MIN_EFFECTIVE_ROWS rows are left out."""
+    """The rate of each group in the reference and under the shift. Groups with fewer than MIN_EFFECTIVE_ROWS rows of the rate in the
+    reference are left out.
+    """
     levels = sorted({str(level) for level in rows.groups[gap.attribute] if level is not None})
     made: Mapping[str, Any] = {
         level: {

@@ -145,7 +145,7 @@ class FolderPlace(FilePlace):
             return sorted(str(path.relative_to(self.root)) for path in found)
 
     def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
-        """Remove the temporary files of killed writers."""
+        """Remove temporary files of at least `older_than` seconds, such as those of killed writers."""
         with self._failures_named():
             for path in [*(self.root / folder).rglob(".*.part")]:
                 with suppress(FileNotFoundError):  # the writer renamed it meanwhile
