@@ -186,7 +186,7 @@ def settings(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         current = catalog.model(args.model).settings
     body = asdict(current)
     lines = [f"{name} = {value if value not in (None, {}, ()) else 'not set'}" for name, value in body.items()]
-    return json_or_lines(body, [*notes, *lines], args.json)
+    return replace(json_or_lines(body, lines, args.json), error=" ".join(notes))
 
 
 def apply(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

@@ -183,7 +183,7 @@ def import_tables(store: Store, args: argparse.Namespace, say: Say, paths: list[
     missing = [column.name for column in inferred.features if column.name not in names]
     notes = [*prepared.notes, *([f"The current table lacks {formatting.join_words(missing, 8)}."] if missing else [])]
     if error := rejection_error(report, None):
-        return Outcome(1, loaded.out, error)
+        return Outcome(rejection_exit_code(None), loaded.out, error)
     start, end = (None, None) if days is None else (each.isoformat() for each in days)
     asked = {"model": args.model, "version": version, "start": start, "end": end, "slice": None, "as_of": None, "fail_on": None}
     checked = commands.run_check(store, argparse.Namespace(**asked, all=False, json=args.json), say)

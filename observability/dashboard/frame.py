@@ -324,12 +324,16 @@ def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
     drawn.add(name)
 
 
+SCOPE_SHOWN = "-scope-shown"
+"""The end of the session key under which a page keeps the scope of the figures that it shows."""
+
+
 @contextlib.contextmanager
 def scope_change_note(page: str, scope: Scope) -> Iterator[None]:
     """Say that figures are being computed, and grey those of before, while a part that refreshes by itself is drawn for another scope than
     the one it shows: values of one time range never stand under the dates of another as if they were current.
     """
-    shown = f"{page}-scope-shown"
+    shown = f"{page}{SCOPE_SHOWN}"
     note = st.empty()
     if st.session_state.get(shown, scope) != scope:
         with note.container(key="scope-changing"):
@@ -346,6 +350,8 @@ def mark_page_change(page: str) -> None:
     st.session_state["shown-claims"] = set()
     if st.session_state.get("shown") != page:
         st.session_state.update(shown=page, drawn=set())
+        for key in [key for key in st.session_state if str(key).endswith(SCOPE_SHOWN)]:
+            del st.session_state[key]
 
 
 def sampling_notice(windows: Sequence[Window]) -> None:

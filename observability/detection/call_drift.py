@@ -7,7 +7,6 @@ in deciles of the earlier calls, categories by their frequent levels, free texts
 got an answer.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.formatting import plural
+from observability.core.json_values import stored_json
 from observability.core.numerals import format_figure, percent
 from observability.core.time import naive_utc
 from observability.core.window import Window
@@ -158,7 +158,7 @@ def _refusal(extra: Any) -> str | None:
     """Whether the further fields of a record (JSON text) say that the answer refuses; None where they say nothing."""
     if not isinstance(extra, str) or f'"{REFUSED}"' not in extra:
         return None
-    stated = json.loads(extra).get(REFUSED)
+    stated = stored_json(extra).get(REFUSED)
     return str(stated).lower() if isinstance(stated, bool) else None
 
 

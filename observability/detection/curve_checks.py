@@ -76,7 +76,7 @@ def not_finite(run: TrainingRun) -> RunClaim | None:
         because,
         value=len(first.bad),
         low=len(first.bad),
-        high=len(first.bad),
+        high=len(first.bad) if run.stride == 1 else None,
         limit=0.0,
         onset=first.when(int(np.searchsorted(first.steps, at))),
         source="model",

@@ -4,7 +4,6 @@ A categorical feature with a reference is compared with it. Any other text (a fi
 language model's question) is compared with the same model's texts of the weeks before; without a past, with a fixed limit.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import bdtrc
 
+from observability.core.json_values import stored_json
 from observability.detection.call_drift import is_of_answers
 from observability.detection.live_guard import FALSE_ALARM, NOT_NAMED, GuardClaim
 from observability.stats.arrays import Array, Bools, Floats
@@ -81,6 +81,13 @@ class CutText(str):
     characters: int
 
 
+def joined_cut_texts(texts: Sequence[str]) -> CutText:
+    """Several texts as one, whose `characters` count those that were cut from each."""
+    joined = CutText("\n".join(texts))
+    joined.characters = sum(getattr(text, "characters", len(text)) for text in texts)
+    return joined
+
+
 def cut_text(text: str, most: int) -> str:
     """The text, or its first characters if it has more than `most`, with the instructions that only its first READ characters hold."""
     if len(text) <= most:
@@ -108,7 +115,7 @@ def other_texts(rows: "DataFrame") -> dict[str, Array]:
     """
     found: dict[str, Array] = {}
     for place, extra in enumerate(rows["extra"]):
-        body = json.loads(extra) if isinstance(extra, str) else None
+        body = stored_json(extra) if isinstance(extra, str) else None
         given = body.items() if isinstance(body, dict) else ()
         texts = {name: text for name, value in given if not is_of_answers(name) and (text := "\n".join(joined_texts(value)))}
         kept = {name: cut_text(text, most) for name, text, most in kept_lengths(texts)}
@@ -119,7 +126,7 @@ def other_texts(rows: "DataFrame") -> dict[str, Array]:
             else:
                 further.append(kept[name])
         if further:
-            found.setdefault(FURTHER, np.full(len(rows), None, object))[place] = "\n".join(further)
+            found.setdefault(FURTHER, np.full(len(rows), None, object))[place] = joined_cut_texts(further)
     return found
 
 

@@ -10,7 +10,6 @@ people gave, at a price per label. Storage: the bytes that `dataset` records giv
 per gigabyte and month. A price of hours is taken to include the electricity. Currencies are never converted.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -207,13 +206,13 @@ def call_spending(
     import pandas as pd
 
     own = logged_by_hour(use, "cost", None)
-    stated = logged_currencies(calls) if own["served"].sum() > 0 else ()
+    stated = logged_currencies(calls, place.settings) if own["served"].sum() > 0 else ()
     if len(stated) > 1 and not added:
         return CostPart("serving", _no_spending(), SEVERAL, "measured", int(served["n"].sum()))
     if len(stated) == 1 and not added:
         of_tokens = call_currency(place.settings)
         place = replace(place, settings=replace(place.settings, cost_currency=stated[0], token_currency=of_tokens))
-    if (of_calls := _call_part(use, prices, place, uncosted_by_hour(calls))) is not None:
+    if (of_calls := _call_part(use, prices, place, calls)) is not None:
         return of_calls
     predictions = sums_by_period(served["period"], {"w": served["w"]})
     hours = predictions["period"]
@@ -234,7 +233,7 @@ def call_spending(
     return CostPart("serving", _no_spending(), None, "assumed", int(served["n"].sum()))
 
 
-def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope, uncosted: "Mapping[Any, Mapping[str, float]]") -> CostPart | None:
+def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope, calls: "DataFrame | None") -> CostPart | None:
     """Serving by logged costs, and the tokens of calls without one at the prices that the owner states; None where no tokens are priced."""
     if not states_token_prices(place.settings):
         return None
@@ -242,10 +241,11 @@ def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope, uncoste
     served: dict[Any, float] = {}
     for name in ("cost", INPUT, OUTPUT, CACHED):
         hours = logged_by_hour(use, name, None)
-        for period, total, calls, n in zip(hours["period"], hours["total"], hours["served"], hours["n"], strict=True):
+        for period, total, weight, n in zip(hours["period"], hours["total"], hours["served"], hours["n"], strict=True):
             totals.setdefault(period, {})[name], counts.setdefault(period, {})[name] = float(total), float(n)
-            served[period] = max(served.get(period, 0.0), float(calls))
+            served[period] = max(served.get(period, 0.0), float(weight))
     at = sorted(totals)
+    uncosted = uncosted_by_hour(calls, at)
     costs = [summed_call_cost(counts[period], totals[period], place.settings, uncosted.get(period)) for period in at]
     if all(each.computed is None for each in costs):
         return None

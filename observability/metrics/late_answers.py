@@ -4,7 +4,6 @@ A day counts as shown LATE_HOURS after its end. `synced_at` says when an answer 
 loads old answers at once.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.formatting import format_day, plural
+from observability.core.json_values import stored_json
 from observability.core.numerals import percent
 from observability.core.questions import Sample
 from observability.metrics.edge_fleet import LATE_HOURS
@@ -110,7 +110,7 @@ def sending_times(extra: "Series[Any]") -> "Series[Any]":
 
     found = []
     for text in extra:
-        given = json.loads(text).get("synced_at") if isinstance(text, str) and "synced_at" in text else None
+        given = stored_json(text).get("synced_at") if isinstance(text, str) and "synced_at" in text else None
         found.append(given if isinstance(given, str) and WITH_OFFSET.search(given) else None)
     times = pd.to_datetime(pd.Series(found, index=extra.index, dtype=object), utc=True, errors="coerce", format="ISO8601")
     return times.dt.tz_localize(None)

@@ -4,12 +4,14 @@ A cost that a record carries is never replaced. Where only some calls of a group
 that are read one by one tell which part of the tokens is of calls without a cost. Without them the others are taken to have their share.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from observability.core.catalog import Model
+from observability.core.json_values import stored_json
 from observability.core.questions import Sample
 from observability.core.settings import ModelSettings
 
@@ -98,7 +100,7 @@ def summed_call_cost(
     with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
     logged = float(total["cost"]) if with_cost else None
     share = max(1 - with_cost / with_tokens, 0.0) if with_tokens else 0.0
-    rest = dict.fromkeys((INPUT, OUTPUT, CACHED), share) if uncosted is None or logged is None else dict(uncosted)
+    rest = dict.fromkeys((INPUT, OUTPUT, CACHED), share) | (dict(uncosted) if uncosted and logged is not None else {})
     if not with_tokens or not any(rest.values()):
         return CallCost(logged)
     if logged is not None and states_token_prices(settings) and not _is_one_currency(settings):
@@ -121,13 +123,22 @@ def call_sample(model: Model) -> Sample:
     return Sample("predictions", ("id", "at", "extra", *cost_columns(model)), MAX_CALLS)
 
 
-def logged_currencies(calls: "DataFrame | None") -> tuple[str, ...]:
-    """The currencies that calls with a cost state. calls: answer to `call_sample`; None without one."""
-    return () if calls is None else stated_currencies(calls["extra"][calls["cost"].notna()])
+def logged_currencies(calls: "DataFrame | None", settings: ModelSettings) -> tuple[str, ...]:
+    """The currencies of calls with a cost, if any call states one: those that are stated, and that of the settings for calls that state
+    none. calls: answer to `call_sample`; None without one.
+    """
+    if calls is None:
+        return ()
+    extras = calls["extra"][calls["cost"].notna()]
+    stated, usual = stated_currencies(extras), call_currency(settings, logged=True)
+    if stated and usual and any(not stated_currencies([extra]) for extra in extras):
+        return tuple(sorted({*stated, usual}))
+    return stated
 
 
 def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
-    """The part of the tokens, by column reference, that calls without a cost hold; None where no call is known. calls: as in
+    """The part of the tokens, by column reference, that calls without a cost hold; a reference is absent where no known call has such
+    tokens, and None is returned where no call is known. Numbers of tokens that are not finite are left out. calls: as in
     `logged_currencies`.
     """
     if calls is None or calls.empty:
@@ -135,15 +146,21 @@ def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
     alone, found = calls["cost"].isna(), dict[str, float]()
     for name in (each for each in (INPUT, OUTPUT, CACHED) if each in calls):
         tokens = calls[name].astype(float)
-        found[name] = float(tokens[alone].sum() / whole) if (whole := float(tokens.sum())) > 0 else 0.0
+        tokens = tokens.where(np.isfinite(tokens), 0.0)
+        if (whole := float(tokens.sum())) > 0:
+            found[name] = float(tokens[alone].sum() / whole)
     return found
 
 
-def uncosted_by_hour(calls: "DataFrame | None") -> dict[Any, dict[str, float]]:
-    """`uncosted_tokens` by hour (naive UTC), of the hours with known calls. calls: as in `logged_currencies`."""
+def uncosted_by_hour(calls: "DataFrame | None", hours: Iterable[Any]) -> dict[Any, dict[str, float]]:
+    """`uncosted_tokens` of each hour (naive UTC). Where no known call of an hour has such tokens, the part is that of all known calls;
+    empty where no call is known. calls: as in `logged_currencies`.
+    """
     if calls is None or calls.empty:
         return {}
-    return {hour: uncosted_tokens(own) or {} for hour, own in calls.groupby(calls["at"].dt.floor("h"))}
+    known = {hour: uncosted_tokens(own) or {} for hour, own in calls.groupby(calls["at"].dt.floor("h"))}
+    overall = uncosted_tokens(calls) or {}
+    return {hour: overall | known.get(hour, {}) for hour in hours}
 
 
 def may_state_currencies(model: Model) -> bool:
@@ -153,5 +170,5 @@ def may_state_currencies(model: Model) -> bool:
 
 def stated_currencies(extras: Iterable[Any]) -> tuple[str, ...]:
     """The currencies that some calls state. extras: their further fields as JSON text, None without any."""
-    named = (json.loads(extra).get("currency") for extra in extras if isinstance(extra, str) and '"currency"' in extra)
-    return tuple(sorted({currency for currency in named if isinstance(currency, str)}))
+    named = (stored_json(extra).get("currency") for extra in extras if isinstance(extra, str) and '"currency"' in extra)
+    return tuple(sorted({currency for currency in named if isinstance(currency, str) and currency}))

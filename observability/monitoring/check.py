@@ -266,7 +266,7 @@ def production_costs(engine: "Engine", window: Window, model: str, past_days: in
     days, amounts = part.rows["at"].to_numpy("datetime64[D]").astype(int).tolist(), part.rows["amount"].tolist()
     priced = {str(currency) for currency in part.rows["currency"]} - {NO_CURRENCY}
     if part.method in ("cost", "calls"):
-        stated = logged_currencies(calls)
+        stated = logged_currencies(calls, known.settings)
         priced = {*stated, *(priced if part.method == "calls" else ())} if stated else priced
     by_day: dict[int, float] = {}
     for day, amount in zip(days, amounts, strict=True):

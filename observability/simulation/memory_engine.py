@@ -410,11 +410,15 @@ def _cuts_day(part: DayRows, window: Window) -> bool:
     return bool(_array_instant(window.start) > part.day or _array_instant(window.end) < part.day + DAY)
 
 
-def _is_not_finite(metrics: Any) -> bool:
-    """Whether the metrics of a step have a value that is not finite: a float, or a word as it was logged."""
-    return isinstance(metrics, dict) and any(
-        not math.isfinite(number) for value in metrics.values() if (number := record_number(value)) is not None
-    )
+def _first_and_last_not_finite(steps: "DataFrame") -> Bools:
+    """A mask of the steps at which a metric of a run first or last has a value that is not finite."""
+    seen: dict[tuple[Any, str], list[int]] = {}
+    for run, step, metrics in zip(steps["run"], steps["step"], steps["metrics"], strict=True):
+        for name, value in metrics.items() if isinstance(metrics, dict) else ():
+            if (number := record_number(value)) is not None and not math.isfinite(number):
+                seen.setdefault((run, name), []).append(int(step))
+    ends = {(run, step) for (run, _), own in seen.items() for step in (min(own), max(own))}
+    return np.array([(run, int(step)) in ends for run, step in zip(steps["run"], steps["step"], strict=True)], bool)
 
 
 def _spread_steps(steps: "DataFrame", rows: int, most: int) -> "DataFrame":
@@ -428,8 +432,7 @@ def _spread_steps(steps: "DataFrame", rows: int, most: int) -> "DataFrame":
     first, last = by_run.transform("min"), by_run.transform("max")
     gap = ((last - first) / (by_run.transform("nunique") - 1).clip(lower=1)).round().clip(lower=1).astype("int64")
     found = steps.assign(stride=stride)
-    odd = steps[[_is_not_finite(metrics) for metrics in steps["metrics"]]].groupby("run")["step"]
-    is_odd = (steps["step"] == steps["run"].map(odd.min())) | (steps["step"] == steps["run"].map(odd.max()))
+    is_odd = _first_and_last_not_finite(steps)
     is_nth = (steps["step"] - first) // gap % stride.clip(lower=1) == 0
     chosen = found[(stride == 1) | ((stride > 1) & (is_nth | is_odd | (steps["step"] == last)))]
     if (stride > 0).all():

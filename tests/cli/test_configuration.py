@@ -167,4 +167,4 @@ def test_protected_features_may_be_declared_before_the_first_record(command, tmp
     assert json.loads((home / "protect.json").read_text()) == {"chat": {"input_text": "drop"}}
     assert command(home, "settings", "chat", "--json").json()["protect"] == {"input_text": "drop"}
     path.write_text("[protect]\nnote = 'hash'\n")
-    assert "No record of voice has arrived" in command(home, "settings", "voice", "--settings", path).out
+    assert "No record of voice has arrived" in command(home, "settings", "voice", "--settings", path).error

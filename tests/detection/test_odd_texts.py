@@ -18,7 +18,9 @@ from observability.detection.odd_texts import (
     ROLE,
     ComparedTexts,
     claim_of_texts,
+    cut_text,
     is_more,
+    joined_cut_texts,
     lengths_of,
     matches,
     odd_texts,
@@ -197,3 +199,9 @@ def test_no_other_field_hides_an_instruction(beside: dict[str, str]) -> None:
     found = other_texts(pd.DataFrame({"extra": [json.dumps(body)]}))
     assert any(matches(OVERRIDE, values)[0] for values in found.values())
     assert sum(len(values[0]) for values in found.values()) <= READ + 100 + len(beside)
+
+
+def test_joined_texts_keep_the_length_of_those_that_were_cut() -> None:
+    """Regression: fields beyond the 200th were joined as plain text, and a long one of them counted as short as it was cut to."""
+    cut = cut_text("a" * 50_000, 20_000)
+    assert lengths_of(np.array([joined_cut_texts([cut, "bcd"])], object)).tolist() == [50_003.0]

@@ -1,5 +1,6 @@
 """Cost of calls from stated token prices: a logged cost wins, cached tokens have their own price, every figure by hand."""
 
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -14,8 +15,10 @@ from observability.metrics.token_prices import (
     CallCost,
     call_cost,
     call_currency,
+    logged_currencies,
     stated_currencies,
     token_cost,
+    uncosted_by_hour,
     uncosted_tokens,
 )
 from observability.server.guarded_store import action_of_settings
@@ -90,3 +93,27 @@ def test_tokens_of_calls_without_a_cost_are_priced_call_by_call() -> None:
     assert call_cost(rows, PRICED, uncosted_tokens(apart)) == CallCost(5.0, whole) and whole
     assert call_cost(rows, PRICED, uncosted_tokens(both)) == CallCost(5.0, None)
     assert uncosted_tokens(apart.iloc[:0]) is None and uncosted_tokens(None) is None
+
+
+def test_a_currency_that_one_call_states_does_not_rename_the_amounts_of_others() -> None:
+    """Regression: one call in USD among calls without a currency made the whole cost USD, though the owner states EUR."""
+    calls = pd.DataFrame({"extra": [None, '{"currency":""}', '{"currency":"USD"}'], "cost": [1.0, 2.0, 3.0]})
+    assert logged_currencies(calls, ModelSettings(cost_currency="EUR")) == ("EUR", "USD")
+    assert logged_currencies(calls, ModelSettings()) == ("USD",), "no other currency is known"
+    assert logged_currencies(calls.tail(1), ModelSettings(cost_currency="EUR")) == ("USD",)
+    assert logged_currencies(calls.head(2), ModelSettings(cost_currency="EUR")) == () == logged_currencies(None, ModelSettings())
+
+
+def test_numbers_of_tokens_that_are_not_finite_are_left_out() -> None:
+    calls = pd.DataFrame({"cost": [None, 1.0, None], INPUT: [100.0, 300.0, math.inf], OUTPUT: [math.nan, math.inf, math.nan]})
+    assert uncosted_tokens(calls) == {INPUT: 0.25}
+
+
+def test_an_hour_whose_known_calls_have_no_tokens_takes_the_part_of_all() -> None:
+    """Regression: in an hour of which only calls with a cost were in the sample, the tokens of the others were priced at nothing."""
+    at = pd.to_datetime(["2026-03-02 01:10", "2026-03-02 01:20", "2026-03-02 02:10"])
+    calls = pd.DataFrame({"at": at, "cost": [None, 1.0, 1.0], INPUT: [300.0, 100.0, None]})
+    first, second, third = (pd.Timestamp(f"2026-03-02 0{hour}:00") for hour in (1, 2, 3))
+    found = uncosted_by_hour(calls, [first, second, third])
+    assert found == {first: {INPUT: 0.75}, second: {INPUT: 0.75}, third: {INPUT: 0.75}}
+    assert uncosted_by_hour(calls.head(0), [first]) == {}

@@ -25,8 +25,10 @@ WINDOW = Window("", EPOCH, START + timedelta(days=1))
 COLUMNS = ("run", "at", "step", "metrics", "rank")
 QUESTION = Records("step", COLUMNS, ever=True, spread=200)
 NOT_FINITE = {("odd", 4): "NaN", ("odd", 100): "Infinity", ("odd", 398): "-Infinity"}
-ODD = [*range(1, 401, 2), 4, 398, 400]
-"""The steps of the run `odd` that are read: every second one, the first and last that are not finite, and the last."""
+ANOTHER = {("odd", 50): "NaN", ("odd", 60): "NaN", ("odd", 70): "NaN"}
+"""Values of another metric, all of them between the steps at which the first one is not finite."""
+ODD = [*range(1, 401, 2), 4, 50, 70, 398, 400]
+"""The steps of the run `odd` that are read: every second one, for each metric the first and the last that are not finite, and the last."""
 
 
 def step_lines() -> str:
@@ -34,7 +36,7 @@ def step_lines() -> str:
     lines = []
     for run in ("odd", "even", 'named:"NaN"'):
         for step in range(1, 401):
-            metrics = {"loss": NOT_FINITE.get((run, step), 1 / step), 'a:"NaN"': 1.0, "NaN": 2.0}
+            metrics = {"loss": NOT_FINITE.get((run, step), 1 / step), "other": ANOTHER.get((run, step), 1.0), 'a:"NaN"': 1.0, "NaN": 2.0}
             at = (START + timedelta(seconds=step)).isoformat()
             lines.append({"kind": "step", "run": run, "at": at, "received_at": at, "step": step, "metrics": metrics})
     return "\n".join(map(json.dumps, lines))
@@ -93,8 +95,16 @@ def test_the_finding_names_the_first_step_and_that_not_all_were_read(store: Duck
     judged = judged_runs(ask, "", WINDOW.end)
     (run,) = [each for each in judged.runs if each.name == "odd"]
     (claim,) = [each for each in judged.claims(run, WINDOW.end) if each.metric == "non_finite_steps"]
+    assert (claim.value, claim.low, claim.high) == (2, 2, None), "there may be more in steps that were not read"
     assert claim.severity == "watch" and claim.onset == START + timedelta(seconds=4)
     assert claim.because == (
-        "In run `odd`, `loss` was not finite in at least 2 steps, first at step 4 and last at step 398; later steps are finite again. "
+        "In run `odd`, `loss` was not finite in at least 2 steps, first at step 4 and last at step 398; `other` too; later steps are finite again. "
         "One step in 2 was read."
     )
+
+
+def test_in_memory_a_model_without_steps_has_an_empty_answer(store: DuckStore) -> None:
+    """Regression: the mask of no rows was taken as a list of no columns."""
+    frame = store.ask(Records("step", ever=True), WINDOW)
+    memory = MemoryEngine(Model(1, "loan", "binary"), {}, {}, {"step": frame.assign(arrived=frame["at"])})
+    assert memory.ask(QUESTION, replace(WINDOW, end=START)).empty

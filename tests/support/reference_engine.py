@@ -178,9 +178,12 @@ def spread_steps(steps, most, rows):
             chosen += [blank | {"at": at, "step": step} for at, step in ends]
             continue
         stride, gap = math.ceil(len(own) / share), max(round((last - first) / max(len(numbers) - 1, 1)), 1)
-        values = [(each["step"], json.loads(each["metrics"] or "{}").values()) for each in own]
-        odd = [step for step, logged in values if {"NaN", "Infinity", "-Infinity"}.intersection(map(str, logged))]
-        ends = {last, min(odd, default=last), max(odd, default=last)}
+        odd = {}
+        for each in own:
+            for name, value in json.loads(each["metrics"] or "{}").items():
+                if value in ("NaN", "Infinity", "-Infinity"):
+                    odd.setdefault(name, []).append(each["step"])
+        ends = {last, *(end for found in odd.values() for end in (min(found), max(found)))}
         kept = [each for each in own if stride == 1 or (each["step"] - first) // gap % stride == 0 or each["step"] in ends]
         chosen += [each | {"stride": stride} for each in kept]
     return chosen

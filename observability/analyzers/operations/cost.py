@@ -109,12 +109,18 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return []
     spent = spending_of(frames, context)
     of_errors = error_cost(context.model, frames["outcomes"]) if "outcomes" in frames else None
-    if any(part.method == SEVERAL for part in (*spent.parts, *spent.parts_past)):
+    if any(part.method == SEVERAL for part in spent.parts):
         because = "The calls state costs in several currencies, which are not added, so the cost of serving is unknown."
         metrics = (("cost_per_thousand", "past"), ("month_cost", "level"))
         unknown = [undecided_cost(context, metric, spent.rows, because, against) for metric, against in metrics]
         return unknown + cost_of_errors_findings(context, of_errors)
-    found = [per_thousand(frames, context, spent), of_month(context, spent)]
+    month = of_month(context, spent)
+    if any(part.method == SEVERAL for part in spent.parts_past):
+        because = (
+            "The cost of the month is unknown: calls of the eight weeks before state costs in several currencies, which are not added."
+        )
+        month = undecided_cost(context, "month_cost", spent.rows, because, "level")
+    found = [per_thousand(frames, context, spent), month]
     if "outcomes" in frames:
         found += [per_correct(context, spent, of_errors), per_avoided(context, spent, of_errors)]
     return found + cost_of_errors_findings(context, of_errors)

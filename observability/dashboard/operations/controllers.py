@@ -243,10 +243,13 @@ def feedback_section(found: ControllerDecisions, own: Sequence[Finding]) -> None
     rows = pd.DataFrame(
         [{"name": name, **estimate.shifted(0.5).interval().fields, "n": estimate.n} for name, estimate in inputs[:MAX_ROWS]]
     )
+    rows[["low", "high"]] = rows[["low", "high"]].clip(0.0, 1.0)
     severity = "act" if finding.severity == "act" else "watch"
     figure = charts_controllers.feedback_dots(rows, judged.FEEDBACK_LIMITS[severity == "act"], severity)
-    alt = f"{rows['name'][0]} is higher in {percent(rows['value'][0])} of pairs of a model decision and a heuristic decision."
+    alt = f"{rows['name'][0]}: in {percent(rows['value'][0])} of pairs the model's decision has a higher value than the heuristic's."
     frame.chart_with_table(figure, rows, key="controller-feedback", alt=alt, metrics=(judged.FEEDBACK,))
+    if any(isinstance(value, str) for features in found.rows["features"].head(1) for value in (features or {}).values()):
+        st.caption("Of a category: whether it is the most frequent one.")
     cut_note(len(inputs), MAX_ROWS, "The {0} inputs of {1} that differ most.")
 
 

@@ -51,7 +51,7 @@ def action_history(item: DecisionItem) -> None:
 
 
 def update_form(item: DecisionItem, author: str, review: str | None, not_before: datetime) -> None:
-    """Draw the form that updates an action item. Assigning and escalating need an owner, an extension a later date, and every outcome
+    """Draw the form that updates an action item. Assigning needs an owner, an extension a later date, and every outcome
     except assigned and done a reason.
 
     review: the review that the entry belongs to; None outside a review. not_before: an extension is proposed for later than this (aware

@@ -1,6 +1,5 @@
 """Calls of language models on the page of vendors: traffic by route, drift of questions and answers, and traces."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from observability.analyzers.serving.call_drift import NAME, is_language_model
 from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import Finding, worst_first
+from observability.core.json_values import stored_json
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Aggregate, By, Records, Sample
 from observability.core.window import Window
@@ -79,7 +79,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     sampled = load.ask_store(Sample("predictions", ("id", "extra", *names, *cost_columns(model)), MAX_CALLS), window)
     given = load.ask_store(LABELS, window).drop_duplicates("id", keep="last").set_index("id")["value"]
     sampled["feedback"] = sampled["id"].map(given)
-    sampled["stated"] = [json.loads(extra) if isinstance(extra, str) else {} for extra in sampled["extra"]]
+    sampled["stated"] = [stored_json(extra) if isinstance(extra, str) else {} for extra in sampled["extra"]]
     counted["route"], sums["route"], sampled["route"] = (_routes(rows, names) for rows in (counted, sums, sampled))
     by_route, rows = dict(list(sampled.groupby("route"))), []
     for route, own in counted.groupby("route", sort=True):

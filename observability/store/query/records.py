@@ -138,8 +138,8 @@ def _plain_array(column: Any) -> Any:
 
 
 def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
-    """Steps of each run. Of a long run, every nth step, counted from its first one, the last step, and the first and the last step with a
-    value that is not finite are read.
+    """Steps of each run. Of a long run, every nth step, counted from its first one, the last step, and for each metric the first and the
+    last step with a value that is not finite are read.
 
     The spacing of a run's steps is estimated, so that a run that logs only every tenth step is thinned correctly too. The rows are chosen
     by narrow columns only, before wide ones are read.
@@ -167,13 +167,16 @@ def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, va
             SELECT run, stride, min(step) AS first, max(step) AS last,
                 greatest(round((max(step) - min(step)) / greatest(approx_count_distinct(step) - 1, 1)), 1)::BIGINT AS gap
             FROM {table} JOIN thinned USING (run) WHERE {where} GROUP BY run, stride),
+        logged AS (
+            SELECT run, step, unnest(map_entries(metrics::MAP(VARCHAR, VARCHAR))) AS metric FROM {table}
+            WHERE {where} AND list_contains($odd::VARCHAR[], run) AND ({NOT_FINITE})),
         odd AS (
-            SELECT run, min(step) AS first_odd, max(step) AS last_odd FROM {table}
-            WHERE {where} AND list_contains($odd::VARCHAR[], run) AND ({NOT_FINITE}) GROUP BY run),
+            SELECT run, unnest([min(step), max(step)]) AS step FROM logged
+            WHERE metric.value IN ('NaN', 'Infinity', '-Infinity') GROUP BY run, metric.key),
         chosen AS (
             SELECT place, 1::BIGINT AS stride FROM ({narrow}) WHERE run IN (SELECT unnest($whole::VARCHAR[]))
-            UNION ALL SELECT place, stride FROM ({narrow}) JOIN spaced USING (run) LEFT JOIN odd USING (run)
-            WHERE ((step - first) // gap) % stride = 0 OR step IN (last, first_odd, last_odd))
+            UNION ALL SELECT place, stride FROM ({narrow}) JOIN spaced USING (run)
+            WHERE ((step - first) // gap) % stride = 0 OR step = last OR (run, step) IN (SELECT run, step FROM odd))
         SELECT {columns}, stride FROM {table} t JOIN chosen ON t.rowid = place ORDER BY "at", content_hash""",
         values | named,
     ).df()
