@@ -22,9 +22,9 @@ from observability.metrics.histograms import (
     ColumnAxis,
     ColumnHistogram,
     column_axis,
-    column_histograms,
     grouped_columns,
     histogram_rows_by_column,
+    histograms_of_columns,
 )
 from observability.metrics.performance import Columns
 from observability.stats import distance
@@ -242,7 +242,7 @@ def _distance_differences(pairs: Sequence[HistogramPair]) -> list[Difference]:
     }
     known = [(place, pairs[place], axis) for place, axis in enumerate(axes) if axis is not None]
     sizes = [axis.size for _, _, axis in known]
-    after, before = (column_histograms([getattr(pair, side) for _, pair, _ in known], sizes) for side in ("a", "b"))
+    after, before = (histograms_of_columns([getattr(pair, side) for _, pair, _ in known], sizes) for side in ("a", "b"))
     blocks: dict[int, list[tuple[int, _ComparedColumn]]] = {}
     for (place, pair, axis), now, then in zip(known, after, before, strict=True):
         if now.n <= 0 or then.n <= 0:

@@ -8,7 +8,8 @@ import numpy as np
 from observability.core.finding import Severity, needs_action
 from observability.detection.run_claims import MIN_STEPS, RunClaim, counted_things, duration_words, run_figure, run_name
 from observability.detection.training_signals import claims_about_signals, signal_of
-from observability.metrics.training_curves import MetricCurve, TrainingRun, data_part
+from observability.metrics.training_curves import MetricCurve, TrainingRun
+from observability.metrics.training_metric_names import data_part
 from observability.stats import curve as curves
 
 STRONG_OVERFIT = 0.5

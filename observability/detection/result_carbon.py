@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.detection.study_noise import study_metrics
-from observability.metrics.training_curves import TrainingRun, data_prefix
+from observability.metrics.training_curves import TrainingRun
+from observability.metrics.training_metric_names import data_prefix
 
 NEAR = 0.01
 """Share of the best value within which another run is as good for a person who weighs carbon."""

@@ -16,7 +16,8 @@ from observability.detection.run_claims import RunClaim, counted_things, run_fig
 from observability.detection.study_noise import noise_bands, parameters_text
 from observability.detection.study_results import MIN_TRIALS, StudyResults, StudyTrial, results_of_studies
 from observability.detection.training_signals import is_bounded
-from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_prefix
+from observability.metrics.training_curves import MetricCurve, TrainingRun
+from observability.metrics.training_metric_names import base_metric, data_prefix
 from observability.stats.interval import Interval, wilson_interval
 
 PRUNED, BOUND, NOISE = "study_pruned_share", "study_bound_share", "study_noise_ratio"

@@ -11,7 +11,8 @@ from scipy.special import gammaincinv, stdtrit
 
 from observability.core.formatting import plural
 from observability.detection.run_claims import RunClaim, run_figure
-from observability.metrics.training_curves import TrainingRun, data_part, data_prefix
+from observability.metrics.training_curves import TrainingRun
+from observability.metrics.training_metric_names import data_part, data_prefix
 
 OF_CHANCE = frozenset(
     [

@@ -12,7 +12,8 @@ import numpy as np
 
 from observability.core.finding import Severity
 from observability.detection.run_claims import MIN_STEPS, RunClaim, counted_things, run_figure, run_name
-from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_part
+from observability.metrics.training_curves import MetricCurve, TrainingRun
+from observability.metrics.training_metric_names import base_metric, data_part
 
 Array = np.ndarray[Any, np.dtype[Any]]
 EXPLODED = 100.0

@@ -1,6 +1,6 @@
 """Histograms of one column: the reference, the window, and each of its days."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -173,10 +173,10 @@ def column_histogram(rows: "DataFrame | Columns", size: int) -> ColumnHistogram:
     -------
     ColumnHistogram
     """
-    return column_histograms([rows], [size])[0]
+    return histograms_of_columns([rows], [size])[0]
 
 
-def column_histograms(rows: "Sequence[DataFrame | Columns]", sizes: Sequence[int]) -> list[ColumnHistogram]:
+def histograms_of_columns(rows: "Sequence[DataFrame | Columns]", sizes: Sequence[int]) -> list[ColumnHistogram]:
     """Histograms of many columns, counted together.
 
     Parameters
@@ -191,17 +191,26 @@ def column_histograms(rows: "Sequence[DataFrame | Columns]", sizes: Sequence[int
     list[ColumnHistogram]
     """
     found = []
-    for first in range(0, len(rows), BLOCK):
-        some, widths = rows[first : first + BLOCK], np.asarray(sizes[first : first + BLOCK], np.int64) + 2
-        parts = [[np.asarray(part[name], np.float64) for part in some] for name in ("bin", "w", "w2", "n")]
-        column = np.repeat(np.arange(len(some)), [each.size for each in parts[0]])
-        bins, *figures = (np.concatenate(each) for each in parts)
+    for widths, column, (bins, *figures) in _column_blocks(rows, sizes, ("bin", "w", "w2", "n")):
         ends = np.concatenate([[0], np.cumsum(widths)])
         counts = np.bincount(ends[column] + _bin_places(bins.astype(np.int64), widths[column] - 2), figures[0], int(ends[-1]))
-        sums = (np.bincount(column, figure, len(some)).tolist() for figure in figures)
+        sums = (np.bincount(column, figure, len(widths)).tolist() for figure in figures)
         for start, end, w, w2, n in zip(ends[:-1].tolist(), ends[1:].tolist(), *sums, strict=True):
             found.append(ColumnHistogram(counts[start:end], effective_n(w, w2), int(n)))
     return found
+
+
+def _column_blocks(
+    rows: "Sequence[DataFrame | Columns]", sizes: Sequence[int], names: Sequence[str]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.float64]]]]:
+    """Columns in blocks of at most BLOCK. Of each block: the number of bins of each column with unseen and missing, the place of each row's
+    column in the block, and the named fields of all rows.
+    """
+    for first in range(0, len(rows), BLOCK):
+        some = rows[first : first + BLOCK]
+        fields = [[np.asarray(part[name], np.float64) for part in some] for name in names]
+        column = np.repeat(np.arange(len(some)), [each.size for each in fields[0]])
+        yield np.asarray(sizes[first : first + BLOCK], np.int64) + 2, column, [np.concatenate(each) for each in fields]
 
 
 @dataclass(frozen=True)
@@ -277,14 +286,12 @@ def daily_histograms(days: NDArray[np.int64], rows: Sequence[Columns], sizes: Se
     list[DailyHistogram]
     """
     found = []
-    for first in range(0, len(rows), BLOCK):
-        some, widths = rows[first : first + BLOCK], np.asarray(sizes[first : first + BLOCK], np.int64) + 2
-        column = np.repeat(np.arange(len(some)), [part["day"].size for part in some])
-        day, bins, w, w2, n = (np.concatenate([part[name] for part in some]) for name in ("day", "bin", "w", "w2", "n"))
+    for widths, column, (day, bins, w, w2, n) in _column_blocks(rows, sizes, ("day", "bin", "w", "w2", "n")):
         ends = np.concatenate([[0], np.cumsum(widths * days.size)])
-        cell = ends[column] + day * widths[column] + _bin_places(bins.astype(np.int64), widths[column] - 2)
-        counts, dated = np.bincount(cell, w, int(ends[-1])), column * days.size + day
-        squares, numbers = (np.bincount(dated, each, len(some) * days.size).reshape(len(some), days.size) for each in (w2, n))
+        place_of_day = day.astype(np.int64)
+        cell = ends[column] + place_of_day * widths[column] + _bin_places(bins.astype(np.int64), widths[column] - 2)
+        counts, dated = np.bincount(cell, w, int(ends[-1])), column * days.size + place_of_day
+        squares, numbers = (np.bincount(dated, each, len(widths) * days.size).reshape(len(widths), days.size) for each in (w2, n))
         for place, (start, end) in enumerate(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)):
             own = counts[start:end].reshape(days.size, widths[place])
             one = DailyHistogram(days, own, own.sum(axis=1), squares[place], numbers[place].astype(np.int64))

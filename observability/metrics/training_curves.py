@@ -1,24 +1,29 @@
 """Training runs of the records, and the curves of their metrics.
 
 Frames of `Records` become `TrainingRun`s. With several processes (ranks) a curve is the median over ranks at each step. If a step was
-logged twice, as after a restart from a checkpoint, the last record counts. The better direction is inferred from a metric's name, or
-unknown.
+logged twice, as after a restart from a checkpoint, the last record counts.
 """
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
 from itertools import pairwise, repeat
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.metric_definitions import METRICS
 from observability.core.time import aware_utc
+from observability.metrics.training_metric_names import (
+    Better,
+    DataPart,
+    base_metric,
+    better_direction,
+    data_part,
+    data_prefix,
+    stated_directions,
+)
 from observability.stats.rank_times import AT, RANK, STEP, rank_order
 
 if TYPE_CHECKING:
@@ -27,17 +32,6 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 StepColumns = dict[str, Array]
 """Fields of the step records of one run, as arrays of equal length; those that no record has are absent."""
-Better = Literal["low", "high"]
-DataPart = Literal["train", "held out"]
-PREFIX = re.compile(r"(train|training|validation|valid|val|test|eval|dev)[_/.\- ](?=.)", re.IGNORECASE)
-LOW, HIGH = (
-    frozenset(words.split())
-    for words in (
-        "loss logloss error errors mae mse rmse mape smape nll deviance brier perplexity ppl wer cer crossentropy entropy fid hinge regret",
-        "accuracy acc auc auroc auprc f1 r2 precision recall sensitivity specificity bleu rouge ndcg mrr iou dice kappa reward",
-    )
-)
-"""Words in a metric's name that show which direction is better."""
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 FINISHED = frozenset(("finished", "completed", "complete", "success", "succeeded", "ok", "done"))
 PRUNED = frozenset(("pruned", "stopped early", "stopped_early", "early_stopped", "early stopped"))
@@ -182,77 +176,6 @@ class TrainingRun:
         return min(
             judged, key=lambda each: (data_part(each.name) != "held out", order.get(data_prefix(each.name), 3), each.name), default=None
         )
-
-
-@lru_cache(4096)
-def data_prefix(name: str) -> str:
-    """Part of the data that a metric's name begins with, in lower case.
-
-    Parameters
-    ----------
-    name : str
-        Name of the metric.
-
-    Returns
-    -------
-    str
-        Empty where it names none.
-    """
-    found = PREFIX.match(name)
-    return found[1].lower() if found else ""
-
-
-def data_part(name: str) -> DataPart:
-    """Whether a metric is measured on training rows (also if its name does not tell) or on held-out rows.
-
-    Parameters
-    ----------
-    name : str
-        Name of the metric.
-
-    Returns
-    -------
-    DataPart
-    """
-    return "train" if data_prefix(name) in ("", "train", "training") else "held out"
-
-
-@lru_cache(4096)
-def base_metric(name: str) -> str:
-    """Metric without the part of the data: `validation_loss` is `loss`.
-
-    Parameters
-    ----------
-    name : str
-        Name of the metric.
-
-    Returns
-    -------
-    str
-    """
-    return PREFIX.sub("", name, count=1).lower() if PREFIX.match(name) else name.lower()
-
-
-@lru_cache(4096)
-def better_direction(name: str) -> Better | None:
-    """Better direction of a metric, from its name.
-
-    Parameters
-    ----------
-    name : str
-        Name of the metric.
-
-    Returns
-    -------
-    Better | None
-        None where it does not tell, or tells both.
-    """
-    known = METRICS.get(base_metric(name))
-    if known is not None and known.better in ("low", "high"):
-        return "low" if known.better == "low" else "high"
-    words = set(re.split(r"[^a-z0-9]+", base_metric(name)))
-    low, high = bool(words & LOW), bool(words & HIGH)
-    return None if low == high else "low" if low else "high"
 
 
 def _instant(value: Any) -> datetime:
@@ -418,23 +341,6 @@ def record_number(value: Any) -> float | None:
     if isinstance(value, str):
         return NOT_FINITE.get(value)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def stated_directions(declared: Mapping[str, Any]) -> dict[str, Better]:
-    """Better direction of each metric that a run declares; other words than low, minimize, high and maximize are left out.
-
-    Parameters
-    ----------
-    declared : Mapping[str, Any]
-        Metric to word, as the run record holds it.
-
-    Returns
-    -------
-    dict[str, Better]
-    """
-    words: dict[str, Better] = {"low": "low", "lower": "low", "min": "low", "minimize": "low", "minimise": "low"}
-    words |= {"high": "high", "higher": "high", "max": "high", "maximize": "high", "maximise": "high"}
-    return {name: words[word] for name, value in declared.items() if (word := str(value).lower()) in words}
 
 
 def metric_curves(steps: "DataFrame", declared: Mapping[str, Better] | None = None) -> dict[str, MetricCurve]:

@@ -7,7 +7,8 @@ import numpy as np
 
 from observability.detection.study_noise import parameters_text
 from observability.detection.study_results import StudyResults
-from observability.metrics.training_curves import TrainingRun, base_metric
+from observability.metrics.training_curves import TrainingRun
+from observability.metrics.training_metric_names import base_metric
 from observability.simulation.fault import NamedFault
 
 

@@ -12,7 +12,8 @@ from observability.detection.device_past import MIN_EARLIER
 from observability.detection.run_claims import MIN_STEPS
 from observability.detection.run_devices import MIN_READINGS
 from observability.detection.training_signals import is_bounded, signal_of
-from observability.metrics.training_curves import MetricCurve, data_part, metric_curves, record_number
+from observability.metrics.training_curves import MetricCurve, metric_curves, record_number
+from observability.metrics.training_metric_names import data_part
 from observability.simulation.fault import DescribedFault
 from observability.stats import curve
 from observability.stats.rank_times import COMMUNICATION, WAITING, rank_order

@@ -70,13 +70,13 @@ def test_histograms_of_all_days_together(block: int, monkeypatch: pytest.MonkeyP
     frame = answer()
     rows = histograms.histogram_rows_by_column(frame)[1]
     sizes = [3 + place % 4 for place in range(len(rows))]
-    for name, size, own in zip(rows, sizes, histograms.column_histograms(list(rows.values()), sizes), strict=True):
+    for name, size, own in zip(rows, sizes, histograms.histograms_of_columns(list(rows.values()), sizes), strict=True):
         every = frame[frame["column"] == name]
         ordinary = [every.loc[every["bin"].clip(upper=size - 1) == bin_, "w"].sum() for bin_ in range(size)]
         special = [every.loc[every["bin"] == UNSEEN, "w"].sum(), every.loc[(every["bin"] < 0) & (every["bin"] != UNSEEN), "w"].sum()]
         assert own.counts.tolist() == pytest.approx([*ordinary, *special]) and own.rows == every["n"].sum()
         assert own.n == pytest.approx(every["w"].sum() ** 2 / every["w2"].sum())
-    assert histograms.column_histograms([], []) == []
+    assert histograms.histograms_of_columns([], []) == []
 
 
 def test_groups_of_columns_of_other_widths() -> None:

@@ -84,3 +84,8 @@ def fill_late(folder):
         keep_three_days(store, folder / "lake")
         loaded(store, *FIRST, *(prediction(0, day) for day in (2, 4, 6)))
         assert store.nightly(START + 6 * DAY)["failures"] == []
+
+
+def line_counts(report):
+    """Lines, stored ones, duplicates and rejected ones of a load."""
+    return report.lines, report.stored, report.duplicates, report.rejected

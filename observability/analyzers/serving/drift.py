@@ -36,10 +36,10 @@ from observability.detection.unit_changes import UnitChange
 from observability.detection.windows import window_phrase
 from observability.metrics.histograms import (
     column_axis,
-    column_histograms,
     daily_histograms,
     group_cuts,
     histogram_rows_by_column,
+    histograms_of_columns,
 )
 from observability.proofs.values import DRIFT_PROOFS
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -125,7 +125,7 @@ def compared_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
     sizes, seen = [axis.size for axis in found.values()], [column for column in found if column in past]
     of = daily_histograms(now_days, [now[column] for column in found], sizes)
     earlier = dict(zip(seen, daily_histograms(past_days, [past[column] for column in seen], [found[column].size for column in seen])))
-    before = column_histograms([then[column] for column in found], sizes)
+    before = histograms_of_columns([then[column] for column in found], sizes)
     columns = [
         ComparedColumn(column, context.model.subject(column), axis, reference, by_day, earlier.get(column))
         for (column, axis), reference, by_day in zip(found.items(), before, of, strict=True)

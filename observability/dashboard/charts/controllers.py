@@ -97,7 +97,7 @@ def feedback_dots(rows: pd.DataFrame, limit: float, severity: str) -> go.Figure:
         figure.add_vline(x=end, line=line, layer="below")
         words = f"{formatting.STATUS_WORDS[severity]} {formatting.format_share(end)}"
         layout.add_note(figure, words, x=end, y=1, yref="paper", yanchor="bottom", xanchor=side)
-    theme.themed(figure, height=max(180, 26 * len(shown) + 70), x="probability that the input is higher while the model decides")
+    theme.themed(figure, height=max(180, 26 * len(shown) + 70), x="pairs with the model higher")
     layout.set_row_ticks(figure, layout.row_names(list(shown["name"])))
     figure.update_layout(margin_t=28)
     figure.update_xaxes(tickformat=theme.PERCENT)

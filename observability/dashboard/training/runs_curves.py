@@ -18,7 +18,8 @@ from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import BIND
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.training import runs
-from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_part, data_prefix
+from observability.metrics.training_curves import MetricCurve, TrainingRun
+from observability.metrics.training_metric_names import base_metric, data_part, data_prefix
 from observability.stats.curve import exponential_moving_average
 
 MAX_PARAMETERS = 8

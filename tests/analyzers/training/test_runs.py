@@ -13,7 +13,8 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
 from observability.detection.stragglers import recent_slowness, slow_ranks, straggler_spans
-from observability.metrics.training_curves import base_metric, better_direction, data_part, runs_from_records
+from observability.metrics.training_curves import runs_from_records
+from observability.metrics.training_metric_names import base_metric, better_direction, data_part
 from observability.stats import curve
 from observability.stats.rank_times import RANK, STEP, ranks_from
 from tests.support.length import repeats

@@ -1,0 +1,108 @@
+"""What the name of a training metric tells: on which part of the data it is measured, and which direction is better."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+from observability.core.metric_definitions import METRICS
+
+Better = Literal["low", "high"]
+DataPart = Literal["train", "held out"]
+PREFIX = re.compile(r"(train|training|validation|valid|val|test|eval|dev)[_/.\- ](?=.)", re.IGNORECASE)
+LOW, HIGH = (
+    frozenset(words.split())
+    for words in (
+        "loss logloss error errors mae mse rmse mape smape nll deviance brier perplexity ppl wer cer crossentropy entropy fid hinge regret",
+        "accuracy acc auc auroc auprc f1 r2 precision recall sensitivity specificity bleu rouge ndcg mrr iou dice kappa reward",
+    )
+)
+"""Words in a metric's name that show which direction is better."""
+
+
+@lru_cache(4096)
+def data_prefix(name: str) -> str:
+    """Part of the data that a metric's name begins with, in lower case.
+
+    Parameters
+    ----------
+    name : str
+        Name of the metric.
+
+    Returns
+    -------
+    str
+        Empty where it names none.
+    """
+    found = PREFIX.match(name)
+    return found[1].lower() if found else ""
+
+
+def data_part(name: str) -> DataPart:
+    """Whether a metric is measured on training rows (also if its name does not tell) or on held-out rows.
+
+    Parameters
+    ----------
+    name : str
+        Name of the metric.
+
+    Returns
+    -------
+    DataPart
+    """
+    return "train" if data_prefix(name) in ("", "train", "training") else "held out"
+
+
+@lru_cache(4096)
+def base_metric(name: str) -> str:
+    """Metric without the part of the data: `validation_loss` is `loss`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the metric.
+
+    Returns
+    -------
+    str
+    """
+    return PREFIX.sub("", name, count=1).lower() if PREFIX.match(name) else name.lower()
+
+
+@lru_cache(4096)
+def better_direction(name: str) -> Better | None:
+    """Better direction of a metric, from its name.
+
+    Parameters
+    ----------
+    name : str
+        Name of the metric.
+
+    Returns
+    -------
+    Better | None
+        None where it does not tell, or tells both.
+    """
+    known = METRICS.get(base_metric(name))
+    if known is not None and known.better in ("low", "high"):
+        return "low" if known.better == "low" else "high"
+    words = set(re.split(r"[^a-z0-9]+", base_metric(name)))
+    low, high = bool(words & LOW), bool(words & HIGH)
+    return None if low == high else "low" if low else "high"
+
+
+def stated_directions(declared: Mapping[str, Any]) -> dict[str, Better]:
+    """Better direction of each metric that a run declares; other words than low, minimize, high and maximize are left out.
+
+    Parameters
+    ----------
+    declared : Mapping[str, Any]
+        Metric to word, as the run record holds it.
+
+    Returns
+    -------
+    dict[str, Better]
+    """
+    words: dict[str, Better] = {"low": "low", "lower": "low", "min": "low", "minimize": "low", "minimise": "low"}
+    words |= {"high": "high", "higher": "high", "max": "high", "maximize": "high", "maximise": "high"}
+    return {name: words[word] for name, value in declared.items() if (word := str(value).lower()) in words}
