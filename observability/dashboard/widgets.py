@@ -59,8 +59,12 @@ def status_line(severity: str, sentence: str, word: str | None = None, *, strong
 
 
 def finding_news(finding: Finding) -> list[str]:
-    """In words, what is new about a finding and since when it has been so; empty if neither is known."""
-    return news_since(finding.news, finding_since(finding))
+    """In words, what is new about a finding and since when it has been so; empty if neither is known. A day that its sentence says is not
+    repeated.
+    """
+    since = finding_since(finding)
+    said = finding.onset is not None and f"since {formatting.format_day(finding.onset)}" in finding.because
+    return news_since(finding.news, None if said and since and not since.endswith("or earlier") else since)
 
 
 def note_shown_claims(sentences: Iterable[str]) -> None:

@@ -70,3 +70,9 @@ def test_ticks_say_value_and_unit_apart() -> None:
     money_axis = charts_energy.run_energy_bars(runs, name="USD", say=partial(amount_words, currency="USD")).layout.xaxis
     assert list(money_axis.ticktext) == ["USD 0", "USD 0.0002", "USD 0.0004"]
     assert charts_energy.said_ticks(float("nan"), WH, 4) == {}
+
+
+def test_ticks_that_are_too_small_to_be_said_apart_are_numbers() -> None:
+    """Regression: the axis of cheap runs read `less than USD 0.0001` at each tick, one over the other."""
+    axis = charts_energy.said_ticks(0.000047, partial(amount_words, currency="USD"), 3)
+    assert axis["ticktext"] == ["0.00000", "0.00002", "0.00004"]

@@ -46,7 +46,11 @@ def said_ticks(top: float, say: Say, most: int) -> dict[str, Any]:
     power = 10.0 ** math.floor(math.log10(top / most))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * (most + 1) > top)
     ticks = [place * step for place in range(math.floor(top / step * (1 + 1e-9)) + 1)]
-    return {"tickvals": ticks, "ticktext": [TRAILING_ZEROS.sub(r"\1", say(tick)) for tick in ticks], "tickangle": 0}
+    texts = [TRAILING_ZEROS.sub(r"\1", say(tick)) for tick in ticks]
+    if len(set(texts)) < len(texts):  # too small to be said apart: the axis has their unit
+        digits = max(-math.floor(math.log10(step)), 0)
+        texts = [f"{tick:,.{digits}f}" for tick in ticks]
+    return {"tickvals": ticks, "ticktext": texts, "tickangle": 0}
 
 
 def _hatched(source: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from observability.metrics.performance import confusion_matrix, outcome_aggregat
 COLUMNS = columns_on_phone(
     "metric value status",
     column("metric", "Metric", strong=True),
-    *number_columns(value="Value", interval="95 % interval", baseline="Baseline", n="Labelled rows"),
+    *number_columns(value="Value", interval="95 % interval", baseline="Baseline", n="Rows"),
     column("status", "Status"),
 )
 
