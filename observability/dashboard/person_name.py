@@ -15,10 +15,15 @@ MISSING_ROLE = "Your role is read-only."
 
 def why_not_saved(actions: Sequence[str] = ("save",)) -> str:
     """Why nothing can be saved: the role, if people sign in, else the missing name: `Enter your name to assign or resolve.`"""
-    if current_person().source != "here":
+    if not is_asked():
         return MISSING_ROLE
     *first, last = actions
     return f"Enter your name to {' or '.join(filter(None, (', '.join(first), last)))}."
+
+
+def is_asked() -> bool:
+    """Whether the page asks for the person's name; False if people sign in."""
+    return current_person().source == "here"
 
 
 def person_name_box(key: str = "person", model: str | None = None, action: Action = "write") -> str | None:
@@ -29,7 +34,7 @@ def person_name_box(key: str = "person", model: str | None = None, action: Actio
     key: unique on the page. The box cannot be in a form, because it saves the name when it changes. model: that the entry is about; None
     if it is about none or several: the role for any model is enough then.
     """
-    if current_person().source != "here":
+    if not is_asked():
         return _signed_in_author(model, action)
     own = f"{key}-box"
     st.session_state[own] = st.session_state.get(NAME_KEY, "")

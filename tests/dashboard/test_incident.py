@@ -130,6 +130,7 @@ def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     incident = worst()
     app = page_of(incident)
     assert "Enter your name to assign." in words(app), "the form states the use of the name before the name is entered"
+    assert app.button(key="incident-assign-0-save").disabled, "the button is there before the name, and cannot be pressed"
     app.text_input(key="incident-assign-0-person-box").input("Ann").run()
     app.text_input(key="incident-assign-0-to").input("Bob").run()
     app.button(key="incident-assign-0-save").click().run()

@@ -83,7 +83,10 @@ OTHER_WEEK = ("900 predictions in 2 to 8 Mar 2025",)
 def test_a_count_above_rows_that_hold_less_is_told(rows: str, kinds: list[str]) -> None:
     """The call logs, which stand on a page of their own, are in the words after the count."""
     home = replace(
-        VIEW, page="health", model=None, lines=("4 models and 1 controller: 4 critical, 2 warnings (1 critical in 2 call logs).",)
+        VIEW,
+        page="health",
+        model=None,
+        lines=("4 models and 1 controller: 4 critical, 2 warnings (1 critical of these in 2 call logs, listed on Vendors).",),
     )
     assert told(OK, replace(home, tables={"Models, most severe first": table(status={"s": "act", "t": rows})})) == kinds
 

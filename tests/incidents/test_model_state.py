@@ -142,9 +142,9 @@ def test_call_logs_have_no_row_and_what_was_found_in_them_is_counted(monkeypatch
     assert fleet.is_call_log(of_chat("ok")) and fleet.is_call_log(of_chat("watch")) and fleet.is_call_log(of_chat("act"))
     assert not fleet.is_call_log(replace(of_chat("watch"), model=replace(chat, task="binary")))
     assert fleet.call_logs_note([]) == ""
-    assert fleet.call_logs_note([of_chat("watch"), of_chat("ok")]) == " (1 warning in 2 call logs)"
-    assert fleet.call_logs_note([of_chat("act")]) == " (1 critical in 1 call log)"
-    assert fleet.call_logs_note([of_chat("ok")]) == " (none in 1 call log)"
+    assert fleet.call_logs_note([of_chat("watch"), of_chat("ok")]) == " (1 warning of these in 2 call logs, listed on Vendors)"
+    assert fleet.call_logs_note([of_chat("act")]) == " (1 critical of these in 1 call log, listed on Vendors)"
+    assert fleet.call_logs_note([of_chat("ok")]) == " (none of these in 1 call log, listed on Vendors)"
 
 
 def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,7 @@ def call_logs_note(logs: Sequence[ModelStatus]) -> str:
         return ""
     found = [incident for status in logs for incident in status.incidents]
     counts = incidents.incident_action_counts(found).words if found else "none"
-    return f" ({counts} in {formatting.plural(len(logs), 'call log')})"
+    return f" ({counts} of these in {formatting.plural(len(logs), 'call log')}, listed on Vendors)"
 
 
 def _model_facts(status: ModelStatus, scope: Scope) -> Cell:

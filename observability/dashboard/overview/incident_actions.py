@@ -138,16 +138,23 @@ def incident_action_buttons(incident: Incident, alert: Alert | None, key: str) -
                 author = person_name.person_name_box(f"{own}-person", incident.model)
                 entry = _entry_box(incident, alert, does, own)
                 note = st.text_input("Note", key=f"{own}-note", max_chars=1000, placeholder="Optional")
-                if author is None:
-                    st.caption(person_name.why_not_saved([ACTIONS[does].lower()]))
-                elif _is_saved(((incident, alert),), author, does, entry, note, own):
+                if _is_saved(((incident, alert),), author, does, entry, note, own):
                     st.session_state[f"{key}-acts"] = turn + 1
                     st.rerun()
 
 
-def _is_saved(spoken: Sequence[Spoken], author: str, does: str, entry: dict[str, Any] | None, note: str, key: str) -> bool:
-    """The button of an action's form, and whether it was pressed and the entry about each incident was saved. entry: its fields."""
-    if not st.button(ACTIONS[does], icon=":material/save:", key=f"{key}-save", disabled=entry is None) or entry is None:
+def _is_saved(spoken: Sequence[Spoken], author: str | None, does: str, entry: dict[str, Any] | None, note: str, key: str) -> bool:
+    """The button of an action's form, and whether it was pressed and the entry about each incident was saved. entry: its fields.
+
+    The button is shown before a name is given, with the line that says so, but cannot be pressed.
+    A role that may only read sees the line alone.
+    """
+    missing = author is None or entry is None
+    shown = author is not None or person_name.is_asked()
+    pressed = shown and st.button(ACTIONS[does], icon=":material/save:", key=f"{key}-save", disabled=missing)
+    if author is None:
+        st.caption(person_name.why_not_saved([ACTIONS[does].lower()]))
+    if not pressed or author is None or entry is None:
         return False
     more = {"text": note.strip(), **entry}
     return all(save_incident_entry(*each, author, SAYS.get(does, "reopened"), **more) for each in spoken)
@@ -163,8 +170,8 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
     author = person_name.person_name_box(f"{key}-person", incident.model)
     note = st.text_input("Note", key=f"{key}-note", max_chars=1000, placeholder="Optional")  # Tab leads here before the name is saved
     offered = offered_actions(alert)
-    if author is None:
-        st.caption(person_name.why_not_saved([ACTIONS[name].lower() for name in offered]))
+    if author is None and not person_name.is_asked():
+        st.caption(person_name.why_not_saved())
         return
     does = st.segmented_control(
         "Action", offered, format_func=ACTIONS.__getitem__, default=chosen if chosen in offered else None, key=f"{key}-does"
