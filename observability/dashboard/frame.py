@@ -46,6 +46,8 @@ PIN_ASKED = "pin-asked"
 SHARE_ASKED = "share-asked"
 """The state that holds the view that a person asked to share (dashboard/boards/shared_views.py)."""
 WHOLE_PAGE = "whole page"
+FIGURE_MENU = "Table, files, pin"
+"""The button below a figure that opens its table, its files, its own address and its pin."""
 CLICK = "Click a mark"
 """The first words of a tooltip where a mark of the figure takes a click."""
 PAGE_BLOCK: ContextVar[Any] = ContextVar("skeleton of a page", default=None)
@@ -427,19 +429,20 @@ def chart_with_table(
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if metrics:
                 metric_help(*metrics)
-            with st.popover("Table", type="tertiary", icon=":material/table:", key=f"{key}-table", width="content"):
+            asked = st.session_state.get(f"{key}-pins", 0)  # the menu closes when its figure is pinned
+            with st.popover(FIGURE_MENU, type="tertiary", icon=":material/table:", key=f"{key}-table-{asked}", width="content"):
                 titles = {name: words for name, words in COLUMN_WORDS.items() if name in twin} | (columns or {})
-                height = min(36 * len(twin) + 38, 420)
                 seen = time_zone.zoned_frame(twin)
                 titles = time_zone.table_titles(titles, twin, seen)
-                st.dataframe(seen, hide_index=True, alt=f"Table: {alt}", width=620, height=height, column_config=titles)
-            download_button(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv", has_groups=True)
-            st.link_button("SVG", f"#svg-{quote(drawn)}", type="tertiary", icon=":material/download:", key=f"{key}-svg")
-            if not alone and (st.session_state.get("shown") or DEFAULT_PAGE) not in figure_capture.WITHOUT_PINS:
-                hint = "Opens this figure alone; its address can be shared or embedded"
-                alone_at = figure_address(place_of_page(), key)
-                st.link_button("Alone", alone_at, type="tertiary", icon=":material/open_in_new:", key=f"{key}-alone", help=hint)
-                st.button("Pin", type="tertiary", icon=":material/keep:", key=f"{key}-pin", on_click=ask_to_pin, args=(key,))
+                st.dataframe(seen, hide_index=True, alt=f"Table: {alt}", width=620, column_config=titles)
+                with st.container(horizontal=True, gap="small"):
+                    download_button(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv", has_groups=True)
+                    st.link_button("SVG", f"#svg-{quote(drawn)}", type="tertiary", icon=":material/download:", key=f"{key}-svg")
+                    if not alone and (st.session_state.get("shown") or DEFAULT_PAGE) not in figure_capture.WITHOUT_PINS:
+                        hint = "Opens this figure alone; its address can be shared or embedded"
+                        alone_at = figure_address(place_of_page(), key)
+                        st.link_button("Alone", alone_at, type="tertiary", icon=":material/open_in_new:", key=f"{key}-alone", help=hint)
+                        st.button("Pin", type="tertiary", icon=":material/keep:", key=f"{key}-pin", on_click=ask_to_pin, args=(key,))
             if beside:
                 beside()
             if words := getattr(on_select, "hint", None):
@@ -455,6 +458,7 @@ def hint_label(words: str) -> str:
 def ask_to_pin(figure: str) -> None:
     """Note that a person wants to pin a figure of the page; the shell then draws the dialog."""
     here = place_of_page()
+    st.session_state[f"{figure}-pins"] = st.session_state.get(f"{figure}-pins", 0) + 1
     st.session_state[PIN_ASKED] = AskedPin(here.page, figure, here.scope, {name: list(values) for name, values in here.parameters})
 
 

@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, R
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from observability.dashboard.frame import FIGURE_MENU
+
 PATIENCE = 300_000
 """Milliseconds that anything on a page may take on a busy machine; what is there earlier is not waited for."""
 QUIET = """() => {
@@ -260,11 +262,22 @@ def figure(pattern: str, text: str) -> tuple[str, ...]:
 
 
 def download(page: Page, key: str) -> str:
-    """The file of the download button with this key, for the final state of the page."""
+    """The file of the download button with this key, for the final state of the page. That of a figure is in the figure's menu."""
     settle(page)
+    button = page.locator(f".st-key-{key} button")
+    menu = page.locator(f"[class*='st-key-{key.removesuffix('-csv')}-table-'] button")
+    if opens := not button.count() and menu.count() > 0:
+        menu.click()
     with page.expect_download() as waiting:
-        page.locator(f".st-key-{key} button").click()
+        button.click()
+    if opens:
+        page.keyboard.press("Escape")
     return waiting.value.path().read_text(encoding="utf-8")
+
+
+def open_figure_menu(page: Page) -> None:
+    """Open the menu of the first figure of a page: its table, its files, its own address and its pin."""
+    page.get_by_role("button", name=FIGURE_MENU).first.click()
 
 
 def link_of(page: Page) -> str:

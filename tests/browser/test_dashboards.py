@@ -7,7 +7,7 @@ import pytest
 
 from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
-from tests.browser.pages import download, heading, said, settle
+from tests.browser.pages import download, heading, open_figure_menu, said, settle
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -20,7 +20,8 @@ def test_figures_are_pinned_arranged_kept_and_exported(own: Dashboard, visit: Vi
     for name, place in (("Mornings", "quality"), (None, "performance")):
         if place == "performance":
             page = visit(f"{own.url}/performance?model=flights-late&{DATES}")
-        page.get_by_role("button", name="Pin", exact=True).first.click()
+        open_figure_menu(page)
+        page.get_by_role("button", name="Pin", exact=True).click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Your name").fill("Ann")
         dialog.get_by_label("Your name").press("Enter")

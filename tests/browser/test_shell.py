@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.accessibility import serious, turn
 from tests.browser.conftest import Visit
-from tests.browser.pages import complete, heading, open_search, parameters, settle
+from tests.browser.pages import complete, heading, open_figure_menu, open_search, parameters, settle
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -162,8 +162,10 @@ def test_charts_are_drawn_without_styling_the_page_anew_and_follow_a_change_of_t
     page.mouse.move(box["x"] + 400, box["y"] + 120)
     page.mouse.move(box["x"] + 420, box["y"] + 120)
     page.wait_for_function("document.querySelectorAll('.crosshair').length > 1")
+    open_figure_menu(page)
     with page.expect_download() as saved:
-        page.get_by_role("link", name="SVG").first.click()
+        page.get_by_role("link", name="SVG").click()
+    page.keyboard.press("Escape")
     drawn = saved.value.path().read_text(encoding="utf-8")
     assert saved.value.suggested_filename == "requests.svg" and drawn.startswith("<svg") and drawn.count("<path") > 7
     page.mouse.move(2, 2)
