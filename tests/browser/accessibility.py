@@ -17,10 +17,7 @@ ZOOMED = {"width": LAPTOP["width"] // 2, "height": LAPTOP["height"] // 2}
 """What a laptop shows at a zoom of 200 %: half as many pixels of CSS each way. Measured on TABLES, in a long run on all pages."""
 IN_DARK = ("health", "case", "drift", "review", "lineage", "add_model")
 """Pages whose contrast is measured in the dark theme in every run; a long run measures it on all of them."""
-ON_PHONE = (
-    "health", "case", "findings", "model", "drift", "performance", "review", "lineage", "add_model", "annotate", "query", "compare", "storage",
-    "live_guard", "rules", "prediction_map",
-)  # fmt: skip
+ON_PHONE = ("health", "case", "findings", "model", "drift", "review", "lineage", "add_model", "query", "compare", "prediction_map")
 """Pages that are measured on a phone in every run: of each kind of table, chart, form and text at least one. A long run measures all of them."""
 BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 IN_COLOUR = "(wanted) => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === wanted"

@@ -1,5 +1,5 @@
-"""Every page: axe in the light theme and the height on a laptop. Some pages (a long run: all): contrast in the dark theme, the width and height
-of a phone, and the width at a zoom of 200 %.
+"""Every page: axe in the light theme and the height on a laptop; in the short form some pages, with each kind of component. Some pages (a long run:
+all): contrast in the dark theme, the width and height of a phone, and the width at a zoom of 200 %.
 
 Axe runs on a phone for the pages with wide tables only; docs/accessibility.md names the lists.
 
@@ -36,6 +36,8 @@ VIEWS = {
     "exports": "/exports?window=Everything",
     "dashboards": "/dashboards",
 }
+EVERY_RUN = ("findings", "case", "prediction_map", "lab", "slices", "review", "add_model", "dashboards")
+"""The views that the short form looks at: lists, a case, a map of points, forms, small figures, an agenda, an upload, a board."""
 ELSEWHERE = {
     **dict.fromkeys(("health", "model", "quality", "drift", "performance", "fairness", "store"), "test_figures.py"),
     **dict.fromkeys(("annotate", "compare_runs", "controllers", "edge_fleet", "label_quality", "lineage"), "test_pipeline_pages.py"),
@@ -78,7 +80,7 @@ def test_the_documentation_names_the_pages_that_are_measured_in_part() -> None:
         assert f"{', '.join(names[:-1])} and {names[-1]}" in text
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in EVERY_RUN else pytest.mark.long) for name in VIEWS])
 def test_a_page_is_accessible_in_light_and_dark_and_fits_a_phone(name: str, fleet: Dashboard, visit: Visit) -> None:
     accessible(visit(fleet.url + VIEWS[name]))
 

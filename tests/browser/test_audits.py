@@ -46,6 +46,7 @@ def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) 
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_requests, test_serving_elsewhere
 def test_the_live_guard_compares_requests_with_the_reference(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/live_guard?model=employment")
     complete(page)

@@ -21,6 +21,7 @@ def july(model: str) -> pd.DataFrame:
     return raw_rows.between(raw_rows.predictions(model), "2013-07-01", "2013-08-01").dropna(subset=["label"])
 
 
+@pytest.mark.long  # tests/dashboard/test_calibration.py
 def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/calibration?model=flights-late&{JULY}")
     assert heading(page) == "Calibration"

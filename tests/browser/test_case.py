@@ -154,6 +154,7 @@ def test_no_number_lies_on_a_name_on_a_phone(own: Dashboard, visit: Visit) -> No
     assert "(-" not in words(page) and "\u22120.15" in words(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_case.py
 def test_what_is_not_there_says_the_next_step(own: Dashboard, visit: Visit) -> None:
     page = visit(f"{own.url}/store")
     find(page, "no-such-flight")

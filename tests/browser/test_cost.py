@@ -17,6 +17,7 @@ LATE, PRICE = "flights-late", 0.0002
 JULY = f"/cost?model={LATE}&from=2013-07-01&to=2013-07-20"
 
 
+@pytest.mark.long  # tests/dashboard/test_cost.py
 def test_costs_are_predictions_times_the_price_and_errors_those_of_the_owner(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url + JULY)
     rows = raw_rows.between(raw_rows.predictions(LATE), "2013-07-01", "2013-07-20")

@@ -20,6 +20,7 @@ PRICES = [json.loads(line) for line in (raw_rows.SAMPLE / "prices.jsonl").read_t
 JULY = next(each for each in PRICES if each["from"] == "2013-07-01T00:00:00Z")
 
 
+@pytest.mark.long  # tests/dashboard/test_energy.py
 def test_energy_and_carbon_of_july_are_latency_times_the_assumed_power(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/energy?model={LATE}&from=2013-07-01&to=2013-08-01")
     july = raw_rows.between(raw_rows.predictions(LATE), "2013-07-01", "2013-08-01")
@@ -39,6 +40,7 @@ def test_energy_and_carbon_of_july_are_latency_times_the_assumed_power(fleet: Da
     assert micro == pytest.approx(1e6 * 1000 * wh / len(july), rel=5e-3)
 
 
+@pytest.mark.long  # tests/dashboard/test_energy.py
 def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/energy?model={LATE}")
     files = [raw_rows.SAMPLE / name for name in ("training.jsonl", "study.jsonl", "distributed.jsonl", "signals.jsonl")]

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 MODEL, JULY = "flights-late", "window=dates&from=2013-07-01T00:00:00Z&to=2013-08-01T00:00:00Z"
 
 
+@pytest.mark.long  # tests/dashboard/test_estimated_performance.py
 def test_the_estimate_is_that_of_the_raw_rows_and_the_truth_stands_beside_it(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/estimated_performance?model={MODEL}&{JULY}")
     assert heading(page) == "Estimated performance" and "concept drift" in words(page)

@@ -177,7 +177,9 @@ PAGES: dict[str, tuple[str, Read]] = {
 
 
 LOOKED_AT = ("health", "model", "quality", "drift", "fairness", "store")
-"""Every run reads these pages, and looks at them (`accessible`). tests/dashboard/test_pages.py reads the findings and the performance without a browser."""
+"""Pages that are also looked at (`accessible`)."""
+EVERY_RUN = ("health", "model", "drift")
+"""Pages that the short form reads here; tests/dashboard/test_figures.py and test_pages.py read the others without a browser."""
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +252,7 @@ def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:
         assert f"/{page}" in (Path(__file__).parent / file).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", [*LOOKED_AT, *(pytest.param(page, marks=pytest.mark.long) for page in PAGES if page not in LOOKED_AT)])
+@pytest.mark.parametrize("page", [pytest.param(page, marks=() if page in EVERY_RUN else pytest.mark.long) for page in PAGES])
 def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: Visit, expected: Figures) -> None:
     address, read = PAGES[page]
     drawn = visit(fleet.url + address)
@@ -278,7 +280,8 @@ def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page,
     assert left_open.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 120
 
 
-@pytest.mark.parametrize("name", [pytest.param("flights-delay", marks=pytest.mark.long), "flights-late"])
+@pytest.mark.long  # tests/dashboard/test_scope.py
+@pytest.mark.parametrize("name", ["flights-delay", "flights-late"])
 def test_a_deep_link_to_july_shows_its_figures(name: str, fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/performance?model={name}&from=2013-07-01&to=2013-08-01&by=carrier")
     july = raw_rows.between(raw_rows.predictions(name), "2013-07-01", "2013-08-01")

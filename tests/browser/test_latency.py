@@ -17,6 +17,7 @@ MODEL = "flights-late"
 BIN_ERROR = 0.0201
 
 
+@pytest.mark.long  # tests/dashboard/test_latency.py
 def test_percentiles_are_those_of_the_parquet_file(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/latency?model={MODEL}&window=Chosen%20dates&from=2013-06-01&to=2013-06-29")
     served = raw_rows.between(raw_rows.predictions(MODEL), "2013-06-01", "2013-06-29")

@@ -27,6 +27,7 @@ def apart(reference: pd.DataFrame, current: pd.DataFrame) -> float:
     return roc_auc_score(both["now"], cross_val_predict(model, both[NUMBERS], both["now"], cv=folds, method="predict_proba")[:, 1])
 
 
+@pytest.mark.long  # tests/dashboard/test_charts_domain.py
 def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/multivariate_drift?model=flights-delay")
     assert heading(page) == "Multivariate drift"

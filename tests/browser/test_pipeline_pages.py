@@ -23,6 +23,7 @@ def collected() -> pd.DataFrame:
     return pd.concat([pd.read_parquet(SAMPLE / f"{name}.batches.parquet") for name in ("weather", "sensors")], ignore_index=True)
 
 
+@pytest.mark.long  # tests/dashboard/test_label_quality.py
 def test_label_quality_counts_the_items_that_two_people_labelled(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/label_quality?project=sentiment")
     complete(page)
@@ -35,6 +36,7 @@ def test_label_quality_counts_the_items_that_two_people_labelled(fleet: Dashboar
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_annotate.py
 def test_annotate_starts_with_the_item_whose_classes_are_nearest(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/annotate?project=employment")
     complete(page)
@@ -69,6 +71,7 @@ def test_the_keys_of_the_labelling_page_answer_and_skip(own: Dashboard, visit: V
     assert own.answer("sql", f"SELECT item, label FROM annotations WHERE annotator = '{name}'") == [{"item": first, "label": "1"}]
 
 
+@pytest.mark.long  # tests/dashboard/test_personal_data_page.py
 def test_personal_data_searches_every_text_of_the_file(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/personal_data?model=flights-late&window=Chosen+dates&from=2013-12-30&to=2013-12-31")
     complete(page)
@@ -81,6 +84,7 @@ def test_personal_data_searches_every_text_of_the_file(fleet: Dashboard, visit: 
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_runs.py
 def test_compare_runs_names_the_best_step_of_each_run(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/compare_runs?run=sentiment-fold-1&run=sentiment-fold-2")
     complete(page)
@@ -134,6 +138,7 @@ def storage_audit(model: str) -> dict[str, Any]:
     return next(each for each in audits if each["dataset"].startswith(model))
 
 
+@pytest.mark.long  # tests/dashboard/test_storage.py
 def test_storage_shows_the_flips_that_the_audit_counted(fleet: Dashboard, visit: Visit) -> None:
     late = storage_audit("flights-late")
     page = visit(f"{fleet.url}/storage?model=flights-late")
@@ -182,6 +187,7 @@ def test_trade_offs_and_the_edge_fleet_show_what_the_files_say(fleet: Dashboard,
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_controllers.py
 def test_controllers_show_the_regret_that_the_files_of_the_cache_give(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/controllers?window=Everything&controller=route-cache")
     complete(page)
@@ -229,6 +235,7 @@ def test_devices_open_on_the_newest_week_and_the_sensor_that_stands_still(fleet:
     assert "Device apron-3 of apron sensors at JFK (simulated)" in said and "1 of 11 devices explains 100 % of stuck values" in said
 
 
+@pytest.mark.long  # tests/dashboard/test_cleaning.py
 def test_cleaning_and_datasets_show_the_rows_that_the_file_counts(fleet: Dashboard, visit: Visit) -> None:
     records = [json.loads(line) for line in (SAMPLE / "data.jsonl").read_text(encoding="utf-8").splitlines()]
     runs = pd.DataFrame([each for each in records if each["kind"] == "cleaning"])
@@ -247,6 +254,7 @@ def test_cleaning_and_datasets_show_the_rows_that_the_file_counts(fleet: Dashboa
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_labelling.py
 def test_labelling_shows_the_gold_accuracy_of_each_annotator(fleet: Dashboard, visit: Visit) -> None:
     given = pd.read_parquet(SAMPLE / "crew.annotations.parquet")
     page = visit(f"{fleet.url}/labelling?project=sentiment&window=Everything")
@@ -261,6 +269,7 @@ def test_labelling_shows_the_gold_accuracy_of_each_annotator(fleet: Dashboard, v
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_data_audit.py
 def test_audited_datasets_show_the_rows_of_the_reference_and_the_rows_that_the_audit_found(fleet: Dashboard, visit: Visit) -> None:
     records = [json.loads(line) for line in (SAMPLE / "data_audits.jsonl").read_text(encoding="utf-8").splitlines()]
     audited = {each["dataset"]: each for each in records if each["kind"] == "dataset"}

@@ -40,6 +40,7 @@ def data_medians(run: str) -> dict[int, float]:
     return {rank: median(own[step] for step in common) for rank, own in logged_steps.items()}
 
 
+@pytest.mark.long  # tests/dashboard/test_runs.py
 def test_the_best_value_and_its_step_are_those_of_the_file(fleet: Dashboard, visit: Visit) -> None:
     values = logged()
     best = min(values, key=values.__getitem__)
@@ -124,6 +125,7 @@ def test_a_job_that_is_started_is_followed_until_it_ends(own: Dashboard, visit: 
         page.wait_for_function("() => !document.body.innerText.includes('is active')")
 
 
+@pytest.mark.long  # tests/dashboard/test_studies.py
 def test_the_study_of_the_fleet_shows_its_winner_and_what_pruning_saved(fleet: Dashboard, visit: Visit) -> None:
     records = [json.loads(line) for line in (SAMPLE / "study.jsonl").read_text(encoding="utf-8").splitlines()]
     ends = [each for each in records if each["kind"] == "run" and each["event"] == "end"]
