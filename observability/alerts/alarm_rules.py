@@ -46,7 +46,7 @@ class AlarmRule:
 
     @property
     def limit(self) -> float | None:
-        """The limit in force."""
+        """The limit that applies: the stated one, else the usual one; None if there is neither."""
         return self.usual if self.stated is None else self.stated
 
     @property

@@ -151,7 +151,7 @@ class AlertPrecision:
 
     @property
     def sentence(self) -> str:
-        """The precision in words."""
+        """The precision of alerts as a sentence with its counts and 95 % interval; before enough ratings, how many are missing."""
         if not self.judged:
             return f"The precision of alerts is shown after {ENOUGH} ratings or resolved incidents with a reason."
         counts = f"{self.useful} of {self.judged} rated alerts were useful"

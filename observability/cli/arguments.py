@@ -17,7 +17,9 @@ class AllowRejected(argparse.Action):
     """The option --allow-rejected: a share from 0 to 1, by default 1. If the next argument is not a number, it is a file."""
 
     def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: object, option: str | None = None) -> None:
-        """Set the share."""
+        """Set `allow_rejected` to the given share, or to 1 without one. A value that is no number is taken as a further file. Raises
+        UsageError for a share outside 0 to 1.
+        """
         share = 1.0
         if value is not None:
             try:

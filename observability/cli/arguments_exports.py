@@ -30,7 +30,7 @@ def add_export_commands(add: AddCommand) -> None:
 
 
 def add_exports(add: AddCommand) -> None:
-    """Add the command `exports`."""
+    """Add the command `exports` and its arguments to the parser."""
     exports = add(
         "exports",
         "List exports, record an export, compute k or ε, set the limits of a recipient, or draw canary rows for training.",

@@ -146,4 +146,4 @@ class _Request(BaseHTTPRequestHandler):
             self.wfile.write(json.dumps(line).encode() + b"\n")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by the base class
-        """Print nothing."""
+        """Print nothing: HTTP requests are not logged."""

@@ -98,7 +98,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def metrics(args: argparse.Namespace) -> Outcome:
-    """List every metric."""
+    """List every metric: its name, unit, meaning and source."""
     lines = [f"{metric.name:26} {metric.unit:20} {metric.meaning} [{metric.source}]" for metric in METRICS.values()]
     return json_or_lines([asdict(metric) for metric in METRICS.values()], lines, args.json)
 
@@ -148,7 +148,7 @@ def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Register a model version."""
+    """Register a model version from a reference file, and list what was inferred."""
     from observability.store.types.registration import RegistrationRequest
     from observability.worker.score_reference import register_and_compare
 
@@ -218,7 +218,7 @@ def run_retry(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Run every analyzer."""
+    """Run every analyzer over the models of the store, and list the findings and incidents."""
     from observability.alerts.alert_log import acknowledged_claims
     from observability.core.window import Slice
     from observability.monitoring import check
@@ -403,7 +403,7 @@ def run_retention(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_backup(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Write a backup."""
+    """Write a backup of the store to a folder, and list its rows, files and bytes."""
     body = store.backup(args.folder, work_progress(say))
     say("")
     rows = sum(body["tables"].values())

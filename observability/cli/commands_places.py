@@ -38,7 +38,9 @@ def run_report_storage(store: Store, args: argparse.Namespace, say: Say) -> Outc
 
 
 def _report_lines(record: dict[str, Any], unread: int, kept: bool) -> list[str]:
-    """The report as text."""
+    """The storage report of one place as lines of text: used bytes, files, duplicate and cold shares, and how many entries were
+    unreadable.
+    """
     used = record["used_bytes"]
     size = f"{formatting.format_bytes(used)} of {formatting.format_bytes(record['capacity_bytes'])}"
     lines = [f"{record['place']}: {size} in {formatting.plural(record['files'], 'file')}{'' if kept else ' (not kept)'}."]

@@ -213,7 +213,7 @@ def _answers_of_form(store: Store, args: argparse.Namespace, stored: RowsToStore
 
 
 def _storage_lines(record: dict[str, Any], kept: bool) -> list[str]:
-    """The audit as text."""
+    """The storage audit of a dataset as lines of text."""
     from observability.cli.media_audit import media_lines
     from observability.metrics.storage_forms import groups_by_size
 

@@ -222,7 +222,7 @@ class Middleware(Generic[Application]):
         return self._recorder.log.last_error
 
     def close(self) -> None:
-        """Publish the logged records."""
+        """Publish the logged records and close the log."""
         self._recorder.log.close()
 
 

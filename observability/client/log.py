@@ -49,7 +49,7 @@ class Timer:
 
     @property
     def ms(self) -> float:
-        """Milliseconds."""
+        """The measured wall time in milliseconds."""
         return ((time.perf_counter() if self._end is None else self._end) - self._start) * 1000
 
 

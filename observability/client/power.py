@@ -81,7 +81,7 @@ class Nvml:
         self.last = [self.library.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in self.handles]
 
     def read(self) -> list[EnergyReading]:
-        """Joules of each accelerator."""
+        """The energy in joules that each accelerator used since the previous reading."""
         now = [self.library.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in self.handles]
         before, self.last = self.last, now
         return [EnergyReading(f"gpu{i}", (a - b) / 1e3, "measured") for i, (a, b) in enumerate(zip(now, before))]

@@ -73,11 +73,11 @@ class ColumnEvidence(Mapping[str, Any]):
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        """The names."""
+        """Iterate over the names of the figures."""
         return iter(self._known)
 
     def __len__(self) -> int:
-        """The number of names."""
+        """The number of figures."""
         return len(self._known)
 
 

@@ -215,7 +215,7 @@ def paired_differences(model: Model, a: "DataFrame", b: "DataFrame", label: Floa
 
 
 def _ratio_differences(one: Bools, other: Bools, positive: Bools) -> list[Difference]:
-    """Precision, recall and F1."""
+    """The paired differences of precision, recall and F1 between two sides on the same rows."""
     found = []
     for metric in ("precision", "recall", "f1"):
         sides: list[NDArray[np.generic]] = []
@@ -246,7 +246,7 @@ def _loss_differences(probabilities: Sequence[Floats], truth: Integers, *, binar
 
 
 def _regression_differences(one: Floats, other: Floats, label: Floats) -> list[Difference]:
-    """MAE, RMSE and bias."""
+    """The paired differences of MAE, RMSE and bias between two sides on the same rows."""
     usable = np.isfinite(one) & np.isfinite(other) & np.isfinite(label)
     errors = [each[usable] - label[usable] for each in (one, other)]
     of = {

@@ -210,7 +210,7 @@ class Model:
         return dict(zip(references, distinct_names(own), strict=True))
 
     def features(self) -> tuple[Column, ...]:
-        """Columns that are features."""
+        """The columns whose role is `feature`."""
         return tuple(column for column in self.columns if column.role == "feature")
 
     def subject(self, reference: str) -> str:

@@ -142,7 +142,7 @@ def metric_title(name: str) -> str:
 
 
 def format_day(instant: datetime) -> str:
-    """12 Jul 2013."""
+    """The date as `12 Jul 2013`."""
     return f"{instant.day} {instant:%b %Y}"
 
 
@@ -152,7 +152,7 @@ def format_iso_day(written: str) -> str:
 
 
 def format_minute(instant: datetime) -> str:
-    """12 Jul 2013 14:05."""
+    """The date and time as `12 Jul 2013 14:05`, without a time zone."""
     return f"{instant.day} {instant:%b %Y %H:%M}"
 
 
@@ -196,7 +196,7 @@ def join_words(words: Sequence[str], most: int | None = None) -> str:
 
 
 def plural(n: int, one: str, many: str | None = None) -> str:
-    """`1 model`, `3 models`."""
+    """The number with its noun: `1 model`, `3 models`. many: the plural if it is not `one` with an s."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 

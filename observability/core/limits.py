@@ -100,7 +100,7 @@ def checked_limits(body: Mapping[str, Any]) -> IntakeLimits:
 
 
 def _whole_numbers(table: Any, where: str, names: tuple[str, ...]) -> dict[str, int]:
-    """A table of limits."""
+    """The table as limits by name. Raises UsageError unless every name is known and every value is a whole number above zero."""
     if not isinstance(table, dict):
         raise UsageError("not a table", where=f"{FILE} {where}", got=repr(table)[:60], expected="name = whole number")
     for name, value in table.items():

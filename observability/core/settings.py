@@ -149,7 +149,7 @@ def parse_settings(body: dict[str, Any], base: ModelSettings | None = None, wher
 
 
 def setting_names() -> list[str]:
-    """Names of the settings."""
+    """The names of all settings of a model."""
     return [setting.name for setting in fields(ModelSettings)]
 
 

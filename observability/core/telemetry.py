@@ -19,7 +19,7 @@ class EventCounts:
         self._counts: Counter[str] = Counter()
 
     def add(self, value: str, count: int = 1) -> None:
-        """Count events."""
+        """Add `count` events to the number of this label value."""
         with self._mutex:
             self._counts[value] += count
 
@@ -57,7 +57,7 @@ class Durations:
             self.observe(time.perf_counter() - start)
 
     def observe(self, seconds: float) -> None:
-        """Count one duration."""
+        """Count one duration in its bucket and add it to the sum."""
         with self._mutex:
             self._buckets[bisect_left(SECONDS, seconds)] += 1
             self._sum += seconds

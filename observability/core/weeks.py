@@ -46,12 +46,12 @@ class Week:
 
     @classmethod
     def before_now(cls, now: datetime) -> Self:
-        """The last completed week."""
+        """The last week that had ended at this time."""
         return cls.of(now - DAYS)
 
     @property
     def start(self) -> datetime:
-        """Monday 00:00 UTC."""
+        """The first moment of the week: Monday 00:00 UTC."""
         monday = date.fromisocalendar(self.year, self.number, 1)
         return datetime(monday.year, monday.month, monday.day, tzinfo=UTC)
 

@@ -79,7 +79,7 @@ class Window:
 
     @property
     def days(self) -> float:
-        """Length in days."""
+        """The length of the window in days."""
         return (self.end - self.start) / timedelta(days=1)
 
     def on_grain(self, grain: timedelta) -> bool:

@@ -22,7 +22,7 @@ HIDDEN_JOB = "A job about another model"
 
 
 class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
-    """The job was cancelled."""
+    """Raised inside a job that a person cancelled."""
 
 
 @dataclass

@@ -275,7 +275,7 @@ def read_records(question: Records, window: Window) -> "DataFrame":
 
 @cached_by_state(512, copied=True, by_model=lambda question, window: window.model, computed=False)
 def _aggregate(question: Aggregate, window: Window) -> "DataFrame":
-    """Counts and sums."""
+    """The answer of the store to a question about counts and sums, cached by the state of the store."""
     return store().ask(question, window)
 
 
@@ -377,5 +377,5 @@ def store_problems() -> list[str]:
 
 @cached_by_state(8, copied=True)
 def rejected_lines_frame(limit: int, model: str | None = None) -> "DataFrame":
-    """The newest rejected lines."""
+    """The newest rejected lines, at most `limit`, of one model or of all."""
     return store().rejected_lines(limit, model)

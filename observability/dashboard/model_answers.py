@@ -122,7 +122,7 @@ def metric_over_time_chart(here: ModelPage, finding: Finding, days: pd.DataFrame
 
 
 def is_it_fair(here: ModelPage, status: ModelStatus) -> None:
-    """Draw differences between groups."""
+    """Draw the answer to "Is it fair?": the findings about differences between groups."""
     found = status.of("trust/fairness")
     if not found:
         words = "No sensitive attribute is registered."

@@ -183,7 +183,7 @@ def _mark_opened() -> None:
 
 
 def _follow() -> None:
-    """Follow the chosen line."""
+    """Open the page of the chosen line."""
     if target := st.session_state["palette"].go:
         links.follow_link(target)
 

@@ -88,7 +88,7 @@ class StoredAudit:
 
     @property
     def rows(self) -> int:
-        """Rows behind the value."""
+        """The number of rows that the headline value was measured on."""
         return int(_number(self.headline.get("n")) or 0)
 
 

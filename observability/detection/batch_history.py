@@ -158,7 +158,7 @@ class DeliveredBatches:
     new: Array
 
     def select(self, places: Array) -> "DeliveredBatches":
-        """Some of them."""
+        """The batches at these places."""
         return DeliveredBatches(*(getattr(self, each.name)[places] for each in fields(self)))
 
 

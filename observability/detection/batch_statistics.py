@@ -110,7 +110,7 @@ class CaptureClock:
 
     @property
     def subject(self) -> str:
-        """Subject of its finding."""
+        """The subject of the finding about this device."""
         return device_subject(self.source, self.device)
 
     @property

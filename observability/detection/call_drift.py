@@ -94,7 +94,7 @@ class CallDrift(WindowChange):
 
     @property
     def calls(self) -> int:
-        """Calls of the window."""
+        """The number of calls in the window."""
         return int(self.counts[1].sum())
 
     @property
@@ -104,7 +104,7 @@ class CallDrift(WindowChange):
 
     @property
     def bins(self) -> int:
-        """Bins that hold calls."""
+        """The number of bins that hold calls."""
         return occupied_bins(*self.counts)
 
     @property
@@ -130,7 +130,7 @@ class CallDrift(WindowChange):
 
     @property
     def words(self) -> str:
-        """The change in words."""
+        """The change in words: of the mean of a number, or of the share of the level that adds most."""
         if self.level is None:
             return f"mean {format_figure(self.before, 3)} → {format_figure(self.now, 3)}"
         return f"`{self.level}` {percent(self.before)} → {percent(self.now)}"

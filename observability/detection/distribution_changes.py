@@ -254,7 +254,7 @@ class ColumnBlock:
 
     @cached_property
     def base(self) -> Floats:
-        """The references by group."""
+        """Counts of the references, columns × groups of bins."""
         return np.stack([grouped_counts(column.before, column.axis.group) for column in self.columns])
 
     @cached_property

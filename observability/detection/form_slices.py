@@ -73,7 +73,7 @@ class WorstSlice:
 
     @property
     def where(self) -> str:
-        """The slice in words."""
+        """The slice in words: its name if it is watched, else the column and its value."""
         part = self.excess.part
         return f"`{part.name}`" if part.is_watched else f"{part.column} `{part.level}`"
 

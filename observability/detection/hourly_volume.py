@@ -40,7 +40,7 @@ class Hours:
 
     @property
     def past_days(self) -> float:
-        """Days of past."""
+        """The number of days of past that are known."""
         return self.begin / DAY
 
     @property
@@ -50,7 +50,7 @@ class Hours:
 
     @property
     def window(self) -> NDArray[np.float64]:
-        """The window's counts."""
+        """Predictions in each whole hour of the window."""
         return self.counts[self.begin :]
 
     @property
@@ -59,7 +59,7 @@ class Hours:
         return (np.arange(self.size) + self.first - FIRST_MONDAY) % WEEK
 
     def at(self, place: int) -> datetime:
-        """When an hour starts."""
+        """The time at which the hour at this index starts."""
         return EPOCH + HOUR * (self.first + place)
 
 

@@ -139,7 +139,7 @@ def in_ms(value: float | None, *, bare: bool = False) -> str:
 
 
 def latency_figure(value: float | None) -> str:
-    """Return three significant digits."""
+    """Return a latency as text: without decimals from 100 on, else with three significant digits."""
     if value is None:
         return "unknown"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -114,7 +114,7 @@ def _points(
     scale: Floats,
     levels: Mapping[str, tuple[str, ...]],
 ) -> Floats:
-    """Rows as points."""
+    """Requests as points, one row each: numbers standardized with a column for missing values, categories one-hot encoded."""
     parts: list[Floats] = []
     for place, name in enumerate(numbers):
         given = np.asarray(columns[name], np.float64)
@@ -229,7 +229,7 @@ class GuardedRequests:
 
     @property
     def far(self) -> Interval:
-        """Share of those requests."""
+        """The share of requests that are this far from the reference, with its interval."""
         return rate_interval(float(self.far_count), float(len(self.distances)))
 
     @property

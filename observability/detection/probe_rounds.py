@@ -227,7 +227,7 @@ def _most_frequent(counts: Mapping[str, int]) -> str | None:
 
 
 def day_of_round(at: datetime) -> int:
-    """Whole days since 1970."""
+    """The day of a round as whole days since 1970."""
     return (at - datetime(1970, 1, 1)).days
 
 

@@ -117,7 +117,7 @@ def too_few_rows(n: int, wanted: int) -> str:
 
 
 def sample_words(now: int, before: int, against: Against) -> str:
-    """Return the sample's size."""
+    """Return the sizes of both samples in words."""
     other = {"reference": "reference rows", "past": "rows of the month before"}.get(against, "rows before")
     return f"a sample of {now:,} predictions and {before:,} {other}"
 

@@ -277,7 +277,7 @@ def repeat_figure(study: StudyResults) -> SearchFigure:
 
 
 def failed_figure(study: StudyResults) -> SearchFigure:
-    """How many trials failed."""
+    """The share of failed trials of a study, with its interval and a sentence."""
     n, failed = len(study.trials), sum(each.run.failed for each in study.trials)
     words = f"{failed} of {counted_things(n, 'trial')} of study `{study.name}` failed"
     return SearchFigure(FAILED, wilson_interval(failed, n), words)

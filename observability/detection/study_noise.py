@@ -47,7 +47,7 @@ class Band:
 
     @property
     def mean(self) -> float:
-        """Mean over the runs."""
+        """The mean value over the runs."""
         return float(np.mean(self.values))
 
     @property

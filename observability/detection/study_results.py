@@ -53,7 +53,7 @@ class StudyResults:
 
     @cached_property
     def done(self) -> list[StudyTrial]:
-        """Trials with a value."""
+        """The trials that reported a value."""
         return [each for each in self.trials if each.value is not None]
 
     @cached_property

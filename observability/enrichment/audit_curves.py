@@ -21,7 +21,7 @@ BLIND = 0.55
 
 
 def interval_json(found: Interval, **more: Any) -> dict[str, Any]:
-    """An interval as JSON."""
+    """The interval as a JSON object with value, low, high and n, after the fields in `more`."""
     parts = {"value": found.value, "low": found.low, "high": found.high}
     return {**more, **{name: None if part is None else round(float(part), 6) for name, part in parts.items()}, "n": int(found.n)}
 

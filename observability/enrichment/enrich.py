@@ -41,7 +41,7 @@ class TimedJob:
     seconds: float = 0.0
 
     def __call__(self, store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
-        """Run one step."""
+        """Run one step, store its duration in `seconds`, and return what the job returns."""
         began = time.monotonic()
         try:
             return self.job(store, worker, model, progress, stopping)

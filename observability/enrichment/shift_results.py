@@ -81,7 +81,7 @@ def within_divergence(shift: Shift) -> bool:
 
 
 def shift_words(shift: Shift) -> str:
-    """A shift in words."""
+    """The simulated shift of the inputs in words, as `more night flights`."""
     if shift.kind == "none":
         return "as in the reference"
     if shift.kind == "served":
@@ -112,7 +112,7 @@ def shift_results(rows: DecidedRows, shifts: Sequence[Shift], criterion: str, se
 
 
 def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
-    """A shift as JSON."""
+    """The shift as a JSON object, with the differences between groups under it."""
     made: dict[str, Any] = {"shift": shift_words(shift), "kind": shift.kind, "column": shift.column, "part": shift.part}
     facts = {"before": shift.before, "after": shift.after, "divergence": shift.divergence, "effective_rows": effective_rows(shift.weights)}
     made |= {name: None if value is None else round(value, 4) for name, value in facts.items()}

@@ -128,7 +128,7 @@ class StepScheduler:
         return (0, -waited) if waited >= MAX_SKIPS else (1, 0)
 
     def _steering(self, off: bool, at: datetime) -> Steering:
-        """Who steers."""
+        """What chooses the next step: the learned model, the heuristic, the guardrail, or nothing because scheduling is off."""
         if off:
             return "off"
         if self.rest or self.times.get(None, TimeMean()).n < MIN_MEASURED:

@@ -250,7 +250,7 @@ def sample_sentence(sizes: tuple[int, int], of_rows: tuple[int, int], left_out: 
 
 
 def span_words(window: Window) -> str:
-    """A side in words."""
+    """One side of the comparison in words: its version, its time span or the reference, and its slice."""
     version = f"version {inert_name(window.version)}" if window.version else "all versions"
     part = f", {inert_name(window.slice)}" if window.slice else ""
     if window.environment == "reference":

@@ -80,12 +80,12 @@ def _dataset_events(rows: Mapping[Thing, Mapping[Any, Any]], lineage: Lineage) -
 
 
 def _origins(links: "tuple[LineageLink, ...] | list[LineageLink]", kind: str) -> list[Thing]:
-    """Origins of one kind."""
+    """The origins of the links whose origin is of this kind."""
     return [link.origin for link in links if link.origin.kind == kind]
 
 
 def _event(run: str, job: str, at: Any, kind: str) -> dict[str, Any]:
-    """An event without datasets."""
+    """An OpenLineage event of a run, with empty lists of input and output datasets."""
     return {
         "eventType": kind,
         "eventTime": aware_utc(at.to_pydatetime()).isoformat(),

@@ -83,7 +83,7 @@ def event_messages(path: Path) -> Iterator[bytes]:
 
 
 def _add_event(found: EventFile, data: bytes, plugins: dict[str, str]) -> None:
-    """Add one Event message."""
+    """Decode one Event message and add its values to the file's contents."""
     time, step, summaries = 0.0, 0, []
     for number, value in wire_fields(data):
         if number == 1:
@@ -197,7 +197,7 @@ def _packed_varints(data: bytes) -> list[int]:
 
 
 def _checksum_table() -> list[int]:
-    """The table of CRC-32C."""
+    """The look-up table of the checksum CRC-32C, one entry per byte value."""
     table = []
     for byte in range(256):
         crc = byte

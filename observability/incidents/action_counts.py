@@ -147,7 +147,7 @@ def incident_action_counts(found: Iterable[Incident]) -> ActionCounts:
 
 
 def total_action_counts(counted: Sequence[CountedIncident]) -> ActionCounts:
-    """See `incident_action_counts`."""
+    """The totals of incidents that are already merged; `incident_action_counts` merges them first."""
     return replace(action_counts(each.lead for each in counted), shared=sum(len(each.models) > 1 for each in counted))
 
 

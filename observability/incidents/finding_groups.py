@@ -46,7 +46,7 @@ class OnsetGroup:
         return SEVERITIES.index(finding.severity), -finding.rank, finding.id
 
     def add(self, finding: Finding) -> None:
-        """Take another finding in."""
+        """Add a finding to the group and update its order, subjects and places."""
         self.members.append(finding)
         self.order = min(self.order, self._order(finding))
         self.subjects.add(specific_subject(finding))

@@ -336,7 +336,7 @@ def explains_group(
 
 
 def input_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings about single features."""
+    """The findings about a single feature: those of the stages input and slice that name a subject."""
     return [finding for finding in findings if pipeline_stage(finding) in ("input", "slice") and specific_subject(finding) is not None]
 
 

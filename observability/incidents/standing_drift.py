@@ -58,7 +58,7 @@ class FaultGroup:
 
     @property
     def members(self) -> list[Finding]:
-        """All its findings."""
+        """All findings of the incident: the root findings, then the attached ones."""
         return self.root + self.others
 
     @property

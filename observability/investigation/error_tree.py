@@ -125,7 +125,7 @@ def encoded_columns(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
 
 
 def fitted_tree(matrix: Floats, wrong: Bools) -> Any:
-    """The fitted tree."""
+    """A decision tree fitted to tell wrong rows from right ones."""
     from sklearn.tree import DecisionTreeClassifier
 
     least = max(MIN_IN_LEAF, int(LEAF_SHARE * len(matrix)))

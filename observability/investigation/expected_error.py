@@ -47,7 +47,7 @@ class SimilarScores:
 
     @property
     def rate(self) -> float:
-        """The error rate."""
+        """The share of wrong decisions among the rows."""
         return self.errors / self.n
 
     @property

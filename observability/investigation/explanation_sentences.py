@@ -88,7 +88,7 @@ def method_name(name: str) -> str:
 
 
 def residual_words(residual: float) -> str:
-    """The residual in words."""
+    """The residual of an explanation in words; `no residual` below 0.0001."""
     return "no residual" if abs(residual) < 1e-4 else f"residual {format_figure(residual)}"
 
 

@@ -103,7 +103,7 @@ def missing_input(case: CaseInProgress, column: Column, counts: dict[int, int]) 
 
 
 def number_input(column: Column, value: float, edges: Edges, counts: dict[int, int]) -> Input:
-    """A number."""
+    """The checked value of a number: its percentile in the reference, and whether it is out of range."""
     place = reference_percentile(value, edges, counts)
     outside = out_of_range(value, edges, counts)
     flags: tuple[Flag, ...] = ("out_of_range",) if outside else ()

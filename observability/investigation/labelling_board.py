@@ -95,7 +95,7 @@ class LabellingBoard:
 
     @cached_property
     def waiting(self) -> dict[str, QueueItem]:
-        """The queue by item."""
+        """The items of the queue by name."""
         return {each.item: each for each in self.queue}
 
     @property

@@ -276,5 +276,5 @@ def highest_ranked(frame: "DataFrame", limit: int) -> "DataFrame":
 
 
 def window_text(window: Window) -> str:
-    """A window in words."""
+    """The span of a window in words, in UTC."""
     return f"from {format_span(window.start, window.end)} UTC"

@@ -71,7 +71,7 @@ class RealRows:
 
     @property
     def of_reference(self) -> Bools:
-        """Mask of reference rows."""
+        """A mask that is true for rows of the reference."""
         return np.asarray(self.facts["environment"] == "reference", np.bool_)
 
 

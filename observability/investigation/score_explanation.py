@@ -164,7 +164,7 @@ def reproduction_sentences(row: "Row", score: float) -> str:
 
 
 def joined_sentences(*sentences: str) -> str:
-    """Non-empty sentences, joined."""
+    """The non-empty sentences, joined by spaces."""
     return " ".join(each for each in sentences if each)
 
 

@@ -53,7 +53,7 @@ class SelectionRule:
 
     @property
     def text(self) -> str:
-        """The conditions in words."""
+        """The conditions joined by `and`."""
         return " and ".join(each.text for each in self.conditions)
 
     @property

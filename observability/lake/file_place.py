@@ -96,7 +96,7 @@ class FolderPlace(FilePlace):
             raise StoreBrokenError("the folder cannot be used", where=self.address, got=error.strerror, attempt=attempt) from None
 
     def put(self, name: str, content: bytes) -> None:
-        """Write, sync, rename, sync."""
+        """Write the file durably: write to a temporary name, sync, rename, sync the folder."""
         self._brought(name, lambda part: part.write_bytes(content))
 
     def publish(self, local: Path, name: str) -> None:
@@ -153,7 +153,7 @@ class FolderPlace(FilePlace):
                         path.unlink()
 
     def move(self, name: str, to: str) -> None:
-        """A rename."""
+        """Rename the file; without effect if it does not exist."""
         with self._failures_named(), suppress(FileNotFoundError):
             make_private_folder((self.root / to).parent)
             os.rename(self.root / name, self.root / to)
@@ -195,7 +195,7 @@ class BucketPlace(FilePlace):
             obstore.put(self.bucket, f"{self.root}{name}", content)
 
     def get(self, name: str) -> bytes | None:
-        """One GET."""
+        """The bytes of the object, by one GET request; None if it does not exist."""
         import obstore
         from obstore.exceptions import NotFoundError as MissingError
 
@@ -225,7 +225,7 @@ class BucketPlace(FilePlace):
             obstore.rename(self.bucket, f"{self.root}{name}", f"{self.root}{to}")
 
     def delete(self, name: str) -> None:
-        """Delete the object."""
+        """Delete the object; without effect if it does not exist."""
         import obstore
         from obstore.exceptions import NotFoundError as MissingError
 

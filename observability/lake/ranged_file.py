@@ -20,19 +20,19 @@ class RangedFile(io.RawIOBase):
         """The bytes of the file from a place on. Raises StoreBrokenError if they cannot be had."""
 
     def readable(self) -> bool:
-        """True."""
+        """Return True: the file can be read."""
         return True
 
     def seekable(self) -> bool:
-        """True."""
+        """Return True: the file can be read from any position."""
         return True
 
     def tell(self) -> int:
-        """The position."""
+        """The current position in bytes."""
         return self.place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position."""
+        """Move to a position and return it."""
         self.place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: self.size}[whence]
         return self.place
 

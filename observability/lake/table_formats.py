@@ -28,7 +28,7 @@ ICEBERG_FROM_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class DeltaSource:
-    """A Delta table."""
+    """A Delta table as a source of files."""
 
     place: LakeAddress
     format: str = "delta"

@@ -57,7 +57,7 @@ class ExplainedSample:
 
     @property
     def n(self) -> int:
-        """Usable rows."""
+        """The number of usable rows."""
         return len(self.values)
 
     @property
@@ -148,7 +148,7 @@ def explained_sample(frame: "DataFrame", served: "DataFrame | None", names: tupl
 
 
 def joined_names(names: list[str]) -> str:
-    """`a`, `b` and `c`."""
+    """The names as a list in words: `a`, `b` and `c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -53,7 +53,7 @@ class RuleEffect:
 
     @property
     def difference(self) -> float:
-        """After minus before."""
+        """The value after minus the value before."""
         return self.after - self.before
 
 

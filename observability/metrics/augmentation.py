@@ -100,7 +100,7 @@ class AugmentationAudit:
 
     @property
     def seeds(self) -> int:
-        """Pairs of trainings."""
+        """The number of pairs of trainings, one per seed."""
         return len(self.whole.gained)
 
     @property

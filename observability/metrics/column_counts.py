@@ -48,7 +48,7 @@ class ColumnShare:
 
     @property
     def n(self) -> float:
-        """Effective rows."""
+        """The effective number of rows."""
         return effective_n(self.total, self.squares)
 
 
@@ -73,7 +73,7 @@ class DailyShares:
         return np.divide(self.total**2, self.squares, out=np.zeros(self.days.size), where=self.total > 0)
 
     def at(self, kept: NDArray[np.bool_]) -> "DailyShares":
-        """Some of the days."""
+        """The same series restricted to the days of a mask."""
         return DailyShares(self.days[kept], self.hits[kept], self.total[kept], self.squares[kept], self.rows[kept])
 
     def then(self, later: "DailyShares") -> "DailyShares":
@@ -107,17 +107,17 @@ class ColumnCounts:
 
     @property
     def rows(self) -> int:
-        """Number of all rows."""
+        """The number of all rows."""
         return self.sums[2]
 
     @property
     def total(self) -> float:
-        """Σw of all rows."""
+        """The total weight (Σw) of all rows."""
         return self.sums[0]
 
     @property
     def n(self) -> float:
-        """Effective rows."""
+        """The effective number of rows."""
         return effective_n(*self.sums[:2])
 
     @cached_property
@@ -192,7 +192,7 @@ class DailySums:
         return float(np.sqrt(max(float(self.squares.sum()) / weight - self.mean**2, 0.0))) if weight > 0 else float("nan")
 
     def at(self, kept: NDArray[np.bool_]) -> "DailySums":
-        """Some of the days."""
+        """The same sums restricted to the days of a mask."""
         return DailySums(*(getattr(self, field.name)[kept] for field in fields(DailySums)))
 
     def single_value(self, day: np.datetime64) -> float | None:

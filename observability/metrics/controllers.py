@@ -188,7 +188,7 @@ def decision_rows(decisions: "DataFrame") -> "DataFrame":
 
 
 def _steerer(status: object, extra: Mapping[str, Any]) -> str:
-    """Who steered a decision."""
+    """What made a decision: the kill switch, the guardrail, the heuristic or the learned model."""
     if extra.get("kill_switch") is True:
         return OFF
     if _word(status) not in (None, "ok"):

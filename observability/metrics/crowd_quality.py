@@ -62,7 +62,7 @@ class Crowd:
 
     @cached_property
     def place(self) -> dict[str, int]:
-        """Number of each item."""
+        """The number of each item by its name."""
         return {name: number for number, name in enumerate(self.items)}
 
     @property
@@ -346,7 +346,7 @@ class LabellingCost:
 
     @property
     def total(self) -> float:
-        """Cost of all labels."""
+        """The cost of all labels: price times number of labels."""
         return self.price * self.labels
 
     @property

@@ -153,7 +153,7 @@ def _by_decision_and_bin(counts: Columns, column: str, decisions: int = 2) -> Fl
 
 
 def _metric_estimate(name: str, each: EstimatedMetric) -> MetricEstimate:
-    """Both intervals."""
+    """The estimate of a metric with two intervals: with and without the sampling noise of the window."""
     bounded = name not in UNBOUNDED
     return MetricEstimate(each.interval(bounded=bounded), each.interval(bounded=bounded, window=False))
 

@@ -135,7 +135,7 @@ class GroupTotals:
         return GroupMetrics(self.levels, self.rows.sum(axis=0), self.labelled.sum(axis=0), metrics)
 
     def on(self, kept: Bools | slice) -> "GroupTotals":
-        """Some of the days."""
+        """The same sums restricted to some days."""
         sums = {name: each.each(lambda values: values[kept]) for name, each in self.sums.items()}
         return GroupTotals(self.levels, self.days[kept], self.rows[kept], self.labelled[kept], sums)
 

@@ -226,7 +226,7 @@ class DailyHistogram:
     rows: NDArray[np.int64]
 
     def at(self, kept: NDArray[np.bool_]) -> "DailyHistogram":
-        """Some of the days."""
+        """The same histogram restricted to the days of a mask."""
         return DailyHistogram(self.numbers[kept], self.counts[kept], self.w[kept], self.w2[kept], self.rows[kept])
 
     def joined(self, later: "DailyHistogram") -> "DailyHistogram":
@@ -244,7 +244,7 @@ class DailyHistogram:
         return DailyHistogram(numbers, counts, w, w2, rows.astype(np.int64))
 
     def over(self, kept: NDArray[np.bool_]) -> ColumnHistogram:
-        """Some days together."""
+        """One histogram of all days of a mask together."""
         return ColumnHistogram(
             self.counts[kept].sum(axis=0), effective_n(float(self.w[kept].sum()), float(self.w2[kept].sum())), int(self.rows[kept].sum())
         )

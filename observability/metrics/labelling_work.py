@@ -305,7 +305,7 @@ def replay_policies(crowd: Crowd, answers: "DataFrame", truth: Mapping[str, str]
 
 
 def _first_label_votes(crowd: Crowd, first: "DataFrame") -> Votes:
-    """The first labels alone."""
+    """The votes of a crowd if only the first label of each item counted."""
     number = {name: place for place, name in enumerate(crowd.classes)}
     who = {name: place for place, name in enumerate(crowd.people)}
     return Votes(

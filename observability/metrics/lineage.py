@@ -162,12 +162,12 @@ class Lineage:
 
     @cached_property
     def origins(self) -> dict[Thing, list[LineageLink]]:
-        """Links by their product."""
+        """The links that lead to each thing, by that thing: they name its origins."""
         return _by(self.links, upstream=True)
 
     @cached_property
     def products(self) -> dict[Thing, list[LineageLink]]:
-        """Links by their origin."""
+        """The links that leave each thing, by that thing: they name its products."""
         return _by(self.links, upstream=False)
 
     @cached_property

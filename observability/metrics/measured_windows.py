@@ -77,7 +77,7 @@ class DailyMetrics:
 
     @cached_property
     def served(self) -> NDArray[np.float64]:
-        """Predictions of each day."""
+        """The number of predictions of each day."""
         return self.totals(np.ones(self.of_counts.size, bool))
 
     @cached_property
@@ -200,11 +200,11 @@ class DailyMetrics:
         return self.days[known][self.labelled[known] >= MATURE * self.served[known]]
 
     def predictions(self, days: Days) -> float:
-        """Predictions of some days."""
+        """The number of predictions on these days."""
         return float(self.served[np.isin(self.days, days)].sum())
 
     def labels(self, days: Days) -> float:
-        """Labels on some days."""
+        """The number of labels on these days."""
         return float(self.labelled[np.isin(self.days, days)].sum())
 
 

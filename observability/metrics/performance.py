@@ -287,7 +287,7 @@ def _macro_averages(matrix: NDArray[np.float64]) -> dict[str, Interval]:
 
 
 def _measure_moments(sums: "DataFrame | Columns", name: str) -> Moments:
-    """Sums of one measure."""
+    """The weighted sums of one measure over all rows of an answer."""
     own = np.asarray(sums["measure"], object) == name
     w, total, squares, w2 = (float(np.asarray(sums[part], np.float64)[own].sum()) for part in ("w", "total", "squares", "w2"))
     return Moments(w, total, squares, w2)

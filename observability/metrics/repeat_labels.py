@@ -42,7 +42,7 @@ class LabelConflicts:
 
     @property
     def rise(self) -> float:
-        """Rise of the share."""
+        """By how much the share of contradicting labels rose."""
         return self.conflicts / self.n - self.conflicts_before / self.n_before
 
 

@@ -75,7 +75,7 @@ class LevelColumn:
 
     @cached_property
     def rows_of(self) -> Counter[str]:
-        """Rows by text."""
+        """The number of rows of each level, by its text."""
         found: Counter[str] = Counter()
         for text, rows in zip(self.texts, (*self.counts.tolist(), int(self.missing.sum())), strict=True):
             found[text] += rows
@@ -114,7 +114,7 @@ class SampledRows:
         return name in self.frame
 
     def none(self) -> "SampledRows":
-        """The sample without rows."""
+        """A sample with the same columns and no rows."""
         return SampledRows(self.frame.iloc[:0])
 
     def floats(self, name: str) -> Floats:

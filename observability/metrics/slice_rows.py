@@ -52,7 +52,7 @@ class TargetSpec:
 
     @property
     def name(self) -> str:
-        """Name of the target."""
+        """The name of the target: its metric and subject."""
         return f"{self.metric} {self.subject}"
 
 

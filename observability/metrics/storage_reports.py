@@ -39,7 +39,7 @@ class StoragePlace:
 
     @property
     def whole(self) -> "DataFrame":
-        """All reports, oldest first."""
+        """All reports of the place, oldest first."""
         import pandas as pd
 
         parts = [each for each in (self.before, self.now) if len(each)]
@@ -164,7 +164,7 @@ class DailySteps:
 
     @property
     def by_day(self) -> Floats:
-        """Bytes a day."""
+        """The growth in bytes per day of each step."""
         return self.steps / self.spans
 
 

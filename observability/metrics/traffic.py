@@ -47,7 +47,7 @@ class RequestTail:
 
     @property
     def total(self) -> float:
-        """All requests."""
+        """The number of all requests."""
         return float(self.rows.sum())
 
     @property
@@ -56,7 +56,7 @@ class RequestTail:
         return float(self.hits.sum()) / self.total if self.total > 0 else 0.0
 
     def by_day(self) -> "RequestTail":
-        """The tail by day."""
+        """The same requests summed by day."""
         days, place = np.unique(self.periods // DAY, return_inverse=True)
         return RequestTail(days * DAY, _sums(place, self.rows, days.size), _sums(place, self.hits, days.size))
 
@@ -76,7 +76,7 @@ class RequestCounts:
 
     @property
     def n(self) -> int:
-        """All rows."""
+        """The number of all rows."""
         return int(self.counted.sum())
 
     @property
@@ -85,14 +85,14 @@ class RequestCounts:
         return int(self.measured.sum())
 
     def at(self, keep: NDArray[np.bool_]) -> "RequestCounts":
-        """Some of the periods."""
+        """The same counts restricted to the periods of a mask."""
         return RequestCounts(
             self.periods[keep], self.rows[keep], self.failed[keep], self.bins[keep], self.counted[keep], self.measured[keep]
         )
 
     @cached_property
     def days(self) -> int:
-        """Days with requests."""
+        """The number of days with requests."""
         return int(np.unique(self.periods[self.rows > 0] // DAY).size)
 
     @cached_property
@@ -102,11 +102,11 @@ class RequestCounts:
 
     @cached_property
     def answers(self) -> float:
-        """Answers in bins."""
+        """The number of answers in the bins of latency."""
         return float(self.histogram.sum())
 
     def failures(self) -> RequestTail:
-        """Failed requests by period."""
+        """All requests and the failed ones, by period."""
         return RequestTail(self.periods, self.rows, self.failed)
 
     @cached_property
@@ -130,7 +130,7 @@ class RequestCounts:
 
     @cached_property
     def quantiles(self) -> dict[float, Interval]:
-        """Cache of quantiles."""
+        """The quantiles that were computed so far, by q."""
         return {}
 
     def quantile_bin(self, q: float) -> int:

@@ -74,7 +74,7 @@ class MetricCurve:
         return int(np.nanargmin(np.where(np.isfinite(self.values), self.cost, np.nan)))
 
     def when(self, index: int) -> datetime:
-        """Time of a step."""
+        """The time of the step at this index."""
         return _instant(self.at[index])
 
 

@@ -74,7 +74,7 @@ class KeptAnswers(Generic[Key, Answer]):
             self._size -= self.size_of(held[1])
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all kept answers."""
         with self._lock:
             for asked in [*self._kept]:
                 self.drop(asked)

@@ -66,7 +66,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         self._read_names: frozenset[tuple[Asked, int]] = frozenset()
 
     def size_of(self, answer: tuple[Finding, ...]) -> int:
-        """The number of findings."""
+        """The size of an answer: its number of findings."""
         return len(answer)
 
     def keep(self, asked: Asked, generation: int, answer: tuple[Finding, ...]) -> None:

@@ -49,7 +49,7 @@ class _NoRedirects(HTTPRedirectHandler):
     """Refuses redirects: only the written address is contacted."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """No request follows."""
+        """Return None, so that no redirect is followed."""
 
 
 def probe_opener(probe: ProbeSet) -> OpenerDirector:

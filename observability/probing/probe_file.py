@@ -163,7 +163,7 @@ def _text(value: Any, name: str, where: str) -> str:
 
 
 def _texts(value: Any, name: str, where: str) -> list[str]:
-    """A list of texts."""
+    """The value as a list of texts. Raises UsageError unless it is a list of at least one text."""
     if not isinstance(value, list) or not value:
         raise UsageError(f"probe.{name} is a list of texts", where=where, got=repr(value))
     return [_text(each, f"probe.{name}", where) for each in value]

@@ -28,7 +28,7 @@ class ProvenRows:
 
 
 def text_literal(value: str) -> str:
-    """A text in SQL."""
+    """The text as an SQL literal in single quotes."""
     return "'" + value.replace("'", "''") + "'"
 
 

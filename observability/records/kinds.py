@@ -69,12 +69,12 @@ def _text(name: str, doc: str = "", *values: str) -> RecordField:
 
 
 def _number(name: str, doc: str = "", **bounds: Any) -> RecordField:
-    """A number field."""
+    """A record field that holds a number."""
     return RecordField(name, "number", doc, **bounds)
 
 
 def _count(name: str, doc: str = "") -> RecordField:
-    """A count field."""
+    """A record field that holds a count: a whole number from 0 on."""
     return RecordField(name, "integer", doc, least=0)
 
 

@@ -87,7 +87,7 @@ def _is_in_no_address(match: re.Match[str]) -> bool | None:
 
 
 def _has_digits_of_phone(match: re.Match[str]) -> bool | None:
-    """Nine to eleven digits."""
+    """True if the match has nine to eleven digits, as a phone number has; else None."""
     return True if 9 <= len(re.sub(r"\D", "", match[0])) <= 11 else None
 
 
@@ -168,7 +168,7 @@ class PersonalDataCount:
 
     @property
     def texts(self) -> int:
-        """The number of texts."""
+        """The number of examined texts."""
         return len(self.places)
 
 

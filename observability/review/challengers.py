@@ -68,7 +68,7 @@ def challenger_card(store: Store, model: Model, week: Week, new: str, then: str)
 
 
 def difference_json(difference: Difference) -> Body:
-    """One difference as JSON."""
+    """The difference as a JSON object."""
     change = difference.change
     return {
         **{name: getattr(difference, name) for name in ("section", "subject", "metric", "unit", "verdict", "why", "distance")},

@@ -42,7 +42,7 @@ class Entry:
     about: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as JSON."""
+        """The entry as a JSON object."""
         return asdict(self) | {"at": iso(self.at), "about": dict(self.about)}
 
 
@@ -81,7 +81,7 @@ def event_entries(frame: "DataFrame") -> Iterable[Entry]:
 
 
 def dataset_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries of `dataset` records."""
+    """The entries of the change log that `dataset` records make."""
     for row in frame.to_dict("records"):
         changes = [f"{row[name]:,.0f} {name}" for name in ("added", "changed", "deleted") if row[name] == row[name] and row[name]]
         title = f"Dataset {row['dataset']} version {row['version']}: {row['rows']:,.0f} rows" + (
@@ -97,14 +97,14 @@ def dataset_entries(frame: "DataFrame") -> Iterable[Entry]:
 
 
 def audit_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries of `audit` records."""
+    """The entries of the change log that `audit` records make."""
     for row in frame.to_dict("records"):
         title = f"{row['audit'].capitalize()} audit of version {row['version']}."
         yield Entry(entry_time(row), "audit", title, row["model"], about=present_fields(row, "version"))
 
 
 def decision_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries of `decision` records."""
+    """The entries of the change log that `decision` records make."""
     names = ("decision", "review", "version", "choice", "decider", "dissent", "options", "evidence", "revisit", "item")
     for row in frame.to_dict("records"):
         title = str(row["statement"] or f"A decision was {row['state'] or 'extended'}")
@@ -112,7 +112,7 @@ def decision_entries(frame: "DataFrame") -> Iterable[Entry]:
 
 
 def signature_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries of `signature` records."""
+    """The entries of the change log that `signature` records make."""
     for row in frame.to_dict("records"):
         title = f"{row['subject']} accepted until {format_day(row['until'])}." + (f" {row['note']}" if row["note"] else "")
         yield Entry(entry_time(row), "signature", title, row["model"], row["author"], present_fields(row, "review", "subject"))
@@ -129,7 +129,7 @@ def action_entries(frame: "DataFrame") -> Iterable[Entry]:
 
 
 def verdict_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries of `verdict` records."""
+    """The entries of the change log that `verdict` records make."""
     for row in frame.to_dict("records"):
         wrong = {"yes": "was wrong", "no": "was correct", "label_wrong": "has a wrong label"}.get(row["wrong"], "was reviewed")
         title = f"Prediction {row['prediction']} {wrong}: {SOURCE_WORDS[row['source']]}." + (f" {row['note']}" if row["note"] else "")

@@ -55,7 +55,7 @@ class MetricMovement:
     goal_reached: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON."""
+        """The movement as a JSON object."""
         return asdict(self)
 
 

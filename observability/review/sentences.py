@@ -182,7 +182,7 @@ def interval_prefix(found: Body) -> str:
 
 
 def labelling_lines(part: Body) -> list[str]:
-    """The same as sentences."""
+    """A model's labelling queue, agreement, price and budget as sentences."""
     names = {
         "queue": "Labels waiting",
         "agreement": "Agreement (Krippendorff's alpha)",

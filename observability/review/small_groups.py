@@ -18,7 +18,7 @@ def week_without_small_groups(body: Body) -> Body:
     gone = {incident["incident"] for part in parts for incident in part["incidents"] if (part["model"], incident["lead"]) in small}
 
     def shown(part: Body) -> Body:
-        """A part without them."""
+        """The part of one model without the findings and incidents about small groups."""
         return {
             **part,
             "findings": [finding for finding in part["findings"] if (part["model"], finding["id"]) not in small],

@@ -24,7 +24,7 @@ Body = dict[str, Any]
 
 
 def weekly_details(store: Store, judged: JudgedModel) -> Body:
-    """All parts by name."""
+    """All details of a model by name; a detail that failed has only `why`."""
     return {name: part_or_reason(name, store, judged, make) for name, make in PARTS.items()}
 
 

@@ -313,7 +313,7 @@ class Sessions:
         return account if account and not account.disabled and account.edition == held.edition else None
 
     def end(self, text: str) -> None:
-        """End a session."""
+        """End the session."""
         with self._lock:
             self._held.pop(_digest(text), None)
 

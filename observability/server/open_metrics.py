@@ -167,7 +167,7 @@ def _metric(name: str, kind: str, meaning: str, samples: Samples) -> list[str]:
 
 
 def _durations(name: str, meaning: str, durations: telemetry.Durations) -> list[str]:
-    """A histogram of seconds."""
+    """The lines of an OpenMetrics histogram of durations in seconds."""
     numbers, count, total = durations.cumulative()
     return [
         f"# TYPE {PREFIX}{name} histogram",

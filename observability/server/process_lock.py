@@ -123,7 +123,7 @@ def write_address(home: Path, address: Address) -> None:
 
 
 def clear_address(home: Path) -> None:
-    """Take the address back."""
+    """Delete the file with the address of the owner."""
     with contextlib.suppress(OSError):
         (home / "owner.json").unlink()
 

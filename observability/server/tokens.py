@@ -108,7 +108,7 @@ def token_holder(home: Path, text: str) -> Token | None:
 
 
 def token_hash(text: str) -> str:
-    """SHA-256 in hexadecimal."""
+    """The SHA-256 hash of a token in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -114,7 +114,7 @@ class WaitingHalves:
         return list(map(_half, late)), list(map(_half, many))
 
     def drop(self, halves: Sequence[Half]) -> None:
-        """Remove halves."""
+        """Delete these halves from the file."""
         if halves:
             with self._opened() as connection:
                 connection.executemany("DELETE FROM halves WHERE key = ? AND part = ?", [(half.key, half.part) for half in halves])

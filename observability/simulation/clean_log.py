@@ -50,11 +50,11 @@ class SimulationBase:
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """Columns that are features."""
+        """The columns whose role is `feature`."""
         return tuple(each for each in self.columns if each.role == "feature")
 
     def rows(self, rng: np.random.Generator, size: int) -> LogRows:
-        """New rows without times."""
+        """`size` new rows without times, made by `draw` or drawn from the pool."""
         if self.draw is not None:
             return self.draw(rng, size)
         return self.pool.take(rng.integers(len(self.pool), size=size))

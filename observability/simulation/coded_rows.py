@@ -42,7 +42,7 @@ class CodedRows:
 
     @cached_property
     def hours(self) -> Array:
-        """Hours since 1970."""
+        """The hour of each row as whole hours since 1970."""
         return self.rows["at"].astype("datetime64[h]").astype(np.int64)
 
     def kept(self, key: Any, make: Any) -> Any:
@@ -52,7 +52,7 @@ class CodedRows:
         return self.memory[key]
 
     def seen(self, as_of: Any) -> Bools:
-        """Rows that had arrived."""
+        """A mask of the rows that had arrived by a time; all rows without one."""
         return np.ones(len(self.rows), bool) if as_of is None else self.rows["arrived"] <= as_of
 
     def labelled(self, as_of: Any) -> Bools:
@@ -96,7 +96,7 @@ class CodedRows:
         return self.kept(("bins", reference), lambda: self.bin(reference)), counted
 
     def bin(self, reference: str) -> Array:
-        """See `bins`."""
+        """The bin of each row, computed without the cache of `bins`."""
         column = self.model.column(reference)
         edges = column_bins(self.model, self.version, reference)
         if column is None:
@@ -162,7 +162,7 @@ class CodedRows:
         return self.kept(("levels", name), lambda: self.factors(name))
 
     def factors(self, name: str) -> tuple[Array, list[str | None]]:
-        """See `levels`."""
+        """The level of each row, computed without the cache of `levels`."""
         import pandas as pd
 
         column = self.model.column(name)
@@ -180,7 +180,7 @@ class CodedRows:
         return np.where(codes < 0, len(names), codes), [*names, None]
 
     def within(self, where: Slice, version: Version) -> Bools:
-        """Rows of a slice."""
+        """A mask of the rows that meet the conditions of a slice."""
         mask = np.ones(len(self.rows), bool)
         for name, value in where.conditions:
             reference = self.model.resolve(name)

@@ -74,7 +74,7 @@ class DescribedFault:
 
     @property
     def title(self) -> str:
-        """The name in words."""
+        """The name of the fault as words."""
         return self.name.replace("_", " ").capitalize()
 
     def amount(self, strength: Strength) -> float:

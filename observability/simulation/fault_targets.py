@@ -176,7 +176,7 @@ def _frequent_servers(values: Array | None) -> list[str]:
 
 
 def _frequent_subjects(values: Array | None) -> list[str]:
-    """The most frequent subjects."""
+    """The 20 most frequent subjects, most frequent first."""
     found = column_level_shares(values)
     return sorted(found, key=lambda name: (-found[name], name))[:20]
 

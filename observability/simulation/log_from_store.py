@@ -83,7 +83,7 @@ def _last_served(store: "Store", name: str) -> dict[str, datetime]:
 
 
 def _score_references(model: Model) -> tuple[str, ...]:
-    """References of the scores."""
+    """The references of the score columns: one per class of a multiclass model, else `score`."""
     return ("score", *(f"score.{k}" for k in range(len(model.classes)))) if model.task == "multiclass" else ("score",)
 
 

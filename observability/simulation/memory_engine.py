@@ -279,7 +279,7 @@ class MemoryEngine(Engine):
         return self.kept(key, parts, pd.DataFrame(answer))
 
     def record_frame(self, question: Records, window: Window) -> "DataFrame":
-        """Records of another kind."""
+        """The records that a question asks for; an empty frame if none of their kind are in memory."""
         from observability.simulation.empty_frames import empty_records
 
         frame = self.records.get(question.kind)

@@ -47,7 +47,7 @@ class BinPlan:
 
     @property
     def bins(self) -> int:
-        """len(edges) + 1."""
+        """The number of bins: one more than edges."""
         return int(self.edges.size) + 1
 
 
@@ -75,12 +75,12 @@ class Histogram:
 
     @property
     def nulls(self) -> Integers:
-        """Rows that were null."""
+        """The number of rows that were null."""
         return np.asarray(self.n[..., NULL + SPECIALS])
 
     @property
     def nans(self) -> Integers:
-        """Rows that were NaN."""
+        """The number of rows that were NaN."""
         return np.asarray(self.n[..., NAN + SPECIALS])
 
 

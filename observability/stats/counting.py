@@ -26,7 +26,7 @@ class FinePlan:
 
     @property
     def bins(self) -> int:
-        """len(edges) + 1."""
+        """The number of bins: one more than edges."""
         return self.plan.bins
 
 

@@ -45,7 +45,7 @@ class Votes:
 
     @property
     def by_item(self) -> Integers:
-        """Labels of each item."""
+        """The number of labels of each item."""
         return np.bincount(self.item, minlength=self.items)
 
 

@@ -25,7 +25,7 @@ class DistinctCount:
 
     @property
     def ratio(self) -> float:
-        """Found over expected."""
+        """The number of distinct values found, divided by the expected number; 1 if none are expected."""
         return self.found / self.expected if self.expected > 0 else 1.0
 
     @property

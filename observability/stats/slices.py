@@ -96,7 +96,7 @@ class ChangedSlice(SliceComparison):
 
     @property
     def rest_change(self) -> float:
-        """Change of the rest."""
+        """The change of the other rows; 0 without a before."""
         return 0.0 if self.rest_before is None else self.rest_now.mean - self.rest_before.mean
 
 

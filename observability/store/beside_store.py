@@ -45,7 +45,7 @@ class EngineBesideStore(Engine):
         return self.store.counters(model, window)
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
-        """Events, from the store."""
+        """The events that the store holds between two times."""
         return self.store.events(model, start, end)
 
     def canary_sightings(self, window: Window) -> "DataFrame":

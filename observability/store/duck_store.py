@@ -218,11 +218,11 @@ class DuckStore(Database, Store):
     def actions(
         self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
     ) -> tuple[decision_items.DecisionItem, ...]:
-        """Actions, newest entry first."""
+        """The action items of a model or a prediction, newest entry first."""
         return decision_log.logged_actions(self, model, prediction, as_of)
 
     def decisions(self, model: str | None = None, as_of: datetime | None = None) -> tuple[decision_items.DecisionItem, ...]:
-        """Decisions, newest entry first."""
+        """The decisions about a model, newest entry first."""
         return decision_log.logged_decisions(self, model, as_of)
 
     def what_ifs(self, model: str, prediction: str) -> tuple[decision_items.DecisionItem, ...]:

@@ -66,7 +66,7 @@ class LakeEngine(EngineBesideStore):
             return self._state[1]
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the tables if they are open."""
         if self._state is not None:
             self._state[1].close()
 

@@ -45,13 +45,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 class _Rules(ctypes.Structure):
-    """struct landlock_ruleset_attr."""
+    """The C structure `landlock_ruleset_attr`."""
 
     _fields_ = [("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scoped", ctypes.c_uint64)]
 
 
 class _Beneath(ctypes.Structure):
-    """struct landlock_path_beneath_attr."""
+    """The C structure `landlock_path_beneath_attr`."""
 
     _pack_ = 1
     _layout_ = "ms"

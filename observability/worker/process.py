@@ -216,7 +216,7 @@ class _Connection:
         self.requests, self.answers = self.process.stdin, self.process.stdout
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send one request."""
+        """Write one request to the worker process as a line of JSON. Raises _Gone if the process has ended."""
         data = json.dumps(message).encode() + b"\n"
         try:
             while data:

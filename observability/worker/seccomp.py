@@ -90,7 +90,7 @@ def filter_program(machine: str, process: int) -> bytes:
 
 
 class _Program(ctypes.Structure):
-    """struct sock_fprog."""
+    """The C structure `sock_fprog`."""
 
     _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
 

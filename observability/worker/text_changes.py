@@ -41,7 +41,7 @@ def in_lower_case(text: str, _rng: np.random.Generator) -> str:
 
 
 def in_upper_case(text: str, _rng: np.random.Generator) -> str:
-    """The text in capitals."""
+    """The text in upper case."""
     return text.upper()
 
 

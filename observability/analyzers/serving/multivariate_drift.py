@@ -401,7 +401,7 @@ def domain_evidence(judged: DomainVerdict) -> dict[str, Any]:
 
 
 def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
-    """Return the finding's sentence."""
+    """Return the sentence of a finding of the domain classifier: its AUC, the sampling noise and the compared rows."""
     found, days = judged.found, judged.days
     auc = f"AUC {found.auc:.2f}, sampling noise up to {found.null_95:.2f}"
     rows = f"over {found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{judged.compared}{without_calendar(judged)}"

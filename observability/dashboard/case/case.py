@@ -64,7 +64,7 @@ class CasePage:
 
     @property
     def row(self) -> Row:
-        """The logged prediction."""
+        """The logged prediction that the page is about."""
         return self.opened.look.row
 
     def part(self, name: str) -> Any:

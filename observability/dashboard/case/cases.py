@@ -300,7 +300,7 @@ def _predicted_words(model: Model, decision: int, score: float | None) -> str:
 
 
 def _label_words(model: Model, each: dict[Any, Any]) -> str:
-    """The label in words."""
+    """The label of one listed prediction in words: its class, or its number with the unit; a dash without a label."""
     if 0 <= each["label"] < len(model.classes):
         return class_words(model, model.classes[each["label"]])
     number = formatting.format_number(each["label_value"])

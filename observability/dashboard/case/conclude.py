@@ -157,7 +157,7 @@ def earlier_conclusions(here: CasePage) -> None:
 
 
 def _verdict_card(here: CasePage, item: DecisionItem) -> None:
-    """One verdict."""
+    """Draw one verdict on the prediction: what was decided, its note and its history."""
     fields, withdrawn = item.fields, item.state == "withdrawn"
     verdict = WRONG.get(str(fields.get("wrong")), "Undecided")
     parts = [f"{verdict}; {SOURCES.get(str(fields['source']), fields['source']).lower()}"]
@@ -172,7 +172,7 @@ def _verdict_card(here: CasePage, item: DecisionItem) -> None:
 
 
 def _action_card(here: CasePage, item: DecisionItem) -> None:
-    """One action."""
+    """Draw one action item about the prediction: owner, due date and state."""
     fields, closed, due = item.fields, item.state in ("done", "cancelled"), item.fields.get("due")
     late = is_overdue(due, item.state, load.page_clock().date())
     parts = [

@@ -85,7 +85,7 @@ def distance_sentence(found: Opposite) -> str:
 
 
 def _counterfactual_section(here: CasePage) -> None:
-    """Counterfactuals beside the case."""
+    """Draw the counterfactuals of the case, or the button that searches for them."""
     st.subheader("Counterfactuals", anchor=False)
     found = None if here.key("flips") in st.session_state else load_case.known_counterfactuals(here.opened)
     if found is None:

@@ -101,7 +101,7 @@ class OpenedCase:
         return "label != null" if row.decision < 0 else f'answer = "{row.model.classes[row.decision]}" and label != null'
 
     def whole(self) -> Case:
-        """Every available part."""
+        """The case with every part that can be computed, and the reasons for the missing ones."""
         with self.lock, self.look.store.snapshot():
             parts = {name: self.look.part(name) for name in self.look.parts}
         return Case(self.look.row, **parts, why=dict(self.look.why), also_in=self.look.row.also_in)
@@ -324,7 +324,7 @@ def case_verdicts(model: str | None = None, prediction: str | None = None) -> tu
 
 @cached_by_state(64)
 def case_actions(model: str | None = None, prediction: str | None = None) -> tuple[decision_items.DecisionItem, ...]:
-    """Action items, newest first."""
+    """The action items of a model or a prediction, newest entry first."""
     return load.store().actions(model, prediction)
 
 

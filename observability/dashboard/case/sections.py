@@ -166,7 +166,7 @@ def _draw_nearby(here: CasePage) -> None:
 
 
 def _draw_history(here: CasePage) -> None:
-    """Timeline, and earlier conclusions."""
+    """Draw the timeline and the earlier conclusions."""
     case.case_section("Timeline", lambda: case.case_timeline(here), anchor="happened")
     case.case_section("Earlier conclusions", lambda: conclude.earlier_conclusions(here), anchor="said")
 

@@ -54,7 +54,7 @@ def versions_section(here: CasePage) -> None:
 
 
 def _version_row(each: Answered, here: CasePage) -> dict[str, Any]:
-    """One version."""
+    """The table row of one model version: its answer to this input, whether the answer is right, and how it was obtained."""
     right: Cell = {"t": formatting.DASH, "quiet": True}
     if each.right is not None:
         right = {"s": "ok", "t": "Right"} if each.right else {"s": "act", "t": "Wrong"}

@@ -120,7 +120,7 @@ def saved_what_if_table(here: CasePage) -> None:
 
 
 def _what_if_row(here: CasePage, each: DecisionItem) -> dict[str, Any]:
-    """One saved input."""
+    """The table row of one saved input: its changes, the score instead of the logged one, and who saved it."""
     fields = each.fields
     changes = json.dumps(fields.get("changes") or {})
     target = links.link_cell(_changes_words(each), "case", here.scope.about(here.row.model.name), id=here.row.id, what_if=changes)

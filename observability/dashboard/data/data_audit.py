@@ -201,7 +201,7 @@ def _further_tables(audit: AuditedData, found: pd.DataFrame, proposed: pd.DataFr
 
 
 def _check_cells(audit: AuditedData, place: int, status: dict[str, str]) -> dict[str, Cell]:
-    """One check."""
+    """The cells of one check of an audit: its title, status, affected rows, and the difference that they make."""
     rule = audit.rules[place]
     gap: Cell = dict(UNKNOWN_CELL)
     if rule.before is not None and rule.after is not None:

@@ -70,7 +70,7 @@ class DatasetVersion:
 
     @property
     def name(self) -> str:
-        """The dataset."""
+        """The name of the dataset."""
         return self.content.dataset
 
     @property
@@ -157,7 +157,7 @@ def dataset_versions_table(made: Sequence[DatasetVersion], scope: Scope, asked: 
 
 
 def _version_cells(made: DatasetVersion, scope: Scope) -> dict[str, Cell]:
-    """One version."""
+    """The table cells of one version of a dataset: its time, rows, changes, columns and size."""
     said, dash = made.row, formatting.DASH
     changes = [f"{int(said[name]):,} {name}" for name in ("added", "changed", "deleted") if said[name] == said[name] and said[name]]
     size = said["bytes"]

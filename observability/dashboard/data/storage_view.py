@@ -365,7 +365,7 @@ def unread_words(columns: int, unread: Sequence[str], asked: AskedQuestions) -> 
 
 
 def questions_table(asked: AskedQuestions, about: str) -> None:
-    """The slowest questions."""
+    """Draw the table of the slowest queries: their tables, columns, number and duration."""
     lines = []
     for each in asked.entries[:10]:
         names = [name.partition(".")[2] or name for name in each.columns]

@@ -146,7 +146,7 @@ def _setting_changes(model: Model, settings: ModelSettings) -> list[str]:
 
 
 def _setting_words(value: Any) -> str:
-    """A setting in words."""
+    """The value of a setting as text; `not set` without one."""
     if value in (None, (), ""):
         return "not set"
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else f"{value:g}" if isinstance(value, float) else str(value)
@@ -182,7 +182,7 @@ def settings_change_preview(here: ModelPage, settings: ModelSettings) -> None:
 
 
 def _preview_with_progress(here: ModelPage, settings: ModelSettings) -> list[WeekPreview] | None:
-    """The preview, with progress."""
+    """The preview of the settings on past weeks, computed behind a progress bar; None where it failed and the error is shown."""
     store, now = load.store(), datetime.now(UTC)
     with progress_bar("Checking past weeks") as note:
 
@@ -209,7 +209,7 @@ def _preview_table(said: Sequence[WeekPreview], *, partial: bool) -> None:
 
 
 def _preview_row(each: WeekPreview) -> dict[str, Any]:
-    """One week."""
+    """The table row of one previewed week: its findings before and after the change of settings, and what differs."""
     words = formatting.STATUS_WORDS
     parts = [f"+ {_finding_words(finding)}" for finding in each.began]
     parts += [f"{formatting.MINUS} {_finding_words(finding)}" for finding in each.ended]

@@ -58,7 +58,7 @@ def open_alerts_first(alerts: Sequence[Alert]) -> list[Alert]:
 
 
 def _alert_row(alert: Alert, scope: Scope) -> dict[str, Any]:
-    """One alert."""
+    """The table row of one alert: title, model, state and times."""
     until = f"until {time_zone.zoned_minute(alert.until)}" if alert.until else f"by {alert.by}" if alert.by else None
     if alert.state == "snoozed" and alert.until is None:
         until = f"until it gets worse, by {alert.by}"

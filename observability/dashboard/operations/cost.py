@@ -195,7 +195,7 @@ def cost_by_period_charts(spent: CostBreakdown) -> None:
 
 
 def _whole_days(window: Window) -> tuple[Any, Any]:
-    """Midnights around a window."""
+    """The midnights at or before the start of a window and at or after its end."""
     return pd.Timestamp(naive_utc(window.start)).floor("D"), pd.Timestamp(naive_utc(window.end)).ceil("D")
 
 

@@ -61,7 +61,7 @@ class OpenIncident:
 
     @property
     def lead(self) -> Finding:
-        """The leading finding."""
+        """The finding that leads the incident."""
         return self.incident.lead
 
 
@@ -379,7 +379,7 @@ def review_link(incident: Incident) -> Cell | None:
 
 
 def related_findings(here: OpenIncident) -> None:
-    """The other findings, folded."""
+    """Draw the table of the related findings, folded."""
     related = here.incident.collateral
     if not related:
         return

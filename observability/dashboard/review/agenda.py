@@ -89,7 +89,7 @@ def _short_title(item: Item) -> str:
 
 
 def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, Any]:
-    """One item."""
+    """The table row of one agenda item: its reasons, its outcome and the link to it."""
     end = room.ended.get(item.item)
     flag = f"Undecided for {item.weeks} weeks. " if item.overdue and not end else ""
     pinned = "Pinned. " if item.item in room.agenda.pinned else ""

@@ -65,7 +65,7 @@ def _once(differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _difference_row(difference: dict[str, Any]) -> dict[str, Any]:
-    """One difference."""
+    """The table row of one difference between challenger and champion: both values, the change and its interval."""
     unit, distance, section = difference["unit"], difference["distance"], difference["section"]
     change = formatting.format_value if distance else signed_change
     subject = "" if difference["subject"] == "model" else f" of {difference['subject']}"

@@ -129,7 +129,7 @@ def _alert_row(alert: dict[str, Any]) -> dict[str, Any]:
 
 
 def cost_step(room: ReviewPage) -> None:
-    """Labels, cost and energy."""
+    """Draw the step about the costs of labels, predictions and energy, one row per model."""
     models = room.body["models"]
     fields = [name for name in COSTS if all(name in part["strip"] for part in models)]
     columns = [column("model", "Model", strong=True), *(column(name, COSTS[name], align="right") for name in fields)]

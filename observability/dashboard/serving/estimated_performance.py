@@ -149,7 +149,7 @@ def estimate_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def _estimate_table_row(finding: Finding) -> dict[str, Any]:
-    """One estimated metric."""
+    """The table row of one estimated metric: value, interval, baseline, and the last estimate that labels could check."""
     check = finding.evidence.get("check") or {}
     return table_row(
         metric=formatting.metric_title(finding.metric),

@@ -174,7 +174,7 @@ def error_sides(steps: pd.DataFrame, unit: str | None = None) -> str:
 
 
 def _ordinary_bins(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ordinary bins."""
+    """The rows without the bins of special values, whose numbers are negative."""
     return rows[rows["bin"] >= 0]
 
 

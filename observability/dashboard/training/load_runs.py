@@ -37,7 +37,7 @@ def runs_read_alone(names: tuple[str, ...], searches: Mapping[str, int]) -> "tup
 
 @cached_by_state(4, computed=False)
 def _runs_read_alone(names: tuple[str, ...], searches: tuple[tuple[str, int], ...], instant: datetime) -> "tuple[RunVerdict, ...]":
-    """See `runs_read_alone`."""
+    """The cached result of `runs_read_alone`."""
     from observability.analyzers.training.runs import judged_runs
 
     return _with_short_claims(judged_runs(store().ask, "", instant, names, dict(searches)).verdicts(load.no_later_than_now(instant)))

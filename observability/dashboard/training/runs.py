@@ -384,5 +384,5 @@ def early_stop_words(stop: EarlyStop, use: RunUse) -> str:
 
 
 def _instant_with_seconds(instant: datetime) -> str:
-    """A time with seconds."""
+    """The time in the reader's time zone, with seconds."""
     return f"{time_zone.zoned_minute(instant)}:{instant:%S} {time_zone.zone_sign(instant)}"

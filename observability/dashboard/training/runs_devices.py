@@ -90,7 +90,7 @@ def _phase_cells(each: dict[Any, Any], total: float, wh: float) -> dict[str, Cel
 
 
 def _device_cells(device: str, host: str, part: pd.DataFrame) -> dict[str, Cell]:
-    """One device."""
+    """The table cells of one device of a run: samples, power, utilisation, memory and temperature."""
     busy = part["utilisation"].dropna()
     return {
         "device": {"t": device, "sub": host or None},
@@ -115,6 +115,6 @@ def _mean_and_max(values: "pd.Series[Any]", unit: str) -> Cell:
 
 
 def _max_cell(values: "pd.Series[Any]", unit: str) -> Cell:
-    """The maximum."""
+    """The cell with the largest known value and its unit; an unknown cell without values."""
     known = values.dropna()
     return {"t": f"{formatting.format_number(float(known.max()))} {unit}"} if len(known) else dict(UNKNOWN_CELL)

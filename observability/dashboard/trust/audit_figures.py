@@ -282,7 +282,7 @@ def _membership(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def _deletion(_here: ModelPage, audit: StoredAudit) -> None:
-    """Faithfulness by deletion."""
+    """Draw the deletion curves of an audit, which measure how faithful its attributions are."""
     results = audit.results
     deletion = pd.DataFrame(results["deletion"])
     ahead = results["faithfulness"]
@@ -340,5 +340,5 @@ def _changes_words(changes: Mapping[str, Sequence[Any]]) -> str:
 
 
 def _written(value: Any) -> str:
-    """A value as text."""
+    """The value as text; `missing` without one."""
     return "missing" if value is None else measured_value_text(value)

@@ -104,7 +104,7 @@ def view_of_class(view: ExplanationView, place: int, name: str) -> ExplanationVi
 
 
 def _masked_rows(found: ExplainedSample, mask: "NDArray[np.bool_]") -> ExplainedSample:
-    """Some of the rows."""
+    """The explained sample restricted to the rows of a mask."""
     days = found.of_day[mask] if found.of_day.size else found.of_day
     return replace(found, values=found.values[mask], weights=found.weights[mask], classes=found.classes[mask], of_day=days)
 

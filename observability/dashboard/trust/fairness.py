@@ -49,7 +49,7 @@ class FairnessView:
 
     @property
     def rates(self) -> tuple[str, ...]:
-        """The rates to show."""
+        """The names of the rates to show: those of the criterion, or two rates of the chosen class."""
         if self.of is None:
             return self.criterion.rates
         return tuple(class_rate_name(rate, self.of) for rate in ("true_positive_rate", "selection_rate"))

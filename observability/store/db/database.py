@@ -129,7 +129,7 @@ class Database:
 
     @property
     def path(self) -> Path:
-        """The database file."""
+        """The path of the database file."""
         return self.home / DATABASE
 
     @property

@@ -30,7 +30,7 @@ def arrival_hour_sql(instant: str) -> str:
 
 
 def sql_literal(value: str) -> str:
-    """A text literal."""
+    """The text as an SQL literal in single quotes."""
     return "'" + value.replace("'", "''") + "'"
 
 

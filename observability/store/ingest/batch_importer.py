@@ -39,7 +39,7 @@ class BatchImporter(Importer):
         return {} if first is None else dict(zip(first.schema.names, first.slice(0, HEAD_ROWS).columns, strict=True))
 
     def blocks(self) -> Iterator[LineBlock]:
-        """The rows in batches."""
+        """The rows as blocks of lines, one batch after the other."""
         try:
             yield from record_blocks(self._small_batches(), self.columns, self.path.name)
         except (pa.ArrowException, OSError) as error:

@@ -89,7 +89,7 @@ class CsvImporter(Importer):
 
     @contextmanager
     def text(self) -> Iterator[io.TextIOWrapper]:
-        """The decoded content."""
+        """Open the decoded content of the file for reading."""
         with self.stream() as (stream, _), io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             yield text
 
@@ -255,7 +255,7 @@ class CsvImporter(Importer):
 
 
 class GzipCsvImporter(CsvImporter):
-    """A gzipped CSV file."""
+    """Importer of a CSV file that is compressed with gzip."""
 
     gzipped = True
 

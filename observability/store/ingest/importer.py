@@ -103,7 +103,7 @@ class _BoundedGzip(gzip.GzipFile):
         self.named = name
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next bytes."""
+        """The next decompressed bytes. Raises UsageError above MAX_DECOMPRESSED."""
         found = super().read(size)
         if self.tell() > MAX_DECOMPRESSED:
             raise UsageError(

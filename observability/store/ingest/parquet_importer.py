@@ -48,7 +48,7 @@ class ParquetImporter(Importer):
         return {} if first is None else dict(zip(first.schema.names, first.columns, strict=True))
 
     def blocks(self) -> Iterator[LineBlock]:
-        """The rows in batches."""
+        """The rows as blocks of lines, one batch after the other."""
         with self.opened() as file:
             own = [name for name in self.columns.names if name not in self.constants]
             batches = file.iter_batches(batch_size=ROWS_A_BATCH, columns=own)

@@ -188,7 +188,7 @@ def prediction_tables(
 
 
 def label_table(rows: ScannedRows, schema: LineSchema, field: str, zone: Any) -> pa.Table | None:
-    """Label records."""
+    """The label records of a block as a table; None without rows."""
     if not rows.count:
         return None
     of = schema.by_name
@@ -199,7 +199,7 @@ def label_table(rows: ScannedRows, schema: LineSchema, field: str, zone: Any) ->
 
 
 def record_table(rows: ScannedRows, schema: LineSchema, kind: str, zone: Any) -> pa.Table | None:
-    """Records of another kind."""
+    """The records of one kind other than prediction and label as a table; None without rows."""
     if not rows.count:
         return None
     columns = other_columns(kind)

@@ -81,7 +81,7 @@ class ExactParser:
             self.refuse(line, raw.decode("utf-8", "backslashreplace").rstrip("\r\n"), refusal.reason, refusal.message, obj)
 
     def refuse(self, line: int, raw: str, reason: str, message: str, obj: Any = None) -> None:
-        """Add a rejected line."""
+        """Add a line to the rejected ones, with the reason and the message."""
         given = obj if obj.__class__ is dict else {}
         kind, model = (
             name if name.__class__ is str and len(name) <= LONGEST_NAME else None for name in (given.get("kind"), given.get("model"))
@@ -297,7 +297,7 @@ def _check_label(plan: ModelPlan, field: str, value: Any) -> None:
 
 
 def _label_row(line: int, prediction: str, label: dict[str, Any], at: datetime | None, received: datetime | None, inline: bool) -> Row:
-    """A row of labels."""
+    """The row of one label for the table of labels."""
     value, extra = label["value"], label["extra"]
     others = (label.get("source"), label.get("annotator"), label.get("guideline"), canonical_json(extra) if extra else None, inline)
     return (line, prediction, at, received, canonical_text(value), number_or_none(value), *others)

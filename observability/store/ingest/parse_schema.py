@@ -81,7 +81,7 @@ class LineSchema:
         return self.slots[which] - 1
 
     def arrays(self) -> SchemaArrays:
-        """The schema as arrays."""
+        """The schema as arrays, which the compiled parser reads."""
         entries = [(table, name.encode(), column) for table, key, column in self.keys for name in _json_spellings(key)]
         columns, options = self.columns, [option.encode() for column in self.columns for option in column.options]
         option_ends = np.cumsum([len(column.options) for column in columns])

@@ -172,7 +172,7 @@ def require_column_names(names: list[str], where: str) -> None:
 
 
 def quoted_texts(texts: pa.Array) -> pa.Array:
-    """Texts as JSON."""
+    """Each text as a JSON string, quoted and escaped."""
     if pc.any(pc.match_substring_regex(texts, TO_ESCAPE)).as_py():
         return pa.array([None if text is None else json.dumps(text, ensure_ascii=False) for text in texts.to_pylist()], pa.string())
     return pc.binary_join_element_wise('"', texts, '"', "")
@@ -189,5 +189,5 @@ def parsed_cell(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON."""
+    """The value as JSON text."""
     return json.dumps(json_value(value), ensure_ascii=False, allow_nan=False)

@@ -256,7 +256,7 @@ def _is_empty(table: pa.Table, name: str) -> bool:
 
 
 def _timestamp_literal(instant: datetime) -> str:
-    """A timestamp literal."""
+    """The time as an SQL literal, without a time zone."""
     return f"TIMESTAMP '{naive_utc(instant).isoformat(sep=' ')}'"
 
 

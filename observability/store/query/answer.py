@@ -30,7 +30,7 @@ def _key_columns(aggregate: Aggregate) -> list[str]:
 
 
 def _figure_names(aggregate: Aggregate) -> tuple[str, ...]:
-    """Names of the figures."""
+    """The names of the columns that hold the figures of an answer."""
     return SUMS if aggregate.sums else COUNTS
 
 

@@ -106,7 +106,7 @@ def _daily_sums(cursor: Cursor, rows: WindowRows) -> "DataFrame":
 
 
 def _by_measure(frame: "DataFrame") -> "list[DataFrame]":
-    """One frame per measure."""
+    """The same sums in long form: one frame for each measure."""
     shared = frame[["period", "labelled", "n", "w", "w2"]]
     return [
         shared.assign(measure=measure, **{name: frame[f"{name}{place}"] for name in FIGURES[2:]}) for place, measure in enumerate(MEASURES)

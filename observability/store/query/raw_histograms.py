@@ -89,7 +89,7 @@ def number_histograms(query: RawQuery, items: Sequence[tuple[int, FieldExpressio
 
 
 def _unique_versions(versions: Any) -> list[Version]:
-    """Each version once."""
+    """The versions without repetitions, in their order."""
     return list({id(version): version for version in versions}.values())
 
 

@@ -125,7 +125,7 @@ def used_parameters(sql: str, parameters: Parameters) -> Parameters:
 
 
 def raw_counts(query: RawQuery) -> "DataFrame":
-    """Plain counts."""
+    """The number of rows and the sums of their weights by key, counted from raw rows."""
     clause, source, parameters = _source(query, ())
     found = query.cursor.execute(
         f"{clause} SELECT {query.selected}{query.figures()} {source} GROUP BY ALL", used_parameters(clause + source, parameters)

@@ -73,7 +73,7 @@ class WindowRows:
 
     @property
     def values(self) -> Parameters:
-        """Parameters of `where`."""
+        """The values of the parameters in `where`."""
         found: Parameters = dict(self.parameters)
         if self.span:
             found |= {"start": naive_utc(self.span[0]), "end": naive_utc(self.span[1])}

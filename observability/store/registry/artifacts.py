@@ -45,7 +45,7 @@ class Artifact:
     sha256: str
 
     def file(self, home: Path) -> Path:
-        """Path of the copy."""
+        """The path of the stored copy under a home."""
         return home / self.path
 
 

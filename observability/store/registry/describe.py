@@ -37,7 +37,7 @@ def _rows_sentence(inference: Inference) -> str:
 
 
 def _outcome_sentences(inference: Inference) -> list[str]:
-    """Label, score and prediction."""
+    """Sentences that say which columns hold the label, the score and the prediction."""
     label = f"{quoted_name(inference.label)} is the label"
     if inference.classes:
         counts = [f"{quoted_name(name)} ({count:,})" for name, count in zip(inference.classes, inference.class_counts, strict=True)]

@@ -66,7 +66,7 @@ def reference_edges(table: pa.Table, inference: Inference, target: ReferenceOutc
 
 
 def _value_edges(values: pa.Array, kind: Kind) -> Edges:
-    """Edges of stored values."""
+    """The bin edges of a column of numbers, or the levels of another column."""
     if kind == "number":
         return _catalog_edges(numeric_edges(values.to_numpy(zero_copy_only=False)))
     return Edges(levels=category_levels(values.to_pylist()).levels)
@@ -156,7 +156,7 @@ def _number(text: str) -> float:
 
 
 def _repeated(value: object, size: int) -> pa.Array:
-    """The value, `size` times."""
+    """An array that repeats the value `size` times."""
     return pa.repeat(pa.scalar(value), size)
 
 

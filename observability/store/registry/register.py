@@ -285,7 +285,7 @@ def _settings_sentences(request: RegistrationRequest, settings: ModelSettings, i
 
 
 def _artifact_sentences(kept: Sequence[artifacts.Artifact]) -> list[str]:
-    """The stored artifact."""
+    """A sentence for each model file that was stored."""
     words = {"lightgbm": "LightGBM", "xgboost": "XGBoost", "skops": "skops", "onnx": "ONNX"}
     return [f"Stored a copy of the {words[artifact.kind]} model (SHA-256 {artifact.sha256[:12]}…)." for artifact in kept]
 

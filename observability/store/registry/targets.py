@@ -55,12 +55,12 @@ class ReferenceOutcomes:
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
-        """Rows with a label."""
+        """A mask of the rows with a label."""
         return self.codes >= 0
 
     @property
     def scored(self) -> NDArray[np.bool_]:
-        """Rows with a score."""
+        """A mask of the rows with a score."""
         return np.asarray(np.isfinite(self.matrix).any(axis=1), bool) if self.matrix.shape[1] else np.zeros(len(self.codes), bool)
 
     @property

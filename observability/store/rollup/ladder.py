@@ -72,6 +72,6 @@ def _ladder_steps(changed: str, predictions: str, sign: int) -> str:
 
 
 def drop_ladder_events(writer: Cursor) -> None:
-    """Drop what `write_ladder_events` created."""
+    """Drop the table and the view that `write_ladder_events` created."""
     writer.execute(f"DROP TABLE IF EXISTS {EVENTS}")
     writer.unregister(CHANGED)

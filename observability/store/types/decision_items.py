@@ -59,7 +59,7 @@ class DecisionItem:
 
     @property
     def first(self) -> DecisionEntry:
-        """The first entry."""
+        """The oldest entry."""
         return self.entries[0]
 
     @property

@@ -107,7 +107,7 @@ class Inference:
 
     @property
     def columns(self) -> tuple[FeatureColumn, ...]:
-        """Features, then groups."""
+        """The columns of features, then those of groups."""
         return self.features + self.groups
 
     @property

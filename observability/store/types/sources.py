@@ -44,7 +44,7 @@ class DataSource(Protocol):
 
     @property
     def format(self) -> str:
-        """files, delta or iceberg."""
+        """The format of the source: `files`, `delta` or `iceberg`."""
         ...
 
     def list_files(self) -> tuple[list[SourceFile], int]:

@@ -237,5 +237,5 @@ def _flat_value(name: str, kind: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """A text in SQL."""
+    """The text as an SQL literal in single quotes."""
     return "'" + text.replace("'", "''") + "'"
