@@ -1,6 +1,6 @@
-"""Actions about a thing that records name (a device, an annotator, a rule, a study, a host): earlier ones, and a form for the next.
+"""The earlier actions about a device, an annotator, a rule, a study or a host, and the form for the next action.
 
-An action is a record of kind `action`: it is in the ledger of changes and, while open, among the action items of the weekly review.
+An action is a record of kind `action`. The ledger of changes lists it. While it is open, the weekly review lists it as an action item.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,7 +49,9 @@ class ActionChoices:
 
 
 def action_form(choices: ActionChoices, came_after: Callable[[datetime], str] | None = None) -> None:
-    """The earlier actions about a thing, and a form for the next one. came_after: the records since a time (aware UTC), in words."""
+    """Draw the earlier actions about a thing, and a form for the next one. came_after: returns the text about the records that arrived
+    after a time (aware UTC).
+    """
     for action in choices.earlier():
         line = f"{_action_words(action)}: {came_after(action.first.at)}." if came_after else _action_words(action)
         st.markdown(f":material/assignment: {formatting.escape_markdown(line)}")
@@ -84,7 +86,7 @@ def action_form(choices: ActionChoices, came_after: Callable[[datetime], str] | 
 
 
 def _action_words(action: DecisionItem) -> str:
-    """An action in words: its text, its state, its owner, until when, by whom and when."""
+    """An action as text: what is to be done, its state, owner and due date, and who entered it when."""
     owner, due = action.fields.get("owner"), action.fields.get("due")
     parts = [action.state, f"owner {owner}" if owner else None, f"due {formatting.format_day(due)}" if due else None]
     by = f"by {action.first.author}, {time_zone.named_minute(action.first.at)}"

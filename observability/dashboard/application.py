@@ -93,8 +93,8 @@ def frame_origins(scope: Scope) -> tuple[str, ...]:
 
 
 async def readiness(_request: Request) -> Response:
-    """200 while the store can be read, the disk has room and the loader works, else 503 with why and what to do. A process that only reads
-    is ready while it can be read.
+    """Return status 200 while the store can be read, the disk has room and the loader works, else 503 with the reason and the next step. A
+    read-only replica only needs a readable store.
     """
     reads = replica.current_replica()
     try:
@@ -242,9 +242,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
 
 
 def keep_findings_over_runs(holder: process_lock.Owner) -> None:
-    """Take over the findings of the last run, and let the owner write the findings of this run beside the store when the owner closes the
-    store.
-    """
+    """Take over the findings of the last run. When the owner closes the store, the findings of this run are written beside the store."""
     from observability.monitoring.kept_findings import kept_findings_of
 
     kept = kept_findings_of(holder.store, len(holder.store.catalog().models))

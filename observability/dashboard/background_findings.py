@@ -1,8 +1,8 @@
-"""Findings that are computed in the background: of analyzers that read samples of raw rows, and about records.
+"""Findings that are computed in the background. Some come from analyzers that read samples of raw rows, the others are about records.
 
-Findings from samples take about a second for each model and window, so one thread works through the requests of pages. A result is kept for
-some minutes; the old one is shown while a newer one is computed. A page waits a short time for findings about records; then it is drawn
-without them.
+Findings from samples take about a second for each model and window, so one thread works through the requests of pages. A result is kept
+for some minutes; the old one is shown while a newer one is computed. A page waits a short time for findings about records; then it is
+drawn without them.
 """
 
 import contextlib
@@ -36,7 +36,9 @@ are not shown any more.
 
 @dataclass(frozen=True)
 class SampledFindings:
-    """The findings, the generation of the model (of records: the state) they belong to, and when they were computed (monotonic seconds)."""
+    """Findings with the state that they belong to and the time at which they were computed (monotonic seconds). generation: the generation
+    of the model, or for findings about records the state of the records.
+    """
 
     findings: tuple[Finding, ...]
     generation: Hashable
@@ -51,7 +53,7 @@ _threads_of_records = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reco
 
 
 def sampled_findings(store: "Store", window: Window, now: datetime, *, wait: bool = False) -> tuple[Finding, ...]:
-    """Findings of these analyzers in a window that are known by now. wait: compute them now if none are known."""
+    """The known findings in a window of the analyzers that read samples. wait: compute them now if none are known."""
     key, generation = _key(store, window), model_generation(store.generations, window.model)
     kept = kept_findings_of(store).find(Asked(window, "rows", window.end), generation)
     with _lock:
@@ -99,7 +101,7 @@ def record_findings_pending(store: "Store", asked: Hashable) -> bool:
 
 
 def _compute_record_findings(key: Key, state: Hashable, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
-    """Compute findings and keep them, with the state from before."""
+    """Compute findings, and keep them with the state that was known before the computation began."""
     try:
         findings = tuple(compute())
         _keep(key, SampledFindings(findings, state, time.monotonic()))

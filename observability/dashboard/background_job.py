@@ -1,5 +1,5 @@
-"""A job that pages start: one at a time in its slot for the whole dashboard, in its own thread; anyone can see and cancel it. A slot may
-have a line, in which the next jobs wait.
+"""Jobs that pages start in the background. A slot runs one job at a time, for the whole dashboard, in a thread of its own; further jobs
+may wait in a queue. Anyone can see and cancel a job.
 """
 
 import threading
@@ -27,10 +27,10 @@ class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
 
 @dataclass
 class BackgroundJob:
-    """One run. choice, title: the choice of the person, as a value and in words. work: gives the result. share, words: the progress. model:
-    the model that it concerns; None for none.
+    """One run of a job. choice, title: what the person chose, as a value and in words. work: returns the result. share, words: the
+    progress. model: the model that the job is about; None if it is about no single model.
 
-    failure: why it ended without a result; None while it runs, or when it succeeded.
+    failure: why the job ended without a result; None while it runs, or if it succeeded.
     """
 
     choice: Hashable
@@ -61,10 +61,10 @@ class BackgroundJob:
 
 
 class JobSlot:
-    """The place of one kind of job. The last results are kept, so that a link to one shows it at once.
+    """Runs the jobs of one kind, one at a time. The last results are kept, so that a link to a result shows it at once.
 
-    name: the name of its thread. cancelled: the message after a cancellation; failed: the words before the error of a failure. kept: number
-    of results. line: number of jobs that may wait.
+    name: the name of its thread. cancelled: the message after a cancellation; failed: the words before the error of a failure. kept:
+    number of results. line: maximum number of jobs in the queue.
     """
 
     def __init__(self, name: str, *, cancelled: str, failed: str, kept: int = 0, line: int = 0) -> None:
@@ -115,12 +115,12 @@ class JobSlot:
         threading.Thread(target=self._run, args=(job,), name=self.name, daemon=True).start()
 
     def leave(self, choice: Hashable) -> None:
-        """Take a choice out of the line."""
+        """Take a choice out of the queue."""
         with self.lock:
             self.waiting = [job for job in self.waiting if job.choice != choice]
 
     def _run(self, job: BackgroundJob) -> None:
-        """Run the job, keep its result, and begin the next one in line."""
+        """Run the job, keep its result, and begin the next job in the queue."""
         try:
             found = job.work(job.note)
             with self.lock:
@@ -145,7 +145,9 @@ class JobSlot:
 
 
 def draw_job(slot: JobSlot, key: str) -> None:
-    """Draw the progress of the running job with a button to cancel it, or why the last one failed; nothing without either."""
+    """Draw the progress of the running job with a button to cancel it, or why the last job failed. Draw nothing if no job runs and none
+    failed.
+    """
     job = slot.current()
     if job is not None and not job.done:
         _job_progress(slot, key, job)
@@ -155,7 +157,7 @@ def draw_job(slot: JobSlot, key: str) -> None:
 
 @st.fragment(run_every=1.0)
 def _job_progress(slot: JobSlot, key: str, job: BackgroundJob) -> None:
-    """The progress and the line, drawn again each second; the page is drawn again when the job has ended."""
+    """Draw the progress and the queue again each second. When the job has ended, the whole page is drawn again."""
     if job.done:
         st.rerun()
         return

@@ -1,4 +1,4 @@
-"""A drag along a chart over time chooses the periods it covers as the time range of the page; a drag across both axes zooms.
+"""A drag along a chart over time chooses the periods that it covers as the time range of the page. A drag across both axes zooms.
 
 Plotly's own selection would take the clicks on marks, so dashboard/assets/figures.js reports a zoom along the time axis as a box. Charts
 whose `on_select` names its periods (dashboard/clicks.py) take it. A drag over no mark chooses nothing.
@@ -28,7 +28,7 @@ def choose_dragged_dates(key: str, dates: tuple[datetime, datetime]) -> None:
 
 
 def dragged_dates(selection: Mapping[str, Any], periods: "pd.Series[Any]") -> tuple[datetime, datetime] | None:
-    """From the start of the first period to the end of the last one whose mark lies in the dragged box; None if none does.
+    """The start of the first period and the end of the last period whose marks lie in the dragged box; None if no mark does.
 
     selection: what Streamlit gives of a chart. periods: the start of the period of each mark, naive UTC.
     """

@@ -52,9 +52,9 @@ def severity_order(finding: Finding | None) -> int:
 
 
 def attention_note(finding: Finding | None, target: Cell, *, selected: bool) -> Cell | None:
-    """The line under a table's row: the finding that needs attention, as a link; None if none does.
+    """The line under a row of a table: the finding that needs attention, as a link; None if no finding does.
 
-    selected: the row whose findings are below the table; it has no sentence, so that nothing appears twice.
+    selected: whether the row's findings are drawn below the table. Such a row has no line, so that nothing appears twice.
     """
     if selected or finding is None or not finding.needs_action:
         return None

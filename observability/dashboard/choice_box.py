@@ -1,7 +1,7 @@
-"""Boxes whose choice stands in the address as a code, while they show words.
+"""Boxes that show words while the address holds the choice as a code.
 
-Streamlit's own binding writes the words of a box into the address. If code and words differ (a metric, a finding), the box is set from
-the address before it is drawn, and a change writes the address.
+Streamlit's own binding writes the words of a box into the address. If code and words differ (a metric, a finding), the box is set from the
+address before it is drawn, and a change writes the address.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ def link_warning(text: object) -> None:
 
 
 def address_writer(key: str, box: str, words: Callable[[Any], str | None] = lambda chosen: chosen) -> Callable[[], None]:
-    """A callback that writes the content of a box to the parameter `key` of the address, and removes the parameter of an empty one."""
+    """A callback that writes the content of a box to the parameter `key` of the address, or removes the parameter if the box is empty."""
 
     def write() -> None:
         if chosen := words(st.session_state[box]):
@@ -58,8 +58,8 @@ def address_selectbox(
 ) -> str | None:
     """A box whose choice is the parameter `key` of the address; None if nothing is chosen.
 
-    missing: the warning if the address names something that is not offered, as "The link names the metric {}, which …". search: the
-    label of the field to search very many options, by default "Search" and the label of the box.
+    missing: the warning if the address names something that is not offered, as "The link names the metric {}, which …". search: the label
+    of the search field that is shown for very many options; by default "Search" and the label of the box.
     """
     named = st.query_params.get(key)
     if named is not None and named not in options:
@@ -118,7 +118,7 @@ def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | Non
 def column_selectbox(names: Sequence[str], placeholder: str) -> None:
     """Draw the box to choose a column, which is the parameter `feature` of the address.
 
-    If there are very many columns, the box lists the first ones, and a search covers all.
+    If there are very many columns, the box lists the first ones, and a search field finds the others.
     """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         offered = paged_names.searched_options(names, "Search columns", "feature", feature_in_address())

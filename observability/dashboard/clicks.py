@@ -58,7 +58,7 @@ class ClickTarget:
 
     @property
     def hint(self) -> str:
-        """What can be done, shown beside the chart."""
+        """The sentence beside the chart that says what a click or a drag does."""
         return "Click a mark for its predictions" + (", or drag across dates" if self.periods is not None else "")
 
     @property
@@ -80,8 +80,8 @@ class ClickTarget:
 
 @dataclass(frozen=True)
 class DateSelection:
-    """A callback for a drag along the chart `key`, whose marks lead to no predictions: it chooses dates. periods: the start of the
-    period of each mark. then: what a click on a mark does, from the key under which the chart is drawn.
+    """A callback for a drag along the chart `key`, which chooses dates. Marks of this chart lead to no predictions. periods: the start of
+    the period of each mark. then: called with the key under which the chart is drawn after a click on a mark.
     """
 
     key: str
@@ -90,7 +90,7 @@ class DateSelection:
 
     @property
     def hint(self) -> str:
-        """What can be done, shown beside the chart."""
+        """The sentence beside the chart that says what a drag does."""
         return "Click a mark to choose it, or drag across dates" if self.then else "Drag across dates"
 
     @property
@@ -116,7 +116,7 @@ class AreaSelection:
     hint: str = "Lasso or box-select points"
 
     def __call__(self) -> None:
-        """Called by Streamlit after the choice; the page that is drawn next reads it."""
+        """Called by Streamlit after the choice. The callback does nothing: the page reads the choice when it is drawn next."""
 
 
 def chart_selection(key: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The parts of pages that are drawn by JavaScript of our own, each from a style and a script in `assets/`."""
+"""Components of pages that are drawn by JavaScript of our own, each from a style and a script in `assets/`."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,7 +12,9 @@ ASSETS = Path(__file__).parent / "assets"
 
 @cache
 def page_component(name: str, html: str = "") -> Callable[..., Any]:
-    """The registered component of `assets/NAME.css` and `assets/NAME.js`; once a process. html: by default one element of that id."""
+    """The component made of `assets/NAME.css` and `assets/NAME.js`, registered once per process. html: by default one element whose id is
+    NAME.
+    """
     return st.components.v2.component(
         name,
         html=html or f'<div id="{name}"></div>',

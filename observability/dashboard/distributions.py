@@ -22,7 +22,9 @@ from observability.stats.edges import atom_bins
 from observability.stats.scores import SCORE_EDGES
 
 STEPS = 25
-"""Number of drawn steps: half the number of equal widths in stored edges (stats/edges.py), so that steps end at stored edges."""
+"""Number of drawn steps. It is half the number of equal widths in stored edges (stats/edges.py), so that each step ends at a
+stored edge.
+"""
 MAX_LEVELS = 15
 MISSING = (NULL, NAN, ABSENT, WRONG_TYPE)
 
@@ -41,7 +43,7 @@ def finding_column(model: Model, name: str) -> str:
 
 
 def column_edges(version: Version, column: str) -> Edges | None:
-    """The stored edges of a column, for a classifier's score the fixed ones; None if there are none."""
+    """The stored edges of a column; for the score of a classifier, the fixed edges; None if there are none."""
     found = version.edges.get(column)
     if found is None and column == "score":
         return Edges(edges=tuple(float(edge) for edge in SCORE_EDGES))
@@ -49,7 +51,7 @@ def column_edges(version: Version, column: str) -> Edges | None:
 
 
 def overlay_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
-    """Both sides of a column, for charts/overlay.py: by level of a category, by step of a number."""
+    """Both sides of a column for charts/overlay.py: by level for a category, by step for a number."""
     return (level_shares_frame if edges.levels else histogram_frame)(edges, current, reference)
 
 
@@ -57,8 +59,8 @@ def histogram_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame
     """Both sides of a number on the same few steps: step (in words), low, high, reference, current (shares of the values), n_reference,
     n_current.
 
-    Steps are whole groups of stored bins, so no count is split. For a number with many values, steps have equal width between the
-    reference's 0.5 % and 99.5 % points. An outer step on each side, drawn as wide as the others, holds everything beyond.
+    A step joins whole stored bins, so no count is split. For a number with many values, steps have equal width between the reference's
+    0.5 % and 99.5 % points. An outer step on each side, drawn as wide as the others, holds everything beyond.
     """
     cuts, group, outer = drawn_steps(edges)
     names = [f"{formatting.format_number(low)} to {formatting.format_number(high)}" for low, high in itertools.pairwise(cuts)]
@@ -77,9 +79,9 @@ def histogram_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame
 
 
 def drawn_steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
-    """Ends of the drawn steps, the step of each stored bin, and whether the outer steps hold everything beyond.
+    """The ends of the drawn steps, the step of each stored bin, and whether the outer steps hold all values beyond the ends.
 
-    A column of few values, each in a bin of its own, is cut half way between them.
+    A column of few values has a bin for each value; its steps end half way between two values.
     """
     at = np.asarray(edges.edges, np.float64)
     atoms = np.flatnonzero(atom_bins(at))
@@ -138,7 +140,8 @@ def cases_of_level(here: ModelPage, point: clicks.Point, twin: pd.DataFrame, col
 def level_shares_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Both sides of a category: level, reference, current (shares of all rows), n_reference, n_current.
 
-    The most frequent levels of either side, the rest in one row, then unseen and each way of missing where it occurs.
+    The rows are the most frequent levels of either side, all other levels in one row, then unseen levels and each kind of missing value
+    that occurs.
     """
     table = pd.DataFrame(
         {name: frame.groupby("bin")["w"].sum() for name, frame in (("reference", reference), ("current", current))}
@@ -182,16 +185,16 @@ def missing_share_by_day(window: Window, columns: tuple[str, ...]) -> pd.DataFra
 
 
 def analyzed_version(model: Model, window: Window, name: str | None) -> tuple[Version | None, Window]:
-    """The named version (else the window's, else the newest registered that answered in the window's environment, else the newest
-    registered), and the window of this version alone.
+    """The version whose distributions are drawn, and the window of this version alone. It is the named version, else the window's version,
+    else the newest registered version that answered in the window's environment, else the newest registered one.
     """
     chosen = model.version(name or window.version) or newest_answering_version(model, window)
     return chosen, replace(window, version=chosen.name) if chosen else window
 
 
 def newest_answering_version(model: Model, window: Window) -> Version | None:
-    """The version registered last among those with predictions in the window's dates and environment, else among those with predictions
-    in the environment, else among all; None if none is registered.
+    """The version registered last among those with predictions in the window's dates and environment. If there is none, among those with
+    predictions in the environment; else among all. None if no version is registered.
     """
     seen = load.stream_activity()
     seen = seen[(seen["model"] == model.name) & (seen["environment"] == window.environment)]

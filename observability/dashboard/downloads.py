@@ -1,7 +1,7 @@
 """Keep downloads valid while their page reruns.
 
 A download is made on click, by an id that the button was drawn with. Each run of the page draws the button with another id, and Streamlit
-drops the old one as soon as any run ends, so a click in between fails silently. Here an id is dropped a while later.
+drops the old one as soon as any run ends, so a click in between fails silently. With this module, an id is dropped only after a while.
 """
 
 import time
@@ -9,7 +9,7 @@ import time
 from streamlit.runtime.media_file_manager import MediaFileManager
 
 KEPT_SECONDS = 60.0
-"""How long an id works after the page was drawn with another."""
+"""How long an id still works after the page was drawn with a new one."""
 
 
 def keep_download_ids() -> None:

@@ -1,7 +1,7 @@
 """Keep unsaved input while a person visits another step.
 
-Streamlit forgets a box as soon as it is not drawn, and a form reports nothing before it is sent. So boxes stand outside forms; their
-content is stored at each change and restored when they are drawn again. After saving, a box gets another key and begins empty.
+Streamlit forgets a box as soon as it is not drawn, and a form reports nothing before it is sent. Therefore boxes are drawn outside forms.
+Their content is stored at each change and restored when they are drawn again. After saving, a box gets another key and begins empty.
 """
 
 from collections.abc import Collection

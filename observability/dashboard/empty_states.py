@@ -43,7 +43,7 @@ def stop_with_empty_state(message: str, step: str | None = None, page: str | Non
 def stop_without_result(
     found: Iterable[Finding], message: str, step: str | None = None, page: str | None = None, label: str | None = None
 ) -> NoReturn:
-    """Stop a page whose analyzer has no result: with its empty state, or where the analyzer failed, with that and what to do."""
+    """Stop a page whose analyzer has no result. Draw its empty state, or if the analyzer failed, that it failed and what to do."""
     if any(finding.because.startswith(FAILED) for finding in found):
         stop_with_empty_state("Nothing can be shown, because the analysis failed.", FAILURE_ADVICE)
     stop_with_empty_state(message, step, page, label)
@@ -86,8 +86,8 @@ def no_rows_state(what: str = "predictions") -> None:
 
 
 def not_logged_state(kind: str, words: str, message: str, step: str, how: str, example: Example | None = None) -> None:
-    """Draw the state without records of a kind: in the window, or in the store with Python lines to log one. words: for several records;
-    example: as in `how_to_log_state`.
+    """Draw the state without records of a kind. If only the window has none, it says so; if the store has none, it shows Python lines to
+    log one. words: the plural of the kind; example: as in `how_to_log_state`.
     """
     if len(load.ask_store(Records(kind, ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
         no_rows_state(words)

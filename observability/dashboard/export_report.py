@@ -1,6 +1,6 @@
 """Export of a window as an Evidently report: HTML, and a JSON snapshot.
 
-It is made on request, in the worker, from a bounded sample. The last report is kept for the session.
+The report is made on request, in the worker, from a bounded sample. The last report is kept for the session.
 """
 
 from functools import partial
@@ -46,7 +46,7 @@ def make_report(current: Window, reference: Window) -> None:
 
 
 def offer_report_files(current: Window, reference: Window) -> None:
-    """Draw the downloads of both files, where the last report is about these windows."""
+    """Draw the downloads of both files if the last report is about these windows."""
     held: tuple[Window, Window, Export] | None = st.session_state.get(HELD)
     if held is None or held[:2] != (current, reference):
         return
@@ -70,5 +70,5 @@ def offer_report_files(current: Window, reference: Window) -> None:
 
 
 def _as_it_is(data: str | bytes) -> str | bytes:
-    """A file that was made before its button was drawn."""
+    """The content of a file that was made before its button was drawn."""
     return data

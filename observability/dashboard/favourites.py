@@ -59,8 +59,8 @@ def favourites_first(models: list[str], recent: list[str]) -> list[str]:
 
 
 def mark_favourites(offered: list[str]) -> None:
-    """Put a star before the names of favourites in the list of the model box, by CSS: its options must stay the names, which the address
-    carries. offered: the options in order.
+    """Put a star before the names of favourites in the list of the model box. CSS adds it, because the options must stay the names that
+    the address carries. offered: the options in order.
     """
     stars = [place for place, name in enumerate(offered) if name in favourite_models()]
     marked = ", ".join(f'[role="listbox"][aria-label="Model"] [data-key="{place}"] > *::before' for place in stars)

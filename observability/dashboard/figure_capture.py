@@ -1,7 +1,7 @@
-"""Collect the figures of a page in place of drawing them.
+"""Collect the figures of a page instead of drawing them.
 
-`frame.chart_with_table` hands every figure to the collector of its context, if there is one. Dashboards compute a pinned figure so: by
-the code of its own page (dashboard/page_figures.py).
+`frame.chart_with_table` hands every figure to the collector of its context, if there is one. In this way dashboards compute a pinned
+figure with the code of its own page (dashboard/page_figures.py).
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -20,7 +20,7 @@ WITHOUT_SHARING = ("case", "cases", "prediction_map", "query", "dashboards", "ga
 """Pages that are not shared as views: their addresses may hold the id of a prediction, or a person's; a dashboard is shared by itself."""
 
 SIMULATED = ("lab", "gallery")
-"""Pages without a figure of people."""
+"""Pages whose figures are simulated, so that they contain no data about people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,9 @@ class AllFiguresFound(BaseException):
 
 
 class FigureCollector:
-    """The wanted figures, or the wanted file, of one page, and the page's message if it cannot draw them. file: the key of its button."""
+    """Collects the wanted figures, or the wanted file, of one page, and the message of the page if it cannot draw them. file: the key of
+    the file's download button.
+    """
 
     def __init__(self, wanted: Collection[str], file: str | None = None) -> None:
         self.wanted, self.found, self.said = frozenset(wanted), dict[str, PageFigure](), list[str]()
@@ -57,18 +59,18 @@ class FigureCollector:
             raise AllFiguresFound
 
     def take_file(self, key: str, data: Callable[[], str | bytes]) -> None:
-        """Make the file of a button if it is wanted. Raises AllFiguresFound then."""
+        """Make the file of a button if it is wanted, then raise AllFiguresFound."""
         if self.file == key:
             self.content = data()
             raise AllFiguresFound
 
     def note(self, words: str) -> None:
-        """Keep what an empty or an erroneous state of the page says."""
+        """Keep the text of an empty state or an error of the page."""
         self.said.append(words)
 
 
 COLLECTOR: ContextVar[FigureCollector | None] = ContextVar("collector of figures", default=None)
-"""The collector of this context; None if pages draw."""
+"""The collector of this context; None if pages are drawn."""
 
 
 def note_for_collector(words: str) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LOOK_EVERY = 10.0
 """Seconds between two checks whether the findings of the first page are up to date."""
 AHEAD = Scope(span="all")
-"""The scope that is computed while nothing changes: the one whose computation takes longest."""
+"""The scope that is computed while nothing changes. Its computation takes longest of all scopes."""
 
 
 def keep_findings_known(holder: process_lock.Owner) -> None:
@@ -30,7 +30,7 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
 
     import_module("scipy.stats")  # takes half a second, for which the first page with a test of significance would wait
     with contextlib.suppress(Exception):
-        health.store_status(holder.store)  # counted once, so that the first status over HTTP does not wait
+        health.store_status(holder.store)  # count rows now, so that the first request for the status does not wait
     seen: tuple[int, datetime] | None = None
     ahead: Iterator[str] = iter(())
     pause = 0.0
@@ -46,8 +46,8 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
 
 
 def compute_findings(scope: Scope) -> Iterator[str]:
-    """Compute the findings that Home shows in a scope: model by model, then the findings about records. Yields the name of each model, then
-    "records". Computes nothing for a large fleet, which Home shows page by page, because the watcher checks it.
+    """Compute the findings that Home shows in a scope: model by model, then the findings about records. Yields the name of each model,
+    then "records". For a large fleet it computes nothing: Home shows such a fleet page by page, and the watcher checks it.
     """
     from observability.dashboard import load, load_findings
     from observability.dashboard.overview import large_fleet

@@ -1,4 +1,4 @@
-"""Decisions on a form of a served model or of stored data: the decisions in force, and the boxes for the next one."""
+"""Decisions on the form of a served model or of stored data: the decisions in force, and the boxes for the next decision."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ MAX_SHOWN_DECISIONS = 5
 class FormToDecide:
     """The thing for which a decision chooses a form.
 
-    begin: how its sentence begins. label: of the box of forms. used: the form in use. fields: fields of its record that name the thing it
-    is about. evidence: ids and links.
+    begin: the beginning of the decision's sentence. label: the label of the box of forms. used: the form in use. fields: the fields of the
+    decision's record that name the thing. evidence: ids and links.
     """
 
     begin: str
@@ -32,16 +32,13 @@ class FormToDecide:
 
 
 def made_form_decisions(about: Callable[[FormDecision], bool]) -> list[FormDecision]:
-    """The standing decisions on a form that are about something, newest first."""
+    """The standing decisions on the form of one thing, newest first. about: the fields that name the thing."""
     made = form_decisions(load.ask_store(FORM_DECISIONS, Window("", EPOCH, load.page_clock())))
     return [each for each in reversed(made) if about(each)]
 
 
 def form_decision_section(choice: FormToDecide, made: Sequence[FormDecision], since: Callable[[FormDecision], str] = lambda _: "") -> None:
-    """Draw the decisions that were made, and the boxes of the next one; it needs a reason and a name.
-
-    made: newest first. since: the results of a decision in words.
-    """
+    """Draw the decisions that were made, and the boxes for the next one. A decision needs a reason and a name."""
     turn = int(st.session_state.get("form-turn", 0))
     for each in made[:MAX_SHOWN_DECISIONS]:
         told = since(each)

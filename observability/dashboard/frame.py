@@ -49,7 +49,7 @@ WHOLE_PAGE = "whole page"
 FIGURE_MENU = "Table, files, pin"
 """The button below a figure that opens its table, its files, its own address and its pin."""
 CLICK = "Click a mark"
-"""The first words of a tooltip where a mark of the figure takes a click."""
+"""First words of the tooltip of a figure whose marks take a click."""
 PAGE_BLOCK: ContextVar[Any] = ContextVar("skeleton of a page", default=None)
 """The skeleton block of `page_skeleton`. It is emptied when a part of the page draws a skeleton in its own place."""
 COLUMN_WORDS = {
@@ -108,7 +108,7 @@ class ModelPage:
 def begin_fleet_page(page: str, *, anyway: bool = False, heading: str | None = None) -> Scope:
     """Draw title and help of a page about the whole fleet and return its scope. Stops if there is no model, unless `anyway`.
 
-    heading: in place of the page's title.
+    heading: replaces the page's title.
     """
     scope = scopes.scope_from_state(st.session_state)
     page_title(page, scope, None, heading)
@@ -127,7 +127,7 @@ def plain_chart(figure: Any, key: str, alt: str) -> None:
 
 
 def store_page_heading(page: str) -> None:
-    """Draw title and help of a page about the store as a whole, empty or not."""
+    """Draw title and help of a page about the store as a whole, even if the store is empty."""
     page_title(page, scopes.scope_from_state(st.session_state), None)
     link_warnings()
 
@@ -195,14 +195,14 @@ def page_title(page: str, scope: Scope, window: Window | None, heading: str | No
                 st.code(address or links.absolute_address(page, scope, window, own_parameters()), language=None, wrap_lines=True)
                 if figure_capture.COLLECTOR.get() is None:
                     view_buttons(page, scope)
-    if window is None and (note := load.live_sample_note(scope.model)):  # on a model's page it stands beside the newest record
+    if window is None and (note := load.live_sample_note(scope.model)):  # a page about a model shows the note beside its newest record
         st.caption(formatting.escape_markdown(note))
     if page != "health" or not load.catalog().models:
-        store_banner(page)  # the health page draws it where it refreshes by itself
+        store_banner(page)  # the health page draws the banner itself, in a part that refreshes
 
 
 def link_words(scope: Scope, window: Window | None) -> str:
-    """In words, the view that the copied link opens: this view at fixed times, or a window relative to the time at which the link is
+    """Words for the view that the copied link opens. It is this view at fixed times, or a window relative to the time at which the link is
     opened.
     """
     if window or scope.span in ("all", "dates"):
@@ -211,7 +211,7 @@ def link_words(scope: Scope, window: Window | None) -> str:
 
 
 def store_banner(page: str) -> None:
-    """Draw what a person should know of the store and its loader: what happened, and what to do."""
+    """Draw the problems of the store and its loader that a person should know, with the next steps."""
     problems = load.store_problems()
     if problems:
         text = "\n\n".join(formatting.escape_markdown(sentence) for sentence in problems)
@@ -220,7 +220,7 @@ def store_banner(page: str) -> None:
 
 
 def own_parameters() -> dict[str, list[str]]:
-    """Parameters of this page besides the scope: from its boxes, else from the link."""
+    """The parameters of this page besides the scope, taken from its boxes or else from the link."""
     found: dict[str, list[str]] = {}
     for key in links.OWN_KEYS:
         held = st.session_state[key] if key in st.session_state else st.query_params.get_all(key)
@@ -232,7 +232,9 @@ def own_parameters() -> dict[str, list[str]]:
 
 
 def model_caption(page: str, scope: Scope, model: Model) -> None:
-    """Draw how fresh the model's records are, with the model's description in the tooltip (on its own page, in the open)."""
+    """Draw how fresh the model's records are. The description of the model is in the tooltip; on the model's own page it is
+    drawn openly.
+    """
     about = formatting.escape_markdown(model.settings.description or "")
     about += f" Owner: {formatting.escape_markdown(model.settings.owner)}." if about and model.settings.owner else ""
     if about and page == "model":
@@ -247,7 +249,9 @@ def model_caption(page: str, scope: Scope, model: Model) -> None:
 
 
 def late_answers_note(window: Window) -> None:
-    """Draw the sentence about days that answers of devices changed after they were shown; nothing if none changed much."""
+    """Draw the sentence about days whose counts changed after they were shown, because answers of devices arrived late; nothing if none
+    changed much.
+    """
     if window.days < 1:
         return
     known = answer_or_stop(lambda: load.late_answers_in(window))
@@ -286,8 +290,8 @@ def offer_models(page: str, scope: Scope) -> None:
 
 @contextlib.contextmanager
 def page_skeleton() -> Iterator[None]:
-    """A sentence and a skeleton at the end of a page that was just opened, until the page is complete; nothing on a rerun. They are drawn
-    first, because the scope bar may need the findings of all models; the style `page-waiting` moves them to the end.
+    """Draw a sentence and a skeleton at the end of a page that was just opened, until the page is complete; nothing on a rerun. They are
+    drawn first, because the scope bar may need the findings of all models. The style `page-waiting` moves them to the end.
     """
     with st.container(key="page-waiting"):
         sentence, block = st.empty(), st.empty()
@@ -309,8 +313,8 @@ def page_skeleton() -> Iterator[None]:
 
 @contextlib.contextmanager
 def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
-    """A skeleton while a page that was just opened computes its first part; none on a rerun, where an empty element keeps its place, so
-    that nothing jumps.
+    """Draw a skeleton while a page that was just opened computes its first part. On a rerun an empty element keeps the place, so that
+    nothing jumps.
 
     name: distinguishes several on one page.
     """
@@ -332,8 +336,8 @@ SCOPE_SHOWN = "-scope-shown"
 
 @contextlib.contextmanager
 def scope_change_note(page: str, scope: Scope) -> Iterator[None]:
-    """Say that figures are being computed, and grey those of before, while a part that refreshes by itself is drawn for another scope than
-    the one it shows: values of one time range never stand under the dates of another as if they were current.
+    """Draw a note that figures are being computed, and grey the old figures, while a part that refreshes by itself is drawn for another
+    scope. Values of one time range therefore never stand under the dates of another as if they were current.
     """
     shown = f"{page}{SCOPE_SHOWN}"
     note = st.empty()
@@ -348,7 +352,7 @@ def scope_change_note(page: str, scope: Scope) -> Iterator[None]:
 
 
 def mark_page_change(page: str) -> None:
-    """Note the current page; none of its claims is shown yet. After a change of page its parts count as not drawn yet."""
+    """Store the current page, and forget which claims were shown. After a change of page, its parts count as not drawn yet."""
     st.session_state["shown-claims"] = set()
     if st.session_state.get("shown") != page:
         st.session_state.update(shown=page, drawn=set())
@@ -357,7 +361,7 @@ def mark_page_change(page: str) -> None:
 
 
 def sampling_notice(windows: Sequence[Window]) -> None:
-    """Say of how many models findings from samples are still being computed, and rerun the page once all are there."""
+    """Draw for how many models findings from samples are still being computed, and rerun the page once all are known."""
 
     def pending() -> int:
         return sum(load_findings.findings_pending(window) for window in windows)
@@ -368,9 +372,9 @@ def sampling_notice(windows: Sequence[Window]) -> None:
 
 @st.fragment(run_every="2s")
 def refresh_when_known(pending: Callable[[], int], words: Callable[[int], str]) -> None:
-    """Say that findings are still being computed, and rerun the page once they are there.
+    """Draw that findings are still being computed, and rerun the page once they are known.
 
-    pending: returns how many are still to come. words: makes the text from this number.
+    pending: returns the number of missing results. words: makes the text from this number.
     """
     left = pending()
     if not left:
@@ -402,12 +406,12 @@ def chart_with_table(
     beside: Callable[[], None] | None = None,
     alone: bool = False,
 ) -> None:
-    """Draw a chart with its table, its CSV (exactly what is drawn), its SVG, the link to it alone, and help about its metrics. beside:
-    draws a further button. alone: the figure stands alone already.
+    """Draw a chart with its table, its CSV (exactly what is drawn), its SVG, the link that opens it alone, and help about its metrics.
+    beside: draws a further button. alone: the figure stands alone already.
 
     alt: the takeaway in one plain sentence. on_select: called after a click on a mark, which is in `st.session_state[key]`; its `hint`
-    (dashboard/clicks.py) is shown beside the chart. If it names periods, a drag along the chart chooses dates; where it takes areas,
-    Lasso and Box Select choose marks.
+    (dashboard/clicks.py) is shown beside the chart. If it names periods, a drag along the chart chooses dates; where it takes areas, Lasso
+    and Box Select choose marks.
     """
     collector = figure_capture.COLLECTOR.get()
     if collector is not None:
@@ -451,7 +455,7 @@ def chart_with_table(
 
 
 def hint_label(words: str) -> str:
-    """The label of a figure's tooltip: "Click a mark" where its words begin so, else the words themselves."""
+    """The label of a figure's tooltip: "Click a mark" if its words begin so, else the words themselves."""
     return CLICK if words.startswith(CLICK) else words
 
 
@@ -497,10 +501,10 @@ def place_of_page() -> FigurePlace:
 def download_button(
     name: str, data: Callable[[], str | bytes], label: str, *, key: str, kind: str = "text/csv", has_groups: bool = False
 ) -> None:
-    """Draw a quiet download button; the data are made when it is pressed, and the file is noted as an export.
+    """Draw a quiet download button. The data are made when the button is pressed, and the file is logged as an export.
 
-    has_groups: the data may contain figures of small groups. The file leaves them out: for a person whose pages show them, the page is
-    computed once more without them.
+    has_groups: the data may contain figures of small groups. The file leaves these figures out. If the pages of the person show them, the
+    page is computed once more without them.
     """
     if (collector := figure_capture.COLLECTOR.get()) is not None:
         collector.take_file(key, data)

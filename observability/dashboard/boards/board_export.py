@@ -22,7 +22,7 @@ def export_button(board: Board, scope: Scope) -> None:
 
 
 def board_html(board: Board, scope: Scope, person: Person) -> str:
-    """A dashboard in a scope as one file, with what a person may see; without figures of groups of few rows, whoever makes it."""
+    """A dashboard in a scope as one HTML file with what a person may see. Figures of small groups are left out for everybody."""
     person = replace(person, for_a_file=True)
     with on_behalf_of(person):
         words = scope_words(scope, scope_dates_words(scope))

@@ -65,7 +65,7 @@ def sent_when(board: Board) -> str:
 
 
 def _new_board_form(scope: Scope) -> None:
-    """The form: name of a new dashboard, in the scope of the bar above."""
+    """Draw the form that makes a dashboard with a name, in the scope of the bar above."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         author = person_name.person_name_box("board-person")
         name = st.text_input("New dashboard", key="board-name", max_chars=120, placeholder="Name", width=300).strip()
@@ -76,5 +76,5 @@ def _new_board_form(scope: Scope) -> None:
         board = new_record_id()
         if save_records([board_record(board, author, name=name, scope=scope_text(scope))]):
             if current_replica() is not None:
-                st.rerun()  # the line at the top says when it comes
+                st.rerun()  # a line at the top of the page says when the new dashboard will appear here
             links.follow_link(links.link_cell("", "dashboards", scope, dashboard=board)["go"])

@@ -44,8 +44,8 @@ def run_board_mail(store: "Store", stopping: threading.Event) -> None:
 
 
 def queue_due_summaries(store: "Store", now: datetime) -> list[str]:
-    """Queue the summary of every dashboard that is due; returns the keys of the new messages. Each is written with the rights of the person
-    who scheduled it; where these do not reach, nothing is sent.
+    """Queue the summary of every dashboard that is due, and return the keys of the new messages. Each summary is written with the rights
+    of the person who scheduled it. If these rights do not suffice, nothing is sent.
     """
     items = store.dashboards()
     scheduled = [board for board in read_boards(items) if board.send != "never" and board.channel]
@@ -94,8 +94,8 @@ def summary_message(key: str, board: Board, config: AlertConfig, person: Person,
 
 
 def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tuple[str, list[DailyLine]]:
-    """The title, the scope and the sentence of each figure, the texts between, and the link, in the dashboard's own scope; and the lines
-    over time of these figures, which a mail draws.
+    """The text of the summary, and the lines over time that a mail draws. The text has the title, the scope and the sentence of each
+    figure, the dashboard's own texts, and the link.
 
     A figure that somebody else pinned is named without its numbers. Otherwise that person could send figures to the channel with the
     scheduler's rights, which may exceed their own.
@@ -127,7 +127,7 @@ def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tupl
 def line_of_figure(figure: Any, label: str, line: int) -> DailyLine | None:
     """The first line over time of a figure; None if the figure has no such line, or if the line has too many points for a small picture.
 
-    figure: a figure of plotly. line: the number of lines of the message above it.
+    figure: a figure of plotly. line: the number of lines of the message that stand above the picture.
     """
     for trace in figure.data:
         if trace.type != "scatter" or "lines" not in (trace.mode or "") or trace.fill or trace.x is None or trace.y is None:

@@ -39,7 +39,9 @@ def settings_popover(board: Board) -> None:
 
 
 def _schedule_boxes(board: Board) -> dict[str, object]:
-    """The boxes of the schedule, and its fields where they change: who saves them sends the summary from then on."""
+    """Draw the boxes of the schedule, and return its fields if they changed. The summary is then sent with the rights of the person who
+    saves them.
+    """
     if is_done_at_owner("Summaries are scheduled", "dashboards"):
         return {}
     try:

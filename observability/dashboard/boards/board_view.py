@@ -124,7 +124,7 @@ def _pin_head(board: Board, pin: Pin, scope: Scope, *, arranging: bool) -> None:
 
 
 def _draw_figure(pin: Pin, found: CollectedFigures, scope: Scope) -> None:
-    """Draw a figure as on its page, with the link there; or why it is not there."""
+    """Draw a figure as on its page, or the reason why it is missing, with a link to the page."""
     figure, place = found.found.get(pin.figure), pin.shown_place(scope)
 
     def open_page() -> None:
@@ -159,7 +159,7 @@ def _pin_tools(board: Board, pin: Pin) -> None:
 
 
 def _pin_form(board: Board, pin: Pin, author: str) -> None:
-    """The form: the title, and the text, or for a figure which parts of the dashboard's scope it takes."""
+    """Draw the form that changes an item: its title, its text, or which parts of the dashboard's scope a figure takes."""
     title = st.text_input("Title", pin.title, max_chars=120, key=f"pin-title-{pin.id}").strip()
     if pin.own is None:
         fields = {"text": st.text_area("Text", pin.text, max_chars=4000, key=f"pin-text-{pin.id}").strip()}

@@ -21,8 +21,8 @@ WIDTHS = {"half": "Half", "full": "Full"}
 
 @dataclass(frozen=True)
 class Pin:
-    """A figure or a text on a dashboard. own: page and scope in which the figure was pinned; None for a text. place: in the order. author:
-    who changed it last.
+    """A figure or a text on a dashboard. own: page and scope in which the figure was pinned; None for a text. place: its position in the
+    order. author: who changed it last.
     """
 
     id: str
@@ -147,7 +147,7 @@ def figure_fields(place: FigurePlace, figure: str) -> dict[str, Any]:
 
 
 def new_pin_record(board: Board | None, board_id: str, author: str, **fields: object) -> dict[str, Any]:
-    """The record of a new figure or text, after all others. board: the stored dashboard; None for a new one."""
+    """The record of a new figure or text, which is placed after all others. board: the stored dashboard; None for a new one."""
     last = max((pin.place for pin in board.pins), default=0.0) if board else 0.0
     return pin_record(board_id, new_record_id(), author, place=last + 1, **fields)
 
@@ -163,7 +163,7 @@ def moved_records(board: Board, pin: Pin, steps: int, author: str) -> list[dict[
 
 
 def rows_of_pins(pins: Sequence[Pin]) -> list[tuple[Pin, ...]]:
-    """The pins in rows: two of half width that follow each other share one."""
+    """The pins in rows. Two successive pins of half width share a row."""
     rows: list[tuple[Pin, ...]] = []
     for pin in pins:
         if pin.width == "half" and rows and len(rows[-1]) == 1 and rows[-1][0].width == "half":
@@ -183,7 +183,7 @@ def places_of_pins(pins: Sequence[Pin], scope: Scope) -> dict[FigurePlace, list[
 
 
 def figures_of_pins(pins: Sequence[Pin], scope: Scope, person: Person) -> Mapping[str, CollectedFigures]:
-    """The run of its page for each figure, by the id of the pin."""
+    """The computed figures of the page that each pin was taken from, by the id of the pin."""
     runs: dict[str, CollectedFigures] = {}
     for place, on_page in places_of_pins(pins, scope).items():
         found = figures_of_page(place, {pin.figure for pin in on_page}, person)

@@ -1,4 +1,4 @@
-"""Pin a figure: the button asks, and the dialog that the shell draws writes the records."""
+"""Pin a figure to a dashboard. The button under a figure stores the request, and the dialog, which the shell draws, writes the records."""
 
 import streamlit as st
 
@@ -25,7 +25,7 @@ PINNED = "pinned-to"
 
 
 def asked_pin_dialog() -> None:
-    """Draw the dialog of the figure that a person asked to pin; say where the last one went."""
+    """Draw the dialog for the figure that a person asked to pin, and say to which dashboard the last figure was pinned."""
     if name := st.session_state.pop(PINNED, None):
         st.toast(f"Pinned to {formatting.escape_markdown(name)}.", icon=":material/keep:")
     asked = st.session_state.pop(PIN_ASKED, None)
@@ -35,7 +35,7 @@ def asked_pin_dialog() -> None:
 
 @st.dialog("Pin to a dashboard", width="medium")
 def _pin_dialog(asked: AskedPin) -> None:
-    """The form: which dashboard, title, scope, width."""
+    """Draw the form: which dashboard, title, scope and width."""
     parameters = tuple((name, tuple(values)) for name, values in asked.parameters.items())
     place = FigurePlace(asked.page, asked.scope, parameters)
     boards = {board.id: board for board in visible_boards()}

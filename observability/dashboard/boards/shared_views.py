@@ -1,7 +1,7 @@
 """Shared views: a page in its scope under a name, which everybody finds in the palette and on the page Dashboards.
 
-A shared view is a record of kind `dashboard` that names a page; a removal is a further record of its id. Pinned views, which the palette
-keeps in the browser, are one's own.
+A shared view is a record of kind `dashboard` that names a page; a removal is a further record of its id. Pinned views are personal: the
+palette keeps them in the browser.
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def shared_view_record(place: FigurePlace, name: str, author: str) -> dict[str, 
 
 
 def asked_share_dialog() -> None:
-    """Draw the dialog of the view that a person asked to share; say that the last one was."""
+    """Draw the dialog for the view that a person asked to share, and confirm that the last view was shared."""
     if name := st.session_state.pop(SHARED_AS, None):
         st.toast(f"Shared as {formatting.escape_markdown(name)}: everybody finds it in the search.", icon=":material/share:")
     asked = st.session_state.pop(SHARE_ASKED, None)
@@ -82,7 +82,7 @@ def asked_share_dialog() -> None:
 
 @st.dialog("Share this view", width="medium")
 def _share_dialog(asked: AskedShare) -> None:
-    """The form: the name of the view, and who shares it."""
+    """Draw the form: the name of the view, and who shares it."""
     title = links.page_description(links.page_files()[asked.place.page])[0]
     scope = asked.place.scope
     words = scope_words(scope, scope_dates_words(scope))

@@ -1,6 +1,7 @@
 """Two cases side by side: outcome, source, and the inputs that differ, with the attributions of both.
 
-The address names the other case (`beside=ID`). Both are predictions of one model; of another model only the outcomes are comparable.
+The address names the other case (`beside=ID`). If both predictions are of one model, their inputs are compared. If they are of different
+models, only their outcomes are comparable.
 """
 
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ def beside_box(here: CasePage) -> None:
 
 
 def cases_side_by_side(here: CasePage) -> None:
-    """The table of both cases; nothing if the address names no other one."""
+    """Draw the table of both cases; nothing if the address names no second case."""
     named = st.query_params.get(PARAMETER)
     if not named:
         return
@@ -99,7 +100,7 @@ def cases_side_by_side(here: CasePage) -> None:
 
 
 def _outcome(page: CasePage) -> Cell:
-    """The sentence on the outcome."""
+    """The cell with the sentence about the outcome."""
     happened: Happened | None = page.part("happened")
     return {"t": happened.sentence if happened else page.opened.why("happened")}
 

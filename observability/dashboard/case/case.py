@@ -41,7 +41,7 @@ MARKS = {
     "threshold": "Threshold change",
     "guideline": "Guideline change",
 }
-"""Words of events; the others are their own word."""
+"""The word that the timeline shows for an event. An event without an entry is shown by its own name."""
 CASE_MARKS = ("read", "scored", "acted", "label", "correction", "complaint")
 MAX_EVENTS = 5
 LAST_CASE = "case-seen-last"
@@ -57,7 +57,7 @@ TIMELINE = (
 
 @dataclass(frozen=True)
 class CasePage:
-    """The case that a page shows: the prediction with its parts, and the scope of the page before."""
+    """The case that a page shows: the opened prediction, and the scope of the page from which the person came."""
 
     opened: OpenedCase
     scope: Scope
@@ -129,7 +129,7 @@ def _requested_case(scope: Scope) -> tuple[str, str | None, str | None]:
 
 
 def _choose_case() -> None:
-    """The address names no case: how to find one."""
+    """Draw the empty state of an address that names no case: how to find one."""
     empty_states.empty_state(
         "This page is about one prediction. Which one?",
         "Paste its id into Search above, or search by conditions.",
@@ -139,7 +139,7 @@ def _choose_case() -> None:
 
 
 def _case_not_found(prediction: str, scope: Scope, error: NotFoundError) -> None:
-    """The prediction is not found: it may be of another model, rejected, or removed."""
+    """Draw why the prediction was not found: it may be of another model, rejected, or removed."""
     other = load_case.model_holding(prediction) if scope.model else None
     if other:
         link_warning(f"Prediction {prediction[:200]} belongs to {other}, not to {scope.model}.")
@@ -162,7 +162,7 @@ def _back_button() -> None:
 
 
 def case_section(title: str, draw: Callable[[], None], anchor: str | None = None) -> None:
-    """A section with its heading; a failure is shown and stops no other section.
+    """Draw a section with its heading. A failure is shown and stops no other section.
 
     anchor: its name in the list of sections; None for a part of the section before.
     """
@@ -174,7 +174,7 @@ def case_section(title: str, draw: Callable[[], None], anchor: str | None = None
 
 
 def draw_guarded(title: str, draw: Callable[[], None]) -> None:
-    """Draw a part of the page; a failure is shown and stops no other part."""
+    """Draw a part of the page. A failure is shown and stops no other part."""
     try:
         draw()
     except Exception as error:
@@ -315,7 +315,7 @@ def case_timeline(here: CasePage) -> None:
 
 
 def _event_cell(here: CasePage, each: Mark) -> Cell:
-    """The word of a mark; an event links to the ledger of its days."""
+    """The cell with the word of a mark. The word of an event links to the ledger of changes around that day."""
     word = MARKS.get(each.what, each.what.capitalize())
     if each.what in CASE_MARKS and each.what != "complaint":
         return {"t": word}
@@ -324,7 +324,7 @@ def _event_cell(here: CasePage, each: Mark) -> Cell:
 
 
 def _time_offset(span: timedelta) -> str:
-    """Time before or after the prediction."""
+    """The time between an event and the prediction in words, as `2 days later`."""
     seconds = abs(span.total_seconds())
     if seconds < 1:
         return "same time"

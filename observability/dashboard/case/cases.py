@@ -26,7 +26,7 @@ from observability.store.types.search_terms import SEARCH_NAMES, is_search_filte
 MAX_CASES = 100
 """Most rows of a result."""
 MAX_MODELS, FIRST_CASES = 12, 3
-"""Most models whose queues are shown together, and cases of each."""
+"""Maximum number of models whose queues are shown together, and number of cases of each."""
 LARGEST = {"regression": "-absolute_error", "binary": "-log_loss", "multiclass": "-log_loss"}
 QUEUES = {
     "largest_loss": "Largest loss",
@@ -83,7 +83,7 @@ def _model_buttons(scope: Scope, key: str, **own: str) -> None:
 
 
 def case_queue(scope: Scope) -> None:
-    """The cases of one queue: of the chosen model, or the first of each."""
+    """Draw one queue: the cases of the chosen model, or the first cases of each model."""
     st.header("Queues", anchor=False)
     chosen = st.pills("Queue", list(QUEUES.values()), key="inbox", bind=BIND, default=QUEUES["largest_loss"], required=True)
     name = next((code for code, title in QUEUES.items() if title == chosen), "largest_loss")
@@ -96,7 +96,9 @@ def case_queue(scope: Scope) -> None:
 
 
 def _queues_of_models(scope: Scope, name: str) -> None:
-    """The first cases of a queue in each model: ranks of two models cannot be compared. A model's name opens its whole queue."""
+    """Draw the first cases of a queue for each model, because ranks of different models cannot be compared. A model's name opens its whole
+    queue.
+    """
     models = [model for model in load.catalog().fleet if model.task]  # without a task, it is unknown which predictions are wrong
     rows, without = list[dict[str, Any]](), list[str]()
     for model in models[:MAX_MODELS]:
@@ -153,7 +155,7 @@ def _queue_row(model: Model, case: dict[Any, Any], scope: Scope) -> dict[str, Ce
 
 
 def _relabel_queue(scope: Scope, model: str | None) -> None:
-    """Predictions to relabel, of one model or of all, and the worksheet for annotators of one."""
+    """Draw the predictions to relabel, of one model or of all, and the worksheet for annotators if one model is chosen."""
     held = load_case.relabel_requests(model)
     waiting = [request for request in held if request.state == "open"]
     closed = f"{len(held) - len(waiting):,} done or cancelled"
@@ -193,7 +195,7 @@ def _relabel_queue(scope: Scope, model: str | None) -> None:
 
 
 def _results_by_id(scope: Scope, typed: str) -> None:
-    """Predictions of this id, of this subject, or of this id prefix."""
+    """Draw the predictions whose id or subject is the typed text, or whose id begins with it."""
     model = load_case.model_holding(typed)
     if model:
         opened = load_case.opened_case(typed, model)
@@ -308,7 +310,7 @@ def _label_words(model: Model, each: dict[Any, Any]) -> str:
 
 
 def _outcome_cell(figure: float | None, model: Model) -> Cell:
-    """Right, wrong or no label yet; for regression the error."""
+    """The cell of the outcome: right, wrong or no label yet; for a regression, the size and direction of the error."""
     if figure is None or figure != figure:
         return {"s": "unknown", "t": "No label yet"}
     if model.task == "regression":
@@ -327,7 +329,7 @@ def _value_words(found: Any) -> str:
 
 
 def _truncation_note(rows: pd.DataFrame, how: str) -> None:
-    """A caption where rows are left out."""
+    """Draw a caption with how many rows are shown and how they were chosen, if rows are left out."""
     if len(rows) > MAX_CASES:
         plain_caption(f"The first {MAX_CASES}, {how}. Add a condition, or choose a shorter window, to see others.")
 
@@ -357,6 +359,6 @@ def quoted_column_name(name: str) -> str:
 
 
 def search_scope_note(scope: Scope) -> str:
-    """The search scope of conditions and of ids."""
+    """A sentence on what is searched: conditions apply to the chosen time range and slice, ids to everything."""
     span = "" if scope.span == "dates" else f" ({SPANS[scope.span].lower()})"
     return f"Conditions search the chosen time range{span} and slice; ids and subjects search everything."

@@ -34,7 +34,7 @@ EVIDENCE_PAGES = {
     "degraded_path": "latency",
     "expected": "calibration",
 }
-"""The page with more evidence of each source; the others have all of it on the case."""
+"""The page with more evidence of each source. For a source without an entry, the page of the case has all evidence."""
 NO_ACTION = "No action"
 DAYS_UNTIL_DUE = 14
 MAX_WORDS = 45
@@ -42,7 +42,9 @@ MAX_WORDS = 45
 
 
 def suspected_source(here: CasePage) -> None:
-    """The best suspected source with its test, suspected inputs tried, and all sources folded; then the verdict form, folded."""
+    """Draw the best suspected source with its test and all sources folded, then the verdict form. If inputs are suspected, the model is
+    asked for their repair first.
+    """
     if load_case.repair_pending(here.opened):
         computed_with_progress(here, lambda note: load_case.try_repair(here.opened, note))
     found: tuple[Triage, ...] | None = here.part("triage")
@@ -56,7 +58,7 @@ def suspected_source(here: CasePage) -> None:
 
 
 def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
-    """The best source: its name with its weight, and the beginning of its evidence. All sources in a table, folded."""
+    """Draw the name of the best source with its weight and the beginning of its evidence, and all sources in a folded table."""
     best = found[0]
     weight = formatting.format_number(best.score, 2)
     name = f"Suspected, not proven: {SOURCES[best.source].lower()}"
@@ -96,7 +98,7 @@ def _source_cell(here: CasePage, source: str) -> Cell:
 
 
 def _verdict_form(here: CasePage, suspected: str | None) -> None:
-    """The form of a verdict and an action; an empty one after each save. suspected: the preselected source; None: none."""
+    """Draw the form of a verdict and an action, which is empty again after each save. suspected: the preselected source; None: none."""
     key = f"{here.key('form')}-{case_decisions.form_round(here)}"
     author = person_name.person_name_box(f"{key}-author", here.row.model.name)
     with st.form(key, enter_to_submit=False):
@@ -205,7 +207,7 @@ def _entry_history(item: DecisionItem) -> None:
 
 
 def _amend_popover(here: CasePage, item: DecisionItem, undo: tuple[str, str], others: Sequence[tuple[str, str]] = ()) -> None:
-    """Amend an item by one more entry; nothing is deleted. undo, others: states and the words of their buttons."""
+    """Draw the form that amends an item by one more entry; nothing is deleted. undo, others: states and the words of their buttons."""
     key = f"{item.kind}-{item.id}"
     with st.popover("Amend", type="tertiary", icon=":material/edit:", key=f"{key}-change"):
         author = person_name.person_name_box(f"{key}-author", here.row.model.name)

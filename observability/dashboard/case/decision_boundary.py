@@ -31,7 +31,7 @@ Answer = TypeVar("Answer")
 
 
 def boundary_section(here: CasePage) -> None:
-    """Margin and opposite case, then what needs scores of the model."""
+    """Draw the margin and the nearest opposite case, then the parts that need scores of the model."""
     near: Margin | None = answer_or_reason(lambda: load_case.case_margin(here.opened))
     if near is not None:
         st.markdown(formatting.sentence_markdown(formatting.with_full_stop(near.because)))
@@ -166,8 +166,8 @@ def _response_curve(here: CasePage, each: Curve, place: int) -> None:
 
 
 def curve_sentence(each: Curve, model: Model, what: str) -> str:
-    """Between which scores a feature moves the model, and how many of its values reach the goal. what: the thing that is scored, in
-    words.
+    """A sentence on the range of scores that a feature reaches, and on how many of its values reach the goal. what: the thing that is
+    scored, in words.
     """
     low, high = min(each.scores), max(each.scores)
     ends = f"{formatting.format_number(low)} and {with_unit(model, formatting.format_number(high))}"
@@ -184,7 +184,7 @@ def curve_sentence(each: Curve, model: Model, what: str) -> str:
 
 
 def computed_on_request(here: CasePage, name: str, label: str, ask: Callable[[Callable[[float, str], None]], Answer]) -> Answer | None:
-    """The answer of this session, else a button that computes it with progress; None until then."""
+    """The answer of this session. Without one, draw a button that computes it with progress, and return None until then."""
     key = here.key(name)
     if key in st.session_state:
         found: Answer = st.session_state[key]

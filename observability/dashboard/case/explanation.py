@@ -34,7 +34,7 @@ NEGLIGIBLE_RESIDUAL = 1e-3
 
 
 def explanation_section(here: CasePage) -> None:
-    """The known attributions, the switch between backgrounds, and a button that computes the others."""
+    """Draw the attributions against the chosen background, and a button that computes the others."""
     names, words = list(AGAINST), (lambda name: f"against {AGAINST[name]}")
     box: dict[str, Any] = {"default": "average", "required": True, "key": here.key("against")}
     chosen: Against = st.segmented_control("Background", names, format_func=words, **box) or "average"
@@ -167,7 +167,7 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
 def first_explained_feature(found: AttributionContrast, explained: Collection[str]) -> str | None:
     """The single feature with the largest attribution among the explained features of the version; None without one.
 
-    explained: their names; empty if nothing was explained yet, and each feature will do.
+    explained: the names of the explained features. If it is empty, nothing was explained yet, and any feature may be returned.
     """
     bars = (bar for bar in latent_bars_together(found.bars) if bar.value is not TOGETHER)
     return next((bar.feature for bar in bars if not explained or bar.feature in explained), None)

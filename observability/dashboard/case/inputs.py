@@ -49,7 +49,7 @@ FEW_COLUMNS = (
     column("place", "Reference", width="5rem", help=COLUMNS[2]["help"]),
 )
 SHOWN_AT_FIRST, FEW_INPUTS, MAX_FLAGGED = 10, 6, 3
-"""Rows of the table at first; inputs of the first screen, and flagged ones among them."""
+"""Number of rows that the table shows at first; number of inputs on the first screen, and of flagged inputs among them."""
 
 
 def inputs_section(here: CasePage) -> None:
@@ -117,7 +117,7 @@ def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS
 
 
 def _skew_note(here: CasePage, other: Twin, differs: list[str]) -> None:
-    """Whether online and offline values of the request are equal, with a link to the other record."""
+    """Draw whether the online and offline values of the request are equal, with a link to the other record."""
     names = f": {_first_names(differs, 6)}" if differs else ""
     words = f"{len(differs)} of {len(other.values)} values differ from those logged {other.side} for the same subject and time{names}."
     st.markdown(status_line("watch" if differs else "ok", words, "Skew" if differs else "No skew"))
@@ -126,7 +126,7 @@ def _skew_note(here: CasePage, other: Twin, differs: list[str]) -> None:
 
 
 def _first_names(names: Sequence[str], most: int) -> str:
-    """`age, sex and 3 others`."""
+    """The first names, and how many others there are: `age, sex and 3 others`."""
     return ", ".join(names[:most]) + (f" and {formatting.plural(len(names) - most, 'other')}" if len(names) > most else "")
 
 
@@ -138,7 +138,9 @@ def _extremeness(each: Input) -> float:
 
 
 def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str, Any]:
-    """One input; its name links to its drift in that week. other: the record on the other side, where its value differs."""
+    """The table row of one input. Its name links to its drift in that week. other: the record on the other side, where its
+    value differs.
+    """
     cells: dict[str, Cell] = {
         "feature": links.link_cell(each.feature, "drift", scope, feature=each.feature),
         "value": {
@@ -191,7 +193,9 @@ def input_value_words(value: Any) -> str:
 
 
 def findings_of_that_day(here: CasePage) -> None:
-    """Findings about values, drift and traffic of the day of the prediction: a check of that day, run once they are unfolded."""
+    """Draw the findings about values, drift and traffic on the day of the prediction. The check of that day runs once the part is
+    unfolded.
+    """
     box = st.expander("Findings of that day", icon=":material/today:", key=here.key("findings"), on_change="rerun")
     if box.open:
         with box:

@@ -56,7 +56,9 @@ def label_section(here: CasePage) -> None:
 
 
 def _label_status(check: LabelCheck) -> str:
-    """The status of a label. A measured label is never suspect; one that neighbours contradict is not plausible."""
+    """The status of a label as icon and word. A measured label is never suspect. A label that its neighbours contradict is
+    not plausible.
+    """
     if check.suspect and not check.measured:
         return formatting.status_label("watch", "Suspect")
     if check.suspect or check.unclear:

@@ -82,7 +82,7 @@ class OpenedCase:
                 return None
 
     def similar_errors_search(self) -> str:
-        """The condition of an error like this one, for a search of cases."""
+        """The search condition that selects errors like this one."""
         with self.lock, self.look.store.snapshot():
             return comparison_rows.similar_error(self.look).search(self.look.row.model)
 
@@ -92,11 +92,11 @@ class OpenedCase:
             return comparison_rows.similar_error(self.look).text
 
     def decided_words(self) -> str:
-        """The decision of the case before a noun; empty for a regression."""
+        """The decision of the case, worded to stand before a noun; empty for a regression."""
         return comparison_rows.decided_words(self.look)
 
     def similar_labelled_search(self) -> str:
-        """The condition of a labelled row with the decision of this case, for a search of cases."""
+        """The search condition that selects labelled rows with the decision of this case."""
         row = self.look.row
         return "label != null" if row.decision < 0 else f'answer = "{row.model.classes[row.decision]}" and label != null'
 
@@ -113,8 +113,8 @@ class OpenedCase:
 
 @cached_by_state(32)
 def opened_case(prediction: str, model: str | None, answer: str | None = None) -> OpenedCase:
-    """A prediction by its id, in the given model, else in the model that has it. answer: environment and version, such as `shadow/2`, which
-    select one of several predictions with the id; by default the one in production. Raises NotFoundError.
+    """The prediction with this id, of the given model, or without one of any model that has it. answer: environment and version, such as
+    `shadow/2`, which select one of several predictions with the id; by default the prediction in production. Raises NotFoundError.
     """
     environment, _, version = (answer or "").partition("/")
     return OpenedCase(open_case(load.store(), prediction, model=model, version=version or None, environment=environment or None))
@@ -213,7 +213,7 @@ def case_error_tree(held: OpenedCase) -> tuple[Node, ...]:
 
 
 def repair_pending(held: OpenedCase) -> bool:
-    """Whether inputs are suspected whose repair the model was not asked about yet."""
+    """Whether there are suspected inputs that the model was not yet asked to score with a repaired value."""
     look = held.look
     if look.row.version.artifact is None or held.part("repair") is not None or REPAIR_TRIED in look.known:
         return False
@@ -222,7 +222,9 @@ def repair_pending(held: OpenedCase) -> bool:
 
 
 def try_repair(held: OpenedCase, progress: Progress) -> None:
-    """Repair the suspected inputs and ask the model in the worker; the triage is drawn anew from it."""
+    """Replace the suspected inputs by repaired values and let the model score them in the worker. The triage is then computed again with
+    the result.
+    """
     look = held.look
     tried = replace(look, worker=_shared_worker(), progress=progress, known={}, why={})
     with look.store.snapshot():
@@ -263,7 +265,7 @@ def similar_scores(held: OpenedCase) -> SimilarScores | None:
 
 
 def version_answers(held: OpenedCase, progress: Progress | None) -> tuple[Answered, ...]:
-    """The prediction of every version for the stored input; with progress from model files too, else from logs only."""
+    """The prediction of every version for the stored input. With `progress` they also come from model files, without it only from logs."""
     worker = _shared_worker() if progress is not None else None
     found = version_replay.replayed_answers(held.look.store, held.look.row, worker=worker, progress=progress)
     if worker is not None:

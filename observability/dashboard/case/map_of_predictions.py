@@ -81,7 +81,7 @@ def map_section(here: ModelPage) -> None:
 
 @st.fragment
 def _map_and_selection(here: ModelPage, found: PredictionMap, figure: object, points: pd.DataFrame) -> None:
-    """The chart and what is selected on it: a selection runs this part alone."""
+    """Draw the chart and what is selected on it. A new selection reruns this part alone."""
     said = f"Map of {len(points):,} predictions by their inputs; both axes show {formatting.format_share(found.shown)} of the variance."
     twin = points.drop(columns="text")
     frame.chart_with_table(figure, twin, key=KEY, alt=said, on_select=clicks.AreaSelection(KEY))
@@ -89,7 +89,7 @@ def _map_and_selection(here: ModelPage, found: PredictionMap, figure: object, po
 
 
 def selected_mask(n: int) -> Bools:
-    """Which of n drawn predictions are selected on the map."""
+    """A mask of the drawn predictions that are selected on the map. n: the number of drawn predictions."""
     mask = np.zeros(n, bool)
     for point in clicks.clicked_points(KEY):
         held = point.get("customdata")
@@ -126,7 +126,7 @@ def drawn_points(found: PredictionMap, *, by_score: bool) -> pd.DataFrame:
 
 
 def _label_number(model: Model, number: float) -> str:
-    """The label of a regression in words."""
+    """The label of a regression as text, with its unit."""
     return "no label" if number != number else f"label {with_unit(model, formatting.format_number(number))}"
 
 
@@ -189,7 +189,9 @@ def _marked_case(model: Model, found: PredictionMap) -> tuple[float, float] | No
 
 
 def selected_points_section(here: ModelPage, found: PredictionMap, chosen: Bools) -> None:
-    """The number of selected points, their errors against the others', the rule that describes them, and what can be done with them."""
+    """Draw the number of selected points, their errors compared with the other points, the rule that describes them, and the actions on
+    them.
+    """
     if not chosen.any():
         st.caption("Select points with the lasso or the box: their error rate, the rule that describes them and a slice follow here.")
         return
@@ -213,7 +215,7 @@ def selected_points_section(here: ModelPage, found: PredictionMap, chosen: Bools
 
 
 def _error_table(model: Model, errors: SelectionErrors, selected: int, drawn: int) -> None:
-    """The claim about the errors of the selected points, and the table behind it."""
+    """Draw the sentence about the errors of the selected points, and the table behind it."""
     gap = errors.difference
     if gap.low is None or gap.high is None:
         level, word, said = "unknown", "Not enough labels", "errors cannot be compared."

@@ -71,7 +71,7 @@ def sections_of_case(here: CasePage) -> None:
 
 
 def _section_word(here: CasePage, word: Callable[[CasePage], Word]) -> Word:
-    """The word of a section; a failure is shown and stops no other."""
+    """The word of a section. A failure is shown and stops no other section."""
     try:
         return word(here)
     except Exception:
@@ -123,7 +123,7 @@ def _label_word(here: CasePage) -> Word:
 
 
 def _pattern_word(here: CasePage) -> Word:
-    """The error rate of similar predictions, where it is a pattern."""
+    """The error rate of similar predictions, if they form a pattern of errors."""
     rule: ErrorRule | None = here.part("rule")
     if rule is None:
         return "no rule", ""

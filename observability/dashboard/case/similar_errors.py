@@ -108,7 +108,9 @@ def _rate_row(
     *,
     selected: bool = False,
 ) -> dict[str, Any]:
-    """A row of an error rate, a dot with its interval. whole: the end of the table's scale; mark: a rate to compare with."""
+    """The table row of an error rate, drawn as a dot with its interval. whole: the end of the table's scale; mark: a rate to
+    compare with.
+    """
     rate: Cell = {"t": formatting.format_share(each.rate)}
     if each.rate is not None:
         ends = {"low": each.low, "high": each.high, "min": 0, "max": max(whole, each.rate, each.high or 0.0)}
@@ -136,8 +138,9 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
 
 
 def trend_sentence(found: ErrorRule) -> str:
-    """In how many periods the interval excludes the overall rate, then the lowest and the highest rate with their intervals.
-    Periods of fewer than NAMED_FROM rows are neither named nor counted; of equal rates, the rate with the most rows is named.
+    """A sentence on the error rate over time: in how many periods the interval excludes the overall rate, then the lowest and the highest
+    rate with their intervals. Periods of fewer than NAMED_FROM rows are neither named nor counted. Of equal rates, the rate with the most
+    rows is named.
     """
     known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
     many = [each for each in known if each.n >= NAMED_FROM]
@@ -197,7 +200,7 @@ def _rule_actions(here: CasePage, found: ErrorRule) -> None:
 
 
 def _find_all_label(here: CasePage, found: ErrorRule) -> str:
-    """The label of the button, with the number of errors in the list, this one included; without it where rows were sampled."""
+    """The label of the button, with the number of errors in the list, including this one. The number is left out if rows were sampled."""
     own = (
         bool(here.row.wrong)
         if here.row.model.classes
@@ -207,7 +210,9 @@ def _find_all_label(here: CasePage, found: ErrorRule) -> str:
 
 
 def _watch_popover(here: CasePage, found: ErrorRule, part: Slice | None) -> None:
-    """Start or stop watching the slice: a setting of the model, recorded in the ledger and in the history of the case."""
+    """Draw the form that starts or stops watching the slice. It is a setting of the model; the ledger and the history of the case record
+    it.
+    """
     if part is None:
         return
     watched = str(part) in here.row.model.settings.slices

@@ -74,7 +74,9 @@ def _version_row(each: Answered, here: CasePage) -> dict[str, Any]:
 
 
 def _version_cell(each: Answered, here: CasePage) -> Cell:
-    """A version: its own links to the model, another one to the comparison of both in that week, in the slice of the rule."""
+    """The cell of a version. The case's own version links to its model page, another version to the comparison of both in that week, in
+    the slice of the rule.
+    """
     if each.role == "baseline":
         return {"t": each.version}
     scope = week_scope(here)

@@ -139,7 +139,7 @@ def _changes_words(each: DecisionItem) -> str:
 
 
 def _value_boxes(here: CasePage, brought: dict[str, Any]) -> dict[str, Any]:
-    """The changed values. Immutable features are shown locked. brought: initial values."""
+    """Draw a box for each feature, and return the changed values. Boxes of immutable features are locked. brought: initial values."""
     names = list(dict.fromkeys([*load_case.top_case_features(here.opened), *brought]))
     columns = {each.name: each for each in here.row.model.features()}
     changes: dict[str, Any] = {}
@@ -158,7 +158,7 @@ def _value_boxes(here: CasePage, brought: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value_box(here: CasePage, known: Column, own: Any, first: Any, *, locked: bool) -> Any:
-    """The chosen value of one feature. first: its initial value. Each link with values has boxes of its own."""
+    """Draw the box of one feature, and return the chosen value. first: its initial value. Each link with values has boxes of its own."""
     edges = here.row.version.edges.get(known.reference)
     label = formatting.escape_markdown(known.name[:60]) + (" :material/lock:" if locked else "")
     key = here.key(f"what-if-{known.id}-{abs(hash(st.query_params.get('what_if')))}")

@@ -1,1 +1,1 @@
-"""Figures of plotly, a file for each family: frames in, a figure out. Nothing else imports plotly."""
+"""Figures of plotly, one file for each family. Each function takes frames and returns a figure. Nothing else imports plotly."""

@@ -59,7 +59,7 @@ def _add_diagonal(figure: go.Figure, ends: list[float], name: str, **place: int)
 
 
 def _add_sides(figure: go.Figure, groups: pd.DataFrame, before: pd.DataFrame | None, *, unit: str, **place: int) -> None:
-    """Add the reference as a pale line and the current groups as dots with intervals. place: the place of the subplot."""
+    """Add the reference as a pale line and the current groups as dots with intervals. place: the position of the subplot."""
     if before is not None and len(before):
         pale: dict[str, Any] = {"name": "reference", "color": theme.NEUTRAL, "width": 2, "opacity": 0.55, **place}
         layout.add_curve(figure, before["score"], before["rate"], texts=_group_texts("reference", before, unit), **pale)

@@ -17,7 +17,7 @@ WORDS: dict[str, str] = {str(verdict): words.lower() for verdict, words in VERDI
     "slight": "below the smallest relevant change"
 }
 REACH = 6.0
-"""Multiples of the smallest relevant change up to which a figure is drawn; what lies beyond stands at the edge."""
+"""Multiples of the smallest relevant change up to which a change is drawn at its place. A larger change is drawn at the edge."""
 SIDES = {"b": "side B", "a": "side A"}
 """Sides of an overlay, as charts/overlay.py takes them."""
 

@@ -66,7 +66,7 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
             if value > edge:  # its days are in the hover text: on a phone they would cover the bar
                 layout.add_note(figure, formatting.format_number(value), color=theme.NEUTRAL, x=edge, xanchor="right", xshift=-8, y=place)
     lines = _add_limits(figure, rows, edge)
-    for severity in sorted(set(rows["severity"]), key=SEVERITIES.index):  # one bar without a value each: the legend of the colours
+    for severity in sorted(set(rows["severity"]), key=SEVERITIES.index):  # one empty bar for each colour of the legend
         word = COLOUR_WORDS.get(severity, formatting.STATUS_WORDS[severity])
         figure.add_bar(x=[None], y=[None], orientation="h", marker_color=theme.TONES[severity], name=word, hoverinfo="skip")
     names, x = layout.row_names(list(rows["subject"]), selected=selected), "population stability index (nats)"
@@ -84,8 +84,8 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
 
 
 def bar_cap(rows: pd.DataFrame) -> float:
-    """The value at which the bars of `drift_bars` end: a little above the largest, or, where few are more than twice as long as all others
-    and as the limits, a little above those others.
+    """The value at which the bars of `drift_bars` end: a little above the largest value. If few bars are more than twice as long as all
+    others and as the limits, they are cut a little above the others.
     """
     ends = rows[["value", "high", "value_there", "limit"]].max(axis=1).fillna(0.0)
     usual = max(float(ends.quantile(0.75)), 1.5 * shared_limits(rows).index.max() if len(shared_limits(rows)) else 0.0)

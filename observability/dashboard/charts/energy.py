@@ -25,7 +25,7 @@ def consumption_bars(frame: pd.DataFrame, *, name: str, say: Say, source: str, b
     """Energy or carbon per thousand predictions by period as bars.
 
     frame: period, value. say: writes a value with its unit, also at ticks. source: the source of all values. baseline: the value of the
-    past.
+    past, drawn as a line.
     """
     figure = go.Figure()
     texts, style = [say(value) for value in frame["value"]], {"name": f"{name} ({source})", "showlegend": False, **_hatched(source)}
@@ -38,8 +38,8 @@ def consumption_bars(frame: pd.DataFrame, *, name: str, say: Say, source: str, b
 
 
 def said_ticks(top: float, say: Say, most: int) -> dict[str, Any]:
-    """Ticks of an axis from 0 to a value, at most `most` above 0, at 1, 2 or 5 times a power of ten; plotly's own where the value is not
-    known.
+    """Ticks of an axis from 0 to a value: at most `most` above 0, at multiples of 1, 2 or 5 times a power of ten. Empty if the value is
+    unknown; plotly then chooses the ticks.
     """
     if not top > 0 or not math.isfinite(top):
         return {}
@@ -47,7 +47,7 @@ def said_ticks(top: float, say: Say, most: int) -> dict[str, Any]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * (most + 1) > top)
     ticks = [place * step for place in range(math.floor(top / step * (1 + 1e-9)) + 1)]
     texts = [TRAILING_ZEROS.sub(r"\1", say(tick)) for tick in ticks]
-    if len(set(texts)) < len(texts):  # too small to be said apart: the axis has their unit
+    if len(set(texts)) < len(texts):  # rounded texts would be equal: write plain numbers, the axis has their unit
         digits = max(-math.floor(math.log10(step)), 0)
         texts = [f"{tick:,.{digits}f}" for tick in ticks]
     return {"tickvals": ticks, "ticktext": texts, "tickangle": 0}

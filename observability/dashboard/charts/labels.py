@@ -16,8 +16,8 @@ MAX_ANNOTATORS = 30
 
 
 def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None = None) -> go.Figure:
-    """Bars by day: the labelled share, and hatched on top the share still expected (estimated); a dotted line is the usual share by that
-    age.
+    """Bars by day of the labelled share, with the share that is still expected (estimated) hatched on top. A dotted line shows the usual
+    share at that age.
 
     frame: period, served, labelled, share, usual, final. window: its first day is marked. limit: the limit of the label maturity, a dashed
     line.

@@ -130,8 +130,8 @@ def add_interval_dots(
     thickness: float = 1.6,
     columns: tuple[str, str, str] = ("value", "low", "high"),
 ) -> None:
-    """Add a dot with its interval for each row, at the row's index. columns: the columns of the value and its ends. hover: text of each
-    dot.
+    """Add a dot with its interval for each row, at the row's index. columns: the columns of the value and of the ends of its interval.
+    hover: text of each dot.
     """
     value, low, high = (rows[column] for column in columns)
     bars = theme.error_bars(value, low, high, color=color if isinstance(color, str) else theme.NEUTRAL, thickness=thickness, width=4)
@@ -160,8 +160,8 @@ def add_names(
     axis: tuple[float, float] | None = None,
     line: float = 0.08,
 ) -> None:
-    """Write the name beside each mark, towards the middle of the axis. It stands above the mark if a line fits there or there is at least
-    as much room as below; else below.
+    """Write the name beside each mark, towards the middle of the axis. It stands above the mark if a line of text fits there, or if there
+    is at least as much room above as below. Otherwise it stands below.
 
     log: whether the horizontal axis is logarithmic. axis: its ends, by default those of the marks. line: height of a line of text, as a
     share of the marks' range.

@@ -1,4 +1,4 @@
-"""The map of predictions: one mark per prediction on the plane of most variance of the inputs."""
+"""The map of predictions: one mark per prediction on the first two principal components of the inputs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ OUTCOMES = {
 }
 """Marks of the outcomes; those drawn last lie on top."""
 CAP = 0.95
-"""Quantile of a number from which its colour is the last one."""
+"""Quantile of a number above which all values have the last colour of the scale."""
 
 
 def scattered_predictions(
@@ -27,7 +27,7 @@ def scattered_predictions(
     """The predictions as marks. A mark's `customdata` is its place in the frame and its text.
 
     frame: x, y, outcome (of OUTCOMES), text, and `value` where the colour is a number. titles: the titles of both axes. number: what
-    `value` is; None colours by outcome. case: where the case lies that is marked.
+    `value` is; None colours by outcome. case: the position of the marked case.
     """
     figure = go.Figure()
     rows = frame.assign(place=np.arange(len(frame)))

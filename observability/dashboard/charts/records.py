@@ -1,4 +1,4 @@
-"""Figures of one value of each batch, of each run of a rule, or of each round of several sets, over time."""
+"""Figures of one value over time: of each batch, of each run of a rule, or of each round of several sets of questions."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ BEGINS = {"act": "Critical", "watch": "Warning"}
 MAX_STEMS = 120
 """With more rows no stems are drawn."""
 ZERO_TOP, TINY = 0.05, 0.005
-"""Top of the axis of shares that are at most TINY."""
+"""Top of the axis of shares if no share is above TINY."""
 
 
 def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, share: bool = False) -> go.Figure:
@@ -42,7 +42,7 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
     if not top > (TINY if share else 0):
         figure.update_yaxes(
             range=[0, ZERO_TOP if share else 1]
-        )  # for zeros, plotly makes an axis up to 100 %; for tiny shares, ticks that all read 0 %
+        )  # for zeros, plotly draws an axis up to 100 %; for tiny shares, it writes 0 % at every tick
     return figure
 
 

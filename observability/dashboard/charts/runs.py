@@ -18,19 +18,19 @@ visible.
 """
 MAX_STEPS, MAX_RANKS, MAX_CELLS = 240, 64, 1500
 ALL_ROWS, LABEL_HEIGHT = 560, 14
-"""Height in pixels of all ranks' rows together, if the rows may be that low; height that the label of a row needs."""
+"""Height in pixels of the rows of all ranks together, if rows may be that low; height that the label of a row needs."""
 REACHES = (0.5, 1.0, 2.0, 3.0)
 """Doublings at which the colors of the map of ranks may end."""
 MAX_LEVEL_NAMES = 4
 """Maximum number of axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
 LONGEST_RANK = 22
 DASHES = {"held out": ("solid", "dash"), "training": ("dot", "dashdot")}
-"""Line styles by part of the data: for the first runs, and for the runs after them, for which the colours begin again."""
+"""Line styles by part of the data. The first style is for the first runs, the second for further runs, whose colours repeat."""
 SYMBOLS = {"best": "star", "act": "x", "watch": "triangle-up"}
 
 
 def training_curve_lines(frame: pd.DataFrame, marks: pd.DataFrame, *, name: str, x: str, log: bool) -> go.Figure:
-    """Each curve of a run as logged, faded, and smoothed over it; marks of findings.
+    """Each curve of a run, faded as logged and above it smoothed, with marks of findings.
 
     frame: run, part ("training" or "held out"), step, x, value, smoothed. marks: run, x, value, kind ("best", "act", "watch"), what.
     """
@@ -96,13 +96,13 @@ def step_stride(steps: int, ranks: int) -> int:
 
 
 def rank_row_height(ranks: int, most: int, least: int) -> tuple[int, int]:
-    """The height of a rank's row, low enough that many ranks fit on a screen; and n if every nth rank has a label."""
+    """The height of a rank's row, low enough that many ranks fit on a screen; and n, where every nth rank has a label."""
     height = min(most, max(least, ALL_ROWS // max(ranks, 1)))
     return height, -(-LABEL_HEIGHT // height)
 
 
 def rank_color_reach(ratio: Any) -> float:
-    """The doublings at which the colors end: the least of REACHES that holds all but one cell in 200."""
+    """The number of doublings at which the colors end: the smallest of REACHES that contains all but one in 200 cells."""
     found = float(np.quantile(np.abs(np.log2(np.maximum(ratio, 1e-6))), 0.995))
     return next((reach for reach in REACHES if found <= reach), max(REACHES))
 

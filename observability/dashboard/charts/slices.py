@@ -1,4 +1,4 @@
-"""Figure of slices: a metric of each now and before."""
+"""The figure of slices: the metric of each slice now and before."""
 
 from collections.abc import Mapping
 from typing import Any

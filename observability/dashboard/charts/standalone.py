@@ -43,5 +43,5 @@ def theme_colours(scheme: Scheme) -> dict[str, str]:
 
 
 def plotly_script() -> str:
-    """The script that draws figures, for a file that requests nothing."""
+    """The script of plotly, written into the file so that the file requests nothing."""
     return str(get_plotlyjs())

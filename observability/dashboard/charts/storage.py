@@ -9,7 +9,7 @@ from observability.dashboard import theme
 
 
 def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
-    """A mark for each form: size against the largest change. Less exact forms have their names beside them; the table has all.
+    """A mark for each form: size against the largest change. Names are written beside less exact forms only; the table names all forms.
 
     frame: form, bytes, change (0 of lossless forms, missing if no model was asked), lossless. change: title of the vertical axis.
     """

@@ -10,7 +10,8 @@ from observability.dashboard.charts.time import interval_band
 
 
 def best_against_budget(points: pd.DataFrame, metric: str, chance: str = "") -> go.Figure:
-    """Each trial's value as a dot and the best so far as a line, by trial. Further runs of a setting, which set no best value, are hollow.
+    """Each trial's value as a dot and the best so far as a line, by trial. Repeated runs of a setting are hollow and do not count for the
+    best value.
 
     points: run, trial, seconds, value, best, repeat, chance_low, chance_high. chance: the name of the band between the last two.
     """

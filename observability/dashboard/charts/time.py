@@ -97,8 +97,8 @@ def metric_lines(
 
 
 def readable_range(series: pd.DataFrame, mature: "pd.Series[Any]", levels: Sequence[float] = ()) -> tuple[float, float] | None:
-    """The range of the value axis where the intervals of periods with few labels would flatten the rest, whose ends are then cut off; None
-    if all intervals fit. levels: limits and baselines that stay in sight.
+    """The range of the value axis if the intervals of periods with few labels would flatten the other periods. The ends of these intervals
+    are then cut off. None if all intervals fit. levels: limits and baselines that stay in sight.
     """
     firm = series[mature]
     parts = [
@@ -140,7 +140,7 @@ def compact_line(
     severity: str = "ok",
     marks: pd.DataFrame | None = None,
 ) -> go.Figure:
-    """A low chart; a last period that is not over (`running`) is dotted.
+    """A line chart of small height. A last period that is not over (`running`) is dotted.
 
     series: period, value, and where known low and high. y: title of the value axis. severity: the severity of the finding whose limit is
     drawn.
@@ -184,8 +184,8 @@ def _hover_text(name: str, unit: str, row: dict[Any, Any]) -> str:
 def interval_band(
     figure: go.Figure, x: "pd.Series[Any]", low: "pd.Series[Any]", high: "pd.Series[Any]", colour: str, name: str, **options: Any
 ) -> None:
-    """Add a filled band between two series, where both are known: none over a gap, and a stroke at a point between two gaps. options:
-    further ones of plotly.
+    """Add a filled band between two series where both are known. Gaps have no band; a single point between two gaps has a stroke. options:
+    further options of plotly.
     """
     x, low, high = (each.reset_index(drop=True) for each in (x, low, high))
     known = low.notna() & high.notna()
@@ -211,7 +211,7 @@ def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, das
 
 
 def legend_line(figure: go.Figure, value: float, name: str, *, colour: str = theme.NEUTRAL, dash: str = "dot") -> None:
-    """Add a horizontal line that the legend names: bars, stems and curves reach through a name beside the line."""
+    """Add a horizontal line that the legend names, because a name beside the line would be crossed by bars, stems and curves."""
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash}, name=name, showlegend=True)
 
 
@@ -228,7 +228,7 @@ def legend_limit(figure: go.Figure, limit: float, severity: str) -> None:
 
 
 def limit_begins(severity: str) -> tuple[str, str]:
-    """The severity that starts at the limit of a finding (act for an act, else watch), and the limit's name."""
+    """The severity that starts at the limit of a finding (act for a finding of severity act, else watch), and the name of the limit."""
     begins = "act" if severity == "act" else "watch"
     return begins, f"{formatting.STATUS_WORDS[begins]} limit"
 
@@ -250,8 +250,8 @@ def shade_immature_periods(figure: go.Figure, series: pd.DataFrame, mature: "pd.
 
 
 def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.Series[Any]") -> go.Figure:
-    """Add thin vertical lines for deploys and other events (at, what, text): at most five, deploys first; the last one's hover text counts
-    the rest.
+    """Add thin vertical lines for deploys and other events (at, what, text). At most five are drawn, deploys first; the hover text of the
+    last one counts the rest.
     """
     period_axis(figure, periods)
     if marks is None or marks.empty or periods.empty:
@@ -275,7 +275,9 @@ def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.
 
 
 def period_axis(figure: go.Figure, periods: "pd.Series[Any]") -> None:
-    """With a single period, the axis spans a day on either side, with bars of a day and one tick; without any it has no ticks."""
+    """Set the time axis. With a single period, the axis spans a day on either side, with a bar of a day and one tick. Without periods it
+    has no ticks.
+    """
     if periods.empty:
         figure.update_xaxes(showticklabels=False)
     elif periods.nunique() == 1:

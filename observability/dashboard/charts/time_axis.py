@@ -13,9 +13,9 @@ import plotly.graph_objects as go
 
 
 def figure_in_zone(figure: go.Figure, zone: tzinfo, name: str) -> tuple[go.Figure, bool]:
-    """A copy of a figure with its times in a zone, which its axis names, and whether its times were moved.
+    """A copy of a figure with its times in a zone, and whether its times were moved. The axis names the zone.
 
-    A figure by day stays in UTC days, as the store counts them, and its axis says that; one without times is returned as it is.
+    A figure by day stays in UTC days, as the store counts them, and its axis says so. A figure without times is returned unchanged.
     """
     timed = [trace.x for trace in figure.data if are_times(getattr(trace, "x", None))]
     if not timed:
@@ -41,8 +41,8 @@ def figure_in_zone(figure: go.Figure, zone: tzinfo, name: str) -> tuple[go.Figur
 
 
 def selection_in_utc(selection: Mapping[str, Any], zone: tzinfo) -> Mapping[str, Any]:
-    """The selection on a chart that was drawn in a zone, with its times in UTC; an hour that the zone has twice counts as the first
-    of both.
+    """The selection on a chart that was drawn in a zone, with its times in UTC. An hour that occurs twice in the zone is taken as the
+    first of both.
     """
     points = [{**point, "x": _place_in_utc(point.get("x"), zone)} for point in selection.get("points", ())]
     boxes = [{**box, "x": [_place_in_utc(end, zone) for end in box.get("x", ())]} for box in selection.get("box", ())]
@@ -69,7 +69,7 @@ def are_times(values: Any) -> bool:
 
 
 def are_within_days(values: Any) -> bool:
-    """Whether the values are times, and others than midnights (UTC) among them."""
+    """Whether the values are times of which some are no midnights (UTC)."""
     if not are_times(values):
         return False
     known = pd.DatetimeIndex(pd.to_datetime(values, utc=True)).dropna()
@@ -77,13 +77,13 @@ def are_within_days(values: Any) -> bool:
 
 
 def _place_in_zone(place: Any, zone: tzinfo) -> Any:
-    """A place on a time axis in a zone; a value that is not a time is unchanged."""
+    """A position on a time axis, moved into a zone; a value that is not a time is unchanged."""
     time = _time_of_place(place)
     return place if time is None else time.tz_localize("UTC").tz_convert(zone).tz_localize(None)
 
 
 def _place_in_utc(place: Any, zone: tzinfo) -> Any:
-    """A place on an axis that was drawn in a zone, in UTC; a value that is not a time is unchanged."""
+    """A position on an axis that was drawn in a zone, moved to UTC; a value that is not a time is unchanged."""
     time = _time_of_place(place)
     if time is None:
         return place
@@ -91,7 +91,7 @@ def _place_in_utc(place: Any, zone: tzinfo) -> Any:
 
 
 def _time_of_place(place: Any) -> pd.Timestamp | None:
-    """The time (naive UTC) of a place on an axis; None if the place is not a time."""
+    """The time (naive UTC) of a position on an axis; None if the position is not a time."""
     if place is None or isinstance(place, int | float):
         return None
     try:

@@ -15,7 +15,7 @@ GROUPS = (("Pareto front", theme.PRIMARY, "circle"), ("dominated", theme.NEUTRAL
 LINE = 0.055
 """Height of a line of text, as a share of the vertical axis."""
 NAME_WIDTH = 0.2
-"""Width of a name, as a share of the horizontal axis: more than a name takes on a wide screen, about as much as on a phone."""
+"""Width of a name, as a share of the horizontal axis. It is more than a name takes on a wide screen, and about what it takes on a phone."""
 
 
 def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: float | None, most_flips: float | None) -> go.Figure:
@@ -62,7 +62,7 @@ def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: f
 
 
 def named_points(front: pd.DataFrame, top: float) -> pd.DataFrame:
-    """The rows of the front whose names do not cover each other: each is at least a line of text above or below the one before it."""
+    """The rows of the front whose names do not cover each other. Each is at least a line of text above or below the row before it."""
     kept: list[int] = []
     values = front["value"].to_numpy(float)
     for place, value in enumerate(values):
@@ -72,8 +72,8 @@ def named_points(front: pd.DataFrame, top: float) -> pd.DataFrame:
 
 
 def clear_height(points: pd.DataFrame, x: float, value: float, axis: tuple[float, float], top: float) -> float:
-    """The height at which a name beside the mark at (x, value) covers no other interval: the mark's own, or the end of the intervals in its
-    way.
+    """The height at which a name beside the mark at (x, value) covers no other interval. It is the height of the mark, or the end of the
+    intervals that are in the way.
 
     points: all marks. axis: ends of the logarithmic axis, towards whose middle the name is written. top: height of the vertical axis.
     """

@@ -56,13 +56,13 @@ python -m observability items tweets.csv --project moods --id tweet --columns te
 import observability as obs
 log = obs.Logger()
 log.annotation(project="moods", item="t17", annotator="ann-3", label="neutral")"""
-"""Lines that begin a project."""
+"""Example lines that begin a project."""
 SKIPPED = ("item", "annotator", "at", "reason")
 
 
 def project_models() -> dict[str, Model | None]:
-    """Labelling projects with their models: projects in records, projects in a model's settings, and for a classifier without a project in
-    its settings one of its own name.
+    """The labelling projects with their models. Projects come from records and from the settings of models. A classifier without a project
+    in its settings has a project of its own name.
     """
     always = Window("", EPOCH, load.page_clock())
     found: dict[str, Model | None] = {}
@@ -99,7 +99,7 @@ def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, a
 
 
 def policy_box() -> str | None:
-    """The order of the queue; None: the order is chosen from what is known of the project."""
+    """The order of the queue that the box holds; None: the order is chosen from what is known of the project."""
     missing = "The link names the order {}, which does not exist."
     words = POLICY_WORDS.__getitem__
     return choice_box.address_selectbox(
@@ -109,7 +109,9 @@ def policy_box() -> str | None:
 
 @cached_by_state(4)
 def board_of(project: str, model_name: str | None, window: Window | None, policy: str | None) -> LabellingBoard:
-    """The state of a project; its items are a sample of the window's predictions, and what was landed, annotated or assigned ever."""
+    """The state of a project. Its items are a sample of the window's predictions, and all items that were ever landed, annotated or
+    assigned.
+    """
     model = load.catalog().model(model_name) if model_name else None
     always, only = Window("", EPOCH, load.page_clock()), (("project", project),)
 
@@ -163,9 +165,10 @@ def _settling_words(board: LabellingBoard) -> str:
 
 
 def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], LabellingBoard]) -> None:
-    """The item that the person should label, and the buttons to answer. newest: returns the board at the time of an answer.
+    """Draw the item that the person should label, and the buttons to answer. newest: returns the current board at the time of an answer.
 
-    Only the owner of the store has the answers of the last seconds, which may settle an item.
+    Items are labelled only at the owner of the store, because other processes lack the answers of the last seconds, which may settle an
+    item.
     """
     if is_done_at_owner("Items are labelled", "annotate"):
         return
@@ -341,7 +344,7 @@ def _save_answer(records: Sequence[dict[str, Any]], task: LabellingTask, label: 
 
 
 def _session_note(board: LabellingBoard, who: str) -> None:
-    """The last answer of this session, with a way back to it, and how many the person has given today."""
+    """Draw the last answer of this session with a button to answer that item again, and how many labels the person has given today."""
     last = st.session_state.get("annotate-last")
     mine = board.answers[(board.answers["annotator"].astype(str) == who)]
     today = int((mine["at"] >= pd.Timestamp(datetime.now(UTC).date())).sum())
@@ -389,7 +392,9 @@ def settled_labels_file(board: LabellingBoard) -> None:
 
 
 def assignment_form(board: LabellingBoard) -> None:
-    """Give the next items to people by skill and load; at the owner of the store, which knows who has what."""
+    """Draw the form that gives the next items to people by skill and load. It works only at the owner of the store, which knows who has
+    which items.
+    """
     if current_replica() is not None:
         return
     st.header("Assign work", anchor=False)

@@ -57,7 +57,7 @@ def workload_sentence(work: pd.DataFrame, items: int) -> str:
 
 
 def _policies_table(rows: pd.DataFrame) -> None:
-    """A row for each policy: its assignments, and how often the labels differ from gold, suggestion and majority."""
+    """A row for each policy: its assignments, and how often the labels differ from the gold answer, the suggestion and the majority."""
     lines = []
     for name, part in rows.groupby("policy", sort=False):
         first = part.iloc[0]

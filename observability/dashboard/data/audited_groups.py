@@ -1,4 +1,4 @@
-"""The rules that an audit of data proposes, and the rows of each by group, from the counts that `audit-data --group` keeps with them."""
+"""The rows of each proposed rule of a data audit by group. `audit-data --group` stores the counts with the rules."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ COLUMNS = columns_on_phone(
 
 
 def rules_proposed(audit: AuditedData) -> pd.DataFrame:
-    """The newest proposed run of each rule of an audit, for its dataset and version."""
+    """The newest proposed run of each rule, for the dataset and version of an audit."""
     asked = replace(CLEANINGS, ever=True, only=(("dataset", audit.dataset), ("version", audit.version)))
     runs = proposed_runs(load.ask_store(asked, Window("", EPOCH, load.page_clock())))
     return runs.sort_values("at", kind="stable").drop_duplicates("rule", keep="last", ignore_index=True)

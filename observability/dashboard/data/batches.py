@@ -113,7 +113,7 @@ def batches_in_scope(scope: Scope, numbers: tuple[str, ...] = ()) -> tuple[pd.Da
 
 
 def batches_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Window) -> str:
-    """Numbers of batches and of sources, and how many sources need attention, as Markdown."""
+    """The numbers of batches and sources, and how many sources need attention, as Markdown."""
     sources, needy = formatting.plural(rows["source"].nunique(), "source"), attention_count(found, "source")
     return f"**{formatting.plural(len(rows), 'batch', 'batches')}** of {sources}{dates_note(window)}; {needy}."
 
@@ -161,7 +161,7 @@ def chosen_source(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
 
 
 def batch_outcomes(window: Window, scope: Scope, names: Sequence[str]) -> dict[str, list[BatchOutcome]]:
-    """The outcomes of the predictions that name each batch, of the chosen model or of all."""
+    """The outcomes of the predictions that name each batch, of the chosen model or of all models, by batch."""
     found: dict[str, list[BatchOutcome]] = {}
     for model in load.catalog().models:
         if scope.model not in (None, model.name):
@@ -183,8 +183,8 @@ def _severity_by_batch(found: Sequence[Finding]) -> dict[str, str]:
 
 
 def batch_chart(rows: pd.DataFrame, found: Sequence[Finding], source: str) -> None:
-    """Draw the metric of the most urgent finding about a source for each batch over time, with the usual value; the number of rows if no
-    finding is urgent.
+    """Draw one metric for each batch of a source over time, with its usual value. It is the metric of the most urgent finding about the
+    source, or the number of rows if no finding is urgent.
     """
     bad = first_finding(finding for finding in found if finding.needs_action and finding.metric in DRAWN)
     metric = bad.metric if bad else "batch_rows"
@@ -210,7 +210,7 @@ def batch_chart(rows: pd.DataFrame, found: Sequence[Finding], source: str) -> No
 
 
 def batch_values(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":
-    """The value of a metric for each batch of one source, oldest first; NaN where the batch does not say it."""
+    """The value of a metric for each batch of one source, oldest first; NaN where the batch does not log it."""
     if metric == "batch_rejected_rate":
         return rows["rejected_rows"].astype(float) / rows["rows"].astype(float)
     if metric == "batch_gap_hours":
@@ -286,10 +286,10 @@ def _cases_link(text: str, model: str, batch: str, scope: Scope) -> Cell:
 
 
 def batch_links(names: Sequence[str], scope: Scope) -> list[Cell]:
-    """The links to the batches of these names in all dates, in their order, each followed by that to its device; empty if no record
-    has one of the names.
+    """The links to the batches of these names in all dates, in the order of the names. Each is followed by the link to the batch's device.
+    Empty if no record has one of the names.
 
-    Sources may share the name of a batch: at most MAX_NAMED records are linked.
+    Several sources may use the same batch name. At most MAX_NAMED records are linked.
     """
     always = Window("", EPOCH, load.page_clock())
     found = load.ask_store(Records("batch", ("batch", "source", "device"), ever=True, only=(("batch", tuple(names)),)), always)
@@ -325,7 +325,9 @@ def _batches_frame(rows: pd.DataFrame, outcomes: dict[str, list[BatchOutcome]], 
 
 
 def batch_columns(source: str, window: Window, asked: str | None) -> None:
-    """Statistics of the columns of a batch: `stats` as logged. asked: its name; None for the newest of the source that has any."""
+    """Draw the statistics of the columns of a batch, as its field `stats` holds them. asked: the name of the batch; None for the newest
+    batch of the source with statistics.
+    """
     only = (("source", source), *((("batch", asked),) if asked else ()))
     part = load.ask_store(Records("batch", ("batch", "at", "stats"), rows=MAX_SEARCHED, only=only), window)
     part = part if asked else part[[bool(each) for each in part["stats"]]]

@@ -1,4 +1,6 @@
-"""The cleaning page, rules that ran: rows that each rule dropped and changed, run by run, and the share of each group before and after."""
+"""The part of the cleaning page about rules that ran: the rows that each rule dropped and changed, by run, and the share of each group
+before and after.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -85,7 +87,9 @@ GROUP_COLUMNS = columns_on_phone(
 
 
 def chosen_view(runs: bool, audits: bool) -> str:
-    """What the page shows, RUNS or AUDITS: as chosen if there are both, at first the audits where the link names a dataset."""
+    """The view of the page, RUNS or AUDITS. If there are both, the person chooses; the page begins with the audits if the link names a
+    dataset.
+    """
     if not (runs and audits):
         return RUNS if runs else AUDITS
     first = AUDITS if "dataset" in st.query_params else RUNS
@@ -156,7 +160,8 @@ def newest_effects(rows: pd.DataFrame) -> dict[str, CleaningEffect]:
 
 
 def audited_effects(rows: pd.DataFrame, records: pd.DataFrame) -> dict[str, CleaningEffect]:
-    """The effect of each rule that the newest audit which measured a rule of its name says, one of the rule's dataset before others.
+    """The effect of each rule, as the newest audit measured it for a rule of the same name. An audit of the rule's own dataset comes
+    before audits of other datasets.
 
     rows: runs of rules. records: all cleaning records, oldest first, the proposals of audits among them.
     """
@@ -173,7 +178,7 @@ def audited_effects(rows: pd.DataFrame, records: pd.DataFrame) -> dict[str, Clea
 
 
 def effect_cell(effect: CleaningEffect | None) -> Cell:
-    """`accuracy +0.012`, and below it the interval of the change, where given, and the metric before and after."""
+    """The cell of an effect: `accuracy +0.012`, and below it the interval of the change and the metric before and after, if known."""
     if effect is None:
         return {"t": formatting.DASH}
     name = f"{formatting.metric_title(effect.metric)} " if effect.metric else ""
@@ -200,7 +205,9 @@ def cleaning_rule_words(subject: str) -> str:
 
 
 def cleaning_rule_actions(subject: str, own: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """The earlier decisions about a rule with what its runs did since, and a form for the next one. own: its runs; found: about it."""
+    """Draw the earlier decisions about a rule, each with the results of later runs, and a form for the next decision. own: the runs of the
+    rule; found: the findings about it.
+    """
     words, bad = cleaning_rule_words(subject), first_finding(finding for finding in found if finding.needs_action)
     choices = ActionChoices(
         key="rule", thing=f"rule {words}", verbs=VERBS, button=f"Decide about {words}", cause=bad.id if bad else None,
@@ -225,7 +232,9 @@ def rule_runs_since(made: datetime, own: pd.DataFrame) -> str:
 
 
 def cleaning_rate_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """The share of rows that each run dropped over time (changed, for a rule that only changes rows), with the usual share."""
+    """Draw the share of rows that each run dropped, over time and with the usual share; for a rule that only changes rows, the share that
+    it changed.
+    """
     drops = bool(own["rows_dropped"].sum() or not own["rows_changed"].sum())
     metric, field, verb = (
         ("cleaning_drop_rate", "rows_dropped", "dropped") if drops else ("cleaning_change_rate", "rows_changed", "changed")

@@ -1,4 +1,6 @@
-"""Rows kept and dropped by cleaning rule and group, as a flow and its table: of rules that ran, and of rules that an audit proposes."""
+"""Rows kept and dropped by cleaning rule and group, as a flow and its table. The rules are those that ran, or those that an audit
+proposes.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -57,18 +59,17 @@ def flow_by_group(chain: pd.DataFrame, column: str | None) -> pd.DataFrame:
 
 
 def runs_of_dataset(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
-    """The runs of all rules on the dataset that the chosen rule cleans, oldest first; only its own runs if it names no dataset."""
+    """The runs of all rules on the dataset that the chosen rule cleans, oldest first. If the rule names no dataset, only its own runs."""
     own = rows[rows["subject"] == chosen]
     name = own["dataset"].iloc[-1]
     return (own if pd.isna(name) else rows[rows["dataset"] == name]).sort_values("at", ignore_index=True)
 
 
 def flow_by_rule(runs: pd.DataFrame, column: str | None) -> pd.DataFrame:
-    """Rows by rule and outcome, summed over the runs; also by group, if the runs count rows by groups of the column.
+    """Rows by rule and outcome, summed over the runs. If the runs count rows by groups of the column, rows are given by group too.
 
-    Rules may take in the same rows, so rows of different rules do not add up. Rows of runs that do not count groups of the
-    column are the rule's group `not counted`; a rule without any count has no groups. At most MAX_GROUPS groups are named, those with most
-    rows.
+    Rules may take in the same rows, so rows of different rules do not add up. Rows of runs that do not count groups of the column are in
+    the group `not counted` of their rule. A rule without any count has no groups. Only the MAX_GROUPS largest groups are named.
     """
     found: list[list[Any]] = []
     for rule, part in runs.groupby("rule", sort=False):
@@ -89,7 +90,8 @@ def flow_by_rule(runs: pd.DataFrame, column: str | None) -> pd.DataFrame:
 def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
     """Draw the rows of a rule's dataset that the rules kept and dropped, by the groups that they count.
 
-    Rules that follow each other are one flow, of their newest runs; else each rule has its own rows, summed over its runs.
+    Rules that follow each other are drawn as one flow of their newest runs. Otherwise the rows of each rule are drawn apart, summed over
+    its runs.
     """
     chain = rule_chain(rows, chosen)
     st.header("Rows kept and dropped", anchor=False)
@@ -111,7 +113,7 @@ def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
 def proposed_flow_section(proposed: pd.DataFrame) -> None:
     """Draw what each rule that an audit proposes would keep and drop of its rows, by the groups that it counts.
 
-    proposed: the newest proposed run of each rule. Each rule takes in all rows; what would drop none is left out.
+    proposed: the newest proposed run of each rule. Each rule takes in all rows. Rules that would drop no row are left out.
     """
     does = proposed[proposed["rows_dropped"] > 0].sort_values("rows_dropped", ascending=False, kind="stable")
     if does.empty:

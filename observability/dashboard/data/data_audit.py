@@ -79,7 +79,7 @@ def chosen_audit(audits: Audits, found: Sequence[Finding]) -> tuple[AuditedData,
 
 
 def data_audit_section(audit: AuditedData, before: AuditedData | None, found: Sequence[Finding], scope: Scope) -> None:
-    """Draw an audit: shares by check, findings, the effect on a model, rows kept and dropped, columns that give the label, examples."""
+    """Draw an audit: shares by check, findings, the effect on a model, rows kept and dropped, columns that predict the label, examples."""
     st.header(formatting.escape_markdown(f"Audit of {audit.dataset}"), anchor=False)
     rows = found_rows(audit, before)
     names = {rule.title: rule.name for rule in audit.rules}
@@ -160,7 +160,7 @@ def _effects(audit: AuditedData) -> None:
 
 
 def _columns_alone(audit: AuditedData, scope: Scope) -> None:
-    """How well each column alone predicts the label; for a model's data, with a link to the audit that judges it."""
+    """Draw how well each column alone predicts the label. If the rows are the data of a model, draw a link to the leakage audit instead."""
     if audit.leakage_of is not None:
         name, version = audit.leakage_of
         link = links.page_address("audits", scope.about(name), version=version, kind="leakage")
@@ -185,7 +185,7 @@ def _columns_alone(audit: AuditedData, scope: Scope) -> None:
 
 
 def _further_tables(audit: AuditedData, found: pd.DataFrame, proposed: pd.DataFrame) -> None:
-    """Every figure of each check, its rows by group, some rows of it, and outliers by column, folded."""
+    """Draw the folded tables: every figure of each check, its rows by group, example rows, and outliers by column."""
     status = dict(zip(found["name"], found["severity"], strict=True))
     with st.expander("Every check in figures", icon=":material/table_rows:"):
         lines = [table_row(_check_cells(audit, place, status)) for place in range(len(audit.rules))]

@@ -61,7 +61,9 @@ RULES = (
 
 @dataclass(frozen=True)
 class DatasetVersion:
-    """A version as last logged, its known contents, the versions with the same content, and the training runs that name it."""
+    """A version of a dataset as last logged, with its known contents, the versions with the same content, and the training runs that name
+    it.
+    """
 
     row: dict[Any, Any]
     content: Content
@@ -184,7 +186,9 @@ def _changed_columns_words(row: dict[Any, Any]) -> str | None:
 
 
 def _content_cell(made: DatasetVersion) -> Cell:
-    """The checksum, and which other versions have the same content; different contents of one version are critical."""
+    """The cell with the checksum and the other versions that have the same content. If one version was logged with different contents, it
+    is critical.
+    """
     if made.mixed:
         several = " then ".join(map(short_checksum, made.content.contents[:3]))
         return {"t": several, "s": "act", "sub": "different contents under one version"}

@@ -34,7 +34,9 @@ def what_came_after(made: datetime, batches: pd.DataFrame, found: Sequence[Findi
 
 
 def device_action_form(subject: str, found: Sequence[Finding], batches: pd.DataFrame) -> None:
-    """The proposed action about a device, earlier decisions with later records, and a form for the next one."""
+    """Draw the form for the next action about a device with the proposed one, below the earlier decisions and what was delivered after
+    each.
+    """
     device = device_words(subject)
     bad = first_finding(finding for finding in found if finding.needs_action)
     proposed = str(bad.evidence.get("proposal") or "").capitalize() if bad else ""

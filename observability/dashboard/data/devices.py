@@ -1,4 +1,6 @@
-"""The devices page: what each collecting device delivered, day by day, and how it differs from its past and from its kind."""
+"""The devices page: what each collecting device delivered by day, and how it differs from its own past and from other
+devices of its kind.
+"""
 
 import warnings
 from collections import Counter
@@ -96,7 +98,9 @@ MEASURES: dict[str, tuple[str, str]] = {
     "batch_std": ("standard deviation, distance from its median", "standard deviations"),
     "batch_rows": ("rows ÷ its median", "factor"),
 }
-"""The value of the heat map for each device and day, and its unit; for a measure of columns, the column with the largest value."""
+"""The value that the heat map shows for each device and day, with its unit. A measure of columns is shown for the column where it is
+largest.
+"""
 BAD = {"out-of-range values": OUTSIDE, "stuck values": STUCK, "saturated values": SATURATED, "missing values": NULLS}
 
 
@@ -113,7 +117,7 @@ def no_devices() -> None:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The missing values of the sample's devices, by day, of the newest month."""
+    """A figure of the sample: the missing values of its devices by day in the newest month."""
     rows = pd.read_parquet(folder / "sensors.batches.parquet", columns=["source", "device", "at", "rows", "stats"])
     rows = rows.assign(at=sample_figures.naive_times(rows["at"]))
     rows = with_subjects(rows[rows["at"] >= rows["at"].max() - pd.Timedelta(days=28)])
@@ -131,9 +135,10 @@ def devices_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
 
 
 def known_findings(scope: Scope, rows: pd.DataFrame) -> tuple[list[Finding] | None, bool]:
-    """Findings about the batches of devices, and whether newer ones are being computed; None if the page is drawn before they are known.
+    """The findings about the batches of devices, and whether newer findings are being computed. The findings are None if the page is drawn
+    before they are known.
 
-    A figure that stands alone waits for them, as does a page without a batch, whose devices are soon analyzed.
+    A figure that is opened alone waits for the findings. So does a page without batches, because there is little to analyze.
     """
     if rows.empty or figure_capture.COLLECTOR.get() is not None:
         return load_findings.scope_record_findings(scope, *ANALYZERS), False
@@ -141,7 +146,7 @@ def known_findings(scope: Scope, rows: pd.DataFrame) -> tuple[list[Finding] | No
 
 
 def pending_notice(scope: Scope) -> None:
-    """Say that findings are being computed, and draw the page again once they are there."""
+    """Say that findings are being computed, and draw the page again once they are known."""
     frame.refresh_when_known(partial(load_findings.record_findings_pending, scope, *ANALYZERS), lambda _: "Findings pending.")
 
 
@@ -152,7 +157,7 @@ def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def few_peers_note(rows: pd.DataFrame) -> None:
-    """Draw a note on what cannot be known about devices with few others of their kind in these dates; nothing if all have enough."""
+    """Draw a note on what cannot be known about devices with few other devices of their kind in these dates; nothing if all have enough."""
     kinds = units_of_kinds(rows["subject"].tolist(), rows["stats"].tolist())
     few = sum(len(each) for each in kinds.values() if len(each) <= FOLLOWED)
     if few:
@@ -187,7 +192,8 @@ def _named_by_subject(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def device_concentrations(rows: pd.DataFrame) -> dict[str, Concentration]:
-    """By kind of bad value or row: the few devices that hold most of them, if these hold more than their share.
+    """For each kind of bad value or row, the few devices that delivered most of them. A kind is left out if these devices delivered no
+    more than their share.
 
     A device is given by its name, and by its source too if another source has a device of this name.
     """

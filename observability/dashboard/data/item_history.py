@@ -31,7 +31,7 @@ COLUMNS = columns_on_phone(
 
 def item_history(item: str, projects: Sequence[str]) -> pd.DataFrame:
     """A row for each assignment or label of the item, in order: project, annotator, given, reason, policy, score, at, label, gold,
-    suggestion, suggestion_confidence, seconds, guideline. A label belongs to the newest assignment before it.
+    suggestion, suggestion_confidence, seconds, guideline. A label is put into the row of the newest assignment before it.
     """
     always, only = Window("", EPOCH, load.page_clock()), (("item", item), ("project", tuple(projects)))
     given = load.ask_store(Records("assignment", ASSIGNMENT_FIELDS, ever=True, only=only), always)

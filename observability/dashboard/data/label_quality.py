@@ -60,7 +60,7 @@ FACTS = (column("what", "Figure", strong=True), *number_columns(figure="Value"),
 
 @dataclass(frozen=True)
 class QualityOfLabels:
-    """Everything that the page shows of one project. cost: None without a price. policies, skill: None with too few known answers."""
+    """All data that the page shows about one project. cost: None without a price. policies, skill: None with too few known answers."""
 
     crowd: Crowd
     agreement: Agreement
@@ -117,7 +117,9 @@ def _labels_in_use(model: Model | None, crowd: Crowd) -> dict[str, str]:
 
 
 def labels_summary(shown: QualityOfLabels, window: Window) -> bool:
-    """Numbers of labels, items and annotators as a paragraph; whether they suffice to model annotators, and else how many more do."""
+    """Draw the numbers of labels, items and annotators. Return whether they suffice to model annotators; if not, draw how many more items
+    are needed.
+    """
     votes = shown.crowd.votes
     counts = f"{formatting.plural(len(votes.item), 'label')}** of {formatting.plural(votes.items, 'item')}"
     st.markdown(f"**{counts} by {formatting.plural(votes.annotators, 'annotator')}{dates_note(window, ' in ')}.")
@@ -246,7 +248,7 @@ def consensus_section(shown: QualityOfLabels) -> None:
 
 
 def suspects_section(shown: QualityOfLabels, scope: Scope, project: str, model: Model | None) -> None:
-    """Labels in use that the annotators' labels contradict, with links to their neighbours and to label them again."""
+    """Draw the labels in use that the annotators' labels contradict, with links to similar items and to relabelling."""
     st.header("Suspect labels", anchor=False)
     rows = shown.suspects
     if rows.empty:

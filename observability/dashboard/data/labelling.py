@@ -83,7 +83,9 @@ WORDS = {
 
 @dataclass(frozen=True)
 class ShownProject:
-    """Data of one project: first answers of the window and of the four weeks before, all labels of both, assignments of the window."""
+    """The data of one project: the first answers in the window and in the four weeks before, all labels of both periods, and the
+    assignments of the window.
+    """
 
     name: str
     window: Window
@@ -126,7 +128,7 @@ def _project_sizes(window: Window, ever: bool) -> pd.Series:
 
 
 def project_window(scope: Scope, project: str) -> Window:
-    """The dates of one project: the chosen ones, else the last days with records of this project, whenever others were labelled."""
+    """The dates of one project: the chosen ones, else the last days with records of this project, regardless of other projects."""
     always, only = Window(scope.model or "", EPOCH, load.page_clock()), (("project", project),)
     newest = [load.ask_store(Records(kind, ("at",), ever=True, rows=1, only=only), always)["at"] for kind in ("annotation", "assignment")]
     last = pd.concat([each for each in newest if len(each)] or newest[:1]).max()
@@ -276,7 +278,7 @@ def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> pd.DataFra
 
 
 def _false_discovery_budget() -> float:
-    """The false discovery rate of one check, as findings are judged by."""
+    """The false discovery rate of one check, by which findings are judged."""
     from observability.monitoring.check import RUNS_A_WEEK, WEEKLY_FALSE_DISCOVERIES
 
     return WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK

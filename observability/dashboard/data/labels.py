@@ -42,7 +42,7 @@ PEOPLE = {
 
 
 def page_label_completion(here: ModelPage, now: datetime) -> LabelCompletion:
-    """Label counts of the days of the window and of the month before, and the usual shares of days of their age, as they stood 7, 14 and 21
+    """Label counts of the days of the window and of the month before, and the usual shares of days of the same age, as known 7, 14 and 21
     days before `now`.
     """
     from observability.monitoring.check_windows import question_window
@@ -62,8 +62,8 @@ def label_maturity_by_day(of: LabelCompletion, here: ModelPage, arrived: LabelCo
     """A row for each day of the window and of the month before: period, served, labelled, share, usual, final, complete_by.
 
     usual: share that days of this age usually have. final: share expected in the end, which is the day's share plus what days usually gain
-    after this age (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected. arrived: counts of what had
-    arrived by the end of the window, from which the delay of labels is taken; None: the delay is taken from `of`.
+    after this age (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected. arrived: counts of the labels
+    that had arrived by the end of the window, from which the delay is estimated; None: the delay is estimated from `of`.
     """
     end, final, ready = here.window.end, of.final_share, (arrived or of).days_until_complete()
     settled = max(of.final_ages(), default=0)
@@ -80,7 +80,9 @@ def label_maturity_by_day(of: LabelCompletion, here: ModelPage, arrived: LabelCo
 
 
 def predictions_of_label_day(here: ModelPage, point: clicks.Point, days: pd.DataFrame) -> clicks.CaseQuery | None:
-    """The labelled predictions of a clicked day; for its hatched part, the unlabelled ones. The chart has days before the window too."""
+    """The labelled predictions of a clicked day, or its unlabelled ones if the hatched part was clicked. The chart also has days before
+    the window.
+    """
     around = clicks.ChartPeriod(here.scope, min(here.window.start, aware_utc(days["period"].min().to_pydatetime())), here.window.end)
     asked = {0: "label != null", 1: "label = null"}.get(int(point.get("curve_number") or 0), clicks.EVERY)
     return clicks.cases_of_period(around, point, days["period"], asked, clicks.NEWEST)
@@ -114,7 +116,8 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
     with st.skeleton(height=320):
         now = load.page_clock()
         of = page_label_completion(here, now)
-        arrived = page_label_completion(here, min(now, here.window.end))  # of a past window, what had arrived by its end tells the delay
+        # the delay of a past window is estimated from the labels that had arrived by its end
+        arrived = page_label_completion(here, min(now, here.window.end))
     days = label_maturity_by_day(of, here, arrived)
     finding_lines(finding for finding in found if finding.metric == "label_maturity")
     if days.empty:

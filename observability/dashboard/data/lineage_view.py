@@ -86,7 +86,9 @@ def all_links() -> Lineage:
 
 
 def links_around(centre: Thing) -> Lineage:
-    """All links, with those that are only read for one centre: the prediction itself, predictions of batches, batches of steps."""
+    """All links, and further ones that are only read for one centre: of the prediction itself, of predictions of batches, and of batches
+    of steps.
+    """
     found = all_links()
     if centre.kind == "prediction":
         with suppress(NotFoundError):
@@ -115,8 +117,8 @@ def _annotators_of(item: str) -> list[tuple[str, str]]:
 
 
 def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, str, int, int]]:
-    """The number of predictions of each model that name the batch, or a batch of the device or source; and how many of these names another
-    source uses too, because a prediction does not name its batch's source.
+    """For each model, the number of predictions that name the batch, or a batch of the device or source; and the number of predictions
+    whose batch name another source uses too. A prediction does not name the source of its batch.
     """
     own = {centre} if centre.kind == "batch" else {link.product for link in found.products.get(centre, ()) if link.product.kind == "batch"}
     if centre.kind == "source":
@@ -135,7 +137,9 @@ def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, 
 
 
 def thing_of_finding(finding: Finding) -> Thing | None:
-    """The thing that a finding is about: of records by its subject, else the model's version; None if it names no version."""
+    """The thing that a finding is about. For a finding about records it is named by the subject, else it is the model's version; None if
+    the finding names no version.
+    """
     parts = dict(part.partition(":")[::2] for part in finding.subject.split("/") if ":" in part)
     if "run" in parts:
         return Thing("run", (parts["run"],))
@@ -230,7 +234,7 @@ def drawn_rows(view: LineageView, facts: Mapping[Thing, str]) -> pd.DataFrame:
 
 
 def _upside_down(view: LineageView) -> list[LineageStep]:
-    """The upstream steps from the top: each above the thing that it went into."""
+    """The upstream steps in the order of drawing: each above the thing that it went into."""
     return list(reversed(view.upstream))
 
 
@@ -310,7 +314,7 @@ def _link_words(step: LineageStep) -> str:
 
 
 def left_out_words(view: LineageView) -> str:
-    """What the picture leaves out, as a sentence after a blank; empty if it leaves out nothing."""
+    """A sentence, after a blank, about the things that the picture leaves out; empty if it leaves out nothing."""
     parts = [formatting.plural(n, *KINDS[kind]) for kind, n in view.hidden.items()]
     found = f" Not drawn: {formatting.join_words(parts)}." if parts else ""
     if view.beyond:
@@ -324,8 +328,8 @@ def page_of_thing(thing: Thing, scope: Scope) -> dict[str, Any]:
 
 
 def _predictions_page(thing: Thing, scope: Scope) -> dict[str, Any]:
-    """The cases of a version or of a batch, in all dates; of a device or source its page, because no condition of a search names several
-    batches. There, each of the newest batches leads to its cases.
+    """The link to the cases of a version or of a batch, in all dates. For a device or source it is the link to its page, because no search
+    condition names several batches. There, each of the newest batches has a link to its cases.
     """
     origin = thing_from_address(thing.names[1])
     own = replace(scope.about(thing.names[0]), start=None, end=None, span="all")

@@ -1,4 +1,4 @@
-"""Forms of stored pictures and sound on the page of storage: what each loses, and in which group most."""
+"""The stored forms of pictures and sound on the storage page: the loss of each form, and the group that loses most."""
 
 from collections.abc import Mapping
 from typing import Any

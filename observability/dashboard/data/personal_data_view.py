@@ -1,4 +1,6 @@
-"""The page of personal data: which columns hold which kinds and why, how each column is protected, and what a person does next."""
+"""The page of personal data: the columns that hold personal data, its kinds and the reasons, how each column is protected, and the next
+steps.
+"""
 
 from collections.abc import Sequence
 
@@ -44,7 +46,7 @@ def personal_columns_table(model: Model, found: Sequence[Finding]) -> None:
 
 
 def next_steps(model: Model, found: Sequence[Finding]) -> None:
-    """Draw what a person does about columns with personal data that are not protected; nothing if there are none."""
+    """Draw the next steps for columns with personal data that are not protected; nothing if there are none."""
     needy = [finding for finding in found if finding.needs_action and protection_words(model, finding.subject) == "none"]
     columns = [finding.subject for finding in needy if not finding.subject.startswith("extra.")]
     if not needy:

@@ -56,7 +56,9 @@ def feature_references(model: Model, window: Window) -> tuple[str, ...]:
 
 
 def listed_features(model: Model, window: Window, found: By) -> tuple[str, ...]:
-    """References of the features that the page lists: all, or of very many those that a reader searched, a page of them, with its boxes."""
+    """The references of the features that the page lists. Of very many features, it lists those that were searched, or one page of them,
+    with the boxes to choose.
+    """
     names = [reference.partition(".")[2] for reference in feature_references(model, window)]
     return tuple(f"feature.{name}" for name in paged_names(features_worst_first(names, found), "features", "checks"))
 
@@ -69,7 +71,8 @@ def features_worst_first(names: Iterable[str], found: By) -> list[str]:
 
 
 def check_rates(model: Model, window: Window, asked: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """The share of each check by feature, over the whole window; a check that a column's kind does not have is left out.
+    """The share of rows that each check found, by feature, over the whole window. Checks that do not apply to the kind of a column are
+    left out.
 
     Special bins are shares of all rows; out of range is a share of the ordinary values.
     """
@@ -137,7 +140,7 @@ def check_rows(table: dict[str, dict[str, float]], found: By, days: pd.DataFrame
 
 
 def missing_values_sentence(days: pd.DataFrame, listed: int | None = None) -> str:
-    """The largest share in the heatmap of missing values. listed: how many features it is about, where it is not about all."""
+    """A sentence with the largest share in the heatmap of missing values. listed: the number of features that are drawn, if not all are."""
     worst = days.iloc[int(days["value"].argmax())]
     of = f" of the {formatting.plural(listed, 'feature')} listed" if listed is not None else ""
     if worst["value"] == 0:

@@ -1,4 +1,4 @@
-"""The beginning of the pages of records: title and scope, and parts of the one-line summaries above them."""
+"""The beginning of pages about records: the title, the scope, and parts of the one-line summaries."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,11 +19,11 @@ def begin_records_page(page: str) -> Scope:
 
 
 def dates_note(window: Window, before: str = ", ") -> str:
-    """The dates of a window as Markdown after a comma; nothing if every date is shown."""
+    """The dates of a window as Markdown after a comma; empty if all dates are shown."""
     return before + formatting.escape_markdown(formatting.format_span(window.start, window.end)) if window.start > EPOCH else ""
 
 
 def attention_count(findings: Iterable[Finding], noun: str) -> str:
-    """`2 sources need attention`: different subjects of findings that need action."""
+    """A count of the different subjects of findings that need action: `2 sources need attention`."""
     needy = len({finding.subject for finding in findings if finding.needs_action})
     return formatting.plural(needy, f"{noun} needs attention", f"{noun}s need attention")

@@ -1,4 +1,6 @@
-"""Places that store data, on the storage page: room and date, retention, waste, failures and backups of each, and its use by day."""
+"""The places that store data, on the storage page: the capacity of each place, the date on which it is full, retention, waste, failures
+and backups, and its use by day.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -91,7 +93,7 @@ def next_steps_table(found: Sequence[Finding], key: str, stem: str, caption: str
 
 
 def _place_row(place: StoragePlace, found: Mapping[str, Finding], now: datetime, scope: Scope) -> dict[str, object]:
-    """One place. Every figure is taken from its finding."""
+    """The table row of one place. Every figure is taken from its finding."""
     cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in PLACES}
     worst = first_finding(found.values())
     cells |= {
@@ -151,7 +153,7 @@ def _days_of_use(place: StoragePlace) -> int:
 
 
 def _use_by_day(place: StoragePlace, left: Finding | None) -> None:
-    """Draw the bytes that a place holds by day, its room, and the date on which it is full."""
+    """Draw the bytes that a place holds by day, its capacity, and the date on which it is full."""
     whole = place.whole[place.whole["used_bytes"].notna()]
     days = whole.groupby(whole["at"].dt.floor("D"), sort=True).last()
     shown = pd.DataFrame(

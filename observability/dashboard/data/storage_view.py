@@ -1,4 +1,4 @@
-"""The storage page: freshness of datasets, their size by codec and form, small groups, and what the store's own columns take and serve."""
+"""The storage page: freshness of datasets, their size by codec and form, small groups, and the size and use of the store's own columns."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -96,12 +96,12 @@ EXAMPLE = ("Size of a dataset by form, and what less exact numbers change", _sam
 
 
 def no_data_sets() -> None:
-    """Nothing logged yet: the command that audits."""
+    """Draw the empty state without any logged dataset, with the command that audits one."""
     empty_states.how_to_log_state("No dataset has been logged yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 
 
 def storage_audit_empty_state() -> None:
-    """Datasets, none of them audited: the command that audits."""
+    """Draw the empty state without any audited dataset, with the command that audits one."""
     empty_states.how_to_log_state("No dataset was audited yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 
 
@@ -143,7 +143,7 @@ def unused_columns_of_data_sets(rows: pd.DataFrame) -> dict[str, UnusedColumns]:
 
 
 def unused_cell(found: UnusedColumns | None) -> Cell:
-    """How many columns are unused, with their names; a dash if it is unknown."""
+    """The cell with the number of unused columns and their names; a dash if the number is unknown."""
     if found is None:
         return dict(UNKNOWN_CELL)
     names = ", ".join(found.unused)
@@ -157,10 +157,10 @@ def age_words(now: datetime, at: datetime) -> str:
 
 
 def chosen_audit(rows: pd.DataFrame, scope: Scope) -> tuple[str, str, Mapping[str, Any]]:
-    """Name, version and audit of the dataset in the address, else of the one to see first.
+    """Name, version and audit of the dataset in the address. If it names none, of the dataset to show first.
 
-    rows: of `logged_data_sets`, one with an audit at least. The scope's model comes first, without a named dataset then an audit that
-    counted groups of tagged columns, then one about any model, then the newest.
+    rows: of `logged_data_sets`, at least one of them with an audit. Audits about the scope's model come first. If no dataset is named,
+    audits that counted groups of tagged columns come next. Then come audits about any model, and then the newest audit.
     """
     audited = rows[rows["storage"].notna()]
     first = _first_audit(audited, scope, grouped=True)
@@ -177,7 +177,7 @@ def chosen_audit(rows: pd.DataFrame, scope: Scope) -> tuple[str, str, Mapping[st
 
 
 def _first_audit(audited: pd.DataFrame, scope: Scope, *, grouped: bool) -> Any:
-    """The row of the audit to show. grouped: whether one that counted groups goes before one about any model."""
+    """The row of the audit to show. grouped: whether an audit that counted groups comes before an audit about any model."""
 
     def rank(place: int) -> tuple[bool, bool, bool, int]:
         audit = audited["storage"].iloc[place]
@@ -188,7 +188,7 @@ def _first_audit(audited: pd.DataFrame, scope: Scope, *, grouped: bool) -> Any:
 
 
 def forms_section(audit: Mapping[str, Any]) -> None:
-    """The picture of sizes and changes, and the table of all forms."""
+    """Draw the picture of sizes and changed answers, and the table of all forms."""
     drawn = forms_frame(audit)
     base = float(audit["codecs"]["none"]["bytes"])
     asked = next((form["model"] for form in audit.get("forms", {}).values() if form.get("model")), None)
@@ -356,7 +356,7 @@ def store_columns_section(model: Model) -> None:
 
 
 def unread_words(columns: int, unread: Sequence[str], asked: AskedQuestions) -> str:
-    """How many columns no question read, with their names if they are few."""
+    """The number of columns that no query read, with their names if there are few."""
     since = f"since {time_zone.named_minute(asked.since)}"
     if not unread:
         return f"All {columns:,} logged columns were read {since}."
@@ -382,7 +382,7 @@ def questions_table(asked: AskedQuestions, about: str) -> None:
 
 
 def keeping_sentence(status: Mapping[str, Any]) -> str:
-    """Backup, its last test and retention, in one paragraph."""
+    """A paragraph on the last backup, its test and the retention."""
     done = status["keeping"]
 
     def last(name: str) -> str:

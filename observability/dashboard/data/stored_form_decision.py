@@ -18,8 +18,8 @@ from observability.metrics.stored_forms import EXACT, StorageAudit, latest_stora
 def stored_form_decision(dataset: str, rows: pd.DataFrame, model: str | None, found: Sequence[Finding], scope: Scope) -> None:
     """Draw the decisions on the form of a dataset with the later audit results, and the boxes for the next decision.
 
-    rows: the logged datasets, with their audits. model: whose answers the audit compared. found: findings; those about the dataset that
-    need action are evidence.
+    rows: the logged datasets, with their audits. model: the model whose answers the audit compared. found: findings; those that are about
+    the dataset and need action are stored as evidence.
     """
     audit = next((each for each in latest_storage_audits(rows) if each.dataset == dataset), None)
     if audit is None or not audit.forms:
@@ -35,7 +35,7 @@ def stored_form_decision(dataset: str, rows: pd.DataFrame, model: str | None, fo
 
 
 def found_since(decision: FormDecision, audit: StorageAudit) -> str:
-    """Words on whether the newest audit of a dataset agrees with a decision on its form."""
+    """Words that say whether the newest audit of a dataset agrees with a decision on its form."""
     if audit.at <= decision.at:
         return "not audited since"
     used = "in use" if audit.in_use == decision.form else f"{audit.in_use} in use instead"

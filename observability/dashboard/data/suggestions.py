@@ -1,4 +1,6 @@
-"""The suggestions of a labelling project: acceptance by annotators, anchoring, and the effect of accepting confident ones."""
+"""The suggestions of a labelling project: how often annotators accept them, anchoring, and the effect of accepting confident
+suggestions.
+"""
 
 from collections.abc import Sequence
 
@@ -18,9 +20,9 @@ from observability.metrics.suggestions import AcceptanceOutcome
 from observability.stats.interval import Interval
 
 USUAL = 90
-"""Default of the slider: confidence in hundredths."""
+"""Default of the slider: a confidence, in hundredths."""
 LOWEST = 50
-"""Lowest confidence of the slider in hundredths; lower where suggestions are less confident."""
+"""Lowest confidence of the slider, in hundredths. It is lower if suggestions are less confident."""
 EFFECT_COLUMNS = (
     column("what", "Figure", strong=True),
     *number_columns(figure="Value", reach="95 % interval"),
@@ -41,7 +43,7 @@ def suggestions_section(now: pd.DataFrame, found: Sequence[Finding]) -> None:
 
 
 def _anchoring_chart(told: Finding | None) -> None:
-    """Share of wrong answers where they are suggested and if nothing is, on the same items."""
+    """Draw how often annotators give a wrong answer if it is suggested to them and if nothing is suggested, on the same items."""
     if told is None:
         return
     both = (("it is suggested", told.evidence["here"]), ("nothing is suggested", told.evidence["there"]))
@@ -101,7 +103,7 @@ def acceptance_sentence(told: AcceptanceOutcome) -> str:
 
 
 def _acceptance_effect(told: AcceptanceOutcome) -> None:
-    """The figures that would change, each with its basis."""
+    """Draw the figures that the threshold would change, each with the basis of its estimate."""
     hours = None if told.seconds is None else told.seconds / 3600
     facts: list[tuple[str, Interval | None, str, str]] = [
         ("Error rate of accepted suggestions", told.error, f"{told.error.n:,.0f} accepted suggestions of gold items", "measured"),
