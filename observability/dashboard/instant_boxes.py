@@ -1,4 +1,4 @@
-"""A box for a day and a box for a time of this day; together with a time zone they name an instant. A range includes its last day."""
+"""A box for a day and a box for a time on this day. Together with a time zone they name an instant. A range includes its last day."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -56,7 +56,8 @@ def instant_boxes(
     latest: datetime | None = None,
     zone: tzinfo = UTC,
 ) -> None:
-    """Draw the two boxes with an instant, or empty, the time below the day: a calendar opens below its box, and covers no box beside it.
+    """Draw the two boxes with an instant, or empty. The box of the time stands below that of the day, because a calendar opens below its
+    box and would cover a box there, but none beside it.
 
     changed: called with the instant that a person chose, None if it was removed.
 

@@ -25,7 +25,7 @@ from observability.dashboard.scope import KEYS, SPANS, TIME_KEYS, Scope, parse_i
 PAGES = bundle_folder() / "pages"
 DEFAULT_PAGE = "health"
 HOME = "home"
-"""The parameter of an address that asks for Home, where the bare address may open another view (dashboard/start_page.py)."""
+"""The parameter of an address that asks for Home; without it, the bare address may open another view (dashboard/start_page.py)."""
 ONLY = "only"
 """The parameter of an address that opens one figure of a page alone (dashboard/single_figure.py)."""
 BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order", "trace")
@@ -40,7 +40,7 @@ OWN_KEYS = (
 )
 """Parameters of single pages besides the scope: of bound boxes, and those that pages write themselves."""
 SHOWN_BESIDE = {"serving/call_drift": "vendors", "serving/device_agreement": "edge_fleet"}
-"""Analyzers without a page of their own name, and the page that shows their findings besides another analyzer's."""
+"""Analyzers without a page of their own name, by the page of another analyzer that also shows their findings."""
 
 
 @cache
@@ -136,7 +136,7 @@ def previous_page() -> dict[str, Any]:
 def absolute_address(page: str, scope: Scope, window: Window | None, own: Mapping[str, list[str]]) -> str:
     """The address of a copied link, with every parameter and absolute times.
 
-    A page about the fleet has no single window; its link names the relative one.
+    A page about the fleet has no single window, so its link names the relative window.
     """
     fixed = scope.at(window.start, window.end) if window else scope
     parameters = {"window": SPANS[fixed.span], **fixed.parameters(), **own}
@@ -147,8 +147,8 @@ def absolute_address(page: str, scope: Scope, window: Window | None, own: Mappin
 def dashboard_root(url: str) -> str:
     """The address of the dashboard, from a page's address as Streamlit gives it.
 
-    Streamlit cuts off the first page name that the address ends with, `model` of `add_model`, and appends the page's name to the rest
-    (`/add_/add_model`); the rest is cut here.
+    Streamlit cuts off the first page name that the address ends with, such as `model` of `add_model`, and appends the page's name to the
+    rest (`/add_/add_model`). This function also cuts off that rest (`add_`).
     """
     here = url.split("?", maxsplit=1)[0].rstrip("/")
     page = next((name for name in page_files() if here.endswith(f"/{name}")), None)

@@ -1,7 +1,7 @@
-"""The time range Live: the last hour, which follows the clock, and a page that is drawn anew when something came.
+"""The time range Live: it is the last hour, it follows the clock, and the page is drawn anew when records arrive.
 
-A line under the tabs asks every few seconds, while the tab is in sight and nobody types, for the state of the store. This costs no query:
-the page runs again only where rows came, or the window moved on.
+A line under the tabs asks every few seconds, while the tab is in sight and nobody types, for the state of the store. Asking needs no
+query. The page runs again only if rows arrived or the window moved on.
 """
 
 from collections.abc import Hashable
@@ -16,7 +16,9 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import model_stamp, notes_stamp, store_stamp
 
 EVERY, EVERY_OF_ALL = 5, 15
-"""Seconds between two looks: on a page of one model, and of all, where a run analyzes every model that received rows."""
+"""Seconds between two requests for the state of the store: on a page about one model, and on a page about all models, whose run analyzes
+every model that received rows.
+"""
 DRAWN = "live-drawn"
 """The state of the data that the page shows."""
 
@@ -32,7 +34,7 @@ def draw_live_range(scope: Scope) -> None:
 
 @st.fragment
 def _live_line(scope: Scope) -> None:
-    """The line. Each look of the browser runs this part alone; where the state has changed, the page follows."""
+    """Draw the line. Each request of the browser reruns only this part; if the state has changed, the whole page is rerun."""
     if st.session_state.get(DRAWN) != shown_state(scope):
         st.rerun()
     every = EVERY if scope.model else EVERY_OF_ALL
@@ -42,8 +44,8 @@ def _live_line(scope: Scope) -> None:
 
 
 def shown_state(scope: Scope) -> Hashable:
-    """A key of everything on which a page in this scope depends: the rows of its model (or of all models), entries of people, and the end
-    of the window.
+    """A key that changes with everything on which a page in this scope depends: the rows of its model (or of all models), entries of
+    people, and the end of the window.
     """
     rows = (model_stamp(scope.model, computed=False), notes_stamp()) if scope.model else store_stamp(computed=False)
     return rows, load.page_clock()

@@ -1,7 +1,7 @@
 """Read the store for pages, cached by the store's state.
 
-Only this module and those named `load_…` ask the store for pages. A change by a person is shown at once; arriving data are shown within
-seconds. The clock moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames are copies.
+Only this module and the modules named `load_…` query the store for pages. A change by a person is shown at once; arriving data are shown
+within seconds. The clock moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames are copies.
 """
 
 from dataclasses import replace
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from observability.worker.limited_query import LimitedAnswer
 
 A_LIFETIME = 36_500
-"""Days of a window that is to hold all records."""
+"""Length in days of a window that is to hold all records."""
 
 
 def home() -> Path:
@@ -38,7 +38,7 @@ def home() -> Path:
 
 
 def page_clock() -> datetime:
-    """The end of the current step of five minutes (UTC), so that what has just arrived lies before it."""
+    """The end of the current step of five minutes (UTC). Records that have just arrived lie before it."""
     return end_of_step(datetime.now(UTC))
 
 
@@ -224,7 +224,7 @@ def environments(model: str) -> list[Environment]:
 
 
 def moved_window_note(scope: Scope, model: str) -> str | None:
-    """A sentence where the window was moved because the model's records are old; else None."""
+    """A sentence that says that the window was moved because the model's records are old; None if it was not moved."""
     from observability.monitoring import check_windows
 
     if scope.span == "live":
@@ -238,7 +238,7 @@ def moved_window_note(scope: Scope, model: str) -> str | None:
 def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None = None) -> Window:
     """The window of an analyzer's records in the scope: the window of the command `check`, or the chosen number of days up to its end.
 
-    last: the newest record that the page is about, if that is not the analyzer's newest record.
+    last: the time of the newest record that the page is about, if it is not the newest record of the analyzer.
     """
     from observability.monitoring import check_windows
 
@@ -281,7 +281,7 @@ def _aggregate(question: Aggregate, window: Window) -> "DataFrame":
 
 @cached_by_state(64, copied=True, computed=False)
 def _records(question: Records, window: Window) -> "DataFrame":
-    """Records of other kinds: training runs, prices and the rest."""
+    """The records of one kind other than predictions, such as training runs and prices."""
     return store().ask(question, window)
 
 
@@ -357,7 +357,7 @@ def answer_query(query: str) -> "LimitedAnswer":
 
 
 def live_sample_note(model: str | None) -> str | None:
-    """A note that times of the sample were moved to today; None if it is not live, or the chosen model is not part of it."""
+    """A note that the times of the sample were moved to today. None if they were not, or if the chosen model is not part of the sample."""
     from observability.cli.live_sample import read_live_sample, sample_note
 
     try:

@@ -20,8 +20,8 @@ from observability.monitoring.check import AcknowledgedClaims, CheckReport
 def findings_in_window(window: Window, *, wait: bool = False) -> list[Finding]:
     """Findings of every analyzer about a model in a window, worst first.
 
-    Analyzers that read samples of raw rows run in the background; their findings are in the list once they are known. wait: compute them
-    now, for the pages about them.
+    Analyzers that read samples of raw rows run in the background. Their findings are in the list once they are known. wait: compute these
+    findings now, as the pages about them need.
     """
     return findings_and_incidents(window, wait=wait)[0]
 
@@ -80,7 +80,7 @@ def acknowledged_claims() -> AcknowledgedClaims:
 
 def counted_findings(window: Window) -> tuple[Finding, ...]:
     """Findings from counts, worst first, kept until the model or the hour of the evaluation changes. Findings that need explanations or
-    estimates are kept separately: their background computation makes only them out of date.
+    estimates are kept separately, because new explanations and estimates make only these findings out of date.
 
     Raises NotFoundError if the person who is signed in may not see the model.
     """
@@ -161,10 +161,11 @@ def incidents_of_findings(findings: Sequence[Finding], models: Sequence[Model]) 
 
 
 def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -> list[Finding]:
-    """Findings about training runs, datasets and other records of the scope's model, or of all, worst first, causes before effects.
+    """Findings about training runs, datasets and other records of the scope's model, or of all models; worst first, and causes before
+    effects.
 
-    They are about the chosen dates, else about the last days with records. analyzers: the only analyzers to run, so that a page does not
-    wait for others. beside: whether records that name no model are analyzed in the window of the scope's model.
+    The findings are about the chosen dates, else about the last days with records. analyzers: run only these analyzers, so that a page
+    does not wait for others. beside: whether records that name no model are analyzed in the window of the scope's model.
     """
     from observability.monitoring import analyzer_runs
 
@@ -177,7 +178,9 @@ def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -
 
 
 def known_record_findings(scope: Scope, *analyzers: str) -> tuple[list[Finding] | None, bool]:
-    """The findings of `scope_record_findings` (None if none are ready soon), and whether newer ones are being computed."""
+    """The findings of `scope_record_findings`, and whether newer ones are being computed. The findings are None if they are not ready
+    soon.
+    """
     if not sign_in.current_person().sees_all:
         return scope_record_findings(scope, *analyzers), False
     state, compute = (owned_store().generation, load.page_clock()), partial(scope_record_findings, scope, *analyzers)
@@ -186,13 +189,13 @@ def known_record_findings(scope: Scope, *analyzers: str) -> tuple[list[Finding] 
 
 
 def record_findings_pending(scope: Scope, *analyzers: str) -> bool:
-    """Whether findings of these analyzers of records are being computed."""
+    """Whether the findings of `scope_record_findings` are being computed."""
     return background_findings.record_findings_pending(owned_store(), (scope, analyzers))
 
 
 def fleet_record_findings(scope: Scope) -> list[Finding]:
-    """The findings of `scope_record_findings` about all models, whichever model is chosen; so a choice does not change the dates of other
-    models. If a version, slice or environment is chosen, the findings about the chosen model are left out.
+    """The findings of `scope_record_findings` about all models, whichever model is chosen, so that a choice does not change the dates of
+    other models. If a version, slice or environment is chosen, the findings about the chosen model are left out.
     """
     part = scope.slice or scope.version or scope.environment
     return [each for each in scope_record_findings(scope.about(None)) if not part or each.model != scope.model]
@@ -202,7 +205,9 @@ def fleet_record_findings(scope: Scope) -> list[Finding]:
 def _record_findings(
     name: str, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
-    """The findings of one analyzer for `scope_record_findings`; kept with the watcher's for people who may see every model."""
+    """The findings of one analyzer for `scope_record_findings`. For people who may see every model, they are kept together with the
+    findings of the watcher.
+    """
     from observability.analyzers.training.runs import JUDGED
     from observability.metrics.labelled_window import LABELLED
     from observability.monitoring import check
@@ -235,5 +240,5 @@ def same_claim_before(window: Window, finding: Finding) -> Finding | None:
 
 
 def _claim_key(finding: Finding) -> tuple[str | None, ...]:
-    """The subject of a finding, whatever the window and the version."""
+    """A key for the claim of a finding that does not depend on its window and version."""
     return finding.analyzer, finding.model, finding.subject, finding.metric, finding.slice

@@ -1,7 +1,7 @@
 """The menu of the sidebar by use, and the tabs of a page under the scope bar.
 
-An entry has tabs; a tab has one page or several, and opens the first. A page that is listed nowhere is a tab of the entry of its
-folder. Findings, changes and training runs are about one model where one is chosen, else about all.
+An entry has tabs. A tab has one or more pages, and opens the first. A page that is listed nowhere is a tab of the entry of its folder.
+Findings, changes and training runs are about the chosen model, or about all models if none is chosen.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,9 @@ TRAINING_PAGES = ("runs", "compare_runs", "distributed", "studies", "selection")
 
 @dataclass(frozen=True, eq=False)
 class MenuEntry:
-    """One entry of the menu. about_model: its link keeps the chosen model; folder: pages of this folder that no tab lists are its tabs."""
+    """One entry of the menu. about_model: whether its link keeps the chosen model; folder: the folder whose pages are tabs of the entry if
+    no tab lists them.
+    """
 
     label: str
     icon: str
@@ -104,7 +106,7 @@ def entry_of_page(page: str, model: str | None) -> MenuEntry:
 
 
 def draw_menu(page: str) -> None:
-    """Draw the menu in the sidebar. page: the one that is shown."""
+    """Draw the menu in the sidebar. page: the page that is shown."""
     scope = scope_from_state(st.session_state)
     current = entry_of_page(page, scope.model).label
     with st.sidebar:
@@ -140,4 +142,4 @@ def _draw(key: str, caption: str, lists: list[list[dict[str, Any]]]) -> None:
             links.follow_link(target)
 
     data = {"caption": caption, "kind": key, "lists": lists}
-    page_component("menu")(key=key, data=data, on_go_change=follow, on_scheme_change=lambda: None)  # a change of theme only asks for a run
+    page_component("menu")(key=key, data=data, on_go_change=follow, on_scheme_change=lambda: None)  # a change of theme needs only a rerun

@@ -1,6 +1,6 @@
-"""The model page's answers: availability, inputs, outcomes, fairness, drivers, cost, changes.
+"""The answers of the model page: availability, inputs, outcomes, fairness, drivers, cost, changes.
 
-Each answer is a heading, one sentence with a status, a small chart with its table, and a link to the page with details.
+Each answer is a heading, a sentence with a status, a small chart with its table, and a link to the page with details.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,9 +23,9 @@ from observability.incidents.model_state import drift_counts, verdict_severity
 from observability.metrics.performance import HEADLINE
 
 ARRIVAL = ("volume", "freshness_hours", "silence_hours")
-"""Metrics of data/quality about arrival, not about values."""
+"""Metrics of data/quality that are about the arrival of data and not about its values."""
 OUTCOMES = ("serving/calibration", "serving/estimated_performance", "serving/why_changed")
-"""Analyzers besides serving/performance about the quality of predictions."""
+"""Analyzers besides serving/performance that are about the quality of predictions."""
 Question = Callable[[ModelPage, ModelStatus], None]
 
 
@@ -134,7 +134,7 @@ def is_it_fair(here: ModelPage, status: ModelStatus) -> None:
 
 
 def fairness_issue_words(found: Sequence[Finding]) -> str:
-    """How many fairness issues there are and by which attributes; if there are none, which attributes were judged."""
+    """The number of fairness issues and their attributes, as a sentence; if there are none, which attributes were analyzed."""
     issues = [finding for finding in found if finding.needs_action]
     attributes = list(dict.fromkeys(finding.subject.partition("=")[0] for finding in issues or found))
     counted = formatting.plural(len(issues), "fairness issue") if issues else "No fairness issues"
@@ -157,7 +157,7 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
     claims = [finding for finding in figures if finding is not None]
     stated = next(
         iter(found[:1] if found and found[0].needs_action else [*claims, *found]), None
-    )  # the answer's status is that of this finding
+    )  # the answer has the status of this finding
     words = stated.because if stated else "Neither cost nor energy is known."
     known = stated is not None and stated.severity != "unknown"
     details = [claim.because for claim in claims if claim is not stated]
@@ -165,8 +165,8 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
 
 
 def what_changed(here: ModelPage, status: ModelStatus) -> None:
-    """Draw events, and count the new findings, which the incidents above name. Without a new finding, the answer is known if anything was
-    judged.
+    """Draw events, and count the new findings, which the incidents above name. If there is no new finding, the answer is known as soon as
+    anything was analyzed.
     """
     fresh, events = len(status.fresh), len(status.events)
     new = formatting.plural(fresh, "new finding") if fresh else "No new findings"
@@ -195,8 +195,8 @@ def answer_heading(
 ) -> None:
     """Draw the question, the answer with its status, the worst finding if it needs action, and the link.
 
-    known: whether there is a verdict. details: further sentences, behind a question mark. name_worst: show the worst finding, so that a
-    critical status is not followed by a sentence such as "none failed" alone.
+    known: whether there is a verdict. details: further sentences, shown behind a question mark. name_worst: show the worst finding, so
+    that a critical status is not followed by a sentence such as "none failed" alone.
     """
     worst = found[0] if found else None
     severity = worst.shown_severity if worst and worst.needs_action else fleet.severity_without_action(found) if known else "unknown"
@@ -215,4 +215,4 @@ def answer_heading(
 
 QUESTIONS: tuple[Question, ...] = (is_it_up, are_inputs_normal, is_it_right, is_it_fair, what_drives_it, what_does_it_cost, what_changed)
 WITHOUT_PREDICTIONS: tuple[Question, ...] = (is_it_up, what_changed)
-"""The questions that can be answered without predictions; every other answer would only say that there are none."""
+"""The questions that can be answered without predictions. The other answers would only say that there are no predictions."""

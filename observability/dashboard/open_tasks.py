@@ -1,4 +1,4 @@
-"""What the first page lists as open: one line per incident, and unregistered versions; and the dialog to act on an incident."""
+"""The open tasks on the first page: one line per incident and per unregistered version, and the dialog to act on an incident."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,11 +28,11 @@ BULK = {
     "read": "Mark read",
     "unread": "Mark unread",
 }
-"""Actions on the incidents that the reader selected."""
+"""Actions that apply to all incidents that the reader selected."""
 
 
 def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedIncident], scope: Scope) -> None:
-    """Draw the open tasks, those that are snoozed or resolved folded. counted: the incidents of the models and of other records."""
+    """Draw the open tasks; tasks that are snoozed or resolved are folded. counted: the incidents of the models and of other records."""
     read_incidents.write_marks()
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     listed, settled = incident_inbox_rows(counted, scope, alerts, now)
@@ -57,8 +57,8 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
 
 
 def acting_options(leads: Sequence[Incident], *, marks: bool = False) -> dict[str, Any]:
-    """The options of a table whose rows stand for incidents: what its buttons and keys do. leads: the incidents of its rows. marks: whether
-    its rows show which are unread, so that a key marks them.
+    """The options of a table whose rows stand for incidents: the actions of its buttons and keys. leads: the incidents of its rows. marks:
+    whether its rows show which incidents are unread, so that a key marks them.
     """
     known = {incident.id: incident for incident in leads}
 
@@ -78,13 +78,13 @@ def precision_words(alerts: Sequence[Alert]) -> str:
 
 
 def ask_for_action(found: Sequence[str], does: str) -> None:
-    """Note the incidents and the action that the table asked for; the page then draws the dialog."""
+    """Store the incidents and the action that the table asked for; the page then draws the dialog."""
     st.session_state[ASKED] = (list(found), does)
 
 
 def first_inbox_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first MAX_TASKS rows of the list of incidents, and at most MAX_TAKEN later rows on which somebody works. So a person finds the
-    incident that they took again, and others see that it is taken.
+    """The first MAX_TASKS rows of the list of incidents, and at most MAX_TAKEN later rows on which somebody works. A person therefore
+    finds an incident that they took, and others see that it is taken.
     """
     taken = [
         row for row in rows[MAX_TASKS:] if str(row["cells"].get("state", {}).get("t")).startswith(incident_actions.STATES["acknowledged"])
@@ -102,7 +102,7 @@ def incident_inbox_rows(
         alert = incident_actions.alert_of_incident(each.lead, alerts, now)
         owner, state = incident_actions.incident_owner(each.lead, alert), incident_actions.incident_state_words(alert)
         kept = settled if incident_actions.is_settled(alert) else listed
-        said = None if state == incident_actions.STATES["open"] else state  # the column tells what people did
+        said = None if state == incident_actions.STATES["open"] else state  # the column shows actions of people only
         unread = kept is listed and not read_incidents.is_read(each.lead)
         kept.append(incidents.counted_incident_row(each, scope, owner, said, unread))
     return listed, settled
@@ -125,15 +125,16 @@ def equal_incidents(chosen: Sequence[Incident], found: Sequence[Incident]) -> li
 
 @st.dialog("Incident", width="medium")
 def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does: str) -> None:
-    """The forms of some incidents, worst first. equal: the equal incidents of other models. does: the action that is open at first.
-    Incidents of models about which the person may not write are left out, and counted.
+    """Draw the forms of some incidents, worst first. equal: the equal incidents of other models. does: the action that is open at first.
+    Incidents of models about which the person may not write are left out; the dialog says how many.
     """
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     for incident in chosen:
         words = formatting.sentence_markdown(incidents.incident_headline(incident))
         st.markdown(f"{formatting.status_label(incident.shown_severity)} {words}")
     every = [*chosen, *equal]
-    own = [each for each in every if sign_in.role_allows("write", each.model)] or every  # without a choice, the form says why
+    # if the person may write about none, the form says why
+    own = [each for each in every if sign_in.role_allows("write", each.model)] or every
     if left := len(every) - len(own):
         st.caption(f"Without {formatting.plural(left, 'incident')} of models that your role only reads.")
     key = f"inbox-{chosen[0].id}-{len(chosen)}"

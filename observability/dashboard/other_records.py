@@ -18,7 +18,7 @@ PLACES = {
     "dataset": ("dataset", "dataset", None, "datasets"),
     "event": ("what", "kind of event", "kinds of events", "changes"),
 }
-"""By kind: the field that names one, the words for one and for several, and the page that shows them."""
+"""By kind: the field that names a record, the words for one and for several records, and the page that shows them."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Downloads of the dashboard are noted as exports when they are made."""
+"""Log each download from the dashboard as an export when its file is made."""
 
 from collections.abc import Callable
 
@@ -12,13 +12,13 @@ from observability.server import process_lock
 from observability.server.replica import current_replica
 
 SOMEBODY = "browser"
-"""The recipient where nobody signs in and no name was given."""
+"""The recipient if nobody signs in and no name was given."""
 CASE_FILE = "case-"
-"""Begin of the names of files that hold the id of a prediction."""
+"""The beginning of the names of files that hold the id of a prediction."""
 
 
 def noted_download(name: str, data: Callable[[], str | bytes]) -> Callable[[], str | bytes]:
-    """A function that makes a file and notes that it left. The function remembers who asks for the file now, and for which model."""
+    """A function that makes a file and logs it as an export. The function remembers who asks for the file now, and for which model."""
     person = current_person()
     recipient = person.name if person.source != "here" else str(st.session_state.get(NAME_KEY) or SOMEBODY)
     chosen = st.session_state.get("model")
@@ -31,7 +31,7 @@ def noted_download(name: str, data: Callable[[], str | bytes]) -> Callable[[], s
         records = [own_export(shown, recipient, model=model, rows=shape[0], columns=shape[1])]
         if current_replica() is None:
             note_own_exports(process_lock.current_store(), records)
-        else:  # nobody waits for the owner of the store
+        else:  # in a thread, so that the download does not wait for the owner of the store
             process_lock.started_thread("export", note_own_exports, process_lock.current_store(), records)
         return content
 

@@ -1,7 +1,8 @@
-"""Figures and files of pages, computed by the pages themselves: the script of the page runs without a browser, and they are collected.
+"""Figures and files of pages, computed by the pages themselves. The script of the page runs without a browser, and its figures and files
+are collected.
 
-So a pinned figure is the figure of its page: one computation, the same numbers. The page runs in a session of its own, with the rights of
-the person for whom the figure is computed; its other output is discarded, and its state is dropped.
+A pinned figure is therefore the figure of its page, from one computation and with the same numbers. The page runs in a session of its own,
+with the rights of the person for whom the figure is computed; its other output is discarded, and its state is dropped.
 """
 
 import contextvars
@@ -54,7 +55,7 @@ class FigurePlace:
 
     @property
     def query(self) -> str:
-        """The address of the page behind the question mark."""
+        """The query string of the page's address, with a question mark before it."""
         return urlencode({"window": SPANS[self.scope.span], **self.scope.parameters(), **dict(self.parameters)}, doseq=True)
 
 
@@ -66,7 +67,7 @@ class CollectedFigures:
     said: str = ""
 
     def why_missing(self, key: str) -> str:
-        """Why a figure is not there, in one or a few sentences."""
+        """One or a few sentences on why a figure is missing."""
         return self.said or f"The page does not show the figure “{key}” in this scope."
 
 
@@ -91,7 +92,7 @@ def figures_of_page(place: FigurePlace, keys: Collection[str], person: Person | 
 
 
 def file_of_page(place: FigurePlace, key: str, person: Person) -> str | bytes:
-    """The file that the button of this key makes on a page, without figures of groups of few rows, whoever asks for it.
+    """The file that the button with this key makes on a page. Figures of small groups are left out for everybody.
 
     Raises NotFoundError if the page does not draw the button for such a file.
     """
@@ -160,13 +161,13 @@ def page_code(path: Path) -> CodeType:
 
 @contextmanager
 def _session_of_its_own(query: str) -> Iterator[None]:
-    """A session of Streamlit for this thread that no browser is connected to; the one before is there again afterwards."""
+    """Provide a session of Streamlit for this thread that no browser is connected to. Afterwards the former session is restored."""
     thread, outer = threading.current_thread(), get_script_run_ctx(suppress_warning=True)
     session = f"figures-{secrets.token_hex(8)}"
     requests = ScriptRequests()
 
     def stop_where_asked(_message: object) -> None:
-        """Let `st.stop` end the page: it asks for that, and then sends a message."""
+        """Let `st.stop` end the page: raise StopException at the message that Streamlit sends after the stop was requested."""
         asked = requests.on_scriptrunner_yield()
         if asked is not None and asked.type == ScriptRequestType.STOP:
             raise StopException
@@ -202,12 +203,12 @@ class _KeptFigures:
         self._kept, self._lock = OrderedDict[Hashable, CollectedFigures](), threading.Lock()
 
     def find(self, asked: Hashable) -> CollectedFigures | None:
-        """The figures of an equal question."""
+        """The kept figures of an equal request; None if there are none."""
         with self._lock:
             return self._kept.get(asked)
 
     def keep(self, asked: Hashable, found: CollectedFigures) -> CollectedFigures:
-        """Keep figures, dropping the oldest."""
+        """Keep the figures of a request, drop the oldest ones, and return the figures."""
         with self._lock:
             self._kept[asked] = found
             while len(self._kept) > MAX_KEPT:
@@ -219,7 +220,9 @@ _KEPT = _KeptFigures()
 
 
 def place_in_scope(place: FigurePlace, scope: Scope, follows: str) -> FigurePlace:
-    """A figure's place in the scope of a dashboard. follows: `dashboard`, all of it; `dates`, its time range alone; `none`."""
+    """The place of a figure within the scope of a dashboard. follows: `dashboard` takes the whole scope, `dates` only the time range,
+    `none` nothing.
+    """
     if follows == "none":
         return place
     if follows == "dates":

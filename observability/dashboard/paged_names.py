@@ -1,4 +1,4 @@
-"""A search and a choice of the page for very many names, if a page or a box lists only some of them."""
+"""A search and a choice of page for very many names, used where a page or a box lists only some of them."""
 
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -10,22 +10,26 @@ from observability.dashboard.widgets import plain_caption
 
 Option = TypeVar("Option")
 A_PAGE = 100
-"""Names of one page."""
+"""Number of names on one page."""
 MOST_ROWS = 250
-"""Maximum number of rows of the table behind a ranking of very many names, the first."""
+"""Maximum number of rows in the table behind a ranking of very many names. The table holds the first rows."""
 MOST_OPTIONS = 1000
 """Maximum number of choices that a box offers."""
 
 
 def listed_names(names: Sequence[str], find: str, page: int) -> tuple[list[str], int]:
-    """The names of one page that hold the searched text, in their order, and how many match. A page beyond the last is the last."""
+    """The names of one page that contain the searched text, in their order, and how many names match. A page number beyond the last page
+    means the last page.
+    """
     matching = [name for name in names if find.strip().lower() in name.lower()]
     first = (min(page, page_count(len(matching))) - 1) * A_PAGE
     return matching[first : first + A_PAGE], len(matching)
 
 
 def first_rows_note(total: int, what: str, order: str) -> None:
-    """Draw the note that a table holds only the first rows of a ranking, if it does. what: in the plural; order: which come first."""
+    """Draw the note that a table holds only the first rows of a ranking, if it does. what: the things in the plural; order: which rows
+    come first.
+    """
     if total > MOST_ROWS:
         plain_caption(f"The table holds the {MOST_ROWS} of {total:,} {what} {order}.")
 
@@ -53,7 +57,8 @@ def page_count(matching: int) -> int:
 def paged_names(names: Sequence[str], what: str, key: str) -> list[str]:
     """The names that the page lists: all names if there are few, else one page of the names that match the search. Draws search and page.
 
-    what: their kind in the plural, such as "features"; the text says that they are sorted worst first. key: unique on the page.
+    what: the kind of the names in the plural, such as "features". The text on the page says that they are sorted worst first. key: unique
+    on the page.
     """
     if len(names) <= A_PAGE:
         return list(names)

@@ -71,7 +71,7 @@ def shared_view_items() -> list[Item]:
 
 
 def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:
-    """One line of the palette. cell: the link that it follows; hint: the grey text beside it."""
+    """One line of the palette. cell: the link that the line follows; hint: the grey text beside the line."""
     return {"kind": kind, "t": text, "hint": hint, "go": cell["go"]}
 
 
@@ -88,7 +88,9 @@ def recent_view_items(views: Sequence[dict[str, Any]]) -> list[Item]:
 
 
 def model_items(page: str, scope: Scope, recent: Sequence[str]) -> list[Item]:
-    """Every model, favourites and those viewed in this session first: this page for it where it is about one model, else its overview."""
+    """Every model, with favourites and those viewed in this session first. Each opens this page for the model if the page is about one
+    model, else the overview of the model.
+    """
     target = page if links.is_model_page(page) else "model"
     ordered = favourites.favourites_first(load.offered_models(scope.model), list(recent))
     hints = dict.fromkeys(recent, "viewed recently") | dict.fromkeys(favourites.favourite_models(), "★ favourite")
@@ -141,7 +143,7 @@ def incident_items(scope: Scope) -> list[Item]:
 def action_items() -> list[Item]:
     """The actions that people agreed, open ones first: each opens its review, its incident or the list; none if they cannot be read.
 
-    They are stored entries: no finding is computed for them.
+    Action items are stored entries, so no finding is computed for this list.
     """
     from observability.dashboard.review import action_items as listed
     from observability.dashboard.review import load_review
@@ -178,7 +180,9 @@ def key_rows() -> list[Item]:
 
 
 def _mark_opened() -> None:
-    """The palette was opened: the next run of its fragment sends everything, and all that follow the number of the opening."""
+    """Called when the palette is opened. The next run of its fragment sends all entries, and all later runs send the number of the
+    opening.
+    """
     st.session_state.update({"palette-opened": True, "palette-opening": st.session_state["palette"].open})
 
 
@@ -189,7 +193,7 @@ def _follow() -> None:
 
 
 def _mark_share() -> None:
-    """The view is to be shared under the typed name: the next run of the fragment asks the shell for the dialog."""
+    """Called when the view is to be shared under the typed name. The next run of the fragment asks the shell for the dialog."""
     st.session_state["palette-share"] = str(st.session_state["palette"].share or "")
 
 

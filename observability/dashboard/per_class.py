@@ -23,7 +23,7 @@ UNITS = {"f1": "0 to 1"}
 
 
 def per_class_frame(model: Model, counts: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
-    """One row for each class and metric: class, metric, value, low, high, n, reference (its value there)."""
+    """One row for each class and metric: class, metric, value, low, high, n, reference (the metric's value in the reference)."""
     now, then = class_performance(model, counts), class_performance(model, before) if before is not None and len(before) else {}
     rows = [
         [name, metric, figure.value, figure.low, figure.high, figure.n, then[name][metric].value if name in then else None]

@@ -22,17 +22,17 @@ def why_not_saved(actions: Sequence[str] = ("save",)) -> str:
 
 
 def is_asked() -> bool:
-    """Whether the page asks for the person's name; False if people sign in."""
+    """Whether the page asks for the person's name. It does not if people sign in."""
     return current_person().source == "here"
 
 
 def person_name_box(key: str = "person", model: str | None = None, action: Action = "write") -> str | None:
-    """A box for the name; the name, or None until one is given. It is kept for the session on every page.
+    """Draw the box for the name. Return the name, or None until one is given. The name is kept on every page for the session.
 
     If people sign in there is no box: the name is the person's, and None if the role does not allow the action for the model.
 
-    key: unique on the page. The box cannot be in a form, because it saves the name when it changes. model: that the entry is about; None
-    if it is about none or several: the role for any model is enough then.
+    key: unique on the page. The box cannot be in a form, because it saves the name when it changes. model: the model that the entry is
+    about. It is None if the entry is about no model or several; then the role for any model is enough.
     """
     if not is_asked():
         return _signed_in_author(model, action)
@@ -58,7 +58,9 @@ def decision_author(author: str | None, reason: str) -> str | None:
 
 
 def known_author() -> str | None:
-    """The author of what is saved, without a box: who signed in and may write, else the name given in this session; None if neither."""
+    """The author of what is saved, without drawing a box. It is the person who signed in and may write, else the name given in this
+    session; None if there is neither.
+    """
     person = current_person()
     if person.source == "here":
         return st.session_state.get(NAME_KEY) or None
@@ -71,7 +73,9 @@ def person_name_or_default() -> str:
 
 
 def _signed_in_author(model: str | None, action: Action) -> str | None:
-    """The person who signed in, shown as the author; None, with the reason, if the role does not allow the action for the model."""
+    """The person who signed in, drawn as the author. If the role does not allow the action for the model, the reason is drawn and None
+    returned.
+    """
     person = current_person()
     if not _may_save(person, model, action):
         st.caption(

@@ -1,6 +1,7 @@
-"""The incidents that a person has read. Kept in a cookie of the browser, which several tabs write: each writes its changes, not all of it.
+"""The incidents that a person has read, kept in a cookie of the browser. Several tabs write the cookie, so each tab writes its changes and
+not the whole cookie.
 
-An incident that got worse since it was read is unread again; one that got better stays read.
+An incident that got worse since it was read is unread again. An incident that got better stays read.
 """
 
 import time
@@ -76,14 +77,16 @@ def mark_incidents(found: Iterable[Incident], *, read: bool) -> None:
 def changed_marks() -> dict[str, Any] | None:
     """The changes that the script of the palette makes to the cookie when it is drawn; None if this session made none.
 
-    The script makes each change once, by its turn, so what another tab wrote since then stays.
+    The script makes each change only once, which it knows by the number of the change. Later changes by another tab therefore stay.
     """
     changes = st.session_state.get(CHANGED)
     return {"changes": list(changes), "most": MAX_READ, "length": ID_LENGTH} if changes else None
 
 
 def write_marks() -> None:
-    """Draw the page again where marks changed after its palette was drawn, which writes them: a tab may be closed before the next page."""
+    """Draw the page again if marks changed after its palette was drawn. The palette writes the marks, and a tab may be closed before the
+    next page.
+    """
     if st.session_state.pop(UNWRITTEN, False) and figure_capture.COLLECTOR.get() is None:
         st.rerun()
 
@@ -91,7 +94,7 @@ def write_marks() -> None:
 def asked_marks(does: str, named: Iterable[str], found: Mapping[str, Incident]) -> bool | None:
     """Whether an action on a list of incidents marks the named ones as read (True) or as unread (False); None for another action.
 
-    `turn`, the action of the key, marks them as read; if all of them are read already, as unread.
+    The action `turn`, which belongs to the key, marks them as read. If all of them are read already, it marks them as unread.
     """
     if does == "turn":
         return not all(is_read(found[name]) for name in named if name in found)

@@ -9,17 +9,17 @@ HELD = "recent-views"
 MAX_RECENT_VIEWS = 8
 """Maximum number of recent views that are remembered."""
 TOLD_APART = ("model", "id", "run", "study", "dashboard", "project", "dataset", "incident", "review")
-"""Parameters that make two views of one page two places; with any other the later view takes the place of the earlier."""
+"""Parameters that distinguish views of one page. Of two views that differ only in other parameters, only the later is kept."""
 
 
 def note_view(view: dict[str, Any]) -> None:
-    """Remember a view, a target of `links.follow_link`, before those viewed earlier."""
+    """Store a view, which is a target of `links.follow_link`, before those viewed earlier."""
     others = [other for other in recent_views() if place_of_view(other) != place_of_view(view)]
     st.session_state[HELD] = [view, *others][: MAX_RECENT_VIEWS + 1]
 
 
 def recent_views() -> list[dict[str, Any]]:
-    """The views as targets of links, the latest first; the first is that which is shown."""
+    """The views as targets of links, the latest first. The first is the view that is shown."""
     views: list[dict[str, Any]] = st.session_state.get(HELD, [])
     return views
 

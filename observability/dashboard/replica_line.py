@@ -65,8 +65,8 @@ def owner_page(address: str, page: str) -> str:
 
 
 def is_done_at_owner(what: str, page: str) -> bool:
-    """Whether this process only reads; a sentence with a link then says that something is done at the owner. what: a sentence's subject and
-    verb, such as "Weeks are frozen".
+    """Whether this process only reads. If it does, a sentence with a link is drawn that says that something is done at the owner. what:
+    subject and verb of that sentence, such as "Weeks are frozen".
     """
     reads = current_replica()
     if reads is not None:
@@ -75,7 +75,7 @@ def is_done_at_owner(what: str, page: str) -> bool:
 
 
 def note_saved_at_owner(at: datetime) -> None:
-    """Tell the person whose page this thread runs that the owner has accepted their change."""
+    """Store that the owner has accepted the change of the person whose page this thread runs, so that the page tells them."""
     if get_script_run_ctx(suppress_warning=True) is not None:
         st.session_state[SAVED] = at
 

@@ -1,4 +1,4 @@
-"""Greyed figures of empty pages: what a page shows, drawn from the files of the sample fleet by the page's own chart."""
+"""Greyed figures of empty pages. They show what a page would draw, made from the files of the sample fleet by the page's own chart."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ CAPTION = "The sample fleet, as an example. These are not your data."
 
 
 def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
-    """Draw a figure of the sample, greyed and without reactions, where the sample is installed.
+    """Draw a figure of the sample, greyed and without reactions to clicks, if the sample is installed.
 
     name: the description of the figure for screen readers. build: the figure, from the folder of the sample.
     """
@@ -37,8 +37,8 @@ def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
 
 @lru_cache(maxsize=32)
 def _drawn_figure(build: Callable[[Path], Any], folder: Path, scheme: str | None) -> Any:
-    """The figure that `build` gives in a colour scheme, made once: the files of the sample do not change. Read-only."""
-    del scheme  # of the browser, which `mark_color_scheme` asks for as well
+    """The figure that `build` returns, in a colour scheme. It is made once, because the files of the sample do not change. Read-only."""
+    del scheme  # only a part of the cache key; `mark_color_scheme` reads the browser's scheme itself
     figure = build(folder)
     theme.mark_color_scheme(figure)
     return figure
@@ -66,12 +66,12 @@ def error_by_day(folder: Path) -> tuple[pd.DataFrame, float]:
 
 
 def sample_records(path: Path, kind: str) -> pd.DataFrame:
-    """The records of one kind in a file of the sample, as the store answers them: times naive UTC."""
+    """The records of one kind in a file of the sample, in the form in which the store returns them: times are naive UTC."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     frame = pd.DataFrame([line for line in lines if line["kind"] == kind])
     return frame.assign(**{name: naive_times(frame[name]) for name in ("at", "expires") if name in frame})
 
 
 def naive_times(values: Any) -> Any:
-    """Times as the store answers them: naive UTC."""
+    """Times in the form in which the store returns them: naive UTC."""
     return pd.to_datetime(values, utc=True, format="ISO8601").dt.tz_localize(None)

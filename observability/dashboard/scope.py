@@ -1,8 +1,8 @@
 """The scope of a page: model, version, environment, window and slice.
 
-The scope lives in the address (observability/dashboard/scope_bar.py): `model`, `version`, `environment` and `slice` in boxes that are
-bound to it, `window`, `from` and `to` without. A relative window (the last 7 days) stays relative between pages; a copied link carries
-absolute times (`observability/dashboard/links.py`).
+The scope is stored in the address (observability/dashboard/scope_bar.py). `model`, `version`, `environment` and `slice` are in boxes that
+are bound to the address; `window`, `from` and `to` have no such box. A relative window (the last 7 days) stays relative between pages; a
+copied link carries absolute times (`observability/dashboard/links.py`).
 """
 
 from dataclasses import dataclass, replace
@@ -48,8 +48,8 @@ SERVED: tuple[Environment, ...] = tuple(each for each in get_args(Environment) i
 class Scope:
     """The scope of a page.
 
-    model None: the whole fleet. environment None: production. start, end: chosen instants (UTC), used where span is "dates"; one may be
-    missing.
+    model: None for the whole fleet. environment: None for production. start, end: the chosen instants (UTC), used if span is "dates"; one
+    of them may be missing.
     """
 
     model: str | None = None
@@ -103,7 +103,7 @@ def scope_from_state(state: Any) -> Scope:
 
 
 def _aware(instant: datetime | None) -> datetime | None:
-    """A widget's naive time, which is UTC on every page, as an instant."""
+    """The instant that a widget holds as a naive time. It is UTC on every page."""
     return aware_utc(instant) if instant else None
 
 

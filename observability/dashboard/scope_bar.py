@@ -36,7 +36,7 @@ from observability.dashboard.scope import (
 from observability.dashboard.time_range import clear_dependent_boxes, set_dates, set_time_range, time_parameters
 
 MAX_LEVELS = 24
-"""Columns with at most this many levels are offered as slices; others can be typed."""
+"""Maximum number of levels of a column whose levels are offered as slices. Slices of other columns can be typed."""
 
 
 Dates = tuple[datetime, datetime]
@@ -86,7 +86,7 @@ def draw_scope_bar(page: str) -> None:
 
 
 def _environment_box(model: str, hidden: dict[str, Any]) -> None:
-    """Draw the choice of an environment, of a model that has predictions in another one than production."""
+    """Draw the choice of an environment if the model has predictions in another environment than production."""
     offered = load.environments(model)
     named = st.query_params.get("environment")
     if named and named not in offered:
@@ -167,7 +167,9 @@ def scope_window_dates(scope: Scope) -> Dates | None:
 
 
 def _zone_choice(dates: Dates | None) -> None:
-    """Draw the choice of UTC or the viewer's own zone for the times of all pages, where the two differ; with the dates in the own zone."""
+    """Draw the choice of the time zone for the times of all pages, UTC or the viewer's own, if the two differ; and the dates in the
+    viewer's zone.
+    """
     own = time_zone.viewer_zone()
     if own is None:
         return
@@ -219,9 +221,9 @@ def choose_preset(span: Span) -> None:
 
 
 def change_date(key: str, start: datetime | None, end: datetime | None, length: timedelta | None, chosen: datetime | None) -> None:
-    """Set the date that was changed in its boxes; the other stays, as its own boxes hold it: both may have been changed before the page was
-    drawn again. If both were empty, or the window would become more than twice as long as the relative one chosen before, the other date is
-    set so that the window has the length of the relative one, unless the other date was changed too.
+    """Set the date that was changed in its boxes. The other date is taken from its own boxes, because both may have been changed before
+    the page was drawn again. If both were empty, or the window would become more than twice as long as the relative one chosen before, the
+    other date is set so that the window has the length of the relative one, unless the other date was changed too.
     """
     shown = end if key == "from" else start
     other = instant_in_boxes("to" if key == "from" else "from", shown, ends=key == "from", zone=time_zone.shown_zone())
@@ -280,14 +282,14 @@ def _neediest_model(models: list[str]) -> str:
 
 
 def warn_about_link(message: str) -> None:
-    """Keep a warning about the link until a box changes; a box drops what it cannot read, so it is seen only once."""
+    """Keep a warning about the link until a box changes. A box drops what it cannot read, so the problem is seen only once."""
     messages: list[str] = st.session_state.setdefault("unread", [])
     if message not in messages:
         messages.append(message)
 
 
 def check_address(models: list[str]) -> None:
-    """Read the address before the boxes do, and warn about what cannot be read."""
+    """Read the address before the boxes do, and draw a warning about each part that cannot be read."""
     address = {key: value for key, value in st.query_params.items() if value}
     named = {key: formatting.escape_markdown(value) for key, value in address.items()}
     if "model" in address and address["model"] not in models:
@@ -319,7 +321,9 @@ def corrected_address() -> dict[str, list[str]] | None:
 
 
 def slice_options(model: Model) -> list[str]:
-    """Slices of one level, by columns with few levels, sensitive columns first; the first of very many, where others are typed or built."""
+    """Slices of one level each, from columns with few levels, sensitive columns first. If there are very many, only the first are
+    returned; others are typed or built.
+    """
     found: list[str] = []
     edges = {reference: kept for version in model.versions for reference, kept in version.edges.items()}
     for column in sorted(model.columns, key=lambda column: (not column.sensitive, column.id)):

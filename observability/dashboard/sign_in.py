@@ -1,4 +1,4 @@
-"""Who uses this page: the person of the session's cookies, and what Streamlit's `st.login` needs and left behind."""
+"""Who uses this page: the person that the cookies of the session name, and the settings that Streamlit's `st.login` needs."""
 
 import contextlib
 import secrets
@@ -22,11 +22,12 @@ from observability.server.sign_in import OIDC_COOKIE, signed_in_person
 PROVIDER = "default"
 _ON_BEHALF: ContextVar[Person | None] = ContextVar("person for whom figures are computed", default=None)
 SEEN_AGAIN = 600.0
-"""Seconds after which the same person's look at the same case is logged again."""
+"""Seconds within which a repeated view of a case by the same person is not logged again."""
 
 
 def current_person() -> Person:
-    """Who this code works for: the person of the page, of the request, or HERE in the dashboard's own threads and without sign-in.
+    """The person for whom this code runs: the person of the page or of the request. It is HERE in the dashboard's own threads and without
+    sign-in.
 
     A session that ended stops the page.
     """
@@ -47,8 +48,8 @@ def current_person() -> Person:
 
 @contextlib.contextmanager
 def on_behalf_of(person: Person) -> Iterator[None]:
-    """Let this code read the store with a person's rights, whoever is signed in. Without sign-in, only the purpose counts: whether it is
-    for a file.
+    """Let this code read the store with a person's rights, whoever is signed in. Without sign-in, only the purpose is taken from the
+    person: whether the result is for a file.
     """
     token = _ON_BEHALF.set(person)
     try:
@@ -90,7 +91,7 @@ def oidc_login_address() -> str:
 def oidc_secrets(settings: AccessSettings) -> dict[str, Any] | None:
     """The settings for `st.login`, in the form of Streamlit's secrets; None if another method of sign-in is used.
 
-    The key that signs cookies is made anew with each start, so that no cookie outlives the process.
+    The key that signs cookies is generated at each start, so that no cookie outlives the process.
     """
     oidc = settings.oidc
     if oidc is None:
@@ -116,7 +117,7 @@ def require_of_person(action: Action, model: str | None = None) -> None:
 
 
 def require_owner() -> None:
-    """Raise UsageError if this process only reads: what changes a file of the home is done at the owner of the store."""
+    """Raise UsageError if this process only reads, because files of the home are changed only at the owner of the store."""
     reads = current_replica()
     if reads is not None:
         reads.store.refuse()
@@ -133,7 +134,7 @@ def may_change(model: str, *settings: str) -> bool:
 
 
 def reveal_masked_values(model: str, prediction: str, subject: str | None) -> None:
-    """Check that the person may have the masked values of a case, and log it; without sign-in nothing. Raises ForbiddenError."""
+    """Check that the person may see the masked values of a case, and log it. Without sign-in do nothing. Raises ForbiddenError."""
     person = current_person()
     require_action(person, "reveal", model)
     home = process_lock.current_store().home
@@ -142,7 +143,7 @@ def reveal_masked_values(model: str, prediction: str, subject: str | None) -> No
 
 
 def note_case_seen(prediction: str, model: str, subject: str | None) -> None:
-    """Log that the person has opened a case, once in some minutes of a session; nothing without sign-in."""
+    """Log that the person has opened a case, at most once in SEEN_AGAIN seconds of a session. Without sign-in do nothing."""
     person = current_person()
     if person.source == "here":
         return
@@ -156,14 +157,14 @@ def note_case_seen(prediction: str, model: str, subject: str | None) -> None:
 
 
 def note_subject_search(subject: str, found: int) -> None:
-    """Log that the person has looked for a subject and found predictions; nothing without sign-in."""
+    """Log that the person has searched for a subject and found predictions. Without sign-in do nothing."""
     person = current_person()
     if found and person.source != "here":
         audit_log.note_access(process_lock.current_store().home, person.name, "searched", what="subject", subject=subject)
 
 
 def draw_person() -> None:
-    """Name, role and the way out, in the sidebar; nothing without sign-in."""
+    """Draw name and role of the person, and the link to sign out, in the sidebar; nothing without sign-in."""
     person = current_person()
     if person.source == "here":
         return
@@ -174,5 +175,5 @@ def draw_person() -> None:
 
 
 def sign_out_link() -> None:
-    """The link to the page that signs out."""
+    """Draw the link to the page that signs out."""
     st.html('<a href="/sign-out" target="_self">Sign out</a>')

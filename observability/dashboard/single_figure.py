@@ -1,4 +1,4 @@
-"""One figure alone, in place of its page: the address of the page with the name of the figure (`only`).
+"""One figure of a page, drawn alone. Its address is that of the page with the name of the figure in the parameter `only`.
 
 The figure is computed by its page, as a pinned one is (dashboard/page_figures.py).
 """
@@ -25,7 +25,7 @@ def asked_place(page: str) -> FigurePlace:
 
 
 def draw_single_figure(page: str) -> bool:
-    """Draw the figure that the address asks for alone, and return whether it asks for one."""
+    """If the address asks for a figure alone, draw it. Return whether the address asks for one."""
     key = st.query_params.get(links.ONLY)
     if not key:
         return False
@@ -55,7 +55,7 @@ def draw_single_figure(page: str) -> bool:
 
 
 def _hold_scope(scope: Scope) -> None:
-    """Copy the scope of the address to the session's state, because no box is drawn that would."""
+    """Copy the scope of the address to the session's state. The boxes that usually do so are not drawn."""
     times = {"from": scope.start and naive_utc(scope.start), "to": scope.end and naive_utc(scope.end)}
     part = str(scope.slice) if scope.slice else None
     held = {"model": scope.model, "version": scope.version, "environment": scope.environment, "slice": part}

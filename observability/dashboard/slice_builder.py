@@ -1,4 +1,6 @@
-"""The slice builder of the scope bar: the values of a column with their predictions in the window; a click adds or removes a condition."""
+"""The slice builder of the scope bar. It shows the values of a column with their number of predictions in the window; a click adds or
+removes a condition.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -44,7 +46,7 @@ def draw_slice_builder(model: Model) -> None:
             return
         try:
             counts = level_counts(load.window(replace(scope, slice=None), model.name), model, columns[column])
-        except ObservabilityError:  # of the window: the page says why
+        except ObservabilityError:  # an error of the window, which the page explains
             return
         with st.container(key="slice-values", gap=None):
             for value, n in list(counts.items())[:SHOWN]:
@@ -65,7 +67,7 @@ def sliceable_columns(model: Model) -> dict[str, str]:
 
 def level_counts(window: Window, model: Model, reference: str) -> dict[str, int]:
     """Predictions of the window by value of a column, the most frequent first, from the counts that are kept as rows arrive. Values
-    without a prediction, or of too few for the person's role, are left out; `null` stands for a missing one.
+    without predictions, or with too few for the person's role, are left out. `null` stands for a missing value.
     """
     counted = load.ask_store(Aggregate("predictions", (By("version"),), (reference,)), window)
     levels = {version.name: version.edges[reference].levels for version in model.versions if reference in version.edges}
@@ -78,7 +80,9 @@ def level_counts(window: Window, model: Model, reference: str) -> dict[str, int]
 
 
 def choose_value(column: str, value: str) -> None:
-    """Add a condition to the slice; it replaces another condition on the same column. A condition that the slice has already is removed."""
+    """Add a condition to the slice, in place of another condition on the same column. If the slice has this condition
+    already, remove it.
+    """
     held = scope_from_state(st.session_state).slice
     conditions = dict(held.conditions) if held else {}
     if conditions.pop(column, None) != value:

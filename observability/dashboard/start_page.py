@@ -11,7 +11,7 @@ from observability.dashboard import links
 COOKIE = "observability-start-page"
 HELD, CHANGED, LOOKED = "start-page", "start-page-changed", "start-page-looked"
 LONGEST = 2_000
-"""Characters of a view that is kept: a browser keeps 4 kB of a cookie, in which a character may take three."""
+"""Maximum number of characters of a stored view. A browser keeps 4 kB of a cookie, in which a character may take three bytes."""
 Target = dict[str, Any]
 
 
@@ -36,9 +36,9 @@ def start_page() -> Target | None:
 
 
 def begin_at_start_page(page: str) -> None:
-    """Go to the view that opens first, where a visit begins at the bare address of the dashboard. page: the one that was asked for.
+    """If a visit begins at the bare address of the dashboard, go to the view that opens first. page: the page that the address asks for.
 
-    An address that asks for Home is Home's; the address bar then shows the bare one.
+    An address that asks for Home opens Home; the address bar then shows the bare address.
     """
     state = st.session_state
     asked = st.query_params.pop(links.HOME, None) is not None
@@ -50,7 +50,7 @@ def begin_at_start_page(page: str) -> None:
 
 
 def set_start_page(target: Target | None) -> None:
-    """Let this browser open a view first; None for Home."""
+    """Store the view that this browser opens first; None for Home."""
     st.session_state.update({HELD: target, CHANGED: True})
 
 
@@ -60,7 +60,7 @@ def changed_start_page() -> Target | None:
 
 
 def draw_start_button(here: Target) -> None:
-    """Draw the button that makes the view that is shown the first one, or Home again. here: its target."""
+    """Draw the button that makes the shown view the first one, or makes Home the first view again. here: the target of the shown view."""
     if len(json.dumps(here)) > LONGEST:
         return
     first = here == start_page()

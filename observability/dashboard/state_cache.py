@@ -62,8 +62,8 @@ def _reader_rights() -> Hashable:
 
 @dataclass
 class DisplayedState:
-    """The state that pages show. generation: number of the store's last commit. models: the same by model. awaited: number of commits for
-    which a person waited. at: when the shown state last changed (monotonic seconds).
+    """The state that pages show. generation: number of the store's last commit. models: the number of the last commit by model. awaited:
+    number of commits for which a person waited. at: when the shown state last changed (monotonic seconds).
     """
 
     generation: int
@@ -85,7 +85,7 @@ def store_stamp(*, computed: bool = True) -> Stamp:
 
 
 def model_stamp(model: str, *, computed: bool = True) -> Stamp:
-    """The stamp of one model: rows of other models do not change it."""
+    """The stamp of one model. It does not change with rows of other models."""
     models = displayed_state().models
     return str(owned_store().home), max(model_generation(models, model, computed=computed), models.get(UNNAMED, 0)), _reader_rights()
 
@@ -98,7 +98,7 @@ def notes_stamp() -> int:
 def displayed_state() -> DisplayedState:
     """The state that pages read now; see `store_stamp`."""
     current, instant = owned_store(), time.monotonic()
-    generation = current.generation  # read before those of the models, so that a commit in between is seen the next time
+    generation = current.generation  # read before the generations of the models: a commit in between is then seen the next time
     models = dict(current.generations)
     awaited = generation - current.unhurried
     shown = _DISPLAYED.get(current)
@@ -119,9 +119,9 @@ def cached_by_state(
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Cache a function's answers by its arguments and by the state of the store.
 
-    most: how many answers are kept. copied: each caller gets its own copy, as needed for frames; else all sessions share one
-    read-only object. ttl: seconds after which an answer is computed again. by_model: a function that returns the only model on which an
-    answer depends. computed: whether an answer depends on explanations or estimates, which are computed in the background step by step.
+    most: how many answers are kept. copied: each caller gets its own copy, as needed for frames; else all sessions share one read-only
+    object. ttl: seconds after which an answer is computed again. by_model: returns the only model on which an answer depends. computed:
+    whether an answer depends on explanations or estimates, which are computed in the background step by step.
     """
     cache: Any = st.cache_data if copied else st.cache_resource
 

@@ -48,9 +48,9 @@ def column(
     phone: bool = True,
     min_width: str | None = None,
 ) -> dict[str, Any]:
-    """One column: align "" or "right"; help is the tooltip of its title; width a CSS length or share; min_width the length that it keeps on
-    a phone; strong for names of things; wide for sentences, which a narrow screen shows without their title; short for a few words that
-    stay on one line; phone: whether a phone shows it before the reader asks for all columns.
+    """One column. align: "" or "right". help: the tooltip of its title. width: a CSS length or share. min_width: the length that it keeps
+    on a phone. strong: for names of things. wide: for sentences, which a narrow screen shows without the column's title. short: for a few
+    words that stay on one line. phone: whether a phone shows the column before the reader asks for all.
     """
     shape = {"align": align, "width": width, "min_width": min_width, "strong": strong, "wide": wide, "short": short, "phone": phone}
     return {"key": key, "label": label, "help": help, **shape}
@@ -84,7 +84,7 @@ def table_row(
 
 
 def text_cell(cell: Cell | str | None) -> Cell:
-    """A cell of plain text; a dash for None. A cell is returned as it is."""
+    """The cell as it is; a text becomes a cell of plain text, and None a dash."""
     return cell if isinstance(cell, dict) else {"t": formatting.DASH if cell is None else cell}
 
 
@@ -114,7 +114,7 @@ def draw_table(
     remembers: the name under which the browser stores the columns that the reader hid; without it no column can be hidden.
     """
     if figure_capture.COLLECTOR.get() is not None:
-        return  # nobody looks at the page
+        return  # no browser shows the page
 
     def follow() -> None:
         target = st.session_state[key].go

@@ -1,7 +1,8 @@
 """Colours, layout and labels of charts in the light and the dark theme.
 
-Streamlit swaps placeholder colours in a figure for the theme's own when it draws it (`chartCategoricalColors` in .streamlit/config.toml),
-so a figure need not know the theme; a change of it draws the figure anew (`mark_color_scheme`). A page may only use the names below.
+When Streamlit draws a figure, it replaces placeholder colours by the colours of the theme (`chartCategoricalColors` in
+.streamlit/config.toml). A figure therefore does not depend on the theme. After a change of the theme the figure is drawn again
+(`mark_color_scheme`). A page may only use the names below.
 """
 
 import math
@@ -15,9 +16,11 @@ import plotly.graph_objects as go
 from observability.core.formatting import escape_direction_marks
 
 PRIMARY, ACT, OK, WATCH, PURPLE, SKY, NEUTRAL, QUIET, SURFACE, STRONG = (f"#{n:06d}" for n in range(1, 11))
-"""The ten slots: data, critical, OK, warning, a fifth hue, a sixth; grey text and marks, grey lines and areas, the page, its text."""
+"""The ten slots: data, critical, OK, warning, a fifth and a sixth hue; grey for text and marks, grey for lines and areas, the colour of
+the page, the colour of its text.
+"""
 SERIES = (PRIMARY, PURPLE, SKY, NEUTRAL, STRONG)
-"""Colours of lines that stand for no state, in their order."""
+"""Colours, in their order, of lines that stand for no severity."""
 SEQUENTIAL = tuple((step / 9, f"#{11 + step:06d}") for step in range(10))
 DIVERGING = tuple((step / 9, f"#{21 + step:06d}") for step in range(10))
 TONES = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": NEUTRAL}
@@ -42,7 +45,7 @@ AREA_CONFIG: dict[str, Any] = {
     **CONFIG,
     "modeBarButtonsToRemove": [name for name in CONFIG["modeBarButtonsToRemove"] if name not in ("select2d", "lasso2d")],
 }
-"""The same with Lasso and Box Select, which choose points."""
+"""The same configuration with the buttons Lasso and Box Select, which choose points."""
 
 
 def themed(
@@ -70,13 +73,13 @@ def themed(
         "bargap": 0.25,
         **axes,
     }
-    for name, value in options.items():  # one assignment per part: `update_layout` takes ten times as long
+    for name, value in options.items():  # assigned part by part, because `update_layout` takes ten times as long
         figure.layout[name] = _merged(figure.layout[name].to_plotly_json(), value) if isinstance(value, dict) else value
     return figure
 
 
 def _merged(held: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """A part of a figure with these options laid over it, merged part by part."""
+    """A part of a figure with these options merged into it."""
     parts = {name: _merged(held[name], value) for name, value in options.items() if isinstance(value, dict) and name in held}
     return {**held, **options, **parts}
 
@@ -105,8 +108,8 @@ def inert_label(value: object, longest: int = 28) -> str:
 
 
 def label_of_two_lines(value: object, line: int) -> str:
-    """A name for an axis, short enough that a phone has room for the figure: a long name takes two lines, broken at the blank, `_` or
-    `/` nearest its middle. A line that is much longer is cut.
+    """A name for an axis, short enough that a phone has room for the figure. A long name takes two lines, broken at the blank, `_` or `/`
+    nearest its middle. A line that is much longer is cut.
     """
     text = escape_direction_marks(value)
     ends = [found.end() for found in re.finditer("[ _/]", text[:-1])]
@@ -134,12 +137,14 @@ def error_bars(value: Any, low: Any, high: Any, *, color: str = NEUTRAL, thickne
 
 
 def mark_color_scheme(figure: go.Figure) -> None:
-    """Note the browser's colour scheme in a figure: Streamlit draws a chart anew, in other colours, only where its figure changes."""
+    """Store the browser's colour scheme in a figure. Streamlit draws a chart again, in other colours, only if its figure has changed."""
     import streamlit as st
 
     figure.update_layout(meta={"color_scheme": st.context.theme.type})
 
 
 def mark_date_drag(figure: go.Figure) -> None:
-    """Note in a figure, after `mark_color_scheme`, that a drag along its time axis chooses dates: dashboard/assets/figures.js reads it."""
+    """Store in a figure, after `mark_color_scheme`, that a drag along its time axis chooses dates. dashboard/assets/figures.js reads this
+    mark.
+    """
     figure.layout.meta = {**(figure.layout.meta or {}), "drag": "dates"}

@@ -1,4 +1,4 @@
-"""The time range of the page, in the address."""
+"""The time range of the page, which is stored in the address."""
 
 from datetime import datetime
 
@@ -26,7 +26,7 @@ def time_parameters(scope: Scope) -> dict[str, str]:
 
 
 def clear_dependent_boxes(*dependent: str) -> None:
-    """A box changed: clear the boxes that depend on it, and the warnings about the link."""
+    """Called when a box has changed: clear the boxes that depend on it, and the warnings about the link."""
     for key in dependent:
         st.session_state[key] = None
     for key in ("unread", "assumed"):

@@ -1,6 +1,6 @@
 """Frames of series over time: traffic, metrics, drift, events.
 
-A metric's series comes from the finding's evidence where it has one.
+The series of a metric is taken from the finding's evidence if it is there.
 """
 
 from datetime import timedelta
@@ -17,7 +17,7 @@ from observability.dashboard import load
 from observability.metrics.performance import outcome_aggregates, performance_by_key
 
 HOURS_UP_TO_DAYS = 4
-"""Windows up to this many days are drawn by hour."""
+"""Maximum number of days of a window that is drawn by hour."""
 TRAFFIC = Aggregate("predictions", keys=(Bucket("hour"), By("status")))
 
 
@@ -29,8 +29,8 @@ def chart_grain(window: Window) -> str:
 def traffic_frame(window: Window, period: str | None = None) -> pd.DataFrame:
     """Predictions by period (start of each hour or day, naive UTC, none left out): period, n, errors, error_share, running.
 
-    A window under way ends now; its last period is `running` if it is not over. errors: those whose status is not `ok`.
-    error_share is NaN if nothing was served.
+    If the window has not ended, the frame ends now, and its last period is `running` if that period is not over. errors: predictions whose
+    status is not `ok`. error_share is NaN if nothing was served.
     """
     rows = load.ask_store(TRAFFIC, window)
     every = timedelta(days=1) if (period or chart_grain(window)) == "day" else HOUR
@@ -68,7 +68,9 @@ def fill_missing_days(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def metric_over_window(model: Model, window: Window, finding: Finding) -> pd.DataFrame:
-    """A metric over the whole window: from the finding's evidence, or measured again where that is coarser or shorter than the window."""
+    """A metric over the whole window. It is taken from the finding's evidence, or measured again if the evidence is coarser or shorter
+    than the window.
+    """
     if chart_grain(window) == "hour":
         return _metric_by_period(model, window, "hour", finding.metric)
     kept = finding.evidence.get("by_day") or []

@@ -1,6 +1,6 @@
-"""The time zone of the times on pages: UTC, or the viewer's own where they chose it. The choice is kept in a cookie of the browser.
+"""The time zone of the times on pages: UTC, or the viewer's own zone if they chose it. The choice is kept in a cookie of the browser.
 
-Addresses, CSV files, findings and whatever is counted by day stay in UTC: the store counts by hour and by UTC day.
+Addresses, CSV files, findings and counts by day stay in UTC, because the store counts by hour and by UTC day.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ OWN = "own"
 """The value of the cookie if the viewer chose their own zone."""
 HELD, CHANGED = "time-zone", "time-zone-changed"
 DRAWN = "time-zone-of-"
-"""Begin of the state that holds the zone in which a chart was drawn."""
+"""Beginning of the session key that holds the zone in which a chart was drawn."""
 UTC_SIGN = "(UTC)"
 """The words by which titles of columns name the zone of their times."""
 
@@ -33,13 +33,15 @@ def viewer_zone() -> ZoneInfo | None:
     name = st.context.timezone
     try:
         zone = ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or a name that no file can have
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder of zones, or a name that no file can have
         return None
     return None if zone is None or name in ("UTC", "Etc/UTC", "GMT", "Etc/GMT") else zone
 
 
 def shown_zone() -> tzinfo:
-    """The zone of the times on the page: UTC, or the viewer's own where they chose it. Figures that are made for others are in UTC."""
+    """The zone of the times on the page: UTC, or the viewer's own zone if they chose it. Figures that are made for other people are in
+    UTC.
+    """
     if figure_capture.COLLECTOR.get() is not None or not _own_zone_is_chosen():
         return UTC
     return viewer_zone() or UTC
@@ -73,12 +75,12 @@ def zoned(instant: datetime) -> datetime:
 
 
 def zoned_minute(instant: datetime) -> str:
-    """12 Jul 2013 14:05, in the shown zone, which the title beside it names."""
+    """The time as `12 Jul 2013 14:05` in the shown zone, which the title beside it names."""
     return formatting.format_minute(zoned(instant))
 
 
 def named_minute(instant: datetime) -> str:
-    """12 Jul 2013 14:05 UTC, in the shown zone."""
+    """The time with its zone, as `12 Jul 2013 14:05 UTC`."""
     return f"{zoned_minute(instant)} {zone_sign(instant)}"
 
 
@@ -89,7 +91,7 @@ def zone_sign(instant: datetime) -> str:
 
 
 def named_span(start: datetime, end: datetime) -> str:
-    """A half-open window in words with its zone. Whole UTC days stay UTC days: the store counts by them."""
+    """A half-open window in words with its zone. A window of whole UTC days stays in UTC, because the store counts by these days."""
     ends = [aware_utc(start), aware_utc(end)]
     if shown_zone() is UTC or all(instant.hour == instant.minute == instant.second == 0 for instant in ends):
         return f"{formatting.format_span(ends[0], ends[1])} UTC"
@@ -109,24 +111,24 @@ def zone_title(title: Any) -> Any:
 
 
 def table_titles(titles: Mapping[str, Any], frame: "DataFrame", seen: "DataFrame") -> dict[str, Any]:
-    """The titles of a chart's table. seen: the frame as `zoned_frame` shows it; a column that it leaves in UTC keeps its title."""
+    """The titles of a chart's table. seen: the frame as `zoned_frame` returns it. A column whose times stay in UTC keeps its title."""
     return {name: title if frame[name].equals(seen[name]) else zone_title(title) for name, title in titles.items() if name in frame}
 
 
 def zoned_second(instant: datetime) -> str:
-    """2013-07-12 14:05:09, in the shown zone, which the title beside it names."""
+    """The time as `2013-07-12 14:05:09` in the shown zone, which the title beside it names."""
     return f"{zoned(instant):%Y-%m-%d %H:%M:%S}"
 
 
 def zoned_frame(frame: "DataFrame") -> "DataFrame":
-    """A frame to look at: its times in the shown zone; columns of whole UTC days stay as they are."""
+    """A frame as it is shown: its times are in the shown zone; columns of whole UTC days are unchanged."""
     from observability.dashboard.charts.time_axis import frame_in_zone
 
     return frame if shown_zone() is UTC else frame_in_zone(frame, shown_zone())
 
 
 def zoned_figure(figure: Any, key: str) -> Any:
-    """A figure of plotly as it is drawn under `key`: its times in the shown zone (see `figure_in_zone`)."""
+    """A figure of plotly as it is drawn under `key`, with its times in the shown zone (see `figure_in_zone`)."""
     from observability.dashboard.charts.time_axis import figure_in_zone
 
     st.session_state.pop(f"{DRAWN}{key}", None)
@@ -139,7 +141,7 @@ def zoned_figure(figure: Any, key: str) -> Any:
 
 
 def utc_selection(key: str, selection: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The selection on the chart that is drawn under `key`, with its times in UTC, as in its data."""
+    """The selection on the chart that is drawn under `key`. Its times are converted to UTC, as in the data of the chart."""
     from observability.dashboard.charts.time_axis import selection_in_utc
 
     name = st.session_state.get(f"{DRAWN}{key}")

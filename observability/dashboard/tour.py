@@ -1,4 +1,4 @@
-"""The tour of the sample: five steps in the sidebar, each on its page. The reader's browser remembers that the tour was left."""
+"""The tour of the sample: five steps in the sidebar, each about one page. The reader's browser remembers if the tour was closed."""
 
 from typing import Any
 

@@ -21,12 +21,12 @@ from observability.monitoring.short_claims import split_claim
 
 Answer = TypeVar("Answer")
 LINE_WORDS = 25
-"""Words of a finding's line above a figure; further clauses are behind a question mark."""
+"""Maximum number of words of a finding's line above a figure; further clauses are behind a question mark."""
 NOT_SAVED = "Not saved; your text is still in the form"
 
 
 def link_button(label: str, target: Mapping[str, Any], *, key: str | None = None, icon: str = "arrow_forward", quiet: bool = True) -> None:
-    """A button that follows a link (links.link_cell, or its target). icon: the name of a Material symbol; quiet: without a frame."""
+    """Draw a button that follows a link (links.link_cell, or its target). icon: the name of a Material symbol; quiet: without a frame."""
     st.button(
         formatting.escape_markdown(label),
         type="tertiary" if quiet else "secondary",
@@ -38,17 +38,17 @@ def link_button(label: str, target: Mapping[str, Any], *, key: str | None = None
 
 
 def plain_paragraph(text: object) -> None:
-    """A paragraph in which names and values from logs cannot become markup."""
+    """Draw a paragraph in which names and values from logs cannot become markup."""
     st.markdown(formatting.escape_markdown(text))
 
 
 def plain_caption(text: object, *, details: object = None) -> None:
-    """A caption in which names and values from logs cannot become markup. details: the text of its tooltip."""
+    """Draw a caption in which names and values from logs cannot become markup. details: the text of its tooltip."""
     st.caption(formatting.escape_markdown(text), help=None if details is None else formatting.escape_markdown(details))
 
 
 def plain_error(text: object) -> None:
-    """An error message in which names and values from logs cannot become markup."""
+    """Draw an error message in which names and values from logs cannot become markup."""
     st.error(formatting.escape_markdown(text))
 
 
@@ -59,7 +59,7 @@ def status_line(severity: str, sentence: str, word: str | None = None, *, strong
 
 
 def finding_news(finding: Finding) -> list[str]:
-    """In words, what is new about a finding and since when it has been so; empty if neither is known. A day that its sentence says is not
+    """Words on what is new about a finding and since when; empty if neither is known. A date that the finding's sentence has is not
     repeated.
     """
     since = finding_since(finding)
@@ -68,7 +68,7 @@ def finding_news(finding: Finding) -> list[str]:
 
 
 def note_shown_claims(sentences: Iterable[str]) -> None:
-    """Note that the page shows the claims with these sentences, so that the table of findings at its foot folds them."""
+    """Store that the page shows the claims with these sentences, so that the table of findings at the end of the page folds them."""
     st.session_state.setdefault("shown-claims", set()).update(sentences)
 
 
@@ -80,7 +80,7 @@ def is_shown_above(finding: Finding) -> bool:
 def finding_line(
     finding: Finding, word: str | None = None, *, strong: bool = False, mark: str = "", others: Sequence[Finding] = ()
 ) -> None:
-    """Draw the status line of a finding, its leading clauses with what is new about it; the others behind a question mark.
+    """Draw the status line of a finding with its leading clauses and what is new about it. The other clauses are behind a question mark.
 
     word: replaces the word of its severity. strong: the sentence is bold. mark: Markdown behind the sentence. others: findings whose
     sentences are in the tooltip as well.
@@ -95,9 +95,9 @@ def finding_line(
 
 
 def claim_line(sentence: str, *, quiet: bool = False, before: str = "", details: Sequence[str] = ()) -> None:
-    """Draw the leading clauses of a sentence, the others and further sentences behind a question mark.
+    """Draw the leading clauses of a sentence. The other clauses and further sentences are behind a question mark.
 
-    quiet: as a caption. before: Markdown before it. details: the further sentences.
+    quiet: whether it is drawn as a caption. before: Markdown before the sentence. details: the further sentences.
     """
     claim, *rest = split_claim(sentence, LINE_WORDS)
     rest += details
@@ -106,13 +106,13 @@ def claim_line(sentence: str, *, quiet: bool = False, before: str = "", details:
 
 
 def finding_lines(findings: Iterable[Finding]) -> None:
-    """A status line for each finding."""
+    """Draw a status line for each finding."""
     for finding in findings:
         finding_line(finding)
 
 
 def main_finding_lines(findings: Sequence[Finding]) -> None:
-    """A status line for the first finding, in bold, and for those that need action; the others are behind its question mark."""
+    """Draw a status line for the first finding, in bold, and for those that need action. The others are behind its question mark."""
     shown = [finding for place, finding in enumerate(findings) if not place or finding.needs_action]
     for place, finding in enumerate(shown):
         others = [other for other in findings if other not in shown] if not place else []
@@ -120,7 +120,7 @@ def main_finding_lines(findings: Sequence[Finding]) -> None:
 
 
 def leading_finding_line(findings: Iterable[Finding]) -> None:
-    """A status line for the worst finding that needs attention, and how many others the page lists below; nothing if none does."""
+    """Draw a status line for the worst finding that needs attention, and how many others the page lists below; nothing if none does."""
     needy = sorted((finding for finding in findings if finding.needs_action), key=lambda finding: SEVERITIES.index(finding.severity))
     if needy:
         finding_lines(needy[:1])
@@ -129,15 +129,15 @@ def leading_finding_line(findings: Iterable[Finding]) -> None:
 
 
 def unavailable_note(why: object) -> None:
-    """A status line that says why something cannot be shown."""
+    """Draw a status line that says why something cannot be shown."""
     st.markdown(status_line("unknown", str(why), "Not available"))
 
 
 def csv_button(
     name: str, rows: pd.DataFrame | Callable[[], pd.DataFrame], *, key: str | None = None, label: str = "CSV", has_groups: bool = True
 ) -> None:
-    """Download rows as `name.csv`. rows: the frame, or a function that gives it when the button is pressed. has_groups: False if no row
-    is about a group of people.
+    """Draw a button that downloads rows as `name.csv`. rows: the frame, or a function that returns it when the button is pressed.
+    has_groups: False if no row is about a group of people.
     """
 
     def made() -> str:
@@ -147,20 +147,20 @@ def csv_button(
 
 
 def cut_note(total: int, most: int, words: str) -> None:
-    """A caption where a table leaves rows out. words: {0} stands for the number of rows that it shows, {1} for the number of all rows."""
+    """Draw a caption if a table leaves rows out. words: {0} stands for the number of rows that it shows, {1} for the number of all rows."""
     if total > most:
         st.caption(words.format(most, f"{total:,}"))
 
 
 def csv_of_table(name: str, rows: pd.DataFrame | Callable[[], pd.DataFrame], total: int, most: int, which: str = "newest") -> None:
-    """The CSV button of a table with a maximum number of rows, and a caption if some are left out."""
+    """Draw the CSV button of a table with a maximum number of rows, and a caption if some are left out."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         csv_button(name, rows)
         cut_note(total, most, f"The {which} {{0}} of {{1}}; the CSV holds all of them.")
 
 
 def logging_examples(examples: Mapping[str, str], *, expanded: bool = False) -> None:
-    """Records to log for better figures. examples: a line of each by its description."""
+    """Draw examples of records to log for better figures. examples: an example line by its description."""
     with st.expander("Improve these figures", icon=":material/edit_note:", expanded=expanded):
         for words, line in examples.items():
             st.markdown(words)
@@ -168,13 +168,13 @@ def logging_examples(examples: Mapping[str, str], *, expanded: bool = False) -> 
 
 
 def note_line(at: datetime, author: str, word: str, more: str = "", *, strong: bool = False) -> None:
-    """One entry of a history: time, author, word and text. strong: the word is bold."""
+    """Draw one entry of a history: time, author, word and text. strong: whether the word is bold."""
     when, words = formatting.escape_markdown(f"{time_zone.zoned_minute(at)} {author}"), formatting.escape_markdown(word)
     st.markdown(f":gray[{when}] {f'**{words}**' if strong else words}{f': {formatting.escape_markdown(more)}' if more else ''}")
 
 
 def save_records(records: Sequence[Mapping[str, object]], failure: str | None = None) -> bool:
-    """Write records to the store; False, with the reason on the page, if they cannot be written. failure: the title of the error."""
+    """Write records to the store. If they cannot be written, draw the reason and return False. failure: the title of the error."""
     try:
         load.store().write_records(records)
     except ObservabilityError as error:
@@ -198,7 +198,7 @@ def progress_bar(words: str) -> Iterator[Callable[[float, str], None]]:
 
 
 def answer_or_error(ask: Callable[[], Answer], title: str | None = None) -> Answer | None:
-    """The result of `ask`; None, with the error on the page, if it fails for a reason that a person can mend. title: the title of the
+    """The result of `ask`. If it fails for a reason that a person can correct, draw the error and return None. title: the title of the
     error.
     """
     try:
@@ -209,7 +209,9 @@ def answer_or_error(ask: Callable[[], Answer], title: str | None = None) -> Answ
 
 
 def save_model_settings(model: str, settings: ModelSettings) -> None:
-    """Save the settings of a model in the name of this session's person, and rerun the page; an error stops it."""
+    """Save the settings of a model in the name of this session's person, and rerun the page. If saving fails, the page stops with the
+    error.
+    """
     author = person_name.person_name_or_default()
     answer_or_stop(lambda: alarm_rules.save_settings(load.store(), model, settings, author=author))
     st.rerun()

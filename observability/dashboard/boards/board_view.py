@@ -111,7 +111,7 @@ def _draw_pins(board: Board, scope: Scope, *, arranging: bool) -> None:
 
 
 def _pin_head(board: Board, pin: Pin, scope: Scope, *, arranging: bool) -> None:
-    """The title of an item, the scope of a figure or the words of a text, and the tools to arrange it."""
+    """Draw the title of an item, the scope of a figure or the words of a text, and the tools to arrange it."""
     if pin.title:
         st.subheader(formatting.escape_markdown(pin.title), anchor=False)
     if arranging:
@@ -141,7 +141,7 @@ def _draw_figure(pin: Pin, found: CollectedFigures, scope: Scope) -> None:
 
 
 def _pin_tools(board: Board, pin: Pin) -> None:
-    """Buttons that move, widen, change and remove an item."""
+    """Draw buttons that move, widen, change and remove an item."""
     author = person_name.person_name_or_default()
     at = board.pins.index(pin)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -172,7 +172,7 @@ def _pin_form(board: Board, pin: Pin, author: str) -> None:
 
 
 def _add_text_form(board: Board, author: str) -> None:
-    """The form of a new text, which is added at the end."""
+    """Draw the form of a new text, which is added at the end."""
     turn = len(board.pins)
     with st.container(border=True):
         title = st.text_input("Title of the text", max_chars=120, key=f"text-title-{turn}", placeholder="Optional").strip()

@@ -119,7 +119,7 @@ def draw_shared_views(views: Sequence[SharedView]) -> None:
 
 
 def _removal_form(views: dict[str, SharedView]) -> None:
-    """The form that removes a shared view for everybody."""
+    """Draw the form that removes a shared view for everybody."""
     with st.popover("Remove a view", type="tertiary", icon=":material/delete:", key="shared-view-change"):
         chosen = st.selectbox("Which", list(views), format_func=lambda each: views[each].name, key="shared-view-which")
         author = person_name.person_name_box("shared-view-person")

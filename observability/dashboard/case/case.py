@@ -154,7 +154,7 @@ def _case_not_found(prediction: str, scope: Scope, error: NotFoundError) -> None
 
 
 def _back_button() -> None:
-    """A button back to the page before, with its scope."""
+    """Draw a button back to the page before, with its scope."""
     target = links.previous_page()
     path = links.page_files().get(str(target["page"]))
     if path is not None:
@@ -183,14 +183,14 @@ def draw_guarded(title: str, draw: Callable[[], None]) -> None:
 
 
 def part_unavailable(here: CasePage, part: str, step: str | None = None) -> None:
-    """Why a part is not available, and the next step."""
+    """Draw why a part is not available, and the next step."""
     unavailable_note(here.opened.why(part) or "This could not be computed.")
     if step:
         st.caption(step)
 
 
 def case_header(here: CasePage) -> None:
-    """The sentence on the outcome, the facts that name the case in one line, and the other predictions of its id."""
+    """Draw the sentence on the outcome, the facts that name the case in one line, and the other predictions of its id."""
     found = here.row
     told = f"{answer_text(found)} {truth_text(found, verdict=False)}" if here.part("happened") else here.opened.why("happened")
     st.markdown(f"{_outcome_status(found)} **{formatting.sentence_markdown(told)}**")
@@ -212,7 +212,7 @@ def case_header(here: CasePage) -> None:
 
 
 def case_details(here: CasePage) -> None:
-    """Every known fact, the record as logged, and links to the model, device, replica, batch and the device that collected it."""
+    """Draw every known fact, the record as logged, and links to the model, device, replica, batch and the device that collected it."""
     found = here.row
     pairs = _case_facts(here, here.part("happened"))
     st.markdown("  \n".join(f":gray[{formatting.escape_markdown(label)}] {said}" for label, said in pairs))
@@ -289,7 +289,7 @@ def _label_origin(found: Row) -> str:
 
 
 def case_timeline(here: CasePage) -> None:
-    """The prediction's own times, complaints, and the nearest events."""
+    """Draw the prediction's own times, complaints, and the nearest events."""
     happened: Happened | None = here.part("happened")
     if happened is None:
         part_unavailable(here, "happened")

@@ -64,7 +64,7 @@ FOUND_COLUMNS = (column("case", "Case", strong=True), column("at", "When (UTC)")
 
 
 def case_search_results(scope: Scope, typed: str) -> None:
-    """Results for typed text: conditions on the chosen model's window, else an id, a subject or an id prefix in every model."""
+    """Draw results for typed text: conditions on the chosen model's window, else an id, a subject or an id prefix in every model."""
     if not is_search_filter(typed) or load_case.model_holding(typed):
         _results_by_id(scope, find_case.typed_case_id(typed))
     elif scope.model is None:
@@ -75,7 +75,7 @@ def case_search_results(scope: Scope, typed: str) -> None:
 
 
 def _model_buttons(scope: Scope, key: str, **own: str) -> None:
-    """A button for each model that opens this page about it."""
+    """Draw a button for each model that opens this page about it."""
     with st.container(horizontal=True):
         for model in load.catalog().models:
             target = links.link_cell("", "cases", scope.about(model.name), **own)
@@ -227,7 +227,7 @@ def _found_row(prediction: str, at: Any, model: str, scope: Scope, answer: str |
 
 
 def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
-    """The predictions of the model's window that meet the conditions."""
+    """Draw the predictions of the model's window that meet the conditions."""
     model = load.catalog().model(name)
     orders = {
         clicks.NEWEST: "-at",

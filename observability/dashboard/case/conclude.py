@@ -145,7 +145,7 @@ def _default_verdict(here: CasePage) -> int | None:
 
 
 def earlier_conclusions(here: CasePage) -> None:
-    """Every verdict and action of the case, newest first, with its history and a form to amend it."""
+    """Draw every verdict and action of the case, newest first, with its history and a form to amend it."""
     model, prediction = here.row.model.name, here.row.id
     verdicts, actions = load_case.case_verdicts(model, prediction), load_case.case_actions(model, prediction)
     if not verdicts and not actions:

@@ -56,7 +56,7 @@ def answer_or_reason(ask: Callable[[], Answer]) -> Answer | None:
 
 
 def _opposite_case(here: CasePage) -> None:
-    """The nearest logged case with another decision, and the differences."""
+    """Draw the nearest logged case with another decision, and the differences."""
     what = "opposite case" if here.row.model.classes else "case with another score"
     st.subheader(f"Nearest {what}", anchor=False)
     found: Opposite | None = answer_or_reason(lambda: load_case.opposite_case(here.opened))
@@ -101,7 +101,7 @@ def _counterfactual_section(here: CasePage) -> None:
 
 
 def _counterfactual_table(here: CasePage, found: Found) -> None:
-    """A row for each changed feature, a column for each counterfactual."""
+    """Draw a row for each changed feature, a column for each counterfactual."""
     names = list(dict.fromkeys(name for each in found.counterfactuals for name in each.changes))
     columns = [column("feature", "Feature", strong=True), column("own", "This case")]
     columns += [column(f"c{place}", f"Change {place + 1}") for place in range(len(found.counterfactuals))]
@@ -138,7 +138,7 @@ def score_words(model: Model, score: Any) -> str:
 
 
 def _response_curves(here: CasePage) -> None:
-    """The score along single features."""
+    """Draw the score along single features."""
     st.subheader("Response curves", anchor=False)
     found: tuple[Curve, ...] | None = computed_on_request(
         here, "curves", "Draw response curves", lambda note: load_case.response_curves(here.opened, note)
@@ -153,7 +153,7 @@ def _response_curves(here: CasePage) -> None:
 
 
 def _response_curve(here: CasePage, each: Curve, place: int) -> None:
-    """The response curve of one feature with its sentence."""
+    """Draw the response curve of one feature with its sentence."""
     classes = bool(here.row.model.classes)
     flips = {"another_answer" if classes else "reaches_goal": list(each.flips)}
     rows = pd.DataFrame({"value": list(each.values), "score": list(each.scores), **flips})

@@ -99,7 +99,9 @@ def explanation_next_step(here: CasePage) -> None:
 
 
 def score_waterfall(here: CasePage, most: int = FEW_BARS) -> None:
-    """The small waterfall of the first screen: against the average, computed in the worker if it is unknown. most: bars of features."""
+    """Draw the small waterfall of the first screen: against the average, computed in the worker if it is unknown. most: bars
+    of features.
+    """
     held = session_contrasts(here)
     found = held.average if held else load_case.known_contrast(here.opened)
     if found is None:
@@ -136,7 +138,7 @@ def _output_unit(here: CasePage, found: AttributionContrast) -> str:
 
 
 def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
-    """The waterfall of one contrast, its sentences, stability and provenance."""
+    """Draw the waterfall of one contrast, its sentences, stability and provenance."""
     _contrast_figure(here, found, MAX_BARS, f"why-{found.against}")
     if found.adds_up:
         plain_caption(

@@ -15,7 +15,7 @@ from observability.export.customer_text import customer_paragraph
 
 
 def case_downloads(here: CasePage) -> None:
-    """The masked fields, and the files; each is made when its button is pressed."""
+    """Draw the masked fields, and the files; each is made when its button is pressed."""
     row = here.row
     hidden = export_case.masked_names(row.model)
     names = ", ".join(sorted(hidden - {"subject"})[:8])
@@ -40,7 +40,7 @@ def case_downloads(here: CasePage) -> None:
 
 
 def customer_text(here: CasePage) -> None:
-    """A paragraph about the case for the person whom it is about, with a button that copies it."""
+    """Draw a paragraph about the case for the person whom it is about, with a button that copies it."""
     row, held = here.row, explanation.session_contrasts(here)
     contrast = held.average if held and held.average else load_case.known_contrast(here.opened)
     said = customer_paragraph(row, contrast, load_case.case_verdicts(row.model.name, row.id), export_case.masked_names(row.model))

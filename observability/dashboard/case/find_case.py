@@ -35,7 +35,7 @@ def open_clicked_case(key: str, model: str) -> Callable[[], None]:
 
 
 def find_cases_button(label: str, scope: scopes.Scope, key: str, **own: str) -> None:
-    """A button to the cases page in the scope of this page."""
+    """Draw a button to the cases page in the scope of this page."""
     link_button(label, links.link_cell("", "cases", scope, **own), key=key, icon="manage_search")
 
 

@@ -53,7 +53,7 @@ SHOWN_AT_FIRST, FEW_INPUTS, MAX_FLAGGED = 10, 6, 3
 
 
 def inputs_section(here: CasePage) -> None:
-    """The inputs against the reference, flagged ones first."""
+    """Draw the inputs against the reference, flagged ones first."""
     held: tuple[Input, ...] | None = here.part("inputs")
     if held is None:
         part_unavailable(here, "inputs")
@@ -96,7 +96,7 @@ def inputs_section(here: CasePage) -> None:
 
 
 def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS) -> None:
-    """A few inputs on the first screen: flagged ones, then the most important ones. important: names of features, best first."""
+    """Draw a few inputs on the first screen: flagged ones, then the most important ones. important: names of features, best first."""
     held: tuple[Input, ...] | None = here.part("inputs")
     if held is None:
         part_unavailable(here, "inputs")
@@ -203,7 +203,7 @@ def findings_of_that_day(here: CasePage) -> None:
 
 
 def _findings_table(here: CasePage) -> None:
-    """The findings of the day that need action."""
+    """Draw the findings of the day that need action."""
     found: tuple[Finding, ...] = here.part("findings") or ()
     about = [each for each in found if needs_action(each.severity)]
     if here.opened.why("findings"):

@@ -38,7 +38,7 @@ REVISIONS = columns_on_phone(
 
 
 def label_section(here: CasePage) -> None:
-    """Whether the label is suspect, with the evidence."""
+    """Draw whether the label is suspect, with the evidence."""
     check: LabelCheck | None = here.part("label_check")
     if here.row.label is None:
         st.markdown(f"{formatting.status_label('unknown', 'No label yet')}: the outcome is unknown.")
@@ -67,7 +67,7 @@ def _label_status(check: LabelCheck) -> str:
 
 
 def _label_evidence(here: CasePage, check: LabelCheck) -> None:
-    """Self-confidence, agreement of neighbours, votes of annotators."""
+    """Draw self-confidence, agreement of neighbours, votes of annotators."""
     parts = []
     if check.self_confidence is not None:
         limit = f", {formatting.format_number(check.threshold)} on average in its class" if check.threshold is not None else ""
@@ -83,7 +83,7 @@ def _label_evidence(here: CasePage, check: LabelCheck) -> None:
 
 
 def _neighbours_table(here: CasePage) -> None:
-    """The nearest rows and their labels."""
+    """Draw the nearest rows and their labels."""
     near: tuple[Neighbour, ...] | None = here.part("neighbours")
     st.subheader("Nearest cases", anchor=False)
     if near is None:
@@ -114,7 +114,7 @@ def _neighbour_row(each: Neighbour, own: str | None, here: CasePage) -> dict[str
 
 
 def _label_revisions(here: CasePage) -> None:
-    """Every label, in order of arrival."""
+    """Draw every label, in order of arrival."""
     st.subheader("Label history", anchor=False)
     rows = [
         table_row(
@@ -130,7 +130,7 @@ def _label_revisions(here: CasePage) -> None:
 
 
 def _assignment_history(here: CasePage) -> None:
-    """The assignments and labels of the item in labelling projects; nothing if it has none."""
+    """Draw the assignments and labels of the item in labelling projects; nothing if it has none."""
     rows = item_history.item_history(here.row.id, here.row.model.settings.projects or (here.row.model.name,))
     if len(rows):
         st.subheader("Assignments", anchor=False)
@@ -138,7 +138,7 @@ def _assignment_history(here: CasePage) -> None:
 
 
 def _relabel_request(here: CasePage) -> None:
-    """The request to relabel the item, an action in the relabel queue."""
+    """Draw the request to relabel the item, an action in the relabel queue."""
     held = load_case.relabel_requests(here.row.model.name, here.row.id)
     newest = held[0] if held else None
     if newest is not None and newest.state == "open":

@@ -41,7 +41,7 @@ MAX_SAVED = 500
 
 
 def map_link(here: CasePage, key: str) -> None:
-    """A button that opens the map around a case with its point marked. key: unique on the page."""
+    """Draw a button that opens the map around a case with its point marked. key: unique on the page."""
     served = as_environment(here.row.environment)
     scope = replace(here.scope.at(*here.opened.span()), version=here.row.version.name, slice=None)
     scope = replace(scope, environment=None if served == "production" else served)
@@ -245,7 +245,7 @@ def _size_words(model: Model, size: Interval) -> str:
 
 
 def _rule_words(here: ModelPage, rule: SelectionRule | None) -> None:
-    """The rule that describes the selection, how well, and links to its predictions."""
+    """Draw the rule that describes the selection, how well, and links to its predictions."""
     if rule is None:
         st.markdown(status_line("unknown", "every point is selected." if here.model.columns else "there are no inputs.", "No rule"))
         return

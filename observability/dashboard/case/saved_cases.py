@@ -66,7 +66,7 @@ def save_case_form(here: CasePage) -> None:
 
 
 def saved_cases_section(scope: Scope) -> None:
-    """The list of saved cases, collections folded below it, and what can be done with them; nothing if none is saved."""
+    """Draw the list of saved cases, collections folded below it, and what can be done with them; nothing if none is saved."""
     items = load_case.saved_case_items(scope.model)
     if not items:
         return
@@ -90,7 +90,7 @@ def saved_cases_section(scope: Scope) -> None:
 
 
 def _table(key: str, caption: str, items: Sequence[DecisionItem], scope: Scope) -> None:
-    """A table of saved cases; columns without any value, and the model where one is chosen, are left out."""
+    """Draw a table of saved cases; columns without any value, and the model where one is chosen, are left out."""
     rows = [saved_case_row(item, scope) for item in items]
     left_out = {"model"} if scope.model else set()
     left_out |= {each["key"] for each in SAVED if all(row["cells"][each["key"]]["t"] == formatting.DASH for row in rows)}
@@ -98,7 +98,7 @@ def _table(key: str, caption: str, items: Sequence[DecisionItem], scope: Scope) 
 
 
 def bulk_save_form(model: Model, predictions: Sequence[str], key: str) -> None:
-    """The form that saves several of the listed cases in a collection, with one note. key: unique on the page."""
+    """Draw the form that saves several of the listed cases in a collection, with one note. key: unique on the page."""
     listed, turn = list(dict.fromkeys(predictions)), int(st.session_state.get(TURN, 0))
     own = f"{key}-save-{turn}"
     with st.popover("Save several", icon=":material/bookmark_add:", key=f"{own}-several"):
@@ -164,7 +164,7 @@ def note_of(item: DecisionItem) -> str:
 
 
 def change_form(items: Sequence[DecisionItem]) -> None:
-    """The form that renames a saved case, changes its note or collection, or removes it from the list."""
+    """Draw the form that renames a saved case, changes its note or collection, or removes it from the list."""
     turn = int(st.session_state.get(TURN, 0))
     with st.popover("Rename or remove", type="tertiary", icon=":material/edit:", key="saved-case-change"):
         names = {item.id: f"{title_of(item)} ({item.fields['prediction']})"[:160] for item in items}

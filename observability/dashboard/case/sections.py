@@ -50,7 +50,7 @@ def opened_section() -> str:
 
 @st.fragment
 def sections_of_case(here: CasePage) -> None:
-    """The row of sections and the opened one. A click on another one runs this part alone."""
+    """Draw the row of sections and the opened one. A click on another one runs this part alone."""
     opened = opened_section()
     key = here.key("sections")
 
@@ -152,14 +152,14 @@ def _draw_inputs(here: CasePage) -> None:
 
 
 def _draw_similar(here: CasePage) -> None:
-    """The rule of similar errors, and the error tree."""
+    """Draw the rule of similar errors, and the error tree."""
     case.case_section("Similar errors", lambda: similar_errors.error_rule_section(here), anchor="alike")
     map_of_predictions.map_link(here, "map-alike")
     case.case_section("Error tree", lambda: similar_errors.error_tree_section(here))
 
 
 def _draw_nearby(here: CasePage) -> None:
-    """The decision boundary, and the way to the map of predictions around the case."""
+    """Draw the decision boundary, and the way to the map of predictions around the case."""
     title = "Decision boundary" if here.row.model.classes else "Nearby scores"
     case.case_section(title, lambda: decision_boundary.boundary_section(here), anchor="edge")
     map_of_predictions.map_link(here, "map-nearby")

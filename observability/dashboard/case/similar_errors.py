@@ -38,7 +38,7 @@ FIGURES = (
 
 
 def error_rule_section(here: CasePage) -> None:
-    """The rule, its error rates and trend, and actions on it."""
+    """Draw the rule, its error rates and trend, and actions on it."""
     found: ErrorRule | None = here.part("rule")
     if found is None:
         st.markdown(status_line("unknown", here.opened.why("rule") or "This could not be computed.", "No rule"))
@@ -66,7 +66,7 @@ def error_rule_section(here: CasePage) -> None:
 
 
 def error_tree_section(here: CasePage) -> None:
-    """The error tree, with the path of the case marked."""
+    """Draw the error tree, with the path of the case marked."""
     try:
         nodes = load_case.case_error_tree(here.opened)
     except ObservabilityError as error:
@@ -120,7 +120,7 @@ def _rate_row(
 
 
 def _rule_trend(here: CasePage, found: ErrorRule) -> None:
-    """The error rate by week or day."""
+    """Draw the error rate by week or day."""
     if len(found.trend) < 2:
         st.caption(f"All rows of the rule are of one {found.by}: no trend." if found.trend else "No row of the held-out half: no trend.")
         return
@@ -175,7 +175,7 @@ def _errors_of_period(here: CasePage, found: ErrorRule, point: clicks.Point, per
 
 
 def _group_rates(found: ErrorRule, whole: float) -> None:
-    """The error rate by group."""
+    """Draw the error rate by group."""
     if not found.groups:
         st.caption("No sensitive attribute is known, so there are no groups to compare.")
         return
@@ -185,7 +185,7 @@ def _group_rates(found: ErrorRule, whole: float) -> None:
 
 
 def _rule_actions(here: CasePage, found: ErrorRule) -> None:
-    """Buttons: find all such errors, open the slice, watch it."""
+    """Draw buttons: find all such errors, open the slice, watch it."""
     scope = here.scope.at(*here.opened.span())
     typed = f"{found.search} and {here.opened.similar_errors_search()}"
     find_all = links.link_cell("", "cases", replace(scope, version=here.row.version.name, slice=None), q=typed)["go"]

@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def versions_section(here: CasePage) -> None:
-    """The table of versions, and the churn against one of them."""
+    """Draw the table of versions, and the churn against one of them."""
     others = [each for each in here.row.model.versions if each.name != here.row.version.name]
     if not others:
         st.markdown(status_line("unknown", f"{here.row.model.name} has only version {here.row.version.name}.", "No other version"))
@@ -90,7 +90,7 @@ def _version_cell(each: Answered, here: CasePage) -> Cell:
 
 
 def _churn_section(here: CasePage, other: str) -> None:
-    """The predictions of the other version for similar cases."""
+    """Draw the predictions of the other version for similar cases."""
     st.subheader(formatting.escape_markdown(f"Version {other} on similar cases"), anchor=False)
     rule = here.part("rule")
     part = rule.slice if rule is not None else None

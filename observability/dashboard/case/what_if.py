@@ -38,7 +38,7 @@ SAVED = (
 
 
 def what_if_section(here: CasePage) -> None:
-    """Boxes for the features that matter most; the model answers each change."""
+    """Draw boxes for the features that matter most; the model answers each change."""
     st.subheader("What if?", anchor=False)
     changes = _value_boxes(here, _linked_values(here))
     if not changes:

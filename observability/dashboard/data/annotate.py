@@ -265,7 +265,7 @@ def _item_card(
 def _item_content(
     texts: Sequence[logged_content.LoggedText], images: Sequence[logged_content.LoggedImage], values: Mapping[str, Any]
 ) -> None:
-    """The texts, images and values of a prediction or a landed item, without score and label."""
+    """Draw the texts, images and values of a prediction or a landed item, without score and label."""
     for text in texts:
         shown = formatting.escape_direction_marks(text.text[:MAX_CHARACTERS])
         st.container(border=False, key=f"annotate-text-{text.name}").markdown(f"#### {formatting.escape_markdown(shown)}")
@@ -298,7 +298,7 @@ def _answer_buttons(
     row: Row | None,
     newest: Callable[[], LabellingBoard],
 ) -> None:
-    """A button for each class, with the keys 1 to 9, and one to skip.
+    """Draw a button for each class, with the keys 1 to 9, and one to skip.
 
     An answer is saved before the page is drawn again with the current board: others may have answered meanwhile.
     """
@@ -361,7 +361,7 @@ def _session_note(board: LabellingBoard, who: str) -> None:
 
 
 def queue_table(board: LabellingBoard, scope: Scope) -> None:
-    """The first items of the queue and why they wait."""
+    """Draw the first items of the queue and why they wait."""
     st.header("Queue", anchor=False)
     rows = [
         table_row(
@@ -384,7 +384,7 @@ def queue_table(board: LabellingBoard, scope: Scope) -> None:
 
 
 def settled_labels_file(board: LabellingBoard) -> None:
-    """The settled labels with the content of their items, as a file; nothing if none is settled."""
+    """Draw the settled labels with the content of their items, as a file; nothing if none is settled."""
     if board.crowd is None or not board.crowd.settled.any():
         return
     store, project = load.store(), board.project
@@ -436,7 +436,7 @@ def assignment_form(board: LabellingBoard) -> None:
 
 
 def skipped_table(board: LabellingBoard) -> None:
-    """The items that were skipped, newest first; nothing if none was."""
+    """Draw the items that were skipped, newest first; nothing if none was."""
     question = Records("skip", SKIPPED, ever=True, only=(("project", board.project),))
     rows = load.ask_store(question, Window("", EPOCH, load.page_clock())).sort_values("at", ascending=False, kind="stable")
     if rows.empty:

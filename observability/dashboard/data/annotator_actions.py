@@ -9,7 +9,7 @@ WHAT = {"Train": "review their errors with them", "Pause": "assign no new items 
 
 
 def annotator_action_form(project: str, who: str, found: Sequence[Finding]) -> None:
-    """The earlier actions about an annotator, and a form for the next one."""
+    """Draw the earlier actions about an annotator, and a form for the next one."""
     about = f"project:{project}/annotator:{who}"
     cause = next((finding.id for finding in found if finding.subject == about and finding.needs_action), None)
     action_form(

@@ -28,7 +28,7 @@ REASONS = (
 
 
 def assignments_section(assigned: pd.DataFrame, answers: pd.DataFrame) -> None:
-    """The section about assignments; nothing if the window has none."""
+    """Draw the section about assignments; nothing if the window has none."""
     if assigned.empty:
         return
     st.header("Assignments", anchor=False)
@@ -57,7 +57,9 @@ def workload_sentence(work: pd.DataFrame, items: int) -> str:
 
 
 def _policies_table(rows: pd.DataFrame) -> None:
-    """A row for each policy: its assignments, and how often the labels differ from the gold answer, the suggestion and the majority."""
+    """Draw a row for each policy: its assignments, and how often the labels differ from the gold answer, the suggestion and
+    the majority.
+    """
     lines = []
     for name, part in rows.groupby("policy", sort=False):
         first = part.iloc[0]
@@ -76,7 +78,7 @@ def _policies_table(rows: pd.DataFrame) -> None:
 
 
 def _reasons_table(rows: pd.DataFrame) -> None:
-    """The frequency of each reason."""
+    """Draw the frequency of each reason."""
     lines = [
         table_row(reason=str(each["reason"]), policy=str(each["policy"]), n=f"{each['n']:,}", share=formatting.format_share(each["share"]))
         for each in rows.head(MAX_TABLE_ROWS).to_dict("records")

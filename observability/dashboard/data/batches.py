@@ -92,7 +92,7 @@ class BatchOutcome:
 
 
 def no_batches() -> None:
-    """The empty state: no batch in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no batch in these dates, or none in the store and how to log one."""
     step = "One record per delivery shows late, missing and short ones."
     empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW, ("Rows of each batch", _sample_figure))
 
@@ -129,7 +129,7 @@ def findings_about_source(found: Sequence[Finding], source: str) -> list[Finding
 
 
 def sources_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
-    """A row for each source, most urgent first, with its most urgent finding."""
+    """Draw a row for each source, most urgent first, with its most urgent finding."""
     named = {*rows["source"], *map(source_of_finding, found)}
     first = {source: first_finding(findings_about_source(found, source)) for source in named}
     lines = []
@@ -236,7 +236,9 @@ def batches_table(
     source: str,
     window: Window,
 ) -> None:
-    """The newest batches of a source or of one of its devices, with the outcomes of their predictions, without columns that are empty."""
+    """Draw the newest batches of a source or of one of its devices, with the outcomes of their predictions, without columns that are
+    empty.
+    """
     severities, lines = _severity_by_batch(found), []
     newest = rows.iloc[::-1]
     shown = newest[(np.arange(len(newest)) < MAX_TABLE_ROWS) | (newest["batch"].astype(str) == chosen)]
@@ -343,7 +345,7 @@ def batch_columns(source: str, window: Window, asked: str | None) -> None:
 
 
 def column_statistics_table(key: str, caption: str, stats: Mapping[str, Mapping[str, Any]]) -> None:
-    """A row for each column, with every statistic that any of them has."""
+    """Draw a row for each column, with every statistic that any of them has."""
     names = list(dict.fromkeys(name for value in stats.values() for name in value))
     columns = [column("column", "Column", strong=True)]
     for place, name in enumerate(names):

@@ -97,7 +97,7 @@ def chosen_view(runs: bool, audits: bool) -> str:
 
 
 def no_cleaning_runs() -> None:
-    """The empty state: no cleaning in these dates, or none in the store and how to log one, and how to audit a dataset."""
+    """Draw the empty state: no cleaning in these dates, or none in the store and how to log one, and how to audit a dataset."""
     step = "One record per run of a rule shows what it dropped, and from which groups; an audit finds what to drop."
     example = ("Share of rows that a rule dropped, by run", cleaning_figure)
     empty_states.not_logged_state("cleaning", "cleanings", "No cleaning has been logged yet.", step, HOW, example)
@@ -129,7 +129,7 @@ def findings_about_rule(found: Sequence[Finding], subject: str) -> list[Finding]
 
 
 def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
-    """A row for each rule, most urgent first, with its most urgent finding."""
+    """Draw a row for each rule, most urgent first, with its most urgent finding."""
     first = {subject: first_finding(findings_about_rule(found, subject)) for subject in set(rows["subject"])}
     records = load.ask_store(judged.CLEANINGS, load.window_of_records(scope, judged.ANALYZER))
     effects = audited_effects(rows, records) | newest_effects(rows)
@@ -259,7 +259,7 @@ def cleaning_rate_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
 
 
 def cleaning_runs_table(own: pd.DataFrame) -> None:
-    """The newest runs of a rule, and all of them as CSV."""
+    """Draw the newest runs of a rule, and all of them as CSV."""
     lines = []
     for run in own.iloc[::-1].head(MAX_TABLE_ROWS).to_dict("records"):
         rows, dropped, changed = (int(run[name]) for name in ("rows_in", "rows_dropped", "rows_changed"))
@@ -304,7 +304,7 @@ def most_dropped_words(name: str, groups: pd.DataFrame) -> str:
 
 
 def _group_section(name: str, levels: dict[str, tuple[float, float]], found: CleaningRule) -> None:
-    """The groups of one column: a dot with its interval for each, and a table. levels: rows in and rows dropped of each."""
+    """Draw the groups of one column: a dot with its interval for each, and a table. levels: rows in and rows dropped of each."""
     total, dropped_in_all = (sum(counts[place] for counts in levels.values()) for place in (0, 1))
     kept = total - dropped_in_all
     gaps = {group.level: group.gap for group in found.groups if group.column == name}

@@ -139,7 +139,7 @@ def effect_rows(audit: AuditedData) -> pd.DataFrame:
 
 
 def _effects(audit: AuditedData) -> None:
-    """The effect of each check on a model: a picture and the check that helps most."""
+    """Draw the effect of each check on a model: a picture and the check that helps most."""
     rows = effect_rows(audit)
     metric = next((rule.metric for rule in audit.rules if rule.metric), None)
     if rows.empty or metric is None:

@@ -105,7 +105,7 @@ def dataset_versions() -> list[DatasetVersion]:
 
 
 def no_datasets() -> None:
-    """The empty state: no dataset was logged, and how to log one."""
+    """Draw the empty state: no dataset was logged, and how to log one."""
     step = "One record per version shows the training data of each model, and whether its content changed."
     example = ("A dataset, its source and the runs that read it", lineage_figure)
     empty_states.not_logged_state("dataset", "datasets", "No dataset has been logged yet.", step, HOW, example)
@@ -120,7 +120,7 @@ def datasets_summary(made: Sequence[DatasetVersion]) -> str:
 
 
 def datasets_table(made: Sequence[DatasetVersion], chosen: str, scope: Scope) -> None:
-    """A row for each dataset, those with an ambiguous version first, then the newest."""
+    """Draw a row for each dataset, those with an ambiguous version first, then the newest."""
     of: dict[str, list[DatasetVersion]] = {}
     for each in made:
         of.setdefault(each.name, []).append(each)
@@ -148,7 +148,7 @@ def chosen_dataset(made: Sequence[DatasetVersion]) -> str:
 
 
 def dataset_versions_table(made: Sequence[DatasetVersion], scope: Scope, asked: str | None) -> None:
-    """A row for each version of one dataset, newest first; columns without a value are left out."""
+    """Draw a row for each version of one dataset, newest first; columns without a value are left out."""
     name = made[0].name
     lines = [
         table_row(_version_cells(version, scope), _conflict_note(version), selected=version.content.version == asked)
@@ -245,7 +245,7 @@ def _version_sentences(made: DatasetVersion) -> Iterable[str]:
 
 
 def _version_rules_table(made: DatasetVersion, scope: Scope) -> None:
-    """The cleaning rules that made one version; nothing if none was logged."""
+    """Draw the cleaning rules that made one version; nothing if none was logged."""
     always = Window("", EPOCH, load.page_clock())
     asked = Records("cleaning", CLEANINGS.columns, ever=True, only=(("dataset", (made.name,)), ("version", (made.content.version,))))
     ran = applied_runs(load.ask_store(asked, always))

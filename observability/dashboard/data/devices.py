@@ -109,7 +109,7 @@ PENDING_CELL: Cell = {"t": "Pending"}
 
 
 def no_devices() -> None:
-    """The empty state: no batch in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no batch in these dates, or none in the store and how to log one."""
     step = "One record per delivery, with column statistics, shows devices that fail."
     empty_states.not_logged_state(
         "batch", "batches", "No batch has been logged yet.", step, HOW, ("Missing values by device and day", _sample_figure)
@@ -250,7 +250,7 @@ def chosen_device(rows: pd.DataFrame, found: Sequence[Finding] | None) -> str | 
 
 
 def devices_table(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen: str | None, scope: Scope) -> None:
-    """A row for each device, most urgent first, with its most urgent finding; the first MAX_TABLE_ROWS, and all as CSV.
+    """Draw a row for each device, most urgent first, with its most urgent finding; the first MAX_TABLE_ROWS, and all as CSV.
 
     found: None if they are not known yet; then the devices stand in the order of their names.
     """
@@ -422,7 +422,7 @@ def _choose_clicked_device(key: str) -> None:
 
 
 def column_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """The statistic of the most urgent finding about a device, of each batch over time, with its usual value; nothing without one."""
+    """Draw the statistic of the most urgent finding about a device, of each batch over time, with its usual value; nothing without one."""
     bad = first_finding(finding for finding in found if finding.needs_action and finding.evidence.get("column"))
     if bad is None:
         return

@@ -134,7 +134,7 @@ def labels_summary(shown: QualityOfLabels, window: Window) -> bool:
 
 
 def agreement_section(shown: QualityOfLabels) -> None:
-    """Alpha and the kappas, over time, by guideline and by class."""
+    """Draw alpha and the kappas, over time, by guideline and by class."""
     st.header("Agreement", anchor=False)
     found = shown.agreement
     if found.alpha.value is None:
@@ -179,7 +179,7 @@ def agreement_section(shown: QualityOfLabels) -> None:
 
 
 def people_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
-    """Annotators by Dawid and Skene and by CROWDLAB, and the confusion of one of them or of all."""
+    """Draw annotators by Dawid and Skene and by CROWDLAB, and the confusion of one of them or of all."""
     st.header("Annotators", anchor=False)
     rows = shown.people.sort_values(["rank", "accuracy"], ascending=[False, True], na_position="last", kind="stable")
     lines = []
@@ -220,7 +220,7 @@ def _needs_more(labels: int) -> Cell:
 
 
 def consensus_section(shown: QualityOfLabels) -> None:
-    """The number of settled labels, their cost, and the expected gain of further labels."""
+    """Draw the number of settled labels, their cost, and the expected gain of further labels."""
     st.header("Consensus and cost", anchor=False)
     table = crowd_quality.consensus_labels(shown.crowd)
     settled, n, coming = int(table["settled"].sum()), len(table), shown.coming
@@ -288,7 +288,7 @@ def landed_contents(project: str) -> dict[str, Mapping[str, Any]]:
 
 
 def neighbours_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
-    """The landed items that are most like one of them, with their labels; nothing for a project without landed items."""
+    """Draw the landed items that are most like one of them, with their labels; nothing for a project without landed items."""
     contents = landed_contents(project)
     if not contents:
         return

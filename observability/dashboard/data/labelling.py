@@ -106,7 +106,7 @@ class ShownProject:
 
 
 def no_annotations() -> None:
-    """The empty state: no label of an annotator in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no label of an annotator in these dates, or none in the store and how to log one."""
     message, step = "No annotation has been logged yet.", "One record per label shows accuracy, speed and agreement of each annotator."
     example = ("Accuracy of each annotator on gold items", annotator_figure)
     empty_states.not_logged_state("annotation", "labels of annotators", message, step, HOW, example)
@@ -233,7 +233,7 @@ def agreement_words(alpha: Interval) -> str:
 
 
 def missing_fields_note(shown: ShownProject) -> None:
-    """The fields of records that are not logged, and what each would show."""
+    """Draw the fields of records that are not logged, and what each would show."""
     now, given = shown.now, shown.assigned
     confidence = bool(now["shown"].any()) and not now["suggestion_confidence"].notna().any()
     missing = [
@@ -291,7 +291,7 @@ def _agreement_rows(shown: ShownProject) -> list[list[Any]]:
 
 
 def annotators_table(rows: pd.DataFrame, scope: Scope, project: str, chosen: str | None) -> None:
-    """The annotators, and all of them as CSV; columns without a value are left out."""
+    """Draw the annotators, and all of them as CSV; columns without a value are left out."""
     lines = [table_row(_annotator_cells(each, scope, project), selected=each["annotator"] == chosen) for each in rows.to_dict("records")]
     draw_table("people", "Annotators", filled_columns(ANNOTATOR_COLUMNS, lines, ("annotator", "status")), lines)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -343,7 +343,7 @@ def gold_accuracy_chart(rows: pd.DataFrame) -> None:
 
 
 def accuracy_by_class(shown: ShownProject, who: str | None) -> None:
-    """Accuracy by known answer, and the most frequent error of each."""
+    """Draw accuracy by known answer, and the most frequent error of each."""
     rows = gold_accuracy.gold_accuracy_by_class(shown.now, who)
     if rows.empty:
         return
@@ -366,7 +366,7 @@ def accuracy_by_class(shown: ShownProject, who: str | None) -> None:
 
 
 def accuracy_by_guideline(shown: ShownProject) -> None:
-    """Accuracy under each version of the guideline, where more than one was used."""
+    """Draw accuracy under each version of the guideline, where more than one was used."""
     rows = gold_accuracy.gold_accuracy_by_guideline(pd.concat([shown.past, shown.now], ignore_index=True))
     if len(rows) < 2:
         return
@@ -388,7 +388,7 @@ def accuracy_by_guideline(shown: ShownProject) -> None:
 
 
 def fatigue_section(shown: ShownProject, found: Sequence[Finding]) -> None:
-    """Accuracy by hour of the session, if there are enough sessions."""
+    """Draw accuracy by hour of the session, if there are enough sessions."""
     finding = next((each for each in found if each.metric == labelling_speed.SLOPE), None)
     if finding is None:
         return

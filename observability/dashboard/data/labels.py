@@ -112,7 +112,7 @@ def label_completion_sentence(days: pd.DataFrame, here: ModelPage) -> str:
 
 
 def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
-    """Label maturity by day and by age, with its findings."""
+    """Draw label maturity by day and by age, with its findings."""
     with st.skeleton(height=320):
         now = load.page_clock()
         of = page_label_completion(here, now)
@@ -168,7 +168,7 @@ def annotator_agreement_frame(found: list[Finding]) -> pd.DataFrame:
 
 
 def annotator_agreement_chart(found: list[Finding]) -> None:
-    """The agreement of each annotator as a chart with its table."""
+    """Draw the agreement of each annotator as a chart with its table."""
     rows = annotator_agreement_frame(found)
     if rows.empty:
         return

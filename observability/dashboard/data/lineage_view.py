@@ -65,7 +65,7 @@ def thing_link(thing: Thing, scope: Scope | None = None, text: str = "Lineage") 
 
 
 def lineage_button(thing: Thing, scope: Scope | None = None, *, key: str, label: str = "Lineage") -> None:
-    """A quiet button that leads to the lineage of a thing."""
+    """Draw a quiet button that leads to the lineage of a thing."""
     link_button(label, thing_link(thing, scope), key=key, icon="account_tree")
 
 
@@ -156,7 +156,7 @@ def thing_of_finding(finding: Finding) -> Thing | None:
 
 
 def no_lineage() -> None:
-    """The empty state: nothing is linked yet, and the lines that link things."""
+    """Draw the empty state: nothing is linked yet, and the lines that link things."""
     example = ("A dataset, its source and the runs that read it", lineage_figure)
     empty_states.how_to_log_state("Nothing is linked yet.", "Records that name each other make the graph.", HOW, example)
 
@@ -248,7 +248,7 @@ def _link_sentence(step: LineageStep) -> str:
 
 
 def lineage_section(centre: Thing, depth: int, scope: Scope) -> None:
-    """The picture around a thing, what it leaves out, and the table with a link to the page of each thing."""
+    """Draw the picture around a thing, what it leaves out, and the table with a link to the page of each thing."""
     found = links_around(centre)
     view = lineage_around(found, centre, depth, MAX_SIBLINGS)
     rows = drawn_rows(view, found.facts)

@@ -106,7 +106,7 @@ def storage_audit_empty_state() -> None:
 
 
 def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:
-    """A row for each dataset, the newest first."""
+    """Draw a row for each dataset, the newest first."""
     now, lines = load.no_later_than_now(load.page_clock()), []
     unused = unused_columns_of_data_sets(rows)
     parts = sorted(rows.groupby("dataset"), key=lambda each: each[1]["at"].max(), reverse=True)
@@ -255,7 +255,7 @@ def _lossy_cells(name: str, form: Mapping[str, Any], base: float, in_use: Any) -
 
 
 def _slices_table(audit: Mapping[str, Any]) -> None:
-    """The share of decisions that each lossy form flips in each slice, in a fold; nothing if no slice was recorded."""
+    """Draw the share of decisions that each lossy form flips in each slice, in a fold; nothing if no slice was recorded."""
     forms = {name: form for name, form in ordered_forms(audit).items() if (form.get("model") or {}).get("slices")}
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
     for place, form in enumerate(forms.values()):
@@ -290,7 +290,7 @@ def stored_form_findings_section(name: str, found: Sequence[Finding]) -> None:
 
 
 def columns_table(audit: Mapping[str, Any]) -> None:
-    """Bytes of each column under each codec, and its tag."""
+    """Draw bytes of each column under each codec, and its tag."""
     codecs, tags = ordered_codecs(audit), audit.get("tags", {})
     names = sorted(codecs["none"]["columns"], key=lambda name: -codecs["none"]["columns"][name])
     shape = [
@@ -328,7 +328,7 @@ def groups_sentence(audit: Mapping[str, Any]) -> str:
 
 
 def store_columns_section(model: Model) -> None:
-    """Bytes and codecs of the columns of a model in the database, and which were read since the dashboard started."""
+    """Draw bytes and codecs of the columns of a model in the database, and which were read since the dashboard started."""
     held = load.column_storage(model.name)
     asked = load.asked_questions(model.name)
     own = {each.reference for each in model.columns}

@@ -31,7 +31,7 @@ EFFECT_COLUMNS = (
 
 
 def suggestions_section(now: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """The section about suggestions; nothing if none was shown."""
+    """Draw the section about suggestions; nothing if none was shown."""
     if not now["shown"].any():
         return
     st.header("Suggestions", anchor=False)
@@ -54,7 +54,7 @@ def _anchoring_chart(told: Finding | None) -> None:
 
 
 def _acceptance_section(now: pd.DataFrame) -> None:
-    """Accuracy by confidence, and the effect of a threshold."""
+    """Draw accuracy by confidence, and the effect of a threshold."""
     rows = suggestions.acceptance_curve(now)
     if rows.empty:
         return

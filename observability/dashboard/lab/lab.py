@@ -38,11 +38,11 @@ DAY_COLUMNS = (
 
 
 FAULT_KINDS = {"predictions": "Predictions", "training": "Training runs", "labelling": "Labelling"}
-"""Records in which a fault can be planted."""
+"""The records in which a fault can be planted."""
 
 
 def fault_kind() -> str:
-    """The kind of fault, a parameter of the address."""
+    """The kind of fault that is chosen; it is a parameter of the address."""
     named = st.query_params.get("of", "predictions")
     kinds, default = list(FAULT_KINDS), named if named in FAULT_KINDS else "predictions"
     words = FAULT_KINDS.__getitem__
@@ -51,7 +51,7 @@ def fault_kind() -> str:
 
 
 def _change_kind() -> None:
-    """Another kind was chosen: remove the fault of the other from the address."""
+    """Called when another kind is chosen: remove the fault of the former kind from the address."""
     st.query_params["of"] = str(st.session_state["lab-of"] or "predictions")
     for key in ("fault", "run"):
         st.query_params.pop(key, None)
@@ -85,7 +85,7 @@ def parameter_box(
 
 
 def chosen_fault(here: ModelPage) -> "tuple[FaultTargets, TimelineRequest, str | None]":
-    """The scene, the choice in the boxes, and why the fault cannot be planted on this model (None: it can)."""
+    """The targets of faults in the clean log, the choice in the boxes, and why the fault cannot be planted on this model (None: it can)."""
     from observability.simulation.faults import FAULTS
     from observability.simulation.timeline import TimelineRequest, fault_obstacles
 
@@ -116,7 +116,7 @@ def chosen_fault(here: ModelPage) -> "tuple[FaultTargets, TimelineRequest, str |
 
 
 def plant_prediction_fault(scene: "FaultTargets", choice: "TimelineRequest", why: str | None) -> None:
-    """The button that plants a fault in predictions, and the running job."""
+    """Draw the button that plants a fault in predictions, and the running job."""
     from observability.simulation.timeline import build_fault_timeline
 
     title = f"{choice.fault.replace('_', ' ')} on {choice.model}"
@@ -125,7 +125,9 @@ def plant_prediction_fault(scene: "FaultTargets", choice: "TimelineRequest", why
 
 
 def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: str | None, takes: str, model: str | None = None) -> None:
-    """The button that starts the job, or the running job. why: why it cannot be planted; takes: the duration in words; model: its model."""
+    """Draw the button that starts the job, or the running job. why: why the fault cannot be planted; takes: the duration in words; model:
+    the model of the job.
+    """
     job = LAB.current()
     ahead = 0 if job is None or job.done else 1 + len(LAB.waiting)
     place = LAB.place(choice)
@@ -155,7 +157,7 @@ def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: 
 
 
 def fault_timeline_section(told: "FaultTimeline") -> None:
-    """The result, the chart by day, the table and the downloads."""
+    """Draw the result, the chart by day, the table and the downloads."""
     identified = told.first_named is not None or not told.target
     with st.container(border=True, key="lab-answer"):
         detection_status(told.sentence, detected=told.first_said is not None, identified=identified, has_target=bool(told.target))
@@ -180,14 +182,14 @@ def fault_timeline_section(told: "FaultTimeline") -> None:
 
 
 def detection_status(sentence: str, *, detected: bool, identified: bool, has_target: bool = True) -> None:
-    """The result of a planted fault: not detected, detected, or identified with its target."""
+    """Draw the result of a planted fault: not detected, detected, or identified with its target."""
     status = "unknown" if not detected else "ok" if identified else "watch"
     word = "Not detected" if not detected else "Identified" if identified and has_target else "Detected"
     st.markdown(f"{SIMULATED} {status_line(status, sentence, word)}")
 
 
 def result_downloads(stem: str, rows: pd.DataFrame, result: Any) -> None:
-    """The result as CSV and JSON."""
+    """Draw the result as CSV and JSON."""
     with st.container(horizontal=True, gap="small"):
         csv_button(stem, lambda: rows.assign(basis="simulated"), key="lab-csv", has_groups=False)
         content = partial(json.dumps, result, indent=2, default=str)
@@ -240,7 +242,7 @@ def _day_row(day: int, said: "TimelineIncident | None") -> dict[str, Any]:
 
 
 def no_timeline_yet() -> None:
-    """The empty state before the fault is planted."""
+    """Draw the empty state before the fault is planted."""
     empty_states.empty_state(
         "Choose a fault and plant it in a copy of this model's log. Each day is then checked as of its end.",
         "Works on any model with a reference. Every figure on this page is simulated.",

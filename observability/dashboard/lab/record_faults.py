@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from observability.simulation.detection_result import RecordDetection
 
 NEWEST_RUN = ""
-"""The newest clean run that can have the fault."""
+"""Stands for the newest clean run that can have the fault."""
 
 
 @dataclass(frozen=True)
 class RecordFaultChoice:
-    """The choice in the boxes. of: "training" or "labelling"; run: a name, "" for the newest clean one."""
+    """The choice in the boxes. of: "training" or "labelling"; run: the name of a run, or "" for the newest clean run."""
 
     of: str
     model: str
@@ -69,11 +69,11 @@ def chosen_record_fault(here: ModelPage, of: str) -> RecordFaultChoice:
 
 
 def plant_record_fault(here: ModelPage, choice: RecordFaultChoice) -> None:
-    """The button that plants the fault, and the running job."""
+    """Draw the button that plants the fault, and the running job."""
     store, now = load.store(), load.page_clock()
 
     def tell(note: Note) -> "RecordDetection":
-        """Plant the fault, and judge it check by check."""
+        """Plant the fault, and run the checks on it one after the other."""
         from observability.simulation import labelling_replay, training_replay
 
         fault = _record_faults(choice.of)[choice.fault]
@@ -91,7 +91,7 @@ def plant_record_fault(here: ModelPage, choice: RecordFaultChoice) -> None:
 
 
 def record_fault_result(choice: RecordFaultChoice, told: "RecordDetection") -> None:
-    """The result, the chart by step or day, the table and the downloads."""
+    """Draw the result, the chart by step or day, the table and the downloads."""
     with st.container(border=True, key="lab-answer"):
         lab.detection_status(told.sentence, detected=told.first_said is not None, identified=told.first_named is not None)
         with st.container(horizontal=True, gap="large"):
@@ -131,7 +131,7 @@ def _look_row(said: dict[str, Any], unit: str) -> dict[str, Any]:
 
 
 def no_record_result_yet(of: str) -> None:
-    """The empty state before the fault is planted."""
+    """Draw the empty state before the fault is planted."""
     copies = {
         "training": "of a training run's records. The run is then checked at ten points from there to its end.",
         "labelling": "of the model's labelling records, or in a simulated project if it has too few. Each day of a week is then checked.",

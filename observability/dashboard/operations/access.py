@@ -53,7 +53,7 @@ def person_section() -> Person:
 
 
 def password_section(person: Person) -> None:
-    """The form that changes the password of a local account."""
+    """Draw the form that changes the password of a local account."""
     if person.source != "account":
         return
     st.header("Password", anchor=False)
@@ -86,7 +86,7 @@ def may_administer(person: Person) -> bool:
 
 
 def accounts_section() -> None:
-    """The accounts with their roles; they are changed on the command line."""
+    """Draw the accounts with their roles; they are changed on the command line."""
     require_action(current_person(), "accounts")
     known = accounts.read_accounts(process_lock.current_store().home)
     if not known:
@@ -107,7 +107,7 @@ def accounts_section() -> None:
 
 
 def audit_section() -> None:
-    """The audit log: filters, the newest entries, all that match as CSV, and whether the file was changed after it was written."""
+    """Draw the audit log: filters, the newest entries, all that match as CSV, and whether the file was changed after it was written."""
     person = current_person()
     require_action(person, "audit")
     home = process_lock.current_store().home

@@ -30,7 +30,7 @@ OPTION = re.compile(r"with --([a-z-]+)")
 """An option in sentences shared with the command line; the page has a form instead."""
 SCORE_OF_EACH_CLASS = "--score class=COLUMN for each class"
 STATE = "adding"
-"""Session key of the draft: {"name", "size", "path", "columns", "changes", "model", "version", "beside", "done"}."""
+"""Session key of the draft, a dict with the keys name, size, path, columns, changes, model, version, beside and done."""
 
 
 def _draft() -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _place_on_page(option: re.Match[str]) -> str:
 
 
 def _request(adding: dict[str, Any], *, artifact: bool = False) -> "RegistrationRequest":
-    """The request of the current draft. artifact: with a copy of the model file."""
+    """The registration request for the current draft. artifact: whether it includes a copy of the model file."""
     beside: FileAndSettings = adding["beside"]
     asked = intake.registration_request(adding["model"], adding["version"], adding["path"], adding["changes"], settings=beside.settings)
     model_file = intake.keep_artifact(beside.artifact, adding["path"]) if artifact and beside.artifact else None
@@ -147,7 +147,7 @@ def _registered_state(adding: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
-    """The form of corrections; unchanged boxes stay inferred."""
+    """Draw the form of corrections. Values of unchanged boxes stay inferred."""
     columns = adding["columns"]
     said = found.as_json() if found else adding["changes"]
 
@@ -239,12 +239,12 @@ def _column_editor(columns: list[str], said: Mapping[str, Any], names: Mapping[s
 
 
 def _option_index(options: list[str], value: object) -> Any:
-    """The index of a value among options; None (no choice) where it is absent."""
+    """The index of a value among options; None (no choice) if the value is not among them."""
     return options.index(str(value)) if value is not None and str(value) in options else None
 
 
 def registration_step(found: "Inference") -> bool:
-    """The button that registers the version. Whether it is registered."""
+    """Draw the button that registers the version, and return whether it is registered."""
     adding = _draft()
     if adding.get("done") == _registered_state(adding):
         words = f"{found.model} version {found.version} is registered with {formatting.plural(found.usable, 'reference row')}."

@@ -1,4 +1,4 @@
-"""The part *Model file and settings* of the page that adds a model: what `register` takes beside the columns of the reference."""
+"""The part *Model file and settings* of the page that adds a model: the arguments of `register` besides the columns of the reference."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,9 @@ TEXTS = ("owner", "unit", "cost_currency")
 
 @dataclass(frozen=True)
 class FileAndSettings:
-    """artifact: the uploaded model file. decimal, timezone: as of RegistrationRequest. settings: TOML as `register --settings` takes it."""
+    """The model file and the settings of a registration. artifact: the uploaded model file. decimal, timezone: as in RegistrationRequest.
+    settings: TOML as `register --settings` takes it.
+    """
 
     artifact: "UploadedFile | None" = None
     decimal: str | None = None

@@ -45,14 +45,14 @@ SETTING_WORDS = {
     "slices": "Watched slices (one per line, a=x&b=y)",
     "immutable": "Immutable features (one per line)",
 }
-"""The settings of this page in their order; others are set by `python -m observability settings`."""
+"""The settings on this page, in their order. Other settings are changed with `python -m observability settings`."""
 RULE, DEFAULT, OVERRIDE, RATED = "Rule", "Default threshold", "Threshold override", "Alerts rated useful"
 CHOICES = {"fairness_criterion": CRITERIA, "primary_metric": PRIMARY_METRICS, "kind": KINDS}
 TEXTS, LISTS = ("owner", "description", "cost_currency", "budget_currency", "vendor"), ("slices", "immutable")
 
 
 def edited_settings(here: ModelPage) -> ModelSettings | None:
-    """The settings in the boxes; None, with the reason on the page, where they are invalid."""
+    """The settings in the boxes; None if they are invalid, with the reason on the page."""
     model = here.model
     values: dict[str, Any] = {}
     with st.expander("Owner, costs, service level, budget, vendor, slices", icon=":material/tune:"):
@@ -92,7 +92,7 @@ def _setting_box(model: Model, name: str) -> Any:
 
 
 def _limits_table(model: Model) -> dict[str, float]:
-    """The overrides in the table of the rules, by rule."""
+    """The overrides of limits in the table of the rules, by rule."""
     known = ruling.alarm_rules_of(model.settings)
     alerts = list(load_review.current_alerts().values())
     shown = pd.DataFrame(
@@ -153,7 +153,7 @@ def _setting_words(value: Any) -> str:
 
 
 def settings_change_preview(here: ModelPage, settings: ModelSettings) -> None:
-    """The preview of a change over past weeks, then the form that saves it."""
+    """Draw the preview of a change over past weeks, then the form that saves the change."""
     said = _setting_changes(here.model, settings)
     if not said:
         st.caption("Change a setting above to preview its effect on the last eight weeks.")
@@ -193,7 +193,7 @@ def _preview_with_progress(here: ModelPage, settings: ModelSettings) -> list[Wee
 
 
 def _preview_table(said: Sequence[WeekPreview], *, partial: bool) -> None:
-    """The weeks under both settings, and their sum in a sentence. partial: analyzers that read single rows were left out."""
+    """Draw the weeks under both settings, and their sum in a sentence. partial: whether analyzers that read single rows were left out."""
     if not said:
         st.markdown("No predictions in the last eight weeks: no preview.")
         return
@@ -229,7 +229,7 @@ def _finding_words(finding: Finding) -> str:
 
 
 def _save_change(here: ModelPage, settings: ModelSettings, said: Sequence[str], key: str) -> None:
-    """The form that saves the change with author and reason in the ledger."""
+    """Draw the form that saves the change. The ledger stores its author and reason."""
     with st.container(border=True):
         action = action_of_settings(changed_settings(here.model.settings, settings))
         author = person_name.person_name_box(model=here.model.name, action=action)
@@ -252,7 +252,9 @@ USED_COLUMNS = (
 
 
 def alarm_rules_used(found: Sequence[Mapping[str, Any]]) -> None:
-    """Rules that raised alerts, with their usefulness. found: rule, fired, useful, judged, useless of each, in this order."""
+    """Draw rules that raised alerts, with their usefulness. found: for each rule, in this order, the fields rule, fired, useful, judged
+    and useless.
+    """
     rows = []
     for each in found:
         share = f"{each['useful']} of {each['judged']} rated" if each["judged"] else "no rating"
@@ -263,7 +265,7 @@ def alarm_rules_used(found: Sequence[Mapping[str, Any]]) -> None:
 
 
 def silent_alarm_rules(names: Sequence[str]) -> None:
-    """Rules that never raised an alert."""
+    """Draw rules that never raised an alert."""
     with st.expander(f"Never fired: {formatting.plural(len(names), 'rule')}", icon=":material/notifications_off:"):
         st.caption("Either their problem never occurred, or their threshold is too high to be reached.")
         titles = {name: formatting.escape_markdown(_alarm_rule_title(name)) for name in names}

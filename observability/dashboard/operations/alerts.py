@@ -46,7 +46,7 @@ MAX_ALERTS = 100
 
 
 def alerts_table(alerts: Sequence[Alert], scope: Scope) -> None:
-    """The alerts, open ones first."""
+    """Draw the alerts, open ones first."""
     draw_table("alerts", "Alerts, open ones first", COLUMNS, [_alert_row(alert, scope) for alert in alerts[:MAX_ALERTS]])
     cut_note(len(alerts), MAX_ALERTS, "The first {0} of {1}.")
 
@@ -75,7 +75,7 @@ def _alert_row(alert: Alert, scope: Scope) -> dict[str, Any]:
 
 
 def alert_details(alerts: Sequence[Alert], scope: Scope) -> None:
-    """The chosen alert with its history and the buttons to act on it."""
+    """Draw the chosen alert with its history and the buttons to act on it."""
     known = {alert.incident: alert for alert in alerts}
     box: dict[str, Any] = {"placeholder": "Choose an alert", "missing": "The link names the incident {}, without an alert."}
     chosen = address_selectbox(
@@ -100,7 +100,7 @@ def alert_details(alerts: Sequence[Alert], scope: Scope) -> None:
 
 
 def _alert_actions(alert: Alert, author: str) -> None:
-    """Buttons to acknowledge, snooze, resolve or reopen an alert, and to rate it once."""
+    """Draw buttons to acknowledge, snooze, resolve or reopen an alert, and to rate it once."""
     note = st.text_input("Note", key=f"note-{alert.incident}", max_chars=1000, placeholder="Optional")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if alert.state in ("open", "snoozed") and st.button("Acknowledge", icon=":material/visibility:", key="acknowledge"):
@@ -138,13 +138,13 @@ def _save_alert_record(alert: Alert, author: str, says: str, note: str, **more: 
 
 
 def alert_precision_note(alerts: Sequence[Alert]) -> None:
-    """The precision of alerts, and the reasons of resolved ones."""
+    """Draw the precision of alerts, and the reasons of resolved ones."""
     if alerts:
         plain_caption(open_tasks.precision_words(alerts))
 
 
 def alerts_by_rule(alerts: Sequence[Alert]) -> None:
-    """The rules that raised alerts with their usefulness, and those that never did."""
+    """Draw the rules that raised alerts with their usefulness, and the rules that never raised one."""
     found = rule_uses(alerts)
     rows = [
         {"rule": use.rule, "fired": use.fired, "useful": use.answers.useful, "judged": use.answers.judged, "useless": use.useless}
@@ -157,7 +157,7 @@ def alerts_by_rule(alerts: Sequence[Alert]) -> None:
 
 
 def channels_section() -> None:
-    """The channels, with queued and failed messages."""
+    """Draw the channels, with queued and failed messages."""
     if is_done_at_owner("Channels are set", "alerts"):
         return
     try:
@@ -220,7 +220,7 @@ def _send_test_message(config: AlertConfig, name: str) -> None:
 
 
 def watcher_note() -> None:
-    """The state of the thread that checks the models."""
+    """Draw the state of the thread that checks the models."""
     state = load_review.watcher_state()
     if state is None:
         if not is_done_at_owner("Models are checked", "alerts"):

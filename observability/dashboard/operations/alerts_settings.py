@@ -22,8 +22,8 @@ LOWEST_SEVERITY_CHOICES = {"act": "Critical", "watch": "Warning and critical"}
 
 
 def alert_settings_form() -> None:
-    """The form; only an error if the file cannot be read, and nothing if only the owner of the store has it, or the role changes
-    no settings.
+    """Draw the form. If the file cannot be read, draw only the error. Draw nothing if only the owner of the store has the file, or if the
+    role may not change settings.
     """
     if current_replica() is not None or not sign_in.role_allows("settings"):
         return
@@ -49,7 +49,7 @@ def alert_settings_form() -> None:
 
 
 def _settings_boxes(body: edit_config.Body, turn: str) -> edit_config.Body | None:
-    """The boxes; their content once it is submitted, else None."""
+    """Draw the boxes; return their content once the form is submitted, else None."""
     own, channels = body["alerts"], list(body["channels"])
     with st.form(f"alerts-{turn}", border=False):
         st.markdown("**Channels**")

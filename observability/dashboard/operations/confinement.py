@@ -1,4 +1,6 @@
-"""The part of the page Store about model files: whether this system confines them, and who allowed them to run if it does not."""
+"""The part of the page Store about model files: whether this system confines the process that opens them, and if not, who allowed it to
+run.
+"""
 
 from datetime import UTC, datetime
 

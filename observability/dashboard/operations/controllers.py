@@ -1,5 +1,5 @@
-"""The page of models that steer a system: the cost of their decisions compared with the old rule, in the mean and in the tail, and who
-steered.
+"""The page of models that steer a system: the cost of their decisions compared with the old rule, on average and in the worst cases, and
+what steered.
 """
 
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ def controllers_in_scope(scope: Scope) -> tuple[list[ControllerDecisions], Windo
 
 
 def no_controllers() -> None:
-    """The empty state: no decision in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no decision in these dates, or none in the store and how to log one."""
     if len(load.ask_store(Records(DECISIONS.kind, ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
         empty_states.no_rows_state("decisions of controllers")
         return
@@ -89,7 +89,7 @@ def no_controllers() -> None:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """Who steered by day in the sample's decisions."""
+    """The figure of the sample that shows by day what steered."""
     rows = pd.read_parquet(folder / "cache.predictions.parquet", columns=["at", "status", "steered_by", "kill_switch"])
     by = rows["steered_by"].where(rows["status"] == "ok", "guardrail").where(~rows["kill_switch"].astype(bool), "off")
     counts = pd.crosstab(sample_figures.naive_times(rows["at"]).dt.floor("D"), by)
@@ -114,7 +114,7 @@ def leading_finding(found: Sequence[Finding], model: str) -> Finding | None:
 
 
 def _most_urgent_first(controllers: Sequence[ControllerDecisions], found: Sequence[Finding]) -> list[ControllerDecisions]:
-    """The controllers that need attention, worst first; then the others by number of decisions, because few decisions say little."""
+    """The controllers that need attention, worst first; then the others by number of decisions, the most first."""
 
     def urgency(each: ControllerDecisions) -> tuple[int, int, str]:
         finding = leading_finding(found, each.model)
@@ -179,7 +179,7 @@ def regret_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
 
 
 def versus_table(found: ControllerDecisions) -> None:
-    """Draw how often the model's decisions were better or worse than the heuristic's, by both decisions."""
+    """Draw how often a decision of the model was better or worse than that of the heuristic, by pair of decisions."""
     rows = decisions_against_rule(found)
     if rows.empty:
         return
@@ -213,7 +213,7 @@ def tail_section(found: ControllerDecisions) -> None:
 
 
 def calibration_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
-    """Say how actual outcomes differ from predicted ones, and draw both if there is more than one group of them."""
+    """Draw how far actual outcomes differ from predicted ones, and a chart of both if there is more than one group of predictions."""
     groups = predicted_against_actual(found)
     if groups.empty:
         return
@@ -231,8 +231,8 @@ def calibration_section(found: ControllerDecisions, own: Sequence[Finding]) -> N
 
 
 def feedback_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
-    """Say whether decisions change their own inputs, and draw how far each input differs between the model's decisions and the
-    heuristic's, the largest difference first.
+    """Draw whether decisions change their own inputs, and how far each input differs between the decisions of the model and those of the
+    heuristic, the largest difference first.
     """
     finding = next((each for each in own if each.metric == judged.FEEDBACK), None)
     inputs = sorted(feedback_by_feature(found), key=lambda each: -abs(each[1].value))
@@ -254,7 +254,7 @@ def feedback_section(found: ControllerDecisions, own: Sequence[Finding]) -> None
 
 
 def steering_section(found: ControllerDecisions) -> None:
-    """Draw who steered by day."""
+    """Draw by day what steered: the model, the heuristic or the guardrail."""
     rows = steering_by_day(found)
     if rows.empty:
         return
@@ -266,8 +266,8 @@ def steering_section(found: ControllerDecisions) -> None:
 
 
 def kill_switch(found: ControllerDecisions) -> None:
-    """Draw the button that turns the product's own controller off or on, if the role allows it; other controllers have their switch in
-    their own system.
+    """Draw the button that turns the product's own controller off or on, if the role allows it. Other controllers are switched in their
+    own system.
     """
     model = next((each for each in load.catalog().models if each.name == OWN_CONTROLLER), None)
     if found.model != OWN_CONTROLLER or model is None:

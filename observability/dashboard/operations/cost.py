@@ -47,7 +47,7 @@ from observability.metrics.token_prices import (
 
 SENTENCE_ORDER = ("month_cost", "cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided", "money_lost_per_thousand")
 PRICED_METRICS = ("cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided")
-"""Metrics of a quantity at a recorded price: the badge shows the basis of the quantity."""
+"""Metrics that multiply a quantity by a recorded price. The badge shows the basis of the quantity."""
 DAYS_UP_TO = 31
 """Windows up to this many days are drawn by day, longer ones by week."""
 EXAMPLES = {
@@ -80,7 +80,9 @@ UNITS = {"training": "run", "labelling": "label", "serving": "prediction", "stor
 
 @dataclass(frozen=True)
 class CostBreakdown:
-    """The parts of the window, a note on the price of each, the currencies (the currency of the findings first), and the window."""
+    """The parts of the cost of a window, a note on the price of each part, the currencies (the currency of the findings first), and the
+    window.
+    """
 
     parts: list[CostPart]
     priced: list[str]
@@ -108,8 +110,8 @@ def cost_breakdown(here: ModelPage) -> CostBreakdown:
 
 
 def cost_sentences(found: Sequence[Finding], *, first: bool) -> None:
-    """The sentences of the findings. first: findings about the month and findings that need action; else those about predictions, decisions
-    and errors.
+    """Draw the sentences of the findings. first: whether to draw findings about the month and findings that need action; else the findings
+    about predictions, decisions and errors are drawn.
     """
     of = {each.metric: each for each in found}
     ordered = [of[metric] for metric in SENTENCE_ORDER if metric in of]
@@ -121,7 +123,7 @@ def cost_sentences(found: Sequence[Finding], *, first: bool) -> None:
 
 
 def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:
-    """The cost of the month so far, its forecast as a fan, and the budget."""
+    """Draw the cost of the month so far, its forecast as a fan, and the budget."""
     each = next((one for one in found if one.metric == "month_cost"), None)
     if each is None or each.value is None or not each.evidence.get("by_day"):
         empty_states.empty_state("No forecast of the month yet.")  # the page's first sentence says why
@@ -137,7 +139,7 @@ def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:
 
 
 def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
-    """The form that sets the monthly budget; nothing if the role does not allow it."""
+    """Draw the form that sets the monthly budget; nothing if the role does not allow it."""
     if not sign_in.may_change(here.model.name, "budget_per_month", "budget_currency"):
         return
     settings = here.model.settings
@@ -154,8 +156,8 @@ def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
 
 
 def token_price_form(here: ModelPage) -> None:
-    """The form that states what the tokens of a language model's calls cost; nothing for another model, or if the role does not allow
-    it.
+    """Draw the form that states the price of the tokens of a language model's calls. Draw nothing for another model, or if the role does
+    not allow it.
     """
     settings = here.model.settings
     if not is_language_model(here.model) or not sign_in.may_change(here.model.name, *TOKEN_PRICES):
@@ -175,7 +177,7 @@ def token_price_form(here: ModelPage) -> None:
 
 
 def cost_by_period_charts(spent: CostBreakdown) -> None:
-    """Training, labelling, serving and storage by day or week as stacked bars, one chart for each currency."""
+    """Draw training, labelling, serving and storage by day or week as stacked bars, one chart for each currency."""
     for number, currency in enumerate(spent.currencies):
         start, end = _whole_days(spent.window)
         by_day = daily_cost(spent.parts, currency, start, end)
@@ -200,7 +202,7 @@ def _whole_days(window: Window) -> tuple[Any, Any]:
 
 
 def cost_parts_table(spent: CostBreakdown) -> None:
-    """The cost, units, price and basis of each part."""
+    """Draw the cost, units, price and basis of each part."""
     rows, twin = [], []
     for part, since in zip(spent.parts, spent.priced, strict=True):
         held = cost_rows_within(part, naive_utc(spent.window.start), naive_utc(spent.window.end))
@@ -222,14 +224,14 @@ def cost_parts_table(spent: CostBreakdown) -> None:
 
 
 def _units_words(units: float, unit: str) -> str:
-    """A number of units; below a hundred gigabyte-months with three digits."""
+    """A number of units as text. A number of gigabyte-months below one hundred has three digits."""
     if unit != "gigabyte-month" or units == 0 or units >= 100:
         return formatting.plural(round(units), unit)
     return f"{units:.3g} {unit}s"
 
 
 def priced_training_runs(here: ModelPage) -> tuple[pd.DataFrame, bool]:
-    """The training runs that have a price, and whether they ended outside the window."""
+    """The training runs that have a price, and whether these runs ended outside the window."""
     found = energy_of_training_runs(here)
     prices = load.ask_store(PRICES, replace(window_without_slice(here), version=None, end=max(here.window.end, load.page_clock())))
     _, costed = training_cost(found.rows.head(MAX_RUNS), prices, price_place(here))
@@ -237,7 +239,7 @@ def priced_training_runs(here: ModelPage) -> tuple[pd.DataFrame, bool]:
 
 
 def training_run_costs(rows: pd.DataFrame, outside: bool) -> None:
-    """Draw the cost of each training run as bars. rows, outside: what `priced_training_runs` gives."""
+    """Draw the cost of each training run as bars. rows, outside: as returned by `priced_training_runs`."""
     if rows.empty:
         st.caption("No training run can be priced: log runs with duration and cores, and an hourly price.")
         return

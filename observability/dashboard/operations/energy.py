@@ -74,7 +74,7 @@ def window_without_slice(here: ModelPage) -> Window:
 
 
 def slice_ignored_note(here: ModelPage) -> None:
-    """A caption that the slice is ignored, where one is chosen."""
+    """Draw a caption that the slice is ignored, where one is chosen."""
     if here.window.slice is not None:
         st.caption("Energy and cost are of the whole model; the chosen slice is ignored.")
 
@@ -100,8 +100,8 @@ def _energy_frames(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
 def energy_sentences(
     found: Sequence[Finding], metrics: Collection[str] = ("energy_per_thousand", "sci", "idle_share"), *, marked: bool = True
 ) -> None:
-    """The sentences of findings about serving, worst first, each with the badge of its basis; without repetition. An unknown idle share is
-    only in the list of findings. metrics: the metrics to show. marked: whether the badge is drawn.
+    """Draw the sentences of findings about serving, worst first and without repetition, each with the badge of its basis. An unknown idle
+    share is only in the list of findings. metrics: the metrics to show. marked: whether the badge is drawn.
     """
     said = set()
     for each in found:
@@ -115,7 +115,7 @@ def energy_sentences(
 
 
 def no_serving_energy(now: ServingEnergy) -> None:
-    """The empty state of serving: the reason, and records to log."""
+    """Draw the empty state of serving: the reason, and records to log."""
     if now.served <= 0:
         empty_states.no_rows_state()
     else:
@@ -150,7 +150,7 @@ def energy_by_day_charts(here: ModelPage, now: ServingEnergy, found: Sequence[Fi
 
 
 def energy_assumptions(here: ModelPage, now: ServingEnergy) -> None:
-    """PUE and carbon intensity; the method and the sources are behind the question mark."""
+    """Draw the assumed PUE and carbon intensity. The method and the sources are behind the question mark."""
     _, _, _, prices = _energy_frames(window_without_slice(here))
     place = price_place(here)
     known = energy_factors(prices, now.hours["period"], place)
@@ -172,7 +172,7 @@ def energy_assumptions(here: ModelPage, now: ServingEnergy) -> None:
 
 
 def _range_words(values: Any) -> str:
-    """One number, or the range of several."""
+    """The values as text: one number if all are equal, else their range."""
     low, high = float(values.min()), float(values.max())
     return formatting.format_number(low) if low == high else f"{formatting.format_number(low)} to {formatting.format_number(high)}"
 
@@ -202,14 +202,14 @@ def energy_by_version_table(here: ModelPage) -> None:
 
 @dataclass(frozen=True)
 class EnergyRuns:
-    """Energy of training runs, newest first. outside: none ended in the window, so they are the newest of all."""
+    """The energy of training runs, newest first. outside: True if no run ended in the window, so that these are the newest runs of all."""
 
     rows: pd.DataFrame
     outside: bool
 
 
 def energy_of_training_runs(here: ModelPage) -> EnergyRuns:
-    """The runs that ended in the window; if none did, the newest of the model."""
+    """The energy of the runs that ended in the window; if none did, of the newest runs of the model."""
     window = replace(window_without_slice(here), version=None)
     ever = replace(window, end=max(window.end, load.page_clock()))
     every = load.ask_store(RUNS, ever)

@@ -38,7 +38,7 @@ def batch_frame(batches: Sequence[BatchEnergy]) -> pd.DataFrame:
 
 
 def batch_sentence(batches: Sequence[BatchEnergy]) -> str:
-    """Draw the saving by batches in the served form, measured by processor time, which needs no assumed power."""
+    """A sentence on the energy that larger batches save in the served form, measured by processor time, which needs no assumed power."""
     served = [each for each in batches if each.form == SERVED_FORM] or [each for each in batches if each.form == batches[0].form]
     one, best = min(served, key=lambda each: each.batch), min(served, key=lambda each: each.cpu_seconds[0])
     if best.batch == one.batch or best.cpu_seconds[0] <= 0:

@@ -38,7 +38,7 @@ SAVING_EXAMPLES = {
 
 
 def early_stops_section(here: ModelPage) -> None:
-    """Draw a sentence on the energy that runs avoided which ended before their stated plan; nothing where none did."""
+    """Draw a sentence on the energy that was avoided because runs ended before their stated plan; nothing if no run did."""
     everything = load_runs.analyzed_training_runs(here.model.name)
     stops = early_stops(each.run for each in everything)
     if stops and (said := early_stops_words(stops, energy_and_cost_of_runs(everything))):
@@ -46,7 +46,7 @@ def early_stops_section(here: ModelPage) -> None:
 
 
 def early_stops_words(stops: Sequence[EarlyStop], uses: Mapping[str, RunUse]) -> str:
-    """The energy that early stops avoided in all, its basis and its formula in words; empty where no energy of these runs is known."""
+    """The total energy that early stops avoided, its basis and its formula in words; empty if no energy of these runs is known."""
     avoided = avoided_energy(stops, {name: use.wh for name, use in uses.items()})
     if not avoided:
         return ""
@@ -77,7 +77,7 @@ def results_section(here: ModelPage) -> None:
 
 
 def results_words(found: CarbonResults) -> str:
-    """The carbon of the run with the best result, and the least carbon of a run with a result near it."""
+    """A sentence with the carbon of the run with the best result, and the least carbon of a run with a result near it."""
     top, near = found.top, found.near
     best = f"Best {found.metric}: {format_figure(top.value)} for {with_si_prefix(top.grams, 'gCO₂e')} ({top.run})"
     if near.run == top.run:
@@ -109,7 +109,7 @@ def start_hour_section(here: ModelPage, runs: EnergyRuns) -> None:
 
 
 def saving_sentence(claim: RunClaim, *, judged: bool) -> None:
-    """Draw the sentence of a saving, with its status if it is a finding of the window."""
+    """Draw the sentence about a saving, with its status if it is a finding of the window."""
     said = claim.because.replace("`", "")
     if judged:
         st.markdown(status_line(claim.severity, said, strong=True))

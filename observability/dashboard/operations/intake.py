@@ -1,6 +1,6 @@
-"""Uploads of the page that adds a model: copied to disk, inferred from, registered or loaded, then deleted.
+"""Uploads of the page that adds a model. A file is copied to disk, read by the inference, registered or loaded, and then deleted.
 
-Beside the removal of models (operations/store.py), the only module of the pages that writes to the store's registry.
+Besides the removal of models (operations/store.py), this is the only module of the pages that writes to the store's registry.
 """
 
 import re
@@ -41,8 +41,8 @@ def _upload_folder() -> Path:
 
 
 def keep_upload(upload: "UploadedFile") -> Path:
-    """Copy an upload to disk under its own name, without special characters, in a folder with a generated name. Raises UsageError for
-    another ending, and where only the owner of the store can load it.
+    """Copy an upload to disk under its own name, without special characters, in a folder with a generated name. Raises UsageError for a
+    file name with an unknown ending, and if only the owner of the store can load the file.
     """
     require_owner()
     suffix = next((each for each in SUFFIXES if upload.name.lower().endswith(f".{each}")), None)
@@ -150,7 +150,7 @@ def load_serving_logs(
 
 
 def likely_renames(inference: "Inference | None", columns: Sequence[str]) -> dict[str, str]:
-    """Likely renames of the log's columns: the reference's score, label, time and prediction, where the log has them."""
+    """The likely renames of the log's columns. They map columns of the log to the reference's score, label, time and prediction."""
     if inference is None:
         return {}
     likely = {inference.label: "label"}

@@ -10,7 +10,7 @@ from observability.server.access import may_do
 from observability.worker.limited_query import QUERY_MEMORY_MB, QUERY_ROWS, QUERY_SECONDS, LimitedAnswer
 
 PARAMETER, TEXT, LINKED, ANSWER = "sql", "sql-text", "sql-linked", "sql-answer"
-"""The parameter of the address, and the keys of the session for the text, the query of the last link, and the query with its answer."""
+"""The parameter of the address; the session keys of the text, of the query of the last link, and of the last query with its answer."""
 FIRST = "SELECT * FROM view_columns"
 LIMITS = f"At most {QUERY_ROWS:,} rows, {QUERY_SECONDS:.0f} seconds and {QUERY_MEMORY_MB} MB. Times are UTC."
 VIEWS = "`SELECT * FROM view_columns` lists the views with their columns; docs/views.md explains them."

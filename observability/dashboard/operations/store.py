@@ -96,7 +96,7 @@ def landing_section(status: dict[str, Any]) -> None:
 
 
 def source_table_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each source that was loaded or is on the schedule."""
+    """A row for each source that was loaded or is scheduled."""
     now, rows = datetime.now(UTC), []
     for each in status["sources"]:
         ran = formatting.time_ago(datetime.fromisoformat(each["ran"]), now) if each["ran"] else "not yet"
@@ -118,7 +118,7 @@ def source_table_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def keeping_section(status: dict[str, Any]) -> None:
-    """Draw when a backup was last made and tested, and how much was removed at night."""
+    """Draw when the last backup was made and tested, and how many rows the nightly retention removed."""
     done, now = status["keeping"], datetime.now(UTC)
 
     def last(name: str) -> str:
@@ -178,7 +178,7 @@ def _status_instant(written: str | None) -> str:
 
 
 def rejected_lines_section(status: dict[str, Any]) -> None:
-    """Reasons by frequency, and the newest lines as plain text."""
+    """Draw the reasons of rejected lines by frequency, and the newest lines as plain text."""
     lines = load.rejected_lines_frame(MAX_REJECTED)
     if lines.empty:
         st.markdown(f"{formatting.status_label('ok')}: no line was rejected.")
@@ -194,7 +194,7 @@ def rejected_lines_section(status: dict[str, Any]) -> None:
 
 
 def removal_forms() -> None:
-    """Forms to remove a model and the sample, each with a typed confirmation."""
+    """Draw forms to remove a model and the sample, each with a typed confirmation."""
     models = load.catalog().models
     if not models:
         st.caption("No model to remove.")
@@ -254,7 +254,7 @@ def forget_form() -> None:
 
 
 def changelog_section() -> None:
-    """The changes of the newest versions of the product, folded."""
+    """Draw the changes of the newest versions of the product, folded."""
     for version, changes in changelog_versions((bundle_folder() / "CHANGELOG.md").read_text(encoding="utf-8"))[:MAX_VERSIONS]:
         with st.expander(version):
             st.markdown(changes.replace("$", "\\$"))

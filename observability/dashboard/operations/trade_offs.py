@@ -1,4 +1,4 @@
-"""The page of trade-offs: forms of a model on the same rows, the forms within budgets that no other form beats, and the choice of one."""
+"""The page of trade-offs: forms of a model compared on the same rows, the Pareto front within the budgets, and the choice of a form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def known_audits(scope: Scope) -> list[TradeOffAudit]:
 
 
 def trade_offs_empty_state() -> None:
-    """The empty state, and how to run an audit."""
+    """Draw the empty state, and how to run an audit."""
     empty_states.how_to_log_state(
         "No form of a model has been compared yet.",
         "One command runs the forms of a registered model file.",
@@ -126,7 +126,7 @@ def chosen_comparison(audits: Sequence[TradeOffAudit]) -> Choice:
 
 
 def shown_axis(name: str, audit: TradeOffAudit) -> Axis:
-    """The axis as the page shows it: cost in the audit's currency, for a number of answers that makes it readable."""
+    """The axis as the page shows it. Cost is in the audit's currency, for a number of answers that makes the figure readable."""
     axis = AXES[name]
     if name != "cost":
         return axis
@@ -142,13 +142,13 @@ def shown_axis_title(name: str, audit: TradeOffAudit) -> str:
 
 
 def front_of(choice: Choice) -> list[FormResult]:
-    """The forms within the budgets that no other of them beats in changed decisions and the chosen cost."""
+    """The forms within the budgets that are on the Pareto front of changed decisions and the chosen cost."""
     fitting = [form for form in choice.audit.forms if not over_budget(form, choice.budgets)]
     return pareto_front(fitting, [AXES["flips"], AXES[choice.axis]])
 
 
 def comparison_summary(choice: Choice) -> None:
-    """How many forms were compared, on which rows and hardware, and which are on the Pareto front."""
+    """Draw how many forms were compared, on which rows and hardware, and which forms are on the Pareto front."""
     audit, front = choice.audit, [form.name for form in front_of(choice)]
     rows, origin = audit.results.get("probes"), audit.results.get("probes_from")
     hardware = audit.results.get("hardware") or {}
@@ -199,7 +199,7 @@ def trade_off_chart(choice: Choice) -> None:
 
 
 def forms_table(choice: Choice, used: str) -> None:
-    """Draw a row for each form with all of its figures; those that another form beats are folded."""
+    """Draw a row for each form with all of its figures. Forms that another form beats are folded."""
     front, lines = {form.name for form in front_of(choice)}, list[tuple[bool, dict[str, Any]]]()
     cost = shown_axis("cost", choice.audit)
     columns = (*COLUMNS, column("cost", f"{cost.title} ({cost.unit})", align="right", phone=False))
@@ -250,7 +250,7 @@ def forms_table(choice: Choice, used: str) -> None:
 
 
 def slice_section(choice: Choice) -> None:
-    """Draw the changed decisions of a form by slice, the most first."""
+    """Draw the changed decisions of a form by slice, the slice with most of them first."""
     forms = {form.name: form for form in choice.audit.forms if form.slices and form.flips}
     if not forms:
         return
@@ -275,7 +275,9 @@ def slice_section(choice: Choice) -> None:
 
 
 def form_to_serve(choice: Choice, used: str, found: Sequence[Finding], scope: Scope) -> FormToDecide:
-    """The thing that a decision on the forms of the chosen audit is about. found: its findings; those that need action are evidence."""
+    """The thing that a decision on the forms of the chosen audit is about. found: the findings about the audit; those that need action are
+    evidence.
+    """
     audit = choice.audit
     address = links.page_address("trade_offs", scope, forms=audit_name(audit))
     about = {"model": audit.model, "version": audit.version}

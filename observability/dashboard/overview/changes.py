@@ -37,7 +37,7 @@ DECIDED = {
 }
 """Lines below a decision, by field."""
 STEPS = {"decision": {"step": "decide"}, "signature": {"step": "fairness"}}
-"""The step of a review that shows an entry; other entries stand on its agenda."""
+"""The step of a review that shows an entry. Entries of other kinds are shown on the agenda."""
 ID = re.compile(r" \[[^\[\]]+\](?=; |$)")
 """The id at the end of a piece of evidence."""
 RECENT = timedelta(days=7)

@@ -56,10 +56,10 @@ COLUMNS = (
 BASELINES = {"reference": "reference", "past": "own past", "level": "fixed level", "peers": "peers"}
 """Words for the values of a finding's `against`."""
 FEW_UNKNOWN = 3
-"""Findings that cannot be judged and are listed with the others."""
+"""Maximum number of findings of severity `unknown` that are listed among the others."""
 MODEL_COLUMN = column("model", "Model", width="9rem", phone=False)
 ACT_COLUMN = column("act", "", width="3rem", phone=False)
-"""The button of a row that leads an incident."""
+"""The column with the button of a row whose finding leads an incident."""
 
 
 def severity_counts(findings: Sequence[Finding]) -> dict[str, int]:
@@ -79,7 +79,7 @@ def findings_table(key: str, caption: str, findings: Sequence[Finding], scope: S
 
 
 def analyzer_findings(here: frame.ModelPage, analyzer: str, *, wait: bool = False) -> list[Finding]:
-    """The findings of one analyzer in a page's window, under a skeleton. wait: also those from samples."""
+    """The findings of one analyzer in a page's window, computed while a skeleton is drawn. wait: also compute findings from samples."""
     with frame.loading_skeleton(300):
         return [finding for finding in load_findings.findings_in_window(here.window, wait=wait) if finding.analyzer == analyzer]
 
@@ -93,7 +93,7 @@ def stop_without_comparison(found: Sequence[Finding]) -> NoReturn:
 
 
 def show_all_button(key: str, most: int, total: int, scope: Scope) -> None:
-    """Draw the button that leads to all findings, where a table shows only some of them."""
+    """Draw the button that leads to all findings, if a table shows only some of them."""
     if total > most:
         everything = links.link_cell(f"{most} of {total:,} shown: show all", "findings", scope)
         link_button(everything["t"], everything, key=f"{key}-all", icon="checklist")
@@ -167,7 +167,8 @@ def finding_row(
 ) -> dict[str, Any]:
     """One finding as a table row.
 
-    details: its sentence links to its evidence, not to the page that shows it. incident: whose lead it is; a second line opens it.
+    details: the sentence links to the evidence of the finding instead of its page. incident: the incident that the finding leads; a second
+    line links to it.
     """
     own = {key: st.query_params[key] for key in ("analyzer", "subject") if details and key in st.query_params}
     target = (
@@ -243,7 +244,7 @@ def limit_in_words(finding: Finding) -> str:
 
 
 def severity_filter() -> list[str]:
-    """The chosen severities, none meaning all; the address holds words, codes are understood too."""
+    """The severities that the reader chose; an empty list means all. The address holds words, but codes are also understood."""
     codes = {words: code for code, words in formatting.STATUS_WORDS.items()}
     if "severity" not in st.session_state:
         named = [formatting.STATUS_WORDS.get(word.lower(), word) for word in st.query_params.get_all("severity")]
@@ -264,7 +265,7 @@ def claim_selectbox(
     key: str, label: str, claims: Mapping[str, tuple[str, str, Item]], placeholder: str, missing: str, search: str
 ) -> Item | None:
     """A box of claims whose choice, an id, is the parameter `key` of the address. claims: severity, sentence and item by id. search: the
-    label of the field to search very many.
+    label of the search field, which is shown for very many claims.
     """
 
     def words(identifier: str) -> str:

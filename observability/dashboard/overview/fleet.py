@@ -101,7 +101,7 @@ MEASURED_ON = {
     "fairness": "fairness",
     "cost": "cost",
 }
-"""The page to which the value of each column leads."""
+"""The page to which the value of each column links."""
 NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is registered."}
 
 
@@ -112,8 +112,8 @@ def controllers_note() -> str:
 
 
 def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The row of a model; below it the reason if it cannot be judged, or the page that judges it instead. Its incidents have a table of
-    their own. shared: the ids of incidents that are counted once with those of other models.
+    """The row of a model. If the model cannot be judged, a line below gives the reason, or the page that judges it instead. Its incidents
+    are in a table of their own. shared: the ids of incidents that are counted once with those of other models.
     """
     about = scope.about(status.model.name)
     note: Cell | None = None
@@ -140,7 +140,7 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
     }
     if status.failure:
         measured = {key: {"t": formatting.DASH} for key in measured}
-    if page or (note and not status.predictions):  # the page or the note says once what each cell would say
+    if page or (note and not status.predictions):  # the page or the note replaces equal words in every cell
         measured |= {
             key: {"t": formatting.DASH, "title": cell.get("title")} for key, cell in measured.items() if cell.get("s") == "unknown"
         }
@@ -179,7 +179,7 @@ def status_cell(severity: Severity, found: Sequence[Incident], shared: frozenset
 
 
 def _linked_cell(cell: Cell, page: str, about: Scope) -> Cell:
-    """A cell whose value leads to the page that shows it; a dash leads nowhere."""
+    """A cell whose value links to the page that shows it. A dash has no link."""
     if cell["t"] == formatting.DASH:
         return cell
     page = "estimated_performance" if page == "performance" and cell.get("mark") == "estimated" else page
@@ -206,7 +206,7 @@ def is_call_log(status: ModelStatus) -> bool:
 
 
 def call_logs_note(logs: Sequence[ModelStatus]) -> str:
-    """Words after the counts of the fleet: how many of them are in call logs, which have no row."""
+    """Words that follow the counts of the fleet: how many of the findings are in call logs, which have no row."""
     if not logs:
         return ""
     found = [incident for status in logs for incident in status.incidents]
@@ -215,7 +215,9 @@ def call_logs_note(logs: Sequence[ModelStatus]) -> str:
 
 
 def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
-    """The last day of a relative window that does not end now; task, version if there are several, and dates as the tooltip."""
+    """Facts about the model: the last day of a relative window that does not end now; in the tooltip the task, the version if there are
+    several, and the dates.
+    """
     served = sorted({finding.version for finding in status.findings if finding.version})
     known = len(status.model.versions)
     versions = f"version {served[0]} of {known}" if len(served) == 1 else formatting.plural(len(served), "version")
@@ -259,7 +261,9 @@ def short_change(change: str) -> str:
 
 
 def visible_change(change: str | None) -> str | None:
-    """A change without the value of the previous period; None if it is unknown or rounds to zero, which the line of the days shows."""
+    """A change without the value of the previous period. None if the change is unknown or rounds to zero; the sparkline then shows that
+    nothing changed.
+    """
     return short_change(change) if change and not change.startswith("±") else None
 
 
@@ -394,8 +398,8 @@ def _plain_claim(finding: Finding | None) -> str | None:
 
 
 def cost_cell(status: ModelStatus) -> Cell:
-    """Cost per thousand predictions (per million where a thousand cost less than 0.01), marked if it was not measured; energy as the
-    tooltip, or alone where no cost is known.
+    """Cost per thousand predictions, or per million if a thousand cost less than 0.01; it is marked if it was not measured. Energy is in
+    the tooltip, and in the cell if no cost is known.
     """
     cost = model_finding(status, "operations/cost", "cost_per_thousand")
     energy = model_finding(status, "operations/energy", "energy_per_thousand")
@@ -420,7 +424,7 @@ def cost_cell(status: ModelStatus) -> Cell:
 
 
 def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
-    """The worst of some findings in a word. good: the word where all is well."""
+    """A cell with the word of the worst finding. good: the word if nothing needs attention."""
     if not findings:
         return {"s": "unknown", "t": "not checked"}
     problems = [finding for finding in findings if finding.needs_action]
@@ -431,7 +435,7 @@ def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
 
 
 def quality_cell(findings: Sequence[Finding]) -> Cell:
-    """The data quality of a model's values; unknown if only arrivals, or its own past, could be judged."""
+    """The data quality of a model's values; unknown if only arrivals, or only changes against its own past, could be judged."""
     cell = worst_finding_cell(findings, "normal")
     if cell["s"] != "ok" or any(map(is_verdict, findings)):
         return cell
@@ -481,5 +485,5 @@ def severity_without_action(findings: Sequence[Finding]) -> Severity:
 
 
 def single_limit(finding: Finding) -> float | None:
-    """The limit of a finding where it is one number."""
+    """The limit of a finding if it is a single number; else None."""
     return finding.limit if isinstance(finding.limit, int | float) else None

@@ -16,15 +16,15 @@ from observability.dashboard.scope import Scope
 FIXED = ("model", "status")
 """Columns that are always there."""
 CHANGED = "fleet-view-changed"
-"""The state after a change of the view, until the whole page is drawn anew: the link to copy holds the view."""
+"""The session key that is set after a change of the view until the whole page is drawn again, because the link to copy holds the view."""
 GroupedStatus = tuple[str | None, ModelStatus]
-"""A model and the group under which it stands, None without groups."""
+"""A model and the group under which it is listed; None without groups."""
 GROUPS = {"status": "Status", "owner": "Owner", "team": "Team", "tag": "Tag"}
 
 
 @dataclass(frozen=True)
 class FleetView:
-    """Columns: keys of the chosen ones, all where empty. group: a key of GROUPS, None without groups."""
+    """The reader's choices. columns: keys of the chosen columns; empty for all. group: a key of GROUPS; None without groups."""
 
     columns: tuple[str, ...] = ()
     group: str | None = None
@@ -58,8 +58,8 @@ def model_groups(model: Model, severity: Severity, group: str) -> list[str]:
 
 
 def grouped_statuses(statuses: Sequence[ModelStatus], group: str | None) -> list[GroupedStatus]:
-    """Models in their order; grouped, the group of the worst model first, each with its group and the number of its models. A model with
-    several tags stands in each of them.
+    """Models with their groups. Without groups they keep their order. With groups, the group of the worst model comes first, and each
+    model has its group and the number of models in it. A model with several tags is listed under each.
     """
     if group is None:
         return [(None, status) for status in statuses]

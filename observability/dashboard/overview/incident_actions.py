@@ -1,4 +1,6 @@
-"""Actions of people on an incident: assign, acknowledge, snooze, mute, resolve with a reason, comment. Each is a record of its alert."""
+"""Actions of people on an incident: assign, acknowledge, snooze, mute, resolve with a reason, comment. Each action is a record about the
+incident's alert.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,7 +22,7 @@ STATES = {"open": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", 
 ENTRY_WORDS = {"worse": "Got worse", "woken": "Snooze over", "not_useful": "Not useful", "note": "Comment"}
 """Words for kinds of entries; a kind that is missing here is shown by its own name."""
 Spoken = tuple[Incident, Alert | None]
-"""An incident with its alert; None if nobody spoke of it."""
+"""An incident with its alert; None if there is no entry about it."""
 KEYS = {"a": "acknowledge", "e": "resolve", "s": "snooze"}
 """Actions by the key that asks for one in a list of incidents."""
 SNOOZE = timedelta(days=7)
@@ -48,7 +50,9 @@ def alert_of_incident(incident: Incident, alerts: Mapping[str, Alert], now: date
 
 
 def incident_state_words(alert: Alert | None) -> str:
-    """`Open`, `Acknowledged by Ann`, `Snoozed until 3 Dec 2013`, `Resolved: false alarm`; `Open` where nobody spoke of the incident."""
+    """The state of an incident in words: `Open`, `Acknowledged by Ann`, `Snoozed until 3 Dec 2013`, `Resolved: false alarm`. It is `Open`
+    if nobody has acted on the incident.
+    """
     if alert is None:
         return STATES["open"]
     if alert.state == "snoozed":
@@ -74,7 +78,7 @@ def incident_owner(incident: Incident, alert: Alert | None) -> str | None:
 
 
 def incident_owner_words(incident: Incident, alert: Alert | None) -> str:
-    """`assigned to Ben`, else `owner arrivals desk` of the model, else `no owner`."""
+    """The owner of an incident in words: `assigned to Ben`, else `owner arrivals desk` of the model, else `no owner`."""
     owner = incident_owner(incident, alert)
     if owner is None:
         return "no owner"
@@ -89,7 +93,7 @@ def save_incident_entry(incident: Incident, alert: Alert | None, author: str, sa
 
 
 def incident_history(alert: Alert | None) -> None:
-    """Every entry about an incident with author and time, oldest first. An entry that also opened the alert is listed once."""
+    """Draw every entry about an incident with author and time, oldest first. An entry that also opened the alert is listed once."""
     if alert is None:
         return
     entries = load_review.alert_history(alert.incident)
@@ -126,7 +130,7 @@ def offered_actions(alert: Alert | None) -> list[str]:
 
 
 def incident_action_buttons(incident: Incident, alert: Alert | None, key: str) -> None:
-    """A button for each action that makes sense, which opens its form; it is closed after each save. key: unique on the page."""
+    """Draw a button for each action that makes sense, which opens its form; it is closed after each save. key: unique on the page."""
     if not about_production():
         st.caption(ELSEWHERE)
         return
@@ -144,10 +148,10 @@ def incident_action_buttons(incident: Incident, alert: Alert | None, key: str) -
 
 
 def _is_saved(spoken: Sequence[Spoken], author: str | None, does: str, entry: dict[str, Any] | None, note: str, key: str) -> bool:
-    """The button of an action's form, and whether it was pressed and the entry about each incident was saved. entry: its fields.
+    """Draw the button of an action's form. Return whether it was pressed and the entry about each incident was saved. entry: the fields of
+    the entry.
 
-    The button is shown before a name is given, with the line that says so, but cannot be pressed.
-    A role that may only read sees the line alone.
+    Before a name is given, the button cannot be pressed and a line says so. A role that may only read sees only the line.
     """
     missing = author is None or entry is None
     shown = author is not None or person_name.is_asked()
@@ -161,8 +165,8 @@ def _is_saved(spoken: Sequence[Spoken], author: str | None, does: str, entry: di
 
 
 def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: str | None = None, also: Sequence[Spoken] = ()) -> None:
-    """The forms of every action on an incident. key: unique on the page. chosen: the action that is open at first. also: equal incidents
-    of other models, to which the action applies too.
+    """Draw the forms of every action on an incident. key: unique on the page. chosen: the action that is open at first. also: equal
+    incidents of other models, to which the action applies too.
     """
     if not about_production():
         st.caption(ELSEWHERE)
@@ -184,8 +188,8 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
 
 
 def merge_form(kept: Spoken, others: Sequence[Spoken], headline: str, key: str) -> None:
-    """The form that merges incidents into one: the others are resolved as its duplicates, with a note that names it. headline: the headline
-    of the kept incident. key: unique on the page.
+    """Draw the form that merges incidents into one: the others are resolved as its duplicates, with a note that names it. headline: the
+    headline of the kept incident. key: unique on the page.
     """
     author = person_name.person_name_box(f"{key}-person")
     st.caption("The first stays; the others are resolved as its duplicates, and each entry names the other.")
@@ -223,7 +227,7 @@ def _entry_box(incident: Incident, alert: Alert | None, does: str, key: str) -> 
 
 
 def comment_form(incident: Incident, alert: Alert | None, key: str) -> None:
-    """The box to comment on an incident. It is empty after each save."""
+    """Draw the box to comment on an incident. It is empty after each save."""
     if not about_production():
         return
     turn = int(st.session_state.setdefault(f"{key}-turn", 0))
@@ -238,7 +242,7 @@ def comment_form(incident: Incident, alert: Alert | None, key: str) -> None:
 
 
 def reason_counts(alerts: Iterable[Alert]) -> str | None:
-    """`3 real faults, 1 false alarm` of the resolved alerts; None without a reason."""
+    """The number of resolved alerts by reason, as `3 real faults, 1 false alarm`; None without a reason."""
     given = [alert.reason for alert in alerts if alert.reason]
     words = {name: title.lower() for name, title in REASONS.items()}
     counts = [formatting.plural(given.count(name), words[name]) for name in REASONS if name in given]

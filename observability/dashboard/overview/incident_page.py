@@ -1,4 +1,6 @@
-"""One incident on one screen: what, where, since when, how sure, who is affected, suspected source, changes, examples, what to do."""
+"""One incident on one screen: the claim, place, onset, certainty, affected predictions, suspected source, changes, examples and next
+steps.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +38,7 @@ from observability.review import incident_stakes, sentences
 AROUND = timedelta(days=7)
 MAX_CHANGES, MAX_EXAMPLES, MAX_WEEKS = 4, 3, 8
 MAX_TITLE = 80
-"""Characters of a change here; its whole title is on the page Changes."""
+"""Maximum number of characters of a change on this page; the page Changes has its whole title."""
 CERTAINTY = {"dated": "onset found in the daily values", "open": "began before these days", "vague": "onset not found"}
 FACTS = (column("name", "Fact", width="7.5rem"), column("value", "Value", wide=True))
 CHAIN = (
@@ -66,7 +68,7 @@ class OpenIncident:
 
 
 def open_incident(scope: Scope) -> OpenIncident:
-    """The incident of the address; stops with the incidents of the scope if none is named, or where it is nowhere."""
+    """The incident that the address names. If it names none, or if the incident is not found, stop with the incidents of the scope."""
     named = st.query_params.get("id")
     with frame.loading_skeleton(320):
         here = frame.answer_or_stop(lambda: find_incident(named, scope) if named else None)
@@ -84,7 +86,7 @@ def open_incident(scope: Scope) -> OpenIncident:
 
 
 def find_incident(named: str, scope: Scope) -> OpenIncident | None:
-    """The incident with an id in the scope, else in the dates in which it was found; None if it is nowhere."""
+    """The incident with an id in the scope, else in the dates in which it was found; None if it is not found."""
     found = load_findings.scope_report(scope).incidents
     chosen = _same_incident(found, named, None) or _incident_of_address(found)
     if chosen is not None:
@@ -122,20 +124,24 @@ def _places_of(named: str) -> Iterator[tuple[Scope, str | None]]:
 
 
 def _same_incident(found: Sequence[Incident], named: str, claim: str | None) -> Incident | None:
-    """The incident with an id, else the one with a claim: the onset, and so the id, may be estimated differently once labels are in."""
+    """The incident with an id, else the incident with a claim. New labels may change the estimated onset, and the id depends
+    on the onset.
+    """
     by_id = next((incident for incident in found if incident.id == named), None)
     return by_id or next((incident for incident in found if claim in [finding.claim for finding in incident.findings]), None)
 
 
 def _incident_of_address(found: Sequence[Incident]) -> Incident | None:
-    """The incident with a finding of the analyzer, subject and metric in the address, as a case names it; None without one."""
+    """The incident that holds the finding which the address names by analyzer, subject and metric, as links from a case do; None without
+    one.
+    """
     named = tuple(st.query_params.get(key) for key in ("analyzer", "subject", "metric"))
     claims = ((incident, (each.analyzer, each.subject, each.metric)) for incident in found for each in incident.findings)
     return next((incident for incident, claim in claims if claim == named), None)
 
 
 def incident_heading(here: OpenIncident) -> None:
-    """The claim in one line, with model, start, state and owner."""
+    """Draw the claim in one line, with model, start, state and owner."""
     incident = here.incident
     headline = formatting.sentence_markdown(incidents.incident_headline(incident))
     st.subheader(f"{formatting.status_label(incident.shown_severity)} {headline}", anchor=False)
@@ -153,8 +159,8 @@ def drawn_finding(incident: Incident) -> Finding | None:
 
 
 def drawn_onset(incident: Incident) -> datetime | None:
-    """The onset if it is dated by day; else None. An incident that began before the analyzed days has no date, and the figure may hold
-    earlier days with it.
+    """The onset if it is dated by day; else None. An incident that began before the analyzed days has no date, and the figure may show
+    earlier days of it.
     """
     return incident.onset if incident_onset_certainty(incident) == "dated" else None
 
@@ -172,7 +178,9 @@ def days_frame(values: Sequence[DayValue]) -> pd.DataFrame:
 
 
 def incident_figure(here: OpenIncident) -> None:
-    """The chart of the leading metric, also over the previous window, with onset, event marks and comparison band; none without days."""
+    """Draw the chart of the leading metric, also over the previous window, with onset, event marks and comparison band; none
+    without days.
+    """
     finding = drawn_finding(here.incident)
     if finding is None:
         return
@@ -280,11 +288,11 @@ def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
 
 
 def source_table(here: OpenIncident) -> None:
-    """The findings by stage of the pipeline: the suspected one first; each with its worst finding besides the lead."""
+    """Draw the findings by stage of the pipeline: the suspected one first; each with its worst finding besides the lead."""
     rows = []
     for place, (stage, own) in enumerate(pipeline_chain(here.incident)):
         name: Cell = {"t": STAGE_WORDS[stage], "sub": "suspected source" if place == 0 else "consistent with it"}
-        shown = next((finding for finding in own if finding is not here.lead), None)  # the heading states the lead
+        shown = next((finding for finding in own if finding is not here.lead), None)  # the heading has the lead
         evidence: Cell = {"t": "the finding above only"}
         if shown is not None:
             words = shown.because.split("; ")[0].rstrip(".").replace("`", "")
@@ -294,7 +302,7 @@ def source_table(here: OpenIncident) -> None:
 
 
 def nearest_changes(here: OpenIncident) -> None:
-    """Deploys and other changes nearest to the onset, before it first."""
+    """Draw deploys and other changes nearest to the onset, before it first."""
     onset = here.incident.onset
     start, end = (onset - AROUND, onset + timedelta(days=1)) if onset else (here.lead.start, here.lead.end)
     entries = [entry for entry in load_review.change_ledger(here.incident.model, start, end) if entry.sort not in ("alert", "review")]
@@ -332,7 +340,7 @@ def example_condition(incident: Incident, task: str | None) -> tuple[str, str]:
 
 
 def example_predictions(here: OpenIncident) -> None:
-    """A few predictions that the incident affects, with links to their cases."""
+    """Draw a few predictions that the incident affects, with links to their cases."""
     if here.window is None or here.incident.model is None or not is_about_predictions(here.incident):
         return
     st.subheader("Example predictions", anchor=False)
@@ -348,7 +356,7 @@ def example_predictions(here: OpenIncident) -> None:
 
 
 def what_to_do(here: OpenIncident) -> None:
-    """The owner's runbook, else general steps; and links to the pages that help."""
+    """Draw the owner's runbook, else general steps; and links to the pages that help."""
     model = next((model for model in load.catalog().models if model.name == here.incident.model), None)
     written = runbook_of(here.incident, model.settings.runbooks) if model else None
     if written:

@@ -1,4 +1,4 @@
-"""Incidents on pages: one row each, with suspected source, onset, event and related findings."""
+"""Incidents on pages: one row for each, with suspected source, onset, event and related findings."""
 
 import re
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ IN_REFERENCE = re.compile(r"; (\S+(?: %)?) in the reference\b")
 VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: \S{1,12})?)(?: \(.*)?$")
 """A clause that ends with a value and unit, such as `Mean absolute error 46.7 minutes`. An interval in brackets may follow the unit."""
 ROWS_AT_END = re.compile(r"(?<=[%\d]) (?:of|on|over) [\d,]+ (?:labelled |sampled )?(?:predictions|values|labels|requests|rows)$")
-"""The number of rows after a share. The inbox leaves the number out of a headline; the tooltip shows it."""
+"""The number of rows after a share, such as `of 2,195 rows`. The list of incidents leaves it out of a headline; the tooltip shows it."""
 WHOLE_WORDS, MIN_WORDS = 16, 5
 """Maximum number of words of a headline, and the minimum number that is left if a longer headline is cut at a comma."""
 DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))
@@ -64,8 +64,8 @@ SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model
 
 
 def incident_cell(incident: Incident, scope: Scope) -> Cell:
-    """A cell with the first clause of the incident's sentence, which links to the incident's page, above the incident's facts. The tooltip
-    is the whole sentence.
+    """A cell with the first clause of the incident's sentence, which links to the incident's page, and below it the incident's facts. The
+    tooltip is the whole sentence.
     """
     link = links.link_cell(incident_headline(incident), "incident", scope.about(incident.model), id=incident.id)
     return {**link, "sub": incident_facts(incident), "title": incident.sentence.replace("`", "")}
@@ -248,7 +248,7 @@ def incidents_table(
 
 
 def places_with_critical(found: Sequence[Incident], most: int) -> list[int]:
-    """The places of the incidents that a table of `most` rows shows, in their order. If the table is too short for all, critical
+    """The positions of the incidents that a table of `most` rows shows, in their order. If the table is too short for all, critical
     incidents are chosen first.
     """
     first = sorted(range(len(found)), key=lambda place: found[place].shown_severity != "act")

@@ -29,7 +29,7 @@ WHOLE = 60
 """Largest number of models that are drawn on one page; each of them is checked when the page is drawn."""
 A_PAGE = 25
 COMPUTE_SECONDS = 0.5
-"""Seconds of one drawing in which models that were never checked are checked; the watcher checks the others."""
+"""Maximum time of one drawing, in seconds, for checking models that were never checked; the watcher checks the remaining ones."""
 NO_ROWS = pd.DataFrame({"n": pd.Series(dtype=float), "errors": pd.Series(dtype=float)})
 NO_EVENTS = pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "what": pd.Series(dtype=object), "text": pd.Series(dtype=object)})
 
@@ -81,7 +81,9 @@ def is_large(models: Sequence[object]) -> bool:
 
 
 def fleet_statuses(scope: Scope) -> list[ModelStatus]:
-    """The status of every model: in full if they are few, else as the last check left it, worst first."""
+    """The status of every model, worst first. In a small fleet each model is checked now; in a large fleet the status is taken from the
+    last check.
+    """
     models = load.catalog().fleet
     if not is_large(models):
         return model_status.worst_model_first([_status_or_failure(model_status.load_model_status, scope, model) for model in models])
@@ -99,8 +101,8 @@ def fleet_statuses(scope: Scope) -> list[ModelStatus]:
 
 
 def _status_or_failure(read: Callable[[Scope, Model], ModelStatus], scope: Scope, model: Model) -> ModelStatus:
-    """The status of a model. If a model fails, its row tells so and the other models are still drawn. Errors that a person can fix are
-    raised.
+    """The status of a model. If its computation fails, its row says so and the other models are still drawn. Errors that a person can fix
+    are raised.
     """
     try:
         return read(scope, model)
@@ -143,8 +145,8 @@ def with_traffic(scope: Scope, status: ModelStatus) -> ModelStatus:
 
 @dataclass(frozen=True)
 class ListedPage:
-    """One page of the table. rows: each with the group under which it stands, None without groups. models: how many match the filter.
-    pages: the number of pages of the table.
+    """One page of the table. rows: the models, each with the group under which it is listed; None without groups. models: how many match
+    the filter. pages: the number of pages of the table.
     """
 
     rows: list[GroupedStatus]
@@ -153,7 +155,9 @@ class ListedPage:
 
 
 def listed_page(statuses: Sequence[ModelStatus], chosen: FleetFilter, group: str | None = None) -> ListedPage:
-    """The page that a filter names, of all models that match, in their order or by groups. A page beyond the last is the last."""
+    """The page of the table that a filter names, from all models that match, in their order or by groups. A page number beyond the last
+    page means the last page.
+    """
     matching = [status for status in statuses if chosen.matches(status)]
     rows = grouped_statuses(matching, group)
     pages = max(-(-len(rows) // A_PAGE), 1)
@@ -168,7 +172,7 @@ def oldest_check(statuses: Sequence[ModelStatus]) -> str:
 
 
 def filter_boxes(statuses: Sequence[ModelStatus], chosen: FleetFilter, listed: ListedPage) -> None:
-    """Draw search, filters and the choice of the page; each is written into the address. Below, how many models match."""
+    """Draw search, filters and the choice of the page; each is written into the address. Draw below how many models match."""
     settings = [status.model.settings for status in statuses]
     offered = {
         "owner": sorted({each.owner for each in settings if each.owner}),

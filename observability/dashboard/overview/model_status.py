@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 
 ELSEWHERE = {"operations/controllers": "controllers", "serving/vendors": "vendors"}
-"""Analyzers that judge models without requests, and the page that shows them."""
+"""Analyzers that judge models without requests, and the page that shows their findings."""
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """One model in its window.
+    """The status of one model in its window.
 
-    findings, incidents: of the window, incidents most urgent first. traffic: predictions by day. fresh: findings that the window before did
-    not have. before: findings of the window before. traffic_before: its number of predictions; None if it has none. pending: the model was
-    not checked yet. elsewhere: findings about its decisions in a system and its answers to probes, which other pages show. failure: the
-    kind of error that prevented the computation; empty without one. checked_at: time of the last check; None if it is computed now.
+    findings: of the window. incidents: of the window, most urgent first. traffic: predictions by day. fresh: findings that the previous
+    window did not have. before: findings of the previous window. traffic_before: the number of predictions in the previous window; None if
+    there are none. pending: whether the model was not checked yet. elsewhere: findings about its decisions in a system and its answers to
+    probes, which other pages show. failure: the kind of error that prevented the computation; empty without one. checked_at: time of the
+    last check; None if it is computed now.
     """
 
     model: Model

@@ -1,6 +1,6 @@
 """Changes as marks on a line for each model: deploys and other events, registrations, and the beginning of incidents.
 
-A line is the window of its model and nothing else: the windows of models may lie years apart, so each has its own dates.
+A line spans exactly the window of its model. The windows of models may lie years apart, so each line has its own dates.
 """
 
 from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scop
     for mark in marks:
         counts[mark.what] = counts.get(mark.what, 0) + 1
     name = status.model.name
-    logged = any(mark.state is None for mark in marks)  # the page of changes has no beginnings of incidents
+    logged = any(mark.state is None for mark in marks)  # the page Changes does not list beginnings of incidents
     return table_row(
         model=links.link_cell(name, "changes" if logged else "incident", scope.about(name)),
         marks={
@@ -93,7 +93,7 @@ def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scop
 
 
 def count_words(what: str, n: int) -> str:
-    """A number of changes of a sort in words: 2 deploys, 1 version registered."""
+    """A number of changes of one sort in words: `2 deploys`, `1 version registered`."""
     if what == "registered":
         return f"{formatting.plural(n, 'version')} registered"
     return formatting.plural(n, {"data": "data change", "export": "export"}.get(what, what))

@@ -54,7 +54,7 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
     if not whole and is_undecided_by_length(window, finding):
         status = {**severity_cell("unknown"), "sub": "cannot tell from so few days"}
     elif window.get("standing"):
-        beyond = window["severity"] == "ok"  # values of the last days are reported only if they are new, so their absence is not an OK
+        beyond = window["severity"] == "ok"  # a value of the last days is reported only if it is new: without a report they are not OK
         moved = finding.news if claimed and finding.news in ("worse", "improving") else None
         status = {**({"t": "Ongoing"} if beyond else status), "sub": moved or "unchanged from its past"}
     elif window["severity"] == "ok" and finding.needs_action and claimed:
@@ -73,7 +73,9 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
 
 
 def is_undecided_by_length(window: dict[str, Any], finding: Finding) -> bool:
-    """Whether last days are beyond the limit of the whole window, but within their own, which is wider as short windows vary more."""
+    """Whether the last days are beyond the limit of the whole window, but within their own limit. The limit of a short window is wider,
+    because short windows vary more.
+    """
     value, own = window["value"], window.get("edge")
     of_whole = max(finding.evidence["windows"], key=lambda each: float(each["days"])).get("edge")
     if window["severity"] != "ok" or window.get("standing") or value is None or own is None or of_whole is None:

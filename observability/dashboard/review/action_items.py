@@ -31,13 +31,15 @@ LIST_COLUMNS = (
 
 
 def action_items_step(room: ReviewPage) -> None:
-    """The actions of this review and of earlier ones: owner, due date, stage, and whether the target metric moved after they were done."""
+    """Draw the actions of this review and of earlier ones: owner, due date, stage, and whether the target metric moved after they were
+    done.
+    """
     shared_meeting.shared_part(room, "promises", _action_tables)
     _edit_action_item(room, [*room.body["promises"], *load_review.agreed_actions(room.review)])
 
 
 def _action_tables(room: ReviewPage) -> None:
-    """The actions of this review and of earlier ones."""
+    """Draw the actions of this review and of earlier ones."""
     if agreed := load_review.agreed_actions(room.review):
         actions_table("agreed", "Agreed in this review", agreed)
     if room.body["promises"]:
@@ -56,7 +58,7 @@ def stage_counts(actions: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 
 def overdue_link() -> None:
-    """Draw the link to the actions where some are overdue today; nothing if none is."""
+    """Draw the link to the actions if some are overdue today; nothing if none is."""
     late = sum(action["overdue"] for action in load_review.all_actions())
     if late:
         words = f"{formatting.plural(late, 'action item')} overdue"
@@ -95,7 +97,9 @@ def issue_cell(action: dict[str, Any]) -> Cell:
 
 
 def action_link(action: dict[str, Any], linked: bool) -> Cell:
-    """The text of an action; linked: to the review in which it was agreed, else to its incident, where it has one."""
+    """The text of an action as a link. linked: whether it links to the review in which it was agreed; else it links to its incident, if it
+    has one.
+    """
     if linked and action["review"]:
         return links.link_cell(action["text"], "review", None, review=action["review"], step="promises")
     if linked and action["incident"]:
@@ -104,14 +108,14 @@ def action_link(action: dict[str, Any], linked: bool) -> Cell:
 
 
 def stage_cell(action: dict[str, Any]) -> Cell:
-    """The stage of an action; below it that it was extended or escalated."""
+    """The stage of an action. A second line says if it was extended or escalated."""
     stage = meeting.stage_of_action(action)
     cell: Cell = {"t": stage, "sub": action["state"] if action["state"] in ("extended", "escalated") else None}
     return {**cell, "s": STAGES[stage]} if stage in STAGES else cell
 
 
 def _earlier_actions(room: ReviewPage, found: Sequence[dict[str, Any]]) -> None:
-    """The actions of earlier weeks, as frozen."""
+    """Draw the actions of earlier weeks, as frozen."""
     columns = (
         column("what", "Action item", width="34%", wide=True),
         column("who", "Owner", width="8rem"),
@@ -157,13 +161,13 @@ def _edit_action_item(room: ReviewPage, actions: Sequence[dict[str, Any]]) -> No
 
 
 def _action_history(room: ReviewPage, action: str) -> None:
-    """Every entry of an item with author and time, and who else has it open."""
+    """Draw every entry of an item with author and time, and who else has it open."""
     action_update.action_history(load_review.actions_by_id()[action])
     shared_meeting.open_now_line(room, action)
 
 
 def _change_since_freeze(room: ReviewPage, promise: dict[str, Any]) -> str | None:
-    """The change of an item after the week was frozen; None without one."""
+    """The change of an item since the week was frozen, in words; None without one."""
     item = load_review.actions_by_id().get(promise["action"])
     frozen = datetime.fromisoformat(room.body["frozen_at"])
     if item is None or item.last.at <= frozen or item.state == promise["state"]:

@@ -34,14 +34,14 @@ COLUMNS = (
     column("act", "", width="4rem", phone=False),
 )
 KEYS = {"a": "act", "w": "watch", "c": "accept"}
-"""Outcomes by the key that opens an item with it."""
+"""The outcome with which a key opens an item, by key."""
 OPENED = "agenda-item-opened"
-"""Set in the session state where a key opened an item."""
+"""Session key that is set if a key opened an item."""
 NOTE_VERBS = {"pin": "Pinned", "unpin": "Removed", "rank": "Ranked again", "add": "Added", "reopen": "Reopened", "note": "Note"}
 
 
 def agenda_step(room: ReviewPage) -> None:
-    """The agenda, and a form for the chosen item."""
+    """Draw the agenda, and a form for the chosen item."""
     shared_meeting.shared_part(room, "agenda", _agenda_tables)
     known = {item.item: item for item in (*room.agenda.items, *room.agenda.folded)}
     titles = {key: item_title(item.models, _short_title(item)).replace("`", "") for key, item in known.items()}
@@ -56,9 +56,9 @@ def agenda_step(room: ReviewPage) -> None:
 
 
 def _agenda_tables(room: ReviewPage) -> None:
-    """The items of the agenda, the actions agreed so far, and the items that are not on the agenda."""
+    """Draw the items of the agenda, the actions agreed so far, and the items that are not on the agenda."""
     if st.session_state.pop(OPENED, False):
-        st.rerun()  # the form of the item stands outside of this part
+        st.rerun()  # the form of the item is outside of this part
     agenda = room.agenda
     if any(FIRST_WEEK in item.reasons for item in agenda.items):
         st.caption(FIRST_WEEK)
@@ -84,7 +84,7 @@ def _agenda_tables(room: ReviewPage) -> None:
 
 
 def _short_title(item: Item) -> str:
-    """The claim of an item about an incident; for any other item the whole title, as a person wrote it."""
+    """The claim of an item about an incident. For any other item it is the whole title, as a person wrote it."""
     return incidents.short_claim(item.title) if item.sort == "incident" else item.title
 
 
@@ -141,7 +141,9 @@ def _item_notes(room: ReviewPage, item: Item) -> None:
 
 
 def _item_figure(room: ReviewPage, item: Item) -> None:
-    """The metric's line with its comparison band, reference beside current, and the worst slice, as frozen."""
+    """Draw the figures of an item as frozen: the line of the metric with its comparison band, the reference beside the current
+    distribution, and the worst slice.
+    """
     figure = agenda_figures.item_figure(room.body, item)
     if figure is None:
         return
@@ -200,7 +202,9 @@ def _arrange_item(room: ReviewPage, item: Item) -> None:
 
 
 def _outcome_form(room: ReviewPage, item: Item) -> None:
-    """Accept, watch or act, an action with owner, due date and target metric. The boxes are empty after each save."""
+    """Draw the form of an outcome: accept, watch or act, with an action, with owner, due date and target metric. The boxes are empty after
+    each save.
+    """
     week = Week.parse(room.body["week"])
     form = f"finish-{room.review}-{item.item}"
     key = f"{form}-{form_turn(form)}"
@@ -233,7 +237,7 @@ def _outcome_form(room: ReviewPage, item: Item) -> None:
 
 
 def _begin_outcome(room: ReviewPage, item: str, does: str) -> None:
-    """Open an item with an outcome chosen."""
+    """Open an item with an outcome already chosen."""
     st.session_state[OPENED] = True
     st.query_params["item"] = item
     form = f"finish-{room.review}-{item}"

@@ -22,11 +22,11 @@ COLUMNS = (
     column("change", "Change", align="right", width="9rem"),
 )
 SECTIONS = {"pairs": "same requests", "performance": "all requests"}
-"""Parts of a comparison in words; the others are their own word."""
+"""Titles of the parts of a comparison. A part without an entry is shown by its own name."""
 
 
 def challenger_cards(room: ReviewPage) -> None:
-    """A card for each version in shadow in the week."""
+    """Draw a card for each version in shadow in the week."""
     found = room.body.get("challengers", [])
     if not found:
         return
@@ -78,7 +78,7 @@ def _difference_row(difference: dict[str, Any]) -> dict[str, Any]:
 
 
 def _interval_words(difference: dict[str, Any]) -> str | None:
-    """The interval of a change, of shares in points; None if an end is unknown."""
+    """The interval of a change in words, for shares in points; None if an end is unknown."""
     low, high = difference["low"], difference["high"]
     if difference["unit"] != "share" or difference["distance"] or low is None or high is None:
         return frozen_interval_words(difference)

@@ -1,4 +1,4 @@
-"""Show which models a step of a review could judge: only these are reported as OK; for each other model the reason is given."""
+"""Draw which models a step of a review could judge. Only these are reported as OK; for each other model the reason is given."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -34,7 +34,7 @@ ACCEPTED = (
 
 
 def decisions_step(room: ReviewPage) -> None:
-    """The decisions, the forms and the downloads."""
+    """Draw the decisions, the forms and the downloads."""
     made = load_review.standing_decisions(room.review)
     shared_meeting.shared_part(room, "decisions", _standing_decisions_table)
     if room.author is None:
@@ -50,7 +50,7 @@ def decisions_step(room: ReviewPage) -> None:
 
 
 def _standing_decisions_table(room: ReviewPage) -> None:
-    """The decisions so far, and how many agenda items have no outcome."""
+    """Draw the decisions so far, and how many agenda items have no outcome."""
     made = load_review.standing_decisions(room.review)
     if made:
         draw_table("decisions", "Decisions", COLUMNS, [line for decision in made for line in _decision_rows(decision)], large=True)
@@ -62,7 +62,7 @@ def _standing_decisions_table(room: ReviewPage) -> None:
 
 
 def _close_meeting(room: ReviewPage) -> None:
-    """Close the meeting, so that nothing is written by accident, or open it again."""
+    """Draw the button that closes the meeting, so that nothing is written by accident, or opens it again."""
     closed = meeting.closed_by(room.said)
     author = person_name.known_author()
     if closed:
@@ -102,7 +102,7 @@ def _evidence_cell(written: str) -> Cell:
 
 
 def _decision_form(room: ReviewPage) -> None:
-    """The boxes of a decision, which needs at least one piece of evidence."""
+    """Draw the boxes of a decision, which needs at least one piece of evidence."""
     items = _decision_evidence(room)
     names = [part["model"] for part in room.body["models"]]
     form = f"decision-{room.review}"
@@ -161,10 +161,10 @@ def _decision_evidence(room: ReviewPage) -> dict[str, str]:
 
 
 def risk_acceptance_form(room: ReviewPage) -> None:
-    """The accepted states, and the form in which a risk owner accepts one until a date."""
+    """Draw the accepted states, and the form in which a risk owner accepts one until a date."""
     _accepted_risks(room)
     if room.author is None:
-        if room.step != "decide":  # the step `decide` has said it already
+        if room.step != "decide":  # the step `decide` has drawn it already
             st.caption(room.read_only_words)
         return
     names = [part["model"] for part in room.body["models"]]
@@ -197,7 +197,9 @@ def risk_acceptance_form(room: ReviewPage) -> None:
 
 
 def _accepted_risks(room: ReviewPage) -> None:
-    """The newest signature of each accepted state; expired at the end of the reviewed week, and of a week that goes on, by now."""
+    """Draw the newest signature of each accepted state. Whether it has expired is judged at the end of the reviewed week, or now if the
+    week has not ended.
+    """
     found = load_review.risk_acceptances()
     if not found:
         return
@@ -236,7 +238,7 @@ def _known_subject(subject: str, model: str) -> str:
 
 
 def _withdraw_decision(room: ReviewPage, made: list[dict[str, Any]]) -> None:
-    """The form to withdraw a decision; its record stays."""
+    """Draw the form to withdraw a decision; its record stays."""
     with st.expander("Withdraw a decision", icon=":material/undo:"):
         chosen = st.selectbox("Decision", made, None, lambda decision: str(decision["statement"])[:90], key="withdraw-choice")
         if st.button("Withdraw", icon=":material/undo:", disabled=chosen is None, key="withdraw") and chosen:

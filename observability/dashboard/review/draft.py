@@ -1,6 +1,7 @@
-"""The draft of a week that is not frozen: what its review would show if it were frozen now. Computed once for everybody, never stored.
+"""The draft of a week that is not frozen, with what its review would show if it were frozen now. A draft is computed once for everybody
+and never stored.
 
-A week is judged as of its end, so a draft changes only with settings and with what people decided before.
+A week is analyzed as of its end, so a draft changes only with settings and with earlier decisions of people.
 """
 
 from datetime import datetime
@@ -14,8 +15,8 @@ from observability.server.access import may_do_everywhere
 
 DRAFTS = JobSlot("draft", cancelled="Cancelled. No draft was made.", failed="The draft failed", kept=4)
 Drafted = tuple[str, int, str]
-"""The key of a draft: the home, how often its store was rewritten, and the week. So a draft is not shown any more after something was
-removed.
+"""The key of a draft: the home, how often its store was rewritten, and the week. A removal rewrites the store, so earlier drafts are not
+shown any more.
 """
 
 
@@ -26,7 +27,7 @@ def may_draft() -> bool:
 
 
 def draft_of_week(week: str) -> Body | None:
-    """The draft of a week; None if there is none, or if the person may not see it. Read-only: sessions share it."""
+    """The draft of a week. None if there is none, or if the person may not see it. Read-only, because sessions share it."""
     found: Body | None = DRAFTS.result(_drafted(week)) if may_draft() else None
     return found
 
@@ -49,7 +50,7 @@ def start_draft(week: Week, now: datetime) -> bool:
 
 
 def draft_progress() -> None:
-    """Draw the progress of the draft that is being computed, or why the last one failed; nothing for people who may not see drafts."""
+    """Draw the progress of the draft that is being computed, or why the last draft failed; nothing for people who may not see drafts."""
     if may_draft():
         draw_job(DRAFTS, "draft")
 

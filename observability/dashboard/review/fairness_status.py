@@ -28,7 +28,7 @@ AUDITS = (
 
 
 def fairness_criteria_table(room: ReviewPage) -> None:
-    """The largest difference between groups by each model's criterion, as frozen."""
+    """Draw the largest difference between groups by each model's criterion, as frozen."""
     rows, small = [], 0
     for part in room.body["models"]:
         found = part.get("fairness", {})
@@ -59,7 +59,7 @@ def fairness_criterion_row(room: ReviewPage, model: str, figure: dict[str, Any])
 
 
 def audits_table(room: ReviewPage) -> None:
-    """The newest audit of each kind, its results and earlier ones, and its expiry."""
+    """Draw the newest audit of each kind, its results and earlier ones, and its expiry."""
     found = room.body.get("audits", [])
     if not found:
         return

@@ -1,4 +1,4 @@
-"""The fleet of a frozen week: one row per model, and the settings that held."""
+"""The fleet of a frozen week: one row per model, and the settings that were in force."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ SETTINGS_COLUMNS = (
 
 def fleet_step(room: ReviewPage) -> None:
     """One row per model, and the settings of the week."""
-    models = sorted(room.body["models"], key=lambda part: part["served"] == 0)  # models that served nothing stand last
+    models = sorted(room.body["models"], key=lambda part: part["served"] == 0)  # models without predictions last
     draw_table("fleet", "The fleet in this week", FLEET, [_fleet_row(room, part) for part in models])
     rows = [_settings_row(part) for part in models]
     with st.expander("Settings and limits of the week", icon=":material/tune:"):
@@ -47,13 +47,13 @@ def fleet_step(room: ReviewPage) -> None:
 
 
 def _settings_row(part: dict[str, Any]) -> dict[str, Any]:
-    """The settings and limits of a model, and since when they hold."""
+    """The settings and limits of a model, and since when they are in force."""
     settings, since = review_words.settings_sentence(part)
     return table_row(model=part["model"], versions=", ".join(part["versions"]) or None, settings={"t": settings, "sub": since})
 
 
 def _fleet_row(room: ReviewPage, part: dict[str, Any]) -> dict[str, Any]:
-    """The row of one model, with the places of its agenda items."""
+    """The row of one model, with the positions of its agenda items."""
     arranged = room.agenda
     agenda = [str(place) for place, item in enumerate(arranged.items, 1) if part["model"] in item.models]
     asked = model_action_counts(arranged, part["model"])
@@ -79,7 +79,7 @@ def _fleet_row(room: ReviewPage, part: dict[str, Any]) -> dict[str, Any]:
 
 
 def frozen_figure_cell(cell: dict[str, Any], sub: str | None = None, unit: str = "") -> Cell:
-    """A frozen figure as a table's cell: value, basis unless measured, interval and n in the tooltip."""
+    """A frozen figure as a table's cell: its value, its basis if it was not measured, and in the tooltip its interval and n."""
     if cell["value"] is None:
         return dict(UNKNOWN_CELL)
     interval = frozen_interval_words(cell)

@@ -42,7 +42,7 @@ VERDICT_COLUMNS = (
 
 
 def incidents_step(room: ReviewPage) -> None:
-    """The incidents with suspected source and impact, postmortems, and verdicts about single cases."""
+    """Draw the incidents with suspected source and impact, postmortems, and verdicts about single cases."""
     known = {incident: item.change for item in (*room.agenda.items, *room.agenda.folded) for incident in item.incidents}
     rows = []
     for part in (*room.body["models"], *filter(None, [room.body.get("pipeline")])):
@@ -73,7 +73,7 @@ def incidents_step(room: ReviewPage) -> None:
 
 
 def _case_verdicts(room: ReviewPage) -> None:
-    """The verdicts about single predictions of the week."""
+    """Draw the verdicts about single predictions of the week."""
     found, sentence = load_review.verdicts_of_week(room.body["week"])
     st.subheader("Case verdicts", anchor=False)
     if not found:
@@ -96,11 +96,11 @@ def _case_verdicts(room: ReviewPage) -> None:
 
 
 POSTMORTEM_LINES = ("Impact", "Trigger", "Detection", "What went well", "What went badly", "Where we were lucky")
-"""The lines of a postmortem, which is blameless. Notes store them by these names."""
+"""The lines of a blameless postmortem. Notes store the lines by these names."""
 
 
 def _postmortems(room: ReviewPage) -> None:
-    """Postmortems of incidents of the week, and the form for one more."""
+    """Draw postmortems of incidents of the week, and the form for one more."""
     st.subheader("Postmortems", anchor=False)
     known = {each.item: each for each in (*room.agenda.items, *room.agenda.folded) if each.sort == "incident"}
     texts: dict[str, list[dict[str, Any]]] = {}
@@ -160,7 +160,7 @@ def _postmortem_form(room: ReviewPage, known: dict[str, Any], texts: dict[str, l
 
 
 def _current_turn(form: str, texts: int) -> int:
-    """The turn of the form; a new one, with the newest text, where another author saved meanwhile and this form is untouched."""
+    """The turn of the form. If another author saved meanwhile and this form is untouched, it is a new turn with the newest text."""
     turn = form_turn(form)
     began = st.session_state.setdefault(f"began-{form}-{turn}", texts)
     typed = any(str(key).startswith(f"draft-{form}-") and str(key).endswith(f"-{turn}") for key in st.session_state)
@@ -187,7 +187,7 @@ def _postmortem_draft(room: ReviewPage, item: Any) -> dict[str, str]:
 
 
 def frozen_since(incident: Mapping[str, Any]) -> str:
-    """In words, since when a frozen incident exists. Weeks that were frozen without these words give the day of its onset."""
+    """Words that say since when a frozen incident exists. Weeks that were frozen without these words give the day of its onset."""
     if words := incident.get("since"):
         return str(words).removeprefix("since ")
     return formatting.format_iso_day(incident["onset"]) if incident["onset"] else formatting.DASH

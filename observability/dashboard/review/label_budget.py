@@ -1,4 +1,6 @@
-"""The effect of more labels: the interval of each main metric for an amount of money or, without a price, a number of labels."""
+"""The effect of more labels: the expected interval of each main metric after labels for an amount of money, or without a price after a
+number of labels.
+"""
 
 import math
 from collections.abc import Mapping
@@ -31,7 +33,7 @@ class LabelPrice:
 
 
 def label_budget_section(room: ReviewPage) -> None:
-    """A slider for each currency of label prices and one for models without a price, and the resulting intervals."""
+    """Draw a slider for each currency of label prices and one for models without a price, and the resulting intervals."""
     cells = {part["model"]: part["strip"]["performance"] for part in room.body["models"]}
     known = {name: cell for name, cell in cells.items() if cell["low"] is not None and cell["high"] is not None and cell["n"] > 0}
     if not known:
@@ -55,7 +57,7 @@ def _label_price(part: Mapping[str, Any]) -> LabelPrice | None:
 
 
 def _labels_for_money(prices: Mapping[str, LabelPrice | None]) -> dict[str, int]:
-    """A slider for each currency; the labels of each model that its amount buys."""
+    """Draw a slider for each currency, and return how many labels of each model the amount buys."""
     found: dict[str, int] = {}
     for currency in sorted({each.currency for each in prices.values() if each}):
         own = {name: each for name, each in prices.items() if each and each.currency == currency}
@@ -67,7 +69,7 @@ def _labels_for_money(prices: Mapping[str, LabelPrice | None]) -> dict[str, int]
 
 
 def _labels_without_price(models: list[str]) -> dict[str, int]:
-    """A slider in labels for models whose labels have no price."""
+    """Draw a slider with a number of labels for models whose labels have no price, and return that number by model."""
     if not models:
         return {}
     more = st.slider("More labels per week and model", 0, MAX_BUDGET, USUAL, step=STEP, key="more-labels")

@@ -19,7 +19,7 @@ LABELLING = (
 
 
 def label_supply_table(room: ReviewPage) -> None:
-    """The queue of labels, agreement, price and the month's budget, as frozen."""
+    """Draw the queue of labels, agreement, price and the month's budget, as frozen."""
     st.subheader("Label supply", anchor=False)
     rows = []
     for part in room.body["models"]:

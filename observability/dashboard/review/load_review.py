@@ -47,7 +47,7 @@ def review_notes(name: str) -> list[dict[str, Any]]:
 
 @cached_by_state(4, copied=True)
 def meetings_written() -> dict[str, bool]:
-    """Whether the meeting is closed, of each review in which people wrote."""
+    """For each review in which people wrote, whether its meeting is closed."""
     return freeze.meetings_closed(load.store())
 
 
@@ -96,7 +96,7 @@ def verdicts_of_week(week: str) -> tuple[list[Concluded], str | None]:
 
 
 def restated_figures(name: str) -> list[Restated]:
-    """Figures of a frozen week that labels changed since."""
+    """Figures of a frozen week that have changed since, because labels arrived."""
     return _restated_at(name, load.page_clock())
 
 
@@ -123,7 +123,7 @@ def today_naive_utc() -> datetime:
 
 
 def agreed_actions(name: str) -> list[Body]:
-    """The actions that were agreed in a review, oldest first, in their current state; overdue ones as of the page's clock."""
+    """The actions that were agreed in a review, oldest first, in their current state. Due dates are compared with the page's clock."""
     return _agreed_actions_on(load.page_clock().date(), name)
 
 
@@ -133,7 +133,7 @@ def _agreed_actions_on(day: date, name: str) -> list[Body]:
 
 
 def all_actions() -> list[Body]:
-    """Every action in its current state, open ones first; overdue ones as of the page's clock."""
+    """Every action in its current state, open ones first. Due dates are compared with the page's clock."""
     return _all_actions_on(load.page_clock().date())
 
 
@@ -149,7 +149,7 @@ def actions_by_id() -> dict[str, DecisionItem]:
 
 
 def programme_values(model: str | None) -> list[programme.MonthValue]:
-    """How the review programme goes by month, of one model or of all; due dates as of the page's clock."""
+    """The values of the review programme by month, of one model or of all. Due dates are compared with the page's clock."""
     return _programme_on(load.page_clock().date(), model)
 
 

@@ -28,7 +28,7 @@ def headline_finding(part: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def estimates_and_slices(part: dict[str, Any]) -> None:
-    """The estimate for rows without labels, and the result of the slice search."""
+    """Draw the estimate for rows without labels, and the result of the slice search."""
     estimated = part["strip"]["estimated"]
     if estimated["value"] is not None:
         plain_caption((estimated["because"] or "").replace("`", ""))
@@ -49,7 +49,7 @@ def frozen_daily_metric(part: dict[str, Any], finding: dict[str, Any]) -> pd.Dat
 
 
 def weekly_metric_chart(part: dict[str, Any], finding: dict[str, Any]) -> None:
-    """The chart of a frozen metric, with the estimate dashed."""
+    """Draw the chart of a frozen metric, with the estimate dashed."""
     days = frozen_daily_metric(part, finding)
     if len(days) < 2:
         return
@@ -76,7 +76,9 @@ def weekly_metric_chart(part: dict[str, Any], finding: dict[str, Any]) -> None:
 
 
 def finding_target(room: ReviewPage, part: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
-    """The link of a finding: one about a slice to its cases of the week, largest loss first; others to the live page of the analyzer."""
+    """The link of a finding. A finding about a slice links to its cases of the week, largest loss first; any other finding links to the
+    live page of its analyzer.
+    """
     scope, page = frozen_scope(room, part["model"]), links.analyzer_page(each["analyzer"])
     if each["analyzer"] == "serving/slices" and each["slice"]:
         wrong = clicks.error_condition(part["task"], each["metric"])

@@ -1,4 +1,4 @@
-"""The people who have a part of a review open now. Held in this process, where every session lives; nothing of it is stored."""
+"""The people who have a part of a review open now. This is held in the process that runs every session, and nothing of it is stored."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ _LOCK = threading.Lock()
 
 
 def note_presence(review: str, session: str, name: str, part: str, now: float | None = None) -> None:
-    """Note that a session has a part of a review open (an item, an action item, or a step). A session is at one part at a time."""
+    """Store that a session has a part of a review open (an item, an action item, or a step). A session has one part open at a time."""
     now = time.monotonic() if now is None else now
     with _LOCK:
         held = _SEEN.setdefault(review, {})

@@ -12,7 +12,7 @@ from observability.dashboard.widgets import plain_caption
 from observability.review.programme import MEASURES, MIN_ITEMS, SHARES, MonthValue
 
 FEW = 10
-"""Items below which a value is drawn hollow."""
+"""Number of items below which a value is drawn hollow."""
 MAX_MONTHS = 24
 PROGRAMME_COLUMNS = (
     column("month", "Month", strong=True, short=True),
@@ -59,7 +59,7 @@ def programme_frame(values: Sequence[MonthValue]) -> pd.DataFrame:
 
 
 def programme_section(values: Sequence[MonthValue]) -> None:
-    """Draw the months as small panels where one has a value, and as a table with the same numbers. values: not empty."""
+    """Draw the months as small panels if one has a value, and as a table with the same numbers. values: not empty."""
     months = sorted({found.month for found in values})[-MAX_MONTHS:]
     shown = [found for found in values if found.month in months]
     rows = programme_frame(shown)

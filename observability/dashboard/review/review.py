@@ -51,13 +51,13 @@ STEP_NAMES = tuple(STEP_TITLES)
 STEPS_WITH_FORMS = ("agenda", "promises", "incidents", "fairness", "decide")
 """Steps with forms, which need the author's name."""
 STEPS_WITH_FORMS_WHEN_CLOSED = ("promises", "decide")
-"""Steps that keep forms after the meeting was closed: actions are still followed, and the meeting can be opened again."""
+"""Steps that keep their forms after the meeting was closed, because actions are still updated and the meeting can be opened again."""
 
 
 @dataclass(frozen=True)
 class ReviewPage:
-    """A week as participants see it. said: notes and outcomes, oldest first; author: the name of this participant; is_draft: whether the
-    week is not frozen, so that nothing can be written.
+    """A week as participants see it. said: notes and outcomes, oldest first; author: the name of this participant; is_draft: the week is
+    not frozen, so that nothing can be written.
     """
 
     body: Body
@@ -104,11 +104,11 @@ class ReviewPage:
 
 
 def open_review() -> ReviewPage:
-    """The week in the address, frozen or as a draft, or the choice of one; stops if there is neither."""
+    """The week in the address, frozen or as a draft. Without one, draw the choice of a week and stop."""
     frozen, drafts = load_review.frozen_reviews(), draft.drafted_weeks()
     names = [each.review for each in frozen]
     offered = [*names, *(week for week in drafts if week not in names)]
-    if "week" in st.query_params:  # spelled as the command's --week
+    if "week" in st.query_params:  # in the spelling of the command's option --week
         st.query_params["review"] = _week_name(st.query_params.pop("week"))
     if offered and "review" not in st.query_params:
         st.query_params["review"] = offered[0]
@@ -141,7 +141,8 @@ def _chosen_week(frozen: list[FrozenWeek], offered: list[str]) -> str | None:
             served = weeks_to_freeze(load.stream_activity(), Week.before_now(datetime.now(UTC)))
             states = week_calendar.week_states(known, set(offered) - known, served, load_review.meetings_written())
             week_calendar.draw_calendar(states, chosen)
-        with st.popover("Freeze a week", icon=":material/ac_unit:", width="content", key=f"freeze-after-{len(frozen)}"):  # closed once done
+        # closed after freezing
+        with st.popover("Freeze a week", icon=":material/ac_unit:", width="content", key=f"freeze-after-{len(frozen)}"):
             _freeze_form(frozen)
     draft.draft_progress()
     return chosen
@@ -216,7 +217,7 @@ def weeks_to_freeze(seen: "DataFrame", last: Week) -> list[Week]:
 
 
 def week_of_dates(scope: Scope, weeks: Sequence[Week]) -> Week | None:
-    """The week in which the chosen dates end, where it is one of `weeks`; None for a relative window."""
+    """The week in which the chosen dates end, if it is one of `weeks`; None for a relative window."""
     if scope.span != "dates" or scope.end is None:
         return None
     week = Week.of(scope.end - timedelta(microseconds=1))
@@ -224,8 +225,8 @@ def week_of_dates(scope: Scope, weeks: Sequence[Week]) -> Week | None:
 
 
 def usual_week(seen: "DataFrame", registered: Collection[str], last: Week) -> Week:
-    """The default week to review: the last complete one while a model is live, else the newest week among those with most registered models
-    in production. A week counts where a model has records of its first half.
+    """The default week to review. While a model is live, it is the last complete week; else the newest of the weeks with most registered
+    models in production. A model is counted in a week if it has records of the week's first half.
 
     seen: the activity of the streams. registered: names of models. last: the last complete week.
     """
@@ -242,7 +243,7 @@ def usual_week(seen: "DataFrame", registered: Collection[str], last: Week) -> We
 
 
 def _freeze_with_progress(week: Week, author: str) -> None:
-    """Freeze with progress, then open it."""
+    """Freeze the week behind a progress bar, then open it."""
     if is_done_at_owner("Weeks are frozen", "review"):
         return
     store, now = load.store().whole_groups(), datetime.now(UTC)  # the week is frozen for all people alike
@@ -264,7 +265,7 @@ def week_words(week: Week) -> str:
 
 
 def step_navigation(room: ReviewPage) -> None:
-    """The steps, and buttons or arrow keys to the previous and the next one."""
+    """Draw the steps, and buttons or arrow keys to the previous and the next one."""
     place, last = STEP_NAMES.index(room.step), len(STEP_NAMES) - 1
 
     def to(name: str) -> None:
@@ -285,7 +286,7 @@ def step_navigation(room: ReviewPage) -> None:
 
 
 def review_downloads(room: ReviewPage) -> None:
-    """The week as printable HTML, slides, PDF, minutes as CSV, summary as Markdown, and frozen figures as JSON."""
+    """Draw the week as printable HTML, slides, PDF, minutes as CSV, summary as Markdown, and frozen figures as JSON."""
     now, name, store = load.page_clock(), room.review, load.store()
     files: list[tuple[str, str, str, Callable[[], str | bytes]]] = [
         ("html", "HTML", "text/html", lambda: export_review.review_html(store, name, now)),

@@ -1,4 +1,4 @@
-"""Who accepts a risk of a model: the names that its settings state, and what a signature of anybody else counts for."""
+"""Who may accept a risk of a model: the persons that its settings name, and how a signature of anybody else is shown."""
 
 import streamlit as st
 
@@ -29,7 +29,7 @@ def is_signed_by_risk_owner(model: str, author: str) -> bool:
 
 
 def refuses_signature(model: str, author: str) -> bool:
-    """Whether the author may not accept a risk of a model; the page then says so, and who may."""
+    """Whether the author may not accept a risk of a model. If not, the page says so, and names who may."""
     if is_signed_by_risk_owner(model, author):
         return False
     said = (

@@ -1,6 +1,8 @@
-"""A review that several people write at once: parts that show what others save within seconds, and who has what open.
+"""A review that several people write at the same time. Its shared parts show within seconds what others saved, and who has which part
+open.
 
-Such a part runs alone. The boxes that people write in stand outside of it, so that no words and no cursor are lost when it is drawn anew.
+A shared part reruns alone. The boxes that people write in are outside of shared parts, so that no words and no cursor are lost when a part
+is drawn again.
 """
 
 from collections.abc import Callable
@@ -30,7 +32,9 @@ def shared_part(room: ReviewPage, key: str, draw: Callable[[ReviewPage], None]) 
 
 
 def meeting_line(room: ReviewPage, part: str) -> None:
-    """Note that this person has a part of the review open, and say who else is in it and that it was closed. part: an item or a step."""
+    """Store that this person has a part of the review open. Draw who else has it open, and whether the meeting was closed. part: an item
+    or a step.
+    """
     presence.note_presence(room.review, _session(), person_name.person_name_or_default(), part)
     if closed := meeting.closed_by(room.said):
         when = time_zone.named_minute(closed["at"])

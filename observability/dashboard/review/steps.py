@@ -58,7 +58,7 @@ MAX_FINDINGS = 40
 
 
 def performance_step(room: ReviewPage) -> None:
-    """The main metric of each model over the week, the share labelled, and the comparison with last week."""
+    """Draw the main metric of each model over the week, the share labelled, and the comparison with last week."""
     judged = False
     for part in room.body["models"]:
         cell, finding = part["strip"]["performance"], headline_finding(part)
@@ -88,7 +88,7 @@ def inputs_step(room: ReviewPage) -> None:
 
 
 def fairness_step(room: ReviewPage) -> None:
-    """Fairness, calibration and audits, and the states that a risk owner accepted."""
+    """Draw fairness, calibration and audits, and the states that a risk owner accepted."""
     _findings_table(room, ("trust/fairness", "serving/calibration", "trust/audits"), "fairness", "No new difference between groups.")
     fairness_status.fairness_criteria_table(room)
     fairness_status.audits_table(room)
@@ -99,7 +99,7 @@ def fairness_step(room: ReviewPage) -> None:
 
 
 def alerts_step(room: ReviewPage) -> None:
-    """Alerts of the week with their state and usefulness, missed events, and the rules."""
+    """Draw alerts of the week with their state and usefulness, missed events, and the rules."""
     found = room.body["alerts"]
     for event in found.get("missed", []):
         words = f"{event['model']}: {event['title']}, reported {formatting.format_iso_day(event['at'])}; no critical finding this week."
@@ -152,7 +152,7 @@ def cost_step(room: ReviewPage) -> None:
 
 
 def changes_step(room: ReviewPage) -> None:
-    """Challengers, changes of the week, and coming changes."""
+    """Draw challengers, changes of the week, and coming changes."""
     challengers.challenger_cards(room)
     for name, title in (("ledger", "This week"), ("coming", "Coming in the two weeks after")):
         st.subheader(title, anchor=False)
@@ -171,7 +171,7 @@ def changes_step(room: ReviewPage) -> None:
 
 
 def _findings_table(room: ReviewPage, analyzers: tuple[str, ...], key: str, good: str) -> None:
-    """Frozen findings of some analyzers that need attention; good: the sentence if there are none."""
+    """Draw the frozen findings of some analyzers that need attention. good: the sentence that is drawn if there are none."""
     rows = []
     for part in room.body["models"]:
         for finding in part["findings"]:
@@ -188,7 +188,7 @@ def _findings_table(room: ReviewPage, analyzers: tuple[str, ...], key: str, good
 
 
 def restated_since(room: ReviewPage) -> None:
-    """The frozen figures that later labels changed."""
+    """Draw the frozen figures that later labels changed."""
     found = load_review.restated_figures(room.review)
     if not found:
         return

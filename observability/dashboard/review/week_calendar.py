@@ -39,7 +39,7 @@ def month_of_week(week: Week) -> tuple[int, int]:
 
 
 def month_rows(states: Mapping[Week, str], year: int, chosen: str | None) -> list[dict[str, Any]]:
-    """One row for each month of a year, from the month of its first known week to that of its last. chosen: the review that is open."""
+    """One row for each month of a year, from the first to the last month with a known week. chosen: the review that is open."""
     months = [month for found, month in map(month_of_week, states) if found == year]
     rows = []
     for month in range(min(months, default=1), max(months, default=0) + 1):

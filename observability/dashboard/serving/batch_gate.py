@@ -43,12 +43,12 @@ COLUMNS = (
 
 
 def decisions_of(model: str) -> dict[str, dict[str, Any]]:
-    """The standing decision about each batch, by batch."""
+    """The decision in force about each batch, by batch."""
     return judged.decisions_by_batch(load.ask_store(judged.DECISIONS, Window(model, EPOCH, datetime.now(UTC) + timedelta(days=1))), model)
 
 
 def batch_words(found: Sequence[Finding], name: str, decision: Mapping[str, Any] | None) -> tuple[str, str]:
-    """The gate of a batch: the severity whose mark is shown, and the word."""
+    """The gate of a batch as the severity whose icon is shown and a word."""
     own = [each for each in found if each.subject == f"batch={name}"]
     if decision is not None:
         return ("ok", "Released") if decision["choice"] == "promote" else ("watch", "Held")
@@ -82,7 +82,7 @@ def batch_counts(here: frame.ModelPage) -> pd.DataFrame:
 
 
 def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
-    """Draw the batches; False if there is none, or the model does not serve in batches."""
+    """Draw the batches. Return False if there are none, or if the model does not serve in batches."""
     table = batch_counts(here)
     if table.empty:
         empty_states.how_to_log_state(
@@ -127,7 +127,7 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def _table(here: frame.ModelPage, table: pd.DataFrame, words: dict[str, tuple[str, str]], found: Sequence[Finding], chosen: str) -> None:
-    """A row for each batch, newest first."""
+    """Draw a row for each batch, newest first."""
     lines = []
     for row in table.head(MAX_TABLE_ROWS).to_dict("records"):
         name = str(row["batch"])
@@ -158,13 +158,13 @@ def reason_words(finding: Finding) -> str:
 
 
 def beside_each_other(days: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The shift of each row's mark in hours, so that the marks of one day's batches are side by side."""
+    """The shift of each row's mark in hours, so that the marks of batches of one day are drawn side by side."""
     place, size = days.groupby(days).cumcount(), days.groupby(days).transform("size")
     return pd.to_timedelta(18 * (place - (size - 1) / 2) / size, unit="h")
 
 
 def _rows_chart(table: pd.DataFrame, words: dict[str, tuple[str, str]]) -> None:
-    """Rows of each batch over time, marked by its gate."""
+    """Draw the rows of each batch over time, each mark with the status of its gate."""
     drawn = table.sort_values(["first", "batch"]).assign(
         at=lambda rows: rows["first"] + beside_each_other(rows["first"]),
         value=lambda rows: rows["rows"].astype(float),
@@ -182,7 +182,7 @@ def _rows_chart(table: pd.DataFrame, words: dict[str, tuple[str, str]]) -> None:
 
 
 def decision_form(model: str, batch: str, own: Mapping[str, Any] | None) -> None:
-    """Draw the decision about a batch that stands, and a form for the next."""
+    """Draw the decision in force about a batch, and a form for the next one."""
     if own is not None:
         st.markdown(f":material/gavel: {formatting.escape_markdown(str(own['statement']))} {judged.decided_words(own)}")
     turn = st.session_state.get("batch-decided", 0)

@@ -28,14 +28,14 @@ from observability.stats.calibration import brier_decomposition
 from observability.stats.scores import SCORE_EDGES, bin_middles
 
 STEPS = 40
-"""Steps of the score below the diagram."""
+"""Number of steps of the score in the counts below the diagram."""
 
 
 @dataclass(frozen=True)
 class CalibrationSides:
     """Calibration now and in the reference if there is one.
 
-    counts: now, by day. decided: the one decided class the rows are limited to.
+    counts: the counts of the window by day. decided: the decided class to which the rows are limited.
     """
 
     now: CalibrationErrors
@@ -67,7 +67,7 @@ def calibration_sides(here: ModelPage, decided: str | None = None) -> Calibratio
 
 
 def _decided_as(here: ModelPage, counts: pd.DataFrame, decided: str | None) -> pd.DataFrame:
-    """The counts of rows that were decided as a class; all of them for None."""
+    """The counts of rows that were decided as a class; all counts if the class is None."""
     return counts if decided is None else counts[counts["decision"] == here.model.classes.index(decided)].reset_index(drop=True)
 
 
@@ -84,7 +84,9 @@ def class_confidence_sentence(both: CalibrationSides) -> None:
 
 
 def calibration_claims(found: Sequence[Finding]) -> str:
-    """Draw the main finding and those that need action; the main one's plain sentence is the charts' alternative text."""
+    """Draw the main finding and the findings that need action. Return the plain sentence of the main finding, which is the alternative
+    text of the charts.
+    """
     main_finding_lines([each for each in found if each is found[0] or each.needs_action])
     return found[0].because.replace("`", "")
 
@@ -133,7 +135,7 @@ def cases_of_reliability_mark(here: ModelPage, point: clicks.Point, both: Calibr
 
 
 def ece_null_section(both: CalibrationSides) -> None:
-    """Draw the ECE against sampling noise, and the decomposition of the Brier score."""
+    """Draw the ECE compared with sampling noise, and the decomposition of the Brier score."""
     rows = [
         {"name": name, **{key: getattr(side.ece, key) for key in ("value", "low", "high", "null_mean", "null_95", "n")}}
         for name, side in (("now", both.now), ("reference", both.before))
@@ -157,7 +159,7 @@ def ece_null_section(both: CalibrationSides) -> None:
 
 
 def ece_over_time_section(here: ModelPage, both: CalibrationSides) -> None:
-    """Draw the ECE by day, or by week where days hold too few labels."""
+    """Draw the ECE by day, or by week if days hold too few labels."""
     twin = pd.DataFrame(ece_by_period(daily_scored_rows(here.model, both.counts)))
     known = 0 if twin.empty else int(twin["ece"].notna().sum())
     if known < 2:

@@ -43,7 +43,7 @@ SIDES = columns_on_phone(
 
 @dataclass(frozen=True)
 class VersionChoices:
-    """The choices of a version: words → version (None: all) and environment."""
+    """The choices of a version: from the words of each to the version (None: all) and its environment."""
 
     offered: dict[str, tuple[str | None, Environment]]
 
@@ -84,7 +84,7 @@ def side_b_boxes(here: ModelPage) -> Window:
 
 
 def instant_box(key: str, label: str) -> datetime | None:
-    """The boxes of an instant that is the parameter `key` of the address."""
+    """Draw the boxes of an instant that is the parameter `key` of the address, and return the instant."""
     named = st.query_params.get(key)
     held = parse_instant(named) if named else None
     if named and held is None:
@@ -101,7 +101,9 @@ def instant_box(key: str, label: str) -> datetime | None:
 
 
 def side_b_slice_box(here: ModelPage) -> str | None:
-    """The box for side B's slice, as the scope bar's with the choice of all rows; None if nothing is chosen."""
+    """Draw the box for side B's slice, which is like the box of the scope bar and also offers all rows. Return the choice; None if nothing
+    is chosen.
+    """
     named = st.query_params.get("b_slice")
     offered = [ALL_ROWS, *scope_bar.slice_options(here.model)]
     st.session_state["b_slice-box"] = named
@@ -111,7 +113,7 @@ def side_b_slice_box(here: ModelPage) -> str | None:
 
 
 def side_b(a: Window, known: VersionChoices, named: str | None, start: datetime | None, end: datetime | None, part: str | None) -> Window:
-    """Side B. Raises UsageError for a slice that cannot be read, or where it ends before it starts."""
+    """The window of side B. Raises UsageError for a slice that cannot be read, or if the window ends before it starts."""
     version, environment = known.offered[named] if named else (a.version, a.environment)
     if named is None and start is None and end is None and part is None:
         version = other_serving_version(a) or version
@@ -128,7 +130,7 @@ def side_b(a: Window, known: VersionChoices, named: str | None, start: datetime 
 
 
 def other_serving_version(a: Window) -> str | None:
-    """The other version that served in the days of side A; None if A is about all versions, or there is not exactly one."""
+    """The only other version that served in the days of side A. None if side A is about all versions, or if there is not exactly one."""
     from observability.core.questions import Aggregate, By
 
     if a.version is None:
@@ -139,7 +141,7 @@ def other_serving_version(a: Window) -> str | None:
 
 
 def swap_sides(known: VersionChoices, a: Window, b: Window) -> None:
-    """Exchange the page's scope and the boxes."""
+    """Exchange the two sides: the page's scope and the boxes of side B."""
     state = st.session_state
     time_range.set_dates(b.start, b.end)
     state["version"], state["slice"] = b.version, str(b.slice) if b.slice else None

@@ -57,14 +57,16 @@ DISTANCE_COLUMNS = columns_on_phone(
 
 
 def comparison_verdict(found: WindowComparison) -> None:
-    """Draw in how many comparisons the sides differ, and notes about them; behind the question mark which, and the correction."""
+    """Draw in how many comparisons the sides differ, with notes. Behind the question mark are the comparisons and the correction for
+    multiple tests.
+    """
     verdicts = {difference.verdict for difference in found.differences} - {"unknown"}
     verdict: Verdict = "differs" if "differs" in verdicts else "alike" if verdicts else "unknown"
     how = (
         f"{len(found.differences)} comparisons; at most {100 * FALSE_DISCOVERY_RATE:.0f} % false differences (Benjamini-Hochberg). "
         f"{VERDICTS['unknown']}: the interval contains both zero and a relevant change."
     )
-    claim, *named = found.sentence.split(": ", 1)  # the figure below names them
+    claim, *named = found.sentence.split(": ", 1)  # the figure below names the metrics
     details = "\n\n".join(map(formatting.sentence_markdown, [*named, *([how] if found.differences else [])]))
     line = status_line(SEVERITY[verdict], formatting.with_full_stop(claim), VERDICTS[verdict], strong=True)
     st.markdown(line, help=details or None)
@@ -109,7 +111,7 @@ def differences_section(key: str, caption: str, found: Sequence[Difference], her
 
 
 def percentile_note(found: Sequence[Difference]) -> None:
-    """Draw what a percentile of latency is, and its error, where one is among the differences."""
+    """Draw what a percentile of latency is, and how exact it is, if one is among the differences."""
     if any(difference.metric in QUANTILES for difference in found):
         plain_caption(PERCENTILE_WORDS)
 
@@ -271,7 +273,7 @@ def distance_row(difference: Difference) -> dict[str, Any]:
 
 
 def distance_overlay(here: ModelPage, found: WindowComparison, difference: Difference, held: HistogramPair | None) -> None:
-    """Draw both distributions of one column; a step of the line links to its predictions on side A, a bar to its predictions on its own
+    """Draw both distributions of one column. A step of the line links to its predictions on side A, a bar to the predictions on its own
     side.
     """
     if held is None or difference.change.value is None:
@@ -312,7 +314,9 @@ def cases_of_side(
 
 
 def paired_rows_section(here: ModelPage, found: WindowComparison) -> None:
-    """Draw the comparison on the rows that both sides served: changed decisions, who is right alone, metrics with paired intervals."""
+    """Draw the comparison on the rows that both sides served: changed decisions, how often only one side is right, metrics with paired
+    intervals.
+    """
     held = found.pairs
     if held is None or not held.n:
         return

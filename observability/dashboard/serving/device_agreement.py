@@ -1,4 +1,4 @@
-"""Answers of devices against the server's under the same id, on the page of devices that serve a model."""
+"""How often the answers of devices agree with those of the server to the same request, on the page of devices that serve a model."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,9 @@ def agreement_findings(scope: Scope, model: str) -> list[Finding]:
 
 
 def server_agreement_section(found: Sequence[Finding]) -> None:
-    """Draw a row for each version on devices: disagreement by rows, and by the devices' own counts; nothing without findings."""
+    """Draw a row for each version on devices: the share of answers that differ, by rows and by the devices' own counts; nothing without
+    findings.
+    """
     shares = {str(each.subject.partition("=")[2]): each for each in found if each.metric == SHARE}
     counts = {str(each.subject.partition("=")[2]): each for each in found if each.metric == GAP}
     if not shares:

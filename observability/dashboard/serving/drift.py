@@ -18,17 +18,17 @@ from observability.detection.histogram_distance import ACT, WATCH
 from observability.incidents.model_state import drift_counts
 
 BEYOND = 0.05
-"""From this share on, values beyond the reference's range are noted."""
+"""Share of values beyond the reference's range from which a note is drawn."""
 
 MOST_BY_DAY = 39
-"""Maximum number of columns whose days are drawn, those that drifted most."""
+"""Maximum number of columns that are drawn by day: those that drifted most."""
 DAYS_HELP = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
 MOST_LINES = 5
-"""Maximum number of claims besides the PSI that have a line of their own above the bars."""
+"""Maximum number of claims other than about the PSI that have a line of their own above the bars."""
 
 
 def drift_summary(found: Sequence[Finding]) -> str:
-    """How many columns drifted, how many cannot be judged, and which drifted most, in one sentence."""
+    """A sentence on how many columns drifted, how many cannot be judged, and which drifted most."""
     drifted = [finding.subject for finding in most_drifted_first([each for each in found if each.needs_action and each.metric == "psi"])]
     known = set(drifted)
     levels = [finding.subject for finding in found if finding.metric == "level_trade" and finding.subject not in known]
@@ -43,7 +43,7 @@ def drift_summary(found: Sequence[Finding]) -> str:
 
 
 def besides_lines(besides: Sequence[Finding]) -> None:
-    """A line for each claim besides the PSI, and how many more the table of findings below has."""
+    """Draw a line for each claim that is not about the PSI. If there are more, draw how many more are in the table of findings below."""
     finding_lines(besides[:MOST_LINES])
     if len(besides) > MOST_LINES:
         plain_caption(f"{formatting.plural(len(besides) - MOST_LINES, 'more finding')} below.")
@@ -72,7 +72,7 @@ def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> 
 
 
 def limit_source(limit: float | tuple[float, float] | None, settings: ModelSettings) -> str | None:
-    """In words, who set the limit of a PSI; None without a limit."""
+    """The name of who set the limit of a PSI, in words; None without a limit."""
     if limit is None:
         return None
     if limit == settings.limits.get("serving/drift/psi"):
@@ -81,7 +81,7 @@ def limit_source(limit: float | tuple[float, float] | None, settings: ModelSetti
 
 
 def drift_bars_note(bars: pd.DataFrame) -> str:
-    """The meaning of the marks that occur on the bars."""
+    """A note on the meaning of the marks that occur on the bars."""
     parts = ["Bars: whole window, by severity, then PSI."]
     if (bars["limit_of"] == "the column's own daily range").any():
         parts.append("Strokes: the limit of a column whose daily range exceeds the common limit.")
@@ -93,13 +93,16 @@ def drift_bars_note(bars: pd.DataFrame) -> str:
 def most_drifted_first(findings: Sequence[Finding]) -> list[Finding]:
     """Findings by their severity as shown, the worst first, then by their value over the whole window, the largest first.
 
-    Their rank counts how important a column is too: it orders incidents, and says nothing of how far a column drifted.
+    Findings are not ordered by their rank, because the rank also depends on the importance of a column. It orders incidents and does not
+    say how far a column drifted.
     """
     return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.shown_severity), -(value_in_window(finding) or 0.0)))
 
 
 def chosen_drift_finding(columns: Sequence[Finding]) -> Finding:
-    """The column of the address, else the one that drifted most, as the summary names it; where none drifted, the first in their order."""
+    """The finding about the column of the address. Without one, it is about the column that drifted most, as the summary names it, or if
+    none drifted, about the first column.
+    """
     ordered = most_drifted_first(columns)
     drifted = next((finding for finding in ordered if finding.needs_action), ordered[0])
     return choice_box.item_in_address(columns, "analyzed") or drifted
@@ -159,7 +162,7 @@ def effect_sizes(finding: Finding) -> tuple[str, str]:
 
 
 def _beyond_range_note(twin: pd.DataFrame) -> None:
-    """Note a large share of values beyond the reference's range."""
+    """Draw a note if a large share of values lies beyond the reference's range."""
     for place in (0, -1):
         step = twin.iloc[place]
         if step["current"] - step["reference"] >= BEYOND:
@@ -168,7 +171,7 @@ def _beyond_range_note(twin: pd.DataFrame) -> None:
 
 
 def _missing_values_note(current: pd.DataFrame, reference: pd.DataFrame) -> None:
-    """Note the values that the steps leave out, on both sides."""
+    """Draw a note on the values of both sides that the steps leave out."""
     now, then = distributions.special_value_shares(current), distributions.special_value_shares(reference)
     parts = [
         f"{name} {formatting.format_share(now.get(name, 0.0))} (reference {formatting.format_share(then.get(name, 0.0))})"
@@ -179,7 +182,7 @@ def _missing_values_note(current: pd.DataFrame, reference: pd.DataFrame) -> None
 
 
 def worst_day_sentence(days: pd.DataFrame) -> str:
-    """The largest value of the heatmap."""
+    """A sentence with the largest value of the heatmap."""
     worst = days.iloc[int(days["value"].argmax())]
     day, psi = formatting.format_day(worst["day"]), formatting.format_number(worst["value"])
     return f"Largest daily value: {worst['subject']} on {day}, PSI {psi}."

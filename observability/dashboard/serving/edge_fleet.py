@@ -92,7 +92,7 @@ def reports_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
 
 
 def no_reports() -> None:
-    """The empty state: no report in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no report in these dates, or none in the store and how to log one."""
     step = "One record per synchronisation shows late, crashing and differing devices."
     empty_states.not_logged_state(
         "device_report",
@@ -110,7 +110,7 @@ def one_model(reports: pd.DataFrame, scope: Scope) -> str:
 
 
 def fleet_summary(model: str, reports: pd.DataFrame, spans: pd.DataFrame, window: Window) -> None:
-    """How many devices reported, and whether the reports are simulated."""
+    """Draw how many devices reported, and whether the reports are simulated."""
     versions = formatting.plural(spans["version"].nunique(), "version")
     said = f"**{formatting.plural(len(spans), 'device')}** of {formatting.escape_markdown(model)} on {versions}"
     said += f"{dates_note(window)}: {len(reports):,} reports"
@@ -151,7 +151,7 @@ def groups_table(spans: pd.DataFrame) -> None:
 
 
 def versions_seen(model: str, window: Window) -> dict[str, datetime]:
-    """When each version of a model was first reported, before the window as well."""
+    """The time at which each version of a model was first reported, even before the window."""
     rows = load.ask_store(VERSIONS_EVER, window)
     return first_seen([rows[rows["model"] == model]])
 
@@ -209,7 +209,7 @@ def lag_chart(reports: pd.DataFrame) -> None:
 
 
 def restated_table(reports: pd.DataFrame) -> None:
-    """Draw the newest days whose figures late reports changed, before and after; nothing where none came late."""
+    """Draw the newest days whose figures changed because reports came late, before and after the change; nothing if no report came late."""
     days = restated_days(reports)
     if days.empty:
         return
@@ -228,7 +228,9 @@ def restated_table(reports: pd.DataFrame) -> None:
 
 
 def late_answers_table(scope: Scope, model: str) -> None:
-    """Draw the newest days that late answers of a model changed after they were shown; nothing where no day changed much."""
+    """Draw the newest days whose figures changed after they were shown, because answers of a model came late; nothing if no day changed
+    much.
+    """
     if model not in load.catalog().by_name:
         return
     known = load.late_answers_in(load.window(scope, model))
@@ -244,7 +246,7 @@ def late_answers_table(scope: Scope, model: str) -> None:
 
 
 def ring_section(reports: pd.DataFrame, model: str, seen: Mapping[str, datetime]) -> None:
-    """Draw the rings of the newest version with their stop criterion, where devices of the window are on two versions.
+    """Draw the rings of the roll-out of the newest version with their stop criterion, if devices of the window are on two versions.
 
     seen: when each version was first reported.
     """

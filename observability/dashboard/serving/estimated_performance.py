@@ -29,7 +29,7 @@ from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import Interval
 
 MAX_DAYS = 62
-"""Longer windows are drawn by week."""
+"""Maximum number of days of a window that is drawn by day; longer windows are drawn by week."""
 COLUMNS = columns_on_phone(
     "metric value baseline status",
     column("metric", "Metric", strong=True),
@@ -56,7 +56,7 @@ def estimated_metric_box(metrics: dict[str, Finding], here: ModelPage) -> Findin
 
 
 def label_sample_button(here: ModelPage, finding: Finding) -> None:
-    """Draw the button for a worksheet of a random sample of the window to label, where the estimate extrapolates."""
+    """Draw the button that makes a worksheet of a random sample of the window to label, if the estimate extrapolates."""
     needed = finding.evidence.get("labels_needed")
     if needed is None:
         return
@@ -79,7 +79,7 @@ def estimate_frame(here: ModelPage, metric: str) -> pd.DataFrame:
     """Estimate, measurement and error by day or week.
 
     period, measured, measured_low, measured_high, estimated, low, high, labelled, served, error, error_low, error_high. The error is the
-    estimate minus the measurement, where most labels have arrived.
+    estimate minus the measurement; it is known where most labels have arrived.
     """
     columns = [*("measured", "measured_low", "measured_high", "estimated", "low", "high"), *("labelled", "served")]
     columns += ["error", "error_low", "error_high"]

@@ -39,7 +39,7 @@ MAX_LEVELS = 50
 
 
 def requests_by_period(here: ModelPage, *, histogram: bool) -> pd.DataFrame:
-    """Requests of the window by hour or day and status; with `histogram` by bin of latency too."""
+    """Requests of the window by hour or day and by status; with `histogram` also by bin of latency."""
     bucket = Bucket("hour") if time_series.chart_grain(here.window) == "hour" else Bucket("day")
     question = Aggregate("predictions", keys=(bucket, By("status")), histogram=("latency_ms",) if histogram else ())
     return frame.answer_or_stop(lambda: load.ask_store(question, here.window))
@@ -95,7 +95,9 @@ def _service_figures(name: str, requests: RequestCounts) -> dict[str, Any]:
 
 
 def latency_claims(found: Sequence[Finding]) -> str:
-    """Draw the worst claims, replicas and devices before the whole, and return the first as the charts' alternative text."""
+    """Draw the worst claims, those about replicas and devices before those about the whole model. Return the first as the alternative text
+    of the charts.
+    """
     order = ("latency_p99", "error_rate", "latency_p95", "latency_p50", "request_rate")
 
     def urgency(finding: Finding) -> tuple[int, bool, int]:
@@ -136,7 +138,7 @@ def requests_section(here: ModelPage) -> bool:
 
 
 def cases_of_status(here: ModelPage, point: clicks.Point, shown: pd.DataFrame) -> clicks.CaseQuery | None:
-    """The requests of a clicked status and period; bars stand in the order of the table's columns."""
+    """The requests of a clicked status and period. The order of the bars is the order of the table's columns."""
     statuses = [column for column in shown.columns if column != "period"]
     number = point.get("curve_number")
     q = clicks.equality_condition("status", statuses[number]) if isinstance(number, int) and number < len(statuses) else None
@@ -194,7 +196,7 @@ def _field_comparison(here: ModelPage, field: str, title: str, rows: pd.DataFram
     """Draw the dot plot and the table of one field."""
     problems = [finding for finding in reversed(found) if finding.needs_action]
     about = {finding.subject.partition("=")[2]: finding for finding in problems if finding.subject.startswith(f"{field}=")}
-    if field == "version":  # a finding about the whole is about one version, against its own past
+    if field == "version":  # a finding about the whole model compares one version with its own past
         about |= {finding.version: finding for finding in problems if finding.version and finding.subject == "model"}
     timed = rows[rows["answers"] > 0]
     if len(timed) >= 2:
@@ -228,7 +230,7 @@ def cases_of_service_level_mark(here: ModelPage, field: str, names: Sequence[str
 
 
 def _service_row(here: ModelPage, field: str, figures: dict[Any, Any], about: dict[str, Finding]) -> dict[str, Any]:
-    """One level as a row. A click on its name chooses it as the slice of the page; a click on a version chooses the version."""
+    """One level as a row. A click on its name makes it the slice of the page; a click on the name of a version chooses the version."""
     name = str(figures["name"])
     scope = replace(here.scope, version=name) if field == "version" else replace(here.scope, slice=Slice(((field, name),)))
     rate, low, high = (fine_share(figures[key]) for key in ("error_rate", "error_rate_low", "error_rate_high"))

@@ -56,8 +56,8 @@ DRIFT = columns_on_phone(
 
 
 def called_models(scope: Scope) -> list[Model]:
-    """The models whose calls are traffic of a vendor or of a language model, the chosen one or all: those logged with tokens, and those
-    that a third party serves by their settings.
+    """The models whose calls are traffic of a vendor or of a language model, the chosen one or all. Their calls are logged with tokens, or
+    their settings say that a third party serves them.
     """
     return [
         model
@@ -113,7 +113,9 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
 
 
 def what_calls_state(calls: pd.DataFrame, currency: str | None) -> dict[str, Any]:
-    """The currency of the costs of some calls, their feedback, and whether all are simulated. currency: where no call states one."""
+    """The currency of the costs of some calls, their feedback, and whether all are simulated. currency: used if no call
+    states a currency.
+    """
     currencies = {stated["currency"] for stated in calls["stated"] if isinstance(stated.get("currency"), str)}
     shares = calls["feedback"].dropna().astype(str).value_counts(normalize=True)
     return {
@@ -136,8 +138,8 @@ def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
-    """Draw the traffic of vendors and language models by model and route, their drift and a trace; nothing without calls. found: about
-    their drift.
+    """Draw the traffic of vendors and language models by model and route, their drift and a trace; nothing without calls. found: the
+    findings about their drift.
     """
     windows = [load.window(scope, model.name) for model in called_models(scope)]
     tables = {window: traffic_of_model(load.catalog().model(window.model), window) for window in windows}
@@ -221,7 +223,7 @@ def drift_table(key: str, caption: str, found: Sequence[Finding]) -> None:
 
 
 def trace_section(scope: Scope) -> None:
-    """Draw traces of several steps, and the steps of the one in the address, each with a link to its case; nothing without spans."""
+    """Draw traces of several steps, and the steps of the trace in the address, each with a link to its case; nothing without spans."""
     windows = {model.name: load.window(scope, model.name) for model in trace_steps.tracing_models()}
     if not windows:
         return

@@ -22,7 +22,7 @@ def multivariate_drift_summary(here: ModelPage) -> None:
 
 
 def sampled_rows_note(finding: Finding) -> str:
-    """The rows of both sides, as the help of a heading."""
+    """The number of sampled rows of both sides, as the help of a heading."""
     return f"Sampled by hash: {finding.n:,} predictions, {finding.evidence['n_reference']:,} reference rows."
 
 
@@ -46,8 +46,8 @@ def domain_auc_section(finding: Finding) -> None:
 
 
 def permutation_importance_section(here: ModelPage, finding: Finding) -> None:
-    """Draw the inputs that separate window and reference, and the most informative pair; where the AUC is within the null distribution, a
-    sentence that none stands out.
+    """Draw the inputs that separate window and reference, and the most informative pair. If the AUC is within the null distribution, draw
+    a sentence that no input stands out.
     """
     if finding.value is None or finding.value <= finding.evidence["null_95"]:
         st.markdown("The AUC is within sampling noise, so no input stands out.")

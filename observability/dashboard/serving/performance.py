@@ -206,7 +206,9 @@ def slice_levels_section(here: ModelPage, finding: Finding) -> None:
 
 
 def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> bool:
-    """Draw the levels of rolled-up columns that are significantly worse than all rows, each a link to its column; whether there are any."""
+    """Draw the levels of rolled-up columns that are significantly worse than all rows, each as a link to its column. Return whether there
+    are any.
+    """
     found = frame.answer_or_stop(lambda: slices.worst_levels_of_all_columns(here.model, here.window, finding.metric, finding.value or 0.0))
     if found.empty:
         return False

@@ -97,7 +97,7 @@ def _objective_row(finding: Finding, settings: ModelSettings) -> dict[str, Any]:
 
 
 def _burn_rate_row(finding: Finding, place: int) -> dict[str, Any]:
-    """One burn-rate alert of one objective. place: the place of its rule in RULES."""
+    """One burn-rate alert of one objective. place: the index of its rule in RULES."""
     rule, known = RULES[place], finding.evidence.get("rules")
     window = _hours_or_days(rule.long) + (f", and the last {_hours_or_days(rule.short)}" if rule.long != rule.short else "")
     cells: dict[str, Cell] = {
@@ -118,7 +118,7 @@ def _burn_rate_row(finding: Finding, place: int) -> dict[str, Any]:
 
 
 def _hours_or_days(hours: int) -> str:
-    """`1 hour`, `6 hours`, `3 days`."""
+    """A number of hours in words: `1 hour`, `6 hours`, `3 days`."""
     return formatting.plural(hours, "hour") if hours < 48 else formatting.plural(hours // 24, "day")
 
 

@@ -31,8 +31,8 @@ WATCHED = (
 
 
 def split_slice_findings(found: Sequence[Finding]) -> tuple[list[Finding], Finding | None]:
-    """The findings that need action, and the finding about the search (with several versions, the finding about the version with most
-    rows).
+    """The findings that need action, and the finding about the search. If there are several versions, it is that of the version with most
+    rows.
     """
     summaries = [finding for finding in found if finding.metric == "slices_named" and finding.subject == "model"]
     return [finding for finding in found if finding.needs_action], max(summaries, key=lambda finding: finding.n, default=None)
@@ -74,7 +74,7 @@ def slice_frame(slices: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 def changed_slices_section(here: ModelPage, summary: Finding, metric: str, urgent: Sequence[Finding]) -> None:
     """Draw the slices with the largest change relative to the rest, significant or not. urgent: findings that need action; the search may
-    have missed theirs.
+    have missed the slices of these.
     """
     rows = slice_frame(summary.evidence["ranked"][metric]).head(MAX_SLICES)
     if rows.empty:
@@ -93,13 +93,17 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str, urgen
 
 
 def with_significance(rows: pd.DataFrame, metric: str, urgent: Sequence[Finding]) -> pd.DataFrame:
-    """The slices with `sure`: whether the search or a finding that needs action calls their change of the metric significant."""
+    """The slices with the column `sure`: whether the change of the metric is significant according to the search or to a finding that
+    needs action.
+    """
     named = {slice_of_finding(finding) for finding in urgent if finding.metric == metric}
     return rows.assign(sure=(rows["p_adjusted"] <= SIGNIFICANT) | rows["slice"].isin(named))
 
 
 def slice_of_finding(finding: Finding) -> str | None:
-    """The slice that a finding is about, as the search writes it: a sensitive group, a replica or a device is its subject."""
+    """The slice that a finding is about, as the search writes it. A sensitive group, a replica or a device is the subject of
+    its finding.
+    """
     name, sign, level = finding.subject.partition("=")
     return str(Slice(((name, level),))) if sign else finding.slice
 

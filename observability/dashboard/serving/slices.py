@@ -24,7 +24,9 @@ def slice_columns(model: Model) -> dict[str, str]:
 
 
 def worst_levels(model: Model, window: Window, column: str, metric: str) -> pd.DataFrame:
-    """Levels of a column by one metric: level, value, low, high, n (labelled), served, enough; worst first, too few rows last."""
+    """Levels of a column by one metric: level, value, low, high, n (labelled), served, enough. The worst come first, levels with too few
+    rows last.
+    """
     aggregates = outcome_aggregates(model, By(column))
     rows: list[list[object]] = []
     for level, metrics, served, labelled in performance_by_key(
@@ -47,8 +49,8 @@ def worst_levels(model: Model, window: Window, column: str, metric: str) -> pd.D
 
 
 def worst_levels_of_all_columns(model: Model, window: Window, metric: str, whole: float) -> pd.DataFrame:
-    """Levels of every rolled-up column that are significantly worse than all rows, the furthest first: as `worst_levels`, with their
-    `column`.
+    """Levels of every rolled-up column that are significantly worse than all rows, the worst first. The frame is that of `worst_levels`
+    with the further field `column`.
 
     whole: the metric of all rows.
     """

@@ -1,4 +1,6 @@
-"""One timeline of a vendor: the share of answers that flipped, by night, of every set of every model that it serves."""
+"""The timeline of a vendor: the share of answers that flipped in each nightly round of every set of questions, for every model that it
+serves.
+"""
 
 from collections.abc import Sequence
 
@@ -28,11 +30,11 @@ COLUMNS = {
 }
 
 OF_ANSWERS = (probe_claims.CHANGED, probe_claims.FLIPS)
-"""The metrics whose findings are marked: those of answers that differ. Other measures change while no answer does."""
+"""The metrics whose findings are marked. They are about answers that differ; other measures may change while no answer does."""
 
 
 def vendor_of(model: str) -> str:
-    """The vendor of a model: by its settings, else the part of its name before a slash, else its name."""
+    """The vendor of a model: as the settings name it, else the part of the model's name before a slash, else the model's name."""
     known = load.catalog().by_name.get(model)
     return (known.settings.vendor if known else None) or model.partition("/")[0]
 
@@ -76,7 +78,7 @@ def timeline_rows(sets: Sets, found: Sequence[Finding]) -> pd.DataFrame:
 
 
 def timeline_section(sets: Sets, found: Sequence[Finding], model: str) -> None:
-    """Draw the timeline of a model's vendor; nothing where it has a single set, whose own timeline offers the same."""
+    """Draw the timeline of a model's vendor; nothing if the vendor has a single set, because the timeline of that set shows the same."""
     vendor = vendor_of(model)
     own = [each for each in sets if vendor_of(each[0].model) == vendor]
     rows = timeline_rows(own, found)

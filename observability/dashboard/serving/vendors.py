@@ -36,7 +36,7 @@ from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 
 MAX_CHANGED = 50
 SHOWN_ANSWER = 300
-"""Characters of an answer in the table; the CSV has all that is kept."""
+"""Maximum number of characters of an answer in the table; the CSV has all that is stored."""
 HOW = """# vendor.toml states the address, the questions and where the answer stands in the response (docs/third-party-models.md)
 python -m observability probe vendor.toml --schedule
 
@@ -61,7 +61,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     probe_claims.COST: ("cost per round", "number"),
     probe_claims.RUBRIC: ("mean score of a rubric", "number"),
 }
-"""The values of a round on the timeline."""
+"""The measures of a round that the timeline can show."""
 COLUMNS = (
     column("model", "Model", strong=True),
     column("status", "Status", width="7rem"),
@@ -86,8 +86,8 @@ CHANGES = (
 
 
 def sets_in_scope(scope: Scope) -> tuple[list[tuple[ProbeRounds, AnswerChanges | None]], Window]:
-    """Each set of questions of each model with the comparison of its newest round before the end of the dates; and these dates as a
-    window.
+    """Each set of questions of each model, with the comparison of its newest round before the end of the dates; and the
+    dates as a window.
     """
     window = load.window_of_records(scope, judged.ANALYZER)
     answers, events = load.ask_store(judged.ANSWERS, window), load.ask_store(judged.ACCEPTED, window)
@@ -99,12 +99,12 @@ def sets_in_scope(scope: Scope) -> tuple[list[tuple[ProbeRounds, AnswerChanges |
 
 
 def simulated_note(sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]]) -> str:
-    """A sentence where every answer is declared simulated, else nothing."""
+    """A sentence if every answer is declared as simulated; else empty."""
     return " These answers are simulated." if all(rounds.source == "simulated" for rounds, _ in sets) else ""
 
 
 def probes_empty_state() -> None:
-    """The empty state: no fixed question was asked."""
+    """Draw the empty state: no fixed question was asked."""
     if len(load.ask_store(Records("prediction", ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
         empty_states.no_rows_state("answers to fixed questions")
     else:
@@ -123,7 +123,7 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def set_key(rounds: ProbeRounds) -> str:
-    """A set in the address."""
+    """The name of a set of questions in the address."""
     return f"{rounds.model}/{rounds.name}"
 
 
@@ -146,7 +146,7 @@ def chosen_set(sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]], found: 
 def sets_table(
     sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]], found: Sequence[Finding], chosen: str | None, scope: Scope
 ) -> None:
-    """A row for each set, most urgent first."""
+    """Draw a row for each set, most urgent first."""
     lines = []
     first = {set_key(rounds): first_finding(judged.set_findings(found, rounds.model, rounds.name)) for rounds, _ in sets}
     for rounds, changes in sorted(sets, key=lambda each: (severity_order(first[set_key(each[0])]), set_key(each[0]))):
@@ -210,7 +210,7 @@ def shown_score(rounds: ProbeRounds, finding: Finding | None) -> str | None:
 
 
 def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str, finding: Finding | None = None) -> list[float | None]:
-    """A measure of every round; None where it is not known. finding: about the measure."""
+    """The values of a measure for every round; None where it is not known. finding: the finding about the measure."""
     places = range(len(rounds.times))
     if metric in (probe_claims.CHANGED, probe_claims.FLIPS):
         if changes is None:
@@ -262,7 +262,7 @@ def rounds_table(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str
 
 
 def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequence[Finding]) -> None:
-    """The timeline of a set: a measure of every round, with marks where the declared version changes."""
+    """Draw the timeline of a set: a measure of every round, with marks where the declared version changes."""
     offered = [metric for metric in MEASURES if any(value is not None for value in round_values(rounds, changes, metric))]
     bad = first_finding(each for each in found if each.needs_action and each.metric in offered)
     default = bad.metric if bad else offered[0]
@@ -299,7 +299,7 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
 
 
 def similarity_caption(rounds: ProbeRounds) -> None:
-    """Say how free text or numbers of a set are compared, and which rounds cannot be; nothing for classes."""
+    """Draw how free text or numbers of a set are compared, and which rounds cannot be compared; nothing for classes."""
     if rounds.values is not None:
         apart = format_figure(rounds.tolerance) if rounds.tolerance is not None else f"{SPREADS:g} times their spread in the baseline"
         plain_caption(f"Answers are numbers: they differ where they are more than {apart} apart.")
@@ -345,7 +345,7 @@ def changed_section(rounds: ProbeRounds, changes: AnswerChanges) -> None:
 
 
 def accept_form(rounds: ProbeRounds) -> None:
-    """A form by which a person makes the answers since the newest change the baseline."""
+    """Draw the form by which a person makes the answers since the newest change the new baseline."""
     turn = st.session_state.get("answers-accepted", 0)
     with st.popover("Accept these answers", icon=":material/check:", key="accept-answers"):
         st.markdown("The rounds from the chosen day on become the baseline. Five rounds are needed before the next comparison.")

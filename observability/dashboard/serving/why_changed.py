@@ -25,7 +25,7 @@ STEPS = {"before": "Before", "inputs": "Covariate shift", "relation": "Concept d
 
 
 def change_parts(found: Sequence[Finding]) -> dict[str, Finding]:
-    """The parts with a value, by metric; with several versions, the parts of the version with most rows."""
+    """The findings about parts with a value, by metric. If there are several versions, they are those of the version with most rows."""
     return {finding.metric: finding for finding in sorted(found, key=lambda finding: finding.n) if finding.value is not None}
 
 
@@ -40,8 +40,8 @@ def _loss(here: ModelPage) -> tuple[str, str]:
 
 
 def _change_steps_frame(finding: Finding) -> pd.DataFrame:
-    """The waterfall as a table: step, value (the level of before and now, the size of a part), low, high, start, end, whole (a level),
-    sure.
+    """The waterfall as a table: step, value (of the level before, of the level now, or of a part), low, high, start, end, whole (True for
+    a level), sure.
     """
     parts = finding.evidence["parts"]
     level, rows = parts["before"][0], []
@@ -76,7 +76,7 @@ def change_waterfall_section(here: ModelPage, found: Mapping[str, Finding]) -> N
 
 
 def covariate_shift_section(here: ModelPage, found: Mapping[str, Finding]) -> None:
-    """Draw the inputs whose shift explains most, each a link to its drift."""
+    """Draw the inputs whose shift explains most of the change, each as a link to its drift."""
     inputs = found[INPUTS].evidence["carried"] if INPUTS in found else []
     if not inputs:
         st.caption("No single input has a significant effect.")
@@ -93,7 +93,7 @@ def covariate_shift_section(here: ModelPage, found: Mapping[str, Finding]) -> No
 
 
 def concept_drift_section(here: ModelPage, found: Mapping[str, Finding]) -> None:
-    """Draw the slices with more of the concept drift than their share of the rows, each a link to its performance page."""
+    """Draw the slices whose share of the concept drift is larger than their share of the rows, each as a link to its performance page."""
     slices = found[RELATION].evidence["carried"]
     if not slices:
         st.caption("No slice has more of the concept drift than its share of the rows.")

@@ -1,4 +1,4 @@
-"""The part of the page Studies about augmentations: whether they help, whom they harm, affinity and diversity."""
+"""The part of the page Studies about augmentations: whether each helps, which groups it harms, its affinity and diversity."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ HOW = {
 python -m observability audit-augmentation predictions.parquet --model loan --name jitter --group region"""
 }
 WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "small": "small", "unknown": "cannot tell"}
-"""Effects as the page names them, by the word of the analyzer."""
+"""The words of the page for the effects, by the word of the analyzer."""
 COLUMNS = (
     column("name", "Augmentation", strong=True, wide=True),
     column("effect", "Effect", width="7rem"),
@@ -63,7 +63,7 @@ def known_augmentations(scope: Scope) -> list[AugmentationAudit]:
 
 
 def augmentation_section(audits: Sequence[AugmentationAudit], scope: Scope) -> None:
-    """Draw what each augmentation does, and one of them by class and group."""
+    """Draw the effect of each augmentation, and of one augmentation by class and group."""
     st.header("Augmentation", anchor=False)
     if not audits:
         plain_caption("No augmentation of training data has been measured.")
@@ -91,7 +91,7 @@ def effect_of(audit: AugmentationAudit, found: Sequence[Finding]) -> str:
 
 
 def verdict_on(audit: AugmentationAudit, found: Sequence[Finding]) -> AugmentationVerdict | None:
-    """The verdict on an augmentation, from its findings; None where too few seeds ran."""
+    """The verdict on an augmentation, from its findings; None if too few seeds ran."""
     return augmentation_verdict(
         [
             each
@@ -102,7 +102,7 @@ def verdict_on(audit: AugmentationAudit, found: Sequence[Finding]) -> Augmentati
 
 
 def verdict_cell(audit: AugmentationAudit, told: AugmentationVerdict | None) -> Cell:
-    """The verdict with its reason below; a state only where the augmentation is in use."""
+    """The cell with the verdict and below it the reason. It has a severity only if the augmentation is in use."""
     if told is None:
         return dict(UNKNOWN_CELL)
     word = told.verdict.capitalize()
@@ -112,7 +112,7 @@ def verdict_cell(audit: AugmentationAudit, told: AugmentationVerdict | None) -> 
 
 
 def augmentation_summary(audits: Sequence[AugmentationAudit], found: Sequence[Finding]) -> str:
-    """How many augmentations help, and how many harm, in one sentence."""
+    """A sentence on how many augmentations help and how many harm."""
     words = [effect_of(audit, found) for audit in audits]
     parts = [f"{words.count(word)} {said}" for word, said in (("helps", "with a gain"), ("harms", "with a loss")) if word in words]
     told = ", ".join(parts) or f"none with a gain or loss of {100 * judged.EFFECT:g} point or more"
@@ -162,7 +162,7 @@ def augmentations_table(audits: Sequence[AugmentationAudit], found: Sequence[Fin
 
 
 def gain_cell(audit: AugmentationAudit) -> Cell:
-    """The gain of accuracy in points, or of error in per cent of it, with its interval below."""
+    """The cell with the gain and below it its interval. A gain of accuracy is in points, a gain of error in per cent of the error."""
     change = audit.whole.change
     if change is None:
         return dict(UNKNOWN_CELL)
@@ -204,7 +204,7 @@ def slices_of_augmentation(audits: Sequence[AugmentationAudit]) -> None:
 
 
 def slice_changes(audit: AugmentationAudit) -> pd.DataFrame:
-    """The gain of each class and group, the least first."""
+    """The gain of each class and group, the smallest gain first."""
     rows = []
     for part in audit.slices:
         change = part.change

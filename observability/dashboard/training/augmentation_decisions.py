@@ -17,7 +17,7 @@ from observability.store.types.decision_items import DecisionItem
 BEGIN = "augmentation:"
 """Beginning of the id of the decisions about an augmentation: `augmentation:MODEL:VERSION:NAME`."""
 CHOICES: dict[Verdict, tuple[str, str]] = {"keep": ("Keep", "promote"), "drop": ("Drop", "reject"), "hold": ("Hold", "hold")}
-"""By verdict, the word of the page and the choice in the record."""
+"""For each verdict, the word on the page and the choice in the record."""
 MADE = (
     column("at", "Decided (UTC)", width="8rem"),
     column("what", "Decision", strong=True, wide=True),
@@ -34,7 +34,7 @@ def augmentation_decision_id(audit: AugmentationAudit) -> str:
 def augmentation_decision(
     audit: AugmentationAudit, verdict: Verdict, author: str, reason: str, told: AugmentationVerdict | None
 ) -> dict[str, object]:
-    """The record of a decision. told: the verdict of the measurements, which the record keeps as evidence."""
+    """The record of a decision. told: the verdict of the measurements, which is stored in the record as evidence."""
     word, choice = CHOICES[verdict]
     about = f"{word} augmentation {audit.name} of {audit.model} {audit.version}: {reason}"
     evidence = [told.finding.id, f"audit of {iso(audit.at)}"] if told else [f"audit of {iso(audit.at)}"]
@@ -43,7 +43,7 @@ def augmentation_decision(
 
 
 def measured_since(made: DecisionItem, audits: Sequence[AugmentationAudit]) -> str:
-    """The result of a decision in words: whether a later audit of the same augmentation, for any version, has it in use."""
+    """Words on the result of a decision: whether a later audit of the same augmentation, for any version, says that it is in use."""
     _, model, rest = made.id.split(":", 2)
     later = [
         audit
@@ -58,7 +58,7 @@ def measured_since(made: DecisionItem, audits: Sequence[AugmentationAudit]) -> s
 
 
 def decisions_about_augmentations(audits: Sequence[AugmentationAudit], verdicts: Sequence[AugmentationVerdict | None]) -> None:
-    """Draw the form for a decision, and the decisions in force with later measurements. verdicts: on each audit."""
+    """Draw the form for a decision, and the decisions in force with later measurements. verdicts: the verdict on each audit."""
     models = {audit.model for audit in audits}
     made = [each for model in sorted(models) for each in load.store().decisions(model) if each.id.startswith(BEGIN)]
     _decision_form(audits, verdicts)
@@ -77,7 +77,7 @@ def decisions_about_augmentations(audits: Sequence[AugmentationAudit], verdicts:
 
 
 def _decision_form(audits: Sequence[AugmentationAudit], verdicts: Sequence[AugmentationVerdict | None]) -> None:
-    """The boxes of a decision; a reason is needed."""
+    """Draw the boxes of a decision; a reason is required."""
     turn = int(st.session_state.get("augmentation-turn", 0))
     names = {f"{audit.name} of {audit.model} {audit.version}": place for place, audit in enumerate(audits)}
     with st.popover("Keep or drop an augmentation", icon=":material/gavel:", key="augmentation-decide"):

@@ -26,7 +26,7 @@ MAX_PARAMETERS = 10
 
 
 def compared_runs(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """The runs that the box holds, which the address names; else the newest ones that share study or model with the newest run."""
+    """The runs that the box holds, which the address names. Without any, the newest runs that share study or model with the newest run."""
     by_name = {each.run.name: each for each in everything}
     named = runs.runs_in_address(by_name)[:MAX_COMPARED]
     options = list(dict.fromkeys([*(each.run.name for each in shown), *named]))
@@ -43,7 +43,9 @@ def compared_runs(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict])
 
 
 def parameter_values(chosen: Sequence[RunVerdict]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """Parameters (and the seed) that differ between runs, by name, one value per run; and those that all runs share."""
+    """Two results: the parameters (and the seed) that differ between runs, by name, with one value per run; and the parameters that all
+    runs share.
+    """
     names = dict.fromkeys(name for judged in chosen for name in judged.run.params)
     values = {name: [judged.run.params.get(name) for judged in chosen] for name in names}
     if any(judged.run.seed for judged in chosen):
@@ -53,7 +55,9 @@ def parameter_values(chosen: Sequence[RunVerdict]) -> tuple[dict[str, list[Any]]
 
 
 def run_differences_section(chosen: Sequence[RunVerdict], costs: Mapping[str, runs.RunUse], scope: Scope) -> None:
-    """The runs, best first, with the parameters that differ; the shared ones in one sentence, and all of them as CSV."""
+    """Draw the runs, best first, with the parameters that differ. The shared parameters are in one sentence, and all parameters in the
+    CSV.
+    """
     differ, shared = parameter_values(chosen)
     metric = runs_curves.shared_metric(chosen)
     st.header("What differs", anchor=False)
@@ -84,7 +88,7 @@ def run_differences_section(chosen: Sequence[RunVerdict], costs: Mapping[str, ru
 
 
 def best_cost(judged: RunVerdict, metric: str | None) -> float:
-    """The best value of a metric as a cost, by which runs are ordered; infinite where a run has none."""
+    """The best value of a metric as a cost, by which runs are ordered; infinite for a run without a value."""
     curve = judged.run.curves.get(metric or "")
     if curve is None or not len(curve.finite.values):
         return float("inf")
@@ -127,7 +131,7 @@ def comparison_frame(chosen: Sequence[RunVerdict]) -> pd.DataFrame:
 
 
 def parallel_runs_section(chosen: Sequence[RunVerdict]) -> None:
-    """The compared runs as lines over the parameters that differ; nothing for a few runs or equal ones."""
+    """Draw the compared runs as lines over the parameters that differ. Draw nothing for few runs, or if no parameter differs."""
     rows = runs_curves.study_frame([judged.run for judged in chosen])
     if rows is None:
         return

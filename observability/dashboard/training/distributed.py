@@ -39,7 +39,7 @@ VERBS = {
     "Leave": "it is not the cause; give the reason",
 }
 MAX_DECIDED = 3
-"""Hosts of slow ranks with a form."""
+"""Maximum number of hosts of slow ranks that get a form for actions."""
 FIGURES = (
     column("name", "Figure", strong=True, width="13rem"),
     column("value", "Value", align="right"),
@@ -55,7 +55,7 @@ SCALING = (
 
 
 def rank_findings(judged: RunVerdict) -> None:
-    """The findings about the ranks of a run."""
+    """Draw the findings about the ranks of a run."""
     if judged.claims is None:
         plain_caption(f"{judged.run.name} is not judged: too many newer runs.")
     claims = [each for each in judged.claims or () if each.metric == "straggler_score"]
@@ -64,14 +64,14 @@ def rank_findings(judged: RunVerdict) -> None:
 
 
 def slow_hosts(judged: RunVerdict) -> list[str]:
-    """The hosts of the slow ranks of a run, the slowest rank's first; ranks without a logged host are left out."""
+    """The hosts of the slow ranks of a run, that of the slowest rank first. Ranks without a logged host are left out."""
     claims = [each for each in judged.claims or () if each.metric == "straggler_score" and needs_action(each.severity)]
     ordered = sorted(claims, key=lambda one: (SEVERITIES.index(one.severity), -one.rank))
     return list(dict.fromkeys(str(each.evidence["host"]) for each in ordered if "host" in each.evidence))
 
 
 def host_actions(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
-    """For each host of a slow rank the earlier decisions with what its runs did since, and a form for the next one."""
+    """Draw for each host of a slow rank the earlier decisions, each with the results of later runs, and a form for the next decision."""
     for place, host in enumerate(slow_hosts(judged)[:MAX_DECIDED]):
         words = f"host {host}"
         choices = ActionChoices(key=f"host-{place}", thing=words, verbs=VERBS, button=f"Decide about {words}", proposed="Inspect")
@@ -79,7 +79,7 @@ def host_actions(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
 
 
 def host_runs_since(host: str, everything: Sequence[RunVerdict], made: datetime) -> str:
-    """How many runs began on a host after a time (aware UTC), and in how many of them a rank is slow there, in words."""
+    """Words on how many runs began on a host after a time (aware UTC), and in how many of them a rank on this host is slow."""
     later = [each for each in everything if host in each.run.hosts.values() and each.run.started is not None and each.run.started > made]
     if not later:
         return "no run on it since"
@@ -88,9 +88,10 @@ def host_runs_since(host: str, everything: Sequence[RunVerdict], made: datetime)
 
 
 def efficiency_section(judged: RunVerdict, times: RankTimes | None, everything: Sequence[RunVerdict]) -> None:
-    """Goodput, scaling efficiency, FLOPs and the cost of the straggler, each with how it was computed or what would give it.
+    """Draw goodput, scaling efficiency, FLOPs and the cost of the straggler. Each has a note on how it was computed, or on the records
+    that are missing for it.
 
-    times: the times of the run's ranks, None where no step was logged by all.
+    times: the times of the run's ranks; None if no step was logged by all ranks.
     """
     run = judged.run
     if times is None:
@@ -142,7 +143,7 @@ def step_time_row(run: TrainingRun) -> dict[str, str]:
 
 
 def flops_rows(run: TrainingRun) -> list[dict[str, str]]:
-    """The rows about model FLOPs utilisation and the position under the roofline, or what would give them."""
+    """The rows about model FLOPs utilisation and the position under the roofline, or about the records that are missing for them."""
     flops, found = model_flops_utilisation(run), roofline_position(run)
     ranks = " × ranks" if len(run.ranks) > 1 else ""
     return [
@@ -164,7 +165,7 @@ def flops_rows(run: TrainingRun) -> list[dict[str, str]]:
 
 
 def one_process_efficiency(run: TrainingRun) -> None:
-    """Time per step, FLOPs utilisation and roofline of a run of one process; nothing where it states no FLOPs or logged one step."""
+    """Draw time per step, FLOPs utilisation and roofline of a run of one process; nothing if it states no FLOPs or logged only one step."""
     if len(run.ranks) > 1 or stated_number(run, ("flops_per_step",)) is None or seconds_per_step(run) is None:
         return
     st.header("Efficiency", anchor=False)
@@ -173,7 +174,7 @@ def one_process_efficiency(run: TrainingRun) -> None:
 
 
 def _scaling_table(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
-    """The runs of the study by their number of processes, or what would give the scaling efficiency."""
+    """Draw the runs of the study by their number of processes, or the records that are missing for the scaling efficiency."""
     points = scaling_points(judged.run, [each.run for each in everything])
     if not points:
         st.caption("Scaling efficiency: needs a run of the same study with another number of processes.")

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 def analyzed_training_runs(model: str | None) -> "tuple[RunVerdict, ...]":
-    """Every training run of a model, or of all, with its curves and findings, newest first. Read-only: sessions share them."""
+    """Every training run of a model, or of all models, with its curves and findings, newest first. Read-only, because sessions share the
+    runs.
+    """
     return _training_runs(model, load.page_clock())
 
 
 def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] | None = None) -> "tuple[RunVerdict, ...]":
-    """These runs as the store has them at this moment, read anew at each call: a running job is followed without the lag of other pages.
+    """The named runs as the store has them now. They are read again at each call, so that a running job is followed without the lag of
+    other pages.
 
     searches: the number of runs of each study that is a search.
     """
@@ -31,7 +34,9 @@ def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] |
 
 
 def runs_read_alone(names: tuple[str, ...], searches: Mapping[str, int]) -> "tuple[RunVerdict, ...]":
-    """Return these runs, read without the others and so with more of their steps. searches: the runs of each study that is a search."""
+    """Return the named runs. Each is read without other runs, and therefore with more of its steps. searches: the number of runs of each
+    study that is a search.
+    """
     return _runs_read_alone(names, tuple(sorted(searches.items())), load.page_clock())
 
 
@@ -45,7 +50,7 @@ def _runs_read_alone(names: tuple[str, ...], searches: tuple[tuple[str, int], ..
 
 @cached_by_state(4, computed=False)
 def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, ...]":
-    """See `analyzed_training_runs`. They are the runs of the findings, read and judged once."""
+    """The cached result of `analyzed_training_runs`: the runs as the findings about them were computed from one reading."""
     from observability.analyzers.training.runs import ANALYZER
     from observability.monitoring import check_windows
 
@@ -54,5 +59,5 @@ def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, .
 
 
 def _with_short_claims(verdicts: "Iterable[RunVerdict]") -> "tuple[RunVerdict, ...]":
-    """The runs with their claims shortened like findings; further clauses are in the details of a claim."""
+    """The runs with their claims shortened like the sentences of findings. The further clauses are in the details of a claim."""
     return tuple(each if each.claims is None else replace(each, claims=tuple(map(with_short_claim, each.claims))) for each in verdicts)

@@ -1,4 +1,4 @@
-"""The training page: the list of runs, the chosen ones, and their findings and facts."""
+"""The training page: the list of runs, the chosen runs, and their findings and facts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,8 +37,8 @@ with obs.track_run(model="loan", params={"learning_rate": 0.05}) as run:
     for step in range(1, 101):
         run.step(step, train_loss=…, validation_loss=…)"""
 FOLLOW_SECONDS = 1
-"""Seconds between two drawings of an active run. A record is shown within 3 seconds: client.runs.RUN_SEGMENT_SECONDS until it can be
-loaded, server.process_lock.LOAD_EVERY until it is loaded, and these seconds.
+"""Seconds between two drawings of an active run. A record is shown within 3 seconds, the sum of three times:
+client.runs.RUN_SEGMENT_SECONDS until it can be loaded, server.process_lock.LOAD_EVERY until it is loaded, and these seconds.
 """
 COLUMNS = columns_on_phone(
     "run status",
@@ -72,14 +72,14 @@ def runs_in_window(everything: Sequence[RunVerdict], window: Window, version: st
 
 
 def no_training_runs() -> None:
-    """The empty state: no run in the store, and how to log one."""
+    """Draw the empty state: no run in the store, and how to log one."""
     example = ("Error of a training run by step", run_curve_figure)
     message, step = "No training run has been logged yet.", "These lines log one; the page updates while it runs."
     empty_states.how_to_log_state(message, step, HOW, example)
 
 
 def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], window: Window) -> None:
-    """Numbers of runs in the window, of runs that need attention, and of active runs."""
+    """Draw the numbers of runs in the window, of runs that need attention, and of active runs."""
     needy = sum((bad := worst_claim(run.claims or ())) is not None and needs_action(bad.severity) for run in shown)
     active = sum(is_run_active(run) for run in shown)
     parts = [formatting.plural(needy, "needs attention", "need attention"), *([f"{active} active"] if active else [])]
@@ -90,7 +90,7 @@ def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], 
 
 
 def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """The same runs in their present state; the comparison of their devices with earlier runs is kept.
+    """The same runs in their present state. The comparison of their devices with earlier runs is taken from before.
 
     everything: all runs; they show which studies are searches.
     """
@@ -100,14 +100,15 @@ def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict
 
 
 def _with_own_past(now: RunVerdict, before: RunVerdict) -> RunVerdict:
-    """A run that was read alone, with the claims against its past of the time when all runs were read."""
+    """A run that was read alone, with the claims about its own past that were computed when all runs were read."""
     if now is before or now.claims is None:
         return now
     return replace(now, claims=(*now.claims, *(each for each in before.claims or () if each.against == "past")))
 
 
 def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """Return the same runs; a run that was read with far fewer steps than the limit for one run is read again alone, with more.
+    """Return the same runs. A run that was read with far fewer steps than the limit for one run is read again alone, with more of its
+    steps.
 
     everything: all runs; they show which studies are searches.
     """
@@ -119,7 +120,7 @@ def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerd
 
 
 def follow_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict], draw: Callable[[list[RunVerdict]], None]) -> None:
-    """Draw runs; while one of them is active, those that are get read and drawn anew every FOLLOW_SECONDS.
+    """Draw runs. While some of them are active, these are read and drawn again every FOLLOW_SECONDS.
 
     everything: all runs; they show which studies are searches.
     """
@@ -136,7 +137,7 @@ def follow_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict], 
 
 
 def running_runs_note(chosen: Sequence[RunVerdict]) -> None:
-    """The progress of the active ones among the chosen runs."""
+    """Draw the progress of the chosen runs that are active."""
     going = [each for each in chosen if is_run_active(each)]
     for each in going:
         newest = _instant_with_seconds(each.run.last)
@@ -171,7 +172,7 @@ def best_value_of_run(each: TrainingRun) -> tuple[MetricCurve, int] | None:
 
 
 NAMELESS = " "
-"""The empty name of no model: it has the prices that name no model, without the sample fleet's."""
+"""The name that stands for no model. It has the prices that name no model, but not those of the sample fleet."""
 
 
 def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUse]:
@@ -216,7 +217,7 @@ def settings_of_model(model: str) -> ModelSettings:
 
 
 def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], chosen: Sequence[str], scope: Scope) -> None:
-    """The runs, chosen and urgent ones first, then the newest, each with its worst finding; and their CSV."""
+    """Draw the runs with their worst finding, chosen and urgent ones first, then the newest; and their CSV."""
     first = sorted(shown, key=lambda each: (each.run.name not in chosen, run_urgency(each) > 1))
     many = len(shown) > SHOWN_AT_FIRST + 2
     whole = not many or bool(st.session_state.get("all-runs"))
@@ -233,7 +234,7 @@ def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], c
 
 
 def run_cost_words(amount: float, currency: str | None) -> str:
-    """The cost of a run, such as `USD 0.0012`; below 0.0001 only that it is less."""
+    """The cost of a run, such as `USD 0.0012`. Below 0.0001 the text only says that it is less."""
     return " ".join(filter(None, (currency, formatting.format_number(amount, 2))))
 
 
@@ -280,7 +281,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
 
 
 def _of_read_steps(run: TrainingRun) -> str:
-    """Among which steps the best one was searched, in words; empty if every step was read."""
+    """Words on the steps among which the best one was searched; empty if every step was read."""
     return f", of every {run.stride:,}th" if run.stride > 1 else ""
 
 
@@ -313,7 +314,7 @@ def runs_in_address(by_name: Mapping[str, RunVerdict]) -> list[str]:
 
 
 def chosen_run(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict], hint: str = "Most urgent") -> RunVerdict | None:
-    """The run that the box holds, which the address names; else the most urgent one, None where none is shown."""
+    """The run that the box holds, which the address names. Without one, the most urgent run; None if no run is shown."""
     by_name = {each.run.name: each for each in everything}
     named = runs_in_address(by_name)
     options = list(dict.fromkeys([*(each.run.name for each in shown), *named]))
@@ -326,13 +327,13 @@ def chosen_run(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict], hi
 
 
 def run_urgency(judged: RunVerdict) -> int:
-    """0: critical, 1: warning, 2: unknown, 3: OK; 4 where it was not judged."""
+    """A sort key of a run's urgency. 0: critical, 1: warning, 2: unknown, 3: OK, 4: not judged."""
     bad = worst_claim(judged.claims or ())
     return SEVERITIES.index(bad.severity) if bad else len(SEVERITIES)
 
 
 def run_findings(chosen: Sequence[RunVerdict]) -> None:
-    """The findings about the chosen runs, one sentence each."""
+    """Draw the findings about the chosen runs, one sentence each."""
     for judged in chosen:
         if judged.claims is None:
             plain_caption(f"{judged.run.name} is not judged: too many newer runs. Choose its dates to judge it.")
@@ -341,7 +342,7 @@ def run_findings(chosen: Sequence[RunVerdict]) -> None:
 
 
 def spike_batch_links(chosen: Sequence[RunVerdict], scope: Scope) -> None:
-    """Links to the batches that claims about these runs name, and to their devices, where such batches are on record."""
+    """Draw links to the batches that claims about these runs name, and to their devices, if these batches were logged."""
     named = [str(batch) for judged in chosen for claim in judged.claims or () for batch in claim.evidence.get("batches", ())]
     if not named or not (targets := batch_links(list(dict.fromkeys(named)), scope)):
         return
@@ -351,13 +352,13 @@ def spike_batch_links(chosen: Sequence[RunVerdict], scope: Scope) -> None:
 
 
 def run_claim_line(claim: RunClaim) -> None:
-    """The status line of a claim about a run, its further clauses behind a question mark."""
+    """Draw the status line of a claim about a run, with its further clauses behind a question mark."""
     note_shown_claims([claim.because])
     claim_line(claim.because, before=f"{formatting.status_label(claim.severity)}: ", details=finding_details(claim))
 
 
 def run_facts(chosen: Sequence[RunVerdict], costs: dict[str, RunUse]) -> None:
-    """Hardware, dataset, best checkpoint and energy of each chosen run."""
+    """Draw hardware, dataset, best checkpoint and energy of each chosen run."""
     for judged in chosen:
         each, found = judged.run, best_value_of_run(judged.run)
         parts = [f"{name.replace('_', ' ')} {value}" for name, value in each.hardware.items() if isinstance(value, str | int | float)]
@@ -375,7 +376,7 @@ def run_facts(chosen: Sequence[RunVerdict], costs: dict[str, RunUse]) -> None:
 
 
 def early_stop_words(stop: EarlyStop, use: RunUse) -> str:
-    """A sentence on how early a run ended and on the energy that this avoided, as far as its energy is known."""
+    """A sentence on how early a run ended. If the run's energy is known, also on the energy that this avoided."""
     ended = f"Ended at {numerals.format_figure(stop.done, 6)} of {stop.planned:,} {stop.unit}"
     if use.wh is None:
         return f"{ended}."

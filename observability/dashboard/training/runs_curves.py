@@ -24,25 +24,25 @@ from observability.stats.curve import exponential_moving_average
 
 MAX_PARAMETERS = 8
 MANY_RUNS = 3
-"""Parallel coordinates are drawn of more runs than this."""
+"""Number of runs above which parallel coordinates are drawn."""
 AXES = ("Step", "Time")
 
 
 def _metrics_of_runs(chosen: Sequence[RunVerdict]) -> list[str]:
-    """Metrics of the chosen runs without their part of the data, main metrics first."""
+    """Names of the metrics of the chosen runs, without the part of the data (such as validation), main metrics first."""
     found = [base_metric(each.name) for judged in chosen if (each := judged.run.main()) is not None]
     found += [base_metric(name) for judged in chosen for name in judged.run.curves]
     return list(dict.fromkeys(found))
 
 
 def shared_metric(chosen: Sequence[RunVerdict]) -> str | None:
-    """The metric that is the main one of most runs; None where no run has one."""
+    """The metric that is the main metric of most runs; None if no run has one."""
     names = [each.name for judged in chosen if (each := judged.run.main()) is not None]
     return max(sorted(set(names)), key=names.count) if names else None
 
 
 def run_curves_section(chosen: Sequence[RunVerdict]) -> None:
-    """Boxes for metric, smoothing, axis and scale, and the chart."""
+    """Draw boxes for metric, smoothing, axis and scale, and the chart."""
     names = _metrics_of_runs(chosen)
     if not names:
         st.caption("These runs logged no metric by step.")
@@ -134,7 +134,7 @@ def mark_frame(chosen: Sequence[RunVerdict], metric: str, *, by_time: bool) -> p
 
 
 def _curves_alt_text(chosen: Sequence[RunVerdict], metric: str) -> str:
-    """The best value of each curve in one sentence."""
+    """The best value of each curve in one sentence, which is the alternative text of the chart."""
     said = []
     for judged in chosen:
         for curve in _curves_of_metric(judged.run, metric):
@@ -146,7 +146,7 @@ def _curves_alt_text(chosen: Sequence[RunVerdict], metric: str) -> str:
 
 
 def run_parameters_table(run: TrainingRun) -> None:
-    """The parameters of one run, and its seed."""
+    """Draw the parameters of one run, and its seed."""
     values = dict(run.params) | ({"seed": run.seed} if run.seed else {})
     if not values:
         st.caption("No parameters logged.")
@@ -164,7 +164,9 @@ def parameter_text(value: Any) -> str:
 
 
 def study_frame(members: Sequence[TrainingRun]) -> pd.DataFrame | None:
-    """run, up to 8 parameters that differ, and the best value of the most frequent main metric; None where nothing differs."""
+    """A frame with the columns run, up to 8 parameters that differ, and the best value of the most frequent main metric; None if no
+    parameter differs.
+    """
     known = [(each, found) for each in members if (found := runs.best_value_of_run(each)) is not None]
     names = [curve.name for _, (curve, _) in known]
     if not names:

@@ -22,7 +22,9 @@ ALL = "all own work"
 
 
 def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
-    """Own work by rank and step, the slowest rank over the median, and phases by rank. times: the times of the run's ranks."""
+    """Draw the own work of each rank by step, the ratio of the slowest rank to the median, and the phases by rank. times: the times of the
+    run's ranks.
+    """
     st.header("Ranks", anchor=False)
     st.caption("Own work of each rank: its phases without the wait for the slowest rank. Click a cell for the phases of that step.")
     said = next((each.because.replace("`", "") for each in judged.claims or () if each.metric == "straggler_score"), "Ranks by step.")
@@ -83,7 +85,7 @@ def _chosen_step(times: RankTimes) -> int | None:
 
 
 def step_blocks(table: np.ndarray, steps: np.ndarray, every: int) -> tuple[np.ndarray, list[int]]:
-    """A table of ranks × steps averaged over each `every` steps, and the first step of each block."""
+    """A table of ranks × steps, averaged over blocks of `every` steps, and the first step of each block."""
     begins = np.arange(0, len(steps), every)
     sums = np.add.reduceat(table, begins, axis=1)
     counts = np.diff([*begins, len(steps)])
@@ -91,12 +93,12 @@ def step_blocks(table: np.ndarray, steps: np.ndarray, every: int) -> tuple[np.nd
 
 
 def _rank_label(rank: str, hosts: Mapping[str, str]) -> str:
-    """A rank in charts, with its host where there are several."""
+    """The name of a rank in charts, with its host if there are several hosts."""
     return f"{rank} · {hosts[rank]}" if rank in hosts and len(set(hosts.values())) > 1 else rank
 
 
 def _hosts_sentence(times: RankTimes, hosts: Mapping[str, str]) -> str | None:
-    """The hosts compared, slowest first, in one sentence; None where no host is logged."""
+    """A sentence that compares the hosts, slowest first; None if no host is logged."""
     own = np.median(times.own, axis=1)
     of_host: dict[str, list[float]] = {}
     for rank, ms in zip(times.ranks, own, strict=True):
@@ -122,7 +124,9 @@ def _own_work_frame(times: RankTimes, hosts: Mapping[str, str]) -> pd.DataFrame:
 
 
 def phase_frame(times: RankTimes, step: int | None, hosts: Mapping[str, str]) -> pd.DataFrame:
-    """Rank (with its host), phase, ms: medians over all steps, or one step; the wait for the slowest rank is a phase of its own."""
+    """Rank (with its host), phase, ms: medians over all steps, or the values of one step. The wait for the slowest rank is a phase of its
+    own.
+    """
     order = ("data", "compute", "communication")
     names = sorted(times.phases, key=lambda name: (order.index(name) if name in order else 1, name))
     tables = {name: times.phases[name] for name in names} | {"waiting": times.wait}

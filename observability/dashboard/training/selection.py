@@ -1,4 +1,4 @@
-"""Challenger against champion: which of the two, why, in which slices, and the decision with its follow-up."""
+"""Challenger against champion: which version to serve, the reasons, the slices, and the decision with its later results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -77,10 +77,11 @@ class SelectionSides:
 
 
 def selection_boxes(here: ModelPage) -> SelectionSides | None:
-    """The boxes for challenger and champion, and their windows; None where the model has one version only.
+    """Draw the boxes for challenger and champion, and return the windows of both; None if the model has only one version.
 
-    The default challenger is the newest registered version in shadow, else the newest in shadow (what devices answer is not registered),
-    else the version with fewest predictions; the champion is the serving version.
+    The default challenger is the newest registered version in shadow. If no registered version is in shadow, it is the newest version in
+    shadow, because versions on devices may not be registered; else the version with fewest predictions. The champion is the serving
+    version.
     """
     known = version_choices(here.model.name)
     offered = {words: stream for words, stream in known.offered.items() if stream[0] is not None and stream[1] != "reference"}
@@ -116,8 +117,8 @@ def _most_predictions(here: ModelPage, known: VersionChoices, serving: list[str]
 
 @cached_by_state(8, copied=True, by_model=lambda challenger, champion: challenger.model)
 def selection_slices(challenger: Window, champion: Window) -> dict[str, Any]:
-    """The slices in which the challenger is worse on the rows that both answered; without such rows, no slice is tested. `churn`: the
-    changed decisions of each slice.
+    """The slices in which the challenger is worse on the rows that both versions answered. Without such rows, no slice is tested. `churn`:
+    the changed decisions of each slice.
     """
     model = load.catalog().model(challenger.model)
     versions = [[model.version(str(each.version)) or Version(str(each.version))] for each in (challenger, champion)]
@@ -163,7 +164,7 @@ def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
 
 
 def churn_section(found: WindowComparison) -> None:
-    """How many answers change on the rows that both answered, and in whose favour."""
+    """Draw how many answers change on the rows that both versions answered, and in whose favour."""
     pairs = found.pairs
     st.header("Churn", anchor=False)
     if pairs is None or not pairs.n:
@@ -178,7 +179,7 @@ def churn_section(found: WindowComparison) -> None:
 
 
 def churn_table(churn: Sequence[SliceChurn]) -> None:
-    """The slices with most changed decisions, and all of them as CSV; nothing without slices."""
+    """Draw the slices with most changed decisions, and all of them as CSV; nothing without slices."""
     if not churn:
         return
     lines = [
@@ -206,7 +207,7 @@ def churn_table(churn: Sequence[SliceChurn]) -> None:
 
 
 def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) -> None:
-    """The boxes of the decision, which lands as a record with its reason; a reason is needed."""
+    """Draw the boxes of the decision, which is stored as a record. A reason is required."""
     st.header("Decision", anchor=False)
     turn = int(st.session_state.get("selection-turn", 0))
     author = person_name.person_name_box("selection-person", here.model.name)
@@ -284,7 +285,7 @@ def past_decisions(here: ModelPage) -> None:
 
 
 def comparison_link(here: ModelPage, sides: SelectionSides) -> None:
-    """The link to every metric of the two."""
+    """Draw the link to the comparison of both versions in every metric."""
     scope = replace(here.scope, version=sides.champion.version)
     label = next(
         (words for words, stream in version_choices(here.model.name).offered.items() if stream[0] == sides.challenger.version), None

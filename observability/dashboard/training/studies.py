@@ -1,4 +1,6 @@
-"""One study: best against budget, importance, the winner against chance, pruning, what a gain cost, and whether to go on."""
+"""One study: best value against budget, importance of parameters, the winner compared with chance, pruning, the price of a gain, and
+whether to continue.
+"""
 
 import math
 from collections.abc import Sequence
@@ -72,9 +74,9 @@ STUDIES_ALWAYS = ("study", "trials", "settings", "best", "gain", "pruned", "time
 VERBS = {"Stop": "start no further trial", "Continue": "more trials are worth it; give the reason"}
 IMPORTANT = 0.05
 MOST_LINES = 6
-"""Studies in one figure."""
+"""Maximum number of studies in one figure."""
 BEST = 5
-"""Settings in the table of the best."""
+"""Number of settings in the table of the best settings."""
 
 
 def studies_of(everything: Sequence[RunVerdict]) -> list[StudyResults]:
@@ -83,7 +85,7 @@ def studies_of(everything: Sequence[RunVerdict]) -> list[StudyResults]:
 
 
 def chosen_study(known: Sequence[StudyResults]) -> StudyResults:
-    """The study that the box holds, which the address names; else the one with most settings."""
+    """The study that the box holds, which the address names. Without one, the study with most settings."""
     names = [each.name for each in known]
     missing = "The link names the study {}, which is not among the studies of this store or model."
     default = max(known, key=lambda each: len(each.settings))
@@ -94,8 +96,8 @@ def chosen_study(known: Sequence[StudyResults]) -> StudyResults:
 def use_of_studies(known: Sequence[StudyResults]) -> dict[str, dict[str, RunUse]]:
     """Energy and cost of each run, by the names of its study and of itself.
 
-    All are asked for together where that gives every reading of their devices. One question gives the newest `rows` only: where there are
-    more, each study is asked for apart.
+    All studies are read with one query if it returns every reading of their devices. A query returns only the newest `rows` readings; if
+    there are more, each study is read with a query of its own.
     """
     runs = {study.name: [RunVerdict(each.run, ()) for each in study.trials] for study in known}
     everything = [each for own in runs.values() for each in own]
@@ -106,7 +108,9 @@ def use_of_studies(known: Sequence[StudyResults]) -> dict[str, dict[str, RunUse]
 
 
 def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -> None:
-    """The answers about one study, its charts, and its settings, best first. uses: energy and cost of its runs by their names."""
+    """Draw the answers about one study, its charts, and its settings, best first. uses: energy and cost of its runs by the name of the
+    run.
+    """
     st.header(formatting.escape_markdown(study.name), anchor=False)
     best = study.best
     value, first = run_figure(float(best.value or 0.0)), run_figure(float(best.run.last_value(study.metric) or 0.0))
@@ -143,7 +147,9 @@ def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -
 
 
 def chance_words(study: StudyResults) -> str:
-    """The name of the band in which chance alone moves the metric, with its limit as the finding states it; empty with too few seeds."""
+    """The name of the band in which chance alone moves the metric, with the limit that the finding states; empty if there are too few
+    seeds.
+    """
     band = seed_band(study)
     return f"chance, by {len(band.values)} runs of one setting: {run_figure(band.mean)} ± {run_figure(band.reach())}" if band else ""
 
@@ -154,7 +160,7 @@ def _figure_row(figure: dict[str, Any]) -> dict[str, Any]:
 
 
 def gain_in_words(gain: Interval) -> str:
-    """A gain with its interval, all to the same decimals: two significant digits of the width of the interval."""
+    """A gain with its interval. All numbers have the same decimals, which are two significant digits of the width of the interval."""
     value, low, high = (float(part or 0.0) for part in gain.triple)
     width = high - low or abs(value)
     decimals = max(0, 1 - math.floor(math.log10(width))) if width > 0 else 0
@@ -163,7 +169,7 @@ def gain_in_words(gain: Interval) -> str:
 
 
 def search_checks(study: StudyResults) -> None:
-    """Draw the checks of the search itself: each with its figure, and the next step if it needs one."""
+    """Draw the checks of the search itself, each with its figure, and with the next step if one is needed."""
     claims = [with_short_claim(claim) for claim, _ in claims_about_searches([each.run for each in study.trials])]
     lines = [
         table_row(
@@ -188,7 +194,7 @@ def search_checks(study: StudyResults) -> None:
 
 
 def winner_line(study: StudyResults) -> None:
-    """Whether the best setting is better than chance, in one sentence."""
+    """Draw a sentence on whether the best setting is better than chance."""
     found = winner_against_chance(study)
     if found is None:
         st.markdown(
@@ -212,7 +218,9 @@ def winner_line(study: StudyResults) -> None:
 
 
 def search_actions(study: StudyResults, found: FurtherTrials | None) -> None:
-    """The earlier decisions about a search with the trials since, and a form for the next one. found: what further trials can gain."""
+    """Draw the earlier decisions about a search, each with the number of later trials, and a form for the next decision. found: the gain
+    that further trials can bring.
+    """
     proposed = None if found is None else "Stop" if found.stop else "Continue"
     choices = ActionChoices(key="search", thing=f"study {study.name}", verbs=VERBS, button=f"Decide about {study.name}", proposed=proposed)
     action_form(choices, lambda made: trials_since(study, made))
@@ -225,7 +233,7 @@ def trials_since(study: StudyResults, made: datetime) -> str:
 
 
 def further_line(study: StudyResults, found: FurtherTrials | None) -> None:
-    """A sentence on the gain that can be expected of further trials."""
+    """Draw a sentence on the gain that can be expected of further trials."""
     if found is None:
         more = MIN_TRIALS - len(study.settings)
         st.markdown(
@@ -249,7 +257,9 @@ def further_words(found: FurtherTrials, metric: str) -> str:
 
 
 def search_use(study: StudyResults, uses: dict[str, RunUse]) -> tuple[float | None, float | None, str]:
-    """Energy in Wh and cost of all runs of a search, and its currency; None where it is unknown of a run or the currencies differ."""
+    """Energy in Wh and cost of all runs of a search, and its currency. A figure is None if it is unknown for a run or if the currencies
+    differ.
+    """
     wh = energy_of_runs(study, {name: use.wh for name, use in uses.items()})
     amounts = [use.amount for use in uses.values()]
     currencies = {use.currency for use in uses.values()}
@@ -258,7 +268,7 @@ def search_use(study: StudyResults, uses: dict[str, RunUse]) -> tuple[float | No
 
 
 def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str, Any]]:
-    """Pruning, energy and cost of the search, and of a point gained."""
+    """The figures of a search: pruning, its energy and cost, and the cost of a point gained."""
     saved, gained = pruning_savings(study), study_gain(study)
     wh, money, currency = search_use(study, uses)
     sources = {use.source for use in uses.values() if use.source}
@@ -324,7 +334,7 @@ def importance_section(study: StudyResults) -> None:
 
 
 def parallel_section(study: StudyResults) -> None:
-    """The runs as lines over their parameters, folded."""
+    """Draw the runs as lines over their parameters, folded."""
     rows = study_frame([each.run for each in study.trials])
     if rows is None:
         return
@@ -335,7 +345,7 @@ def parallel_section(study: StudyResults) -> None:
 
 
 def settings_table(study: StudyResults, scope: Scope) -> None:
-    """The five best settings with the parameters that differ between settings."""
+    """Draw the five best settings with the parameters that differ between settings."""
     st.header("Best settings", anchor=False)
     st.caption("By the mean of the runs of each setting.")
     ranked = sorted(study.settings, key=study.cost)[:BEST]
@@ -353,7 +363,9 @@ def settings_table(study: StudyResults, scope: Scope) -> None:
 
 
 def studies_of_metric(chosen: StudyResults, known: Sequence[StudyResults]) -> list[StudyResults]:
-    """The studies of the chosen one's model with its metric and better direction: the chosen one first, then most settings first."""
+    """The studies about the same model, metric and better direction as the chosen one. The chosen study comes first, then those with most
+    settings.
+    """
 
     def measured(study: StudyResults) -> tuple[str | None, str, str]:
         return study.best.run.model, study.metric, study.better
@@ -363,9 +375,9 @@ def studies_of_metric(chosen: StudyResults, known: Sequence[StudyResults]) -> li
 
 
 def studies_side_by_side(chosen: StudyResults, known: Sequence[StudyResults]) -> None:
-    """Draw the best value so far of the studies of the chosen one's model and metric; nothing where there is no other.
+    """Draw the best value so far of the studies about the model and metric of the chosen study; nothing if there is no other study.
 
-    At most `MOST_LINES` studies are drawn; the table of the figure has all.
+    At most `MOST_LINES` studies are drawn; the table of the figure has all studies.
     """
     alike = studies_of_metric(chosen, known)
     if len(alike) < 2:
@@ -387,7 +399,7 @@ def studies_side_by_side(chosen: StudyResults, known: Sequence[StudyResults]) ->
 def all_studies_table(
     known: Sequence[StudyResults], scope: Scope, uses: dict[str, dict[str, RunUse]], chosen: StudyResults | None = None
 ) -> None:
-    """The studies side by side, folded: a table, and the figure of the chosen one's metric. uses: the result of `use_of_studies`."""
+    """Draw the studies side by side, folded: a table, and the figure of the chosen study's metric. uses: the result of `use_of_studies`."""
     rows = []
     for study in known:
         gained = study_gain(study)

@@ -40,7 +40,7 @@ SHOWN = 8
 
 
 def audit_figure(here: ModelPage, audit: StoredAudit, found: Sequence[Finding]) -> None:
-    """The main figure of one audit. found: findings about the forms of the model."""
+    """Draw the main figure of one audit. found: findings about the forms of the model."""
     if audit.kind == form_audits.KIND:
         with as_far_as_recorded():
             form_audits.form_audit_figure(here, audit, found)
@@ -55,8 +55,8 @@ def audit_figure(here: ModelPage, audit: StoredAudit, found: Sequence[Finding]) 
 
 @contextmanager
 def as_far_as_recorded() -> Iterator[None]:
-    """Draw a part of a record's results. If they lack something, or have another form, a note comes in place of the rest, and the page
-    goes on.
+    """Draw a part of a record's results. If the results lack a field or have another form, a note replaces the rest of the part, and the
+    page goes on.
     """
     try:
         yield
@@ -67,7 +67,7 @@ def as_far_as_recorded() -> Iterator[None]:
 
 
 def audit_details(here: ModelPage, audit: StoredAudit) -> None:
-    """The other figures and the cases of one audit."""
+    """Draw the other figures and the cases of one audit."""
     if audit.value is not None:
         kinds = {"robustness": _robustness, "membership": _membership, "explanations": _explanations, "fairness": shift_details}
         if draw := kinds.get(audit.kind):
@@ -89,7 +89,7 @@ def curve_points(curve: Sequence[Mapping[str, Any]], at: str, name: str) -> list
 
 
 def _budget(here: ModelPage, audit: StoredAudit) -> None:
-    """Accuracy against the budget, of all rows or by group."""
+    """Draw accuracy against the budget, of all rows or by group."""
     results = audit.results
     groups = {f"{name}: {level}": curve for name, levels in results.get("groups", {}).items() for level, curve in levels.items()}
     names = list(results.get("groups", {}))
@@ -118,8 +118,8 @@ def _budget(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def attack_terms_words(results: Mapping[str, Any]) -> str:
-    """Words for the rules of an attack in an audit: features that it may not change or only in one direction, and costs of changes. Empty
-    without rules.
+    """The rules of an attack in words: the features that the attack may not change, or only in one direction, and the costs of changes.
+    Empty without rules.
     """
     parts = [f"Locked: {', '.join(results['locked'])}."] if results.get("locked") else []
     ways = {"up": "rises", "down": "falls"}
@@ -131,10 +131,10 @@ def attack_terms_words(results: Mapping[str, Any]) -> str:
 
 
 def attacked_group_words(results: Mapping[str, Any]) -> str:
-    """A sentence on the group that is most clearly easier to attack within the budget of the headline, or whose training records are found
-    more often.
+    """A sentence on the group that is most clearly easier to attack than others: within the budget of the headline, or because its
+    training records are found more often.
 
-    If no group is, the sentence tells so. Empty if no attribute has two groups to compare.
+    If no group is easier to attack, the sentence says so. Empty if no attribute has two groups to compare.
     """
     at, curves = results["headline"].get("at"), "epsilon" in results
     shares: dict[str, dict[str, dict[str, Any]]] = {}
@@ -162,7 +162,7 @@ def _cost_unit(results: Mapping[str, Any]) -> str:
 
 
 def _robustness(here: ModelPage, audit: StoredAudit) -> None:
-    """The cheapest flips, accuracy with noise and without features, and changed texts."""
+    """Draw the cheapest flips, accuracy with noise and without features, and changed texts."""
     results = audit.results
     st.header("Cheapest changes", anchor=False)
     flips = results.get("flips", [])
@@ -190,7 +190,7 @@ def _robustness(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def _changed_texts(found: Mapping[str, Any]) -> None:
-    """The share of texts whose answer changes, by the change."""
+    """Draw the share of texts whose answer changes, by kind of change."""
     st.header("Changed texts", anchor=False)
     if "why" in found:
         unavailable_note(found["why"])
@@ -202,7 +202,7 @@ def _changed_texts(found: Mapping[str, Any]) -> None:
 
 
 def _roc(_here: ModelPage, audit: StoredAudit) -> None:
-    """The ROC curve of the attack."""
+    """Draw the ROC curve of the attack."""
     results = audit.results
     named = {results["attack"]: results["best"], "loss threshold": results["loss_threshold"]}
     columns = ["attack", "false_positive_rate", "true_positive_rate"]
@@ -226,7 +226,7 @@ def _roc(_here: ModelPage, audit: StoredAudit) -> None:
 
 
 def gap_words(gap: Mapping[str, Mapping[str, Any]]) -> str:
-    """A sentence on how much smaller the loss of training records is, and on the gain of an attacker who only compares losses."""
+    """A sentence on how much lower the loss of training records is, and on what an attacker gains who only compares losses."""
     loss, low, high, inside, outside = (
         format_figure(gap[part][name], 3)
         for part, name in (
@@ -249,7 +249,7 @@ def gap_words(gap: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _canaries(found: Mapping[str, Any]) -> None:
-    """The exposure of canaries, largest first."""
+    """Draw the exposure of canaries, largest first."""
     st.header("Canaries", anchor=False)
     chance = "p < 0.001" if found["p_value"] < 0.001 else f"p = {found['p_value']:.2g}"
     plain_paragraph(
@@ -328,7 +328,7 @@ def _case_cell(prediction: str, here: ModelPage) -> Cell:
 
 
 def _flip_cell(flip: Mapping[str, Any], here: ModelPage) -> Cell:
-    """The changed values, and the link to the case with them as its what-if input, where the model answers them."""
+    """The cell with the changed values, and if the model can answer them, the link to the case with these values as its what-if input."""
     after = {name: values[-1] for name, values in flip["changes"].items()}
     scope = Scope().about(here.model.name)
     return links.link_cell(_changes_words(flip["changes"]), "case", scope, id=flip["id"], what_if=json.dumps(after))

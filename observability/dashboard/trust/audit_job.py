@@ -12,7 +12,7 @@ AUDIT = JobSlot("audit", cancelled="Cancelled. Finished steps are kept: the next
 
 
 def start_audit(store: "Store", request: "AuditRequest") -> bool:
-    """Start an audit in a worker of its own, so that pages need not wait for it; False where another is running."""
+    """Start an audit in a worker of its own, so that pages need not wait for it. Return False if another audit is running."""
     from observability.enrichment.audits import run_audit
     from observability.worker.process import Worker
 

@@ -47,7 +47,7 @@ SIGNED_DAYS = 90
 
 
 def no_model_audits() -> None:
-    """The empty state, and how to run an audit."""
+    """Draw the empty state, and how to run an audit."""
     empty_states.how_to_log_state(
         "No audit of this model has been run.",
         "Run one above or by the command; the result is kept as a record.",
@@ -65,19 +65,21 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def model_audits(model: str) -> list[StoredAudit]:
-    """Every audit of a model of the kinds that are run here, oldest first; of forms only those that compared at least one."""
+    """Every audit of a model of the kinds that can be run here, oldest first. Audits of forms are included only if they compared at least
+    one form.
+    """
     rows = load.ask_store(AUDITS, Window(model, FIRST, AFTER_LAST)).to_dict("records")
     known = [audit for audit in audits_for_schedule(rows) if audit.model == model]
     return [audit for audit in known if audit.kind != form_audits.KIND or form_audits.compared_forms_of(audit).forms]
 
 
 def signed_subject(audit: StoredAudit) -> str:
-    """The thing that a risk owner accepts about an audit."""
+    """The subject of the signature with which a risk owner accepts an audit."""
     return f"{audit.kind} audit of version {audit.version}"
 
 
 def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Sequence[Finding]) -> None:
-    """The newest audit of each kind and version with its state, result, dates and the risk owner who accepted it."""
+    """Draw the newest audit of each kind and version with its state, result, dates and the risk owner who accepted it."""
     newest = {(audit.version, audit.kind): audit for audit in audits}
     signed = {str(row["subject"]): row for row in load_review.risk_acceptances() if row["model"] == here.model.name}
     rows, due_at = [], naive_utc(min(load.page_clock(), here.window.end))
@@ -102,9 +104,9 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
 
 
 def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit, due_at: datetime) -> str:
-    """Words about a signature: until when it accepts the audit, or when that ended, and whether it was given for an earlier run. For
-    anybody except a risk owner, the words are that the signature does not count. due_at: the end of the page's window, at the latest now,
-    as findings judge the expiry of audits; naive UTC.
+    """Words about a signature: until when it accepts the audit, or when the acceptance ended, and whether it was given for an earlier run.
+    A signature of anybody except a risk owner does not count, and the words say so. due_at: the time at which the expiry is judged, as in
+    findings: the end of the page's window, or now if that is earlier; naive UTC.
     """
     if not risk_owners.is_signed_by_risk_owner(audit.model, str(signature["author"])):
         return risk_owners.NOT_A_RISK_OWNER
@@ -115,7 +117,7 @@ def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit, due_at: da
 
 
 def findings_about(audit: StoredAudit, found: Sequence[Finding]) -> list[Finding]:
-    """The findings about an audit of its own version."""
+    """The findings about the version that an audit is about."""
     return [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version == each.version]
 
 
@@ -125,7 +127,9 @@ def validity_of(audit: StoredAudit, found: Sequence[Finding]) -> Finding | None:
 
 
 def audit_state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:
-    """Severity and word of an audit, from the findings of its version. A missing audit of another version does not end this audit."""
+    """Severity and word of the state of an audit, from the findings about its version. A missing audit of another version does not change
+    the state.
+    """
     own, ended = findings_about(audit, found), validity_of(audit, found)
     if audit.kind == form_audits.KIND:
         own = [each for each in found if (each.analyzer, each.version) == (judged_forms.NAME, audit.version)]
@@ -137,7 +141,7 @@ def audit_state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str 
 
 
 def headline_words(audit: StoredAudit) -> str:
-    """The quantity that the result of an audit is a share or a value of, in words."""
+    """Words for the quantity that the headline value of an audit measures."""
     at = audit.headline.get("at")
     if audit.kind == "robustness":
         held = "predictions within tolerance" if audit.results.get("tolerance") else "correct predictions"
@@ -181,7 +185,7 @@ def chosen_audit(audits: Sequence[StoredAudit], version: str | None) -> StoredAu
 
 
 def audit_result(audit: StoredAudit, found: Sequence[Finding]) -> None:
-    """The result of the audit in words, with its state; of one that is no longer valid, since when."""
+    """Draw the result of the audit in words, with its state. If the audit is no longer valid, draw since when."""
     if audit.value is not None:
         severity, word = audit_state(audit, found)
         ended = validity_of(audit, found)
@@ -189,12 +193,12 @@ def audit_result(audit: StoredAudit, found: Sequence[Finding]) -> None:
 
 
 def running_audit() -> None:
-    """The progress of the running audit, and the outcome of the last one."""
+    """Draw the progress of the running audit, and the outcome of the last one."""
     draw_job(audit_job.AUDIT, "audit")
 
 
 def start_button(here: ModelPage) -> None:
-    """The button that starts an audit; nothing for people whose role computes no explanations."""
+    """Draw the button that starts an audit; nothing for people whose role may not start computations."""
     if not sign_in.role_allows("explain", here.model.name):
         return
     job = audit_job.AUDIT.current()
@@ -227,7 +231,7 @@ def start_button(here: ModelPage) -> None:
 
 
 def _accepted_figure(audit: StoredAudit) -> str:
-    """The figure that is accepted where no reason is given."""
+    """The figure that is accepted if no reason is given."""
     if audit.kind != form_audits.KIND:
         return f"{audit.metric} {audit.value}"
     form = form_audits.used_form(audit)
@@ -235,7 +239,7 @@ def _accepted_figure(audit: StoredAudit) -> str:
 
 
 def sign_off_form(audit: StoredAudit) -> None:
-    """The form in which a risk owner accepts what an audit found until a date; a record of the kind `signature`."""
+    """Draw the form in which a risk owner accepts the result of an audit until a date. The acceptance is a record of kind `signature`."""
     turn = st.session_state.get("audit-signed", 0)
     with st.popover("Accept as risk owner", icon=":material/draw:", key="audit-sign"):
         st.caption(risk_owners.signer_words(audit.model))

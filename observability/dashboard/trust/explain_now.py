@@ -16,11 +16,11 @@ from observability.dashboard.trust.explanations import ExplanationView
 from observability.dashboard.widgets import plain_caption, plain_error, progress_bar
 
 WAIT_SECONDS = 120.0
-"""Time limit of the button; the background thread or the command explains the rest."""
+"""Time limit of the button in seconds; the background thread or the command explains the rest."""
 
 
 def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
-    """The predictions that are not explained, the reason, and the button that explains them now."""
+    """Draw how many predictions are not explained, the reason, and the button that explains them now."""
     now, state = view.now, view.state
     if state is not None and state.failure:
         words = f"{state.failure[:1].upper()}{state.failure[1:]} Retried after a new registration of the artifact or a change of a library."
@@ -46,7 +46,7 @@ def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
 
 
 def _background_work_note() -> None:
-    """The state of the background thread that explains; nothing while it is at a model that the person may not see."""
+    """Draw the state of the background thread that explains predictions; nothing while it works on a model that the person may not see."""
     from observability.core.errors import StoreBusyError
     from observability.server import process_lock
 
@@ -88,7 +88,7 @@ def _explain_with_progress(here: ModelPage, view: ExplanationView) -> None:
 
 
 def _parts_waiting(here: ModelPage, view: ExplanationView) -> int:
-    """Days of the window, and the reference, that are not explained yet."""
+    """The number of parts that are not explained yet: days of the window, and the reference."""
     from observability.enrichment.explanations import REFERENCE_ROWS
     from observability.store.types.explanations import REFERENCE
 

@@ -38,9 +38,11 @@ SPACES = {"logit": "log odds", "log": "log of the score", "raw": "raw class scor
 
 @dataclass(frozen=True)
 class ExplanationView:
-    """The data of the page: version, window, state of explaining, and the explained predictions now and before (None: none).
+    """The data of the page: version, window, state of the explanations, and the explained predictions now and before (None if there are
+    none).
 
-    rows: the frame of `now`. against: what `before` is. decided: the decided class of all predictions (multiclass); None: all classes.
+    rows: the frame of `now`. against: the name of the baseline that `before` holds. decided: the decided class of all predictions of a
+    multiclass model; None for all classes.
     """
 
     version: Version
@@ -62,7 +64,7 @@ class ExplanationView:
         return [self.now.names[place] for place in largest_first(self.now.names, self.now.importance().mean)]
 
     def single_features(self) -> list[str]:
-        """The features that are explained one by one, most important first: without the sum of the others."""
+        """The features that are explained individually, most important first; without the sum of the others."""
         return [name for name in self.order() if not is_other_inputs(name, self.version.features)]
 
 
@@ -87,7 +89,7 @@ def explanation_view(here: ModelPage) -> ExplanationView | None:
 
 
 def chosen_explained_class(here: ModelPage, view: ExplanationView) -> ExplanationView:
-    """The view of the class chosen in a box (multiclass); predictions are explained for their decided class."""
+    """The view of the class that a box chooses (multiclass). A prediction is explained for its decided class."""
     if here.model.task != "multiclass":
         return view
     missing = "The link names the class {}, which this model does not have."
@@ -116,7 +118,9 @@ def newest_version(versions: Sequence[Version]) -> Version | None:
 
 
 def main_explanation_finding(view: ExplanationView, found: Sequence[Finding]) -> str:
-    """Draw the finding about importance, and others that need attention; returned as alternative text."""
+    """Draw the finding about importance, and other findings that need attention. Return the first sentence, which is the alternative text
+    of the charts.
+    """
     own = [each for each in found if each.version == view.version.name]
     if view.now.n == 0 and view.state is not None and view.state.failure:
         said = f"Version {view.version.name} is not explained: its artifact failed to run."
@@ -154,7 +158,9 @@ def importance_chart(view: ExplanationView, said: str) -> None:
 
 
 def explanation_provenance(view: ExplanationView) -> list[str]:
-    """Number of explained predictions, then their sampling and method, base value, largest residual and background."""
+    """Parts of a sentence: the number of explained predictions, then their sampling and method, base value, largest residual and
+    background.
+    """
     now, state = view.now, view.state
     of = f"{now.n:,} explained predictions of {now.served:,}"
     if view.decided is not None:
@@ -180,7 +186,7 @@ def explanation_provenance(view: ExplanationView) -> list[str]:
 
 
 def beeswarm_chart(here: ModelPage, view: ExplanationView) -> None:
-    """The beeswarm of a small sample."""
+    """Draw the beeswarm of a small sample."""
     order = view.order()[: charts_explanations.MAX_ROWS]
     rows = _attribution_points(here, view, order, SWARM_ROWS)
     n = rows["id"].nunique()
@@ -192,7 +198,7 @@ def beeswarm_chart(here: ModelPage, view: ExplanationView) -> None:
 
 
 def _attributions_chart(here: ModelPage, figure: Any, rows: pd.DataFrame, key: str, alt: str) -> None:
-    """A chart of attributions of single predictions; a click on a point opens its case."""
+    """Draw a chart of attributions of single predictions; a click on a point opens its case."""
     on_point = find_case.open_clicked_case(key, here.model.name)
     frame.chart_with_table(figure, rows, key=key, alt=alt, metrics=("attribution_share",), on_select=on_point)
 
@@ -253,7 +259,7 @@ def attribution_share_by_period(view: ExplanationView) -> tuple[pd.DataFrame, st
 
 
 def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
-    """Importance over time; a click opens all predictions of the period, although only a sample of them was explained."""
+    """Draw importance over time. A click opens all predictions of the period, although only a sample of them was explained."""
     rows, step = attribution_share_by_period(view)
     if rows["period"].nunique() < 2:
         st.caption(f"Too few explained periods: a {step} needs {MIN_A_PERIOD} explained predictions.")
@@ -271,7 +277,7 @@ def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
 
 
 def dependence_section(here: ModelPage, view: ExplanationView) -> None:
-    """The attribution of one feature by its value; the feature is in the address."""
+    """Draw the attribution of one feature by its value; the feature is in the address."""
     order = view.single_features()
     named = feature_in_address()
     if named and named not in order:
@@ -295,7 +301,7 @@ def dependence_section(here: ModelPage, view: ExplanationView) -> None:
 
 
 def unexplained_feature_words(view: ExplanationView, named: str) -> str:
-    """The sentence that the feature in the address has no explanation, or none of its own."""
+    """The sentence that the feature in the address has no explanation, or is explained only together with others."""
     others = set(view.now.names) - set(view.single_features())
     if others and named in view.version.features:
         return f"The link names {named}, one of the {min(others)}, which are explained as one sum."

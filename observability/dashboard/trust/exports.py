@@ -1,5 +1,5 @@
-"""The page of exports: privacy budgets, recipients and their levels, the ledger, checklists of training elsewhere, and the product's own
-files.
+"""The page of exports: privacy budgets, recipients and their limits, the ledger of exports, checklists of training on machines of others,
+and files that the product itself made.
 """
 
 from collections import Counter
@@ -89,7 +89,9 @@ CHECK_WORDS = {True: ("ok", "Met"), False: ("act", "Unmet"), None: ("unknown", "
 
 @dataclass(frozen=True)
 class ExportsPage:
-    """What the page shows. recent: exports of the window; own: files that the product made since its start; they do not move the window."""
+    """The data of the page. recent: exports of the window; own: files that the product made since its start, which do not
+    move the window.
+    """
 
     scope: Scope
     window: Window
@@ -99,7 +101,7 @@ class ExportsPage:
     findings: Sequence[Finding]
 
     def seen(self, planted: Iterable[str]) -> dict[str, int]:
-        """How many of some canaries came back, by the kind of record that holds them; the kind is `record` if an older finding names
+        """The number of canaries that came back, by the kind of record that holds them. The kind is `record` if an older finding names
         none.
         """
         back = [each.evidence for each in self.findings if each.evidence.get("canary")]
@@ -123,14 +125,14 @@ def load_exports(scope: Scope) -> ExportsPage:
 
 
 def no_exports() -> None:
-    """The empty state: how to log an export."""
+    """Draw the empty state, with how to log an export."""
     example = ("Share of the privacy budget that each recipient spent", _sample_figure)
     step = "Log one record for each file, table or training set that leaves: this page then shows budgets, k, and what is missing."
     empty_states.how_to_log_state("No export has been logged yet.", step, HOW, example)
 
 
 def exports_summary(page: ExportsPage) -> None:
-    """How many exports left, to how many recipients."""
+    """Draw how many exports were made and to how many recipients."""
     recipients = {each.recipient for each in page.recent}
     rows = sum(each.rows or 0 for each in page.recent)
     said = (
@@ -177,7 +179,7 @@ def _budget_state(page: ExportsPage, pair: tuple[str, str]) -> str:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The budgets of the sample's exports."""
+    """The figure of the sample with the budgets of its exports."""
     events = sample_figures.sample_records(folder / "exports.jsonl", "event")
     decisions = sample_figures.sample_records(folder / "exports.jsonl", "decision")
     events = events[events["what"] == "export"].reindex(columns=list(EXPORT_COLUMNS)).astype(object)
@@ -201,7 +203,7 @@ def recipients_table(page: ExportsPage) -> None:
 
 
 def _is_of(finding: Finding, pair: tuple[str, str]) -> bool:
-    """Whether a finding about a canary or a run is about exports of a pair."""
+    """Whether a finding about a canary or a run is about exports to this pair of recipient and dataset."""
     return (finding.evidence.get("recipient"), finding.evidence.get("dataset")) == pair
 
 
@@ -273,7 +275,7 @@ def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
 
 
 def exports_frame(events: Sequence[ExportEvent]) -> pd.DataFrame:
-    """Exports as a table for a file; canaries by their number only."""
+    """Exports as a table for a file. Of canaries it has only the number."""
     rows = [
         {
             "at": each.at.isoformat(), "recipient": each.recipient, "dataset": each.dataset, "text": each.text, "model": each.model,
@@ -287,7 +289,9 @@ def exports_frame(events: Sequence[ExportEvent]) -> pd.DataFrame:
 
 
 def checklist_section(page: ExportsPage) -> None:
-    """Draw what the newest training on machines of others does not meet, and the whole checklist folded: rows are items, columns runs."""
+    """Draw what the newest training on machines of others does not meet, and the whole checklist in a folded table whose rows are items
+    and whose columns are runs.
+    """
     runs = [each for each in page.recent if each.checklist is not None][-MAX_RUNS:][::-1]
     if not runs:
         return
@@ -330,7 +334,7 @@ def own_files_section(page: ExportsPage) -> None:
 
 
 def level_form(page: ExportsPage) -> None:
-    """Draw the form in which an owner states what a recipient may get; a record of kind decision."""
+    """Draw the form in which an owner states what a recipient may get. The statement is a record of kind decision."""
     turn = int(st.session_state.get("export-turn", 0))
     pairs = list(page.ledger.by_pair())
     with st.popover("State what a recipient may get", icon=":material/policy:", key="export-level"):
@@ -365,7 +369,7 @@ def level_form(page: ExportsPage) -> None:
 
 
 def key_problem(pem: str) -> str | None:
-    """Why a text cannot be registered as the key of an enclave; None if it can."""
+    """The reason why a text cannot be registered as the key of an enclave; None if it can."""
     try:
         public_key(pem)
     except UsageError as error:

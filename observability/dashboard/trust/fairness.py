@@ -37,7 +37,7 @@ INCOMPATIBLE_CRITERIA = (
 class FairnessView:
     """The data of the page: attribute, shown criterion, and the groups now and in the reference (None: no reference).
 
-    of: the class whose rates are shown (multiclass); None: the rates of the criterion.
+    of: the class whose rates are shown (multiclass). If it is None, the rates of the criterion are shown.
     """
 
     attribute: Attribute
@@ -62,7 +62,7 @@ def groupable_attributes(here: ModelPage) -> tuple[list[Attribute], Window]:
 
 
 def _no_sensitive_attribute(here: ModelPage) -> None:
-    """The empty state of a model without sensitive attributes: how to add them."""
+    """Draw the empty state of a model without sensitive attributes: how to add them."""
     empty_states.empty_state(
         f"{formatting.escape_markdown(here.model.name)} has no sensitive attribute.",
         "Register this version again with `--sensitive sex --sensitive age`. Columns that are not features are logged under `groups`.",
@@ -116,7 +116,9 @@ def rate_rows_words(rate: str) -> str:
 
 
 def class_differences(chosen: FairnessView) -> None:
-    """The differences between groups in the rates of the chosen class, which raise no finding; nothing without one."""
+    """Draw the differences between groups in the rates of the chosen class, about which no finding is made; nothing without a chosen
+    class.
+    """
     if chosen.of is None:
         return
     for rate in chosen.rates:
@@ -151,7 +153,7 @@ def groups_now_and_reference(here: ModelPage, window: Window, chosen: Sequence[A
 
 
 def fairness_sentence(here: ModelPage, chosen: FairnessView, found: Sequence[Finding]) -> str:
-    """Draw the sentence about the shown criterion; returned as alternative text of the charts."""
+    """Draw the sentence about the shown criterion, and return it as alternative text of the charts."""
     about = [each for each in found if each.subject == chosen.attribute.name]
     metrics = (chosen.criterion.metric, *(("demographic_parity_ratio",) if chosen.criterion.name == "demographic_parity" else ()))
     held = next((each for each in about if each.metric in metrics), None)
@@ -174,7 +176,7 @@ def fairness_sentence(here: ModelPage, chosen: FairnessView, found: Sequence[Fin
 
 
 def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
-    """The definition of the criterion, a note on incompatible criteria, and the button that makes it the model's."""
+    """Draw the definition of the criterion, a note on incompatible criteria, and the button that makes it the criterion of the model."""
     criterion, settled = chosen.criterion, here.model.settings.fairness_criterion
     asked = f"{criterion.title}: {criterion.asks}"
     owner = f"Criterion of {here.model.name}, chosen by its owner." if settled == criterion.name else None
@@ -193,7 +195,7 @@ def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
 
 
 def _incompatible_criteria(chosen: FairnessView) -> str | None:
-    """Why no model satisfies every criterion here; None if base rates do not differ significantly."""
+    """The reason why no model satisfies every criterion here; None if base rates do not differ significantly."""
     rates, keep = chosen.now.metrics["base_rate"], groups_with_enough_rows(chosen.now, "base_rate")
     if keep.sum() < 2 or rates.at(keep).spread().p_value >= 0.05:
         return None
@@ -203,7 +205,9 @@ def _incompatible_criteria(chosen: FairnessView) -> str | None:
 
 
 def surest_difference_words(metric: str, names: Sequence[str], spread: GroupSpread) -> str:
-    """The most significant difference between two groups, and its expectation by chance. names: the groups of the spread, in its order."""
+    """The most significant difference between two groups, and the difference expected by chance, in words. names: the groups in the order
+    of the spread.
+    """
     pair = spread.surest
     if pair is None:
         return ""

@@ -26,7 +26,9 @@ MAX_PAIRS = 40
 
 
 def group_pairs_section(here: ModelPage, chosen: FairnessView) -> None:
-    """The groups of two attributes, largest first, at most MAX_PAIRS in the table; computed once a second attribute is chosen."""
+    """Draw the groups of two attributes, largest first, at most MAX_PAIRS in the table. They are computed once a second attribute is
+    chosen.
+    """
     others = [each for each in groupable_attributes(here)[0] if each != chosen.attribute]
     if not others:
         return
@@ -58,7 +60,7 @@ def group_pairs_section(here: ModelPage, chosen: FairnessView) -> None:
 
 
 def _pairs_table(here: ModelPage, two: Sequence[Attribute], now: GroupMetrics, metric: str, rows: pd.DataFrame) -> None:
-    """The largest pairs with their intervals on one scale."""
+    """Draw the largest pairs with their intervals on one scale."""
     unit = "share" if now.metrics[metric].successes is not None else ""
     ends = rows.loc[rows["enough"], ["low", "high"]].to_numpy(float)
     low, high = (float(np.nanmin(ends)), float(np.nanmax(ends))) if ends.size else (0.0, 1.0)

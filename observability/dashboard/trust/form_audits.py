@@ -1,5 +1,5 @@
-"""Audits of forms on the page of audits: the changes by the form in use, as a figure and a short table. The page Trade-offs has all of
-it.
+"""Audits of forms on the page of audits: the decisions that the form in use changes, as a figure and a short table. The page Trade-offs
+has the complete audit.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ FORMS = (
 
 
 def compared_forms_of(audit: StoredAudit) -> TradeOffAudit:
-    """An audit of forms as the page of trade-offs has it."""
+    """An audit of forms in the type that the page of trade-offs uses."""
     forms = tuple(form_results(audit.results.get("forms")))
     return TradeOffAudit(audit.model, audit.version, audit.at, audit.expires, forms, audit.results)
 
@@ -45,26 +45,28 @@ def form_findings(here: ModelPage, audits: Sequence[StoredAudit]) -> list[Findin
 
 
 def used_form(audit: StoredAudit) -> FormResult | None:
-    """The form that is served: by a decision, else as the audit names it. None if this form was not measured."""
+    """The measured form that is served: the decided form, else the form that the audit names. None if this form was not measured."""
     compared = compared_forms_of(audit)
     made = form_decision.made_form_decisions(lambda each: each.serves(audit.model, audit.version))
     return compared.form(made[0].form if made else compared.in_use)
 
 
 def form_words(audit: StoredAudit) -> str:
-    """The quantity that the result of an audit of forms is a share of, in words."""
+    """Words for the quantity that the headline of an audit of forms is a share of."""
     form = used_form(audit)
     return "form in use not measured" if form is None else f"decisions changed by the form in use, {form.name}"
 
 
 def changed_decisions_cell(audit: StoredAudit) -> Cell:
-    """The decisions that the form in use changes, with their interval."""
+    """The cell with the share of decisions that the form in use changes, with its interval."""
     form = used_form(audit)
     return dict(UNKNOWN_CELL) if form is None or form.flip_rate is None else share_cell(*form.flip_rate.triple)
 
 
 def form_audit_figure(here: ModelPage, audit: StoredAudit, found: Sequence[Finding]) -> None:
-    """Changed decisions against latency, a row for each form, and the way to the page with all figures. found: findings about forms."""
+    """Draw changed decisions against latency, a row for each form, and the link to the page with all figures. found:
+    findings about forms.
+    """
     compared = compared_forms_of(audit)
     leading_finding_line([each for each in found if (each.analyzer, each.version) == (judged.NAME, audit.version)][:1])
     trade_offs.trade_off_chart(trade_offs.Choice(compared, "p50_ms", None, None))

@@ -31,7 +31,7 @@ OVERLAPS = (
 
 
 def known_label_rows(results: Mapping[str, Any]) -> pd.DataFrame:
-    """How well each feature alone, and the model, predict the label, the best first. Columns: name, value, low, high, n."""
+    """How well each feature alone predicts the label, and how well the model does, the best first. Columns: name, value, low, high, n."""
     names = ["name", "value", "low", "high", "n"]
     own = results.get("model")
     rows = [*results["features"], *([{"name": MODEL, **own}] if own else [])]
@@ -56,14 +56,16 @@ def leakage_figure(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def model_note(results: Mapping[str, Any]) -> str:
-    """Whether the model was fitted on the rows that it is compared on."""
+    """A sentence on whether the model was fitted on the rows of this comparison."""
     if results.get("model") is None:
         return "How well the model predicts the label cannot be compared."
     return "The model was fitted on these rows." if results["rows"].get("in_sample") else ""
 
 
 def later_words(results: Mapping[str, Any]) -> str:
-    """Which of the strongest features predict the label significantly worse on served rows; empty where they were not measured there."""
+    """A sentence on the strong features that predict the label significantly worse on served rows; empty if they were not
+    measured there.
+    """
     again = [each for each in results["features"] if each.get("served")]
     if not again:
         return ""

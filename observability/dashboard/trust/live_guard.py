@@ -1,4 +1,4 @@
-"""The live guard page: distances of requests to the reference, subjects that stand out with a block list, and reliance of people."""
+"""The live guard page: distances of requests to the reference, unusual subjects with a block list, and whether people follow the model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -60,7 +60,9 @@ def guard_view(here: ModelPage) -> GuardedRequests | None:
 
 
 def request_bursts(found: Sequence[Finding]) -> list[Finding]:
-    """The findings of data/requests about a subject with near-identical requests, with the evidence that claims of the guard have."""
+    """The findings of data/requests about a subject with near-identical requests, with the same fields of evidence as claims
+    of the guard.
+    """
     return [
         replace(
             finding, evidence={"baseline": None, **finding.evidence, "check": "burst", "subjects": [name], "blocked": [name], "ids": []}
@@ -97,13 +99,13 @@ def far_sender_words(found: Sequence[Finding]) -> str:
 
 
 def texts_section(found: Sequence[Finding]) -> None:
-    """The sentence about texts that are not odd, or too few; odd ones stand among the unusual subjects."""
+    """Draw the sentence about texts if they are not unusual or too few. Unusual texts are listed with the unusual subjects."""
     finding_lines(finding for finding in found if finding.metric == "prompt_text_share" and "check" not in finding.evidence)
 
 
 def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Sequence[Finding]) -> None:
-    """The subjects that stand out, and the block list; found: the findings of the analyzer, and `request_bursts`. view: None without a
-    reference: only texts and bursts are looked at then.
+    """Draw the unusual subjects and the block list. found: the findings of the analyzer and of `request_bursts`. view: None without a
+    reference; then only texts and bursts were analyzed.
     """
     claims = [finding for finding in found if "check" in finding.evidence]
     if view is None and not claims:
@@ -137,7 +139,7 @@ def usual_subjects(view: GuardedRequests, claims: Sequence[Finding]) -> int:
 
 
 def named_subjects(claims: Sequence[Finding]) -> set[str]:
-    """The subjects that findings name, whether they stand out themselves or not."""
+    """The subjects that findings name, whether or not they are unusual themselves."""
     return {subject for finding in claims for subject in finding.evidence["subjects"]}
 
 
@@ -159,7 +161,7 @@ def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:
 
 
 def block_list(claims: Sequence[Finding]) -> pd.DataFrame:
-    """Subjects that stand out themselves with the reasons, one row each."""
+    """The subjects that are unusual themselves, one row each, with the reasons."""
     reasons: dict[str, list[str]] = {}
     for finding in claims:
         for subject in finding.evidence.get("blocked", finding.evidence["subjects"]):
@@ -172,7 +174,9 @@ def block_list(claims: Sequence[Finding]) -> pd.DataFrame:
 
 @cached_by_state(8, copied=True)
 def verdict_pairs(name: str) -> list[tuple[bool, bool]]:
-    """(followed, model right) of the newest verdicts about predictions with a label: `wrong` yes overrode the model, no followed it."""
+    """Pairs (followed, model right) of the newest verdicts about labelled predictions. A verdict whose `wrong` is yes overrode the model,
+    one whose `wrong` is no followed it.
+    """
     model, pairs = load.catalog().model(name), []
     for item in load.store().verdicts(model=name)[:VERDICTS]:
         wrong = item.fields.get("wrong")
@@ -185,7 +189,7 @@ def verdict_pairs(name: str) -> list[tuple[bool, bool]]:
 
 
 def _model_right(model: "Model", prediction: str) -> bool | None:
-    """Whether the decision about a prediction is its label; None if it is not known, and for a regression."""
+    """Whether the decision about a prediction equals its label; None if it is not known, and for a regression."""
     try:
         row = row_from(load.store().row(model.name, prediction), model, None)
     except NotFoundError:
@@ -194,7 +198,9 @@ def _model_right(model: "Model", prediction: str) -> bool | None:
 
 
 def reliance_section(here: ModelPage, found: Sequence[Finding]) -> None:
-    """Followed or overrode, by whether the model was right: from logged actions, with their findings, and from verdicts."""
+    """Draw how often people followed or overrode the model, by whether it was right: from logged actions, with their findings, and from
+    verdicts.
+    """
     st.header("Reliance", anchor=False)
     told = [finding for finding in found if finding.metric in ("over_reliance", "under_reliance")]
     finding_lines(told)
@@ -216,7 +222,7 @@ def reliance_section(here: ModelPage, found: Sequence[Finding]) -> None:
 
 
 def _reliance_table(key: str, caption: str, found: Reliance, *, shares: bool = True) -> None:
-    """The matrix; shares: with the two shares below, which findings state otherwise."""
+    """Draw the matrix. shares: whether to draw the two shares below it, which otherwise findings state."""
     rows = [
         table_row(person="Followed", right=f"{found.followed_right:,}", wrong=f"{found.followed_wrong:,}"),
         table_row(person="Overrode", right=f"{found.overrode_right:,}", wrong=f"{found.overrode_wrong:,}"),

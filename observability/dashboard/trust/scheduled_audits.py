@@ -29,7 +29,7 @@ from observability.server.audit_schedule import (
 SCHEDULE = plain_columns(kind="Audit", when="Runs", next="Next run", last="Last outcome")
 NEVER = "never"
 CHOICES = (NEVER, "new version", "expired", "7 days", "30 days", "90 days")
-"""The choices for when an audit runs, in the words of the setting, and never."""
+"""The choices for when an audit runs: the words of the setting, and never."""
 WHEN = {NEVER: "Never", "new version": "With each new version", "expired": "When the last one expires"}
 
 
@@ -39,7 +39,7 @@ def when_words(when: str) -> str:
 
 
 def schedule_button(here: ModelPage) -> None:
-    """The button that unfolds the schedule of each kind of audit, for people who may change the model's settings."""
+    """Draw the button that unfolds the schedule of each kind of audit, for people who may change the model's settings."""
     if not sign_in.role_allows("settings", here.model.name):
         return
     with st.popover("Schedule", icon=":material/event_repeat:", key="audit-schedule-set"):
@@ -63,14 +63,16 @@ def schedule_button(here: ModelPage) -> None:
 
 
 def _when_box(here: ModelPage, kind: str, when: str) -> str:
-    """The box that says when audits of a kind run; a time that only the settings know stays among its choices."""
+    """Draw the box that says when audits of a kind run, and return the choice. A time that only the settings contain is
+    among its choices.
+    """
     options = [*CHOICES, *([] if when in CHOICES else [when])]
     key = f"audit-when-{here.model.name}-{kind}-{when}"
     return str(st.selectbox(WORDS[kind], options, options.index(when), format_func=when_words, key=key))
 
 
 def schedule_table(here: ModelPage, known: Sequence[StoredAudit]) -> None:
-    """The scheduled audits with their next run and last outcome; nothing where none is scheduled."""
+    """Draw the scheduled audits with their next run and last outcome; nothing if none is scheduled."""
     if not here.model.settings.audit_schedule:
         return
     st.header("Schedule", anchor=False)
@@ -86,7 +88,7 @@ def schedule_table(here: ModelPage, known: Sequence[StoredAudit]) -> None:
 
 
 def schedule_row(audit: ScheduledAudit, outcome: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """One scheduled audit: its next run, and when the last one was made or why it failed."""
+    """The table row of one scheduled audit: its next run, and when the last audit was made or why it failed."""
     due = (
         "with a new version"
         if audit.next is None

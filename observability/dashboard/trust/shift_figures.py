@@ -1,4 +1,6 @@
-"""The figures of an audit of fairness under shift: the gap under each shift, and the rates of groups under the worst."""
+"""The figures of an audit of fairness under shift: the gap between groups under each shift, and the rates of groups under
+the worst shift.
+"""
 
 from typing import Any
 
@@ -35,7 +37,7 @@ def shift_gap_rows(results: dict[str, Any], attribute: str, rate: str) -> pd.Dat
 
 
 def shift_figure(here: ModelPage, audit: StoredAudit) -> None:
-    """The gap under each shift, for one attribute and one rate."""
+    """Draw the gap between groups under each shift, for one attribute and one rate."""
     results, worst = dict(audit.results), audit.results["worst"]
     attributes = sorted({name for shift in results["shifts"] for name in shift.get("gaps", {})})
     rates = list(dict.fromkeys(rate for shift in results["shifts"] for own in shift.get("gaps", {}).values() for rate in own))
@@ -59,7 +61,7 @@ def shift_figure(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def shift_details(_here: ModelPage, audit: StoredAudit) -> None:
-    """The rate of each group as in the reference and under the worst shift."""
+    """Draw the rate of each group in the reference and under the worst shift."""
     worst = audit.results["worst"]
     st.header("Rates under the worst shift", anchor=False)
     groups = audit.results.get("groups", {}).get(worst["attribute"], {})
